@@ -1,0 +1,1 @@
+//! The domain: incident, ticket content, delivery state machine, faults and the one port. No I/O.

@@ -1,0 +1,1 @@
+//! Store, dispatcher, gRPC, configuration, telemetry and the ticketing binary.
