@@ -1,1 +1,22 @@
-//! The domain: incident, ticket content, delivery state machine, faults and the one port. No I/O.
+//! The domain of RhythmX Ticketing. It reads top-down: an [`incident`] has a [`risk`]; [`content`] turns it into a
+//! [`document`]; a [`delivery`] carries it to a ticket system through the one port, [`system::TicketSystem`]; what went
+//! wrong on the way is a [`fault`].
+//!
+//! Nothing here reads a clock, draws a random number, opens a file or a socket. What must be decided is decided by pure
+//! functions; others do the I/O and record what was decided.
+
+pub mod auto_push;
+pub mod clock;
+pub mod content;
+pub mod delivery;
+pub mod document;
+pub mod fault;
+pub mod fit;
+pub mod incident;
+pub mod marker;
+pub mod policy;
+pub mod risk;
+pub mod system;
+pub mod target;
+pub mod text;
+pub mod violation;

@@ -1,1 +1,204 @@
 //! The one door to other people's HTTP servers.
+//!
+//! A [`Door`] sends one request at a time and reports what can be known about it: it follows no redirect, repeats
+//! nothing by itself, keeps no cookies, reads no more of a body than [`LARGEST_BODY`], and keeps no connection for the
+//! next request, so that none can be closed under one. What a failure on the way means is decided here; what a reply
+//! means is for the adapter to say.
+
+mod transport;
+mod words;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderMap, Method, StatusCode};
+use secrecy::{ExposeSecret, SecretString};
+use ticketing_core::clock::Clock;
+use ticketing_core::fault::{Fault, FaultKind};
+use ticketing_retry::retry_after;
+use url::Url;
+
+pub use words::title_of_page;
+
+/// The most of a reply that is read. A longer one is not a reply that we could trust.
+pub const LARGEST_BODY: usize = 4 * 1024 * 1024;
+
+/// How long a connection may take to come about.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Sends requests.
+#[derive(Debug, Clone)]
+pub struct Door {
+    client: reqwest::Client,
+    clock: Arc<dyn Clock>,
+}
+
+/// One request.
+#[derive(Debug, Clone)]
+pub struct Request {
+    pub method: Method,
+    pub url: Url,
+    pub authorization: Option<Authorization>,
+    /// JSON, as it goes over the wire.
+    pub body: Option<String>,
+    /// From the first step to the last byte of the reply.
+    pub timeout: Duration,
+}
+
+/// The value of the `Authorization` header.
+#[derive(Debug, Clone)]
+pub struct Authorization(SecretString);
+
+/// A whole reply, whatever its status.
+#[derive(Debug, Clone)]
+pub struct Reply {
+    pub status: u16,
+    pub headers: HeaderMap,
+    pub body: String,
+    /// From the first step to the last byte.
+    pub elapsed: Duration,
+    /// What `Retry-After` asked for, if it said something sensible.
+    pub retry_after: Option<Duration>,
+}
+
+/// Why a door could not be made.
+#[derive(Debug, thiserror::Error)]
+#[error("the HTTP client could not be set up")]
+pub struct DoorError(#[source] reqwest::Error);
+
+// === impl Door ===
+
+impl Door {
+    /// A door that trusts the public certificate authorities.
+    ///
+    /// # Errors
+    /// If the TLS set-up of this machine can not be used.
+    pub fn new(clock: Arc<dyn Clock>) -> Result<Self, DoorError> {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let client = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .no_proxy()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .pool_max_idle_per_host(0)
+            .http1_only()
+            .user_agent(concat!("rhythmx-ticketing/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .map_err(DoorError)?;
+        Ok(Self { client, clock })
+    }
+
+    /// Sends one request, once.
+    ///
+    /// # Errors
+    /// A fault of the way there or back: [`FaultKind::Dns`], [`FaultKind::Connect`] and [`FaultKind::Tls`] mean that
+    /// nothing was sent; [`FaultKind::TimedOut`], [`FaultKind::ConnectionLost`] and [`FaultKind::UnreadableReply`] that
+    /// something may have been.
+    pub async fn send(&self, request: Request) -> Result<Reply, Fault> {
+        let host = request.url.host_str().unwrap_or_default().to_owned();
+        let began = self.clock.now();
+        let response = self.request(request).send().await.map_err(|error| transport::fault(&error, &host))?;
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let body = read_body(response, &host).await.map_err(|fault| fault.with_status(status))?;
+        let now = self.clock.now();
+        let header = headers.get(http::header::RETRY_AFTER).and_then(|value| value.to_str().ok());
+        let retry_after = header.and_then(|text| retry_after::parse(text, now));
+        let elapsed = now.duration_since(began).unsigned_abs();
+        Ok(Reply { status, headers, body, elapsed, retry_after })
+    }
+
+    fn request(&self, request: Request) -> reqwest::RequestBuilder {
+        let mut builder = self
+            .client
+            .request(request.method, request.url)
+            .timeout(request.timeout)
+            .header(http::header::ACCEPT, "application/json");
+        if let Some(Authorization(value)) = &request.authorization {
+            builder = builder.header(http::header::AUTHORIZATION, sensitive(value));
+        }
+        match request.body {
+            Some(body) => builder.header(http::header::CONTENT_TYPE, "application/json").body(body),
+            None => builder,
+        }
+    }
+}
+
+// === impl Request ===
+
+impl Request {
+    #[must_use]
+    pub fn get(url: Url, authorization: Option<Authorization>, timeout: Duration) -> Self {
+        Self { method: Method::GET, url, authorization, body: None, timeout }
+    }
+
+    #[must_use]
+    pub fn post(url: Url, authorization: Option<Authorization>, body: String, timeout: Duration) -> Self {
+        Self { method: Method::POST, url, authorization, body: Some(body), timeout }
+    }
+}
+
+// === impl Authorization ===
+
+impl Authorization {
+    /// User name and password, or email and API token.
+    #[must_use]
+    pub fn basic(user: &str, password: &SecretString) -> Self {
+        Self(SecretString::from(format!(
+            "Basic {}",
+            words::base64(&format!("{user}:{}", password.expose_secret()))
+        )))
+    }
+
+    /// A bearer token.
+    #[must_use]
+    pub fn bearer(token: &SecretString) -> Self {
+        Self(SecretString::from(format!("Bearer {}", token.expose_secret())))
+    }
+}
+
+// === impl Reply ===
+
+impl Reply {
+    /// A header as text; empty if there is none.
+    #[must_use]
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+
+    #[must_use]
+    pub fn is_html(&self) -> bool {
+        self.header("content-type").starts_with("text/html")
+            || self.body.trim_start().starts_with("<!DOCTYPE")
+    }
+
+    /// The fault that the status alone stands for, with the words given.
+    #[must_use]
+    pub fn fault(&self, words: &str) -> Fault {
+        let kind = FaultKind::of_status(self.status);
+        let reason = StatusCode::from_u16(self.status).ok().and_then(|status| status.canonical_reason());
+        let reason = reason.map(|reason| format!(" {reason}")).unwrap_or_default();
+        let words = if words.is_empty() { String::new() } else { format!(": {words}") };
+        let message = format!("HTTP {}{reason}{words}", self.status);
+        Fault::new(kind, message).with_status(self.status).with_retry_after(self.retry_after)
+    }
+}
+
+fn sensitive(value: &SecretString) -> http::HeaderValue {
+    // A value with control characters can not be a header; an empty one is refused as any wrong login is.
+    let mut header = http::HeaderValue::from_str(value.expose_secret())
+        .unwrap_or_else(|_| http::HeaderValue::from_static(""));
+    header.set_sensitive(true);
+    header
+}
+
+async fn read_body(mut response: reqwest::Response, host: &str) -> Result<String, Fault> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| transport::fault_of_reply(&error, host))? {
+        if body.len() + chunk.len() > LARGEST_BODY {
+            let message = format!("the reply of {host} is larger than {LARGEST_BODY} bytes");
+            return Err(Fault::new(FaultKind::UnreadableReply, message));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(String::from_utf8_lossy(&body).into_owned())
+}

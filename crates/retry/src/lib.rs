@@ -1,1 +1,6 @@
-//! When to try again: backoff, Retry-After and the decision. No I/O, no clock, no domain.
+//! When to try again. No I/O, no clock, no domain: a leaf.
+
+pub mod backoff;
+pub mod retry_after;
+
+pub use backoff::{Backoff, InvalidBackoff};

@@ -1,0 +1,103 @@
+//! Auto-push: which incidents become tickets by themselves.
+
+use serde::{Deserialize, Serialize};
+
+use crate::risk::Severity;
+use crate::system::System;
+
+/// The rule, as configured.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AutoPush {
+    /// Off by default: tickets are then made by hand only.
+    pub enabled: bool,
+    /// The least severity that is pushed.
+    pub minimum_severity: Severity,
+    /// Where to; each system at most once.
+    pub systems: Vec<System>,
+}
+
+/// What the rule says of one incident.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    Push,
+    Skip(SkipReason),
+}
+
+/// Why an incident is not pushed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SkipReason {
+    /// Auto-push is switched off.
+    Disabled,
+    /// The severity is under the threshold.
+    BelowThreshold { severity: Severity, minimum: Severity },
+    /// The system is not among the targets of auto-push.
+    NotATarget,
+    /// The target has no settings yet.
+    NotConfigured,
+    /// The target is configured but switched off.
+    NotEnabled,
+}
+
+// === impl AutoPush ===
+
+impl Default for AutoPush {
+    fn default() -> Self {
+        Self { enabled: false, minimum_severity: Severity::Critical, systems: vec![System::Jira] }
+    }
+}
+
+impl AutoPush {
+    /// Whether an incident of this severity goes to `system` by itself.
+    #[must_use]
+    pub fn verdict(&self, severity: Severity, system: System) -> Verdict {
+        let minimum = self.minimum_severity;
+        if !self.enabled {
+            Verdict::Skip(SkipReason::Disabled)
+        } else if !self.systems.contains(&system) {
+            Verdict::Skip(SkipReason::NotATarget)
+        } else if severity < minimum {
+            Verdict::Skip(SkipReason::BelowThreshold { severity, minimum })
+        } else {
+            Verdict::Push
+        }
+    }
+}
+
+// === impl SkipReason ===
+
+impl std::fmt::Display for SkipReason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Disabled => f.write_str("auto-push is off; switch it on with Configure auto_push.enabled"),
+            Self::BelowThreshold { severity, minimum } => {
+                write!(f, "severity {} is below the minimum {}", severity.as_str(), minimum.as_str())
+            }
+            Self::NotATarget => f.write_str("the system is not among auto_push.systems"),
+            Self::NotConfigured => {
+                f.write_str("the system is not configured; send its settings with Configure")
+            }
+            Self::NotEnabled => f.write_str("the system is not enabled; set enabled with Configure"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn by_default_nothing_is_pushed() {
+        let rule = AutoPush::default();
+        assert_eq!(rule.verdict(Severity::Critical, System::Jira), Verdict::Skip(SkipReason::Disabled));
+    }
+
+    #[test]
+    fn the_threshold_itself_is_pushed_and_anything_under_it_is_not() {
+        let rule = AutoPush { enabled: true, minimum_severity: Severity::High, systems: vec![System::Jira] };
+        assert_eq!(rule.verdict(Severity::High, System::Jira), Verdict::Push);
+        assert_eq!(rule.verdict(Severity::Critical, System::Jira), Verdict::Push);
+        let reason = SkipReason::BelowThreshold { severity: Severity::Medium, minimum: Severity::High };
+        assert_eq!(rule.verdict(Severity::Medium, System::Jira), Verdict::Skip(reason));
+        assert_eq!(rule.verdict(Severity::High, System::ServiceNow), Verdict::Skip(SkipReason::NotATarget));
+    }
+}

@@ -1,0 +1,234 @@
+//! What the ticket says: led by what an analyst woken at night needs, then the evidence.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::document::{Block, Document, Fact, Inline, Section, Table, Tone, Topic};
+use crate::incident::{FiringRule, Incident, MitreEntry, Sla, SlaStatus};
+use crate::risk::Severity;
+use crate::text::{shorten, single_line};
+
+/// How many firing rules a ticket shows.
+pub const TOP_FIRING_RULES: usize = 10;
+
+/// The summary line: severity, who, what, how bad; at most `limit` characters, on one line.
+#[must_use]
+pub fn summary(incident: &Incident, limit: usize) -> String {
+    let severity = incident.severity().as_str();
+    let actor = &incident.actor;
+    let what = match incident.activity.primary_rule.trim() {
+        "" => "suspicious activity",
+        rule => rule,
+    };
+    let score = number(incident.risk.score);
+    let (kind, name, id) = (actor.kind.as_str(), actor.name.as_str(), incident.id.as_str());
+    let tail = format!(" (risk {score}, {id})");
+    let head = single_line(&format!("[{severity}] {kind} {name}: {what}"));
+    let room = limit.saturating_sub(tail.chars().count());
+    shorten(&format!("{}{tail}", shorten(&head, room)), limit)
+}
+
+/// The whole description, before any limit is applied.
+#[must_use]
+pub fn document(incident: &Incident) -> Document {
+    let sections = [
+        Some(headline(incident)),
+        Some(risk(incident)),
+        Some(activity(incident)),
+        Some(timeline(incident)),
+        incident.sla.as_ref().map(sla),
+        firing_rules(&incident.firing_rules),
+        mitre(incident),
+        notes(incident),
+    ];
+    Document { sections: sections.into_iter().flatten().collect() }
+}
+
+fn headline(incident: &Incident) -> Section {
+    let severity = incident.severity();
+    let actor = &incident.actor;
+    let mut lead = vec![
+        Inline::Badge { text: severity.as_str().to_owned(), tone: tone(severity) },
+        Inline::text(format!(" {} ", actor.kind.as_str())).padded(),
+        Inline::strong(&actor.name),
+    ];
+    if !actor.entity.trim().is_empty() {
+        lead.push(Inline::text(format!("({})", actor.entity)).padded());
+    }
+    let story = format!(
+        "Risk {} of 100. {} over {}, last seen {}.",
+        number(incident.risk.score),
+        count(incident.activity.alarm_count, "alarm"),
+        duration(incident.timeline.active()),
+        moment(incident.timeline.last_alert),
+    );
+    let mut blocks = vec![Block::Paragraph(lead), Block::Paragraph(vec![Inline::text(story)])];
+    if let Some(url) = &incident.url {
+        let text = format!("Open incident {} in RhythmX", incident.id);
+        blocks.push(Block::Paragraph(vec![Inline::Link { text, url: url.clone() }]));
+    }
+    Section { topic: Topic::Headline, blocks }
+}
+
+fn risk(incident: &Incident) -> Section {
+    let severity = incident.severity();
+    let facts = vec![
+        Fact::new("Score", format!("{} of 100", number(incident.risk.score))),
+        Fact::new("Level", incident.risk_level().as_str()),
+        Fact::new("Severity", severity.as_str()),
+    ];
+    let mut blocks = vec![Block::Facts(facts)];
+    if !incident.risk.factors.is_empty() {
+        let cells = |texts: [&str; 3]| texts.map(|text| vec![Inline::text(text)]).to_vec();
+        let rows = incident.risk.factors.iter();
+        let rows = rows.map(|factor| cells([&factor.name, &number(factor.score), &factor.detail])).collect();
+        blocks.push(table(["Factor", "Score", "Why"], rows));
+    }
+    Section { topic: Topic::Risk, blocks }
+}
+
+fn activity(incident: &Incident) -> Section {
+    let activity = &incident.activity;
+    let mut facts = vec![
+        Fact::new("Alarms", activity.alarm_count.to_string()),
+        Fact::new("Threat cases", activity.threat_case_count.to_string()),
+        Fact::new("Unique rules", activity.unique_rule_count.to_string()),
+    ];
+    if !activity.primary_rule.trim().is_empty() {
+        facts.push(Fact::new("Primary rule", &activity.primary_rule));
+    }
+    Section { topic: Topic::Activity, blocks: vec![Block::Facts(facts)] }
+}
+
+fn timeline(incident: &Incident) -> Section {
+    let timeline = &incident.timeline;
+    let facts = vec![
+        Fact::new("First alert", moment(timeline.first_alert)),
+        Fact::new("Last alert", moment(timeline.last_alert)),
+        Fact::new("Active for", duration(timeline.active())),
+    ];
+    Section { topic: Topic::Timeline, blocks: vec![Block::Facts(facts)] }
+}
+
+fn sla(sla: &Sla) -> Section {
+    let tone = match sla.status {
+        SlaStatus::OnTrack => Tone::Calm,
+        SlaStatus::AtRisk => Tone::Warning,
+        SlaStatus::Breached => Tone::Alarming,
+    };
+    let status = vec![Inline::Badge { text: sla.status.as_str().to_owned(), tone }];
+    let facts = vec![
+        Fact { name: "Status".to_owned(), value: status },
+        Fact::new("Target", duration(sla.target)),
+        Fact::new("Consumed", format!("{} %", number(sla.percent_consumed))),
+    ];
+    Section { topic: Topic::Sla, blocks: vec![Block::Facts(facts)] }
+}
+
+fn firing_rules(rules: &[FiringRule]) -> Option<Section> {
+    let mut top: Vec<&FiringRule> = rules.iter().collect();
+    top.sort_by_key(|rule| std::cmp::Reverse(rule.count));
+    let more = top.len().saturating_sub(TOP_FIRING_RULES);
+    top.truncate(TOP_FIRING_RULES);
+    let row = |rule: &&FiringRule| {
+        let severity = rule.severity.map_or_else(Vec::new, |severity| {
+            vec![Inline::Badge { text: severity.as_str().to_owned(), tone: tone(severity) }]
+        });
+        vec![vec![Inline::text(&rule.name)], vec![Inline::text(rule.count.to_string())], severity]
+    };
+    let mut blocks = vec![table(["Rule", "Count", "Severity"], top.iter().map(row).collect())];
+    if more > 0 {
+        blocks.push(Block::Paragraph(vec![Inline::text(format!("and {} more", count_of(more, "rule")))]));
+    }
+    (!rules.is_empty()).then_some(Section { topic: Topic::FiringRules, blocks })
+}
+
+fn mitre(incident: &Incident) -> Option<Section> {
+    let line = |entry: &MitreEntry| Inline::text(format!("{} {}", entry.id, entry.name));
+    let list = |name: &str, entries: &[MitreEntry]| {
+        let items: Vec<_> = entries.iter().map(|entry| vec![line(entry)]).collect();
+        let title = Block::Paragraph(vec![Inline::strong(name)]);
+        if items.is_empty() { vec![] } else { vec![title, Block::List(items)] }
+    };
+    let blocks = [list("Tactics", &incident.tactics), list("Techniques", &incident.techniques)].concat();
+    (!blocks.is_empty()).then_some(Section { topic: Topic::Mitre, blocks })
+}
+
+fn notes(incident: &Incident) -> Option<Section> {
+    let notes = incident.investigation_notes.trim();
+    let blocks = vec![Block::Prose(notes.to_owned())];
+    (!notes.is_empty()).then_some(Section { topic: Topic::InvestigationNotes, blocks })
+}
+
+fn table<const N: usize>(header: [&str; N], rows: Vec<Vec<Vec<Inline>>>) -> Block {
+    Block::Table(Table { header: header.map(str::to_owned).to_vec(), rows })
+}
+
+fn tone(severity: Severity) -> Tone {
+    match severity {
+        Severity::Critical => Tone::Alarming,
+        Severity::High => Tone::Warning,
+        Severity::Medium => Tone::Notable,
+        Severity::Low => Tone::Calm,
+    }
+}
+
+/// At most two decimals, never rounded up: a score of 84.999 must not read as 85.
+fn number(value: f64) -> String {
+    let text = format!("{:.2}", (value * 100.0).floor() / 100.0);
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+fn count(n: u32, noun: &str) -> String {
+    count_of(n as usize, noun)
+}
+
+fn count_of(n: usize, noun: &str) -> String {
+    if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
+}
+
+fn moment(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
+}
+
+/// The two largest units, for example "3 h 20 min".
+fn duration(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    let units = [
+        (seconds / 86_400, "d"),
+        (seconds / 3_600 % 24, "h"),
+        (seconds / 60 % 60, "min"),
+        (seconds % 60, "s"),
+    ];
+    let shown = units.iter().skip_while(|(n, _)| *n == 0).take(2).filter(|(n, _)| *n > 0);
+    let text = shown.map(|(n, unit)| format!("{n} {unit}")).collect::<Vec<_>>().join(" ");
+    if text.is_empty() { "less than a second".to_owned() } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_have_at_most_two_decimals_and_are_never_rounded_up() {
+        let table = [(92.0, "92"), (84.999, "84.99"), (0.5, "0.5"), (100.0, "100"), (0.0, "0")];
+        for (value, text) in table {
+            assert_eq!(number(value), text);
+        }
+    }
+
+    #[test]
+    fn durations_show_their_two_largest_units() {
+        let table = [
+            (0, "less than a second"),
+            (59, "59 s"),
+            (12_000, "3 h 20 min"),
+            (86_400, "1 d"),
+            (90_061, "1 d 1 h"),
+        ];
+        for (seconds, text) in table {
+            assert_eq!(duration(Duration::from_secs(seconds)), text);
+        }
+    }
+}

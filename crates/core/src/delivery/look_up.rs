@@ -1,0 +1,169 @@
+//! From a doubt to a certainty: what a look-up proves.
+
+use jiff::Timestamp;
+
+use super::{Delivery, EventKind, LastError, Settled, State};
+use crate::fault::Fault;
+use crate::policy::Policy;
+use crate::system::{FoundTicket, Sighting};
+
+/// What a look-up was told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LookUp {
+    pub answer: Result<Sighting, Fault>,
+    /// Whether witnesses were named to the search: then one of them must be seen before "not found" counts.
+    pub had_witnesses: bool,
+    /// When the search was begun.
+    pub asked_at: Timestamp,
+}
+
+impl Delivery {
+    /// Records what a look-up of the holder of `epoch` showed; `None` if the claim was lost and nothing was found. A
+    /// ticket that was found is always recorded. Look-ups spend no retry.
+    #[must_use]
+    pub fn settle_look_up(
+        mut self,
+        epoch: u32,
+        look_up: LookUp,
+        policy: &Policy,
+        now: Timestamp,
+    ) -> Option<Settled> {
+        let LookUp { answer, had_witnesses, asked_at } = look_up;
+        if let Ok(Sighting { tickets, .. }) = &answer
+            && !tickets.is_empty()
+            && self.ticket.is_none()
+        {
+            return Some(self.found(tickets, policy, now));
+        }
+        if self.state != State::Reconciling || self.epoch != epoch {
+            return None;
+        }
+        let doubt = self.doubt.as_mut()?;
+        doubt.look_ups += 1;
+        match answer {
+            Err(fault) => {
+                self.last_error = Some(LastError { fault, ambiguous: true, at: now });
+                Some(self.keep_looking(policy, now))
+            }
+            Ok(sighting) => Some(self.not_found(sighting.witness_seen, had_witnesses, asked_at, policy, now)),
+        }
+    }
+
+    /// Records what a sweep showed: tickets beyond the first are duplicates.
+    #[must_use]
+    pub fn settle_sweep(
+        mut self,
+        step: usize,
+        answer: Result<Sighting, Fault>,
+        policy: &Policy,
+        now: Timestamp,
+    ) -> Option<Settled> {
+        let sweep = self.sweep.clone().filter(|sweep| sweep.step == step)?;
+        let events = match answer {
+            Ok(sighting) => {
+                self.sweep = next_sweep(&sweep, policy);
+                self.note_duplicates(&sighting.tickets)
+            }
+            Err(_) => {
+                let due_at = now + policy.bounds.look_up_interval;
+                self.sweep = Some(super::Sweep { due_at, ..sweep });
+                vec![]
+            }
+        };
+        self.updated_at = now;
+        Some(Settled { delivery: self, events })
+    }
+
+    /// When a delivery in doubt is to be looked up next: often enough to find the ticket early, and once the proof is
+    /// possible.
+    pub(super) fn next_look_up(&self, policy: &Policy, now: Timestamp) -> Timestamp {
+        let next = now + policy.bounds.look_up_interval;
+        match self.provable_from(policy.bounds.server_bound) {
+            Some(provable) if now < provable => next.min(provable),
+            _ => next,
+        }
+    }
+
+    fn found(mut self, tickets: &[FoundTicket], policy: &Policy, now: Timestamp) -> Settled {
+        let first = tickets[0].ticket.clone();
+        self.ticket = Some(first.clone());
+        let mut events = vec![EventKind::Delivered];
+        events.extend(self.note_duplicates(tickets));
+        let adjustments = std::mem::take(&mut self.adjustments);
+        let mut settled = self.delivered(first, adjustments, policy, now);
+        settled.events = events;
+        settled
+    }
+
+    /// Keeps every ticket but the reference. Of several the oldest is the reference.
+    fn note_duplicates(&mut self, tickets: &[FoundTicket]) -> Vec<EventKind> {
+        let known = |id: &str| {
+            self.ticket.as_ref().is_some_and(|ticket| ticket.id == id)
+                || self.duplicates.iter().any(|other| other.id == id)
+        };
+        let new: Vec<_> = tickets.iter().filter(|found| !known(&found.ticket.id)).cloned().collect();
+        if new.is_empty() {
+            return vec![];
+        }
+        self.duplicates.extend(new.into_iter().map(|found| found.ticket));
+        let oldest = tickets.first().map(|found| found.ticket.clone());
+        if let (Some(oldest), Some(reference)) = (oldest, self.ticket.clone())
+            && oldest.id != reference.id
+            && tickets.iter().any(|found| found.ticket.id == reference.id)
+        {
+            self.duplicates.retain(|other| other.id != oldest.id);
+            self.duplicates.push(reference);
+            self.ticket = Some(oldest);
+        }
+        vec![EventKind::DuplicateFound]
+    }
+
+    fn not_found(
+        mut self,
+        witness_seen: bool,
+        had_witnesses: bool,
+        asked_at: Timestamp,
+        policy: &Policy,
+        now: Timestamp,
+    ) -> Settled {
+        let bounds = &policy.bounds;
+        let provable = self.provable_from(bounds.server_bound).is_some_and(|from| from <= asked_at);
+        let immediate = self.send.as_ref().is_some_and(|send| send.index_bound.is_zero());
+        let Some(doubt) = self.doubt.as_mut() else { return self.keep_looking(policy, now) };
+        if !provable {
+            return self.keep_looking(policy, now);
+        }
+        let apart = |last: Timestamp| asked_at >= last + bounds.look_up_interval;
+        if doubt.last_empty_at.is_none_or(apart) {
+            doubt.empty_answers += 1;
+            doubt.last_empty_at = Some(asked_at);
+        }
+        let twice = doubt.empty_answers >= 2 && !had_witnesses;
+        if immediate || witness_seen || twice {
+            self.proven_absent(policy, now)
+        } else {
+            self.keep_looking(policy, now)
+        }
+    }
+
+    /// The send made no ticket: the failure is an ordinary one now.
+    fn proven_absent(self, policy: &Policy, now: Timestamp) -> Settled {
+        let since = self.doubt.as_ref().map_or(now, |doubt| doubt.since);
+        let due_at = match self.failures {
+            0 => Some(now),
+            failures => policy.retry.after_failure(failures, 0.0).map(|delay| (since + delay).max(now)),
+        };
+        self.wait_or_fail(due_at, now)
+    }
+
+    fn keep_looking(mut self, policy: &Policy, now: Timestamp) -> Settled {
+        self.due_at = Some(self.next_look_up(policy, now));
+        self.become_(State::Reconciling, now, &[])
+    }
+}
+
+fn next_sweep(sweep: &super::Sweep, policy: &Policy) -> Option<super::Sweep> {
+    let step = sweep.step + 1;
+    let after = policy.bounds.sweeps.get(step)?;
+    Some(super::Sweep { step, due_at: sweep.from + *after, ..sweep.clone() })
+}

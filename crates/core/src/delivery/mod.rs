@@ -1,0 +1,270 @@
+//! The durable intent to create one ticket in one system, and its state machine.
+//!
+//! The machine is made of pure functions: each takes a delivery as it is, something that happened, the policy and the
+//! time, and gives the delivery as it becomes, with the events to write. Whoever calls them does the I/O and records
+//! both in one transaction.
+//!
+//! Invariant: a create is only begun by the holder of the current epoch, after [`Delivery::intend`] was made durable, and
+//! before the send deadline that it set.
+//! Invariant: after a send of doubtful outcome there is no other send until a look-up has proven that the first made no
+//! ticket.
+
+pub mod look_up;
+pub mod operate;
+mod settle;
+
+use std::fmt;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::fault::Fault;
+use crate::marker::Marker;
+use crate::system::{Adjustment, Created, Destination, System, TicketRef};
+
+/// A delivery as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Delivery {
+    /// A UUID.
+    pub id: String,
+    pub incident_id: String,
+    /// Which snapshot of the incident the next attempt sends; 1 is the first.
+    pub incident_revision: u32,
+    /// The configured connection that it goes to; today named after its system.
+    pub target: String,
+    pub system: System,
+    pub trigger: Trigger,
+    pub marker: Marker,
+    pub state: State,
+    /// Raised by every claim: only its holder may send and settle.
+    pub epoch: u32,
+    /// Until when the present claim holds.
+    pub lease_until: Option<Timestamp>,
+    /// Failed attempts that count against the retries.
+    pub failures: u32,
+    /// When it is to be looked at again; none in terminal states and while it is claimed.
+    pub due_at: Option<Timestamp>,
+    /// The last intent to send.
+    pub send: Option<Send>,
+    /// What is not known about the last send.
+    pub doubt: Option<Doubt>,
+    /// The later searches for duplicates that a delivery once in doubt still has before it.
+    pub sweep: Option<Sweep>,
+    pub ticket: Option<TicketRef>,
+    /// Further tickets that bear the same marker.
+    pub duplicates: Vec<TicketRef>,
+    /// Where the ticket is not as it was meant to be.
+    pub adjustments: Vec<Adjustment>,
+    pub last_error: Option<LastError>,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+}
+
+/// Who wanted the ticket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Trigger {
+    /// An analyst.
+    Manual,
+    /// The severity.
+    AutoPush,
+}
+
+/// Where a delivery stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum State {
+    /// Accepted, or armed again: to be sent as soon as possible.
+    Pending,
+    /// Claimed: being sent.
+    Attempting,
+    /// The ticket exists.
+    Delivered,
+    /// Refused, or not sent at all: due for a retry.
+    Waiting,
+    /// Sent, and nobody knows whether the ticket exists: being looked for.
+    Reconciling,
+    /// All retries spent.
+    Failed,
+    /// Given up by an operator.
+    Cancelled,
+}
+
+/// A durable intent to send.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Send {
+    /// The epoch that meant to send.
+    pub epoch: u32,
+    pub at: Timestamp,
+    /// No byte of the request is sent after this.
+    pub deadline: Timestamp,
+    pub destination: Destination,
+    /// How long the destination's search may lag behind its tickets.
+    pub index_bound: Duration,
+}
+
+/// An open question: did that send make a ticket?
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Doubt {
+    pub since: Timestamp,
+    /// Look-ups that were answered "not found" and count as proof, since the bound had passed.
+    pub empty_answers: u32,
+    pub last_empty_at: Option<Timestamp>,
+    /// All look-ups so far, failed ones too.
+    pub look_ups: u32,
+}
+
+/// A search for duplicates yet to come.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sweep {
+    /// 0 is the first.
+    pub step: usize,
+    pub due_at: Timestamp,
+    /// When the delivery was settled: the steps count from here.
+    pub from: Timestamp,
+    pub destination: Destination,
+}
+
+/// The last thing that went wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastError {
+    pub fault: Fault,
+    /// Whether the failure left a doubt: a failure before the send never does.
+    pub ambiguous: bool,
+    pub at: Timestamp,
+}
+
+/// How an attempt ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// The create was never begun.
+    NotSent(Fault),
+    /// The create was begun, and this is what came of it.
+    Sent(Result<Created, Fault>),
+}
+
+/// What happened to a delivery, as told to subscribers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum EventKind {
+    Accepted,
+    SnapshotUpdated,
+    AttemptStarted,
+    Delivered,
+    Waiting,
+    InDoubt,
+    Failed,
+    Rearmed,
+    Resolved,
+    Cancelled,
+    DuplicateFound,
+    TargetThrottled,
+    TargetLoginRefused,
+    TargetSuspended,
+    TargetCircuitOpened,
+    TargetRecovered,
+}
+
+/// A delivery as it becomes, and what to tell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settled {
+    pub delivery: Delivery,
+    pub events: Vec<EventKind>,
+}
+
+// === impl Delivery ===
+
+impl Delivery {
+    /// The claim is still this one's, and in time.
+    #[must_use]
+    pub fn is_held(&self, epoch: u32, now: Timestamp) -> bool {
+        self.epoch == epoch && self.lease_until.is_some_and(|until| now < until)
+    }
+
+    /// Whether something may have been sent that is not accounted for.
+    #[must_use]
+    pub fn is_in_doubt(&self) -> bool {
+        self.doubt.is_some()
+    }
+
+    /// Before this, a search that finds nothing proves nothing.
+    #[must_use]
+    pub fn provable_from(&self, server_bound: Duration) -> Option<Timestamp> {
+        self.send.as_ref().map(|send| send.deadline + server_bound + send.index_bound)
+    }
+
+    fn become_(mut self, state: State, now: Timestamp, events: &[EventKind]) -> Settled {
+        self.state = state;
+        self.lease_until = None;
+        self.updated_at = now;
+        if matches!(state, State::Delivered | State::Failed | State::Cancelled) {
+            self.due_at = None;
+        }
+        Settled { delivery: self, events: events.to_vec() }
+    }
+}
+
+// === impl State ===
+
+impl State {
+    pub const ALL: [Self; 7] = [
+        Self::Pending,
+        Self::Attempting,
+        Self::Delivered,
+        Self::Waiting,
+        Self::Reconciling,
+        Self::Failed,
+        Self::Cancelled,
+    ];
+
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "PENDING",
+            Self::Attempting => "ATTEMPTING",
+            Self::Delivered => "DELIVERED",
+            Self::Waiting => "WAITING",
+            Self::Reconciling => "RECONCILING",
+            Self::Failed => "FAILED",
+            Self::Cancelled => "CANCELLED",
+        }
+    }
+
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == text)
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+// === impl EventKind ===
+
+impl EventKind {
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Accepted => "ACCEPTED",
+            Self::SnapshotUpdated => "SNAPSHOT_UPDATED",
+            Self::AttemptStarted => "ATTEMPT_STARTED",
+            Self::Delivered => "DELIVERED",
+            Self::Waiting => "WAITING",
+            Self::InDoubt => "IN_DOUBT",
+            Self::Failed => "FAILED",
+            Self::Rearmed => "REARMED",
+            Self::Resolved => "RESOLVED",
+            Self::Cancelled => "CANCELLED",
+            Self::DuplicateFound => "DUPLICATE_FOUND",
+            Self::TargetThrottled => "TARGET_THROTTLED",
+            Self::TargetLoginRefused => "TARGET_LOGIN_REFUSED",
+            Self::TargetSuspended => "TARGET_SUSPENDED",
+            Self::TargetCircuitOpened => "TARGET_CIRCUIT_OPENED",
+            Self::TargetRecovered => "TARGET_RECOVERED",
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! The operator's hands, and what a new request or a recovered target does to a delivery.
+
+use jiff::Timestamp;
+
+use super::{Delivery, EventKind, Settled, State, Trigger};
+use crate::fault::Scope;
+use crate::marker::Marker;
+use crate::policy::Policy;
+use crate::system::{System, TicketRef};
+
+/// What a delivery is made from.
+#[derive(Debug, Clone)]
+pub struct NewDelivery {
+    /// A UUID.
+    pub id: String,
+    pub incident_id: String,
+    pub incident_revision: u32,
+    pub target: String,
+    pub system: System,
+    pub trigger: Trigger,
+    pub marker: Marker,
+}
+
+/// Why an operation can not be done on a delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum OperationError {
+    #[error("the delivery is {0} and can not be {1}")]
+    WrongState(State, &'static str),
+}
+
+impl Delivery {
+    /// A delivery that was just accepted.
+    #[must_use]
+    pub fn accept(new: NewDelivery, now: Timestamp) -> Settled {
+        let delivery = Self {
+            id: new.id,
+            incident_id: new.incident_id,
+            incident_revision: new.incident_revision,
+            target: new.target,
+            system: new.system,
+            trigger: new.trigger,
+            marker: new.marker,
+            state: State::Pending,
+            epoch: 0,
+            lease_until: None,
+            failures: 0,
+            due_at: Some(now),
+            send: None,
+            doubt: None,
+            sweep: None,
+            ticket: None,
+            duplicates: vec![],
+            adjustments: vec![],
+            last_error: None,
+            created_at: now,
+            updated_at: now,
+        };
+        Settled { delivery, events: vec![EventKind::Accepted] }
+    }
+
+    /// Takes a newer snapshot of the incident while nothing was sent that could have made a ticket; `None` if it is too
+    /// late for that.
+    #[must_use]
+    pub fn update_snapshot(mut self, revision: u32, now: Timestamp) -> Option<Settled> {
+        let open =
+            matches!(self.state, State::Pending | State::Waiting | State::Failed) && self.doubt.is_none();
+        if !open || revision <= self.incident_revision {
+            return None;
+        }
+        self.incident_revision = revision;
+        self.updated_at = now;
+        Some(Settled { delivery: self, events: vec![EventKind::SnapshotUpdated] })
+    }
+
+    /// Somebody asked again: what waits or has failed is tried now. `None` if there is nothing to hasten.
+    #[must_use]
+    pub fn hasten(self, now: Timestamp) -> Option<Settled> {
+        match self.state {
+            State::Waiting | State::Failed => Some(self.rearm(now)),
+            State::Reconciling if self.lease_until.is_none() => Some(self.look_up_now(now)),
+            State::Reconciling | State::Pending | State::Attempting | State::Delivered | State::Cancelled => {
+                None
+            }
+        }
+    }
+
+    /// An operator wants another try.
+    ///
+    /// # Errors
+    /// If the ticket exists already or an attempt is under way.
+    pub fn retry(self, now: Timestamp) -> Result<Settled, OperationError> {
+        match self.state {
+            State::Waiting | State::Failed => Ok(self.rearm(now)),
+            State::Cancelled if self.doubt.is_some() => {
+                let mut settled = self.look_up_now(now);
+                settled.events = vec![EventKind::Rearmed];
+                Ok(settled)
+            }
+            State::Cancelled => Ok(self.rearm(now)),
+            State::Reconciling => Ok(self.look_up_now(now)),
+            State::Pending => Ok(Settled { delivery: self, events: vec![] }),
+            state @ (State::Attempting | State::Delivered) => {
+                Err(OperationError::WrongState(state, "retried"))
+            }
+        }
+    }
+
+    /// An operator gives up. What may have been sent stays known, so that a later retry looks for it first.
+    ///
+    /// # Errors
+    /// If the ticket exists already or an attempt is under way.
+    pub fn cancel(self, now: Timestamp) -> Result<Settled, OperationError> {
+        match self.state {
+            State::Pending | State::Waiting | State::Reconciling | State::Failed => {
+                Ok(self.become_(State::Cancelled, now, &[EventKind::Cancelled]))
+            }
+            State::Cancelled => Ok(Settled { delivery: self, events: vec![] }),
+            state @ (State::Attempting | State::Delivered) => {
+                Err(OperationError::WrongState(state, "cancelled"))
+            }
+        }
+    }
+
+    /// An operator says which ticket it is.
+    ///
+    /// # Errors
+    /// If another ticket is known already or an attempt is under way.
+    pub fn resolve(
+        mut self,
+        ticket: TicketRef,
+        policy: &Policy,
+        now: Timestamp,
+    ) -> Result<Settled, OperationError> {
+        match self.state {
+            state @ (State::Attempting | State::Delivered) => {
+                Err(OperationError::WrongState(state, "resolved"))
+            }
+            State::Pending | State::Waiting | State::Reconciling | State::Failed | State::Cancelled => {
+                self.begin_sweeps(policy, now);
+                self.ticket = Some(ticket);
+                self.doubt = None;
+                Ok(self.become_(State::Delivered, now, &[EventKind::Resolved]))
+            }
+        }
+    }
+
+    /// The target works again, or its settings were changed: what waits is due now, and what failed for want of the
+    /// target is armed again. `None` if the delivery is not concerned.
+    #[must_use]
+    pub fn target_recovered(self, now: Timestamp) -> Option<Settled> {
+        let unavailable =
+            self.last_error.as_ref().is_some_and(|error| error.fault.kind.scope() == Scope::Target);
+        match self.state {
+            State::Waiting => Some(self.rearm(now)),
+            State::Failed if unavailable => Some(self.rearm(now)),
+            State::Reconciling if self.lease_until.is_none() => Some(self.look_up_now(now)),
+            _ => None,
+        }
+    }
+
+    /// To be sent as soon as possible. A delivery whose retries were spent gets them all again.
+    fn rearm(mut self, now: Timestamp) -> Settled {
+        if matches!(self.state, State::Failed | State::Cancelled) {
+            self.failures = 0;
+        }
+        self.due_at = Some(now);
+        self.become_(State::Pending, now, &[EventKind::Rearmed])
+    }
+
+    fn look_up_now(mut self, now: Timestamp) -> Settled {
+        self.due_at = Some(now);
+        let (lease_until, state) = (self.lease_until, State::Reconciling);
+        let mut settled = self.become_(state, now, &[]);
+        settled.delivery.lease_until = lease_until;
+        settled
+    }
+}

@@ -1,0 +1,169 @@
+//! From the claim to the outcome of an attempt.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::{Delivery, Doubt, EventKind, LastError, Outcome, Send, Settled, State, Sweep};
+use crate::fault::{Fault, FaultKind};
+use crate::policy::Policy;
+use crate::system::{Adjustment, Created, Destination, TicketRef};
+
+impl Delivery {
+    /// Takes the delivery for one attempt, or for one look-up if it is in doubt.
+    #[must_use]
+    pub fn claim(mut self, lease: Duration, now: Timestamp) -> Settled {
+        self.epoch += 1;
+        let searching = self.state == State::Reconciling;
+        let (state, events): (_, &[EventKind]) =
+            if searching { (self.state, &[]) } else { (State::Attempting, &[EventKind::AttemptStarted]) };
+        let mut claimed = self.become_(state, now, events);
+        claimed.delivery.lease_until = Some(now + lease);
+        claimed.delivery.due_at = None;
+        claimed
+    }
+
+    /// Fixes where and until when the holder of `epoch` may send; `None` if the claim is no longer its own.
+    #[must_use]
+    pub fn intend(
+        mut self,
+        epoch: u32,
+        destination: Destination,
+        index_bound: Duration,
+        deadline: Timestamp,
+        now: Timestamp,
+    ) -> Option<Settled> {
+        if self.state != State::Attempting || !self.is_held(epoch, now) {
+            return None;
+        }
+        self.send = Some(Send { epoch, at: now, deadline, destination, index_bound });
+        self.updated_at = now;
+        Some(Settled { delivery: self, events: vec![] })
+    }
+
+    /// Records how the attempt of `epoch` ended; `None` if that is nobody's business any more. A ticket that was made is
+    /// always somebody's business, even when the claim was lost. `random` is 0 to 1.
+    #[must_use]
+    pub fn settle(
+        self,
+        epoch: u32,
+        outcome: Outcome,
+        policy: &Policy,
+        now: Timestamp,
+        random: f64,
+    ) -> Option<Settled> {
+        if let Outcome::Sent(Ok(created)) = outcome {
+            return self.record_created(created, policy, now);
+        }
+        if self.state != State::Attempting || self.epoch != epoch {
+            return None;
+        }
+        Some(match outcome {
+            Outcome::NotSent(fault) => self.refused(fault, policy, now, random),
+            Outcome::Sent(Err(fault)) if fault.is_ambiguous() => self.left_in_doubt(Some(fault), policy, now),
+            Outcome::Sent(Err(fault)) => self.refused(fault, policy, now, random),
+            Outcome::Sent(Ok(_)) => unreachable!("recorded above"),
+        })
+    }
+
+    /// What becomes of a claim whose holder went silent; `None` while the lease holds.
+    #[must_use]
+    pub fn lapse(mut self, policy: &Policy, now: Timestamp) -> Option<Settled> {
+        if self.lease_until.is_none_or(|until| now < until) {
+            return None;
+        }
+        let sent = self.send.as_ref().is_some_and(|send| send.epoch == self.epoch);
+        Some(match self.state {
+            State::Attempting if sent => self.left_in_doubt(None, policy, now),
+            State::Attempting => {
+                self.due_at = Some(now);
+                self.become_(State::Pending, now, &[EventKind::Rearmed])
+            }
+            _ => {
+                self.due_at = Some(now);
+                let state = self.state;
+                self.become_(state, now, &[])
+            }
+        })
+    }
+
+    /// Puts off an attempt that the state of the target does not admit. It spends no retry.
+    #[must_use]
+    pub fn defer(mut self, fault: Fault, due_at: Timestamp, now: Timestamp) -> Settled {
+        self.due_at = Some(due_at);
+        self.last_error = Some(LastError { fault, ambiguous: false, at: now });
+        self.become_(State::Waiting, now, &[EventKind::Waiting])
+    }
+
+    pub(super) fn delivered(
+        mut self,
+        ticket: TicketRef,
+        adjustments: Vec<Adjustment>,
+        policy: &Policy,
+        now: Timestamp,
+    ) -> Settled {
+        self.begin_sweeps(policy, now);
+        self.ticket = Some(ticket);
+        self.adjustments = adjustments;
+        self.doubt = None;
+        self.become_(State::Delivered, now, &[EventKind::Delivered])
+    }
+
+    /// A delivery that was ever in doubt is searched for duplicates later.
+    pub(super) fn begin_sweeps(&mut self, policy: &Policy, now: Timestamp) {
+        if let (Some(_), Some(send)) = (&self.doubt, &self.send) {
+            let (due_at, destination) = (now + policy.bounds.sweeps[0], send.destination.clone());
+            self.sweep = Some(Sweep { step: 0, due_at, from: now, destination });
+        }
+    }
+
+    fn record_created(mut self, created: Created, policy: &Policy, now: Timestamp) -> Option<Settled> {
+        let known = self.ticket.as_ref().map(|ticket| ticket.id.clone());
+        match known {
+            Some(id) if id == created.ticket.id => None,
+            Some(_) if self.duplicates.iter().any(|other| other.id == created.ticket.id) => None,
+            Some(_) => {
+                self.duplicates.push(created.ticket);
+                self.updated_at = now;
+                Some(Settled { delivery: self, events: vec![EventKind::DuplicateFound] })
+            }
+            None => Some(self.delivered(created.ticket, created.adjustments, policy, now)),
+        }
+    }
+
+    fn left_in_doubt(mut self, fault: Option<Fault>, policy: &Policy, now: Timestamp) -> Settled {
+        if let Some(fault) = fault {
+            self.failures += 1;
+            self.last_error = Some(LastError { fault, ambiguous: true, at: now });
+        }
+        self.doubt = Some(Doubt { since: now, empty_answers: 0, last_empty_at: None, look_ups: 0 });
+        self.due_at = Some(self.next_look_up(policy, now));
+        self.become_(State::Reconciling, now, &[EventKind::InDoubt])
+    }
+
+    fn refused(mut self, fault: Fault, policy: &Policy, now: Timestamp, random: f64) -> Settled {
+        let spends =
+            !matches!(fault.kind, FaultKind::RateLimited | FaultKind::LockedOut | FaultKind::TooLate);
+        let floor = fault.retry_after.unwrap_or(Duration::ZERO);
+        self.last_error = Some(LastError { fault, ambiguous: false, at: now });
+        if spends {
+            self.failures += 1;
+        }
+        let delay = match spends {
+            true => policy.retry.after_failure(self.failures, random),
+            false if floor.is_zero() => Some(policy.retry.delay(1, random)),
+            false => Some(floor),
+        };
+        self.wait_or_fail(delay.map(|delay| now + delay.max(floor)), now)
+    }
+
+    /// Waits until `due_at`, or fails where there is no such time any more.
+    pub(super) fn wait_or_fail(mut self, due_at: Option<Timestamp>, now: Timestamp) -> Settled {
+        self.doubt = None;
+        self.due_at = due_at;
+        match due_at {
+            Some(_) => self.become_(State::Waiting, now, &[EventKind::Waiting]),
+            None => self.become_(State::Failed, now, &[EventKind::Failed]),
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! Fitting a document into a limit that is measured on its rendered form.
+//!
+//! Whole sections come before broken ones: the sections of least worth go first, and the first that has to go is kept in
+//! part if it is prose. What was left out is said in the document itself, within the same limit.
+
+use crate::document::{Block, Document, Inline, Section, Topic};
+use crate::text::longest_prefix;
+
+/// A part of a section that is not worth showing alone.
+const LEAST_GRAPHEMES_WORTH_KEEPING: usize = 200;
+
+/// A document that keeps to its limit, and what that cost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fitted {
+    pub document: Document,
+    pub omissions: Vec<Omission>,
+}
+
+/// A section that was left out or cut.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Omission {
+    pub topic: Topic,
+    /// How many characters of its text were kept, and how many there were; `None` where all of it went.
+    pub cut: Option<(usize, usize)>,
+}
+
+/// The most of `document` whose `measure` is at most `limit`. `elsewhere` tells the reader where the rest is, for example
+/// "see the incident in RhythmX". Sections are never cut when `whole_only`.
+pub fn fit(
+    document: &Document,
+    limit: usize,
+    elsewhere: &str,
+    whole_only: bool,
+    measure: impl Fn(&Document) -> usize,
+) -> Fitted {
+    let mut kept = document.clone();
+    let mut omissions = Vec::new();
+    while measure(&with_notice(&kept, &omissions, elsewhere)) > limit {
+        let Some(index) = least_worth(&kept) else { break };
+        let section = kept.sections.remove(index);
+        let cut = if whole_only {
+            None
+        } else {
+            cut_to_fit(&kept, index, &section, &omissions, elsewhere, limit, &measure)
+        };
+        match cut {
+            Some((part, omission)) => {
+                kept.sections.insert(index, part);
+                omissions.push(omission);
+                break;
+            }
+            None => omissions.push(Omission { topic: section.topic, cut: None }),
+        }
+    }
+    omissions.sort_by_key(|omission| omission.topic);
+    Fitted { document: with_notice(&kept, &omissions, elsewhere), omissions }
+}
+
+/// The sections of `document` that `omissions` says are not, or not wholly, shown: for a second place to put them.
+#[must_use]
+pub fn omitted(document: &Document, omissions: &[Omission]) -> Document {
+    let gone = |section: &&Section| omissions.iter().any(|omission| omission.topic == section.topic);
+    Document { sections: document.sections.iter().filter(gone).cloned().collect() }
+}
+
+// === impl Omission ===
+
+impl Omission {
+    /// For example "Investigation notes (40,000 characters, of which the first 1,200 are shown)".
+    #[must_use]
+    pub fn describe(&self) -> String {
+        let title = self.topic.title().unwrap_or("Summary");
+        match self.cut {
+            Some((kept, all)) => format!("{title} (the first {kept} of {all} characters are shown)"),
+            None => title.to_owned(),
+        }
+    }
+}
+
+fn least_worth(document: &Document) -> Option<usize> {
+    let droppable =
+        document.sections.iter().enumerate().filter(|(_, section)| section.topic.worth() < u8::MAX);
+    droppable.min_by_key(|(_, section)| section.topic.worth()).map(|(index, _)| index)
+}
+
+fn with_notice(document: &Document, omissions: &[Omission], elsewhere: &str) -> Document {
+    let mut document = document.clone();
+    if !omissions.is_empty() {
+        let list: Vec<_> = omissions.iter().map(Omission::describe).collect();
+        let text = format!("Left out for length: {}; {elsewhere}.", list.join(", "));
+        let notice =
+            Section { topic: Topic::Omissions, blocks: vec![Block::Paragraph(vec![Inline::text(text)])] };
+        let end = document.sections.iter().position(|section| section.topic == Topic::Marker);
+        document.sections.insert(end.unwrap_or(document.sections.len()), notice);
+    }
+    document
+}
+
+fn cut_to_fit(
+    rest: &Document,
+    index: usize,
+    section: &Section,
+    omissions: &[Omission],
+    elsewhere: &str,
+    limit: usize,
+    measure: impl Fn(&Document) -> usize,
+) -> Option<(Section, Omission)> {
+    let [Block::Prose(prose)] = section.blocks.as_slice() else { return None };
+    let all = prose.chars().count();
+    let part = |start: &str| {
+        let kept = start.trim_end();
+        let blocks = vec![Block::Prose(format!("{kept}…"))];
+        let omission = Omission { topic: section.topic, cut: Some((kept.chars().count(), all)) };
+        (Section { topic: section.topic, blocks }, omission)
+    };
+    let measure_with = |start: &str| {
+        let (part, omission) = part(start);
+        let mut document = rest.clone();
+        document.sections.insert(index, part);
+        let omissions: Vec<_> = omissions.iter().cloned().chain([omission]).collect();
+        measure(&with_notice(&document, &omissions, elsewhere))
+    };
+    let start = longest_prefix(prose, limit, measure_with);
+    let worthwhile = start.chars().count() >= LEAST_GRAPHEMES_WORTH_KEEPING.min(all);
+    (worthwhile && measure_with(start) <= limit).then(|| part(start))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn measure(document: &Document) -> usize {
+        format!("{document:?}").chars().count()
+    }
+
+    fn paragraph(topic: Topic, text: &str) -> Section {
+        Section { topic, blocks: vec![Block::Paragraph(vec![Inline::text(text)])] }
+    }
+
+    fn document(notes: &str) -> Document {
+        let prose =
+            Section { topic: Topic::InvestigationNotes, blocks: vec![Block::Prose(notes.to_owned())] };
+        let long = "word ".repeat(60);
+        Document {
+            sections: vec![
+                paragraph(Topic::Headline, "jdoe"),
+                paragraph(Topic::Risk, &long),
+                paragraph(Topic::Mitre, &long),
+                prose,
+            ],
+        }
+    }
+
+    #[test]
+    fn a_document_that_fits_is_left_as_it_is() {
+        let document = document("notes");
+        let fitted = fit(&document, 100_000, "see RhythmX", false, measure);
+        assert_eq!(fitted, Fitted { document, omissions: vec![] });
+    }
+
+    #[test]
+    fn prose_of_least_worth_is_cut_and_the_ticket_says_so() {
+        let fitted = fit(&document(&"n".repeat(5_000)), 3_000, "see RhythmX", false, measure);
+        assert!(measure(&fitted.document) <= 3_000);
+        assert!(matches!(
+            fitted.omissions.as_slice(),
+            [Omission { topic: Topic::InvestigationNotes, cut: Some((_, 5_000)) }]
+        ));
+        assert!(format!("{:?}", fitted.document).contains("of 5000 characters are shown"));
+    }
+
+    #[test]
+    fn whole_sections_go_in_the_order_of_worth_and_the_headline_never_goes() {
+        let fitted = fit(&document(&"n".repeat(5_000)), 900, "see RhythmX", true, measure);
+        let topics: Vec<_> = fitted.omissions.iter().map(|omission| omission.topic).collect();
+        assert_eq!(topics, [Topic::Mitre, Topic::InvestigationNotes]);
+        let tiny = fit(&document("n"), 1, "see RhythmX", true, measure);
+        assert!(tiny.document.sections.iter().any(|section| section.topic == Topic::Headline));
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_the_notes_the_limit_holds(notes in "\\PC{0,3000}", limit in 1_200_usize..4_000) {
+            let fitted = fit(&document(&notes), limit, "see RhythmX", false, measure);
+            prop_assert!(measure(&fitted.document) <= limit);
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! The marker: what we write on the far ticket so that we can find it again.
+
+use std::fmt;
+
+use hmac::{Hmac, KeyInit, Mac};
+use serde::{Deserialize, Serialize};
+use sha2::Sha256;
+
+const PREFIX: &str = "rhythmx-";
+
+/// The key that makes the markers of one installation its own. It stays with the database for its whole life, over
+/// restored backups too.
+#[derive(Clone)]
+pub struct InstallationKey([u8; 32]);
+
+/// `rhythmx-` and 32 hex digits: a keyed hash of installation, incident and target. Letters, digits and `-` only, so
+/// that it can be a Jira label and a ServiceNow query value without quoting.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Marker(String);
+
+// === impl InstallationKey ===
+
+impl InstallationKey {
+    #[must_use]
+    pub fn new(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+}
+
+impl fmt::Debug for InstallationKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("InstallationKey(..)")
+    }
+}
+
+// === impl Marker ===
+
+impl Marker {
+    /// The marker of one incident on one target. The same three always give the same marker.
+    #[must_use]
+    pub fn derive(installation: &InstallationKey, incident_id: &str, target: &str) -> Self {
+        let mut mac =
+            Hmac::<Sha256>::new_from_slice(&installation.0).expect("HMAC takes a key of any length");
+        for part in [incident_id, target] {
+            mac.update(&(part.len() as u64).to_be_bytes());
+            mac.update(part.as_bytes());
+        }
+        let digest = mac.finalize().into_bytes();
+        let hex: String = digest[..16].iter().map(|byte| format!("{byte:02x}")).collect();
+        Self(format!("{PREFIX}{hex}"))
+    }
+
+    /// Reads a marker that was stored before.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let hex = text.strip_prefix(PREFIX)?;
+        let valid = hex.len() == 32 && hex.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        valid.then(|| Self(text.to_owned()))
+    }
+
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The 32 hex digits after the prefix.
+    #[must_use]
+    pub fn hex(&self) -> &str {
+        &self.0[PREFIX.len()..]
+    }
+}
+
+impl fmt::Display for Marker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_marker_is_stable_and_differs_by_installation_incident_and_target() {
+        let (here, there) = (InstallationKey::new([1; 32]), InstallationKey::new([2; 32]));
+        let marker = Marker::derive(&here, "INC-1", "jira");
+        assert_eq!(marker, Marker::derive(&here, "INC-1", "jira"));
+        assert_ne!(marker, Marker::derive(&there, "INC-1", "jira"));
+        assert_ne!(marker, Marker::derive(&here, "INC-2", "jira"));
+        assert_ne!(marker, Marker::derive(&here, "INC-1", "servicenow"));
+        assert_ne!(Marker::derive(&here, "ab", "c"), Marker::derive(&here, "a", "bc"));
+    }
+
+    #[test]
+    fn a_marker_reads_back_as_itself_and_nothing_else_is_one() {
+        let marker = Marker::derive(&InstallationKey::new([7; 32]), "INC-1", "jira");
+        assert_eq!(Marker::parse(marker.as_str()), Some(marker));
+        for text in ["", "rhythmx-", "rhythmx-ABCDEF", "other-0123456789abcdef0123456789abcdef"] {
+            assert_eq!(Marker::parse(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! The port to ticket systems: what the delivery needs of Jira, ServiceNow, and whatever comes third.
+
+use std::fmt;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use crate::fault::Fault;
+use crate::incident::Incident;
+use crate::marker::Marker;
+
+/// The ticket systems we know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum System {
+    Jira,
+    ServiceNow,
+}
+
+/// One configured connection to a ticket system.
+///
+/// The order of calls for a create is `prepare`, then [`create`](Self::create) after the caller has made its intent
+/// durable. `prepare` reads, and may be repeated at will; `create` writes at most one ticket, for it repeats a request
+/// only where the first was definitely refused.
+#[async_trait]
+pub trait TicketSystem: Send + Sync + fmt::Debug {
+    /// Where its tickets go. Frozen on a delivery at its first send.
+    fn destination(&self) -> Destination;
+
+    /// How long a created ticket may stay unseen by [`look_up`](Self::look_up).
+    fn visibility(&self) -> Visibility;
+
+    /// Renders the ticket for this connection, asking it what the project offers.
+    async fn prepare(&self, order: &Order) -> Result<Rendered, Fault>;
+
+    /// Renders the ticket without asking anybody: what could not be checked is said in the adjustments.
+    fn sketch(&self, order: &Order) -> Rendered;
+
+    /// Creates the ticket. Begins no request after `within` has passed, and gives up waiting then.
+    async fn create(&self, order: &Order, rendered: &Rendered, within: Duration) -> Result<Created, Fault>;
+
+    /// Searches `destination` for tickets that bear a marker. An empty sighting is only returned when the credentials
+    /// were proven to see the place just then; else it is a fault.
+    async fn look_up(&self, search: &Search) -> Result<Sighting, Fault>;
+
+    /// Proves authentication and access, step by step, writing nothing.
+    async fn test(&self) -> Vec<Check>;
+}
+
+/// Where tickets go: what must stay the same between a send and the look-up for it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Destination {
+    /// The address of the site or instance, without a trailing slash.
+    pub base_url: String,
+    /// The project key, or the table.
+    pub place: String,
+}
+
+/// When a look-up shows a ticket that was created before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Visibility {
+    /// At once: the search reads what the create wrote.
+    Immediate,
+    /// After an index was brought up to date. Which default bound applies depends on the kind of installation.
+    Indexed(Index),
+}
+
+/// The search indexes we know, by how far they lag.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Index {
+    JiraCloud,
+    JiraDataCenter,
+}
+
+/// What is to become a ticket.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Order {
+    pub incident: Incident,
+    pub marker: Marker,
+}
+
+/// A ticket as it will be sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rendered {
+    /// The very bytes of the create request.
+    pub body: String,
+    pub summary: String,
+    /// The priority in the system's own words, for example "Highest" or "1 - Critical"; `None` where none is sent.
+    pub priority: Option<String>,
+    pub labels: Vec<String>,
+    /// The description in the system's own markup.
+    pub description: String,
+    /// A plain-text reading of the description.
+    pub plain_text: String,
+    /// What was cut, dropped or could not be checked, and why.
+    pub adjustments: Vec<Adjustment>,
+}
+
+/// A field that is not as it was meant to be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Adjustment {
+    /// The field, in the system's own words, for example `priority`.
+    pub field: String,
+    pub reason: String,
+}
+
+/// A ticket that exists.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TicketRef {
+    /// The system's own id: Jira's numeric id, ServiceNow's `sys_id`.
+    pub id: String,
+    /// What people call it: `SEC-42`, `INC0010002`.
+    pub key: String,
+    /// Where people read it.
+    pub url: String,
+}
+
+/// A create that succeeded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Created {
+    pub ticket: TicketRef,
+    /// What the system dropped or changed of what was sent.
+    pub adjustments: Vec<Adjustment>,
+}
+
+/// What to search for, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Search {
+    pub marker: Marker,
+    pub destination: Destination,
+    /// Tickets of ours that are known to exist and were made after the doubtful send: if the same search shows one of
+    /// them, the index has come that far.
+    pub witnesses: Vec<Marker>,
+}
+
+/// What a search showed. Every ticket in it was checked to bear the exact marker.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Sighting {
+    /// Oldest first.
+    pub tickets: Vec<FoundTicket>,
+    pub witness_seen: bool,
+}
+
+/// A ticket that bears our marker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoundTicket {
+    pub ticket: TicketRef,
+    pub created_at: Option<Timestamp>,
+}
+
+/// One step of a connection test.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Check {
+    /// For example `authentication`, `project`, `create_permission`.
+    pub name: String,
+    pub passed: bool,
+    /// What was found.
+    pub detail: String,
+    /// What to mend; empty where it passed.
+    pub hint: String,
+    pub duration: Duration,
+}
+
+// === impl System ===
+
+impl System {
+    pub const ALL: [Self; 2] = [Self::Jira, Self::ServiceNow];
+
+    /// The name in the store, in metrics, and of the system's one target.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Jira => "jira",
+            Self::ServiceNow => "servicenow",
+        }
+    }
+
+    /// The name that people know.
+    #[must_use]
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Jira => "Jira",
+            Self::ServiceNow => "ServiceNow",
+        }
+    }
+
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|system| system.as_str() == text)
+    }
+}
+
+impl fmt::Display for System {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+// === impl Adjustment ===
+
+impl Adjustment {
+    pub fn new(field: &str, reason: impl Into<String>) -> Self {
+        Self { field: field.to_owned(), reason: reason.into() }
+    }
+}
+
+// === impl Check ===
+
+impl Check {
+    pub fn passed(name: &str, detail: impl Into<String>, duration: Duration) -> Self {
+        Self { name: name.to_owned(), passed: true, detail: detail.into(), hint: String::new(), duration }
+    }
+
+    pub fn failed(name: &str, fault: &Fault, duration: Duration) -> Self {
+        let (detail, hint) = (fault.message.clone(), fault.hint.clone());
+        Self { name: name.to_owned(), passed: false, detail, hint, duration }
+    }
+}
+
+// === impl Destination ===
+
+impl Destination {
+    /// Whether the credentials of `other` may be used here.
+    #[must_use]
+    pub fn same_origin(&self, base_url: &str) -> bool {
+        let origin = |text: &str| Url::parse(text).map(|url| url.origin()).ok();
+        origin(&self.base_url).is_some() && origin(&self.base_url) == origin(base_url)
+    }
+}

@@ -1,0 +1,85 @@
+//! What is wrong with a request: every violation at once, each with its field path.
+
+use std::fmt;
+
+/// One thing wrong with one field.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Violation {
+    /// The path of the field as the contract spells it, for example `incident.firing_rules[3].name`.
+    pub field: String,
+    /// What is wrong, the limit, and the way out.
+    pub description: String,
+}
+
+/// All the violations found so far.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Violations(Vec<Violation>);
+
+// === impl Violations ===
+
+impl Violations {
+    pub fn add(&mut self, field: impl Into<String>, description: impl Into<String>) {
+        self.0.push(Violation { field: field.into(), description: description.into() });
+    }
+
+    /// Notes a violation unless `holds`.
+    pub fn require(&mut self, holds: bool, field: &str, description: &str) {
+        if !holds {
+            self.add(field, description);
+        }
+    }
+
+    /// Text of at least one and at most `max` characters.
+    pub fn require_text(&mut self, field: &str, value: &str, max: usize) {
+        if value.trim().is_empty() {
+            self.add(field, format!("must not be empty; give 1 to {max} characters"));
+        }
+        self.limit_text(field, value, max);
+    }
+
+    /// Text of at most `max` characters.
+    pub fn limit_text(&mut self, field: &str, value: &str, max: usize) {
+        let length = value.chars().count();
+        if length > max {
+            self.add(field, format!("has {length} characters; at most {max} are allowed"));
+        }
+    }
+
+    /// A list of at most `max` entries.
+    pub fn limit_list<T>(&mut self, field: &str, list: &[T], max: usize) {
+        if list.len() > max {
+            self.add(field, format!("has {} entries; at most {max} are allowed", list.len()));
+        }
+    }
+
+    /// Takes over what another check found.
+    pub fn extend(&mut self, other: Self) {
+        self.0.extend(other.0);
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Violation> {
+        self.0.iter()
+    }
+
+    /// `value` if nothing is wrong, else all that is.
+    pub fn into_result<T>(self, value: T) -> Result<T, Self> {
+        if self.is_empty() { Ok(value) } else { Err(self) }
+    }
+}
+
+impl fmt::Display for Violations {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, violation) in self.0.iter().enumerate() {
+            let separator = if index == 0 { "" } else { "; " };
+            write!(f, "{separator}{}: {}", violation.field, violation.description)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Violations {}

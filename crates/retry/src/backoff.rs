@@ -1,0 +1,133 @@
+//! Exponential backoff: retry `n` comes `min(max, base * 2^(n-1))` after failure `n`, at most `max_attempts` times.
+
+use std::time::Duration;
+
+/// The most retries that can be asked for.
+pub const MOST_RETRIES: u32 = 20;
+/// The longest delay that can be asked for: a week.
+pub const LONGEST_DELAY: Duration = Duration::from_secs(7 * 24 * 3_600);
+
+/// A schedule of retries.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Backoff {
+    max_attempts: u32,
+    base: Duration,
+    max: Duration,
+    jitter: f64,
+}
+
+/// Why a schedule can not be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidBackoff {
+    #[error("max_attempts must be 0 to {MOST_RETRIES}")]
+    MaxAttempts,
+    #[error("base_delay must be more than 0 and at most 7 days")]
+    BaseDelay,
+    #[error("max_delay must be at least base_delay and at most 7 days")]
+    MaxDelay,
+    #[error("jitter must be 0 to 1")]
+    Jitter,
+}
+
+// === impl Backoff ===
+
+impl Backoff {
+    /// `max_attempts` retries after the first attempt; `jitter` is the largest share (0 to 1) by which a delay is
+    /// lengthened.
+    ///
+    /// # Errors
+    /// Every reason why there is no such schedule.
+    pub fn try_new(
+        max_attempts: u32,
+        base: Duration,
+        max: Duration,
+        jitter: f64,
+    ) -> Result<Self, Vec<InvalidBackoff>> {
+        let checks = [
+            (max_attempts <= MOST_RETRIES, InvalidBackoff::MaxAttempts),
+            (!base.is_zero() && base <= LONGEST_DELAY, InvalidBackoff::BaseDelay),
+            (max >= base && max <= LONGEST_DELAY, InvalidBackoff::MaxDelay),
+            ((0.0..=1.0).contains(&jitter), InvalidBackoff::Jitter),
+        ];
+        let wrong: Vec<_> = checks.into_iter().filter(|(holds, _)| !holds).map(|(_, why)| why).collect();
+        if wrong.is_empty() { Ok(Self { max_attempts, base, max, jitter }) } else { Err(wrong) }
+    }
+
+    /// Retries after the first attempt.
+    #[must_use]
+    pub fn max_attempts(&self) -> u32 {
+        self.max_attempts
+    }
+
+    #[must_use]
+    pub fn base(&self) -> Duration {
+        self.base
+    }
+
+    #[must_use]
+    pub fn max(&self) -> Duration {
+        self.max
+    }
+
+    #[must_use]
+    pub fn jitter(&self) -> f64 {
+        self.jitter
+    }
+
+    /// How long to wait after failure `failures` (1 is the first), or `None` when all retries are spent. `random` is 0
+    /// to 1.
+    #[must_use]
+    pub fn after_failure(&self, failures: u32, random: f64) -> Option<Duration> {
+        (failures <= self.max_attempts).then(|| self.delay(failures, random))
+    }
+
+    /// The delay before retry `n` (1 is the first), however many are allowed.
+    #[must_use]
+    pub fn delay(&self, n: u32, random: f64) -> Duration {
+        let doublings = n.saturating_sub(1).min(31);
+        let delay = self.base.saturating_mul(1 << doublings).min(self.max);
+        delay.mul_f64(1.0 + self.jitter * random.clamp(0.0, 1.0))
+    }
+}
+
+impl Default for Backoff {
+    fn default() -> Self {
+        Self { max_attempts: 5, base: Duration::from_secs(60), max: Duration::from_secs(3_600), jitter: 0.0 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn the_default_retries_after_1_2_4_8_and_16_minutes_and_then_no_more() {
+        let backoff = Backoff::default();
+        let delays: Vec<_> = (1..=6).map(|n| backoff.after_failure(n, 0.5).map(|d| d.as_secs())).collect();
+        assert_eq!(delays, [Some(60), Some(120), Some(240), Some(480), Some(960), None]);
+    }
+
+    #[test]
+    fn every_reason_against_a_schedule_is_given_at_once() {
+        let wrong = Backoff::try_new(21, Duration::ZERO, LONGEST_DELAY * 2, 1.1).unwrap_err();
+        use InvalidBackoff::{BaseDelay, Jitter, MaxAttempts, MaxDelay};
+        assert_eq!(wrong, [MaxAttempts, BaseDelay, MaxDelay, Jitter]);
+    }
+
+    proptest! {
+        #[test]
+        fn delays_never_shrink_and_jitter_only_lengthens(
+            base in 1_u64..10_000, factor in 1_u64..1_000, jitter in 0.0..=1.0_f64, random in 0.0..=1.0_f64, n in 1_u32..60,
+        ) {
+            let (base, max) = (Duration::from_millis(base), Duration::from_millis(base * factor));
+            let plain = Backoff::try_new(20, base, max, 0.0).unwrap();
+            let jittered = Backoff::try_new(20, base, max, jitter).unwrap();
+            prop_assert!(plain.delay(n, random) <= plain.delay(n + 1, random));
+            prop_assert!(plain.delay(n, random) <= max);
+            prop_assert!(jittered.delay(n, random) >= plain.delay(n, random));
+            prop_assert!(jittered.delay(n, random) <= plain.delay(n, random) * 2);
+        }
+    }
+}

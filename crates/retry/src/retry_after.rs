@@ -1,0 +1,76 @@
+//! The `Retry-After` header: seconds, or an HTTP date.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::Offset;
+
+/// The longest that a server can ask us to stay away: a day. More is a mistake or malice.
+pub const LONGEST: Duration = Duration::from_secs(24 * 3_600);
+
+/// How long `header` asks us to wait from `now`, at most [`LONGEST`]; `None` if it says nothing sensible. A date in the
+/// past asks for no wait.
+#[must_use]
+pub fn parse(header: &str, now: Timestamp) -> Option<Duration> {
+    let header = header.trim();
+    if !header.is_empty() && header.bytes().all(|b| b.is_ascii_digit()) {
+        return Some(header.parse().map_or(LONGEST, Duration::from_secs).min(LONGEST));
+    }
+    let wait = http_date(header)?.duration_since(now);
+    Some(Duration::try_from(wait).unwrap_or(Duration::ZERO).min(LONGEST))
+}
+
+/// The date in the one form that may still be sent: `Sun, 06 Nov 1994 08:49:37 GMT`.
+fn http_date(text: &str) -> Option<Timestamp> {
+    let (_weekday, rest) = text.split_once(", ")?;
+    let parts: Vec<&str> = rest.split(' ').collect();
+    let [day, month, year, time, "GMT"] = parts.as_slice() else { return None };
+    const MONTHS: [&str; 12] =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let month = i8::try_from(MONTHS.iter().position(|name| name == month)? + 1).ok()?;
+    let clock: Vec<i8> = time.split(':').map(str::parse).collect::<Result<_, _>>().ok()?;
+    let [hour, minute, second] = clock.as_slice() else { return None };
+    let date =
+        DateTime::new(year.parse().ok()?, month, day.parse().ok()?, *hour, *minute, *second, 0).ok()?;
+    Offset::UTC.to_timestamp(date).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn now() -> Timestamp {
+        "1994-11-06T08:49:07Z".parse().unwrap()
+    }
+
+    #[test]
+    fn seconds_and_dates_are_read_and_anything_else_is_ignored() {
+        let table = [
+            ("120", Some(120)),
+            (" 0 ", Some(0)),
+            ("Sun, 06 Nov 1994 08:49:37 GMT", Some(30)),
+            ("Sun, 06 Nov 1994 08:00:00 GMT", Some(0)),
+            ("99999999999999999999999", Some(86_400)),
+            ("Fri, 31 Dec 9998 23:59:59 GMT", Some(86_400)),
+            ("", None),
+            ("-5", None),
+            ("1.5", None),
+            ("soon", None),
+            ("Sun, 06 Foo 1994 08:49:37 GMT", None),
+            ("Sun, 32 Nov 1994 08:49:37 GMT", None),
+        ];
+        for (header, seconds) in table {
+            assert_eq!(parse(header, now()), seconds.map(Duration::from_secs), "{header:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_header_panics_or_asks_for_more_than_a_day(header in "\\PC{0,60}") {
+            prop_assert!(parse(&header, now()).is_none_or(|wait| wait <= LONGEST));
+        }
+    }
+}
