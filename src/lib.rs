@@ -1,1 +1,33 @@
-//! x
+//! The contract of RhythmX Ticketing and its Rust client.
+//!
+//! RhythmX Ticketing turns incidents into tickets in Jira and ServiceNow, effectively once. [`v1`] is the contract as
+//! Rust types; every field's unit, range and default is in its documentation. With the feature `client` (the default)
+//! there is [`Client`]; with the feature `server` there are the server stubs and [`FILE_DESCRIPTOR_SET`].
+
+#[cfg(feature = "client")]
+mod client;
+
+#[cfg(feature = "client")]
+pub use client::{Client, ConnectError};
+
+/// The contract, version 1: messages, and stubs by feature.
+#[allow(
+    missing_debug_implementations,
+    unreachable_pub,
+    rust_2018_idioms,
+    clippy::all,
+    clippy::pedantic,
+    rustdoc::all,
+    reason = "generated code"
+)]
+pub mod v1 {
+    tonic::include_proto!("rhythmx.ticketing.v1");
+}
+
+/// The descriptors of the contract, its imports and its comments, encoded as `google.protobuf.FileDescriptorSet`: what
+/// reflection serves.
+#[cfg(feature = "server")]
+pub const FILE_DESCRIPTOR_SET: &[u8] = tonic::include_file_descriptor_set!("rhythmx.ticketing.v1");
+
+/// `google.rpc.ErrorInfo.domain` of every error of the service; its reasons are [`v1::ErrorReason`].
+pub const ERROR_DOMAIN: &str = "ticketing.rhythmx";

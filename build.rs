@@ -1,0 +1,23 @@
+//! Compiles the contract in `proto/` without protoc: descriptors by protox, Rust by tonic-prost-build.
+
+use std::path::PathBuf;
+use std::{env, error, fs};
+
+const CONTRACT: &str = "proto/rhythmx/ticketing/v1/service.proto";
+const ERROR_REASONS: &str = "proto/rhythmx/ticketing/v1/error_reason.proto";
+
+fn main() -> Result<(), Box<dyn error::Error>> {
+    println!("cargo::rerun-if-changed=proto");
+    let mut compiler = protox::Compiler::new(["proto"])?;
+    compiler.include_imports(true).include_source_info(true).open_files([CONTRACT, ERROR_REASONS])?;
+
+    // Encoded by the compiler itself and not through prost-types, which would drop custom options.
+    let out_dir = PathBuf::from(env::var("OUT_DIR")?);
+    fs::write(out_dir.join("rhythmx.ticketing.v1.bin"), compiler.encode_file_descriptor_set())?;
+
+    tonic_prost_build::configure()
+        .build_client(env::var_os("CARGO_FEATURE_CLIENT").is_some())
+        .build_server(env::var_os("CARGO_FEATURE_SERVER").is_some())
+        .compile_fds(compiler.file_descriptor_set())?;
+    Ok(())
+}

@@ -1,0 +1,274 @@
+//! What a caller is told when a call is refused: a canonical code, a sentence, and `google.rpc` details.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use rhythmx_ticketing::ERROR_DOMAIN;
+use rhythmx_ticketing::v1::ErrorReason;
+use ticketing_core::system::System;
+use ticketing_core::violation::Violations;
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
+
+/// The most bytes of violations in one answer. Details travel in a header, and the strictest common client takes 8 KiB
+/// of headers in all; base64 makes four bytes of three.
+const VIOLATIONS_BUDGET: usize = 4_500;
+
+/// When to come back after a refusal that passes by itself.
+const COME_BACK_AFTER: Duration = Duration::from_secs(1);
+
+/// Why a call is refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// The incident, or the system it is to go to, breaks rules.
+    IncidentInvalid(Violations),
+    /// The settings break rules.
+    SettingsInvalid(Violations),
+    /// Something else in the request breaks rules.
+    RequestInvalid(Violations),
+    /// An address was changed and its secret not given again.
+    SecretRequired(System, Violations),
+    /// Settings that a ticket needs are missing.
+    SystemNotConfigured(System),
+    /// The system is switched off.
+    SystemNotEnabled(System),
+    /// There is no delivery with this ID.
+    DeliveryNotFound(String),
+    /// The operation does not fit the delivery's state.
+    DeliveryState { delivery_id: String, state: &'static str, operation: &'static str },
+    /// The page token is not ours, or belongs to other filters.
+    PageTokenInvalid,
+    /// The resume token is not ours.
+    ResumeTokenInvalid,
+    /// Events after the resume token were dropped; the token from which all are there.
+    ResumeTokenExpired { oldest_token: String },
+    /// A subscriber took nothing for too long; its last token, if it has one.
+    SubscriberTooSlow { resume_token: String },
+    /// The store cannot be read or written.
+    StoreUnavailable,
+    /// Too many requests at once.
+    Overloaded,
+    /// The server stops; the last token of a stream, else empty.
+    ShuttingDown { resume_token: String },
+    /// The server failed in a way it should not.
+    Internal,
+}
+
+// === impl Refusal ===
+
+impl From<Refusal> for Status {
+    fn from(refusal: Refusal) -> Self {
+        let (code, reason) = refusal.verdict();
+        let mut details = ErrorDetails::new();
+        let name = reason.as_str_name();
+        let name = name.strip_prefix("ERROR_REASON_").unwrap_or(name);
+        details.set_error_info(name, ERROR_DOMAIN, refusal.metadata());
+        let message = refusal.message();
+        refusal.explain(name, &message, &mut details);
+        Status::with_error_details(code, message, details)
+    }
+}
+
+impl Refusal {
+    fn verdict(&self) -> (Code, ErrorReason) {
+        match self {
+            Self::IncidentInvalid(_) => (Code::InvalidArgument, ErrorReason::IncidentInvalid),
+            Self::SettingsInvalid(_) => (Code::InvalidArgument, ErrorReason::SettingsInvalid),
+            Self::RequestInvalid(_) => (Code::InvalidArgument, ErrorReason::RequestInvalid),
+            Self::SecretRequired(..) => (Code::InvalidArgument, ErrorReason::SecretRequired),
+            Self::SystemNotConfigured(_) => (Code::FailedPrecondition, ErrorReason::SystemNotConfigured),
+            Self::SystemNotEnabled(_) => (Code::FailedPrecondition, ErrorReason::SystemNotEnabled),
+            Self::DeliveryNotFound(_) => (Code::NotFound, ErrorReason::DeliveryNotFound),
+            Self::DeliveryState { .. } => (Code::FailedPrecondition, ErrorReason::DeliveryState),
+            Self::PageTokenInvalid => (Code::InvalidArgument, ErrorReason::PageTokenInvalid),
+            Self::ResumeTokenInvalid => (Code::InvalidArgument, ErrorReason::ResumeTokenInvalid),
+            Self::ResumeTokenExpired { .. } => (Code::OutOfRange, ErrorReason::ResumeTokenExpired),
+            Self::SubscriberTooSlow { .. } => (Code::ResourceExhausted, ErrorReason::SubscriberTooSlow),
+            Self::StoreUnavailable => (Code::Unavailable, ErrorReason::StoreUnavailable),
+            Self::Overloaded => (Code::ResourceExhausted, ErrorReason::Overloaded),
+            Self::ShuttingDown { .. } => (Code::Unavailable, ErrorReason::ShuttingDown),
+            Self::Internal => (Code::Internal, ErrorReason::Internal),
+        }
+    }
+
+    fn message(&self) -> String {
+        match self {
+            Self::IncidentInvalid(violations)
+            | Self::SettingsInvalid(violations)
+            | Self::RequestInvalid(violations) => summary(violations),
+            Self::SecretRequired(system, _) => {
+                let title = system.title();
+                format!("the address of {title} was changed: give its secret again in the same request")
+            }
+            Self::SystemNotConfigured(system) => {
+                format!("{} is not configured: send its settings with Configure", system.title())
+            }
+            Self::SystemNotEnabled(system) => {
+                format!("{} is not enabled: set {system}.enabled to true with Configure", system.title())
+            }
+            Self::DeliveryNotFound(_) => "there is no delivery with this ID".to_owned(),
+            Self::DeliveryState { state, operation, .. } => {
+                format!("a delivery that is {state} cannot be {operation}")
+            }
+            Self::PageTokenInvalid => {
+                "page_token is not a token of this list: send next_page_token with the same filters".to_owned()
+            }
+            Self::ResumeTokenInvalid => "resume_token is not a token of this service".to_owned(),
+            Self::ResumeTokenExpired { .. } => {
+                "events after resume_token were dropped: resume from oldest_token in the details, and read with \
+                 ListDeliveries what was missed"
+                    .to_owned()
+            }
+            Self::SubscriberTooSlow { .. } => {
+                "the subscriber took nothing for too long: reconnect with the last token".to_owned()
+            }
+            Self::StoreUnavailable => "the store is not available: nothing was accepted, try again".to_owned(),
+            Self::Overloaded => "too many requests at once: nothing was accepted, try again".to_owned(),
+            Self::ShuttingDown { .. } => "the server is stopping: connect again".to_owned(),
+            Self::Internal => "the server failed; its log has the details".to_owned(),
+        }
+    }
+
+    fn metadata(&self) -> HashMap<String, String> {
+        let pairs = match self {
+            Self::SecretRequired(system, _)
+            | Self::SystemNotConfigured(system)
+            | Self::SystemNotEnabled(system) => vec![("system", system.as_str())],
+            Self::DeliveryNotFound(id) => vec![("delivery_id", id.as_str())],
+            Self::DeliveryState { delivery_id, state, .. } => {
+                vec![("delivery_id", delivery_id.as_str()), ("state", state)]
+            }
+            Self::ResumeTokenExpired { oldest_token } => vec![("oldest_token", oldest_token.as_str())],
+            Self::SubscriberTooSlow { resume_token } | Self::ShuttingDown { resume_token } => {
+                vec![("resume_token", resume_token.as_str())]
+            }
+            _ => vec![],
+        };
+        let given = pairs.into_iter().filter(|(_, value)| !value.is_empty());
+        given.map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
+    }
+
+    // The details beyond ErrorInfo.
+    fn explain(&self, reason: &str, message: &str, details: &mut ErrorDetails) {
+        match self {
+            Self::IncidentInvalid(violations)
+            | Self::SettingsInvalid(violations)
+            | Self::RequestInvalid(violations)
+            | Self::SecretRequired(_, violations) => {
+                details.set_bad_request(within_budget(violations));
+            }
+            Self::PageTokenInvalid => {
+                details.add_bad_request_violation("page_token", message);
+            }
+            Self::ResumeTokenInvalid | Self::ResumeTokenExpired { .. } => {
+                details.add_bad_request_violation("resume_token", message);
+            }
+            Self::SystemNotConfigured(system) | Self::SystemNotEnabled(system) => {
+                details.add_precondition_failure_violation(reason, system.as_str(), message);
+            }
+            Self::DeliveryState { delivery_id, .. } => {
+                details.add_precondition_failure_violation(reason, delivery_id.as_str(), message);
+            }
+            Self::StoreUnavailable | Self::Overloaded | Self::ShuttingDown { .. } => {
+                details.set_retry_info(Some(COME_BACK_AFTER));
+            }
+            Self::DeliveryNotFound(_) | Self::SubscriberTooSlow { .. } | Self::Internal => {}
+        }
+    }
+}
+
+fn summary(violations: &Violations) -> String {
+    let Some(first) = violations.iter().next() else { return "the request is invalid".to_owned() };
+    match violations.iter().count() - 1 {
+        0 => format!("{}: {}", first.field, first.description),
+        more => format!("{}: {} (and {more} more, see the details)", first.field, first.description),
+    }
+}
+
+// As many violations as an answer can hold, and how many more there are.
+fn within_budget(violations: &Violations) -> Vec<FieldViolation> {
+    let mut room = VIOLATIONS_BUDGET;
+    let mut listed = Vec::new();
+    for violation in violations.iter() {
+        let size = violation.field.len() + violation.description.len() + 10;
+        let Some(left) = room.checked_sub(size) else { break };
+        room = left;
+        listed.push(FieldViolation::new(&violation.field, &violation.description));
+    }
+    let unlisted = violations.iter().skip(listed.len());
+    let (more, next) = (unlisted.clone().count(), unlisted.map(|v| v.field.clone()).next());
+    if let Some(next) = next {
+        listed.push(FieldViolation::new(next, format!("and {more} violations from here on, too many for one answer")));
+    }
+    listed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn violations(count: usize) -> Violations {
+        let mut violations = Violations::default();
+        for index in 0..count {
+            violations.add(format!("incident.firing_rules[{index}].name"), "must not be empty");
+        }
+        violations
+    }
+
+    #[test]
+    fn every_violation_is_told_under_its_field_path_with_the_reason() {
+        let status = Status::from(Refusal::IncidentInvalid(violations(3)));
+        assert_eq!(status.code(), Code::InvalidArgument);
+        assert_eq!(
+            status.message(),
+            "incident.firing_rules[0].name: must not be empty (and 2 more, see the details)"
+        );
+        let details = status.get_error_details();
+        let info = details.error_info().unwrap();
+        assert_eq!((info.reason.as_str(), info.domain.as_str()), ("INCIDENT_INVALID", "ticketing.rhythmx"));
+        let listed = &details.bad_request().unwrap().field_violations;
+        assert_eq!(listed.len(), 3);
+        assert_eq!(listed[2].field, "incident.firing_rules[2].name");
+    }
+
+    #[test]
+    fn an_answer_with_thousands_of_violations_fits_the_headers_of_any_client() {
+        let status = Status::from(Refusal::IncidentInvalid(violations(2_000)));
+        assert!(status.details().len() * 4 / 3 < 7_000, "{} bytes", status.details().len());
+        let listed = status.get_details_bad_request().unwrap().field_violations;
+        let last = listed.last().unwrap();
+        assert_eq!(last.field, format!("incident.firing_rules[{}].name", listed.len() - 1));
+        assert!(last.description.starts_with(&format!("and {} violations", 2_001 - listed.len())));
+    }
+
+    #[test]
+    fn a_system_that_is_switched_off_is_a_failed_precondition_with_the_way_out() {
+        let status = Status::from(Refusal::SystemNotEnabled(System::ServiceNow));
+        assert_eq!(status.code(), Code::FailedPrecondition);
+        assert_eq!(
+            status.message(),
+            "ServiceNow is not enabled: set servicenow.enabled to true with Configure"
+        );
+        let details = status.get_error_details();
+        assert_eq!(details.error_info().unwrap().metadata["system"], "servicenow");
+        assert_eq!(details.precondition_failure().unwrap().violations[0].r#type, "SYSTEM_NOT_ENABLED");
+    }
+
+    #[test]
+    fn a_token_older_than_retention_is_out_of_range_and_names_the_oldest_one() {
+        let status = Status::from(Refusal::ResumeTokenExpired { oldest_token: "abc".to_owned() });
+        assert_eq!(status.code(), Code::OutOfRange);
+        assert_eq!(status.get_details_error_info().unwrap().metadata["oldest_token"], "abc");
+    }
+
+    #[test]
+    fn what_passes_by_itself_says_when_to_come_back() {
+        let passing =
+            [Refusal::StoreUnavailable, Refusal::Overloaded, Refusal::ShuttingDown { resume_token: String::new() }];
+        for refusal in passing {
+            let status = Status::from(refusal.clone());
+            assert_eq!(status.get_details_retry_info().unwrap().retry_delay, Some(COME_BACK_AFTER), "{refusal:?}");
+            assert!(status.get_details_error_info().unwrap().metadata.is_empty());
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! Single fields: what they must look like on the wire, and what they become.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use rhythmx_ticketing::v1;
+use ticketing_core::risk::Severity;
+use ticketing_core::system::System;
+use ticketing_core::violation::Violations;
+use url::Url;
+
+const NANOS_PER_SECOND: i32 = 1_000_000_000;
+const SYSTEMS: &str = "must be TICKET_SYSTEM_JIRA or TICKET_SYSTEM_SERVICENOW";
+
+/// A message that must be there.
+pub(super) fn required<T>(path: &str, message: Option<T>, violations: &mut Violations) -> Option<T> {
+    violations.require(message.is_some(), path, "is required");
+    message
+}
+
+/// A time that must be there.
+pub(super) fn timestamp(
+    path: &str,
+    message: Option<prost_types::Timestamp>,
+    violations: &mut Violations,
+) -> Option<Timestamp> {
+    let message = required(path, message, violations)?;
+    // The contract begins with the year 1; the end is that of the calendar library, a day before the year 10000.
+    const YEAR_1: i64 = -62_135_596_800;
+    let valid = message.seconds >= YEAR_1 && (0..NANOS_PER_SECOND).contains(&message.nanos);
+    let time = if valid { Timestamp::new(message.seconds, message.nanos).ok() } else { None };
+    let range = "must be a time from 0001-01-01T00:00:00Z to 9999-12-30T22:00:00Z, its nanos from 0 to 999,999,999";
+    violations.require(time.is_some(), path, range);
+    time
+}
+
+/// A length of time that is not negative.
+pub(super) fn duration(
+    path: &str,
+    message: prost_types::Duration,
+    violations: &mut Violations,
+) -> Option<Duration> {
+    let duration = u64::try_from(message.seconds)
+        .ok()
+        .zip(u32::try_from(message.nanos).ok())
+        .filter(|(seconds, nanos)| *seconds <= LONGEST_SECONDS && *nanos < NANOS_PER_SECOND.unsigned_abs())
+        .map(|(seconds, nanos)| Duration::new(seconds, nanos));
+    violations.require(duration.is_some(), path, "must be a duration of 0 s or more, for example 90s");
+    duration
+}
+
+/// The longest duration that `google.protobuf.Duration` allows: about 10,000 years.
+const LONGEST_SECONDS: u64 = 315_576_000_000;
+
+/// A ticket system that must be named.
+pub(crate) fn system(path: &str, value: i32, violations: &mut Violations) -> Option<System> {
+    let system = match v1::TicketSystem::try_from(value) {
+        Ok(v1::TicketSystem::Jira) => Some(System::Jira),
+        Ok(v1::TicketSystem::Servicenow) => Some(System::ServiceNow),
+        Ok(v1::TicketSystem::Unspecified) | Err(_) => None,
+    };
+    violations.require(system.is_some(), path, SYSTEMS);
+    system
+}
+
+/// A list of ticket systems, each of which must be named.
+pub(super) fn systems(path: &str, values: &[i32], violations: &mut Violations) -> Vec<System> {
+    let named = |(index, value): (usize, &i32)| system(&format!("{path}[{index}]"), *value, violations);
+    values.iter().enumerate().filter_map(named).collect()
+}
+
+/// A severity; `Some(None)` where none was given, `None` where what was given is not one.
+pub(super) fn severity(path: &str, value: i32, violations: &mut Violations) -> Option<Option<Severity>> {
+    let severity = match v1::Severity::try_from(value) {
+        Ok(v1::Severity::Unspecified) => return Some(None),
+        Ok(v1::Severity::Low) => Some(Severity::Low),
+        Ok(v1::Severity::Medium) => Some(Severity::Medium),
+        Ok(v1::Severity::High) => Some(Severity::High),
+        Ok(v1::Severity::Critical) => Some(Severity::Critical),
+        Err(_) => None,
+    };
+    let choices = "must be SEVERITY_LOW, SEVERITY_MEDIUM, SEVERITY_HIGH or SEVERITY_CRITICAL";
+    violations.require(severity.is_some(), path, choices);
+    severity.map(Some)
+}
+
+/// A web address, or nothing where it is empty.
+pub(super) fn link(path: &str, value: &str, violations: &mut Violations) -> Option<Url> {
+    if value.is_empty() {
+        return None;
+    }
+    let url = Url::parse(value).ok();
+    violations.require(url.is_some(), path, "must be an address, for example https://rhythmx.example/incidents/42");
+    url
+}

@@ -1,0 +1,10 @@
+//! From the contract to the domain. Every request is checked as a whole: the answer to a bad one lists every violation
+//! under its field path.
+
+mod delivery;
+mod field;
+mod incident;
+
+pub(crate) use delivery::{cancel_delivery, delivery_id, list_deliveries, resolve_delivery};
+pub(crate) use delivery::{Cancellation, ListFilter, Resolution};
+pub(crate) use incident::{pushed_incident, submitted_incident};

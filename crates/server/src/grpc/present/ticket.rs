@@ -1,0 +1,98 @@
+//! Tickets, and what ticket systems said.
+
+use jiff::Timestamp;
+use rhythmx_ticketing::v1;
+use ticketing_core::fault::{Fault, FaultKind};
+use ticketing_core::marker::Marker;
+use ticketing_core::system::{Adjustment, Check, Rendered, System, TicketRef};
+
+use super::field;
+
+pub(crate) fn ticket(ticket: TicketRef) -> v1::Ticket {
+    v1::Ticket { id: ticket.id, key: ticket.key, url: ticket.url }
+}
+
+pub(crate) fn adjustment(adjustment: Adjustment) -> v1::Adjustment {
+    v1::Adjustment { field: adjustment.field, reason: adjustment.reason }
+}
+
+pub(crate) fn fault(fault: Fault, time: Timestamp) -> v1::Fault {
+    v1::Fault {
+        kind: fault_kind(fault.kind).into(),
+        http_status: fault.status.map_or(0, u32::from),
+        ambiguous: fault.is_ambiguous(),
+        message: fault.message,
+        hint: fault.hint,
+        time: Some(field::timestamp(time)),
+    }
+}
+
+pub(crate) fn rendered(system: System, marker: &Marker, rendered: Rendered) -> v1::RenderedTicket {
+    v1::RenderedTicket {
+        system: field::system(system).into(),
+        summary: rendered.summary,
+        priority: rendered.priority.unwrap_or_default(),
+        labels: rendered.labels,
+        marker: marker.to_string(),
+        description: rendered.description,
+        plain_text: rendered.plain_text,
+        adjustments: rendered.adjustments.into_iter().map(adjustment).collect(),
+        body: rendered.body,
+    }
+}
+
+pub(crate) fn check(check: Check) -> v1::ConnectionCheck {
+    v1::ConnectionCheck {
+        name: check.name,
+        passed: check.passed,
+        detail: check.detail,
+        hint: check.hint,
+        duration: Some(field::duration(check.duration)),
+    }
+}
+
+fn fault_kind(kind: FaultKind) -> v1::FaultKind {
+    match kind {
+        FaultKind::Dns => v1::FaultKind::Dns,
+        FaultKind::Connect => v1::FaultKind::Connect,
+        FaultKind::Tls => v1::FaultKind::Tls,
+        FaultKind::Misconfigured => v1::FaultKind::Misconfigured,
+        FaultKind::TooLate => v1::FaultKind::TooLate,
+        FaultKind::Rejected => v1::FaultKind::Rejected,
+        FaultKind::Unauthorized => v1::FaultKind::Unauthorized,
+        FaultKind::Forbidden => v1::FaultKind::Forbidden,
+        FaultKind::LockedOut => v1::FaultKind::LockedOut,
+        FaultKind::NotFound => v1::FaultKind::NotFound,
+        FaultKind::TooLarge => v1::FaultKind::TooLarge,
+        FaultKind::RateLimited => v1::FaultKind::RateLimited,
+        FaultKind::TimedOut => v1::FaultKind::TimedOut,
+        FaultKind::ConnectionLost => v1::FaultKind::ConnectionLost,
+        FaultKind::Redirected => v1::FaultKind::Redirected,
+        FaultKind::Conflict => v1::FaultKind::Conflict,
+        FaultKind::ServerError => v1::FaultKind::ServerError,
+        FaultKind::UnreadableReply => v1::FaultKind::UnreadableReply,
+        FaultKind::Dormant => v1::FaultKind::Dormant,
+        FaultKind::Dropped => v1::FaultKind::Dropped,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_of_fault_bears_the_name_that_the_domain_gives_it() {
+        for kind in FaultKind::ALL {
+            assert_eq!(fault_kind(kind).as_str_name(), format!("FAULT_KIND_{}", kind.as_str()));
+        }
+    }
+
+    #[test]
+    fn a_fault_tells_its_status_and_whether_a_ticket_may_exist() {
+        let gateway = Fault::new(FaultKind::ServerError, "Bad gateway").with_status(502);
+        let told = fault(gateway, Timestamp::UNIX_EPOCH);
+        assert_eq!((told.http_status, told.ambiguous, told.message.as_str()), (502, true, "Bad gateway"));
+        let refused = fault(Fault::new(FaultKind::Connect, "refused"), Timestamp::UNIX_EPOCH);
+        assert_eq!((refused.http_status, refused.ambiguous), (0, false));
+    }
+}

@@ -1,0 +1,188 @@
+use std::time::Duration;
+
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Request, Status, Streaming};
+
+use crate::v1::ticketing_service_client::TicketingServiceClient;
+use crate::v1::*;
+
+/// How long [`Client::connect`] tries.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long a call may take unless [`Client::with_deadline`] says otherwise. It also bounds for how long the server
+/// waits for the first attempt of a push.
+const DEFAULT_DEADLINE: Duration = Duration::from_secs(30);
+
+/// A client of the service. Cheap to clone; clones share one connection, which reconnects by itself.
+///
+/// ```no_run
+/// # async fn example(incident: rhythmx_ticketing::v1::Incident) -> Result<(), Box<dyn std::error::Error>> {
+/// use rhythmx_ticketing::{Client, v1};
+///
+/// let mut client = Client::connect("http://127.0.0.1:50051").await?;
+/// let system = v1::TicketSystem::Jira.into();
+/// let answer = client.create_ticket(v1::CreateTicketRequest { incident: Some(incident), system }).await?;
+/// println!("{}", answer.message);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct Client {
+    stub: TicketingServiceClient<Channel>,
+    deadline: Duration,
+}
+
+/// The service could not be reached.
+#[derive(Debug)]
+pub struct ConnectError {
+    address: String,
+    source: tonic::transport::Error,
+}
+
+// === impl Client ===
+
+impl Client {
+    /// Connects to the service at `address`, for example "http://127.0.0.1:50051", within 5 s.
+    pub async fn connect(address: impl Into<String>) -> Result<Client, ConnectError> {
+        let address = address.into();
+        let endpoint = Endpoint::from_shared(address.clone());
+        let connected = match endpoint {
+            Ok(endpoint) => endpoint.connect_timeout(CONNECT_TIMEOUT).connect().await,
+            Err(invalid) => Err(invalid),
+        };
+        match connected {
+            Ok(channel) => Ok(Client::over(channel)),
+            Err(source) => Err(ConnectError { address, source }),
+        }
+    }
+
+    /// A client over a channel that was set up elsewhere.
+    pub fn over(channel: Channel) -> Client {
+        Client { stub: TicketingServiceClient::new(channel), deadline: DEFAULT_DEADLINE }
+    }
+
+    /// The same client with another deadline for each call; 30 s when never set. Streams have none.
+    #[must_use]
+    pub fn with_deadline(self, deadline: Duration) -> Client {
+        Client { deadline, ..self }
+    }
+
+    /// Changes settings; what is absent stays.
+    pub async fn configure(&mut self, request: ConfigureRequest) -> Result<ConfigureResponse, Status> {
+        let request = self.timed(request);
+        Ok(self.stub.configure(request).await?.into_inner())
+    }
+
+    /// Proves authentication and access, with saved or unsaved settings.
+    pub async fn test_connection(
+        &mut self,
+        request: TestConnectionRequest,
+    ) -> Result<TestConnectionResponse, Status> {
+        let request = self.timed(request);
+        Ok(self.stub.test_connection(request).await?.into_inner())
+    }
+
+    /// How every ticket system stands.
+    pub async fn get_status(&mut self) -> Result<GetStatusResponse, Status> {
+        let request = self.timed(GetStatusRequest {});
+        Ok(self.stub.get_status(request).await?.into_inner())
+    }
+
+    /// The ticket as it would be pushed.
+    pub async fn preview_ticket(
+        &mut self,
+        request: PreviewTicketRequest,
+    ) -> Result<PreviewTicketResponse, Status> {
+        let request = self.timed(request);
+        Ok(self.stub.preview_ticket(request).await?.into_inner())
+    }
+
+    /// Pushes an incident to one ticket system and waits for the first attempt.
+    pub async fn create_ticket(
+        &mut self,
+        request: CreateTicketRequest,
+    ) -> Result<CreateTicketResponse, Status> {
+        let request = self.timed(request);
+        Ok(self.stub.create_ticket(request).await?.into_inner())
+    }
+
+    /// Offers an incident to auto-push.
+    pub async fn submit_incident(&mut self, incident: Incident) -> Result<SubmitIncidentResponse, Status> {
+        let request = self.timed(SubmitIncidentRequest { incident: Some(incident) });
+        Ok(self.stub.submit_incident(request).await?.into_inner())
+    }
+
+    /// Streams what happens to deliveries. The stream has no deadline: resume it with its last token when it ends.
+    pub async fn stream_ticket_events(
+        &mut self,
+        request: StreamTicketEventsRequest,
+    ) -> Result<Streaming<StreamTicketEventsResponse>, Status> {
+        Ok(self.stub.stream_ticket_events(request).await?.into_inner())
+    }
+
+    /// One delivery with its attempts.
+    pub async fn get_delivery(
+        &mut self,
+        delivery_id: impl Into<String>,
+    ) -> Result<GetDeliveryResponse, Status> {
+        let request = self.timed(GetDeliveryRequest { delivery_id: delivery_id.into() });
+        Ok(self.stub.get_delivery(request).await?.into_inner())
+    }
+
+    /// A page of deliveries, the newest first.
+    pub async fn list_deliveries(
+        &mut self,
+        request: ListDeliveriesRequest,
+    ) -> Result<ListDeliveriesResponse, Status> {
+        let request = self.timed(request);
+        Ok(self.stub.list_deliveries(request).await?.into_inner())
+    }
+
+    /// Tries a waiting or failed delivery now and waits for the attempt.
+    pub async fn retry_delivery(
+        &mut self,
+        delivery_id: impl Into<String>,
+    ) -> Result<RetryDeliveryResponse, Status> {
+        let request = self.timed(RetryDeliveryRequest { delivery_id: delivery_id.into() });
+        Ok(self.stub.retry_delivery(request).await?.into_inner())
+    }
+
+    /// Gives a delivery up.
+    pub async fn cancel_delivery(
+        &mut self,
+        request: CancelDeliveryRequest,
+    ) -> Result<CancelDeliveryResponse, Status> {
+        let request = self.timed(request);
+        Ok(self.stub.cancel_delivery(request).await?.into_inner())
+    }
+
+    /// Tells which ticket a delivery has.
+    pub async fn resolve_delivery(
+        &mut self,
+        request: ResolveDeliveryRequest,
+    ) -> Result<ResolveDeliveryResponse, Status> {
+        let request = self.timed(request);
+        Ok(self.stub.resolve_delivery(request).await?.into_inner())
+    }
+
+    // The deadline travels with the call (`grpc-timeout`), so that the server knows for how long it may wait.
+    fn timed<T>(&self, message: T) -> Request<T> {
+        let mut request = Request::new(message);
+        request.set_timeout(self.deadline);
+        request
+    }
+}
+
+// === impl ConnectError ===
+
+impl std::fmt::Display for ConnectError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "cannot connect to the ticketing service at {}", self.address)
+    }
+}
+
+impl std::error::Error for ConnectError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.source)
+    }
+}
