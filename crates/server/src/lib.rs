@@ -1,1 +1,3 @@
 //! Store, dispatcher, gRPC, configuration, telemetry and the ticketing binary.
+
+mod grpc;

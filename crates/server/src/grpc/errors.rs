@@ -195,10 +195,12 @@ fn within_budget(violations: &Violations) -> Vec<FieldViolation> {
         room = left;
         listed.push(FieldViolation::new(&violation.field, &violation.description));
     }
-    let unlisted = violations.iter().skip(listed.len());
-    let (more, next) = (unlisted.clone().count(), unlisted.map(|v| v.field.clone()).next());
-    if let Some(next) = next {
-        listed.push(FieldViolation::new(next, format!("and {more} violations from here on, too many for one answer")));
+    let more = violations.iter().count() - listed.len();
+    if let Some(next) = violations.iter().nth(listed.len()) {
+        listed.push(FieldViolation::new(
+            &next.field,
+            format!("and {more} violations from here on, too many for one answer"),
+        ));
     }
     listed
 }
@@ -263,11 +265,18 @@ mod tests {
 
     #[test]
     fn what_passes_by_itself_says_when_to_come_back() {
-        let passing =
-            [Refusal::StoreUnavailable, Refusal::Overloaded, Refusal::ShuttingDown { resume_token: String::new() }];
+        let passing = [
+            Refusal::StoreUnavailable,
+            Refusal::Overloaded,
+            Refusal::ShuttingDown { resume_token: String::new() },
+        ];
         for refusal in passing {
             let status = Status::from(refusal.clone());
-            assert_eq!(status.get_details_retry_info().unwrap().retry_delay, Some(COME_BACK_AFTER), "{refusal:?}");
+            assert_eq!(
+                status.get_details_retry_info().unwrap().retry_delay,
+                Some(COME_BACK_AFTER),
+                "{refusal:?}"
+            );
             assert!(status.get_details_error_info().unwrap().metadata.is_empty());
         }
     }

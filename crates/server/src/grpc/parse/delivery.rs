@@ -125,7 +125,8 @@ fn states(path: &str, values: &[i32], violations: &mut Violations) -> Vec<State>
             Ok(v1::DeliveryState::Failed) => states.push(State::Failed),
             Ok(v1::DeliveryState::Cancelled) => states.push(State::Cancelled),
             Ok(v1::DeliveryState::Unspecified) | Err(_) => {
-                violations.add(format!("{path}[{index}]"), "must be a state, for example DELIVERY_STATE_FAILED");
+                violations
+                    .add(format!("{path}[{index}]"), "must be a state, for example DELIVERY_STATE_FAILED");
             }
         }
     }

@@ -29,7 +29,8 @@ pub(super) fn timestamp(
     const YEAR_1: i64 = -62_135_596_800;
     let valid = message.seconds >= YEAR_1 && (0..NANOS_PER_SECOND).contains(&message.nanos);
     let time = if valid { Timestamp::new(message.seconds, message.nanos).ok() } else { None };
-    let range = "must be a time from 0001-01-01T00:00:00Z to 9999-12-30T22:00:00Z, its nanos from 0 to 999,999,999";
+    let range =
+        "must be a time from 0001-01-01T00:00:00Z to 9999-12-30T22:00:00Z, its nanos from 0 to 999,999,999";
     violations.require(time.is_some(), path, range);
     time
 }
@@ -90,6 +91,10 @@ pub(super) fn link(path: &str, value: &str, violations: &mut Violations) -> Opti
         return None;
     }
     let url = Url::parse(value).ok();
-    violations.require(url.is_some(), path, "must be an address, for example https://rhythmx.example/incidents/42");
+    violations.require(
+        url.is_some(),
+        path,
+        "must be an address, for example https://rhythmx.example/incidents/42",
+    );
     url
 }

@@ -157,7 +157,11 @@ mod tests {
     fn message() -> v1::Incident {
         v1::Incident {
             id: "INC-1".to_owned(),
-            actor: Some(v1::Actor { name: "jdoe".to_owned(), r#type: v1::ActorType::User.into(), ..Default::default() }),
+            actor: Some(v1::Actor {
+                name: "jdoe".to_owned(),
+                r#type: v1::ActorType::User.into(),
+                ..Default::default()
+            }),
             risk: Some(v1::Risk { score: 92.0, ..Default::default() }),
             timeline: Some(v1::Timeline {
                 first_alert: Some(seconds(10)),
@@ -192,9 +196,14 @@ mod tests {
         full.risk = Some(v1::Risk {
             score: 69.9,
             level: v1::RiskLevel::High.into(),
-            factors: vec![v1::RiskFactor { name: "asset".to_owned(), score: 40.5, detail: "crown jewel".to_owned() }],
+            factors: vec![v1::RiskFactor {
+                name: "asset".to_owned(),
+                score: 40.5,
+                detail: "crown jewel".to_owned(),
+            }],
         });
-        full.activity = Some(v1::Activity { alarm_count: 3, primary_rule: "rule".to_owned(), ..Default::default() });
+        full.activity =
+            Some(v1::Activity { alarm_count: 3, primary_rule: "rule".to_owned(), ..Default::default() });
         full.sla = Some(v1::Sla {
             target: Some(prost_types::Duration { seconds: 3_600, nanos: 500_000_000 }),
             status: v1::SlaStatus::AtRisk.into(),

@@ -5,6 +5,6 @@ mod delivery;
 mod field;
 mod incident;
 
-pub(crate) use delivery::{cancel_delivery, delivery_id, list_deliveries, resolve_delivery};
 pub(crate) use delivery::{Cancellation, ListFilter, Resolution};
+pub(crate) use delivery::{cancel_delivery, delivery_id, list_deliveries, resolve_delivery};
 pub(crate) use incident::{pushed_incident, submitted_incident};

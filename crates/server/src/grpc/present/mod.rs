@@ -1,7 +1,9 @@
 //! From the domain to the contract. Nothing is decided here.
 
+mod delivery;
 mod field;
 mod ticket;
 
+pub(crate) use delivery::{delivery, event_kind};
 pub(crate) use field::{duration, severity, system, timestamp};
-pub(crate) use ticket::{adjustment, check, fault, rendered, ticket};
+pub(crate) use ticket::{adjustment, check, last_error, rendered, ticket};

@@ -1,8 +1,8 @@
 //! Tickets, and what ticket systems said.
 
-use jiff::Timestamp;
 use rhythmx_ticketing::v1;
-use ticketing_core::fault::{Fault, FaultKind};
+use ticketing_core::delivery::LastError;
+use ticketing_core::fault::FaultKind;
 use ticketing_core::marker::Marker;
 use ticketing_core::system::{Adjustment, Check, Rendered, System, TicketRef};
 
@@ -16,14 +16,16 @@ pub(crate) fn adjustment(adjustment: Adjustment) -> v1::Adjustment {
     v1::Adjustment { field: adjustment.field, reason: adjustment.reason }
 }
 
-pub(crate) fn fault(fault: Fault, time: Timestamp) -> v1::Fault {
+/// A fault as a delivery or an attempt suffered it: whether it left a doubt depends on whether anything was sent.
+pub(crate) fn last_error(error: LastError) -> v1::Fault {
+    let LastError { fault, ambiguous, at } = error;
     v1::Fault {
         kind: fault_kind(fault.kind).into(),
-        http_status: fault.status.map_or(0, u32::from),
-        ambiguous: fault.is_ambiguous(),
         message: fault.message,
         hint: fault.hint,
-        time: Some(field::timestamp(time)),
+        http_status: fault.status.map_or(0, u32::from),
+        ambiguous,
+        time: Some(field::timestamp(at)),
     }
 }
 
@@ -85,14 +87,5 @@ mod tests {
         for kind in FaultKind::ALL {
             assert_eq!(fault_kind(kind).as_str_name(), format!("FAULT_KIND_{}", kind.as_str()));
         }
-    }
-
-    #[test]
-    fn a_fault_tells_its_status_and_whether_a_ticket_may_exist() {
-        let gateway = Fault::new(FaultKind::ServerError, "Bad gateway").with_status(502);
-        let told = fault(gateway, Timestamp::UNIX_EPOCH);
-        assert_eq!((told.http_status, told.ambiguous, told.message.as_str()), (502, true, "Bad gateway"));
-        let refused = fault(Fault::new(FaultKind::Connect, "refused"), Timestamp::UNIX_EPOCH);
-        assert_eq!((refused.http_status, refused.ambiguous), (0, false));
     }
 }
