@@ -138,7 +138,7 @@ impl Delivery {
         }
         self.doubt = Some(Doubt { since: now, empty_answers: 0, last_empty_at: None, look_ups: 0 });
         self.due_at = Some(self.next_look_up(policy, now));
-        self.become_(State::Reconciling, now, &[EventKind::InDoubt])
+        self.become_(State::Reconciling, now, &[EventKind::Reconciling])
     }
 
     fn refused(mut self, fault: Fault, policy: &Policy, now: Timestamp, random: f64) -> Settled {

@@ -36,7 +36,7 @@ pub(crate) fn event_kind(kind: EventKind) -> v1::TicketEventKind {
         EventKind::AttemptStarted => v1::TicketEventKind::AttemptStarted,
         EventKind::Delivered => v1::TicketEventKind::Delivered,
         EventKind::Waiting => v1::TicketEventKind::Waiting,
-        EventKind::InDoubt => v1::TicketEventKind::InDoubt,
+        EventKind::Reconciling => v1::TicketEventKind::Reconciling,
         EventKind::Failed => v1::TicketEventKind::Failed,
         EventKind::Rearmed => v1::TicketEventKind::Rearmed,
         EventKind::Resolved => v1::TicketEventKind::Resolved,
