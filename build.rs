@@ -6,6 +6,10 @@ use std::{env, error, fs};
 const CONTRACT: &str = "proto/rhythmx/ticketing/v1/service.proto";
 const ERROR_REASONS: &str = "proto/rhythmx/ticketing/v1/error_reason.proto";
 
+/// Messages whose `Debug` is written by hand, in `src/redacted.rs`, so that no log can hold their secrets.
+const BEARERS_OF_SECRETS: [&str; 2] =
+    ["rhythmx.ticketing.v1.JiraSettings", "rhythmx.ticketing.v1.ServiceNowSettings"];
+
 fn main() -> Result<(), Box<dyn error::Error>> {
     println!("cargo::rerun-if-changed=proto");
     let mut compiler = protox::Compiler::new(["proto"])?;
@@ -16,6 +20,7 @@ fn main() -> Result<(), Box<dyn error::Error>> {
     fs::write(out_dir.join("rhythmx.ticketing.v1.bin"), compiler.encode_file_descriptor_set())?;
 
     tonic_prost_build::configure()
+        .skip_debug(BEARERS_OF_SECRETS)
         .build_client(env::var_os("CARGO_FEATURE_CLIENT").is_some())
         .build_server(env::var_os("CARGO_FEATURE_SERVER").is_some())
         .compile_fds(compiler.file_descriptor_set())?;

@@ -6,6 +6,7 @@
 
 #[cfg(feature = "client")]
 mod client;
+mod redacted;
 
 #[cfg(feature = "client")]
 pub use client::{Client, ConnectError};

@@ -1,0 +1,118 @@
+//! Which events a subscriber wants, from the contract to the domain.
+
+use rhythmx_ticketing::v1;
+use rhythmx_ticketing::v1::stream_ticket_events_request::Start as WireStart;
+use ticketing_core::delivery::EventKind;
+use ticketing_core::incident;
+use ticketing_core::system::System;
+use ticketing_core::violation::Violations;
+
+use super::field;
+
+const MOST_INCIDENTS: usize = 100;
+
+/// Which events to stream, and from where. An empty list filters nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Subscription {
+    pub incident_ids: Vec<String>,
+    pub systems: Vec<System>,
+    pub kinds: Vec<EventKind>,
+    pub start: Start,
+}
+
+/// Where a stream begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Start {
+    /// With what happens from now on.
+    Now,
+    /// With the oldest event that is kept.
+    Oldest,
+    /// After the event or bookmark that bore this token, which is still to be read.
+    After(String),
+}
+
+pub(crate) fn subscription(request: v1::StreamTicketEventsRequest) -> Result<Subscription, Violations> {
+    let mut violations = Violations::default();
+    violations.limit_list("incident_ids", &request.incident_ids, MOST_INCIDENTS);
+    for (index, id) in request.incident_ids.iter().enumerate().take(MOST_INCIDENTS) {
+        incident::check_id(&format!("incident_ids[{index}]"), id, &mut violations);
+    }
+    let systems = field::systems("systems", &request.systems, &mut violations);
+    let kinds = kinds("kinds", &request.kinds, &mut violations);
+    let start = match request.start {
+        None => Start::Now,
+        Some(WireStart::Oldest(())) => Start::Oldest,
+        Some(WireStart::ResumeToken(token)) => Start::After(token),
+    };
+    violations.into_result(Subscription { incident_ids: request.incident_ids, systems, kinds, start })
+}
+
+fn kinds(path: &str, values: &[i32], violations: &mut Violations) -> Vec<EventKind> {
+    let mut kinds = Vec::new();
+    for (index, value) in values.iter().enumerate() {
+        match v1::TicketEventKind::try_from(*value).ok().and_then(kind) {
+            Some(kind) => kinds.push(kind),
+            None => violations.add(
+                format!("{path}[{index}]"),
+                "must be a kind of event, for example TICKET_EVENT_KIND_DELIVERED",
+            ),
+        }
+    }
+    kinds
+}
+
+fn kind(kind: v1::TicketEventKind) -> Option<EventKind> {
+    use v1::TicketEventKind as Wire;
+    Some(match kind {
+        Wire::Unspecified => return None,
+        Wire::Accepted => EventKind::Accepted,
+        Wire::SnapshotUpdated => EventKind::SnapshotUpdated,
+        Wire::AttemptStarted => EventKind::AttemptStarted,
+        Wire::Waiting => EventKind::Waiting,
+        Wire::Reconciling => EventKind::Reconciling,
+        Wire::Delivered => EventKind::Delivered,
+        Wire::Failed => EventKind::Failed,
+        Wire::Rearmed => EventKind::Rearmed,
+        Wire::Cancelled => EventKind::Cancelled,
+        Wire::Resolved => EventKind::Resolved,
+        Wire::DuplicateFound => EventKind::DuplicateFound,
+        Wire::TargetThrottled => EventKind::TargetThrottled,
+        Wire::TargetLoginRefused => EventKind::TargetLoginRefused,
+        Wire::TargetSuspended => EventKind::TargetSuspended,
+        Wire::TargetCircuitOpened => EventKind::TargetCircuitOpened,
+        Wire::TargetRecovered => EventKind::TargetRecovered,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::grpc::present;
+
+    #[test]
+    fn a_subscription_without_filters_begins_now() {
+        let subscription = subscription(v1::StreamTicketEventsRequest::default()).unwrap();
+        assert_eq!((subscription.start, subscription.kinds), (Start::Now, vec![]));
+    }
+
+    #[test]
+    fn every_bad_filter_is_reported_at_once() {
+        let request = v1::StreamTicketEventsRequest {
+            incident_ids: vec!["INC-1".to_owned(), "no spaces".to_owned()],
+            systems: vec![0],
+            kinds: vec![v1::TicketEventKind::Failed.into(), 0, 99],
+            start: Some(WireStart::Oldest(())),
+        };
+        let violations = subscription(request).unwrap_err();
+        let fields: Vec<_> = violations.iter().map(|violation| violation.field.as_str()).collect();
+        assert_eq!(fields, ["incident_ids[1]", "systems[0]", "kinds[1]", "kinds[2]"]);
+    }
+
+    #[test]
+    fn every_kind_that_is_presented_can_be_asked_for() {
+        let wire = (1..).map_while(|value| v1::TicketEventKind::try_from(value).ok());
+        for each in wire {
+            assert_eq!(kind(each).map(present::event_kind), Some(each));
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! Changes of the auto-push and retry settings, from the contract to the domain.
+
+use std::time::Duration;
+
+use rhythmx_ticketing::v1;
+use ticketing_core::auto_push::AutoPush;
+use ticketing_core::violation::Violations;
+use ticketing_retry::{Backoff, InvalidBackoff};
+
+use super::field;
+
+const SHORTEST_INTERVAL: Duration = Duration::from_millis(10);
+const LONGEST_INTERVAL: Duration = Duration::from_secs(3_600);
+
+/// When failed attempts are repeated: the delays, and how often due ones are looked for.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct RetrySchedule {
+    pub backoff: Backoff,
+    /// 10 ms to 1 h.
+    pub processor_interval: Duration,
+}
+
+/// The auto-push settings after a change; what the change does not name stays as in `current`.
+pub(crate) fn auto_push(
+    change: v1::AutoPushSettings,
+    current: &AutoPush,
+    violations: &mut Violations,
+) -> AutoPush {
+    let minimum_severity = match change.minimum_severity {
+        None => None,
+        Some(value) => {
+            let path = "auto_push.minimum_severity";
+            let severity = field::severity(path, value, violations);
+            violations.require(severity != Some(None), path, "must be a severity, for example SEVERITY_HIGH");
+            severity.flatten()
+        }
+    };
+    AutoPush {
+        enabled: change.enabled.unwrap_or(current.enabled),
+        minimum_severity: minimum_severity.unwrap_or(current.minimum_severity),
+        systems: match change.systems {
+            None => current.systems.clone(),
+            Some(list) => systems(&list.values, violations),
+        },
+    }
+}
+
+/// The retry settings after a change; what the change does not name stays as in `current`.
+pub(crate) fn retry(
+    change: v1::RetrySettings,
+    current: &RetrySchedule,
+    violations: &mut Violations,
+) -> RetrySchedule {
+    let before = &current.backoff;
+    let mut delay = |name: &str, given: Option<prost_types::Duration>, current: Duration| match given {
+        Some(given) => field::duration(&format!("retry.{name}"), given, violations).unwrap_or(current),
+        None => current,
+    };
+    let base = delay("base_delay", change.base_delay, before.base());
+    let max = delay("max_delay", change.max_delay, before.max());
+    let processor_interval =
+        delay("processor_interval", change.processor_interval, current.processor_interval);
+    let max_attempts = change.max_attempts.unwrap_or(before.max_attempts());
+    let jitter = change.jitter.unwrap_or(before.jitter());
+    violations.require(
+        (SHORTEST_INTERVAL..=LONGEST_INTERVAL).contains(&processor_interval),
+        "retry.processor_interval",
+        "must be 10 ms to 1 h",
+    );
+    let backoff = Backoff::try_new(max_attempts, base, max, jitter).unwrap_or_else(|wrong| {
+        for why in wrong {
+            violations.add(backoff_field(why), why.to_string());
+        }
+        before.clone()
+    });
+    RetrySchedule { backoff, processor_interval }
+}
+
+fn systems(values: &[i32], violations: &mut Violations) -> Vec<ticketing_core::system::System> {
+    let path = "auto_push.systems.values";
+    violations.require(
+        !values.is_empty(),
+        path,
+        "must name at least one system; to push nothing, set enabled to false",
+    );
+    let systems = field::systems(path, values, violations);
+    let repeated = systems.iter().enumerate().any(|(index, system)| systems[..index].contains(system));
+    violations.require(!repeated, path, "must not name a system twice");
+    systems
+}
+
+fn backoff_field(why: InvalidBackoff) -> &'static str {
+    match why {
+        InvalidBackoff::MaxAttempts => "retry.max_attempts",
+        InvalidBackoff::BaseDelay => "retry.base_delay",
+        InvalidBackoff::MaxDelay => "retry.max_delay",
+        InvalidBackoff::Jitter => "retry.jitter",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ticketing_core::risk::Severity;
+    use ticketing_core::system::System;
+
+    use super::*;
+
+    fn schedule() -> RetrySchedule {
+        RetrySchedule { backoff: Backoff::default(), processor_interval: Duration::from_secs(120) }
+    }
+
+    fn seconds(seconds: i64) -> Option<prost_types::Duration> {
+        Some(prost_types::Duration { seconds, nanos: 0 })
+    }
+
+    fn fields(violations: &Violations) -> Vec<&str> {
+        violations.iter().map(|violation| violation.field.as_str()).collect()
+    }
+
+    #[test]
+    fn what_a_change_does_not_name_stays() {
+        let mut violations = Violations::default();
+        let current = AutoPush { minimum_severity: Severity::Medium, ..AutoPush::default() };
+        let change = v1::AutoPushSettings { enabled: Some(true), ..Default::default() };
+        let changed = auto_push(change, &current, &mut violations);
+        assert_eq!(changed, AutoPush { enabled: true, ..current });
+        let change = v1::RetrySettings { max_delay: seconds(600), ..Default::default() };
+        let changed = retry(change, &schedule(), &mut violations);
+        assert_eq!((changed.backoff.base().as_secs(), changed.backoff.max().as_secs()), (60, 600));
+        assert!(violations.is_empty());
+    }
+
+    #[test]
+    fn zero_is_a_number_of_retries_and_not_an_absence() {
+        let mut violations = Violations::default();
+        let change = v1::RetrySettings { max_attempts: Some(0), ..Default::default() };
+        assert_eq!(retry(change, &schedule(), &mut violations).backoff.max_attempts(), 0);
+        assert!(violations.is_empty());
+    }
+
+    #[test]
+    fn both_systems_can_be_selected_and_neither_twice() {
+        let mut violations = Violations::default();
+        let list = |values: &[i32]| v1::AutoPushSettings {
+            systems: Some(v1::TicketSystemList { values: values.to_vec() }),
+            ..Default::default()
+        };
+        let both = auto_push(list(&[2, 1]), &AutoPush::default(), &mut violations);
+        assert_eq!(both.systems, [System::ServiceNow, System::Jira]);
+        assert!(violations.is_empty());
+        auto_push(list(&[]), &AutoPush::default(), &mut violations);
+        auto_push(list(&[1, 1]), &AutoPush::default(), &mut violations);
+        auto_push(list(&[1, 9]), &AutoPush::default(), &mut violations);
+        let path = "auto_push.systems.values";
+        assert_eq!(fields(&violations), [path, path, "auto_push.systems.values[1]"]);
+    }
+
+    #[test]
+    fn every_violation_of_the_schedule_is_reported_at_once() {
+        let mut violations = Violations::default();
+        let change = v1::RetrySettings {
+            max_attempts: Some(21),
+            base_delay: seconds(-1),
+            max_delay: seconds(30),
+            processor_interval: seconds(0),
+            jitter: Some(f64::NAN),
+        };
+        retry(change, &schedule(), &mut violations);
+        let expected = [
+            "retry.base_delay",
+            "retry.processor_interval",
+            "retry.max_attempts",
+            "retry.max_delay",
+            "retry.jitter",
+        ];
+        assert_eq!(fields(&violations), expected);
+        let mut violations = Violations::default();
+        let change = v1::AutoPushSettings { minimum_severity: Some(0), ..Default::default() };
+        auto_push(change, &AutoPush::default(), &mut violations);
+        assert_eq!(fields(&violations), ["auto_push.minimum_severity"]);
+    }
+}

@@ -1,0 +1,135 @@
+//! Targets: their condition, and what auto-push decides about them.
+
+use jiff::Timestamp;
+use rhythmx_ticketing::v1;
+use ticketing_core::auto_push::{AutoPush, SkipReason, Verdict};
+use ticketing_core::risk::Severity;
+use ticketing_core::system::System;
+use ticketing_core::target::{Condition, Health};
+
+use super::field;
+
+pub(crate) fn condition(health: &Health, now: Timestamp) -> v1::TargetCondition {
+    use v1::TargetConditionKind as Kind;
+    let throttled_until = health.throttled_until.filter(|until| now < *until);
+    let (kind, until) = match (health.condition, throttled_until) {
+        (Condition::Suspended, _) => (Kind::Suspended, None),
+        (_, Some(until)) => (Kind::Throttled, Some(until)),
+        (Condition::CircuitOpen, None) => (Kind::CircuitOpen, None),
+        (Condition::LoginRefused, None) => (Kind::LoginRefused, None),
+        (Condition::Ok, None) => (Kind::Ok, None),
+    };
+    let reason = match (kind, &health.cause) {
+        (Kind::Throttled, _) => "the system asked for a pause; nothing is lost".to_owned(),
+        (_, Some(cause)) => cause.to_string(),
+        (_, None) => String::new(),
+    };
+    let since = health.since.filter(|_| kind != Kind::Throttled);
+    v1::TargetCondition {
+        kind: kind.into(),
+        since: since.map(field::timestamp),
+        until: until.map(field::timestamp),
+        reason,
+    }
+}
+
+/// The decision about an incident of `severity`, in the words of the contract.
+pub(crate) fn decision(
+    system: System,
+    verdict: &Verdict,
+    severity: Severity,
+    rule: &AutoPush,
+) -> v1::AutoPushDecision {
+    let (skip_reason, explanation) = match verdict {
+        Verdict::Push => {
+            let (severity, minimum) = (severity.as_str(), rule.minimum_severity.as_str());
+            let explanation = format!("severity {severity} is at or above the minimum {minimum}");
+            (v1::SkipReason::Unspecified, explanation)
+        }
+        Verdict::Skip(reason) => (skip_reason(*reason), reason.to_string()),
+    };
+    v1::AutoPushDecision {
+        system: field::system(system).into(),
+        target: system.to_string(),
+        push: *verdict == Verdict::Push,
+        skip_reason: skip_reason.into(),
+        explanation,
+    }
+}
+
+pub(crate) fn auto_push(rule: &AutoPush) -> v1::AutoPushSettings {
+    let systems = rule.systems.iter().map(|system| field::system(*system).into()).collect();
+    v1::AutoPushSettings {
+        enabled: Some(rule.enabled),
+        minimum_severity: Some(field::severity(rule.minimum_severity).into()),
+        systems: Some(v1::TicketSystemList { values: systems }),
+    }
+}
+
+fn skip_reason(reason: SkipReason) -> v1::SkipReason {
+    match reason {
+        SkipReason::Disabled => v1::SkipReason::AutoPushDisabled,
+        SkipReason::NotATarget => v1::SkipReason::SystemNotSelected,
+        SkipReason::BelowThreshold { .. } => v1::SkipReason::BelowThreshold,
+        SkipReason::NotConfigured => v1::SkipReason::SystemNotConfigured,
+        SkipReason::NotEnabled => v1::SkipReason::SystemNotEnabled,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use ticketing_core::fault::{Fault, FaultKind};
+
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+
+    #[test]
+    fn a_healthy_target_has_nothing_to_explain() {
+        let told = condition(&Health::default(), NOW);
+        let expected = v1::TargetCondition { kind: v1::TargetConditionKind::Ok.into(), ..Default::default() };
+        assert_eq!(told, expected);
+    }
+
+    #[test]
+    fn a_throttled_target_tells_until_when_and_no_longer_than_that() {
+        let until = NOW + Duration::from_secs(90);
+        let health = Health { throttled_until: Some(until), ..Health::default() };
+        let told = condition(&health, NOW);
+        assert_eq!(told.kind(), v1::TargetConditionKind::Throttled);
+        assert_eq!(told.until.map(|time| time.seconds), Some(90));
+        assert_eq!(condition(&health, until).kind(), v1::TargetConditionKind::Ok);
+    }
+
+    #[test]
+    fn a_suspended_target_tells_since_when_and_why_even_while_throttled() {
+        let cause = Fault::new(FaultKind::LockedOut, "CAPTCHA_CHALLENGE").with_hint("sign in by hand once");
+        let health = Health {
+            condition: Condition::Suspended,
+            since: Some(NOW),
+            cause: Some(cause),
+            throttled_until: Some(NOW + Duration::from_secs(90)),
+            ..Health::default()
+        };
+        let told = condition(&health, NOW);
+        assert_eq!(told.kind(), v1::TargetConditionKind::Suspended);
+        assert_eq!((told.since.is_some(), told.until), (true, None));
+        assert_eq!(told.reason, "CAPTCHA_CHALLENGE (sign in by hand once)");
+    }
+
+    #[test]
+    fn a_decision_says_in_a_sentence_what_was_compared() {
+        let rule = AutoPush { enabled: true, ..AutoPush::default() };
+        let told = |severity, system| decision(system, &rule.verdict(severity, system), severity, &rule);
+        let pushed = told(Severity::Critical, System::Jira);
+        assert_eq!((pushed.push, pushed.skip_reason()), (true, v1::SkipReason::Unspecified));
+        assert_eq!(pushed.explanation, "severity CRITICAL is at or above the minimum CRITICAL");
+        let below = told(Severity::High, System::Jira);
+        assert_eq!((below.push, below.skip_reason()), (false, v1::SkipReason::BelowThreshold));
+        assert_eq!(below.explanation, "severity HIGH is below the minimum CRITICAL");
+        let other = told(Severity::Critical, System::ServiceNow);
+        assert_eq!(other.skip_reason(), v1::SkipReason::SystemNotSelected);
+    }
+}
