@@ -47,10 +47,13 @@ pub enum Admission {
     Closed(Option<Timestamp>),
 }
 
-/// What an attempt, a look-up or a test says about its target.
+/// What an attempt or a look-up says about its target.
 #[derive(Debug, Clone, Copy)]
 pub enum Observation<'a> {
-    Success,
+    /// A ticket was created.
+    Created,
+    /// A look-up was answered: the login works, though it may not suffice to create.
+    Searched,
     Failure(&'a Fault),
 }
 
@@ -76,10 +79,9 @@ impl Health {
         now: Timestamp,
     ) -> (Self, Option<EventKind>) {
         let fault = match observation {
-            Observation::Success => {
-                let throttled_until = self.throttled_until.filter(|until| now < *until);
-                return (Self { throttled_until, ..Self::default() }, self.recovery());
-            }
+            Observation::Created => return self.recover(now),
+            Observation::Searched if self.is_login_unknown() => return self.recover(now),
+            Observation::Searched => return (self.clone(), None),
             Observation::Failure(fault) => fault,
         };
         if fault.kind.scope() == Scope::Ticket {
@@ -103,6 +105,17 @@ impl Health {
     #[must_use]
     pub fn forgive(&self) -> (Self, Option<EventKind>) {
         (Self::default(), self.recovery())
+    }
+
+    fn recover(&self, now: Timestamp) -> (Self, Option<EventKind>) {
+        let throttled_until = self.throttled_until.filter(|until| now < *until);
+        (Self { throttled_until, ..Self::default() }, self.recovery())
+    }
+
+    /// The login itself was refused, rather than what it may do.
+    fn is_login_unknown(&self) -> bool {
+        let cause = self.cause.as_ref().map(|fault| fault.kind);
+        self.condition == Condition::LoginRefused && cause == Some(FaultKind::Unauthorized)
     }
 
     fn recovery(&self) -> Option<EventKind> {
@@ -170,7 +183,7 @@ mod tests {
         assert_eq!(health.admission(NOW), Admission::Open);
         let (health, event) = after(&health, FaultKind::Connect);
         assert_eq!((health.admission(NOW), event), (Admission::Probe, Some(EventKind::TargetCircuitOpened)));
-        let (health, event) = health.observe(Observation::Success, &Bounds::default(), NOW);
+        let (health, event) = health.observe(Observation::Created, &Bounds::default(), NOW);
         assert_eq!((health.admission(NOW), event), (Admission::Open, Some(EventKind::TargetRecovered)));
     }
 
@@ -192,6 +205,16 @@ mod tests {
         let (health, _) = after(&health, FaultKind::ServerError);
         assert_eq!(health.admission(NOW), Admission::Closed(None));
         assert_eq!(health.forgive(), (Health::default(), Some(EventKind::TargetRecovered)));
+    }
+
+    #[test]
+    fn a_look_up_that_is_answered_proves_the_login_but_not_the_right_to_create() {
+        let searched =
+            |health: &Health| health.observe(Observation::Searched, &Bounds::default(), NOW).0.condition;
+        let (health, _) = after(&Health::default(), FaultKind::Unauthorized);
+        assert_eq!(searched(&health), Condition::Ok);
+        let (health, _) = after(&Health::default(), FaultKind::Forbidden);
+        assert_eq!(searched(&health), Condition::LoginRefused);
     }
 
     #[test]

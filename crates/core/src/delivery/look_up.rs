@@ -7,6 +7,9 @@ use crate::fault::Fault;
 use crate::policy::Policy;
 use crate::system::{FoundTicket, Sighting};
 
+/// How many look-up intervals lie at the most between two look-ups that could not search.
+const MOST_PATIENCE: u32 = 10;
+
 /// What a look-up was told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LookUp {
@@ -42,8 +45,11 @@ impl Delivery {
         doubt.look_ups += 1;
         match answer {
             Err(fault) => {
+                let patience = policy.bounds.look_up_interval * doubt.look_ups.min(MOST_PATIENCE);
+                let floor = fault.retry_after.unwrap_or_default();
                 self.last_error = Some(LastError { fault, ambiguous: true, at: now });
-                Some(self.keep_looking(policy, now))
+                self.due_at = Some(now + patience.max(floor));
+                Some(self.become_(State::Reconciling, now, &[]))
             }
             Ok(sighting) => Some(self.not_found(sighting.witness_seen, had_witnesses, asked_at, policy, now)),
         }
