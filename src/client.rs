@@ -1,7 +1,8 @@
+use std::error::Error;
 use std::time::Duration;
 
 use tonic::transport::{Channel, Endpoint};
-use tonic::{Request, Status, Streaming};
+use tonic::{Request, Response, Status, Streaming, TimeoutExpired};
 
 use crate::v1::ticketing_service_client::TicketingServiceClient;
 use crate::v1::*;
@@ -70,7 +71,7 @@ impl Client {
     /// Changes settings; what is absent stays.
     pub async fn configure(&mut self, request: ConfigureRequest) -> Result<ConfigureResponse, Status> {
         let request = self.timed(request);
-        Ok(self.stub.configure(request).await?.into_inner())
+        answer(self.stub.configure(request).await)
     }
 
     /// Proves authentication and access, with saved or unsaved settings.
@@ -79,13 +80,13 @@ impl Client {
         request: TestConnectionRequest,
     ) -> Result<TestConnectionResponse, Status> {
         let request = self.timed(request);
-        Ok(self.stub.test_connection(request).await?.into_inner())
+        answer(self.stub.test_connection(request).await)
     }
 
     /// How every ticket system stands.
     pub async fn get_status(&mut self) -> Result<GetStatusResponse, Status> {
         let request = self.timed(GetStatusRequest {});
-        Ok(self.stub.get_status(request).await?.into_inner())
+        answer(self.stub.get_status(request).await)
     }
 
     /// The ticket as it would be pushed.
@@ -94,7 +95,7 @@ impl Client {
         request: PreviewTicketRequest,
     ) -> Result<PreviewTicketResponse, Status> {
         let request = self.timed(request);
-        Ok(self.stub.preview_ticket(request).await?.into_inner())
+        answer(self.stub.preview_ticket(request).await)
     }
 
     /// Pushes an incident to one ticket system and waits for the first attempt.
@@ -103,13 +104,13 @@ impl Client {
         request: CreateTicketRequest,
     ) -> Result<CreateTicketResponse, Status> {
         let request = self.timed(request);
-        Ok(self.stub.create_ticket(request).await?.into_inner())
+        answer(self.stub.create_ticket(request).await)
     }
 
     /// Offers an incident to auto-push.
     pub async fn submit_incident(&mut self, incident: Incident) -> Result<SubmitIncidentResponse, Status> {
         let request = self.timed(SubmitIncidentRequest { incident: Some(incident) });
-        Ok(self.stub.submit_incident(request).await?.into_inner())
+        answer(self.stub.submit_incident(request).await)
     }
 
     /// Streams what happens to deliveries. The stream has no deadline: resume it with its last token when it ends.
@@ -126,7 +127,7 @@ impl Client {
         delivery_id: impl Into<String>,
     ) -> Result<GetDeliveryResponse, Status> {
         let request = self.timed(GetDeliveryRequest { delivery_id: delivery_id.into() });
-        Ok(self.stub.get_delivery(request).await?.into_inner())
+        answer(self.stub.get_delivery(request).await)
     }
 
     /// A page of deliveries, the newest first.
@@ -135,7 +136,7 @@ impl Client {
         request: ListDeliveriesRequest,
     ) -> Result<ListDeliveriesResponse, Status> {
         let request = self.timed(request);
-        Ok(self.stub.list_deliveries(request).await?.into_inner())
+        answer(self.stub.list_deliveries(request).await)
     }
 
     /// Tries a waiting or failed delivery now and waits for the attempt.
@@ -144,7 +145,7 @@ impl Client {
         delivery_id: impl Into<String>,
     ) -> Result<RetryDeliveryResponse, Status> {
         let request = self.timed(RetryDeliveryRequest { delivery_id: delivery_id.into() });
-        Ok(self.stub.retry_delivery(request).await?.into_inner())
+        answer(self.stub.retry_delivery(request).await)
     }
 
     /// Gives a delivery up.
@@ -153,7 +154,7 @@ impl Client {
         request: CancelDeliveryRequest,
     ) -> Result<CancelDeliveryResponse, Status> {
         let request = self.timed(request);
-        Ok(self.stub.cancel_delivery(request).await?.into_inner())
+        answer(self.stub.cancel_delivery(request).await)
     }
 
     /// Tells which ticket a delivery has.
@@ -162,7 +163,7 @@ impl Client {
         request: ResolveDeliveryRequest,
     ) -> Result<ResolveDeliveryResponse, Status> {
         let request = self.timed(request);
-        Ok(self.stub.resolve_delivery(request).await?.into_inner())
+        answer(self.stub.resolve_delivery(request).await)
     }
 
     // The deadline travels with the call (`grpc-timeout`), so that the server knows for how long it may wait.
@@ -173,6 +174,26 @@ impl Client {
     }
 }
 
+// A deadline that passes here surfaces as CANCELLED; the caller is told what it was.
+fn answer<T>(result: Result<Response<T>, Status>) -> Result<T, Status> {
+    match result {
+        Ok(response) => Ok(response.into_inner()),
+        Err(status) if is_expired(&status) => Err(Status::deadline_exceeded("the deadline passed")),
+        Err(status) => Err(status),
+    }
+}
+
+fn is_expired(status: &Status) -> bool {
+    let mut source = status.source();
+    while let Some(error) = source {
+        if error.is::<TimeoutExpired>() {
+            return true;
+        }
+        source = error.source();
+    }
+    false
+}
+
 // === impl ConnectError ===
 
 impl std::fmt::Display for ConnectError {
@@ -181,8 +202,8 @@ impl std::fmt::Display for ConnectError {
     }
 }
 
-impl std::error::Error for ConnectError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+impl Error for ConnectError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
         Some(&self.source)
     }
 }

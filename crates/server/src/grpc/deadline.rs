@@ -1,0 +1,141 @@
+//! The deadline that a caller sends along (`grpc-timeout`).
+//!
+//! tonic answers a call that outlives it with CANCELLED, which tells a caller that somebody cancelled. This layer watches
+//! the same deadline from inside and answers DEADLINE_EXCEEDED.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use http::{HeaderMap, Request, Response};
+use tonic::Status;
+use tonic::body::Body;
+use tower::{Layer, Service};
+
+const HEADER: &str = "grpc-timeout";
+
+/// Answers DEADLINE_EXCEEDED when a caller's deadline passes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct DeadlineLayer;
+
+/// See [`DeadlineLayer`].
+#[derive(Debug, Clone)]
+pub(crate) struct WithDeadline<S>(S);
+
+/// How long the caller waits, if it said so. A header that makes no sense says nothing.
+pub(crate) fn of_headers(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get(HEADER)?.to_str().ok()?;
+    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    let valid = (1..=8).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
+    let amount: u64 = if valid { digits.parse().ok()? } else { return None };
+    match unit {
+        "H" => Some(Duration::from_secs(amount * 3_600)),
+        "M" => Some(Duration::from_secs(amount * 60)),
+        "S" => Some(Duration::from_secs(amount)),
+        "m" => Some(Duration::from_millis(amount)),
+        "u" => Some(Duration::from_micros(amount)),
+        "n" => Some(Duration::from_nanos(amount)),
+        _ => None,
+    }
+}
+
+// === impl DeadlineLayer ===
+
+impl<S> Layer<S> for DeadlineLayer {
+    type Service = WithDeadline<S>;
+
+    fn layer(&self, inner: S) -> WithDeadline<S> {
+        WithDeadline(inner)
+    }
+}
+
+// === impl WithDeadline ===
+
+impl<S, B> Service<Request<B>> for WithDeadline<S>
+where
+    S: Service<Request<B>, Response = Response<Body>>,
+    S::Future: Send + 'static,
+    S::Error: Send + 'static,
+{
+    type Response = Response<Body>;
+    type Error = S::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, S::Error>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.0.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let deadline = of_headers(request.headers());
+        let answer = self.0.call(request);
+        let Some(deadline) = deadline else { return Box::pin(answer) };
+        Box::pin(async move {
+            match tokio::time::timeout(deadline, answer).await {
+                Ok(answer) => answer,
+                Err(_elapsed) => {
+                    Ok(Status::deadline_exceeded("the deadline passed; what was accepted by then goes on")
+                        .into_http())
+                }
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(header: &str) -> Option<Duration> {
+        let mut headers = HeaderMap::new();
+        headers.insert(HEADER, header.parse().unwrap());
+        of_headers(&headers)
+    }
+
+    #[test]
+    fn every_unit_of_the_protocol_is_read() {
+        let table = [
+            ("2H", Duration::from_secs(7_200)),
+            ("3M", Duration::from_secs(180)),
+            ("30S", Duration::from_secs(30)),
+            ("250m", Duration::from_millis(250)),
+            ("99999999u", Duration::from_micros(99_999_999)),
+            ("1n", Duration::from_nanos(1)),
+            ("0S", Duration::ZERO),
+        ];
+        for (header, expected) in table {
+            assert_eq!(read(header), Some(expected), "{header}");
+        }
+    }
+
+    #[test]
+    fn a_header_that_makes_no_sense_sets_no_deadline() {
+        for header in ["", "S", "30", "-1S", "1s", "999999999S", "1.5S", " 1S"] {
+            assert_eq!(read(header), None, "{header:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_call_that_outlives_its_deadline_is_told_so() {
+        let mut service = DeadlineLayer.layer(Never);
+        let request = Request::builder().header(HEADER, "1n").body(()).unwrap();
+        let answer = service.call(request).await.unwrap();
+        assert_eq!(answer.headers()["grpc-status"], "4");
+    }
+
+    struct Never;
+
+    impl Service<Request<()>> for Never {
+        type Response = Response<Body>;
+        type Error = std::convert::Infallible;
+        type Future = std::future::Pending<Result<Response<Body>, std::convert::Infallible>>;
+
+        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn call(&mut self, _: Request<()>) -> Self::Future {
+            std::future::pending()
+        }
+    }
+}
