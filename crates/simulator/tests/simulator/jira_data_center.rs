@@ -1,3 +1,5 @@
+//! What Jira Data Center does otherwise than Cloud.
+
 use reqwest::Method;
 use serde_json::json;
 use ticketing_simulator::{Profile, Vendor};

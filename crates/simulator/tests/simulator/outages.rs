@@ -1,3 +1,5 @@
+//! Outages, and the script over HTTP.
+
 use serde_json::{Value, json};
 use ticketing_simulator::{Call, Effect, Rule, When};
 

@@ -1,3 +1,5 @@
+//! Look-ups by JQL.
+
 use std::time::Duration;
 
 use jiff::Timestamp;

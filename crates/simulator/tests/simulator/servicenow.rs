@@ -1,3 +1,5 @@
+//! ServiceNow, call by call.
+
 use reqwest::Method;
 use serde_json::{Value, json};
 use ticketing_simulator::{Profile, Vendor};
@@ -176,7 +178,7 @@ async fn a_wrong_password_is_401() {
 
 #[tokio::test]
 async fn a_data_policy_and_a_missing_content_type_are_refused() {
-    let site = with(|profile| drop(profile.mandatory.insert("caller_id".to_owned()))).await;
+    let site = with(|profile| profile.mandatory.extend(["caller_id".to_owned()])).await;
     assert_eq!(site.post(INCIDENT, &json!({})).await.0, 403);
     let response = site.request(Method::POST, INCIDENT).body("{}").send().await.unwrap();
     assert_eq!(response.status(), 400);

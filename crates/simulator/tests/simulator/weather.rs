@@ -1,3 +1,5 @@
+//! Every effect of the weather as a client sees it.
+
 use std::time::Duration;
 
 use reqwest::{Method, Response};
