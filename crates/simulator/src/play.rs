@@ -19,7 +19,7 @@ use crate::site::Bend;
 use crate::weather::{Effect, Reply, RetryAfter};
 
 /// What a gzip bomb unpacks to.
-const BOMB_MIB: usize = 256;
+const BOMB_MIB: usize = 64;
 const CHUNK: usize = 64 * 1024;
 
 pub(crate) async fn play(
@@ -212,7 +212,7 @@ fn announced(answer: &Answer, length: u64) -> Answer {
 }
 
 fn bomb(answer: &Answer) -> Answer {
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     let mebibyte = vec![b' '; 1024 * 1024];
     let written: Result<(), io::Error> = (0..BOMB_MIB).try_for_each(|_| encoder.write_all(&mebibyte));
     let packed = written.and_then(|()| encoder.finish()).unwrap_or_default();

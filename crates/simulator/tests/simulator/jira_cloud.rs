@@ -293,6 +293,7 @@ async fn an_issue_that_was_moved_is_found_under_both_keys_and_a_deleted_one_unde
     assert!(site.simulator.delete_ticket("OPS-7"));
     assert_eq!(site.get("/rest/api/3/issue/OPS-7").await.0, 404);
     assert_eq!(site.simulator.tickets().len(), 1);
+    assert_eq!(site.post(ISSUE, &issue(json!({}))).await.1["key"], "SEC-2");
 }
 
 #[tokio::test]
