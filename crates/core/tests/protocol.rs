@@ -79,7 +79,7 @@ impl World {
             Step::Wait(seconds) => self.now += Duration::from_secs(seconds),
             Step::Work(weather) => self.work(weather),
             Step::Crash { applied } => self.crash(applied),
-            Step::Lapse => self.apply(|delivery, policy, now| delivery.lapse(policy, now)),
+            Step::Lapse => self.apply(Delivery::lapse),
             Step::Hasten => self.apply(|delivery, _, now| delivery.hasten(now)),
             Step::Cancel => self.apply(|delivery, _, now| delivery.cancel(now).ok()),
             Step::Retry => self.apply(|delivery, _, now| delivery.retry(now).ok()),
@@ -163,11 +163,7 @@ impl World {
         let delivery = &self.delivery;
         assert!(self.tickets.len() <= 1, "{} tickets: {delivery:?}", self.tickets.len());
         assert_eq!(delivery.state == State::Delivered, delivery.ticket.is_some(), "{delivery:?}");
-        assert_eq!(
-            delivery.state == State::Attempting && delivery.lease_until.is_none(),
-            false,
-            "{delivery:?}"
-        );
+        assert!(delivery.state != State::Attempting || delivery.lease_until.is_some(), "{delivery:?}");
         let open = matches!(delivery.state, State::Pending | State::Waiting)
             || (delivery.state == State::Reconciling && delivery.lease_until.is_none());
         assert_eq!(open, delivery.due_at.is_some(), "{delivery:?}");
