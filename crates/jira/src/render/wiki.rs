@@ -4,7 +4,7 @@
 use ticketing_core::document::{Block, Document, Fact, Inline, Section, Table, Tone};
 use url::{Host, Url};
 
-use super::wiki_text::{Place, escape, verbatim};
+use super::wiki_text::{Place, escape, starts_a_block, verbatim};
 use super::{clean_line, clean_prose};
 
 pub(super) fn render(document: &Document) -> String {
@@ -77,7 +77,7 @@ fn strong(words: &str, place: Place) -> String {
 }
 
 fn is_simple(words: &str) -> bool {
-    let trimmed = !words.is_empty() && words.trim() == words;
+    let trimmed = !words.is_empty() && words.trim() == words && !starts_a_block(words);
     trimmed
         && words.chars().all(|c| c.is_alphanumeric() || matches!(c, ' ' | '.' | ',' | ':'))
         && !words.contains(":D")

@@ -9,6 +9,10 @@ pub(super) const JOINER: char = '\u{2060}';
 const BROKEN_BAR: char = '¦';
 /// What Jira's renderer takes a backslash off.
 const ESCAPABLE: &str = "-#*_+?^~|%{}[]()!@";
+/// Those of them that are no markup by themselves.
+const HARMLESS: &str = "%@";
+/// How the names of macros begin.
+const MACROS: [&str; 8] = ["adf", "anch", "code", "colo", "lore", "nofo", "pane", "quot"];
 const SCHEMES: [&str; 6] = ["mailto:", "file:", "irc:", "ftp:", "news:", "jamfselfservice:"];
 
 /// Where a text stands.
@@ -41,8 +45,7 @@ pub(super) fn verbatim(text: &str) -> String {
     while let Some(at) = rest.find('{') {
         let (before, from) = rest.split_at(at + 1);
         out.push_str(before);
-        let word = from.get(..4).unwrap_or(from).to_ascii_lowercase();
-        if ["nofo", "code", "pane", "quot"].contains(&word.as_str()) {
+        if begins_macro(from.chars()) {
             out.push(JOINER);
         }
         rest = from;
@@ -75,15 +78,24 @@ fn push(out: &mut String, text: &[char], index: usize, place: Place) {
                 out.push(JOINER);
             }
         }
-        c if ESCAPABLE.contains(c) => {
+        c if ESCAPABLE.contains(c) && !HARMLESS.contains(c) => {
             out.push('\\');
             out.push(c);
+            // In a table cell the name of a macro counts even after an escaped brace.
+            if c == '{' && begins_macro(text[index + 1..].iter().copied()) {
+                out.push(JOINER);
+            }
         }
         c => out.push(c),
     }
 }
 
-fn starts_a_block(text: &str) -> bool {
+fn begins_macro(text: impl Iterator<Item = char>) -> bool {
+    let word = text.take(4).collect::<String>().to_ascii_lowercase();
+    MACROS.iter().any(|name| word.starts_with(name))
+}
+
+pub(super) fn starts_a_block(text: &str) -> bool {
     let lower = text.get(..3).unwrap_or_default().to_ascii_lowercase();
     let heading = lower.starts_with('h') && lower.ends_with('.') && lower.as_bytes()[1].is_ascii_digit();
     heading || lower == "bq."
@@ -91,10 +103,10 @@ fn starts_a_block(text: &str) -> bool {
 
 /// A hyphen within a word is no markup, unless the word could be an issue key, which Jira would link.
 fn joins_word(text: &[char], index: usize) -> bool {
-    let before = index.checked_sub(1).map(|at| text[at]);
-    let (Some(before), Some(after)) = (before, text.get(index + 1)) else { return false };
-    let key = !before.is_ascii_lowercase() && after.is_ascii_digit();
-    before.is_ascii_alphanumeric() && after.is_ascii_alphanumeric() && !key
+    let before = text[..index].iter().rev().take_while(|c| c.is_ascii_alphanumeric() || **c == '_');
+    let (Some(first), Some(after)) = (before.last(), text.get(index + 1)) else { return false };
+    let key = first.is_ascii_uppercase() && after.is_ascii_digit();
+    text[index - 1] != '_' && after.is_ascii_alphanumeric() && !key
 }
 
 /// A backslash before a letter, a digit or a space is just that. Of two in a row the first is safe where a third
@@ -141,7 +153,7 @@ mod tests {
                 continue;
             }
             let word_hyphen = c == '-' && joins_word(&characters, index);
-            if ESCAPABLE.contains(c) && !word_hyphen {
+            if ESCAPABLE.contains(c) && !HARMLESS.contains(c) && !word_hyphen {
                 return Err(format!("{c} at {index} of {markup}"));
             }
             out.push(c);
@@ -153,11 +165,12 @@ mod tests {
     #[test]
     fn every_kind_of_markup_is_disarmed() {
         let table = [
-            ("{code}", "\\{code\\}"),
+            ("{code}", "\\{\u{2060}code\\}"),
             ("[~admin]", "\\[\\~admin\\]"),
             ("*a* _b_", "\\*a\\* \\_b\\_"),
             ("well-known", "well-known"),
             ("SEC-1", "SEC\\-1"),
+            ("2026-01-31 50% a@b.example", "2026-01-31 50% a@b.example"),
             ("a--b", "a\\-\\-b"),
             ("C:\\Windows", "C:\\Windows"),
             ("\\\\srv\\share", "\\\\srv\\share"),
