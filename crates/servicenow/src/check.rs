@@ -8,6 +8,7 @@ use ticketing_core::marker::Marker;
 use ticketing_core::system::Check;
 
 use crate::client::{Client, READ_TIMEOUT};
+use crate::faults;
 use crate::group;
 use crate::look_up::{self, hides_rows};
 use crate::settings::Settings;
@@ -61,7 +62,7 @@ async fn access(client: &Client, settings: &Settings) -> Vec<Check> {
             };
             vec![known(), Check::passed(TABLE, detail, took)]
         }
-        Err(fault) if is_about_the_table(&fault) => vec![known(), Check::failed(TABLE, &fault, took)],
+        Err(fault) if faults::is_about_the_table(&fault) => vec![known(), Check::failed(TABLE, &fault, took)],
         Err(fault) => vec![Check::failed(AUTHENTICATION, &fault, took)],
     }
 }
@@ -100,13 +101,6 @@ fn create_access(settings: &Settings) -> Check {
         settings.username, settings.table
     );
     Check::passed(CREATE_ACCESS, detail, Duration::ZERO)
-}
-
-/// The instance answered by itself and refused the table, not the login.
-fn is_about_the_table(fault: &Fault) -> bool {
-    let words = ["Invalid table", "User Not Authorized", "ACL", "Insufficient rights", "No Record"];
-    let refused = matches!(fault.kind, FaultKind::Misconfigured | FaultKind::Forbidden | FaultKind::NotFound);
-    refused && words.iter().any(|words| fault.message.contains(words))
 }
 
 fn all_passed(checks: &[Check]) -> bool {

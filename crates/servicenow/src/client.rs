@@ -77,12 +77,11 @@ impl Client {
         let query = [("sysparm_fields", fields), ("sysparm_exclude_reference_link", "true")];
         let request = self.request(Method::GET, self.address(&[table, sys_id], &query), None, timeout);
         let reply = self.send(request).await?;
-        let fault = match self.read(reply, 200) {
-            Ok((record, _)) => return Ok(Some(record)),
-            Err(fault) => fault,
-        };
-        let absent = fault.kind == FaultKind::NotFound && fault.message.to_lowercase().contains("no record");
-        if absent { Ok(None) } else { Err(fault) }
+        if reply.status == 404 && faults::is_from_instance(&reply) {
+            let fault = self.discreet(faults::of(&reply, self.now()));
+            return if fault.kind == FaultKind::NotFound { Ok(None) } else { Err(fault) };
+        }
+        self.read(reply, 200).map(|(record, _)| Some(record))
     }
 
     /// Inserts a record. Only a 201 with a result is a success.

@@ -44,6 +44,16 @@ pub(crate) fn is_duplicate(said: &str) -> bool {
         .any(|words| said.contains(words))
 }
 
+/// Whether a refusal has ServiceNow's own shape, whatever its language: then it is not of something before the instance.
+pub(crate) fn is_from_instance(reply: &Reply) -> bool {
+    wire::failure_words(&reply.body).is_some()
+}
+
+/// Whether the instance let the account in and refused it the table.
+pub(crate) fn is_about_the_table(fault: &Fault) -> bool {
+    fault.hint.contains("servicenow.table")
+}
+
 // === impl FailureWords ===
 
 impl FailureWords {
@@ -89,10 +99,15 @@ fn verdict(reply: &Reply, said: &str) -> (FaultKind, &'static str) {
             FaultKind::Unauthorized,
             "check servicenow.username and servicenow.password, and that the account is active",
         ),
+        FaultKind::Forbidden | FaultKind::NotFound if !is_from_instance(reply) => (
+            FaultKind::of_status(reply.status),
+            "something that is not ServiceNow's API answers: check servicenow.instance, and that this machine may \
+             call it",
+        ),
         FaultKind::Forbidden => forbidden(said),
         FaultKind::NotFound => (
             FaultKind::NotFound,
-            "check servicenow.instance and servicenow.table, and that servicenow.username may read them",
+            "check servicenow.table, and that the account of servicenow.username may read it",
         ),
         FaultKind::TooLarge => (FaultKind::TooLarge, "the instance takes no request of this size"),
         FaultKind::RateLimited => (

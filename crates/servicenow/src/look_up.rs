@@ -21,12 +21,14 @@ pub(crate) async fn look_up(client: &Client, origin: &str, search: &Search) -> R
         return Err(fault.clone());
     }
     let by_sys_id = client.record::<Record>(&place.place, marker.hex(), FIELDS, READ_TIMEOUT).await;
-    let by_sys_id = by_sys_id.map(|record| record.filter(|record| bears(record, marker)));
     let (rows, doubt) = match by_marker {
         Ok(found) => (found.rows, found.doubt),
         Err(fault) => (Vec::new(), Some(fault)),
     };
     let (record, fault) = match by_sys_id {
+        Ok(Some(record)) if !bears(&record, marker) => {
+            (None, Some(doubt("the instance answered with another record than it was asked for", "")))
+        }
         Ok(record) => (record, None),
         Err(fault) => (None, Some(fault)),
     };
