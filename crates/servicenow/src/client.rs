@@ -6,7 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::Method;
 use jiff::Timestamp;
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_outbound::{Authorization, Door, Reply, Request};
@@ -25,7 +25,7 @@ pub(crate) struct Client {
     instance: Url,
     authorization: Authorization,
     /// What must never be repeated, should the instance repeat it.
-    secrets: [secrecy::SecretString; 2],
+    secrets: [SecretString; 2],
     door: Door,
 }
 
@@ -78,7 +78,7 @@ impl Client {
         let request = self.request(Method::GET, self.address(&[table, sys_id], &query), None, timeout);
         let reply = self.send(request).await?;
         if reply.status == 404 && faults::is_from_instance(&reply) {
-            let fault = self.discreet(faults::of(&reply, self.now()));
+            let fault = self.fault(&reply);
             return if fault.kind == FaultKind::NotFound { Ok(None) } else { Err(fault) };
         }
         self.read(reply, 200).map(|(record, _)| Some(record))
@@ -139,7 +139,7 @@ impl Client {
 
     fn read<T: DeserializeOwned>(&self, reply: Reply, success: u16) -> Result<(T, Reply), Fault> {
         if reply.status != success || reply.is_html() {
-            return Err(self.discreet(faults::of(&reply, self.now())));
+            return Err(self.fault(&reply));
         }
         match serde_json::from_str::<Answer<T>>(&reply.body) {
             Ok(answer) => Ok((answer.result, reply)),
@@ -149,10 +149,11 @@ impl Client {
     }
 
     /// An instance, or something before it, may repeat what it was sent.
-    fn discreet(&self, mut fault: Fault) -> Fault {
-        for secret in &self.secrets {
-            fault.message = fault.message.replace(secret.expose_secret(), "(secret)");
-        }
-        fault
+    fn fault(&self, reply: &Reply) -> Fault {
+        let discreet = |words: &str| {
+            let hide = |text: String, secret: &SecretString| text.replace(secret.expose_secret(), "(secret)");
+            self.secrets.iter().fold(words.to_owned(), hide)
+        };
+        faults::of(reply, self.now(), discreet)
     }
 }

@@ -20,11 +20,12 @@ const ACCESS_WORDS: [&str; 5] =
 const RECORD_WORDS: [&str; 5] =
     ["business rule", "data policy", "mandatory", "data too long", "operation failed"];
 
-/// The fault of a reply that is not the success it was meant to be.
-pub(crate) fn of(reply: &Reply, now: Timestamp) -> Fault {
+/// The fault of a reply that is not the success it was meant to be. `discreet` takes out of the vendor's words what must
+/// not be repeated.
+pub(crate) fn of(reply: &Reply, now: Timestamp, discreet: impl Fn(&str) -> String) -> Fault {
     let words = wire::failure_words(&reply.body);
     let said = words.as_ref().map(FailureWords::said).unwrap_or_default();
-    let fault = reply.fault(&words_of(reply, &said));
+    let fault = reply.fault(&discreet(&words_of(reply, &said)));
     let (kind, hint) = verdict(reply, &said.to_lowercase());
     let retry_after = reply.retry_after.or_else(|| rate_limit_reset(reply, now));
     Fault { kind, ..fault.with_hint(hint).with_retry_after(retry_after) }

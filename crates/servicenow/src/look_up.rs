@@ -27,7 +27,7 @@ pub(crate) async fn look_up(client: &Client, origin: &str, search: &Search) -> R
     };
     let (record, fault) = match by_sys_id {
         Ok(Some(record)) if !bears(&record, marker) => {
-            (None, Some(doubt("the instance answered with another record than it was asked for", "")))
+            (None, Some(doubtful("the instance answered with another record than it was asked for", "")))
         }
         Ok(record) => (record, None),
         Err(fault) => (None, Some(fault)),
@@ -59,12 +59,12 @@ pub(crate) async fn by_marker(client: &Client, table: &str, marker: &Marker) -> 
     let (rows, reply) = client.list::<Vec<Record>>(table, &query, READ_TIMEOUT).await?;
     let (ours, others): (Vec<_>, Vec<_>) = rows.into_iter().partition(|record| bears(record, marker));
     let doubt = if !others.is_empty() {
-        Some(doubt(
+        Some(doubtful(
             "the search by correlation_id also returned other tickets: the instance ignored the query",
             "let the account of servicenow.username query correlation_id on servicenow.table",
         ))
     } else if hides_rows(&reply, ours.len()) {
-        Some(doubt(
+        Some(doubtful(
             "the search by correlation_id found tickets that the account may not read",
             "let the account of servicenow.username read every ticket that it creates in servicenow.table",
         ))
@@ -79,7 +79,7 @@ pub(crate) fn hides_rows(reply: &Reply, shown: usize) -> bool {
     shown == 0 && reply.header("x-total-count").trim().parse::<u64>().is_ok_and(|total| total > 0)
 }
 
-fn doubt(message: &str, hint: &str) -> Fault {
+fn doubtful(message: &str, hint: &str) -> Fault {
     Fault::new(FaultKind::UnreadableReply, message).with_hint(hint)
 }
 

@@ -104,7 +104,7 @@ impl SettingsDraft {
     pub fn priorities(&self) -> PriorityMatrix {
         let (draft, default) = (&self.priorities, PriorityMatrix::default());
         let or = |given: Option<ImpactUrgencyDraft>, default| {
-            given.and_then(|pair| pair.parse()).unwrap_or(default)
+            given.and_then(ImpactUrgencyDraft::parse).unwrap_or(default)
         };
         PriorityMatrix {
             critical: or(draft.critical, default.critical),

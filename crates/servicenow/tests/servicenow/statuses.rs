@@ -116,6 +116,11 @@ async fn a_secret_that_is_echoed_does_not_reach_the_fault() {
     site.answer(Call::Create, failure(500, "Exception", &echo));
     let fault = site.push(&order("INC-1")).await.unwrap_err();
     assert!(fault.message.contains("Basic (secret)"), "{fault}");
+    let straddling = format!("{}{PASSWORD}", "x".repeat(470));
+    site.simulator.weather().clear();
+    site.answer(Call::Create, failure(500, "", &straddling));
+    let cut = site.push(&order("INC-1")).await.unwrap_err();
+    assert!(!cut.message.contains(&PASSWORD[..6]), "{cut}");
     assert!(!format!("{fault:?}").contains(PASSWORD) && !format!("{fault:?}").contains(basic));
 }
 
