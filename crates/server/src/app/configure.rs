@@ -1,0 +1,193 @@
+//! Configure and TestConnection.
+
+use std::sync::PoisonError;
+
+use jiff::Timestamp;
+use ticketing_core::system::{Check, System};
+use ticketing_core::violation::{Violation, Violations};
+
+use super::{App, AppError, Settings};
+use crate::connections::{Checked, Connection};
+use crate::dispatch::Schedule;
+use crate::settings::{Rules, SecretChange, SystemChange, SystemSettings};
+
+/// All that one Configure changes.
+#[derive(Debug, Clone)]
+pub struct Change {
+    /// At most one for each system.
+    pub systems: Vec<SystemChange>,
+    /// The rules as they shall be.
+    pub rules: Rules,
+}
+
+/// The outcome of a connection test.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConnectionTest {
+    pub at: Timestamp,
+    /// In the order in which they were made.
+    pub checks: Vec<Check>,
+}
+
+/// One system's settings after a change, found to be in order.
+struct Accepted {
+    target: String,
+    settings: SystemSettings,
+    checked: Option<Checked>,
+}
+
+// === impl App ===
+
+impl App {
+    /// Merges a change into the settings, all of it or none. `plan` reads the change against the rules in force. Returns
+    /// the settings in force and how many deliveries were made due.
+    ///
+    /// # Errors
+    /// [`AppError::SettingsInvalid`] with every violation at once, [`AppError::SecretRequired`], or the store's failure.
+    pub async fn configure(
+        &self,
+        plan: impl FnOnce(&Rules, &mut Violations) -> Change + Send,
+    ) -> Result<(Settings, usize), AppError> {
+        let _one_at_a_time = self.0.configuring.lock().await;
+        let mut violations = Violations::default();
+        let change = plan(&self.rules(), &mut violations);
+        let mut accepted = Vec::new();
+        for change in &change.systems {
+            accepted.extend(self.accept(change, &mut violations)?);
+        }
+        if !violations.is_empty() {
+            return Err(AppError::SettingsInvalid(violations));
+        }
+        self.save(&accepted, &change.rules).await?;
+        let made_due = self.put_in_force(accepted, change.rules).await?;
+        Ok((self.settings(), made_due))
+    }
+
+    /// Makes the calls that prove a connection. With `change` it tests settings that are not saved, and keeps nothing.
+    ///
+    /// # Errors
+    /// [`AppError::SettingsInvalid`] or [`AppError::SecretRequired`] for unsaved settings that can not work,
+    /// [`AppError::NotConfigured`] where there is nothing to test.
+    pub async fn test_connection(
+        &self,
+        system: System,
+        change: Option<SystemChange>,
+        mut violations: Violations,
+    ) -> Result<ConnectionTest, AppError> {
+        let (api, unsaved) = match change {
+            Some(mut change) => {
+                // What is tested must be complete, whether or not it is switched on.
+                change.enabled = Some(true);
+                let accepted = self.accept(&change, &mut violations)?;
+                if !violations.is_empty() {
+                    return Err(AppError::SettingsInvalid(violations));
+                }
+                (accepted.and_then(|accepted| accepted.checked).map(|checked| checked.api), true)
+            }
+            None => (self.0.connections.current(system.as_str()), false),
+        };
+        let api = api.ok_or(AppError::NotConfigured(system))?;
+        let test = ConnectionTest { at: self.now(), checks: api.test().await };
+        if !unsaved {
+            self.0.store.save_test(system.as_str(), test.at, &test.checks).await?;
+            if test.passed() {
+                self.0.dispatcher.forgive(system.as_str()).await?;
+            }
+        }
+        Ok(test)
+    }
+
+    /// The settings that a change leads to, if they are in order.
+    fn accept(&self, change: &SystemChange, violations: &mut Violations) -> Result<Option<Accepted>, AppError> {
+        let system = change.draft.system();
+        let target = system.as_str().to_owned();
+        let saved = self.settings().systems.get(&target).cloned();
+        let before = saved.unwrap_or_else(|| SystemSettings::empty(system));
+        let mut settings = before.changed(change, self.now());
+        let mut found = Violations::default();
+        let checked = self.0.connections.check(&settings, &mut found);
+        let wrong = if settings.enabled { found } else { given_only(&found, change, &settings) };
+        if !wrong.is_empty() {
+            violations.extend(wrong);
+            return Ok(None);
+        }
+        if let Some(checked) = &checked {
+            let bound = settings.secret_origin.get_or_insert_with(|| checked.origin.clone());
+            if *bound != checked.origin {
+                return Err(secret_required(system, &settings));
+            }
+        }
+        Ok(Some(Accepted { target, settings, checked }))
+    }
+
+    async fn save(&self, accepted: &[Accepted], rules: &Rules) -> Result<(), AppError> {
+        let systems = accepted.iter().map(|accepted| (accepted.target.clone(), accepted.settings.clone()));
+        self.0.store.configure(systems.collect(), rules.clone(), self.now()).await?;
+        Ok(())
+    }
+
+    async fn put_in_force(&self, accepted: Vec<Accepted>, rules: Rules) -> Result<usize, AppError> {
+        let schedule = Schedule {
+            policy: rules.retry.policy(&self.0.bounds).into(),
+            processor_interval: rules.retry.processor_interval,
+        };
+        self.0.dispatcher.reschedule(schedule);
+        self.0.settings.write().unwrap_or_else(PoisonError::into_inner).rules = rules;
+        let mut made_due = 0;
+        for Accepted { target, settings, checked } in accepted {
+            let connection = Connection {
+                system: settings.draft.system(),
+                enabled: settings.enabled,
+                current: checked.map(|checked| checked.api),
+                retired: self.retired(&target).await?,
+            };
+            self.0.connections.set(&target, connection);
+            let mut all = self.0.settings.write().unwrap_or_else(PoisonError::into_inner);
+            all.systems.insert(target.clone(), settings);
+            drop(all);
+            made_due += self.0.dispatcher.forgive(&target).await?;
+        }
+        Ok(made_due)
+    }
+
+    async fn retired(&self, target: &str) -> Result<Vec<std::sync::Arc<dyn ticketing_core::system::TicketSystem>>, AppError> {
+        let retired = self.0.store.retired_connections(target).await?;
+        let connect = |settings| self.0.connections.check(&settings, &mut Violations::default());
+        Ok(retired.into_iter().filter_map(connect).map(|checked| checked.api).collect())
+    }
+}
+
+// === impl ConnectionTest ===
+
+impl ConnectionTest {
+    /// Whether a ticket could be created.
+    #[must_use]
+    pub fn passed(&self) -> bool {
+        self.checks.iter().all(|check| check.passed)
+    }
+}
+
+/// Settings that are switched off may be incomplete, but what is given must be right.
+fn given_only(found: &Violations, change: &SystemChange, settings: &SystemSettings) -> Violations {
+    let draft = settings.draft.to_json();
+    let set_now = match &change.secret {
+        SecretChange::Set(secret) => Some(secret.kind.as_str()),
+        SecretChange::Keep | SecretChange::Remove => None,
+    };
+    let is_given = |violation: &&Violation| {
+        let field = violation.field.split(['.', '[']).nth(1).unwrap_or_default();
+        draft.get(field).is_some_and(|value| !value.is_null()) || set_now == Some(field)
+    };
+    let mut given = Violations::default();
+    found.iter().filter(is_given).for_each(|violation| given.add(&violation.field, &violation.description));
+    given
+}
+
+fn secret_required(system: System, settings: &SystemSettings) -> AppError {
+    let kind = settings.secret.as_ref().map_or("secret", |secret| secret.kind.as_str());
+    let mut violations = Violations::default();
+    violations.add(
+        format!("{system}.{kind}"),
+        "must be given again, since the address was changed: a secret is never sent to another host",
+    );
+    AppError::SecretRequired(system, violations)
+}

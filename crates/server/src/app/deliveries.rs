@@ -1,0 +1,115 @@
+//! GetDelivery, ListDeliveries, RetryDelivery, CancelDelivery and ResolveDelivery.
+
+use ticketing_core::delivery::Delivery;
+use ticketing_core::delivery::operate::OperationError;
+use ticketing_core::system::{System, TicketRef};
+use tokio::time::Instant;
+
+use super::{App, AppError};
+use crate::store::{Attempt, DeliveryFilter, OperateError, Operation, PageKey};
+
+/// A delivery and the story of its attempts.
+#[derive(Debug, Clone)]
+pub struct DeliveryWithAttempts {
+    pub delivery: Delivery,
+    /// In the order in which they were made; empty where they were not asked for.
+    pub attempts: Vec<Attempt>,
+}
+
+/// Some of the deliveries.
+#[derive(Debug, Clone)]
+pub struct Page {
+    /// The newest first.
+    pub deliveries: Vec<DeliveryWithAttempts>,
+    /// Where the next page begins, if there is one.
+    pub next: Option<PageKey>,
+}
+
+// === impl App ===
+
+impl App {
+    /// One delivery with its attempts.
+    ///
+    /// # Errors
+    /// [`AppError::DeliveryNotFound`], or the store's failure.
+    pub async fn delivery(&self, id: &str) -> Result<DeliveryWithAttempts, AppError> {
+        let found = self.0.store.delivery(id).await?;
+        let delivery = found.ok_or_else(|| AppError::DeliveryNotFound(id.to_owned()))?;
+        Ok(DeliveryWithAttempts { delivery, attempts: self.0.store.attempts(id).await? })
+    }
+
+    /// At most `size` deliveries that fit `filter`, after `after`.
+    ///
+    /// # Errors
+    /// The store's failure.
+    pub async fn deliveries(
+        &self,
+        filter: &DeliveryFilter,
+        size: u32,
+        after: Option<PageKey>,
+        with_attempts: bool,
+    ) -> Result<Page, AppError> {
+        let (found, next) = self.0.store.list(filter, size, after).await?;
+        let mut deliveries = Vec::with_capacity(found.len());
+        for delivery in found {
+            let attempts = if with_attempts { self.0.store.attempts(&delivery.id).await? } else { vec![] };
+            deliveries.push(DeliveryWithAttempts { delivery, attempts });
+        }
+        Ok(Page { deliveries, next })
+    }
+
+    /// Tries a delivery now, and waits for the attempt until `deadline`.
+    ///
+    /// # Errors
+    /// [`AppError::DeliveryNotFound`], [`AppError::DeliveryState`], [`AppError::NotConfigured`],
+    /// [`AppError::NotEnabled`], or the store's failure.
+    pub async fn retry(&self, id: &str, deadline: Instant) -> Result<DeliveryWithAttempts, AppError> {
+        let delivery = self.delivery(id).await?.delivery;
+        self.require_enabled(delivery.system)?;
+        let asked = self.operate(id, Operation::Retry, "").await?;
+        self.wait_for_attempt(asked, deadline).await?;
+        self.delivery(id).await
+    }
+
+    /// Gives a delivery up.
+    ///
+    /// # Errors
+    /// [`AppError::DeliveryNotFound`], [`AppError::DeliveryState`], or the store's failure.
+    pub async fn cancel(&self, id: &str, note: &str) -> Result<Delivery, AppError> {
+        self.operate(id, Operation::Cancel, note).await
+    }
+
+    /// Says which ticket a delivery has. An empty URL is made from the key where the system allows that.
+    ///
+    /// # Errors
+    /// [`AppError::DeliveryNotFound`], [`AppError::DeliveryState`], or the store's failure.
+    pub async fn resolve(&self, id: &str, mut ticket: TicketRef, note: &str) -> Result<Delivery, AppError> {
+        let delivery = self.delivery(id).await?.delivery;
+        if delivery.ticket.as_ref().is_some_and(|known| known.key == ticket.key) {
+            return Ok(delivery);
+        }
+        if ticket.url.is_empty() {
+            ticket.url = self.browse_url(&delivery, &ticket.key);
+        }
+        self.operate(id, Operation::Resolve(ticket), note).await
+    }
+
+    async fn operate(&self, id: &str, operation: Operation, note: &str) -> Result<Delivery, AppError> {
+        let policy = self.0.dispatcher.schedule().policy;
+        let operated = self.0.store.operate(id, operation, note, &policy, self.now()).await;
+        operated.map_err(|error| match error {
+            OperateError::NotFound => AppError::DeliveryNotFound(id.to_owned()),
+            OperateError::Refused(OperationError::WrongState(state, operation)) => {
+                AppError::DeliveryState { delivery_id: id.to_owned(), state: state.as_str(), operation }
+            }
+            OperateError::Store(error) => AppError::Store(error),
+        })
+    }
+
+    fn browse_url(&self, delivery: &Delivery, key: &str) -> String {
+        match (delivery.system, self.0.connections.current(&delivery.target)) {
+            (System::Jira, Some(api)) => format!("{}/browse/{key}", api.destination().base_url),
+            (System::Jira, None) | (System::ServiceNow, _) => String::new(),
+        }
+    }
+}

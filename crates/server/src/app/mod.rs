@@ -1,0 +1,132 @@
+//! What the service can do, in the words of the domain: one function for each thing a caller may ask for. The gRPC layer
+//! speaks to this and to nothing behind it.
+
+mod configure;
+mod deliveries;
+mod push;
+mod status;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use jiff::Timestamp;
+use ticketing_core::clock::Clock;
+use ticketing_core::policy::Bounds;
+use ticketing_core::system::System;
+use ticketing_core::violation::Violations;
+
+pub use configure::{Change, ConnectionTest};
+pub use deliveries::{DeliveryWithAttempts, Page};
+pub use push::{Decision, Preview, Pushed, Submission};
+pub use status::{Status, SystemStatus};
+
+use crate::connections::Connections;
+use crate::dispatch::Dispatcher;
+use crate::settings::{Rules, SystemSettings};
+use crate::store::{Store, StoreError};
+
+/// The service; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct App(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    store: Store,
+    dispatcher: Dispatcher,
+    connections: Connections,
+    clock: Arc<dyn Clock>,
+    bounds: Bounds,
+    started_at: Timestamp,
+    settings: RwLock<Settings>,
+    /// One change of settings at a time.
+    configuring: tokio::sync::Mutex<()>,
+}
+
+/// All settings in force.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    /// By target.
+    pub systems: BTreeMap<String, SystemSettings>,
+    pub rules: Rules,
+}
+
+/// Why something was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    #[error("the settings are not valid")]
+    SettingsInvalid(#[source] Violations),
+    #[error("the secret of {0} is needed again, since its address was changed")]
+    SecretRequired(System, #[source] Violations),
+    #[error("{0} is not configured")]
+    NotConfigured(System),
+    #[error("{0} is not enabled")]
+    NotEnabled(System),
+    #[error("there is no delivery {0}")]
+    DeliveryNotFound(String),
+    #[error("delivery {delivery_id} is {state} and can not be {operation}")]
+    DeliveryState { delivery_id: String, state: &'static str, operation: &'static str },
+    #[error("the page token is not of this list")]
+    PageTokenInvalid,
+    #[error("the store failed")]
+    Store(#[from] StoreError),
+}
+
+// === impl App ===
+
+impl App {
+    /// The service over a store whose settings were read.
+    #[must_use]
+    pub fn new(
+        store: Store,
+        dispatcher: Dispatcher,
+        connections: Connections,
+        clock: Arc<dyn Clock>,
+        bounds: Bounds,
+        settings: Settings,
+    ) -> Self {
+        let started_at = clock.now();
+        Self(Arc::new(Inner {
+            store,
+            dispatcher,
+            connections,
+            clock,
+            bounds,
+            started_at,
+            settings: RwLock::new(settings),
+            configuring: tokio::sync::Mutex::default(),
+        }))
+    }
+
+    /// The settings in force.
+    #[must_use]
+    pub fn settings(&self) -> Settings {
+        self.0.settings.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Where events are read.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.0.store
+    }
+
+    /// The time by this server's clock.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.0.clock.now()
+    }
+
+    fn rules(&self) -> Rules {
+        self.0.settings.read().unwrap_or_else(PoisonError::into_inner).rules.clone()
+    }
+
+    /// Refuses a system that tickets can not be pushed to.
+    fn require_enabled(&self, system: System) -> Result<(), AppError> {
+        let connection = self.0.connections.get(system.as_str());
+        match connection {
+            Some(connection) if connection.current.is_none() => Err(AppError::NotConfigured(system)),
+            None => Err(AppError::NotConfigured(system)),
+            Some(connection) if !connection.enabled => Err(AppError::NotEnabled(system)),
+            Some(_) => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! PreviewTicket, CreateTicket and SubmitIncident.
+
+use ticketing_core::auto_push::{AutoPush, SkipReason, Verdict};
+use ticketing_core::delivery::{Delivery, State, Trigger};
+use ticketing_core::fault::Fault;
+use ticketing_core::incident::Incident;
+use ticketing_core::risk::Severity;
+use ticketing_core::system::{Adjustment, Order, Rendered, System};
+use ticketing_core::target::Admission;
+use tokio::time::Instant;
+
+use super::{App, AppError};
+use crate::store::Accept;
+
+/// A ticket as it would be pushed.
+#[derive(Debug, Clone)]
+pub struct Preview {
+    pub system: System,
+    pub marker: ticketing_core::marker::Marker,
+    pub rendered: Rendered,
+    pub severity: Severity,
+    pub auto_push: AutoPush,
+    pub verdict: Verdict,
+    pub existing: Option<Delivery>,
+}
+
+/// How a push stands.
+#[derive(Debug, Clone)]
+pub struct Pushed {
+    pub delivery: Delivery,
+    /// The ticket was there before.
+    pub already_existed: bool,
+}
+
+/// What auto-push decided about one incident.
+#[derive(Debug, Clone)]
+pub struct Submission {
+    pub severity: Severity,
+    pub auto_push: AutoPush,
+    /// One for each system.
+    pub decisions: Vec<Decision>,
+}
+
+/// What auto-push did for one system.
+#[derive(Debug, Clone)]
+pub struct Decision {
+    pub system: System,
+    pub verdict: Verdict,
+    /// The delivery, where the incident is pushed, and whether it was there before.
+    pub pushed: Option<(Delivery, bool)>,
+}
+
+// === impl App ===
+
+impl App {
+    /// Renders the ticket as it would be pushed, and stores nothing.
+    ///
+    /// # Errors
+    /// If the store can not be read.
+    pub async fn preview(&self, incident: Incident, system: System) -> Result<Preview, AppError> {
+        let target = system.as_str();
+        let existing = self.0.store.delivery_for(&incident.id, target).await?;
+        let marker = self.0.store.marker(&incident.id, target);
+        let (severity, auto_push) = (incident.severity(), self.rules().auto_push);
+        let verdict = self.verdict(&auto_push, severity, system);
+        let rendered = self.render(&Order { incident, marker: marker.clone() }, system).await;
+        Ok(Preview { system, marker, rendered, severity, auto_push, verdict, existing })
+    }
+
+    /// Accepts a push and waits for its first attempt until `deadline`.
+    ///
+    /// # Errors
+    /// [`AppError::NotConfigured`], [`AppError::NotEnabled`], [`AppError::DeliveryState`] for a delivery that an
+    /// operator gave up, or the store's failure. A failed attempt is not an error.
+    pub async fn create_ticket(
+        &self,
+        incident: Incident,
+        system: System,
+        deadline: Instant,
+    ) -> Result<Pushed, AppError> {
+        self.require_enabled(system)?;
+        let target = system.as_str().to_owned();
+        let order = Accept { incident, targets: vec![(target, system)], trigger: Trigger::Manual, hasten: true };
+        let accepted = self.0.store.accept(order).await?.into_iter().next();
+        let accepted = accepted.expect("one delivery is accepted for each target");
+        let delivery = accepted.delivery;
+        tracing::info!(delivery = %delivery.id, incident = %delivery.incident_id, %system, "a push was accepted");
+        if delivery.state == State::Cancelled {
+            let (delivery_id, state) = (delivery.id, delivery.state.as_str());
+            return Err(AppError::DeliveryState { delivery_id, state, operation: "pushed again: use RetryDelivery" });
+        }
+        let already_existed = accepted.existed && delivery.state == State::Delivered;
+        let delivery = self.wait_for_attempt(delivery, deadline).await?;
+        Ok(Pushed { delivery, already_existed })
+    }
+
+    /// Offers an incident to auto-push, and answers as soon as what follows from that is durable.
+    ///
+    /// # Errors
+    /// If the store can not be written: then nothing was accepted.
+    pub async fn submit(&self, incident: Incident) -> Result<Submission, AppError> {
+        let (severity, auto_push) = (incident.severity(), self.rules().auto_push);
+        let verdicts = System::ALL.map(|system| (system, self.verdict(&auto_push, severity, system)));
+        let pushed = verdicts.iter().filter(|(_, verdict)| *verdict == Verdict::Push);
+        let targets: Vec<_> = pushed.map(|(system, _)| (system.as_str().to_owned(), *system)).collect();
+        let mut accepted = Vec::new();
+        if !targets.is_empty() {
+            let order = Accept { incident, targets, trigger: Trigger::AutoPush, hasten: false };
+            accepted = self.0.store.accept(order).await?;
+            self.0.dispatcher.wake();
+        }
+        let mut decisions = Vec::new();
+        for (system, verdict) in verdicts {
+            let delivery = accepted.iter().find(|accepted| accepted.delivery.system == system);
+            let pushed = delivery.map(|accepted| (accepted.delivery.clone(), accepted.existed));
+            if let Some((delivery, _)) = &pushed {
+                tracing::info!(delivery = %delivery.id, incident = %delivery.incident_id, %system, "auto-push accepted");
+            }
+            decisions.push(Decision { system, verdict, pushed });
+        }
+        Ok(Submission { severity, auto_push, decisions })
+    }
+
+    /// Wakes the dispatcher and waits until the attempt or look-up that `asked` is up to has ended.
+    pub(super) async fn wait_for_attempt(&self, asked: Delivery, deadline: Instant) -> Result<Delivery, AppError> {
+        let mut waiter = self.0.dispatcher.waiters().wait_for(&asked.id);
+        let admitted = self.0.dispatcher.admission(&asked.target) == Admission::Open;
+        self.0.dispatcher.hasten(&asked);
+        loop {
+            let found = self.0.store.delivery(&asked.id).await?;
+            let now = found.ok_or_else(|| AppError::DeliveryNotFound(asked.id.clone()))?;
+            let searching = now.state == State::Reconciling && admitted && !was_looked_up(&asked, &now);
+            let under_way = matches!(now.state, State::Pending | State::Attempting) || searching;
+            if !under_way || tokio::time::timeout_at(deadline, waiter.changed()).await.is_err() {
+                return Ok(now);
+            }
+        }
+    }
+
+    fn verdict(&self, auto_push: &AutoPush, severity: Severity, system: System) -> Verdict {
+        match (auto_push.verdict(severity, system), self.require_enabled(system)) {
+            (Verdict::Push, Err(AppError::NotEnabled(_))) => Verdict::Skip(SkipReason::NotEnabled),
+            (Verdict::Push, Err(_)) => Verdict::Skip(SkipReason::NotConfigured),
+            (verdict, _) => verdict,
+        }
+    }
+
+    async fn render(&self, order: &Order, system: System) -> Rendered {
+        let unasked = |rendered: Rendered, field: &str, why: String| {
+            let mut rendered = rendered;
+            rendered.adjustments.push(Adjustment::new(field, why));
+            rendered
+        };
+        let limit = self.0.bounds.attempt_deadline;
+        match self.0.connections.current(system.as_str()) {
+            Some(api) => match tokio::time::timeout(limit, api.prepare(order)).await {
+                Ok(Ok(rendered)) => rendered,
+                Ok(Err(fault)) => unasked(api.sketch(order), "connection", not_asked(&fault)),
+                Err(_) => unasked(api.sketch(order), "connection", format!("{} did not answer in time", system.title())),
+            },
+            None => {
+                let api = self.0.connections.stand_in(system).expect("the stand-in's settings are complete");
+                let why = format!("{} is not configured: this is how its ticket would look", system.title());
+                unasked(api.sketch(order), "settings", why)
+            }
+        }
+    }
+}
+
+fn not_asked(fault: &Fault) -> String {
+    format!("what the project offers could not be asked: {fault}")
+}
+
+/// Whether a doubtful delivery was looked up since `asked`.
+fn was_looked_up(asked: &Delivery, now: &Delivery) -> bool {
+    let look_ups = |delivery: &Delivery| delivery.doubt.as_ref().map(|doubt| (doubt.since, doubt.look_ups));
+    // A delivery that was fresh when it was asked for has had its attempt by now, and that is the answer.
+    asked.state != State::Reconciling || look_ups(asked) != look_ups(now)
+}

@@ -1,0 +1,156 @@
+//! The configured connections: where settings become a [`TicketSystem`]. This is the only place that chooses between
+//! vendors.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use ticketing_core::system::{Destination, System, TicketSystem};
+use ticketing_core::violation::Violations;
+use ticketing_jira::Jira;
+use ticketing_outbound::Door;
+use ticketing_servicenow::ServiceNow;
+
+use crate::settings::{Draft, Secret, SecretKind, SystemSettings};
+
+/// All targets and how to reach them; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Connections {
+    door: Door,
+    targets: Arc<RwLock<BTreeMap<String, Connection>>>,
+}
+
+/// One target.
+#[derive(Debug, Clone)]
+pub struct Connection {
+    pub system: System,
+    pub enabled: bool,
+    /// None while settings are missing.
+    pub current: Option<Arc<dyn TicketSystem>>,
+    /// Where tickets went before the settings pointed elsewhere, for as long as some are in doubt there.
+    pub retired: Vec<Arc<dyn TicketSystem>>,
+}
+
+/// Settings that can work.
+#[derive(Debug, Clone)]
+pub struct Checked {
+    pub api: Arc<dyn TicketSystem>,
+    /// What the secret is bound to.
+    pub origin: String,
+}
+
+// === impl Connections ===
+
+impl Connections {
+    /// One target for each system that we know, none of them configured.
+    #[must_use]
+    pub fn new(door: Door) -> Self {
+        let unset = |system| Connection { system, enabled: false, current: None, retired: vec![] };
+        let targets = System::ALL.map(|system| (system.as_str().to_owned(), unset(system)));
+        Self { door, targets: Arc::new(RwLock::new(targets.into())) }
+    }
+
+    /// The names of all targets.
+    #[must_use]
+    pub fn targets(&self) -> Vec<String> {
+        self.read(|targets| targets.keys().cloned().collect())
+    }
+
+    /// The connection of `target`, if there is such a target.
+    #[must_use]
+    pub fn get(&self, target: &str) -> Option<Connection> {
+        self.read(|targets| targets.get(target).cloned())
+    }
+
+    /// Whether deliveries may go to `target`.
+    #[must_use]
+    pub fn is_enabled(&self, target: &str) -> bool {
+        self.get(target).is_some_and(|connection| connection.enabled && connection.current.is_some())
+    }
+
+    /// The way to `target` as it is configured now.
+    #[must_use]
+    pub fn current(&self, target: &str) -> Option<Arc<dyn TicketSystem>> {
+        self.get(target)?.current
+    }
+
+    /// The way to where a ticket was sent, which may no longer be where the settings point.
+    #[must_use]
+    pub fn for_destination(&self, target: &str, destination: &Destination) -> Option<Arc<dyn TicketSystem>> {
+        let connection = self.get(target)?;
+        let mut ways = connection.current.into_iter().chain(connection.retired);
+        ways.find(|api| destination.same_origin(&api.destination().base_url))
+    }
+
+    /// Puts settings in force.
+    pub fn set(&self, target: &str, connection: Connection) {
+        let mut targets = self.targets.write().unwrap_or_else(PoisonError::into_inner);
+        targets.insert(target.to_owned(), connection);
+    }
+
+    /// Reads settings; everything wrong with them is added to `violations`. Their secret is used for its own origin
+    /// alone.
+    pub fn check(&self, settings: &SystemSettings, violations: &mut Violations) -> Option<Checked> {
+        let mut found = Violations::default();
+        let checked = self.connect(&settings.draft, settings.secret.as_ref(), &mut found);
+        violations.extend(found);
+        checked
+    }
+
+    /// A stand-in that renders tickets for a system that is not configured yet.
+    #[must_use]
+    pub fn stand_in(&self, system: System) -> Option<Arc<dyn TicketSystem>> {
+        let secret = |kind| Secret { kind, value: "unset".into() };
+        let (draft, secret) = match system {
+            System::Jira => {
+                let draft = ticketing_jira::SettingsDraft {
+                    url: Some("https://not-configured.atlassian.net".to_owned()),
+                    email: Some("nobody@not-configured.example".to_owned()),
+                    project_key: Some("PROJECT".to_owned()),
+                    ..Default::default()
+                };
+                (Draft::Jira(draft), secret(SecretKind::ApiToken))
+            }
+            System::ServiceNow => {
+                let draft = ticketing_servicenow::SettingsDraft {
+                    instance: Some("https://not-configured.service-now.com".to_owned()),
+                    username: Some("nobody".to_owned()),
+                    ..Default::default()
+                };
+                (Draft::ServiceNow(draft), secret(SecretKind::Password))
+            }
+        };
+        Some(self.connect(&draft, Some(&secret), &mut Violations::default())?.api)
+    }
+
+    fn connect(&self, draft: &Draft, secret: Option<&Secret>, violations: &mut Violations) -> Option<Checked> {
+        let path = draft.system().as_str();
+        let door = self.door.clone();
+        match draft {
+            Draft::Jira(draft) => {
+                let secret = secret.and_then(jira_secret);
+                let settings = ticketing_jira::Settings::parse(draft, secret.as_ref(), path, violations)?;
+                let origin = settings.origin();
+                Some(Checked { api: Arc::new(Jira::new(settings, door)), origin })
+            }
+            Draft::ServiceNow(draft) => {
+                let password = secret.map(|secret| &secret.value);
+                let settings = ticketing_servicenow::Settings::parse(draft, password, path, violations)?;
+                let origin = settings.origin();
+                Some(Checked { api: Arc::new(ServiceNow::new(settings, door)), origin })
+            }
+        }
+    }
+
+    fn read<T>(&self, read: impl FnOnce(&BTreeMap<String, Connection>) -> T) -> T {
+        read(&self.targets.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+fn jira_secret(secret: &Secret) -> Option<ticketing_jira::Secret> {
+    let kind = match secret.kind {
+        SecretKind::ApiToken => ticketing_jira::SecretKind::ApiToken,
+        SecretKind::PersonalAccessToken => ticketing_jira::SecretKind::PersonalAccessToken,
+        SecretKind::Password => return None,
+    };
+    Some(ticketing_jira::Secret { kind, value: secret.value.clone() })
+}

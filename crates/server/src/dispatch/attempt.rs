@@ -1,0 +1,144 @@
+//! One attempt: prepare, make the intent durable, send, record.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use ticketing_core::delivery::{Delivery, Outcome};
+use ticketing_core::fault::{Fault, FaultKind};
+use ticketing_core::system::{Order, Rendered, TicketSystem};
+use ticketing_core::target::Observation;
+use tracing::Instrument;
+
+use super::Dispatcher;
+use crate::store::{AttemptTimes, Claimed, StoreError};
+
+/// Between two tries to record an outcome.
+const RECORD_AGAIN_AFTER: Duration = Duration::from_millis(200);
+
+impl Dispatcher {
+    /// Carries out the attempt that was claimed, and records how it ended.
+    pub(super) async fn attempt(&self, claimed: Claimed) {
+        let Claimed { delivery, incident } = claimed;
+        let span = tracing::info_span!(
+            "attempt", delivery = %delivery.id, incident = %delivery.incident_id, target = %delivery.target,
+            epoch = delivery.epoch,
+        );
+        async {
+            let started_at = self.0.clock.now();
+            let order = Order { incident, marker: delivery.marker.clone() };
+            let Some(outcome) = self.try_to_create(&delivery, &order).await else {
+                tracing::warn!("the claim was lost before anything was sent");
+                return;
+            };
+            self.record(&delivery, outcome, started_at).await;
+        }
+        .instrument(span)
+        .await;
+    }
+
+    /// `None` if the claim was lost before anything was sent.
+    async fn try_to_create(&self, delivery: &Delivery, order: &Order) -> Option<Outcome> {
+        let Some(api) = self.0.connections.current(&delivery.target) else {
+            let fault = Fault::new(FaultKind::Misconfigured, "the ticket system lacks settings");
+            return Some(Outcome::NotSent(fault.with_hint("send its settings with Configure")));
+        };
+        let attempt_deadline = self.schedule().policy.bounds.attempt_deadline;
+        let prepared = tokio::time::timeout(attempt_deadline, api.prepare(order)).await;
+        let rendered = match prepared {
+            Ok(Ok(rendered)) => rendered,
+            Ok(Err(fault)) => return Some(Outcome::NotSent(fault)),
+            Err(_) => return Some(Outcome::NotSent(not_prepared_in_time())),
+        };
+        match self.intend(delivery, &api, attempt_deadline).await {
+            Ok(Some(deadline)) => Some(self.send(&api, order, &rendered, deadline).await),
+            Ok(None) => None,
+            Err(error) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "the intent could not be stored");
+                None
+            }
+        }
+    }
+
+    /// Makes the intent durable; the deadline until which it lets us send.
+    async fn intend(
+        &self,
+        delivery: &Delivery,
+        api: &Arc<dyn TicketSystem>,
+        attempt_deadline: Duration,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        let now = self.0.clock.now();
+        let deadline = now + attempt_deadline;
+        let index_bound = self.schedule().policy.bounds.index_bound(api.visibility());
+        let (id, epoch) = (&delivery.id, delivery.epoch);
+        let intent = self.0.store.intend(id, epoch, api.destination(), index_bound, deadline, now).await?;
+        Ok(intent.map(|_| deadline))
+    }
+
+    async fn send(
+        &self,
+        api: &Arc<dyn TicketSystem>,
+        order: &Order,
+        rendered: &Rendered,
+        deadline: Timestamp,
+    ) -> Outcome {
+        let left = deadline.duration_since(self.0.clock.now());
+        match Duration::try_from(left) {
+            Ok(within) if !within.is_zero() => Outcome::Sent(api.create(order, rendered, within).await),
+            _ => Outcome::NotSent(Fault::new(FaultKind::TooLate, "the send deadline passed before the request began")),
+        }
+    }
+
+    /// Records the outcome, however long the store takes to be writable again: a ticket that was made must be known.
+    async fn record(&self, delivery: &Delivery, outcome: Outcome, started_at: Timestamp) {
+        log(&outcome);
+        let fault = fault_of(&outcome).cloned();
+        loop {
+            let (policy, now) = (self.schedule().policy, self.0.clock.now());
+            let (times, random) = (AttemptTimes { started_at, finished_at: now }, self.0.entropy.unit());
+            let (id, epoch) = (&delivery.id, delivery.epoch);
+            match self.0.store.record_attempt(id, epoch, outcome.clone(), times, &policy, now, random).await {
+                Ok(_) => break,
+                Err(error) => {
+                    tracing::error!(error = &error as &dyn std::error::Error, "the outcome could not be recorded yet");
+                    if !self.may_record_again().await {
+                        return;
+                    }
+                }
+            }
+        }
+        let observation = fault.as_ref().map_or(Observation::Created, Observation::Failure);
+        self.observe(&delivery.target, observation).await;
+    }
+
+    /// Waits a moment, unless the server is closing.
+    pub(super) async fn may_record_again(&self) -> bool {
+        tokio::select! {
+            () = self.0.closing.cancelled() => false,
+            () = tokio::time::sleep(RECORD_AGAIN_AFTER) => true,
+        }
+    }
+}
+
+fn fault_of(outcome: &Outcome) -> Option<&Fault> {
+    match outcome {
+        Outcome::NotSent(fault) | Outcome::Sent(Err(fault)) => Some(fault),
+        Outcome::Sent(Ok(_)) => None,
+    }
+}
+
+fn not_prepared_in_time() -> Fault {
+    Fault::new(FaultKind::TimedOut, "the ticket system did not say in time what the project offers")
+}
+
+fn log(outcome: &Outcome) {
+    match outcome {
+        Outcome::Sent(Ok(created)) => tracing::info!(ticket = %created.ticket.key, "the ticket was created"),
+        Outcome::Sent(Err(fault)) if fault.is_ambiguous() => {
+            tracing::warn!(kind = fault.kind.as_str(), %fault, "nobody knows whether the ticket was created");
+        }
+        Outcome::Sent(Err(fault)) | Outcome::NotSent(fault) => {
+            tracing::warn!(kind = fault.kind.as_str(), %fault, "no ticket was created");
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! Carries deliveries to their ticket systems.
+//!
+//! The guarantee: an accepted delivery is never lost and never becomes two tickets. It rests on four things. The intent
+//! to send is durable before the first byte of a create. A claim has an epoch and a lease, and only its holder sends.
+//! Nothing is sent again while an earlier send is in doubt. And what was done is recorded with what follows from it in
+//! one transaction, so that a crash at any point leaves a delivery that the next start takes up.
+//!
+//! Three public steps do all the work: [`Dispatcher::dispatch`] sends what is fresh, [`Dispatcher::tick`] retries what is
+//! due, [`Dispatcher::reconcile`] looks for what is in doubt. [`Dispatcher::run`] calls them in time; tests call them
+//! themselves.
+
+mod attempt;
+mod look_up;
+mod pump;
+mod target;
+mod waiters;
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use ticketing_core::clock::Clock;
+use ticketing_core::policy::Policy;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+pub(crate) use waiters::Waiters;
+
+use self::target::TargetState;
+use crate::connections::Connections;
+use crate::entropy::Entropy;
+use crate::store::Store;
+
+/// How the dispatcher does its work.
+#[derive(Debug, Clone)]
+pub struct DispatchSettings {
+    /// Creates at a time to one target.
+    pub concurrency: usize,
+    /// How long events are kept.
+    pub event_retention: Duration,
+}
+
+/// What the dispatcher works with; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Dispatcher(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    store: Store,
+    connections: Connections,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    settings: DispatchSettings,
+    schedule: RwLock<Schedule>,
+    schedule_changed: Notify,
+    targets: HashMap<String, TargetState>,
+    waiters: Waiters,
+    wake: Notify,
+    tasks: TaskTracker,
+    closing: CancellationToken,
+}
+
+/// When things are done.
+#[derive(Debug, Clone)]
+pub struct Schedule {
+    pub policy: Arc<Policy>,
+    /// Between two ticks.
+    pub processor_interval: Duration,
+}
+
+// === impl Dispatcher ===
+
+impl Dispatcher {
+    pub fn new(
+        store: Store,
+        connections: Connections,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+        settings: DispatchSettings,
+        schedule: Schedule,
+    ) -> Self {
+        let states = connections.targets().into_iter();
+        let targets = states.map(|target| (target, TargetState::new(settings.concurrency))).collect();
+        Self(Arc::new(Inner {
+            store,
+            connections,
+            clock,
+            entropy,
+            settings,
+            schedule: RwLock::new(schedule),
+            schedule_changed: Notify::new(),
+            targets,
+            waiters: Waiters::default(),
+            wake: Notify::new(),
+            tasks: TaskTracker::new(),
+            closing: CancellationToken::new(),
+        }))
+    }
+
+    /// Works until [`shut_down`](Self::shut_down). Takes up first what an earlier process left.
+    pub async fn run(&self) {
+        self.take_up().await;
+        let mut next_tick = tokio::time::Instant::now() + self.schedule().processor_interval;
+        let mut next_look = tokio::time::Instant::now();
+        while !self.0.closing.is_cancelled() {
+            tokio::select! {
+                () = self.0.closing.cancelled() => break,
+                () = self.0.wake.notified() => self.dispatch().await,
+                () = self.0.schedule_changed.notified() => {
+                    next_tick = next_tick.min(tokio::time::Instant::now() + self.schedule().processor_interval);
+                }
+                () = tokio::time::sleep_until(next_tick) => {
+                    self.tick().await;
+                    next_tick = tokio::time::Instant::now() + self.schedule().processor_interval;
+                }
+                () = tokio::time::sleep_until(next_look) => {
+                    self.reconcile().await;
+                    next_look = tokio::time::Instant::now() + self.look_interval();
+                }
+            }
+        }
+    }
+
+    /// Something was accepted or made due now.
+    pub fn wake(&self) {
+        self.0.wake.notify_one();
+    }
+
+    /// Sends what is due now, as far as the targets admit it.
+    pub async fn dispatch(&self) {
+        for target in self.0.connections.targets() {
+            self.pump(&target).await;
+        }
+    }
+
+    /// The processor's tick: retries what is due, probes what is in trouble, takes over what went silent.
+    pub async fn tick(&self) {
+        self.lapse(false).await;
+        for target in self.0.connections.targets() {
+            self.allow_retries(&target);
+            self.probe(&target).await;
+            self.pump(&target).await;
+        }
+        self.trim_events().await;
+    }
+
+    /// Looks for the tickets of deliveries in doubt, and for duplicates of those that once were.
+    pub async fn reconcile(&self) {
+        self.lapse(false).await;
+        for target in self.0.connections.targets() {
+            self.allow_look_ups(&target);
+            self.pump(&target).await;
+        }
+        self.sweep().await;
+    }
+
+    /// Waits until no attempt is under way.
+    pub async fn settle(&self) {
+        while !self.0.tasks.is_empty() {
+            self.0.tasks.close();
+            self.0.tasks.wait().await;
+            self.0.tasks.reopen();
+        }
+    }
+
+    /// Starts nothing new, and waits at most `grace` for what is under way. What is cut off is in doubt, and found again
+    /// at the next start.
+    pub async fn shut_down(&self, grace: Duration) {
+        self.0.closing.cancel();
+        self.0.tasks.close();
+        if tokio::time::timeout(grace, self.0.tasks.wait()).await.is_err() {
+            tracing::warn!(attempts = self.0.tasks.len(), "attempts were cut off; the next start looks for their tickets");
+        }
+    }
+
+    /// The schedule in force.
+    #[must_use]
+    pub fn schedule(&self) -> Schedule {
+        self.0.schedule.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Puts another schedule in force.
+    pub fn reschedule(&self, schedule: Schedule) {
+        *self.0.schedule.write().unwrap_or_else(PoisonError::into_inner) = schedule;
+        self.0.schedule_changed.notify_one();
+    }
+
+    pub(crate) fn waiters(&self) -> &Waiters {
+        &self.0.waiters
+    }
+
+    /// Takes up what a process that is gone had claimed: the store is ours alone, so nobody holds a claim now.
+    async fn take_up(&self) {
+        self.load_health().await;
+        self.lapse(true).await;
+        self.dispatch().await;
+    }
+
+    async fn lapse(&self, all: bool) {
+        let policy = self.schedule().policy;
+        match self.0.store.lapse(&policy, self.0.clock.now(), all).await {
+            Ok(lapsed) => lapsed.iter().for_each(|delivery| {
+                tracing::warn!(delivery = %delivery.id, state = %delivery.state, "a claim went silent");
+            }),
+            Err(error) => tracing::error!(error = &error as &dyn std::error::Error, "silent claims stay"),
+        }
+    }
+
+    async fn trim_events(&self) {
+        const BATCH: u32 = 1_000;
+        let before = self.0.clock.now() - self.0.settings.event_retention;
+        if let Err(error) = self.0.store.trim_events(before, BATCH).await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "old events stay");
+        }
+    }
+
+    /// Often enough that the second of two empty answers is not late.
+    fn look_interval(&self) -> Duration {
+        self.schedule().policy.bounds.look_up_interval / 2
+    }
+}

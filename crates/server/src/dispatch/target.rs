@@ -1,0 +1,144 @@
+//! What the dispatcher remembers of a target, and how it hears of its health.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use jiff::Timestamp;
+use ticketing_core::target::{Admission, Condition, Health, Observation};
+use tokio::sync::Semaphore;
+
+use super::Dispatcher;
+use crate::store::StoreError;
+
+/// Look-ups at a time in one target: few, for they can wait.
+const LOOK_UPS_AT_A_TIME: usize = 2;
+
+/// One target as the dispatcher sees it.
+#[derive(Debug)]
+pub(super) struct TargetState {
+    /// One permit for each create under way.
+    pub sends: Arc<Semaphore>,
+    pub look_ups: Arc<Semaphore>,
+    /// One claim at a time, so that the permits are counted before the claim.
+    pub pumping: tokio::sync::Mutex<()>,
+    /// One observation at a time, so that the copy below is never older than the store.
+    pub observing: tokio::sync::Mutex<()>,
+    health: Mutex<Health>,
+    due: Mutex<Due>,
+}
+
+/// Up to when due work may be taken. The tick and the reconciler move it; the pump works it off.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Due {
+    pub retries: Option<Timestamp>,
+    pub look_ups: Option<Timestamp>,
+}
+
+// === impl TargetState ===
+
+impl TargetState {
+    pub(super) fn new(concurrency: usize) -> Self {
+        Self {
+            sends: Arc::new(Semaphore::new(concurrency)),
+            look_ups: Arc::new(Semaphore::new(LOOK_UPS_AT_A_TIME)),
+            pumping: tokio::sync::Mutex::new(()),
+            observing: tokio::sync::Mutex::new(()),
+            health: Mutex::default(),
+            due: Mutex::default(),
+        }
+    }
+
+    pub(super) fn health(&self) -> Health {
+        self.health.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn set_health(&self, health: Health) {
+        *self.health.lock().unwrap_or_else(PoisonError::into_inner) = health;
+    }
+
+    pub(super) fn due(&self) -> Due {
+        *self.due.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn edit_due(&self, edit: impl FnOnce(&mut Due)) {
+        edit(&mut self.due.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+// === impl Dispatcher ===
+
+impl Dispatcher {
+    /// Whether a request may go to `target` now. A target that is switched off admits none.
+    pub(crate) fn admission(&self, target: &str) -> Admission {
+        if !self.0.connections.is_enabled(target) {
+            return Admission::Closed(None);
+        }
+        self.state(target).health().admission(self.0.clock.now())
+    }
+
+    /// The health of `target` as last observed.
+    pub(crate) fn health(&self, target: &str) -> Health {
+        self.state(target).health()
+    }
+
+    pub(super) fn state(&self, target: &str) -> &TargetState {
+        self.0.targets.get(target).expect("every delivery's target is a configured connection")
+    }
+
+    pub(super) async fn load_health(&self) {
+        for (target, state) in &self.0.targets {
+            match self.0.store.health(target).await {
+                Ok(health) => state.set_health(health),
+                Err(error) => warn(&error, target, "its health could not be read"),
+            }
+        }
+    }
+
+    /// Takes in what an attempt or a look-up said about its target.
+    pub(super) async fn observe(&self, target: &str, observation: Observation<'_>) {
+        let state = self.state(target);
+        let _one_at_a_time = state.observing.lock().await;
+        let (before, bounds) = (state.health(), self.schedule().policy.bounds.clone());
+        let now = self.0.clock.now();
+        if before.observe(observation, &bounds, now).0 == before {
+            return;
+        }
+        match self.0.store.observe(target, observation, &bounds, now).await {
+            Ok(health) => self.became(target, &before, health).await,
+            Err(error) => warn(&error, target, "its health could not be recorded"),
+        }
+    }
+
+    /// Settings were changed or a test passed: the target gets another chance, and so do its deliveries. Returns how
+    /// many were made due.
+    ///
+    /// # Errors
+    /// If the store can not be written.
+    pub(crate) async fn forgive(&self, target: &str) -> Result<usize, StoreError> {
+        let state = self.state(target);
+        let _one_at_a_time = state.observing.lock().await;
+        state.set_health(self.0.store.forgive(target, self.0.clock.now()).await?);
+        let made_due = self.0.store.target_recovered(target, self.0.clock.now()).await?;
+        self.allow_look_ups(target);
+        self.wake();
+        Ok(made_due)
+    }
+
+    async fn became(&self, target: &str, before: &Health, health: Health) {
+        let recovered = before.condition != Condition::Ok && health.condition == Condition::Ok;
+        if health.condition != before.condition {
+            tracing::warn!(%target, condition = %health.condition, "the target's condition changed");
+        }
+        self.state(target).set_health(health);
+        if recovered {
+            if let Err(error) = self.0.store.target_recovered(target, self.0.clock.now()).await {
+                warn(&error, target, "its deliveries could not be armed again");
+            }
+            self.wake();
+        }
+    }
+}
+
+pub(super) fn warn(error: &StoreError, target: &str, what: &str) {
+    tracing::error!(error = error as &dyn std::error::Error, %target, "{what}");
+}
+

@@ -1,0 +1,230 @@
+//! Settings as they are saved and as they are changed. A change is merged by presence: what is set replaces, what is
+//! absent stays.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+use ticketing_core::auto_push::AutoPush;
+use ticketing_core::policy::{Bounds, Policy};
+use ticketing_core::system::System;
+use ticketing_retry::{Backoff, InvalidBackoff};
+
+/// The settings of one ticket system, without its secret.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Draft {
+    Jira(ticketing_jira::SettingsDraft),
+    ServiceNow(ticketing_servicenow::SettingsDraft),
+}
+
+/// A secret and how it is used.
+#[derive(Debug, Clone)]
+pub struct Secret {
+    pub kind: SecretKind,
+    pub value: SecretString,
+}
+
+/// How a secret is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SecretKind {
+    /// Jira: with the email, as basic authentication.
+    ApiToken,
+    /// Jira Data Center: as Bearer.
+    PersonalAccessToken,
+    /// ServiceNow: with the user name.
+    Password,
+}
+
+/// The settings of one system as they are.
+#[derive(Debug, Clone)]
+pub struct SystemSettings {
+    pub draft: Draft,
+    pub enabled: bool,
+    pub secret: Option<Secret>,
+    /// What the secret is bound to: it is sent nowhere else.
+    pub secret_origin: Option<String>,
+    pub secret_set_at: Option<Timestamp>,
+}
+
+/// A change to the settings of one system.
+#[derive(Debug, Clone)]
+pub struct SystemChange {
+    /// What is set in it replaces.
+    pub draft: Draft,
+    pub enabled: Option<bool>,
+    pub secret: SecretChange,
+}
+
+/// A change to a secret.
+#[derive(Debug, Clone)]
+pub enum SecretChange {
+    Keep,
+    Remove,
+    Set(Secret),
+}
+
+/// The rules that hold for every system.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Rules {
+    pub auto_push: AutoPush,
+    pub retry: RetrySchedule,
+}
+
+/// When failed attempts are repeated.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(into = "StoredRetrySchedule", try_from = "StoredRetrySchedule")]
+pub struct RetrySchedule {
+    pub backoff: Backoff,
+    /// How often due retries are looked for. 10 ms to 1 h.
+    pub processor_interval: Duration,
+}
+
+/// A retry schedule as it is stored: all durations in milliseconds.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct StoredRetrySchedule {
+    max_attempts: u32,
+    base_delay_ms: u64,
+    max_delay_ms: u64,
+    processor_interval_ms: u64,
+    jitter: f64,
+}
+
+// === impl Draft ===
+
+impl Draft {
+    /// Nothing set yet.
+    #[must_use]
+    pub fn empty(system: System) -> Self {
+        match system {
+            System::Jira => Self::Jira(ticketing_jira::SettingsDraft::default()),
+            System::ServiceNow => Self::ServiceNow(ticketing_servicenow::SettingsDraft::default()),
+        }
+    }
+
+    #[must_use]
+    pub fn system(&self) -> System {
+        match self {
+            Self::Jira(_) => System::Jira,
+            Self::ServiceNow(_) => System::ServiceNow,
+        }
+    }
+
+    /// Takes over what `patch` sets. A patch of another system changes nothing.
+    pub fn merge(&mut self, patch: Self) {
+        match (self, patch) {
+            (Self::Jira(draft), Self::Jira(patch)) => draft.merge(patch),
+            (Self::ServiceNow(draft), Self::ServiceNow(patch)) => draft.merge(patch),
+            (Self::Jira(_), Self::ServiceNow(_)) | (Self::ServiceNow(_), Self::Jira(_)) => {}
+        }
+    }
+
+    /// As it is stored.
+    #[must_use]
+    pub fn to_json(&self) -> serde_json::Value {
+        let json = match self {
+            Self::Jira(draft) => serde_json::to_value(draft),
+            Self::ServiceNow(draft) => serde_json::to_value(draft),
+        };
+        json.expect("settings are made of texts, numbers and lists")
+    }
+
+    /// Reads what was stored.
+    ///
+    /// # Errors
+    /// If it was not stored by [`to_json`](Self::to_json).
+    pub fn from_json(system: System, json: serde_json::Value) -> Result<Self, serde_json::Error> {
+        match system {
+            System::Jira => serde_json::from_value(json).map(Self::Jira),
+            System::ServiceNow => serde_json::from_value(json).map(Self::ServiceNow),
+        }
+    }
+}
+
+// === impl SystemSettings ===
+
+impl SystemSettings {
+    /// Nothing set yet.
+    #[must_use]
+    pub fn empty(system: System) -> Self {
+        let draft = Draft::empty(system);
+        Self { draft, enabled: false, secret: None, secret_origin: None, secret_set_at: None }
+    }
+
+    /// The settings after a change. A secret that is set now is bound to no origin yet.
+    #[must_use]
+    pub fn changed(&self, change: &SystemChange, now: Timestamp) -> Self {
+        let mut next = self.clone();
+        next.draft.merge(change.draft.clone());
+        next.enabled = change.enabled.unwrap_or(self.enabled);
+        match &change.secret {
+            SecretChange::Keep => return next,
+            SecretChange::Remove => (next.secret, next.secret_set_at) = (None, None),
+            SecretChange::Set(secret) => {
+                (next.secret, next.secret_set_at) = (Some(secret.clone()), Some(now));
+            }
+        }
+        next.secret_origin = None;
+        next
+    }
+}
+
+// === impl SecretKind ===
+
+impl SecretKind {
+    /// The name of the field of the contract that sets it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ApiToken => "api_token",
+            Self::PersonalAccessToken => "personal_access_token",
+            Self::Password => "password",
+        }
+    }
+
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::ApiToken, Self::PersonalAccessToken, Self::Password].into_iter().find(|kind| kind.as_str() == text)
+    }
+}
+
+// === impl RetrySchedule ===
+
+impl RetrySchedule {
+    /// What a delivery is decided by, within the bounds of this server.
+    #[must_use]
+    pub fn policy(&self, bounds: &Bounds) -> Policy {
+        Policy { retry: self.backoff.clone(), bounds: bounds.clone() }
+    }
+}
+
+impl Default for RetrySchedule {
+    fn default() -> Self {
+        Self { backoff: Backoff::default(), processor_interval: Duration::from_secs(120) }
+    }
+}
+
+impl From<RetrySchedule> for StoredRetrySchedule {
+    fn from(schedule: RetrySchedule) -> Self {
+        let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        Self {
+            max_attempts: schedule.backoff.max_attempts(),
+            base_delay_ms: millis(schedule.backoff.base()),
+            max_delay_ms: millis(schedule.backoff.max()),
+            processor_interval_ms: millis(schedule.processor_interval),
+            jitter: schedule.backoff.jitter(),
+        }
+    }
+}
+
+impl TryFrom<StoredRetrySchedule> for RetrySchedule {
+    type Error = InvalidBackoff;
+
+    fn try_from(stored: StoredRetrySchedule) -> Result<Self, InvalidBackoff> {
+        let (base, max) = (Duration::from_millis(stored.base_delay_ms), Duration::from_millis(stored.max_delay_ms));
+        let backoff = Backoff::try_new(stored.max_attempts, base, max, stored.jitter)
+            .map_err(|wrong| wrong.first().copied().unwrap_or(InvalidBackoff::Jitter))?;
+        Ok(Self { backoff, processor_interval: Duration::from_millis(stored.processor_interval_ms) })
+    }
+}

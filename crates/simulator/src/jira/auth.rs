@@ -1,0 +1,139 @@
+//! Who a caller is, and the many ways in which Jira says that it does not know.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::Flavour;
+use crate::message::{Answer, Request};
+use crate::profile::Credential;
+use crate::site::Turn;
+use crate::state::State;
+use crate::weather::captcha;
+
+/// What Jira makes of the `Authorization` header.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Caller {
+    User(String),
+    Anonymous,
+    /// Credentials that are wrong, or that this base URL does not take.
+    Rejected,
+    /// A scoped token on the site instead of the gateway.
+    ScopedOnSite,
+    /// Data Center after too many wrong passwords.
+    LockedOut,
+}
+
+impl Caller {
+    pub(super) fn name(&self) -> Option<&str> {
+        match self {
+            Self::User(name) => Some(name),
+            Self::Anonymous | Self::Rejected | Self::ScopedOnSite | Self::LockedOut => None,
+        }
+    }
+}
+
+pub(super) fn caller(flavour: Flavour, state: &mut State, request: &Request, gateway: bool) -> Caller {
+    let Some(header) = request.header("authorization") else { return Caller::Anonymous };
+    let (scheme, rest) = header.split_once(' ').unwrap_or((header, ""));
+    let basic = scheme.eq_ignore_ascii_case("basic").then(|| decode_basic(rest)).flatten();
+    let locked = state.profile.captcha_after.is_some_and(|limit| state.failed_logins >= limit);
+    if flavour == Flavour::DataCenter && basic.is_some() && locked {
+        return Caller::LockedOut;
+    }
+    let bearer = scheme.eq_ignore_ascii_case("bearer").then_some(rest);
+    let found =
+        state.profile.credentials.iter().find_map(|known| judge(known, basic.as_ref(), bearer, gateway));
+    match found {
+        Some(caller) => caller,
+        None => {
+            state.failed_logins += u32::from(basic.is_some());
+            Caller::Rejected
+        }
+    }
+}
+
+/// The answer that ends a request before any resource sees it, if there is one.
+pub(super) fn refusal(
+    flavour: Flavour,
+    turn: &Turn<'_>,
+    caller: &Caller,
+    gateway: bool,
+    path: &[&str],
+) -> Option<Answer> {
+    let request = turn.request;
+    let anonymous_door = path.last() == Some(&"serverInfo") || path.first() == Some(&"browse");
+    match caller {
+        Caller::User(_) => None,
+        Caller::LockedOut => Some(captcha_wall(turn)),
+        Caller::Anonymous | Caller::Rejected if gateway => Some(gateway_refusal()),
+        Caller::Rejected if flavour == Flavour::DataCenter => Some(seraph_refusal()),
+        Caller::ScopedOnSite if !anonymous_door => Some(
+            Answer::jira_status(request, 401, "Client must be authenticated to access this resource.")
+                .with_header("x-seraph-loginreason", "AUTHENTICATED_FAILED"),
+        ),
+        Caller::Anonymous | Caller::Rejected | Caller::ScopedOnSite => None,
+    }
+}
+
+/// Jira's own 401 for a resource that needs a login.
+pub(super) fn needs_login(request: &Request, caller: &Caller) -> Answer {
+    let answer = Answer::jira_status(request, 401, "Client must be authenticated to access this resource.");
+    rejected_mark(caller, answer)
+}
+
+/// The 401 of a write without a login.
+pub(super) fn not_authenticated(caller: &Caller) -> Answer {
+    let message = "You are not authenticated. Authentication required to perform this operation.";
+    rejected_mark(caller, Answer::jira_messages(401, &[message]))
+}
+
+fn rejected_mark(caller: &Caller, answer: Answer) -> Answer {
+    match caller {
+        Caller::Rejected => answer.with_header("x-seraph-loginreason", "AUTHENTICATED_FAILED"),
+        _ => answer,
+    }
+}
+
+fn judge(
+    known: &Credential,
+    basic: Option<&(String, String)>,
+    bearer: Option<&str>,
+    gateway: bool,
+) -> Option<Caller> {
+    match known {
+        Credential::Basic { user, secret } => {
+            let (name, given) = basic?;
+            (name.eq_ignore_ascii_case(user) && given == secret).then(|| Caller::User(user.clone()))
+        }
+        Credential::Scoped { user, token } => {
+            let (name, given) = basic?;
+            let known = name.eq_ignore_ascii_case(user) && given == token;
+            known.then(|| if gateway { Caller::User(user.clone()) } else { Caller::ScopedOnSite })
+        }
+        Credential::Bearer { token } => (bearer? == token).then(|| Caller::User("analyst".to_owned())),
+    }
+}
+
+pub(crate) fn decode_basic(text: &str) -> Option<(String, String)> {
+    let bytes = STANDARD.decode(text.trim()).ok()?;
+    let text = String::from_utf8(bytes).ok()?;
+    text.split_once(':').map(|(user, secret)| (user.to_owned(), secret.to_owned()))
+}
+
+fn captcha_wall(turn: &Turn<'_>) -> Answer {
+    let reply = captcha(&format!("{}{}/login.jsp", turn.origin, turn.state.profile.context_path));
+    let mut answer = Answer::empty(reply.status);
+    answer.headers = reply.headers.into_iter().collect();
+    answer.body = reply.body.into();
+    answer
+}
+
+fn gateway_refusal() -> Answer {
+    Answer::json(401, &serde_json::json!({ "code": 401, "message": "Unauthorized" }))
+}
+
+fn seraph_refusal() -> Answer {
+    Answer::html(401, "<html><head><title>Unauthorized (401)</title></head><body>Basic Authentication Failure - Reason : AUTHENTICATED_FAILED</body></html>")
+        .with_header("x-seraph-loginreason", "AUTHENTICATED_FAILED")
+        .with_header("www-authenticate", "OAuth realm=\"Jira\"")
+}

@@ -1,0 +1,242 @@
+//! Creating an issue.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+
+use super::values::{self, Limits};
+use super::{Flavour, Visit, auth, jira_time};
+use crate::message::Answer;
+use crate::profile::{Named, Project};
+use crate::state::{State, Ticket};
+
+const TOP_LEVEL: [&str; 5] = ["fields", "update", "properties", "transition", "historyMetadata"];
+
+pub(super) fn create(visit: &mut Visit<'_, '_>) -> Answer {
+    if !visit.logged_in() {
+        return auth::not_authenticated(&visit.caller);
+    }
+    let body = match body(visit) {
+        Ok(body) => body,
+        Err(refusal) => return refusal,
+    };
+    let empty = Map::new();
+    let given = body.get("fields").and_then(Value::as_object).unwrap_or(&empty);
+    let update = body.get("update").and_then(Value::as_object).unwrap_or(&empty);
+    if let Some(field) = given.keys().find(|field| update.contains_key(*field)) {
+        let message = format!("Field '{field}' cannot appear in both 'fields' and 'update'");
+        return Answer::jira_fields(400, &single(field, &message));
+    }
+    let mut given = given.clone();
+    if let Err(errors) = merge_updates(&mut given, update) {
+        return Answer::jira_fields(400, &errors);
+    }
+    let project = match chosen_project(visit, &given) {
+        Ok(project) => project,
+        Err(refusal) => return refusal,
+    };
+    match validated(visit, &project, &given) {
+        Ok(fields) => finish(visit, &project, fields, &body),
+        Err(refusal) => refusal,
+    }
+}
+
+/// The fields an issue has before anybody sets one.
+pub(super) fn initial_fields(project: &Project, now: Timestamp) -> Map<String, Value> {
+    let named = |choice: &Named| json!({ "id": choice.id, "name": choice.name });
+    let middle = project.priorities.get(project.priorities.len() / 2);
+    let fields = json!({
+        "project": { "id": project.id, "key": project.key, "name": project.name },
+        "issuetype": project.issue_types.first().map(named),
+        "priority": middle.map(named),
+        "status": { "id": "10000", "name": "To Do", "statusCategory": { "id": 2, "key": "new" } },
+        "summary": "",
+        "description": null,
+        "labels": [],
+        "created": jira_time(now),
+        "updated": jira_time(now),
+    });
+    match fields {
+        Value::Object(fields) => fields,
+        _ => Map::new(),
+    }
+}
+
+pub(super) fn store(
+    state: &mut State,
+    project_key: &str,
+    fields: Map<String, Value>,
+    now: Timestamp,
+    foreign: bool,
+) -> Ticket {
+    let id = 9_999 + state.next_number();
+    let number = last_number(state, project_key) + 1;
+    let ticket = Ticket {
+        id: id.to_string(),
+        key: format!("{project_key}-{number}"),
+        previous_keys: Vec::new(),
+        container: project_key.to_owned(),
+        fields,
+        properties: BTreeMap::new(),
+        created_at: now,
+        foreign,
+        deleted: false,
+    };
+    state.tickets.push(ticket.clone());
+    ticket
+}
+
+/// The highest number ever given in a project: a key is not given again when its issue was moved or deleted.
+fn last_number(state: &State, project_key: &str) -> u64 {
+    let keys = state.tickets.iter().flat_map(|ticket| ticket.previous_keys.iter().chain([&ticket.key]));
+    let numbers = keys.filter_map(|key| key.strip_prefix(project_key)?.strip_prefix('-')?.parse().ok());
+    numbers.max().unwrap_or(0)
+}
+
+pub(super) fn single(field: &str, message: &str) -> Map<String, Value> {
+    Map::from_iter([(field.to_owned(), Value::from(message))])
+}
+
+/// A JSON object with known members only, or the refusal.
+fn body(visit: &Visit<'_, '_>) -> Result<Map<String, Value>, Answer> {
+    let Some(Value::Object(body)) = visit.turn.request.json() else {
+        return Err(unreadable(visit));
+    };
+    if let Some(stranger) = body.keys().find(|key| !TOP_LEVEL.contains(&key.as_str())) {
+        return Err(unrecognized(visit.flavour, stranger));
+    }
+    for name in ["fields", "update"] {
+        if body.get(name).is_some_and(|value| !value.is_object()) {
+            return Err(unreadable(visit));
+        }
+    }
+    Ok(body)
+}
+
+pub(super) fn unreadable(visit: &Visit<'_, '_>) -> Answer {
+    match visit.flavour {
+        Flavour::Cloud => Answer::jira_messages(400, &[CLOUD_PAYLOAD]),
+        Flavour::DataCenter => Answer::jira_messages(
+            400,
+            &["Can not deserialize instance of the request body: not a JSON object"],
+        ),
+    }
+}
+
+pub(super) fn unrecognized(flavour: Flavour, member: &str) -> Answer {
+    match flavour {
+        Flavour::Cloud => Answer::jira_messages(400, &[CLOUD_PAYLOAD]),
+        Flavour::DataCenter => Answer::jira_messages(
+            400,
+            &[&format!("Unrecognized field \"{member}\", not marked as ignorable")],
+        ),
+    }
+}
+
+const CLOUD_PAYLOAD: &str = "Invalid request payload. Refer to the REST API documentation and try again.";
+
+/// Turns `update` operations into fields, as far as a create knows them.
+fn merge_updates(
+    given: &mut Map<String, Value>,
+    update: &Map<String, Value>,
+) -> Result<(), Map<String, Value>> {
+    for (field, operations) in update {
+        let operations = operations.as_array().ok_or_else(|| single(field, "data was not an array"))?;
+        for operation in operations {
+            if let Some(value) = operation.get("set") {
+                given.insert(field.clone(), value.clone());
+            } else if let (Some(value), "labels") = (operation.get("add"), field.as_str()) {
+                let labels = given.entry("labels").or_insert_with(|| json!([]));
+                if let Some(labels) = labels.as_array_mut() {
+                    labels.push(value.clone());
+                }
+            } else {
+                return Err(single(field, &format!("Field '{field}' does not support this operation")));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn chosen_project(visit: &Visit<'_, '_>, given: &Map<String, Value>) -> Result<Project, Answer> {
+    let message = match visit.flavour {
+        Flavour::Cloud => "Specify a valid project ID or key",
+        Flavour::DataCenter => "project is required",
+    };
+    let profile = &visit.turn.state.profile;
+    let name = given.get("project").and_then(|project| {
+        ["key", "id"].iter().find_map(|member| project.get(member)).and_then(Value::as_str)
+    });
+    let project = name.filter(|_| visit.may("BROWSE_PROJECTS")).and_then(|name| profile.project(name));
+    let project = project.ok_or_else(|| Answer::jira_fields(400, &single("project", message)))?;
+    if visit.may("CREATE_ISSUES") {
+        return Ok(project.clone());
+    }
+    let refusal = "You do not have permission to create issues in this project.";
+    Err(match visit.flavour {
+        Flavour::Cloud => Answer::jira_messages(403, &[refusal]),
+        Flavour::DataCenter => Answer::jira_messages(400, &[refusal]),
+    })
+}
+
+/// The issue's fields, or every objection at once as Jira raises them.
+fn validated(
+    visit: &Visit<'_, '_>,
+    project: &Project,
+    given: &Map<String, Value>,
+) -> Result<Map<String, Value>, Answer> {
+    let limits = Limits { adf: visit.version == 3, text: visit.turn.state.profile.text_limit };
+    let mut fields = initial_fields(project, visit.turn.now);
+    let mut errors = Map::new();
+    let issue_type =
+        given.get("issuetype").and_then(|value| values::choice(&project.issue_types, value).ok());
+    match issue_type {
+        Some(found) => drop(fields.insert("issuetype".into(), json!({ "id": found.id, "name": found.name }))),
+        None if given.contains_key("issuetype") => {
+            errors.insert("issuetype".into(), "The issue type selected is invalid.".into());
+        }
+        None => drop(errors.insert("issuetype".into(), "issue type is required".into())),
+    }
+    for (field, value) in given.iter().filter(|(field, _)| !matches!(field.as_str(), "project" | "issuetype"))
+    {
+        if !project.screen.contains(field) {
+            let message =
+                format!("Field '{field}' cannot be set. It is not on the appropriate screen, or unknown.");
+            errors.insert(field.clone(), message.into());
+            continue;
+        }
+        match values::read(project, field, value, limits) {
+            Ok(value) => drop(fields.insert(field.clone(), value)),
+            Err(values::Objection::Field(message)) => drop(errors.insert(field.clone(), message.into())),
+            Err(values::Objection::Whole(message)) => return Err(Answer::jira_messages(400, &[&message])),
+        }
+    }
+    if !given.contains_key("summary") {
+        errors.insert("summary".into(), values::NO_SUMMARY.into());
+    }
+    let missing = project.required.iter().find(|field| given.get(*field).is_none_or(Value::is_null));
+    match (errors.is_empty(), missing) {
+        (true, None) => Ok(fields),
+        (true, Some(field)) => Err(Answer::jira_messages(400, &[&format!("Field '{field}' is required")])),
+        (false, _) => Err(Answer::jira_fields(400, &errors)),
+    }
+}
+
+fn finish(
+    visit: &mut Visit<'_, '_>,
+    project: &Project,
+    fields: Map<String, Value>,
+    body: &Map<String, Value>,
+) -> Answer {
+    let properties = match values::properties(body.get("properties")) {
+        Ok(properties) => properties,
+        Err(message) => return Answer::jira_messages(400, &[&message]),
+    };
+    let ticket = store(visit.turn.state, &project.key, fields, visit.turn.now, false);
+    if let Some(stored) = visit.turn.state.find_mut(&ticket.id) {
+        stored.properties = properties;
+    }
+    let link = visit.api(&format!("issue/{}", ticket.id));
+    Answer::json(201, &json!({ "id": ticket.id, "key": ticket.key, "self": link })).applied()
+}

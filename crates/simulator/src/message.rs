@@ -1,0 +1,126 @@
+//! An HTTP request as read and an HTTP answer as it will be written, apart from any connection.
+
+use bytes::Bytes;
+use http::{HeaderMap, Method};
+use serde_json::{Value, json};
+
+/// A request read to its end.
+#[derive(Debug, Clone)]
+pub(crate) struct Request {
+    pub(crate) method: Method,
+    pub(crate) path: String,
+    pub(crate) raw_query: String,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+impl Request {
+    /// The path's segments, percent-decoded, empty ones left out.
+    pub(crate) fn segments(&self) -> Vec<String> {
+        self.path.split('/').filter(|segment| !segment.is_empty()).map(percent_decode).collect()
+    }
+
+    /// The first value of a query parameter, decoded.
+    pub(crate) fn query(&self, name: &str) -> Option<String> {
+        url::form_urlencoded::parse(self.raw_query.as_bytes())
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.into_owned())
+    }
+
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    pub(crate) fn json(&self) -> Option<Value> {
+        serde_json::from_slice(&self.body).ok()
+    }
+
+    /// Whether the body is announced as JSON.
+    pub(crate) fn says_json(&self) -> bool {
+        self.header("content-type")
+            .and_then(|value| value.split(';').next())
+            .is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
+    }
+
+    /// Whether the client takes JSON back; `None` when it did not say.
+    pub(crate) fn takes_json(&self) -> Option<bool> {
+        let accept = self.header("accept")?;
+        let kinds = accept.split(',').filter_map(|part| part.split(';').next()).map(str::trim);
+        Some(kinds.into_iter().any(|kind| matches!(kind, "application/json" | "application/*" | "*/*")))
+    }
+}
+
+/// An answer to be written.
+#[derive(Debug, Clone)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Bytes,
+    /// Whether the request changed the ticket system.
+    pub(crate) applied: bool,
+}
+
+impl Answer {
+    pub(crate) fn json(status: u16, body: &Value) -> Self {
+        Self::empty(status).with_body("application/json;charset=UTF-8", body.to_string())
+    }
+
+    pub(crate) fn html(status: u16, body: &str) -> Self {
+        Self::empty(status).with_body("text/html;charset=UTF-8", body.to_owned())
+    }
+
+    pub(crate) fn empty(status: u16) -> Self {
+        Self { status, headers: Vec::new(), body: Bytes::new(), applied: false }
+    }
+
+    pub(crate) fn with_body(mut self, kind: &str, body: impl Into<Bytes>) -> Self {
+        self.body = body.into();
+        self.with_header("content-type", kind)
+    }
+
+    pub(crate) fn with_header(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.headers.push((name.to_owned(), value.into()));
+        self
+    }
+
+    pub(crate) fn applied(mut self) -> Self {
+        self.applied = true;
+        self
+    }
+
+    /// Jira's error collection with general messages.
+    pub(crate) fn jira_messages(status: u16, messages: &[&str]) -> Self {
+        Self::json(status, &json!({ "errorMessages": messages, "errors": {} }))
+    }
+
+    /// Jira's error collection with messages by field.
+    pub(crate) fn jira_fields(status: u16, errors: &serde_json::Map<String, Value>) -> Self {
+        Self::json(status, &json!({ "errorMessages": [], "errors": errors }))
+    }
+
+    /// Jira's servlet-level error, in JSON or, when the client named no type, in XML.
+    pub(crate) fn jira_status(request: &Request, status: u16, message: &str) -> Self {
+        if request.takes_json() == Some(true) {
+            return Self::json(status, &json!({ "message": message, "status-code": status }));
+        }
+        let xml = format!(
+            "<?xml version=\"1.0\" encoding=\"UTF-8\" standalone=\"yes\"?><status><status-code>{status}\
+             </status-code><message>{message}</message></status>"
+        );
+        Self::empty(status).with_body("application/xml;charset=UTF-8", xml)
+    }
+
+    /// ServiceNow's error body.
+    pub(crate) fn servicenow_error(status: u16, message: &str, detail: Option<&str>) -> Self {
+        let body = json!({ "error": { "message": message, "detail": detail }, "status": "failure" });
+        Self::json(status, &body)
+    }
+}
+
+fn percent_decode(segment: &str) -> String {
+    // The form decoder also turns '+' into a space and splits at '&' and '=': shield these three first.
+    let shielded = segment.replace('+', "%2B").replace('&', "%26").replace('=', "%3D");
+    url::form_urlencoded::parse(shielded.as_bytes())
+        .next()
+        .map_or_else(String::new, |(key, _)| key.into_owned())
+}

@@ -1,0 +1,246 @@
+//! How each effect of the weather is played.
+
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::stream::{self, Stream};
+use http_body_util::{BodyExt, StreamBody};
+use hyper::body::Frame;
+use jiff::Timestamp;
+use serde_json::json;
+
+use crate::message::{Answer, Request};
+use crate::profile::Vendor;
+use crate::server::{Body, Ending, Outcome, Response, apply, apply_bent, plain, with_body};
+use crate::simulator::Shared;
+use crate::site::Bend;
+use crate::weather::{Effect, Reply, RetryAfter};
+
+/// What a gzip bomb unpacks to.
+const BOMB_MIB: usize = 64;
+const CHUNK: usize = 64 * 1024;
+
+pub(crate) async fn play(
+    shared: &Arc<Shared>,
+    ending: &Ending,
+    number: usize,
+    request: &Request,
+    effect: Effect,
+) -> Outcome {
+    let carry_out = || apply(shared, number, request);
+    match effect {
+        Effect::Answer(reply) => Outcome::Reply(plain(&scripted(&reply))),
+        Effect::ApplyThenAnswer(reply) => {
+            carry_out();
+            Outcome::Reply(plain(&scripted(&reply)))
+        }
+        Effect::Throttle { retry_after, reason } => {
+            Outcome::Reply(plain(&throttled(shared, &retry_after, reason.as_deref())))
+        }
+        Effect::DropBefore => Outcome::Close,
+        Effect::ApplyThenDrop => {
+            carry_out();
+            Outcome::Close
+        }
+        Effect::ResetBefore => Outcome::Reset,
+        Effect::ApplyThenReset => {
+            carry_out();
+            Outcome::Reset
+        }
+        Effect::Hang { applied } => {
+            if applied {
+                carry_out();
+            }
+            std::future::pending().await
+        }
+        Effect::Delay(pause) => {
+            tokio::time::sleep(pause).await;
+            Outcome::Reply(plain(&carry_out()))
+        }
+        Effect::ApplyLate(pause) => {
+            apply_late(shared.clone(), number, request.clone(), pause);
+            Outcome::Close
+        }
+        Effect::CloseIdle => {
+            ending.close_at_next_request();
+            Outcome::Reply(plain(&carry_out()))
+        }
+        Effect::ReturnsEverything => bent(shared, number, request, Bend::Everything),
+        Effect::ReturnsNothing => bent(shared, number, request, Bend::Nothing),
+        Effect::ReturnsTwice => bent(shared, number, request, Bend::Twice),
+        body => Outcome::Reply(odd_body(shared, number, request, body)),
+    }
+}
+
+/// The effects that answer, but with a body that is not the one to expect.
+fn odd_body(shared: &Shared, number: usize, request: &Request, effect: Effect) -> Response {
+    let carry_out = || apply(shared, number, request);
+    let maybe = |applied: bool| {
+        if applied {
+            carry_out();
+        }
+    };
+    match effect {
+        Effect::TruncatedBody => truncated(&carry_out()),
+        Effect::SlowBody { bytes, every } => slow(&carry_out(), bytes.max(1), every),
+        Effect::HugeBody(bytes) => huge(&carry_out(), bytes),
+        Effect::GzipBomb => plain(&bomb(&carry_out())),
+        Effect::EmptyBody { status, applied } => {
+            maybe(applied);
+            plain(&Answer::empty(status))
+        }
+        Effect::Garbage { status, applied } => {
+            maybe(applied);
+            plain(&Answer::empty(status).with_body("application/json", &b"{\"id\":\xff\xfe\x00"[..]))
+        }
+        Effect::Html { status } => plain(&Answer::html(status, page(shared.vendor))),
+        Effect::Redirect { status, location } => {
+            plain(&Answer::empty(status).with_header("location", location))
+        }
+        _ => plain(&foreign_success(shared.vendor)),
+    }
+}
+
+fn bent(shared: &Shared, number: usize, request: &Request, bend: Bend) -> Outcome {
+    Outcome::Reply(plain(&apply_bent(shared, number, request, bend)))
+}
+
+/// Runs apart from the connection and from an outage: what was accepted is applied in the end.
+fn apply_late(shared: Arc<Shared>, number: usize, request: Request, pause: Duration) {
+    tokio::spawn(async move {
+        tokio::time::sleep(pause).await;
+        apply(&shared, number, &request);
+    });
+}
+
+fn scripted(reply: &Reply) -> Answer {
+    let mut answer = Answer::empty(reply.status);
+    answer.headers = reply.headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+    answer.body = Bytes::from(reply.body.clone());
+    answer
+}
+
+fn throttled(shared: &Shared, retry_after: &RetryAfter, reason: Option<&str>) -> Answer {
+    let now = shared.clock.now();
+    let seconds = match retry_after {
+        RetryAfter::Seconds(seconds) | RetryAfter::DateIn(seconds) => *seconds,
+        RetryAfter::Text(_) | RetryAfter::Absent => 60,
+    };
+    let reset = now
+        .saturating_add(jiff::SignedDuration::from_secs(i64::try_from(seconds).unwrap_or(i64::MAX)))
+        .unwrap_or(Timestamp::MAX);
+    let answer = match shared.vendor {
+        Vendor::JiraCloud => Answer::json(429, &json!({ "errorMessages": ["Rate limit exceeded."] }))
+            .with_header("x-ratelimit-limit", "100")
+            .with_header("x-ratelimit-remaining", "0")
+            .with_header("x-ratelimit-reset", reset.strftime("%Y-%m-%dT%H:%MZ").to_string())
+            .with_header("ratelimit-reason", reason.unwrap_or("jira-burst-based")),
+        Vendor::JiraDataCenter => Answer::json(429, &json!({ "message": "Rate limit exceeded." }))
+            .with_header("x-ratelimit-limit", "10")
+            .with_header("x-ratelimit-remaining", "0")
+            .with_header("x-ratelimit-interval-seconds", "1")
+            .with_header("x-ratelimit-fillrate", "1"),
+        Vendor::ServiceNow => Answer::servicenow_error(
+            429,
+            "Rate limit exceeded",
+            Some("Rate limit of 100 requests per hour for Table API exceeded"),
+        )
+        .with_header("x-ratelimit-limit", "100")
+        .with_header("x-ratelimit-reset", reset.as_second().to_string())
+        .with_header("x-ratelimit-rule", "e36d5c4b0b1b13006f2f9a1b3fb4b1b3"),
+    };
+    match retry_after {
+        RetryAfter::Seconds(seconds) => answer.with_header("retry-after", seconds.to_string()),
+        RetryAfter::DateIn(_) => answer.with_header("retry-after", http_date(reset)),
+        RetryAfter::Text(text) => answer.with_header("retry-after", text.clone()),
+        RetryAfter::Absent => answer,
+    }
+}
+
+fn http_date(at: Timestamp) -> String {
+    at.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
+}
+
+fn truncated(answer: &Answer) -> Response {
+    let half = answer.body.slice(..answer.body.len() / 2);
+    let frames = stream::unfold(Some(half), |half| async move {
+        match half {
+            Some(half) => Some((Ok(Frame::data(half)), None)),
+            None => {
+                // Pending once lets the first half leave before the connection ends.
+                tokio::task::yield_now().await;
+                Some((Err(io::Error::new(io::ErrorKind::ConnectionAborted, "scripted")), None))
+            }
+        }
+    });
+    with_body(&announced(answer, answer.body.len() as u64), streamed(frames))
+}
+
+fn slow(answer: &Answer, bytes: usize, every: Duration) -> Response {
+    let frames = stream::unfold(answer.body.clone(), move |mut rest| async move {
+        if rest.is_empty() {
+            return None;
+        }
+        tokio::time::sleep(every).await;
+        let drop = rest.split_to(bytes.min(rest.len()));
+        Some((Ok(Frame::data(drop)), rest))
+    });
+    with_body(&announced(answer, answer.body.len() as u64), streamed(frames))
+}
+
+fn huge(answer: &Answer, bytes: u64) -> Response {
+    let chunk = Bytes::from(vec![b' '; CHUNK]);
+    let frames = stream::unfold(bytes, move |left| {
+        let chunk = chunk.clone();
+        async move {
+            let size = left.min(CHUNK as u64);
+            // At most CHUNK, so it fits.
+            (size > 0).then(|| (Ok(Frame::data(chunk.slice(..size as usize))), left - size))
+        }
+    });
+    with_body(&announced(answer, bytes), streamed(frames))
+}
+
+fn streamed(frames: impl Stream<Item = Result<Frame<Bytes>, io::Error>> + Send + 'static) -> Body {
+    StreamBody::new(frames).boxed_unsync()
+}
+
+fn announced(answer: &Answer, length: u64) -> Answer {
+    answer.clone().with_header("content-length", length.to_string())
+}
+
+fn bomb(answer: &Answer) -> Answer {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    let mebibyte = vec![b' '; 1024 * 1024];
+    let written: Result<(), io::Error> = (0..BOMB_MIB).try_for_each(|_| encoder.write_all(&mebibyte));
+    let packed = written.and_then(|()| encoder.finish()).unwrap_or_default();
+    let mut bomb = answer.clone().with_header("content-encoding", "gzip");
+    bomb.body = Bytes::from(packed);
+    bomb
+}
+
+fn page(vendor: Vendor) -> &'static str {
+    match vendor {
+        Vendor::JiraCloud | Vendor::JiraDataCenter => {
+            "<!DOCTYPE html><html><head><title>Log in</title></head><body>Log in to your account</body></html>"
+        }
+        Vendor::ServiceNow => {
+            "<!DOCTYPE html><html><head><title>Instance Hibernating page</title></head>\
+             <body>Your instance is hibernating.</body></html>"
+        }
+    }
+}
+
+fn foreign_success(vendor: Vendor) -> Answer {
+    let body = match vendor {
+        Vendor::JiraCloud | Vendor::JiraDataCenter => {
+            json!({ "result": { "sys_id": "c537bae64f411200adf9f8e18110c76e", "number": "INC0010002" } })
+        }
+        Vendor::ServiceNow => {
+            json!({ "id": "10000", "key": "ED-24", "self": "https://example.com/rest/api/3/issue/10000" })
+        }
+    };
+    Answer::json(201, &body)
+}

@@ -1,0 +1,268 @@
+//! What a simulated site is like: who may log in, which projects and groups it has, and its habits.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// The three ticket systems that can be simulated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Vendor {
+    /// Jira Cloud, REST API v3.
+    JiraCloud,
+    /// Jira Data Center, REST API v2.
+    JiraDataCenter,
+    /// ServiceNow, Table API.
+    ServiceNow,
+}
+
+/// One way to log in that the site accepts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Credential {
+    /// HTTP Basic: email and API token on Jira Cloud, username and password elsewhere.
+    Basic {
+        /// The email or username.
+        user: String,
+        /// The API token or password.
+        secret: String,
+    },
+    /// `Authorization: Bearer`, a personal access token of Jira Data Center.
+    Bearer {
+        /// The personal access token.
+        token: String,
+    },
+    /// A scoped API token of Jira Cloud: Basic, but accepted through the gateway only.
+    Scoped {
+        /// The email.
+        user: String,
+        /// The scoped API token.
+        token: String,
+    },
+}
+
+/// An identifier with a name: an issue type, a priority, an assignment group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Named {
+    /// The identifier: digits on Jira, 32 hexadecimal digits on ServiceNow.
+    pub id: String,
+    /// The name that people see.
+    pub name: String,
+}
+
+impl Named {
+    /// An identifier with a name.
+    pub fn new(id: impl Into<String>, name: impl Into<String>) -> Self {
+        Self { id: id.into(), name: name.into() }
+    }
+}
+
+/// A Jira project.
+#[derive(Debug, Clone)]
+pub struct Project {
+    /// Its numeric identifier.
+    pub id: String,
+    /// Its key, case-sensitive.
+    pub key: String,
+    /// Its name.
+    pub name: String,
+    /// The issue types that can be created in it.
+    pub issue_types: Vec<Named>,
+    /// Its priority scheme.
+    pub priorities: Vec<Named>,
+    /// The field ids on its create screen.
+    pub screen: BTreeSet<String>,
+    /// The field ids that must be given, beside project, issue type and summary.
+    pub required: BTreeSet<String>,
+}
+
+impl Project {
+    /// A project with the usual issue types, priorities and create screen.
+    pub fn new(id: impl Into<String>, key: impl Into<String>) -> Self {
+        let key = key.into();
+        let fields = ["project", "issuetype", "summary", "description", "priority", "labels", "reporter"];
+        Self {
+            id: id.into(),
+            name: format!("{key} project"),
+            key,
+            issue_types: named(&[
+                ("10001", "Task"),
+                ("10002", "Bug"),
+                ("10003", "Story"),
+                ("10004", "Incident"),
+            ]),
+            priorities: named(&SITE_PRIORITIES),
+            screen: fields.into_iter().map(str::to_owned).collect(),
+            required: BTreeSet::new(),
+        }
+    }
+}
+
+/// What a simulated site is like. Every field can be set before the start or, through
+/// [`Simulator::edit`](crate::Simulator::edit), while it runs.
+#[derive(Debug, Clone)]
+pub struct Profile {
+    /// The logins that are accepted.
+    pub credentials: Vec<Credential>,
+    /// Jira: the projects.
+    pub projects: Vec<Project>,
+    /// ServiceNow: the assignment groups; two may bear one name.
+    pub groups: Vec<Named>,
+    /// What the logged-in user may not do: `BROWSE_PROJECTS`, `CREATE_ISSUES`, `EDIT_ISSUES` on Jira;
+    /// `read`, `create`, `write` (the incident table) and `read_groups` on ServiceNow.
+    pub withdrawn: BTreeSet<String>,
+    /// Jira Data Center: the path before `/rest`, such as `/jira`; empty for none.
+    pub context_path: String,
+    /// Jira Cloud: the cloud id under which the gateway path `/ex/jira/{cloudId}` answers.
+    pub cloud_id: String,
+    /// Jira: how long after its creation a search first shows a ticket.
+    pub index_lag: Duration,
+    /// Jira: a search without a valid login answers 200 with no issues (true) or 401 (false).
+    pub anonymous_search_is_empty: bool,
+    /// Jira Data Center: after so many wrong passwords every Basic login meets the CAPTCHA; `None` for never.
+    pub captcha_after: Option<u32>,
+    /// Jira Cloud refuses text over 32,767 characters; an administrator of Data Center may set another limit.
+    pub text_limit: usize,
+    /// ServiceNow: a `sys_id` in a POST is ignored and another one given.
+    pub ignores_sys_id: bool,
+    /// ServiceNow: a `correlation_id` in a POST or PATCH is ignored, as a write ACL makes it.
+    pub ignores_correlation_id: bool,
+    /// ServiceNow: an invalid part of a query is ignored, so that it returns all rows (true, the vendor's
+    /// default), or makes the query return none (false).
+    pub invalid_query_returns_all: bool,
+    /// ServiceNow: the `sys_id` of the group that a business rule sets where none was given.
+    pub default_group: Option<String>,
+    /// ServiceNow: the status that answers an insert with a `sys_id` that exists.
+    pub duplicate_status: u16,
+    /// ServiceNow: fields that a data policy makes mandatory.
+    pub mandatory: BTreeSet<String>,
+    /// ServiceNow: a short description over 160 characters is refused (true) or cut (false).
+    pub refuses_long_short_description: bool,
+}
+
+impl Profile {
+    /// The defaults for a vendor, as described in the crate documentation.
+    pub fn of(vendor: Vendor) -> Self {
+        Self {
+            credentials: default_credentials(vendor),
+            projects: vec![Project::new("10100", "SEC")],
+            groups: named(&[
+                ("287ebd7da9fe198100f92cc8d1d2154e", "Network"),
+                ("d625dccec0a8016700a222a0f7900d06", "Security Operations"),
+            ]),
+            withdrawn: BTreeSet::new(),
+            context_path: String::new(),
+            cloud_id: "11223344-a1b2-3b33-c444-def123456789".to_owned(),
+            index_lag: Duration::ZERO,
+            anonymous_search_is_empty: true,
+            captcha_after: None,
+            text_limit: 32_767,
+            ignores_sys_id: false,
+            ignores_correlation_id: false,
+            invalid_query_returns_all: true,
+            default_group: None,
+            duplicate_status: 403,
+            mandatory: BTreeSet::new(),
+            refuses_long_short_description: false,
+        }
+    }
+
+    /// Replaces the accepted logins by this one.
+    #[must_use]
+    pub fn only_credential(mut self, credential: Credential) -> Self {
+        self.credentials = vec![credential];
+        self
+    }
+
+    /// Accepts one more login.
+    #[must_use]
+    pub fn with_credential(mut self, credential: Credential) -> Self {
+        self.credentials.push(credential);
+        self
+    }
+
+    /// Adds a project, or replaces the one with its key.
+    #[must_use]
+    pub fn with_project(mut self, project: Project) -> Self {
+        self.projects.retain(|known| known.key != project.key);
+        self.projects.push(project);
+        self
+    }
+
+    /// Takes a field off the create screen of every project.
+    #[must_use]
+    pub fn without_field(mut self, field: &str) -> Self {
+        for project in &mut self.projects {
+            project.screen.remove(field);
+        }
+        self
+    }
+
+    /// Takes a priority out of the scheme of every project; the site still has it.
+    #[must_use]
+    pub fn without_priority(mut self, name: &str) -> Self {
+        for project in &mut self.projects {
+            project.priorities.retain(|priority| priority.name != name);
+        }
+        self
+    }
+
+    /// Adds an assignment group; the name may exist already.
+    #[must_use]
+    pub fn with_group(mut self, sys_id: &str, name: &str) -> Self {
+        self.groups.push(Named::new(sys_id, name));
+        self
+    }
+
+    /// Sets the path before `/rest` on Jira Data Center.
+    #[must_use]
+    pub fn with_context_path(mut self, path: &str) -> Self {
+        path.clone_into(&mut self.context_path);
+        self
+    }
+
+    /// Sets how long after its creation a Jira search first shows a ticket.
+    #[must_use]
+    pub fn with_index_lag(mut self, lag: Duration) -> Self {
+        self.index_lag = lag;
+        self
+    }
+
+    /// Takes a permission away from everybody; see [`Profile::withdrawn`] for the names.
+    pub fn withdraw(&mut self, permission: &str) {
+        self.withdrawn.insert(permission.to_owned());
+    }
+
+    /// Gives a withdrawn permission back.
+    pub fn restore(&mut self, permission: &str) {
+        self.withdrawn.remove(permission);
+    }
+
+    pub(crate) fn allows(&self, permission: &str) -> bool {
+        !self.withdrawn.contains(permission)
+    }
+
+    pub(crate) fn project(&self, id_or_key: &str) -> Option<&Project> {
+        self.projects.iter().find(|project| project.key == id_or_key || project.id == id_or_key)
+    }
+}
+
+/// The priorities of a Jira site, whatever the scheme of a project.
+pub(crate) const SITE_PRIORITIES: [(&str, &str); 5] =
+    [("1", "Highest"), ("2", "High"), ("3", "Medium"), ("4", "Low"), ("5", "Lowest")];
+
+pub(crate) fn named(pairs: &[(&str, &str)]) -> Vec<Named> {
+    pairs.iter().map(|(id, name)| Named::new(*id, *name)).collect()
+}
+
+fn default_credentials(vendor: Vendor) -> Vec<Credential> {
+    let basic = |user: &str, secret: &str| Credential::Basic { user: user.into(), secret: secret.into() };
+    match vendor {
+        Vendor::JiraCloud => vec![
+            basic("analyst@example.com", "cloud-api-token"),
+            Credential::Scoped { user: "analyst@example.com".into(), token: "cloud-scoped-token".into() },
+        ],
+        Vendor::JiraDataCenter => vec![
+            Credential::Bearer { token: "data-center-pat".into() },
+            basic("analyst", "data-center-password"),
+        ],
+        Vendor::ServiceNow => vec![basic("rhythmx.integration", "servicenow-password")],
+    }
+}

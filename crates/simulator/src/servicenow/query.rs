@@ -1,0 +1,107 @@
+//! Encoded queries: `field=value^field2LIKEvalue^ORfield3=value^ORDERBYDESCfield`.
+
+use std::cmp::Ordering;
+
+use super::record::Row;
+
+/// A parsed query.
+#[derive(Debug, Default)]
+pub(super) struct Query {
+    /// All of these must hold; each holds when any of its terms does.
+    groups: Vec<Vec<Term>>,
+    order: Vec<(String, bool)>,
+    /// Whether some part was not understood and left out.
+    pub(super) invalid: bool,
+}
+
+#[derive(Debug)]
+struct Term {
+    field: String,
+    operator: &'static str,
+    value: String,
+}
+
+/// Longer operators before those they begin with.
+const OPERATORS: [&str; 14] = [
+    "ISNOTEMPTY",
+    "ISEMPTY",
+    "STARTSWITH",
+    "ENDSWITH",
+    "NOT LIKE",
+    "NOT IN",
+    "LIKE",
+    "IN",
+    "!=",
+    ">=",
+    "<=",
+    "=",
+    ">",
+    "<",
+];
+
+pub(super) fn parse(text: &str, is_field: impl Fn(&str) -> bool) -> Query {
+    let mut query = Query::default();
+    for part in text.split('^').filter(|part| !part.is_empty() && *part != "EQ") {
+        let descending = part.strip_prefix("ORDERBYDESC");
+        if let Some(field) = descending.or_else(|| part.strip_prefix("ORDERBY")) {
+            if is_field(field) {
+                query.order.push((field.to_owned(), descending.is_some()));
+            }
+            continue;
+        }
+        let (part, or) = part.strip_prefix("OR").map_or((part, false), |rest| (rest, true));
+        match (term(part, &is_field), query.groups.last_mut()) {
+            (Some(term), Some(group)) if or => group.push(term),
+            (Some(term), _) => query.groups.push(vec![term]),
+            (None, _) => query.invalid = true,
+        }
+    }
+    query
+}
+
+impl Query {
+    pub(super) fn select(&self, mut rows: Vec<Row>) -> Vec<Row> {
+        rows.retain(|row| self.groups.iter().all(|group| group.iter().any(|term| term.holds(row))));
+        rows.sort_by(|a, b| {
+            let differ = |(field, descending): &(String, bool)| {
+                let order = a.fields.get(field).cmp(&b.fields.get(field));
+                if *descending { order.reverse() } else { order }
+            };
+            self.order.iter().map(differ).find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
+        });
+        rows
+    }
+}
+
+impl Term {
+    fn holds(&self, row: &Row) -> bool {
+        let have = row.fields.get(&self.field).map_or("", String::as_str);
+        let (lower, sought) = (have.to_lowercase(), self.value.to_lowercase());
+        let any = || sought.split(',').any(|value| value == lower);
+        match self.operator {
+            "=" => lower == sought,
+            "!=" => lower != sought,
+            "LIKE" => lower.contains(&sought),
+            "NOT LIKE" => !lower.contains(&sought),
+            "STARTSWITH" => lower.starts_with(&sought),
+            "ENDSWITH" => lower.ends_with(&sought),
+            "IN" => any(),
+            "NOT IN" => !any(),
+            "ISEMPTY" => have.is_empty(),
+            "ISNOTEMPTY" => !have.is_empty(),
+            ">=" => have >= self.value.as_str(),
+            "<=" => have <= self.value.as_str(),
+            ">" => have > self.value.as_str(),
+            _ => have < self.value.as_str(),
+        }
+    }
+}
+
+/// The field is what stands before the first operator; field names are in lower case, so the two never mix.
+fn term(part: &str, is_field: impl Fn(&str) -> bool) -> Option<Term> {
+    let end = part.find(|c: char| !(c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '.'))?;
+    let (field, rest) = part.split_at(end);
+    let operator = OPERATORS.into_iter().find(|operator| rest.starts_with(operator))?;
+    let value = rest[operator.len()..].to_owned();
+    is_field(field).then(|| Term { field: field.to_owned(), operator, value })
+}

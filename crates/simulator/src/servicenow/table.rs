@@ -1,0 +1,186 @@
+//! The verbs of the Table API.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+use super::query;
+use super::record::{self, Row};
+use crate::message::Answer;
+use crate::site::Turn;
+use crate::state::Ticket;
+
+const GROUP_FIELDS: [&str; 4] = ["sys_id", "name", "active", "description"];
+
+pub(super) fn insert(turn: &mut Turn<'_>) -> Answer {
+    if !turn.state.profile.allows("create") {
+        let detail = "ACL Exception Insert Failed due to security constraints";
+        return Answer::servicenow_error(403, "Operation Failed", Some(detail));
+    }
+    let body = match body(turn) {
+        Ok(body) => body,
+        Err(refusal) => return refusal,
+    };
+    if let Some(refusal) = policy_refusal(turn, &body) {
+        return refusal;
+    }
+    let sys_id = body.get("sys_id").map(record::as_text).filter(|id| record::is_sys_id(id));
+    let sys_id = sys_id.filter(|_| !turn.state.profile.ignores_sys_id);
+    if let Some(id) = &sys_id
+        && turn.state.existing().any(|ticket| ticket.id == *id)
+    {
+        return duplicate(turn, id);
+    }
+    let mut fields = record::initial_fields(turn.now);
+    record::write(&mut fields, &body, &turn.state.profile, by_label(turn));
+    let without_group = fields.get("assignment_group").is_none_or(|group| group == "");
+    if let Some(group) = turn.state.profile.default_group.clone().filter(|_| without_group) {
+        fields.insert("assignment_group".to_owned(), group.into());
+    }
+    let ticket = record::store(turn.state, fields, sys_id, turn.now, false);
+    created(turn, &ticket)
+}
+
+pub(super) fn list_incidents(turn: &Turn<'_>) -> Answer {
+    if !turn.state.profile.allows("read") {
+        let detail = "Failed API level ACL Validation";
+        return Answer::servicenow_error(403, "User Not Authorized", Some(detail));
+    }
+    let rows = turn.state.existing().map(record::incident_row).collect();
+    list(turn, rows, record::is_field)
+}
+
+pub(super) fn one_incident(turn: &Turn<'_>, sys_id: &str) -> Answer {
+    let readable = turn.state.profile.allows("read");
+    match turn.state.existing().find(|ticket| ticket.id == sys_id).filter(|_| readable) {
+        Some(ticket) => {
+            Answer::json(200, &json!({ "result": record::shown(turn, &record::incident_row(ticket)) }))
+        }
+        None => no_record(),
+    }
+}
+
+pub(super) fn update(turn: &mut Turn<'_>, sys_id: &str) -> Answer {
+    let body = match body(turn) {
+        Ok(body) => body,
+        Err(refusal) => return refusal,
+    };
+    let by_label = by_label(turn);
+    let stamp = record::servicenow_time(turn.now);
+    let profile = turn.state.profile.clone();
+    if !profile.allows("write") {
+        let detail = "ACL Exception Update Failed due to security constraints";
+        return Answer::servicenow_error(403, "Operation Failed", Some(detail));
+    }
+    let Some(ticket) = turn.state.tickets.iter_mut().find(|ticket| !ticket.deleted && ticket.id == sys_id)
+    else {
+        return no_record();
+    };
+    record::write(&mut ticket.fields, &body, &profile, by_label);
+    ticket.fields.insert("sys_updated_on".to_owned(), stamp.into());
+    let row = record::incident_row(ticket);
+    Answer::json(200, &json!({ "result": record::shown(turn, &row) })).applied()
+}
+
+pub(super) fn delete(turn: &mut Turn<'_>, sys_id: &str) -> Answer {
+    match turn.state.tickets.iter_mut().find(|ticket| !ticket.deleted && ticket.id == sys_id) {
+        Some(ticket) => {
+            ticket.deleted = true;
+            Answer::empty(204).applied()
+        }
+        None => no_record(),
+    }
+}
+
+pub(super) fn list_groups(turn: &Turn<'_>) -> Answer {
+    if !turn.state.profile.allows("read_groups") {
+        let detail = "Failed API level ACL Validation";
+        return Answer::servicenow_error(403, "User Not Authorized", Some(detail));
+    }
+    list(turn, group_rows(turn), |name| GROUP_FIELDS.contains(&name))
+}
+
+pub(super) fn one_group(turn: &Turn<'_>, sys_id: &str) -> Answer {
+    let rows = group_rows(turn);
+    match rows.iter().find(|row| row.fields.get("sys_id").is_some_and(|id| id == sys_id)) {
+        Some(row) => Answer::json(200, &json!({ "result": record::shown(turn, row) })),
+        None => no_record(),
+    }
+}
+
+fn group_rows(turn: &Turn<'_>) -> Vec<Row> {
+    let row = |id: &str, name: &str| {
+        let values = [id, name, "true", ""];
+        let fields =
+            GROUP_FIELDS.into_iter().zip(values).map(|(key, value)| (key.to_owned(), value.to_owned()));
+        Row { fields: fields.collect::<BTreeMap<_, _>>() }
+    };
+    turn.state.profile.groups.iter().map(|group| row(&group.id, &group.name)).collect()
+}
+
+/// The platform leaves out the parts of a query that it does not understand, and then returns more rows.
+fn list(turn: &Turn<'_>, rows: Vec<Row>, is_field: impl Fn(&str) -> bool) -> Answer {
+    let request = turn.request;
+    let query = query::parse(&request.query("sysparm_query").unwrap_or_default(), is_field);
+    let refuses = query.invalid && !turn.state.profile.invalid_query_returns_all;
+    let found = turn.bend.rows(rows, |rows| if refuses { Vec::new() } else { query.select(rows) });
+    let number = |name: &str| request.query(name).and_then(|text| text.parse::<usize>().ok());
+    let (offset, limit) = (number("sysparm_offset").unwrap_or(0), number("sysparm_limit").unwrap_or(10_000));
+    let page: Vec<Value> =
+        found.iter().skip(offset).take(limit).map(|row| record::shown(turn, row)).collect();
+    Answer::json(200, &json!({ "result": page })).with_header("x-total-count", found.len().to_string())
+}
+
+fn created(turn: &Turn<'_>, ticket: &Ticket) -> Answer {
+    let location = format!("{}/api/now/table/incident/{}", turn.origin, ticket.id);
+    let silent = turn.request.header("x-no-response-body").is_some_and(|value| value == "true");
+    let answer = match silent {
+        true => Answer::empty(201),
+        false => Answer::json(201, &json!({ "result": record::shown(turn, &record::incident_row(ticket)) })),
+    };
+    answer.with_header("location", location).applied()
+}
+
+fn body(turn: &Turn<'_>) -> Result<Map<String, Value>, Answer> {
+    match turn.request.json() {
+        Some(Value::Object(body)) => Ok(body),
+        _ => Err(Answer::servicenow_error(
+            400,
+            "Exception while reading request",
+            Some("The payload is not valid JSON."),
+        )),
+    }
+}
+
+/// A data policy's or the database's objection to a body.
+fn policy_refusal(turn: &Turn<'_>, body: &Map<String, Value>) -> Option<Answer> {
+    let profile = &turn.state.profile;
+    let text = |name: &str| body.get(name).map(record::as_text).unwrap_or_default();
+    if let Some(field) = profile.mandatory.iter().find(|field| text(field).is_empty()) {
+        let detail = format!("Data Policy Exception: The following fields are mandatory: {field}");
+        return Some(Answer::servicenow_error(403, "Operation Failed", Some(&detail)));
+    }
+    let long = text("short_description").chars().count() > 160;
+    (long && profile.refuses_long_short_description).then(|| {
+        let detail = "Data too long for column 'short_description'";
+        Answer::servicenow_error(403, "Operation Failed", Some(detail))
+    })
+}
+
+fn duplicate(turn: &Turn<'_>, sys_id: &str) -> Answer {
+    let detail = format!(
+        "Operation against file 'incident' was aborted by Business Rule 'Unique Key violation detected by database \
+         (Duplicate entry '{sys_id}' for key 'PRIMARY')^{sys_id}'. Business Rule Stack:Unique Key violation \
+         detected by database (Duplicate entry '{sys_id}' for key 'PRIMARY')"
+    );
+    Answer::servicenow_error(turn.state.profile.duplicate_status, "Operation Failed", Some(&detail))
+}
+
+fn by_label(turn: &Turn<'_>) -> bool {
+    turn.request.query("sysparm_input_display_value").is_some_and(|value| value == "true")
+}
+
+fn no_record() -> Answer {
+    let detail = "Record doesn't exist or ACL restricts the record retrieval";
+    Answer::servicenow_error(404, "No Record found", Some(detail))
+}

@@ -1,0 +1,70 @@
+//! Where the three ticket systems come together.
+
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+
+use crate::message::{Answer, Request};
+use crate::profile::Vendor;
+use crate::state::State;
+use crate::weather::Call;
+use crate::{jira, servicenow};
+
+/// How a search is bent by the weather.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Bend {
+    #[default]
+    None,
+    Everything,
+    Nothing,
+    Twice,
+}
+
+impl Bend {
+    /// The rows a search returns, given all rows and those that match.
+    pub(crate) fn rows<T: Clone>(self, all: Vec<T>, matching: impl FnOnce(Vec<T>) -> Vec<T>) -> Vec<T> {
+        match self {
+            Self::None => matching(all),
+            Self::Everything => all,
+            Self::Nothing => Vec::new(),
+            Self::Twice => matching(all).into_iter().flat_map(|row| [row.clone(), row]).collect(),
+        }
+    }
+}
+
+/// One request before one ticket system.
+#[derive(Debug)]
+pub(crate) struct Turn<'a> {
+    pub(crate) state: &'a mut State,
+    pub(crate) request: &'a Request,
+    pub(crate) now: Timestamp,
+    /// Scheme, host and port.
+    pub(crate) origin: &'a str,
+    pub(crate) bend: Bend,
+}
+
+pub(crate) fn respond(vendor: Vendor, turn: &mut Turn<'_>) -> Answer {
+    match vendor {
+        Vendor::JiraCloud => jira::respond(jira::Flavour::Cloud, turn),
+        Vendor::JiraDataCenter => jira::respond(jira::Flavour::DataCenter, turn),
+        Vendor::ServiceNow => servicenow::respond(turn),
+    }
+}
+
+pub(crate) fn classify(vendor: Vendor, request: &Request) -> Call {
+    match vendor {
+        Vendor::JiraCloud | Vendor::JiraDataCenter => jira::classify(request),
+        Vendor::ServiceNow => servicenow::classify(request),
+    }
+}
+
+pub(crate) fn add_foreign_ticket(
+    vendor: Vendor,
+    state: &mut State,
+    fields: Map<String, Value>,
+    now: Timestamp,
+) -> String {
+    match vendor {
+        Vendor::JiraCloud | Vendor::JiraDataCenter => jira::add_foreign_issue(state, fields, now),
+        Vendor::ServiceNow => servicenow::add_foreign_record(state, fields, now),
+    }
+}
