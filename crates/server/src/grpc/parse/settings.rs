@@ -43,7 +43,8 @@ pub(crate) fn tested_connection(
     };
     if let (Some(system), Some(change)) = (system, &change) {
         let given = change.draft.system();
-        let description = format!("are settings of {}, and {} is to be tested", given.title(), system.title());
+        let description =
+            format!("are settings of {}, and {} is to be tested", given.title(), system.title());
         wrong.require(given == system, given.as_str(), &description);
     }
     match system.filter(|_| wrong.is_empty()) {
@@ -66,8 +67,7 @@ fn jira(settings: v1::JiraSettings, violations: &mut Violations) -> SystemChange
     };
     let token = secret("jira.api_token", settings.api_token, SecretKind::ApiToken, violations);
     let kind = SecretKind::PersonalAccessToken;
-    let access_token =
-        secret("jira.personal_access_token", settings.personal_access_token, kind, violations);
+    let access_token = secret("jira.personal_access_token", settings.personal_access_token, kind, violations);
     let secret = match (token, access_token) {
         (SecretChange::Set(_), SecretChange::Set(_)) => {
             let description = "must not be given together with api_token: one of them is used";
@@ -115,12 +115,7 @@ fn flavour(path: &str, value: i32, violations: &mut Violations) -> Option<Flavou
     }
 }
 
-fn secret(
-    path: &str,
-    value: Option<String>,
-    kind: SecretKind,
-    violations: &mut Violations,
-) -> SecretChange {
+fn secret(path: &str, value: Option<String>, kind: SecretKind, violations: &mut Violations) -> SecretChange {
     match value {
         None => SecretChange::Keep,
         Some(value) if value.is_empty() => SecretChange::Remove,
@@ -198,7 +193,10 @@ mod tests {
             unsaved: Some(Unsaved::Servicenow(v1::ServiceNowSettings::default())),
         };
         let wrong = tested_connection(request).unwrap_err();
-        assert_eq!(wrong.iter().map(|violation| violation.field.as_str()).collect::<Vec<_>>(), ["servicenow"]);
+        assert_eq!(
+            wrong.iter().map(|violation| violation.field.as_str()).collect::<Vec<_>>(),
+            ["servicenow"]
+        );
         assert!(tested_connection(v1::TestConnectionRequest::default()).is_err());
     }
 }

@@ -129,7 +129,9 @@ mod tests {
         let View::Jira(view) = system_settings(&SystemSettings::empty(System::Jira)) else { panic!() };
         assert_eq!((view.issue_type.as_str(), view.flavour()), ("Task", v1::JiraFlavour::Auto));
         assert_eq!(view.gateway_url, "https://api.atlassian.com");
-        let View::ServiceNow(view) = system_settings(&SystemSettings::empty(System::ServiceNow)) else { panic!() };
+        let View::ServiceNow(view) = system_settings(&SystemSettings::empty(System::ServiceNow)) else {
+            panic!()
+        };
         let low = view.priorities.unwrap().low.unwrap();
         assert_eq!((view.table.as_str(), low.impact, low.urgency), ("incident", 2, 3));
     }
