@@ -15,7 +15,7 @@ const DEFAULT_PAGE: u32 = 50;
 const LARGEST_PAGE: u32 = 500;
 
 /// Which deliveries to list. What is empty or absent filters nothing.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct ListFilter {
     pub states: Vec<State>,
     pub systems: Vec<System>,
