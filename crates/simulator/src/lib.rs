@@ -1,4 +1,64 @@
 //! Jira Cloud, Jira Data Center and ServiceNow over real HTTP, from the vendors' documents, with scripted weather.
+//!
+//! A [`Simulator`] plays one ticket system on a port of this machine. It validates as the vendor does, with the
+//! vendor's own words, remembers what was really created ([`Simulator::tickets`]) and what was asked
+//! ([`Simulator::requests`]), and fails on purpose where its [`Weather`] says so. It shares no types with any
+//! client: what it reads and writes is plain JSON.
+//!
+//! ```no_run
+//! use ticketing_simulator::{Call, Effect, Profile, Rule, Simulator, Vendor, When};
+//!
+//! # async fn example() -> std::io::Result<()> {
+//! let jira = Simulator::start(Vendor::JiraCloud, Profile::of(Vendor::JiraCloud)).await?;
+//! jira.weather().push(Rule::new(Call::Create, When::EveryNth(20), Effect::apply_then_gateway_timeout()));
+//! // Point a client at `jira.base_url()`, as analyst@example.com with the token cloud-api-token.
+//! assert_eq!(jira.tickets().len(), 0);
+//! jira.stop().await; // an outage
+//! jira.restart().await?; // the same port, the same tickets
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What it plays
+//!
+//! | vendor | accepts by default | serves |
+//! |-|-|-|
+//! | Jira Cloud | Basic `analyst@example.com` / `cloud-api-token`; Basic with `cloud-scoped-token` through [`Simulator::gateway_url`] only | `/rest/api/3`: serverInfo, myself, mypermissions, project, priority, createmeta, issue (create, read, edit, properties, comment, remotelink), search/jql; 410 for search |
+//! | Jira Data Center | Bearer `data-center-pat`; Basic `analyst` / `data-center-password` | the same under `/rest/api/2` (or `latest`), text as strings, search with `total`, below [`Profile::context_path`] |
+//! | ServiceNow | Basic `rhythmx.integration` / `servicenow-password` | `/api/now[/v1\|/v2]/table/`: incident (insert, list, read, update, delete), sys_user_group (list, read) |
+//!
+//! Jira has one project, `SEC`, with the issue types Task (10001), Bug (10002), Story (10003) and Incident
+//! (10004), and the priorities Highest (1) to Lowest (5). ServiceNow has the groups Network and Security
+//! Operations. A [`Profile`] changes all of this, before the start or while it runs ([`Simulator::edit`]).
+//!
+//! # Weather
+//!
+//! A [`Rule`] says which calls ([`Call`]), which of them ([`When`]) and what happens ([`Effect`]). The first rule
+//! that strikes a call decides. A rule counts every call of its kind from the moment it was pushed, whichever
+//! rule decides.
+//!
+//! # The script over HTTP
+//!
+//! For other languages and for the `ticketing-simulator` program, at [`Simulator::control_url`]. These requests
+//! need no login, meet no weather and are not recorded.
+//!
+//! | request | does |
+//! |-|-|
+//! | `GET /_simulator/tickets` | every ticket that was really created |
+//! | `GET`, `DELETE /_simulator/requests` | the recorded requests; forgets them |
+//! | `POST /_simulator/weather` | adds a rule or an array of rules |
+//! | `DELETE /_simulator/weather` | removes every rule |
+//! | `PUT /_simulator/index-lag` | `{"ms": 2000}`: a Jira search shows a ticket so long after its creation |
+//! | `POST /_simulator/reset` | forgets tickets, requests and weather |
+//!
+//! Names are in snake case; an effect with one value takes it directly, times are milliseconds:
+//!
+//! ```json
+//! [{"on": "create", "when": {"every_nth": 20}, "then": {"apply_then_answer": {"status": 504}}},
+//!  {"on": "search", "when": {"next": 2}, "then": "returns_nothing"},
+//!  {"on": "any", "when": "always", "then": {"delay": 50}},
+//!  {"on": "create", "when": {"nth": 3}, "then": {"throttle": {"retry_after": {"seconds": 30}}}}]
+//! ```
 
 mod clock;
 mod control;

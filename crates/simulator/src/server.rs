@@ -101,7 +101,7 @@ async fn exchange(
 ) -> Result<Response, io::Error> {
     let request = read(request).await?;
     if request.path.starts_with("/_simulator") {
-        return Ok(plain(control::respond(shared, &request)));
+        return Ok(plain(&control::respond(shared, &request)));
     }
     let number = shared.state().record(RecordedRequest::arrived(&request, shared.clock.now()));
     if ending.at_next_request.load(Ordering::SeqCst) {
@@ -110,7 +110,7 @@ async fn exchange(
     let struck = shared.weather.strike(site::classify(shared.vendor, &request));
     let outcome = match struck {
         Some(effect) => play::play(shared, ending, number, &request, effect).await,
-        None => Outcome::Reply(plain(apply(shared, number, &request))),
+        None => Outcome::Reply(plain(&apply(shared, number, &request))),
     };
     match outcome {
         Outcome::Reply(response) => {
@@ -138,9 +138,9 @@ pub(crate) fn apply_bent(shared: &Shared, number: usize, request: &Request, bend
 }
 
 /// An answer as it goes out when nothing is scripted.
-pub(crate) fn plain(answer: Answer) -> Response {
+pub(crate) fn plain(answer: &Answer) -> Response {
     let body = Full::new(answer.body.clone()).map_err(|never: Infallible| match never {}).boxed_unsync();
-    with_body(&answer, body)
+    with_body(answer, body)
 }
 
 /// The answer's status and headers with another body.

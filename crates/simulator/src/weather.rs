@@ -87,7 +87,8 @@ pub enum Effect {
         /// Whether it is applied first.
         applied: bool,
     },
-    /// Waits, then goes on as usual. In JSON a number of milliseconds.
+    /// Waits, then goes on as usual; a client that leaves meanwhile is not served. In JSON a number of
+    /// milliseconds.
     Delay(#[serde(with = "millis")] Duration),
     /// Closes the connection with no answer now and applies so much later. In JSON a number of milliseconds.
     ApplyLate(#[serde(with = "millis")] Duration),
@@ -103,7 +104,7 @@ pub enum Effect {
     },
     /// Applies and answers with the usual status and a body of so many bytes.
     HugeBody(u64),
-    /// Applies and answers with a gzip body that unpacks to 256 MiB.
+    /// Applies and answers with a gzip body that unpacks to 64 MiB.
     GzipBomb,
     /// Answers with no body.
     EmptyBody {

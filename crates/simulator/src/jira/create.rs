@@ -71,10 +71,10 @@ pub(super) fn store(
     foreign: bool,
 ) -> Ticket {
     let id = 9_999 + state.next_number();
-    let in_project = state.tickets.iter().filter(|ticket| ticket.container == project_key).count();
+    let number = last_number(state, project_key) + 1;
     let ticket = Ticket {
         id: id.to_string(),
-        key: format!("{project_key}-{}", in_project + 1),
+        key: format!("{project_key}-{number}"),
         previous_keys: Vec::new(),
         container: project_key.to_owned(),
         fields,
@@ -85,6 +85,13 @@ pub(super) fn store(
     };
     state.tickets.push(ticket.clone());
     ticket
+}
+
+/// The highest number ever given in a project: a key is not given again when its issue was moved or deleted.
+fn last_number(state: &State, project_key: &str) -> u64 {
+    let keys = state.tickets.iter().flat_map(|ticket| ticket.previous_keys.iter().chain([&ticket.key]));
+    let numbers = keys.filter_map(|key| key.strip_prefix(project_key)?.strip_prefix('-')?.parse().ok());
+    numbers.max().unwrap_or(0)
 }
 
 pub(super) fn single(field: &str, message: &str) -> Map<String, Value> {

@@ -1,6 +1,9 @@
+//! Jira Cloud, call by call.
+
 use reqwest::Method;
 use serde_json::{Value, json};
 use ticketing_simulator::{Profile, Vendor};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::support::{Site, document, issue, paragraph, reply};
 
@@ -202,9 +205,16 @@ async fn a_scoped_token_is_refused_on_the_site_and_accepted_through_the_gateway(
 
 #[tokio::test]
 async fn a_401_without_accept_is_xml() {
-    let response = Site::cloud().await.bare(Method::GET, "/rest/api/3/myself").send().await.unwrap();
-    // The client sends */* by itself, which Jira takes for JSON.
-    assert_eq!(response.status(), 401);
+    let site = Site::cloud().await;
+    let address = site.simulator.base_url().replace("http://", "");
+    let mut stream = tokio::net::TcpStream::connect(&address).await.unwrap();
+    let request = "GET /rest/api/3/myself HTTP/1.1\r\nHost: jira\r\nConnection: close\r\n\r\n";
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
+    let message = "<message>Client must be authenticated to access this resource.</message>";
+    assert!(answer.contains("<status-code>401</status-code>") && answer.contains(message), "{answer}");
 }
 
 #[tokio::test]
@@ -283,6 +293,7 @@ async fn an_issue_that_was_moved_is_found_under_both_keys_and_a_deleted_one_unde
     assert!(site.simulator.delete_ticket("OPS-7"));
     assert_eq!(site.get("/rest/api/3/issue/OPS-7").await.0, 404);
     assert_eq!(site.simulator.tickets().len(), 1);
+    assert_eq!(site.post(ISSUE, &issue(json!({}))).await.1["key"], "SEC-2");
 }
 
 #[tokio::test]

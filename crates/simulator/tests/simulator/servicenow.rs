@@ -1,1 +1,186 @@
-//! See the crate.
+//! ServiceNow, call by call.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use ticketing_simulator::{Profile, Vendor};
+
+use crate::support::{Site, reply};
+
+const INCIDENT: &str = "/api/now/table/incident";
+const ID: &str = "0123456789abcdef0123456789abcdef";
+
+async fn with(change: impl FnOnce(&mut Profile)) -> Site {
+    let mut profile = Profile::of(Vendor::ServiceNow);
+    change(&mut profile);
+    Site::with(Vendor::ServiceNow, profile).await
+}
+
+async fn count(site: &Site, query: &str) -> usize {
+    let (status, body) = site.get(&format!("{INCIDENT}?sysparm_query={query}")).await;
+    assert_eq!(status, 200);
+    body["result"].as_array().unwrap().len()
+}
+
+#[tokio::test]
+async fn an_insert_is_201_with_a_location_and_every_value_a_string() {
+    let site = Site::servicenow().await;
+    let body = json!({ "short_description": "Logon", "impact": 1, "urgency": "2", "bunk_field": "x" });
+    let response = site.request(Method::POST, INCIDENT).json(&body).send().await.unwrap();
+    let location = response.headers()["location"].to_str().unwrap().to_owned();
+    let (status, body) = reply(response).await;
+    let result = body["result"].as_object().unwrap();
+    assert_eq!(status, 201);
+    assert!(location.ends_with(result["sys_id"].as_str().unwrap()));
+    assert!(result.values().all(Value::is_string), "{body}");
+    assert!(!result.contains_key("bunk_field"));
+    assert_eq!(result["number"], "INC0010001");
+}
+
+#[tokio::test]
+async fn priority_is_computed_whatever_was_sent() {
+    let site = Site::servicenow().await;
+    let matrix = [("1", "1", "1"), ("1", "2", "2"), ("2", "2", "3"), ("2", "3", "4"), ("3", "3", "5")];
+    for (impact, urgency, priority) in matrix {
+        let body = json!({ "impact": impact, "urgency": urgency, "priority": "1" });
+        let (_, body) = site.post(INCIDENT, &body).await;
+        assert_eq!(body["result"]["priority"], priority);
+    }
+}
+
+#[tokio::test]
+async fn a_chosen_sys_id_is_kept_and_a_second_one_collides() {
+    let site = Site::servicenow().await;
+    let body = json!({ "sys_id": ID, "short_description": "Logon" });
+    assert_eq!(site.post(INCIDENT, &body).await.1["result"]["sys_id"], ID);
+    let (status, body) = site.post(INCIDENT, &body).await;
+    assert_eq!((status, &body["error"]["message"]), (403, &json!("Operation Failed")));
+    assert!(body["error"]["detail"].as_str().unwrap().contains("Unique Key violation detected by database"));
+    assert_eq!(site.simulator.tickets().len(), 1);
+}
+
+#[tokio::test]
+async fn an_instance_can_ignore_the_sys_id_and_the_correlation_id() {
+    let site = with(|profile| {
+        profile.ignores_sys_id = true;
+        profile.ignores_correlation_id = true;
+    })
+    .await;
+    let (status, body) = site.post(INCIDENT, &json!({ "sys_id": ID, "correlation_id": "rx-1" })).await;
+    assert_eq!(status, 201);
+    assert_ne!(body["result"]["sys_id"], ID);
+    assert_eq!(body["result"]["correlation_id"], "");
+}
+
+#[tokio::test]
+async fn work_notes_are_written_but_read_back_empty() {
+    let site = Site::servicenow().await;
+    let (_, body) = site.post(INCIDENT, &json!({ "sys_id": ID, "work_notes": "first" })).await;
+    assert_eq!(body["result"]["work_notes"], "");
+    assert_eq!(
+        site.send(Method::PATCH, &format!("{INCIDENT}/{ID}"), &json!({ "work_notes": "second" })).await.0,
+        200
+    );
+    assert_eq!(site.simulator.tickets()[0].fields["work_notes"], json!(["first", "second"]));
+}
+
+#[tokio::test]
+async fn a_query_finds_by_correlation_id_and_an_invalid_one_returns_all_rows() {
+    let site = Site::servicenow().await;
+    for marker in ["rx-1", "rx-2"] {
+        site.post(INCIDENT, &json!({ "correlation_id": marker })).await;
+    }
+    assert_eq!(count(&site, "correlation_id=rx-1^ORDERBYDESCsys_created_on").await, 1);
+    assert_eq!(count(&site, "correlation_id=rx-1^ORcorrelation_id=rx-2").await, 2);
+    assert_eq!(count(&site, "correlation_idLIKErx^sys_idISNOTEMPTY").await, 2);
+    assert_eq!(count(&site, "corelation_id=rx-1").await, 2);
+    site.simulator.edit(|profile| profile.invalid_query_returns_all = false);
+    assert_eq!(count(&site, "corelation_id=rx-1").await, 0);
+}
+
+#[tokio::test]
+async fn a_list_says_how_many_rows_there_are_and_shows_the_fields_asked_for() {
+    let site = Site::servicenow().await;
+    for _ in 0..3 {
+        site.post(INCIDENT, &json!({ "impact": "2", "urgency": "2" })).await;
+    }
+    let path =
+        format!("{INCIDENT}?sysparm_limit=1&sysparm_fields=priority,nonsense&sysparm_display_value=all");
+    let response = site.request(Method::GET, &path).send().await.unwrap();
+    assert_eq!(response.headers()["x-total-count"], "3");
+    let row = json!({ "priority": { "display_value": "3 - Moderate", "value": "3" } });
+    assert_eq!(reply(response).await.1["result"], json!([row]));
+}
+
+#[tokio::test]
+async fn an_assignment_group_is_a_reference_and_a_name_leaves_it_blank() {
+    let site = Site::servicenow().await;
+    let group = "287ebd7da9fe198100f92cc8d1d2154e";
+    let (_, body) = site.post(INCIDENT, &json!({ "assignment_group": group })).await;
+    assert_eq!(body["result"]["assignment_group"]["value"], group);
+    let path = format!("{INCIDENT}?sysparm_exclude_reference_link=true");
+    assert_eq!(
+        site.post(&path, &json!({ "assignment_group": group })).await.1["result"]["assignment_group"],
+        group
+    );
+    assert_eq!(
+        site.post(INCIDENT, &json!({ "assignment_group": "Network" })).await.1["result"]["assignment_group"],
+        ""
+    );
+    let path = format!("{INCIDENT}?sysparm_input_display_value=true");
+    let (_, body) = site.post(&path, &json!({ "assignment_group": "Network" })).await;
+    assert_eq!(body["result"]["assignment_group"]["value"], group);
+}
+
+#[tokio::test]
+async fn groups_are_looked_up_by_name_and_two_may_bear_one() {
+    let site = with(|profile| *profile = profile.clone().with_group(ID, "Network")).await;
+    let path =
+        "/api/now/table/sys_user_group?sysparm_query=name=Network&sysparm_limit=2&sysparm_fields=sys_id,name";
+    let (_, body) = site.get(path).await;
+    assert_eq!(body["result"].as_array().unwrap().len(), 2);
+    assert_eq!(body["result"][1], json!({ "sys_id": ID, "name": "Network" }));
+}
+
+#[tokio::test]
+async fn a_business_rule_fills_an_empty_group() {
+    let site = with(|profile| profile.default_group = Some(ID.to_owned())).await;
+    let (_, body) = site.post(INCIDENT, &json!({})).await;
+    assert_eq!(body["result"]["assignment_group"]["value"], ID);
+}
+
+#[tokio::test]
+async fn refusals_use_the_vendors_words() {
+    let site = with(|profile| {
+        profile.withdraw("create");
+        profile.withdraw("read");
+    })
+    .await;
+    let (status, body) = site.post(INCIDENT, &json!({})).await;
+    assert_eq!((status, &body["status"]), (403, &json!("failure")));
+    assert_eq!(body["error"]["detail"], "ACL Exception Insert Failed due to security constraints");
+    assert_eq!(site.get(&format!("{INCIDENT}?sysparm_limit=1")).await.0, 403);
+    let (status, body) = site.get("/api/now/table/nonsense").await;
+    assert_eq!((status, &body["error"]["message"]), (400, &json!("Invalid table nonsense")));
+    let (status, body) = site.get(&format!("{INCIDENT}/{ID}")).await;
+    assert_eq!((status, &body["error"]["message"]), (404, &json!("No Record found")));
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_401() {
+    let site = Site::servicenow().await;
+    let request = site.bare(Method::GET, INCIDENT).basic_auth("rhythmx.integration", Some("wrong"));
+    let (status, body) = reply(request.send().await.unwrap()).await;
+    assert_eq!(status, 401);
+    let error =
+        json!({ "message": "User Not Authenticated", "detail": "Required to provide Auth information" });
+    assert_eq!(body, json!({ "error": error, "status": "failure" }));
+}
+
+#[tokio::test]
+async fn a_data_policy_and_a_missing_content_type_are_refused() {
+    let site = with(|profile| profile.mandatory.extend(["caller_id".to_owned()])).await;
+    assert_eq!(site.post(INCIDENT, &json!({})).await.0, 403);
+    let response = site.request(Method::POST, INCIDENT).body("{}").send().await.unwrap();
+    assert_eq!(response.status(), 400);
+    assert!(site.simulator.tickets().is_empty());
+}

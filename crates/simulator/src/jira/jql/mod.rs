@@ -1,0 +1,231 @@
+//! JQL, as much of it as a look-up needs, parsed honestly: what is not understood is refused.
+
+mod lexer;
+mod parser;
+mod time;
+
+use std::cmp::Ordering;
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::adf;
+use crate::state::Ticket;
+pub(super) use parser::{is_bare_words, parse};
+use time::time;
+
+/// A parsed query.
+#[derive(Debug, Clone)]
+pub(super) struct Query {
+    condition: Option<Condition>,
+    order: Vec<(Field, bool)>,
+    nothing: bool,
+}
+
+#[derive(Debug, Clone)]
+enum Condition {
+    All(Vec<Condition>),
+    Any(Vec<Condition>),
+    Not(Box<Condition>),
+    Is(Field, Operator, Vec<String>),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Field {
+    Project,
+    Labels,
+    Text,
+    Summary,
+    Description,
+    Created,
+    IssueType,
+    Priority,
+    Status,
+    Key,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Operator {
+    Equals,
+    Differs,
+    Contains,
+    Lacks,
+    AtLeast,
+    AtMost,
+    Above,
+    Below,
+    In,
+    NotIn,
+    IsEmpty,
+    IsNotEmpty,
+}
+
+impl Query {
+    /// The query that matches no issue.
+    pub(super) fn nothing() -> Self {
+        Self { condition: None, order: Vec::new(), nothing: true }
+    }
+
+    /// Whether it restricts anything.
+    pub(super) fn is_bounded(&self) -> bool {
+        self.condition.is_some()
+    }
+
+    /// The project names in it that are not known.
+    pub(super) fn unknown_projects(&self, known: impl Fn(&str) -> bool) -> Vec<String> {
+        let mut names = Vec::new();
+        if let Some(condition) = &self.condition {
+            condition.project_names(&mut names);
+        }
+        names.retain(|name| !known(name));
+        names
+    }
+
+    pub(super) fn select(&self, mut tickets: Vec<Ticket>, now: Timestamp) -> Vec<Ticket> {
+        tickets
+            .retain(|ticket| !self.nothing && self.condition.as_ref().is_none_or(|it| it.holds(ticket, now)));
+        // Newest first when nothing else is said, as Jira does; the sort is stable.
+        tickets.reverse();
+        tickets.sort_by(|a, b| {
+            let differ = |(field, descending): &(Field, bool)| {
+                let order = compare(*field, a, b);
+                if *descending { order.reverse() } else { order }
+            };
+            self.order.iter().map(differ).find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
+        });
+        tickets
+    }
+}
+
+impl Condition {
+    fn holds(&self, ticket: &Ticket, now: Timestamp) -> bool {
+        match self {
+            Self::All(parts) => parts.iter().all(|part| part.holds(ticket, now)),
+            Self::Any(parts) => parts.iter().any(|part| part.holds(ticket, now)),
+            Self::Not(part) => !part.holds(ticket, now),
+            Self::Is(field, operator, values) => operator.holds(*field, values, ticket, now),
+        }
+    }
+
+    fn project_names(&self, names: &mut Vec<String>) {
+        match self {
+            Self::All(parts) | Self::Any(parts) => parts.iter().for_each(|part| part.project_names(names)),
+            Self::Not(part) => part.project_names(names),
+            Self::Is(Field::Project, _, values) => names.extend(values.iter().cloned()),
+            Self::Is(..) => {}
+        }
+    }
+}
+
+impl Operator {
+    fn holds(self, field: Field, values: &[String], ticket: &Ticket, now: Timestamp) -> bool {
+        let held = field.values(ticket);
+        let equal = || values.iter().any(|value| held.iter().any(|have| have.eq_ignore_ascii_case(value)));
+        let first = values.first().map_or("", String::as_str);
+        let created = || field_time(ticket).cmp(&time(first, now).unwrap_or(Timestamp::MIN));
+        match self {
+            Self::Equals | Self::In => equal(),
+            Self::Differs | Self::NotIn => !equal() && !held.is_empty(),
+            Self::Contains => matches_text(&held, first),
+            Self::Lacks => !matches_text(&held, first),
+            Self::AtLeast => created().is_ge(),
+            Self::AtMost => created().is_le(),
+            Self::Above => created().is_gt(),
+            Self::Below => created().is_lt(),
+            Self::IsEmpty => held.iter().all(String::is_empty),
+            Self::IsNotEmpty => held.iter().any(|value| !value.is_empty()),
+        }
+    }
+}
+
+impl Field {
+    fn named(name: &str) -> Option<Self> {
+        Some(match name.to_lowercase().as_str() {
+            "project" => Self::Project,
+            "labels" => Self::Labels,
+            "text" => Self::Text,
+            "summary" => Self::Summary,
+            "description" => Self::Description,
+            "created" | "createddate" => Self::Created,
+            "issuetype" | "type" => Self::IssueType,
+            "priority" => Self::Priority,
+            "status" => Self::Status,
+            "key" | "issue" | "issuekey" | "id" => Self::Key,
+            _ => return None,
+        })
+    }
+
+    fn is_text(self) -> bool {
+        matches!(self, Self::Text | Self::Summary | Self::Description)
+    }
+
+    fn values(self, ticket: &Ticket) -> Vec<String> {
+        let choice = |field: &str| {
+            let members =
+                ["id", "key", "name"].iter().filter_map(move |member| ticket.fields.get(field)?.get(member));
+            members.filter_map(Value::as_str).map(str::to_owned).collect()
+        };
+        let description = || ticket.fields.get("description").map(adf::plain_text).unwrap_or_default();
+        match self {
+            Self::Project => {
+                let mut names: Vec<String> = choice("project");
+                names.push(ticket.container.clone());
+                names
+            }
+            Self::Labels => ticket.labels(),
+            Self::Summary => vec![ticket.text("summary").to_owned()],
+            Self::Description => vec![description()],
+            Self::Text => vec![ticket.text("summary").to_owned(), description()],
+            Self::IssueType => choice("issuetype"),
+            Self::Priority => choice("priority"),
+            Self::Status => choice("status"),
+            Self::Key => {
+                let names = [ticket.id.clone(), ticket.key.clone()];
+                names.into_iter().chain(ticket.previous_keys.iter().cloned()).collect()
+            }
+            Self::Created => vec![ticket.created_at.to_string()],
+        }
+    }
+
+    fn allows(self, operator: Operator) -> bool {
+        use Operator::{Above, AtLeast, AtMost, Below, Contains, IsEmpty, IsNotEmpty, Lacks};
+        match operator {
+            Contains | Lacks => self.is_text(),
+            AtLeast | AtMost | Above | Below => self == Self::Created,
+            IsEmpty | IsNotEmpty => !matches!(self, Self::Text),
+            _ => !self.is_text() && self != Self::Created,
+        }
+    }
+}
+
+/// JQL sees times by the minute.
+fn field_time(ticket: &Ticket) -> Timestamp {
+    let second = ticket.created_at.as_second();
+    Timestamp::from_second(second - second.rem_euclid(60)).unwrap_or(ticket.created_at)
+}
+
+fn compare(field: Field, a: &Ticket, b: &Ticket) -> Ordering {
+    match field {
+        Field::Created => a.created_at.cmp(&b.created_at),
+        _ => field.values(a).cmp(&field.values(b)),
+    }
+}
+
+/// Text search as the index does it: by words, a phrase where the value itself is in quotes.
+fn matches_text(held: &[String], sought: &str) -> bool {
+    let phrase = sought.len() > 1 && sought.starts_with('"') && sought.ends_with('"');
+    let wanted = words(sought);
+    held.iter().any(|text| {
+        let have = words(text);
+        let contiguous = || have.windows(wanted.len()).any(|window| window == wanted);
+        !wanted.is_empty()
+            && if phrase { contiguous() } else { wanted.iter().all(|word| have.contains(word)) }
+    })
+}
+
+fn words(text: &str) -> Vec<String> {
+    text.split(|c: char| !c.is_alphanumeric())
+        .filter(|word| !word.is_empty())
+        .map(str::to_lowercase)
+        .collect()
+}
