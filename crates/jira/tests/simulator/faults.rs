@@ -167,6 +167,10 @@ async fn what_jira_says_is_repeated_whatever_it_is_written_in_but_never_a_secret
             "Field 'x' is required",
         ),
         (Reply::json(403, &json!({ "message": "not you" })), "not you"),
+        (
+            Reply::json(400, &json!({ "errorMessages": null, "errors": [{ "detail": "odd shape" }] })),
+            "odd shape",
+        ),
         (Reply::json(400, &json!({ "errorMessage": "bad" })), "bad"),
         (
             text(
