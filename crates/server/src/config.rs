@@ -67,9 +67,8 @@ pub struct Config {
     pub look_up_interval: Duration,
 
     /// When a delivery that was ever in doubt is searched for duplicates: three times after its delivery.
-    #[arg(long, env = "TICKETING_SWEEPS", default_value = "15m,1h,24h", value_delimiter = ',', num_args = 3,
-          value_parser = duration)]
-    pub sweeps: Vec<Duration>,
+    #[arg(long, env = "TICKETING_SWEEPS", default_value = "15m,1h,24h", value_parser = sweeps)]
+    pub sweeps: [Duration; 3],
 
     /// Failures in a row after which a ticket system is only probed, once a tick. 1 to 1,000.
     #[arg(long, env = "TICKETING_CIRCUIT_THRESHOLD", default_value_t = 10,
@@ -115,8 +114,6 @@ pub enum ConfigError {
          preparation and the send"
     )]
     LeaseTooShort { lease: Duration, attempt_deadline: Duration },
-    #[error("--sweeps must be three durations that grow, for example 15m,1h,24h")]
-    Sweeps,
 }
 
 // === impl Config ===
@@ -137,17 +134,12 @@ impl Config {
         if lease < attempt_deadline * 2 {
             return Err(ConfigError::LeaseTooShort { lease, attempt_deadline });
         }
-        let grow = self.sweeps.windows(2).all(|pair| pair[0] < pair[1]);
-        if self.sweeps.len() != 3 || !grow {
-            return Err(ConfigError::Sweeps);
-        }
         Ok(())
     }
 
     /// The bounds of the delivery protocol.
     #[must_use]
     pub fn bounds(&self) -> Bounds {
-        let sweep = |step: usize| self.sweeps.get(step).copied().unwrap_or(Bounds::default().sweeps[step]);
         Bounds {
             attempt_deadline: self.attempt_deadline,
             lease: self.lease,
@@ -155,7 +147,7 @@ impl Config {
             jira_cloud_index_bound: self.jira_cloud_index_bound,
             jira_data_center_index_bound: self.jira_data_center_index_bound,
             look_up_interval: self.look_up_interval,
-            sweeps: [sweep(0), sweep(1), sweep(2)],
+            sweeps: self.sweeps,
             circuit_threshold: self.circuit_threshold,
         }
     }
@@ -183,6 +175,14 @@ fn duration(text: &str) -> Result<Duration, String> {
         text.trim().parse().map_err(|_| "write it like 250ms, 30s, 15m or 24h".to_owned())?;
     let duration = Duration::try_from(parsed).map_err(|_| "must not be negative".to_owned())?;
     if duration < Config::SHORTEST { Err("must be at least 1ms".to_owned()) } else { Ok(duration) }
+}
+
+/// Reads three durations that grow, such as 15m,1h,24h.
+fn sweeps(text: &str) -> Result<[Duration; 3], String> {
+    let sweeps: Vec<_> = text.split(',').map(duration).collect::<Result<_, _>>()?;
+    let grow = sweeps.windows(2).all(|pair| pair[0] < pair[1]);
+    let three = <[Duration; 3]>::try_from(sweeps).ok().filter(|_| grow);
+    three.ok_or_else(|| "must be three durations that grow, for example 15m,1h,24h".to_owned())
 }
 
 #[cfg(test)]
