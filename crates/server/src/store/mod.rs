@@ -15,6 +15,10 @@ mod types;
 mod verbs;
 mod work;
 
+#[cfg(test)]
+mod conformance;
+#[cfg(test)]
+mod tests;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
