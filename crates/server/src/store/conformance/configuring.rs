@@ -11,7 +11,7 @@ use crate::store::{Secret, SecretChange, SettingsChange, StoredTest};
 const HERE: &str = "https://jira.example";
 const THERE: &str = "https://other.example";
 
-pub(in crate::store) async fn settings_are_saved_all_or_none(bench: Bench) {
+pub(in crate::store) async fn settings_that_are_saved_together_are_read_back(bench: Bench) {
     assert!(bench.store.settings().await.unwrap().is_empty());
     assert_eq!(bench.store.policy().await.unwrap(), None);
     let auto_push = AutoPush { enabled: true, ..AutoPush::default() };

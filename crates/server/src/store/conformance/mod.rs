@@ -71,7 +71,7 @@ macro_rules! conformance {
             pending_deliveries_of_a_closed_target_are_put_off_together,
             a_recovered_target_arms_what_waited_for_it_and_what_failed_for_want_of_it,
             health_is_kept_and_told,
-            settings_are_saved_all_or_none,
+            settings_that_are_saved_together_are_read_back,
             a_toggle_keeps_the_secret,
             a_connection_that_was_replaced_is_kept_while_something_may_lie_there,
             a_test_is_kept_until_the_next,
