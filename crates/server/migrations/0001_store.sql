@@ -78,7 +78,7 @@ CREATE TABLE deliveries (
 CREATE INDEX deliveries_due ON deliveries (target, state, due_at) WHERE due_at IS NOT NULL AND lease_until IS NULL;
 CREATE INDEX deliveries_leased ON deliveries (lease_until) WHERE lease_until IS NOT NULL;
 CREATE INDEX deliveries_to_sweep ON deliveries (sweep_due_at) WHERE sweep_due_at IS NOT NULL;
-CREATE INDEX deliveries_of_target ON deliveries (target, state, id);
+CREATE INDEX deliveries_of_target ON deliveries (target, state, id, created_at);
 CREATE INDEX deliveries_newest ON deliveries (created_at DESC, id DESC);
 CREATE INDEX deliveries_witnesses ON deliveries (base_url, place, send_at)
     WHERE state = 'DELIVERED' AND send_at IS NOT NULL;

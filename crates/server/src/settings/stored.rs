@@ -72,17 +72,18 @@ fn system(stored: StoredSettings) -> Result<SystemSettings, StoreError> {
 }
 
 fn draft(system: System, target: &str, json: serde_json::Value) -> Result<Draft, StoreError> {
-    Draft::from_json(system, json).map_err(|error| StoreError::bad("target_settings", "draft", target, error))
+    Draft::from_json(system, json)
+        .map_err(|error| StoreError::bad("target_settings", "draft", target, &error))
 }
 
 fn secret(target: &str, secret: &store::Secret) -> Result<Secret, StoreError> {
-    let bad = || StoreError::bad("target_settings", "secret_kind", target, "it is no kind of secret");
+    let bad = || StoreError::bad("target_settings", "secret_kind", target, &"it is no kind of secret");
     let kind = SecretKind::parse(&secret.kind).ok_or_else(bad)?;
     Ok(Secret { kind, value: secret.value.clone() })
 }
 
 fn rules(auto_push: AutoPush, retry: serde_json::Value) -> Result<Rules, StoreError> {
     let schedule: Result<RetrySchedule, _> = serde_json::from_value(retry);
-    let retry = schedule.map_err(|error| StoreError::bad("policy", "retry", "1", error))?;
+    let retry = schedule.map_err(|error| StoreError::bad("policy", "retry", "1", &error))?;
     Ok(Rules { auto_push, retry })
 }

@@ -1,5 +1,6 @@
 //! What can go wrong with the store.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -118,14 +119,23 @@ impl StoreError {
         move |source| Self::Encode { what, source: Arc::new(source) }
     }
 
-    pub(crate) fn bad(table: &'static str, column: &'static str, id: &str, reason: impl ToString) -> Self {
+    pub(crate) fn bad(
+        table: &'static str,
+        column: &'static str,
+        id: &str,
+        reason: &dyn fmt::Display,
+    ) -> Self {
         Self::BadRow { table, column, id: id.to_owned(), reason: reason.to_string() }
     }
 }
 
 /// What SQLite's primary result code means.
 pub(super) fn kind_of(error: &sqlx::Error) -> StoreErrorKind {
-    let sqlx::Error::Database(error) = error else { return StoreErrorKind::Other };
+    let error = match error {
+        sqlx::Error::Database(error) => error,
+        sqlx::Error::PoolClosed => return StoreErrorKind::Closed,
+        _ => return StoreErrorKind::Other,
+    };
     let code = error.code().and_then(|code| code.parse::<u32>().ok()).unwrap_or_default();
     match code & 0xff {
         5 | 6 => StoreErrorKind::Locked,

@@ -15,6 +15,11 @@ mod types;
 mod verbs;
 mod work;
 
+#[cfg(test)]
+mod conformance;
+#[cfg(test)]
+mod tests;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -248,10 +253,12 @@ impl Store {
 // === impl Store: reads ===
 
 impl Store {
+    /// One delivery, if there is such.
     pub async fn delivery(&self, id: &str) -> Result<Option<Delivery>, StoreError> {
         self.database.delivery(id).await
     }
 
+    /// The one delivery of an incident to a target, if there is one.
     pub async fn delivery_for(
         &self,
         incident_id: &str,
@@ -326,6 +333,7 @@ impl Store {
         self.database.write(Forgive { target: target.to_owned(), now }).await
     }
 
+    /// The health of a target; a good one if nothing was ever observed.
     pub async fn health(&self, target: &str) -> Result<Health, StoreError> {
         self.database.health(target).await
     }
@@ -357,10 +365,12 @@ impl Store {
         self.database.write_alone(sqlite::PruneRetired { before }).await
     }
 
+    /// Keeps the outcome of a connection test in the place of the one before.
     pub async fn save_test(&self, target: &str, test: StoredTest) -> Result<(), StoreError> {
         self.database.write_alone(sqlite::SaveTest { target: target.to_owned(), test }).await
     }
 
+    /// The last connection test of a target, if there was one.
     pub async fn last_test(&self, target: &str) -> Result<Option<StoredTest>, StoreError> {
         self.database.last_test(target).await
     }
@@ -380,6 +390,7 @@ impl Store {
         self.database.events_after(seq, filter, limit).await
     }
 
+    /// Which events there are.
     pub async fn event_bounds(&self) -> Result<EventBounds, StoreError> {
         self.database.event_bounds().await
     }

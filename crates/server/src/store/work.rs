@@ -290,9 +290,10 @@ impl Work {
     }
 }
 
-/// Rounds a time down to what the store keeps.
+/// Rounds a time down to what the store keeps: microseconds, and whole seconds in the last one there is.
 pub(super) fn floor(time: Timestamp) -> Timestamp {
-    Timestamp::from_microsecond(time.as_microsecond()).unwrap_or(time)
+    let whole = || Timestamp::from_second(time.as_second());
+    Timestamp::from_microsecond(time.as_microsecond()).or_else(|_| whole()).unwrap_or(time)
 }
 
 /// A delivery as it will be read back: the answer to a verb and a later read are the same.

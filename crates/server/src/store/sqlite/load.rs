@@ -155,7 +155,7 @@ async fn load_targets(
         let system: Option<String> = row.get("system")?;
         // A target without settings is named after its system.
         let system = System::parse(system.as_deref().unwrap_or(&target));
-        let system = system.ok_or_else(|| row.bad("system", "the target has no known system"))?;
+        let system = system.ok_or_else(|| row.bad("system", &"the target has no known system"))?;
         let health = row.json_if("health")?.unwrap_or_default();
         work.load_target(target, system, health);
     }

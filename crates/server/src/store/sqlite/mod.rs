@@ -53,13 +53,13 @@ impl Database {
 
     /// Has the writer do something; answers once it is durable.
     pub(super) async fn write<V: Verb>(&self, verb: V) -> Result<V::Answer, StoreError> {
-        let (command, answer) = writer::Asked::new(verb);
+        let (command, answer) = writer::Asked::ask(verb);
         self.send(writer::Message::Verb(command), answer).await
     }
 
     /// Has the writer do something in a transaction of its own; answers once it is durable.
     pub(super) async fn write_alone<T: writer::Task>(&self, task: T) -> Result<T::Answer, StoreError> {
-        let (command, answer) = writer::AskedAlone::new(task);
+        let (command, answer) = writer::AskedAlone::ask(task);
         self.send(writer::Message::Alone(command), answer).await
     }
 

@@ -185,7 +185,7 @@ async fn installation(
     let data_key = <&[u8; 32]>::try_from(&data_key[..]).map_err(|_| wrong())?;
     let marker_key: Vec<u8> = row.get("marker_key").map_err(state)?;
     let marker_key = <[u8; 32]>::try_from(marker_key);
-    let marker_key = marker_key.map_err(|_| state(row.bad("marker_key", "it is not 32 bytes long")))?;
+    let marker_key = marker_key.map_err(|_| state(row.bad("marker_key", &"it is not 32 bytes long")))?;
     Ok(Installation {
         stream_id: row.get("stream_id").map_err(state)?,
         marker_key: InstallationKey::new(marker_key),

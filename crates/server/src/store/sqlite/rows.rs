@@ -64,27 +64,27 @@ impl<'a> Reader<'a> {
     where
         T: for<'r> Decode<'r, Sqlite> + Type<Sqlite>,
     {
-        self.row.try_get(column).map_err(|error| self.bad(column, error))
+        self.row.try_get(column).map_err(|error| self.bad(column, &error))
     }
 
     pub(super) fn time(&self, column: &'static str) -> Result<Timestamp, StoreError> {
-        Timestamp::from_microsecond(self.get(column)?).map_err(|error| self.bad(column, error))
+        Timestamp::from_microsecond(self.get(column)?).map_err(|error| self.bad(column, &error))
     }
 
     pub(super) fn time_if(&self, column: &'static str) -> Result<Option<Timestamp>, StoreError> {
         let time = self.get::<Option<i64>>(column)?.map(Timestamp::from_microsecond);
-        time.transpose().map_err(|error| self.bad(column, error))
+        time.transpose().map_err(|error| self.bad(column, &error))
     }
 
     pub(super) fn json<T: DeserializeOwned>(&self, column: &'static str) -> Result<T, StoreError> {
         let text: String = self.get(column)?;
-        serde_json::from_str(&text).map_err(|error| self.bad(column, error))
+        serde_json::from_str(&text).map_err(|error| self.bad(column, &error))
     }
 
     pub(super) fn json_if<T: DeserializeOwned>(&self, column: &'static str) -> Result<Option<T>, StoreError> {
         let text: Option<String> = self.get(column)?;
         let value = text.map(|text| serde_json::from_str(&text));
-        value.transpose().map_err(|error| self.bad(column, error))
+        value.transpose().map_err(|error| self.bad(column, &error))
     }
 
     /// One of the names that `parse` knows.
@@ -94,10 +94,10 @@ impl<'a> Reader<'a> {
         parse: impl FnOnce(&str) -> Option<T>,
     ) -> Result<T, StoreError> {
         let text: String = self.get(column)?;
-        parse(&text).ok_or_else(|| self.bad(column, format!("{text:?} is not known")))
+        parse(&text).ok_or_else(|| self.bad(column, &format_args!("{text:?} is not known")))
     }
 
-    pub(super) fn bad(&self, column: &'static str, reason: impl ToString) -> StoreError {
+    pub(super) fn bad(&self, column: &'static str, reason: &dyn std::fmt::Display) -> StoreError {
         StoreError::bad(self.table, column, &self.id, reason)
     }
 }

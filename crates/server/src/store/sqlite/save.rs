@@ -1,13 +1,16 @@
 //! What a batch has changed, by few statements.
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use sqlx::SqliteConnection;
 use ticketing_core::delivery::Delivery;
+use ticketing_core::system::System;
+use ticketing_core::target::Health;
 
 use super::rows::{self, DeliveryColumns};
 use crate::store::StoreError;
 use crate::store::types::{Event, Subject};
-use crate::store::work::{Change, NewEvent, Work};
+use crate::store::work::{Change, NewAttempt, NewEvent, NewOperation, NewSnapshot, Work};
 
 const INSERT_SNAPSHOTS: &str = "
     INSERT INTO incident_revisions (incident_id, revision, body, created_at)
@@ -67,47 +70,20 @@ pub(super) async fn save(
     newest: u64,
 ) -> Result<Option<Vec<Event>>, StoreError> {
     let changes = std::mem::take(&mut work.changes);
-    let snapshots = changes.snapshots.into_iter();
-    let snapshots = snapshots
-        .map(|new| json!([new.incident_id, new.revision, new.body, new.created_at.as_microsecond()]));
-    let attempts: Result<Vec<Value>, StoreError> = changes
-        .attempts
-        .iter()
-        .map(|new| {
-            let fault = new.fault.as_ref().map(|fault| rows::json("a fault", fault)).transpose()?;
-            let (started, finished) = (new.times.started_at, new.times.finished_at);
-            Ok(json!([
-                new.delivery_id,
-                new.target,
-                new.kind.as_str(),
-                new.epoch,
-                started.as_microsecond(),
-                finished.as_microsecond(),
-                new.outcome.as_str(),
-                fault
-            ]))
-        })
-        .collect();
-    let operations = changes.operations.into_iter();
-    let operations =
-        operations.map(|new| json!([new.delivery_id, new.kind, new.note, new.at.as_microsecond()]));
+    let snapshots: Vec<Value> = changes.snapshots.iter().map(snapshot_row).collect();
+    let attempts = changes.attempts.iter().map(attempt_row).collect::<Result<Vec<_>, _>>()?;
+    let operations: Vec<Value> = changes.operations.iter().map(operation_row).collect();
+    let health = work.changed_targets().into_iter().map(health_row).collect::<Result<Vec<_>, _>>()?;
     let events = number(changes.events, newest);
-    let event_rows: Result<Vec<Value>, StoreError> = events.iter().map(event_row).collect();
-    let health: Result<Vec<Value>, StoreError> = work
-        .changed_targets()
-        .into_iter()
-        .map(|(target, system, health, at)| {
-            Ok(json!([target, system.as_str(), rows::json("health", health)?, at.as_microsecond()]))
-        })
-        .collect();
+    let event_rows = events.iter().map(event_row).collect::<Result<Vec<_>, _>>()?;
     let mut written = 0;
-    written += write(db, "incident_revisions", INSERT_SNAPSHOTS, &snapshots.collect::<Vec<_>>()).await?;
+    written += write(db, "incident_revisions", INSERT_SNAPSHOTS, &snapshots).await?;
     written += write_deliveries(db, INSERT_DELIVERIES, &work.changed(Change::Insert)).await?;
     written += write_deliveries(db, UPDATE_DELIVERIES, &work.changed(Change::Update)).await?;
-    written += write(db, "attempts", INSERT_ATTEMPTS, &attempts?).await?;
-    written += write(db, "operations", INSERT_OPERATIONS, &operations.collect::<Vec<_>>()).await?;
-    written += write(db, "target_health", SAVE_HEALTH, &health?).await?;
-    written += write(db, "events", INSERT_EVENTS, &event_rows?).await?;
+    written += write(db, "attempts", INSERT_ATTEMPTS, &attempts).await?;
+    written += write(db, "operations", INSERT_OPERATIONS, &operations).await?;
+    written += write(db, "target_health", SAVE_HEALTH, &health).await?;
+    written += write(db, "events", INSERT_EVENTS, &event_rows).await?;
     Ok((written > 0).then_some(events))
 }
 
@@ -123,6 +99,32 @@ fn number(events: Vec<NewEvent>, newest: u64) -> Vec<Event> {
         note: new.note,
     });
     numbered.collect()
+}
+
+fn snapshot_row(new: &NewSnapshot) -> Value {
+    json!([new.incident_id, new.revision, new.body, new.created_at.as_microsecond()])
+}
+
+fn attempt_row(new: &NewAttempt) -> Result<Value, StoreError> {
+    let fault = new.fault.as_ref().map(|fault| rows::json("a fault", fault)).transpose()?;
+    Ok(json!([
+        new.delivery_id,
+        new.target,
+        new.kind.as_str(),
+        new.epoch,
+        new.times.started_at.as_microsecond(),
+        new.times.finished_at.as_microsecond(),
+        new.outcome.as_str(),
+        fault
+    ]))
+}
+
+fn operation_row(new: &NewOperation) -> Value {
+    json!([new.delivery_id, new.kind, new.note, new.at.as_microsecond()])
+}
+
+fn health_row((target, system, health, at): (&str, System, &Health, Timestamp)) -> Result<Value, StoreError> {
+    Ok(json!([target, system.as_str(), rows::json("health", health)?, at.as_microsecond()]))
 }
 
 fn event_row(event: &Event) -> Result<Value, StoreError> {

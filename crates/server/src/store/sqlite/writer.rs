@@ -165,7 +165,7 @@ impl Writer {
 
 impl<V: Verb> Asked<V> {
     #[expect(clippy::type_complexity, reason = "a command, and where its answer comes out")]
-    pub(super) fn new(verb: V) -> (Box<dyn Command>, oneshot::Receiver<Result<V::Answer, StoreError>>) {
+    pub(super) fn ask(verb: V) -> (Box<dyn Command>, oneshot::Receiver<Result<V::Answer, StoreError>>) {
         let (reply, answer) = oneshot::channel();
         (Box::new(Self { verb, answer: None, reply }), answer)
     }
@@ -196,7 +196,7 @@ impl<V: Verb> Command for Asked<V> {
 
 impl<T: Task> AskedAlone<T> {
     #[expect(clippy::type_complexity, reason = "a command, and where its answer comes out")]
-    pub(super) fn new(task: T) -> (Box<dyn CommandAlone>, oneshot::Receiver<Result<T::Answer, StoreError>>) {
+    pub(super) fn ask(task: T) -> (Box<dyn CommandAlone>, oneshot::Receiver<Result<T::Answer, StoreError>>) {
         let (reply, answer) = oneshot::channel();
         (Box::new(Self { task, reply }), answer)
     }

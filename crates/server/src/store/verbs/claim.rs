@@ -54,7 +54,7 @@ impl Verb for Claim {
                 continue;
             };
             let incident: Incident = serde_json::from_str(body).map_err(|error| {
-                StoreError::bad("incident_revisions", "body", &delivery.incident_id, error)
+                StoreError::bad("incident_revisions", "body", &delivery.incident_id, &error)
             })?;
             chosen.push((delivery.clone(), incident));
         }

@@ -1,0 +1,75 @@
+use std::time::Duration;
+
+use secrecy::ExposeSecret;
+use serde_json::json;
+use ticketing_core::auto_push::AutoPush;
+use ticketing_core::system::{Check, System};
+
+use super::{Bench, TARGET, created};
+use crate::store::{Secret, SecretChange, SettingsChange, StoredTest};
+
+const HERE: &str = "https://jira.example";
+const THERE: &str = "https://other.example";
+
+pub(in crate::store) async fn settings_that_are_saved_together_are_read_back(bench: Bench) {
+    assert!(bench.store.settings().await.unwrap().is_empty());
+    assert_eq!(bench.store.policy().await.unwrap(), None);
+    let auto_push = AutoPush { enabled: true, ..AutoPush::default() };
+    let policy = SettingsChange::Policy { auto_push: auto_push.clone(), retry: json!({"max_attempts": 3}) };
+    bench.store.configure(vec![change(true, set("hunter2", HERE)), policy], bench.now()).await.unwrap();
+    let stored = bench.store.settings().await.unwrap().remove(0);
+    assert_eq!((stored.target.as_str(), stored.system, stored.enabled), (TARGET, System::Jira, true));
+    assert_eq!((stored.revision, stored.secret_set_at), (1, Some(bench.now())));
+    let secret = stored.secret.unwrap();
+    assert_eq!((secret.kind.as_str(), secret.origin.as_str()), ("api_token", HERE));
+    assert_eq!(secret.value.expose_secret(), "hunter2");
+    assert!(!format!("{secret:?}").contains("hunter2"));
+    let policy = bench.store.policy().await.unwrap().unwrap();
+    assert_eq!((policy.auto_push, policy.retry), (auto_push, json!({"max_attempts": 3})));
+}
+
+pub(in crate::store) async fn a_toggle_keeps_the_secret(bench: Bench) {
+    bench.store.configure(vec![change(true, set("hunter2", HERE))], bench.now()).await.unwrap();
+    let set_at = bench.now();
+    bench.clock.advance(Duration::from_secs(5));
+    bench.store.configure(vec![change(false, SecretChange::Keep)], bench.now()).await.unwrap();
+    let stored = bench.store.settings().await.unwrap().remove(0);
+    assert_eq!((stored.enabled, stored.revision, stored.updated_at), (false, 2, bench.now()));
+    assert_eq!(stored.secret_set_at, Some(set_at));
+    assert_eq!(stored.secret.unwrap().value.expose_secret(), "hunter2");
+}
+
+pub(in crate::store) async fn a_connection_that_was_replaced_is_kept_while_something_may_lie_there(
+    bench: Bench,
+) {
+    bench.store.configure(vec![change(true, set("old", HERE))], bench.now()).await.unwrap();
+    bench.store.configure(vec![change(true, set("rotated", HERE))], bench.now()).await.unwrap();
+    assert!(bench.store.retired_connections(TARGET).await.unwrap().is_empty());
+    let delivery = bench.intended("INC-1").await;
+    bench.store.configure(vec![change(true, set("new", THERE))], bench.now()).await.unwrap();
+    let later = bench.now() + Duration::from_secs(1);
+    assert_eq!(bench.store.prune_retired(later).await.unwrap(), 0);
+    let retired = bench.store.retired_connections(TARGET).await.unwrap().remove(0);
+    assert_eq!((retired.secret.origin.as_str(), retired.secret.value.expose_secret()), (HERE, "rotated"));
+    bench.settle(&delivery, created("1")).await.unwrap();
+    assert_eq!(bench.store.prune_retired(later).await.unwrap(), 1);
+    assert!(bench.store.retired_connections(TARGET).await.unwrap().is_empty());
+}
+
+pub(in crate::store) async fn a_test_is_kept_until_the_next(bench: Bench) {
+    assert_eq!(bench.store.last_test(TARGET).await.unwrap(), None);
+    for checks in [vec![], vec![Check::passed("authentication", "as jdoe", Duration::from_millis(12))]] {
+        let test = StoredTest { at: bench.now(), checks };
+        bench.store.save_test(TARGET, test.clone()).await.unwrap();
+        assert_eq!(bench.store.last_test(TARGET).await.unwrap(), Some(test));
+    }
+}
+
+fn change(enabled: bool, secret: SecretChange) -> SettingsChange {
+    let draft = json!({"url": "https://jira.example/site", "project": "SEC"});
+    SettingsChange::Target { target: TARGET.to_owned(), system: System::Jira, enabled, draft, secret }
+}
+
+fn set(value: &str, origin: &str) -> SecretChange {
+    SecretChange::Set(Secret { kind: "api_token".to_owned(), value: value.into(), origin: origin.to_owned() })
+}

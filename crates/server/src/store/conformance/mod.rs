@@ -1,0 +1,202 @@
+//! What every store must do, whatever database is behind it. A store is held to it by one line: `conformance!(bench)`,
+//! where `bench` opens an empty store.
+
+mod accepting;
+mod claiming;
+mod configuring;
+mod following;
+mod reading;
+mod settling;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use ticketing_core::delivery::{Delivery, Outcome, Trigger};
+use ticketing_core::fault::{Fault, FaultKind};
+use ticketing_core::incident::{Activity, Actor, ActorKind, Incident, IncidentFields, Risk, Timeline};
+use ticketing_core::policy::Policy;
+use ticketing_core::system::{Created, Destination, System, TicketRef};
+
+use super::{
+    AcceptRequest, AcceptTarget, Accepted, AttemptRecord, AttemptTimes, ClaimKind, Claimed, Intent, Store,
+};
+use crate::clock::ManualClock;
+
+pub(super) use {accepting::*, claiming::*, configuring::*, following::*, reading::*, settling::*};
+
+pub(super) const LEASE: Duration = Duration::from_secs(90);
+pub(super) const TARGET: &str = "jira";
+
+/// An empty store, and its clock.
+pub(super) struct Bench {
+    pub(super) store: Store,
+    pub(super) clock: Arc<ManualClock>,
+    /// Whatever must outlive the store, such as its folder.
+    pub(super) _guard: Box<dyn Send>,
+}
+
+/// Defines a test for every behaviour in this suite.
+macro_rules! conformance {
+    ($bench:path: $($behaviour:ident),* $(,)?) => {
+        $(
+            #[tokio::test(flavor = "multi_thread")]
+            async fn $behaviour() {
+                $crate::store::conformance::$behaviour($bench().await).await;
+            }
+        )*
+    };
+    ($bench:path) => {
+        $crate::store::conformance::conformance! { $bench:
+            an_incident_becomes_one_delivery_for_each_target,
+            an_incident_that_is_accepted_again_makes_no_second_delivery,
+            a_thousand_callers_at_once_make_one_delivery,
+            a_changed_incident_updates_every_delivery_that_was_not_sent,
+            a_changed_incident_that_no_delivery_takes_is_not_kept,
+            whoever_asks_again_hastens_a_delivery_that_waits,
+            a_claim_takes_the_longest_due_first_and_nobody_else_gets_them,
+            a_claim_sees_the_snapshot_that_the_delivery_is_to_send,
+            what_is_not_due_is_not_claimed,
+            a_lapsed_claim_without_an_intent_is_pending_again,
+            a_lapsed_claim_with_an_intent_is_in_doubt,
+            at_start_every_claim_is_ended_at_once,
+            an_intent_is_refused_once_the_claim_is_lost,
+            a_created_ticket_is_recorded_with_its_attempt,
+            a_ticket_is_recorded_even_when_the_claim_was_lost,
+            a_refusal_waits_for_its_retry,
+            a_failure_of_a_lost_claim_leaves_an_attempt_and_nothing_else,
+            a_look_up_that_finds_the_ticket_settles_the_doubt_and_is_swept_later,
+            attempts_are_numbered_one_by_one,
+            an_operation_is_done_or_refused,
+            pending_deliveries_of_a_closed_target_are_put_off_together,
+            a_recovered_target_arms_what_waited_for_it_and_what_failed_for_want_of_it,
+            health_is_kept_and_told,
+            settings_that_are_saved_together_are_read_back,
+            a_toggle_keeps_the_secret,
+            a_connection_that_was_replaced_is_kept_while_something_may_lie_there,
+            a_test_is_kept_until_the_next,
+            events_are_numbered_without_gaps_in_the_order_of_what_happened,
+            events_are_filtered_and_the_reader_still_moves_on,
+            events_that_left_the_memory_are_read_from_the_table,
+            old_events_are_trimmed_from_the_front_in_small_batches,
+            a_subscriber_is_woken_by_the_commit,
+            pages_go_from_the_newest_to_the_oldest_without_repeating,
+            witnesses_are_tickets_of_ours_that_were_sent_there_later,
+            the_state_of_a_target_is_counted,
+        }
+    };
+}
+pub(super) use conformance;
+
+// === impl Bench ===
+
+impl Bench {
+    pub(super) fn now(&self) -> Timestamp {
+        use ticketing_core::clock::Clock;
+        self.clock.now()
+    }
+
+    pub(super) async fn accept(&self, id: &str) -> Accepted {
+        self.accept_as(incident(id, 90.0), false).await
+    }
+
+    pub(super) async fn accept_as(&self, incident: Incident, hasten: bool) -> Accepted {
+        let request = AcceptRequest { incident, targets: vec![target(System::Jira)], hasten };
+        self.store.accept(request).await.unwrap().remove(0)
+    }
+
+    pub(super) async fn claim(&self, kind: ClaimKind, limit: u32) -> Vec<Claimed> {
+        self.store.claim(TARGET, kind, limit, LEASE, self.now()).await.unwrap()
+    }
+
+    /// Accepts an incident and claims its delivery.
+    pub(super) async fn claimed(&self, id: &str) -> Delivery {
+        self.accept(id).await;
+        self.claim(ClaimKind::Fresh, 1).await.remove(0).delivery
+    }
+
+    /// The same, and the intent to send.
+    pub(super) async fn intended(&self, id: &str) -> Delivery {
+        let delivery = self.claimed(id).await;
+        self.store.intend(self.intent(&delivery), self.now()).await.unwrap().unwrap()
+    }
+
+    pub(super) fn intent(&self, delivery: &Delivery) -> Intent {
+        Intent {
+            delivery_id: delivery.id.clone(),
+            epoch: delivery.epoch,
+            destination: destination(),
+            index_bound: Duration::from_secs(180),
+            deadline: self.now() + Duration::from_secs(30),
+        }
+    }
+
+    pub(super) async fn settle(&self, delivery: &Delivery, outcome: Outcome) -> Option<Delivery> {
+        let attempt = AttemptRecord {
+            delivery_id: delivery.id.clone(),
+            epoch: delivery.epoch,
+            outcome,
+            times: self.times(),
+            random: 0.0,
+        };
+        self.store.record_attempt(attempt, &Policy::default(), self.now()).await.unwrap()
+    }
+
+    pub(super) fn times(&self) -> AttemptTimes {
+        AttemptTimes { started_at: self.now(), finished_at: self.now() }
+    }
+}
+
+pub(super) fn target(system: System) -> AcceptTarget {
+    AcceptTarget { target: system.as_str().to_owned(), system, trigger: Trigger::Manual }
+}
+
+pub(super) fn destination() -> Destination {
+    Destination { base_url: "https://jira.example/site".to_owned(), place: "SEC".to_owned() }
+}
+
+pub(super) fn created(id: &str) -> Outcome {
+    Outcome::Sent(Ok(Created { ticket: ticket(id), adjustments: vec![] }))
+}
+
+pub(super) fn ticket(id: &str) -> TicketRef {
+    TicketRef {
+        id: id.to_owned(),
+        key: format!("SEC-{id}"),
+        url: format!("https://jira.example/browse/SEC-{id}"),
+    }
+}
+
+pub(super) fn fault(kind: FaultKind) -> Fault {
+    Fault::new(kind, "no")
+}
+
+pub(super) fn incident(id: &str, score: f64) -> Incident {
+    let fields = IncidentFields {
+        id: id.to_owned(),
+        url: None,
+        actor: Actor {
+            name: "jdoe \"quoted\" \u{1f600}".to_owned(),
+            kind: ActorKind::User,
+            entity: String::new(),
+        },
+        risk: Risk { score, level: None, factors: vec![] },
+        activity: Activity {
+            alarm_count: 1,
+            threat_case_count: 0,
+            unique_rule_count: 1,
+            primary_rule: "line one\nline two\u{0}".to_owned(),
+        },
+        timeline: Timeline {
+            first_alert: Timestamp::UNIX_EPOCH,
+            last_alert: Timestamp::UNIX_EPOCH,
+            active_duration: None,
+        },
+        sla: None,
+        tactics: vec![],
+        techniques: vec![],
+        firing_rules: vec![],
+        investigation_notes: String::new(),
+    };
+    Incident::try_new(fields, "incident").unwrap()
+}

@@ -1,0 +1,74 @@
+use std::time::Duration;
+
+use ticketing_core::delivery::State;
+use ticketing_core::fault::FaultKind;
+use ticketing_core::policy::Policy;
+use ticketing_core::system::System;
+
+use super::{Bench, Outcome, TARGET, created, destination, fault, ticket};
+use crate::store::{DeliveryFilter, Operation, StateCount, WitnessQuery};
+
+pub(in crate::store) async fn pages_go_from_the_newest_to_the_oldest_without_repeating(bench: Bench) {
+    for n in 0..5 {
+        bench.accept(&format!("INC-{n}")).await;
+        // Two of one age, so that the age alone can not be where a page ends.
+        bench.clock.advance(Duration::from_secs(u64::from(n % 2 == 0)));
+    }
+    let (mut seen, mut after) = (vec![], None);
+    loop {
+        let page = bench.store.list(&DeliveryFilter::default(), 2, after.as_ref()).await.unwrap();
+        seen.extend(page.deliveries);
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!(seen.len(), 5);
+    assert!(seen.is_sorted_by(|one, next| (one.created_at, &one.id) > (next.created_at, &next.id)));
+    let count =
+        async |filter: DeliveryFilter| bench.store.list(&filter, 9, None).await.unwrap().deliveries.len();
+    let of = DeliveryFilter::default;
+    assert_eq!(count(DeliveryFilter { states: vec![State::Pending, State::Failed], ..of() }).await, 5);
+    assert_eq!(count(DeliveryFilter { states: vec![State::Failed], ..of() }).await, 0);
+    assert_eq!(count(DeliveryFilter { systems: vec![System::ServiceNow], ..of() }).await, 0);
+    assert_eq!(count(DeliveryFilter { incident_id: Some("INC-3".to_owned()), ..of() }).await, 1);
+}
+
+pub(in crate::store) async fn witnesses_are_tickets_of_ours_that_were_sent_there_later(bench: Bench) {
+    let mut sent_at = vec![];
+    for id in ["INC-1", "INC-2", "INC-3"] {
+        let delivery = bench.intended(id).await;
+        sent_at.push(bench.now());
+        bench.settle(&delivery, created(id)).await.unwrap();
+        bench.clock.advance(Duration::from_secs(1));
+    }
+    let resolved = bench.intended("INC-4").await;
+    bench.settle(&resolved, Outcome::Sent(Err(fault(FaultKind::TimedOut)))).await.unwrap();
+    let operation = Operation::Resolve(ticket("4"));
+    bench.store.operate(&resolved.id, operation, "", &Policy::default(), bench.now()).await.unwrap();
+    let query = WitnessQuery { destination: destination(), after: sent_at[1], limit: 9 };
+    let expected = ["INC-2", "INC-3"].map(|id| bench.store.marker(id, TARGET));
+    assert_eq!(bench.store.witnesses(&query).await.unwrap(), expected);
+    let elsewhere = WitnessQuery {
+        destination: super::Destination { place: "OTHER".to_owned(), ..destination() },
+        ..query
+    };
+    assert!(bench.store.witnesses(&elsewhere).await.unwrap().is_empty());
+}
+
+pub(in crate::store) async fn the_state_of_a_target_is_counted(bench: Bench) {
+    let first = bench.now();
+    let delivery = bench.intended("INC-1").await;
+    bench.settle(&delivery, created("1")).await.unwrap();
+    bench.clock.advance(Duration::from_secs(1));
+    let second = bench.now();
+    bench.accept("INC-2").await;
+    bench.clock.advance(Duration::from_secs(1));
+    bench.accept("INC-3").await;
+    let expected = [
+        StateCount { state: State::Delivered, count: 1, oldest: first },
+        StateCount { state: State::Pending, count: 2, oldest: second },
+    ];
+    assert_eq!(bench.store.counts(TARGET).await.unwrap(), expected);
+    assert!(bench.store.counts("servicenow").await.unwrap().is_empty());
+}

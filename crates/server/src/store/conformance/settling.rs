@@ -1,0 +1,221 @@
+use std::time::Duration;
+
+use jiff::Timestamp;
+use ticketing_core::delivery::look_up::LookUp;
+use ticketing_core::delivery::{EventKind, State};
+use ticketing_core::fault::FaultKind;
+use ticketing_core::policy::{Bounds, Policy};
+use ticketing_core::system::{FoundTicket, Sighting};
+use ticketing_core::target::{Condition, Health};
+
+use super::{Bench, ClaimKind, Outcome, TARGET, created, fault, ticket};
+use crate::store::{
+    AttemptKind, AttemptOutcome, EventFilter, LookUpRecord, Observed, OperateError, Operation, Subject,
+    SweepRecord,
+};
+
+pub(in crate::store) async fn a_created_ticket_is_recorded_with_its_attempt(bench: Bench) {
+    let delivery = bench.intended("INC-1").await;
+    let delivered = bench.settle(&delivery, created("1")).await.unwrap();
+    assert_eq!((delivered.state, delivered.ticket.clone()), (State::Delivered, Some(ticket("1"))));
+    assert_eq!(bench.store.delivery(&delivery.id).await.unwrap(), Some(delivered));
+    let attempts = bench.store.attempts(std::slice::from_ref(&delivery.id)).await.unwrap();
+    let [attempt] = &attempts[..] else { panic!("{attempts:?}") };
+    assert_eq!((attempt.number, attempt.kind, attempt.epoch), (1, AttemptKind::Create, 1));
+    assert_eq!((attempt.outcome, attempt.fault.clone()), (AttemptOutcome::Created, None));
+    assert_eq!(bench.store.last_success(TARGET).await.unwrap().unwrap().delivery_id, delivery.id);
+    assert_eq!(bench.store.last_failure(TARGET).await.unwrap(), None);
+}
+
+pub(in crate::store) async fn a_ticket_is_recorded_even_when_the_claim_was_lost(bench: Bench) {
+    let delivery = bench.intended("INC-1").await;
+    bench.store.lapse(crate::store::Leases::All, &Policy::default(), bench.now()).await.unwrap();
+    let delivered = bench.settle(&delivery, created("1")).await.unwrap();
+    assert_eq!((delivered.state, delivered.doubt.clone()), (State::Delivered, None));
+    assert!(delivered.sweep.is_some());
+}
+
+pub(in crate::store) async fn a_refusal_waits_for_its_retry(bench: Bench) {
+    let delivery = bench.intended("INC-1").await;
+    let refused = Outcome::Sent(Err(fault(FaultKind::Rejected)));
+    let waiting = bench.settle(&delivery, refused).await.unwrap();
+    assert_eq!((waiting.state, waiting.failures), (State::Waiting, 1));
+    assert_eq!(waiting.due_at, Some(bench.now() + Duration::from_secs(60)));
+    let failure = bench.store.last_failure(TARGET).await.unwrap().unwrap();
+    assert_eq!((failure.delivery_id, failure.error.fault.kind), (delivery.id, FaultKind::Rejected));
+}
+
+pub(in crate::store) async fn a_failure_of_a_lost_claim_leaves_an_attempt_and_nothing_else(bench: Bench) {
+    let delivery = bench.claimed("INC-1").await;
+    bench.store.lapse(crate::store::Leases::All, &Policy::default(), bench.now()).await.unwrap();
+    let before = bench.store.delivery(&delivery.id).await.unwrap();
+    assert_eq!(bench.settle(&delivery, Outcome::NotSent(fault(FaultKind::Dns))).await, None);
+    assert_eq!(bench.store.delivery(&delivery.id).await.unwrap(), before);
+    assert_eq!(bench.store.attempts(&[delivery.id]).await.unwrap().len(), 1);
+}
+
+pub(in crate::store) async fn a_look_up_that_finds_the_ticket_settles_the_doubt_and_is_swept_later(
+    bench: Bench,
+) {
+    let doubtful = in_doubt(&bench).await;
+    let found = look_up(&bench, &doubtful, Ok(sighting(&["1"]))).await.unwrap();
+    assert_eq!((found.state, found.ticket.clone()), (State::Delivered, Some(ticket("1"))));
+    let bounds = Bounds::default();
+    assert!(bench.store.due_sweeps(bench.now(), 9).await.unwrap().is_empty());
+    bench.clock.advance(bounds.sweeps[0]);
+    assert_eq!(bench.store.due_sweeps(bench.now(), 9).await.unwrap(), std::slice::from_ref(&found));
+    let sweep = SweepRecord {
+        delivery_id: found.id.clone(),
+        step: 0,
+        answer: Ok(sighting(&["1", "2"])),
+        times: bench.times(),
+    };
+    let swept = bench.store.record_sweep(sweep.clone(), &Policy::default(), bench.now()).await.unwrap();
+    assert_eq!(swept.unwrap().duplicates, [ticket("2")]);
+    assert!(bench.store.due_sweeps(bench.now(), 9).await.unwrap().is_empty());
+    assert_eq!(bench.store.record_sweep(sweep, &Policy::default(), bench.now()).await.unwrap(), None);
+}
+
+pub(in crate::store) async fn attempts_are_numbered_one_by_one(bench: Bench) {
+    let doubtful = in_doubt(&bench).await;
+    let unproven = look_up(&bench, &doubtful, Ok(sighting(&[]))).await.unwrap();
+    assert_eq!(unproven.state, State::Reconciling);
+    let (one, other) = tokio::join!(
+        look_up(&bench, &doubtful, Err(fault(FaultKind::ServerError))),
+        look_up(&bench, &doubtful, Ok(sighting(&["1"]))),
+    );
+    assert!(one.is_some() && other.is_some());
+    let attempts = bench.store.attempts(&[doubtful.id]).await.unwrap();
+    let told: Vec<_> = attempts.iter().map(|attempt| (attempt.number, attempt.outcome)).collect();
+    let expected = [
+        (1, AttemptOutcome::Ambiguous),
+        (2, AttemptOutcome::Unproven),
+        (3, AttemptOutcome::Failed),
+        (4, AttemptOutcome::Found),
+    ];
+    assert_eq!(told, expected);
+}
+
+pub(in crate::store) async fn an_operation_is_done_or_refused(bench: Bench) {
+    let delivery = bench.accept("INC-1").await.delivery;
+    let policy = Policy::default();
+    let operate = |id: &str, operation| {
+        let (store, policy, now, id) = (bench.store.clone(), policy.clone(), bench.now(), id.to_owned());
+        async move { store.operate(&id, operation, "as asked", &policy, now).await }
+    };
+    let cancelled = operate(&delivery.id, Operation::Cancel).await.unwrap();
+    assert_eq!((cancelled.state, cancelled.due_at), (State::Cancelled, None));
+    let retried = operate(&delivery.id, Operation::Retry).await.unwrap();
+    assert_eq!(retried.state, State::Pending);
+    let resolved = operate(&delivery.id, Operation::Resolve(ticket("9"))).await.unwrap();
+    assert_eq!((resolved.state, resolved.ticket), (State::Delivered, Some(ticket("9"))));
+    let refused = operate(&delivery.id, Operation::Cancel).await;
+    assert!(matches!(refused, Err(OperateError::Refused(_))), "{refused:?}");
+    assert!(matches!(operate("unknown", Operation::Retry).await, Err(OperateError::NotFound)));
+    let page = bench.store.events_after(0, &EventFilter::default(), 100).await.unwrap();
+    let notes: Vec<_> = page.events.iter().map(|event| (event.kind, event.note.as_str())).collect();
+    let expected = [
+        (EventKind::Accepted, ""),
+        (EventKind::Cancelled, "as asked"),
+        (EventKind::Rearmed, "as asked"),
+        (EventKind::Resolved, "as asked"),
+    ];
+    assert_eq!(notes, expected);
+}
+
+pub(in crate::store) async fn pending_deliveries_of_a_closed_target_are_put_off_together(bench: Bench) {
+    accept_many(&bench, 1_203).await;
+    let due_at = bench.now() + Duration::from_secs(600);
+    let put_off = bench.store.defer(TARGET, due_at, &fault(FaultKind::LockedOut), bench.now()).await.unwrap();
+    assert_eq!(put_off, 1_203);
+    assert_eq!(bench.store.next_due(TARGET, ClaimKind::Due).await.unwrap(), Some(due_at));
+    assert_eq!(bench.store.next_due(TARGET, ClaimKind::Fresh).await.unwrap(), None);
+}
+
+pub(in crate::store) async fn a_recovered_target_arms_what_waited_for_it_and_what_failed_for_want_of_it(
+    bench: Bench,
+) {
+    let policy = Policy { retry: no_retries(), bounds: Bounds::default() };
+    for (id, kind) in [("INC-1", FaultKind::Connect), ("INC-2", FaultKind::Rejected)] {
+        let delivery = bench.claimed(id).await;
+        let attempt = crate::store::AttemptRecord {
+            delivery_id: delivery.id,
+            epoch: delivery.epoch,
+            outcome: Outcome::NotSent(fault(kind)),
+            times: bench.times(),
+            random: 0.0,
+        };
+        let failed = bench.store.record_attempt(attempt, &policy, bench.now()).await.unwrap().unwrap();
+        assert_eq!(failed.state, State::Failed);
+    }
+    accept_many(&bench, 501).await;
+    bench.store.defer(TARGET, Timestamp::MAX, &fault(FaultKind::Connect), bench.now()).await.unwrap();
+    assert_eq!(bench.store.target_recovered(TARGET, bench.now()).await.unwrap(), 502);
+    let state = async |id: &str| bench.store.delivery_for(id, TARGET).await.unwrap().unwrap().state;
+    assert_eq!((state("INC-1").await, state("INC-2").await), (State::Pending, State::Failed));
+}
+
+pub(in crate::store) async fn health_is_kept_and_told(bench: Bench) {
+    let observe =
+        |observed| bench.store.observe(TARGET, observed, BOUNDS.get_or_init(Bounds::default), bench.now());
+    assert_eq!(observe(Observed::Created).await.unwrap(), Health::default());
+    assert_eq!(bench.store.commits(), 0, "nothing was to be written");
+    let refused = observe(Observed::Failure(fault(FaultKind::Unauthorized))).await.unwrap();
+    assert_eq!(refused.condition, Condition::LoginRefused);
+    assert_eq!(bench.store.health(TARGET).await.unwrap(), refused);
+    bench.store.forgive(TARGET, bench.now()).await.unwrap();
+    assert_eq!(bench.store.health(TARGET).await.unwrap(), Health::default());
+    let page = bench.store.events_after(0, &EventFilter::default(), 100).await.unwrap();
+    let kinds: Vec<_> = page.events.iter().map(|event| event.kind).collect();
+    assert_eq!(kinds, [EventKind::TargetLoginRefused, EventKind::TargetRecovered]);
+    assert_eq!(page.events[0].subject, Subject::Target(refused));
+}
+
+static BOUNDS: std::sync::OnceLock<Bounds> = std::sync::OnceLock::new();
+
+/// A delivery whose create was not answered, claimed for a look-up.
+async fn in_doubt(bench: &Bench) -> super::Delivery {
+    let delivery = bench.intended("INC-1").await;
+    let doubtful = bench.settle(&delivery, Outcome::Sent(Err(fault(FaultKind::TimedOut)))).await.unwrap();
+    assert_eq!(doubtful.state, State::Reconciling);
+    bench.clock.advance(Duration::from_secs(30));
+    bench.claim(ClaimKind::Doubtful, 1).await.remove(0).delivery
+}
+
+async fn look_up(
+    bench: &Bench,
+    delivery: &super::Delivery,
+    answer: Result<Sighting, super::Fault>,
+) -> Option<super::Delivery> {
+    let record = LookUpRecord {
+        delivery_id: delivery.id.clone(),
+        epoch: delivery.epoch,
+        look_up: LookUp { answer, had_witnesses: false, asked_at: bench.now() },
+        times: bench.times(),
+    };
+    bench.store.record_look_up(record, &Policy::default(), bench.now()).await.unwrap()
+}
+
+fn sighting(ids: &[&str]) -> Sighting {
+    let tickets = ids.iter().map(|id| FoundTicket { ticket: ticket(id), created_at: None });
+    Sighting { tickets: tickets.collect(), witness_seen: false }
+}
+
+async fn accept_many(bench: &Bench, count: usize) {
+    let accepts = (0..count).map(|n| {
+        let store = bench.store.clone();
+        tokio::spawn(async move {
+            let incident = super::incident(&format!("MANY-{n}"), 90.0);
+            let targets = vec![super::target(super::System::Jira)];
+            store.accept(super::AcceptRequest { incident, targets, hasten: false }).await.unwrap();
+        })
+    });
+    for accept in accepts.collect::<Vec<_>>() {
+        accept.await.unwrap();
+    }
+}
+
+fn no_retries() -> ticketing_retry::Backoff {
+    let second = Duration::from_secs(1);
+    ticketing_retry::Backoff::try_new(0, second, second, 0.0).unwrap()
+}

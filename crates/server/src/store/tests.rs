@@ -1,0 +1,244 @@
+//! The store in SQLite: held to the suite, and what is particular to a file.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde_json::json;
+use sqlx::{Connection, SqliteConnection};
+use ticketing_core::delivery::Outcome;
+use ticketing_core::fault::FaultKind;
+use ticketing_core::policy::Policy;
+use ticketing_core::system::System;
+
+use super::conformance::{self, Bench, fault, incident, target};
+use super::{
+    AcceptRequest, KeySource, OpenError, Opened, Secret, SecretChange, SettingsChange, Store, StoreError,
+    StoreErrorKind, StoreOptions,
+};
+use crate::clock::ManualClock;
+use crate::entropy::SeededEntropy;
+
+conformance::conformance!(bench);
+
+async fn bench() -> Bench {
+    bench_in(tempfile::tempdir().unwrap()).await
+}
+
+async fn bench_in(folder: tempfile::TempDir) -> Bench {
+    let clock = Arc::new(ManualClock::new(Timestamp::from_second(1_800_000_000).unwrap()));
+    let options = StoreOptions { clock: clock.clone(), ..options(KeySource::Beside) };
+    let (store, _) = Store::open(&folder.path().join("data/ticketing.db"), options).await.unwrap();
+    Bench { store, clock, _guard: Box::new(folder) }
+}
+
+fn options(key: KeySource) -> StoreOptions {
+    let clock = Arc::new(ManualClock::new(Timestamp::from_second(1_800_000_000).unwrap()));
+    StoreOptions { clock, entropy: Arc::new(SeededEntropy::new(1)), key }
+}
+
+async fn open(path: &Path) -> Result<(Store, Opened), OpenError> {
+    Store::open(path, options(KeySource::Beside)).await
+}
+
+fn secret_of(system: System) -> SettingsChange {
+    let (target, origin) = (system.as_str().to_owned(), "https://one.example".to_owned());
+    let secret = Secret { kind: "password".to_owned(), value: format!("of {system}").into(), origin };
+    SettingsChange::Target {
+        target,
+        system,
+        enabled: true,
+        draft: json!({}),
+        secret: SecretChange::Set(secret),
+    }
+}
+
+async fn sql(path: &Path, statement: &'static str) {
+    let mut db = SqliteConnection::connect(path.to_str().unwrap()).await.unwrap();
+    sqlx::raw_sql(statement).execute(&mut db).await.unwrap();
+    db.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_second_server_is_refused_until_the_first_has_closed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ticketing.db");
+    let (store, _) = open(&path).await.unwrap();
+    let refused = open(&path).await;
+    assert!(matches!(refused, Err(OpenError::InUse { .. })), "{refused:?}");
+    store.close().await;
+    assert!(open(&path).await.is_ok());
+    let request = AcceptRequest { incident: incident("INC-1", 90.0), targets: vec![], hasten: false };
+    assert!(matches!(store.accept(request).await, Err(StoreError::Closed)));
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn its_files_are_its_owners_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("data/ticketing.db");
+    let (store, opened) = open(&path).await.unwrap();
+    store.configure(vec![secret_of(System::Jira)], Timestamp::UNIX_EPOCH).await.unwrap();
+    store.settings().await.unwrap();
+    assert_eq!(opened.key_made, Some(folder.path().join("data/ticketing.db.key")));
+    let mut seen = 0;
+    for file in std::fs::read_dir(folder.path().join("data")).unwrap() {
+        let file = file.unwrap();
+        assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{:?}", file.file_name());
+        seen += 1;
+    }
+    assert_eq!(seen, 5, "the database, its two logs, the lock and the key");
+    let mode = folder.path().join("data").metadata().unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o700);
+}
+
+#[tokio::test]
+async fn it_stays_the_same_store_when_it_is_opened_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ticketing.db");
+    let (store, _) = open(&path).await.unwrap();
+    let before =
+        (store.installation_id().to_owned(), store.stream_id().to_owned(), store.marker("INC-1", "jira"));
+    store.configure(vec![secret_of(System::Jira)], Timestamp::UNIX_EPOCH).await.unwrap();
+    store.close().await;
+    let (store, opened) = open(&path).await.unwrap();
+    assert_eq!(opened.key_made, None);
+    let after =
+        (store.installation_id().to_owned(), store.stream_id().to_owned(), store.marker("INC-1", "jira"));
+    assert_eq!(before, after);
+    assert_eq!(store.settings().await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_wrong_or_missing_or_malformed_key_is_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ticketing.db");
+    open(&path).await.unwrap().0.close().await;
+    let text = |text: &str| KeySource::Text { text: text.into(), origin: "TICKETING_KEY".to_owned() };
+    let refused = |key| async { Store::open(&path, options(key)).await.map(|_| ()).unwrap_err().to_string() };
+    let wrong = refused(text(&"ab".repeat(32))).await;
+    assert!(wrong.contains("the key in TICKETING_KEY is not the one"), "{wrong}");
+    let malformed = refused(text("short")).await;
+    assert!(malformed.contains("the key in TICKETING_KEY is not 32 bytes"), "{malformed}");
+    let absent = refused(KeySource::File(folder.path().join("absent"))).await;
+    assert!(absent.contains("absent is missing"), "{absent}");
+    let key = folder.path().join("ticketing.db.key");
+    let right = std::fs::read_to_string(&key).unwrap();
+    std::fs::remove_file(&key).unwrap();
+    let missing = refused(KeySource::Beside).await;
+    assert!(missing.contains("ticketing.db.key is missing"), "{missing}");
+    assert!(!key.exists(), "a new key would hide the loss of the old one");
+    let (store, _) = Store::open(&path, options(text(&right))).await.unwrap();
+    store.close().await;
+}
+
+#[tokio::test]
+async fn a_secret_that_was_moved_to_another_row_does_not_open_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ticketing.db");
+    let (store, _) = open(&path).await.unwrap();
+    let changes = vec![secret_of(System::Jira), secret_of(System::ServiceNow)];
+    store.configure(changes, Timestamp::UNIX_EPOCH).await.unwrap();
+    store.close().await;
+    let bytes = std::fs::read(&path).unwrap();
+    assert!(!bytes.windows(7).any(|window| window == b"of jira"), "the secret is there for all to read");
+    sql(
+        &path,
+        "UPDATE target_settings SET secret = (SELECT secret FROM target_settings WHERE target = 'servicenow')
+        WHERE target = 'jira'",
+    )
+    .await;
+    let (store, _) = open(&path).await.unwrap();
+    let error = store.settings().await.unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::BadRow);
+    assert!(error.to_string().contains("column secret of row jira of target_settings"), "{error}");
+}
+
+#[tokio::test]
+async fn a_bad_row_is_named_and_spoils_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ticketing.db");
+    let (store, _) = open(&path).await.unwrap();
+    for id in ["INC-1", "INC-2"] {
+        let request = AcceptRequest {
+            incident: incident(id, 90.0),
+            targets: vec![target(System::Jira)],
+            hasten: false,
+        };
+        store.accept(request).await.unwrap();
+    }
+    store.close().await;
+    sql(&path, "UPDATE deliveries SET marker = 'none' WHERE incident_id = 'INC-1'").await;
+    let (store, _) = open(&path).await.unwrap();
+    let accept = |id: &str| {
+        let request = AcceptRequest {
+            incident: incident(id, 90.0),
+            targets: vec![target(System::Jira)],
+            hasten: false,
+        };
+        store.accept(request)
+    };
+    let (bad, good) = tokio::join!(accept("INC-1"), accept("INC-2"));
+    let bad = bad.unwrap_err();
+    assert!(bad.to_string().contains("column marker of row"), "{bad}");
+    assert!(good.unwrap()[0].existed);
+}
+
+#[tokio::test]
+async fn what_the_schema_refuses_is_refused_to_its_own_caller_alone() {
+    let bench = bench().await;
+    let delivery = bench.claimed("INC-1").await;
+    // An answer of doubt to a send that was never meant: the caller broke the protocol.
+    let attempt = super::AttemptRecord {
+        delivery_id: delivery.id.clone(),
+        epoch: delivery.epoch,
+        outcome: Outcome::Sent(Err(fault(FaultKind::TimedOut))),
+        times: bench.times(),
+        random: 0.0,
+    };
+    let policy = Policy::default();
+    let doubt = bench.store.record_attempt(attempt, &policy, bench.now());
+    let (refused, accepted) = tokio::join!(doubt, bench.accept("INC-2"));
+    assert_eq!(refused.unwrap_err().kind(), StoreErrorKind::Refused);
+    assert!(!accepted.existed);
+    assert_eq!(bench.store.delivery(&delivery.id).await.unwrap(), Some(delivery));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_acknowledged_survives_the_death_of_the_process() {
+    let folder = tempfile::tempdir().unwrap();
+    let from = folder.path().join("data/ticketing.db");
+    let bench = bench_in(folder).await;
+    let folder = tempfile::tempdir().unwrap();
+    let accepts = (0..200).map(|n| {
+        let store = bench.store.clone();
+        tokio::spawn(async move {
+            let (incident, targets) = (incident(&format!("INC-{n}"), 90.0), vec![target(System::Jira)]);
+            store.accept(AcceptRequest { incident, targets, hasten: false }).await.unwrap().remove(0).delivery
+        })
+    });
+    let mut acknowledged = vec![];
+    for accept in accepts.collect::<Vec<_>>() {
+        acknowledged.push(accept.await.unwrap());
+    }
+    // What a killed process leaves behind: its files as they are, nothing folded in, nothing closed.
+    for ending in ["", "-wal", ".key"] {
+        let name = |path: &Path| format!("{}{ending}", path.display());
+        std::fs::copy(name(&from), name(&folder.path().join("ticketing.db"))).unwrap();
+    }
+    let (store, _) = open(&folder.path().join("ticketing.db")).await.unwrap();
+    for delivery in acknowledged {
+        assert_eq!(store.delivery(&delivery.id).await.unwrap(), Some(delivery));
+    }
+    assert_eq!(store.event_bounds().await.unwrap().last, 200);
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_database_is_refused_as_damaged() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ticketing.db");
+    std::fs::write(&path, "not a database, and long enough to be looked at as one ".repeat(50)).unwrap();
+    let refused = open(&path).await;
+    assert!(matches!(refused, Err(OpenError::Damaged { .. })), "{refused:?}");
+}
