@@ -10,7 +10,7 @@ use ticketing_core::target::Admission;
 use tokio::time::Instant;
 
 use super::{App, AppError};
-use crate::store::Accept;
+use crate::store::{AcceptRequest, AcceptTarget};
 
 /// A ticket as it would be pushed.
 #[derive(Debug, Clone)]
@@ -79,15 +79,19 @@ impl App {
         deadline: Instant,
     ) -> Result<Pushed, AppError> {
         self.require_enabled(system)?;
-        let target = system.as_str().to_owned();
-        let order = Accept { incident, targets: vec![(target, system)], trigger: Trigger::Manual, hasten: true };
+        let target = AcceptTarget { target: system.as_str().to_owned(), system, trigger: Trigger::Manual };
+        let order = AcceptRequest { incident, targets: vec![target], hasten: true };
         let accepted = self.0.store.accept(order).await?.into_iter().next();
         let accepted = accepted.expect("one delivery is accepted for each target");
         let delivery = accepted.delivery;
         tracing::info!(delivery = %delivery.id, incident = %delivery.incident_id, %system, "a push was accepted");
         if delivery.state == State::Cancelled {
             let (delivery_id, state) = (delivery.id, delivery.state.as_str());
-            return Err(AppError::DeliveryState { delivery_id, state, operation: "pushed again: use RetryDelivery" });
+            return Err(AppError::DeliveryState {
+                delivery_id,
+                state,
+                operation: "pushed again: use RetryDelivery",
+            });
         }
         let already_existed = accepted.existed && delivery.state == State::Delivered;
         let delivery = self.wait_for_attempt(delivery, deadline).await?;
@@ -102,11 +106,14 @@ impl App {
         let (severity, auto_push) = (incident.severity(), self.rules().auto_push);
         let verdicts = System::ALL.map(|system| (system, self.verdict(&auto_push, severity, system)));
         let pushed = verdicts.iter().filter(|(_, verdict)| *verdict == Verdict::Push);
-        let targets: Vec<_> = pushed.map(|(system, _)| (system.as_str().to_owned(), *system)).collect();
+        let target = |system: System| {
+            let target = system.as_str().to_owned();
+            AcceptTarget { target, system, trigger: Trigger::AutoPush }
+        };
+        let targets: Vec<_> = pushed.map(|(system, _)| target(*system)).collect();
         let mut accepted = Vec::new();
         if !targets.is_empty() {
-            let order = Accept { incident, targets, trigger: Trigger::AutoPush, hasten: false };
-            accepted = self.0.store.accept(order).await?;
+            accepted = self.0.store.accept(AcceptRequest { incident, targets, hasten: false }).await?;
             self.0.dispatcher.wake();
         }
         let mut decisions = Vec::new();
@@ -122,7 +129,11 @@ impl App {
     }
 
     /// Wakes the dispatcher and waits until the attempt or look-up that `asked` is up to has ended.
-    pub(super) async fn wait_for_attempt(&self, asked: Delivery, deadline: Instant) -> Result<Delivery, AppError> {
+    pub(super) async fn wait_for_attempt(
+        &self,
+        asked: Delivery,
+        deadline: Instant,
+    ) -> Result<Delivery, AppError> {
         let mut waiter = self.0.dispatcher.waiters().wait_for(&asked.id);
         let admitted = self.0.dispatcher.admission(&asked.target) == Admission::Open;
         self.0.dispatcher.hasten(&asked);
@@ -156,7 +167,11 @@ impl App {
             Some(api) => match tokio::time::timeout(limit, api.prepare(order)).await {
                 Ok(Ok(rendered)) => rendered,
                 Ok(Err(fault)) => unasked(api.sketch(order), "connection", not_asked(&fault)),
-                Err(_) => unasked(api.sketch(order), "connection", format!("{} did not answer in time", system.title())),
+                Err(_) => unasked(
+                    api.sketch(order),
+                    "connection",
+                    format!("{} did not answer in time", system.title()),
+                ),
             },
             None => {
                 let api = self.0.connections.stand_in(system).expect("the stand-in's settings are complete");
