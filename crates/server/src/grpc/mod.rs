@@ -12,4 +12,4 @@ mod trace;
 
 pub(crate) use router::router;
 pub(crate) use service::Service;
-pub use stream::StreamSettings;
+pub(crate) use stream::StreamSettings;

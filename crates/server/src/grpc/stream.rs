@@ -26,7 +26,7 @@ const PAGE: u32 = 100;
 
 /// The times of a stream.
 #[derive(Debug, Clone)]
-pub struct StreamSettings {
+pub(crate) struct StreamSettings {
     /// Between two bookmarks. Default 10 s.
     pub bookmark_interval: Duration,
     /// How long a subscriber may take nothing. Default 30 s.
