@@ -207,3 +207,18 @@ impl Error for ConnectError {
         Some(&self.source)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tonic::Code;
+
+    use super::*;
+
+    #[test]
+    fn a_deadline_that_passes_here_is_told_as_such_and_a_cancelled_call_is_not() {
+        let expired = Status::from_error(Box::new(TimeoutExpired(())));
+        assert_eq!(answer::<()>(Err(expired)).unwrap_err().code(), Code::DeadlineExceeded);
+        let cancelled = Status::cancelled("by somebody");
+        assert_eq!(answer::<()>(Err(cancelled)).unwrap_err().code(), Code::Cancelled);
+    }
+}

@@ -68,7 +68,7 @@ pub(crate) async fn follow(
     // Before the bounds are read, so that nothing is missed in between.
     let news = app.store().subscribe();
     let bounds = app.store().event_bounds().await.map_err(|error| Refusal::of_store(&error))?;
-    let position = begin(&subscription.start, bounds)?;
+    let position = begin(&subscription.start, app.store().stream_id(), bounds)?;
     let (outlet, messages) = mpsc::channel(1);
     let (finish, end) = oneshot::channel();
     let Subscription { incident_id, systems, kinds, start: _ } = subscription;
@@ -84,15 +84,15 @@ pub(crate) async fn follow(
     Ok(ReceiverStream::new(messages).chain(end))
 }
 
-fn begin(start: &Start, bounds: EventBounds) -> Result<u64, Refusal> {
+fn begin(start: &Start, stream_id: &str, bounds: EventBounds) -> Result<u64, Refusal> {
     let oldest = bounds.first.map_or(bounds.last, |first| first - 1);
     match start {
         Start::Now => Ok(bounds.last),
         Start::Oldest => Ok(oldest),
-        Start::After(text) => match token::read_resume_token(text) {
+        Start::After(text) => match token::read_resume_token(stream_id, text) {
             Some(seq) if seq > bounds.last => Err(Refusal::ResumeTokenInvalid),
             Some(seq) if seq < oldest => {
-                Err(Refusal::ResumeTokenExpired { oldest_token: token::resume_token(oldest) })
+                Err(Refusal::ResumeTokenExpired { oldest_token: token::resume_token(stream_id, oldest) })
             }
             Some(seq) => Ok(seq),
             None => Err(Refusal::ResumeTokenInvalid),
@@ -123,7 +123,7 @@ impl Follower {
             },
             Err(end) => end,
         };
-        let resume_token = token::resume_token(self.position);
+        let resume_token = token::resume_token(self.app.store().stream_id(), self.position);
         match end {
             End::Gone => None,
             End::TooSlow => Some(Refusal::SubscriberTooSlow { resume_token }),
@@ -156,13 +156,14 @@ impl Follower {
 
     async fn tell(&mut self, event: &Arc<Event>) -> Result<(), End> {
         let max_attempts = self.app.settings().rules.retry.backoff.max_attempts();
-        self.send(Message::Event(present::event(event, max_attempts))).await?;
+        let told = present::event(event, self.app.store().stream_id(), max_attempts);
+        self.send(Message::Event(told)).await?;
         self.position = event.seq;
         Ok(())
     }
 
     async fn bookmark(&self) -> Result<(), End> {
-        let resume_token = token::resume_token(self.position);
+        let resume_token = token::resume_token(self.app.store().stream_id(), self.position);
         let time = Some(present::timestamp(self.app.now()));
         self.send(Message::Bookmark(v1::Bookmark { resume_token, time })).await
     }
@@ -187,28 +188,28 @@ mod tests {
 
     #[test]
     fn a_stream_begins_after_what_happened_unless_told_otherwise() {
-        assert_eq!(begin(&Start::Now, KEPT), Ok(20));
-        assert_eq!(begin(&Start::Oldest, KEPT), Ok(10));
-        assert_eq!(begin(&Start::Oldest, NONE_KEPT), Ok(20));
-        assert_eq!(begin(&Start::Oldest, NONE_EVER), Ok(0));
+        assert_eq!(begin(&Start::Now, "here", KEPT), Ok(20));
+        assert_eq!(begin(&Start::Oldest, "here", KEPT), Ok(10));
+        assert_eq!(begin(&Start::Oldest, "here", NONE_KEPT), Ok(20));
+        assert_eq!(begin(&Start::Oldest, "here", NONE_EVER), Ok(0));
     }
 
     #[test]
     fn a_token_resumes_where_it_was_given_as_long_as_nothing_after_it_was_dropped() {
-        let after = |seq| Start::After(token::resume_token(seq));
-        assert_eq!(begin(&after(15), KEPT), Ok(15));
-        assert_eq!(begin(&after(10), KEPT), Ok(10));
-        let expired = Refusal::ResumeTokenExpired { oldest_token: token::resume_token(10) };
-        assert_eq!(begin(&after(9), KEPT), Err(expired));
-        assert_eq!(begin(&after(20), NONE_KEPT), Ok(20));
-        assert!(matches!(begin(&after(19), NONE_KEPT), Err(Refusal::ResumeTokenExpired { .. })));
+        let after = |seq| Start::After(token::resume_token("here", seq));
+        assert_eq!(begin(&after(15), "here", KEPT), Ok(15));
+        assert_eq!(begin(&after(10), "here", KEPT), Ok(10));
+        let expired = Refusal::ResumeTokenExpired { oldest_token: token::resume_token("here", 10) };
+        assert_eq!(begin(&after(9), "here", KEPT), Err(expired));
+        assert_eq!(begin(&after(20), "here", NONE_KEPT), Ok(20));
+        assert!(matches!(begin(&after(19), "here", NONE_KEPT), Err(Refusal::ResumeTokenExpired { .. })));
     }
 
     #[test]
     fn a_token_of_another_service_or_of_the_future_is_invalid() {
         let garbage = Start::After("yesterday".to_owned());
-        assert_eq!(begin(&garbage, KEPT), Err(Refusal::ResumeTokenInvalid));
-        let future = Start::After(token::resume_token(21));
-        assert_eq!(begin(&future, KEPT), Err(Refusal::ResumeTokenInvalid));
+        assert_eq!(begin(&garbage, "here", KEPT), Err(Refusal::ResumeTokenInvalid));
+        let future = Start::After(token::resume_token("here", 21));
+        assert_eq!(begin(&future, "here", KEPT), Err(Refusal::ResumeTokenInvalid));
     }
 }

@@ -10,14 +10,14 @@ use crate::store::PageKey;
 
 const CHECK_LENGTH: usize = 6;
 
-/// The token that resumes a stream after the event `seq`.
-pub(crate) fn resume_token(seq: u64) -> String {
-    seal("stream", &seq.to_be_bytes())
+/// The token that resumes the stream of a store, named by its `stream_id`, after the event `seq`.
+pub(crate) fn resume_token(stream_id: &str, seq: u64) -> String {
+    seal(&format!("stream {stream_id}"), &seq.to_be_bytes())
 }
 
-/// The event that a token resumes after; `None` if it is not one of ours.
-pub(crate) fn read_resume_token(token: &str) -> Option<u64> {
-    let bytes = unseal("stream", token)?;
+/// The event that a token resumes after; `None` if it is not a token of this stream.
+pub(crate) fn read_resume_token(stream_id: &str, token: &str) -> Option<u64> {
+    let bytes = unseal(&format!("stream {stream_id}"), token)?;
     Some(u64::from_be_bytes(bytes.try_into().ok()?))
 }
 
@@ -75,27 +75,28 @@ mod tests {
         let token = page_token(&key, &filter(vec![State::Failed]));
         assert_eq!(read_page_token(&token, &filter(vec![State::Failed])), Some(key));
         assert_eq!(read_page_token(&token, &filter(vec![])), None);
-        assert_eq!(read_resume_token(&token), None);
+        assert_eq!(read_resume_token("here", &token), None);
     }
 
     #[test]
-    fn a_token_that_was_tampered_with_is_not_ours() {
-        let mut token = resume_token(41);
-        assert_eq!(read_resume_token(&token), Some(41));
+    fn a_token_that_was_tampered_with_or_is_of_another_store_is_not_ours() {
+        let mut token = resume_token("here", 41);
+        assert_eq!(read_resume_token("here", &token), Some(41));
+        assert_eq!(read_resume_token("there", &token), None);
         token.pop();
-        assert_eq!(read_resume_token(&token), None);
+        assert_eq!(read_resume_token("here", &token), None);
     }
 
     proptest! {
         #[test]
         fn no_text_is_taken_for_a_token(text in "\\PC{0,60}") {
-            prop_assert_eq!(read_resume_token(&text), None);
+            prop_assert_eq!(read_resume_token("here", &text), None);
             prop_assert_eq!(read_page_token(&text, &filter(vec![])), None);
         }
 
         #[test]
         fn every_place_in_the_stream_has_a_token(seq in any::<u64>()) {
-            prop_assert_eq!(read_resume_token(&resume_token(seq)), Some(seq));
+            prop_assert_eq!(read_resume_token("here", &resume_token("here", seq)), Some(seq));
         }
     }
 }

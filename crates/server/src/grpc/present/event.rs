@@ -7,8 +7,8 @@ use super::{delivery, field};
 use crate::grpc::token;
 use crate::store::{Event, Subject};
 
-/// An event; `max_attempts` is what the retry settings allow.
-pub(crate) fn event(event: &Event, max_attempts: u32) -> v1::TicketEvent {
+/// An event of the stream `stream_id`; `max_attempts` is what the retry settings allow.
+pub(crate) fn event(event: &Event, stream_id: &str, max_attempts: u32) -> v1::TicketEvent {
     let (delivery, note) = match &event.subject {
         Subject::Delivery(delivery) => {
             (Some(delivery::delivery((**delivery).clone(), max_attempts)), event.note.clone())
@@ -19,7 +19,7 @@ pub(crate) fn event(event: &Event, max_attempts: u32) -> v1::TicketEvent {
         }
     };
     v1::TicketEvent {
-        resume_token: token::resume_token(event.seq),
+        resume_token: token::resume_token(stream_id, event.seq),
         sequence: event.seq,
         time: Some(field::timestamp(event.at)),
         kind: event_kind(event.kind).into(),

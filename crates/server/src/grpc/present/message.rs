@@ -6,8 +6,14 @@ use ticketing_core::delivery::{Delivery, State};
 /// What a caller of CreateTicket reads first.
 pub(crate) fn push_message(delivery: &Delivery, already_existed: bool) -> String {
     let system = delivery.system.title();
-    let why = delivery.last_error.as_ref().map(|error| error.fault.to_string());
-    let why = why.unwrap_or_else(|| format!("{system} admits no request just now"));
+    let fault = delivery.last_error.as_ref().map(|error| &error.fault);
+    let why =
+        fault.map_or_else(|| format!("{system} admits no request just now"), |fault| fault.message.clone());
+    let hint = match fault.map(|fault| fault.hint.as_str()) {
+        Some("") | None => String::new(),
+        Some(hint) => format!(" To mend it: {hint}."),
+    };
+    let due = due(delivery.due_at);
     match delivery.state {
         State::Delivered => {
             let key = delivery.ticket.as_ref().map_or("the ticket", |ticket| ticket.key.as_str());
@@ -17,15 +23,14 @@ pub(crate) fn push_message(delivery: &Delivery, already_existed: bool) -> String
         State::Pending | State::Attempting => {
             "The push is accepted; its attempt has not ended yet.".to_owned()
         }
-        State::Waiting => format!("No ticket yet: {why}. It will be tried again{}.", due(delivery.due_at)),
+        State::Waiting => format!("No ticket yet: {why}. It will be tried again{due}.{hint}"),
         State::Reconciling => {
-            let due = due(delivery.due_at);
             format!(
-                "The ticket may or may not exist: {why}. It is looked for{due} before anything is sent again."
+                "The ticket may or may not exist: {why}. It is looked for{due} before anything is sent again.{hint}"
             )
         }
         State::Failed => {
-            format!("No ticket, and all retries are spent: {why}. Mend that and call RetryDelivery.")
+            format!("No ticket, and all retries are spent: {why}.{hint} RetryDelivery tries it again.")
         }
         State::Cancelled => "An operator gave this delivery up.".to_owned(),
     }
@@ -74,13 +79,13 @@ mod tests {
 
     #[test]
     fn what_waits_says_why_and_until_when() {
-        let expected = "No ticket yet: Jira refused the login (renew the API token). It will be tried again at \
-                        1970-01-01T00:00:00Z.";
+        let expected = "No ticket yet: Jira refused the login. It will be tried again at 1970-01-01T00:00:00Z. \
+                        To mend it: renew the API token.";
         assert_eq!(push_message(&delivery(State::Waiting), false), expected);
     }
 
     #[test]
     fn what_failed_says_how_to_go_on() {
-        assert!(push_message(&delivery(State::Failed), false).ends_with("call RetryDelivery."));
+        assert!(push_message(&delivery(State::Failed), false).ends_with("RetryDelivery tries it again."));
     }
 }
