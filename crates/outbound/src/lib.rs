@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderMap, Method, StatusCode};
+use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use ticketing_core::clock::Clock;
 use ticketing_core::fault::{Fault, FaultKind};
@@ -105,6 +106,12 @@ impl Door {
         let retry_after = header.and_then(|text| retry_after::parse(text, now));
         let elapsed = now.duration_since(began).unsigned_abs();
         Ok(Reply { status, headers, body, elapsed, retry_after })
+    }
+
+    /// The present moment, by the door's clock.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     fn request(&self, request: Request) -> reqwest::RequestBuilder {

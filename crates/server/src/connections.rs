@@ -10,7 +10,8 @@ use ticketing_jira::Jira;
 use ticketing_outbound::Door;
 use ticketing_servicenow::ServiceNow;
 
-use crate::settings::{Draft, Secret, SecretKind, SystemSettings};
+use crate::settings::{Draft, Secret, SecretKind, SystemSettings, stored};
+use crate::store::RetiredConnection;
 
 /// All targets and how to reach them; cheap to clone.
 #[derive(Debug, Clone)]
@@ -120,6 +121,13 @@ impl Connections {
             }
         };
         Some(self.connect(&draft, Some(&secret), &mut Violations::default())?.api)
+    }
+
+    /// The way to where tickets went before the settings changed; `None` if its settings no longer make sense.
+    #[must_use]
+    pub fn retired(&self, retired: RetiredConnection) -> Option<Arc<dyn TicketSystem>> {
+        let settings = stored::retired(retired).ok()?;
+        Some(self.check(&settings, &mut Violations::default())?.api)
     }
 
     fn connect(&self, draft: &Draft, secret: Option<&Secret>, violations: &mut Violations) -> Option<Checked> {

@@ -1,3 +1,15 @@
-//! Store, dispatcher, gRPC, configuration, telemetry and the ticketing binary.
+//! RhythmX Ticketing, the server: store, dispatcher, use cases, gRPC. [`server::serve`] starts it; everything else is
+//! behind that.
 
+pub mod app;
+pub mod clock;
+pub mod config;
+pub mod connections;
+pub mod demo;
+pub mod dispatch;
+pub mod entropy;
 mod grpc;
+pub mod server;
+pub mod settings;
+pub mod store;
+pub mod telemetry;

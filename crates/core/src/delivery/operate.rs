@@ -97,8 +97,8 @@ impl Delivery {
                 Ok(settled)
             }
             State::Cancelled => Ok(self.rearm(now)),
-            State::Reconciling => Ok(self.look_up_now(now)),
-            State::Pending => Ok(Settled { delivery: self, events: vec![] }),
+            State::Reconciling if self.lease_until.is_none() => Ok(self.look_up_now(now)),
+            State::Pending | State::Reconciling => Ok(Settled { delivery: self, events: vec![] }),
             state @ (State::Attempting | State::Delivered) => {
                 Err(OperationError::WrongState(state, "retried"))
             }
@@ -169,9 +169,6 @@ impl Delivery {
 
     fn look_up_now(mut self, now: Timestamp) -> Settled {
         self.due_at = Some(now);
-        let (lease_until, state) = (self.lease_until, State::Reconciling);
-        let mut settled = self.become_(state, now, &[]);
-        settled.delivery.lease_until = lease_until;
-        settled
+        self.become_(State::Reconciling, now, &[])
     }
 }

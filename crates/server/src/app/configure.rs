@@ -1,15 +1,16 @@
 //! Configure and TestConnection.
 
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 
 use jiff::Timestamp;
-use ticketing_core::system::{Check, System};
+use ticketing_core::system::{Check, System, TicketSystem};
 use ticketing_core::violation::{Violation, Violations};
 
 use super::{App, AppError, Settings};
 use crate::connections::{Checked, Connection};
 use crate::dispatch::Schedule;
-use crate::settings::{Rules, SecretChange, SystemChange, SystemSettings};
+use crate::settings::{Rules, SecretChange, SystemChange, SystemSettings, stored};
+use crate::store::StoredTest;
 
 /// All that one Configure changes.
 #[derive(Debug, Clone)]
@@ -31,6 +32,7 @@ pub struct ConnectionTest {
 /// One system's settings after a change, found to be in order.
 struct Accepted {
     target: String,
+    before: SystemSettings,
     settings: SystemSettings,
     checked: Option<Checked>,
 }
@@ -46,7 +48,7 @@ impl App {
     pub async fn configure(
         &self,
         plan: impl FnOnce(&Rules, &mut Violations) -> Change + Send,
-    ) -> Result<(Settings, usize), AppError> {
+    ) -> Result<(Settings, u64), AppError> {
         let _one_at_a_time = self.0.configuring.lock().await;
         let mut violations = Violations::default();
         let change = plan(&self.rules(), &mut violations);
@@ -88,7 +90,8 @@ impl App {
         let api = api.ok_or(AppError::NotConfigured(system))?;
         let test = ConnectionTest { at: self.now(), checks: api.test().await };
         if !unsaved {
-            self.0.store.save_test(system.as_str(), test.at, &test.checks).await?;
+            let kept = StoredTest { at: test.at, checks: test.checks.clone() };
+            self.0.store.save_test(system.as_str(), kept).await?;
             if test.passed() {
                 self.0.dispatcher.forgive(system.as_str()).await?;
             }
@@ -116,16 +119,17 @@ impl App {
                 return Err(secret_required(system, &settings));
             }
         }
-        Ok(Some(Accepted { target, settings, checked }))
+        Ok(Some(Accepted { target, before, settings, checked }))
     }
 
     async fn save(&self, accepted: &[Accepted], rules: &Rules) -> Result<(), AppError> {
-        let systems = accepted.iter().map(|accepted| (accepted.target.clone(), accepted.settings.clone()));
-        self.0.store.configure(systems.collect(), rules.clone(), self.now()).await?;
+        let systems = accepted.iter().map(|accepted| stored::target_change(&accepted.target, &accepted.before, &accepted.settings));
+        let changes = systems.chain([stored::rules_change(rules)]).collect();
+        self.0.store.configure(changes, self.now()).await?;
         Ok(())
     }
 
-    async fn put_in_force(&self, accepted: Vec<Accepted>, rules: Rules) -> Result<usize, AppError> {
+    async fn put_in_force(&self, accepted: Vec<Accepted>, rules: Rules) -> Result<u64, AppError> {
         let schedule = Schedule {
             policy: rules.retry.policy(&self.0.bounds).into(),
             processor_interval: rules.retry.processor_interval,
@@ -133,7 +137,7 @@ impl App {
         self.0.dispatcher.reschedule(schedule);
         self.0.settings.write().unwrap_or_else(PoisonError::into_inner).rules = rules;
         let mut made_due = 0;
-        for Accepted { target, settings, checked } in accepted {
+        for Accepted { target, settings, checked, .. } in accepted {
             let connection = Connection {
                 system: settings.draft.system(),
                 enabled: settings.enabled,
@@ -149,10 +153,9 @@ impl App {
         Ok(made_due)
     }
 
-    async fn retired(&self, target: &str) -> Result<Vec<std::sync::Arc<dyn ticketing_core::system::TicketSystem>>, AppError> {
+    async fn retired(&self, target: &str) -> Result<Vec<Arc<dyn TicketSystem>>, AppError> {
         let retired = self.0.store.retired_connections(target).await?;
-        let connect = |settings| self.0.connections.check(&settings, &mut Violations::default());
-        Ok(retired.into_iter().filter_map(connect).map(|checked| checked.api).collect())
+        Ok(retired.into_iter().filter_map(|retired| self.0.connections.retired(retired)).collect())
     }
 }
 

@@ -6,7 +6,7 @@ use ticketing_core::system::{System, TicketRef};
 use tokio::time::Instant;
 
 use super::{App, AppError};
-use crate::store::{Attempt, DeliveryFilter, OperateError, Operation, PageKey};
+use crate::store::{Attempt, DeliveryFilter, DeliveryPage, OperateError, Operation, PageKey};
 
 /// A delivery and the story of its attempts.
 #[derive(Debug, Clone)]
@@ -35,7 +35,8 @@ impl App {
     pub async fn delivery(&self, id: &str) -> Result<DeliveryWithAttempts, AppError> {
         let found = self.0.store.delivery(id).await?;
         let delivery = found.ok_or_else(|| AppError::DeliveryNotFound(id.to_owned()))?;
-        Ok(DeliveryWithAttempts { delivery, attempts: self.0.store.attempts(id).await? })
+        let attempts = self.0.store.attempts(&[id.to_owned()]).await?;
+        Ok(DeliveryWithAttempts { delivery, attempts })
     }
 
     /// At most `size` deliveries that fit `filter`, after `after`.
@@ -49,13 +50,14 @@ impl App {
         after: Option<PageKey>,
         with_attempts: bool,
     ) -> Result<Page, AppError> {
-        let (found, next) = self.0.store.list(filter, size, after).await?;
-        let mut deliveries = Vec::with_capacity(found.len());
-        for delivery in found {
-            let attempts = if with_attempts { self.0.store.attempts(&delivery.id).await? } else { vec![] };
-            deliveries.push(DeliveryWithAttempts { delivery, attempts });
-        }
-        Ok(Page { deliveries, next })
+        let DeliveryPage { deliveries, next } = self.0.store.list(filter, size, after.as_ref()).await?;
+        let ids: Vec<_> = deliveries.iter().map(|delivery| delivery.id.clone()).collect();
+        let all = if with_attempts { self.0.store.attempts(&ids).await? } else { vec![] };
+        let with_attempts = |delivery: Delivery| {
+            let attempts = all.iter().filter(|attempt| attempt.delivery_id == delivery.id).cloned().collect();
+            DeliveryWithAttempts { delivery, attempts }
+        };
+        Ok(Page { deliveries: deliveries.into_iter().map(with_attempts).collect(), next })
     }
 
     /// Tries a delivery now, and waits for the attempt until `deadline`.

@@ -10,7 +10,7 @@ use ticketing_core::target::Admission;
 use tokio::time::Instant;
 
 use super::{App, AppError};
-use crate::store::Accept;
+use crate::store::{AcceptRequest, AcceptTarget};
 
 /// A ticket as it would be pushed.
 #[derive(Debug, Clone)]
@@ -79,8 +79,8 @@ impl App {
         deadline: Instant,
     ) -> Result<Pushed, AppError> {
         self.require_enabled(system)?;
-        let target = system.as_str().to_owned();
-        let order = Accept { incident, targets: vec![(target, system)], trigger: Trigger::Manual, hasten: true };
+        let target = AcceptTarget { target: system.as_str().to_owned(), system, trigger: Trigger::Manual };
+        let order = AcceptRequest { incident, targets: vec![target], hasten: true };
         let accepted = self.0.store.accept(order).await?.into_iter().next();
         let accepted = accepted.expect("one delivery is accepted for each target");
         let delivery = accepted.delivery;
@@ -102,11 +102,14 @@ impl App {
         let (severity, auto_push) = (incident.severity(), self.rules().auto_push);
         let verdicts = System::ALL.map(|system| (system, self.verdict(&auto_push, severity, system)));
         let pushed = verdicts.iter().filter(|(_, verdict)| *verdict == Verdict::Push);
-        let targets: Vec<_> = pushed.map(|(system, _)| (system.as_str().to_owned(), *system)).collect();
+        let target = |system: System| {
+            let target = system.as_str().to_owned();
+            AcceptTarget { target, system, trigger: Trigger::AutoPush }
+        };
+        let targets: Vec<_> = pushed.map(|(system, _)| target(*system)).collect();
         let mut accepted = Vec::new();
         if !targets.is_empty() {
-            let order = Accept { incident, targets, trigger: Trigger::AutoPush, hasten: false };
-            accepted = self.0.store.accept(order).await?;
+            accepted = self.0.store.accept(AcceptRequest { incident, targets, hasten: false }).await?;
             self.0.dispatcher.wake();
         }
         let mut decisions = Vec::new();

@@ -7,6 +7,8 @@ use ticketing_core::delivery::{Delivery, State};
 use ticketing_core::system::System;
 use ticketing_core::target::Health;
 
+use crate::store::LastFailure;
+
 use super::{App, AppError, ConnectionTest, Settings};
 
 /// How the service and its systems stand.
@@ -27,11 +29,11 @@ pub struct SystemStatus {
     pub configured: bool,
     pub enabled: bool,
     pub last_test: Option<ConnectionTest>,
+    /// States without deliveries are left out.
     pub counts: BTreeMap<State, u64>,
-    /// The delivery whose ticket was created or found last.
-    pub last_success: Option<Delivery>,
-    /// The delivery that failed last; it has a last error.
-    pub last_failure: Option<Delivery>,
+    /// When a ticket was created or found last, and the delivery that has it.
+    pub last_success: Option<(Timestamp, Delivery)>,
+    pub last_failure: Option<LastFailure>,
     pub health: Health,
 }
 
@@ -53,15 +55,19 @@ impl App {
     async fn system_status(&self, system: System) -> Result<SystemStatus, AppError> {
         let (target, store) = (system.as_str(), &self.0.store);
         let connection = self.0.connections.get(target);
-        let test = store.last_test(target).await?;
+        let (test, counts) = (store.last_test(target).await?, store.counts(target).await?);
+        let last_success = match store.last_success(target).await? {
+            Some(last) => store.delivery(&last.delivery_id).await?.map(|delivery| (last.at, delivery)),
+            None => None,
+        };
         Ok(SystemStatus {
             system,
             target: target.to_owned(),
             configured: connection.as_ref().is_some_and(|connection| connection.current.is_some()),
             enabled: connection.is_some_and(|connection| connection.enabled),
-            last_test: test.map(|(at, checks)| ConnectionTest { at, checks }),
-            counts: store.counts(target).await?,
-            last_success: store.last_success(target).await?,
+            last_test: test.map(|test| ConnectionTest { at: test.at, checks: test.checks }),
+            counts: counts.into_iter().map(|count| (count.state, count.count)).collect(),
+            last_success,
             last_failure: store.last_failure(target).await?,
             health: self.0.dispatcher.health(target),
         })

@@ -11,7 +11,7 @@ use ticketing_core::target::Observation;
 use tracing::Instrument;
 
 use super::Dispatcher;
-use crate::store::{AttemptTimes, Claimed, StoreError};
+use crate::store::{AttemptRecord, AttemptTimes, Claimed, Intent, StoreError};
 
 /// Between two tries to record an outcome.
 const RECORD_AGAIN_AFTER: Duration = Duration::from_millis(200);
@@ -70,9 +70,14 @@ impl Dispatcher {
         let now = self.0.clock.now();
         let deadline = now + attempt_deadline;
         let index_bound = self.schedule().policy.bounds.index_bound(api.visibility());
-        let (id, epoch) = (&delivery.id, delivery.epoch);
-        let intent = self.0.store.intend(id, epoch, api.destination(), index_bound, deadline, now).await?;
-        Ok(intent.map(|_| deadline))
+        let intent = Intent {
+            delivery_id: delivery.id.clone(),
+            epoch: delivery.epoch,
+            destination: api.destination(),
+            index_bound,
+            deadline,
+        };
+        Ok(self.0.store.intend(intent, now).await?.map(|_| deadline))
     }
 
     async fn send(
@@ -95,9 +100,14 @@ impl Dispatcher {
         let fault = fault_of(&outcome).cloned();
         loop {
             let (policy, now) = (self.schedule().policy, self.0.clock.now());
-            let (times, random) = (AttemptTimes { started_at, finished_at: now }, self.0.entropy.unit());
-            let (id, epoch) = (&delivery.id, delivery.epoch);
-            match self.0.store.record_attempt(id, epoch, outcome.clone(), times, &policy, now, random).await {
+            let record = AttemptRecord {
+                delivery_id: delivery.id.clone(),
+                epoch: delivery.epoch,
+                outcome: outcome.clone(),
+                times: AttemptTimes { started_at, finished_at: now },
+                random: self.0.entropy.unit(),
+            };
+            match self.0.store.record_attempt(record, &policy, now).await {
                 Ok(_) => break,
                 Err(error) => {
                     tracing::error!(error = &error as &dyn std::error::Error, "the outcome could not be recorded yet");

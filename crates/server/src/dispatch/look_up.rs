@@ -9,12 +9,12 @@ use ticketing_core::target::Observation;
 use tracing::Instrument;
 
 use super::Dispatcher;
-use crate::store::{AttemptTimes, Claimed, StoreError};
+use crate::store::{AttemptTimes, Claimed, LookUpRecord, StoreError, SweepRecord, WitnessQuery};
 
 /// Witnesses named to one search: a human may have removed some.
-const WITNESSES: usize = 10;
+const WITNESSES: u32 = 10;
 /// Sweeps begun in one step.
-const SWEEPS_AT_A_TIME: usize = 20;
+const SWEEPS_AT_A_TIME: u32 = 20;
 
 impl Dispatcher {
     /// Carries out the look-up that was claimed, and records what it proves.
@@ -61,7 +61,8 @@ impl Dispatcher {
         let answer = self.search(delivery, &sweep.destination, vec![]).await;
         let (policy, now) = (self.schedule().policy, self.0.clock.now());
         let times = AttemptTimes { started_at, finished_at: now };
-        match self.0.store.record_sweep(&delivery.id, sweep.step, answer, times, &policy, now).await {
+        let record = SweepRecord { delivery_id: delivery.id.clone(), step: sweep.step, answer, times };
+        match self.0.store.record_sweep(record, &policy, now).await {
             Ok(Some(swept)) if swept.duplicates.len() > delivery.duplicates.len() => {
                 let tickets: Vec<_> = swept.duplicates.iter().map(|ticket| ticket.key.as_str()).collect();
                 tracing::error!(delivery = %delivery.id, ?tickets, "further tickets bear the same marker");
@@ -74,7 +75,10 @@ impl Dispatcher {
     /// Tickets of ours that were made after the doubtful send.
     async fn witnesses(&self, delivery: &Delivery) -> Result<Vec<Marker>, StoreError> {
         match delivery.send.as_ref().filter(|send| !send.index_bound.is_zero()) {
-            Some(send) => self.0.store.witnesses(&send.destination, send.deadline, WITNESSES).await,
+            Some(send) => {
+                let (destination, after) = (send.destination.clone(), send.deadline);
+                self.0.store.witnesses(&WitnessQuery { destination, after, limit: WITNESSES }).await
+            }
             None => Ok(vec![]),
         }
     }
@@ -101,8 +105,9 @@ impl Dispatcher {
         loop {
             let (policy, now) = (self.schedule().policy, self.0.clock.now());
             let times = AttemptTimes { started_at: look_up.asked_at, finished_at: now };
-            let (id, epoch) = (&delivery.id, delivery.epoch);
-            match self.0.store.record_look_up(id, epoch, look_up.clone(), times, &policy, now).await {
+            let (delivery_id, epoch) = (delivery.id.clone(), delivery.epoch);
+            let record = LookUpRecord { delivery_id, epoch, look_up: look_up.clone(), times };
+            match self.0.store.record_look_up(record, &policy, now).await {
                 Ok(settled) => {
                     let state = settled.map(|delivery| delivery.state);
                     tracing::info!(?state, fault = fault.as_ref().map(tracing::field::display), "looked for the ticket");

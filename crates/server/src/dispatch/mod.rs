@@ -30,7 +30,7 @@ pub(crate) use waiters::Waiters;
 use self::target::TargetState;
 use crate::connections::Connections;
 use crate::entropy::Entropy;
-use crate::store::Store;
+use crate::store::{Leases, Store};
 
 /// How the dispatcher does its work.
 #[derive(Debug, Clone)]
@@ -136,7 +136,7 @@ impl Dispatcher {
 
     /// The processor's tick: retries what is due, probes what is in trouble, takes over what went silent.
     pub async fn tick(&self) {
-        self.lapse(false).await;
+        self.lapse(Leases::Expired).await;
         for target in self.0.connections.targets() {
             self.allow_retries(&target);
             self.probe(&target).await;
@@ -147,7 +147,7 @@ impl Dispatcher {
 
     /// Looks for the tickets of deliveries in doubt, and for duplicates of those that once were.
     pub async fn reconcile(&self) {
-        self.lapse(false).await;
+        self.lapse(Leases::Expired).await;
         for target in self.0.connections.targets() {
             self.allow_look_ups(&target);
             self.pump(&target).await;
@@ -193,13 +193,13 @@ impl Dispatcher {
     /// Takes up what a process that is gone had claimed: the store is ours alone, so nobody holds a claim now.
     async fn take_up(&self) {
         self.load_health().await;
-        self.lapse(true).await;
+        self.lapse(Leases::All).await;
         self.dispatch().await;
     }
 
-    async fn lapse(&self, all: bool) {
+    async fn lapse(&self, leases: Leases) {
         let policy = self.schedule().policy;
-        match self.0.store.lapse(&policy, self.0.clock.now(), all).await {
+        match self.0.store.lapse(leases, &policy, self.0.clock.now()).await {
             Ok(lapsed) => lapsed.iter().for_each(|delivery| {
                 tracing::warn!(delivery = %delivery.id, state = %delivery.state, "a claim went silent");
             }),

@@ -104,7 +104,8 @@ impl Dispatcher {
             return 0;
         }
         let (lease, now) = (self.schedule().policy.bounds.lease, self.0.clock.now());
-        let claimed = match self.0.store.claim(target, kind, permits.len(), lease, now).await {
+        let count = u32::try_from(permits.len()).unwrap_or(u32::MAX);
+        let claimed = match self.0.store.claim(target, kind, count, lease, now).await {
             Ok(claimed) => claimed,
             Err(error) => {
                 warn(&error, target, "nothing could be claimed");
@@ -140,8 +141,9 @@ impl Dispatcher {
             _ if !self.0.connections.is_enabled(target) => (now + self.schedule().processor_interval, switched_off()),
             _ => (now + self.schedule().processor_interval, reason(&self.health(target))),
         };
-        match self.0.store.defer(target, until, fault, now).await {
-            Ok(deferred) => deferred.iter().for_each(|delivery| self.0.waiters.notify(&delivery.id)),
+        match self.0.store.defer(target, until, &fault, now).await {
+            Ok(0) => {}
+            Ok(_) => self.0.waiters.notify_all(),
             Err(error) => warn(&error, target, "fresh deliveries could not be put off"),
         }
     }

@@ -102,7 +102,7 @@ impl Dispatcher {
         if before.observe(observation, &bounds, now).0 == before {
             return;
         }
-        match self.0.store.observe(target, observation, &bounds, now).await {
+        match self.0.store.observe(target, observation.into(), &bounds, now).await {
             Ok(health) => self.became(target, &before, health).await,
             Err(error) => warn(&error, target, "its health could not be recorded"),
         }
@@ -113,7 +113,7 @@ impl Dispatcher {
     ///
     /// # Errors
     /// If the store can not be written.
-    pub(crate) async fn forgive(&self, target: &str) -> Result<usize, StoreError> {
+    pub(crate) async fn forgive(&self, target: &str) -> Result<u64, StoreError> {
         let state = self.state(target);
         let _one_at_a_time = state.observing.lock().await;
         state.set_health(self.0.store.forgive(target, self.0.clock.now()).await?);

@@ -29,6 +29,12 @@ impl Waiters {
         Waiter { waiters: self, delivery_id: delivery_id.to_owned(), changes: sender.subscribe() }
     }
 
+    /// Something was recorded on many deliveries.
+    pub(crate) fn notify_all(&self) {
+        let map = self.by_delivery.lock().unwrap_or_else(PoisonError::into_inner);
+        map.values().for_each(|sender| sender.send_modify(|changes| *changes += 1));
+    }
+
     /// Something was recorded on a delivery.
     pub(crate) fn notify(&self, delivery_id: &str) {
         let map = self.by_delivery.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,6 +1,7 @@
 //! What a caller is told when a call is refused: a canonical code, a sentence, and `google.rpc` details.
 
 use std::collections::HashMap;
+use std::error::Error;
 use std::time::Duration;
 
 use rhythmx_ticketing::ERROR_DOMAIN;
@@ -9,6 +10,9 @@ use ticketing_core::system::System;
 use ticketing_core::violation::Violations;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
+
+use crate::app::AppError;
+use crate::store::{StoreError, StoreErrorKind};
 
 /// The most bytes of violations in one answer. Details travel in a header, and the strictest common client takes 8 KiB
 /// of headers in all; base64 makes four bytes of three.
@@ -55,6 +59,40 @@ pub(crate) enum Refusal {
 }
 
 // === impl Refusal ===
+
+impl Refusal {
+    /// What a caller is told of a failure of the store. The failure itself is for the log.
+    pub(crate) fn of_store(error: StoreError) -> Self {
+        match error.kind() {
+            StoreErrorKind::Closed => Self::ShuttingDown { resume_token: String::new() },
+            StoreErrorKind::Full | StoreErrorKind::Locked | StoreErrorKind::Other => {
+                tracing::error!(error = &error as &dyn Error, "the store is not available");
+                Self::StoreUnavailable
+            }
+            StoreErrorKind::Corrupt | StoreErrorKind::BadRow | StoreErrorKind::Refused => {
+                tracing::error!(error = &error as &dyn Error, "the store failed");
+                Self::Internal
+            }
+        }
+    }
+}
+
+impl From<AppError> for Refusal {
+    fn from(error: AppError) -> Self {
+        match error {
+            AppError::SettingsInvalid(violations) => Self::SettingsInvalid(violations),
+            AppError::SecretRequired(system, violations) => Self::SecretRequired(system, violations),
+            AppError::NotConfigured(system) => Self::SystemNotConfigured(system),
+            AppError::NotEnabled(system) => Self::SystemNotEnabled(system),
+            AppError::DeliveryNotFound(id) => Self::DeliveryNotFound(id),
+            AppError::DeliveryState { delivery_id, state, operation } => {
+                Self::DeliveryState { delivery_id, state, operation }
+            }
+            AppError::PageTokenInvalid => Self::PageTokenInvalid,
+            AppError::Store(error) => Self::of_store(error),
+        }
+    }
+}
 
 impl From<Refusal> for Status {
     fn from(refusal: Refusal) -> Self {

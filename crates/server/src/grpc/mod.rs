@@ -1,7 +1,14 @@
-//! The door: requests become domain calls, answers become messages. Nothing is decided here but how to say it.
+//! The door: requests become calls of the use cases, answers become messages. Nothing is decided here but how to say it.
 
 mod deadline;
 mod errors;
 mod parse;
 mod present;
 mod router;
+mod service;
+mod stream;
+mod token;
+
+pub(crate) use router::router;
+pub(crate) use service::Service;
+pub use stream::StreamSettings;

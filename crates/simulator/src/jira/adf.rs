@@ -4,7 +4,20 @@ use serde_json::{Map, Value};
 
 const INLINE: &[&str] =
     &["text", "hardBreak", "mention", "emoji", "date", "status", "inlineCard", "placeholder"];
-const LISTS: [&str; 2] = ["bulletList", "orderedList"];
+const NEVER_EMPTY: [&str; 12] = [
+    "listItem",
+    "panel",
+    "table",
+    "tableCell",
+    "tableHeader",
+    "expand",
+    "nestedExpand",
+    "blockquote",
+    "bulletList",
+    "orderedList",
+    "taskList",
+    "decisionList",
+];
 
 /// Checks a document. The error says where and why, for the simulator's own tests.
 pub(super) fn check(document: &Value) -> Result<(), String> {
@@ -150,7 +163,7 @@ fn attributes(kind: &str) -> &'static [&'static str] {
         "orderedList" => &["order", "localId"],
         "codeBlock" => &["language", "wrap", "hideLineNumbers", "uniqueId", "localId"],
         "table" => &["displayMode", "isNumberColumnEnabled", "layout", "localId", "width"],
-        "tableCell" | "tableHeader" => &["colspan", "rowspan", "colwidth", "background", "localId"],
+        "tableCell" | "tableHeader" => &["colspan", "rowspan", "colwidth", "background", "valign", "localId"],
         "expand" | "nestedExpand" => &["title", "localId"],
         "status" => &["text", "color", "style", "localId"],
         "date" => &["timestamp", "localId"],
@@ -173,17 +186,14 @@ fn children(node: &Value, kind: &str) -> Result<(), String> {
         Some(Value::Array(content)) => content,
         Some(_) => return Err(format!("content of {kind} is no array")),
     };
-    let never_empty = matches!(
-        kind,
-        "listItem"
-            | "panel"
-            | "table"
-            | "tableCell"
-            | "tableHeader"
-            | "expand"
-            | "nestedExpand"
-            | "blockquote"
-    ) || LISTS.contains(&kind);
+    let leaf = allowed.is_empty();
+    if leaf && node.get("content").is_some() {
+        return Err(format!("{kind} has no content"));
+    }
+    if kind == "tableRow" && node.get("content").is_none() {
+        return Err("a tableRow has content".to_owned());
+    }
+    let never_empty = NEVER_EMPTY.contains(&kind);
     if never_empty && content.is_empty() {
         return Err(format!("{kind} is empty"));
     }
@@ -206,7 +216,7 @@ fn check_node(node: &Value, kind: &str, parent: &str) -> Result<(), String> {
         Some(attrs) => attrs.as_object().ok_or_else(|| format!("attrs of {kind} is no object"))?,
     };
     only(attrs, attributes(kind), kind)?;
-    check_attributes(attrs, kind)?;
+    check_attributes(attrs, kind, members.contains_key("attrs"))?;
     let is_text = kind == "text";
     if is_text != members.contains_key("text") {
         return Err(format!("{kind}: text belongs on text nodes"));
@@ -216,15 +226,14 @@ fn check_node(node: &Value, kind: &str, parent: &str) -> Result<(), String> {
     }
     match members.get("marks") {
         Some(marks) if is_text => check_marks(marks, parent)?,
-        Some(Value::Array(marks)) if marks.is_empty() => {}
-        Some(_) if matches!(kind, "paragraph" | "heading" | "codeBlock" | "expand" | "status" | "media") => {}
+        Some(Value::Array(marks)) if marks.iter().all(|mark| block_mark(kind, mark)) => {}
         Some(_) => return Err(format!("{kind} takes no marks")),
         None => {}
     }
     children(node, kind)
 }
 
-fn check_attributes(attrs: &Map<String, Value>, kind: &str) -> Result<(), String> {
+fn check_attributes(attrs: &Map<String, Value>, kind: &str, has_attrs: bool) -> Result<(), String> {
     let text = |name: &str| attrs.get(name).and_then(Value::as_str);
     let fine = match kind {
         "heading" => attrs.get("level").and_then(Value::as_u64).is_some_and(|level| (1..=6).contains(&level)),
@@ -239,16 +248,28 @@ fn check_attributes(attrs: &Map<String, Value>, kind: &str) -> Result<(), String
                 })
         }
         "date" => text("timestamp").is_some_and(|time| !time.is_empty()),
-        "nestedExpand" => true,
+        "nestedExpand" => has_attrs,
+        "taskList" | "decisionList" => text("localId").is_some(),
+        "taskItem" | "decisionItem" => text("localId").is_some() && text("state").is_some(),
         "mention" => text("id").is_some(),
         "emoji" => text("shortName").is_some(),
-        "inlineCard" => text("url").is_some() || attrs.contains_key("data"),
+        "inlineCard" | "blockCard" => text("url").is_some() || attrs.contains_key("data"),
         "codeBlock" => attrs.get("language").is_none_or(Value::is_string),
         "expand" => attrs.get("title").is_none_or(Value::is_string),
         "orderedList" => attrs.get("order").is_none_or(Value::is_u64),
         _ => true,
     };
     if fine { Ok(()) } else { Err(format!("attributes of {kind} are wrong")) }
+}
+
+/// The marks of nodes other than text: where they stand, not how they look.
+fn block_mark(kind: &str, mark: &Value) -> bool {
+    match mark["type"].as_str().unwrap_or_default() {
+        "alignment" | "indentation" => matches!(kind, "paragraph" | "heading"),
+        "breakout" => matches!(kind, "codeBlock" | "expand"),
+        "link" | "border" | "annotation" => kind == "media",
+        _ => false,
+    }
 }
 
 fn check_marks(marks: &Value, parent: &str) -> Result<(), String> {

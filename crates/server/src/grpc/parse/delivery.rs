@@ -2,7 +2,6 @@
 
 use rhythmx_ticketing::v1;
 use ticketing_core::delivery::State;
-use ticketing_core::incident;
 use ticketing_core::system::System;
 use ticketing_core::violation::Violations;
 
@@ -15,8 +14,8 @@ const LONGEST_LINK: usize = 2_048;
 const DEFAULT_PAGE: u32 = 50;
 const LARGEST_PAGE: u32 = 500;
 
-/// Which deliveries to list. An empty list filters nothing.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Which deliveries to list. What is empty or absent filters nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct ListFilter {
     pub states: Vec<State>,
     pub systems: Vec<System>,
@@ -85,9 +84,7 @@ pub(crate) fn list_deliveries(request: v1::ListDeliveriesRequest) -> Result<List
     let mut violations = Violations::default();
     let states = states("states", &request.states, &mut violations);
     let systems = field::systems("systems", &request.systems, &mut violations);
-    if !request.incident_id.is_empty() {
-        incident::check_id("incident_id", &request.incident_id, &mut violations);
-    }
+    let incident_id = field::incident_filter(request.incident_id, &mut violations);
     violations.require(request.page_size >= 0, "page_size", "must not be negative");
     let page_size = match request.page_size.unsigned_abs() {
         0 => DEFAULT_PAGE,
@@ -96,7 +93,7 @@ pub(crate) fn list_deliveries(request: v1::ListDeliveriesRequest) -> Result<List
     violations.into_result(ListFilter {
         states,
         systems,
-        incident_id: Some(request.incident_id).filter(|id| !id.is_empty()),
+        incident_id,
         include_attempts: request.include_attempts,
         page_size,
         page_token: request.page_token,

@@ -3,18 +3,15 @@
 use rhythmx_ticketing::v1;
 use rhythmx_ticketing::v1::stream_ticket_events_request::Start as WireStart;
 use ticketing_core::delivery::EventKind;
-use ticketing_core::incident;
 use ticketing_core::system::System;
 use ticketing_core::violation::Violations;
 
 use super::field;
 
-const MOST_INCIDENTS: usize = 100;
-
-/// Which events to stream, and from where. An empty list filters nothing.
+/// Which events to stream, and from where. What is empty or absent filters nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Subscription {
-    pub incident_ids: Vec<String>,
+    pub incident_id: Option<String>,
     pub systems: Vec<System>,
     pub kinds: Vec<EventKind>,
     pub start: Start,
@@ -33,10 +30,7 @@ pub(crate) enum Start {
 
 pub(crate) fn subscription(request: v1::StreamTicketEventsRequest) -> Result<Subscription, Violations> {
     let mut violations = Violations::default();
-    violations.limit_list("incident_ids", &request.incident_ids, MOST_INCIDENTS);
-    for (index, id) in request.incident_ids.iter().enumerate().take(MOST_INCIDENTS) {
-        incident::check_id(&format!("incident_ids[{index}]"), id, &mut violations);
-    }
+    let incident_id = field::incident_filter(request.incident_id, &mut violations);
     let systems = field::systems("systems", &request.systems, &mut violations);
     let kinds = kinds("kinds", &request.kinds, &mut violations);
     let start = match request.start {
@@ -44,7 +38,7 @@ pub(crate) fn subscription(request: v1::StreamTicketEventsRequest) -> Result<Sub
         Some(WireStart::Oldest(())) => Start::Oldest,
         Some(WireStart::ResumeToken(token)) => Start::After(token),
     };
-    violations.into_result(Subscription { incident_ids: request.incident_ids, systems, kinds, start })
+    violations.into_result(Subscription { incident_id, systems, kinds, start })
 }
 
 fn kinds(path: &str, values: &[i32], violations: &mut Violations) -> Vec<EventKind> {
@@ -98,14 +92,14 @@ mod tests {
     #[test]
     fn every_bad_filter_is_reported_at_once() {
         let request = v1::StreamTicketEventsRequest {
-            incident_ids: vec!["INC-1".to_owned(), "no spaces".to_owned()],
+            incident_id: "no spaces".to_owned(),
             systems: vec![0],
             kinds: vec![v1::TicketEventKind::Failed.into(), 0, 99],
             start: Some(WireStart::Oldest(())),
         };
         let violations = subscription(request).unwrap_err();
         let fields: Vec<_> = violations.iter().map(|violation| violation.field.as_str()).collect();
-        assert_eq!(fields, ["incident_ids[1]", "systems[0]", "kinds[1]", "kinds[2]"]);
+        assert_eq!(fields, ["incident_id", "systems[0]", "kinds[1]", "kinds[2]"]);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use rhythmx_ticketing::v1;
+use ticketing_core::incident;
 use ticketing_core::risk::Severity;
 use ticketing_core::system::System;
 use ticketing_core::violation::Violations;
@@ -68,6 +69,15 @@ pub(crate) fn system(path: &str, value: i32, violations: &mut Violations) -> Opt
 pub(super) fn systems(path: &str, values: &[i32], violations: &mut Violations) -> Vec<System> {
     let named = |(index, value): (usize, &i32)| system(&format!("{path}[{index}]"), *value, violations);
     values.iter().enumerate().filter_map(named).collect()
+}
+
+/// The ID of an incident, or nothing where it is empty.
+pub(super) fn incident_filter(id: String, violations: &mut Violations) -> Option<String> {
+    if id.is_empty() {
+        return None;
+    }
+    incident::check_id("incident_id", &id, violations);
+    Some(id)
 }
 
 /// A severity; `Some(None)` where none was given, `None` where what was given is not one.

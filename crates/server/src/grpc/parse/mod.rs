@@ -5,10 +5,11 @@ mod delivery;
 mod event;
 mod field;
 mod incident;
-mod schedule;
+mod rules;
+mod settings;
 
 pub(crate) use delivery::{Cancellation, ListFilter, Resolution};
 pub(crate) use delivery::{cancel_delivery, delivery_id, list_deliveries, resolve_delivery};
 pub(crate) use event::{Start, Subscription, subscription};
 pub(crate) use incident::{pushed_incident, submitted_incident};
-pub(crate) use schedule::{RetrySchedule, auto_push, retry};
+pub(crate) use settings::{change, tested_connection};

@@ -1,9 +1,11 @@
-//! Deliveries and events.
+//! Deliveries and their attempts.
 
 use rhythmx_ticketing::v1;
-use ticketing_core::delivery::{Delivery, EventKind, State, Trigger};
+use ticketing_core::delivery::{Delivery, LastError, State, Trigger};
 
 use super::{field, ticket};
+use crate::app::DeliveryWithAttempts;
+use crate::store::{Attempt, AttemptKind, AttemptOutcome};
 
 /// A delivery without its attempts; `max_attempts` is what the retry settings allow.
 pub(crate) fn delivery(delivery: Delivery, max_attempts: u32) -> v1::Delivery {
@@ -29,24 +31,41 @@ pub(crate) fn delivery(delivery: Delivery, max_attempts: u32) -> v1::Delivery {
     }
 }
 
-pub(crate) fn event_kind(kind: EventKind) -> v1::TicketEventKind {
+/// A delivery with its attempts.
+pub(crate) fn with_attempts(told: DeliveryWithAttempts, max_attempts: u32) -> v1::Delivery {
+    let attempts = told.attempts.into_iter().map(attempt).collect();
+    v1::Delivery { attempts, ..delivery(told.delivery, max_attempts) }
+}
+
+fn attempt(attempt: Attempt) -> v1::Attempt {
+    let (ambiguous, at) = (attempt.outcome == AttemptOutcome::Ambiguous, attempt.times.finished_at);
+    let fault = attempt.fault.map(|fault| ticket::last_error(LastError { fault, ambiguous, at }));
+    v1::Attempt {
+        number: attempt.number,
+        kind: attempt_kind(attempt.kind).into(),
+        started_at: Some(field::timestamp(attempt.times.started_at)),
+        finished_at: Some(field::timestamp(at)),
+        outcome: attempt_outcome(attempt.outcome).into(),
+        fault,
+    }
+}
+
+fn attempt_kind(kind: AttemptKind) -> v1::AttemptKind {
     match kind {
-        EventKind::Accepted => v1::TicketEventKind::Accepted,
-        EventKind::SnapshotUpdated => v1::TicketEventKind::SnapshotUpdated,
-        EventKind::AttemptStarted => v1::TicketEventKind::AttemptStarted,
-        EventKind::Delivered => v1::TicketEventKind::Delivered,
-        EventKind::Waiting => v1::TicketEventKind::Waiting,
-        EventKind::Reconciling => v1::TicketEventKind::Reconciling,
-        EventKind::Failed => v1::TicketEventKind::Failed,
-        EventKind::Rearmed => v1::TicketEventKind::Rearmed,
-        EventKind::Resolved => v1::TicketEventKind::Resolved,
-        EventKind::Cancelled => v1::TicketEventKind::Cancelled,
-        EventKind::DuplicateFound => v1::TicketEventKind::DuplicateFound,
-        EventKind::TargetThrottled => v1::TicketEventKind::TargetThrottled,
-        EventKind::TargetLoginRefused => v1::TicketEventKind::TargetLoginRefused,
-        EventKind::TargetSuspended => v1::TicketEventKind::TargetSuspended,
-        EventKind::TargetCircuitOpened => v1::TicketEventKind::TargetCircuitOpened,
-        EventKind::TargetRecovered => v1::TicketEventKind::TargetRecovered,
+        AttemptKind::Create => v1::AttemptKind::Create,
+        AttemptKind::LookUp => v1::AttemptKind::LookUp,
+        AttemptKind::Sweep => v1::AttemptKind::Sweep,
+    }
+}
+
+fn attempt_outcome(outcome: AttemptOutcome) -> v1::AttemptOutcome {
+    match outcome {
+        AttemptOutcome::Created => v1::AttemptOutcome::Created,
+        AttemptOutcome::Found => v1::AttemptOutcome::Found,
+        AttemptOutcome::Failed => v1::AttemptOutcome::Failed,
+        AttemptOutcome::Ambiguous => v1::AttemptOutcome::Ambiguous,
+        AttemptOutcome::Absent => v1::AttemptOutcome::Absent,
+        AttemptOutcome::Unproven => v1::AttemptOutcome::Unproven,
     }
 }
 
@@ -72,7 +91,6 @@ fn trigger(trigger: Trigger) -> v1::DeliveryTrigger {
 #[cfg(test)]
 mod tests {
     use jiff::Timestamp;
-    use ticketing_core::delivery::LastError;
     use ticketing_core::delivery::operate::NewDelivery;
     use ticketing_core::fault::{Fault, FaultKind};
     use ticketing_core::marker::{InstallationKey, Marker};

@@ -1,11 +1,19 @@
 //! From the domain to the contract. Nothing is decided here.
 
 mod delivery;
+mod event;
 mod field;
+mod message;
+mod push;
+mod settings;
+mod status;
 mod target;
 mod ticket;
 
-pub(crate) use delivery::{delivery, event_kind};
-pub(crate) use field::{duration, severity, system, timestamp};
-pub(crate) use target::{auto_push, condition, decision};
-pub(crate) use ticket::{adjustment, check, last_error, rendered, ticket};
+pub(crate) use delivery::{delivery, with_attempts};
+pub(crate) use event::event;
+#[cfg(test)]
+pub(crate) use event::event_kind;
+pub(crate) use field::timestamp;
+pub(crate) use push::{preview, pushed, submission};
+pub(crate) use status::{configured, connection_test, status};

@@ -57,15 +57,6 @@ pub(crate) fn decision(
     }
 }
 
-pub(crate) fn auto_push(rule: &AutoPush) -> v1::AutoPushSettings {
-    let systems = rule.systems.iter().map(|system| field::system(*system).into()).collect();
-    v1::AutoPushSettings {
-        enabled: Some(rule.enabled),
-        minimum_severity: Some(field::severity(rule.minimum_severity).into()),
-        systems: Some(v1::TicketSystemList { values: systems }),
-    }
-}
-
 fn skip_reason(reason: SkipReason) -> v1::SkipReason {
     match reason {
         SkipReason::Disabled => v1::SkipReason::AutoPushDisabled,

@@ -8,20 +8,13 @@ use ticketing_core::violation::Violations;
 use ticketing_retry::{Backoff, InvalidBackoff};
 
 use super::field;
+use crate::settings::RetrySchedule;
 
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(10);
 const LONGEST_INTERVAL: Duration = Duration::from_secs(3_600);
 
-/// When failed attempts are repeated: the delays, and how often due ones are looked for.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct RetrySchedule {
-    pub backoff: Backoff,
-    /// 10 ms to 1 h.
-    pub processor_interval: Duration,
-}
-
 /// The auto-push settings after a change; what the change does not name stays as in `current`.
-pub(crate) fn auto_push(
+pub(super) fn auto_push(
     change: v1::AutoPushSettings,
     current: &AutoPush,
     violations: &mut Violations,
@@ -46,7 +39,7 @@ pub(crate) fn auto_push(
 }
 
 /// The retry settings after a change; what the change does not name stays as in `current`.
-pub(crate) fn retry(
+pub(super) fn retry(
     change: v1::RetrySettings,
     current: &RetrySchedule,
     violations: &mut Violations,
@@ -105,10 +98,6 @@ mod tests {
 
     use super::*;
 
-    fn schedule() -> RetrySchedule {
-        RetrySchedule { backoff: Backoff::default(), processor_interval: Duration::from_secs(120) }
-    }
-
     fn seconds(seconds: i64) -> Option<prost_types::Duration> {
         Some(prost_types::Duration { seconds, nanos: 0 })
     }
@@ -125,7 +114,7 @@ mod tests {
         let changed = auto_push(change, &current, &mut violations);
         assert_eq!(changed, AutoPush { enabled: true, ..current });
         let change = v1::RetrySettings { max_delay: seconds(600), ..Default::default() };
-        let changed = retry(change, &schedule(), &mut violations);
+        let changed = retry(change, &RetrySchedule::default(), &mut violations);
         assert_eq!((changed.backoff.base().as_secs(), changed.backoff.max().as_secs()), (60, 600));
         assert!(violations.is_empty());
     }
@@ -134,7 +123,7 @@ mod tests {
     fn zero_is_a_number_of_retries_and_not_an_absence() {
         let mut violations = Violations::default();
         let change = v1::RetrySettings { max_attempts: Some(0), ..Default::default() };
-        assert_eq!(retry(change, &schedule(), &mut violations).backoff.max_attempts(), 0);
+        assert_eq!(retry(change, &RetrySchedule::default(), &mut violations).backoff.max_attempts(), 0);
         assert!(violations.is_empty());
     }
 
@@ -165,7 +154,7 @@ mod tests {
             processor_interval: seconds(0),
             jitter: Some(f64::NAN),
         };
-        retry(change, &schedule(), &mut violations);
+        retry(change, &RetrySchedule::default(), &mut violations);
         let expected = [
             "retry.base_delay",
             "retry.processor_interval",

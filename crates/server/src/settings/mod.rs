@@ -1,6 +1,8 @@
 //! Settings as they are saved and as they are changed. A change is merged by presence: what is set replaces, what is
 //! absent stays.
 
+pub mod stored;
+
 use std::time::Duration;
 
 use jiff::Timestamp;

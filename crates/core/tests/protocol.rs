@@ -1,0 +1,270 @@
+//! The delivery state machine against a ticket system that loses replies, applies late and shows late, with a worker that
+//! crashes: whatever happens in whatever order, within the bounds there is never a second ticket, and in fair weather
+//! there is one in the end.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use proptest::prelude::*;
+use ticketing_core::delivery::look_up::LookUp;
+use ticketing_core::delivery::operate::NewDelivery;
+use ticketing_core::delivery::{Delivery, Outcome, Settled, State, Trigger};
+use ticketing_core::fault::{Fault, FaultKind};
+use ticketing_core::marker::{InstallationKey, Marker};
+use ticketing_core::policy::Policy;
+use ticketing_core::system::{Created, Destination, FoundTicket, Sighting, System, TicketRef};
+
+/// One thing that happens.
+#[derive(Debug, Clone)]
+enum Step {
+    /// Time passes, in seconds.
+    Wait(u64),
+    /// A worker claims what is due, and sends if it is to be sent.
+    Work(Weather),
+    /// A worker claims, makes its intent, sends, and dies before it can record.
+    Crash {
+        applied: bool,
+    },
+    /// Leases that are over are ended.
+    Lapse,
+    /// An analyst asks again.
+    Hasten,
+    Cancel,
+    Retry,
+}
+
+/// What the ticket system does with a create.
+#[derive(Debug, Clone, Copy)]
+enum Weather {
+    Fair,
+    Refuse(FaultKind),
+    /// The reply is lost; the request was applied, or not, or is applied so many seconds later.
+    Lose {
+        applied_after: Option<u64>,
+    },
+}
+
+/// A ticket system, the delivery, and the time.
+#[derive(Debug)]
+struct World {
+    now: Timestamp,
+    policy: Policy,
+    delivery: Delivery,
+    /// When each ticket came to be.
+    tickets: Vec<Timestamp>,
+    index_lag: Duration,
+}
+
+// === impl World ===
+
+impl World {
+    fn new(index_lag: u64) -> Self {
+        let now = Timestamp::UNIX_EPOCH;
+        let new = NewDelivery {
+            id: "d".to_owned(),
+            incident_id: "INC-1".to_owned(),
+            incident_revision: 1,
+            target: "jira".to_owned(),
+            system: System::Jira,
+            trigger: Trigger::Manual,
+            marker: Marker::derive(&InstallationKey::new([0; 32]), "INC-1", "jira"),
+        };
+        let delivery = Delivery::accept(new, now).delivery;
+        let (policy, index_lag) = (Policy::default(), Duration::from_secs(index_lag));
+        Self { now, policy, delivery, tickets: vec![], index_lag }
+    }
+
+    fn take(&mut self, step: &Step) {
+        match *step {
+            Step::Wait(seconds) => self.now += Duration::from_secs(seconds),
+            Step::Work(weather) => self.work(weather),
+            Step::Crash { applied } => self.crash(applied),
+            Step::Lapse => self.apply(Delivery::lapse),
+            Step::Hasten => self.apply(|delivery, _, now| delivery.hasten(now)),
+            Step::Cancel => self.apply(|delivery, _, now| delivery.cancel(now).ok()),
+            Step::Retry => self.apply(|delivery, _, now| delivery.retry(now).ok()),
+        }
+        self.check();
+    }
+
+    fn work(&mut self, weather: Weather) {
+        let due = self.delivery.due_at.is_some_and(|due| due <= self.now);
+        match self.delivery.state {
+            State::Pending | State::Waiting if due => self.attempt(weather),
+            State::Reconciling if due => self.look_up(),
+            _ => {}
+        }
+    }
+
+    fn attempt(&mut self, weather: Weather) {
+        let Some((epoch, deadline)) = self.intend() else { return };
+        let outcome = match weather {
+            Weather::Fair => {
+                self.tickets.push(self.now);
+                Outcome::Sent(Ok(Created { ticket: ticket(self.tickets.len()), adjustments: vec![] }))
+            }
+            Weather::Refuse(kind) => Outcome::Sent(Err(Fault::new(kind, "no"))),
+            Weather::Lose { applied_after } => {
+                if let Some(after) = applied_after {
+                    // The worst that the bounds allow.
+                    let latest = deadline + self.policy.bounds.server_bound;
+                    self.tickets.push((self.now + Duration::from_secs(after)).min(latest));
+                }
+                Outcome::Sent(Err(Fault::new(FaultKind::TimedOut, "lost")))
+            }
+        };
+        self.apply(|delivery, policy, now| delivery.settle(epoch, outcome, policy, now, 0.0));
+    }
+
+    fn crash(&mut self, applied: bool) {
+        let due = self.delivery.due_at.is_some_and(|due| due <= self.now);
+        if due
+            && matches!(self.delivery.state, State::Pending | State::Waiting)
+            && self.intend().is_some()
+            && applied
+        {
+            self.tickets.push(self.now);
+        }
+    }
+
+    fn intend(&mut self) -> Option<(u32, Timestamp)> {
+        let bounds = self.policy.bounds.clone();
+        self.apply(|delivery, policy, now| Some(delivery.claim(policy.bounds.lease, now)));
+        let (epoch, deadline) = (self.delivery.epoch, self.now + bounds.attempt_deadline);
+        let destination =
+            Destination { base_url: "https://jira.example".to_owned(), place: "SEC".to_owned() };
+        let index_bound = bounds.jira_cloud_index_bound;
+        let intent = self.delivery.clone().intend(epoch, destination, index_bound, deadline, self.now)?;
+        self.delivery = intent.delivery;
+        Some((epoch, deadline))
+    }
+
+    fn look_up(&mut self) {
+        self.apply(|delivery, policy, now| Some(delivery.claim(policy.bounds.lease, now)));
+        let shown = |(index, at): (usize, &Timestamp)| FoundTicket {
+            ticket: ticket(index + 1),
+            created_at: Some(*at),
+        };
+        let visible = |(_, at): &(usize, &Timestamp)| **at + self.index_lag <= self.now;
+        let tickets = self.tickets.iter().enumerate().filter(visible).map(shown).collect();
+        let answer = Ok(Sighting { tickets, witness_seen: false });
+        let (epoch, asked_at) = (self.delivery.epoch, self.now);
+        let look_up = LookUp { answer, had_witnesses: false, asked_at };
+        self.apply(|delivery, policy, now| delivery.settle_look_up(epoch, look_up, policy, now));
+    }
+
+    fn apply(&mut self, decide: impl FnOnce(Delivery, &Policy, Timestamp) -> Option<Settled>) {
+        if let Some(settled) = decide(self.delivery.clone(), &self.policy, self.now) {
+            self.delivery = settled.delivery;
+        }
+    }
+
+    fn check(&self) {
+        let delivery = &self.delivery;
+        assert!(self.tickets.len() <= 1, "{} tickets: {delivery:?}", self.tickets.len());
+        assert_eq!(delivery.state == State::Delivered, delivery.ticket.is_some(), "{delivery:?}");
+        assert!(delivery.state != State::Attempting || delivery.lease_until.is_some(), "{delivery:?}");
+        let open = matches!(delivery.state, State::Pending | State::Waiting)
+            || (delivery.state == State::Reconciling && delivery.lease_until.is_none());
+        assert_eq!(open, delivery.due_at.is_some(), "{delivery:?}");
+        assert!(delivery.state != State::Reconciling || delivery.doubt.is_some(), "{delivery:?}");
+        assert!(delivery.failures <= self.policy.retry.max_attempts() + 1, "{delivery:?}");
+    }
+
+    /// Fair weather, and time.
+    fn let_be(&mut self) {
+        for _ in 0..400 {
+            self.take(&Step::Wait(60));
+            self.take(&Step::Lapse);
+            self.take(&Step::Work(Weather::Fair));
+        }
+    }
+}
+
+fn ticket(number: usize) -> TicketRef {
+    TicketRef { id: number.to_string(), key: format!("SEC-{number}"), url: String::new() }
+}
+
+fn weather() -> impl Strategy<Value = Weather> {
+    let definite: Vec<FaultKind> =
+        FaultKind::ALL.into_iter().filter(|kind| !Fault::new(*kind, "").is_ambiguous()).collect();
+    prop_oneof![
+        1 => Just(Weather::Fair),
+        2 => prop::sample::select(definite).prop_map(Weather::Refuse),
+        4 => prop::option::of(0_u64..200).prop_map(|applied_after| Weather::Lose { applied_after }),
+    ]
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        4 => (0_u64..400).prop_map(Step::Wait),
+        6 => weather().prop_map(Step::Work),
+        2 => any::<bool>().prop_map(|applied| Step::Crash { applied }),
+        2 => Just(Step::Lapse),
+        1 => Just(Step::Hasten),
+        1 => Just(Step::Cancel),
+        1 => Just(Step::Retry),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn within_the_bounds_there_is_never_a_second_ticket_and_nothing_is_stuck(
+        steps in prop::collection::vec(step(), 1..60), index_lag in 0_u64..180,
+    ) {
+        let mut world = World::new(index_lag);
+        for step in &steps {
+            world.take(step);
+        }
+        world.let_be();
+        let state = world.delivery.state;
+        prop_assert!(matches!(state, State::Delivered | State::Failed | State::Cancelled), "stuck: {:?}", world.delivery);
+        if state == State::Delivered {
+            prop_assert_eq!(world.tickets.len(), 1);
+        }
+    }
+}
+
+#[test]
+fn an_index_that_lags_beyond_its_bound_is_what_makes_a_second_ticket() {
+    // The negative: without the bound there is a duplicate, so the property above can fail.
+    let mut world = World::new(10_000);
+    world.attempt(Weather::Lose { applied_after: Some(0) });
+    let unbounded = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| world.let_be()));
+    assert!(unbounded.is_err() && world.tickets.len() == 2);
+}
+
+#[test]
+fn a_ticket_that_was_made_is_recorded_even_after_the_claim_was_lost() {
+    let mut world = World::new(0);
+    let (epoch, _) = world.intend().unwrap();
+    world.now += world.policy.bounds.lease;
+    world.take(&Step::Lapse);
+    assert_eq!(world.delivery.state, State::Reconciling);
+    world.tickets.push(world.now);
+    let created = Outcome::Sent(Ok(Created { ticket: ticket(1), adjustments: vec![] }));
+    world.apply(|delivery, policy, now| delivery.settle(epoch, created, policy, now, 0.0));
+    assert_eq!(world.delivery.state, State::Delivered);
+}
+
+#[test]
+fn a_witness_that_is_not_seen_keeps_the_doubt_open() {
+    let mut world = World::new(0);
+    world.attempt(Weather::Lose { applied_after: None });
+    for _ in 0..50 {
+        world.now += Duration::from_secs(60);
+        world.apply(|delivery, policy, now| Some(delivery.claim(policy.bounds.lease, now)));
+        let (epoch, asked_at) = (world.delivery.epoch, world.now);
+        let answer = Ok(Sighting { tickets: vec![], witness_seen: false });
+        let look_up = LookUp { answer, had_witnesses: true, asked_at };
+        world.apply(|delivery, policy, now| delivery.settle_look_up(epoch, look_up, policy, now));
+    }
+    assert_eq!(world.delivery.state, State::Reconciling);
+    let epoch = world.delivery.epoch;
+    let answer = Ok(Sighting { tickets: vec![], witness_seen: true });
+    let look_up = LookUp { answer, had_witnesses: true, asked_at: world.now };
+    world.apply(|delivery, policy, now| delivery.settle_look_up(epoch, look_up, policy, now));
+    assert_eq!(world.delivery.state, State::Waiting);
+}

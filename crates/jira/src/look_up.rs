@@ -1,0 +1,210 @@
+//! Finding tickets by their marker, and proving that there is none.
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use ticketing_core::fault::{Fault, FaultKind};
+use ticketing_core::marker::Marker;
+use ticketing_core::system::{FoundTicket, Search, Sighting, TicketRef};
+use ticketing_outbound::Reply;
+
+use crate::client::{Answer, Api, Client};
+use crate::settings::is_project_key;
+use crate::wire::{FoundIssue, Myself, Project, SearchPage};
+
+const PAGE: usize = 50;
+const MOST_PAGES: usize = 10;
+const MOST_WITNESSES: usize = 5;
+
+/// All rows of a search, and the reply to its last page.
+struct Rows {
+    issues: Vec<FoundIssue>,
+    reply: Reply,
+}
+
+/// Searches for a marker. No ticket is reported as absent unless the login was proven to see the project.
+pub(crate) async fn look_up(client: &Client, api: Api, search: &Search) -> Result<Sighting, Fault> {
+    let place = search.destination.place.as_str();
+    if !is_project_key(place) {
+        let message = format!("\"{place}\" is no project key, so nothing can be searched there");
+        return Err(Fault::new(FaultKind::Misconfigured, message));
+    }
+    let rows = match rows(client, api, &jql(search, true)).await {
+        // A site may keep descriptions out of its index; labels it always knows.
+        Err(fault) if fault.status == Some(400) => rows(client, api, &jql(search, false)).await?,
+        rows => rows?,
+    };
+    let sighting = sighting(search, &rows.issues);
+    if sighting.tickets.is_empty() {
+        prove_absence(client, api, place, search, &rows).await?;
+    }
+    Ok(sighting)
+}
+
+/// The query. It is not bounded by the project: a ticket that somebody moved since is still the ticket. The marker
+/// bounds it well enough, for no other installation can make the same.
+fn jql(search: &Search, descriptions: bool) -> String {
+    let witnesses = search.witnesses.iter().take(MOST_WITNESSES);
+    let markers: Vec<&Marker> = std::iter::once(&search.marker).chain(witnesses).collect();
+    let labels = markers.iter().map(|marker| format!("\"{marker}\"")).collect::<Vec<_>>().join(", ");
+    let mut conditions = vec![format!("labels in ({labels})")];
+    if descriptions {
+        conditions.extend(markers.iter().map(|marker| format!("description ~ \"\\\"{marker}\\\"\"")));
+    }
+    format!("({}) ORDER BY created ASC", conditions.join(" OR "))
+}
+
+async fn rows(client: &Client, api: Api, jql: &str) -> Result<Rows, Fault> {
+    let mut issues = Vec::new();
+    let mut token: Option<String> = None;
+    for _ in 0..MOST_PAGES {
+        let Answer { value, reply } = page(client, api, jql, issues.len(), token.as_deref()).await?;
+        let empty = value.issues.is_empty();
+        issues.extend(value.issues);
+        let last = match api {
+            Api::V3 => value.is_last.unwrap_or(false) || value.next_page_token.is_none(),
+            Api::V2 => empty || value.total.is_none_or(|total| issues.len() as u64 >= total),
+        };
+        if last {
+            return Ok(Rows { issues, reply });
+        }
+        token = value.next_page_token;
+    }
+    let message = format!("a search for one ticket found more than {} issues", issues.len());
+    Err(Fault::new(FaultKind::UnreadableReply, message))
+}
+
+async fn page(
+    client: &Client,
+    api: Api,
+    jql: &str,
+    start: usize,
+    token: Option<&str>,
+) -> Result<Answer<SearchPage>, Fault> {
+    let mut body = json!({ "jql": jql, "fields": ["labels", "description", "created"], "maxResults": PAGE });
+    match api {
+        Api::V3 => {
+            if let Some(token) = token {
+                body["nextPageToken"] = token.into();
+            }
+            client.ask(api, &["search", "jql"], body.to_string()).await
+        }
+        Api::V2 => {
+            body["startAt"] = start.into();
+            client.ask(api, &["search"], body.to_string()).await
+        }
+    }
+}
+
+fn sighting(search: &Search, issues: &[FoundIssue]) -> Sighting {
+    let mut tickets: Vec<FoundTicket> = Vec::new();
+    for issue in issues.iter().filter(|issue| bears(issue, &search.marker) && !issue.key.is_empty()) {
+        if !tickets.iter().any(|known| known.ticket.id == issue.id) {
+            tickets.push(found(issue, &search.destination.base_url));
+        }
+    }
+    tickets.sort_by_key(|found| (found.created_at.is_none(), found.created_at, id_number(&found.ticket.id)));
+    let seen = |witness: &Marker| issues.iter().any(|issue| bears(issue, witness));
+    Sighting { tickets, witness_seen: search.witnesses.iter().any(seen) }
+}
+
+fn found(issue: &FoundIssue, base_url: &str) -> FoundTicket {
+    let url = format!("{}/browse/{}", base_url.trim_end_matches('/'), issue.key);
+    let created_at = issue.fields.created.as_deref().and_then(moment);
+    FoundTicket { ticket: TicketRef { id: issue.id.clone(), key: issue.key.clone(), url }, created_at }
+}
+
+fn id_number(id: &str) -> u64 {
+    id.parse().unwrap_or(u64::MAX)
+}
+
+/// Jira's time, such as `2026-01-31T12:00:00.000+0000`.
+fn moment(text: &str) -> Option<Timestamp> {
+    text.parse().ok().or_else(|| Timestamp::strptime("%Y-%m-%dT%H:%M:%S%.f%z", text).ok())
+}
+
+/// Whether the issue really bears the marker, as a label or as a whole word of its description.
+fn bears(issue: &FoundIssue, marker: &Marker) -> bool {
+    let labels = issue.fields.labels.iter().flatten();
+    labels.into_iter().any(|label| label == marker.as_str()) || {
+        let mut text = String::new();
+        collect_text(&issue.fields.description, &mut text);
+        // Wiki markup may have escaped the hyphen.
+        let text = text.replace('\\', "");
+        text.split(|c: char| !c.is_ascii_alphanumeric() && c != '-').any(|word| word == marker.as_str())
+    }
+}
+
+fn collect_text(value: &Value, out: &mut String) {
+    match value {
+        Value::String(text) => {
+            out.push_str(text);
+            out.push(' ');
+        }
+        Value::Array(nodes) => nodes.iter().for_each(|node| collect_text(node, out)),
+        Value::Object(node) => {
+            for member in ["text", "content"] {
+                node.get(member).into_iter().for_each(|value| collect_text(value, out));
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+/// An empty answer proves nothing by itself: Jira answers so to strangers, too.
+async fn prove_absence(
+    client: &Client,
+    api: Api,
+    place: &str,
+    search: &Search,
+    rows: &Rows,
+) -> Result<(), Fault> {
+    let asked_for = |issue: &FoundIssue| search.witnesses.iter().any(|witness| bears(issue, witness));
+    if !rows.issues.iter().all(asked_for) {
+        let message = "the search returned issues that do not bear the marker it asked for";
+        return Err(Fault::new(FaultKind::UnreadableReply, message).with_status(rows.reply.status));
+    }
+    if !is_logged_in(&rows.reply) {
+        client.read::<Myself>(api, &["myself"], &[]).await?;
+    }
+    client.read::<Project>(api, &["project", place], &[]).await?;
+    Ok(())
+}
+
+/// Jira says in a header whom it took us for, where nothing on the way took the header off.
+fn is_logged_in(reply: &Reply) -> bool {
+    let name = reply.header("x-ausername");
+    !reply.header("x-aaccountid").is_empty() || (!name.is_empty() && name != "anonymous")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_times_of_both_kinds_of_jira_are_read() {
+        for text in ["2026-01-31T12:00:00.000+0000", "2026-01-31T14:00:00.000+02:00", "2026-01-31T12:00:00Z"]
+        {
+            assert_eq!(
+                moment(text).map(|at| at.to_string()).as_deref(),
+                Some("2026-01-31T12:00:00Z"),
+                "{text}"
+            );
+        }
+        assert_eq!(moment("yesterday"), None);
+    }
+
+    #[test]
+    fn a_marker_counts_as_a_whole_word_only() {
+        let marker = Marker::parse("rhythmx-0123456789abcdef0123456789abcdef").unwrap();
+        let issue = |description: &str| FoundIssue {
+            id: "1".to_owned(),
+            key: "SEC-1".to_owned(),
+            fields: crate::wire::FoundFields { description: description.into(), ..Default::default() },
+        };
+        assert!(bears(&issue(&format!("RhythmX marker: {marker}.")), &marker));
+        assert!(bears(&issue(&format!("x {}", marker.as_str().replace('-', "\\-"))), &marker));
+        for other in [format!("{marker}0"), format!("x-{marker}"), "rhythmx".to_owned()] {
+            assert!(!bears(&issue(&other), &marker), "{other}");
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! What the project offers: issue types, and the fields of the create screen.
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use ticketing_core::fault::{Fault, FaultKind};
+use ticketing_core::system::Adjustment;
+
+use crate::client::{Api, Client};
+use crate::ticket::Choice;
+use crate::wire::{CreateField, MetaPage, Myself, Named, Project};
+
+const PAGE: usize = 50;
+const MOST_PAGES: usize = 20;
+/// Fields that we send, or that Jira fills in by itself.
+const NO_CONCERN: [&str; 7] =
+    ["project", "issuetype", "summary", "description", "priority", "labels", "reporter"];
+
+/// What a project offers to a ticket of ours.
+#[derive(Debug, Clone)]
+pub(crate) struct Offer {
+    pub(crate) issue_type: Choice,
+    pub(crate) priorities: Priorities,
+    pub(crate) labels: bool,
+    /// What could not be checked, or may be missed.
+    pub(crate) remarks: Vec<Adjustment>,
+}
+
+/// The priorities that can be chosen.
+#[derive(Debug, Clone)]
+pub(crate) enum Priorities {
+    Offered(Vec<Named>),
+    /// The create screen has no such field.
+    OffScreen,
+    /// Nobody told us: the usual names are tried.
+    Unknown,
+}
+
+// === impl Offer ===
+
+impl Offer {
+    /// What is assumed where nothing was asked or told.
+    pub(crate) fn assumed(issue_type: &str, why: &str) -> Self {
+        let remarks = ["issuetype", "priority", "labels"].map(|field| Adjustment::new(field, why));
+        Self {
+            issue_type: Choice::named(issue_type),
+            priorities: Priorities::Unknown,
+            labels: true,
+            remarks: remarks.to_vec(),
+        }
+    }
+
+    fn of_fields(issue_type: &Named, fields: Vec<CreateField>) -> Self {
+        let mut offer = Self {
+            issue_type: Choice::with_id(&issue_type.id, &issue_type.name),
+            priorities: Priorities::OffScreen,
+            labels: false,
+            remarks: Vec::new(),
+        };
+        for field in fields {
+            let id = field.field_id.or(field.key).unwrap_or_default();
+            match id.as_str() {
+                "priority" => offer.priorities = Priorities::Offered(named(&field.allowed_values)),
+                "labels" => offer.labels = true,
+                id if field.required && !field.has_default_value && !NO_CONCERN.contains(&id) => {
+                    let reason = format!(
+                        "the project requires \"{}\", which is not sent: the ticket may be refused; make it optional or \
+                         give it a default for {}",
+                        field.name, issue_type.name
+                    );
+                    offer.remarks.push(Adjustment::new(id, reason));
+                }
+                _ => {}
+            }
+        }
+        offer
+    }
+}
+
+/// Asks what `project` offers to issues of the type called `issue_type`.
+pub(crate) async fn offer(
+    client: &Client,
+    api: Api,
+    project: &str,
+    issue_type: &str,
+) -> Result<Offer, Fault> {
+    let types = match pages::<Named>(client, api, &["issue", "createmeta", project, "issuetypes"]).await {
+        Ok(types) => types,
+        Err(fault) => return without_meta(client, api, project, issue_type, fault).await,
+    };
+    let found = types.iter().find(|offered| offered.name.trim().eq_ignore_ascii_case(issue_type));
+    let Some(found) = found else { return Err(not_offered(project, issue_type, &types)) };
+    match pages(client, api, &["issue", "createmeta", project, "issuetypes", &found.id]).await {
+        Ok(fields) => Ok(Offer::of_fields(found, fields)),
+        Err(fault) => without_meta(client, api, project, issue_type, fault).await,
+    }
+}
+
+fn not_offered(project: &str, issue_type: &str, types: &[Named]) -> Fault {
+    let offered: Vec<&str> =
+        types.iter().filter(|offered| !offered.subtask).map(|offered| offered.name.as_str()).collect();
+    let message = format!("project {project} offers no issue type \"{issue_type}\" to this account");
+    let hint = match offered.as_slice() {
+        [] => "the account may create no issues in this project: grant it Create issues".to_owned(),
+        offered => format!("set jira.issue_type to one of: {}", offered.join(", ")),
+    };
+    Fault::new(FaultKind::Misconfigured, message).with_hint(hint)
+}
+
+/// A Jira that tells nothing about its create screen may still create: Data Center before 8.4 knows no such resource,
+/// and some sites refuse it. What a wrong login or a missing project looks like is told apart by asking for both.
+async fn without_meta(
+    client: &Client,
+    api: Api,
+    project: &str,
+    issue_type: &str,
+    fault: Fault,
+) -> Result<Offer, Fault> {
+    if !matches!(fault.kind, FaultKind::Forbidden | FaultKind::NotFound | FaultKind::Rejected) {
+        return Err(fault);
+    }
+    client.read::<Myself>(api, &["myself"], &[]).await?;
+    client.read::<Project>(api, &["project", project], &[]).await?;
+    Ok(Offer::assumed(
+        issue_type,
+        &format!("not checked: Jira did not say what the project offers ({})", fault.message),
+    ))
+}
+
+async fn pages<T: DeserializeOwned>(client: &Client, api: Api, path: &[&str]) -> Result<Vec<T>, Fault> {
+    let mut rows = Vec::new();
+    for _ in 0..MOST_PAGES {
+        let (start, size) = (rows.len().to_string(), PAGE.to_string());
+        let query = [("startAt", start.as_str()), ("maxResults", size.as_str())];
+        let page: MetaPage<T> = client.read(api, path, &query).await?.value;
+        let more = page.issue_types.or(page.fields).or(page.values).unwrap_or_default();
+        let empty = more.is_empty();
+        rows.extend(more);
+        let last = page.is_last.unwrap_or_else(|| page.total.is_none_or(|total| rows.len() >= total));
+        if empty || last {
+            break;
+        }
+    }
+    Ok(rows)
+}
+
+fn named(values: &[Value]) -> Vec<Named> {
+    values.iter().filter_map(|value| serde_json::from_value(value.clone()).ok()).collect()
+}

@@ -1,0 +1,76 @@
+//! From risk level to a priority that the project offers.
+
+use ticketing_core::risk::RiskLevel;
+use ticketing_core::system::Adjustment;
+
+use crate::ticket::Choice;
+use crate::wire::Named;
+
+/// The names to look for, the best first. The first of each is Jira's own.
+fn names(level: RiskLevel) -> &'static [&'static str] {
+    match level {
+        RiskLevel::Critical => &["Highest", "Critical", "Blocker", "Urgent", "Very High", "High"],
+        RiskLevel::High => &["High", "Major", "Important"],
+        RiskLevel::Medium => &["Medium", "Normal", "Moderate", "Default"],
+        RiskLevel::Low => &["Low", "Minor", "Lowest"],
+    }
+}
+
+/// The name that a risk level has on a Jira nobody changed.
+pub(crate) fn usual_name(level: RiskLevel) -> &'static str {
+    names(level)[0]
+}
+
+/// The offered priority that comes closest, or none; and what to say where it is not the usual one.
+pub(crate) fn choose(level: RiskLevel, offered: &[Named]) -> (Option<Choice>, Option<Adjustment>) {
+    let usual = usual_name(level);
+    let by_name = |name: &&str| offered.iter().find(|choice| choice.name.trim().eq_ignore_ascii_case(name));
+    let list = || offered.iter().map(|choice| choice.name.as_str()).collect::<Vec<_>>().join(", ");
+    let Some(found) = names(level).iter().find_map(by_name) else {
+        let reason = format!("not sent: the project offers no \"{usual}\", only: {}", list());
+        return (None, Some(Adjustment::new("priority", reason)));
+    };
+    let adjustment = (!found.name.trim().eq_ignore_ascii_case(usual)).then(|| {
+        let reason = format!("\"{}\" instead of \"{usual}\": the project offers: {}", found.name, list());
+        Adjustment::new("priority", reason)
+    });
+    (Some(Choice::with_id(&found.id, &found.name)), adjustment)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn offered(names: &[&str]) -> Vec<Named> {
+        let named = |(index, name): (usize, &&str)| Named {
+            id: index.to_string(),
+            name: (*name).to_owned(),
+            subtask: false,
+        };
+        names.iter().enumerate().map(named).collect()
+    }
+
+    #[test]
+    fn the_four_risk_levels_become_the_four_usual_priorities() {
+        let usual = offered(&["highest", "High", "Medium", "Low", "Lowest"]);
+        let levels = [RiskLevel::Critical, RiskLevel::High, RiskLevel::Medium, RiskLevel::Low];
+        for (index, level) in levels.into_iter().enumerate() {
+            let (choice, adjustment) = choose(level, &usual);
+            assert_eq!((choice.unwrap().id, adjustment), (Some(index.to_string()), None));
+        }
+    }
+
+    #[test]
+    fn a_scheme_of_other_names_gets_the_closest_one_and_says_so() {
+        let (choice, adjustment) = choose(RiskLevel::Critical, &offered(&["Minor", "Blocker"]));
+        assert_eq!(choice.unwrap().name, "Blocker");
+        assert!(adjustment.unwrap().reason.contains("instead of \"Highest\""));
+    }
+
+    #[test]
+    fn a_scheme_without_anything_close_gets_no_priority_and_the_offers_are_named() {
+        let (choice, adjustment) = choose(RiskLevel::Low, &offered(&["P1", "P2"]));
+        assert_eq!(choice, None);
+        assert!(adjustment.unwrap().reason.contains("P1, P2"));
+    }
+}

@@ -1,0 +1,106 @@
+//! Jira's wiki markup, for Data Center. Blocks stand apart by blank lines, without which a list after a table is not
+//! seen as one.
+
+use ticketing_core::document::{Block, Document, Fact, Inline, Section, Table, Tone};
+use url::{Host, Url};
+
+use super::wiki_text::{Place, escape, starts_a_block, verbatim};
+use super::{clean_line, clean_prose};
+
+pub(super) fn render(document: &Document) -> String {
+    let blocks = document.sections.iter().flat_map(section).filter(|block| !block.is_empty());
+    blocks.collect::<Vec<_>>().join("\n\n")
+}
+
+fn section(section: &Section) -> Vec<String> {
+    let title = section.topic.title().map(|title| format!("h3. {}", escape(title, Place::Line)));
+    title.into_iter().chain(section.blocks.iter().map(block)).collect()
+}
+
+fn block(block: &Block) -> String {
+    match block {
+        Block::Paragraph(inlines) => line(inlines, Place::Line),
+        Block::Facts(facts) => facts.iter().map(fact).collect::<Vec<_>>().join("\n"),
+        Block::List(items) => {
+            let item = |item: &Vec<Inline>| format!("* {}", line(item, Place::Line));
+            items.iter().map(item).collect::<Vec<_>>().join("\n")
+        }
+        Block::Table(table) => self::table(table),
+        Block::Prose(prose) => verbatim(&clean_prose(prose)),
+    }
+}
+
+fn fact(fact: &Fact) -> String {
+    format!(
+        "{} {}",
+        strong(&format!("{}:", clean_line(&fact.name)), Place::Line),
+        line(&fact.value, Place::Line)
+    )
+}
+
+fn table(table: &Table) -> String {
+    let header: String =
+        table.header.iter().map(|name| format!("|| {} ", escape(&clean_line(name), Place::Cell))).collect();
+    let row = |cells: &Vec<Vec<Inline>>| {
+        let cells: String = cells.iter().map(|cell| format!("| {} ", line(cell, Place::Cell))).collect();
+        format!("{cells}|")
+    };
+    let rows = table.rows.iter().map(row);
+    std::iter::once(format!("{header}||")).chain(rows).collect::<Vec<_>>().join("\n")
+}
+
+fn line(inlines: &[Inline], place: Place) -> String {
+    let text: String = inlines.iter().map(|piece| inline(piece, place)).collect();
+    text.trim().to_owned()
+}
+
+fn inline(inline: &Inline, place: Place) -> String {
+    let words = clean_line(inline.plain());
+    match inline {
+        Inline::Text(_) => escape(&words, place),
+        Inline::Strong(_) => strong(&words, place),
+        Inline::Badge { tone, .. } if is_simple(&words) => {
+            format!("{{color:{}}}*{words}*{{color}}", colour(*tone))
+        }
+        Inline::Badge { .. } => escape(&words, place),
+        Inline::Link { url, .. } => match address(url) {
+            Some(address) => format!("[{}|{address}]", escape(&words.replace('|', "¦"), Place::Cell)),
+            None => escape(&words, place),
+        },
+    }
+}
+
+/// Bold, where the words hold nothing that would have to be escaped: within bold text, Jira Cloud's converter reads
+/// escapes twice.
+fn strong(words: &str, place: Place) -> String {
+    if is_simple(words) { format!("*{words}*") } else { escape(words, place) }
+}
+
+fn is_simple(words: &str) -> bool {
+    let trimmed = !words.is_empty() && words.trim() == words && !starts_a_block(words);
+    trimmed
+        && words.chars().all(|c| c.is_alphanumeric() || matches!(c, ' ' | '.' | ',' | ':'))
+        && !words.contains(":D")
+        && !words.contains(":P")
+}
+
+fn colour(tone: Tone) -> &'static str {
+    match tone {
+        Tone::Alarming => "#de350b",
+        Tone::Warning => "#ff991f",
+        Tone::Notable => "#0747a6",
+        Tone::Calm => "#00875a",
+    }
+}
+
+/// A web address without the characters that end or bend a link; none if it can not be had.
+fn address(url: &Url) -> Option<String> {
+    if !matches!(url.scheme(), "http" | "https") || matches!(url.host(), None | Some(Host::Ipv6(_))) {
+        return None;
+    }
+    let bent = |c: char| {
+        matches!(c, '|' | '[' | ']' | '{' | '}' | '^' | '~' | '!' | '*' | '@' | '\\' | '\'' | '"' | '(' | ')')
+    };
+    let encode = |c: char| if bent(c) { format!("%{:02X}", u32::from(c)) } else { c.to_string() };
+    Some(url.as_str().chars().map(encode).collect())
+}

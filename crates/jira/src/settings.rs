@@ -1,0 +1,385 @@
+//! What people save about a Jira connection, and what it must be for tickets to arrive.
+
+use std::fmt;
+
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+use ticketing_core::violation::Violations;
+use ticketing_outbound::Authorization;
+
+use crate::site::Site;
+
+/// The issue type when none is given.
+pub(crate) const DEFAULT_ISSUE_TYPE: &str = "Task";
+const ATLASSIAN_GATEWAY: &str = "https://api.atlassian.com";
+const LONGEST_PROJECT_KEY: usize = 255;
+const LONGEST_LABEL: usize = 255;
+const MOST_LABELS: usize = 10;
+const LONGEST_NAME: usize = 255;
+
+/// The settings as they are saved: anything may be missing or wrong. The secret is kept elsewhere.
+#[derive(Default, Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
+#[serde(default)]
+pub struct SettingsDraft {
+    /// The site, for example `https://your-site.atlassian.net`; on Data Center with its context path.
+    pub url: Option<String>,
+    /// The account's email; on Data Center without a personal access token the user name.
+    pub email: Option<String>,
+    pub project_key: Option<String>,
+    /// The issue type's name. Default `Task`.
+    pub issue_type: Option<String>,
+    /// Default [`Flavour::Auto`].
+    pub flavour: Option<Flavour>,
+    /// The site's cloud id, a UUID. Given where the token is a scoped one: the gateway is used then.
+    pub cloud_id: Option<String>,
+    /// Where the gateway is. Default `https://api.atlassian.com`.
+    pub gateway_url: Option<String>,
+    /// Labels for every ticket, beside the marker: at most 10. Default none.
+    pub labels: Option<Vec<String>>,
+}
+
+/// Which Jira it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Flavour {
+    /// `*.atlassian.net` and the gateway are Cloud, any other site is asked.
+    #[default]
+    Auto,
+    Cloud,
+    DataCenter,
+}
+
+/// How a secret is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SecretKind {
+    /// Basic authentication, with the email; on Data Center the password of a user name.
+    ApiToken,
+    /// Bearer authentication, Data Center only.
+    PersonalAccessToken,
+}
+
+/// A secret and how it is used.
+#[derive(Debug, Clone)]
+pub struct Secret {
+    pub kind: SecretKind,
+    pub value: SecretString,
+}
+
+/// Settings of a connection that can work, as far as can be known without asking Jira.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    pub(crate) site: Site,
+    pub(crate) gateway: Option<Gateway>,
+    pub(crate) login: Login,
+    pub(crate) project_key: String,
+    pub(crate) issue_type: String,
+    pub(crate) flavour: Flavour,
+    pub(crate) labels: Vec<String>,
+}
+
+/// The way to a site for scoped tokens.
+#[derive(Debug, Clone)]
+pub(crate) struct Gateway {
+    pub(crate) site: Site,
+    pub(crate) cloud_id: String,
+}
+
+/// Who we are.
+#[derive(Clone)]
+pub(crate) enum Login {
+    Basic { user: String, token: SecretString },
+    Bearer { token: SecretString },
+}
+
+// === impl SettingsDraft ===
+
+impl SettingsDraft {
+    /// Takes over what `patch` sets. An empty text, and an empty list, clear a field.
+    pub fn merge(&mut self, patch: Self) {
+        let text = |field: &mut Option<String>, patch: Option<String>| {
+            if let Some(value) = patch {
+                *field = Some(value).filter(|value| !value.trim().is_empty());
+            }
+        };
+        text(&mut self.url, patch.url);
+        text(&mut self.email, patch.email);
+        text(&mut self.project_key, patch.project_key);
+        text(&mut self.issue_type, patch.issue_type);
+        text(&mut self.cloud_id, patch.cloud_id);
+        text(&mut self.gateway_url, patch.gateway_url);
+        self.flavour = patch.flavour.or(self.flavour);
+        if let Some(labels) = patch.labels {
+            self.labels = Some(labels).filter(|labels| !labels.is_empty());
+        }
+    }
+}
+
+// === impl Settings ===
+
+impl Settings {
+    /// Reads a draft; `path` is what the contract calls it, for example `jira`. Everything wrong with it is added to
+    /// `violations`, and then there are no settings.
+    pub fn parse(
+        draft: &SettingsDraft,
+        secret: Option<&Secret>,
+        path: &str,
+        violations: &mut Violations,
+    ) -> Option<Self> {
+        let at = |field: &str| format!("{path}.{field}");
+        let site = site(draft, &at("url"), violations);
+        let gateway = gateway(draft, path, violations);
+        let login = login(draft, secret, path, violations);
+        let project_key = project_key(draft, &at("project_key"), violations);
+        let issue_type = given(draft.issue_type.as_deref()).unwrap_or(DEFAULT_ISSUE_TYPE).to_owned();
+        violations.limit_text(&at("issue_type"), &issue_type, LONGEST_NAME);
+        let labels = labels(draft, &at("labels"), violations);
+        let flavour = draft.flavour.unwrap_or_default();
+        if gateway.as_ref().is_some_and(Option::is_some) && flavour == Flavour::DataCenter {
+            violations.add(at("flavour"), "must not be Data Center where cloud_id is set");
+        }
+        let (site, gateway, login) = (site?, gateway?, login?);
+        let flavour = match flavour {
+            Flavour::Auto if site.is_cloud() || gateway.is_some() => Flavour::Cloud,
+            flavour => flavour,
+        };
+        let project_key = project_key?;
+        violations.is_empty().then_some(Self {
+            site,
+            gateway,
+            login,
+            project_key,
+            issue_type,
+            flavour,
+            labels,
+        })
+    }
+
+    /// What the secret is bound to: where it may be sent. Other settings with another origin need it anew.
+    #[must_use]
+    pub fn origin(&self) -> String {
+        match &self.gateway {
+            Some(gateway) => format!("{} {}", self.site.origin(), gateway.site.origin()),
+            None => self.site.origin(),
+        }
+    }
+}
+
+// === impl Login ===
+
+impl Login {
+    pub(crate) fn authorization(&self) -> Authorization {
+        match self {
+            Self::Basic { user, token } => Authorization::basic(user, token),
+            Self::Bearer { token } => Authorization::bearer(token),
+        }
+    }
+
+    /// `text` without the secret, should a server have repeated it.
+    pub(crate) fn hide(&self, text: &str) -> String {
+        let (Self::Basic { token, .. } | Self::Bearer { token }) = self;
+        let token = token.expose_secret();
+        if token.is_empty() { text.to_owned() } else { text.replace(token, "[secret]") }
+    }
+}
+
+impl fmt::Debug for Login {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Basic { user, .. } => f.debug_struct("Basic").field("user", user).finish_non_exhaustive(),
+            Self::Bearer { .. } => f.debug_struct("Bearer").finish_non_exhaustive(),
+        }
+    }
+}
+
+/// Whether a text can be a project key. Nothing else ever reaches a query.
+pub(crate) fn is_project_key(text: &str) -> bool {
+    let mut bytes = text.bytes();
+    bytes.next().is_some_and(|first| first.is_ascii_uppercase())
+        && (2..=LONGEST_PROJECT_KEY).contains(&text.len())
+        && bytes.all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
+}
+
+fn given(text: Option<&str>) -> Option<&str> {
+    text.map(str::trim).filter(|text| !text.is_empty())
+}
+
+fn site(draft: &SettingsDraft, field: &str, violations: &mut Violations) -> Option<Site> {
+    match given(draft.url.as_deref()) {
+        Some(url) => Site::parse(url, field, violations),
+        None => {
+            violations.add(field, "is needed, for example https://your-site.atlassian.net");
+            None
+        }
+    }
+}
+
+/// The gateway, if one is used; `None` if it can not be read.
+fn gateway(draft: &SettingsDraft, path: &str, violations: &mut Violations) -> Option<Option<Gateway>> {
+    let url = given(draft.gateway_url.as_deref());
+    let Some(cloud_id) = given(draft.cloud_id.as_deref()) else {
+        violations.require(url.is_none(), &format!("{path}.cloud_id"), "is needed where gateway_url is set");
+        return url.is_none().then_some(None);
+    };
+    let uuid = is_uuid(cloud_id);
+    let description = "must be a UUID; https://your-site.atlassian.net/_edge/tenant_info shows it";
+    violations.require(uuid, &format!("{path}.cloud_id"), description);
+    let site = Site::parse(url.unwrap_or(ATLASSIAN_GATEWAY), &format!("{path}.gateway_url"), violations)?;
+    uuid.then(|| Some(Gateway { site, cloud_id: cloud_id.to_ascii_lowercase() }))
+}
+
+fn login(
+    draft: &SettingsDraft,
+    secret: Option<&Secret>,
+    path: &str,
+    violations: &mut Violations,
+) -> Option<Login> {
+    let Some(Secret { kind, value }) = secret else {
+        let description =
+            "an API token (with the email), or on Data Center a personal access token, is needed";
+        violations.add(format!("{path}.api_token"), description);
+        return None;
+    };
+    let field = match kind {
+        SecretKind::ApiToken => "api_token",
+        SecretKind::PersonalAccessToken => "personal_access_token",
+    };
+    let token = value.expose_secret().trim();
+    let sendable = !token.is_empty() && token.chars().all(|c| !c.is_control() && !c.is_whitespace());
+    let plain = sendable && (*kind == SecretKind::ApiToken || token.is_ascii());
+    violations.require(plain, &format!("{path}.{field}"), "must not be empty or contain white space");
+    let token = SecretString::from(token);
+    match (kind, given(draft.email.as_deref())) {
+        (SecretKind::PersonalAccessToken, _) => plain.then_some(Login::Bearer { token }),
+        (SecretKind::ApiToken, Some(user)) => {
+            let sendable = !user.contains(':') && !user.chars().any(char::is_control);
+            violations.require(sendable, &format!("{path}.email"), "must not contain a colon");
+            violations.limit_text(&format!("{path}.email"), user, LONGEST_NAME);
+            Some(Login::Basic { user: user.to_owned(), token }).filter(|_| plain && sendable)
+        }
+        (SecretKind::ApiToken, None) => {
+            violations.add(format!("{path}.email"), "is needed with an API token: the account that owns it");
+            None
+        }
+    }
+}
+
+fn project_key(draft: &SettingsDraft, field: &str, violations: &mut Violations) -> Option<String> {
+    let key = given(draft.project_key.as_deref()).unwrap_or_default();
+    let description =
+        "must be the project's key, for example SEC: upper-case letters, digits and _, from 2 characters";
+    violations.require(is_project_key(key), field, description);
+    is_project_key(key).then(|| key.to_owned())
+}
+
+fn labels(draft: &SettingsDraft, field: &str, violations: &mut Violations) -> Vec<String> {
+    let labels: Vec<String> = draft.labels.iter().flatten().map(|label| label.trim().to_owned()).collect();
+    violations.limit_list(field, &labels, MOST_LABELS);
+    for (index, label) in labels.iter().enumerate().take(MOST_LABELS) {
+        let field = format!("{field}[{index}]");
+        violations.require_text(&field, label, LONGEST_LABEL);
+        let one_word = !label.chars().any(|c| c.is_whitespace() || c.is_control());
+        violations.require(one_word, &field, "must not contain white space: Jira refuses such labels");
+    }
+    labels
+}
+
+fn is_uuid(text: &str) -> bool {
+    let parts: Vec<&str> = text.split('-').collect();
+    parts.iter().map(|part| part.len()).eq([8, 4, 4, 4, 12])
+        && parts.iter().all(|part| part.bytes().all(|b| b.is_ascii_hexdigit()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn draft() -> SettingsDraft {
+        SettingsDraft {
+            url: Some("https://x.atlassian.net/browse/SEC-1".to_owned()),
+            email: Some(" analyst@example.com ".to_owned()),
+            project_key: Some(" SEC ".to_owned()),
+            ..SettingsDraft::default()
+        }
+    }
+
+    fn secret(kind: SecretKind, value: &str) -> Secret {
+        Secret { kind, value: SecretString::from(value) }
+    }
+
+    fn parse(draft: &SettingsDraft, secret: Option<&Secret>) -> Result<Settings, Vec<String>> {
+        let mut violations = Violations::default();
+        let settings = Settings::parse(draft, secret, "jira", &mut violations);
+        settings.ok_or_else(|| violations.iter().map(|violation| violation.field.clone()).collect())
+    }
+
+    #[test]
+    fn pasted_settings_are_tidied_and_the_issue_type_defaults_to_task() {
+        let settings = parse(&draft(), Some(&secret(SecretKind::ApiToken, "token\n"))).unwrap();
+        assert_eq!(settings.site.as_text(), "https://x.atlassian.net");
+        assert_eq!((settings.project_key.as_str(), settings.issue_type.as_str()), ("SEC", "Task"));
+        assert_eq!(settings.flavour, Flavour::Cloud);
+        assert_eq!(settings.origin(), "https://x.atlassian.net");
+    }
+
+    #[test]
+    fn every_violation_is_reported_at_once_with_its_path() {
+        let bad = SettingsDraft {
+            url: Some("nonsense://".to_owned()),
+            project_key: Some("sec".to_owned()),
+            cloud_id: Some("1234".to_owned()),
+            labels: Some(vec!["two words".to_owned()]),
+            ..SettingsDraft::default()
+        };
+        let fields = parse(&bad, Some(&secret(SecretKind::ApiToken, "a b"))).unwrap_err();
+        let expected = [
+            "jira.url",
+            "jira.cloud_id",
+            "jira.api_token",
+            "jira.email",
+            "jira.project_key",
+            "jira.labels[0]",
+        ];
+        assert_eq!(fields, expected);
+        assert_eq!(parse(&draft(), None).unwrap_err(), ["jira.api_token"]);
+    }
+
+    #[test]
+    fn a_label_with_a_space_is_refused_and_so_are_more_than_ten() {
+        let token = secret(SecretKind::ApiToken, "token");
+        let many = SettingsDraft { labels: Some(vec!["a".to_owned(); 11]), ..draft() };
+        assert_eq!(parse(&many, Some(&token)).unwrap_err(), ["jira.labels"]);
+    }
+
+    #[test]
+    fn a_personal_access_token_needs_no_email_and_the_gateway_is_part_of_the_origin() {
+        let mut with_gateway = draft();
+        with_gateway.email = None;
+        let pat = secret(SecretKind::PersonalAccessToken, "pat");
+        assert!(parse(&with_gateway, Some(&pat)).is_ok());
+        with_gateway.cloud_id = Some("11223344-a1b2-3b33-c444-def123456789".to_owned());
+        let settings = parse(&with_gateway, Some(&pat)).unwrap();
+        assert_eq!(settings.origin(), "https://x.atlassian.net https://api.atlassian.com");
+    }
+
+    #[test]
+    fn debug_output_never_shows_a_secret() {
+        for kind in [SecretKind::ApiToken, SecretKind::PersonalAccessToken] {
+            let secret = secret(kind, "hunter2");
+            let settings = parse(&draft(), Some(&secret)).unwrap();
+            assert!(!format!("{secret:?} {settings:?}").contains("hunter2"));
+            assert_eq!(settings.login.hide("bad token hunter2"), "bad token [secret]");
+        }
+    }
+
+    #[test]
+    fn merging_replaces_what_is_set_clears_what_is_empty_and_leaves_the_rest() {
+        let mut merged = draft();
+        merged.merge(SettingsDraft {
+            email: Some(String::new()),
+            issue_type: Some("Bug".to_owned()),
+            ..SettingsDraft::default()
+        });
+        assert_eq!(merged, SettingsDraft { email: None, issue_type: Some("Bug".to_owned()), ..draft() });
+    }
+}

@@ -1,0 +1,161 @@
+//! Jira behind the port.
+
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use ticketing_core::clock::Clock;
+use ticketing_core::fault::{Fault, FaultKind};
+use ticketing_core::system::{
+    Check, Created, Destination, Index, Order, Rendered, Search, Sighting, TicketRef, TicketSystem,
+    Visibility,
+};
+use ticketing_outbound::Door;
+
+use crate::checks::Tester;
+use crate::client::{Api, Client};
+use crate::meta::{self, Offer};
+use crate::settings::{Flavour, Settings};
+use crate::wire::ServerInfo;
+use crate::{create, look_up, ticket};
+
+/// One Jira project, and the account that writes to it.
+#[derive(Debug)]
+pub struct Jira {
+    settings: Settings,
+    client: Client,
+    clock: Arc<dyn Clock>,
+    timing: Timing,
+    /// Which Jira it is, once it said so.
+    told: OnceLock<Flavour>,
+    offer: Mutex<Option<(Timestamp, Offer)>>,
+}
+
+/// How long the adapter waits, and how long it trusts what it was told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timing {
+    /// For one request that only reads. Default 10 s.
+    pub read_timeout: Duration,
+    /// How long what the project offers is taken for granted. Default 5 min.
+    pub offer_age: Duration,
+}
+
+// === impl Jira ===
+
+impl Jira {
+    #[must_use]
+    pub fn new(settings: Settings, door: Door, clock: Arc<dyn Clock>, timing: Timing) -> Self {
+        let client = Client::new(door, settings.clone(), timing.read_timeout);
+        Self { settings, client, clock, timing, told: OnceLock::new(), offer: Mutex::new(None) }
+    }
+
+    /// Which Jira it is, as far as is known without asking.
+    fn known_flavour(&self) -> Flavour {
+        match self.settings.flavour {
+            Flavour::Auto => self.told.get().copied().unwrap_or_default(),
+            flavour => flavour,
+        }
+    }
+
+    async fn api(&self) -> Result<Api, Fault> {
+        if self.known_flavour() == Flavour::Auto {
+            let info = self.client.read::<ServerInfo>(Api::V2, &["serverInfo"], &[]).await?.value;
+            let cloud = info.deployment_type == "Cloud";
+            let _ = self.told.set(if cloud { Flavour::Cloud } else { Flavour::DataCenter });
+        }
+        Ok(self.assumed_api())
+    }
+
+    /// The API of the flavour that is known, of Data Center while none is.
+    fn assumed_api(&self) -> Api {
+        match self.known_flavour() {
+            Flavour::Cloud => Api::V3,
+            Flavour::DataCenter | Flavour::Auto => Api::V2,
+        }
+    }
+
+    async fn offer(&self, api: Api) -> Result<Offer, Fault> {
+        let now = self.clock.now();
+        let known = self.offer.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some((at, offer)) = known
+            && now.duration_since(at).unsigned_abs() < self.timing.offer_age
+        {
+            return Ok(offer);
+        }
+        let (project, issue_type) = (&self.settings.project_key, &self.settings.issue_type);
+        let offer = meta::offer(&self.client, api, project, issue_type).await?;
+        *self.offer.lock().unwrap_or_else(PoisonError::into_inner) = Some((now, offer.clone()));
+        Ok(offer)
+    }
+
+    fn forget_offer(&self) {
+        *self.offer.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
+
+#[async_trait]
+impl TicketSystem for Jira {
+    fn destination(&self) -> Destination {
+        let base_url = self.settings.site.as_text().to_owned();
+        Destination { base_url, place: self.settings.project_key.clone() }
+    }
+
+    /// Until Jira said which it is, the longer bound holds.
+    fn visibility(&self) -> Visibility {
+        Visibility::Indexed(match self.known_flavour() {
+            Flavour::Cloud => Index::JiraCloud,
+            Flavour::DataCenter | Flavour::Auto => Index::JiraDataCenter,
+        })
+    }
+
+    async fn prepare(&self, order: &Order) -> Result<Rendered, Fault> {
+        let api = self.api().await?;
+        let offer = self.offer(api).await?;
+        Ok(ticket::render(&self.settings, api, &offer, order))
+    }
+
+    fn sketch(&self, order: &Order) -> Rendered {
+        let offer = Offer::assumed(&self.settings.issue_type, "not checked against the project");
+        ticket::render(&self.settings, self.assumed_api(), &offer, order)
+    }
+
+    async fn create(&self, order: &Order, rendered: &Rendered, within: Duration) -> Result<Created, Fault> {
+        let created = create::create(&self.client, order, rendered, within).await;
+        if !matches!(&created, Ok((_, adjustments)) if adjustments.is_empty()) {
+            // Whatever was refused, what the project offers is not what we thought.
+            self.forget_offer();
+        }
+        let (issue, adjustments) = created?;
+        let url = self.settings.site.join(&["browse", &issue.key]).to_string();
+        Ok(Created { ticket: TicketRef { id: issue.id, key: issue.key, url }, adjustments })
+    }
+
+    async fn look_up(&self, search: &Search) -> Result<Sighting, Fault> {
+        if !self.destination().same_origin(&search.destination.base_url) {
+            let message = format!("the ticket was sent to {}", search.destination.base_url);
+            let hint =
+                "jira.url is another site now, whose login must not go there: resolve the delivery by hand";
+            return Err(Fault::new(FaultKind::Misconfigured, message).with_hint(hint));
+        }
+        look_up::look_up(&self.client, self.api().await?, search).await
+    }
+
+    async fn test(&self) -> Vec<Check> {
+        let tester = Tester::new(&self.client, &self.settings, self.clock.as_ref(), self.known_flavour());
+        let (checks, told) = tester.run().await;
+        if let Some(flavour) = told {
+            let _ = self.told.set(flavour);
+        }
+        self.forget_offer();
+        checks
+    }
+}
+
+// === impl Timing ===
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self { read_timeout: Duration::from_secs(10), offer_age: Duration::from_secs(300) }
+    }
+}

@@ -1,0 +1,108 @@
+//! The ticket as it is sent: summary, priority, labels with the marker among them, description.
+
+use serde::Serialize;
+use serde_json::{Value, json};
+use ticketing_core::content;
+use ticketing_core::system::{Adjustment, Order, Rendered};
+
+use crate::client::Api;
+use crate::meta::{Offer, Priorities};
+use crate::priority;
+use crate::render::{self, Description};
+use crate::settings::Settings;
+
+/// Jira's longest summary, in characters.
+const LONGEST_SUMMARY: usize = 255;
+
+/// A value that Jira knows by id, or by name where the id is not known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Choice {
+    pub(crate) id: Option<String>,
+    pub(crate) name: String,
+}
+
+#[derive(Debug, Serialize)]
+struct Body<'a> {
+    fields: Fields<'a>,
+}
+
+#[derive(Debug, Serialize)]
+struct Fields<'a> {
+    project: Value,
+    issuetype: Value,
+    summary: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    priority: Option<Value>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    labels: &'a [String],
+    description: &'a Value,
+}
+
+// === impl Choice ===
+
+impl Choice {
+    pub(crate) fn with_id(id: &str, name: &str) -> Self {
+        Self { id: Some(id.to_owned()), name: name.to_owned() }
+    }
+
+    pub(crate) fn named(name: &str) -> Self {
+        Self { id: None, name: name.to_owned() }
+    }
+
+    fn to_json(&self) -> Value {
+        match &self.id {
+            Some(id) => json!({ "id": id }),
+            None => json!({ "name": self.name }),
+        }
+    }
+}
+
+/// Renders the ticket for a project that offers `offer`.
+pub(crate) fn render(settings: &Settings, api: Api, offer: &Offer, order: &Order) -> Rendered {
+    let mut adjustments = offer.remarks.clone();
+    let (priority, adjustment) = match &offer.priorities {
+        Priorities::Offered(offered) => priority::choose(order.incident.risk_level(), offered),
+        Priorities::Unknown => (Some(Choice::named(priority::usual_name(order.incident.risk_level()))), None),
+        Priorities::OffScreen => (None, Some(off_screen("priority", "not sent"))),
+    };
+    adjustments.extend(adjustment);
+    if !offer.labels {
+        adjustments.push(off_screen("labels", "not sent, and the marker stands in the description"));
+    }
+    let labels = if offer.labels { labels(settings, order) } else { Vec::new() };
+    let marker = (!offer.labels).then_some(&order.marker);
+    let description = render::description(&order.incident, marker, api);
+    adjustments.extend(description.adjustments.iter().cloned());
+    let summary = content::summary(&order.incident, LONGEST_SUMMARY);
+    let body = Body {
+        fields: Fields {
+            project: json!({ "key": settings.project_key }),
+            issuetype: offer.issue_type.to_json(),
+            summary: &summary,
+            priority: priority.as_ref().map(Choice::to_json),
+            labels: &labels,
+            description: &description.value,
+        },
+    };
+    let body =
+        serde_json::to_string(&body).expect("a ticket of texts and lists can always be written as JSON");
+    let Description { markup, plain_text, .. } = description;
+    let priority = priority.map(|choice| choice.name);
+    Rendered { body, summary, priority, labels, description: markup, plain_text, adjustments }
+}
+
+/// The marker first, then the labels of the settings, each once.
+fn labels(settings: &Settings, order: &Order) -> Vec<String> {
+    let mut labels = vec![order.marker.as_str().to_owned()];
+    for label in &settings.labels {
+        if !labels.contains(label) {
+            labels.push(label.clone());
+        }
+    }
+    labels
+}
+
+fn off_screen(field: &str, consequence: &str) -> Adjustment {
+    let reason = format!("{consequence}: the project's create screen has no {field} field");
+    Adjustment::new(field, reason)
+}

@@ -1,0 +1,127 @@
+//! What we read of Jira's replies. Everything but what we cannot do without may be missing.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+/// The reply to a create.
+#[derive(Debug, Deserialize)]
+pub(crate) struct CreatedIssue {
+    pub(crate) id: String,
+    pub(crate) key: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ServerInfo {
+    #[serde(default)]
+    pub(crate) deployment_type: String,
+    #[serde(default)]
+    pub(crate) version: String,
+}
+
+/// Who we are; one of the names is there.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct Myself {
+    pub(crate) account_id: Option<String>,
+    pub(crate) name: Option<String>,
+    pub(crate) key: Option<String>,
+    pub(crate) display_name: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Project {
+    pub(crate) key: String,
+    #[serde(default)]
+    pub(crate) name: String,
+    #[serde(default)]
+    pub(crate) archived: bool,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Permissions {
+    pub(crate) permissions: std::collections::HashMap<String, Permission>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Permission {
+    #[serde(default)]
+    pub(crate) have_permission: bool,
+}
+
+/// A page of createmeta: Cloud calls its rows by their kind, Data Center `values`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct MetaPage<T> {
+    pub(crate) issue_types: Option<Vec<T>>,
+    pub(crate) fields: Option<Vec<T>>,
+    pub(crate) values: Option<Vec<T>>,
+    pub(crate) total: Option<usize>,
+    pub(crate) is_last: Option<bool>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Named {
+    pub(crate) id: String,
+    #[serde(default)]
+    pub(crate) name: String,
+    #[serde(default)]
+    pub(crate) subtask: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct CreateField {
+    pub(crate) field_id: Option<String>,
+    pub(crate) key: Option<String>,
+    #[serde(default)]
+    pub(crate) name: String,
+    #[serde(default)]
+    pub(crate) required: bool,
+    #[serde(default)]
+    pub(crate) has_default_value: bool,
+    #[serde(default)]
+    pub(crate) allowed_values: Vec<Value>,
+}
+
+/// A page of search results, of Cloud or Data Center.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct SearchPage {
+    pub(crate) issues: Vec<FoundIssue>,
+    #[serde(default)]
+    pub(crate) next_page_token: Option<String>,
+    #[serde(default)]
+    pub(crate) is_last: Option<bool>,
+    #[serde(default)]
+    pub(crate) total: Option<u64>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct FoundIssue {
+    pub(crate) id: String,
+    #[serde(default)]
+    pub(crate) key: String,
+    #[serde(default)]
+    pub(crate) fields: FoundFields,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct FoundFields {
+    pub(crate) labels: Option<Vec<String>>,
+    /// A text, or an ADF document.
+    pub(crate) description: Value,
+    pub(crate) created: Option<String>,
+}
+
+/// What Jira says about a refusal.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct ErrorCollection {
+    pub(crate) error_messages: Vec<String>,
+    pub(crate) errors: serde_json::Map<String, Value>,
+    pub(crate) message: Option<String>,
+    pub(crate) error_message: Option<String>,
+}

@@ -1,0 +1,106 @@
+// Holds our renderings against Atlassian's own schema (ADF) and parser (wiki markup).
+//
+//   node judge.mjs FILE     FILE is written by `cargo test -p ticketing-jira --test rendered`
+//
+// An ADF document must satisfy the schema. Wiki markup must parse to the very text of the ADF document, with no node
+// that the ADF document has not: no mention, no media, no macro, no link but the one to the incident.
+
+import { createReadStream, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { createInterface } from 'node:readline';
+import Ajv from 'ajv-draft-04';
+
+const require = createRequire(import.meta.url);
+const { WikiMarkupTransformer } = require('@atlaskit/editor-wikimarkup-transformer');
+const schema = JSON.parse(readFileSync(require.resolve('@atlaskit/adf-schema/json-schema/v1/full.json'), 'utf8'));
+
+const MOST_COMPLAINTS = 40;
+const NODES = new Set([
+  'doc', 'paragraph', 'heading', 'bulletList', 'listItem', 'table', 'tableRow', 'tableHeader', 'tableCell',
+  'codeBlock', 'hardBreak', 'text',
+]);
+const MARKS = new Set(['strong', 'textColor', 'link']);
+
+const isValid = new Ajv({ strict: false, allErrors: false }).compile(schema);
+const parser = new WikiMarkupTransformer();
+
+function* walk(node) {
+  yield node;
+  for (const child of node.content ?? []) {
+    yield* walk(child);
+  }
+}
+
+function textOf(document) {
+  let text = '';
+  for (const node of walk(document)) {
+    text += node.type === 'text' ? node.text : node.type === 'status' ? node.attrs.text : '';
+  }
+  // What wiki markup can not carry: the joiner, white space as it was, and a bar in a cell.
+  return text.replace(/[\s\u2060\u0085]+/gu, '').replace(/¦/gu, '|');
+}
+
+function linksOf(document) {
+  const links = new Set();
+  for (const node of walk(document)) {
+    for (const mark of node.marks ?? []) {
+      if (mark.type === 'link') {
+        links.add(decodeURI(mark.attrs.href).replace(/%7C/gu, '|').replace(/%5B/gu, '[').replace(/%5D/gu, ']'));
+      }
+    }
+  }
+  return [...links].sort().join(' ');
+}
+
+function difference(expected, found) {
+  let at = 0;
+  while (at < expected.length && expected[at] === found[at]) {
+    at += 1;
+  }
+  const around = (text) => JSON.stringify(text.slice(Math.max(0, at - 30), at + 50));
+  return `expected ${around(expected)}, found ${around(found)}`;
+}
+
+function* complaints({ adf, wiki, whole }) {
+  if (!isValid(adf)) {
+    yield `ADF: ${JSON.stringify(isValid.errors.slice(0, 3))}`;
+  }
+  let parsed;
+  try {
+    parsed = parser.parse(wiki).toJSON();
+  } catch (error) {
+    yield `wiki: the parser gave up: ${error.message}`;
+    return;
+  }
+  for (const node of walk(parsed)) {
+    if (!NODES.has(node.type)) {
+      yield `wiki: a ${node.type} node: ${JSON.stringify(node).slice(0, 200)}`;
+    }
+    for (const mark of node.marks ?? []) {
+      if (!MARKS.has(mark.type)) {
+        yield `wiki: text marked as ${mark.type}: ${JSON.stringify(node.text)}`;
+      }
+    }
+  }
+  if (linksOf(parsed) !== linksOf(adf)) {
+    yield `wiki: links ${linksOf(parsed)} instead of ${linksOf(adf)}`;
+  }
+  const [expected, found] = [textOf(adf), textOf(parsed)];
+  if (whole && expected !== found) {
+    yield `wiki: other text: ${difference(expected, found)}`;
+  }
+}
+
+let [renderings, complained] = [0, 0];
+for await (const line of createInterface({ input: createReadStream(process.argv[2]) })) {
+  const rendering = JSON.parse(line);
+  renderings += 1;
+  for (const complaint of complaints(rendering)) {
+    complained += 1;
+    if (complained <= MOST_COMPLAINTS) {
+      console.error(`${rendering.name}\n  ${complaint}`);
+    }
+  }
+}
+console.log(`${renderings} renderings judged, ${complained} complaints`);
+process.exitCode = complained === 0 && renderings > 0 ? 0 : 1;

@@ -1,0 +1,141 @@
+//! Renders hostile and plain incidents for Atlassian's own judges: `tests/judges/judge.mjs` reads what is written here.
+//!
+//! The file is one JSON object a line: `name`, the `adf` document, the `wiki` markup of the same incident, and `whole`,
+//! whether nothing had to be left out of either.
+
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use secrecy::SecretString;
+use serde_json::{Value, json};
+use ticketing_core::clock::Clock;
+use ticketing_core::incident::{Incident, IncidentFields};
+use ticketing_core::marker::{InstallationKey, Marker};
+use ticketing_core::system::{Order, Rendered, TicketSystem};
+use ticketing_core::violation::Violations;
+use ticketing_jira::{Flavour, Jira, Secret, SecretKind, Settings, SettingsDraft, Timing};
+use ticketing_outbound::Door;
+
+#[path = "support/incidents.rs"]
+mod incidents;
+
+const HOSTILE: [&str; 44] = [
+    "{code}",
+    "{code:json}{noformat}",
+    "{noformat}",
+    "{NoFormat} after",
+    "{panel:title=x|bgColor=red}",
+    "{quote}x{quote}",
+    "{color:red}x{color}",
+    "{adf}{\"type\":\"doc\"}{adf}",
+    "{anchor:x}",
+    "{loremipsum}",
+    "{{mono}}",
+    "{*}bold{*}",
+    "[~admin]",
+    "[~accountid:5b10]",
+    "[click|http://evil.example]",
+    "[http://evil.example]",
+    "[^secrets.txt]",
+    "[#top]",
+    "!https://evil.example/x.png!",
+    "!secrets.png|thumbnail!",
+    "http://evil.example/a_b?c=d",
+    "mailto:a@evil.example",
+    "ftp://evil.example www.evil.example",
+    "file:///etc/passwd irc://x",
+    "*bold* _it_ -del- +ins+ ^sup^ ~sub~ ??cite??",
+    "h1. heading",
+    "bq. quote",
+    "# item",
+    "* item",
+    "- item",
+    "|a|b|",
+    "||a||b||",
+    "---- a -- b --- c",
+    "\\\\ line \\\\",
+    "\\\\server\\share\\{guid}",
+    "C:\\Windows\\System32\\_x",
+    "ends with \\",
+    "\\*escaped\\* \\[x\\] \\\\\\three",
+    "(!) (x) (/) (?) (on) (*r) (flag) :) :( :P :D ;) :-) (y)",
+    "SEC-1 and INC-42",
+    "<script>alert(1)</script> &lt;b&gt; &#124;",
+    "javascript:alert(1) [x|javascript:alert(1)]",
+    "\u{202e}gpj.exe \u{200b}\u{2060}zero \u{fffe}non",
+    "👩‍👩‍👧 é \u{7f}\u{85}del | ¦",
+];
+
+#[derive(Debug)]
+struct Epoch;
+
+impl Clock for Epoch {
+    fn now(&self) -> Timestamp {
+        Timestamp::UNIX_EPOCH
+    }
+}
+
+fn jira(flavour: Flavour) -> Jira {
+    let draft = SettingsDraft {
+        url: Some("https://jira.example.com".to_owned()),
+        project_key: Some("SEC".to_owned()),
+        flavour: Some(flavour),
+        ..SettingsDraft::default()
+    };
+    let secret = Secret { kind: SecretKind::PersonalAccessToken, value: SecretString::from("token") };
+    let settings = Settings::parse(&draft, Some(&secret), "jira", &mut Violations::default()).unwrap();
+    let clock = Arc::new(Epoch);
+    Jira::new(settings, Door::new(clock.clone()).unwrap(), clock, Timing::default())
+}
+
+fn order(fields: IncidentFields) -> Order {
+    let marker = Marker::derive(&InstallationKey::new([7; 32]), &fields.id, "jira");
+    Order { incident: Incident::try_new(fields, "incident").unwrap(), marker }
+}
+
+fn cases() -> Vec<(String, Order)> {
+    let mut cases = vec![
+        ("plain".to_owned(), order(incidents::full())),
+        ("least".to_owned(), order(incidents::least())),
+        ("longest".to_owned(), order(incidents::longest())),
+    ];
+    for (index, text) in HOSTILE.into_iter().enumerate() {
+        cases.push((format!("hostile {index}: {text}"), order(incidents::saying(text))));
+        let next = HOSTILE[(index + 1) % HOSTILE.len()];
+        let both = format!("{text}{next}");
+        cases.push((format!("hostile pair {index}: {both}"), order(incidents::saying(&both))));
+        let spaced = format!("x {text} {next} y");
+        cases.push((format!("hostile words {index}: {spaced}"), order(incidents::saying(&spaced))));
+    }
+    for character in ' '..='\u{17f}' {
+        let text = format!("a{character}b {character}{character} {character}c d{character} {character}");
+        cases.push((format!("character {character:?}"), order(incidents::saying(&text))));
+    }
+    cases
+}
+
+fn is_whole(rendered: &Rendered) -> bool {
+    rendered.adjustments.iter().all(|adjustment| adjustment.field != "description")
+}
+
+#[test]
+fn every_rendering_is_within_its_limits_and_is_written_for_the_judges() {
+    let (cloud, data_center) = (jira(Flavour::Cloud), jira(Flavour::DataCenter));
+    let mut lines = String::new();
+    for (name, order) in cases() {
+        let (adf, wiki) = (cloud.sketch(&order), data_center.sketch(&order));
+        for rendered in [&adf, &wiki] {
+            assert!(rendered.description.chars().count() <= 32_767, "{name}");
+            assert!(rendered.summary.chars().count() <= 255 && !rendered.summary.contains('\n'), "{name}");
+        }
+        let document: Value = serde_json::from_str(&adf.description).unwrap();
+        let whole = is_whole(&adf) && is_whole(&wiki);
+        let line = json!({ "name": name, "adf": document, "wiki": wiki.description, "whole": whole });
+        lines.push_str(&format!("{line}\n"));
+    }
+    let default = || PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("jira-rendered.jsonl");
+    let path = std::env::var_os("RENDERED_OUT").map_or_else(default, PathBuf::from);
+    fs::write(path, lines).unwrap();
+}

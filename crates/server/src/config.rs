@@ -1,0 +1,235 @@
+//! The settings of the server process: flags, each with an environment variable. `--help` is their reference.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use jiff::SignedDuration;
+use ticketing_core::policy::Bounds;
+
+use crate::dispatch::DispatchSettings;
+use crate::store::KeySource;
+
+/// Not a flag: other users of the machine can read flags.
+const KEY_VARIABLE: &str = "TICKETING_KEY";
+
+/// How the server runs. Durations are written like 250ms, 30s, 15m, 24h or "1h 30m".
+#[derive(Debug, Clone, Args)]
+pub struct Config {
+    /// Address to listen on. Only loopback: callers can not be told apart yet.
+    #[arg(long, env = "TICKETING_LISTEN", default_value = "127.0.0.1:50051")]
+    pub listen: SocketAddr,
+
+    /// Folder of the database; made if it is not there.
+    #[arg(long, env = "TICKETING_DATA", default_value = "data")]
+    pub data: PathBuf,
+
+    /// File that holds the key which seals the stored secrets: 32 bytes in base64 or as 64 hex digits. Without it, and
+    /// without the variable TICKETING_KEY, a file beside the database is used, and made at the first start.
+    #[arg(long, env = "TICKETING_KEY_FILE")]
+    pub key_file: Option<PathBuf>,
+
+    /// What to log, for example "info" or "ticketing=debug".
+    #[arg(long, env = "TICKETING_LOG", default_value = "info")]
+    pub log: String,
+
+    /// How to log.
+    #[arg(long, env = "TICKETING_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
+    pub log_format: LogFormat,
+
+    /// Creates at a time to one ticket system. 1 to 64.
+    #[arg(long, env = "TICKETING_CONCURRENCY", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub concurrency: u16,
+
+    /// From the intent to send until the request is given up. Also bounds look-ups and previews.
+    #[arg(long, env = "TICKETING_ATTEMPT_DEADLINE", default_value = "30s", value_parser = duration)]
+    pub attempt_deadline: Duration,
+
+    /// How long a claim holds before a delivery is taken over. At least twice the attempt deadline.
+    #[arg(long, env = "TICKETING_LEASE", default_value = "90s", value_parser = duration)]
+    pub lease: Duration,
+
+    /// How long after the send deadline a ticket system may still apply a request.
+    #[arg(long, env = "TICKETING_SERVER_BOUND", default_value = "60s", value_parser = duration)]
+    pub server_bound: Duration,
+
+    /// How long Jira Cloud's search may lag behind its tickets.
+    #[arg(long, env = "TICKETING_JIRA_CLOUD_INDEX_BOUND", default_value = "180s", value_parser = duration)]
+    pub jira_cloud_index_bound: Duration,
+
+    /// How long the search of Jira Data Center may lag behind its tickets.
+    #[arg(long, env = "TICKETING_JIRA_DATA_CENTER_INDEX_BOUND", default_value = "900s", value_parser = duration)]
+    pub jira_data_center_index_bound: Duration,
+
+    /// Between two look-ups of a ticket in doubt, and between the two empty answers that prove that there is none.
+    #[arg(long, env = "TICKETING_LOOK_UP_INTERVAL", default_value = "30s", value_parser = duration)]
+    pub look_up_interval: Duration,
+
+    /// When a delivery that was ever in doubt is searched for duplicates: three times after its delivery.
+    #[arg(long, env = "TICKETING_SWEEPS", default_value = "15m,1h,24h", value_delimiter = ',', num_args = 3,
+          value_parser = duration)]
+    pub sweeps: Vec<Duration>,
+
+    /// Failures in a row after which a ticket system is only probed, once a tick. 1 to 1,000.
+    #[arg(long, env = "TICKETING_CIRCUIT_THRESHOLD", default_value_t = 10,
+          value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub circuit_threshold: u32,
+
+    /// How long events are kept.
+    #[arg(long, env = "TICKETING_EVENT_RETENTION", default_value = "720h", value_parser = duration)]
+    pub event_retention: Duration,
+
+    /// Between two bookmarks on an event stream.
+    #[arg(long, env = "TICKETING_BOOKMARK_INTERVAL", default_value = "10s", value_parser = duration)]
+    pub bookmark_interval: Duration,
+
+    /// A subscriber that takes nothing for so long is ended, with its last token.
+    #[arg(long, env = "TICKETING_SLOW_SUBSCRIBER", default_value = "30s", value_parser = duration)]
+    pub slow_subscriber: Duration,
+
+    /// How long a stopping server waits for attempts that are under way.
+    #[arg(long, env = "TICKETING_SHUTDOWN_GRACE", default_value = "35s", value_parser = duration)]
+    pub shutdown_grace: Duration,
+}
+
+/// The shape of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Why a server can not run like this.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum ConfigError {
+    #[error(
+        "--listen {0} is not a loopback address: callers can not be told apart yet, so nothing else is listened on; \
+         use 127.0.0.1 or [::1]"
+    )]
+    NotLoopback(SocketAddr),
+    #[error(
+        "--lease {lease:?} is too short: it must be at least twice --attempt-deadline ({attempt_deadline:?}), for the \
+         preparation and the send"
+    )]
+    LeaseTooShort { lease: Duration, attempt_deadline: Duration },
+    #[error("--sweeps must be three durations that grow, for example 15m,1h,24h")]
+    Sweeps,
+}
+
+// === impl Config ===
+
+impl Config {
+    /// The shortest duration of any setting.
+    const SHORTEST: Duration = Duration::from_millis(1);
+
+    /// Refuses what can not work, saying which flag to mend.
+    ///
+    /// # Errors
+    /// The first flag that is wrong.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        if !self.listen.ip().is_loopback() {
+            return Err(ConfigError::NotLoopback(self.listen));
+        }
+        let (lease, attempt_deadline) = (self.lease, self.attempt_deadline);
+        if lease < attempt_deadline * 2 {
+            return Err(ConfigError::LeaseTooShort { lease, attempt_deadline });
+        }
+        let grow = self.sweeps.windows(2).all(|pair| pair[0] < pair[1]);
+        if self.sweeps.len() != 3 || !grow {
+            return Err(ConfigError::Sweeps);
+        }
+        Ok(())
+    }
+
+    /// The bounds of the delivery protocol.
+    #[must_use]
+    pub fn bounds(&self) -> Bounds {
+        let sweep = |step: usize| self.sweeps.get(step).copied().unwrap_or(Bounds::default().sweeps[step]);
+        Bounds {
+            attempt_deadline: self.attempt_deadline,
+            lease: self.lease,
+            server_bound: self.server_bound,
+            jira_cloud_index_bound: self.jira_cloud_index_bound,
+            jira_data_center_index_bound: self.jira_data_center_index_bound,
+            look_up_interval: self.look_up_interval,
+            sweeps: [sweep(0), sweep(1), sweep(2)],
+            circuit_threshold: self.circuit_threshold,
+        }
+    }
+
+    /// Where the key of the stored secrets comes from: the file that is named, the variable `TICKETING_KEY` (32 bytes in
+    /// base64 or as 64 hex digits), or a file beside the database.
+    #[must_use]
+    pub fn key_source(&self) -> KeySource {
+        match (&self.key_file, std::env::var(KEY_VARIABLE)) {
+            (Some(path), _) => KeySource::File(path.clone()),
+            (None, Ok(text)) => KeySource::Text { text: text.into(), origin: KEY_VARIABLE.to_owned() },
+            (None, Err(_)) => KeySource::Beside,
+        }
+    }
+
+    #[must_use]
+    pub fn dispatch(&self) -> DispatchSettings {
+        DispatchSettings { concurrency: self.concurrency.into(), event_retention: self.event_retention }
+    }
+}
+
+/// Reads a duration such as 250ms, 30s or "1h 30m"; at least a millisecond.
+fn duration(text: &str) -> Result<Duration, String> {
+    let parsed: SignedDuration = text.trim().parse().map_err(|_| "write it like 250ms, 30s, 15m or 24h".to_owned())?;
+    let duration = Duration::try_from(parsed).map_err(|_| "must not be negative".to_owned())?;
+    if duration < Config::SHORTEST { Err("must be at least 1ms".to_owned()) } else { Ok(duration) }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Cli {
+        #[command(flatten)]
+        config: Config,
+    }
+
+    fn config(flags: &[&str]) -> Config {
+        Cli::try_parse_from(std::iter::once("ticketing").chain(flags.iter().copied())).unwrap().config
+    }
+
+    #[test]
+    fn the_defaults_are_those_of_the_protocol() {
+        let config = config(&[]);
+        assert_eq!(config.check(), Ok(()));
+        assert_eq!(config.bounds(), Bounds::default());
+    }
+
+    #[test]
+    fn bounds_go_down_to_tens_of_milliseconds() {
+        let config = config(&["--attempt-deadline=40ms", "--lease=100ms", "--sweeps=10ms,20ms,30ms"]);
+        assert_eq!(config.check(), Ok(()));
+        assert_eq!(config.bounds().sweeps.map(|sweep| sweep.as_millis()), [10, 20, 30]);
+    }
+
+    #[test]
+    fn an_address_that_others_can_reach_is_refused() {
+        let config = config(&["--listen=0.0.0.0:50051"]);
+        assert_eq!(config.check(), Err(ConfigError::NotLoopback(config.listen)));
+    }
+
+    #[test]
+    fn a_lease_shorter_than_an_attempt_is_refused() {
+        let config = config(&["--lease=59s"]);
+        assert!(matches!(config.check(), Err(ConfigError::LeaseTooShort { .. })));
+    }
+
+    #[test]
+    fn durations_that_make_no_sense_are_refused() {
+        for text in ["", "soon", "-1s", "0s", "30", "1 fortnight"] {
+            assert!(duration(text).is_err(), "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! What the demonstration prints.
+
+#![expect(clippy::print_stdout, reason = "the demonstration is told on standard output")]
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::stage::Stage;
+
+/// Tells the story, step by step.
+#[derive(Debug, Default)]
+pub(super) struct Narrator {
+    steps: AtomicU32,
+}
+
+// === impl Narrator ===
+
+impl Narrator {
+    /// The title of the next step.
+    pub(super) fn step(&self, title: &str) {
+        let number = self.steps.fetch_add(1, Ordering::Relaxed) + 1;
+        println!("\n{number:>2}. {title}");
+    }
+
+    pub(super) fn line(&self, text: &str) {
+        println!("    {text}");
+    }
+
+    /// A text of many lines, set apart.
+    pub(super) fn quote(&self, text: &str) {
+        for line in text.lines() {
+            println!("    | {line}");
+        }
+    }
+
+    pub(super) fn what_to_type(&self, stage: &Stage) {
+        let (address, service) = (&stage.address, "rhythmx.ticketing.v1.TicketingService");
+        println!("\n    The server stays up until ctrl-c. Try, in another terminal:\n");
+        let lines = [
+            format!("grpcurl -plaintext {address} list {service}"),
+            format!("grpcurl -plaintext {address} {service}/GetStatus"),
+            format!("grpcurl -plaintext -d '{{\"system\":\"TICKET_SYSTEM_JIRA\"}}' {address} {service}/TestConnection"),
+            format!("grpcurl -plaintext {address} {service}/ListDeliveries"),
+            format!("grpcurl -plaintext -d '{{\"oldest\":{{}}}}' {address} {service}/StreamTicketEvents"),
+            format!(
+                "jq '{{incident: (. + {{id: \"INC-BY-HAND\"}}), system: \"TICKET_SYSTEM_JIRA\"}}' examples/incident.json | \
+                 grpcurl -plaintext -d @ {address} {service}/CreateTicket"
+            ),
+        ];
+        for line in lines {
+            println!("    {line}");
+        }
+        println!("\n    Jira is played at {} and ServiceNow at {}.", stage.jira.base_url(), stage.servicenow.base_url());
+        println!("    What they hold: curl -s {}/tickets", stage.jira.control_url());
+    }
+}

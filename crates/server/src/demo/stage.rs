@@ -1,0 +1,108 @@
+//! What the demonstration is played on: a real server over a database in a temporary folder, and two simulators.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::Parser;
+use prost::Message;
+use prost_reflect::{DescriptorPool, DynamicMessage};
+use rhythmx_ticketing::{Client, FILE_DESCRIPTOR_SET, v1};
+use ticketing_simulator::{Profile, Simulator, Vendor};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use super::DemoArgs;
+use crate::clock::SystemClock;
+use crate::config::Config;
+use crate::server::{self, ServeError};
+
+const INCIDENT: &str = include_str!("../../../../examples/incident.json");
+const MEDIUM_INCIDENT: &str = include_str!("../../../../examples/incident-medium.json");
+
+/// The server, the simulators and what is needed to take them down.
+pub(super) struct Stage {
+    pub address: String,
+    pub client: Client,
+    pub jira: Simulator,
+    pub servicenow: Simulator,
+    pub incident: v1::Incident,
+    pub medium_incident: v1::Incident,
+    folder: PathBuf,
+    stop: oneshot::Sender<()>,
+    server: JoinHandle<Result<(), ServeError>>,
+}
+
+/// The server's flags, with time bounds that suit an audience.
+#[derive(Debug, Parser)]
+struct Flags {
+    #[command(flatten)]
+    config: Config,
+}
+
+// === impl Stage ===
+
+impl Stage {
+    pub(super) async fn build(args: &DemoArgs) -> anyhow::Result<Self> {
+        let jira = Simulator::start(Vendor::JiraCloud, Profile::of(Vendor::JiraCloud)).await?;
+        let servicenow = Simulator::start(Vendor::ServiceNow, Profile::of(Vendor::ServiceNow)).await?;
+        jira.set_index_lag(Duration::from_millis(100));
+        let folder = temporary_folder()?;
+        let mut config = config(&folder)?;
+        config.listen = args.listen;
+        let listener = match server::listen(&config).await {
+            Ok(listener) => listener,
+            Err(_taken) => {
+                config.listen.set_port(0);
+                server::listen(&config).await?
+            }
+        };
+        let address = listener.local_addr()?.to_string();
+        let (stop, stopped) = oneshot::channel();
+        let shutdown = async { drop(stopped.await) };
+        let server = tokio::spawn(server::serve(config, listener, Arc::new(SystemClock), shutdown));
+        let client = Client::connect(format!("http://{address}")).await.context("the server did not start")?;
+        let (incident, medium_incident) = (incident(INCIDENT)?, incident(MEDIUM_INCIDENT)?);
+        Ok(Self { address, client, jira, servicenow, incident, medium_incident, folder, stop, server })
+    }
+
+    /// Takes everything down.
+    pub(super) async fn strike(self) -> anyhow::Result<()> {
+        drop(self.client);
+        let _ = self.stop.send(());
+        self.server.await?.context("the server did not stop in order")?;
+        std::fs::remove_dir_all(&self.folder).context("the temporary folder could not be removed")
+    }
+}
+
+fn config(folder: &std::path::Path) -> anyhow::Result<Config> {
+    let data = folder.to_str().context("the temporary folder has no readable name")?;
+    let flags = [
+        "ticketing",
+        "--data",
+        data,
+        "--attempt-deadline=2s",
+        "--lease=5s",
+        "--server-bound=200ms",
+        "--jira-cloud-index-bound=400ms",
+        "--look-up-interval=200ms",
+        "--sweeps=1s,2s,3s",
+    ];
+    Ok(Flags::try_parse_from(flags)?.config)
+}
+
+fn temporary_folder() -> anyhow::Result<PathBuf> {
+    let folder = std::env::temp_dir().join(format!("rhythmx-ticketing-demo-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).context("no temporary folder could be made")?;
+    Ok(folder)
+}
+
+/// Reads the contract's JSON form of an incident, as grpcurl does.
+fn incident(json: &str) -> anyhow::Result<v1::Incident> {
+    let pool = DescriptorPool::decode(FILE_DESCRIPTOR_SET)?;
+    let descriptor = pool.get_message_by_name("rhythmx.ticketing.v1.Incident").context("there is no Incident")?;
+    let mut reader = serde_json::Deserializer::from_str(json);
+    let message = DynamicMessage::deserialize(descriptor, &mut reader)?;
+    Ok(v1::Incident::decode(message.encode_to_vec().as_slice())?)
+}

@@ -1,0 +1,202 @@
+//! Changes of the settings of ticket systems. What the settings must be is for the systems to say, once a change is
+//! merged; here is only what a change itself can get wrong.
+
+use rhythmx_ticketing::v1;
+use rhythmx_ticketing::v1::test_connection_request::Unsaved;
+use ticketing_core::system::System;
+use ticketing_core::violation::Violations;
+use ticketing_jira::Flavour;
+use ticketing_servicenow::{ImpactUrgencyDraft, PrioritiesDraft};
+
+use super::{field, rules};
+use crate::app::Change;
+use crate::settings::{Draft, Rules, Secret, SecretChange, SecretKind, SystemChange};
+
+const LONGEST_SECRET: usize = 4_096;
+
+/// What a Configure changes, given the rules in force.
+pub(crate) fn change(request: v1::ConfigureRequest, current: &Rules, violations: &mut Violations) -> Change {
+    let jira = request.jira.map(|settings| jira(settings, violations));
+    let servicenow = request.servicenow.map(|settings| servicenow(settings, violations));
+    let auto_push = match request.auto_push {
+        Some(change) => rules::auto_push(change, &current.auto_push, violations),
+        None => current.auto_push.clone(),
+    };
+    let retry = match request.retry {
+        Some(change) => rules::retry(change, &current.retry, violations),
+        None => current.retry.clone(),
+    };
+    Change { systems: jira.into_iter().chain(servicenow).collect(), rules: Rules { auto_push, retry } }
+}
+
+/// Which connection to test, and what to try on it before it is saved. The violations are those of the unsaved settings
+/// alone; others are likely to be found once they are merged.
+pub(crate) fn tested_connection(
+    request: v1::TestConnectionRequest,
+) -> Result<(System, Option<SystemChange>, Violations), Violations> {
+    let (mut wrong, mut unsaved) = (Violations::default(), Violations::default());
+    let system = field::system("system", request.system, &mut wrong);
+    let change = match request.unsaved {
+        Some(Unsaved::Jira(settings)) => Some(jira(settings, &mut unsaved)),
+        Some(Unsaved::Servicenow(settings)) => Some(servicenow(settings, &mut unsaved)),
+        None => None,
+    };
+    if let (Some(system), Some(change)) = (system, &change) {
+        let given = change.draft.system();
+        let description =
+            format!("are settings of {}, and {} is to be tested", given.title(), system.title());
+        wrong.require(given == system, given.as_str(), &description);
+    }
+    match system.filter(|_| wrong.is_empty()) {
+        Some(system) => Ok((system, change, unsaved)),
+        None => Err(wrong),
+    }
+}
+
+fn jira(settings: v1::JiraSettings, violations: &mut Violations) -> SystemChange {
+    let flavour = settings.flavour.and_then(|value| flavour("jira.flavour", value, violations));
+    let draft = ticketing_jira::SettingsDraft {
+        url: settings.url,
+        email: settings.email,
+        project_key: settings.project_key,
+        issue_type: settings.issue_type,
+        flavour,
+        cloud_id: settings.cloud_id,
+        gateway_url: settings.gateway_url,
+        labels: settings.labels.map(|labels| labels.values),
+    };
+    let token = secret("jira.api_token", settings.api_token, SecretKind::ApiToken, violations);
+    let kind = SecretKind::PersonalAccessToken;
+    let access_token = secret("jira.personal_access_token", settings.personal_access_token, kind, violations);
+    let secret = match (token, access_token) {
+        (SecretChange::Set(_), SecretChange::Set(_)) => {
+            let description = "must not be given together with api_token: one of them is used";
+            violations.add("jira.personal_access_token", description);
+            SecretChange::Keep
+        }
+        (SecretChange::Set(secret), _) | (_, SecretChange::Set(secret)) => SecretChange::Set(secret),
+        (SecretChange::Remove, _) | (_, SecretChange::Remove) => SecretChange::Remove,
+        (SecretChange::Keep, SecretChange::Keep) => SecretChange::Keep,
+    };
+    SystemChange { draft: Draft::Jira(draft), enabled: settings.enabled, secret }
+}
+
+fn servicenow(settings: v1::ServiceNowSettings, violations: &mut Violations) -> SystemChange {
+    let given = settings.priorities.unwrap_or_default();
+    let pair = |given: Option<v1::ServiceNowPriority>| {
+        given.map(|given| ImpactUrgencyDraft { impact: given.impact, urgency: given.urgency })
+    };
+    let draft = ticketing_servicenow::SettingsDraft {
+        instance: settings.instance,
+        username: settings.username,
+        assignment_group: settings.assignment_group,
+        table: settings.table,
+        priorities: PrioritiesDraft {
+            critical: pair(given.critical),
+            high: pair(given.high),
+            medium: pair(given.medium),
+            low: pair(given.low),
+        },
+    };
+    let secret = secret("servicenow.password", settings.password, SecretKind::Password, violations);
+    SystemChange { draft: Draft::ServiceNow(draft), enabled: settings.enabled, secret }
+}
+
+fn flavour(path: &str, value: i32, violations: &mut Violations) -> Option<Flavour> {
+    match v1::JiraFlavour::try_from(value) {
+        Ok(v1::JiraFlavour::Auto) => Some(Flavour::Auto),
+        Ok(v1::JiraFlavour::Cloud) => Some(Flavour::Cloud),
+        Ok(v1::JiraFlavour::DataCenter) => Some(Flavour::DataCenter),
+        Ok(v1::JiraFlavour::Unspecified) | Err(_) => {
+            let choices = "must be JIRA_FLAVOUR_AUTO, JIRA_FLAVOUR_CLOUD or JIRA_FLAVOUR_DATA_CENTER";
+            violations.add(path, choices);
+            None
+        }
+    }
+}
+
+fn secret(path: &str, value: Option<String>, kind: SecretKind, violations: &mut Violations) -> SecretChange {
+    match value {
+        None => SecretChange::Keep,
+        Some(value) if value.is_empty() => SecretChange::Remove,
+        Some(value) => {
+            violations.limit_text(path, &value, LONGEST_SECRET);
+            SecretChange::Set(Secret { kind, value: value.into() })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::ExposeSecret;
+
+    use super::*;
+
+    fn changed(request: v1::ConfigureRequest) -> (Change, Vec<String>) {
+        let mut violations = Violations::default();
+        let change = change(request, &Rules::default(), &mut violations);
+        (change, violations.iter().map(|violation| violation.field.clone()).collect())
+    }
+
+    fn jira(settings: v1::JiraSettings) -> v1::ConfigureRequest {
+        v1::ConfigureRequest { jira: Some(settings), ..Default::default() }
+    }
+
+    fn text(text: &str) -> Option<String> {
+        Some(text.to_owned())
+    }
+
+    #[test]
+    fn a_toggle_changes_nothing_but_the_toggle() {
+        let (change, wrong) = changed(jira(v1::JiraSettings { enabled: Some(true), ..Default::default() }));
+        assert!(wrong.is_empty());
+        assert_eq!(change.rules, Rules::default());
+        let [only] = change.systems.as_slice() else { panic!("{:?}", change.systems) };
+        assert_eq!((only.enabled, &only.draft), (Some(true), &Draft::empty(System::Jira)));
+        assert!(matches!(only.secret, SecretChange::Keep));
+    }
+
+    #[test]
+    fn a_secret_is_set_removed_or_kept() {
+        let settings = v1::JiraSettings { personal_access_token: text("pat"), ..Default::default() };
+        let (change, _) = changed(jira(settings));
+        let SecretChange::Set(secret) = &change.systems[0].secret else { panic!("the secret is not set") };
+        assert_eq!((secret.kind, secret.value.expose_secret()), (SecretKind::PersonalAccessToken, "pat"));
+        let (change, _) = changed(jira(v1::JiraSettings { api_token: text(""), ..Default::default() }));
+        assert!(matches!(change.systems[0].secret, SecretChange::Remove));
+    }
+
+    #[test]
+    fn what_a_change_itself_gets_wrong_is_reported_at_once_over_all_systems() {
+        let request = v1::ConfigureRequest {
+            jira: Some(v1::JiraSettings {
+                flavour: Some(0),
+                api_token: text("one"),
+                personal_access_token: text("two"),
+                ..Default::default()
+            }),
+            servicenow: Some(v1::ServiceNowSettings {
+                password: Some("x".repeat(LONGEST_SECRET + 1)),
+                ..Default::default()
+            }),
+            retry: Some(v1::RetrySettings { jitter: Some(2.0), ..Default::default() }),
+            ..Default::default()
+        };
+        let expected = ["jira.flavour", "jira.personal_access_token", "servicenow.password", "retry.jitter"];
+        assert_eq!(changed(request).1, expected);
+    }
+
+    #[test]
+    fn one_system_is_not_tested_with_the_settings_of_another() {
+        let request = v1::TestConnectionRequest {
+            system: v1::TicketSystem::Jira.into(),
+            unsaved: Some(Unsaved::Servicenow(v1::ServiceNowSettings::default())),
+        };
+        let wrong = tested_connection(request).unwrap_err();
+        assert_eq!(
+            wrong.iter().map(|violation| violation.field.as_str()).collect::<Vec<_>>(),
+            ["servicenow"]
+        );
+        assert!(tested_connection(v1::TestConnectionRequest::default()).is_err());
+    }
+}

@@ -1,0 +1,53 @@
+//! Events.
+
+use rhythmx_ticketing::v1;
+use ticketing_core::delivery::EventKind;
+
+use super::{delivery, field};
+use crate::grpc::token;
+use crate::store::{Event, Subject};
+
+/// An event; `max_attempts` is what the retry settings allow.
+pub(crate) fn event(event: &Event, max_attempts: u32) -> v1::TicketEvent {
+    let (delivery, note) = match &event.subject {
+        Subject::Delivery(delivery) => {
+            (Some(delivery::delivery((**delivery).clone(), max_attempts)), event.note.clone())
+        }
+        Subject::Target(health) => {
+            let trouble = health.cause.as_ref().map(ToString::to_string);
+            (None, trouble.unwrap_or_else(|| event.note.clone()))
+        }
+    };
+    v1::TicketEvent {
+        resume_token: token::resume_token(event.seq),
+        sequence: event.seq,
+        time: Some(field::timestamp(event.at)),
+        kind: event_kind(event.kind).into(),
+        incident_id: event.incident_id().unwrap_or_default().to_owned(),
+        target: event.target.clone(),
+        system: field::system(event.system).into(),
+        delivery,
+        note,
+    }
+}
+
+pub(crate) fn event_kind(kind: EventKind) -> v1::TicketEventKind {
+    match kind {
+        EventKind::Accepted => v1::TicketEventKind::Accepted,
+        EventKind::SnapshotUpdated => v1::TicketEventKind::SnapshotUpdated,
+        EventKind::AttemptStarted => v1::TicketEventKind::AttemptStarted,
+        EventKind::Delivered => v1::TicketEventKind::Delivered,
+        EventKind::Waiting => v1::TicketEventKind::Waiting,
+        EventKind::Reconciling => v1::TicketEventKind::Reconciling,
+        EventKind::Failed => v1::TicketEventKind::Failed,
+        EventKind::Rearmed => v1::TicketEventKind::Rearmed,
+        EventKind::Resolved => v1::TicketEventKind::Resolved,
+        EventKind::Cancelled => v1::TicketEventKind::Cancelled,
+        EventKind::DuplicateFound => v1::TicketEventKind::DuplicateFound,
+        EventKind::TargetThrottled => v1::TicketEventKind::TargetThrottled,
+        EventKind::TargetLoginRefused => v1::TicketEventKind::TargetLoginRefused,
+        EventKind::TargetSuspended => v1::TicketEventKind::TargetSuspended,
+        EventKind::TargetCircuitOpened => v1::TicketEventKind::TargetCircuitOpened,
+        EventKind::TargetRecovered => v1::TicketEventKind::TargetRecovered,
+    }
+}

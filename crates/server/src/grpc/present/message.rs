@@ -1,0 +1,86 @@
+//! How a push stands, in a sentence.
+
+use jiff::Timestamp;
+use ticketing_core::delivery::{Delivery, State};
+
+/// What a caller of CreateTicket reads first.
+pub(crate) fn push_message(delivery: &Delivery, already_existed: bool) -> String {
+    let system = delivery.system.title();
+    let why = delivery.last_error.as_ref().map(|error| error.fault.to_string());
+    let why = why.unwrap_or_else(|| format!("{system} admits no request just now"));
+    match delivery.state {
+        State::Delivered => {
+            let key = delivery.ticket.as_ref().map_or("the ticket", |ticket| ticket.key.as_str());
+            let verb = if already_existed { "already exists" } else { "was created" };
+            format!("{key} {verb} in {system}.")
+        }
+        State::Pending | State::Attempting => {
+            "The push is accepted; its attempt has not ended yet.".to_owned()
+        }
+        State::Waiting => format!("No ticket yet: {why}. It will be tried again{}.", due(delivery.due_at)),
+        State::Reconciling => {
+            let due = due(delivery.due_at);
+            format!(
+                "The ticket may or may not exist: {why}. It is looked for{due} before anything is sent again."
+            )
+        }
+        State::Failed => {
+            format!("No ticket, and all retries are spent: {why}. Mend that and call RetryDelivery.")
+        }
+        State::Cancelled => "An operator gave this delivery up.".to_owned(),
+    }
+}
+
+fn due(due_at: Option<Timestamp>) -> String {
+    due_at.map(|due_at| format!(" at {due_at:.0}")).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use ticketing_core::delivery::operate::NewDelivery;
+    use ticketing_core::delivery::{LastError, Trigger};
+    use ticketing_core::fault::{Fault, FaultKind};
+    use ticketing_core::marker::{InstallationKey, Marker};
+    use ticketing_core::system::{System, TicketRef};
+
+    use super::*;
+
+    fn delivery(state: State) -> Delivery {
+        let new = NewDelivery {
+            id: "0197".to_owned(),
+            incident_id: "INC-1".to_owned(),
+            incident_revision: 1,
+            target: "jira".to_owned(),
+            system: System::Jira,
+            trigger: Trigger::Manual,
+            marker: Marker::derive(&InstallationKey::new([1; 32]), "INC-1", "jira"),
+        };
+        let fault =
+            Fault::new(FaultKind::Unauthorized, "Jira refused the login").with_hint("renew the API token");
+        Delivery {
+            state,
+            last_error: Some(LastError { fault, ambiguous: false, at: Timestamp::UNIX_EPOCH }),
+            ..Delivery::accept(new, Timestamp::UNIX_EPOCH).delivery
+        }
+    }
+
+    #[test]
+    fn a_ticket_is_named_by_its_key() {
+        let ticket = TicketRef { id: "1".to_owned(), key: "SEC-24".to_owned(), url: String::new() };
+        let delivered = Delivery { ticket: Some(ticket), ..delivery(State::Delivered) };
+        assert_eq!(push_message(&delivered, false), "SEC-24 was created in Jira.");
+        assert_eq!(push_message(&delivered, true), "SEC-24 already exists in Jira.");
+    }
+
+    #[test]
+    fn what_waits_says_why_and_until_when() {
+        let expected = "No ticket yet: Jira refused the login (renew the API token). It will be tried again at \
+                        1970-01-01T00:00:00Z.";
+        assert_eq!(push_message(&delivery(State::Waiting), false), expected);
+    }
+
+    #[test]
+    fn what_failed_says_how_to_go_on() {
+        assert!(push_message(&delivery(State::Failed), false).ends_with("call RetryDelivery."));
+    }
+}

@@ -1,0 +1,147 @@
+//! Settings, without their secrets.
+
+use rhythmx_ticketing::v1;
+use ticketing_core::auto_push::AutoPush;
+use ticketing_jira::Flavour;
+use ticketing_servicenow::ImpactUrgency;
+
+use super::field;
+use crate::settings::{Draft, RetrySchedule, SecretKind, SystemSettings};
+
+// What the Jira adapter takes where nothing is set.
+const DEFAULT_ISSUE_TYPE: &str = "Task";
+const DEFAULT_GATEWAY: &str = "https://api.atlassian.com";
+
+/// The stored settings of one system.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum View {
+    Jira(v1::JiraSettingsView),
+    ServiceNow(v1::ServiceNowSettingsView),
+}
+
+pub(crate) fn system_settings(settings: &SystemSettings) -> View {
+    match &settings.draft {
+        Draft::Jira(draft) => View::Jira(jira(draft, settings)),
+        Draft::ServiceNow(draft) => View::ServiceNow(servicenow(draft, settings)),
+    }
+}
+
+pub(crate) fn auto_push(rule: &AutoPush) -> v1::AutoPushSettings {
+    let systems = rule.systems.iter().map(|system| field::system(*system).into()).collect();
+    v1::AutoPushSettings {
+        enabled: Some(rule.enabled),
+        minimum_severity: Some(field::severity(rule.minimum_severity).into()),
+        systems: Some(v1::TicketSystemList { values: systems }),
+    }
+}
+
+pub(crate) fn retry(schedule: &RetrySchedule) -> v1::RetrySettings {
+    let backoff = &schedule.backoff;
+    v1::RetrySettings {
+        max_attempts: Some(backoff.max_attempts()),
+        base_delay: Some(field::duration(backoff.base())),
+        max_delay: Some(field::duration(backoff.max())),
+        processor_interval: Some(field::duration(schedule.processor_interval)),
+        jitter: Some(backoff.jitter()),
+    }
+}
+
+fn jira(draft: &ticketing_jira::SettingsDraft, settings: &SystemSettings) -> v1::JiraSettingsView {
+    let or = |field: &Option<String>, default: &str| field.clone().unwrap_or_else(|| default.to_owned());
+    let text = |field: &Option<String>| or(field, "");
+    v1::JiraSettingsView {
+        enabled: settings.enabled,
+        url: text(&draft.url),
+        email: text(&draft.email),
+        api_token_set_at: set_at(settings, SecretKind::ApiToken),
+        personal_access_token_set_at: set_at(settings, SecretKind::PersonalAccessToken),
+        project_key: text(&draft.project_key),
+        issue_type: or(&draft.issue_type, DEFAULT_ISSUE_TYPE),
+        flavour: flavour(draft.flavour.unwrap_or_default()).into(),
+        cloud_id: text(&draft.cloud_id),
+        gateway_url: or(&draft.gateway_url, DEFAULT_GATEWAY),
+        labels: draft.labels.clone().unwrap_or_default(),
+    }
+}
+
+fn servicenow(
+    draft: &ticketing_servicenow::SettingsDraft,
+    settings: &SystemSettings,
+) -> v1::ServiceNowSettingsView {
+    let matrix = draft.priorities();
+    let pair = |pair: ImpactUrgency| {
+        Some(v1::ServiceNowPriority { impact: pair.impact.into(), urgency: pair.urgency.into() })
+    };
+    let as_given = draft.instance.clone().unwrap_or_default();
+    v1::ServiceNowSettingsView {
+        enabled: settings.enabled,
+        instance: draft.origin().unwrap_or(as_given),
+        username: draft.username.clone().unwrap_or_default(),
+        password_set_at: set_at(settings, SecretKind::Password),
+        assignment_group: draft.assignment_group.clone().unwrap_or_default(),
+        table: draft.table().to_owned(),
+        priorities: Some(v1::ServiceNowPriorities {
+            critical: pair(matrix.critical),
+            high: pair(matrix.high),
+            medium: pair(matrix.medium),
+            low: pair(matrix.low),
+        }),
+    }
+}
+
+fn set_at(settings: &SystemSettings, kind: SecretKind) -> Option<prost_types::Timestamp> {
+    settings.secret.as_ref().filter(|secret| secret.kind == kind)?;
+    settings.secret_set_at.map(field::timestamp)
+}
+
+fn flavour(flavour: Flavour) -> v1::JiraFlavour {
+    match flavour {
+        Flavour::Auto => v1::JiraFlavour::Auto,
+        Flavour::Cloud => v1::JiraFlavour::Cloud,
+        Flavour::DataCenter => v1::JiraFlavour::DataCenter,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use ticketing_core::system::System;
+
+    use super::*;
+    use crate::settings::Secret;
+
+    #[test]
+    fn a_secret_is_told_by_when_it_was_set_and_never_by_what_it_is() {
+        let secret = Secret { kind: SecretKind::PersonalAccessToken, value: "hunter2".into() };
+        let settings = SystemSettings {
+            secret: Some(secret),
+            secret_set_at: Some(Timestamp::UNIX_EPOCH),
+            ..SystemSettings::empty(System::Jira)
+        };
+        let View::Jira(view) = system_settings(&settings) else { panic!("not Jira's settings") };
+        assert_eq!(view.api_token_set_at, None);
+        assert_eq!(view.personal_access_token_set_at, Some(prost_types::Timestamp::default()));
+        assert!(!format!("{view:?} {settings:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn what_was_never_set_is_shown_as_its_default() {
+        let View::Jira(view) = system_settings(&SystemSettings::empty(System::Jira)) else { panic!() };
+        assert_eq!((view.issue_type.as_str(), view.flavour()), ("Task", v1::JiraFlavour::Auto));
+        assert_eq!(view.gateway_url, "https://api.atlassian.com");
+        let View::ServiceNow(view) = system_settings(&SystemSettings::empty(System::ServiceNow)) else {
+            panic!()
+        };
+        let low = view.priorities.unwrap().low.unwrap();
+        assert_eq!((view.table.as_str(), low.impact, low.urgency), ("incident", 2, 3));
+    }
+
+    #[test]
+    fn the_default_retry_settings_are_those_of_the_contract() {
+        let told = retry(&RetrySchedule::default());
+        assert_eq!((told.max_attempts, told.jitter), (Some(5), Some(0.0)));
+        let seconds = |duration: Option<prost_types::Duration>| duration.unwrap().seconds;
+        let durations = (told.base_delay, told.max_delay, told.processor_interval);
+        assert_eq!((seconds(durations.0), seconds(durations.1), seconds(durations.2)), (60, 3_600, 120));
+    }
+}

@@ -1,0 +1,97 @@
+//! How the service and its ticket systems stand.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use rhythmx_ticketing::v1;
+use rhythmx_ticketing::v1::system_status::Settings as SettingsView;
+use ticketing_core::delivery::{Delivery, State};
+
+use super::settings::{self, View};
+use super::{field, target, ticket};
+use crate::app::{ConnectionTest, Settings, Status, SystemStatus};
+
+pub(crate) fn status(status: Status) -> v1::GetStatusResponse {
+    let Status { started_at, now, settings, systems } = status;
+    v1::GetStatusResponse {
+        systems: systems.into_iter().map(|system| system_status(system, &settings, now)).collect(),
+        auto_push: Some(settings::auto_push(&settings.rules.auto_push)),
+        retry: Some(settings::retry(&settings.rules.retry)),
+        server_version: env!("CARGO_PKG_VERSION").to_owned(),
+        started_at: Some(field::timestamp(started_at)),
+    }
+}
+
+/// The settings in force, after a change that made deliveries due.
+pub(crate) fn configured(settings: &Settings, made_due: usize) -> v1::ConfigureResponse {
+    let mut response = v1::ConfigureResponse {
+        auto_push: Some(settings::auto_push(&settings.rules.auto_push)),
+        retry: Some(settings::retry(&settings.rules.retry)),
+        deliveries_made_due: u32::try_from(made_due).unwrap_or(u32::MAX),
+        ..Default::default()
+    };
+    for system in settings.systems.values() {
+        match settings::system_settings(system) {
+            View::Jira(view) => response.jira = Some(view),
+            View::ServiceNow(view) => response.servicenow = Some(view),
+        }
+    }
+    response
+}
+
+pub(crate) fn connection_test(test: ConnectionTest) -> v1::ConnectionTest {
+    v1::ConnectionTest {
+        time: Some(field::timestamp(test.at)),
+        passed: test.passed(),
+        checks: test.checks.into_iter().map(ticket::check).collect(),
+    }
+}
+
+fn system_status(status: SystemStatus, all: &Settings, now: Timestamp) -> v1::SystemStatus {
+    let view = all.systems.get(&status.target).map(settings::system_settings);
+    v1::SystemStatus {
+        system: field::system(status.system).into(),
+        configured: status.configured,
+        enabled: status.enabled,
+        settings: view.map(|view| match view {
+            View::Jira(view) => SettingsView::Jira(view),
+            View::ServiceNow(view) => SettingsView::Servicenow(view),
+        }),
+        last_test: status.last_test.map(connection_test),
+        deliveries: Some(counts(&status.counts)),
+        last_success: status.last_success.map(last_success),
+        last_failure: status.last_failure.map(last_failure),
+        condition: Some(target::condition(&status.health, now)),
+        target: status.target,
+    }
+}
+
+fn counts(counts: &BTreeMap<State, u64>) -> v1::DeliveryCounts {
+    let of = |state| counts.get(&state).copied().unwrap_or_default();
+    v1::DeliveryCounts {
+        pending: of(State::Pending),
+        attempting: of(State::Attempting),
+        delivered: of(State::Delivered),
+        waiting: of(State::Waiting),
+        reconciling: of(State::Reconciling),
+        failed: of(State::Failed),
+        cancelled: of(State::Cancelled),
+    }
+}
+
+fn last_success(delivery: Delivery) -> v1::LastSuccess {
+    v1::LastSuccess {
+        time: Some(field::timestamp(delivery.updated_at)),
+        delivery_id: delivery.id,
+        ticket: delivery.ticket.map(ticket::ticket),
+    }
+}
+
+fn last_failure(delivery: Delivery) -> v1::LastFailure {
+    let at = delivery.last_error.as_ref().map_or(delivery.updated_at, |error| error.at);
+    v1::LastFailure {
+        time: Some(field::timestamp(at)),
+        delivery_id: delivery.id,
+        fault: delivery.last_error.map(ticket::last_error),
+    }
+}

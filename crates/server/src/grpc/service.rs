@@ -1,0 +1,198 @@
+//! The service: each call is parsed, done by the use cases, and presented.
+
+use std::pin::Pin;
+use std::time::Duration;
+
+use rhythmx_ticketing::v1;
+use rhythmx_ticketing::v1::ticketing_service_server::TicketingService;
+use ticketing_core::system::TicketRef;
+use tokio::time::Instant;
+use tokio_stream::Stream;
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Response, Status};
+
+use super::errors::Refusal;
+use super::stream::{self, StreamSettings};
+use super::{deadline, parse, present, token};
+use crate::app::{App, AppError};
+use crate::store::DeliveryFilter;
+
+/// How long a call waits for an attempt when its caller set no deadline.
+const DEFAULT_WAIT: Duration = Duration::from_secs(30);
+/// What is left of a caller's deadline for the answer to travel: a tenth, at most this.
+const TRAVEL_TIME: Duration = Duration::from_millis(500);
+
+/// The service over the use cases.
+#[derive(Debug, Clone)]
+pub(crate) struct Service {
+    app: App,
+    streams: StreamSettings,
+    closing: CancellationToken,
+}
+
+// === impl Service ===
+
+impl Service {
+    /// `closing` ends the streams.
+    pub(crate) fn new(app: App, streams: StreamSettings, closing: CancellationToken) -> Self {
+        Self { app, streams, closing }
+    }
+
+    fn max_attempts(&self) -> u32 {
+        self.app.settings().rules.retry.backoff.max_attempts()
+    }
+}
+
+#[tonic::async_trait]
+impl TicketingService for Service {
+    async fn configure(
+        &self,
+        request: Request<v1::ConfigureRequest>,
+    ) -> Result<Response<v1::ConfigureResponse>, Status> {
+        let request = request.into_inner();
+        let plan = |rules: &_, violations: &mut _| parse::change(request, rules, violations);
+        let (settings, made_due) = self.app.configure(plan).await.map_err(refused)?;
+        Ok(Response::new(present::configured(&settings, made_due)))
+    }
+
+    async fn test_connection(
+        &self,
+        request: Request<v1::TestConnectionRequest>,
+    ) -> Result<Response<v1::TestConnectionResponse>, Status> {
+        let parsed = parse::tested_connection(request.into_inner());
+        let (system, unsaved, violations) = parsed.map_err(Refusal::RequestInvalid)?;
+        let test = self.app.test_connection(system, unsaved, violations).await.map_err(refused)?;
+        Ok(Response::new(v1::TestConnectionResponse { test: Some(present::connection_test(test)) }))
+    }
+
+    async fn get_status(
+        &self,
+        _: Request<v1::GetStatusRequest>,
+    ) -> Result<Response<v1::GetStatusResponse>, Status> {
+        let status = self.app.status().await.map_err(refused)?;
+        Ok(Response::new(present::status(status)))
+    }
+
+    async fn preview_ticket(
+        &self,
+        request: Request<v1::PreviewTicketRequest>,
+    ) -> Result<Response<v1::PreviewTicketResponse>, Status> {
+        let request = request.into_inner();
+        let parsed = parse::pushed_incident(request.incident, request.system);
+        let (incident, system) = parsed.map_err(Refusal::IncidentInvalid)?;
+        let preview = self.app.preview(incident, system).await.map_err(refused)?;
+        Ok(Response::new(present::preview(preview, self.max_attempts())))
+    }
+
+    async fn create_ticket(
+        &self,
+        request: Request<v1::CreateTicketRequest>,
+    ) -> Result<Response<v1::CreateTicketResponse>, Status> {
+        let deadline = answer_by(&request);
+        let request = request.into_inner();
+        let parsed = parse::pushed_incident(request.incident, request.system);
+        let (incident, system) = parsed.map_err(Refusal::IncidentInvalid)?;
+        let pushed = self.app.create_ticket(incident, system, deadline).await.map_err(refused)?;
+        Ok(Response::new(present::pushed(pushed, self.max_attempts())))
+    }
+
+    async fn submit_incident(
+        &self,
+        request: Request<v1::SubmitIncidentRequest>,
+    ) -> Result<Response<v1::SubmitIncidentResponse>, Status> {
+        let parsed = parse::submitted_incident(request.into_inner().incident);
+        let incident = parsed.map_err(Refusal::IncidentInvalid)?;
+        let submission = self.app.submit(incident).await.map_err(refused)?;
+        Ok(Response::new(present::submission(submission, self.max_attempts())))
+    }
+
+    type StreamTicketEventsStream =
+        Pin<Box<dyn Stream<Item = Result<v1::StreamTicketEventsResponse, Status>> + Send>>;
+
+    async fn stream_ticket_events(
+        &self,
+        request: Request<v1::StreamTicketEventsRequest>,
+    ) -> Result<Response<Self::StreamTicketEventsStream>, Status> {
+        let subscription = parse::subscription(request.into_inner()).map_err(Refusal::RequestInvalid)?;
+        let (app, closing) = (self.app.clone(), self.closing.clone());
+        let events = stream::follow(app, subscription, self.streams.clone(), closing).await?;
+        Ok(Response::new(Box::pin(events)))
+    }
+
+    async fn get_delivery(
+        &self,
+        request: Request<v1::GetDeliveryRequest>,
+    ) -> Result<Response<v1::GetDeliveryResponse>, Status> {
+        let id = parse::delivery_id(request.into_inner().delivery_id).map_err(Refusal::RequestInvalid)?;
+        let found = self.app.delivery(&id).await.map_err(refused)?;
+        let delivery = present::with_attempts(found, self.max_attempts());
+        Ok(Response::new(v1::GetDeliveryResponse { delivery: Some(delivery) }))
+    }
+
+    async fn list_deliveries(
+        &self,
+        request: Request<v1::ListDeliveriesRequest>,
+    ) -> Result<Response<v1::ListDeliveriesResponse>, Status> {
+        let list = parse::list_deliveries(request.into_inner()).map_err(Refusal::RequestInvalid)?;
+        let after = match list.page_token.as_str() {
+            "" => None,
+            text => Some(token::read_page_token(text, &list).ok_or(Refusal::PageTokenInvalid)?),
+        };
+        let (states, systems) = (list.states.clone(), list.systems.clone());
+        let filter = DeliveryFilter { states, systems, incident_id: list.incident_id.clone() };
+        let page = self.app.deliveries(&filter, list.page_size, after, list.include_attempts);
+        let page = page.await.map_err(refused)?;
+        let next = page.next.map(|key| token::page_token(&key, &list));
+        let max_attempts = self.max_attempts();
+        let tell = |delivery| present::with_attempts(delivery, max_attempts);
+        let deliveries = page.deliveries.into_iter().map(tell).collect();
+        let next_page_token = next.unwrap_or_default();
+        Ok(Response::new(v1::ListDeliveriesResponse { deliveries, next_page_token }))
+    }
+
+    async fn retry_delivery(
+        &self,
+        request: Request<v1::RetryDeliveryRequest>,
+    ) -> Result<Response<v1::RetryDeliveryResponse>, Status> {
+        let deadline = answer_by(&request);
+        let id = parse::delivery_id(request.into_inner().delivery_id).map_err(Refusal::RequestInvalid)?;
+        let tried = self.app.retry(&id, deadline).await.map_err(refused)?;
+        let delivery = present::with_attempts(tried, self.max_attempts());
+        Ok(Response::new(v1::RetryDeliveryResponse { delivery: Some(delivery) }))
+    }
+
+    async fn cancel_delivery(
+        &self,
+        request: Request<v1::CancelDeliveryRequest>,
+    ) -> Result<Response<v1::CancelDeliveryResponse>, Status> {
+        let parsed = parse::cancel_delivery(request.into_inner()).map_err(Refusal::RequestInvalid)?;
+        let cancelled = self.app.cancel(&parsed.delivery_id, &parsed.note).await.map_err(refused)?;
+        let delivery = present::delivery(cancelled, self.max_attempts());
+        Ok(Response::new(v1::CancelDeliveryResponse { delivery: Some(delivery) }))
+    }
+
+    async fn resolve_delivery(
+        &self,
+        request: Request<v1::ResolveDeliveryRequest>,
+    ) -> Result<Response<v1::ResolveDeliveryResponse>, Status> {
+        let parsed = parse::resolve_delivery(request.into_inner()).map_err(Refusal::RequestInvalid)?;
+        let ticket = TicketRef { id: parsed.id, key: parsed.key, url: parsed.url };
+        let resolved = self.app.resolve(&parsed.delivery_id, ticket, &parsed.note).await.map_err(refused)?;
+        let delivery = present::delivery(resolved, self.max_attempts());
+        Ok(Response::new(v1::ResolveDeliveryResponse { delivery: Some(delivery) }))
+    }
+}
+
+fn refused(error: AppError) -> Status {
+    Refusal::from(error).into()
+}
+
+/// When a call that waits has to answer, so that its caller still hears it.
+fn answer_by<T>(request: &Request<T>) -> Instant {
+    let wait = match deadline::of_headers(request.metadata().as_ref()) {
+        Some(deadline) => deadline - (deadline / 10).min(TRAVEL_TIME),
+        None => DEFAULT_WAIT,
+    };
+    let now = Instant::now();
+    now.checked_add(wait).unwrap_or(now + DEFAULT_WAIT)
+}

@@ -1,0 +1,214 @@
+//! The event stream of one subscriber.
+//!
+//! A task reads the store page by page and hands over one message at a time, so that nothing queues up in memory: who
+//! reads slowly is read for slowly, and who reads nothing at all is given up. The store says when there is more.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rhythmx_ticketing::v1;
+use rhythmx_ticketing::v1::stream_ticket_events_response::Message;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::{Instant, Interval, MissedTickBehavior};
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_stream::{Stream, StreamExt};
+use tokio_util::sync::CancellationToken;
+use tonic::Status;
+
+use super::errors::Refusal;
+use super::parse::{Start, Subscription};
+use super::{present, token};
+use crate::app::App;
+use crate::store::{Event, EventBounds, EventFilter, StoreError};
+
+/// The most events that are read at a time.
+const PAGE: u32 = 100;
+
+/// The times of a stream.
+#[derive(Debug, Clone)]
+pub struct StreamSettings {
+    /// Between two bookmarks. Default 10 s.
+    pub bookmark_interval: Duration,
+    /// How long a subscriber may take nothing. Default 30 s.
+    pub patience: Duration,
+}
+
+/// What a subscriber receives.
+type Item = Result<v1::StreamTicketEventsResponse, Status>;
+
+/// Why a stream ends.
+enum End {
+    /// The subscriber went away.
+    Gone,
+    TooSlow,
+    ShuttingDown,
+    Store(StoreError),
+}
+
+struct Follower {
+    app: App,
+    filter: EventFilter,
+    settings: StreamSettings,
+    closing: CancellationToken,
+    /// Everything up to here was handed over or did not fit the filter.
+    position: u64,
+    outlet: mpsc::Sender<Item>,
+}
+
+/// The stream of a subscription; it begins with a bookmark.
+///
+/// # Errors
+/// A resume token that is not ours or is too old, or the store's failure.
+pub(crate) async fn follow(
+    app: App,
+    subscription: Subscription,
+    settings: StreamSettings,
+    closing: CancellationToken,
+) -> Result<impl Stream<Item = Item> + Send + 'static, Refusal> {
+    // Before the bounds are read, so that nothing is missed in between.
+    let news = app.store().subscribe();
+    let bounds = app.store().event_bounds().await.map_err(Refusal::of_store)?;
+    let position = begin(&subscription.start, bounds)?;
+    let (outlet, messages) = mpsc::channel(1);
+    let (finish, end) = oneshot::channel();
+    let Subscription { incident_id, systems, kinds, start: _ } = subscription;
+    let filter = EventFilter { incident_id, systems, kinds };
+    let follower = Follower { app, filter, settings, closing, position, outlet };
+    tokio::spawn(async move {
+        if let Some(refusal) = follower.run(news).await {
+            // A subscriber that is gone does not hear it.
+            let _ = finish.send(refusal);
+        }
+    });
+    let end = futures_util::stream::once(end).filter_map(|refusal| Some(Err(Status::from(refusal.ok()?))));
+    Ok(ReceiverStream::new(messages).chain(end))
+}
+
+fn begin(start: &Start, bounds: EventBounds) -> Result<u64, Refusal> {
+    let oldest = bounds.first.map_or(bounds.last, |first| first - 1);
+    match start {
+        Start::Now => Ok(bounds.last),
+        Start::Oldest => Ok(oldest),
+        Start::After(text) => match token::read_resume_token(text) {
+            Some(seq) if seq > bounds.last => Err(Refusal::ResumeTokenInvalid),
+            Some(seq) if seq < oldest => {
+                Err(Refusal::ResumeTokenExpired { oldest_token: token::resume_token(oldest) })
+            }
+            Some(seq) => Ok(seq),
+            None => Err(Refusal::ResumeTokenInvalid),
+        },
+    }
+}
+
+// === impl StreamSettings ===
+
+impl Default for StreamSettings {
+    fn default() -> Self {
+        Self { bookmark_interval: Duration::from_secs(10), patience: Duration::from_secs(30) }
+    }
+}
+
+// === impl Follower ===
+
+impl Follower {
+    async fn run(mut self, mut news: watch::Receiver<u64>) -> Option<Refusal> {
+        let first = Instant::now() + self.settings.bookmark_interval;
+        let mut bookmarks = tokio::time::interval_at(first, self.settings.bookmark_interval);
+        bookmarks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let end = match self.bookmark().await {
+            Ok(()) => loop {
+                if let Err(end) = self.step(&mut news, &mut bookmarks).await {
+                    break end;
+                }
+            },
+            Err(end) => end,
+        };
+        let resume_token = token::resume_token(self.position);
+        match end {
+            End::Gone => None,
+            End::TooSlow => Some(Refusal::SubscriberTooSlow { resume_token }),
+            End::ShuttingDown => Some(Refusal::ShuttingDown { resume_token }),
+            End::Store(error) => Some(Refusal::of_store(error)),
+        }
+    }
+
+    /// Hands over what there is, then waits for more.
+    async fn step(&mut self, news: &mut watch::Receiver<u64>, bookmarks: &mut Interval) -> Result<(), End> {
+        let newest = *news.borrow_and_update();
+        while self.position < newest {
+            let page =
+                self.app.store().events(&self.filter, self.position, PAGE).await.map_err(End::Store)?;
+            for event in &page.events {
+                self.tell(event).await?;
+            }
+            self.position = self.position.max(page.read_to);
+            if self.closing.is_cancelled() {
+                return Err(End::ShuttingDown);
+            }
+        }
+        tokio::select! {
+            changed = news.changed() => changed.map_err(|_closed| End::ShuttingDown),
+            _ = bookmarks.tick() => self.bookmark().await,
+            () = self.closing.cancelled() => Err(End::ShuttingDown),
+            () = self.outlet.closed() => Err(End::Gone),
+        }
+    }
+
+    async fn tell(&mut self, event: &Arc<Event>) -> Result<(), End> {
+        let max_attempts = self.app.settings().rules.retry.backoff.max_attempts();
+        self.send(Message::Event(present::event(event, max_attempts))).await?;
+        self.position = event.seq;
+        Ok(())
+    }
+
+    async fn bookmark(&self) -> Result<(), End> {
+        let resume_token = token::resume_token(self.position);
+        let time = Some(present::timestamp(self.app.now()));
+        self.send(Message::Bookmark(v1::Bookmark { resume_token, time })).await
+    }
+
+    async fn send(&self, message: Message) -> Result<(), End> {
+        let response = v1::StreamTicketEventsResponse { message: Some(message) };
+        match tokio::time::timeout(self.settings.patience, self.outlet.send(Ok(response))).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_gone)) => Err(End::Gone),
+            Err(_elapsed) => Err(End::TooSlow),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEPT: EventBounds = EventBounds { first: Some(11), last: 20 };
+    const NONE_KEPT: EventBounds = EventBounds { first: None, last: 20 };
+    const NONE_EVER: EventBounds = EventBounds { first: None, last: 0 };
+
+    #[test]
+    fn a_stream_begins_after_what_happened_unless_told_otherwise() {
+        assert_eq!(begin(&Start::Now, KEPT), Ok(20));
+        assert_eq!(begin(&Start::Oldest, KEPT), Ok(10));
+        assert_eq!(begin(&Start::Oldest, NONE_KEPT), Ok(20));
+        assert_eq!(begin(&Start::Oldest, NONE_EVER), Ok(0));
+    }
+
+    #[test]
+    fn a_token_resumes_where_it_was_given_as_long_as_nothing_after_it_was_dropped() {
+        let after = |seq| Start::After(token::resume_token(seq));
+        assert_eq!(begin(&after(15), KEPT), Ok(15));
+        assert_eq!(begin(&after(10), KEPT), Ok(10));
+        let expired = Refusal::ResumeTokenExpired { oldest_token: token::resume_token(10) };
+        assert_eq!(begin(&after(9), KEPT), Err(expired));
+        assert_eq!(begin(&after(20), NONE_KEPT), Ok(20));
+        assert!(matches!(begin(&after(19), NONE_KEPT), Err(Refusal::ResumeTokenExpired { .. })));
+    }
+
+    #[test]
+    fn a_token_of_another_service_or_of_the_future_is_invalid() {
+        let garbage = Start::After("yesterday".to_owned());
+        assert_eq!(begin(&garbage, KEPT), Err(Refusal::ResumeTokenInvalid));
+        let future = Start::After(token::resume_token(21));
+        assert_eq!(begin(&future, KEPT), Err(Refusal::ResumeTokenInvalid));
+    }
+}

@@ -1,0 +1,71 @@
+//! `ticketing`: the server, and a demonstration of it.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context;
+use clap::{Parser, Subcommand};
+use ticketing_server::clock::SystemClock;
+use ticketing_server::config::Config;
+use ticketing_server::{demo, server, telemetry};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Turns RhythmX incidents into tickets in Jira and ServiceNow, effectively once.
+#[derive(Debug, Parser)]
+#[command(name = "ticketing", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the server.
+    Serve(Box<Config>),
+    /// Show the whole job against simulated ticket systems: nothing to set up, nothing kept.
+    Demo(demo::DemoArgs),
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Serve(config) => serve(*config).await,
+        Command::Demo(args) => demo::run(args).await,
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // A server's last words are for people, and go where its log goes.
+            tracing::error!("{error:#}");
+            if !tracing::enabled!(tracing::Level::ERROR) {
+                report(&error);
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "there is no log to write to")]
+fn report(error: &anyhow::Error) {
+    eprintln!("ticketing: {error:#}");
+}
+
+async fn serve(config: Config) -> anyhow::Result<()> {
+    telemetry::start(&config.log, config.log_format).context("--log can not be read")?;
+    let listener = server::listen(&config).await?;
+    let shutdown = shutdown_signal()?;
+    server::serve(config, listener, Arc::new(SystemClock), shutdown).await?;
+    Ok(())
+}
+
+/// Completes on SIGTERM and SIGINT.
+fn shutdown_signal() -> anyhow::Result<impl Future<Output = ()> + Send + 'static> {
+    let mut terminate = signal(SignalKind::terminate()).context("SIGTERM can not be waited for")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT can not be waited for")?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}

@@ -1,0 +1,87 @@
+//! Settings between their kept form and ours.
+
+use ticketing_core::auto_push::AutoPush;
+use ticketing_core::system::System;
+
+use super::{Draft, RetrySchedule, Rules, Secret, SecretKind, SystemSettings};
+use crate::app::Settings;
+use crate::store::{self, RetiredConnection, SettingsChange, Store, StoreError, StoredSettings};
+
+/// All settings that are kept.
+///
+/// # Errors
+/// If they can not be read, or are not what was kept.
+pub async fn read(store: &Store) -> Result<Settings, StoreError> {
+    let mut settings = Settings::default();
+    for stored in store.settings().await? {
+        let target = stored.target.clone();
+        settings.systems.insert(target, system(stored)?);
+    }
+    if let Some(policy) = store.policy().await? {
+        settings.rules = rules(policy.auto_push, policy.retry)?;
+    }
+    Ok(settings)
+}
+
+/// The settings of a connection that is no longer in force.
+///
+/// # Errors
+/// If they are not what was kept.
+pub fn retired(retired: RetiredConnection) -> Result<SystemSettings, StoreError> {
+    let draft = draft(retired.system, &retired.target, retired.draft)?;
+    let (secret, secret_origin) = (self::secret(&retired.target, &retired.secret)?, Some(retired.secret.origin));
+    Ok(SystemSettings { draft, enabled: true, secret: Some(secret), secret_origin, secret_set_at: None })
+}
+
+/// What to keep of one target's settings. A secret is sealed anew only where it, or what it is bound to, has changed.
+#[must_use]
+pub fn target_change(target: &str, before: &SystemSettings, after: &SystemSettings) -> SettingsChange {
+    let same = before.secret_set_at == after.secret_set_at && before.secret_origin == after.secret_origin;
+    let secret = match &after.secret {
+        _ if same => store::SecretChange::Keep,
+        None => store::SecretChange::Remove,
+        Some(secret) => store::SecretChange::Set(store::Secret {
+            kind: secret.kind.as_str().to_owned(),
+            value: secret.value.clone(),
+            origin: after.secret_origin.clone().unwrap_or_default(),
+        }),
+    };
+    let (system, enabled, draft) = (after.draft.system(), after.enabled, after.draft.to_json());
+    SettingsChange::Target { target: target.to_owned(), system, enabled, draft, secret }
+}
+
+/// What to keep of the rules.
+#[must_use]
+pub fn rules_change(rules: &Rules) -> SettingsChange {
+    let retry = serde_json::to_value(&rules.retry).expect("a schedule is made of numbers");
+    SettingsChange::Policy { auto_push: rules.auto_push.clone(), retry }
+}
+
+fn system(stored: StoredSettings) -> Result<SystemSettings, StoreError> {
+    let draft = draft(stored.system, &stored.target, stored.draft)?;
+    let secret = stored.secret.as_ref().map(|secret| self::secret(&stored.target, secret)).transpose()?;
+    Ok(SystemSettings {
+        draft,
+        enabled: stored.enabled,
+        secret,
+        // A secret that was set before its address is bound to none yet.
+        secret_origin: stored.secret.map(|secret| secret.origin).filter(|origin| !origin.is_empty()),
+        secret_set_at: stored.secret_set_at,
+    })
+}
+
+fn draft(system: System, target: &str, json: serde_json::Value) -> Result<Draft, StoreError> {
+    Draft::from_json(system, json).map_err(|error| StoreError::bad("target_settings", "draft", target, error))
+}
+
+fn secret(target: &str, secret: &store::Secret) -> Result<Secret, StoreError> {
+    let bad = || StoreError::bad("target_settings", "secret_kind", target, "it is no kind of secret");
+    let kind = SecretKind::parse(&secret.kind).ok_or_else(bad)?;
+    Ok(Secret { kind, value: secret.value.clone() })
+}
+
+fn rules(auto_push: AutoPush, retry: serde_json::Value) -> Result<Rules, StoreError> {
+    let schedule: Result<RetrySchedule, _> = serde_json::from_value(retry);
+    let retry = schedule.map_err(|error| StoreError::bad("policy", "retry", "1", error))?;
+    Ok(Rules { auto_push, retry })
+}

@@ -1,0 +1,146 @@
+//! What can go wrong with the store.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Why something could not be read or written. Cheap to clone: all callers of a failed transaction get the same.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StoreError {
+    #[error("the transaction could not be begun{}", hint(source))]
+    Begin { source: Arc<sqlx::Error> },
+    #[error("{what} could not be read{}", hint(source))]
+    Read { what: &'static str, source: Arc<sqlx::Error> },
+    #[error("{what} could not be written{}", hint(source))]
+    Write { what: &'static str, source: Arc<sqlx::Error> },
+    #[error("the transaction could not be committed{}", hint(source))]
+    Commit { source: Arc<sqlx::Error> },
+    #[error("{expected} rows of {table} were to be written, and {touched} were")]
+    Miscounted { table: &'static str, expected: u64, touched: u64 },
+    #[error("column {column} of row {id} of {table} holds what can not be: {reason}")]
+    BadRow { table: &'static str, column: &'static str, id: String, reason: String },
+    #[error(
+        "the secret in column {column} of row {id} of {table} can not be unsealed: it is not the one that was put there"
+    )]
+    Unsealable { table: &'static str, column: &'static str, id: String },
+    #[error("{what} can not be expressed as JSON")]
+    Encode { what: &'static str, source: Arc<serde_json::Error> },
+    #[error("the store is closed")]
+    Closed,
+}
+
+/// The kinds of [`StoreError`] that are worth telling apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum StoreErrorKind {
+    /// No room on the disk: nothing was changed, and all works again once there is.
+    Full,
+    /// Another process holds the database.
+    Locked,
+    /// The file is damaged.
+    Corrupt,
+    /// The store is shutting down.
+    Closed,
+    /// A row holds what can not be.
+    BadRow,
+    /// The schema refused what was to be written.
+    Refused,
+    /// Any other failure of the database or the disk.
+    Other,
+}
+
+/// Why the store could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error("the folder {path} can not be made")]
+    Folder { path: PathBuf, source: std::io::Error },
+    #[error("the file {path} can not be opened for writing")]
+    File { path: PathBuf, source: std::io::Error },
+    #[error(
+        "another server uses the database {path}; stop it first, or give this one a data folder of its own"
+    )]
+    InUse { path: PathBuf },
+    #[error("the database {path} can not be opened")]
+    Connect { path: PathBuf, source: sqlx::Error },
+    #[error("SQLite {found} can lose committed writes; {needed} or newer is needed")]
+    TooOld { found: String, needed: &'static str },
+    #[error("the database {path} is damaged ({detail}); restore it from a backup")]
+    Damaged { path: PathBuf, detail: String },
+    #[error("the schema of the database {path} can not be brought up to date")]
+    Migrate { path: PathBuf, source: Box<sqlx::migrate::MigrateError> },
+    #[error(
+        "the key file {path} is missing; without it the secrets in the database {database} can not be read: put it back"
+    )]
+    KeyMissing { path: PathBuf, database: PathBuf },
+    #[error("the key file {path} can not be read or made")]
+    KeyFile { path: PathBuf, source: std::io::Error },
+    #[error("the key in {origin} is not 32 bytes in base64 or 64 hex digits")]
+    KeyMalformed { origin: String },
+    #[error(
+        "the key in {origin} is not the one that the secrets in the database {database} were sealed with"
+    )]
+    KeyWrong { origin: String, database: PathBuf },
+    #[error("the state of the store can not be read")]
+    State { source: StoreError },
+}
+
+// === impl StoreError ===
+
+impl StoreError {
+    #[must_use]
+    pub fn kind(&self) -> StoreErrorKind {
+        match self {
+            Self::Begin { source }
+            | Self::Read { source, .. }
+            | Self::Write { source, .. }
+            | Self::Commit { source } => kind_of(source),
+            Self::BadRow { .. } | Self::Unsealable { .. } => StoreErrorKind::BadRow,
+            Self::Miscounted { .. } | Self::Encode { .. } => StoreErrorKind::Refused,
+            Self::Closed => StoreErrorKind::Closed,
+        }
+    }
+
+    pub(super) fn begin(source: sqlx::Error) -> Self {
+        Self::Begin { source: Arc::new(source) }
+    }
+
+    pub(super) fn read(what: &'static str) -> impl FnOnce(sqlx::Error) -> Self {
+        move |source| Self::Read { what, source: Arc::new(source) }
+    }
+
+    pub(super) fn write(what: &'static str) -> impl FnOnce(sqlx::Error) -> Self {
+        move |source| Self::Write { what, source: Arc::new(source) }
+    }
+
+    pub(super) fn commit(source: sqlx::Error) -> Self {
+        Self::Commit { source: Arc::new(source) }
+    }
+
+    pub(super) fn encode(what: &'static str) -> impl FnOnce(serde_json::Error) -> Self {
+        move |source| Self::Encode { what, source: Arc::new(source) }
+    }
+
+    pub(super) fn bad(table: &'static str, column: &'static str, id: &str, reason: impl ToString) -> Self {
+        Self::BadRow { table, column, id: id.to_owned(), reason: reason.to_string() }
+    }
+}
+
+/// What SQLite's primary result code means.
+pub(super) fn kind_of(error: &sqlx::Error) -> StoreErrorKind {
+    let sqlx::Error::Database(error) = error else { return StoreErrorKind::Other };
+    let code = error.code().and_then(|code| code.parse::<u32>().ok()).unwrap_or_default();
+    match code & 0xff {
+        5 | 6 => StoreErrorKind::Locked,
+        11 | 26 => StoreErrorKind::Corrupt,
+        13 => StoreErrorKind::Full,
+        19 => StoreErrorKind::Refused,
+        _ => StoreErrorKind::Other,
+    }
+}
+
+fn hint(error: &sqlx::Error) -> &'static str {
+    match kind_of(error) {
+        StoreErrorKind::Full => ": the disk is full",
+        StoreErrorKind::Locked => ": another process holds the database",
+        StoreErrorKind::Corrupt => ": the database file is damaged",
+        _ => "",
+    }
+}

@@ -1,0 +1,406 @@
+//! The store: what was accepted is never lost, and what was answered is on the disk.
+//!
+//! Each verb that changes something is one step of the domain: the rows are loaded, a pure function decides, and rows,
+//! attempts and events are committed together, in one transaction with whatever else was asked for at the same time.
+//!
+//! Invariant: one delivery for an incident and a target, whoever asks, and however often at once.
+//! Invariant: a transition and its events are committed together; events are numbered without gaps.
+//! Invariant: nobody is answered before the commit.
+
+mod error;
+mod feed;
+mod seal;
+mod sqlite;
+mod types;
+mod verbs;
+mod work;
+
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use ticketing_core::clock::Clock;
+use ticketing_core::delivery::Delivery;
+use ticketing_core::fault::Fault;
+use ticketing_core::incident::Incident;
+use ticketing_core::marker::Marker;
+use ticketing_core::policy::{Bounds, Policy};
+use ticketing_core::target::Health;
+use tokio::sync::watch;
+
+use crate::entropy::Entropy;
+use verbs::accept::{Accept, Wanted};
+use verbs::bulk::{Bulk, BulkChange};
+use verbs::claim::{Claim, Intend, Lapse};
+use verbs::health::{Forgive, Observe};
+use verbs::operate::Operate;
+use verbs::record::Record;
+
+pub use error::{OpenError, StoreError, StoreErrorKind};
+pub use seal::KeySource;
+pub use types::*;
+
+/// How many deliveries one transaction changes where a verb changes very many.
+const CHUNK: u32 = 500;
+
+/// The handle to the store; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Store {
+    database: Arc<sqlite::Database>,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+}
+
+/// What the store needs of its surroundings.
+#[derive(Debug, Clone)]
+pub struct StoreOptions {
+    pub clock: Arc<dyn Clock>,
+    pub entropy: Arc<dyn Entropy>,
+    /// Where the key of the secrets comes from.
+    pub key: KeySource,
+}
+
+/// What is worth telling about a store that was opened.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Opened {
+    /// The key file, if it was made just now: to be backed up, apart from the database.
+    pub key_made: Option<PathBuf>,
+}
+
+// === impl Store: its life ===
+
+impl Store {
+    /// Opens the database at `path`, and makes it if it is not there. It is this process's alone until it is closed.
+    ///
+    /// # Errors
+    /// Whatever makes it unwise to go on: another owner, a damaged file, a wrong key.
+    pub async fn open(path: &Path, options: StoreOptions) -> Result<(Self, Opened), OpenError> {
+        let (clock, entropy) = (options.clock.clone(), options.entropy.clone());
+        let (database, opened) = sqlite::open(path, options).await?;
+        Ok((Self { database: Arc::new(database), clock, entropy }, opened))
+    }
+
+    /// Waits until all that was asked for is written, then lets go of the file. Later calls are refused.
+    pub async fn close(&self) {
+        self.database.close().await;
+    }
+
+    /// Names this installation; a UUID.
+    #[must_use]
+    pub fn installation_id(&self) -> &str {
+        &self.database.state().installation_id
+    }
+
+    /// Tells the resume tokens of this store from those of another; a UUID.
+    #[must_use]
+    pub fn stream_id(&self) -> &str {
+        &self.database.state().stream_id
+    }
+
+    /// The marker of an incident on a target.
+    #[must_use]
+    pub fn marker(&self, incident_id: &str, target: &str) -> Marker {
+        Marker::derive(&self.database.state().marker_key, incident_id, target)
+    }
+
+    /// How many transactions were committed since the store was opened.
+    #[must_use]
+    pub fn commits(&self) -> u64 {
+        self.database.commits()
+    }
+}
+
+// === impl Store: deliveries ===
+
+impl Store {
+    /// Keeps the intent to create tickets: one delivery for each target, old or new, in the order of the request. An
+    /// incident that differs from its snapshot becomes the new one of all its deliveries that can still take it.
+    pub async fn accept(&self, request: AcceptRequest) -> Result<Vec<Accepted>, StoreError> {
+        let now = self.clock.now();
+        let AcceptRequest { incident, targets, hasten } = request;
+        let body = serde_json::to_string(&incident).map_err(StoreError::encode("the incident"))?;
+        let wanted = targets.into_iter().map(|target| Wanted {
+            id: uuid_v7(now, &*self.entropy),
+            marker: self.marker(&incident.id, &target.target),
+            target,
+        });
+        let (incident_id, wanted) = (incident.id.clone(), wanted.collect());
+        self.database.write(Accept { incident_id, body, wanted, hasten, now }).await
+    }
+
+    /// Takes at most `limit` deliveries for one attempt or one look-up each, those longest due first.
+    pub async fn claim(
+        &self,
+        target: &str,
+        kind: ClaimKind,
+        limit: u32,
+        lease: Duration,
+        now: Timestamp,
+    ) -> Result<Vec<Claimed>, StoreError> {
+        self.database.write(Claim { target: target.to_owned(), kind, limit, lease, now }).await
+    }
+
+    /// Ends claims whose holder went silent: the deliveries as they became.
+    pub async fn lapse(
+        &self,
+        leases: Leases,
+        policy: &Policy,
+        now: Timestamp,
+    ) -> Result<Vec<Delivery>, StoreError> {
+        let mut lapsed = vec![];
+        loop {
+            let verb = Lapse { leases, limit: CHUNK, policy: policy.clone(), now };
+            let chunk = self.database.write(verb).await?;
+            let last = chunk.len() < CHUNK as usize;
+            lapsed.extend(chunk);
+            if last {
+                return Ok(lapsed);
+            }
+        }
+    }
+
+    /// Makes the intent to send durable; `None` if the claim is no longer the caller's, who then must not send.
+    pub async fn intend(&self, intent: Intent, now: Timestamp) -> Result<Option<Delivery>, StoreError> {
+        self.database.write(Intend { intent, now }).await
+    }
+
+    /// Records how an attempt went; `None` if the delivery did not change by it.
+    pub async fn record_attempt(
+        &self,
+        attempt: AttemptRecord,
+        policy: &Policy,
+        now: Timestamp,
+    ) -> Result<Option<Delivery>, StoreError> {
+        self.database.write(Record { what: attempt, policy: policy.clone(), now }).await
+    }
+
+    /// Records how a look-up went; `None` if the delivery did not change by it.
+    pub async fn record_look_up(
+        &self,
+        look_up: LookUpRecord,
+        policy: &Policy,
+        now: Timestamp,
+    ) -> Result<Option<Delivery>, StoreError> {
+        self.database.write(Record { what: look_up, policy: policy.clone(), now }).await
+    }
+
+    /// Delivered ones whose next search for duplicates is due, those longest due first.
+    pub async fn due_sweeps(&self, now: Timestamp, limit: u32) -> Result<Vec<Delivery>, StoreError> {
+        self.database.due_sweeps(now, limit).await
+    }
+
+    /// Records how a sweep went; `None` if the delivery did not change by it.
+    pub async fn record_sweep(
+        &self,
+        sweep: SweepRecord,
+        policy: &Policy,
+        now: Timestamp,
+    ) -> Result<Option<Delivery>, StoreError> {
+        self.database.write(Record { what: sweep, policy: policy.clone(), now }).await
+    }
+
+    /// Puts off everything pending of a target that admits nothing at present: how many there were.
+    pub async fn defer(
+        &self,
+        target: &str,
+        due_at: Timestamp,
+        fault: &Fault,
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
+        self.bulk(target, &BulkChange::Defer { due_at, fault: fault.clone() }, now).await
+    }
+
+    /// Makes everything of a target due that waited for it or failed for want of it: how many there were.
+    pub async fn target_recovered(&self, target: &str, now: Timestamp) -> Result<u64, StoreError> {
+        self.bulk(target, &BulkChange::Recover, now).await
+    }
+
+    /// Does what an operator wants, with a note why.
+    pub async fn operate(
+        &self,
+        delivery_id: &str,
+        operation: Operation,
+        note: &str,
+        policy: &Policy,
+        now: Timestamp,
+    ) -> Result<Delivery, OperateError> {
+        let (delivery_id, note) = (delivery_id.to_owned(), note.to_owned());
+        self.database.write(Operate { delivery_id, operation, note, policy: policy.clone(), now }).await?
+    }
+
+    async fn bulk(&self, target: &str, change: &BulkChange, now: Timestamp) -> Result<u64, StoreError> {
+        let mut changed = 0;
+        for state in change.states() {
+            let mut after = Some(String::new());
+            while let Some(from) = after {
+                let (target, change) = (target.to_owned(), change.clone());
+                let verb = Bulk { target, state: *state, change, after: from, limit: CHUNK, now };
+                let chunk = self.database.write(verb).await?;
+                changed += chunk.changed;
+                after = chunk.next;
+            }
+        }
+        Ok(changed)
+    }
+}
+
+// === impl Store: reads ===
+
+impl Store {
+    pub async fn delivery(&self, id: &str) -> Result<Option<Delivery>, StoreError> {
+        self.database.delivery(id).await
+    }
+
+    pub async fn delivery_for(
+        &self,
+        incident_id: &str,
+        target: &str,
+    ) -> Result<Option<Delivery>, StoreError> {
+        self.database.delivery_for(incident_id, target).await
+    }
+
+    /// The attempts of some deliveries, ordered by delivery and number.
+    pub async fn attempts(&self, delivery_ids: &[String]) -> Result<Vec<Attempt>, StoreError> {
+        self.database.attempts(delivery_ids).await
+    }
+
+    /// A page of deliveries, newest first, after the end of another.
+    pub async fn list(
+        &self,
+        filter: &DeliveryFilter,
+        page_size: u32,
+        after: Option<&PageKey>,
+    ) -> Result<DeliveryPage, StoreError> {
+        self.database.list(filter, page_size, after).await
+    }
+
+    /// A snapshot of an incident.
+    pub async fn incident(&self, id: &str, revision: u32) -> Result<Option<Incident>, StoreError> {
+        self.database.incident(id, revision).await
+    }
+
+    /// Markers of tickets that are known to exist at a place and were sent there since a time, the earliest first.
+    pub async fn witnesses(&self, query: &WitnessQuery) -> Result<Vec<Marker>, StoreError> {
+        self.database.witnesses(query).await
+    }
+
+    /// How many deliveries a target has, by state; states without any are left out.
+    pub async fn counts(&self, target: &str) -> Result<Vec<StateCount>, StoreError> {
+        self.database.counts(target).await
+    }
+
+    /// The last ticket that was made or found.
+    pub async fn last_success(&self, target: &str) -> Result<Option<LastSuccess>, StoreError> {
+        self.database.last_success(target).await
+    }
+
+    /// The last attempt or look-up that failed.
+    pub async fn last_failure(&self, target: &str) -> Result<Option<LastFailure>, StoreError> {
+        self.database.last_failure(target).await
+    }
+
+    /// When the next delivery of a kind is due; `None` if there is none.
+    pub async fn next_due(&self, target: &str, kind: ClaimKind) -> Result<Option<Timestamp>, StoreError> {
+        self.database.next_due(target, kind).await
+    }
+}
+
+// === impl Store: targets and settings ===
+
+impl Store {
+    /// Takes note of what was observed of a target: its health after that.
+    pub async fn observe(
+        &self,
+        target: &str,
+        observed: Observed,
+        bounds: &Bounds,
+        now: Timestamp,
+    ) -> Result<Health, StoreError> {
+        let (target, bounds) = (target.to_owned(), bounds.clone());
+        self.database.write(Observe { target, observed, bounds, now }).await
+    }
+
+    /// Settings were changed or a test passed: the target is given a fresh start.
+    pub async fn forgive(&self, target: &str, now: Timestamp) -> Result<Health, StoreError> {
+        self.database.write(Forgive { target: target.to_owned(), now }).await
+    }
+
+    pub async fn health(&self, target: &str) -> Result<Health, StoreError> {
+        self.database.health(target).await
+    }
+
+    /// Saves settings, all or none. Where a new secret leads to another origin, the former connection is kept among the
+    /// retired ones.
+    pub async fn configure(&self, changes: Vec<SettingsChange>, now: Timestamp) -> Result<(), StoreError> {
+        self.database.write_alone(sqlite::Configure { changes, now }).await
+    }
+
+    /// The settings of all targets, secrets unsealed.
+    pub async fn settings(&self) -> Result<Vec<StoredSettings>, StoreError> {
+        self.database.settings().await
+    }
+
+    /// The settings that belong to no target; `None` if none were ever saved.
+    pub async fn policy(&self) -> Result<Option<StoredPolicy>, StoreError> {
+        self.database.policy().await
+    }
+
+    /// Former connections of a target, the latest first.
+    pub async fn retired_connections(&self, target: &str) -> Result<Vec<RetiredConnection>, StoreError> {
+        self.database.retired_connections(target).await
+    }
+
+    /// Forgets connections that were retired before a time and that no delivery may still have to be looked up by: how
+    /// many there were. The time must lie far enough back that no attempt of then is still under way.
+    pub async fn prune_retired(&self, before: Timestamp) -> Result<u64, StoreError> {
+        self.database.write_alone(sqlite::PruneRetired { before }).await
+    }
+
+    pub async fn save_test(&self, target: &str, test: StoredTest) -> Result<(), StoreError> {
+        self.database.write_alone(sqlite::SaveTest { target: target.to_owned(), test }).await
+    }
+
+    pub async fn last_test(&self, target: &str) -> Result<Option<StoredTest>, StoreError> {
+        self.database.last_test(target).await
+    }
+}
+
+// === impl Store: events ===
+
+impl Store {
+    /// At most `limit` events after `seq` that pass the filter. Not every call goes to the newest event: go on after
+    /// [`EventPage::read_to`].
+    pub async fn events_after(
+        &self,
+        seq: u64,
+        filter: &EventFilter,
+        limit: u32,
+    ) -> Result<EventPage, StoreError> {
+        self.database.events_after(seq, filter, limit).await
+    }
+
+    pub async fn event_bounds(&self) -> Result<EventBounds, StoreError> {
+        self.database.event_bounds().await
+    }
+
+    /// Removes at most `batch` of the oldest events, if they are older than `before`: how many there were.
+    pub async fn trim_events(&self, before: Timestamp, batch: u32) -> Result<u64, StoreError> {
+        self.database.write_alone(sqlite::TrimEvents { before, batch }).await
+    }
+
+    /// The number of the newest committed event, and every later one as it comes.
+    #[must_use]
+    pub fn subscribe(&self) -> watch::Receiver<u64> {
+        self.database.state().feed.subscribe()
+    }
+}
+
+/// A UUID that sorts by the time it was made at.
+fn uuid_v7(now: Timestamp, entropy: &dyn Entropy) -> String {
+    let mut random = [0; 10];
+    entropy.fill(&mut random);
+    let millis = u64::try_from(now.as_millisecond()).unwrap_or_default();
+    uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid().to_string()
+}

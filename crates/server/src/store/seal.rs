@@ -1,0 +1,182 @@
+//! Secrets at rest: XChaCha20-Poly1305 with a random nonce, each bound to the row and column that it belongs to.
+//!
+//! A secret is sealed with the data key, and the data key with the master key, which is not in the database. What was
+//! moved to another row does not open there.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use chacha20poly1305::aead::{Aead, Payload};
+use chacha20poly1305::{KeyInit, XChaCha20Poly1305, XNonce};
+use secrecy::{ExposeSecret, SecretString};
+use zeroize::Zeroizing;
+
+use super::OpenError;
+use crate::entropy::Entropy;
+
+const NONCE: usize = 24;
+
+/// Where the master key comes from. It is 32 bytes, in base64 or as 64 hex digits.
+#[derive(Debug, Clone)]
+pub enum KeySource {
+    /// A file beside the database, made at the first start.
+    Beside,
+    /// A file that exists.
+    File(PathBuf),
+    /// The key itself, for example from the environment.
+    Text {
+        text: SecretString,
+        /// What to call it in messages, for example the name of the variable.
+        origin: String,
+    },
+}
+
+/// Seals and unseals.
+pub(super) struct Sealer(XChaCha20Poly1305);
+
+/// Whose secret it is: sealed into the ciphertext, so that it opens nowhere else.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place<'a> {
+    pub(super) table: &'a str,
+    pub(super) row: &'a str,
+    pub(super) column: &'a str,
+    pub(super) origin: &'a str,
+}
+
+/// A master key, and what to call its source.
+pub(super) struct MasterKey {
+    pub(super) key: Zeroizing<[u8; 32]>,
+    pub(super) origin: String,
+    /// The file, if it was made just now.
+    pub(super) made: Option<PathBuf>,
+}
+
+/// The secret is not the one that was sealed there.
+#[derive(Debug)]
+pub(super) struct Unsealable;
+
+// === impl Sealer ===
+
+impl Sealer {
+    pub(super) fn new(key: &[u8; 32]) -> Self {
+        Self(XChaCha20Poly1305::new(key.into()))
+    }
+
+    /// The nonce, and the ciphertext after it.
+    pub(super) fn seal(&self, secret: &[u8], place: Place<'_>, entropy: &dyn Entropy) -> Vec<u8> {
+        let mut nonce = [0; NONCE];
+        entropy.fill(&mut nonce);
+        let payload = Payload { msg: secret, aad: &place.bytes() };
+        let sealed = self.0.encrypt(&XNonce::from(nonce), payload);
+        let sealed = sealed.expect("only a secret of more than 256 GB can not be sealed");
+        [&nonce[..], &sealed].concat()
+    }
+
+    pub(super) fn unseal(&self, sealed: &[u8], place: Place<'_>) -> Result<Zeroizing<Vec<u8>>, Unsealable> {
+        let (nonce, sealed) = sealed.split_first_chunk::<NONCE>().ok_or(Unsealable)?;
+        let payload = Payload { msg: sealed, aad: &place.bytes() };
+        self.0.decrypt(&XNonce::from(*nonce), payload).map(Zeroizing::new).map_err(|_| Unsealable)
+    }
+
+    pub(super) fn unseal_text(&self, sealed: &[u8], place: Place<'_>) -> Result<SecretString, Unsealable> {
+        let bytes = self.unseal(sealed, place)?;
+        std::str::from_utf8(&bytes).map(SecretString::from).map_err(|_| Unsealable)
+    }
+}
+
+impl fmt::Debug for Sealer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Sealer(..)")
+    }
+}
+
+// === impl Place ===
+
+impl Place<'_> {
+    /// Every part with its length before it, so that no two places have the same bytes.
+    fn bytes(&self) -> Vec<u8> {
+        let parts = [self.table, self.row, self.column, self.origin];
+        let framed = parts.map(|part| [&(part.len() as u64).to_be_bytes()[..], part.as_bytes()].concat());
+        framed.concat()
+    }
+}
+
+// === impl MasterKey ===
+
+impl MasterKey {
+    /// Reads the key. A missing file is made where `fresh` says that nothing was sealed yet.
+    pub(super) fn load(
+        source: &KeySource,
+        database: &Path,
+        fresh: bool,
+        entropy: &dyn Entropy,
+    ) -> Result<Self, OpenError> {
+        match source {
+            KeySource::Text { text, origin } => Self::parse(text.expose_secret(), origin.clone()),
+            KeySource::File(path) => Self::read(path, database),
+            KeySource::Beside => {
+                let path = beside(database, "key");
+                if fresh && !path.exists() { Self::make(path, entropy) } else { Self::read(&path, database) }
+            }
+        }
+    }
+
+    fn read(path: &Path, database: &Path) -> Result<Self, OpenError> {
+        let text = std::fs::read_to_string(path).map(Zeroizing::new).map_err(|source| {
+            let path = path.to_owned();
+            match source.kind() {
+                std::io::ErrorKind::NotFound => OpenError::KeyMissing { path, database: database.to_owned() },
+                _ => OpenError::KeyFile { path, source },
+            }
+        })?;
+        Self::parse(&text, path.display().to_string())
+    }
+
+    fn make(path: PathBuf, entropy: &dyn Entropy) -> Result<Self, OpenError> {
+        let mut key = Zeroizing::new([0; 32]);
+        entropy.fill(&mut key[..]);
+        let text = Zeroizing::new(format!("{}\n", STANDARD.encode(&key[..])));
+        write_private(&path, text.as_bytes())
+            .map_err(|source| OpenError::KeyFile { path: path.clone(), source })?;
+        Ok(Self { key, origin: path.display().to_string(), made: Some(path) })
+    }
+
+    fn parse(text: &str, origin: String) -> Result<Self, OpenError> {
+        let bytes = Zeroizing::new(from_hex(text.trim()).or_else(|| STANDARD.decode(text.trim()).ok()));
+        let key = bytes.as_deref().and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
+        let key = key.ok_or_else(|| OpenError::KeyMalformed { origin: origin.clone() })?;
+        Ok(Self { key: Zeroizing::new(key), origin, made: None })
+    }
+}
+
+impl fmt::Debug for MasterKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "MasterKey(from {})", self.origin)
+    }
+}
+
+/// A file beside the database: its name and another ending.
+pub(super) fn beside(database: &Path, ending: &str) -> PathBuf {
+    let mut name = database.as_os_str().to_owned();
+    name.push(format!(".{ending}"));
+    PathBuf::from(name)
+}
+
+fn from_hex(text: &str) -> Option<Vec<u8>> {
+    if text.len() != 64 || !text.is_ascii() {
+        return None;
+    }
+    (0..text.len()).step_by(2).map(|start| u8::from_str_radix(&text[start..start + 2], 16).ok()).collect()
+}
+
+/// Makes a file that its owner alone can read, durable before this returns.
+fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    use std::io::Write;
+    let mut file = super::sqlite::private_file().create_new(true).open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    std::fs::File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+}

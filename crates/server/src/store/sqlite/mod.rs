@@ -1,0 +1,101 @@
+//! The store in one SQLite file. All SQL is in this folder.
+
+mod events;
+mod load;
+mod open;
+mod reads;
+mod rows;
+mod save;
+mod settings;
+mod writer;
+
+use std::fs::OpenOptions;
+use std::sync::Arc;
+
+use sqlx::SqlitePool;
+use ticketing_core::marker::InstallationKey;
+use tokio::sync::{mpsc, oneshot};
+
+use super::StoreError;
+use super::feed::Feed;
+use super::seal::Sealer;
+use super::work::Verb;
+use crate::entropy::Entropy;
+
+pub(super) use events::TrimEvents;
+pub(super) use open::open;
+pub(super) use settings::{Configure, PruneRetired, SaveTest};
+
+/// The database: one writer, and readers beside it.
+#[derive(Debug)]
+pub(super) struct Database {
+    readers: SqlitePool,
+    writer: mpsc::Sender<writer::Message>,
+    state: Arc<State>,
+}
+
+/// What the writer and the readers share.
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) installation_id: String,
+    pub(super) stream_id: String,
+    pub(super) marker_key: InstallationKey,
+    sealer: Sealer,
+    entropy: Arc<dyn Entropy>,
+    pub(super) feed: Feed,
+    commits: std::sync::atomic::AtomicU64,
+}
+
+impl Database {
+    pub(super) fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Has the writer do something; answers once it is durable.
+    pub(super) async fn write<V: Verb>(&self, verb: V) -> Result<V::Answer, StoreError> {
+        let (command, answer) = writer::Asked::new(verb);
+        self.send(writer::Message::Verb(command), answer).await
+    }
+
+    /// Has the writer do something in a transaction of its own; answers once it is durable.
+    pub(super) async fn write_alone<T: writer::Task>(&self, task: T) -> Result<T::Answer, StoreError> {
+        let (command, answer) = writer::AskedAlone::new(task);
+        self.send(writer::Message::Alone(command), answer).await
+    }
+
+    /// Has everything written that was asked for, then lets go of the file.
+    pub(super) async fn close(&self) {
+        let (reply, closed) = oneshot::channel();
+        self.readers.close().await;
+        if self.writer.send(writer::Message::Close(reply)).await.is_ok() {
+            // An error means that the writer has ended already.
+            let _ = closed.await;
+        }
+    }
+
+    /// How many transactions were committed since the store was opened.
+    pub(super) fn commits(&self) -> u64 {
+        self.state.commits.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
+    async fn send<T>(
+        &self,
+        message: writer::Message,
+        answer: oneshot::Receiver<Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        self.writer.send(message).await.map_err(|_| StoreError::Closed)?;
+        answer.await.map_err(|_| StoreError::Closed)?
+    }
+}
+
+/// Opens files that their owner alone can read.
+pub(super) fn private_file() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.write(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.mode(0o600);
+    }
+    options
+}

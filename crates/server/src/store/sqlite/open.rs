@@ -1,0 +1,229 @@
+//! Opening the database: one owner, a sound file, the schema of this version, the right key.
+
+use std::fs::{DirBuilder, File, TryLockError};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions, SqlSafeStr, SqliteConnection};
+use ticketing_core::clock::Clock;
+use ticketing_core::marker::InstallationKey;
+use tokio::sync::mpsc;
+use zeroize::Zeroizing;
+
+use super::rows::Reader;
+use super::writer::Writer;
+use super::{Database, State, private_file};
+use crate::entropy::Entropy;
+use crate::store::feed::Feed;
+use crate::store::seal::{MasterKey, Place, Sealer, beside};
+use crate::store::{OpenError, Opened, StoreError, StoreOptions, uuid_v7};
+
+/// An earlier one can lose committed writes.
+const OLDEST_SQLITE: &str = "3.51.3";
+
+/// How many reads go on at the same time.
+const READERS: u32 = 4;
+/// How many commands may wait for the writer before those who ask have to wait too.
+const INBOX: usize = 1_024;
+/// How long to wait for a lock. Nobody else should hold one: this is for backups made by SQLite's own shell.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Every migration, oldest first. Listed by hand: the macro that collects them would build SQLite a second time.
+const MIGRATIONS: [(i64, &str, &str); 1] = [(1, "store", include_str!("../../../migrations/0001_store.sql"))];
+
+/// The row of table `installation`.
+struct Installation {
+    installation_id: String,
+    stream_id: String,
+    marker_key: InstallationKey,
+    sealer: Sealer,
+    key_made: Option<std::path::PathBuf>,
+}
+
+pub(in crate::store) async fn open(
+    path: &Path,
+    options: StoreOptions,
+) -> Result<(Database, Opened), OpenError> {
+    make_folder(path)?;
+    let lock = lock(path)?;
+    make_file(path)?;
+    let connect = connect_options(path);
+    let mut db = connect.connect().await.map_err(|source| unopened(path, source))?;
+    check_version(&mut db, path).await?;
+    check_sound(&mut db, path).await?;
+    migrator()
+        .run(&mut db)
+        .await
+        .map_err(|source| OpenError::Migrate { path: path.to_owned(), source: Box::new(source) })?;
+    let installation = installation(&mut db, path, &options).await?;
+    let newest = newest_event(&mut db).await.map_err(|source| OpenError::State { source })?;
+    let readers = SqlitePoolOptions::new().max_connections(READERS).test_before_acquire(false);
+    let readers = readers.connect_lazy_with(connect.create_if_missing(false).read_only(true));
+    let state = Arc::new(State {
+        installation_id: installation.installation_id,
+        stream_id: installation.stream_id,
+        marker_key: installation.marker_key,
+        sealer: installation.sealer,
+        entropy: options.entropy,
+        feed: Feed::new(newest),
+        commits: AtomicU64::new(0),
+    });
+    let (writer, inbox) = mpsc::channel(INBOX);
+    tokio::spawn(Writer { db, state: state.clone(), lock }.run(inbox));
+    Ok((Database { readers, writer, state }, Opened { key_made: installation.key_made }))
+}
+
+fn make_folder(path: &Path) -> Result<(), OpenError> {
+    let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) else { return Ok(()) };
+    let mut builder = DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::DirBuilderExt;
+        builder.mode(0o700);
+    }
+    builder.create(folder).map_err(|source| OpenError::Folder { path: folder.to_owned(), source })
+}
+
+/// Locks a file beside the database for as long as it is kept open. The system lets go of it when the process dies.
+fn lock(path: &Path) -> Result<File, OpenError> {
+    let lock_path = beside(path, "lock");
+    let unusable = |source| OpenError::File { path: lock_path.clone(), source };
+    let file = private_file().create(true).open(&lock_path).map_err(unusable)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(OpenError::InUse { path: path.to_owned() }),
+        Err(TryLockError::Error(source)) => Err(unusable(source)),
+    }
+}
+
+/// SQLite gives its other files the mode of this one.
+fn make_file(path: &Path) -> Result<(), OpenError> {
+    let made = private_file().create(true).open(path);
+    made.map(drop).map_err(|source| OpenError::File { path: path.to_owned(), source })
+}
+
+fn connect_options(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        .busy_timeout(BUSY_TIMEOUT)
+        .disable_statement_logging()
+}
+
+async fn check_version(db: &mut SqliteConnection, path: &Path) -> Result<(), OpenError> {
+    let found: String = sqlx::query_scalar("SELECT sqlite_version()")
+        .fetch_one(db)
+        .await
+        .map_err(|source| unopened(path, source))?;
+    let enough = version(&found) >= version(OLDEST_SQLITE);
+    if enough { Ok(()) } else { Err(OpenError::TooOld { found, needed: OLDEST_SQLITE }) }
+}
+
+fn version(text: &str) -> Vec<u32> {
+    text.split('.').map(|part| part.parse().unwrap_or_default()).collect()
+}
+
+async fn check_sound(db: &mut SqliteConnection, path: &Path) -> Result<(), OpenError> {
+    let detail: String = sqlx::query_scalar("PRAGMA quick_check(1)")
+        .fetch_one(db)
+        .await
+        .map_err(|source| unopened(path, source))?;
+    if detail == "ok" { Ok(()) } else { Err(OpenError::Damaged { path: path.to_owned(), detail }) }
+}
+
+fn unopened(path: &Path, source: sqlx::Error) -> OpenError {
+    let path = path.to_owned();
+    match crate::store::error::kind_of(&source) {
+        crate::store::StoreErrorKind::Corrupt => OpenError::Damaged { path, detail: source.to_string() },
+        crate::store::StoreErrorKind::Locked => OpenError::InUse { path },
+        _ => OpenError::Connect { path, source },
+    }
+}
+
+fn migrator() -> Migrator {
+    let migration = |(version, name, sql): (i64, &'static str, &'static str)| {
+        Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
+    };
+    Migrator::with_migrations(MIGRATIONS.into_iter().map(migration).collect())
+}
+
+async fn newest_event(db: &mut SqliteConnection) -> Result<u64, StoreError> {
+    let newest: Option<i64> = sqlx::query_scalar("SELECT seq FROM sqlite_sequence WHERE name = 'events'")
+        .fetch_optional(db)
+        .await
+        .map_err(StoreError::read("events"))?;
+    Ok(newest.unwrap_or_default().cast_unsigned())
+}
+
+async fn installation(
+    db: &mut SqliteConnection,
+    path: &Path,
+    options: &StoreOptions,
+) -> Result<Installation, OpenError> {
+    let state = |source| OpenError::State { source };
+    let row = sqlx::query("SELECT * FROM installation").fetch_optional(&mut *db).await;
+    let row = row.map_err(StoreError::read("the installation")).map_err(state)?;
+    let entropy = &*options.entropy;
+    let master = MasterKey::load(&options.key, path, row.is_none(), entropy)?;
+    let wrap = Sealer::new(&master.key);
+    let Some(row) = row else {
+        let made = make_installation(db, &wrap, &*options.clock, entropy).await.map_err(state)?;
+        return Ok(Installation { key_made: master.made, ..made });
+    };
+    let row = Reader::new(&row, "installation", "installation_id").map_err(state)?;
+    let installation_id: String = row.get("installation_id").map_err(state)?;
+    let sealed: Vec<u8> = row.get("data_key").map_err(state)?;
+    let wrong = || OpenError::KeyWrong { origin: master.origin.clone(), database: path.to_owned() };
+    let data_key = wrap.unseal(&sealed, data_key_place(&installation_id)).map_err(|_| wrong())?;
+    let data_key = <&[u8; 32]>::try_from(&data_key[..]).map_err(|_| wrong())?;
+    let marker_key: Vec<u8> = row.get("marker_key").map_err(state)?;
+    let marker_key = <[u8; 32]>::try_from(marker_key);
+    let marker_key = marker_key.map_err(|_| state(row.bad("marker_key", "it is not 32 bytes long")))?;
+    Ok(Installation {
+        stream_id: row.get("stream_id").map_err(state)?,
+        marker_key: InstallationKey::new(marker_key),
+        sealer: Sealer::new(data_key),
+        key_made: None,
+        installation_id,
+    })
+}
+
+async fn make_installation(
+    db: &mut SqliteConnection,
+    wrap: &Sealer,
+    clock: &dyn Clock,
+    entropy: &dyn Entropy,
+) -> Result<Installation, StoreError> {
+    let now = clock.now();
+    let (installation_id, stream_id) = (uuid_v7(now, entropy), uuid_v7(now, entropy));
+    let mut data_key = Zeroizing::new([0; 32]);
+    entropy.fill(&mut data_key[..]);
+    let mut marker_key = [0; 32];
+    entropy.fill(&mut marker_key);
+    let sealed = wrap.seal(&data_key[..], data_key_place(&installation_id), entropy);
+    sqlx::query(
+        "INSERT INTO installation (id, installation_id, stream_id, marker_key, data_key, created_at)
+        VALUES (1, ?, ?, ?, ?, ?)",
+    )
+    .bind(&installation_id)
+    .bind(&stream_id)
+    .bind(&marker_key[..])
+    .bind(sealed)
+    .bind(now.as_microsecond())
+    .execute(db)
+    .await
+    .map_err(StoreError::write("the installation"))?;
+    let (marker_key, sealer) = (InstallationKey::new(marker_key), Sealer::new(&data_key));
+    Ok(Installation { installation_id, stream_id, marker_key, sealer, key_made: None })
+}
+
+fn data_key_place(installation_id: &str) -> Place<'_> {
+    Place { table: "installation", row: installation_id, column: "data_key", origin: "" }
+}

@@ -1,0 +1,296 @@
+//! Settings, their secrets, and the connections that were replaced.
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use secrecy::ExposeSecret;
+use sqlx::SqliteConnection;
+use sqlx::sqlite::SqliteRow;
+use ticketing_core::system::{Destination, System};
+
+use super::rows::{self, Reader};
+use super::{Database, State, writer};
+use crate::store::StoreError;
+use crate::store::seal::Place;
+use crate::store::types::{
+    RetiredConnection, Secret, SecretChange, SettingsChange, StoredPolicy, StoredSettings, StoredTest,
+};
+
+const RETIRE: &str = "
+    INSERT INTO retired_connections (target, secret_origin, system, draft, secret_kind, secret, retired_at)
+    VALUES (?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT (target, secret_origin) DO UPDATE SET system = excluded.system, draft = excluded.draft,
+        secret_kind = excluded.secret_kind, secret = excluded.secret, retired_at = excluded.retired_at";
+
+const SAVE_SETTINGS: &str = "
+    INSERT INTO target_settings (target, system, enabled, draft, revision, updated_at) VALUES (?, ?, ?, ?, 1, ?)
+    ON CONFLICT (target) DO UPDATE SET system = excluded.system, enabled = excluded.enabled,
+        draft = excluded.draft, revision = revision + 1, updated_at = excluded.updated_at";
+
+const SAVE_SECRET: &str = "
+    UPDATE target_settings SET secret_kind = ?, secret = ?, secret_origin = ?, secret_set_at = ? WHERE target = ?";
+
+const SAVE_POLICY: &str = "
+    INSERT INTO policy (id, auto_push, retry, updated_at) VALUES (1, ?, ?, ?)
+    ON CONFLICT (id) DO UPDATE SET
+        auto_push = excluded.auto_push, retry = excluded.retry, updated_at = excluded.updated_at";
+
+const SAVE_TEST: &str = "
+    INSERT INTO target_tests (target, at, checks) VALUES (?, ?, ?)
+    ON CONFLICT (target) DO UPDATE SET at = excluded.at, checks = excluded.checks";
+
+/// Where something was sent, or is just being sent, that may still have to be looked up.
+const OPEN_DESTINATIONS: &str = "
+    SELECT DISTINCT target, base_url FROM deliveries
+    WHERE base_url IS NOT NULL
+        AND (state IN ('ATTEMPTING', 'RECONCILING') OR doubt IS NOT NULL OR sweep IS NOT NULL)";
+
+/// Saves several changes, all or none.
+#[derive(Debug)]
+pub(in crate::store) struct Configure {
+    pub(in crate::store) changes: Vec<SettingsChange>,
+    pub(in crate::store) now: Timestamp,
+}
+
+#[derive(Debug)]
+pub(in crate::store) struct SaveTest {
+    pub(in crate::store) target: String,
+    pub(in crate::store) test: StoredTest,
+}
+
+/// Forgets former connections that nothing refers to any more.
+#[derive(Debug)]
+pub(in crate::store) struct PruneRetired {
+    pub(in crate::store) before: Timestamp,
+}
+
+// === impl Database ===
+
+impl Database {
+    pub(in crate::store) async fn settings(&self) -> Result<Vec<StoredSettings>, StoreError> {
+        let query = sqlx::query("SELECT * FROM target_settings ORDER BY target");
+        let rows = query.fetch_all(&self.readers).await.map_err(StoreError::read("settings"))?;
+        rows.iter().map(|row| settings(&self.state, row)).collect()
+    }
+
+    pub(in crate::store) async fn retired_connections(
+        &self,
+        target: &str,
+    ) -> Result<Vec<RetiredConnection>, StoreError> {
+        let query =
+            sqlx::query("SELECT * FROM retired_connections WHERE target = ? ORDER BY retired_at DESC");
+        let rows = query.bind(target).fetch_all(&self.readers).await;
+        let rows = rows.map_err(StoreError::read("former connections"))?;
+        rows.iter().map(|row| retired(&self.state, row)).collect()
+    }
+
+    pub(in crate::store) async fn policy(&self) -> Result<Option<StoredPolicy>, StoreError> {
+        let query = sqlx::query("SELECT 'policy' AS name, auto_push, retry, updated_at FROM policy");
+        let row = query.fetch_optional(&self.readers).await.map_err(StoreError::read("the policy"))?;
+        let Some(row) = &row else { return Ok(None) };
+        let row = Reader::new(row, "policy", "name")?;
+        Ok(Some(StoredPolicy {
+            auto_push: row.json("auto_push")?,
+            retry: row.json("retry")?,
+            updated_at: row.time("updated_at")?,
+        }))
+    }
+
+    pub(in crate::store) async fn last_test(&self, target: &str) -> Result<Option<StoredTest>, StoreError> {
+        let query = sqlx::query("SELECT * FROM target_tests WHERE target = ?").bind(target);
+        let row = query.fetch_optional(&self.readers).await.map_err(StoreError::read("a test"))?;
+        let Some(row) = &row else { return Ok(None) };
+        let row = Reader::new(row, "target_tests", "target")?;
+        Ok(Some(StoredTest { at: row.time("at")?, checks: row.json("checks")? }))
+    }
+}
+
+// === impl Configure ===
+
+#[async_trait]
+impl writer::Task for Configure {
+    type Answer = ();
+
+    async fn run(&self, state: &State, db: &mut SqliteConnection) -> Result<(), StoreError> {
+        for change in &self.changes {
+            match change {
+                SettingsChange::Target { .. } => self.save_target(change, state, db).await?,
+                SettingsChange::Policy { auto_push, retry } => {
+                    let (auto_push, retry) = (rows::json("auto_push", auto_push)?, retry.to_string());
+                    let query = sqlx::query(SAVE_POLICY).bind(auto_push).bind(retry);
+                    let done = query.bind(self.now.as_microsecond()).execute(&mut *db).await;
+                    one_row("policy", &done.map_err(StoreError::write("the policy"))?)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Configure {
+    async fn save_target(
+        &self,
+        change: &SettingsChange,
+        state: &State,
+        db: &mut SqliteConnection,
+    ) -> Result<(), StoreError> {
+        let SettingsChange::Target { target, system, enabled, draft, secret } = change else { return Ok(()) };
+        if let SecretChange::Set(secret) = secret {
+            self.retire(target, &secret.origin, state, db).await?;
+        }
+        let query = sqlx::query(SAVE_SETTINGS).bind(target).bind(system.as_str()).bind(*enabled);
+        let query = query.bind(draft.to_string()).bind(self.now.as_microsecond());
+        let done = query.execute(&mut *db).await.map_err(StoreError::write("settings"))?;
+        one_row("target_settings", &done)?;
+        match secret {
+            SecretChange::Keep => Ok(()),
+            SecretChange::Set(secret) => self.save_secret(target, secret, state, db).await,
+        }
+    }
+
+    async fn save_secret(
+        &self,
+        target: &str,
+        secret: &Secret,
+        state: &State,
+        db: &mut SqliteConnection,
+    ) -> Result<(), StoreError> {
+        let place = place("target_settings", target, &secret.origin);
+        let value = secret.value.expose_secret().as_bytes();
+        let sealed = state.sealer.seal(value, place, &*state.entropy);
+        let query = sqlx::query(SAVE_SECRET).bind(&secret.kind).bind(sealed).bind(&secret.origin);
+        let done = query.bind(self.now.as_microsecond()).bind(target).execute(db).await;
+        one_row("target_settings", &done.map_err(StoreError::write("a secret"))?)
+    }
+
+    /// Keeps the former connection if the new one leads elsewhere; one that leads there again is no longer former.
+    async fn retire(
+        &self,
+        target: &str,
+        origin: &str,
+        state: &State,
+        db: &mut SqliteConnection,
+    ) -> Result<(), StoreError> {
+        let back = sqlx::query("DELETE FROM retired_connections WHERE target = ? AND secret_origin = ?");
+        let done = back.bind(target).bind(origin).execute(&mut *db).await;
+        done.map_err(StoreError::write("former connections"))?;
+        let query = sqlx::query("SELECT * FROM target_settings WHERE target = ?").bind(target);
+        let row = query.fetch_optional(&mut *db).await.map_err(StoreError::read("settings"))?;
+        let Some(former) = row.map(|row| settings(state, &row)).transpose()? else { return Ok(()) };
+        let Some(secret) = former.secret.filter(|secret| secret.origin != origin) else { return Ok(()) };
+        let place = place("retired_connections", target, &secret.origin);
+        let sealed = state.sealer.seal(secret.value.expose_secret().as_bytes(), place, &*state.entropy);
+        let query = sqlx::query(RETIRE).bind(target).bind(&secret.origin).bind(former.system.as_str());
+        let query = query.bind(former.draft.to_string()).bind(&secret.kind).bind(sealed);
+        let done = query.bind(self.now.as_microsecond()).execute(db).await;
+        one_row("retired_connections", &done.map_err(StoreError::write("former connections"))?)
+    }
+}
+
+// === impl SaveTest ===
+
+#[async_trait]
+impl writer::Task for SaveTest {
+    type Answer = ();
+
+    async fn run(&self, _: &State, db: &mut SqliteConnection) -> Result<(), StoreError> {
+        let checks = rows::json("checks", &self.test.checks)?;
+        let query =
+            sqlx::query(SAVE_TEST).bind(&self.target).bind(self.test.at.as_microsecond()).bind(checks);
+        let done = query.execute(db).await.map_err(StoreError::write("a test"))?;
+        one_row("target_tests", &done)
+    }
+}
+
+// === impl PruneRetired ===
+
+#[async_trait]
+impl writer::Task for PruneRetired {
+    type Answer = u64;
+
+    async fn run(&self, _: &State, db: &mut SqliteConnection) -> Result<u64, StoreError> {
+        let query =
+            sqlx::query_as("SELECT target, secret_origin FROM retired_connections WHERE retired_at < ?");
+        let old: Vec<(String, String)> = query
+            .bind(self.before.as_microsecond())
+            .fetch_all(&mut *db)
+            .await
+            .map_err(StoreError::read("former connections"))?;
+        if old.is_empty() {
+            return Ok(0);
+        }
+        let open: Vec<(String, String)> = sqlx::query_as(OPEN_DESTINATIONS)
+            .fetch_all(&mut *db)
+            .await
+            .map_err(StoreError::read("open destinations"))?;
+        let unused: Vec<_> = old.into_iter().filter(|retired| !leads_to_any(retired, &open)).collect();
+        let query = sqlx::query(
+            "DELETE FROM retired_connections WHERE (target, secret_origin) IN
+                (SELECT value ->> 0, value ->> 1 FROM json_each(?))",
+        );
+        let done = query.bind(rows::json("former connections", &unused)?).execute(db).await;
+        Ok(done.map_err(StoreError::write("former connections"))?.rows_affected())
+    }
+}
+
+fn leads_to_any((target, origin): &(String, String), open: &[(String, String)]) -> bool {
+    open.iter().any(|(open_target, base_url)| {
+        let destination = Destination { base_url: base_url.clone(), place: String::new() };
+        open_target == target && destination.same_origin(origin)
+    })
+}
+
+fn settings(state: &State, row: &SqliteRow) -> Result<StoredSettings, StoreError> {
+    let row = Reader::new(row, "target_settings", "target")?;
+    let target: String = row.get("target")?;
+    let sealed: Option<Vec<u8>> = row.get("secret")?;
+    let secret = sealed.map(|sealed| unseal(state, &row, "target_settings", &target, &sealed)).transpose()?;
+    Ok(StoredSettings {
+        system: row.name("system", System::parse)?,
+        enabled: row.get("enabled")?,
+        draft: row.json("draft")?,
+        secret,
+        secret_set_at: row.time_if("secret_set_at")?,
+        revision: row.get("revision")?,
+        updated_at: row.time("updated_at")?,
+        target,
+    })
+}
+
+fn retired(state: &State, row: &SqliteRow) -> Result<RetiredConnection, StoreError> {
+    let row = Reader::new(row, "retired_connections", "target")?;
+    let target: String = row.get("target")?;
+    let sealed: Vec<u8> = row.get("secret")?;
+    Ok(RetiredConnection {
+        system: row.name("system", System::parse)?,
+        draft: row.json("draft")?,
+        secret: unseal(state, &row, "retired_connections", &target, &sealed)?,
+        retired_at: row.time("retired_at")?,
+        target,
+    })
+}
+
+fn unseal(
+    state: &State,
+    row: &Reader<'_>,
+    table: &'static str,
+    target: &str,
+    sealed: &[u8],
+) -> Result<Secret, StoreError> {
+    let (kind, origin): (String, String) = (row.get("secret_kind")?, row.get("secret_origin")?);
+    let value = state
+        .sealer
+        .unseal_text(sealed, place(table, target, &origin))
+        .map_err(|_| StoreError::Unsealable { table, column: "secret", id: target.to_owned() })?;
+    Ok(Secret { kind, value, origin })
+}
+
+fn place<'a>(table: &'a str, row: &'a str, origin: &'a str) -> Place<'a> {
+    Place { table, row, column: "secret", origin }
+}
+
+fn one_row(table: &'static str, done: &sqlx::sqlite::SqliteQueryResult) -> Result<(), StoreError> {
+    match done.rows_affected() {
+        1 => Ok(()),
+        touched => Err(StoreError::Miscounted { table, expected: 1, touched }),
+    }
+}

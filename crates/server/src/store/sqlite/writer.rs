@@ -1,0 +1,222 @@
+//! The one writer: whatever waits is done in one transaction, and answered after its commit.
+//!
+//! Invariant: nobody is answered before what was done for him is on the disk.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use async_trait::async_trait;
+use sqlx::{Connection, SqliteConnection};
+use tokio::sync::{mpsc, oneshot};
+
+use super::{State, load, save};
+use crate::store::work::{Needs, Verb, Work};
+use crate::store::{StoreError, StoreErrorKind};
+
+/// The most commands in one transaction.
+const LARGEST_BATCH: usize = 256;
+
+/// What the writer is asked for.
+pub(super) enum Message {
+    Verb(Box<dyn Command>),
+    Alone(Box<dyn CommandAlone>),
+    Close(oneshot::Sender<()>),
+}
+
+/// A verb with somebody who waits for its answer.
+pub(super) trait Command: Send {
+    fn is_alone(&self) -> bool;
+    fn needs(&self, needs: &mut Needs);
+    fn apply(&mut self, work: &mut Work);
+    fn answer(self: Box<Self>, outcome: Result<(), StoreError>);
+}
+
+/// Something rare with statements of its own, which gets a transaction of its own.
+#[async_trait]
+pub(in crate::store) trait Task: Send + Sync + 'static {
+    type Answer: Send + 'static;
+
+    async fn run(&self, state: &State, db: &mut SqliteConnection) -> Result<Self::Answer, StoreError>;
+}
+
+/// A task with somebody who waits for its answer.
+#[async_trait]
+pub(super) trait CommandAlone: Send {
+    async fn run(self: Box<Self>, writer: &mut Writer);
+}
+
+pub(super) struct Asked<V: Verb> {
+    verb: V,
+    answer: Option<Result<V::Answer, StoreError>>,
+    reply: oneshot::Sender<Result<V::Answer, StoreError>>,
+}
+
+pub(super) struct AskedAlone<T: Task> {
+    task: T,
+    reply: oneshot::Sender<Result<T::Answer, StoreError>>,
+}
+
+#[derive(Debug)]
+pub(super) struct Writer {
+    pub(super) db: SqliteConnection,
+    pub(super) state: Arc<State>,
+    /// Held as long as the connection is open.
+    pub(super) lock: File,
+}
+
+// === impl Writer ===
+
+impl Writer {
+    /// Works until it is told to close, or until nobody is left who could ask for anything.
+    pub(super) async fn run(mut self, mut inbox: mpsc::Receiver<Message>) {
+        let mut queue = VecDeque::new();
+        let mut closing = vec![];
+        loop {
+            if queue.is_empty() {
+                let Some(message) = inbox.recv().await else { break };
+                queue.push_back(message);
+            }
+            while queue.len() < LARGEST_BATCH
+                && let Ok(message) = inbox.try_recv()
+            {
+                queue.push_back(message);
+            }
+            if let Some(reply) = self.step(&mut queue).await {
+                inbox.close();
+                closing.push(reply);
+            }
+        }
+        if let Err(error) = self.db.close().await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "the database was not closed cleanly");
+        }
+        drop(self.lock);
+        for reply in closing {
+            // Whoever asked may have gone.
+            let _ = reply.send(());
+        }
+    }
+
+    /// Does what is first in the queue, together with all that can share its transaction.
+    async fn step(&mut self, queue: &mut VecDeque<Message>) -> Option<oneshot::Sender<()>> {
+        let mut batch = vec![];
+        while let Some(message) = queue.pop_front() {
+            match message {
+                Message::Verb(command) if !command.is_alone() => batch.push(command),
+                Message::Verb(command) if batch.is_empty() => {
+                    self.commit_all(vec![command]).await;
+                    return None;
+                }
+                Message::Alone(command) if batch.is_empty() => {
+                    command.run(self).await;
+                    return None;
+                }
+                Message::Close(reply) if batch.is_empty() => return Some(reply),
+                later => {
+                    queue.push_front(later);
+                    break;
+                }
+            }
+        }
+        self.commit_all(batch).await;
+        None
+    }
+
+    /// Commits a batch. What the schema refuses is not allowed to spoil the rest: each command then goes by itself.
+    async fn commit_all(&mut self, mut batch: Vec<Box<dyn Command>>) {
+        match self.commit(&mut batch).await {
+            Err(error) if batch.len() > 1 && is_of_one_row(&error) => {
+                for command in batch {
+                    let mut alone = vec![command];
+                    let outcome = self.commit(&mut alone).await;
+                    answer(alone, &outcome);
+                }
+            }
+            outcome => answer(batch, &outcome),
+        }
+    }
+
+    async fn commit(&mut self, batch: &mut [Box<dyn Command>]) -> Result<(), StoreError> {
+        let mut needs = Needs::default();
+        batch.iter().for_each(|command| command.needs(&mut needs));
+        let mut transaction = self.db.begin_with("BEGIN IMMEDIATE").await.map_err(StoreError::begin)?;
+        let mut work = load::load(&mut transaction, needs).await?;
+        batch.iter_mut().for_each(|command| command.apply(&mut work));
+        let Some(events) = save::save(&mut transaction, work, self.state.feed.newest()).await? else {
+            return Ok(());
+        };
+        transaction.commit().await.map_err(StoreError::commit)?;
+        self.state.commits.fetch_add(1, Ordering::Relaxed);
+        self.state.feed.publish(events);
+        Ok(())
+    }
+
+    async fn commit_alone<T: Task>(&mut self, task: &T) -> Result<T::Answer, StoreError> {
+        let mut transaction = self.db.begin_with("BEGIN IMMEDIATE").await.map_err(StoreError::begin)?;
+        let answer = task.run(&self.state, &mut transaction).await?;
+        transaction.commit().await.map_err(StoreError::commit)?;
+        self.state.commits.fetch_add(1, Ordering::Relaxed);
+        Ok(answer)
+    }
+}
+
+// === impl Asked ===
+
+impl<V: Verb> Asked<V> {
+    #[expect(clippy::type_complexity, reason = "a command, and where its answer comes out")]
+    pub(super) fn new(verb: V) -> (Box<dyn Command>, oneshot::Receiver<Result<V::Answer, StoreError>>) {
+        let (reply, answer) = oneshot::channel();
+        (Box::new(Self { verb, answer: None, reply }), answer)
+    }
+}
+
+impl<V: Verb> Command for Asked<V> {
+    fn is_alone(&self) -> bool {
+        V::ALONE
+    }
+
+    fn needs(&self, needs: &mut Needs) {
+        self.verb.needs(needs);
+    }
+
+    fn apply(&mut self, work: &mut Work) {
+        self.answer = Some(self.verb.apply(work));
+    }
+
+    fn answer(self: Box<Self>, outcome: Result<(), StoreError>) {
+        let Self { answer, reply, .. } = *self;
+        let answer = outcome.and_then(|()| answer.unwrap_or(Err(StoreError::Closed)));
+        // Whoever asked may have gone; what was asked for is done all the same.
+        let _ = reply.send(answer);
+    }
+}
+
+// === impl AskedAlone ===
+
+impl<T: Task> AskedAlone<T> {
+    #[expect(clippy::type_complexity, reason = "a command, and where its answer comes out")]
+    pub(super) fn new(task: T) -> (Box<dyn CommandAlone>, oneshot::Receiver<Result<T::Answer, StoreError>>) {
+        let (reply, answer) = oneshot::channel();
+        (Box::new(Self { task, reply }), answer)
+    }
+}
+
+#[async_trait]
+impl<T: Task> CommandAlone for AskedAlone<T> {
+    async fn run(self: Box<Self>, writer: &mut Writer) {
+        let answer = writer.commit_alone(&self.task).await;
+        // Whoever asked may have gone; what was asked for is done all the same.
+        let _ = self.reply.send(answer);
+    }
+}
+
+fn is_of_one_row(error: &StoreError) -> bool {
+    matches!(error.kind(), StoreErrorKind::Refused | StoreErrorKind::BadRow)
+}
+
+fn answer(batch: Vec<Box<dyn Command>>, outcome: &Result<(), StoreError>) {
+    for command in batch {
+        command.answer(outcome.clone());
+    }
+}

@@ -1,0 +1,442 @@
+//! What goes into the store and what comes out of it, beside the domain's own types.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+use ticketing_core::auto_push::AutoPush;
+use ticketing_core::delivery::look_up::LookUp;
+use ticketing_core::delivery::operate::OperationError;
+use ticketing_core::delivery::{Delivery, EventKind, Outcome, State, Trigger};
+use ticketing_core::fault::Fault;
+use ticketing_core::incident::Incident;
+use ticketing_core::system::{Check, Destination, Sighting, System, TicketRef};
+use ticketing_core::target::Health;
+
+use super::StoreError;
+
+/// An incident that is to become tickets.
+#[derive(Debug, Clone)]
+pub struct AcceptRequest {
+    pub incident: Incident,
+    /// Each target at most once. With none, only the snapshot of deliveries that exist already is updated.
+    pub targets: Vec<AcceptTarget>,
+    /// Whether a delivery that waits or has failed is to be tried now.
+    pub hasten: bool,
+}
+
+/// One target of an incident.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AcceptTarget {
+    pub target: String,
+    pub system: System,
+    pub trigger: Trigger,
+}
+
+/// What became of one target of an [`AcceptRequest`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Accepted {
+    pub delivery: Delivery,
+    /// There was a delivery already; there is never a second one.
+    pub existed: bool,
+    /// The incident differed from its snapshot, and the next attempt will send the new one.
+    pub snapshot_updated: bool,
+}
+
+/// Which deliveries to claim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ClaimKind {
+    /// Pending: to be sent as soon as possible.
+    Fresh,
+    /// Waiting, and due for a retry.
+    Due,
+    /// In doubt, and due for a look-up.
+    Doubtful,
+}
+
+/// A delivery that is the caller's until its lease ends, with the snapshot to send.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Claimed {
+    pub delivery: Delivery,
+    pub incident: Incident,
+}
+
+/// Which leases to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Leases {
+    /// Those whose time is over.
+    Expired,
+    /// Every one. Only right at start-up: the process that held them is gone, for the store has one owner at a time.
+    All,
+}
+
+/// When something was tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AttemptTimes {
+    pub started_at: Timestamp,
+    pub finished_at: Timestamp,
+}
+
+/// One try of a delivery, as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attempt {
+    pub delivery_id: String,
+    /// 1 is the first of its delivery; look-ups and sweeps count too.
+    pub number: u32,
+    pub kind: AttemptKind,
+    /// The claim that it was made under; for a sweep, the last one.
+    pub epoch: u32,
+    pub times: AttemptTimes,
+    pub outcome: AttemptOutcome,
+    pub fault: Option<Fault>,
+}
+
+/// What was tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum AttemptKind {
+    Create,
+    LookUp,
+    Sweep,
+}
+
+/// How it ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum AttemptOutcome {
+    /// The ticket was made.
+    Created,
+    /// A look-up found a ticket.
+    Found,
+    /// A definite failure: no ticket was made, or the look-up was not answered.
+    Failed,
+    /// A ticket may have been made.
+    Ambiguous,
+    /// A look-up has proven that there is no ticket.
+    Absent,
+    /// A look-up found nothing, which proves nothing yet.
+    Unproven,
+}
+
+/// What an operator does to a delivery.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Operation {
+    Retry,
+    Cancel,
+    Resolve(TicketRef),
+}
+
+/// Why an operation was not done.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum OperateError {
+    #[error("there is no such delivery")]
+    NotFound,
+    #[error("{0}")]
+    Refused(OperationError),
+    #[error("the operation could not be recorded")]
+    Store(#[from] StoreError),
+}
+
+/// What the holder of a claim is about to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Intent {
+    pub delivery_id: String,
+    pub epoch: u32,
+    pub destination: Destination,
+    /// How long the destination's search may lag behind its tickets.
+    pub index_bound: Duration,
+    /// No byte of the request is sent after this.
+    pub deadline: Timestamp,
+}
+
+/// How an attempt went.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AttemptRecord {
+    pub delivery_id: String,
+    pub epoch: u32,
+    pub outcome: Outcome,
+    pub times: AttemptTimes,
+    /// 0 to 1, for the jitter of the next retry.
+    pub random: f64,
+}
+
+/// How a look-up went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LookUpRecord {
+    pub delivery_id: String,
+    pub epoch: u32,
+    pub look_up: LookUp,
+    pub times: AttemptTimes,
+}
+
+/// How a sweep went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SweepRecord {
+    pub delivery_id: String,
+    /// The step that the sweep was made for.
+    pub step: usize,
+    pub answer: Result<Sighting, Fault>,
+    pub times: AttemptTimes,
+}
+
+/// Something that an attempt, a look-up or a test showed about a target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Observed {
+    Success,
+    Failure(Fault),
+}
+
+/// Something that happened, as told to subscribers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// 1 is the first of this store; there are no gaps.
+    pub seq: u64,
+    pub at: Timestamp,
+    pub kind: EventKind,
+    pub target: String,
+    pub system: System,
+    pub subject: Subject,
+    /// What an operator said; else empty.
+    pub note: String,
+}
+
+/// Whom an event is about, as it was right after.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Subject {
+    Delivery(Box<Delivery>),
+    Target(Health),
+}
+
+/// Which events to tell. An empty field filters nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EventFilter {
+    pub incident_id: Option<String>,
+    pub systems: Vec<System>,
+    pub kinds: Vec<EventKind>,
+}
+
+/// Some events, in order.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EventPage {
+    pub events: Vec<std::sync::Arc<Event>>,
+    /// How far the store was read: go on after this, even if no event passed the filter.
+    pub read_to: u64,
+}
+
+/// Which events there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EventBounds {
+    /// The oldest that is kept; `None` if none is.
+    pub first: Option<u64>,
+    /// The newest there ever was; 0 if there was none.
+    pub last: u64,
+}
+
+/// One thing to save; see [`Store::configure`](super::Store::configure).
+#[derive(Debug)]
+pub enum SettingsChange {
+    Target {
+        target: String,
+        system: System,
+        enabled: bool,
+        /// The public part.
+        draft: serde_json::Value,
+        secret: SecretChange,
+    },
+    Policy {
+        auto_push: AutoPush,
+        retry: serde_json::Value,
+    },
+}
+
+/// What to do with the secret of a target.
+#[derive(Debug)]
+pub enum SecretChange {
+    Keep,
+    Set(Secret),
+}
+
+/// A secret and where it may be sent.
+#[derive(Debug, Clone)]
+pub struct Secret {
+    /// What it is, for example `api_token`.
+    pub kind: String,
+    pub value: SecretString,
+    /// Scheme, host and port, for example `https://example.atlassian.net`.
+    pub origin: String,
+}
+
+/// The settings of a target as they are kept.
+#[derive(Debug, Clone)]
+pub struct StoredSettings {
+    pub target: String,
+    pub system: System,
+    pub enabled: bool,
+    pub draft: serde_json::Value,
+    pub secret: Option<Secret>,
+    pub secret_set_at: Option<Timestamp>,
+    /// Raised by every change; 1 is the first.
+    pub revision: u32,
+    pub updated_at: Timestamp,
+}
+
+/// A former connection of a target, kept so that what was sent there can still be looked up.
+#[derive(Debug, Clone)]
+pub struct RetiredConnection {
+    pub target: String,
+    pub system: System,
+    pub draft: serde_json::Value,
+    pub secret: Secret,
+    pub retired_at: Timestamp,
+}
+
+/// The settings that belong to no target.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredPolicy {
+    pub auto_push: AutoPush,
+    pub retry: serde_json::Value,
+    pub updated_at: Timestamp,
+}
+
+/// A connection test that was made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredTest {
+    pub at: Timestamp,
+    pub checks: Vec<Check>,
+}
+
+/// Which deliveries to list. An empty field filters nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DeliveryFilter {
+    pub states: Vec<State>,
+    pub systems: Vec<System>,
+    pub incident_id: Option<String>,
+}
+
+/// Where a page ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PageKey {
+    pub created_at: Timestamp,
+    pub id: String,
+}
+
+/// Some deliveries, newest first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeliveryPage {
+    pub deliveries: Vec<Delivery>,
+    /// Where to go on; `None` if this was the last page.
+    pub next: Option<PageKey>,
+}
+
+/// A ticket that was made or found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LastSuccess {
+    pub at: Timestamp,
+    pub delivery_id: String,
+}
+
+/// An attempt that failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LastFailure {
+    pub at: Timestamp,
+    pub delivery_id: String,
+    pub fault: Fault,
+}
+
+/// How many deliveries a target has in one state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StateCount {
+    pub state: State,
+    pub count: u64,
+    /// When the oldest of them was accepted.
+    pub oldest: Timestamp,
+}
+
+/// Since when witnesses count, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WitnessQuery {
+    pub destination: Destination,
+    pub after: Timestamp,
+    pub limit: u32,
+}
+
+// === impl Event ===
+
+impl Event {
+    /// The incident, if the event is about a delivery.
+    #[must_use]
+    pub fn incident_id(&self) -> Option<&str> {
+        match &self.subject {
+            Subject::Delivery(delivery) => Some(&delivery.incident_id),
+            Subject::Target(_) => None,
+        }
+    }
+
+    /// The delivery, if the event is about one.
+    #[must_use]
+    pub fn delivery_id(&self) -> Option<&str> {
+        match &self.subject {
+            Subject::Delivery(delivery) => Some(&delivery.id),
+            Subject::Target(_) => None,
+        }
+    }
+}
+
+// === impl EventFilter ===
+
+impl EventFilter {
+    #[must_use]
+    pub fn admits(&self, event: &Event) -> bool {
+        let incident = self.incident_id.as_deref().is_none_or(|id| event.incident_id() == Some(id));
+        let system = self.systems.is_empty() || self.systems.contains(&event.system);
+        incident && system && (self.kinds.is_empty() || self.kinds.contains(&event.kind))
+    }
+}
+
+// === impl AttemptKind ===
+
+impl AttemptKind {
+    pub const ALL: [Self; 3] = [Self::Create, Self::LookUp, Self::Sweep];
+
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Create => "CREATE",
+            Self::LookUp => "LOOK_UP",
+            Self::Sweep => "SWEEP",
+        }
+    }
+}
+
+// === impl AttemptOutcome ===
+
+impl AttemptOutcome {
+    pub const ALL: [Self; 6] =
+        [Self::Created, Self::Found, Self::Failed, Self::Ambiguous, Self::Absent, Self::Unproven];
+
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Created => "CREATED",
+            Self::Found => "FOUND",
+            Self::Failed => "FAILED",
+            Self::Ambiguous => "AMBIGUOUS",
+            Self::Absent => "ABSENT",
+            Self::Unproven => "UNPROVEN",
+        }
+    }
+}
+
+// === impl Operation ===
+
+impl Operation {
+    /// The name in the audit.
+    #[must_use]
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Retry => "RETRY",
+            Self::Cancel => "CANCEL",
+            Self::Resolve(_) => "RESOLVE",
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! An incident becomes deliveries.
+
+use jiff::Timestamp;
+use ticketing_core::delivery::operate::NewDelivery;
+use ticketing_core::delivery::{Delivery, Settled};
+use ticketing_core::marker::Marker;
+
+use crate::store::StoreError;
+use crate::store::types::{AcceptTarget, Accepted};
+use crate::store::work::{Needs, Verb, Work};
+
+#[derive(Debug)]
+pub(in crate::store) struct Accept {
+    pub(in crate::store) incident_id: String,
+    /// The incident as JSON.
+    pub(in crate::store) body: String,
+    pub(in crate::store) wanted: Vec<Wanted>,
+    pub(in crate::store) hasten: bool,
+    pub(in crate::store) now: Timestamp,
+}
+
+/// A target, and what a new delivery to it would be called.
+#[derive(Debug)]
+pub(in crate::store) struct Wanted {
+    pub(in crate::store) target: AcceptTarget,
+    pub(in crate::store) id: String,
+    pub(in crate::store) marker: Marker,
+}
+
+impl Verb for Accept {
+    type Answer = Vec<Accepted>;
+
+    fn needs(&self, needs: &mut Needs) {
+        needs.incidents.insert(self.incident_id.clone());
+    }
+
+    fn apply(&self, work: &mut Work) -> Result<Vec<Accepted>, StoreError> {
+        let newest = work.newest_revision(&self.incident_id);
+        let known = work.snapshot(&self.incident_id, newest) == Some(self.body.as_str());
+        let revision = if known { newest } else { newest + 1 };
+        let updated = self.update_snapshots(revision, work);
+        let accepted: Vec<_> =
+            self.wanted.iter().map(|wanted| self.accept(wanted, revision, &updated, work)).collect();
+        let used = !updated.is_empty() || accepted.iter().any(|accepted| !accepted.existed);
+        if used && !known {
+            work.add_snapshot(&self.incident_id, revision, &self.body, self.now);
+        }
+        Ok(accepted)
+    }
+}
+
+impl Accept {
+    /// Gives every delivery of the incident that can still take it the newest snapshot: the ids of those that took it.
+    fn update_snapshots(&self, revision: u32, work: &mut Work) -> Vec<String> {
+        let deliveries: Vec<Delivery> = work.of_incident(&self.incident_id).into_iter().cloned().collect();
+        let updated: Vec<Settled> = deliveries
+            .into_iter()
+            .filter_map(|delivery| delivery.update_snapshot(revision, self.now))
+            .collect();
+        updated.into_iter().map(|settled| work.settle(settled, "").id).collect()
+    }
+
+    fn accept(&self, wanted: &Wanted, revision: u32, updated: &[String], work: &mut Work) -> Accepted {
+        let deliveries = work.of_incident(&self.incident_id);
+        let existing =
+            deliveries.into_iter().find(|delivery| delivery.target == wanted.target.target).cloned();
+        let Some(existing) = existing else {
+            let delivery = work.insert(Delivery::accept(self.new_delivery(wanted, revision), self.now));
+            return Accepted { delivery, existed: false, snapshot_updated: false };
+        };
+        let snapshot_updated = updated.contains(&existing.id);
+        let hastened = if self.hasten { existing.clone().hasten(self.now) } else { None };
+        let delivery = hastened.map_or(existing, |settled| work.settle(settled, ""));
+        Accepted { delivery, existed: true, snapshot_updated }
+    }
+
+    fn new_delivery(&self, wanted: &Wanted, revision: u32) -> NewDelivery {
+        NewDelivery {
+            id: wanted.id.clone(),
+            incident_id: self.incident_id.clone(),
+            incident_revision: revision,
+            target: wanted.target.target.clone(),
+            system: wanted.target.system,
+            trigger: wanted.target.trigger,
+            marker: wanted.marker.clone(),
+        }
+    }
+}

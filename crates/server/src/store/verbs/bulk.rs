@@ -1,0 +1,80 @@
+//! What happens to many deliveries of one target, a chunk at a time.
+
+use jiff::Timestamp;
+use ticketing_core::delivery::{Delivery, Settled, State};
+use ticketing_core::fault::Fault;
+
+use crate::store::StoreError;
+use crate::store::work::{Needs, Reach, Selection, Verb, Work};
+
+/// One chunk of a target's deliveries.
+#[derive(Debug)]
+pub(in crate::store) struct Bulk {
+    pub(in crate::store) target: String,
+    pub(in crate::store) state: State,
+    pub(in crate::store) change: BulkChange,
+    /// The id of the last delivery of the chunk before; empty for the first.
+    pub(in crate::store) after: String,
+    pub(in crate::store) limit: u32,
+    pub(in crate::store) now: Timestamp,
+}
+
+#[derive(Debug, Clone)]
+pub(in crate::store) enum BulkChange {
+    /// The target admits nothing at present: what is pending waits.
+    Defer { due_at: Timestamp, fault: Fault },
+    /// The target works again.
+    Recover,
+}
+
+/// What became of a chunk.
+#[derive(Debug)]
+pub(in crate::store) struct Chunk {
+    pub(in crate::store) changed: u64,
+    /// Where the next one begins; `None` if this was the last.
+    pub(in crate::store) next: Option<String>,
+}
+
+impl Verb for Bulk {
+    type Answer = Chunk;
+
+    const ALONE: bool = true;
+
+    fn needs(&self, needs: &mut Needs) {
+        let (target, after) = (self.target.clone(), self.after.clone());
+        let selection = Selection::OfTarget { target, state: self.state, after };
+        needs.select(selection, Reach { until: None, limit: self.limit });
+    }
+
+    fn apply(&self, work: &mut Work) -> Result<Chunk, StoreError> {
+        let mut chunk: Vec<Delivery> = work.deliveries().cloned().collect();
+        chunk.sort_by(|one, other| one.id.cmp(&other.id));
+        let full = chunk.len() == self.limit as usize;
+        let next = chunk.last().filter(|_| full).map(|delivery| delivery.id.clone());
+        let mut changed = 0;
+        for delivery in chunk {
+            if let Some(settled) = self.change.apply(delivery, self.now) {
+                work.settle(settled, "");
+                changed += 1;
+            }
+        }
+        Ok(Chunk { changed, next })
+    }
+}
+
+impl BulkChange {
+    /// The states that are concerned.
+    pub(in crate::store) fn states(&self) -> &'static [State] {
+        match self {
+            Self::Defer { .. } => &[State::Pending],
+            Self::Recover => &[State::Waiting, State::Reconciling, State::Failed],
+        }
+    }
+
+    fn apply(&self, delivery: Delivery, now: Timestamp) -> Option<Settled> {
+        match self {
+            Self::Defer { due_at, fault } => Some(delivery.defer(fault.clone(), *due_at, now)),
+            Self::Recover => delivery.target_recovered(now),
+        }
+    }
+}

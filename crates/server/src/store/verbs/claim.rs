@@ -1,0 +1,127 @@
+//! Claims, and what becomes of those whose holder went silent.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use ticketing_core::delivery::{Delivery, State};
+use ticketing_core::incident::Incident;
+use ticketing_core::policy::Policy;
+
+use crate::store::StoreError;
+use crate::store::types::{ClaimKind, Claimed, Intent, Leases};
+use crate::store::work::{Needs, Reach, Selection, Verb, Work, floor};
+
+#[derive(Debug)]
+pub(in crate::store) struct Claim {
+    pub(in crate::store) target: String,
+    pub(in crate::store) kind: ClaimKind,
+    pub(in crate::store) limit: u32,
+    pub(in crate::store) lease: Duration,
+    pub(in crate::store) now: Timestamp,
+}
+
+#[derive(Debug)]
+pub(in crate::store) struct Lapse {
+    pub(in crate::store) leases: Leases,
+    pub(in crate::store) limit: u32,
+    pub(in crate::store) policy: Policy,
+    pub(in crate::store) now: Timestamp,
+}
+
+#[derive(Debug)]
+pub(in crate::store) struct Intend {
+    pub(in crate::store) intent: Intent,
+    pub(in crate::store) now: Timestamp,
+}
+
+// === impl Claim ===
+
+impl Verb for Claim {
+    type Answer = Vec<Claimed>;
+
+    fn needs(&self, needs: &mut Needs) {
+        let selection = Selection::Claimable { target: self.target.clone(), kind: self.kind };
+        needs.select(selection, Reach { until: Some(self.now), limit: self.limit });
+    }
+
+    fn apply(&self, work: &mut Work) -> Result<Vec<Claimed>, StoreError> {
+        let mut due: Vec<&Delivery> = work.deliveries().filter(|delivery| self.admits(delivery)).collect();
+        due.sort_by(|one, other| (one.due_at, &one.id).cmp(&(other.due_at, &other.id)));
+        let mut chosen = vec![];
+        for delivery in due.into_iter().take(self.limit as usize) {
+            // A row that came into memory for another reason has no snapshot there: the next claim takes it.
+            let Some(body) = work.snapshot(&delivery.incident_id, delivery.incident_revision) else {
+                continue;
+            };
+            let incident: Incident = serde_json::from_str(body).map_err(|error| {
+                StoreError::bad("incident_revisions", "body", &delivery.incident_id, error)
+            })?;
+            chosen.push((delivery.clone(), incident));
+        }
+        let claimed = chosen.into_iter().map(|(delivery, incident)| {
+            let delivery = work.settle(delivery.claim(self.lease, self.now), "");
+            Claimed { delivery, incident }
+        });
+        Ok(claimed.collect())
+    }
+}
+
+impl Claim {
+    fn admits(&self, delivery: &Delivery) -> bool {
+        let state = match self.kind {
+            ClaimKind::Fresh => State::Pending,
+            ClaimKind::Due => State::Waiting,
+            ClaimKind::Doubtful => State::Reconciling,
+        };
+        delivery.target == self.target
+            && delivery.state == state
+            && delivery.lease_until.is_none()
+            && delivery.due_at.is_some_and(|due_at| due_at <= self.now)
+    }
+}
+
+// === impl Lapse ===
+
+impl Verb for Lapse {
+    type Answer = Vec<Delivery>;
+
+    const ALONE: bool = true;
+
+    fn needs(&self, needs: &mut Needs) {
+        let until = match self.leases {
+            Leases::Expired => Some(self.now),
+            Leases::All => None,
+        };
+        needs.select(Selection::Leased, Reach { until, limit: self.limit });
+    }
+
+    fn apply(&self, work: &mut Work) -> Result<Vec<Delivery>, StoreError> {
+        let leased: Vec<Delivery> =
+            work.deliveries().filter(|delivery| delivery.lease_until.is_some()).cloned().collect();
+        let lapsed = leased.into_iter().filter_map(|mut delivery| {
+            if self.leases == Leases::All {
+                delivery.lease_until = Some(floor(self.now));
+            }
+            delivery.lapse(&self.policy, self.now)
+        });
+        let lapsed: Vec<_> = lapsed.collect();
+        Ok(lapsed.into_iter().map(|settled| work.settle(settled, "")).collect())
+    }
+}
+
+// === impl Intend ===
+
+impl Verb for Intend {
+    type Answer = Option<Delivery>;
+
+    fn needs(&self, needs: &mut Needs) {
+        needs.deliveries.insert(self.intent.delivery_id.clone());
+    }
+
+    fn apply(&self, work: &mut Work) -> Result<Option<Delivery>, StoreError> {
+        let Intent { delivery_id, epoch, destination, index_bound, deadline } = self.intent.clone();
+        let Some(delivery) = work.delivery(&delivery_id).cloned() else { return Ok(None) };
+        let settled = delivery.intend(epoch, destination, index_bound, deadline, self.now);
+        Ok(settled.map(|settled| work.settle(settled, "")))
+    }
+}

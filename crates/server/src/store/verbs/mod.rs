@@ -1,0 +1,8 @@
+//! The verbs: what happens to the rows of a batch. Nothing here knows a database.
+
+pub(super) mod accept;
+pub(super) mod bulk;
+pub(super) mod claim;
+pub(super) mod health;
+pub(super) mod operate;
+pub(super) mod record;

@@ -1,0 +1,112 @@
+//! How attempts, look-ups and sweeps went. Each is kept, even when its claim was lost meanwhile.
+
+use jiff::Timestamp;
+use ticketing_core::delivery::{Delivery, Outcome, Settled, State};
+use ticketing_core::fault::Fault;
+use ticketing_core::policy::Policy;
+use ticketing_core::system::Sighting;
+
+use crate::store::StoreError;
+use crate::store::types::{
+    AttemptKind, AttemptOutcome, AttemptRecord, AttemptTimes, LookUpRecord, SweepRecord,
+};
+use crate::store::work::{Needs, NewAttempt, Verb, Work};
+
+/// What is recorded, under which policy, and when.
+#[derive(Debug)]
+pub(in crate::store) struct Record<T> {
+    pub(in crate::store) what: T,
+    pub(in crate::store) policy: Policy,
+    pub(in crate::store) now: Timestamp,
+}
+
+struct Tried {
+    kind: AttemptKind,
+    epoch: u32,
+    times: AttemptTimes,
+    outcome: AttemptOutcome,
+    fault: Option<Fault>,
+}
+
+impl Verb for Record<AttemptRecord> {
+    type Answer = Option<Delivery>;
+
+    fn needs(&self, needs: &mut Needs) {
+        needs.deliveries.insert(self.what.delivery_id.clone());
+    }
+
+    fn apply(&self, work: &mut Work) -> Result<Option<Delivery>, StoreError> {
+        let AttemptRecord { delivery_id, epoch, outcome, times, random } = self.what.clone();
+        let Some(delivery) = work.delivery(&delivery_id).cloned() else { return Ok(None) };
+        let (kept, fault) = match &outcome {
+            Outcome::NotSent(fault) => (AttemptOutcome::Failed, Some(fault.clone())),
+            Outcome::Sent(Ok(_)) => (AttemptOutcome::Created, None),
+            Outcome::Sent(Err(fault)) if fault.is_ambiguous() => {
+                (AttemptOutcome::Ambiguous, Some(fault.clone()))
+            }
+            Outcome::Sent(Err(fault)) => (AttemptOutcome::Failed, Some(fault.clone())),
+        };
+        let tried = Tried { kind: AttemptKind::Create, epoch, times, outcome: kept, fault };
+        keep(work, &delivery, tried);
+        let settled = delivery.settle(epoch, outcome, &self.policy, self.now, random);
+        Ok(settled.map(|settled| work.settle(settled, "")))
+    }
+}
+
+impl Verb for Record<LookUpRecord> {
+    type Answer = Option<Delivery>;
+
+    fn needs(&self, needs: &mut Needs) {
+        needs.deliveries.insert(self.what.delivery_id.clone());
+    }
+
+    fn apply(&self, work: &mut Work) -> Result<Option<Delivery>, StoreError> {
+        let LookUpRecord { delivery_id, epoch, look_up, times } = self.what.clone();
+        let Some(delivery) = work.delivery(&delivery_id).cloned() else { return Ok(None) };
+        let answer = look_up.answer.clone();
+        let settled = delivery.clone().settle_look_up(epoch, look_up, &self.policy, self.now);
+        let (outcome, fault) = looked_up(answer, settled.as_ref());
+        keep(work, &delivery, Tried { kind: AttemptKind::LookUp, epoch, times, outcome, fault });
+        Ok(settled.map(|settled| work.settle(settled, "")))
+    }
+}
+
+impl Verb for Record<SweepRecord> {
+    type Answer = Option<Delivery>;
+
+    fn needs(&self, needs: &mut Needs) {
+        needs.deliveries.insert(self.what.delivery_id.clone());
+    }
+
+    fn apply(&self, work: &mut Work) -> Result<Option<Delivery>, StoreError> {
+        let SweepRecord { delivery_id, step, answer, times } = self.what.clone();
+        let Some(delivery) = work.delivery(&delivery_id).cloned() else { return Ok(None) };
+        let (outcome, fault) = looked_up(answer.clone(), None);
+        let tried = Tried { kind: AttemptKind::Sweep, epoch: delivery.epoch, times, outcome, fault };
+        keep(work, &delivery, tried);
+        let settled = delivery.settle_sweep(step, answer, &self.policy, self.now);
+        Ok(settled.map(|settled| work.settle(settled, "")))
+    }
+}
+
+fn looked_up(answer: Result<Sighting, Fault>, settled: Option<&Settled>) -> (AttemptOutcome, Option<Fault>) {
+    let proven = settled.is_some_and(|settled| settled.delivery.state != State::Reconciling);
+    match answer {
+        Err(fault) => (AttemptOutcome::Failed, Some(fault)),
+        Ok(sighting) if !sighting.tickets.is_empty() => (AttemptOutcome::Found, None),
+        Ok(_) if proven => (AttemptOutcome::Absent, None),
+        Ok(_) => (AttemptOutcome::Unproven, None),
+    }
+}
+
+fn keep(work: &mut Work, delivery: &Delivery, tried: Tried) {
+    work.changes.attempts.push(NewAttempt {
+        delivery_id: delivery.id.clone(),
+        target: delivery.target.clone(),
+        kind: tried.kind,
+        epoch: tried.epoch,
+        times: tried.times,
+        outcome: tried.outcome,
+        fault: tried.fault,
+    });
+}

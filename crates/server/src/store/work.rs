@@ -1,0 +1,320 @@
+//! The heart of the group commit: the rows that a batch of verbs works on, in memory.
+//!
+//! The writer collects what the verbs of a batch need, loads it with few statements, applies the verbs in order, and
+//! writes back what they changed with few statements. A verb decides nothing itself: it asks the domain.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt;
+
+use jiff::Timestamp;
+use ticketing_core::delivery::{Delivery, EventKind, Settled, State};
+use ticketing_core::system::System;
+use ticketing_core::target::Health;
+
+use super::StoreError;
+use super::types::{AttemptKind, AttemptOutcome, AttemptTimes, ClaimKind, Subject};
+
+/// Something that changes the store.
+pub(super) trait Verb: Send + Sync + fmt::Debug + 'static {
+    type Answer: Send + 'static;
+
+    /// Whether it needs a transaction of its own, for instance because it works on many rows.
+    const ALONE: bool = false;
+
+    /// Names the rows that [`apply`](Self::apply) must find.
+    fn needs(&self, needs: &mut Needs);
+
+    /// Changes the rows. It may run more than once, each time on rows as they were loaded.
+    ///
+    /// # Errors
+    /// Only before anything was changed: the other verbs of the batch are committed all the same.
+    fn apply(&self, work: &mut Work) -> Result<Self::Answer, StoreError>;
+}
+
+/// What a batch must find in memory.
+#[derive(Debug, Default)]
+pub(super) struct Needs {
+    pub(super) deliveries: BTreeSet<String>,
+    /// Incidents: all their deliveries, and their newest snapshot.
+    pub(super) incidents: BTreeSet<String>,
+    pub(super) selections: BTreeMap<Selection, Reach>,
+    /// Targets whose health is wanted.
+    pub(super) targets: BTreeSet<String>,
+}
+
+/// A set of deliveries that the database chooses.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Selection {
+    /// Those to claim, with their snapshots; longest due first.
+    Claimable { target: String, kind: ClaimKind },
+    /// Those claimed.
+    Leased,
+    /// Those of a target in one state, ordered by id, after one.
+    OfTarget { target: String, state: State, after: String },
+}
+
+/// How much of a selection.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Reach {
+    /// Due, or leased, until then; all if `None`.
+    pub(super) until: Option<Timestamp>,
+    pub(super) limit: u32,
+}
+
+/// The rows in memory, and what is to be written.
+#[derive(Debug, Default)]
+pub(super) struct Work {
+    rows: HashMap<String, Row>,
+    by_incident: HashMap<String, Vec<String>>,
+    snapshots: HashMap<(String, u32), String>,
+    newest: HashMap<String, u32>,
+    targets: HashMap<String, TargetRow>,
+    pub(super) changes: Changes,
+}
+
+/// What is to be written beside the deliveries.
+#[derive(Debug, Default)]
+pub(super) struct Changes {
+    pub(super) snapshots: Vec<NewSnapshot>,
+    pub(super) attempts: Vec<NewAttempt>,
+    pub(super) events: Vec<NewEvent>,
+    pub(super) operations: Vec<NewOperation>,
+}
+
+#[derive(Debug)]
+struct Row {
+    delivery: Delivery,
+    change: Change,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Change {
+    None,
+    Insert,
+    Update,
+}
+
+#[derive(Debug)]
+struct TargetRow {
+    health: Health,
+    system: System,
+    changed_at: Option<Timestamp>,
+}
+
+#[derive(Debug)]
+pub(super) struct NewSnapshot {
+    pub(super) incident_id: String,
+    pub(super) revision: u32,
+    pub(super) body: String,
+    pub(super) created_at: Timestamp,
+}
+
+#[derive(Debug)]
+pub(super) struct NewAttempt {
+    pub(super) delivery_id: String,
+    pub(super) target: String,
+    pub(super) kind: AttemptKind,
+    pub(super) epoch: u32,
+    pub(super) times: AttemptTimes,
+    pub(super) outcome: AttemptOutcome,
+    pub(super) fault: Option<ticketing_core::fault::Fault>,
+}
+
+#[derive(Debug)]
+pub(super) struct NewEvent {
+    pub(super) at: Timestamp,
+    pub(super) kind: EventKind,
+    pub(super) target: String,
+    pub(super) system: System,
+    pub(super) subject: Subject,
+    pub(super) note: String,
+}
+
+#[derive(Debug)]
+pub(super) struct NewOperation {
+    pub(super) delivery_id: String,
+    pub(super) kind: &'static str,
+    pub(super) note: String,
+    pub(super) at: Timestamp,
+}
+
+// === impl Needs ===
+
+impl Needs {
+    /// Asks for a selection. What several verbs ask of the same one is added up.
+    pub(super) fn select(&mut self, selection: Selection, reach: Reach) {
+        let known = self.selections.entry(selection).or_insert(Reach { limit: 0, ..reach });
+        known.limit = known.limit.saturating_add(reach.limit);
+        known.until = known.until.zip(reach.until).map(|(one, other)| one.max(other));
+    }
+}
+
+// === impl Work: what was loaded ===
+
+impl Work {
+    pub(super) fn load_delivery(&mut self, delivery: Delivery) {
+        if self.rows.contains_key(&delivery.id) {
+            return;
+        }
+        self.put(delivery, Change::None);
+    }
+
+    pub(super) fn load_snapshot(&mut self, incident_id: String, revision: u32, body: String, newest: bool) {
+        if newest {
+            self.newest.insert(incident_id.clone(), revision);
+        }
+        self.snapshots.insert((incident_id, revision), body);
+    }
+
+    pub(super) fn load_target(&mut self, target: String, system: System, health: Health) {
+        self.targets.insert(target, TargetRow { health, system, changed_at: None });
+    }
+
+    pub(super) fn deliveries(&self) -> impl Iterator<Item = &Delivery> {
+        self.rows.values().map(|row| &row.delivery)
+    }
+
+    pub(super) fn changed(&self, change: Change) -> Vec<&Delivery> {
+        let rows = self.rows.values().filter(|row| row.change == change);
+        rows.map(|row| &row.delivery).collect()
+    }
+
+    pub(super) fn changed_targets(&self) -> Vec<(&str, System, &Health, Timestamp)> {
+        let rows = self.targets.iter();
+        rows.filter_map(|(target, row)| Some((target.as_str(), row.system, &row.health, row.changed_at?)))
+            .collect()
+    }
+}
+
+// === impl Work: what verbs do ===
+
+impl Work {
+    pub(super) fn delivery(&self, id: &str) -> Option<&Delivery> {
+        self.rows.get(id).map(|row| &row.delivery)
+    }
+
+    /// All deliveries of an incident that was named in the needs.
+    pub(super) fn of_incident(&self, incident_id: &str) -> Vec<&Delivery> {
+        let ids = self.by_incident.get(incident_id).map_or(&[][..], Vec::as_slice);
+        ids.iter().filter_map(|id| self.delivery(id)).collect()
+    }
+
+    /// Takes over a new delivery with its events.
+    pub(super) fn insert(&mut self, settled: Settled) -> Delivery {
+        self.take(settled, Change::Insert, "")
+    }
+
+    /// Takes over what became of a delivery, with its events.
+    pub(super) fn settle(&mut self, settled: Settled, note: &str) -> Delivery {
+        self.take(settled, Change::Update, note)
+    }
+
+    pub(super) fn snapshot(&self, incident_id: &str, revision: u32) -> Option<&str> {
+        self.snapshots.get(&(incident_id.to_owned(), revision)).map(String::as_str)
+    }
+
+    /// The newest revision of an incident that was named in the needs; 0 if there is none.
+    pub(super) fn newest_revision(&self, incident_id: &str) -> u32 {
+        self.newest.get(incident_id).copied().unwrap_or_default()
+    }
+
+    pub(super) fn add_snapshot(&mut self, incident_id: &str, revision: u32, body: &str, now: Timestamp) {
+        self.load_snapshot(incident_id.to_owned(), revision, body.to_owned(), true);
+        self.changes.snapshots.push(NewSnapshot {
+            incident_id: incident_id.to_owned(),
+            revision,
+            body: body.to_owned(),
+            created_at: now,
+        });
+    }
+
+    pub(super) fn health(&self, target: &str) -> Health {
+        self.targets.get(target).map(|row| row.health.clone()).unwrap_or_default()
+    }
+
+    /// Takes over the health of a target that was named in the needs, with its event.
+    pub(super) fn set_health(
+        &mut self,
+        target: &str,
+        health: Health,
+        event: Option<EventKind>,
+        now: Timestamp,
+    ) {
+        let Some(row) = self.targets.get_mut(target) else { return };
+        if row.health != health {
+            row.health = health.clone();
+            row.changed_at = Some(now);
+        }
+        let (target, system) = (target.to_owned(), row.system);
+        let event = event.map(|kind| NewEvent {
+            at: now,
+            kind,
+            target,
+            system,
+            subject: Subject::Target(health),
+            note: String::new(),
+        });
+        self.changes.events.extend(event);
+    }
+
+    fn take(&mut self, settled: Settled, change: Change, note: &str) -> Delivery {
+        let delivery = whole_microseconds(settled.delivery);
+        if self.delivery(&delivery.id) != Some(&delivery) {
+            self.put(delivery.clone(), change);
+        }
+        let events = settled.events.into_iter().map(|kind| NewEvent {
+            at: delivery.updated_at,
+            kind,
+            target: delivery.target.clone(),
+            system: delivery.system,
+            subject: Subject::Delivery(Box::new(delivery.clone())),
+            note: note.to_owned(),
+        });
+        self.changes.events.extend(events);
+        delivery
+    }
+
+    fn put(&mut self, delivery: Delivery, change: Change) {
+        let id = delivery.id.clone();
+        match self.rows.get_mut(&id) {
+            Some(row) => {
+                // What is new in this batch is inserted as it is at the end.
+                row.change = if row.change == Change::Insert { Change::Insert } else { change };
+                row.delivery = delivery;
+            }
+            None => {
+                self.by_incident.entry(delivery.incident_id.clone()).or_default().push(id.clone());
+                self.rows.insert(id, Row { delivery, change });
+            }
+        }
+    }
+}
+
+/// Rounds a time down to what the store keeps.
+pub(super) fn floor(time: Timestamp) -> Timestamp {
+    Timestamp::from_microsecond(time.as_microsecond()).unwrap_or(time)
+}
+
+/// A delivery as it will be read back: the answer to a verb and a later read are the same.
+fn whole_microseconds(mut delivery: Delivery) -> Delivery {
+    delivery.lease_until = delivery.lease_until.map(floor);
+    delivery.due_at = delivery.due_at.map(floor);
+    delivery.created_at = floor(delivery.created_at);
+    delivery.updated_at = floor(delivery.updated_at);
+    if let Some(send) = &mut delivery.send {
+        send.at = floor(send.at);
+        send.deadline = floor(send.deadline);
+    }
+    if let Some(doubt) = &mut delivery.doubt {
+        doubt.since = floor(doubt.since);
+        doubt.last_empty_at = doubt.last_empty_at.map(floor);
+    }
+    if let Some(sweep) = &mut delivery.sweep {
+        sweep.due_at = floor(sweep.due_at);
+        sweep.from = floor(sweep.from);
+    }
+    if let Some(error) = &mut delivery.last_error {
+        error.at = floor(error.at);
+    }
+    delivery
+}

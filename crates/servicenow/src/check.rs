@@ -1,0 +1,112 @@
+//! The connection test: what can be proven without writing anything, step by step.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use ticketing_core::fault::{Fault, FaultKind};
+use ticketing_core::marker::Marker;
+use ticketing_core::system::Check;
+
+use crate::client::{Client, READ_TIMEOUT};
+use crate::faults;
+use crate::group;
+use crate::look_up::{self, hides_rows};
+use crate::settings::Settings;
+use crate::wire::Record;
+
+const AUTHENTICATION: &str = "authentication";
+const TABLE: &str = "table";
+const LOOK_UP: &str = "look_up";
+const ASSIGNMENT_GROUP: &str = "assignment_group";
+const CREATE_ACCESS: &str = "create_access";
+
+/// A marker that no ticket has.
+const NOBODYS_MARKER: &str = "rhythmx-00000000000000000000000000000000";
+
+/// Every step in order; after the first that fails the others are not tried.
+pub(crate) async fn run(client: &Client, settings: &Settings) -> Vec<Check> {
+    let mut checks = access(client, settings).await;
+    if all_passed(&checks) {
+        checks.push(searchable(client, settings).await);
+    }
+    if all_passed(&checks) {
+        checks.push(assignment_group(client, settings).await);
+    }
+    if all_passed(&checks) {
+        checks.push(create_access(settings));
+    }
+    for name in
+        [AUTHENTICATION, TABLE, LOOK_UP, ASSIGNMENT_GROUP, CREATE_ACCESS].into_iter().skip(checks.len())
+    {
+        let fault = Fault::new(FaultKind::TooLate, "not tried").with_hint("mend what failed first");
+        checks.push(Check::failed(name, &fault, Duration::ZERO));
+    }
+    checks
+}
+
+/// One request tells both who we are to the instance and whether we see the table.
+async fn access(client: &Client, settings: &Settings) -> Vec<Check> {
+    let began = client.now();
+    let query = [("sysparm_limit", "1"), ("sysparm_fields", "sys_id")];
+    let outcome = client.list::<Vec<Record>>(&settings.table, &query, READ_TIMEOUT).await;
+    let took = since(client, began);
+    let known = || {
+        let detail = format!("{} answers, and knows {}", settings.origin(), settings.username);
+        Check::passed(AUTHENTICATION, detail, took)
+    };
+    match outcome {
+        Ok((rows, reply)) => {
+            let detail = match hides_rows(&reply, rows.len()) {
+                true => format!("the table {} answers, but its first record may not be read", settings.table),
+                false => format!("the table {} can be read", settings.table),
+            };
+            vec![known(), Check::passed(TABLE, detail, took)]
+        }
+        Err(fault) if faults::is_about_the_table(&fault) => vec![known(), Check::failed(TABLE, &fault, took)],
+        Err(fault) => vec![Check::failed(AUTHENTICATION, &fault, took)],
+    }
+}
+
+/// Whether a lost answer could be made good: a query by marker must be honoured.
+async fn searchable(client: &Client, settings: &Settings) -> Check {
+    let began = client.now();
+    let marker = Marker::parse(NOBODYS_MARKER).expect("a marker by its form");
+    let outcome = look_up::by_marker(client, &settings.table, &marker).await;
+    let took = since(client, began);
+    match outcome.map(|found| found.doubt) {
+        Ok(None) => Check::passed(LOOK_UP, "tickets can be searched by correlation_id", took),
+        Ok(Some(fault)) | Err(fault) => Check::failed(LOOK_UP, &fault, took),
+    }
+}
+
+async fn assignment_group(client: &Client, settings: &Settings) -> Check {
+    let Some(wanted) = &settings.assignment_group else {
+        let detail = "none is configured: ServiceNow's own rules assign the tickets";
+        return Check::passed(ASSIGNMENT_GROUP, detail, Duration::ZERO);
+    };
+    let began = client.now();
+    let outcome = group::find(client, wanted).await;
+    let took = since(client, began);
+    match outcome {
+        Ok(group) => Check::passed(ASSIGNMENT_GROUP, format!("\"{}\" is {}", group.name, group.sys_id), took),
+        Err(fault) => Check::failed(ASSIGNMENT_GROUP, &fault, took),
+    }
+}
+
+/// ServiceNow has no question to ask here.
+fn create_access(settings: &Settings) -> Check {
+    let detail = format!(
+        "not proven: ServiceNow tells only by an insert whether {} may create in {}; the role itil or \
+         sn_incident_write allows it",
+        settings.username, settings.table
+    );
+    Check::passed(CREATE_ACCESS, detail, Duration::ZERO)
+}
+
+fn all_passed(checks: &[Check]) -> bool {
+    checks.iter().all(|check| check.passed)
+}
+
+fn since(client: &Client, began: Timestamp) -> Duration {
+    client.now().duration_since(began).unsigned_abs()
+}

@@ -1,0 +1,159 @@
+//! Requests to the Table API.
+
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use http::Method;
+use jiff::Timestamp;
+use secrecy::{ExposeSecret, SecretString};
+use serde::de::DeserializeOwned;
+use ticketing_core::fault::{Fault, FaultKind};
+use ticketing_outbound::{Authorization, Door, Reply, Request};
+use url::Url;
+
+use crate::faults;
+use crate::settings::Settings;
+use crate::wire::Answer;
+
+/// How long a read may take.
+pub(crate) const READ_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// One instance, and an account on it.
+#[derive(Debug)]
+pub(crate) struct Client {
+    instance: Url,
+    authorization: Authorization,
+    /// What must never be repeated, should the instance repeat it.
+    secrets: [SecretString; 2],
+    door: Door,
+}
+
+/// By when the last request must be done.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Deadline(Timestamp);
+
+// === impl Client ===
+
+impl Client {
+    pub(crate) fn new(settings: &Settings, door: Door) -> Self {
+        let pair = format!("{}:{}", settings.username, settings.password.expose_secret());
+        Self {
+            instance: settings.instance.clone(),
+            authorization: Authorization::basic(&settings.username, &settings.password),
+            secrets: [STANDARD.encode(pair).into(), settings.password.clone()],
+            door,
+        }
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.door.now()
+    }
+
+    pub(crate) fn deadline(&self, within: Duration) -> Deadline {
+        Deadline(self.now().saturating_add(within).unwrap_or(Timestamp::MAX))
+    }
+
+    /// Records of a table.
+    pub(crate) async fn list<T: DeserializeOwned>(
+        &self,
+        table: &str,
+        query: &[(&str, &str)],
+        timeout: Duration,
+    ) -> Result<(T, Reply), Fault> {
+        let request = self.request(Method::GET, self.address(&[table], query), None, timeout);
+        let reply = self.send(request).await?;
+        self.read(reply, 200)
+    }
+
+    /// One record; `None` where the instance says that it has none for us.
+    pub(crate) async fn record<T: DeserializeOwned>(
+        &self,
+        table: &str,
+        sys_id: &str,
+        fields: &str,
+        timeout: Duration,
+    ) -> Result<Option<T>, Fault> {
+        let query = [("sysparm_fields", fields), ("sysparm_exclude_reference_link", "true")];
+        let request = self.request(Method::GET, self.address(&[table, sys_id], &query), None, timeout);
+        let reply = self.send(request).await?;
+        if reply.status == 404 && faults::is_from_instance(&reply) {
+            let fault = self.fault(&reply);
+            return if fault.kind == FaultKind::NotFound { Ok(None) } else { Err(fault) };
+        }
+        self.read(reply, 200).map(|(record, _)| Some(record))
+    }
+
+    /// Inserts a record. Only a 201 with a result is a success.
+    pub(crate) async fn insert<T: DeserializeOwned>(
+        &self,
+        table: &str,
+        query: &[(&str, &str)],
+        body: &str,
+        deadline: Deadline,
+    ) -> Result<T, Fault> {
+        let timeout = self.time_left(deadline)?;
+        let request =
+            self.request(Method::POST, self.address(&[table], query), Some(body.to_owned()), timeout);
+        let reply = self.send(request).await?;
+        self.read(reply, 201).map(|(record, _)| record)
+    }
+
+    /// Changes a record.
+    pub(crate) async fn update<T: DeserializeOwned>(
+        &self,
+        table: &str,
+        sys_id: &str,
+        body: String,
+        deadline: Deadline,
+    ) -> Result<T, Fault> {
+        let timeout = self.time_left(deadline)?;
+        let query = [("sysparm_exclude_reference_link", "true")];
+        let request =
+            self.request(Method::PATCH, self.address(&[table, sys_id], &query), Some(body), timeout);
+        let reply = self.send(request).await?;
+        self.read(reply, 200).map(|(record, _)| record)
+    }
+
+    /// What is left until a deadline.
+    pub(crate) fn time_left(&self, deadline: Deadline) -> Result<Duration, Fault> {
+        let left = Duration::try_from(deadline.0.duration_since(self.now())).unwrap_or_default();
+        let late = || Fault::new(FaultKind::TooLate, "the request was not begun: its time had passed");
+        if left.is_zero() { Err(late()) } else { Ok(left) }
+    }
+
+    fn address(&self, segments: &[&str], query: &[(&str, &str)]) -> Url {
+        let mut url = self.instance.clone();
+        url.set_path(&format!("/api/now/table/{}", segments.join("/")));
+        url.query_pairs_mut().extend_pairs(query);
+        url
+    }
+
+    fn request(&self, method: Method, url: Url, body: Option<String>, timeout: Duration) -> Request {
+        Request { method, url, authorization: Some(self.authorization.clone()), body, timeout }
+    }
+
+    async fn send(&self, request: Request) -> Result<Reply, Fault> {
+        self.door.send(request).await
+    }
+
+    fn read<T: DeserializeOwned>(&self, reply: Reply, success: u16) -> Result<(T, Reply), Fault> {
+        if reply.status != success || reply.is_html() {
+            return Err(self.fault(&reply));
+        }
+        match serde_json::from_str::<Answer<T>>(&reply.body) {
+            Ok(answer) => Ok((answer.result, reply)),
+            Err(_) if reply.body.trim().is_empty() => Err(faults::unreadable(&reply, "an empty body")),
+            Err(_) => Err(faults::unreadable(&reply, "not the answer of a Table API")),
+        }
+    }
+
+    /// An instance, or something before it, may repeat what it was sent.
+    fn fault(&self, reply: &Reply) -> Fault {
+        let discreet = |words: &str| {
+            let hide = |text: String, secret: &SecretString| text.replace(secret.expose_secret(), "(secret)");
+            self.secrets.iter().fold(words.to_owned(), hide)
+        };
+        faults::of(reply, self.now(), discreet)
+    }
+}

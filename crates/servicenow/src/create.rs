@@ -1,0 +1,135 @@
+//! Creating a ticket, and comparing what the instance made of it with what was sent.
+
+use serde_json::json;
+use ticketing_core::fault::{Fault, FaultKind};
+use ticketing_core::marker::Marker;
+use ticketing_core::system::{Adjustment, Created, Destination, Rendered, TicketRef};
+
+use crate::client::{Client, Deadline};
+use crate::priority::{self, ImpactUrgency};
+use crate::ticket::Body;
+use crate::wire::Record;
+
+/// What is read back of a ticket.
+pub(crate) const FIELDS: &str = "sys_id,number,priority,assignment_group,correlation_id,sys_created_on";
+
+/// Inserts the ticket, in one request. Where that is refused because our own earlier insert is there, that is the
+/// ticket.
+pub(crate) async fn create(
+    client: &Client,
+    destination: &Destination,
+    marker: &Marker,
+    rendered: &Rendered,
+    deadline: Deadline,
+) -> Result<Created, Fault> {
+    let table = &destination.place;
+    let query = [
+        ("sysparm_display_value", "all"),
+        ("sysparm_exclude_reference_link", "true"),
+        ("sysparm_fields", FIELDS),
+    ];
+    let record: Record = match client.insert(table, &query, &rendered.body, deadline).await {
+        Ok(record) => record,
+        Err(refusal) => earlier(client, table, marker, refusal, deadline).await?,
+    };
+    let Some(ticket) = ticket_of(&record, destination) else {
+        return Err(
+            Fault::new(FaultKind::UnreadableReply, "HTTP 201: a result without a sys_id").with_status(201)
+        );
+    };
+    let mut adjustments = differences(&record, rendered);
+    if !bears(&record, marker) {
+        adjustments.push(mark(client, table, &ticket.id, marker, deadline).await);
+    }
+    Ok(Created { ticket, adjustments })
+}
+
+/// The ticket that a record is, with its address for people; `None` if the record has no `sys_id`.
+pub(crate) fn ticket_of(record: &Record, destination: &Destination) -> Option<TicketRef> {
+    let id = record.sys_id()?;
+    let number = record.display("number").filter(|number| !number.trim().is_empty());
+    let (base, table) = (&destination.base_url, &destination.place);
+    let url = format!("{base}/nav_to.do?uri={table}.do%3Fsys_id%3D{id}");
+    Some(TicketRef { key: number.unwrap_or_else(|| id.clone()), id, url })
+}
+
+/// Whether a record is of ours: it has the marker, or the `sys_id` made from it.
+pub(crate) fn bears(record: &Record, marker: &Marker) -> bool {
+    record.value("correlation_id").as_deref() == Some(marker.as_str())
+        || record.sys_id().as_deref() == Some(marker.hex())
+}
+
+/// A refusal may be of our own earlier insert: what an instance answers to a `sys_id` that it has already is not
+/// documented, so every refusal of the record itself is held against the `sys_id`.
+async fn earlier(
+    client: &Client,
+    table: &str,
+    marker: &Marker,
+    refusal: Fault,
+    deadline: Deadline,
+) -> Result<Record, Fault> {
+    if !matches!(refusal.kind, FaultKind::Rejected | FaultKind::Conflict) {
+        return Err(refusal);
+    }
+    let Ok(timeout) = client.time_left(deadline) else { return Err(refusal) };
+    let found = client.record::<Record>(table, marker.hex(), FIELDS, timeout).await.ok().flatten();
+    found.filter(|record| record.sys_id().as_deref() == Some(marker.hex())).ok_or(refusal)
+}
+
+/// Neither marker nor `sys_id` was taken over: the marker is written once more, so that a look-up can find the ticket.
+async fn mark(client: &Client, table: &str, sys_id: &str, marker: &Marker, deadline: Deadline) -> Adjustment {
+    let body = json!({ "correlation_id": marker.as_str() }).to_string();
+    let reason = match client.update::<Record>(table, sys_id, body, deadline).await {
+        Ok(record) if bears(&record, marker) => {
+            "was not taken over with the insert and was written afterwards"
+        }
+        _ => {
+            "is not on the ticket, which can therefore not be found again: let the account of servicenow.username \
+             write correlation_id"
+        }
+    };
+    Adjustment::new("correlation_id", reason)
+}
+
+/// Where the record is not as it was sent. What it does not show is not judged.
+fn differences(record: &Record, rendered: &Rendered) -> Vec<Adjustment> {
+    let Ok(sent) = serde_json::from_str::<Body>(&rendered.body) else { return Vec::new() };
+    let differs = |field: &str, sent: &str| record.value(field).filter(|value| value != sent);
+    let group =
+        differs("assignment_group", &sent.assignment_group).filter(|_| !sent.assignment_group.is_empty());
+    let found = [
+        differs("priority", &sent.priority()).map(|_| {
+            let became = record.display("priority").unwrap_or_default();
+            let (meant, impact, urgency) = (sent.priority_label(), &sent.impact, &sent.urgency);
+            let made = format!("impact {impact} and urgency {urgency} made it \"{became}\", not \"{meant}\"");
+            Adjustment::new("priority", made)
+        }),
+        group.map(|_| {
+            let became = record.display("assignment_group").unwrap_or_default();
+            let became = if became.is_empty() { "empty".to_owned() } else { format!("\"{became}\"") };
+            Adjustment::new("assignment_group", format!("is {became}, not the group that was sent"))
+        }),
+        differs("correlation_id", &sent.correlation_id)
+            .filter(|_| record.sys_id().as_deref() == Some(&sent.sys_id))
+            .map(|_| Adjustment::new("correlation_id", "was not taken over; the sys_id marks the ticket")),
+        differs("sys_id", &sent.sys_id)
+            .map(|_| Adjustment::new("sys_id", "the instance gave its own; correlation_id marks the ticket")),
+    ];
+    found.into_iter().flatten().collect()
+}
+
+// === impl Body ===
+
+impl Body {
+    fn priority(&self) -> String {
+        self.weight().map(|weight| weight.priority().to_string()).unwrap_or_default()
+    }
+
+    fn priority_label(&self) -> &'static str {
+        self.weight().map_or("", |weight| priority::label(weight.priority()))
+    }
+
+    fn weight(&self) -> Option<ImpactUrgency> {
+        Some(ImpactUrgency::new(self.impact.parse().ok()?, self.urgency.parse().ok()?))
+    }
+}

@@ -1,0 +1,119 @@
+//! Finding tickets by their marker. An empty answer is given only when it proves something.
+
+use ticketing_core::fault::{Fault, FaultKind};
+use ticketing_core::marker::Marker;
+use ticketing_core::system::{Destination, FoundTicket, Search, Sighting};
+use ticketing_outbound::Reply;
+
+use crate::client::{Client, READ_TIMEOUT};
+use crate::create::{FIELDS, bears, ticket_of};
+use crate::settings::is_table;
+use crate::wire::Record;
+
+/// Searches by marker and by `sys_id`, each of which an instance may have ignored.
+pub(crate) async fn look_up(client: &Client, origin: &str, search: &Search) -> Result<Sighting, Fault> {
+    let (place, marker) = (&search.destination, &search.marker);
+    check_destination(place, origin)?;
+    let by_marker = by_marker(client, &place.place, marker).await;
+    if let Err(fault) = &by_marker
+        && !concerns_the_query(fault)
+    {
+        return Err(fault.clone());
+    }
+    let by_sys_id = client.record::<Record>(&place.place, marker.hex(), FIELDS, READ_TIMEOUT).await;
+    let (rows, doubt) = match by_marker {
+        Ok(found) => (found.rows, found.doubt),
+        Err(fault) => (Vec::new(), Some(fault)),
+    };
+    let (record, fault) = match by_sys_id {
+        Ok(Some(record)) if !bears(&record, marker) => {
+            (None, Some(doubtful("the instance answered with another record than it was asked for", "")))
+        }
+        Ok(record) => (record, None),
+        Err(fault) => (None, Some(fault)),
+    };
+    let tickets = oldest_first(rows.into_iter().chain(record), place);
+    match doubt.or(fault) {
+        Some(fault) if tickets.is_empty() => Err(fault),
+        _ => Ok(Sighting { tickets, witness_seen: false }),
+    }
+}
+
+/// What a search by marker showed.
+pub(crate) struct Rows {
+    /// Those that bear the marker.
+    pub(crate) rows: Vec<Record>,
+    /// Why it would prove nothing that there are none.
+    pub(crate) doubt: Option<Fault>,
+}
+
+/// Searches a table by marker, and says whether the search can be believed.
+pub(crate) async fn by_marker(client: &Client, table: &str, marker: &Marker) -> Result<Rows, Fault> {
+    let encoded = format!("correlation_id={marker}^ORDERBYsys_created_on");
+    let query = [
+        ("sysparm_query", encoded.as_str()),
+        ("sysparm_limit", "10"),
+        ("sysparm_fields", FIELDS),
+        ("sysparm_exclude_reference_link", "true"),
+    ];
+    let (rows, reply) = client.list::<Vec<Record>>(table, &query, READ_TIMEOUT).await?;
+    let (ours, others): (Vec<_>, Vec<_>) = rows.into_iter().partition(|record| bears(record, marker));
+    let doubt = if !others.is_empty() {
+        Some(doubtful(
+            "the search by correlation_id also returned other tickets: the instance ignored the query",
+            "let the account of servicenow.username query correlation_id on servicenow.table",
+        ))
+    } else if hides_rows(&reply, ours.len()) {
+        Some(doubtful(
+            "the search by correlation_id found tickets that the account may not read",
+            "let the account of servicenow.username read every ticket that it creates in servicenow.table",
+        ))
+    } else {
+        None
+    };
+    Ok(Rows { rows: ours, doubt })
+}
+
+/// `X-Total-Count` counts what the query found before the account's rights were applied.
+pub(crate) fn hides_rows(reply: &Reply, shown: usize) -> bool {
+    shown == 0 && reply.header("x-total-count").trim().parse::<u64>().is_ok_and(|total| total > 0)
+}
+
+fn doubtful(message: &str, hint: &str) -> Fault {
+    Fault::new(FaultKind::UnreadableReply, message).with_hint(hint)
+}
+
+/// The account's password must not go anywhere but to its own instance.
+fn check_destination(destination: &Destination, origin: &str) -> Result<(), Fault> {
+    if !destination.same_origin(origin) {
+        let message = format!(
+            "the ticket went to {}, but the settings now name {origin}: it can not be searched there",
+            destination.base_url
+        );
+        return Err(Fault::new(FaultKind::Misconfigured, message).with_hint(
+            "set servicenow.instance back until the delivery is resolved, or resolve it by hand",
+        ));
+    }
+    if !is_table(&destination.place) {
+        let message = format!("\"{}\" is no table to search", destination.place);
+        return Err(Fault::new(FaultKind::Misconfigured, message).with_hint("resolve the delivery by hand"));
+    }
+    Ok(())
+}
+
+/// Whether a ticket may still be found by its `sys_id` after the query failed so.
+fn concerns_the_query(fault: &Fault) -> bool {
+    matches!(fault.kind, FaultKind::UnreadableReply | FaultKind::Forbidden | FaultKind::Rejected)
+}
+
+fn oldest_first(records: impl Iterator<Item = Record>, place: &Destination) -> Vec<FoundTicket> {
+    let mut tickets: Vec<FoundTicket> = Vec::new();
+    for record in records {
+        let Some(ticket) = ticket_of(&record, place) else { continue };
+        if tickets.iter().all(|known| known.ticket.id != ticket.id) {
+            tickets.push(FoundTicket { ticket, created_at: record.created_at() });
+        }
+    }
+    tickets.sort_by(|a, b| (a.created_at, &a.ticket.id).cmp(&(b.created_at, &b.ticket.id)));
+    tickets
+}

@@ -1,0 +1,174 @@
+//! A document as plain text. ServiceNow shows a description as it is, but reads `[code]` in journal fields as the start of
+//! HTML, so that no text of ours may contain it.
+
+use ticketing_core::document::{Block, Document, Inline, Section, Table};
+use ticketing_core::text::{longest_prefix, single_line};
+
+/// A whole document: sections apart by an empty line, each under its title.
+pub(crate) fn plain_text(document: &Document) -> String {
+    let sections: Vec<_> = document.sections.iter().map(section).filter(|text| !text.is_empty()).collect();
+    harmless(&sections.join("\n\n"))
+}
+
+/// The length of a text as ServiceNow may count it: in UTF-16 units, never fewer than characters.
+pub(crate) fn length(text: &str) -> usize {
+    text.encode_utf16().count()
+}
+
+/// `text` if it fits, else as much of its start as fits with an ellipsis.
+pub(crate) fn cut(text: &str, limit: usize) -> String {
+    if length(text) <= limit {
+        return text.to_owned();
+    }
+    let kept = longest_prefix(text, limit.saturating_sub(1), length);
+    format!("{}…", kept.trim_end())
+}
+
+/// The same text with no `[code]` or `[/code]` in it: a space after the bracket makes it text.
+pub(crate) fn harmless(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for (at, c) in text.char_indices() {
+        safe.push(c);
+        if c == '[' && begins_code(&text[at + 1..]) {
+            safe.push(' ');
+        }
+    }
+    safe
+}
+
+fn begins_code(rest: &str) -> bool {
+    let rest = rest.strip_prefix('/').unwrap_or(rest);
+    rest.get(..4).is_some_and(|word| word.eq_ignore_ascii_case("code"))
+}
+
+fn section(section: &Section) -> String {
+    let title = section.topic.title().map(str::to_uppercase);
+    let blocks = section.blocks.iter().map(block).filter(|text| !text.is_empty());
+    title.into_iter().chain(blocks).collect::<Vec<_>>().join("\n")
+}
+
+fn block(block: &Block) -> String {
+    match block {
+        Block::Paragraph(pieces) => line(pieces),
+        Block::Facts(facts) => {
+            lines(facts.iter().map(|fact| format!("{}: {}", single_line(&fact.name), line(&fact.value))))
+        }
+        Block::List(items) => lines(items.iter().map(|item| format!("- {}", line(item)))),
+        Block::Table(table) => lines(table.rows.iter().map(|row| table_row(table, row))),
+        Block::Prose(text) => prose(text),
+    }
+}
+
+/// For example "- Brute force — Count: 12; Severity: HIGH": columns would not stay aligned in ServiceNow's proportional
+/// type.
+fn table_row(table: &Table, cells: &[Vec<Inline>]) -> String {
+    let first = cells.first().map(|cell| line(cell)).unwrap_or_default();
+    let named = table.header.iter().zip(cells).skip(1).map(|(name, cell)| (name, line(cell)));
+    let rest: Vec<_> =
+        named.filter(|(_, text)| !text.is_empty()).map(|(name, text)| format!("{name}: {text}")).collect();
+    if rest.is_empty() { format!("- {first}") } else { format!("- {first} — {}", rest.join("; ")) }
+}
+
+fn line(pieces: &[Inline]) -> String {
+    single_line(&pieces.iter().map(piece).collect::<String>())
+}
+
+fn piece(piece: &Inline) -> String {
+    match piece {
+        Inline::Text(text) | Inline::Strong(text) | Inline::Badge { text, .. } => text.clone(),
+        Inline::Link { text, url } => format!("{text}: {url}"),
+    }
+}
+
+/// Line breaks and tabs stay; other control characters do not.
+fn prose(text: &str) -> String {
+    let unix = text.replace("\r\n", "\n").replace('\r', "\n");
+    unix.chars().filter(|&c| !c.is_control() || matches!(c, '\n' | '\t')).collect()
+}
+
+fn lines(lines: impl Iterator<Item = String>) -> String {
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use ticketing_core::document::{Fact, Tone, Topic};
+    use url::Url;
+
+    use super::*;
+
+    fn document() -> Document {
+        let badge = Inline::Badge { text: "HIGH".to_owned(), tone: Tone::Warning };
+        let link =
+            Inline::Link { text: "Open".to_owned(), url: Url::parse("https://rhythmx.example/1").unwrap() };
+        let table = Table {
+            header: ["Rule", "Count", "Severity"].map(str::to_owned).to_vec(),
+            rows: vec![
+                vec![vec![Inline::text("Brute force")], vec![Inline::text("12")], vec![badge.clone()]],
+                vec![vec![Inline::text("Port scan")], vec![Inline::text("3")], vec![]],
+            ],
+        };
+        let headline = vec![badge, Inline::text("user").padded(), Inline::strong("jdoe")];
+        Document {
+            sections: vec![
+                Section {
+                    topic: Topic::Headline,
+                    blocks: vec![Block::Paragraph(headline), Block::Paragraph(vec![link])],
+                },
+                Section {
+                    topic: Topic::Risk,
+                    blocks: vec![Block::Facts(vec![Fact::new("Score", "92 of 100")])],
+                },
+                Section { topic: Topic::FiringRules, blocks: vec![Block::Table(table)] },
+                Section {
+                    topic: Topic::InvestigationNotes,
+                    blocks: vec![Block::Prose("a\r\n\tb\u{7}".to_owned())],
+                },
+            ],
+        }
+    }
+
+    #[test]
+    fn a_document_reads_well_as_plain_text() {
+        let expected = "HIGH user jdoe\nOpen: https://rhythmx.example/1\n\nRISK\nScore: 92 of 100\n\nTOP FIRING RULES\n\
+                        - Brute force — Count: 12; Severity: HIGH\n- Port scan — Count: 3\n\n\
+                        INVESTIGATION NOTES\na\n\tb";
+        assert_eq!(plain_text(&document()), expected);
+    }
+
+    #[test]
+    fn code_tags_become_text_in_any_case() {
+        let table = [
+            ("[code]<b>x</b>[/code]", "[ code]<b>x</b>[ /code]"),
+            ("[CoDe]", "[ CoDe]"),
+            ("[[code]code]", "[[ code]code]"),
+            ("[CRITICAL] [1]", "[CRITICAL] [1]"),
+            ("[cod", "[cod"),
+            ("[/é", "[/é"),
+        ];
+        for (text, expected) in table {
+            assert_eq!(harmless(text), expected);
+        }
+    }
+
+    #[test]
+    fn text_over_its_limit_ends_in_an_ellipsis_and_counts_as_servicenow_counts() {
+        assert_eq!(cut("12345", 5), "12345");
+        assert_eq!(cut("123456", 5), "1234…");
+        assert_eq!(cut("😀😀😀", 5), "😀😀…");
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_brings_a_code_tag_about(
+            parts in prop::collection::vec("(\\[|/|code|CODE|\\]|[a-z ]|\\PC){0,8}", 1..6),
+        ) {
+            let pieces = parts.iter().map(Inline::text).collect();
+            let blocks = vec![Block::Paragraph(pieces), Block::Prose(parts.join("\n"))];
+            let text = plain_text(&Document { sections: vec![Section { topic: Topic::Risk, blocks }] });
+            let lower = text.to_lowercase();
+            prop_assert!(!lower.contains("[code") && !lower.contains("[/code"), "{text}");
+        }
+    }
+}

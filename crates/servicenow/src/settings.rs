@@ -1,0 +1,278 @@
+//! How to reach and use an instance: as saved, and as checked.
+
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+use ticketing_core::violation::Violations;
+use url::Url;
+
+use crate::instance;
+use crate::priority::{ImpactUrgency, PriorityMatrix};
+
+/// The limits of the settings. Lengths are in characters.
+mod limits {
+    pub(super) const INSTANCE: usize = 2_048;
+    pub(super) const USERNAME: usize = 255;
+    pub(super) const PASSWORD: usize = 4_096;
+    pub(super) const ASSIGNMENT_GROUP: usize = 255;
+    pub(super) const TABLE: usize = 80;
+}
+
+const DEFAULT_TABLE: &str = "incident";
+
+/// The settings as they are saved: whatever was given so far, without the password.
+#[derive(Default, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SettingsDraft {
+    /// A name, a host, or an address.
+    pub instance: Option<String>,
+    pub username: Option<String>,
+    /// A name or a `sys_id`.
+    pub assignment_group: Option<String>,
+    /// Absent: `incident`.
+    pub table: Option<String>,
+    pub priorities: PrioritiesDraft,
+}
+
+/// What differs from the default impact and urgency of the risk levels.
+#[derive(Default, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PrioritiesDraft {
+    pub critical: Option<ImpactUrgencyDraft>,
+    pub high: Option<ImpactUrgencyDraft>,
+    pub medium: Option<ImpactUrgencyDraft>,
+    pub low: Option<ImpactUrgencyDraft>,
+}
+
+/// Impact and urgency as given, each meant to be 1 to 3.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImpactUrgencyDraft {
+    pub impact: u32,
+    pub urgency: u32,
+}
+
+/// Settings that can be used. There is no other way to have them than [`Settings::parse`].
+#[derive(Debug, Clone)]
+pub struct Settings {
+    pub(crate) instance: Url,
+    pub(crate) username: String,
+    pub(crate) password: SecretString,
+    pub(crate) assignment_group: Option<AssignmentGroup>,
+    pub(crate) table: String,
+    pub(crate) priorities: PriorityMatrix,
+}
+
+/// The group that gets the tickets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AssignmentGroup {
+    Name(String),
+    /// 32 hex digits.
+    SysId(String),
+}
+
+// === impl SettingsDraft ===
+
+impl SettingsDraft {
+    /// Takes over what `patch` sets; an empty text clears.
+    pub fn merge(&mut self, patch: Self) {
+        merge_text(&mut self.instance, patch.instance);
+        merge_text(&mut self.username, patch.username);
+        merge_text(&mut self.assignment_group, patch.assignment_group);
+        merge_text(&mut self.table, patch.table);
+        let (mine, theirs) = (&mut self.priorities, patch.priorities);
+        mine.critical = theirs.critical.or(mine.critical);
+        mine.high = theirs.high.or(mine.high);
+        mine.medium = theirs.medium.or(mine.medium);
+        mine.low = theirs.low.or(mine.low);
+    }
+
+    /// The address of the instance without a trailing slash: what the password is bound to. `None` while the instance is
+    /// absent or makes no sense.
+    #[must_use]
+    pub fn origin(&self) -> Option<String> {
+        let url = instance::origin_of(self.instance.as_deref()?).ok()?;
+        Some(instance::text_of(&url))
+    }
+
+    /// The table that is used: the one given, else `incident`.
+    #[must_use]
+    pub fn table(&self) -> &str {
+        given(self.table.as_ref()).unwrap_or(DEFAULT_TABLE)
+    }
+
+    /// The priorities that are used: every level that is absent, or out of range, has its default.
+    #[must_use]
+    pub fn priorities(&self) -> PriorityMatrix {
+        let (draft, default) = (&self.priorities, PriorityMatrix::default());
+        let or = |given: Option<ImpactUrgencyDraft>, default| {
+            given.and_then(ImpactUrgencyDraft::parse).unwrap_or(default)
+        };
+        PriorityMatrix {
+            critical: or(draft.critical, default.critical),
+            high: or(draft.high, default.high),
+            medium: or(draft.medium, default.medium),
+            low: or(draft.low, default.low),
+        }
+    }
+
+    /// Checks what was given, and does not mind what was not. `path` is what the contract calls the settings, for
+    /// example `servicenow`.
+    pub fn check(&self, path: &str, violations: &mut Violations) {
+        let at = |field: &str| format!("{path}.{field}");
+        if let Some(text) = given(self.instance.as_ref()) {
+            violations.limit_text(&at("instance"), text, limits::INSTANCE);
+            if let Err(wrong) = instance::origin_of(text) {
+                violations.add(at("instance"), wrong);
+            }
+        }
+        if let Some(text) = given(self.username.as_ref()) {
+            violations.limit_text(&at("username"), text, limits::USERNAME);
+            let sendable = !text.contains(':') && !text.contains(char::is_control);
+            violations.require(sendable, &at("username"), "must not contain a colon or control characters");
+        }
+        if let Some(text) = given(self.assignment_group.as_ref()) {
+            check_group(&at("assignment_group"), text, violations);
+        }
+        violations.require(
+            is_table(self.table()),
+            &at("table"),
+            "must be a lower-case letter, then lower-case letters, digits or _, at most 80 in all",
+        );
+        self.priorities.check(&at("priorities"), violations);
+    }
+}
+
+// === impl PrioritiesDraft ===
+
+impl PrioritiesDraft {
+    fn check(&self, path: &str, violations: &mut Violations) {
+        let levels =
+            [("critical", self.critical), ("high", self.high), ("medium", self.medium), ("low", self.low)];
+        for (level, pair) in levels {
+            let Some(pair) = pair else { continue };
+            for (field, value) in [("impact", pair.impact), ("urgency", pair.urgency)] {
+                let path = format!("{path}.{level}.{field}");
+                violations.require((1..=3).contains(&value), &path, "must be 1 (high) to 3 (low)");
+            }
+        }
+    }
+}
+
+// === impl ImpactUrgencyDraft ===
+
+impl ImpactUrgencyDraft {
+    fn parse(self) -> Option<ImpactUrgency> {
+        let level = |value: u32| u8::try_from(value).ok().filter(|value| (1..=3).contains(value));
+        Some(ImpactUrgency::new(level(self.impact)?, level(self.urgency)?))
+    }
+}
+
+impl From<ImpactUrgency> for ImpactUrgencyDraft {
+    fn from(pair: ImpactUrgency) -> Self {
+        Self { impact: pair.impact.into(), urgency: pair.urgency.into() }
+    }
+}
+
+// === impl Settings ===
+
+impl Settings {
+    /// Checks a draft and that nothing is missing from it. Every violation is noted; `path` is what the contract calls
+    /// the settings, for example `servicenow`.
+    pub fn parse(
+        draft: &SettingsDraft,
+        password: Option<&SecretString>,
+        path: &str,
+        violations: &mut Violations,
+    ) -> Option<Self> {
+        let mut found = Violations::default();
+        draft.check(path, &mut found);
+        let at = |field: &str| format!("{path}.{field}");
+        let (instance, username) = (given(draft.instance.as_ref()), given(draft.username.as_ref()));
+        found.require(
+            instance.is_some(),
+            &at("instance"),
+            "is required: the instance's name, host or address",
+        );
+        found.require(
+            username.is_some(),
+            &at("username"),
+            "is required: the account that creates the tickets",
+        );
+        let password = password.filter(|password| !password.expose_secret().is_empty());
+        found.require(password.is_some(), &at("password"), "is required: the password of username");
+        if let Some(password) = password {
+            found.limit_text(&at("password"), password.expose_secret(), limits::PASSWORD);
+        }
+        let sound = found.is_empty();
+        violations.extend(found);
+        if !sound {
+            return None;
+        }
+        Some(Self {
+            instance: instance::origin_of(instance?).ok()?,
+            username: username?.to_owned(),
+            password: password?.clone(),
+            assignment_group: given(draft.assignment_group.as_ref()).map(AssignmentGroup::of),
+            table: draft.table().to_owned(),
+            priorities: draft.priorities(),
+        })
+    }
+
+    /// The address of the instance without a trailing slash: what the password is bound to.
+    #[must_use]
+    pub fn origin(&self) -> String {
+        instance::text_of(&self.instance)
+    }
+}
+
+// === impl AssignmentGroup ===
+
+impl AssignmentGroup {
+    fn of(text: &str) -> Self {
+        let sys_id = text.len() == 32 && text.bytes().all(|b| b.is_ascii_hexdigit());
+        if sys_id { Self::SysId(text.to_ascii_lowercase()) } else { Self::Name(text.to_owned()) }
+    }
+
+    /// As it was given.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Name(text) | Self::SysId(text) => text,
+        }
+    }
+}
+
+/// The name of a table, and nothing that could lead elsewhere in a path.
+pub(crate) fn is_table(text: &str) -> bool {
+    let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
+    (1..=limits::TABLE).contains(&text.len())
+        && text.starts_with(|c: char| c.is_ascii_lowercase())
+        && text.bytes().all(allowed)
+}
+
+fn merge_text(mine: &mut Option<String>, theirs: Option<String>) {
+    if let Some(text) = theirs {
+        let text = text.trim();
+        *mine = (!text.is_empty()).then(|| text.to_owned());
+    }
+}
+
+fn given(text: Option<&String>) -> Option<&str> {
+    text.map(|text| text.trim()).filter(|text| !text.is_empty())
+}
+
+/// The name becomes part of an encoded query: `^` ends a term in it, and `javascript:` starts a script.
+fn check_group(path: &str, text: &str, violations: &mut Violations) {
+    violations.limit_text(path, text, limits::ASSIGNMENT_GROUP);
+    let plain = !text.contains('^') && !text.contains(char::is_control);
+    violations.require(
+        plain,
+        path,
+        "must not contain ^ or line breaks; the group's sys_id can be given instead",
+    );
+    let script = text.to_ascii_lowercase().starts_with("javascript:");
+    violations.require(!script, path, "must not begin with javascript:");
+}
+
+#[cfg(test)]
+#[path = "settings_tests.rs"]
+mod tests;

@@ -1,0 +1,109 @@
+use super::*;
+
+fn draft() -> SettingsDraft {
+    SettingsDraft {
+        instance: Some("acme".to_owned()),
+        username: Some("rhythmx".to_owned()),
+        ..SettingsDraft::default()
+    }
+}
+
+fn violations_of(draft: &SettingsDraft, password: Option<&str>) -> Vec<String> {
+    let password = password.map(SecretString::from);
+    let mut violations = Violations::default();
+    let settings = Settings::parse(draft, password.as_ref(), "servicenow", &mut violations);
+    assert_eq!(settings.is_some(), violations.is_empty());
+    violations.iter().map(|violation| violation.field.clone()).collect()
+}
+
+fn parsed(draft: &SettingsDraft) -> Settings {
+    let mut violations = Violations::default();
+    let password = SecretString::from("open sesame");
+    Settings::parse(draft, Some(&password), "servicenow", &mut violations).unwrap()
+}
+
+#[test]
+fn the_least_settings_have_the_incident_table_no_group_and_the_default_priorities() {
+    let settings = parsed(&draft());
+    assert_eq!((settings.table.as_str(), settings.assignment_group), ("incident", None));
+    assert_eq!(settings.priorities, PriorityMatrix::default());
+}
+
+#[test]
+fn the_password_is_bound_to_the_origin_and_not_to_a_page_of_it() {
+    let mut other = draft();
+    other.instance = Some("https://acme.service-now.com/nav_to.do?uri=x".to_owned());
+    assert_eq!(parsed(&draft()).origin(), "https://acme.service-now.com");
+    assert_eq!(other.origin().as_deref(), Some("https://acme.service-now.com"));
+}
+
+#[test]
+fn everything_that_is_wrong_or_missing_is_said_at_once_with_its_path() {
+    let pair = |impact, urgency| Some(ImpactUrgencyDraft { impact, urgency });
+    let bad = SettingsDraft {
+        instance: Some("https://user:word@acme.example".to_owned()),
+        username: Some("a:b".to_owned()),
+        assignment_group: Some("SOC^active=true".to_owned()),
+        table: Some("Incident/1".to_owned()),
+        priorities: PrioritiesDraft { critical: pair(0, 1), low: pair(1, 300), ..PrioritiesDraft::default() },
+    };
+    let expected = [
+        "servicenow.instance",
+        "servicenow.username",
+        "servicenow.assignment_group",
+        "servicenow.table",
+        "servicenow.priorities.critical.impact",
+        "servicenow.priorities.low.urgency",
+        "servicenow.password",
+    ];
+    assert_eq!(violations_of(&bad, Some("")), expected);
+    let missing = ["servicenow.instance", "servicenow.username", "servicenow.password"];
+    assert_eq!(violations_of(&SettingsDraft::default(), None), missing);
+}
+
+#[test]
+fn a_draft_that_is_not_finished_has_nothing_wrong_with_it() {
+    let mut violations = Violations::default();
+    SettingsDraft::default().check("servicenow", &mut violations);
+    assert!(violations.is_empty());
+}
+
+#[test]
+fn a_script_is_no_group_and_neither_is_a_name_of_two_lines() {
+    for name in ["javascript:gs.getUserID()", "two\nlines", "a^b", &"x".repeat(256)] {
+        let bad = SettingsDraft { assignment_group: Some(name.to_owned()), ..draft() };
+        assert_eq!(violations_of(&bad, Some("x")), ["servicenow.assignment_group"], "{name}");
+    }
+}
+
+#[test]
+fn a_group_of_32_hex_digits_is_a_sys_id_and_anything_else_is_a_name() {
+    let group = |text: &str| {
+        parsed(&SettingsDraft { assignment_group: Some(text.to_owned()), ..draft() }).assignment_group
+    };
+    let id = "D625DCCEC0A8016700A222A0F7900D06";
+    assert_eq!(group(id), Some(AssignmentGroup::SysId(id.to_lowercase())));
+    assert_eq!(group(" Security Operations "), Some(AssignmentGroup::Name("Security Operations".to_owned())));
+}
+
+#[test]
+fn a_patch_replaces_what_it_sets_clears_what_it_empties_and_leaves_the_rest() {
+    let mut settings = SettingsDraft { assignment_group: Some("SOC".to_owned()), ..draft() };
+    let pair = ImpactUrgencyDraft { impact: 1, urgency: 3 };
+    settings.merge(SettingsDraft {
+        instance: Some("other".to_owned()),
+        assignment_group: Some(String::new()),
+        priorities: PrioritiesDraft { high: Some(pair), ..PrioritiesDraft::default() },
+        ..SettingsDraft::default()
+    });
+    assert_eq!(settings.instance.as_deref(), Some("other"));
+    assert_eq!(settings.username.as_deref(), Some("rhythmx"));
+    assert_eq!(settings.assignment_group, None);
+    assert_eq!(settings.priorities().high, ImpactUrgency::new(1, 3));
+    assert_eq!(settings.priorities().critical, PriorityMatrix::default().critical);
+}
+
+#[test]
+fn settings_shown_for_debugging_hide_the_password() {
+    assert!(!format!("{:?}", parsed(&draft())).contains("sesame"));
+}

@@ -1,0 +1,93 @@
+//! The ticket system: what the delivery calls.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use ticketing_core::fault::Fault;
+use ticketing_core::system::{
+    Adjustment, Check, Created, Destination, Order, Rendered, Search, Sighting, TicketSystem, Visibility,
+};
+use ticketing_outbound::Door;
+
+use crate::check;
+use crate::client::Client;
+use crate::create;
+use crate::group::KnownGroup;
+use crate::look_up;
+use crate::priority::ImpactUrgency;
+use crate::settings::{AssignmentGroup, Settings};
+use crate::ticket;
+
+/// One ServiceNow instance, one account on it, one table.
+#[derive(Debug)]
+pub struct ServiceNow {
+    settings: Settings,
+    client: Client,
+    group: KnownGroup,
+}
+
+// === impl ServiceNow ===
+
+impl ServiceNow {
+    #[must_use]
+    pub fn new(settings: Settings, door: Door) -> Self {
+        let client = Client::new(&settings, door);
+        Self { settings, client, group: KnownGroup::default() }
+    }
+
+    fn weight(&self, order: &Order) -> ImpactUrgency {
+        self.settings.priorities.of_level(order.incident.risk_level())
+    }
+}
+
+#[async_trait]
+impl TicketSystem for ServiceNow {
+    fn destination(&self) -> Destination {
+        Destination { base_url: self.settings.origin(), place: self.settings.table.clone() }
+    }
+
+    /// The Table API answers from the primary database.
+    fn visibility(&self) -> Visibility {
+        Visibility::Immediate
+    }
+
+    async fn prepare(&self, order: &Order) -> Result<Rendered, Fault> {
+        let group = match &self.settings.assignment_group {
+            Some(wanted) => self.group.resolve(&self.client, wanted).await?.sys_id,
+            None => String::new(),
+        };
+        Ok(ticket::render(order, self.weight(order), &group))
+    }
+
+    fn sketch(&self, order: &Order) -> Rendered {
+        let group = self.settings.assignment_group.as_ref();
+        let mut rendered =
+            ticket::render(order, self.weight(order), group.map(AssignmentGroup::as_str).unwrap_or_default());
+        if let Some(group) = group {
+            let reason = format!("not checked whether there is one group \"{}\"", group.as_str());
+            rendered.adjustments.push(Adjustment::new("assignment_group", reason));
+        }
+        let reason = "not checked: ServiceNow computes it from impact and urgency";
+        rendered.adjustments.push(Adjustment::new("priority", reason));
+        rendered
+    }
+
+    async fn create(&self, order: &Order, rendered: &Rendered, within: Duration) -> Result<Created, Fault> {
+        let deadline = self.client.deadline(within);
+        let outcome =
+            create::create(&self.client, &self.destination(), &order.marker, rendered, deadline).await;
+        let as_sent = outcome.as_ref().is_ok_and(|created| created.adjustments.is_empty());
+        if !as_sent {
+            self.group.forget();
+        }
+        outcome
+    }
+
+    async fn look_up(&self, search: &Search) -> Result<Sighting, Fault> {
+        look_up::look_up(&self.client, &self.settings.origin(), search).await
+    }
+
+    async fn test(&self) -> Vec<Check> {
+        check::run(&self.client, &self.settings).await
+    }
+}

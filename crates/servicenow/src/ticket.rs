@@ -1,0 +1,117 @@
+//! The ticket as it will be sent: the body of the insert, within ServiceNow's limits.
+
+use serde::{Deserialize, Serialize};
+use ticketing_core::content;
+use ticketing_core::document::Document;
+use ticketing_core::fit::{self, Omission};
+use ticketing_core::system::{Adjustment, Order, Rendered};
+
+use crate::priority::{self, ImpactUrgency};
+use crate::render;
+
+/// The limits of the fields. Lengths are in UTF-16 units. The platform does not enforce them, the databases below it may.
+mod limits {
+    pub(super) const SHORT_DESCRIPTION: usize = 160;
+    pub(super) const DESCRIPTION: usize = 4_000;
+    pub(super) const WORK_NOTES: usize = 32_000;
+}
+
+const CORRELATION_DISPLAY: &str = "RhythmX";
+
+/// The body of the insert, and what its reply is compared with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Body {
+    pub(crate) sys_id: String,
+    pub(crate) short_description: String,
+    pub(crate) description: String,
+    pub(crate) impact: String,
+    pub(crate) urgency: String,
+    #[serde(skip_serializing_if = "String::is_empty", default)]
+    pub(crate) assignment_group: String,
+    pub(crate) correlation_id: String,
+    pub(crate) correlation_display: String,
+    #[serde(skip_serializing_if = "String::is_empty", default)]
+    pub(crate) work_notes: String,
+}
+
+/// What the description holds, and what it does not.
+struct Texts {
+    description: String,
+    work_notes: String,
+    adjustments: Vec<Adjustment>,
+}
+
+/// The ticket of an order; `group` is the assignment group's `sys_id`, empty for none.
+pub(crate) fn render(order: &Order, weight: ImpactUrgency, group: &str) -> Rendered {
+    let (short_description, shortened) = short_description(order);
+    let texts = texts(&content::document(&order.incident));
+    let body = Body {
+        sys_id: order.marker.hex().to_owned(),
+        short_description: short_description.clone(),
+        description: texts.description.clone(),
+        impact: weight.impact.to_string(),
+        urgency: weight.urgency.to_string(),
+        assignment_group: group.to_owned(),
+        correlation_id: order.marker.as_str().to_owned(),
+        correlation_display: CORRELATION_DISPLAY.to_owned(),
+        work_notes: texts.work_notes.clone(),
+    };
+    let plain_text = match texts.work_notes.as_str() {
+        "" => texts.description.clone(),
+        notes => format!("{}\n\nWORK NOTES\n{notes}", texts.description),
+    };
+    Rendered {
+        body: serde_json::to_string(&body).expect("texts are always valid JSON"),
+        summary: short_description,
+        priority: Some(priority::label(weight.priority()).to_owned()),
+        labels: Vec::new(),
+        description: texts.description,
+        plain_text,
+        adjustments: shortened.into_iter().chain(texts.adjustments).collect(),
+    }
+}
+
+fn short_description(order: &Order) -> (String, Option<Adjustment>) {
+    let whole = content::summary(&order.incident, usize::MAX);
+    let limit = limits::SHORT_DESCRIPTION;
+    let text = render::cut(&render::harmless(&content::summary(&order.incident, limit)), limit);
+    let reason = || format!("shortened from {} to {limit} characters", whole.chars().count());
+    let shortened =
+        (text != render::harmless(&whole)).then(|| Adjustment::new("short_description", reason()));
+    (text, shortened)
+}
+
+fn texts(document: &Document) -> Texts {
+    let measure = |document: &Document| render::length(&render::plain_text(document));
+    let fitted = fit::fit(document, limits::DESCRIPTION, "see the work notes", true, measure);
+    let description = render::cut(&render::plain_text(&fitted.document), limits::DESCRIPTION);
+    if fitted.omissions.is_empty() {
+        return Texts { description, work_notes: String::new(), adjustments: Vec::new() };
+    }
+    let rest = fit::omitted(document, &fitted.omissions);
+    let notes = fit::fit(&rest, limits::WORK_NOTES, "see the incident in RhythmX", false, measure);
+    let work_notes = render::cut(&render::plain_text(&notes.document), limits::WORK_NOTES);
+    let moved = format!(
+        "moved to the work notes, for the description takes {} characters: {}",
+        limits::DESCRIPTION,
+        describe(&fitted.omissions)
+    );
+    let left_out = format!(
+        "left out, for we write at most {} characters of work notes: {}",
+        limits::WORK_NOTES,
+        describe(&notes.omissions)
+    );
+    let mut adjustments = vec![Adjustment::new("description", moved)];
+    if !notes.omissions.is_empty() {
+        adjustments.push(Adjustment::new("work_notes", left_out));
+    }
+    Texts { description, work_notes, adjustments }
+}
+
+fn describe(omissions: &[Omission]) -> String {
+    omissions.iter().map(Omission::describe).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+#[path = "ticket_tests.rs"]
+mod tests;

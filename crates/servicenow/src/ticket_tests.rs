@@ -1,0 +1,144 @@
+use proptest::prelude::*;
+use ticketing_core::incident::{
+    Activity, Actor, ActorKind, FiringRule, Incident, IncidentFields, MitreEntry, Risk, RiskFactor, Timeline,
+};
+use ticketing_core::marker::Marker;
+
+use super::*;
+
+const GROUP: &str = "d625dccec0a8016700a222a0f7900d06";
+
+fn fields() -> IncidentFields {
+    IncidentFields {
+        id: "INC-1".to_owned(),
+        url: url::Url::parse("https://rhythmx.example/incidents/INC-1").ok(),
+        actor: Actor { name: "jdoe".to_owned(), kind: ActorKind::User, entity: String::new() },
+        risk: Risk { score: 92.0, level: None, factors: vec![] },
+        activity: Activity {
+            alarm_count: 14,
+            threat_case_count: 2,
+            unique_rule_count: 5,
+            primary_rule: "Privilege escalation".to_owned(),
+        },
+        timeline: Timeline {
+            first_alert: jiff::Timestamp::UNIX_EPOCH,
+            last_alert: jiff::Timestamp::UNIX_EPOCH,
+            active_duration: None,
+        },
+        sla: None,
+        tactics: vec![],
+        techniques: vec![],
+        firing_rules: vec![],
+        investigation_notes: String::new(),
+    }
+}
+
+fn rendered(fields: IncidentFields) -> (Rendered, Body) {
+    let marker = Marker::parse("rhythmx-0123456789abcdef0123456789abcdef").unwrap();
+    let order = Order { incident: Incident::try_new(fields, "incident").unwrap(), marker };
+    let rendered = render(&order, ImpactUrgency::new(1, 1), GROUP);
+    let body = serde_json::from_str(&rendered.body).unwrap();
+    (rendered, body)
+}
+
+#[test]
+fn the_body_bears_the_marker_twice_and_impact_and_urgency_rather_than_a_priority() {
+    let (rendered, body) = rendered(fields());
+    assert_eq!(body.sys_id, "0123456789abcdef0123456789abcdef");
+    assert_eq!(body.correlation_id, "rhythmx-0123456789abcdef0123456789abcdef");
+    assert_eq!((body.impact.as_str(), body.urgency.as_str()), ("1", "1"));
+    assert_eq!(body.assignment_group, GROUP);
+    assert_eq!(rendered.priority.as_deref(), Some("1 - Critical"));
+    assert!(!rendered.body.contains("\"priority\""));
+    assert!(!rendered.body.contains("work_notes"));
+    assert_eq!(rendered.adjustments, []);
+}
+
+#[test]
+fn sections_that_do_not_fit_move_whole_to_the_work_notes_and_the_description_says_so() {
+    let mut long = fields();
+    long.investigation_notes = "observed. ".repeat(500);
+    let (rendered, body) = rendered(long);
+    assert!(body.description.contains("Left out for length: Investigation notes; see the work notes."));
+    assert!(!body.description.contains("observed."));
+    assert!(body.work_notes.starts_with("INVESTIGATION NOTES\nobserved."));
+    assert_eq!(body.work_notes.matches("observed.").count(), 500);
+    assert!(rendered.plain_text.contains("WORK NOTES\nINVESTIGATION NOTES"));
+    let fields: Vec<_> = rendered.adjustments.iter().map(|adjustment| adjustment.field.as_str()).collect();
+    assert_eq!(fields, ["description"]);
+}
+
+#[test]
+fn notes_too_long_for_the_work_notes_are_cut_and_the_cut_is_told() {
+    let mut long = fields();
+    long.investigation_notes = "n".repeat(60_000);
+    let (rendered, body) = rendered(long);
+    assert!(render::length(&body.work_notes) <= limits::WORK_NOTES);
+    assert!(body.work_notes.contains("of 60000 characters are shown"));
+    let fields: Vec<_> = rendered.adjustments.iter().map(|adjustment| adjustment.field.as_str()).collect();
+    assert_eq!(fields, ["description", "work_notes"]);
+}
+
+#[test]
+fn a_summary_that_is_too_long_is_cut_and_the_cut_is_told() {
+    let mut long = fields();
+    long.activity.primary_rule = "rule ".repeat(50);
+    let (rendered, body) = rendered(long);
+    assert!(render::length(&body.short_description) <= 160 && body.short_description.contains("INC-1"));
+    assert_eq!(rendered.adjustments[0].field, "short_description");
+}
+
+fn any_incident() -> impl Strategy<Value = IncidentFields> {
+    let text = |max: usize| {
+        prop::collection::vec("\\[/?code\\]|\n|😀|\\PC", 1..max).prop_map(|parts| parts.concat())
+    };
+    let short = |text: String, max| -> String {
+        let kept: String = text.chars().take(max).collect();
+        if kept.trim().is_empty() { "x".to_owned() } else { kept }
+    };
+    (text(256), text(256), text(2_000), 0_usize..7, 0_usize..200, 0_usize..40).prop_map(
+        move |(name, detail, notes, factors, techniques, repeats)| IncidentFields {
+            actor: Actor {
+                name: short(name.clone(), 256),
+                kind: ActorKind::Host,
+                entity: short(name.clone(), 256),
+            },
+            risk: Risk {
+                score: 50.0,
+                level: None,
+                factors: (0..factors)
+                    .map(|_| RiskFactor {
+                        name: short(name.clone(), 100),
+                        score: 1.0,
+                        detail: short(detail.clone(), 500),
+                    })
+                    .collect(),
+            },
+            techniques: (0..techniques)
+                .map(|_| MitreEntry { id: "T1110.003".to_owned(), name: short(detail.clone(), 256) })
+                .collect(),
+            firing_rules: vec![FiringRule { name: short(name, 256), count: 3, severity: None }],
+            investigation_notes: notes.repeat(repeats).chars().take(65_536).collect(),
+            ..fields()
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(16))]
+
+    #[test]
+    fn whatever_the_incident_the_limits_hold_and_its_text_stays_text(fields in any_incident()) {
+        let (rendered, body) = rendered(fields);
+        prop_assert!(render::length(&body.short_description) <= limits::SHORT_DESCRIPTION);
+        prop_assert!(!body.short_description.contains(['\n', '\r']));
+        prop_assert!(render::length(&body.description) <= limits::DESCRIPTION);
+        prop_assert!(render::length(&body.work_notes) <= limits::WORK_NOTES);
+        for text in [&body.short_description, &body.description, &body.work_notes] {
+            let lower = text.to_lowercase();
+            prop_assert!(!lower.contains("[code") && !lower.contains("[/code"));
+        }
+        prop_assert_eq!(body.description.contains("see the work notes"), !body.work_notes.is_empty());
+        prop_assert_eq!(rendered.description, body.description);
+    }
+}

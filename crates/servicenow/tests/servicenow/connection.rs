@@ -1,0 +1,101 @@
+//! The connection test, step by step.
+
+use ticketing_core::system::{Check, TicketSystem};
+use ticketing_simulator::{Call, Effect};
+
+use crate::support::{Site, connect, draft};
+
+fn outcome(checks: &[Check]) -> Vec<(&str, bool)> {
+    checks.iter().map(|check| (check.name.as_str(), check.passed)).collect()
+}
+
+fn failed_at<'a>(checks: &'a [Check], name: &str) -> &'a Check {
+    let failed = checks.iter().find(|check| !check.passed).expect("a step fails");
+    assert_eq!(failed.name, name, "{checks:?}");
+    let after = checks.iter().skip_while(|check| check.passed).skip(1);
+    assert!(after.clone().all(|check| check.detail == "not tried"));
+    failed
+}
+
+#[tokio::test]
+async fn a_sound_connection_passes_every_step_and_writes_nothing() {
+    let site = Site::start().await;
+    let checks = site.system.test().await;
+    let expected = [
+        ("authentication", true),
+        ("table", true),
+        ("look_up", true),
+        ("assignment_group", true),
+        ("create_access", true),
+    ];
+    assert_eq!(outcome(&checks), expected);
+    assert!(checks[4].detail.starts_with("not proven"));
+    assert_eq!(site.simulator.tickets().len(), 0);
+    assert!(site.simulator.requests().iter().all(|request| request.method == "GET"));
+}
+
+#[tokio::test]
+async fn a_wrong_password_fails_the_first_step_and_is_sent_once() {
+    let site = Site::start().await;
+    let system = connect(&draft(&site.simulator), "wrong-password", site.clock.clone());
+    let checks = system.test().await;
+    let failed = failed_at(&checks, "authentication");
+    assert!(failed.hint.contains("servicenow.password"));
+    assert!(!format!("{checks:?}{system:?}").contains("wrong-password"));
+    assert_eq!(site.simulator.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn an_account_without_the_role_fails_at_the_table() {
+    let site = Site::of(|profile| profile.withdraw("read")).await;
+    let checks = site.system.test().await;
+    assert!(failed_at(&checks, "table").hint.contains("itil"));
+}
+
+#[tokio::test]
+async fn a_table_that_does_not_exist_is_named() {
+    let site = Site::with(|_| {}, |draft| draft.table = Some("sn_si_incident".to_owned())).await;
+    let checks = site.system.test().await;
+    let failed = failed_at(&checks, "table");
+    assert!(failed.hint.contains("servicenow.table") && failed.detail.contains("sn_si_incident"));
+}
+
+#[tokio::test]
+async fn a_sleeping_instance_fails_the_first_step() {
+    let site = Site::of(|_| {}).await;
+    site.strike(Call::Any, Effect::Html { status: 200 });
+    let checks = site.system.test().await;
+    assert!(failed_at(&checks, "authentication").hint.contains("sleeps"));
+}
+
+#[tokio::test]
+async fn an_instance_that_is_not_there_fails_the_first_step() {
+    let site = Site::of(|_| {}).await;
+    site.simulator.stop().await;
+    let checks = site.system.test().await;
+    failed_at(&checks, "authentication");
+}
+
+#[tokio::test]
+async fn an_instance_that_ignores_the_search_fails_at_the_look_up() {
+    let site = Site::of(|_| {}).await;
+    site.simulator.add_foreign_ticket(serde_json::Map::new());
+    site.strike(Call::Search, Effect::ReturnsEverything);
+    let checks = site.system.test().await;
+    assert!(failed_at(&checks, "look_up").hint.contains("correlation_id"));
+}
+
+#[tokio::test]
+async fn a_group_that_does_not_exist_fails_at_the_group() {
+    let site = Site::with(|_| {}, |draft| draft.assignment_group = Some("Nobody".to_owned())).await;
+    let checks = site.system.test().await;
+    assert!(failed_at(&checks, "assignment_group").hint.contains("servicenow.assignment_group"));
+}
+
+#[tokio::test]
+async fn groups_that_may_not_be_read_are_told_from_a_group_that_is_missing() {
+    let site = Site::start().await;
+    site.simulator.edit(|profile| profile.withdraw("read_groups"));
+    let checks = site.system.test().await;
+    assert!(failed_at(&checks, "assignment_group").hint.contains("sys_user_group"));
+}

@@ -1,0 +1,236 @@
+//! What becomes of a create, in fair weather and foul.
+
+use std::time::Duration;
+
+use serde_json::json;
+use ticketing_core::fault::{Fault, FaultKind};
+use ticketing_core::system::{Created, TicketSystem};
+use ticketing_simulator::{Call, Effect, Reply};
+
+use crate::support::{GROUP, GROUP_ID, Site, fields, order, order_of};
+
+fn adjusted(created: &Created) -> Vec<&str> {
+    created.adjustments.iter().map(|adjustment| adjustment.field.as_str()).collect()
+}
+
+fn kind(outcome: Result<Created, Fault>) -> FaultKind {
+    outcome.expect_err("the create fails").kind
+}
+
+#[tokio::test]
+async fn a_ticket_is_made_as_it_was_rendered_and_can_be_opened() {
+    let site = Site::start().await;
+    let order = order("INC-1");
+    let created = site.push(&order).await.unwrap();
+    let ticket = site.only_ticket();
+    assert_eq!(created.adjustments, []);
+    assert_eq!(created.ticket.id, order.marker.hex());
+    assert_eq!(created.ticket.key, ticket.key);
+    let base = site.simulator.base_url();
+    assert_eq!(
+        created.ticket.url,
+        format!("{base}/nav_to.do?uri=incident.do%3Fsys_id%3D{}", order.marker.hex())
+    );
+    assert_eq!(ticket.correlation_id(), Some(order.marker.as_str()));
+    assert_eq!(ticket.fields["assignment_group"], GROUP_ID);
+    assert_eq!(ticket.fields["priority"], "1");
+    let rendered = site.system.prepare(&order).await.unwrap();
+    assert_eq!(ticket.fields["description"], rendered.description);
+    assert_eq!(ticket.fields["short_description"], rendered.summary);
+}
+
+#[tokio::test]
+async fn a_second_insert_collides_and_answers_with_the_ticket_that_is_there() {
+    for status in [400, 403, 409] {
+        let site = Site::of(|profile| profile.duplicate_status = status).await;
+        let first = site.push(&order("INC-1")).await.unwrap();
+        let second = site.push(&order("INC-1")).await.unwrap();
+        assert_eq!((first.ticket, second.adjustments.len()), (second.ticket, 0), "status {status}");
+        site.only_ticket();
+    }
+}
+
+#[tokio::test]
+async fn a_collision_whose_ticket_cannot_be_read_leaves_a_doubt() {
+    let site = Site::of(|_| {}).await;
+    site.push(&order("INC-1")).await.unwrap();
+    site.answer(Call::Read, Reply::html(503, "busy"));
+    assert_eq!(kind(site.push(&order("INC-1")).await), FaultKind::Conflict);
+}
+
+#[tokio::test]
+async fn an_instance_that_gives_its_own_sys_id_is_found_by_correlation_id() {
+    let site = Site::of(|profile| profile.ignores_sys_id = true).await;
+    let created = site.push(&order("INC-1")).await.unwrap();
+    assert_eq!(adjusted(&created), ["sys_id"]);
+    assert_eq!(site.look_up(&order("INC-1")).await.unwrap().tickets[0].ticket, created.ticket);
+}
+
+#[tokio::test]
+async fn an_instance_that_ignores_the_correlation_id_is_found_by_sys_id() {
+    let site = Site::of(|profile| profile.ignores_correlation_id = true).await;
+    let created = site.push(&order("INC-1")).await.unwrap();
+    assert_eq!(adjusted(&created), ["correlation_id"]);
+    assert_eq!(site.look_up(&order("INC-1")).await.unwrap().tickets[0].ticket, created.ticket);
+}
+
+#[tokio::test]
+async fn a_ticket_that_takes_over_neither_is_told_to_be_unfindable() {
+    let site = Site::of(|profile| {
+        profile.ignores_correlation_id = true;
+        profile.ignores_sys_id = true;
+    })
+    .await;
+    let created = site.push(&order("INC-1")).await.unwrap();
+    assert_eq!(adjusted(&created), ["sys_id", "correlation_id"]);
+    assert!(created.adjustments[1].reason.contains("can therefore not be found again"));
+}
+
+#[tokio::test]
+async fn a_group_that_the_instance_did_not_take_over_is_told() {
+    let site = Site::start().await;
+    let order = order("INC-1");
+    let rendered = site.system.prepare(&order).await.unwrap();
+    let result =
+        json!({ "sys_id": order.marker.hex(), "number": "INC7", "priority": "4", "assignment_group": "" });
+    site.answer(Call::Create, Reply::json(201, &json!({ "result": result })));
+    let created = site.system.create(&order, &rendered, Duration::from_secs(5)).await.unwrap();
+    assert_eq!(adjusted(&created), ["priority", "assignment_group"]);
+    assert_eq!(created.ticket.key, "INC7");
+}
+
+#[tokio::test]
+async fn whatever_answers_without_a_ticket_is_a_doubt() {
+    let no_sys_id = json!({ "result": { "number": "INC1" } });
+    let table = [
+        (Effect::Html { status: 200 }, FaultKind::Dormant),
+        (Effect::Html { status: 201 }, FaultKind::Dormant),
+        (Effect::Answer(Reply::json(202, &json!({}))), FaultKind::Dropped),
+        (Effect::Answer(Reply::json(200, &json!({ "result": {} }))), FaultKind::UnreadableReply),
+        (Effect::EmptyBody { status: 201, applied: true }, FaultKind::UnreadableReply),
+        (Effect::Garbage { status: 201, applied: true }, FaultKind::UnreadableReply),
+        (Effect::Answer(Reply::json(201, &no_sys_id)), FaultKind::UnreadableReply),
+        (Effect::ForeignSuccess, FaultKind::UnreadableReply),
+        (Effect::HugeBody(8 * 1024 * 1024), FaultKind::UnreadableReply),
+        (Effect::TruncatedBody, FaultKind::ConnectionLost),
+        (Effect::ApplyThenDrop, FaultKind::ConnectionLost),
+        (Effect::apply_then_gateway_timeout(), FaultKind::ServerError),
+        (
+            Effect::Redirect { status: 302, location: "https://elsewhere.example/".to_owned() },
+            FaultKind::Redirected,
+        ),
+    ];
+    for (effect, expected) in table {
+        let site = Site::of(|_| {}).await;
+        let shown = format!("{effect:?}");
+        site.strike(Call::Create, effect);
+        let fault = site.push(&order("INC-1")).await.unwrap_err();
+        assert_eq!(fault.kind, expected, "{shown}");
+        assert!(fault.is_ambiguous(), "{shown}");
+    }
+}
+
+#[tokio::test]
+async fn a_create_that_was_applied_and_answered_504_is_found_again() {
+    let site = Site::of(|_| {}).await;
+    site.strike(Call::Create, Effect::apply_then_gateway_timeout());
+    assert_eq!(kind(site.push(&order("INC-1")).await), FaultKind::ServerError);
+    let found = site.look_up(&order("INC-1")).await.unwrap();
+    assert_eq!(found.tickets[0].ticket.key, site.only_ticket().key);
+    assert!(found.tickets[0].created_at.is_some());
+}
+
+#[tokio::test]
+async fn a_data_policy_refuses_the_ticket_and_an_acl_the_account() {
+    let policy = Site::of(|profile| {
+        profile.mandatory.insert("caller_id".to_owned());
+    })
+    .await;
+    let fault = policy.push(&order("INC-1")).await.unwrap_err();
+    assert_eq!((fault.kind, fault.status), (FaultKind::Rejected, Some(403)));
+    assert!(fault.message.contains("caller_id"));
+    let acl = Site::of(|profile| profile.withdraw("create")).await;
+    let fault = acl.push(&order("INC-1")).await.unwrap_err();
+    assert_eq!((fault.kind, fault.status), (FaultKind::Forbidden, Some(403)));
+    assert!(fault.hint.contains("servicenow.username"));
+}
+
+#[tokio::test]
+async fn nothing_is_sent_once_the_time_has_passed() {
+    let site = Site::of(|_| {}).await;
+    let order = order("INC-1");
+    let rendered = site.system.prepare(&order).await.unwrap();
+    let outcome = site.system.create(&order, &rendered, Duration::ZERO).await;
+    assert_eq!(kind(outcome), FaultKind::TooLate);
+    assert_eq!(site.simulator.requests().len(), 0);
+}
+
+#[tokio::test]
+async fn what_does_not_fit_into_the_description_is_written_into_the_work_notes() {
+    let site = Site::of(|_| {}).await;
+    let mut long = fields("INC-1");
+    long.investigation_notes = "seen [code]<script>[/code] ".repeat(400);
+    let order = order_of(long);
+    let rendered = site.system.prepare(&order).await.unwrap();
+    assert_eq!(rendered.adjustments[0].field, "description");
+    site.push(&order).await.unwrap();
+    let ticket = site.only_ticket();
+    let notes = ticket.fields["work_notes"][0].as_str().unwrap();
+    assert!(notes.contains("seen [ code]<script>[ /code]") && !notes.contains("[code]"));
+    assert!(ticket.fields["description"].as_str().unwrap().contains("see the work notes"));
+}
+
+#[tokio::test]
+async fn a_group_that_is_missing_or_not_alone_is_a_configuration_error() {
+    let missing = Site::with(|_| {}, |draft| draft.assignment_group = Some("Nobody".to_owned())).await;
+    let twice = Site::with(
+        |profile| *profile = profile.clone().with_group("0123456789abcdef0123456789abcdef", GROUP),
+        |draft| draft.assignment_group = Some(GROUP.to_owned()),
+    )
+    .await;
+    let no_id = Site::with(|_| {}, |draft| draft.assignment_group = Some("f".repeat(32))).await;
+    for site in [missing, twice, no_id] {
+        let fault = site.push(&order("INC-1")).await.unwrap_err();
+        assert_eq!(fault.kind, FaultKind::Misconfigured, "{fault}");
+        assert!(fault.hint.contains("servicenow.assignment_group"));
+        assert_eq!(site.simulator.tickets().len(), 0);
+    }
+}
+
+#[tokio::test]
+async fn a_group_is_held_to_its_name_when_the_instance_ignores_the_query() {
+    let site = Site::start().await;
+    site.strike(Call::Meta, Effect::ReturnsEverything);
+    site.push(&order("INC-1")).await.unwrap();
+    assert_eq!(site.only_ticket().fields["assignment_group"], GROUP_ID);
+}
+
+#[tokio::test]
+async fn a_group_is_asked_for_once_in_five_minutes_and_again_after_a_refusal() {
+    let site = Site::with(|_| {}, |draft| draft.assignment_group = Some(GROUP_ID.to_owned())).await;
+    let asked = || {
+        let requests = site.simulator.requests();
+        requests.iter().filter(|request| request.path.contains("sys_user_group")).count()
+    };
+    site.push(&order("INC-1")).await.unwrap();
+    site.push(&order("INC-2")).await.unwrap();
+    assert_eq!(asked(), 1);
+    site.clock.advance(Duration::from_secs(300));
+    site.push(&order("INC-3")).await.unwrap();
+    assert_eq!(asked(), 2);
+    site.simulator.edit(|profile| profile.withdraw("create"));
+    site.push(&order("INC-4")).await.unwrap_err();
+    site.push(&order("INC-4")).await.unwrap_err();
+    assert_eq!(asked(), 3);
+}
+
+#[tokio::test]
+async fn a_sketch_asks_nobody_and_says_what_was_not_checked() {
+    let site = Site::start().await;
+    let sketch = site.system.sketch(&order("INC-1"));
+    let fields: Vec<_> = sketch.adjustments.iter().map(|adjustment| adjustment.field.as_str()).collect();
+    assert_eq!(fields, ["assignment_group", "priority"]);
+    assert_eq!(site.simulator.requests().len(), 0);
+    let prepared = site.system.prepare(&order("INC-1")).await.unwrap();
+    assert_eq!(sketch.description, prepared.description);
+}

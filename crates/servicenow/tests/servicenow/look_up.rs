@@ -1,0 +1,109 @@
+//! What a look-up shows, and when an empty one counts.
+
+use serde_json::{Map, json};
+use ticketing_core::fault::FaultKind;
+use ticketing_core::system::{Sighting, TicketSystem};
+use ticketing_simulator::{Call, Effect, Reply};
+
+use crate::support::{Site, order};
+
+fn foreign(site: &Site, correlation_id: &str, created: &str) -> String {
+    let fields = json!({ "correlation_id": correlation_id, "sys_created_on": created });
+    site.simulator.add_foreign_ticket(fields.as_object().cloned().unwrap_or_default())
+}
+
+#[tokio::test]
+async fn no_ticket_is_an_empty_sighting_where_the_search_can_be_believed() {
+    let site = Site::of(|_| {}).await;
+    foreign(&site, "somebody-elses", "2026-01-01 00:00:00");
+    assert_eq!(site.look_up(&order("INC-1")).await.unwrap(), Sighting::default());
+}
+
+#[tokio::test]
+async fn two_tickets_with_one_marker_are_both_shown_and_the_older_comes_first() {
+    let site = Site::of(|_| {}).await;
+    let marker = order("INC-1").marker;
+    let younger = foreign(&site, marker.as_str(), "2026-01-02 00:00:00");
+    let older = foreign(&site, marker.as_str(), "2026-01-01 00:00:00");
+    let found = site.look_up(&order("INC-1")).await.unwrap();
+    let keys: Vec<_> = found.tickets.iter().map(|found| found.ticket.key.as_str()).collect();
+    assert_eq!(keys, [older, younger]);
+    assert_eq!(found.tickets[0].created_at, "2026-01-01T00:00:00Z".parse().ok());
+}
+
+#[tokio::test]
+async fn rows_that_bear_no_marker_are_not_ours_and_prove_nothing() {
+    let site = Site::of(|_| {}).await;
+    site.simulator.add_foreign_ticket(Map::new());
+    site.strike(Call::Search, Effect::ReturnsEverything);
+    let fault = site.look_up(&order("INC-1")).await.unwrap_err();
+    assert_eq!(fault.kind, FaultKind::UnreadableReply);
+    assert!(fault.is_ambiguous());
+}
+
+#[tokio::test]
+async fn an_ignored_query_does_not_hide_a_ticket_that_its_sys_id_finds() {
+    let site = Site::of(|profile| profile.ignores_correlation_id = true).await;
+    site.simulator.add_foreign_ticket(Map::new());
+    let created = site.push(&order("INC-1")).await.unwrap();
+    for effect in
+        [Effect::ReturnsEverything, Effect::ReturnsNothing, Effect::Garbage { status: 200, applied: false }]
+    {
+        site.simulator.weather().clear();
+        site.strike(Call::Search, effect);
+        let found = site.look_up(&order("INC-1")).await.unwrap();
+        assert_eq!(found.tickets.len(), 1);
+        assert_eq!(found.tickets[0].ticket, created.ticket);
+    }
+}
+
+#[tokio::test]
+async fn a_row_that_comes_twice_is_one_ticket() {
+    let site = Site::of(|_| {}).await;
+    site.push(&order("INC-1")).await.unwrap();
+    site.strike(Call::Search, Effect::ReturnsTwice);
+    assert_eq!(site.look_up(&order("INC-1")).await.unwrap().tickets.len(), 1);
+}
+
+#[tokio::test]
+async fn rows_that_the_account_may_not_read_leave_a_doubt() {
+    let site = Site::of(|_| {}).await;
+    site.answer(Call::Search, Reply::json(200, &json!({ "result": [] })).header("x-total-count", "1"));
+    assert_eq!(site.look_up(&order("INC-1")).await.unwrap_err().kind, FaultKind::UnreadableReply);
+}
+
+#[tokio::test]
+async fn a_search_that_fails_is_never_an_empty_one() {
+    let site = Site::of(|_| {}).await;
+    let table = [
+        (Reply::html(200, "<html><title>Instance Hibernating page</title></html>"), FaultKind::Dormant),
+        (Reply::json(202, &json!({})), FaultKind::Dropped),
+        (Reply::json(200, &json!({ "result": {} })), FaultKind::UnreadableReply),
+        (Reply::json(200, &json!([])), FaultKind::UnreadableReply),
+        (Reply::json(401, &json!({})), FaultKind::Unauthorized),
+        (Reply::json(403, &json!({})), FaultKind::Forbidden),
+        (Reply::json(404, &json!({})), FaultKind::NotFound),
+        (Reply::json(429, &json!({})), FaultKind::RateLimited),
+        (Reply::json(500, &json!({})), FaultKind::ServerError),
+    ];
+    for call in [Call::Search, Call::Read] {
+        for (reply, kind) in &table {
+            site.simulator.weather().clear();
+            site.answer(call, reply.clone());
+            let fault = site.look_up(&order("INC-1")).await.unwrap_err();
+            assert_eq!(fault.kind, *kind, "{call:?} {reply:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_ticket_is_never_searched_where_the_password_does_not_belong() {
+    let site = Site::of(|_| {}).await;
+    let mut search = site.search(&order("INC-1"));
+    search.destination.base_url = "https://elsewhere.example".to_owned();
+    assert_eq!(site.system.look_up(&search).await.unwrap_err().kind, FaultKind::Misconfigured);
+    let mut search = site.search(&order("INC-1"));
+    search.destination.place = "incident/../sys_user".to_owned();
+    assert_eq!(site.system.look_up(&search).await.unwrap_err().kind, FaultKind::Misconfigured);
+    assert_eq!(site.simulator.requests().len(), 0);
+}

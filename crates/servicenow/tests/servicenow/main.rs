@@ -1,0 +1,7 @@
+//! The adapter against a simulated instance.
+
+mod connection;
+mod create;
+mod look_up;
+mod statuses;
+mod support;

@@ -1,0 +1,136 @@
+//! What each status means, through the real client.
+
+use std::time::Duration;
+
+use serde_json::json;
+use ticketing_core::fault::FaultKind;
+use ticketing_simulator::{Call, Reply};
+
+use crate::support::{PASSWORD, Site, order};
+
+fn failure(status: u16, message: &str, detail: &str) -> Reply {
+    let error = json!({ "message": message, "detail": detail });
+    Reply::json(status, &json!({ "error": error, "status": "failure" }))
+}
+
+/// Status, message, detail, verdict.
+const TABLE: [(u16, &str, &str, FaultKind); 32] = [
+    (200, "", "", FaultKind::UnreadableReply),
+    (201, "", "", FaultKind::UnreadableReply),
+    (202, "", "", FaultKind::Dropped),
+    (204, "", "", FaultKind::UnreadableReply),
+    (301, "", "", FaultKind::Redirected),
+    (302, "", "", FaultKind::Redirected),
+    (400, "Exception while reading request", "", FaultKind::Rejected),
+    (400, "Invalid table incidents", "", FaultKind::Misconfigured),
+    (400, "Requested URI does not represent any resource", "", FaultKind::Misconfigured),
+    (401, "User Not Authenticated", "Required to provide Auth information", FaultKind::Unauthorized),
+    (403, "", "", FaultKind::Forbidden),
+    (
+        403,
+        "Operation Failed",
+        "ACL Exception Insert Failed due to security constraints",
+        FaultKind::Forbidden,
+    ),
+    (403, "User Not Authorized", "Failed API level ACL Validation", FaultKind::Forbidden),
+    (403, "Insufficient rights to query records", "", FaultKind::Forbidden),
+    (
+        403,
+        "Operation Failed",
+        "Operation against file 'incident' was aborted by Business Rule 'x^1'",
+        FaultKind::Rejected,
+    ),
+    (
+        403,
+        "Operation Failed",
+        "Data Policy Exception: The following fields are mandatory: x",
+        FaultKind::Rejected,
+    ),
+    (403, "Operation Failed", "Data too long for column 'short_description'", FaultKind::Rejected),
+    (403, "Operation Failed", "Unique Key violation detected by database", FaultKind::Conflict),
+    (404, "Invalid table incidents", "", FaultKind::Misconfigured),
+    (404, "No Record found", "", FaultKind::NotFound),
+    (405, "Method not supported", "", FaultKind::Rejected),
+    (406, "", "", FaultKind::Rejected),
+    (408, "", "", FaultKind::ServerError),
+    (409, "", "", FaultKind::Conflict),
+    (410, "", "", FaultKind::NotFound),
+    (413, "", "", FaultKind::TooLarge),
+    (415, "Unsupported media type", "", FaultKind::Rejected),
+    (422, "", "", FaultKind::Rejected),
+    (429, "Rate limit exceeded", "Rate limit of 100 requests per hour", FaultKind::RateLimited),
+    (500, "", "", FaultKind::ServerError),
+    (503, "", "", FaultKind::ServerError),
+    (504, "", "", FaultKind::ServerError),
+];
+
+#[tokio::test]
+async fn every_status_has_its_verdict() {
+    let site = Site::of(|_| {}).await;
+    for (status, message, detail, kind) in TABLE {
+        site.simulator.weather().clear();
+        site.answer(Call::Create, failure(status, message, detail));
+        let fault = site.push(&order("INC-1")).await.unwrap_err();
+        assert_eq!((fault.status, fault.kind), (Some(status), kind), "{status} {message} {detail}");
+        assert!(fault.message.contains(message), "{fault}");
+    }
+    assert_eq!(site.simulator.tickets().len(), 0);
+}
+
+#[tokio::test]
+async fn every_refusal_that_can_be_mended_names_the_setting() {
+    let site = Site::of(|_| {}).await;
+    for (status, message, detail, kind) in TABLE {
+        site.simulator.weather().clear();
+        site.answer(Call::Create, failure(status, message, detail));
+        let fault = site.push(&order("INC-1")).await.unwrap_err();
+        let mendable = [
+            FaultKind::Unauthorized,
+            FaultKind::Forbidden,
+            FaultKind::Misconfigured,
+            FaultKind::NotFound,
+            FaultKind::Redirected,
+        ];
+        assert!(!mendable.contains(&kind) || fault.hint.contains("servicenow."), "{fault}");
+    }
+}
+
+#[tokio::test]
+async fn a_throttled_call_is_told_when_to_come_back_in_either_header() {
+    let site = Site::of(|_| {}).await;
+    let table =
+        [("retry-after", "90", Some(90)), ("x-ratelimit-reset", "120", Some(120)), ("x-other", "1", None)];
+    for (header, value, seconds) in table {
+        site.simulator.weather().clear();
+        site.answer(Call::Create, failure(429, "Rate limit exceeded", "").header(header, value));
+        let fault = site.push(&order("INC-1")).await.unwrap_err();
+        assert_eq!(fault.retry_after, seconds.map(Duration::from_secs), "{header}");
+    }
+}
+
+#[tokio::test]
+async fn a_secret_that_is_echoed_does_not_reach_the_fault() {
+    let site = Site::of(|_| {}).await;
+    let basic = "cmh5dGhteC5pbnRlZ3JhdGlvbjpzZXJ2aWNlbm93LXBhc3N3b3Jk";
+    let echo = format!("Authorization: Basic {basic}, password {PASSWORD}");
+    site.answer(Call::Create, failure(500, "Exception", &echo));
+    let fault = site.push(&order("INC-1")).await.unwrap_err();
+    assert!(fault.message.contains("Basic (secret)"), "{fault}");
+    let straddling = format!("{}{PASSWORD}", "x".repeat(470));
+    site.simulator.weather().clear();
+    site.answer(Call::Create, failure(500, "", &straddling));
+    let cut = site.push(&order("INC-1")).await.unwrap_err();
+    assert!(!cut.message.contains(&PASSWORD[..6]), "{cut}");
+    assert!(!format!("{fault:?}").contains(PASSWORD) && !format!("{fault:?}").contains(basic));
+}
+
+#[tokio::test]
+async fn a_page_for_people_is_repeated_by_its_title_alone() {
+    let site = Site::of(|_| {}).await;
+    site.answer(
+        Call::Create,
+        Reply::html(403, "<html><title>Blocked</title><p>jdoe from 10.0.0.1</p></html>"),
+    );
+    let fault = site.push(&order("INC-1")).await.unwrap_err();
+    assert_eq!(fault.message, "HTTP 403 Forbidden: a page for people: Blocked");
+}
