@@ -50,8 +50,6 @@ pub(crate) enum Refusal {
     SubscriberTooSlow { resume_token: String },
     /// The store cannot be read or written.
     StoreUnavailable,
-    /// Too many requests at once.
-    Overloaded,
     /// The server stops; the last token of a stream, else empty.
     ShuttingDown { resume_token: String },
     /// The server failed in a way it should not.
@@ -62,15 +60,15 @@ pub(crate) enum Refusal {
 
 impl Refusal {
     /// What a caller is told of a failure of the store. The failure itself is for the log.
-    pub(crate) fn of_store(error: StoreError) -> Self {
+    pub(crate) fn of_store(error: &StoreError) -> Self {
         match error.kind() {
             StoreErrorKind::Closed => Self::ShuttingDown { resume_token: String::new() },
             StoreErrorKind::Full | StoreErrorKind::Locked | StoreErrorKind::Other => {
-                tracing::error!(error = &error as &dyn Error, "the store is not available");
+                tracing::error!(error = error as &dyn Error, "the store is not available");
                 Self::StoreUnavailable
             }
             StoreErrorKind::Corrupt | StoreErrorKind::BadRow | StoreErrorKind::Refused => {
-                tracing::error!(error = &error as &dyn Error, "the store failed");
+                tracing::error!(error = error as &dyn Error, "the store failed");
                 Self::Internal
             }
         }
@@ -89,7 +87,7 @@ impl From<AppError> for Refusal {
                 Self::DeliveryState { delivery_id, state, operation }
             }
             AppError::PageTokenInvalid => Self::PageTokenInvalid,
-            AppError::Store(error) => Self::of_store(error),
+            AppError::Store(error) => Self::of_store(&error),
         }
     }
 }
@@ -123,7 +121,6 @@ impl Refusal {
             Self::ResumeTokenExpired { .. } => (Code::OutOfRange, ErrorReason::ResumeTokenExpired),
             Self::SubscriberTooSlow { .. } => (Code::ResourceExhausted, ErrorReason::SubscriberTooSlow),
             Self::StoreUnavailable => (Code::Unavailable, ErrorReason::StoreUnavailable),
-            Self::Overloaded => (Code::ResourceExhausted, ErrorReason::Overloaded),
             Self::ShuttingDown { .. } => (Code::Unavailable, ErrorReason::ShuttingDown),
             Self::Internal => (Code::Internal, ErrorReason::Internal),
         }
@@ -161,7 +158,6 @@ impl Refusal {
                 "the subscriber took nothing for too long: reconnect with the last token".to_owned()
             }
             Self::StoreUnavailable => "the store is not available: nothing was accepted, try again".to_owned(),
-            Self::Overloaded => "too many requests at once: nothing was accepted, try again".to_owned(),
             Self::ShuttingDown { .. } => "the server is stopping: connect again".to_owned(),
             Self::Internal => "the server failed; its log has the details".to_owned(),
         }
@@ -207,7 +203,7 @@ impl Refusal {
             Self::DeliveryState { delivery_id, .. } => {
                 details.add_precondition_failure_violation(reason, delivery_id.as_str(), message);
             }
-            Self::StoreUnavailable | Self::Overloaded | Self::ShuttingDown { .. } => {
+            Self::StoreUnavailable | Self::ShuttingDown { .. } => {
                 details.set_retry_info(Some(COME_BACK_AFTER));
             }
             Self::DeliveryNotFound(_) | Self::SubscriberTooSlow { .. } | Self::Internal => {}
@@ -303,11 +299,7 @@ mod tests {
 
     #[test]
     fn what_passes_by_itself_says_when_to_come_back() {
-        let passing = [
-            Refusal::StoreUnavailable,
-            Refusal::Overloaded,
-            Refusal::ShuttingDown { resume_token: String::new() },
-        ];
+        let passing = [Refusal::StoreUnavailable, Refusal::ShuttingDown { resume_token: String::new() }];
         for refusal in passing {
             let status = Status::from(refusal.clone());
             assert_eq!(

@@ -8,6 +8,7 @@ mod router;
 mod service;
 mod stream;
 mod token;
+mod trace;
 
 pub(crate) use router::router;
 pub(crate) use service::Service;

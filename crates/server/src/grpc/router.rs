@@ -12,6 +12,10 @@ use tonic_reflection::server;
 use tower::layer::util::{Identity, Stack};
 
 use super::deadline::DeadlineLayer;
+use super::trace::TraceLayer;
+
+/// What every call passes on its way in, the last one first.
+type Layers = Stack<DeadlineLayer, Stack<TraceLayer, Identity>>;
 
 /// The most bytes of a request. The largest valid incident has about 2 MiB.
 pub(crate) const LARGEST_REQUEST: usize = 4 * 1024 * 1024;
@@ -28,7 +32,7 @@ const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 /// The router over `service`, and the handle that tells its health.
 pub(crate) async fn router<T: TicketingService>(
     service: T,
-) -> Result<(Router<Stack<DeadlineLayer, Identity>>, HealthReporter), server::Error> {
+) -> Result<(Router<Layers>, HealthReporter), server::Error> {
     let (reporter, health) = tonic_health::server::health_reporter();
     reporter.set_serving::<TicketingServiceServer<T>>().await;
     let service = TicketingServiceServer::new(service)
@@ -41,6 +45,7 @@ pub(crate) async fn router<T: TicketingService>(
         .http2_max_pending_accept_reset_streams(Some(MOST_STREAMS as usize))
         .http2_keepalive_interval(Some(KEEP_ALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEP_ALIVE_TIMEOUT))
+        .layer(TraceLayer::default())
         .layer(DeadlineLayer)
         .add_service(service)
         .add_service(health)
@@ -55,4 +60,15 @@ fn reflection() -> server::Builder<'static> {
         .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
         .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_versions_of_reflection_can_tell_the_contract_and_its_error_details() {
+        assert!(reflection().build_v1().is_ok());
+        assert!(reflection().build_v1alpha().is_ok());
+    }
 }

@@ -67,7 +67,7 @@ pub(crate) async fn follow(
 ) -> Result<impl Stream<Item = Item> + Send + 'static, Refusal> {
     // Before the bounds are read, so that nothing is missed in between.
     let news = app.store().subscribe();
-    let bounds = app.store().event_bounds().await.map_err(Refusal::of_store)?;
+    let bounds = app.store().event_bounds().await.map_err(|error| Refusal::of_store(&error))?;
     let position = begin(&subscription.start, bounds)?;
     let (outlet, messages) = mpsc::channel(1);
     let (finish, end) = oneshot::channel();
@@ -128,7 +128,7 @@ impl Follower {
             End::Gone => None,
             End::TooSlow => Some(Refusal::SubscriberTooSlow { resume_token }),
             End::ShuttingDown => Some(Refusal::ShuttingDown { resume_token }),
-            End::Store(error) => Some(Refusal::of_store(error)),
+            End::Store(error) => Some(Refusal::of_store(&error)),
         }
     }
 

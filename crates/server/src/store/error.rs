@@ -118,7 +118,7 @@ impl StoreError {
         move |source| Self::Encode { what, source: Arc::new(source) }
     }
 
-    pub(super) fn bad(table: &'static str, column: &'static str, id: &str, reason: impl ToString) -> Self {
+    pub(crate) fn bad(table: &'static str, column: &'static str, id: &str, reason: impl ToString) -> Self {
         Self::BadRow { table, column, id: id.to_owned(), reason: reason.to_string() }
     }
 }

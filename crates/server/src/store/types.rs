@@ -12,7 +12,7 @@ use ticketing_core::delivery::{Delivery, EventKind, Outcome, State, Trigger};
 use ticketing_core::fault::Fault;
 use ticketing_core::incident::Incident;
 use ticketing_core::system::{Check, Destination, Sighting, System, TicketRef};
-use ticketing_core::target::Health;
+use ticketing_core::target::{Health, Observation};
 
 use super::StoreError;
 
@@ -178,10 +178,11 @@ pub struct SweepRecord {
     pub times: AttemptTimes,
 }
 
-/// Something that an attempt, a look-up or a test showed about a target.
+/// Something that an attempt or a look-up showed about a target.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Observed {
-    Success,
+    Created,
+    Searched,
     Failure(Fault),
 }
 
@@ -253,6 +254,7 @@ pub enum SettingsChange {
 #[derive(Debug)]
 pub enum SecretChange {
     Keep,
+    Remove,
     Set(Secret),
 }
 
@@ -358,6 +360,18 @@ pub struct WitnessQuery {
     pub destination: Destination,
     pub after: Timestamp,
     pub limit: u32,
+}
+
+// === impl Observed ===
+
+impl From<Observation<'_>> for Observed {
+    fn from(observation: Observation<'_>) -> Self {
+        match observation {
+            Observation::Created => Self::Created,
+            Observation::Searched => Self::Searched,
+            Observation::Failure(fault) => Self::Failure(fault.clone()),
+        }
+    }
 }
 
 // === impl Event ===

@@ -8,8 +8,7 @@ mod incident;
 mod rules;
 mod settings;
 
-pub(crate) use delivery::{Cancellation, ListFilter, Resolution};
-pub(crate) use delivery::{cancel_delivery, delivery_id, list_deliveries, resolve_delivery};
+pub(crate) use delivery::{ListFilter, cancel_delivery, delivery_id, list_deliveries, resolve_delivery};
 pub(crate) use event::{Start, Subscription, subscription};
 pub(crate) use incident::{pushed_incident, submitted_incident};
 pub(crate) use settings::{change, tested_connection};

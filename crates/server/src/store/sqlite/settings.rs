@@ -29,6 +29,10 @@ const SAVE_SETTINGS: &str = "
 const SAVE_SECRET: &str = "
     UPDATE target_settings SET secret_kind = ?, secret = ?, secret_origin = ?, secret_set_at = ? WHERE target = ?";
 
+const REMOVE_SECRET: &str = "
+    UPDATE target_settings SET secret_kind = NULL, secret = NULL, secret_origin = NULL, secret_set_at = NULL
+    WHERE target = ?";
+
 const SAVE_POLICY: &str = "
     INSERT INTO policy (id, auto_push, retry, updated_at) VALUES (1, ?, ?, ?)
     ON CONFLICT (id) DO UPDATE SET
@@ -143,6 +147,10 @@ impl Configure {
         one_row("target_settings", &done)?;
         match secret {
             SecretChange::Keep => Ok(()),
+            SecretChange::Remove => {
+                let done = sqlx::query(REMOVE_SECRET).bind(target).execute(&mut *db).await;
+                one_row("target_settings", &done.map_err(StoreError::write("a secret"))?)
+            }
             SecretChange::Set(secret) => self.save_secret(target, secret, state, db).await,
         }
     }
@@ -176,7 +184,7 @@ impl Configure {
         let query = sqlx::query("SELECT * FROM target_settings WHERE target = ?").bind(target);
         let row = query.fetch_optional(&mut *db).await.map_err(StoreError::read("settings"))?;
         let Some(former) = row.map(|row| settings(state, &row)).transpose()? else { return Ok(()) };
-        let Some(secret) = former.secret.filter(|secret| secret.origin != origin) else { return Ok(()) };
+        let Some(secret) = former.secret.filter(|secret| secret.origin != origin && !secret.origin.is_empty()) else { return Ok(()) };
         let place = place("retired_connections", target, &secret.origin);
         let sealed = state.sealer.seal(secret.value.expose_secret().as_bytes(), place, &*state.entropy);
         let query = sqlx::query(RETIRE).bind(target).bind(&secret.origin).bind(former.system.as_str());

@@ -31,7 +31,8 @@ impl Verb for Observe {
 
     fn apply(&self, work: &mut Work) -> Result<Health, StoreError> {
         let observation = match &self.observed {
-            Observed::Success => Observation::Success,
+            Observed::Created => Observation::Created,
+            Observed::Searched => Observation::Searched,
             Observed::Failure(fault) => Observation::Failure(fault),
         };
         let (health, event) = work.health(&self.target).observe(observation, &self.bounds, self.now);

@@ -1,0 +1,120 @@
+//! A span for each call, so that every line logged on its way bears its request ID.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+
+use http::{HeaderName, HeaderValue, Request, Response};
+use tonic::body::Body;
+use tonic::{Code, Status};
+use tower::{Layer, Service};
+use tracing::Instrument;
+
+/// Where a caller may name its request; the answer bears the same name, or the one it was given here.
+const HEADER: HeaderName = HeaderName::from_static("x-request-id");
+const LONGEST_ID: usize = 64;
+
+/// Opens a span for each call and logs how it was refused.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct TraceLayer {
+    calls: Arc<AtomicU64>,
+}
+
+/// See [`TraceLayer`].
+#[derive(Debug, Clone)]
+pub(crate) struct Traced<S> {
+    inner: S,
+    calls: Arc<AtomicU64>,
+}
+
+// === impl TraceLayer ===
+
+impl<S> Layer<S> for TraceLayer {
+    type Service = Traced<S>;
+
+    fn layer(&self, inner: S) -> Traced<S> {
+        Traced { inner, calls: self.calls.clone() }
+    }
+}
+
+// === impl Traced ===
+
+impl<S, B> Service<Request<B>> for Traced<S>
+where
+    S: Service<Request<B>, Response = Response<Body>>,
+    S::Future: Send + 'static,
+    S::Error: Send + 'static,
+{
+    type Response = Response<Body>;
+    type Error = S::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, S::Error>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let id = request_id(&request, &self.calls);
+        let method = request.uri().path().rsplit('/').next().unwrap_or_default();
+        let span = tracing::info_span!("rpc", method, request = id.to_str().unwrap_or_default());
+        let answer = span.in_scope(|| self.inner.call(request));
+        let answered = async move {
+            let mut response = answer.await?;
+            log(&response);
+            response.headers_mut().insert(HEADER, id);
+            Ok(response)
+        };
+        Box::pin(answered.instrument(span))
+    }
+}
+
+/// The name that the caller gave, if it is fit for a log, else the next number.
+fn request_id<B>(request: &Request<B>, calls: &AtomicU64) -> HeaderValue {
+    let fit = |id: &&HeaderValue| {
+        let plain = id.as_bytes().iter().all(|b| b.is_ascii_alphanumeric() || b"-_.:".contains(b));
+        (1..=LONGEST_ID).contains(&id.len()) && plain
+    };
+    let given = request.headers().get(HEADER).filter(fit).cloned();
+    given.unwrap_or_else(|| HeaderValue::from(calls.fetch_add(1, Ordering::Relaxed) + 1))
+}
+
+// An answer whose status is known before its body: every refusal is.
+fn log(response: &Response<Body>) {
+    match Status::from_header_map(response.headers()) {
+        Some(status) if status.code() != Code::Ok => {
+            tracing::info!(code = ?status.code(), message = status.message(), "refused");
+        }
+        Some(_) | None => tracing::debug!("answered"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id_of(given: Option<&str>, calls: &AtomicU64) -> HeaderValue {
+        let mut request = Request::new(());
+        if let Some(given) = given {
+            request.headers_mut().insert(HEADER, given.parse().unwrap());
+        }
+        request_id(&request, calls)
+    }
+
+    #[test]
+    fn a_call_bears_the_name_that_its_caller_gave_it_or_the_next_number() {
+        let calls = AtomicU64::new(0);
+        assert_eq!(id_of(Some("rhythmx-42"), &calls), "rhythmx-42");
+        assert_eq!(id_of(None, &calls), "1");
+        assert_eq!(id_of(None, &calls), "2");
+    }
+
+    #[test]
+    fn a_name_that_is_not_fit_for_a_log_is_replaced() {
+        let calls = AtomicU64::new(6);
+        for given in ["", "two words", &"x".repeat(65)] {
+            assert!(id_of(Some(given), &calls).to_str().unwrap().parse::<u64>().is_ok(), "{given}");
+        }
+    }
+}
