@@ -42,9 +42,8 @@ impl<'a> Tester<'a> {
 
     /// The checks, and which Jira it turned out to be.
     pub(crate) async fn run(mut self) -> (Vec<Check>, Option<Flavour>) {
-        let began = self.clock.now();
-        let step = self.reach().await;
-        self.note("reach", began, step);
+        let (began, step) = (self.clock.now(), self.reach().await);
+        self.note_reach(began, step);
         let api = if self.flavour == Flavour::Cloud { Api::V3 } else { Api::V2 };
         if self.go_on("authentication") {
             let (began, step) = (self.clock.now(), self.authentication(api).await);
@@ -81,7 +80,10 @@ impl<'a> Tester<'a> {
     async fn authentication(&self, api: Api) -> Step {
         let answer = self.client.read::<Myself>(api, &["myself"], &[]).await?;
         let me = answer.value;
-        let name = me.display_name.or(me.name).or(me.key).or(me.account_id).unwrap_or_default();
+        let Some(name) = me.display_name.or(me.name).or(me.key).or(me.account_id) else {
+            let fault = Fault::new(FaultKind::Unauthorized, "Jira did not say who is logged in");
+            return Err(fault.with_hint("check jira.email and the API token (or the personal access token)"));
+        };
         Ok(format!("logged in as {name}"))
     }
 
@@ -128,6 +130,17 @@ impl<'a> Tester<'a> {
         }
     }
 
+    /// A Jira that refuses the login was reached; the login is not tried a second time.
+    fn note_reach(&mut self, began: Timestamp, step: Step) {
+        match step {
+            Err(fault) if is_login(fault.kind) => {
+                self.note("reach", began, Ok(format!("{} answers", self.settings.site.as_text())));
+                self.note("authentication", began, Err(fault));
+            }
+            step => self.note("reach", began, step),
+        }
+    }
+
     fn note(&mut self, name: &str, began: Timestamp, step: Step) {
         let duration = self.clock.now().duration_since(began).unsigned_abs();
         self.checks.push(match step {
@@ -138,12 +151,19 @@ impl<'a> Tester<'a> {
 
     /// Whether every step so far passed; if not, the next one is noted as not tried.
     fn go_on(&mut self, name: &str) -> bool {
+        if self.checks.iter().any(|check| check.name == name) {
+            return false;
+        }
         let Some(failed) = self.checks.iter().find(|check| !check.passed) else { return true };
         let detail = format!("not tried: {} failed", failed.name);
         let check = Check { passed: false, ..Check::passed(name, detail, Duration::ZERO) };
         self.checks.push(check);
         false
     }
+}
+
+fn is_login(kind: FaultKind) -> bool {
+    matches!(kind, FaultKind::Unauthorized | FaultKind::LockedOut)
 }
 
 fn issue_type(offer: &Offer) -> String {

@@ -47,7 +47,7 @@ struct Said {
 impl Said {
     fn read(reply: &Reply) -> Self {
         if let Ok(collection) = serde_json::from_str::<ErrorCollection>(&reply.body) {
-            return Self::of_json(collection);
+            return Self::of_json(&collection);
         }
         let words = match (reply.is_html(), between(&reply.body, "<message>", "</message>")) {
             (true, _) => title_of_page(&reply.body).map(|title| format!("a page called \"{title}\"")),
@@ -59,11 +59,18 @@ impl Said {
         Self { messages: words.into_iter().collect(), fields: Vec::new() }
     }
 
-    fn of_json(collection: ErrorCollection) -> Self {
-        let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        let more = [collection.message, collection.error_message].into_iter().flatten();
-        let messages = collection.error_messages.into_iter().chain(more).collect();
-        let fields = collection.errors.iter().map(|(field, value)| (field.clone(), text(value))).collect();
+    fn of_json(collection: &ErrorCollection) -> Self {
+        let lists = [&collection.error_messages, &collection.message, &collection.error_message];
+        let mut messages: Vec<String> = lists.into_iter().flat_map(texts).collect();
+        let fields = match &collection.errors {
+            Value::Object(fields) => {
+                fields.iter().map(|(field, value)| (field.clone(), texts(value).join(", "))).collect()
+            }
+            other => {
+                messages.extend(texts(other));
+                Vec::new()
+            }
+        };
         Self { messages, fields }
     }
 
@@ -135,6 +142,16 @@ fn hint(kind: FaultKind, said: &Said) -> &'static str {
         }
         FaultKind::TooLarge => "Jira, or something before it, takes no request of this size",
         _ => "",
+    }
+}
+
+/// The texts of a value, however deep.
+fn texts(value: &Value) -> Vec<String> {
+    match value {
+        Value::String(text) => vec![text.clone()],
+        Value::Array(values) => values.iter().flat_map(texts).collect(),
+        Value::Object(members) => members.values().flat_map(texts).collect(),
+        Value::Null | Value::Bool(_) | Value::Number(_) => Vec::new(),
     }
 }
 

@@ -59,7 +59,7 @@ impl Offer {
         for field in fields {
             let id = field.field_id.or(field.key).unwrap_or_default();
             match id.as_str() {
-                "priority" => offer.priorities = Priorities::Offered(named(&field.allowed_values)),
+                "priority" => offer.priorities = Priorities::Offered(named(field.allowed_values)),
                 "labels" => offer.labels = true,
                 id if field.required && !field.has_default_value && !NO_CONCERN.contains(&id) => {
                     let reason = format!(
@@ -87,7 +87,9 @@ pub(crate) async fn offer(
         Ok(types) => types,
         Err(fault) => return without_meta(client, api, project, issue_type, fault).await,
     };
-    let found = types.iter().find(|offered| offered.name.trim().eq_ignore_ascii_case(issue_type));
+    // A sub-task can not be created without its parent.
+    let mut whole = types.iter().filter(|offered| !offered.subtask);
+    let found = whole.find(|offered| offered.name.trim().eq_ignore_ascii_case(issue_type));
     let Some(found) = found else { return Err(not_offered(project, issue_type, &types)) };
     match pages(client, api, &["issue", "createmeta", project, "issuetypes", &found.id]).await {
         Ok(fields) => Ok(Offer::of_fields(found, fields)),
@@ -143,6 +145,6 @@ async fn pages<T: DeserializeOwned>(client: &Client, api: Api, path: &[&str]) ->
     Ok(rows)
 }
 
-fn named(values: &[Value]) -> Vec<Named> {
-    values.iter().filter_map(|value| serde_json::from_value(value.clone()).ok()).collect()
+fn named(values: Option<Vec<Value>>) -> Vec<Named> {
+    values.into_iter().flatten().filter_map(|value| serde_json::from_value(value).ok()).collect()
 }

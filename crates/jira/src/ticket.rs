@@ -73,7 +73,7 @@ pub(crate) fn render(settings: &Settings, api: Api, offer: &Offer, order: &Order
     let marker = (!offer.labels).then_some(&order.marker);
     let description = render::description(&order.incident, marker, api);
     adjustments.extend(description.adjustments.iter().cloned());
-    let summary = content::summary(&order.incident, LONGEST_SUMMARY);
+    let summary = render::clean_line(&content::summary(&order.incident, LONGEST_SUMMARY));
     let body = Body {
         fields: Fields {
             project: json!({ "key": settings.project_key }),

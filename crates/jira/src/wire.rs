@@ -81,8 +81,7 @@ pub(crate) struct CreateField {
     pub(crate) required: bool,
     #[serde(default)]
     pub(crate) has_default_value: bool,
-    #[serde(default)]
-    pub(crate) allowed_values: Vec<Value>,
+    pub(crate) allowed_values: Option<Vec<Value>>,
 }
 
 /// A page of search results, of Cloud or Data Center.
@@ -116,12 +115,12 @@ pub(crate) struct FoundFields {
     pub(crate) created: Option<String>,
 }
 
-/// What Jira says about a refusal.
+/// What Jira says about a refusal, in members of which any may be missing or of another shape.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct ErrorCollection {
-    pub(crate) error_messages: Vec<String>,
-    pub(crate) errors: serde_json::Map<String, Value>,
-    pub(crate) message: Option<String>,
-    pub(crate) error_message: Option<String>,
+    pub(crate) error_messages: Value,
+    pub(crate) errors: Value,
+    pub(crate) message: Value,
+    pub(crate) error_message: Value,
 }

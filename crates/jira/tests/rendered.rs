@@ -3,6 +3,8 @@
 //! The file is one JSON object a line: `name`, the `adf` document, the `wiki` markup of the same incident, and `whole`,
 //! whether nothing had to be left out of either.
 
+#![allow(clippy::unwrap_used, reason = "a test that can not go on should stop there")]
+
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;

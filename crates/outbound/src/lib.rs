@@ -108,6 +108,12 @@ impl Door {
         Ok(Reply { status, headers, body, elapsed, retry_after })
     }
 
+    /// The door's clock.
+    #[must_use]
+    pub fn clock(&self) -> Arc<dyn Clock> {
+        self.clock.clone()
+    }
+
     /// The present moment, by the door's clock.
     #[must_use]
     pub fn now(&self) -> Timestamp {

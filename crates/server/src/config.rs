@@ -179,7 +179,8 @@ impl Config {
 
 /// Reads a duration such as 250ms, 30s or "1h 30m"; at least a millisecond.
 fn duration(text: &str) -> Result<Duration, String> {
-    let parsed: SignedDuration = text.trim().parse().map_err(|_| "write it like 250ms, 30s, 15m or 24h".to_owned())?;
+    let parsed: SignedDuration =
+        text.trim().parse().map_err(|_| "write it like 250ms, 30s, 15m or 24h".to_owned())?;
     let duration = Duration::try_from(parsed).map_err(|_| "must not be negative".to_owned())?;
     if duration < Config::SHORTEST { Err("must be at least 1ms".to_owned()) } else { Ok(duration) }
 }

@@ -75,7 +75,8 @@ pub async fn serve(
 async fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<Store, ServeError> {
     let database: PathBuf = config.data.join(DATABASE);
     let key = config.key_source();
-    let (store, opened) = Store::open(&database, StoreOptions { clock, entropy: Arc::new(SystemEntropy), key }).await?;
+    let (store, opened) =
+        Store::open(&database, StoreOptions { clock, entropy: Arc::new(SystemEntropy), key }).await?;
     if let Some(key_file) = opened.key_made {
         tracing::warn!(key_file = %key_file.display(), "made a key that seals the stored secrets: keep a copy of it");
     }
@@ -95,14 +96,20 @@ async fn serve_over(
     let schedule =
         Schedule { policy: Arc::new(retry.policy(&bounds)), processor_interval: retry.processor_interval };
     let entropy = Arc::new(SystemEntropy);
-    let dispatcher =
-        Dispatcher::new(store.clone(), connections.clone(), clock.clone(), entropy, config.dispatch(), schedule);
+    let dispatcher = Dispatcher::new(
+        store.clone(),
+        connections.clone(),
+        clock.clone(),
+        entropy,
+        config.dispatch(),
+        schedule,
+    );
     let app = App::new(store.clone(), dispatcher.clone(), connections, clock, bounds, settings);
 
     let closing = CancellationToken::new();
     let streams = grpc::StreamSettings {
         bookmark_interval: config.bookmark_interval,
-        slow_subscriber: config.slow_subscriber,
+        patience: config.slow_subscriber,
     };
     let (router, health) = grpc::router(grpc::Service::new(app, streams, closing.clone())).await?;
     if let Ok(address) = listener.local_addr() {
@@ -115,7 +122,7 @@ async fn serve_over(
     let stop = async move {
         shutdown.await;
         tracing::info!("stopping");
-        grpc::stop_serving(&health).await;
+        health.set_service_status("", tonic_health::ServingStatus::NotServing).await;
         closing.cancel();
     };
     let served = router.serve_with_incoming_shutdown(TcpListenerStream::new(listener), stop).await;

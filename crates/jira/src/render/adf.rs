@@ -53,22 +53,18 @@ fn panel_type(section: &Section) -> &'static str {
 
 fn block(block: &Block) -> Value {
     match block {
-        Block::Paragraph(inlines) => paragraph(line(inlines)),
-        Block::Facts(facts) => paragraph(join_lines(facts.iter().map(fact).collect())),
+        Block::Paragraph(inlines) => paragraph(&line(inlines)),
+        Block::Facts(facts) => paragraph(&join_lines(facts.iter().map(fact).collect())),
         Block::List(items) => {
             let items =
-                items.iter().map(|item| json!({ "type": "listItem", "content": [paragraph(line(item))] }));
+                items.iter().map(|item| json!({ "type": "listItem", "content": [paragraph(&line(item))] }));
             let items: Vec<Value> = items.collect();
-            if items.is_empty() {
-                paragraph(Vec::new())
-            } else {
-                json!({ "type": "bulletList", "content": items })
-            }
+            if items.is_empty() { paragraph(&[]) } else { json!({ "type": "bulletList", "content": items }) }
         }
         Block::Table(table) => self::table(table),
         Block::Prose(prose) => {
             let prose = clean_prose(prose);
-            paragraph(join_lines(prose.split('\n').map(|line| texts(line, &[])).collect()))
+            paragraph(&join_lines(prose.split('\n').map(|line| texts(line, &[])).collect()))
         }
     }
 }
@@ -81,7 +77,7 @@ fn fact(fact: &Fact) -> Vec<Value> {
 
 fn table(table: &Table) -> Value {
     let row = |cells: Vec<Value>| json!({ "type": "tableRow", "content": cells });
-    let cell = |kind: &str, nodes: Vec<Value>| json!({ "type": kind, "content": [paragraph(nodes)] });
+    let cell = |kind: &str, nodes: Vec<Value>| json!({ "type": kind, "content": [paragraph(&nodes)] });
     let header = table.header.iter().map(|name| cell("tableHeader", texts(&clean_line(name), &[])));
     let mut rows = vec![row(header.collect())];
     rows.extend(
@@ -93,7 +89,7 @@ fn table(table: &Table) -> Value {
     json!({ "type": "table", "content": rows })
 }
 
-fn paragraph(nodes: Vec<Value>) -> Value {
+fn paragraph(nodes: &[Value]) -> Value {
     if nodes.is_empty() {
         json!({ "type": "paragraph" })
     } else {

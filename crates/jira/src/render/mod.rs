@@ -81,7 +81,7 @@ fn clean_prose(text: &str) -> String {
 }
 
 /// Text of one line that Jira can store.
-fn clean_line(text: &str) -> String {
+pub(crate) fn clean_line(text: &str) -> String {
     let line = text.chars().map(|c| if matches!(c, '\n' | '\r' | '\t') { ' ' } else { c });
     line.filter(|c| storable(*c)).collect()
 }

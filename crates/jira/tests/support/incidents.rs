@@ -13,7 +13,7 @@ use url::Url;
 /// An incident with all that an incident can have.
 #[allow(dead_code, reason = "not every test binary needs each incident")]
 pub(crate) fn full() -> IncidentFields {
-    with_texts(|text| text.to_owned(), "Called the user: she did not log in.\n\nHost isolated at 03:12.")
+    with_texts(str::to_owned, "Called the user: she did not log in.\n\nHost isolated at 03:12.")
 }
 
 /// An incident with nothing that may be missing.
@@ -36,7 +36,9 @@ pub(crate) fn least() -> IncidentFields {
 #[allow(dead_code, reason = "not every test binary needs each incident")]
 pub(crate) fn saying(text: &str) -> IncidentFields {
     let name = if text.trim().is_empty() { "blank" } else { text };
-    with_texts(|_| name.to_owned(), &format!("{text}\n\n {text}\n\t{text} {text}"))
+    let mut fields = with_texts(|_| name.to_owned(), &format!("{text}\n\n {text}\n\t{text} {text}"));
+    fields.id = "INC_2026:D-42_".to_owned();
+    fields
 }
 
 /// An incident whose every text is as long as it can be.

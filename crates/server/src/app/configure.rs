@@ -1,6 +1,6 @@
 //! Configure and TestConnection.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use ticketing_core::system::{Check, System, TicketSystem};
@@ -100,7 +100,11 @@ impl App {
     }
 
     /// The settings that a change leads to, if they are in order.
-    fn accept(&self, change: &SystemChange, violations: &mut Violations) -> Result<Option<Accepted>, AppError> {
+    fn accept(
+        &self,
+        change: &SystemChange,
+        violations: &mut Violations,
+    ) -> Result<Option<Accepted>, AppError> {
         let system = change.draft.system();
         let target = system.as_str().to_owned();
         let saved = self.settings().systems.get(&target).cloned();
@@ -123,7 +127,9 @@ impl App {
     }
 
     async fn save(&self, accepted: &[Accepted], rules: &Rules) -> Result<(), AppError> {
-        let systems = accepted.iter().map(|accepted| stored::target_change(&accepted.target, &accepted.before, &accepted.settings));
+        let systems = accepted
+            .iter()
+            .map(|accepted| stored::target_change(&accepted.target, &accepted.before, &accepted.settings));
         let changes = systems.chain([stored::rules_change(rules)]).collect();
         self.0.store.configure(changes, self.now()).await?;
         Ok(())
@@ -135,7 +141,7 @@ impl App {
             processor_interval: rules.retry.processor_interval,
         };
         self.0.dispatcher.reschedule(schedule);
-        self.0.settings.write().unwrap_or_else(PoisonError::into_inner).rules = rules;
+        self.edit_settings(|all| all.rules = rules);
         let mut made_due = 0;
         for Accepted { target, settings, checked, .. } in accepted {
             let connection = Connection {
@@ -145,9 +151,7 @@ impl App {
                 retired: self.retired(&target).await?,
             };
             self.0.connections.set(&target, connection);
-            let mut all = self.0.settings.write().unwrap_or_else(PoisonError::into_inner);
-            all.systems.insert(target.clone(), settings);
-            drop(all);
+            self.edit_settings(|all| all.systems.insert(target.clone(), settings));
             made_due += self.0.dispatcher.forgive(&target).await?;
         }
         Ok(made_due)

@@ -115,6 +115,10 @@ impl App {
         self.0.clock.now()
     }
 
+    fn edit_settings<T>(&self, edit: impl FnOnce(&mut Settings) -> T) -> T {
+        edit(&mut self.0.settings.write().unwrap_or_else(PoisonError::into_inner))
+    }
+
     fn rules(&self) -> Rules {
         self.0.settings.read().unwrap_or_else(PoisonError::into_inner).rules.clone()
     }

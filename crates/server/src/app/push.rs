@@ -87,7 +87,11 @@ impl App {
         tracing::info!(delivery = %delivery.id, incident = %delivery.incident_id, %system, "a push was accepted");
         if delivery.state == State::Cancelled {
             let (delivery_id, state) = (delivery.id, delivery.state.as_str());
-            return Err(AppError::DeliveryState { delivery_id, state, operation: "pushed again: use RetryDelivery" });
+            return Err(AppError::DeliveryState {
+                delivery_id,
+                state,
+                operation: "pushed again: use RetryDelivery",
+            });
         }
         let already_existed = accepted.existed && delivery.state == State::Delivered;
         let delivery = self.wait_for_attempt(delivery, deadline).await?;
@@ -125,7 +129,11 @@ impl App {
     }
 
     /// Wakes the dispatcher and waits until the attempt or look-up that `asked` is up to has ended.
-    pub(super) async fn wait_for_attempt(&self, asked: Delivery, deadline: Instant) -> Result<Delivery, AppError> {
+    pub(super) async fn wait_for_attempt(
+        &self,
+        asked: Delivery,
+        deadline: Instant,
+    ) -> Result<Delivery, AppError> {
         let mut waiter = self.0.dispatcher.waiters().wait_for(&asked.id);
         let admitted = self.0.dispatcher.admission(&asked.target) == Admission::Open;
         self.0.dispatcher.hasten(&asked);
@@ -159,7 +167,11 @@ impl App {
             Some(api) => match tokio::time::timeout(limit, api.prepare(order)).await {
                 Ok(Ok(rendered)) => rendered,
                 Ok(Err(fault)) => unasked(api.sketch(order), "connection", not_asked(&fault)),
-                Err(_) => unasked(api.sketch(order), "connection", format!("{} did not answer in time", system.title())),
+                Err(_) => unasked(
+                    api.sketch(order),
+                    "connection",
+                    format!("{} did not answer in time", system.title()),
+                ),
             },
             None => {
                 let api = self.0.connections.stand_in(system).expect("the stand-in's settings are complete");

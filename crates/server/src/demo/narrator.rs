@@ -38,7 +38,9 @@ impl Narrator {
         let lines = [
             format!("grpcurl -plaintext {address} list {service}"),
             format!("grpcurl -plaintext {address} {service}/GetStatus"),
-            format!("grpcurl -plaintext -d '{{\"system\":\"TICKET_SYSTEM_JIRA\"}}' {address} {service}/TestConnection"),
+            format!(
+                "grpcurl -plaintext -d '{{\"system\":\"TICKET_SYSTEM_JIRA\"}}' {address} {service}/TestConnection"
+            ),
             format!("grpcurl -plaintext {address} {service}/ListDeliveries"),
             format!("grpcurl -plaintext -d '{{\"oldest\":{{}}}}' {address} {service}/StreamTicketEvents"),
             format!(
@@ -49,7 +51,11 @@ impl Narrator {
         for line in lines {
             println!("    {line}");
         }
-        println!("\n    Jira is played at {} and ServiceNow at {}.", stage.jira.base_url(), stage.servicenow.base_url());
+        println!(
+            "\n    Jira is played at {} and ServiceNow at {}.",
+            stage.jira.base_url(),
+            stage.servicenow.base_url()
+        );
         println!("    What they hold: curl -s {}/tickets", stage.jira.control_url());
     }
 }

@@ -62,7 +62,8 @@ impl Stage {
         let (stop, stopped) = oneshot::channel();
         let shutdown = async { drop(stopped.await) };
         let server = tokio::spawn(server::serve(config, listener, Arc::new(SystemClock), shutdown));
-        let client = Client::connect(format!("http://{address}")).await.context("the server did not start")?;
+        let client =
+            Client::connect(format!("http://{address}")).await.context("the server did not start")?;
         let (incident, medium_incident) = (incident(INCIDENT)?, incident(MEDIUM_INCIDENT)?);
         Ok(Self { address, client, jira, servicenow, incident, medium_incident, folder, stop, server })
     }
@@ -101,7 +102,8 @@ fn temporary_folder() -> anyhow::Result<PathBuf> {
 /// Reads the contract's JSON form of an incident, as grpcurl does.
 fn incident(json: &str) -> anyhow::Result<v1::Incident> {
     let pool = DescriptorPool::decode(FILE_DESCRIPTOR_SET)?;
-    let descriptor = pool.get_message_by_name("rhythmx.ticketing.v1.Incident").context("there is no Incident")?;
+    let descriptor =
+        pool.get_message_by_name("rhythmx.ticketing.v1.Incident").context("there is no Incident")?;
     let mut reader = serde_json::Deserializer::from_str(json);
     let message = DynamicMessage::deserialize(descriptor, &mut reader)?;
     Ok(v1::Incident::decode(message.encode_to_vec().as_slice())?)

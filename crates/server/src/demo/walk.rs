@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use rhythmx_ticketing::v1;
-use rhythmx_ticketing::v1::stream_ticket_events_response::Message;
 use rhythmx_ticketing::v1::stream_ticket_events_request::Start;
+use rhythmx_ticketing::v1::stream_ticket_events_response::Message;
 use rhythmx_ticketing::v1::test_connection_request::Unsaved;
 use ticketing_simulator::{Call, Effect, Rule, When};
 
@@ -53,12 +53,19 @@ async fn configure(stage: &mut Stage, say: &Narrator) -> anyhow::Result<()> {
         processor_interval: span(300),
         ..Default::default()
     };
-    let request =
-        v1::ConfigureRequest { jira: Some(jira), servicenow: Some(servicenow), retry: Some(retry), auto_push: None };
+    let request = v1::ConfigureRequest {
+        jira: Some(jira),
+        servicenow: Some(servicenow),
+        retry: Some(retry),
+        auto_push: None,
+    };
     let answer = stage.client.configure(request).await?;
     let view = answer.jira.context("Jira was not configured")?;
     ensure!(view.enabled && view.api_token_set_at.is_some(), "Jira's settings were not stored");
-    say.line(&format!("Jira: {} project {} as {}; the API token is set and never shown.", view.url, view.project_key, view.email));
+    say.line(&format!(
+        "Jira: {} project {} as {}; the API token is set and never shown.",
+        view.url, view.project_key, view.email
+    ));
     let view = answer.servicenow.context("ServiceNow was not configured")?;
     say.line(&format!("ServiceNow: {} as {} for {}.", view.instance, view.username, view.assignment_group));
     Ok(())
@@ -70,12 +77,20 @@ async fn test(stage: &mut Stage, say: &Narrator) -> anyhow::Result<()> {
         let request = v1::TestConnectionRequest { system: system.into(), unsaved: None };
         let test = stage.client.test_connection(request).await?.test.context("there is no outcome")?;
         for check in &test.checks {
-            say.line(&format!("{} {}: {}", if check.passed { "pass" } else { "FAIL" }, check.name, check.detail));
+            say.line(&format!(
+                "{} {}: {}",
+                if check.passed { "pass" } else { "FAIL" },
+                check.name,
+                check.detail
+            ));
         }
         ensure!(test.passed, "the connection test failed");
     }
     let typo = v1::JiraSettings { api_token: Some("mistyped".to_owned()), ..Default::default() };
-    let request = v1::TestConnectionRequest { system: v1::TicketSystem::Jira.into(), unsaved: Some(Unsaved::Jira(typo)) };
+    let request = v1::TestConnectionRequest {
+        system: v1::TicketSystem::Jira.into(),
+        unsaved: Some(Unsaved::Jira(typo)),
+    };
     let test = stage.client.test_connection(request).await?.test.context("there is no outcome")?;
     let failed = test.checks.iter().find(|check| !check.passed).context("a mistyped token passed")?;
     say.line(&format!("With a mistyped token: {} fails: {} ({})", failed.name, failed.detail, failed.hint));
@@ -100,12 +115,19 @@ async fn create(stage: &mut Stage, say: &Narrator) -> anyhow::Result<()> {
     for system in [v1::TicketSystem::Jira, v1::TicketSystem::Servicenow] {
         let first = push(stage, stage.incident.clone(), system).await?;
         say.line(&first.message);
-        ensure!(state(&first) == v1::DeliveryState::Delivered, "the ticket was not created: {}", first.message);
+        ensure!(
+            state(&first) == v1::DeliveryState::Delivered,
+            "the ticket was not created: {}",
+            first.message
+        );
         let again = push(stage, stage.incident.clone(), system).await?;
         say.line(&format!("again: {}", again.message));
         ensure!(again.already_existed && ticket(&again)?.key == ticket(&first)?.key, "asking twice made two");
     }
-    ensure!(stage.jira.tickets().len() == 1 && stage.servicenow.tickets().len() == 1, "there is not one ticket each");
+    ensure!(
+        stage.jira.tickets().len() == 1 && stage.servicenow.tickets().len() == 1,
+        "there is not one ticket each"
+    );
     Ok(())
 }
 
@@ -121,14 +143,16 @@ async fn auto_push(stage: &mut Stage, say: &Narrator) -> anyhow::Result<()> {
     let mut critical = stage.incident.clone();
     critical.id = format!("{}-AUTO", critical.id);
     for (incident, pushes) in [(critical.clone(), 2), (stage.medium_incident.clone(), 0)] {
-        let request = v1::SubmitIncidentRequest { incident: Some(incident.clone()) };
-        let answer = stage.client.submit_incident(request).await?;
+        let answer = stage.client.submit_incident(incident.clone()).await?;
         let decisions: Vec<_> = answer.results.iter().filter_map(|result| result.decision.clone()).collect();
         for decision in &decisions {
             let verdict = if decision.push { "pushed" } else { "skipped" };
             say.line(&format!("{} -> {}: {verdict}; {}", incident.id, decision.target, decision.explanation));
         }
-        ensure!(decisions.iter().filter(|decision| decision.push).count() == pushes, "auto-push decided otherwise");
+        ensure!(
+            decisions.iter().filter(|decision| decision.push).count() == pushes,
+            "auto-push decided otherwise"
+        );
     }
     all_delivered(stage, 4).await
 }
@@ -158,7 +182,11 @@ async fn lost_reply(stage: &mut Stage, say: &Narrator) -> anyhow::Result<()> {
     let id = doubtful.delivery.context("there is no delivery")?.id;
     let delivery = delivered(stage, &id).await?;
     let made = stage.jira.tickets().len() - before;
-    say.line(&format!("found by its marker {}: {}; Jira holds {made} ticket for it", delivery.marker, key(&delivery)));
+    say.line(&format!(
+        "found by its marker {}: {}; Jira holds {made} ticket for it",
+        delivery.marker,
+        key(&delivery)
+    ));
     ensure!(made == 1, "the lost answer made {made} tickets");
     Ok(())
 }
@@ -184,7 +212,8 @@ async fn events(stage: &mut Stage, say: &Narrator) -> anyhow::Result<()> {
     let mut stream = stage.client.stream_ticket_events(request).await?;
     let (mut last, mut delivered) = (0, 0);
     while delivered < 6 {
-        let message = tokio::time::timeout(PATIENCE, stream.message()).await.context("the stream fell silent")??;
+        let message =
+            tokio::time::timeout(PATIENCE, stream.message()).await.context("the stream fell silent")??;
         let Some(Message::Event(event)) = message.and_then(|response| response.message) else { continue };
         ensure!(event.sequence == last + 1, "event {} came after {last}", event.sequence);
         last = event.sequence;
@@ -195,7 +224,11 @@ async fn events(stage: &mut Stage, say: &Narrator) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn push(stage: &mut Stage, incident: v1::Incident, system: v1::TicketSystem) -> anyhow::Result<v1::CreateTicketResponse> {
+async fn push(
+    stage: &mut Stage,
+    incident: v1::Incident,
+    system: v1::TicketSystem,
+) -> anyhow::Result<v1::CreateTicketResponse> {
     let request = v1::CreateTicketRequest { incident: Some(incident), system: system.into() };
     Ok(stage.client.create_ticket(request).await?)
 }

@@ -90,7 +90,10 @@ impl Dispatcher {
         let left = deadline.duration_since(self.0.clock.now());
         match Duration::try_from(left) {
             Ok(within) if !within.is_zero() => Outcome::Sent(api.create(order, rendered, within).await),
-            _ => Outcome::NotSent(Fault::new(FaultKind::TooLate, "the send deadline passed before the request began")),
+            _ => Outcome::NotSent(Fault::new(
+                FaultKind::TooLate,
+                "the send deadline passed before the request began",
+            )),
         }
     }
 
@@ -110,7 +113,10 @@ impl Dispatcher {
             match self.0.store.record_attempt(record, &policy, now).await {
                 Ok(_) => break,
                 Err(error) => {
-                    tracing::error!(error = &error as &dyn std::error::Error, "the outcome could not be recorded yet");
+                    tracing::error!(
+                        error = &error as &dyn std::error::Error,
+                        "the outcome could not be recorded yet"
+                    );
                     if !self.may_record_again().await {
                         return;
                     }

@@ -68,7 +68,9 @@ impl Dispatcher {
                 tracing::error!(delivery = %delivery.id, ?tickets, "further tickets bear the same marker");
             }
             Ok(_) => {}
-            Err(error) => tracing::error!(error = &error as &dyn std::error::Error, "the sweep could not be recorded"),
+            Err(error) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "the sweep could not be recorded")
+            }
         }
     }
 
@@ -110,11 +112,18 @@ impl Dispatcher {
             match self.0.store.record_look_up(record, &policy, now).await {
                 Ok(settled) => {
                     let state = settled.map(|delivery| delivery.state);
-                    tracing::info!(?state, fault = fault.as_ref().map(tracing::field::display), "looked for the ticket");
+                    tracing::info!(
+                        ?state,
+                        fault = fault.as_ref().map(tracing::field::display),
+                        "looked for the ticket"
+                    );
                     break;
                 }
                 Err(error) => {
-                    tracing::error!(error = &error as &dyn std::error::Error, "the look-up could not be recorded yet");
+                    tracing::error!(
+                        error = &error as &dyn std::error::Error,
+                        "the look-up could not be recorded yet"
+                    );
                     if !self.may_record_again().await {
                         return;
                     }

@@ -170,7 +170,10 @@ impl Dispatcher {
         self.0.closing.cancel();
         self.0.tasks.close();
         if tokio::time::timeout(grace, self.0.tasks.wait()).await.is_err() {
-            tracing::warn!(attempts = self.0.tasks.len(), "attempts were cut off; the next start looks for their tickets");
+            tracing::warn!(
+                attempts = self.0.tasks.len(),
+                "attempts were cut off; the next start looks for their tickets"
+            );
         }
     }
 

@@ -138,7 +138,9 @@ impl Dispatcher {
         let now = self.0.clock.now();
         let (until, fault) = match self.admission(target) {
             Admission::Closed(Some(until)) => (until, reason(&self.health(target))),
-            _ if !self.0.connections.is_enabled(target) => (now + self.schedule().processor_interval, switched_off()),
+            _ if !self.0.connections.is_enabled(target) => {
+                (now + self.schedule().processor_interval, switched_off())
+            }
             _ => (now + self.schedule().processor_interval, reason(&self.health(target))),
         };
         match self.0.store.defer(target, until, &fault, now).await {

@@ -141,4 +141,3 @@ impl Dispatcher {
 pub(super) fn warn(error: &StoreError, target: &str, what: &str) {
     tracing::error!(error = error as &dyn std::error::Error, %target, "{what}");
 }
-

@@ -137,7 +137,7 @@ impl Follower {
         let newest = *news.borrow_and_update();
         while self.position < newest {
             let page =
-                self.app.store().events(&self.filter, self.position, PAGE).await.map_err(End::Store)?;
+                self.app.store().events_after(self.position, &self.filter, PAGE).await.map_err(End::Store)?;
             for event in &page.events {
                 self.tell(event).await?;
             }

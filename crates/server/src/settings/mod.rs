@@ -187,7 +187,9 @@ impl SecretKind {
 
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::ApiToken, Self::PersonalAccessToken, Self::Password].into_iter().find(|kind| kind.as_str() == text)
+        [Self::ApiToken, Self::PersonalAccessToken, Self::Password]
+            .into_iter()
+            .find(|kind| kind.as_str() == text)
     }
 }
 
@@ -224,7 +226,8 @@ impl TryFrom<StoredRetrySchedule> for RetrySchedule {
     type Error = InvalidBackoff;
 
     fn try_from(stored: StoredRetrySchedule) -> Result<Self, InvalidBackoff> {
-        let (base, max) = (Duration::from_millis(stored.base_delay_ms), Duration::from_millis(stored.max_delay_ms));
+        let (base, max) =
+            (Duration::from_millis(stored.base_delay_ms), Duration::from_millis(stored.max_delay_ms));
         let backoff = Backoff::try_new(stored.max_attempts, base, max, stored.jitter)
             .map_err(|wrong| wrong.first().copied().unwrap_or(InvalidBackoff::Jitter))?;
         Ok(Self { backoff, processor_interval: Duration::from_millis(stored.processor_interval_ms) })

@@ -29,7 +29,8 @@ pub async fn read(store: &Store) -> Result<Settings, StoreError> {
 /// If they are not what was kept.
 pub fn retired(retired: RetiredConnection) -> Result<SystemSettings, StoreError> {
     let draft = draft(retired.system, &retired.target, retired.draft)?;
-    let (secret, secret_origin) = (self::secret(&retired.target, &retired.secret)?, Some(retired.secret.origin));
+    let (secret, secret_origin) =
+        (self::secret(&retired.target, &retired.secret)?, Some(retired.secret.origin));
     Ok(SystemSettings { draft, enabled: true, secret: Some(secret), secret_origin, secret_set_at: None })
 }
 

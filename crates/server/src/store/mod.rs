@@ -15,7 +15,6 @@ mod types;
 mod verbs;
 mod work;
 
-
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use ticketing_core::auto_push::AutoPush;
 use ticketing_core::delivery::look_up::LookUp;
 use ticketing_core::delivery::operate::OperationError;
-use ticketing_core::delivery::{Delivery, EventKind, Outcome, State, Trigger};
+use ticketing_core::delivery::{Delivery, EventKind, LastError, Outcome, State, Trigger};
 use ticketing_core::fault::Fault;
 use ticketing_core::incident::Incident;
 use ticketing_core::system::{Check, Destination, Sighting, System, TicketRef};
@@ -340,9 +340,8 @@ pub struct LastSuccess {
 /// An attempt that failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LastFailure {
-    pub at: Timestamp,
     pub delivery_id: String,
-    pub fault: Fault,
+    pub error: LastError,
 }
 
 /// How many deliveries a target has in one state.

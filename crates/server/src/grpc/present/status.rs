@@ -10,6 +10,7 @@ use ticketing_core::delivery::{Delivery, State};
 use super::settings::{self, View};
 use super::{field, target, ticket};
 use crate::app::{ConnectionTest, Settings, Status, SystemStatus};
+use crate::store::LastFailure;
 
 pub(crate) fn status(status: Status) -> v1::GetStatusResponse {
     let Status { started_at, now, settings, systems } = status;
@@ -23,7 +24,7 @@ pub(crate) fn status(status: Status) -> v1::GetStatusResponse {
 }
 
 /// The settings in force, after a change that made deliveries due.
-pub(crate) fn configured(settings: &Settings, made_due: usize) -> v1::ConfigureResponse {
+pub(crate) fn configured(settings: &Settings, made_due: u64) -> v1::ConfigureResponse {
     let mut response = v1::ConfigureResponse {
         auto_push: Some(settings::auto_push(&settings.rules.auto_push)),
         retry: Some(settings::retry(&settings.rules.retry)),
@@ -79,19 +80,18 @@ fn counts(counts: &BTreeMap<State, u64>) -> v1::DeliveryCounts {
     }
 }
 
-fn last_success(delivery: Delivery) -> v1::LastSuccess {
+fn last_success((at, delivery): (Timestamp, Delivery)) -> v1::LastSuccess {
     v1::LastSuccess {
-        time: Some(field::timestamp(delivery.updated_at)),
+        time: Some(field::timestamp(at)),
         delivery_id: delivery.id,
         ticket: delivery.ticket.map(ticket::ticket),
     }
 }
 
-fn last_failure(delivery: Delivery) -> v1::LastFailure {
-    let at = delivery.last_error.as_ref().map_or(delivery.updated_at, |error| error.at);
+fn last_failure(failure: LastFailure) -> v1::LastFailure {
     v1::LastFailure {
-        time: Some(field::timestamp(at)),
-        delivery_id: delivery.id,
-        fault: delivery.last_error.map(ticket::last_error),
+        time: Some(field::timestamp(failure.error.at)),
+        delivery_id: failure.delivery_id,
+        fault: Some(ticket::last_error(failure.error)),
     }
 }

@@ -23,7 +23,7 @@ const KINDS: [EventKind; 16] = [
     EventKind::AttemptStarted,
     EventKind::Delivered,
     EventKind::Waiting,
-    EventKind::InDoubt,
+    EventKind::Reconciling,
     EventKind::Failed,
     EventKind::Rearmed,
     EventKind::Resolved,

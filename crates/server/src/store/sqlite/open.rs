@@ -56,7 +56,7 @@ pub(in crate::store) async fn open(
     check_version(&mut db, path).await?;
     check_sound(&mut db, path).await?;
     migrator()
-        .run(&mut db)
+        .run_direct(None, &mut db, false)
         .await
         .map_err(|source| OpenError::Migrate { path: path.to_owned(), source: Box::new(source) })?;
     let installation = installation(&mut db, path, &options).await?;

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Row, Sqlite};
-use ticketing_core::delivery::{Delivery, State};
+use ticketing_core::delivery::{Delivery, LastError, State};
 use ticketing_core::incident::Incident;
 use ticketing_core::marker::Marker;
 use ticketing_core::target::Health;
@@ -33,7 +33,7 @@ const LAST_SUCCESS: &str = "
     ORDER BY finished_at DESC LIMIT 1";
 
 const LAST_FAILURE: &str = "
-    SELECT delivery_id, finished_at, fault FROM attempts
+    SELECT delivery_id, finished_at, outcome, fault FROM attempts
     WHERE target = ? AND fault IS NOT NULL ORDER BY finished_at DESC LIMIT 1";
 
 const NEXT_DUE: &str = "
@@ -166,8 +166,10 @@ impl Database {
         let row = row.map_err(StoreError::read("attempts"))?;
         let Some(row) = &row else { return Ok(None) };
         let row = Reader::new(row, "attempts", "delivery_id")?;
-        let (at, delivery_id) = (row.time("finished_at")?, row.get("delivery_id")?);
-        Ok(Some(LastFailure { at, delivery_id, fault: row.json("fault")? }))
+        let outcome: String = row.get("outcome")?;
+        let ambiguous = outcome == AttemptOutcome::Ambiguous.as_str();
+        let error = LastError { fault: row.json("fault")?, ambiguous, at: row.time("finished_at")? };
+        Ok(Some(LastFailure { delivery_id: row.get("delivery_id")?, error }))
     }
 
     pub(in crate::store) async fn next_due(

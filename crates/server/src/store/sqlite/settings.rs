@@ -184,7 +184,11 @@ impl Configure {
         let query = sqlx::query("SELECT * FROM target_settings WHERE target = ?").bind(target);
         let row = query.fetch_optional(&mut *db).await.map_err(StoreError::read("settings"))?;
         let Some(former) = row.map(|row| settings(state, &row)).transpose()? else { return Ok(()) };
-        let Some(secret) = former.secret.filter(|secret| secret.origin != origin && !secret.origin.is_empty()) else { return Ok(()) };
+        let Some(secret) =
+            former.secret.filter(|secret| secret.origin != origin && !secret.origin.is_empty())
+        else {
+            return Ok(());
+        };
         let place = place("retired_connections", target, &secret.origin);
         let sealed = state.sealer.seal(secret.value.expose_secret().as_bytes(), place, &*state.entropy);
         let query = sqlx::query(RETIRE).bind(target).bind(&secret.origin).bind(former.system.as_str());

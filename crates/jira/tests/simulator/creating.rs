@@ -1,0 +1,216 @@
+//! Preparing and creating tickets.
+
+use std::time::Duration;
+
+use serde_json::json;
+use ticketing_core::fault::FaultKind;
+use ticketing_core::system::{Index, TicketSystem, Visibility};
+use ticketing_simulator::{Call, Effect, Named, Profile, Project, Reply, Rule, Vendor, When};
+
+use crate::support::{Site, WITHIN, adjusted, api_token, order};
+
+#[tokio::test]
+async fn an_incident_becomes_a_ticket_on_cloud() {
+    let (site, order) = (Site::cloud().await, order("INC-1"));
+    let (rendered, created) = site.push(&order).await.unwrap();
+    assert_eq!((rendered.adjustments, created.adjustments), (vec![], vec![]));
+    assert_eq!(created.ticket.key, "SEC-1");
+    assert_eq!(created.ticket.url, format!("{}/browse/SEC-1", site.simulator.base_url()));
+    let ticket = site.only_ticket();
+    assert_eq!(ticket["priority"]["name"], "Highest");
+    assert_eq!(ticket["issuetype"]["name"], "Task");
+    assert_eq!(ticket["labels"], json!([order.marker.as_str(), "soc"]));
+    assert_eq!(ticket["description"]["type"], "doc");
+    assert_eq!(site.jira.visibility(), Visibility::Indexed(Index::JiraCloud));
+}
+
+#[tokio::test]
+async fn an_incident_becomes_a_ticket_on_data_center_under_its_context_path() {
+    let profile = Profile::of(Vendor::JiraDataCenter).with_context_path("/jira");
+    let (site, order) = (Site::data_center_with(profile).await, order("INC-1"));
+    assert_eq!(site.jira.visibility(), Visibility::Indexed(Index::JiraDataCenter));
+    let (_, created) = site.push(&order).await.unwrap();
+    assert!(created.ticket.url.ends_with("/jira/browse/SEC-1"), "{}", created.ticket.url);
+    let ticket = site.only_ticket();
+    assert!(ticket["description"].as_str().unwrap().starts_with("{color:#de350b}*CRITICAL*{color} user"));
+    assert_eq!(ticket["labels"][0], order.marker.as_str());
+}
+
+#[tokio::test]
+async fn a_scoped_token_goes_through_the_gateway_and_the_link_leads_to_the_site() {
+    let profile = Profile::of(Vendor::JiraCloud);
+    let cloud_id = profile.cloud_id.clone();
+    // The simulator's gateway is on the same host as its site.
+    let site = Site::with(Vendor::JiraCloud, profile, &api_token("cloud-scoped-token"), |draft| {
+        draft.cloud_id = Some(cloud_id);
+        draft.gateway_url = draft.url.clone();
+    })
+    .await;
+    let (_, created) = site.push(&order("INC-1")).await.unwrap();
+    assert_eq!(created.ticket.url, format!("{}/browse/SEC-1", site.simulator.base_url()));
+    assert!(site.simulator.requests().iter().all(|request| request.path.starts_with("/ex/jira/")));
+}
+
+#[tokio::test]
+async fn labels_off_the_screen_put_the_marker_into_the_description() {
+    for vendor in [Vendor::JiraCloud, Vendor::JiraDataCenter] {
+        let profile = Profile::of(vendor).without_field("labels");
+        let site = match vendor {
+            Vendor::JiraCloud => Site::cloud_with(profile).await,
+            _ => Site::data_center_with(profile).await,
+        };
+        let order = order("INC-1");
+        let (rendered, _) = site.push(&order).await.unwrap();
+        assert_eq!(adjusted(&rendered.adjustments), ["labels"]);
+        assert!(rendered.plain_text.ends_with(&format!("RhythmX marker: {}", order.marker)));
+        let sighting = site.look_up(&order, &[]).await.unwrap();
+        assert_eq!(sighting.tickets.len(), 1, "{vendor:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_priority_off_the_screen_is_not_sent() {
+    let site = Site::cloud_with(Profile::of(Vendor::JiraCloud).without_field("priority")).await;
+    let (rendered, _) = site.push(&order("INC-1")).await.unwrap();
+    assert_eq!((rendered.priority, adjusted(&rendered.adjustments)), (None, vec!["priority"]));
+}
+
+#[tokio::test]
+async fn a_scheme_without_highest_gets_the_closest_priority() {
+    let site = Site::cloud_with(Profile::of(Vendor::JiraCloud).without_priority("Highest")).await;
+    let (rendered, _) = site.push(&order("INC-1")).await.unwrap();
+    assert_eq!(rendered.priority.as_deref(), Some("High"));
+    assert_eq!(site.only_ticket()["priority"]["name"], "High");
+}
+
+#[tokio::test]
+async fn an_issue_type_that_is_not_offered_is_named_beside_those_that_are() {
+    let site = Site::with(
+        Vendor::JiraCloud,
+        Profile::of(Vendor::JiraCloud),
+        &api_token("cloud-api-token"),
+        |draft| draft.issue_type = Some("Epic".to_owned()),
+    )
+    .await;
+    let fault = site.push(&order("INC-1")).await.unwrap_err();
+    assert_eq!(fault.kind, FaultKind::Misconfigured);
+    assert!(fault.hint.contains("Task, Bug, Story, Incident"), "{}", fault.hint);
+}
+
+#[tokio::test]
+async fn the_issue_type_is_found_on_a_later_page_and_whatever_its_case() {
+    let mut project = Project::new("10100", "SEC");
+    project.issue_types = (0..60).map(|n| Named::new(n.to_string(), format!("Type {n}"))).collect();
+    project.issue_types.push(Named::new("777", "TASK"));
+    for vendor in [Vendor::JiraCloud, Vendor::JiraDataCenter] {
+        let profile = Profile::of(vendor).with_project(project.clone());
+        let site = match vendor {
+            Vendor::JiraCloud => Site::cloud_with(profile).await,
+            _ => Site::data_center_with(profile).await,
+        };
+        site.push(&order("INC-1")).await.unwrap();
+        assert_eq!(site.only_ticket()["issuetype"]["id"], "777", "{vendor:?}");
+    }
+}
+
+#[tokio::test]
+async fn fields_refused_by_a_definite_400_are_dropped_and_the_ticket_still_comes() {
+    let site = Site::cloud().await;
+    let order = order("INC-1");
+    let rendered = site.jira.prepare(&order).await.unwrap();
+    site.simulator.edit(|profile| {
+        for project in &mut profile.projects {
+            project.screen.retain(|field| field != "labels" && field != "priority");
+        }
+    });
+    let created = site.jira.create(&order, &rendered, WITHIN).await.unwrap();
+    assert_eq!(adjusted(&created.adjustments), ["labels", "priority"]);
+    let ticket = site.only_ticket();
+    assert_eq!(ticket["labels"], json!([]));
+    assert!(ticket["description"].to_string().contains(order.marker.as_str()));
+    assert_eq!(site.look_up(&order, &[]).await.unwrap().tickets.len(), 1);
+}
+
+#[tokio::test]
+async fn a_refused_field_that_can_not_go_is_a_fault_and_nothing_is_repeated() {
+    let site = Site::cloud().await;
+    let errors =
+        json!({ "errorMessages": [], "errors": { "priority": "no", "customfield_1": "is required" } });
+    site.weather(Call::Create, Effect::Answer(Reply::json(400, &errors)));
+    let fault = site.push(&order("INC-1")).await.unwrap_err();
+    assert_eq!(fault.kind, FaultKind::Rejected);
+    assert!(fault.message.contains("customfield_1: is required"), "{}", fault.message);
+    let posts = site.simulator.requests().iter().filter(|request| request.path.ends_with("/issue")).count();
+    assert_eq!(posts, 1);
+}
+
+#[tokio::test]
+async fn an_endless_refusal_is_repeated_twice_at_the_most() {
+    let site = Site::cloud().await;
+    for field in ["priority", "labels"] {
+        let errors = json!({ "errors": { field: "Field cannot be set." } });
+        site.simulator.weather().push(Rule::new(
+            Call::Create,
+            When::Next(if field == "priority" { 1 } else { 9 }),
+            Effect::Answer(Reply::json(400, &errors)),
+        ));
+    }
+    let fault = site.push(&order("INC-1")).await.unwrap_err();
+    assert_eq!(fault.kind, FaultKind::Rejected);
+    let posts = site.simulator.requests().iter().filter(|request| request.path.ends_with("/issue")).count();
+    assert_eq!(posts, 3);
+}
+
+#[tokio::test]
+async fn a_create_whose_time_has_passed_sends_nothing() {
+    let (site, order) = (Site::cloud().await, order("INC-1"));
+    let rendered = site.jira.prepare(&order).await.unwrap();
+    let fault = site.jira.create(&order, &rendered, Duration::ZERO).await.unwrap_err();
+    assert_eq!((fault.kind, site.simulator.tickets().len()), (FaultKind::TooLate, 0));
+}
+
+#[tokio::test]
+async fn a_jira_that_hides_its_create_screen_is_taken_at_its_usual_names() {
+    let site = Site::cloud().await;
+    // The first of these calls is serverInfo, the second asks for the issue types.
+    let refusal = Effect::Answer(Reply::json(403, &json!({ "errorMessages": ["no"] })));
+    site.simulator.weather().push(Rule::new(Call::Meta, When::Nth(2), refusal));
+    let (rendered, _) = site.push(&order("INC-1")).await.unwrap();
+    assert_eq!(adjusted(&rendered.adjustments), ["issuetype", "priority", "labels"]);
+    assert_eq!(site.only_ticket()["priority"]["name"], "Highest");
+}
+
+#[tokio::test]
+async fn what_the_project_offers_is_asked_again_after_five_minutes_and_after_a_refusal() {
+    let (site, order) = (Site::cloud().await, order("INC-1"));
+    let metas = || site.simulator.requests().iter().filter(|r| r.path.contains("createmeta")).count();
+    site.jira.prepare(&order).await.unwrap();
+    site.jira.prepare(&order).await.unwrap();
+    assert_eq!(metas(), 2);
+    site.clock.advance(Duration::from_secs(301));
+    let rendered = site.jira.prepare(&order).await.unwrap();
+    assert_eq!(metas(), 4);
+    site.weather(Call::Create, Effect::Answer(Reply::json(400, &json!({}))));
+    site.jira.create(&order, &rendered, WITHIN).await.unwrap_err();
+    site.jira.prepare(&order).await.unwrap();
+    assert_eq!(metas(), 6);
+}
+
+#[tokio::test]
+async fn a_required_field_that_is_not_sent_is_announced() {
+    let mut project = Project::new("10100", "SEC");
+    project.screen.insert("environment".to_owned());
+    project.required.insert("environment".to_owned());
+    let site = Site::cloud_with(Profile::of(Vendor::JiraCloud).with_project(project)).await;
+    let rendered = site.jira.prepare(&order("INC-1")).await.unwrap();
+    assert_eq!(adjusted(&rendered.adjustments), ["environment"]);
+}
+
+#[tokio::test]
+async fn a_sketch_asks_nobody_and_says_so() {
+    let (site, order) = (Site::cloud().await, order("INC-1"));
+    let sketch = site.jira.sketch(&order);
+    assert_eq!(adjusted(&sketch.adjustments), ["issuetype", "priority", "labels"]);
+    assert_eq!(sketch.labels[0], order.marker.as_str());
+    assert!(site.simulator.requests().is_empty());
+}

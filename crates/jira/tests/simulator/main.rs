@@ -1,0 +1,12 @@
+//! The adapter against a simulated Jira, over real HTTP.
+
+#![allow(clippy::unwrap_used, reason = "a test that can not go on should stop there")]
+
+mod connection;
+mod creating;
+mod faults;
+mod looking_up;
+mod support;
+
+#[path = "../support/incidents.rs"]
+mod incidents;

@@ -1,0 +1,129 @@
+//! A simulated Jira and a connection to it.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use secrecy::SecretString;
+use serde_json::Value;
+use ticketing_core::clock::Clock;
+use ticketing_core::fault::Fault;
+use ticketing_core::incident::Incident;
+use ticketing_core::marker::{InstallationKey, Marker};
+use ticketing_core::system::{Created, Order, Rendered, Search, Sighting, TicketSystem};
+use ticketing_core::violation::Violations;
+use ticketing_jira::{Jira, Secret, SecretKind, Settings, SettingsDraft, Timing};
+use ticketing_outbound::Door;
+use ticketing_simulator::{Call, Effect, Profile, Rule, Simulator, Vendor, When};
+
+use crate::incidents;
+
+pub(crate) const WITHIN: Duration = Duration::from_secs(5);
+
+/// A simulator, and an adapter that is configured for it.
+pub(crate) struct Site {
+    pub(crate) simulator: Simulator,
+    pub(crate) jira: Jira,
+    pub(crate) clock: Arc<HandClock>,
+}
+
+/// A clock that stands still until it is told otherwise.
+#[derive(Debug, Default)]
+pub(crate) struct HandClock(Mutex<Timestamp>);
+
+impl HandClock {
+    pub(crate) fn advance(&self, by: Duration) {
+        let mut now = self.0.lock().unwrap();
+        *now += by;
+    }
+}
+
+impl Clock for HandClock {
+    fn now(&self) -> Timestamp {
+        *self.0.lock().unwrap()
+    }
+}
+
+impl Site {
+    pub(crate) async fn cloud() -> Self {
+        Self::cloud_with(Profile::of(Vendor::JiraCloud)).await
+    }
+
+    pub(crate) async fn cloud_with(profile: Profile) -> Self {
+        Self::with(Vendor::JiraCloud, profile, &api_token("cloud-api-token"), |_| {}).await
+    }
+
+    pub(crate) async fn data_center() -> Self {
+        Self::data_center_with(Profile::of(Vendor::JiraDataCenter)).await
+    }
+
+    pub(crate) async fn data_center_with(profile: Profile) -> Self {
+        Self::with(Vendor::JiraDataCenter, profile, &pat("data-center-pat"), |_| {}).await
+    }
+
+    pub(crate) async fn with(
+        vendor: Vendor,
+        profile: Profile,
+        secret: &Secret,
+        change: impl FnOnce(&mut SettingsDraft),
+    ) -> Self {
+        let simulator = Simulator::start(vendor, profile).await.unwrap();
+        let mut draft = SettingsDraft {
+            url: Some(simulator.base_url()),
+            email: Some("analyst@example.com".to_owned()),
+            project_key: Some("SEC".to_owned()),
+            labels: Some(vec!["soc".to_owned()]),
+            ..SettingsDraft::default()
+        };
+        change(&mut draft);
+        let mut violations = Violations::default();
+        let settings = Settings::parse(&draft, Some(secret), "jira", &mut violations);
+        let settings = settings.unwrap_or_else(|| panic!("{violations}"));
+        let clock = Arc::new(HandClock::default());
+        let jira = Jira::new(settings, Door::new(clock.clone()).unwrap(), clock.clone(), Timing::default());
+        Self { simulator, jira, clock }
+    }
+
+    pub(crate) async fn push(&self, order: &Order) -> Result<(Rendered, Created), Fault> {
+        let rendered = self.jira.prepare(order).await?;
+        let created = self.jira.create(order, &rendered, WITHIN).await?;
+        Ok((rendered, created))
+    }
+
+    pub(crate) async fn look_up(&self, order: &Order, witnesses: &[&Order]) -> Result<Sighting, Fault> {
+        let witnesses = witnesses.iter().map(|order| order.marker.clone()).collect();
+        let search = Search { marker: order.marker.clone(), destination: self.jira.destination(), witnesses };
+        self.jira.look_up(&search).await
+    }
+
+    pub(crate) fn weather(&self, on: Call, then: Effect) {
+        self.simulator.weather().push(Rule::new(on, When::Always, then));
+    }
+
+    /// The fields of the one ticket that exists.
+    pub(crate) fn only_ticket(&self) -> Value {
+        let tickets = self.simulator.tickets();
+        assert_eq!(tickets.len(), 1);
+        Value::Object(tickets[0].fields.clone())
+    }
+}
+
+pub(crate) fn api_token(value: &str) -> Secret {
+    Secret { kind: SecretKind::ApiToken, value: SecretString::from(value) }
+}
+
+pub(crate) fn pat(value: &str) -> Secret {
+    Secret { kind: SecretKind::PersonalAccessToken, value: SecretString::from(value) }
+}
+
+pub(crate) fn order(id: &str) -> Order {
+    let mut fields = incidents::full();
+    id.clone_into(&mut fields.id);
+    let marker = Marker::derive(&InstallationKey::new([7; 32]), id, "jira");
+    Order { incident: Incident::try_new(fields, "incident").unwrap(), marker }
+}
+
+/// The fields that were adjusted.
+pub(crate) fn adjusted(adjustments: &[ticketing_core::system::Adjustment]) -> Vec<&str> {
+    adjustments.iter().map(|adjustment| adjustment.field.as_str()).collect()
+}
