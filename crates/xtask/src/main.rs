@@ -1,10 +1,16 @@
 //! Workspace chores with parameters: `cargo xtask --help` lists them.
 
-#![expect(clippy::print_stdout, reason = "a chore talks to the terminal that started it")]
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a chore talks to the terminal that started it"
+)]
 
 mod house;
 mod tables;
 mod workspace;
+
+use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use clap::{Parser, Subcommand};
@@ -31,12 +37,21 @@ enum Chore {
     },
 }
 
-fn main() -> Result<()> {
-    let cli = Cli::parse();
+fn main() -> ExitCode {
+    match run(&Cli::parse().chore) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("cargo xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(chore: &Chore) -> Result<()> {
     let workspace = Workspace::find()?;
-    match cli.chore {
+    match chore {
         Chore::House => check_house(&workspace),
-        Chore::Tables { check } => regenerate_tables(&workspace, check),
+        Chore::Tables { check } => regenerate_tables(&workspace, *check),
     }
 }
 

@@ -4,12 +4,15 @@
 
 mod crates;
 mod markdown;
+mod settings;
 mod stages;
 
 use std::fs;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
+use clap::{Args, Command};
+use ticketing_server::config::Config;
 
 use self::markdown::Table;
 use crate::workspace::Workspace;
@@ -42,6 +45,7 @@ pub(crate) fn stale(workspace: &Workspace) -> Result<Vec<Document>> {
 fn generate(name: &str, workspace: &Workspace) -> Result<Table> {
     match name {
         "crates" => Ok(crates::table(workspace)),
+        "settings" => Ok(settings::table(&Config::augment_args(Command::new("serve")))),
         "stages" => stages::table(workspace),
         _ => bail!("there is no table '{name}'; see crates/xtask/src/tables"),
     }

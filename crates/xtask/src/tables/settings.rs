@@ -6,7 +6,10 @@ use super::markdown::Table;
 
 pub(super) fn table(command: &Command) -> Table {
     let shown = command.get_arguments().filter(|arg| !arg.is_hide_set() && arg.get_long().is_some());
-    Table { header: vec!["flag", "environment variable", "default", "meaning"], rows: shown.map(row).collect() }
+    Table {
+        header: vec!["flag", "environment variable", "default", "meaning"],
+        rows: shown.map(row).collect(),
+    }
 }
 
 fn row(arg: &Arg) -> Vec<String> {
