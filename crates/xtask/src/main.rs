@@ -1,1 +1,81 @@
-fn main() {}
+//! Workspace chores with parameters: `cargo xtask --help` lists them.
+
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a chore talks to the terminal that started it"
+)]
+
+mod house;
+mod tables;
+mod workspace;
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use clap::{Parser, Subcommand};
+
+use crate::workspace::Workspace;
+
+/// Chores of this workspace.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Debug, Subcommand)]
+enum Chore {
+    /// Checks the architecture: dependencies, where SQL may be, length of files, unfinished work.
+    House,
+    /// Regenerates the tables in the documents, between `<!-- table: NAME -->` and `<!-- end table -->`.
+    Tables {
+        /// Changes nothing, and fails if a table is stale.
+        #[arg(long)]
+        check: bool,
+    },
+}
+
+fn main() -> ExitCode {
+    match run(&Cli::parse().chore) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("cargo xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(chore: &Chore) -> Result<()> {
+    let workspace = Workspace::find()?;
+    match chore {
+        Chore::House => check_house(&workspace),
+        Chore::Tables { check } => regenerate_tables(&workspace, *check),
+    }
+}
+
+fn check_house(workspace: &Workspace) -> Result<()> {
+    let violations = house::violations(workspace)?;
+    for violation in &violations {
+        println!("{violation}");
+    }
+    match violations.len() {
+        0 => Ok(()),
+        count => bail!("the architecture is violated {count} times"),
+    }
+}
+
+fn regenerate_tables(workspace: &Workspace, check: bool) -> Result<()> {
+    let stale = tables::stale(workspace)?;
+    for document in &stale {
+        println!("{}: {}", document.path.display(), if check { "stale" } else { "regenerated" });
+        if !check {
+            document.write(workspace)?;
+        }
+    }
+    if check && !stale.is_empty() {
+        bail!("tables are stale: run `cargo xtask tables`");
+    }
+    Ok(())
+}

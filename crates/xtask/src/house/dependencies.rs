@@ -1,0 +1,131 @@
+//! Who may depend on whom. Decisions flow one way: `retry` <- `core` <- `outbound` <- `jira`, `servicenow` <- `server`,
+//! root <- `server`; the simulator knows none of ours, so that it cannot share an adapter's misunderstanding.
+
+use super::Violation;
+use crate::workspace::Package;
+
+/// What a package of the workspace may depend on.
+struct Allowance {
+    package: &'static str,
+    /// Packages of the workspace.
+    ours: &'static [&'static str],
+    /// More of them, in its tests alone.
+    ours_in_tests: &'static [&'static str],
+}
+
+const ROOT: &str = "rhythmx-ticketing";
+const RETRY: &str = "ticketing-retry";
+const CORE: &str = "ticketing-core";
+const OUTBOUND: &str = "ticketing-outbound";
+const JIRA: &str = "ticketing-jira";
+const SERVICENOW: &str = "ticketing-servicenow";
+const SERVER: &str = "ticketing-server";
+const SIMULATOR: &str = "ticketing-simulator";
+const XTASK: &str = "xtask";
+
+const ALLOWANCES: &[Allowance] = &[
+    Allowance { package: ROOT, ours: &[], ours_in_tests: &[SERVER, SIMULATOR] },
+    Allowance { package: RETRY, ours: &[], ours_in_tests: &[] },
+    Allowance { package: CORE, ours: &[RETRY], ours_in_tests: &[] },
+    Allowance { package: OUTBOUND, ours: &[CORE, RETRY], ours_in_tests: &[] },
+    Allowance { package: JIRA, ours: &[OUTBOUND, CORE, RETRY], ours_in_tests: &[SIMULATOR] },
+    Allowance { package: SERVICENOW, ours: &[OUTBOUND, CORE, RETRY], ours_in_tests: &[SIMULATOR] },
+    // The simulator is part of the demo, which is part of the server's program.
+    Allowance {
+        package: SERVER,
+        ours: &[ROOT, JIRA, SERVICENOW, OUTBOUND, CORE, RETRY, SIMULATOR],
+        ours_in_tests: &[],
+    },
+    Allowance { package: SIMULATOR, ours: &[], ours_in_tests: &[] },
+    Allowance { package: XTASK, ours: &[SERVER], ours_in_tests: &[] },
+];
+
+/// Packages that speak to a database or to a network, and who alone may use them outside of tests.
+const DOORS: &[(&str, &[&str])] = &[("sqlx", &[SERVER]), ("reqwest", &[OUTBOUND])];
+
+/// What breaks the rules of who may depend on whom.
+pub(super) fn violations(packages: &[Package]) -> Vec<Violation> {
+    packages.iter().flat_map(|package| violations_of(package, packages)).collect()
+}
+
+fn violations_of(package: &Package, packages: &[Package]) -> Vec<Violation> {
+    let Some(allowance) = ALLOWANCES.iter().find(|allowance| allowance.package == package.name) else {
+        return vec![Violation::new(
+            &package.name,
+            "is not in the table of who may depend on whom (crates/xtask/src/house/dependencies.rs)",
+        )];
+    };
+    let mut violations = Vec::new();
+    for dependency in &package.dependencies {
+        let name = dependency.name.as_str();
+        let in_tests = dependency.kind.as_deref() == Some("dev");
+        let ours = packages.iter().any(|other| other.name == name);
+        let allowed = allowance.ours.contains(&name) || in_tests && allowance.ours_in_tests.contains(&name);
+        if ours && !allowed {
+            violations.push(Violation::new(&package.name, format!("must not depend on {name}")));
+        }
+        if !in_tests
+            && DOORS.iter().any(|(door, keepers)| *door == name && !keepers.contains(&allowance.package))
+        {
+            violations.push(Violation::new(&package.name, format!("must not use {name} by itself")));
+        }
+    }
+    violations
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::workspace::Dependency;
+
+    #[test]
+    fn the_allowed_directions_pass() {
+        let packages = [package(RETRY, &[]), package(CORE, &[(RETRY, None)]), package(JIRA, &[(CORE, None)])];
+        assert_eq!(violations(&packages), []);
+    }
+
+    #[test]
+    fn one_ticket_system_must_not_know_the_other() {
+        let packages = [package(JIRA, &[(SERVICENOW, None)]), package(SERVICENOW, &[])];
+        assert_eq!(violations(&packages), [Violation::new(JIRA, "must not depend on ticketing-servicenow")]);
+    }
+
+    #[test]
+    fn an_adapter_meets_the_simulator_in_its_tests_alone() {
+        let simulator = package(SIMULATOR, &[]);
+        let in_tests = [package(JIRA, &[(SIMULATOR, Some("dev"))]), simulator.clone()];
+        assert_eq!(violations(&in_tests), []);
+        let in_earnest = [package(JIRA, &[(SIMULATOR, None)]), simulator];
+        assert_eq!(violations(&in_earnest), [Violation::new(JIRA, "must not depend on ticketing-simulator")]);
+    }
+
+    #[test]
+    fn the_simulator_knows_none_of_ours_not_even_in_its_tests() {
+        let packages = [package(SIMULATOR, &[(CORE, Some("dev"))]), package(CORE, &[])];
+        assert_eq!(violations(&packages), [Violation::new(SIMULATOR, "must not depend on ticketing-core")]);
+    }
+
+    #[test]
+    fn only_the_server_speaks_sql() {
+        let packages = [package(SERVER, &[("sqlx", None)]), package(CORE, &[("sqlx", None)])];
+        assert_eq!(violations(&packages), [Violation::new(CORE, "must not use sqlx by itself")]);
+    }
+
+    #[test]
+    fn a_package_that_nobody_placed_is_reported() {
+        let found = violations(&[package("ticketing-common", &[])]);
+        assert_eq!(found.len(), 1, "{found:?}");
+    }
+
+    fn package(name: &str, dependencies: &[(&str, Option<&str>)]) -> Package {
+        let dependencies = dependencies
+            .iter()
+            .map(|(name, kind)| Dependency { name: (*name).to_owned(), kind: kind.map(str::to_owned) });
+        Package {
+            name: name.to_owned(),
+            description: None,
+            manifest_path: "Cargo.toml".into(),
+            dependencies: dependencies.collect(),
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! The rules of the house, which no compiler holds us to.
+
+mod dependencies;
+mod sources;
+
+use std::fmt;
+
+use anyhow::Result;
+
+use crate::workspace::Workspace;
+
+/// What breaks a rule, where, and what the rule is.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Violation {
+    /// A package, or a file with its line.
+    place: String,
+    rule: String,
+}
+
+/// Everything that breaks a rule, in the order of the places.
+pub(crate) fn violations(workspace: &Workspace) -> Result<Vec<Violation>> {
+    let mut violations = dependencies::violations(&workspace.packages);
+    for source in workspace.files(sources::EXTENSIONS)? {
+        violations.extend(sources::violations(&source));
+    }
+    violations.sort();
+    Ok(violations)
+}
+
+// === impl Violation ===
+
+impl Violation {
+    fn new(place: impl Into<String>, rule: impl Into<String>) -> Self {
+        Self { place: place.into(), rule: rule.into() }
+    }
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.place, self.rule)
+    }
+}
