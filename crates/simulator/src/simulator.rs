@@ -104,6 +104,11 @@ impl Simulator {
         Ok(())
     }
 
+    /// Which ticket system it plays.
+    pub fn vendor(&self) -> Vendor {
+        self.shared.vendor
+    }
+
     /// The base URL to configure in a client: the site, on Data Center with its context path.
     pub fn base_url(&self) -> String {
         let context = match self.shared.vendor {

@@ -1,0 +1,11 @@
+//! End to end: the real server, through the Rust client, against the simulated ticket systems.
+//!
+//! Every test ends with [`World::finish`](support::World::finish), which checks what must hold after each of them: every
+//! delivered ticket exists exactly once, no marker stands on two, the events have no gap, and no secret is in the
+//! database or in the log.
+
+#![allow(clippy::unwrap_used, reason = "a test that can not go on fails")]
+#![allow(unreachable_pub, reason = "a test binary has no outside")]
+
+mod pushing;
+mod support;

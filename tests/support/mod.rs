@@ -1,0 +1,232 @@
+//! What the tests are played on.
+
+mod incidents;
+mod invariants;
+mod server;
+
+use std::time::Duration;
+
+use rhythmx_ticketing::{Client, v1};
+use ticketing_simulator::{Profile, Simulator, Vendor};
+
+pub use incidents::incident;
+pub use server::Server;
+
+/// How long anything may take that happens by itself.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The secrets of the simulators; none may ever be found in what the server writes.
+pub const SECRETS: [&str; 3] = ["cloud-api-token", "data-center-pat", "servicenow-password"];
+
+/// Time bounds for tests: a thousandth of the real ones.
+const FAST: [&str; 6] = [
+    "--attempt-deadline=1s",
+    "--lease=3s",
+    "--server-bound=60ms",
+    "--jira-cloud-index-bound=180ms",
+    "--jira-data-center-index-bound=180ms",
+    "--look-up-interval=30ms",
+];
+
+/// A server, the ticket systems it is configured for, and a client of it.
+pub struct World {
+    pub jira: Simulator,
+    pub servicenow: Simulator,
+    pub server: Server,
+    pub client: Client,
+}
+
+/// How a world is to be.
+pub struct Plan {
+    jira: (Vendor, Profile),
+    servicenow: Profile,
+    flags: Vec<String>,
+    process: bool,
+}
+
+// === impl Plan ===
+
+impl Plan {
+    /// Jira Cloud and ServiceNow, both configured and enabled, and a server in this process.
+    pub fn new() -> Self {
+        Self {
+            jira: (Vendor::JiraCloud, Profile::of(Vendor::JiraCloud)),
+            servicenow: Profile::of(Vendor::ServiceNow),
+            flags: FAST.map(str::to_owned).to_vec(),
+            process: false,
+        }
+    }
+
+    /// The real binary, as a process that can be killed.
+    pub fn in_a_process(mut self) -> Self {
+        self.process = true;
+        self
+    }
+
+    /// Another Jira.
+    pub fn with_jira(mut self, vendor: Vendor, profile: Profile) -> Self {
+        self.jira = (vendor, profile);
+        self
+    }
+
+    /// Another ServiceNow.
+    pub fn with_servicenow(mut self, profile: Profile) -> Self {
+        self.servicenow = profile;
+        self
+    }
+
+    /// A further flag of the server; the last of several counts.
+    pub fn with_flag(mut self, flag: &str) -> Self {
+        let name = flag.split('=').next().unwrap_or_default().to_owned();
+        self.flags.retain(|other| other.split('=').next() != Some(name.as_str()));
+        self.flags.push(flag.to_owned());
+        self
+    }
+
+    /// Starts everything, and configures both systems.
+    pub async fn start(self) -> World {
+        let mut world = self.start_unconfigured().await;
+        let request = world.settings();
+        world.client.configure(request).await.unwrap();
+        world
+    }
+
+    /// Starts everything, and configures nothing.
+    pub async fn start_unconfigured(self) -> World {
+        let jira = Simulator::start(self.jira.0, self.jira.1).await.unwrap();
+        let servicenow = Simulator::start(Vendor::ServiceNow, self.servicenow).await.unwrap();
+        let server = Server::start(self.flags, self.process).await;
+        let client = server.client().await;
+        World { jira, servicenow, server, client }
+    }
+}
+
+// === impl World ===
+
+impl World {
+    /// The settings that fit the simulators, with fast retries.
+    pub fn settings(&self) -> v1::ConfigureRequest {
+        v1::ConfigureRequest {
+            jira: Some(self.jira_settings()),
+            servicenow: Some(self.servicenow_settings()),
+            retry: Some(retry(60, 3_600, 60)),
+            auto_push: None,
+        }
+    }
+
+    pub fn jira_settings(&self) -> v1::JiraSettings {
+        let cloud = self.jira.vendor() == Vendor::JiraCloud;
+        let (email, api_token, pat) = if cloud {
+            (Some("analyst@example.com".to_owned()), Some(SECRETS[0].to_owned()), None)
+        } else {
+            (None, None, Some(SECRETS[1].to_owned()))
+        };
+        let flavour = if cloud { v1::JiraFlavour::Cloud } else { v1::JiraFlavour::DataCenter };
+        v1::JiraSettings {
+            enabled: Some(true),
+            url: Some(self.jira.base_url()),
+            email,
+            api_token,
+            personal_access_token: pat,
+            project_key: Some("SEC".to_owned()),
+            flavour: Some(flavour.into()),
+            ..Default::default()
+        }
+    }
+
+    pub fn servicenow_settings(&self) -> v1::ServiceNowSettings {
+        v1::ServiceNowSettings {
+            enabled: Some(true),
+            instance: Some(self.servicenow.base_url()),
+            username: Some("rhythmx.integration".to_owned()),
+            password: Some(SECRETS[2].to_owned()),
+            assignment_group: Some("Security Operations".to_owned()),
+            ..Default::default()
+        }
+    }
+
+    /// CreateTicket for the example incident under `id`.
+    pub async fn push(&mut self, id: &str, system: v1::TicketSystem) -> v1::CreateTicketResponse {
+        let request = v1::CreateTicketRequest { incident: Some(incident(id)), system: system.into() };
+        self.client.create_ticket(request).await.unwrap()
+    }
+
+    /// The delivery, with its attempts.
+    pub async fn delivery(&mut self, id: &str) -> v1::Delivery {
+        self.client.get_delivery(id).await.unwrap().delivery.unwrap()
+    }
+
+    /// The delivery once it is in `state`.
+    pub async fn until(&mut self, id: &str, state: v1::DeliveryState) -> v1::Delivery {
+        let mut last = self.delivery(id).await;
+        let wait = async {
+            while last.state() != state {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+                last = self.delivery(id).await;
+            }
+        };
+        let in_time = tokio::time::timeout(PATIENCE, wait).await;
+        assert!(in_time.is_ok(), "not {state:?} in time: {last:#?}");
+        last
+    }
+
+    /// All deliveries that there are.
+    pub async fn deliveries(&mut self) -> Vec<v1::Delivery> {
+        let mut all = vec![];
+        let mut request = v1::ListDeliveriesRequest { page_size: 500, ..Default::default() };
+        loop {
+            let page = self.client.list_deliveries(request.clone()).await.unwrap();
+            all.extend(page.deliveries);
+            if page.next_page_token.is_empty() {
+                return all;
+            }
+            request.page_token = page.next_page_token;
+        }
+    }
+
+    /// How one system stands.
+    pub async fn status(&mut self, system: v1::TicketSystem) -> v1::SystemStatus {
+        let status = self.client.get_status().await.unwrap();
+        status.systems.into_iter().find(|status| status.system() == system).unwrap()
+    }
+
+    /// Ends the server at once, as a power cut would, and starts it again over the same data.
+    pub async fn crash(&mut self) {
+        self.server.kill().await;
+        self.server.start_again().await;
+        self.client = self.server.client().await;
+    }
+
+    /// Ends the server in order, and starts it again over the same data.
+    pub async fn restart(&mut self) {
+        self.server.stop().await;
+        self.server.start_again().await;
+        self.client = self.server.client().await;
+    }
+
+    /// Checks what must hold after every test.
+    pub async fn finish(mut self) {
+        invariants::check(&mut self).await;
+        self.server.stop().await;
+        invariants::check_secrets(&self);
+    }
+}
+
+/// Retry settings in milliseconds.
+pub fn retry(base: i32, max: i32, interval: i32) -> v1::RetrySettings {
+    let span = |millis: i32| {
+        let (seconds, nanos) = (i64::from(millis / 1_000), millis % 1_000 * 1_000_000);
+        Some(prost_types::Duration { seconds, nanos })
+    };
+    v1::RetrySettings {
+        base_delay: span(base),
+        max_delay: span(max),
+        processor_interval: span(interval),
+        ..Default::default()
+    }
+}
+
+/// The state of a push.
+pub fn state(answer: &v1::CreateTicketResponse) -> v1::DeliveryState {
+    answer.delivery.as_ref().unwrap().state()
+}
