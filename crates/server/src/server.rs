@@ -122,7 +122,7 @@ async fn serve_over(
     let stop = async move {
         shutdown.await;
         tracing::info!("stopping");
-        health.set_service_status("", tonic_health::ServingStatus::NotServing).await;
+        grpc::stop_serving::<grpc::Service>(&health).await;
         closing.cancel();
     };
     let served = router.serve_with_incoming_shutdown(TcpListenerStream::new(listener), stop).await;
