@@ -13,13 +13,13 @@ use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::sync::CancellationToken;
 
-use crate::app::{App, Settings};
+use crate::app::App;
 use crate::config::{Config, ConfigError};
 use crate::connections::{Connection, Connections};
 use crate::dispatch::{Dispatcher, Schedule};
 use crate::entropy::SystemEntropy;
 use crate::grpc;
-use crate::settings::stored;
+use crate::settings::{Settings, stored};
 use crate::store::{OpenError, Store, StoreError, StoreOptions};
 
 /// The file of the database in the data folder.
