@@ -9,3 +9,4 @@
 
 mod pushing;
 mod support;
+mod thousand;
