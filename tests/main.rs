@@ -7,6 +7,19 @@
 #![allow(clippy::unwrap_used, reason = "a test that can not go on fails")]
 #![allow(unreachable_pub, reason = "a test binary has no outside")]
 
+mod contract_configure;
+mod contract_content;
+mod contract_incident;
+mod contract_lifecycle;
+mod contract_listing;
+mod contract_preview;
+mod contract_refusals;
+mod contract_secrets;
+mod contract_status;
+mod contract_streams;
+mod contract_submit;
+mod contract_subscribers;
+mod contract_test_connection;
 mod pushing;
 mod support;
 mod thousand;

@@ -14,11 +14,8 @@ const CALLERS: usize = 32;
 async fn a_thousand_pushes_to_jira_with_every_20th_answer_lost_make_a_thousand_tickets() {
     let lagging = Profile::of(Vendor::JiraCloud).with_index_lag(Duration::from_millis(200));
     let plan = Plan::new().with_jira(Vendor::JiraCloud, lagging);
-    let mut world = plan
-        .with_flag("--jira-cloud-index-bound=400ms")
-        .with_flag("--concurrency=32")
-        .start()
-        .await;
+    let mut world =
+        plan.with_flag("--jira-cloud-index-bound=400ms").with_flag("--concurrency=32").start().await;
     world.jira.weather().push(Rule::new(
         Call::Create,
         When::EveryNth(20),

@@ -1,18 +1,25 @@
 //! What the tests are played on.
 
+mod binary;
 mod crowd;
 mod incidents;
 mod invariants;
+mod refusals;
 mod server;
+mod subscriber;
 
 use std::time::Duration;
 
 use rhythmx_ticketing::{Client, v1};
-use ticketing_simulator::{Profile, Simulator, Vendor};
+use ticketing_simulator::{Profile, RecordedRequest, Simulator, Vendor};
+use tonic::Status;
 
+pub use binary::{Ended, run_to_its_end};
 pub use crowd::push_all;
 pub use incidents::incident;
-pub use server::Server;
+pub use refusals::{Refused, refusal};
+pub use server::{Server, free_address};
+pub use subscriber::{Subscriber, after, from_oldest};
 
 /// How long anything may take that happens by itself.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -153,6 +160,62 @@ impl World {
         self.client.create_ticket(request).await.unwrap()
     }
 
+    /// CreateTicket, however it ends.
+    pub async fn try_push(
+        &mut self,
+        incident: v1::Incident,
+        system: impl Into<i32>,
+    ) -> Result<v1::CreateTicketResponse, Status> {
+        let request = v1::CreateTicketRequest { incident: Some(incident), system: system.into() };
+        self.client.create_ticket(request).await
+    }
+
+    /// PreviewTicket of an incident that can be previewed.
+    pub async fn preview(
+        &mut self,
+        incident: v1::Incident,
+        system: v1::TicketSystem,
+    ) -> v1::PreviewTicketResponse {
+        let request = v1::PreviewTicketRequest { incident: Some(incident), system: system.into() };
+        self.client.preview_ticket(request).await.unwrap()
+    }
+
+    /// The simulator behind a system.
+    pub fn simulator(&self, system: v1::TicketSystem) -> &Simulator {
+        if system == v1::TicketSystem::Jira { &self.jira } else { &self.servicenow }
+    }
+
+    /// The body of the one create that a system received, to the byte.
+    pub fn created_body(&self, system: v1::TicketSystem) -> Vec<u8> {
+        let is_create = |request: &RecordedRequest| {
+            let path = request.path.as_str();
+            request.method == "POST" && (path.ends_with("/issue") || path.ends_with("/table/incident"))
+        };
+        let all = self.simulator(system).requests();
+        let [only] = all.into_iter().filter(is_create).collect::<Vec<_>>().try_into().expect("one create");
+        only.body
+    }
+
+    /// Changes settings.
+    pub async fn configure(&mut self, request: v1::ConfigureRequest) -> v1::ConfigureResponse {
+        self.client.configure(request).await.unwrap()
+    }
+
+    /// Changes Jira's settings, however that ends.
+    pub async fn try_jira(&mut self, jira: v1::JiraSettings) -> Result<v1::ConfigureResponse, Status> {
+        self.client.configure(v1::ConfigureRequest { jira: Some(jira), ..Default::default() }).await
+    }
+
+    /// Changes ServiceNow's settings, however that ends.
+    pub async fn try_servicenow(
+        &mut self,
+        servicenow: v1::ServiceNowSettings,
+    ) -> Result<v1::ConfigureResponse, Status> {
+        self.client
+            .configure(v1::ConfigureRequest { servicenow: Some(servicenow), ..Default::default() })
+            .await
+    }
+
     /// The delivery, with its attempts.
     pub async fn delivery(&mut self, id: &str) -> v1::Delivery {
         self.client.get_delivery(id).await.unwrap().delivery.unwrap()
@@ -175,7 +238,8 @@ impl World {
     /// All deliveries that there are.
     pub async fn deliveries(&mut self) -> Vec<v1::Delivery> {
         let mut all = vec![];
-        let mut request = v1::ListDeliveriesRequest { page_size: 500, include_attempts: true, ..Default::default() };
+        let mut request =
+            v1::ListDeliveriesRequest { page_size: 500, include_attempts: true, ..Default::default() };
         loop {
             let page = self.client.list_deliveries(request.clone()).await.unwrap();
             all.extend(page.deliveries);
@@ -201,7 +265,8 @@ impl World {
     /// How many deliveries of both systems are in which state.
     pub async fn counts(&mut self) -> v1::DeliveryCounts {
         let mut sum = v1::DeliveryCounts::default();
-        for counts in self.client.get_status().await.unwrap().systems.into_iter().filter_map(|s| s.deliveries) {
+        for counts in self.client.get_status().await.unwrap().systems.into_iter().filter_map(|s| s.deliveries)
+        {
             sum.pending += counts.pending;
             sum.attempting += counts.attempting;
             sum.delivered += counts.delivered;
@@ -269,6 +334,12 @@ impl World {
         self.client = self.server.client().await;
     }
 
+    /// Ends a world whose events were trimmed or whose database was harmed, so that not all can be checked.
+    pub async fn close(mut self) {
+        self.server.stop().await;
+        invariants::check_secrets(&self);
+    }
+
     /// Checks what must hold after every test.
     pub async fn finish(mut self) {
         invariants::check(&mut self).await;
@@ -289,6 +360,11 @@ pub fn retry(base: i32, max: i32, interval: i32) -> v1::RetrySettings {
         processor_interval: span(interval),
         ..Default::default()
     }
+}
+
+/// A text that is given.
+pub fn text(text: impl Into<String>) -> Option<String> {
+    Some(text.into())
 }
 
 /// The state of a push.

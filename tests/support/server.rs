@@ -155,6 +155,6 @@ fn log_file(folder: &Path) -> PathBuf {
 }
 
 /// An address that nobody listens on: the same before and after a restart.
-fn free_address() -> String {
+pub fn free_address() -> String {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
 }

@@ -1,0 +1,100 @@
+//! RetryDelivery, CancelDelivery and ResolveDelivery: the operator's hands, as the contract tells it.
+
+use rhythmx_ticketing::v1::{self, DeliveryState, DeliveryTrigger, TicketSystem};
+
+use crate::support::{Plan, World, incident, refusal, state};
+
+#[tokio::test]
+async fn a_delivery_tells_all_that_the_contract_promises() {
+    let mut world = Plan::new().start().await;
+    let pushed = world.push("INC-1", TicketSystem::Jira).await;
+    assert_eq!(pushed.message, "SEC-1 was created in Jira.");
+    let delivery = world.delivery(&pushed.delivery.unwrap().id).await;
+    assert_eq!((delivery.incident_id.as_str(), delivery.target.as_str()), ("INC-1", "jira"));
+    assert_eq!((delivery.system(), delivery.trigger()), (TicketSystem::Jira, DeliveryTrigger::Manual));
+    assert_eq!((delivery.incident_revision, delivery.failures, delivery.max_attempts), (1, 0, 5));
+    assert!(delivery.created_at.is_some() && delivery.updated_at.is_some());
+    assert!(delivery.next_attempt_at.is_none() && delivery.last_error.is_none());
+    let ticket = delivery.ticket.unwrap();
+    assert_eq!(ticket.url, format!("{}/browse/{}", world.jira.base_url(), ticket.key));
+    let [attempt] = delivery.attempts.try_into().unwrap();
+    assert_eq!((attempt.number, attempt.kind()), (1, v1::AttemptKind::Create));
+    assert_eq!(attempt.outcome(), v1::AttemptOutcome::Created);
+    assert!(attempt.started_at.is_some() && attempt.finished_at.is_some() && attempt.fault.is_none());
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_cancelled_delivery_is_not_pushed_again_until_it_is_retried() {
+    let mut world = Plan::new().start().await;
+    let id = waiting(&mut world).await;
+    let cancel = v1::CancelDeliveryRequest { delivery_id: id.clone(), note: "a drill".to_owned() };
+    let cancelled = world.client.cancel_delivery(cancel.clone()).await.unwrap().delivery.unwrap();
+    assert_eq!(cancelled.state(), DeliveryState::Cancelled);
+    let again = world.client.cancel_delivery(cancel).await.unwrap().delivery.unwrap();
+    assert_eq!(again, cancelled);
+    world.jira.restart().await.unwrap();
+    let refused = refusal(world.try_push(incident("INC-1"), TicketSystem::Jira).await);
+    refused.is_precondition("DELIVERY_STATE", &id);
+    assert_eq!(refused.metadata["state"], "CANCELLED");
+    let retried = world.client.retry_delivery(&id).await.unwrap().delivery.unwrap();
+    assert_eq!(retried.state(), DeliveryState::Delivered);
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_retry_of_a_system_that_is_switched_off_is_refused() {
+    let mut world = Plan::new().start().await;
+    let id = waiting(&mut world).await;
+    let off = v1::JiraSettings { enabled: Some(false), ..Default::default() };
+    world.try_jira(off).await.unwrap();
+    refusal(world.client.retry_delivery(&id).await).is_precondition("SYSTEM_NOT_ENABLED", "jira");
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_resolved_delivery_has_the_ticket_that_it_was_told() {
+    let mut world = Plan::new().start().await;
+    let id = waiting(&mut world).await;
+    let resolve = v1::ResolveDeliveryRequest {
+        delivery_id: id.clone(),
+        ticket_key: "SEC-99".to_owned(),
+        ..Default::default()
+    };
+    let resolved = world.client.resolve_delivery(resolve.clone()).await.unwrap().delivery.unwrap();
+    assert_eq!(resolved.state(), DeliveryState::Delivered);
+    let ticket = resolved.ticket.clone().unwrap();
+    assert_eq!((ticket.key.as_str(), ticket.id.as_str()), ("SEC-99", ""));
+    assert_eq!(ticket.url, format!("{}/browse/SEC-99", world.jira.base_url()));
+    let again = world.client.resolve_delivery(resolve).await.unwrap().delivery.unwrap();
+    assert_eq!(again.ticket, resolved.ticket);
+    let pushed = world.push("INC-1", TicketSystem::Jira).await;
+    assert!(pushed.already_existed);
+    assert_eq!(pushed.delivery.unwrap().ticket, resolved.ticket);
+    world.jira.restart().await.unwrap();
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn the_content_of_a_waiting_incident_can_still_be_changed() {
+    let mut world = Plan::new().start().await;
+    let id = waiting(&mut world).await;
+    let mut changed = incident("INC-1");
+    changed.actor.as_mut().unwrap().name = "somebody.else".to_owned();
+    let answer = world.try_push(changed.clone(), TicketSystem::Jira).await.unwrap();
+    let delivery = answer.delivery.unwrap();
+    assert_eq!((&delivery.id, delivery.incident_revision), (&id, 2));
+    world.jira.restart().await.unwrap();
+    world.until(&id, DeliveryState::Delivered).await;
+    assert!(world.jira.tickets()[0].fields["summary"].as_str().unwrap().contains("somebody.else"));
+    world.finish().await;
+}
+
+/// The delivery of INC-1 to a Jira that is down, with its next attempt in ten minutes.
+async fn waiting(world: &mut World) -> String {
+    world.jira.stop().await;
+    let answer = world.push("INC-1", TicketSystem::Jira).await;
+    assert_eq!(state(&answer), DeliveryState::Waiting);
+    assert!(answer.message.contains("tried again"), "{}", answer.message);
+    answer.delivery.unwrap().id
+}

@@ -1,0 +1,160 @@
+//! What every call refuses, with which code and which details; and that a refused call leaves nothing behind.
+
+use std::time::{Duration, Instant};
+
+use rhythmx_ticketing::v1::{self, DeliveryState, TicketSystem};
+use ticketing_simulator::{Call, Effect, Rule, When};
+use tonic::Code;
+
+use crate::support::{Plan, incident, refusal, state};
+
+#[tokio::test]
+async fn a_push_to_a_system_that_is_not_configured_says_what_to_do() {
+    let mut world = Plan::new().start_unconfigured().await;
+    for (system, name) in [(TicketSystem::Jira, "jira"), (TicketSystem::Servicenow, "servicenow")] {
+        let refused = refusal(world.try_push(incident("INC-1"), system).await);
+        refused.is_precondition("SYSTEM_NOT_CONFIGURED", name);
+        assert_eq!(refused.metadata["system"], name);
+        assert!(refused.message.contains("Configure"), "{}", refused.message);
+    }
+    assert!(world.deliveries().await.is_empty());
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_push_to_a_system_that_is_switched_off_says_how_to_switch_it_on() {
+    let mut world = Plan::new().start().await;
+    let off = v1::JiraSettings { enabled: Some(false), ..Default::default() };
+    world.try_jira(off).await.unwrap();
+    let refused = refusal(world.try_push(incident("INC-1"), TicketSystem::Jira).await);
+    refused.is_precondition("SYSTEM_NOT_ENABLED", "jira");
+    assert!(refused.message.contains("jira.enabled"), "{}", refused.message);
+    assert!(world.deliveries().await.is_empty());
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_system_that_does_not_exist_is_refused_by_every_call_that_needs_one() {
+    let mut world = Plan::new().start().await;
+    for system in [0, 99, -1] {
+        refusal(world.try_push(incident("INC-1"), system).await).is_invalid("INCIDENT_INVALID", &["system"]);
+        let request = v1::PreviewTicketRequest { incident: Some(incident("INC-1")), system };
+        refusal(world.client.preview_ticket(request).await).is_invalid("INCIDENT_INVALID", &["system"]);
+        let request = v1::TestConnectionRequest { system, unsaved: None };
+        refusal(world.client.test_connection(request).await).is_invalid("REQUEST_INVALID", &["system"]);
+        let request = v1::ListDeliveriesRequest { systems: vec![1, system], ..Default::default() };
+        refusal(world.client.list_deliveries(request).await).is_invalid("REQUEST_INVALID", &["systems[1]"]);
+        let request = v1::StreamTicketEventsRequest { systems: vec![system], ..Default::default() };
+        refusal(world.client.stream_ticket_events(request).await)
+            .is_invalid("REQUEST_INVALID", &["systems[0]"]);
+    }
+    assert!(world.deliveries().await.is_empty());
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_call_without_an_incident_is_refused() {
+    let mut world = Plan::new().start().await;
+    let request = v1::CreateTicketRequest::default();
+    refusal(world.client.create_ticket(request).await)
+        .is_invalid("INCIDENT_INVALID", &["incident", "system"]);
+    let request = v1::PreviewTicketRequest::default();
+    refusal(world.client.preview_ticket(request).await)
+        .is_invalid("INCIDENT_INVALID", &["incident", "system"]);
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_delivery_that_does_not_exist_is_not_found_by_every_call_about_one() {
+    let mut world = Plan::new().start().await;
+    let id = "0197-nobody";
+    let cancel = v1::CancelDeliveryRequest { delivery_id: id.to_owned(), ..Default::default() };
+    let resolve = v1::ResolveDeliveryRequest {
+        delivery_id: id.to_owned(),
+        ticket_key: "SEC-1".to_owned(),
+        ..Default::default()
+    };
+    let refused = [
+        refusal(world.client.get_delivery(id).await),
+        refusal(world.client.retry_delivery(id).await),
+        refusal(world.client.cancel_delivery(cancel).await),
+        refusal(world.client.resolve_delivery(resolve).await),
+    ];
+    for refused in refused {
+        refused.is(Code::NotFound, "DELIVERY_NOT_FOUND", &[]);
+        assert_eq!(refused.metadata["delivery_id"], id);
+    }
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_delivery_must_be_named_by_1_to_64_characters() {
+    let mut world = Plan::new().start().await;
+    for id in [String::new(), "x".repeat(65)] {
+        refusal(world.client.get_delivery(&id).await).is_invalid("REQUEST_INVALID", &["delivery_id"]);
+        refusal(world.client.retry_delivery(&id).await).is_invalid("REQUEST_INVALID", &["delivery_id"]);
+        let note = "x".repeat(501);
+        let cancel = v1::CancelDeliveryRequest { delivery_id: id.clone(), note: note.clone() };
+        refusal(world.client.cancel_delivery(cancel).await)
+            .is_invalid("REQUEST_INVALID", &["delivery_id", "note"]);
+        let resolve = v1::ResolveDeliveryRequest {
+            delivery_id: id,
+            ticket_key: "SEC 1".to_owned(),
+            ticket_id: "x".repeat(256),
+            ticket_url: "javascript:alert(1)".to_owned(),
+            note,
+        };
+        refusal(world.client.resolve_delivery(resolve).await)
+            .is_invalid("REQUEST_INVALID", &["delivery_id", "ticket_key", "ticket_id", "ticket_url", "note"]);
+    }
+    refusal(world.client.get_delivery("x".repeat(64)).await).is(Code::NotFound, "DELIVERY_NOT_FOUND", &[]);
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn an_operation_that_does_not_fit_a_delivered_ticket_is_a_failed_precondition() {
+    let mut world = Plan::new().start().await;
+    let id = world.push("INC-1", TicketSystem::Jira).await.delivery.unwrap().id;
+    let cancel = v1::CancelDeliveryRequest { delivery_id: id.clone(), ..Default::default() };
+    let resolve = v1::ResolveDeliveryRequest {
+        delivery_id: id.clone(),
+        ticket_key: "SEC-99".to_owned(),
+        ..Default::default()
+    };
+    let refused = [
+        refusal(world.client.retry_delivery(&id).await),
+        refusal(world.client.cancel_delivery(cancel).await),
+        refusal(world.client.resolve_delivery(resolve).await),
+    ];
+    for refused in refused {
+        refused.is_precondition("DELIVERY_STATE", &id);
+        assert_eq!(refused.metadata["state"], "DELIVERED");
+    }
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_request_of_more_than_4_mib_is_out_of_range_and_stores_nothing() {
+    let mut world = Plan::new().start().await;
+    let mut large = incident("INC-1");
+    large.investigation_notes = "x".repeat(4 * 1024 * 1024 + 1);
+    let status = world.try_push(large, TicketSystem::Jira).await.unwrap_err();
+    assert_eq!(status.code(), Code::OutOfRange, "{status:?}");
+    assert!(world.deliveries().await.is_empty());
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_push_to_a_hanging_jira_answers_with_its_delivery_before_the_deadline() {
+    let mut world = Plan::new().start().await;
+    world.jira.weather().push(Rule::new(Call::Create, When::Next(1), Effect::Hang { applied: false }));
+    let (began, patient) = (Instant::now(), world.client.clone());
+    world.client = patient.clone().with_deadline(Duration::from_millis(300));
+    let answer = world.push("INC-1", TicketSystem::Jira).await;
+    assert!(began.elapsed() < Duration::from_millis(300), "{:?}", began.elapsed());
+    assert_eq!(state(&answer), DeliveryState::Attempting);
+    assert!(!answer.already_existed);
+    world.client = patient;
+    world.until(&answer.delivery.unwrap().id, DeliveryState::Delivered).await;
+    world.finish().await;
+}

@@ -1,0 +1,110 @@
+//! GetStatus: what an operator needs at a glance.
+
+use rhythmx_ticketing::v1::system_status::Settings;
+use rhythmx_ticketing::v1::{self, DeliveryState, FaultKind, TargetConditionKind, TicketSystem};
+use ticketing_simulator::{Call, Effect, Rule, When};
+
+use crate::support::Plan;
+
+#[tokio::test]
+async fn a_new_server_tells_of_both_systems_and_of_the_defaults() {
+    let mut world = Plan::new().start_unconfigured().await;
+    let status = world.client.get_status().await.unwrap();
+    assert_eq!(status.server_version, env!("CARGO_PKG_VERSION"));
+    assert!(status.started_at.is_some());
+    assert_eq!(status.retry.unwrap().max_attempts, Some(5));
+    assert_eq!(status.auto_push.unwrap().enabled, Some(false));
+    let targets: Vec<_> = status.systems.iter().map(|system| system.target.as_str()).collect();
+    assert_eq!(targets, ["jira", "servicenow"]);
+    for system in status.systems {
+        assert!(!system.configured && !system.enabled);
+        assert_eq!(system.settings, None);
+        assert_eq!((system.last_test, system.last_success, system.last_failure), (None, None, None));
+        assert_eq!(system.deliveries, Some(v1::DeliveryCounts::default()));
+        assert_eq!(system.condition.unwrap().kind(), TargetConditionKind::Ok);
+    }
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn the_settings_are_shown_with_their_defaults_and_without_secrets() {
+    let mut world = Plan::new().start().await;
+    let Some(Settings::Jira(jira)) = world.status(TicketSystem::Jira).await.settings else {
+        panic!("Jira's settings are shown")
+    };
+    assert_eq!((jira.url, jira.issue_type.as_str()), (world.jira.base_url(), "Task"));
+    assert!(jira.api_token_set_at.is_some() && jira.personal_access_token_set_at.is_none());
+    let status = world.status(TicketSystem::Servicenow).await;
+    let Some(Settings::Servicenow(servicenow)) = status.settings else {
+        panic!("ServiceNow's settings are shown")
+    };
+    assert_eq!((servicenow.instance, servicenow.table.as_str()), (world.servicenow.base_url(), "incident"));
+    let priorities = servicenow.priorities.unwrap();
+    let pairs = [priorities.critical, priorities.high, priorities.medium, priorities.low];
+    let pairs = pairs.map(|pair| pair.map(|pair| (pair.impact, pair.urgency)).unwrap());
+    assert_eq!(pairs, [(1, 1), (1, 2), (2, 2), (2, 3)]);
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_success_and_a_failure_are_counted_and_told_with_their_deliveries() {
+    let mut world = Plan::new().with_flag("--circuit-threshold=1000").start().await;
+    let delivered = world.push("INC-1", TicketSystem::Jira).await.delivery.unwrap();
+    let status = world.status(TicketSystem::Jira).await;
+    assert!(status.configured && status.enabled);
+    let success = status.last_success.unwrap();
+    assert_eq!((&success.delivery_id, success.ticket), (&delivered.id, delivered.ticket));
+    assert_eq!(status.deliveries.unwrap(), v1::DeliveryCounts { delivered: 1, ..Default::default() });
+    let forever = v1::ConfigureRequest {
+        retry: Some(v1::RetrySettings {
+            base_delay: Some(prost_types::Duration { seconds: 600, nanos: 0 }),
+            max_delay: Some(prost_types::Duration { seconds: 600, nanos: 0 }),
+            ..Default::default()
+        }),
+        ..Default::default()
+    };
+    world.configure(forever).await;
+    world.jira.stop().await;
+    let waiting = world.push("INC-2", TicketSystem::Jira).await.delivery.unwrap();
+    assert_eq!(waiting.state(), DeliveryState::Waiting);
+    let status = world.status(TicketSystem::Jira).await;
+    let failure = status.last_failure.unwrap();
+    assert_eq!((&failure.delivery_id, failure.fault.unwrap().kind()), (&waiting.id, FaultKind::Connect));
+    assert_eq!(
+        status.deliveries.unwrap(),
+        v1::DeliveryCounts { delivered: 1, waiting: 1, ..Default::default() }
+    );
+    assert_eq!(world.status(TicketSystem::Servicenow).await.last_failure, None);
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_refused_login_is_the_condition_of_its_target_until_it_works_again() {
+    let mut world = Plan::new().start().await;
+    let credentials = world.jira.edit(|profile| std::mem::take(&mut profile.credentials));
+    let answer = world.push("INC-1", TicketSystem::Jira).await;
+    let condition = world.status(TicketSystem::Jira).await.condition.unwrap();
+    assert_eq!(condition.kind(), TargetConditionKind::LoginRefused);
+    assert!(condition.since.is_some() && !condition.reason.is_empty(), "{condition:?}");
+    assert_eq!(
+        world.status(TicketSystem::Servicenow).await.condition.unwrap().kind(),
+        TargetConditionKind::Ok
+    );
+    world.jira.edit(|profile| profile.credentials = credentials);
+    world.until(&answer.delivery.unwrap().id, DeliveryState::Delivered).await;
+    let condition = world.status(TicketSystem::Jira).await.condition.unwrap();
+    assert_eq!(condition.kind(), TargetConditionKind::Ok);
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_throttled_target_says_until_when() {
+    let mut world = Plan::new().start().await;
+    let throttle = Effect::throttle(ticketing_simulator::RetryAfter::Seconds(600));
+    world.jira.weather().push(Rule::new(Call::Create, When::Always, throttle));
+    world.push("INC-1", TicketSystem::Jira).await;
+    let condition = world.status(TicketSystem::Jira).await.condition.unwrap();
+    assert_eq!(condition.kind(), TargetConditionKind::Throttled);
+    assert!(condition.until.is_some() && condition.since.is_none(), "{condition:?}");
+    world.finish().await;
+}

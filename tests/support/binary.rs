@@ -1,0 +1,30 @@
+//! The binary as somebody starts it by hand.
+
+use std::process::Stdio;
+
+use tokio::process::Command;
+
+use super::PATIENCE;
+
+/// What the binary said before it gave up.
+#[derive(Debug)]
+pub struct Ended {
+    pub code: Option<i32>,
+    pub stderr: String,
+}
+
+/// Runs the binary with these arguments and variables to its end, which must come by itself.
+pub async fn run_to_its_end(arguments: &[String], variables: &[(&str, &str)]) -> Ended {
+    let child = Command::new(env!("CARGO_BIN_EXE_ticketing"))
+        .args(arguments)
+        .envs(variables.iter().copied())
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let output = tokio::time::timeout(PATIENCE, child.wait_with_output()).await;
+    let output = output.unwrap_or_else(|_| panic!("ticketing {arguments:?} runs on")).unwrap();
+    Ended { code: output.status.code(), stderr: String::from_utf8(output.stderr).unwrap() }
+}
