@@ -14,6 +14,8 @@ use crate::policy::Bounds;
 pub struct Health {
     /// Target-scoped failures since the last success.
     pub failures_in_a_row: u32,
+    /// When the first of these failures was.
+    pub failing_since: Option<Timestamp>,
     /// No request before this: the system asked for it.
     pub throttled_until: Option<Timestamp>,
     pub condition: Condition,
@@ -97,14 +99,15 @@ impl Health {
             next.throttled_until = Some(now + floor);
         }
         next.failures_in_a_row += 1;
+        next.failing_since.get_or_insert(now);
         let condition = next.condition_after(fault.kind, bounds);
         next.worsen(condition, fault, now)
     }
 
-    /// Settings were changed or a test passed: all is forgiven.
+    /// Settings were changed or a test passed: all is forgiven, but a pause that was asked for still holds.
     #[must_use]
-    pub fn forgive(&self) -> (Self, Option<EventKind>) {
-        (Self::default(), self.recovery())
+    pub fn forgive(&self, now: Timestamp) -> (Self, Option<EventKind>) {
+        self.recover(now)
     }
 
     fn recover(&self, now: Timestamp) -> (Self, Option<EventKind>) {
@@ -204,7 +207,7 @@ mod tests {
         );
         let (health, _) = after(&health, FaultKind::ServerError);
         assert_eq!(health.admission(NOW), Admission::Closed(None));
-        assert_eq!(health.forgive(), (Health::default(), Some(EventKind::TargetRecovered)));
+        assert_eq!(health.forgive(NOW), (Health::default(), Some(EventKind::TargetRecovered)));
     }
 
     #[test]

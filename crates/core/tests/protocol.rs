@@ -82,7 +82,7 @@ impl World {
             Step::Lapse => self.apply(Delivery::lapse),
             Step::Hasten => self.apply(|delivery, _, now| delivery.hasten(now)),
             Step::Cancel => self.apply(|delivery, _, now| delivery.cancel(now).ok()),
-            Step::Retry => self.apply(|delivery, _, now| delivery.retry(now).ok()),
+            Step::Retry => self.apply(|delivery, _, now| delivery.retry(false, now).ok()),
         }
         self.check();
     }
@@ -267,4 +267,56 @@ fn a_witness_that_is_not_seen_keeps_the_doubt_open() {
     let look_up = LookUp { answer, had_witnesses: true, asked_at: world.now };
     world.apply(|delivery, policy, now| delivery.settle_look_up(epoch, look_up, policy, now));
     assert_eq!(world.delivery.state, State::Waiting);
+}
+
+#[test]
+fn what_was_in_doubt_before_it_was_sent_again_is_swept_where_the_doubt_was() {
+    let mut world = World::new(0);
+    world.attempt(Weather::Lose { applied_after: None });
+    while world.delivery.state != State::Waiting {
+        world.take(&Step::Wait(60));
+        world.take(&Step::Work(Weather::Fair));
+    }
+    world.now = world.delivery.due_at.unwrap();
+    world.take(&Step::Work(Weather::Fair));
+    assert_eq!(world.delivery.state, State::Delivered);
+    let places: Vec<_> =
+        world.delivery.doubted.iter().map(|destination| destination.place.as_str()).collect();
+    assert_eq!((places, world.delivery.sweep.is_some()), (vec!["SEC"], true));
+}
+
+#[test]
+fn what_failed_during_an_outage_is_armed_after_it_and_what_failed_beside_successes_is_not() {
+    let mut world = World::new(0);
+    let outage_began = world.now;
+    for _ in 0..=world.policy.retry.max_attempts() {
+        world.now += Duration::from_secs(3_600);
+        world.take(&Step::Work(Weather::Refuse(FaultKind::Connect)));
+    }
+    assert_eq!(world.delivery.state, State::Failed);
+    let after = |began| world.delivery.clone().outage_ended(began, world.now);
+    assert_eq!(after(outage_began).unwrap().delivery.state, State::Pending);
+    assert_eq!(after(world.now), None);
+}
+
+#[test]
+fn an_operator_who_has_looked_may_end_a_doubt_that_no_look_up_can_end() {
+    let mut world = World::new(0);
+    world.attempt(Weather::Lose { applied_after: None });
+    let searched_again = world.delivery.clone().retry(false, world.now).unwrap().delivery;
+    assert_eq!(searched_again.state, State::Reconciling);
+    let sent_again = world.delivery.clone().retry(true, world.now).unwrap().delivery;
+    assert_eq!((sent_again.state, sent_again.doubted.len()), (State::Pending, 1));
+}
+
+#[test]
+fn a_ticket_that_an_operator_named_by_its_key_is_no_duplicate_of_itself() {
+    let mut world = World::new(0);
+    world.attempt(Weather::Lose { applied_after: Some(0) });
+    let named = TicketRef { id: String::new(), ..ticket(1) };
+    let resolved = world.delivery.clone().resolve(named, &world.policy, world.now).unwrap().delivery;
+    let found = FoundTicket { ticket: ticket(1), created_at: None };
+    let sighting = Sighting { tickets: vec![found], witness_seen: false };
+    let swept = resolved.settle_sweep(0, Ok(sighting), &world.policy, world.now).unwrap();
+    assert_eq!((swept.events, swept.delivery.ticket), (vec![], Some(ticket(1))));
 }

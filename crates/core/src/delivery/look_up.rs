@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::{Delivery, EventKind, LastError, Settled, State};
 use crate::fault::Fault;
 use crate::policy::Policy;
-use crate::system::{FoundTicket, Sighting};
+use crate::system::{FoundTicket, Sighting, TicketRef};
 
 /// How many look-up intervals lie at the most between two look-ups that could not search.
 const MOST_PATIENCE: u32 = 10;
@@ -103,11 +103,10 @@ impl Delivery {
 
     /// Keeps every ticket but the reference. Of several the oldest is the reference.
     fn note_duplicates(&mut self, tickets: &[FoundTicket]) -> Vec<EventKind> {
-        let known = |id: &str| {
-            self.ticket.as_ref().is_some_and(|ticket| ticket.id == id)
-                || self.duplicates.iter().any(|other| other.id == id)
-        };
-        let new: Vec<_> = tickets.iter().filter(|found| !known(&found.ticket.id)).cloned().collect();
+        self.complete_reference(tickets);
+        let is_known =
+            |found: &TicketRef| self.ticket.iter().chain(&self.duplicates).any(|known| known.id == found.id);
+        let new: Vec<_> = tickets.iter().filter(|found| !is_known(&found.ticket)).cloned().collect();
         if new.is_empty() {
             return vec![];
         }
@@ -122,6 +121,14 @@ impl Delivery {
             self.ticket = Some(oldest);
         }
         vec![EventKind::DuplicateFound]
+    }
+
+    /// An operator may have named the ticket by its key alone: the search tells the rest.
+    fn complete_reference(&mut self, tickets: &[FoundTicket]) {
+        let Some(reference) = self.ticket.as_mut().filter(|ticket| ticket.id.is_empty()) else { return };
+        if let Some(found) = tickets.iter().find(|found| found.ticket.key == reference.key) {
+            *reference = found.ticket.clone();
+        }
     }
 
     fn not_found(
@@ -162,8 +169,14 @@ impl Delivery {
         self.wait_or_fail(due_at, now)
     }
 
+    /// Looks again soon, and ever less often once proof was possible and did not come.
     fn keep_looking(mut self, policy: &Policy, now: Timestamp) -> Settled {
-        self.due_at = Some(self.next_look_up(policy, now));
+        let empty_answers = self.doubt.as_ref().map_or(0, |doubt| doubt.empty_answers);
+        let patience = policy.bounds.look_up_interval * empty_answers.clamp(1, MOST_PATIENCE);
+        self.due_at = Some(match empty_answers {
+            0 => self.next_look_up(policy, now),
+            _ => now + patience,
+        });
         self.become_(State::Reconciling, now, &[])
     }
 }

@@ -43,12 +43,16 @@ pub struct Delivery {
     pub lease_until: Option<Timestamp>,
     /// Failed attempts that count against the retries.
     pub failures: u32,
+    /// When the first of these failures was.
+    pub failing_since: Option<Timestamp>,
     /// When it is to be looked at again; none in terminal states and while it is claimed.
     pub due_at: Option<Timestamp>,
     /// The last intent to send.
     pub send: Option<Send>,
     /// What is not known about the last send.
     pub doubt: Option<Doubt>,
+    /// Where sends of doubtful outcome went, ever: the sweeps search there.
+    pub doubted: Vec<Destination>,
     /// The later searches for duplicates that a delivery once in doubt still has before it.
     pub sweep: Option<Sweep>,
     pub ticket: Option<TicketRef>,
@@ -123,7 +127,6 @@ pub struct Sweep {
     pub due_at: Timestamp,
     /// When the delivery was settled: the steps count from here.
     pub from: Timestamp,
-    pub destination: Destination,
 }
 
 /// The last thing that went wrong.

@@ -44,9 +44,11 @@ impl Delivery {
             epoch: 0,
             lease_until: None,
             failures: 0,
+            failing_since: None,
             due_at: Some(now),
             send: None,
             doubt: None,
+            doubted: vec![],
             sweep: None,
             ticket: None,
             duplicates: vec![],
@@ -84,11 +86,15 @@ impl Delivery {
         }
     }
 
-    /// An operator wants another try.
+    /// An operator wants another try. With `create_anyway` a doubt is put aside, for the operator has looked: nothing
+    /// else ends a doubt that no look-up can end.
     ///
     /// # Errors
     /// If the ticket exists already or an attempt is under way.
-    pub fn retry(self, now: Timestamp) -> Result<Settled, OperationError> {
+    pub fn retry(mut self, create_anyway: bool, now: Timestamp) -> Result<Settled, OperationError> {
+        if create_anyway && self.lease_until.is_none() && self.doubt.take().is_some() {
+            return Ok(self.rearm(now));
+        }
         match self.state {
             State::Waiting | State::Failed => Ok(self.rearm(now)),
             State::Cancelled if self.doubt.is_some() => {
@@ -144,24 +150,42 @@ impl Delivery {
         }
     }
 
-    /// The target works again, or its settings were changed: what waits is due now, and what failed for want of the
-    /// target is armed again. `None` if the delivery is not concerned.
+    /// The target's settings were changed, or it is well after it was in trouble: what waits is due now, and what
+    /// failed for want of the target is armed again. `None` if the delivery is not concerned.
     #[must_use]
     pub fn target_recovered(self, now: Timestamp) -> Option<Settled> {
-        let unavailable =
-            self.last_error.as_ref().is_some_and(|error| error.fault.kind.scope() == Scope::Target);
         match self.state {
             State::Waiting => Some(self.rearm(now)),
-            State::Failed if unavailable => Some(self.rearm(now)),
+            State::Failed if self.wanted_the_target() => Some(self.rearm(now)),
             State::Reconciling if self.lease_until.is_none() => Some(self.look_up_now(now)),
             _ => None,
         }
+    }
+
+    /// A ticket was created, the first since `outage_began`: what failed for want of the target, and only since then, is
+    /// armed again. What failed while others succeeded is not: it would fail again.
+    #[must_use]
+    pub fn outage_ended(self, outage_began: Timestamp, now: Timestamp) -> Option<Settled> {
+        let within = self.failing_since.is_some_and(|since| since >= outage_began);
+        let concerned = self.state == State::Failed && self.wanted_the_target() && within;
+        concerned.then(|| self.rearm(now))
+    }
+
+    /// The target is in trouble and nothing else is left to see whether it is well again.
+    #[must_use]
+    pub fn rearm_as_probe(self, now: Timestamp) -> Option<Settled> {
+        (self.state == State::Failed && self.wanted_the_target()).then(|| self.rearm(now))
+    }
+
+    fn wanted_the_target(&self) -> bool {
+        self.last_error.as_ref().is_some_and(|error| error.fault.kind.scope() == Scope::Target)
     }
 
     /// To be sent as soon as possible. A delivery whose retries were spent gets them all again.
     fn rearm(mut self, now: Timestamp) -> Settled {
         if matches!(self.state, State::Failed | State::Cancelled) {
             self.failures = 0;
+            self.failing_since = None;
         }
         self.due_at = Some(now);
         self.become_(State::Pending, now, &[EventKind::Rearmed])

@@ -111,9 +111,8 @@ impl Delivery {
 
     /// A delivery that was ever in doubt is searched for duplicates later.
     pub(super) fn begin_sweeps(&mut self, policy: &Policy, now: Timestamp) {
-        if let (Some(_), Some(send)) = (&self.doubt, &self.send) {
-            let (due_at, destination) = (now + policy.bounds.sweeps[0], send.destination.clone());
-            self.sweep = Some(Sweep { step: 0, due_at, from: now, destination });
+        if !self.doubted.is_empty() {
+            self.sweep = Some(Sweep { step: 0, due_at: now + policy.bounds.sweeps[0], from: now });
         }
     }
 
@@ -133,8 +132,11 @@ impl Delivery {
 
     fn left_in_doubt(mut self, fault: Option<Fault>, policy: &Policy, now: Timestamp) -> Settled {
         if let Some(fault) = fault {
-            self.failures += 1;
+            self.count_failure(now);
             self.last_error = Some(LastError { fault, ambiguous: true, at: now });
+        }
+        if let Some(send) = self.send.as_ref().filter(|send| !self.doubted.contains(&send.destination)) {
+            self.doubted.push(send.destination.clone());
         }
         self.doubt = Some(Doubt { since: now, empty_answers: 0, last_empty_at: None, look_ups: 0 });
         self.due_at = Some(self.next_look_up(policy, now));
@@ -147,7 +149,7 @@ impl Delivery {
         let floor = fault.retry_after.unwrap_or(Duration::ZERO);
         self.last_error = Some(LastError { fault, ambiguous: false, at: now });
         if spends {
-            self.failures += 1;
+            self.count_failure(now);
         }
         let delay = match spends {
             true => policy.retry.after_failure(self.failures, random),
@@ -155,6 +157,11 @@ impl Delivery {
             false => Some(floor),
         };
         self.wait_or_fail(delay.map(|delay| now + delay.max(floor)), now)
+    }
+
+    fn count_failure(&mut self, now: Timestamp) {
+        self.failures += 1;
+        self.failing_since.get_or_insert(now);
     }
 
     /// Waits until `due_at`, or fails where there is no such time any more.
