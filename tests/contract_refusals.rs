@@ -56,7 +56,8 @@ async fn a_system_that_does_not_exist_is_refused_by_every_call_that_needs_one() 
 async fn a_call_without_an_incident_is_refused() {
     let mut world = Plan::new().start().await;
     let request = v1::CreateTicketRequest::default();
-    refusal(world.client.create_ticket(request).await).is_invalid("INCIDENT_INVALID", &["incident", "system"]);
+    refusal(world.client.create_ticket(request).await)
+        .is_invalid("INCIDENT_INVALID", &["incident", "system"]);
     let request = v1::PreviewTicketRequest::default();
     refusal(world.client.preview_ticket(request).await)
         .is_invalid("INCIDENT_INVALID", &["incident", "system"]);
@@ -103,10 +104,8 @@ async fn a_delivery_must_be_named_by_1_to_64_characters() {
             ticket_url: "javascript:alert(1)".to_owned(),
             note,
         };
-        refusal(world.client.resolve_delivery(resolve).await).is_invalid(
-            "REQUEST_INVALID",
-            &["delivery_id", "ticket_key", "ticket_id", "ticket_url", "note"],
-        );
+        refusal(world.client.resolve_delivery(resolve).await)
+            .is_invalid("REQUEST_INVALID", &["delivery_id", "ticket_key", "ticket_id", "ticket_url", "note"]);
     }
     refusal(world.client.get_delivery("x".repeat(64)).await).is(Code::NotFound, "DELIVERY_NOT_FOUND", &[]);
     world.finish().await;
@@ -153,7 +152,7 @@ async fn a_push_to_a_hanging_jira_answers_with_its_delivery_before_the_deadline(
     world.client = patient.clone().with_deadline(Duration::from_millis(300));
     let answer = world.push("INC-1", TicketSystem::Jira).await;
     assert!(began.elapsed() < Duration::from_millis(300), "{:?}", began.elapsed());
-    assert_eq!(state(&answer), DeliveryState::Attempting);
+    assert!(matches!(state(&answer), DeliveryState::Pending | DeliveryState::Attempting));
     assert!(!answer.already_existed);
     world.client = patient;
     world.until(&answer.delivery.unwrap().id, DeliveryState::Delivered).await;

@@ -119,11 +119,8 @@ async fn an_api_token_is_replaced_by_a_personal_access_token_and_back() {
     let view = world.try_jira(token).await.unwrap().jira.unwrap();
     assert!(view.api_token_set_at.is_none() && view.personal_access_token_set_at.is_some());
     assert_eq!(state(&world.push("INC-2", TicketSystem::Jira).await), DeliveryState::Delivered);
-    let both = v1::JiraSettings {
-        api_token: text("one"),
-        personal_access_token: text("two"),
-        ..Default::default()
-    };
+    let both =
+        v1::JiraSettings { api_token: text("one"), personal_access_token: text("two"), ..Default::default() };
     refusal(world.try_jira(both).await).is_invalid("SETTINGS_INVALID", &["jira.personal_access_token"]);
     world.finish().await;
 }

@@ -55,22 +55,17 @@ async fn a_success_and_a_failure_are_counted_and_told_with_their_deliveries() {
     let success = status.last_success.unwrap();
     assert_eq!((&success.delivery_id, success.ticket), (&delivered.id, delivered.ticket));
     assert_eq!(status.deliveries.unwrap(), v1::DeliveryCounts { delivered: 1, ..Default::default() });
-    let forever = v1::ConfigureRequest {
-        retry: Some(v1::RetrySettings {
-            base_delay: Some(prost_types::Duration { seconds: 600, nanos: 0 }),
-            max_delay: Some(prost_types::Duration { seconds: 600, nanos: 0 }),
-            ..Default::default()
-        }),
-        ..Default::default()
-    };
-    world.configure(forever).await;
+    world.retry_by_hand_alone().await;
     world.jira.stop().await;
     let waiting = world.push("INC-2", TicketSystem::Jira).await.delivery.unwrap();
     assert_eq!(waiting.state(), DeliveryState::Waiting);
     let status = world.status(TicketSystem::Jira).await;
     let failure = status.last_failure.unwrap();
     assert_eq!((&failure.delivery_id, failure.fault.unwrap().kind()), (&waiting.id, FaultKind::Connect));
-    assert_eq!(status.deliveries.unwrap(), v1::DeliveryCounts { delivered: 1, waiting: 1, ..Default::default() });
+    assert_eq!(
+        status.deliveries.unwrap(),
+        v1::DeliveryCounts { delivered: 1, waiting: 1, ..Default::default() }
+    );
     assert_eq!(world.status(TicketSystem::Servicenow).await.last_failure, None);
     world.finish().await;
 }

@@ -13,7 +13,10 @@ async fn the_story_of_a_push_is_told_in_order_without_gaps_and_with_its_delivery
     let delivery = world.push("INC-1", TicketSystem::Jira).await.delivery.unwrap();
     let story = live.events(3).await;
     let kinds: Vec<_> = story.iter().map(v1::TicketEvent::kind).collect();
-    assert_eq!(kinds, [TicketEventKind::Accepted, TicketEventKind::AttemptStarted, TicketEventKind::Delivered]);
+    assert_eq!(
+        kinds,
+        [TicketEventKind::Accepted, TicketEventKind::AttemptStarted, TicketEventKind::Delivered]
+    );
     assert_eq!(story.iter().map(|event| event.sequence).collect::<Vec<_>>(), [1, 2, 3]);
     for event in &story {
         assert_eq!((event.incident_id.as_str(), event.target.as_str()), ("INC-1", "jira"));

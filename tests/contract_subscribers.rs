@@ -1,7 +1,7 @@
 //! Many subscribers, slow subscribers, and subscribers of a server that stops.
 
-use rhythmx_ticketing::v1::{self, TicketSystem};
 use rhythmx_ticketing::Client;
+use rhythmx_ticketing::v1::{self, TicketSystem};
 use tonic::Code;
 use tonic::transport::Endpoint;
 
@@ -45,7 +45,10 @@ async fn a_subscriber_that_takes_nothing_is_ended_with_the_token_to_go_on_from()
     let status = tokio::time::timeout(PATIENCE, ended).await.expect("a slow subscriber is ended");
     let refused = refusal::<()>(Err(status));
     refused.is(Code::ResourceExhausted, "SUBSCRIBER_TOO_SLOW", &[]);
-    assert_eq!(refused.metadata["resume_token"], slow.token, "the token is that of the last event that arrived");
+    assert_eq!(
+        refused.metadata["resume_token"], slow.token,
+        "the token is that of the last event that arrived"
+    );
     let mut resumed = Subscriber::open(&world.client, after(&slow.token)).await;
     let first = resumed.event().await.sequence;
     assert!(first > 1);

@@ -15,7 +15,7 @@ use tonic::Status;
 
 pub use binary::{Ended, run_to_its_end};
 pub use incidents::incident;
-pub use refusals::{Refused, refusal};
+pub use refusals::refusal;
 pub use server::{Server, free_address};
 pub use subscriber::{Subscriber, after, from_oldest};
 
@@ -199,6 +199,13 @@ impl World {
         self.client.configure(request).await.unwrap()
     }
 
+    /// From now on a failed attempt is not repeated by itself while a test lasts.
+    pub async fn retry_by_hand_alone(&mut self) {
+        let minutes = 10 * 60 * 1_000;
+        let request = v1::ConfigureRequest { retry: Some(retry(minutes, minutes, 60)), ..Default::default() };
+        self.configure(request).await;
+    }
+
     /// Changes Jira's settings, however that ends.
     pub async fn try_jira(&mut self, jira: v1::JiraSettings) -> Result<v1::ConfigureResponse, Status> {
         self.client.configure(v1::ConfigureRequest { jira: Some(jira), ..Default::default() }).await
@@ -209,7 +216,9 @@ impl World {
         &mut self,
         servicenow: v1::ServiceNowSettings,
     ) -> Result<v1::ConfigureResponse, Status> {
-        self.client.configure(v1::ConfigureRequest { servicenow: Some(servicenow), ..Default::default() }).await
+        self.client
+            .configure(v1::ConfigureRequest { servicenow: Some(servicenow), ..Default::default() })
+            .await
     }
 
     /// The delivery, with its attempts.
@@ -231,10 +240,11 @@ impl World {
         last
     }
 
-    /// All deliveries that there are.
+    /// All deliveries that there are, with their attempts.
     pub async fn deliveries(&mut self) -> Vec<v1::Delivery> {
         let mut all = vec![];
-        let mut request = v1::ListDeliveriesRequest { page_size: 500, ..Default::default() };
+        let mut request =
+            v1::ListDeliveriesRequest { page_size: 500, include_attempts: true, ..Default::default() };
         loop {
             let page = self.client.list_deliveries(request.clone()).await.unwrap();
             all.extend(page.deliveries);
