@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use rhythmx_ticketing::v1::TicketSystem;
+use rhythmx_ticketing::v1::ticketing_service_client::TicketingServiceClient;
+use rhythmx_ticketing::v1::{self, TicketSystem};
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request};
 use tonic_health::pb::HealthCheckRequest;
@@ -86,6 +87,28 @@ async fn a_call_with_no_time_at_all_is_told_that_its_deadline_passed() {
     let status = world.client.get_status().await.unwrap_err();
     assert_eq!(status.code(), Code::DeadlineExceeded, "{status:?}");
     world.client = patient;
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn an_answer_bears_the_name_that_its_caller_gave_the_request_or_a_number() {
+    let world = Plan::new().start().await;
+    let mut stub = TicketingServiceClient::new(channel(&world).await);
+    let mut named = Request::new(v1::GetStatusRequest {});
+    named.metadata_mut().insert("x-request-id", "night-shift.42".parse().unwrap());
+    let answer = stub.get_status(named).await.unwrap();
+    assert_eq!(answer.metadata().get("x-request-id").unwrap(), "night-shift.42");
+    let mut refused = Request::new(v1::GetDeliveryRequest::default());
+    refused.metadata_mut().insert("x-request-id", "night-shift.43".parse().unwrap());
+    let status = stub.get_delivery(refused).await.unwrap_err();
+    assert_eq!(status.metadata().get("x-request-id").unwrap(), "night-shift.43");
+    for odd in ["two words", &"x".repeat(65), ""] {
+        let mut request = Request::new(v1::GetStatusRequest {});
+        request.metadata_mut().insert("x-request-id", odd.parse().unwrap());
+        let answer = stub.get_status(request).await.unwrap();
+        let name = answer.metadata().get("x-request-id").unwrap().to_str().unwrap();
+        assert!(!name.is_empty() && name.bytes().all(|b| b.is_ascii_digit()), "{name}");
+    }
     world.finish().await;
 }
 

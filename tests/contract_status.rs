@@ -4,7 +4,7 @@ use rhythmx_ticketing::v1::system_status::Settings;
 use rhythmx_ticketing::v1::{self, DeliveryState, FaultKind, TargetConditionKind, TicketSystem};
 use ticketing_simulator::{Call, Effect, Rule, When};
 
-use crate::support::Plan;
+use crate::support::{PATIENCE, Plan, World};
 
 #[tokio::test]
 async fn a_new_server_tells_of_both_systems_and_of_the_defaults() {
@@ -75,17 +75,15 @@ async fn a_refused_login_is_the_condition_of_its_target_until_it_works_again() {
     let mut world = Plan::new().start().await;
     let credentials = world.jira.edit(|profile| std::mem::take(&mut profile.credentials));
     let answer = world.push("INC-1", TicketSystem::Jira).await;
-    let condition = world.status(TicketSystem::Jira).await.condition.unwrap();
-    assert_eq!(condition.kind(), TargetConditionKind::LoginRefused);
-    assert!(condition.since.is_some() && !condition.reason.is_empty(), "{condition:?}");
+    let refused = condition(&mut world, TargetConditionKind::LoginRefused).await;
+    assert!(refused.since.is_some() && !refused.reason.is_empty(), "{refused:?}");
     assert_eq!(
         world.status(TicketSystem::Servicenow).await.condition.unwrap().kind(),
         TargetConditionKind::Ok
     );
     world.jira.edit(|profile| profile.credentials = credentials);
     world.until(&answer.delivery.unwrap().id, DeliveryState::Delivered).await;
-    let condition = world.status(TicketSystem::Jira).await.condition.unwrap();
-    assert_eq!(condition.kind(), TargetConditionKind::Ok);
+    condition(&mut world, TargetConditionKind::Ok).await;
     world.finish().await;
 }
 
@@ -95,8 +93,21 @@ async fn a_throttled_target_says_until_when() {
     let throttle = Effect::throttle(ticketing_simulator::RetryAfter::Seconds(600));
     world.jira.weather().push(Rule::new(Call::Create, When::Always, throttle));
     world.push("INC-1", TicketSystem::Jira).await;
-    let condition = world.status(TicketSystem::Jira).await.condition.unwrap();
-    assert_eq!(condition.kind(), TargetConditionKind::Throttled);
-    assert!(condition.until.is_some() && condition.since.is_none(), "{condition:?}");
+    let throttled = condition(&mut world, TargetConditionKind::Throttled).await;
+    assert!(throttled.until.is_some() && throttled.since.is_none(), "{throttled:?}");
     world.finish().await;
+}
+
+/// Jira's condition once it is of this kind: it follows the delivery by a moment.
+async fn condition(world: &mut World, kind: TargetConditionKind) -> v1::TargetCondition {
+    let wait = async {
+        loop {
+            let condition = world.status(TicketSystem::Jira).await.condition.unwrap();
+            if condition.kind() == kind {
+                return condition;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, wait).await.unwrap_or_else(|_| panic!("not {kind:?} in time"))
 }
