@@ -25,3 +25,4 @@ mod contract_subscribers;
 mod contract_test_connection;
 mod pushing;
 mod support;
+mod thousand;

@@ -1,6 +1,7 @@
 //! What the tests are played on.
 
 mod binary;
+mod crowd;
 mod incidents;
 mod invariants;
 mod refusals;
@@ -14,6 +15,7 @@ use ticketing_simulator::{Profile, RecordedRequest, Simulator, Vendor};
 use tonic::Status;
 
 pub use binary::{Ended, run_to_its_end};
+pub use crowd::push_all;
 pub use incidents::incident;
 pub use refusals::refusal;
 pub use server::{Server, free_address};
@@ -255,6 +257,70 @@ impl World {
         }
     }
 
+    /// All deliveries, once every one of them was delivered.
+    pub async fn until_all_delivered(&mut self, count: usize) -> Vec<v1::Delivery> {
+        let wait = async {
+            while self.counts().await.delivered < count as u64 {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let in_time = tokio::time::timeout(PATIENCE * 2, wait).await;
+        assert!(in_time.is_ok(), "not all of {count} are delivered in time: {:#?}", self.counts().await);
+        self.deliveries().await
+    }
+
+    /// How many deliveries of both systems are in which state.
+    pub async fn counts(&mut self) -> v1::DeliveryCounts {
+        let mut sum = v1::DeliveryCounts::default();
+        for counts in self.client.get_status().await.unwrap().systems.into_iter().filter_map(|s| s.deliveries)
+        {
+            sum.pending += counts.pending;
+            sum.attempting += counts.attempting;
+            sum.delivered += counts.delivered;
+            sum.waiting += counts.waiting;
+            sum.reconciling += counts.reconciling;
+            sum.failed += counts.failed;
+            sum.cancelled += counts.cancelled;
+        }
+        sum
+    }
+
+    /// The state of the target of `system` once it is `kind`.
+    pub async fn until_target(&mut self, system: v1::TicketSystem, kind: v1::TargetConditionKind) {
+        let wait = async {
+            while self.status(system).await.condition.unwrap().kind() != kind {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        let in_time = tokio::time::timeout(PATIENCE, wait).await;
+        assert!(in_time.is_ok(), "{system:?} is not {kind:?} in time");
+    }
+
+    /// Lets so much time pass in which something must not happen.
+    pub async fn while_nothing_happens_for(&self, time: Duration) {
+        tokio::time::sleep(time).await;
+    }
+
+    /// The first event of that kind about an incident.
+    pub async fn until_event(&mut self, incident: &str, kind: v1::TicketEventKind) -> v1::TicketEvent {
+        let start = Some(v1::stream_ticket_events_request::Start::Oldest(()));
+        let request =
+            v1::StreamTicketEventsRequest { start, incident_id: incident.to_owned(), ..Default::default() };
+        let mut stream = self.client.stream_ticket_events(request).await.unwrap();
+        let wait = async {
+            loop {
+                let message = stream.message().await.unwrap().expect("the stream goes on").message;
+                if let Some(v1::stream_ticket_events_response::Message::Event(event)) = message
+                    && event.kind() == kind
+                {
+                    return event;
+                }
+            }
+        };
+        let in_time = tokio::time::timeout(PATIENCE, wait).await;
+        in_time.unwrap_or_else(|_| panic!("no {kind:?} of {incident} in time"))
+    }
+
     /// How one system stands.
     pub async fn status(&mut self, system: v1::TicketSystem) -> v1::SystemStatus {
         let status = self.client.get_status().await.unwrap();
@@ -311,4 +377,10 @@ pub fn text(text: impl Into<String>) -> Option<String> {
 /// The state of a push.
 pub fn state(answer: &v1::CreateTicketResponse) -> v1::DeliveryState {
     answer.delivery.as_ref().unwrap().state()
+}
+
+/// How many creates were sent to a simulator.
+pub fn creates(simulator: &Simulator) -> usize {
+    let is_create = |path: &str| path.ends_with("/issue") || path.ends_with("/table/incident");
+    simulator.requests().iter().filter(|request| request.method == "POST" && is_create(&request.path)).count()
 }

@@ -45,30 +45,65 @@ pub fn document(incident: &Incident) -> Document {
     Document { sections: sections.into_iter().flatten().collect() }
 }
 
+/// What happened to whom, how bad, why, since when, and the way back.
 fn headline(incident: &Incident) -> Section {
+    let lines = [
+        Some(lead(incident)),
+        reasons(incident).map(|text| vec![Inline::text(text)]),
+        Some(vec![Inline::text(story(incident))]),
+        incident.url.as_ref().map(|url| {
+            let text = format!("Open incident {} in RhythmX", incident.id);
+            vec![Inline::Link { text, url: url.clone() }]
+        }),
+    ];
+    Section { topic: Topic::Headline, blocks: lines.into_iter().flatten().map(Block::Paragraph).collect() }
+}
+
+fn lead(incident: &Incident) -> Vec<Inline> {
     let severity = incident.severity();
     let actor = &incident.actor;
     let mut lead = vec![
         Inline::Badge { text: severity.as_str().to_owned(), tone: tone(severity) },
-        Inline::text(format!(" {} ", actor.kind.as_str())).padded(),
+        Inline::text(actor.kind.as_str()).padded(),
         Inline::strong(&actor.name),
     ];
     if !actor.entity.trim().is_empty() {
         lead.push(Inline::text(format!("({})", actor.entity)).padded());
     }
-    let story = format!(
-        "Risk {} of 100. {} over {}, last seen {}.",
-        number(incident.risk.score),
-        count(incident.activity.alarm_count, "alarm"),
-        duration(incident.timeline.active()),
-        moment(incident.timeline.last_alert),
-    );
-    let mut blocks = vec![Block::Paragraph(lead), Block::Paragraph(vec![Inline::text(story)])];
-    if let Some(url) = &incident.url {
-        let text = format!("Open incident {} in RhythmX", incident.id);
-        blocks.push(Block::Paragraph(vec![Inline::Link { text, url: url.clone() }]));
+    let what = incident.activity.primary_rule.trim();
+    if !what.is_empty() {
+        lead.push(Inline::text("—").padded());
+        lead.push(Inline::strong(what));
     }
-    Section { topic: Topic::Headline, blocks }
+    lead
+}
+
+/// The factors that weigh most.
+fn reasons(incident: &Incident) -> Option<String> {
+    let mut factors: Vec<_> = incident.risk.factors.iter().collect();
+    factors.sort_by(|a, b| b.score.total_cmp(&a.score));
+    let top: Vec<_> = factors.iter().take(3).map(|f| format!("{} {}", f.name, number(f.score))).collect();
+    (!top.is_empty()).then(|| format!("Risk {} of 100: {}.", number(incident.risk.score), top.join(", ")))
+}
+
+fn story(incident: &Incident) -> String {
+    let (activity, timeline) = (&incident.activity, &incident.timeline);
+    let cases = match activity.threat_case_count {
+        0 => String::new(),
+        cases => format!(" and {}", count(cases, "threat case")),
+    };
+    let sla = incident.sla.as_ref().map(|sla| {
+        let (status, consumed) = (sla.status.as_str().to_lowercase(), number(sla.percent_consumed));
+        format!(" SLA {status}: {consumed} % of {} consumed.", duration(sla.target))
+    });
+    format!(
+        "{}{cases} since {}, last seen {}, active for {}.{}",
+        count(activity.alarm_count, "alarm"),
+        moment(timeline.first_alert),
+        moment(timeline.last_alert),
+        duration(timeline.active()),
+        sla.unwrap_or_default(),
+    )
 }
 
 fn risk(incident: &Incident) -> Section {
@@ -139,7 +174,7 @@ fn firing_rules(rules: &[FiringRule]) -> Option<Section> {
     };
     let mut blocks = vec![table(["Rule", "Count", "Severity"], top.iter().map(row).collect())];
     if more > 0 {
-        blocks.push(Block::Paragraph(vec![Inline::text(format!("and {} more", count_of(more, "rule")))]));
+        blocks.push(Block::Paragraph(vec![Inline::text(format!("and {}", count_of(more, "more rule")))]));
     }
     (!rules.is_empty()).then_some(Section { topic: Topic::FiringRules, blocks })
 }

@@ -20,4 +20,4 @@ mod ticket;
 mod wire;
 
 pub use settings::{Flavour, Secret, SecretKind, Settings, SettingsDraft};
-pub use system::{Jira, Timing};
+pub use system::Jira;

@@ -10,12 +10,13 @@ use ticketing_outbound::Authorization;
 use crate::site::Site;
 
 /// The issue type when none is given.
-pub(crate) const DEFAULT_ISSUE_TYPE: &str = "Task";
+const DEFAULT_ISSUE_TYPE: &str = "Task";
 const ATLASSIAN_GATEWAY: &str = "https://api.atlassian.com";
 const LONGEST_PROJECT_KEY: usize = 255;
 const LONGEST_LABEL: usize = 255;
 const MOST_LABELS: usize = 10;
 const LONGEST_NAME: usize = 255;
+const LONGEST_EMAIL: usize = 320;
 const LONGEST_SECRET: usize = 4_096;
 
 /// The settings as they are saved: anything may be missing or wrong. The secret is kept elsewhere.
@@ -124,6 +125,18 @@ impl SettingsDraft {
         let gateway = gateway(self, "", &mut unused)?;
         Some(origin(&site, gateway.as_ref()))
     }
+
+    /// The issue type that is used: the one given, else `Task`.
+    #[must_use]
+    pub fn issue_type(&self) -> &str {
+        given(self.issue_type.as_deref()).unwrap_or(DEFAULT_ISSUE_TYPE)
+    }
+
+    /// The gateway that is used with a cloud id: the one given, else Atlassian's.
+    #[must_use]
+    pub fn gateway_url(&self) -> &str {
+        given(self.gateway_url.as_deref()).unwrap_or(ATLASSIAN_GATEWAY)
+    }
 }
 
 // === impl Settings ===
@@ -142,7 +155,7 @@ impl Settings {
         let gateway = gateway(draft, path, violations);
         let login = login(draft, secret, path, violations);
         let project_key = project_key(draft, &at("project_key"), violations);
-        let issue_type = given(draft.issue_type.as_deref()).unwrap_or(DEFAULT_ISSUE_TYPE).to_owned();
+        let issue_type = draft.issue_type().to_owned();
         violations.limit_text(&at("issue_type"), &issue_type, LONGEST_NAME);
         let labels = labels(draft, &at("labels"), violations);
         let flavour = draft.flavour.unwrap_or_default();
@@ -241,7 +254,7 @@ fn gateway(draft: &SettingsDraft, path: &str, violations: &mut Violations) -> Op
     let uuid = is_uuid(cloud_id);
     let description = "must be a UUID; https://your-site.atlassian.net/_edge/tenant_info shows it";
     violations.require(uuid, &format!("{path}.cloud_id"), description);
-    let site = Site::parse(url.unwrap_or(ATLASSIAN_GATEWAY), &format!("{path}.gateway_url"), violations)?;
+    let site = Site::parse(draft.gateway_url(), &format!("{path}.gateway_url"), violations)?;
     uuid.then(|| Some(Gateway { site, cloud_id: cloud_id.to_ascii_lowercase() }))
 }
 
@@ -272,7 +285,7 @@ fn login(
         (SecretKind::ApiToken, Some(user)) => {
             let sendable = !user.contains(':') && !user.chars().any(char::is_control);
             violations.require(sendable, &format!("{path}.email"), "must not contain a colon");
-            violations.limit_text(&format!("{path}.email"), user, LONGEST_NAME);
+            violations.limit_text(&format!("{path}.email"), user, LONGEST_EMAIL);
             Some(Login::Basic { user: user.to_owned(), token }).filter(|_| plain && sendable)
         }
         (SecretKind::ApiToken, None) => {
@@ -294,7 +307,7 @@ fn labels(draft: &SettingsDraft, field: &str, violations: &mut Violations) -> Ve
     let labels: Vec<String> = draft.labels.iter().flatten().map(|label| label.trim().to_owned()).collect();
     violations.limit_list(field, &labels, MOST_LABELS);
     for (index, label) in labels.iter().enumerate().take(MOST_LABELS) {
-        let field = format!("{field}[{index}]");
+        let field = format!("{field}.values[{index}]");
         violations.require_text(&field, label, LONGEST_LABEL);
         let one_word = !label.chars().any(|c| c.is_whitespace() || c.is_control());
         violations.require(one_word, &field, "must not contain white space: Jira refuses such labels");
@@ -356,7 +369,7 @@ mod tests {
             "jira.api_token",
             "jira.email",
             "jira.project_key",
-            "jira.labels[0]",
+            "jira.labels.values[0]",
         ];
         assert_eq!(fields, expected);
         assert_eq!(parse(&draft(), None).unwrap_err(), ["jira.api_token"]);

@@ -20,34 +20,30 @@ use crate::settings::{Flavour, Settings};
 use crate::wire::ServerInfo;
 use crate::{create, look_up, ticket};
 
+/// For one request that only reads.
+const READ_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long what the project offers is taken for granted.
+const OFFER_AGE: Duration = Duration::from_secs(300);
+
 /// One Jira project, and the account that writes to it.
 #[derive(Debug)]
 pub struct Jira {
     settings: Settings,
     client: Client,
     clock: Arc<dyn Clock>,
-    timing: Timing,
     /// Which Jira it is, once it said so.
     told: OnceLock<Flavour>,
     offer: Mutex<Option<(Timestamp, Offer)>>,
-}
-
-/// How long the adapter waits, and how long it trusts what it was told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Timing {
-    /// For one request that only reads. Default 10 s.
-    pub read_timeout: Duration,
-    /// How long what the project offers is taken for granted. Default 5 min.
-    pub offer_age: Duration,
 }
 
 // === impl Jira ===
 
 impl Jira {
     #[must_use]
-    pub fn new(settings: Settings, door: Door, clock: Arc<dyn Clock>, timing: Timing) -> Self {
-        let client = Client::new(door, settings.clone(), timing.read_timeout);
-        Self { settings, client, clock, timing, told: OnceLock::new(), offer: Mutex::new(None) }
+    pub fn new(settings: Settings, door: Door) -> Self {
+        let clock = door.clock();
+        let client = Client::new(door, settings.clone(), READ_TIMEOUT);
+        Self { settings, client, clock, told: OnceLock::new(), offer: Mutex::new(None) }
     }
 
     /// Which Jira it is, as far as is known without asking.
@@ -79,7 +75,7 @@ impl Jira {
         let now = self.clock.now();
         let known = self.offer.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some((at, offer)) = known
-            && now.duration_since(at).unsigned_abs() < self.timing.offer_age
+            && now.duration_since(at).unsigned_abs() < OFFER_AGE
         {
             return Ok(offer);
         }
@@ -149,13 +145,5 @@ impl TicketSystem for Jira {
         }
         self.forget_offer();
         checks
-    }
-}
-
-// === impl Timing ===
-
-impl Default for Timing {
-    fn default() -> Self {
-        Self { read_timeout: Duration::from_secs(10), offer_age: Duration::from_secs(300) }
     }
 }

@@ -17,7 +17,7 @@ use ticketing_core::incident::{Incident, IncidentFields};
 use ticketing_core::marker::{InstallationKey, Marker};
 use ticketing_core::system::{Order, Rendered, TicketSystem};
 use ticketing_core::violation::Violations;
-use ticketing_jira::{Flavour, Jira, Secret, SecretKind, Settings, SettingsDraft, Timing};
+use ticketing_jira::{Flavour, Jira, Secret, SecretKind, Settings, SettingsDraft};
 use ticketing_outbound::Door;
 
 #[path = "support/incidents.rs"]
@@ -88,8 +88,7 @@ fn jira(flavour: Flavour) -> Jira {
     };
     let secret = Secret { kind: SecretKind::PersonalAccessToken, value: SecretString::from("token") };
     let settings = Settings::parse(&draft, Some(&secret), "jira", &mut Violations::default()).unwrap();
-    let clock = Arc::new(Epoch);
-    Jira::new(settings, Door::new(clock.clone()).unwrap(), clock, Timing::default())
+    Jira::new(settings, Door::new(Arc::new(Epoch)).unwrap())
 }
 
 fn order(fields: IncidentFields) -> Order {

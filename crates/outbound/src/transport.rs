@@ -30,7 +30,7 @@ pub(crate) fn fault_of_reply(error: &reqwest::Error, host: &str) -> Fault {
 }
 
 fn never_connected(error: &reqwest::Error, host: &str, cause: &str) -> Fault {
-    if chain(error).any(|cause| cause.is::<rustls::Error>() || is_tls(cause)) {
+    if chain(error).any(is_tls) {
         return Fault::new(FaultKind::Tls, format!("no trusted connection to {host}: {cause}")).with_hint(
             "the server's certificate must be valid for this host and issued by a known authority",
         );
@@ -43,10 +43,10 @@ fn never_connected(error: &reqwest::Error, host: &str, cause: &str) -> Fault {
         .with_hint("check the address and port, and that a firewall lets this machine through")
 }
 
-/// rustls hands its errors over inside an `io::Error`.
+/// rustls hands its errors over inside an `io::Error`, which may be inside another.
 fn is_tls(cause: &(dyn Error + 'static)) -> bool {
-    let io = cause.downcast_ref::<io::Error>();
-    io.and_then(io::Error::get_ref).is_some_and(<dyn Error + Send + Sync>::is::<rustls::Error>)
+    let wrapped = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+    cause.is::<rustls::Error>() || wrapped.is_some_and(|inner| is_tls(inner))
 }
 
 fn chain(error: &reqwest::Error) -> impl Iterator<Item = &(dyn Error + 'static)> {

@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use ticketing_core::system::{Destination, System, TicketSystem};
 use ticketing_core::violation::Violations;
-use ticketing_jira::{Jira, Timing};
+use ticketing_jira::Jira;
 use ticketing_outbound::Door;
 use ticketing_servicenow::ServiceNow;
 
@@ -143,10 +143,7 @@ impl Connections {
                 let secret = secret.and_then(jira_secret);
                 let settings = ticketing_jira::Settings::parse(draft, secret.as_ref(), path, violations)?;
                 let origin = settings.origin();
-                Some(Checked {
-                    api: Arc::new(Jira::new(settings, door.clone(), door.clock(), Timing::default())),
-                    origin,
-                })
+                Some(Checked { api: Arc::new(Jira::new(settings, door)), origin })
             }
             Draft::ServiceNow(draft) => {
                 let password = secret.map(|secret| &secret.value);

@@ -15,13 +15,13 @@ use tokio::sync::oneshot;
 use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::sync::CancellationToken;
 
-use crate::app::{App, Settings};
+use crate::app::App;
 use crate::config::{Config, ConfigError};
 use crate::connections::{Connection, Connections};
 use crate::dispatch::{Dispatcher, Schedule};
 use crate::entropy::SystemEntropy;
 use crate::grpc;
-use crate::settings::stored;
+use crate::settings::{Settings, stored};
 use crate::store::{OpenError, Store, StoreError, StoreOptions};
 
 /// The file of the database in the data folder.
@@ -125,7 +125,7 @@ async fn serve_over(
     let stop = async move {
         shutdown.await;
         tracing::info!("stopping");
-        health.set_service_status("", tonic_health::ServingStatus::NotServing).await;
+        grpc::stop_serving::<grpc::Service>(&health).await;
         closing.cancel();
         // Nobody listens to it once the server broke off.
         let _ = stopping.send(());

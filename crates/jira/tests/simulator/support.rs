@@ -12,7 +12,7 @@ use ticketing_core::incident::Incident;
 use ticketing_core::marker::{InstallationKey, Marker};
 use ticketing_core::system::{Created, Order, Rendered, Search, Sighting, TicketSystem};
 use ticketing_core::violation::Violations;
-use ticketing_jira::{Jira, Secret, SecretKind, Settings, SettingsDraft, Timing};
+use ticketing_jira::{Jira, Secret, SecretKind, Settings, SettingsDraft};
 use ticketing_outbound::Door;
 use ticketing_simulator::{Call, Effect, Profile, Rule, Simulator, Vendor, When};
 
@@ -80,7 +80,7 @@ impl Site {
         let settings = Settings::parse(&draft, Some(secret), "jira", &mut violations);
         let settings = settings.unwrap_or_else(|| panic!("{violations}"));
         let clock = Arc::new(HandClock::default());
-        let jira = Jira::new(settings, Door::new(clock.clone()).unwrap(), clock.clone(), Timing::default());
+        let jira = Jira::new(settings, Door::new(clock.clone()).unwrap());
         Self { simulator, jira, clock }
     }
 

@@ -6,10 +6,10 @@ use jiff::Timestamp;
 use ticketing_core::system::{Check, System, TicketSystem};
 use ticketing_core::violation::{Violation, Violations};
 
-use super::{App, AppError, Settings};
+use super::{App, AppError};
 use crate::connections::{Checked, Connection};
 use crate::dispatch::Schedule;
-use crate::settings::{Rules, SecretChange, SystemChange, SystemSettings, stored};
+use crate::settings::{Rules, SecretChange, Settings, SystemChange, SystemSettings, stored};
 use crate::store::StoredTest;
 
 /// All that one Configure changes.

@@ -6,7 +6,6 @@ mod deliveries;
 mod push;
 mod status;
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use jiff::Timestamp;
@@ -22,7 +21,7 @@ pub use status::{Status, SystemStatus};
 
 use crate::connections::Connections;
 use crate::dispatch::Dispatcher;
-use crate::settings::{Rules, SystemSettings};
+use crate::settings::{Rules, Settings};
 use crate::store::{Store, StoreError};
 
 /// The service; cheap to clone.
@@ -40,14 +39,6 @@ struct Inner {
     settings: RwLock<Settings>,
     /// One change of settings at a time.
     configuring: tokio::sync::Mutex<()>,
-}
-
-/// All settings in force.
-#[derive(Debug, Clone, Default)]
-pub struct Settings {
-    /// By target.
-    pub systems: BTreeMap<String, SystemSettings>,
-    pub rules: Rules,
 }
 
 /// Why something was not done.

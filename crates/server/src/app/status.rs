@@ -9,7 +9,8 @@ use ticketing_core::target::Health;
 
 use crate::store::LastFailure;
 
-use super::{App, AppError, ConnectionTest, Settings};
+use super::{App, AppError, ConnectionTest};
+use crate::settings::Settings;
 
 /// How the service and its systems stand.
 #[derive(Debug, Clone)]

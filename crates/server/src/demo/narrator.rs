@@ -44,8 +44,8 @@ impl Narrator {
             format!("grpcurl -plaintext {address} {service}/ListDeliveries"),
             format!("grpcurl -plaintext -d '{{\"oldest\":{{}}}}' {address} {service}/StreamTicketEvents"),
             format!(
-                "jq '{{incident: (. + {{id: \"INC-BY-HAND\"}}), system: \"TICKET_SYSTEM_JIRA\"}}' examples/incident.json | \
-                 grpcurl -plaintext -d @ {address} {service}/CreateTicket"
+                "grpcurl -plaintext -d \"{{\\\"incident\\\": $(cat examples/incident-medium.json), \\\"system\\\": \
+                 \\\"TICKET_SYSTEM_JIRA\\\"}}\" {address} {service}/CreateTicket"
             ),
         ];
         for line in lines {

@@ -32,6 +32,11 @@ use crate::connections::Connections;
 use crate::entropy::Entropy;
 use crate::store::{Leases, Store};
 
+/// The most events that one tick removes.
+const EVENTS_A_TICK: u32 = 1_000;
+/// A connection that was replaced is kept for so long at the least: attempts of then may still be under way.
+const RETIRED_FOR: Duration = Duration::from_secs(24 * 3_600);
+
 /// How the dispatcher does its work.
 #[derive(Debug, Clone)]
 pub struct DispatchSettings {
@@ -142,7 +147,7 @@ impl Dispatcher {
             self.probe(&target).await;
             self.pump(&target).await;
         }
-        self.trim_events().await;
+        self.tidy().await;
     }
 
     /// Looks for the tickets of deliveries in doubt, and for duplicates of those that once were.
@@ -210,11 +215,15 @@ impl Dispatcher {
         }
     }
 
-    async fn trim_events(&self) {
-        const BATCH: u32 = 1_000;
-        let before = self.0.clock.now() - self.0.settings.event_retention;
-        if let Err(error) = self.0.store.trim_events(before, BATCH).await {
+    /// Forgets what nobody needs any more: old events, and connections that no delivery refers to.
+    async fn tidy(&self) {
+        let now = self.0.clock.now();
+        let trimmed = self.0.store.trim_events(now - self.0.settings.event_retention, EVENTS_A_TICK).await;
+        if let Err(error) = trimmed {
             tracing::warn!(error = &error as &dyn std::error::Error, "old events stay");
+        }
+        if let Err(error) = self.0.store.prune_retired(now - RETIRED_FOR).await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "former connections stay");
         }
     }
 

@@ -7,6 +7,7 @@ use rhythmx_ticketing::v1::ticketing_service_server::{TicketingService, Ticketin
 use tonic::codec::CompressionEncoding;
 use tonic::transport::Server;
 use tonic::transport::server::Router;
+use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 use tonic_reflection::server;
 use tower::layer::util::{Identity, Stack};
@@ -52,6 +53,12 @@ pub(crate) async fn router<T: TicketingService>(
         .add_service(reflection().build_v1()?)
         .add_service(reflection().build_v1alpha()?);
     Ok((router, reporter))
+}
+
+/// Tells whoever watches the health that nothing new is taken.
+pub(crate) async fn stop_serving<T: TicketingService>(reporter: &HealthReporter) {
+    reporter.set_not_serving::<TicketingServiceServer<T>>().await;
+    reporter.set_service_status("", ServingStatus::NotServing).await;
 }
 
 // Error details are looked up by reflection too, so their descriptors are there.

@@ -3,6 +3,7 @@
 
 pub mod stored;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -65,6 +66,14 @@ pub enum SecretChange {
     Keep,
     Remove,
     Set(Secret),
+}
+
+/// All settings in force.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    /// By target.
+    pub systems: BTreeMap<String, SystemSettings>,
+    pub rules: Rules,
 }
 
 /// The rules that hold for every system.

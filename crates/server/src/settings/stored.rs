@@ -4,7 +4,7 @@ use ticketing_core::auto_push::AutoPush;
 use ticketing_core::system::System;
 
 use super::{Draft, RetrySchedule, Rules, Secret, SecretKind, SystemSettings};
-use crate::app::Settings;
+use crate::settings::Settings;
 use crate::store::{self, RetiredConnection, SettingsChange, Store, StoreError, StoredSettings};
 
 /// All settings that are kept.

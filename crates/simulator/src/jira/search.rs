@@ -100,7 +100,7 @@ fn parsed(visit: &Visit<'_, '_>, text: &str) -> Result<Query, Answer> {
 }
 
 /// What the index shows this caller, matched and ordered.
-fn rows(visit: &Visit<'_, '_>, query: &Query, asked: &Map<String, Value>) -> Vec<Ticket> {
+fn rows<'t>(visit: &'t Visit<'_, '_>, query: &Query, asked: &Map<String, Value>) -> Vec<&'t Ticket> {
     if !visit.may("BROWSE_PROJECTS") && visit.turn.bend == Bend::None {
         return Vec::new();
     }
@@ -116,14 +116,13 @@ fn rows(visit: &Visit<'_, '_>, query: &Query, asked: &Map<String, Value>) -> Vec
         now.duration_since(ticket.created_at) >= lag
             || ticket.id.parse::<u64>().is_ok_and(|id| reconciled.contains(&id))
     });
-    let all: Vec<Ticket> = indexed.cloned().collect();
-    visit.turn.bend.rows(all, |all| query.select(all, now))
+    visit.turn.bend.rows(indexed.collect(), |all| query.select(all, now))
 }
 
 fn cloud_page(
     visit: &Visit<'_, '_>,
     jql: &str,
-    rows: &[Ticket],
+    rows: &[&Ticket],
     asked: &Map<String, Value>,
 ) -> Result<Answer, Answer> {
     let max = count(asked, "maxResults", 50)?.min(5_000);
@@ -146,7 +145,7 @@ fn cloud_page(
 
 fn data_center_page(
     visit: &Visit<'_, '_>,
-    rows: &[Ticket],
+    rows: &[&Ticket],
     asked: &Map<String, Value>,
 ) -> Result<Answer, Answer> {
     let (start, max) = (count(asked, "startAt", 0)?, count(asked, "maxResults", 50)?.min(1_000));

@@ -3,7 +3,7 @@
 use rhythmx_ticketing::v1;
 use ticketing_core::delivery::EventKind;
 
-use super::{delivery, field};
+use super::{delivery, field, message};
 use crate::grpc::token;
 use crate::store::{Event, Subject};
 
@@ -11,7 +11,8 @@ use crate::store::{Event, Subject};
 pub(crate) fn event(event: &Event, stream_id: &str, max_attempts: u32) -> v1::TicketEvent {
     let (delivery, note) = match &event.subject {
         Subject::Delivery(delivery) => {
-            (Some(delivery::delivery((**delivery).clone(), max_attempts)), event.note.clone())
+            let note = message::event_note(event.kind, delivery, &event.note);
+            (Some(delivery::delivery((**delivery).clone(), max_attempts)), note)
         }
         Subject::Target(health) => {
             let trouble = health.cause.as_ref().map(ToString::to_string);

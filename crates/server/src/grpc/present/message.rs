@@ -1,7 +1,7 @@
 //! How a push stands, in a sentence.
 
 use jiff::Timestamp;
-use ticketing_core::delivery::{Delivery, State};
+use ticketing_core::delivery::{Delivery, EventKind, State};
 
 /// What a caller of CreateTicket reads first.
 pub(crate) fn push_message(delivery: &Delivery, already_existed: bool) -> String {
@@ -34,6 +34,33 @@ pub(crate) fn push_message(delivery: &Delivery, already_existed: bool) -> String
         }
         State::Cancelled => "An operator gave this delivery up.".to_owned(),
     }
+}
+
+/// What a subscriber reads of a delivery's event; `note` is what an operator said, if anything.
+pub(crate) fn event_note(kind: EventKind, delivery: &Delivery, note: &str) -> String {
+    let system = delivery.system.title();
+    let story = match kind {
+        EventKind::Accepted => format!("A ticket in {system} was asked for."),
+        EventKind::SnapshotUpdated => "The next attempt sends the incident's newer content.".to_owned(),
+        EventKind::AttemptStarted => format!("Attempt {} was started.", delivery.failures + 1),
+        EventKind::Rearmed => "It will be tried again now.".to_owned(),
+        EventKind::Resolved => "An operator told which ticket it is.".to_owned(),
+        EventKind::DuplicateFound => {
+            let keys: Vec<_> = delivery.duplicates.iter().map(|ticket| ticket.key.as_str()).collect();
+            format!("Further tickets bear the same marker: {}.", keys.join(", "))
+        }
+        EventKind::Delivered
+        | EventKind::Waiting
+        | EventKind::Reconciling
+        | EventKind::Failed
+        | EventKind::Cancelled
+        | EventKind::TargetThrottled
+        | EventKind::TargetLoginRefused
+        | EventKind::TargetSuspended
+        | EventKind::TargetCircuitOpened
+        | EventKind::TargetRecovered => push_message(delivery, false),
+    };
+    if note.is_empty() { story } else { format!("{story} Note: {note}") }
 }
 
 fn due(due_at: Option<Timestamp>) -> String {

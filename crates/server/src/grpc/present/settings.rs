@@ -8,10 +8,6 @@ use ticketing_servicenow::ImpactUrgency;
 use super::field;
 use crate::settings::{Draft, RetrySchedule, SecretKind, SystemSettings};
 
-// What the Jira adapter takes where nothing is set.
-const DEFAULT_ISSUE_TYPE: &str = "Task";
-const DEFAULT_GATEWAY: &str = "https://api.atlassian.com";
-
 /// The stored settings of one system.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum View {
@@ -47,8 +43,7 @@ pub(crate) fn retry(schedule: &RetrySchedule) -> v1::RetrySettings {
 }
 
 fn jira(draft: &ticketing_jira::SettingsDraft, settings: &SystemSettings) -> v1::JiraSettingsView {
-    let or = |field: &Option<String>, default: &str| field.clone().unwrap_or_else(|| default.to_owned());
-    let text = |field: &Option<String>| or(field, "");
+    let text = |field: &Option<String>| field.clone().unwrap_or_default();
     v1::JiraSettingsView {
         enabled: settings.enabled,
         url: text(&draft.url),
@@ -56,10 +51,10 @@ fn jira(draft: &ticketing_jira::SettingsDraft, settings: &SystemSettings) -> v1:
         api_token_set_at: set_at(settings, SecretKind::ApiToken),
         personal_access_token_set_at: set_at(settings, SecretKind::PersonalAccessToken),
         project_key: text(&draft.project_key),
-        issue_type: or(&draft.issue_type, DEFAULT_ISSUE_TYPE),
+        issue_type: draft.issue_type().to_owned(),
         flavour: flavour(draft.flavour.unwrap_or_default()).into(),
         cloud_id: text(&draft.cloud_id),
-        gateway_url: or(&draft.gateway_url, DEFAULT_GATEWAY),
+        gateway_url: draft.gateway_url().to_owned(),
         labels: draft.labels.clone().unwrap_or_default(),
     }
 }

@@ -9,7 +9,8 @@ use ticketing_core::delivery::{Delivery, State};
 
 use super::settings::{self, View};
 use super::{field, target, ticket};
-use crate::app::{ConnectionTest, Settings, Status, SystemStatus};
+use crate::app::{ConnectionTest, Status, SystemStatus};
+use crate::settings::Settings;
 use crate::store::LastFailure;
 
 pub(crate) fn status(status: Status) -> v1::GetStatusResponse {

@@ -4,6 +4,7 @@ mod lexer;
 mod parser;
 mod time;
 
+use std::cell::OnceCell;
 use std::cmp::Ordering;
 
 use jiff::Timestamp;
@@ -60,6 +61,12 @@ enum Operator {
     IsNotEmpty,
 }
 
+/// One ticket under search. Its description is read once, however many conditions look at it.
+struct Row<'t> {
+    ticket: &'t Ticket,
+    description: OnceCell<String>,
+}
+
 impl Query {
     /// The query that matches no issue.
     pub(super) fn nothing() -> Self {
@@ -81,9 +88,11 @@ impl Query {
         names
     }
 
-    pub(super) fn select(&self, mut tickets: Vec<Ticket>, now: Timestamp) -> Vec<Ticket> {
-        tickets
-            .retain(|ticket| !self.nothing && self.condition.as_ref().is_none_or(|it| it.holds(ticket, now)));
+    pub(super) fn select<'t>(&self, mut tickets: Vec<&'t Ticket>, now: Timestamp) -> Vec<&'t Ticket> {
+        tickets.retain(|ticket| {
+            let row = Row { ticket, description: OnceCell::new() };
+            !self.nothing && self.condition.as_ref().is_none_or(|it| it.holds(&row, now))
+        });
         // Newest first when nothing else is said, as Jira does; the sort is stable.
         tickets.reverse();
         tickets.sort_by(|a, b| {
@@ -97,13 +106,24 @@ impl Query {
     }
 }
 
+impl Row<'_> {
+    fn values(&self, field: Field) -> Vec<String> {
+        let description = || self.description.get_or_init(|| description(self.ticket)).clone();
+        match field {
+            Field::Description => vec![description()],
+            Field::Text => vec![self.ticket.text("summary").to_owned(), description()],
+            other => other.values(self.ticket),
+        }
+    }
+}
+
 impl Condition {
-    fn holds(&self, ticket: &Ticket, now: Timestamp) -> bool {
+    fn holds(&self, row: &Row<'_>, now: Timestamp) -> bool {
         match self {
-            Self::All(parts) => parts.iter().all(|part| part.holds(ticket, now)),
-            Self::Any(parts) => parts.iter().any(|part| part.holds(ticket, now)),
-            Self::Not(part) => !part.holds(ticket, now),
-            Self::Is(field, operator, values) => operator.holds(*field, values, ticket, now),
+            Self::All(parts) => parts.iter().all(|part| part.holds(row, now)),
+            Self::Any(parts) => parts.iter().any(|part| part.holds(row, now)),
+            Self::Not(part) => !part.holds(row, now),
+            Self::Is(field, operator, values) => operator.holds(*field, values, row, now),
         }
     }
 
@@ -118,11 +138,11 @@ impl Condition {
 }
 
 impl Operator {
-    fn holds(self, field: Field, values: &[String], ticket: &Ticket, now: Timestamp) -> bool {
-        let held = field.values(ticket);
+    fn holds(self, field: Field, values: &[String], row: &Row<'_>, now: Timestamp) -> bool {
+        let held = row.values(field);
         let equal = || values.iter().any(|value| held.iter().any(|have| have.eq_ignore_ascii_case(value)));
         let first = values.first().map_or("", String::as_str);
-        let created = || field_time(ticket).cmp(&time(first, now).unwrap_or(Timestamp::MIN));
+        let created = || field_time(row.ticket).cmp(&time(first, now).unwrap_or(Timestamp::MIN));
         match self {
             Self::Equals | Self::In => equal(),
             Self::Differs | Self::NotIn => !equal() && !held.is_empty(),
@@ -165,7 +185,6 @@ impl Field {
                 ["id", "key", "name"].iter().filter_map(move |member| ticket.fields.get(field)?.get(member));
             members.filter_map(Value::as_str).map(str::to_owned).collect()
         };
-        let description = || ticket.fields.get("description").map(adf::plain_text).unwrap_or_default();
         match self {
             Self::Project => {
                 let mut names: Vec<String> = choice("project");
@@ -174,8 +193,8 @@ impl Field {
             }
             Self::Labels => ticket.labels(),
             Self::Summary => vec![ticket.text("summary").to_owned()],
-            Self::Description => vec![description()],
-            Self::Text => vec![ticket.text("summary").to_owned(), description()],
+            Self::Description => vec![description(ticket)],
+            Self::Text => vec![ticket.text("summary").to_owned(), description(ticket)],
             Self::IssueType => choice("issuetype"),
             Self::Priority => choice("priority"),
             Self::Status => choice("status"),
@@ -198,6 +217,10 @@ impl Field {
     }
 }
 
+fn description(ticket: &Ticket) -> String {
+    ticket.fields.get("description").map(adf::plain_text).unwrap_or_default()
+}
+
 /// JQL sees times by the minute.
 fn field_time(ticket: &Ticket) -> Timestamp {
     let second = ticket.created_at.as_second();
@@ -215,7 +238,9 @@ fn compare(field: Field, a: &Ticket, b: &Ticket) -> Ordering {
 fn matches_text(held: &[String], sought: &str) -> bool {
     let phrase = sought.len() > 1 && sought.starts_with('"') && sought.ends_with('"');
     let wanted = words(sought);
-    held.iter().any(|text| {
+    let longest = wanted.iter().max_by_key(|word| word.len()).map_or("", String::as_str);
+    // Most texts lack the word altogether, and need not be taken apart.
+    held.iter().filter(|text| text.contains(longest) || text.to_lowercase().contains(longest)).any(|text| {
         let have = words(text);
         let contiguous = || have.windows(wanted.len()).any(|window| window == wanted);
         !wanted.is_empty()

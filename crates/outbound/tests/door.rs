@@ -1,0 +1,136 @@
+//! What the door makes of servers that do not behave.
+
+#![allow(clippy::unwrap_used, reason = "a test that can not go on fails")]
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use secrecy::SecretString;
+use ticketing_core::clock::Clock;
+use ticketing_core::fault::{Fault, FaultKind};
+use ticketing_outbound::{Authorization, Door, LARGEST_BODY, Reply, Request};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+#[derive(Debug)]
+struct Epoch;
+
+impl Clock for Epoch {
+    fn now(&self) -> Timestamp {
+        Timestamp::UNIX_EPOCH
+    }
+}
+
+/// A server that does the same with every connection, once it has read a request.
+async fn server<F>(answer: impl Fn(TcpStream) -> F + Send + Sync + 'static) -> SocketAddr
+where
+    F: Future<Output = ()> + Send,
+{
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = [0; 4_096];
+            let _ = stream.read(&mut request).await;
+            answer(stream).await;
+        }
+    });
+    address
+}
+
+async fn saying(reply: &'static str) -> SocketAddr {
+    server(move |mut stream| async move {
+        let _ = stream.write_all(reply.as_bytes()).await;
+    })
+    .await
+}
+
+async fn get(url: &str) -> Result<Reply, Fault> {
+    let door = Door::new(Arc::new(Epoch)).unwrap();
+    door.send(Request::get(url.parse().unwrap(), None, Duration::from_millis(500))).await
+}
+
+async fn kind(url: &str) -> FaultKind {
+    get(url).await.unwrap_err().kind
+}
+
+#[tokio::test]
+async fn a_reply_is_handed_over_whole_with_what_it_asks_for() {
+    let address = saying("HTTP/1.1 429 x\r\nretry-after: 7\r\ncontent-length: 2\r\n\r\n{}").await;
+    let reply = get(&format!("http://{address}")).await.unwrap();
+    assert_eq!((reply.status, reply.body.as_str()), (429, "{}"));
+    assert_eq!(reply.retry_after, Some(Duration::from_secs(7)));
+}
+
+#[tokio::test]
+async fn a_server_that_can_not_be_reached_was_sent_nothing() {
+    assert_eq!(kind("http://no-such-host.invalid").await, FaultKind::Dns);
+    assert_eq!(kind("http://127.0.0.1:1").await, FaultKind::Connect);
+    let plain = saying("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
+    assert_eq!(kind(&format!("https://{plain}")).await, FaultKind::Tls);
+}
+
+#[tokio::test]
+async fn a_server_that_was_sent_a_request_and_fell_silent_leaves_a_doubt() {
+    let gone = server(|stream| async move { drop(stream) }).await;
+    assert_eq!(kind(&format!("http://{gone}")).await, FaultKind::ConnectionLost);
+    let silent = server(|stream| async move {
+        tokio::spawn(async move {
+            let _open = stream;
+            std::future::pending::<()>().await;
+        });
+    })
+    .await;
+    assert_eq!(kind(&format!("http://{silent}")).await, FaultKind::TimedOut);
+    let half = saying("HTTP/1.1 201 Created\r\ncontent-length: 100\r\n\r\n{\"id\"").await;
+    assert_eq!(kind(&format!("http://{half}")).await, FaultKind::ConnectionLost);
+}
+
+#[tokio::test]
+async fn a_redirect_is_an_answer_and_is_not_followed() {
+    let elsewhere = "HTTP/1.1 307 x\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n";
+    let address = saying(elsewhere).await;
+    assert_eq!(get(&format!("http://{address}")).await.unwrap().status, 307);
+}
+
+#[tokio::test]
+async fn a_reply_that_does_not_end_is_cut_off() {
+    let address = server(|mut stream| async move {
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await;
+        let chunk = vec![b'x'; 64 * 1_024];
+        for _ in 0..=LARGEST_BODY / chunk.len() {
+            if stream.write_all(&chunk).await.is_err() {
+                return;
+            }
+        }
+    })
+    .await;
+    let door = Door::new(Arc::new(Epoch)).unwrap();
+    let url = format!("http://{address}").parse().unwrap();
+    let fault = door.send(Request::get(url, None, Duration::from_secs(10))).await.unwrap_err();
+    assert_eq!(fault.kind, FaultKind::UnreadableReply);
+}
+
+#[tokio::test]
+async fn every_request_has_a_connection_of_its_own() {
+    let address = saying("HTTP/1.1 200 OK\r\nset-cookie: a=b\r\ncontent-length: 0\r\n\r\n").await;
+    let door = Door::new(Arc::new(Epoch)).unwrap();
+    for _ in 0..3 {
+        let request =
+            Request::get(format!("http://{address}").parse().unwrap(), None, Duration::from_secs(1));
+        // The server answers once a connection: a second request on it would find it closed.
+        assert_eq!(door.send(request).await.unwrap().status, 200);
+    }
+}
+
+#[test]
+fn a_login_is_never_printed() {
+    let secret = SecretString::from("canary");
+    for login in [Authorization::basic("user", &secret), Authorization::bearer(&secret)] {
+        let printed = format!("{login:?}");
+        assert!(!printed.contains("canary") && !printed.contains("dXNlcjpjYW5hcnk"), "{printed}");
+    }
+}

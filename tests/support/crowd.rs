@@ -1,0 +1,34 @@
+//! Many callers at once.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use rhythmx_ticketing::{Client, v1};
+use tokio::task::JoinSet;
+use tonic::Status;
+
+use super::incident;
+
+/// Pushes each incident of `ids` once, `callers` at a time, each over a clone of `client`. A caller goes on with the next
+/// incident whatever became of the one before. Answers in no order, each with its incident.
+pub async fn push_all(
+    client: &Client,
+    ids: Vec<String>,
+    system: v1::TicketSystem,
+    callers: usize,
+) -> Vec<(String, Result<v1::CreateTicketResponse, Status>)> {
+    let (ids, next) = (Arc::new(ids), Arc::new(AtomicUsize::new(0)));
+    let mut crowd = JoinSet::new();
+    for _ in 0..callers {
+        let (ids, next, mut client) = (ids.clone(), next.clone(), client.clone());
+        crowd.spawn(async move {
+            let mut answers = vec![];
+            while let Some(id) = ids.get(next.fetch_add(1, Ordering::SeqCst)) {
+                let request = v1::CreateTicketRequest { incident: Some(incident(id)), system: system.into() };
+                answers.push((id.clone(), client.create_ticket(request).await));
+            }
+            answers
+        });
+    }
+    crowd.join_all().await.into_iter().flatten().collect()
+}
