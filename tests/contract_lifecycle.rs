@@ -85,13 +85,14 @@ async fn the_content_of_a_waiting_incident_can_still_be_changed() {
     let delivery = answer.delivery.unwrap();
     assert_eq!((&delivery.id, delivery.incident_revision), (&id, 2));
     world.jira.restart().await.unwrap();
-    world.until(&id, DeliveryState::Delivered).await;
+    world.client.retry_delivery(&id).await.unwrap();
     assert!(world.jira.tickets()[0].fields["summary"].as_str().unwrap().contains("somebody.else"));
     world.finish().await;
 }
 
 /// The delivery of INC-1 to a Jira that is down, with its next attempt in ten minutes.
 async fn waiting(world: &mut World) -> String {
+    world.retry_by_hand_alone().await;
     world.jira.stop().await;
     let answer = world.push("INC-1", TicketSystem::Jira).await;
     assert_eq!(state(&answer), DeliveryState::Waiting);

@@ -119,6 +119,7 @@ async fn the_attempts_are_listed_when_they_are_asked_for() {
 /// `count` incidents pushed to both systems, which are down, and given up.
 async fn with_deliveries(count: usize) -> World {
     let mut world = Plan::new().with_flag("--circuit-threshold=1000").start().await;
+    world.retry_by_hand_alone().await;
     world.jira.stop().await;
     world.servicenow.stop().await;
     for index in 0..count {

@@ -152,7 +152,7 @@ async fn a_push_to_a_hanging_jira_answers_with_its_delivery_before_the_deadline(
     world.client = patient.clone().with_deadline(Duration::from_millis(300));
     let answer = world.push("INC-1", TicketSystem::Jira).await;
     assert!(began.elapsed() < Duration::from_millis(300), "{:?}", began.elapsed());
-    assert_eq!(state(&answer), DeliveryState::Attempting);
+    assert!(matches!(state(&answer), DeliveryState::Pending | DeliveryState::Attempting));
     assert!(!answer.already_existed);
     world.client = patient;
     world.until(&answer.delivery.unwrap().id, DeliveryState::Delivered).await;

@@ -4,7 +4,7 @@ use rhythmx_ticketing::v1::system_status::Settings;
 use rhythmx_ticketing::v1::{self, DeliveryState, FaultKind, TargetConditionKind, TicketSystem};
 use ticketing_simulator::{Call, Effect, Rule, When};
 
-use crate::support::Plan;
+use crate::support::{PATIENCE, Plan, World};
 
 #[tokio::test]
 async fn a_new_server_tells_of_both_systems_and_of_the_defaults() {
@@ -55,15 +55,7 @@ async fn a_success_and_a_failure_are_counted_and_told_with_their_deliveries() {
     let success = status.last_success.unwrap();
     assert_eq!((&success.delivery_id, success.ticket), (&delivered.id, delivered.ticket));
     assert_eq!(status.deliveries.unwrap(), v1::DeliveryCounts { delivered: 1, ..Default::default() });
-    let forever = v1::ConfigureRequest {
-        retry: Some(v1::RetrySettings {
-            base_delay: Some(prost_types::Duration { seconds: 600, nanos: 0 }),
-            max_delay: Some(prost_types::Duration { seconds: 600, nanos: 0 }),
-            ..Default::default()
-        }),
-        ..Default::default()
-    };
-    world.configure(forever).await;
+    world.retry_by_hand_alone().await;
     world.jira.stop().await;
     let waiting = world.push("INC-2", TicketSystem::Jira).await.delivery.unwrap();
     assert_eq!(waiting.state(), DeliveryState::Waiting);
@@ -83,17 +75,15 @@ async fn a_refused_login_is_the_condition_of_its_target_until_it_works_again() {
     let mut world = Plan::new().start().await;
     let credentials = world.jira.edit(|profile| std::mem::take(&mut profile.credentials));
     let answer = world.push("INC-1", TicketSystem::Jira).await;
-    let condition = world.status(TicketSystem::Jira).await.condition.unwrap();
-    assert_eq!(condition.kind(), TargetConditionKind::LoginRefused);
-    assert!(condition.since.is_some() && !condition.reason.is_empty(), "{condition:?}");
+    let refused = condition(&mut world, TargetConditionKind::LoginRefused).await;
+    assert!(refused.since.is_some() && !refused.reason.is_empty(), "{refused:?}");
     assert_eq!(
         world.status(TicketSystem::Servicenow).await.condition.unwrap().kind(),
         TargetConditionKind::Ok
     );
     world.jira.edit(|profile| profile.credentials = credentials);
     world.until(&answer.delivery.unwrap().id, DeliveryState::Delivered).await;
-    let condition = world.status(TicketSystem::Jira).await.condition.unwrap();
-    assert_eq!(condition.kind(), TargetConditionKind::Ok);
+    condition(&mut world, TargetConditionKind::Ok).await;
     world.finish().await;
 }
 
@@ -103,8 +93,21 @@ async fn a_throttled_target_says_until_when() {
     let throttle = Effect::throttle(ticketing_simulator::RetryAfter::Seconds(600));
     world.jira.weather().push(Rule::new(Call::Create, When::Always, throttle));
     world.push("INC-1", TicketSystem::Jira).await;
-    let condition = world.status(TicketSystem::Jira).await.condition.unwrap();
-    assert_eq!(condition.kind(), TargetConditionKind::Throttled);
-    assert!(condition.until.is_some() && condition.since.is_none(), "{condition:?}");
+    let throttled = condition(&mut world, TargetConditionKind::Throttled).await;
+    assert!(throttled.until.is_some() && throttled.since.is_none(), "{throttled:?}");
     world.finish().await;
+}
+
+/// Jira's condition once it is of this kind: it follows the delivery by a moment.
+async fn condition(world: &mut World, kind: TargetConditionKind) -> v1::TargetCondition {
+    let wait = async {
+        loop {
+            let condition = world.status(TicketSystem::Jira).await.condition.unwrap();
+            if condition.kind() == kind {
+                return condition;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, wait).await.unwrap_or_else(|_| panic!("not {kind:?} in time"))
 }

@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that can not go on fails")]
 #![allow(unreachable_pub, reason = "a test binary has no outside")]
 
+mod contract_canary;
 mod contract_configure;
 mod contract_content;
 mod contract_incident;
@@ -15,6 +16,8 @@ mod contract_listing;
 mod contract_preview;
 mod contract_refusals;
 mod contract_secrets;
+mod contract_serving;
+mod contract_startup;
 mod contract_status;
 mod contract_streams;
 mod contract_submit;

@@ -17,7 +17,7 @@ use tonic::Status;
 pub use binary::{Ended, run_to_its_end};
 pub use crowd::push_all;
 pub use incidents::incident;
-pub use refusals::{Refused, refusal};
+pub use refusals::refusal;
 pub use server::{Server, free_address};
 pub use subscriber::{Subscriber, after, from_oldest};
 
@@ -201,6 +201,13 @@ impl World {
         self.client.configure(request).await.unwrap()
     }
 
+    /// From now on a failed attempt is not repeated by itself while a test lasts.
+    pub async fn retry_by_hand_alone(&mut self) {
+        let minutes = 10 * 60 * 1_000;
+        let request = v1::ConfigureRequest { retry: Some(retry(minutes, minutes, 60)), ..Default::default() };
+        self.configure(request).await;
+    }
+
     /// Changes Jira's settings, however that ends.
     pub async fn try_jira(&mut self, jira: v1::JiraSettings) -> Result<v1::ConfigureResponse, Status> {
         self.client.configure(v1::ConfigureRequest { jira: Some(jira), ..Default::default() }).await
@@ -235,7 +242,7 @@ impl World {
         last
     }
 
-    /// All deliveries that there are.
+    /// All deliveries that there are, with their attempts.
     pub async fn deliveries(&mut self) -> Vec<v1::Delivery> {
         let mut all = vec![];
         let mut request =

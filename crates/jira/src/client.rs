@@ -109,7 +109,10 @@ impl Client {
             url.query_pairs_mut().extend_pairs(query);
         }
         let authorization = Some(self.settings.login.authorization());
-        self.door.send(Request { method, url, authorization, body, timeout }).await
+        let reply = self.door.send(Request { method, url, authorization, body, timeout }).await?;
+        // A refusal may repeat what it was sent. It is made harmless before a part of it goes anywhere.
+        let refused = !(200..300).contains(&reply.status);
+        Ok(if refused { Reply { body: self.settings.login.hide(&reply.body), ..reply } } else { reply })
     }
 
     fn base(&self, api: Api, path: &[&str]) -> url::Url {

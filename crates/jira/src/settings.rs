@@ -17,6 +17,7 @@ const LONGEST_LABEL: usize = 255;
 const MOST_LABELS: usize = 10;
 const LONGEST_NAME: usize = 255;
 const LONGEST_EMAIL: usize = 320;
+const LONGEST_SECRET: usize = 4_096;
 
 /// The settings as they are saved: anything may be missing or wrong. The secret is kept elsewhere.
 #[derive(Default, Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
@@ -115,6 +116,16 @@ impl SettingsDraft {
         }
     }
 
+    /// What a secret is bound to, see [`Settings::origin`]. `None` while the address is absent or makes no sense.
+    #[must_use]
+    pub fn origin(&self) -> Option<String> {
+        let mut unused = Violations::default();
+        given(self.url.as_deref())?;
+        let site = site(self, "url", &mut unused)?;
+        let gateway = gateway(self, "", &mut unused)?;
+        Some(origin(&site, gateway.as_ref()))
+    }
+
     /// The issue type that is used: the one given, else `Task`.
     #[must_use]
     pub fn issue_type(&self) -> &str {
@@ -171,10 +182,7 @@ impl Settings {
     /// What the secret is bound to: where it may be sent. Other settings with another origin need it anew.
     #[must_use]
     pub fn origin(&self) -> String {
-        match &self.gateway {
-            Some(gateway) => format!("{} {}", self.site.origin(), gateway.site.origin()),
-            None => self.site.origin(),
-        }
+        origin(&self.site, self.gateway.as_ref())
     }
 }
 
@@ -188,11 +196,12 @@ impl Login {
         }
     }
 
-    /// `text` without the secret, should a server have repeated it.
+    /// `text` without the secret and without the header made of it, should a server have repeated them.
     pub(crate) fn hide(&self, text: &str) -> String {
         let (Self::Basic { token, .. } | Self::Bearer { token }) = self;
         let token = token.expose_secret();
-        if token.is_empty() { text.to_owned() } else { text.replace(token, "[secret]") }
+        let text = if token.is_empty() { text.to_owned() } else { text.replace(token, "[secret]") };
+        self.authorization().hide(&text)
     }
 }
 
@@ -202,6 +211,14 @@ impl fmt::Debug for Login {
             Self::Basic { user, .. } => f.debug_struct("Basic").field("user", user).finish_non_exhaustive(),
             Self::Bearer { .. } => f.debug_struct("Bearer").finish_non_exhaustive(),
         }
+    }
+}
+
+/// A cloud id chooses the site behind the gateway, so it is a part of where a secret goes.
+fn origin(site: &Site, gateway: Option<&Gateway>) -> String {
+    match gateway {
+        Some(gateway) => format!("{} {}/{}", site.origin(), gateway.site.origin(), gateway.cloud_id),
+        None => site.origin(),
     }
 }
 
@@ -258,6 +275,7 @@ fn login(
         SecretKind::PersonalAccessToken => "personal_access_token",
     };
     let token = value.expose_secret().trim();
+    violations.limit_text(&format!("{path}.{field}"), token, LONGEST_SECRET);
     let sendable = !token.is_empty() && token.chars().all(|c| !c.is_control() && !c.is_whitespace());
     let plain = sendable && (*kind == SecretKind::ApiToken || token.is_ascii());
     violations.require(plain, &format!("{path}.{field}"), "must not be empty or contain white space");
@@ -372,7 +390,10 @@ mod tests {
         assert!(parse(&with_gateway, Some(&pat)).is_ok());
         with_gateway.cloud_id = Some("11223344-a1b2-3b33-c444-def123456789".to_owned());
         let settings = parse(&with_gateway, Some(&pat)).unwrap();
-        assert_eq!(settings.origin(), "https://x.atlassian.net https://api.atlassian.com");
+        assert_eq!(
+            settings.origin(),
+            "https://x.atlassian.net https://api.atlassian.com/11223344-a1b2-3b33-c444-def123456789"
+        );
     }
 
     #[test]

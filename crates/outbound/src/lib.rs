@@ -167,6 +167,15 @@ impl Authorization {
     pub fn bearer(token: &SecretString) -> Self {
         Self(SecretString::from(format!("Bearer {}", token.expose_secret())))
     }
+
+    /// `text` without what stands behind the scheme, should a server have repeated the header.
+    #[must_use]
+    pub fn hide(&self, text: &str) -> String {
+        match self.0.expose_secret().split_once(' ') {
+            Some((_, credentials)) if !credentials.is_empty() => text.replace(credentials, "[secret]"),
+            _ => text.to_owned(),
+        }
+    }
 }
 
 // === impl Reply ===

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use ticketing_core::clock::Clock;
 
-/// The clock of the machine.
+/// The clock of the machine, in the microseconds that the store keeps: what is told is the same after a restart.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
 
@@ -19,7 +19,8 @@ pub struct ManualClock(Mutex<Timestamp>);
 impl Clock for SystemClock {
     #[expect(clippy::disallowed_methods, reason = "this is the one door to the wall clock")]
     fn now(&self) -> Timestamp {
-        Timestamp::now()
+        let now = Timestamp::now();
+        Timestamp::from_microsecond(now.as_microsecond()).unwrap_or(now)
     }
 }
 

@@ -5,11 +5,13 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ticketing_core::clock::Clock;
 use ticketing_core::violation::Violations;
 use ticketing_outbound::{Door, DoorError};
 use tokio::net::TcpListener;
+use tokio::sync::oneshot;
 use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::sync::CancellationToken;
 
@@ -119,17 +121,36 @@ async fn serve_over(
         let dispatcher = dispatcher.clone();
         async move { dispatcher.run().await }
     });
+    let (stopping, stopped) = oneshot::channel();
     let stop = async move {
         shutdown.await;
         tracing::info!("stopping");
         grpc::stop_serving::<grpc::Service>(&health).await;
         closing.cancel();
+        // Nobody listens to it once the server broke off.
+        let _ = stopping.send(());
     };
-    let served = router.serve_with_incoming_shutdown(TcpListenerStream::new(listener), stop).await;
+    let serving = router.serve_with_incoming_shutdown(TcpListenerStream::new(listener), stop);
+    let served = tokio::select! {
+        served = serving => served,
+        () = too_long_after(stopped, config.shutdown_grace) => {
+            tracing::warn!("connections were cut off: their peers did not read what was left for them");
+            Ok(())
+        }
+    };
     dispatcher.shut_down(config.shutdown_grace).await;
     // A worker that panicked was logged by the panic hook; everything it had accepted is in the store.
     let _ = worker.await;
     served.map_err(ServeError::from)
+}
+
+/// Completes when `grace` has passed since the server began to stop. A peer that reads nothing holds its connection open for
+/// as long as it likes.
+async fn too_long_after(stopped: oneshot::Receiver<()>, grace: Duration) {
+    match stopped.await {
+        Ok(()) => tokio::time::sleep(grace).await,
+        Err(_broke_off) => std::future::pending().await,
+    }
 }
 
 /// Reads the settings and makes the connections that they describe.

@@ -50,16 +50,16 @@ impl App {
         plan: impl FnOnce(&Rules, &mut Violations) -> Change + Send,
     ) -> Result<(Settings, u64), AppError> {
         let _one_at_a_time = self.0.configuring.lock().await;
-        let mut violations = Violations::default();
+        let (mut violations, now) = (Violations::default(), self.now());
         let change = plan(&self.rules(), &mut violations);
         let mut accepted = Vec::new();
         for change in &change.systems {
-            accepted.extend(self.accept(change, &mut violations)?);
+            accepted.extend(self.accept(change, &mut violations, now)?);
         }
         if !violations.is_empty() {
             return Err(AppError::SettingsInvalid(violations));
         }
-        self.save(&accepted, &change.rules).await?;
+        self.save(&accepted, &change.rules, now).await?;
         let made_due = self.put_in_force(accepted, change.rules).await?;
         Ok((self.settings(), made_due))
     }
@@ -79,7 +79,7 @@ impl App {
             Some(mut change) => {
                 // What is tested must be complete, whether or not it is switched on.
                 change.enabled = Some(true);
-                let accepted = self.accept(&change, &mut violations)?;
+                let accepted = self.accept(&change, &mut violations, self.now())?;
                 if !violations.is_empty() {
                     return Err(AppError::SettingsInvalid(violations));
                 }
@@ -104,12 +104,13 @@ impl App {
         &self,
         change: &SystemChange,
         violations: &mut Violations,
+        now: Timestamp,
     ) -> Result<Option<Accepted>, AppError> {
         let system = change.draft.system();
         let target = system.as_str().to_owned();
         let saved = self.settings().systems.get(&target).cloned();
         let before = saved.unwrap_or_else(|| SystemSettings::empty(system));
-        let mut settings = before.changed(change, self.now());
+        let mut settings = before.changed(change, now);
         let mut found = Violations::default();
         let checked = self.0.connections.check(&settings, &mut found);
         let wrong = if settings.enabled { found } else { given_only(&found, change, &settings) };
@@ -117,21 +118,24 @@ impl App {
             violations.extend(wrong);
             return Ok(None);
         }
-        if let Some(checked) = &checked {
-            let bound = settings.secret_origin.get_or_insert_with(|| checked.origin.clone());
-            if *bound != checked.origin {
+        // A secret is bound as soon as the address is known, whatever else is missing.
+        let origin =
+            checked.as_ref().map(|checked| checked.origin.clone()).or_else(|| settings.draft.origin());
+        if let Some(origin) = origin.filter(|_| settings.secret.is_some()) {
+            let bound = settings.secret_origin.get_or_insert_with(|| origin.clone());
+            if *bound != origin {
                 return Err(secret_required(system, &settings));
             }
         }
         Ok(Some(Accepted { target, before, settings, checked }))
     }
 
-    async fn save(&self, accepted: &[Accepted], rules: &Rules) -> Result<(), AppError> {
+    async fn save(&self, accepted: &[Accepted], rules: &Rules, now: Timestamp) -> Result<(), AppError> {
         let systems = accepted
             .iter()
             .map(|accepted| stored::target_change(&accepted.target, &accepted.before, &accepted.settings));
         let changes = systems.chain([stored::rules_change(rules)]).collect();
-        self.0.store.configure(changes, self.now()).await?;
+        self.0.store.configure(changes, now).await?;
         Ok(())
     }
 

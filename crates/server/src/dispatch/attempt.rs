@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use ticketing_core::delivery::{Delivery, Outcome};
 use ticketing_core::fault::{Fault, FaultKind};
-use ticketing_core::system::{Order, Rendered, TicketSystem};
+use ticketing_core::system::{Created, Order, Rendered, TicketSystem};
 use ticketing_core::target::Observation;
 use tracing::Instrument;
 
@@ -89,7 +89,10 @@ impl Dispatcher {
     ) -> Outcome {
         let left = deadline.duration_since(self.0.clock.now());
         match Duration::try_from(left) {
-            Ok(within) if !within.is_zero() => Outcome::Sent(api.create(order, rendered, within).await),
+            Ok(within) if !within.is_zero() => {
+                let created = api.create(order, rendered, within).await;
+                Outcome::Sent(created.map(|created| as_rendered(created, rendered)))
+            }
             _ => Outcome::NotSent(Fault::new(
                 FaultKind::TooLate,
                 "the send deadline passed before the request began",
@@ -141,6 +144,12 @@ fn fault_of(outcome: &Outcome) -> Option<&Fault> {
         Outcome::NotSent(fault) | Outcome::Sent(Err(fault)) => Some(fault),
         Outcome::Sent(Ok(_)) => None,
     }
+}
+
+/// What was cut before the ticket was sent stands on its delivery too, before what its system then made of it.
+fn as_rendered(created: Created, rendered: &Rendered) -> Created {
+    let adjustments = rendered.adjustments.iter().cloned().chain(created.adjustments).collect();
+    Created { adjustments, ..created }
 }
 
 fn not_prepared_in_time() -> Fault {

@@ -131,6 +131,15 @@ impl Draft {
         }
     }
 
+    /// What a secret is bound to; `None` while the address is absent or makes no sense.
+    #[must_use]
+    pub fn origin(&self) -> Option<String> {
+        match self {
+            Self::Jira(draft) => draft.origin(),
+            Self::ServiceNow(draft) => draft.origin(),
+        }
+    }
+
     /// As it is stored.
     #[must_use]
     pub fn to_json(&self) -> serde_json::Value {

@@ -12,12 +12,10 @@ use super::{field, rules};
 use crate::app::Change;
 use crate::settings::{Draft, Rules, Secret, SecretChange, SecretKind, SystemChange};
 
-const LONGEST_SECRET: usize = 4_096;
-
 /// What a Configure changes, given the rules in force.
 pub(crate) fn change(request: v1::ConfigureRequest, current: &Rules, violations: &mut Violations) -> Change {
     let jira = request.jira.map(|settings| jira(settings, violations));
-    let servicenow = request.servicenow.map(|settings| servicenow(settings, violations));
+    let servicenow = request.servicenow.map(servicenow);
     let auto_push = match request.auto_push {
         Some(change) => rules::auto_push(change, &current.auto_push, violations),
         None => current.auto_push.clone(),
@@ -38,7 +36,7 @@ pub(crate) fn tested_connection(
     let system = field::system("system", request.system, &mut wrong);
     let change = match request.unsaved {
         Some(Unsaved::Jira(settings)) => Some(jira(settings, &mut unsaved)),
-        Some(Unsaved::Servicenow(settings)) => Some(servicenow(settings, &mut unsaved)),
+        Some(Unsaved::Servicenow(settings)) => Some(servicenow(settings)),
         None => None,
     };
     if let (Some(system), Some(change)) = (system, &change) {
@@ -65,9 +63,9 @@ fn jira(settings: v1::JiraSettings, violations: &mut Violations) -> SystemChange
         gateway_url: settings.gateway_url,
         labels: settings.labels.map(|labels| labels.values),
     };
-    let token = secret("jira.api_token", settings.api_token, SecretKind::ApiToken, violations);
+    let token = secret(settings.api_token, SecretKind::ApiToken);
     let kind = SecretKind::PersonalAccessToken;
-    let access_token = secret("jira.personal_access_token", settings.personal_access_token, kind, violations);
+    let access_token = secret(settings.personal_access_token, kind);
     let secret = match (token, access_token) {
         (SecretChange::Set(_), SecretChange::Set(_)) => {
             let description = "must not be given together with api_token: one of them is used";
@@ -81,7 +79,7 @@ fn jira(settings: v1::JiraSettings, violations: &mut Violations) -> SystemChange
     SystemChange { draft: Draft::Jira(draft), enabled: settings.enabled, secret }
 }
 
-fn servicenow(settings: v1::ServiceNowSettings, violations: &mut Violations) -> SystemChange {
+fn servicenow(settings: v1::ServiceNowSettings) -> SystemChange {
     let given = settings.priorities.unwrap_or_default();
     let pair = |given: Option<v1::ServiceNowPriority>| {
         given.map(|given| ImpactUrgencyDraft { impact: given.impact, urgency: given.urgency })
@@ -98,7 +96,7 @@ fn servicenow(settings: v1::ServiceNowSettings, violations: &mut Violations) -> 
             low: pair(given.low),
         },
     };
-    let secret = secret("servicenow.password", settings.password, SecretKind::Password, violations);
+    let secret = secret(settings.password, SecretKind::Password);
     SystemChange { draft: Draft::ServiceNow(draft), enabled: settings.enabled, secret }
 }
 
@@ -115,14 +113,11 @@ fn flavour(path: &str, value: i32, violations: &mut Violations) -> Option<Flavou
     }
 }
 
-fn secret(path: &str, value: Option<String>, kind: SecretKind, violations: &mut Violations) -> SecretChange {
+fn secret(value: Option<String>, kind: SecretKind) -> SecretChange {
     match value {
         None => SecretChange::Keep,
         Some(value) if value.is_empty() => SecretChange::Remove,
-        Some(value) => {
-            violations.limit_text(path, &value, LONGEST_SECRET);
-            SecretChange::Set(Secret { kind, value: value.into() })
-        }
+        Some(value) => SecretChange::Set(Secret { kind, value: value.into() }),
     }
 }
 
@@ -175,14 +170,10 @@ mod tests {
                 personal_access_token: text("two"),
                 ..Default::default()
             }),
-            servicenow: Some(v1::ServiceNowSettings {
-                password: Some("x".repeat(LONGEST_SECRET + 1)),
-                ..Default::default()
-            }),
             retry: Some(v1::RetrySettings { jitter: Some(2.0), ..Default::default() }),
             ..Default::default()
         };
-        let expected = ["jira.flavour", "jira.personal_access_token", "servicenow.password", "retry.jitter"];
+        let expected = ["jira.flavour", "jira.personal_access_token", "retry.jitter"];
         assert_eq!(changed(request).1, expected);
     }
 

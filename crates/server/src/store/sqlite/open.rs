@@ -11,6 +11,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{ConnectOptions, SqlSafeStr, SqliteConnection};
 use ticketing_core::clock::Clock;
 use ticketing_core::marker::InstallationKey;
+use ticketing_core::text::single_line;
 use tokio::sync::mpsc;
 use zeroize::Zeroizing;
 
@@ -135,6 +136,7 @@ async fn check_sound(db: &mut SqliteConnection, path: &Path) -> Result<(), OpenE
         .fetch_one(db)
         .await
         .map_err(|source| unopened(path, source))?;
+    let detail = single_line(&detail);
     if detail == "ok" { Ok(()) } else { Err(OpenError::Damaged { path: path.to_owned(), detail }) }
 }
 

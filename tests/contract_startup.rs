@@ -1,0 +1,148 @@
+//! What keeps the binary from starting, each said in one line; and the files that it leaves.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use rhythmx_ticketing::v1::TicketSystem;
+use tempfile::TempDir;
+
+use crate::support::{Ended, Plan, Server, World, free_address, run_to_its_end};
+
+const KEY: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+
+#[tokio::test]
+async fn a_taken_port_is_named() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let folder = tempfile::tempdir().unwrap();
+    let ended = start(&folder.path().join("data"), &[&format!("--listen={address}")], &[]).await;
+    says(&ended, &[&address, "in use"]);
+}
+
+#[tokio::test]
+async fn an_address_that_is_not_loopback_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let ended = start(&folder.path().join("data"), &["--listen=0.0.0.0:0"], &[]).await;
+    says(&ended, &["--listen", "loopback"]);
+    assert!(!folder.path().join("data").exists());
+}
+
+#[tokio::test]
+async fn a_lease_that_is_too_short_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let ended = start(&folder.path().join("data"), &["--lease=1s"], &[]).await;
+    says(&ended, &["--lease", "--attempt-deadline"]);
+}
+
+#[tokio::test]
+async fn a_duration_that_is_none_is_refused_by_its_flag() {
+    let folder = tempfile::tempdir().unwrap();
+    let ended = start(&folder.path().join("data"), &["--event-retention=soon"], &[]).await;
+    let first = ended.stderr.lines().next().unwrap();
+    assert!(first.contains("--event-retention") && first.contains("write it like"), "{ended:?}");
+    assert_ne!(ended.code, Some(0));
+}
+
+#[tokio::test]
+async fn a_folder_that_can_not_be_made_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("file"), "").unwrap();
+    let data = folder.path().join("file/data");
+    let ended = start(&data, &[], &[]).await;
+    says(&ended, &[&data.display().to_string(), "can not be made"]);
+}
+
+#[tokio::test]
+async fn a_folder_that_another_server_uses_is_refused_and_that_server_goes_on() {
+    let mut world = Plan::new().start().await;
+    let ended = start(&world.server.data(), &[], &[]).await;
+    says(&ended, &["another server uses the database", "ticketing.db"]);
+    world.push("INC-1", TicketSystem::Jira).await;
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_key_that_is_missing_wrong_or_malformed_is_named() {
+    let (folder, data) = stopped().await;
+    let key_file = folder.path().join("other.key");
+    let flag = format!("--key-file={}", key_file.display());
+    says(&start(&data, &[&flag], &[]).await, &["other.key", "put it back"]);
+    std::fs::write(&key_file, "too short").unwrap();
+    says(&start(&data, &[&flag], &[]).await, &["other.key", "32 bytes"]);
+    std::fs::write(&key_file, KEY).unwrap();
+    says(&start(&data, &[&flag], &[]).await, &["other.key", "is not the one"]);
+    says(&start(&data, &[], &[("TICKETING_KEY", "nonsense")]).await, &["TICKETING_KEY", "32 bytes"]);
+    says(&start(&data, &[], &[("TICKETING_KEY", KEY)]).await, &["TICKETING_KEY", "is not the one"]);
+    for file in std::fs::read_dir(&data).unwrap().flatten() {
+        if file.path().extension().is_some_and(|extension| extension == "key") {
+            std::fs::remove_file(file.path()).unwrap();
+        }
+    }
+    says(&start(&data, &[], &[]).await, &["key file", "is missing"]);
+}
+
+#[tokio::test]
+async fn a_damaged_database_is_named_and_left_as_it_is() {
+    for at in [0, 4_096, 3 * 4_096] {
+        let (_folder, data) = stopped().await;
+        let file = data.join("ticketing.db");
+        let mut bytes = std::fs::read(&file).unwrap();
+        let end = bytes.len().min(at + 4_096);
+        bytes[at..end].fill(0xA5);
+        std::fs::write(&file, &bytes).unwrap();
+        says(&start(&data, &[], &[]).await, &["ticketing.db", "damaged"]);
+        assert_eq!(std::fs::read(&file).unwrap(), bytes);
+    }
+}
+
+#[tokio::test]
+async fn the_database_and_the_key_are_for_their_owner_alone() {
+    let mut world: World = Plan::new().in_a_process().start().await;
+    world.push("INC-1", TicketSystem::Jira).await;
+    let mut seen = 0;
+    for file in std::fs::read_dir(world.server.data()).unwrap().flatten() {
+        let mode = file.metadata().unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode, 0o600, "{:?} has {mode:o}", file.path());
+        seen += 1;
+    }
+    assert!(seen >= 4, "database, write-ahead log, key and lock");
+    let mode = std::fs::metadata(world.server.data()).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode, 0o700, "{mode:o}");
+    world.finish().await;
+}
+
+async fn start(data: &Path, flags: &[&str], variables: &[(&str, &str)]) -> Ended {
+    let mut arguments = vec!["serve".to_owned(), format!("--data={}", data.display())];
+    if !flags.iter().any(|flag| flag.starts_with("--listen")) {
+        arguments.push(format!("--listen={}", free_address()));
+    }
+    arguments.extend(flags.iter().map(|flag| (*flag).to_owned()));
+    run_to_its_end(&arguments, variables).await
+}
+
+/// One line that holds all these words, and a failure.
+#[track_caller]
+fn says(ended: &Ended, words: &[&str]) {
+    assert_ne!(ended.code, Some(0), "{ended:?}");
+    let lines: Vec<_> = ended.stderr.lines().collect();
+    let [line] = lines.as_slice() else { panic!("not one line: {}", ended.stderr) };
+    assert!(words.iter().all(|word| line.contains(word)), "{words:?} in {line}");
+}
+
+/// The data of a server that was configured, worked and was stopped.
+async fn stopped() -> (TempDir, std::path::PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut world = Plan::new().start().await;
+    world.push("INC-1", TicketSystem::Jira).await;
+    world.server.stop().await;
+    let data = folder.path().join("data");
+    copy(&world.server, &data);
+    (folder, data)
+}
+
+fn copy(server: &Server, to: &Path) {
+    std::fs::create_dir(to).unwrap();
+    for file in std::fs::read_dir(server.data()).unwrap().flatten() {
+        std::fs::copy(file.path(), to.join(file.file_name())).unwrap();
+    }
+}
