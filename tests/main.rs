@@ -7,6 +7,14 @@
 #![allow(clippy::unwrap_used, reason = "a test that can not go on fails")]
 #![allow(unreachable_pub, reason = "a test binary has no outside")]
 
+mod asking_twice;
+mod changing_settings;
+mod crashing;
+mod doubt;
 mod pushing;
+mod retrying;
+mod stopping;
 mod support;
+mod targets;
 mod thousand;
+mod weather_table;
