@@ -7,6 +7,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that can not go on fails")]
 #![allow(unreachable_pub, reason = "a test binary has no outside")]
 
+mod asking_twice;
+mod changing_settings;
 mod contract_canary;
 mod contract_configure;
 mod contract_content;
@@ -23,6 +25,12 @@ mod contract_streams;
 mod contract_submit;
 mod contract_subscribers;
 mod contract_test_connection;
+mod crashing;
+mod doubt;
 mod pushing;
+mod retrying;
+mod stopping;
 mod support;
+mod targets;
 mod thousand;
+mod weather_table;

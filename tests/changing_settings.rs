@@ -1,0 +1,139 @@
+//! Settings that change while deliveries are under way.
+
+use std::time::Duration;
+
+use rhythmx_ticketing::v1::{self, DeliveryState, JiraSettings, TicketSystem};
+use ticketing_simulator::{
+    Call, Credential, Effect, Profile, Project, Rule, Simulator, Vendor, When,
+};
+
+use crate::support::{Plan, World, creates, state};
+
+const JIRA: TicketSystem = TicketSystem::Jira;
+const NEW_TOKEN: &str = "token-of-the-new-site";
+
+#[tokio::test]
+async fn what_waits_for_a_system_that_is_switched_off_goes_when_it_is_switched_on() {
+    let mut world = Plan::new().start().await;
+    world.jira.stop().await;
+    for n in 1..=3 {
+        assert_eq!(state(&world.push(&format!("INC-{n}"), JIRA).await), DeliveryState::Waiting);
+    }
+    configure(&mut world, JiraSettings { enabled: Some(false), ..Default::default() }).await;
+    world.jira.restart().await.unwrap();
+    world.jira.clear_requests();
+    world.while_nothing_happens_for(Duration::from_millis(600)).await;
+    assert_eq!(world.jira.requests().len(), 0);
+    let counts = world.counts().await;
+    assert_eq!((counts.waiting + counts.pending, counts.failed), (3, 0), "{counts:?}");
+    configure(&mut world, JiraSettings { enabled: Some(true), ..Default::default() }).await;
+    world.until_all_delivered(3).await;
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn what_is_in_doubt_when_its_system_is_switched_off_is_looked_for_when_it_is_switched_on() {
+    let mut world = Plan::new().start().await;
+    world.jira.set_index_lag(Duration::from_millis(300));
+    let id = doubtful(&mut world, Effect::apply_then_gateway_timeout()).await;
+    configure(&mut world, JiraSettings { enabled: Some(false), ..Default::default() }).await;
+    world.while_nothing_happens_for(Duration::from_millis(600)).await;
+    assert_eq!(world.delivery(&id).await.state(), DeliveryState::Reconciling);
+    configure(&mut world, JiraSettings { enabled: Some(true), ..Default::default() }).await;
+    world.until(&id, DeliveryState::Delivered).await;
+    assert_eq!(world.jira.tickets().len(), 1);
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_delivery_in_doubt_at_a_site_that_was_left_is_found_there_and_not_sent_to_the_new_one() {
+    let (mut world, new) = two_sites().await;
+    world.jira.set_index_lag(Duration::from_millis(500));
+    let id = doubtful(&mut world, Effect::apply_then_gateway_timeout()).await;
+    move_to(&mut world, &new).await;
+    world.restart().await;
+    let delivery = world.until(&id, DeliveryState::Delivered).await;
+    assert!(delivery.ticket.unwrap().url.starts_with(&world.jira.base_url()));
+    assert_eq!((creates(&world.jira), creates(&new)), (1, 0));
+    let logins = |simulator: &Simulator| {
+        let requests = simulator.requests().into_iter();
+        requests.filter_map(|r| r.header("authorization").map(str::to_owned)).collect::<Vec<_>>()
+    };
+    let old = logins(&world.jira);
+    assert!(old.iter().all(|login| *login == old[0]), "the old site saw one secret alone");
+    assert!(!logins(&new).contains(&old[0]), "the new site never saw the old secret");
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_delivery_that_is_proven_absent_at_a_site_that_was_left_goes_to_the_new_one() {
+    let (mut world, new) = two_sites().await;
+    let id = doubtful(&mut world, Effect::gateway_timeout()).await;
+    move_to(&mut world, &new).await;
+    let delivery = world.until(&id, DeliveryState::Delivered).await;
+    assert!(delivery.ticket.unwrap().url.starts_with(&new.base_url()));
+    assert_eq!((world.jira.tickets().len(), new.tickets().len()), (0, 1));
+    world.jira = new;
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn what_waits_goes_to_the_new_site() {
+    let (mut world, new) = two_sites().await;
+    world.jira.stop().await;
+    let id = world.push("INC-1", JIRA).await.delivery.unwrap().id;
+    move_to(&mut world, &new).await;
+    world.until(&id, DeliveryState::Delivered).await;
+    world.jira = new;
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_delivery_in_doubt_in_another_project_is_found_there() {
+    let profile = Profile::of(Vendor::JiraCloud).with_project(Project::new("10200", "OPS"));
+    let mut world = Plan::new().with_jira(Vendor::JiraCloud, profile).start().await;
+    world.jira.set_index_lag(Duration::from_millis(300));
+    let id = doubtful(&mut world, Effect::apply_then_gateway_timeout()).await;
+    configure(&mut world, JiraSettings { project_key: Some("OPS".to_owned()), ..Default::default() }).await;
+    let delivery = world.until(&id, DeliveryState::Delivered).await;
+    assert!(delivery.ticket.unwrap().key.starts_with("SEC-"));
+    let next = world.push("INC-2", JIRA).await.delivery.unwrap();
+    assert!(next.ticket.unwrap().key.starts_with("OPS-"));
+    assert_eq!(world.jira.tickets().len(), 2);
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_new_address_without_its_secret_is_refused_and_nothing_is_sent_there() {
+    let (mut world, new) = two_sites().await;
+    let settings = JiraSettings { url: Some(new.base_url()), ..Default::default() };
+    let request = v1::ConfigureRequest { jira: Some(settings), ..Default::default() };
+    let refused = world.client.configure(request).await.unwrap_err();
+    assert_eq!(refused.code(), tonic::Code::InvalidArgument, "{refused}");
+    world.push("INC-1", JIRA).await;
+    assert_eq!((world.jira.tickets().len(), new.requests().len()), (1, 0));
+    world.finish().await;
+}
+
+async fn two_sites() -> (World, Simulator) {
+    let (user, secret) = ("analyst@example.com".to_owned(), NEW_TOKEN.to_owned());
+    let profile = Profile::of(Vendor::JiraCloud).only_credential(Credential::Basic { user, secret });
+    let new = Simulator::start(Vendor::JiraCloud, profile).await.unwrap();
+    (Plan::new().with_flag("--attempt-deadline=400ms").start().await, new)
+}
+
+async fn move_to(world: &mut World, site: &Simulator) {
+    let (url, api_token) = (Some(site.base_url()), Some(NEW_TOKEN.to_owned()));
+    configure(world, JiraSettings { url, api_token, ..Default::default() }).await;
+}
+
+async fn configure(world: &mut World, jira: JiraSettings) {
+    let request = v1::ConfigureRequest { jira: Some(jira), ..Default::default() };
+    world.client.configure(request).await.unwrap();
+}
+
+/// A push whose create met `effect`.
+async fn doubtful(world: &mut World, effect: Effect) -> String {
+    world.jira.weather().push(Rule::new(Call::Create, When::Next(1), effect));
+    world.push("INC-1", JIRA).await.delivery.unwrap().id
+}

@@ -1,0 +1,163 @@
+//! Deliveries in doubt: what proves that there is no ticket, and what does not.
+
+use std::time::Duration;
+
+use rhythmx_ticketing::v1::{AttemptOutcome, DeliveryState, PreviewTicketRequest, TicketEventKind, TicketSystem};
+use serde_json::{Map, json};
+use ticketing_simulator::{Call, Effect, Profile, Rule, Vendor, When};
+
+use crate::support::{Plan, World, creates, incident, state};
+
+const JIRA: TicketSystem = TicketSystem::Jira;
+
+#[tokio::test]
+async fn a_ticket_that_the_index_hides_beyond_the_bound_is_not_made_again_while_its_witness_is_hidden_too() {
+    let hiding = Profile::of(Vendor::JiraCloud).with_index_lag(Duration::from_secs(3_600));
+    let plan = Plan::new().with_jira(Vendor::JiraCloud, hiding);
+    let plan = plan.with_flag("--attempt-deadline=300ms").with_flag("--jira-cloud-index-bound=1s");
+    let mut world = plan.start().await;
+    let id = doubtful(&mut world, Effect::apply_then_gateway_timeout()).await;
+    // A witness is a ticket that was made after the doubtful send was certainly over.
+    world.while_nothing_happens_for(Duration::from_millis(350)).await;
+    assert_eq!(state(&world.push("INC-2", JIRA).await), DeliveryState::Delivered);
+    world.while_nothing_happens_for(Duration::from_millis(2_000)).await;
+    let delivery = world.delivery(&id).await;
+    assert_eq!(delivery.state(), DeliveryState::Reconciling, "{delivery:#?}");
+    assert!(delivery.attempts.len() > 3, "{delivery:#?}");
+    assert_eq!(creates(&world.jira), 2);
+    world.jira.set_index_lag(Duration::ZERO);
+    world.until(&id, DeliveryState::Delivered).await;
+    assert_eq!(world.jira.tickets().len(), 2);
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_witness_that_shows_proves_that_a_ticket_is_not_there() {
+    let mut world = Plan::new().with_flag("--attempt-deadline=300ms").start().await;
+    let id = doubtful(&mut world, Effect::gateway_timeout()).await;
+    world.while_nothing_happens_for(Duration::from_millis(320)).await;
+    world.push("INC-2", JIRA).await;
+    let delivery = world.until(&id, DeliveryState::Delivered).await;
+    let absent = delivery.attempts.iter().filter(|a| a.outcome() == AttemptOutcome::Absent).count();
+    assert_eq!((absent, creates(&world.jira)), (1, 3), "{delivery:#?}");
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn nothing_is_sent_again_before_the_bounds_have_passed() {
+    let plan = Plan::new().with_flag("--attempt-deadline=300ms").with_flag("--server-bound=300ms");
+    let mut world = plan.with_flag("--jira-cloud-index-bound=300ms").start().await;
+    let id = doubtful(&mut world, Effect::DropBefore).await;
+    world.until(&id, DeliveryState::Delivered).await;
+    let requests = world.jira.requests();
+    let sent: Vec<_> = requests.iter().filter(|request| request.path.ends_with("/issue")).collect();
+    let apart = sent[1].at.duration_since(sent[0].at);
+    // The deadline is counted from the intent, which is a moment before the request arrives.
+    assert!(apart >= jiff::SignedDuration::from_millis(850), "sent again after {apart:?}");
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_search_that_can_not_be_trusted_proves_nothing() {
+    for lie in [Effect::ReturnsEverything, Effect::Html { status: 200 }, Effect::EmptyBody { status: 200, applied: false }] {
+        for system in [JIRA, TicketSystem::Servicenow] {
+            let mut world = Plan::new().with_flag("--attempt-deadline=300ms").start().await;
+            // Something else to be returned.
+            world.push("INC-0", system).await;
+            let simulator = if system == JIRA { &world.jira } else { &world.servicenow };
+            simulator.weather().push(Rule::new(Call::Search, When::Always, lie.clone()));
+            simulator.weather().push(Rule::new(Call::Read, When::Always, lie.clone()));
+            let lost = Effect::apply_then_gateway_timeout();
+            simulator.weather().push(Rule::new(Call::Create, When::Next(1), lost));
+            let id = world.push("INC-1", system).await.delivery.unwrap().id;
+            world.while_nothing_happens_for(Duration::from_millis(900)).await;
+            let simulator = if system == JIRA { &world.jira } else { &world.servicenow };
+            assert_eq!(creates(simulator), 2, "{lie:?} on {system:?}");
+            simulator.weather().clear();
+            world.until(&id, DeliveryState::Delivered).await;
+            let simulator = if system == JIRA { &world.jira } else { &world.servicenow };
+            assert_eq!(simulator.tickets().len(), 2, "{lie:?} on {system:?}");
+            world.finish().await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_account_that_lost_its_sight_of_the_project_proves_nothing() {
+    let mut world = Plan::new().with_flag("--attempt-deadline=300ms").start().await;
+    world.jira.set_index_lag(Duration::from_millis(400));
+    let id = doubtful(&mut world, Effect::apply_then_gateway_timeout()).await;
+    world.jira.edit(|profile| profile.withdraw("BROWSE_PROJECTS"));
+    world.while_nothing_happens_for(Duration::from_millis(1_200)).await;
+    assert_eq!((world.delivery(&id).await.state(), creates(&world.jira)), (DeliveryState::Reconciling, 1));
+    world.jira.edit(|profile| profile.restore("BROWSE_PROJECTS"));
+    world.until(&id, DeliveryState::Delivered).await;
+    assert_eq!(world.jira.tickets().len(), 1);
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_label_that_a_person_removed_from_a_delivered_ticket_changes_nothing() {
+    let mut world = Plan::new().with_flag("--sweeps=50ms,100ms,150ms").start().await;
+    let id = doubtful(&mut world, Effect::apply_then_gateway_timeout()).await;
+    let delivered = world.until(&id, DeliveryState::Delivered).await;
+    assert!(world.jira.remove_label(&delivered.ticket.as_ref().unwrap().key, &delivered.marker));
+    until_swept(&mut world, &id, 3).await;
+    let again = world.push("INC-1", JIRA).await;
+    assert!(again.already_existed);
+    assert_eq!((again.delivery.unwrap().ticket, creates(&world.jira)), (delivered.ticket, 1));
+    // The marker no longer stands on the ticket, which is what the general check looks for.
+    let key = world.jira.tickets()[0].key.clone();
+    world.jira.set_field(&key, "labels", json!([delivered.marker]));
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_second_ticket_with_the_marker_is_found_by_a_sweep_and_the_older_one_stays() {
+    let mut world = Plan::new().with_flag("--sweeps=400ms,500ms,600ms").start().await;
+    let id = doubtful(&mut world, Effect::apply_then_gateway_timeout()).await;
+    let delivered = world.until(&id, DeliveryState::Delivered).await;
+    let second = add_twin(&world, &delivered.marker);
+    let event = world.until_event("INC-1", TicketEventKind::DuplicateFound).await;
+    let told = event.delivery.unwrap();
+    assert_eq!(told.ticket, delivered.ticket);
+    assert_eq!(told.duplicates.iter().map(|ticket| ticket.key.as_str()).collect::<Vec<_>>(), [second]);
+    until_swept(&mut world, &id, 3).await;
+    assert_eq!(world.delivery(&id).await.duplicates.len(), 1, "it is reported once");
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn of_two_tickets_that_a_look_up_finds_the_older_one_is_the_reference() {
+    let mut world = Plan::new().start().await;
+    let preview = PreviewTicketRequest { incident: Some(incident("INC-1")), system: JIRA.into() };
+    let marker = world.client.preview_ticket(preview).await.unwrap().ticket.unwrap().marker;
+    let older = add_twin(&world, &marker);
+    let id = doubtful(&mut world, Effect::apply_then_gateway_timeout()).await;
+    let delivered = world.until(&id, DeliveryState::Delivered).await;
+    assert_eq!(delivered.ticket.unwrap().key, older);
+    assert_eq!(delivered.duplicates.len(), 1);
+    world.until_event("INC-1", TicketEventKind::DuplicateFound).await;
+    world.finish().await;
+}
+
+/// A push whose create met `effect`.
+async fn doubtful(world: &mut World, effect: Effect) -> String {
+    world.jira.weather().push(Rule::new(Call::Create, When::Next(1), effect));
+    world.push("INC-1", JIRA).await.delivery.unwrap().id
+}
+
+/// Plays a person who copies a ticket, labels and all.
+fn add_twin(world: &World, marker: &str) -> String {
+    world.jira.add_foreign_ticket(Map::from_iter([("labels".to_owned(), json!([marker]))]))
+}
+
+async fn until_swept(world: &mut World, id: &str, times: usize) {
+    use rhythmx_ticketing::v1::AttemptKind::Sweep;
+    let wait = async {
+        while world.delivery(id).await.attempts.iter().filter(|a| a.kind() == Sweep).count() < times {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(crate::support::PATIENCE, wait).await.expect("not swept in time");
+}
