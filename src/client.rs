@@ -139,12 +139,12 @@ impl Client {
         answer(self.stub.list_deliveries(request).await)
     }
 
-    /// Tries a waiting or failed delivery now and waits for the attempt.
+    /// Tries a waiting, failed or cancelled delivery now and waits for the attempt.
     pub async fn retry_delivery(
         &mut self,
-        delivery_id: impl Into<String>,
+        request: RetryDeliveryRequest,
     ) -> Result<RetryDeliveryResponse, Status> {
-        let request = self.timed(RetryDeliveryRequest { delivery_id: delivery_id.into() });
+        let request = self.timed(request);
         answer(self.stub.retry_delivery(request).await)
     }
 

@@ -2,7 +2,7 @@
 
 use rhythmx_ticketing::v1::{self, DeliveryState, DeliveryTrigger, TicketSystem};
 
-use crate::support::{Plan, World, incident, refusal, state};
+use crate::support::{Plan, World, incident, refusal, retrying, state};
 
 #[tokio::test]
 async fn a_delivery_tells_all_that_the_contract_promises() {
@@ -37,7 +37,7 @@ async fn a_cancelled_delivery_is_not_pushed_again_until_it_is_retried() {
     let refused = refusal(world.try_push(incident("INC-1"), TicketSystem::Jira).await);
     refused.is_precondition("DELIVERY_STATE", &id);
     assert_eq!(refused.metadata["state"], "CANCELLED");
-    let retried = world.client.retry_delivery(&id).await.unwrap().delivery.unwrap();
+    let retried = world.client.retry_delivery(retrying(&id)).await.unwrap().delivery.unwrap();
     assert_eq!(retried.state(), DeliveryState::Delivered);
     world.finish().await;
 }
@@ -48,7 +48,7 @@ async fn a_retry_of_a_system_that_is_switched_off_is_refused() {
     let id = waiting(&mut world).await;
     let off = v1::JiraSettings { enabled: Some(false), ..Default::default() };
     world.try_jira(off).await.unwrap();
-    refusal(world.client.retry_delivery(&id).await).is_precondition("SYSTEM_NOT_ENABLED", "jira");
+    refusal(world.client.retry_delivery(retrying(&id)).await).is_precondition("SYSTEM_NOT_ENABLED", "jira");
     world.finish().await;
 }
 
@@ -85,7 +85,7 @@ async fn the_content_of_a_waiting_incident_can_still_be_changed() {
     let delivery = answer.delivery.unwrap();
     assert_eq!((&delivery.id, delivery.incident_revision), (&id, 2));
     world.jira.restart().await.unwrap();
-    world.client.retry_delivery(&id).await.unwrap();
+    world.client.retry_delivery(retrying(&id)).await.unwrap();
     assert!(world.jira.tickets()[0].fields["summary"].as_str().unwrap().contains("somebody.else"));
     world.finish().await;
 }

@@ -6,7 +6,7 @@ use rhythmx_ticketing::v1::{self, DeliveryState, TicketSystem};
 use ticketing_simulator::{Call, Effect, Rule, When};
 use tonic::Code;
 
-use crate::support::{Plan, incident, refusal, state};
+use crate::support::{Plan, incident, refusal, retrying, state};
 
 #[tokio::test]
 async fn a_push_to_a_system_that_is_not_configured_says_what_to_do() {
@@ -76,7 +76,7 @@ async fn a_delivery_that_does_not_exist_is_not_found_by_every_call_about_one() {
     };
     let refused = [
         refusal(world.client.get_delivery(id).await),
-        refusal(world.client.retry_delivery(id).await),
+        refusal(world.client.retry_delivery(retrying(id)).await),
         refusal(world.client.cancel_delivery(cancel).await),
         refusal(world.client.resolve_delivery(resolve).await),
     ];
@@ -92,7 +92,8 @@ async fn a_delivery_must_be_named_by_1_to_64_characters() {
     let mut world = Plan::new().start().await;
     for id in [String::new(), "x".repeat(65)] {
         refusal(world.client.get_delivery(&id).await).is_invalid("REQUEST_INVALID", &["delivery_id"]);
-        refusal(world.client.retry_delivery(&id).await).is_invalid("REQUEST_INVALID", &["delivery_id"]);
+        refusal(world.client.retry_delivery(retrying(&id)).await)
+            .is_invalid("REQUEST_INVALID", &["delivery_id"]);
         let note = "x".repeat(501);
         let cancel = v1::CancelDeliveryRequest { delivery_id: id.clone(), note: note.clone() };
         refusal(world.client.cancel_delivery(cancel).await)
@@ -122,7 +123,7 @@ async fn an_operation_that_does_not_fit_a_delivered_ticket_is_a_failed_precondit
         ..Default::default()
     };
     let refused = [
-        refusal(world.client.retry_delivery(&id).await),
+        refusal(world.client.retry_delivery(retrying(&id)).await),
         refusal(world.client.cancel_delivery(cancel).await),
         refusal(world.client.resolve_delivery(resolve).await),
     ];

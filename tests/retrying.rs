@@ -8,7 +8,7 @@ use rhythmx_ticketing::v1::{
 };
 use ticketing_simulator::{Call, Effect, Reply, RetryAfter, Rule, When};
 
-use crate::support::{Plan, World, creates, retry, state};
+use crate::support::{Plan, World, creates, retry, retrying, state};
 
 const JIRA: TicketSystem = TicketSystem::Jira;
 
@@ -44,9 +44,9 @@ async fn a_failed_delivery_is_revived_by_hand_with_all_its_retries() {
     let answer = world.push("INC-1", JIRA).await;
     assert_eq!(state(&answer), DeliveryState::Failed);
     let id = answer.delivery.unwrap().id;
-    let again = world.client.retry_delivery(&id).await.unwrap().delivery.unwrap();
+    let again = world.client.retry_delivery(retrying(&id)).await.unwrap().delivery.unwrap();
     assert_eq!((again.state(), again.failures), (DeliveryState::Failed, 1));
-    let again = world.client.retry_delivery(&id).await.unwrap().delivery.unwrap();
+    let again = world.client.retry_delivery(retrying(&id)).await.unwrap().delivery.unwrap();
     assert_eq!(again.state(), DeliveryState::Delivered);
     assert_eq!(creates(&world.jira), 3);
     world.finish().await;
@@ -78,11 +78,11 @@ async fn a_delivery_that_was_given_up_rests_until_it_is_retried_by_hand() {
     world.client.cancel_delivery(cancel.clone()).await.unwrap();
     let refused = create(&mut world, "INC-1").await.unwrap_err();
     assert_eq!(refused.code(), tonic::Code::FailedPrecondition, "{refused}");
-    let retried = world.client.retry_delivery(&id).await.unwrap().delivery.unwrap();
+    let retried = world.client.retry_delivery(retrying(&id)).await.unwrap().delivery.unwrap();
     assert_eq!(retried.state(), DeliveryState::Delivered);
     for refused in [
         world.client.cancel_delivery(cancel).await.unwrap_err(),
-        world.client.retry_delivery(&id).await.unwrap_err(),
+        world.client.retry_delivery(retrying(&id)).await.unwrap_err(),
         world.client.resolve_delivery(resolve(&id, "SEC-99")).await.unwrap_err(),
     ] {
         assert_eq!(refused.code(), tonic::Code::FailedPrecondition, "{refused}");
@@ -104,7 +104,7 @@ async fn a_failed_delivery_can_be_told_which_ticket_it_has() {
     let again = world.push("INC-1", JIRA).await;
     assert!(again.already_existed);
     assert_eq!((again.delivery.unwrap().ticket.unwrap(), creates(&world.jira)), (ticket, 1));
-    let unknown = world.client.retry_delivery("no-such-delivery").await.unwrap_err();
+    let unknown = world.client.retry_delivery(retrying("no-such-delivery")).await.unwrap_err();
     assert_eq!(unknown.code(), tonic::Code::NotFound, "{unknown}");
     world.finish().await;
 }
@@ -118,10 +118,8 @@ async fn a_running_attempt_can_not_be_given_up_or_resolved() {
         Effect::Delay(Duration::from_millis(600)),
     ));
     let mut client = world.client.clone().with_deadline(Duration::from_millis(150));
-    let request = v1::CreateTicketRequest {
-        incident: Some(crate::support::incident("INC-1")),
-        system: JIRA.into(),
-    };
+    let request =
+        v1::CreateTicketRequest { incident: Some(crate::support::incident("INC-1")), system: JIRA.into() };
     let _ = client.create_ticket(request).await;
     let id = world.deliveries().await[0].id.clone();
     world.until(&id, DeliveryState::Attempting).await;
@@ -129,7 +127,7 @@ async fn a_running_attempt_can_not_be_given_up_or_resolved() {
     for refused in [
         world.client.cancel_delivery(cancel).await.unwrap_err(),
         world.client.resolve_delivery(resolve(&id, "SEC-99")).await.unwrap_err(),
-        world.client.retry_delivery(&id).await.unwrap_err(),
+        world.client.retry_delivery(retrying(&id)).await.unwrap_err(),
     ] {
         assert_eq!(refused.code(), tonic::Code::FailedPrecondition, "{refused}");
     }

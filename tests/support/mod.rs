@@ -384,3 +384,8 @@ pub fn creates(simulator: &Simulator) -> usize {
     let is_create = |path: &str| path.ends_with("/issue") || path.ends_with("/table/incident");
     simulator.requests().iter().filter(|request| request.method == "POST" && is_create(&request.path)).count()
 }
+
+/// RetryDelivery for one delivery.
+pub fn retrying(id: impl Into<String>) -> v1::RetryDeliveryRequest {
+    v1::RetryDeliveryRequest { delivery_id: id.into(), create_anyway: false }
+}

@@ -6,7 +6,6 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use url::Url;
 
 use crate::fault::Fault;
 use crate::incident::Incident;
@@ -29,6 +28,9 @@ pub enum System {
 pub trait TicketSystem: Send + Sync + fmt::Debug {
     /// Where its tickets go. Frozen on a delivery at its first send.
     fn destination(&self) -> Destination;
+
+    /// Where people read the ticket that they call `key`; `None` if that can not be told from the key alone.
+    fn ticket_url(&self, key: &str) -> Option<String>;
 
     /// How long a created ticket may stay unseen by [`look_up`](Self::look_up).
     fn visibility(&self) -> Visibility;
@@ -53,7 +55,7 @@ pub trait TicketSystem: Send + Sync + fmt::Debug {
 /// Where tickets go: what must stay the same between a send and the look-up for it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Destination {
-    /// The address of the site or instance, without a trailing slash.
+    /// The address that requests go to, without a trailing slash. Credentials of another address are never sent there.
     pub base_url: String,
     /// The project key, or the table.
     pub place: String,
@@ -217,16 +219,5 @@ impl Check {
     pub fn failed(name: &str, fault: &Fault, duration: Duration) -> Self {
         let (detail, hint) = (fault.message.clone(), fault.hint.clone());
         Self { name: name.to_owned(), passed: false, detail, hint, duration }
-    }
-}
-
-// === impl Destination ===
-
-impl Destination {
-    /// Whether the credentials of `other` may be used here.
-    #[must_use]
-    pub fn same_origin(&self, base_url: &str) -> bool {
-        let origin = |text: &str| Url::parse(text).map(|url| url.origin()).ok();
-        origin(&self.base_url).is_some() && origin(&self.base_url) == origin(base_url)
     }
 }

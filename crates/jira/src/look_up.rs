@@ -9,11 +9,12 @@ use ticketing_outbound::Reply;
 
 use crate::client::{Answer, Api, Client};
 use crate::settings::is_project_key;
+use crate::site::Site;
 use crate::wire::{FoundIssue, Myself, Project, SearchPage};
 
 const PAGE: usize = 50;
 const MOST_PAGES: usize = 10;
-const MOST_WITNESSES: usize = 5;
+const MOST_WITNESSES: usize = 10;
 
 /// All rows of a search, and the reply to its last page.
 struct Rows {
@@ -21,23 +22,42 @@ struct Rows {
     reply: Reply,
 }
 
+/// Where the search is made.
+#[derive(Debug)]
+pub(crate) struct Place<'a> {
+    pub(crate) project: &'a str,
+    /// Where people read tickets.
+    pub(crate) site: &'a Site,
+    /// Whether the project takes labels, so that the marker is one.
+    pub(crate) labelled: bool,
+}
+
 /// Searches for a marker. No ticket is reported as absent unless the login was proven to see the project.
-pub(crate) async fn look_up(client: &Client, api: Api, search: &Search) -> Result<Sighting, Fault> {
-    let place = search.destination.place.as_str();
-    if !is_project_key(place) {
-        let message = format!("\"{place}\" is no project key, so nothing can be searched there");
+pub(crate) async fn look_up(
+    client: &Client,
+    api: Api,
+    search: &Search,
+    place: &Place<'_>,
+) -> Result<Sighting, Fault> {
+    let project = place.project;
+    if !is_project_key(project) {
+        let message = format!("\"{project}\" is no project key, so nothing can be searched there");
         return Err(Fault::new(FaultKind::Misconfigured, message));
     }
-    let rows = match rows(client, api, &jql(search, true)).await {
+    let (rows, blind) = match rows(client, api, &jql(search, true)).await {
         // A site may keep descriptions out of its index; labels it always knows.
-        Err(fault) if fault.status == Some(400) => rows(client, api, &jql(search, false)).await?,
-        rows => rows?,
+        Err(fault) if fault.status == Some(400) => {
+            (rows(client, api, &jql(search, false)).await?, Some(fault).filter(|_| !place.labelled))
+        }
+        rows => (rows?, None),
     };
-    let sighting = sighting(search, &rows.issues);
-    if sighting.tickets.is_empty() {
-        prove_absence(client, api, place, search, &rows).await?;
+    let sighting = sighting(search, &rows.issues, place.site);
+    match blind {
+        _ if !sighting.tickets.is_empty() => Ok(sighting),
+        // The marker may stand where the site does not search.
+        Some(fault) => Err(fault),
+        None => prove_absence(client, api, project, search, &rows).await.map(|()| sighting),
     }
-    Ok(sighting)
 }
 
 /// The query. It is not bounded by the project: a ticket that somebody moved since is still the ticket. The marker
@@ -95,11 +115,11 @@ async fn page(
     }
 }
 
-fn sighting(search: &Search, issues: &[FoundIssue]) -> Sighting {
+fn sighting(search: &Search, issues: &[FoundIssue], site: &Site) -> Sighting {
     let mut tickets: Vec<FoundTicket> = Vec::new();
     for issue in issues.iter().filter(|issue| bears(issue, &search.marker) && !issue.key.is_empty()) {
         if !tickets.iter().any(|known| known.ticket.id == issue.id) {
-            tickets.push(found(issue, &search.destination.base_url));
+            tickets.push(found(issue, site));
         }
     }
     tickets.sort_by_key(|found| (found.created_at.is_none(), found.created_at, id_number(&found.ticket.id)));
@@ -107,8 +127,8 @@ fn sighting(search: &Search, issues: &[FoundIssue]) -> Sighting {
     Sighting { tickets, witness_seen: search.witnesses.iter().any(seen) }
 }
 
-fn found(issue: &FoundIssue, base_url: &str) -> FoundTicket {
-    let url = format!("{}/browse/{}", base_url.trim_end_matches('/'), issue.key);
+fn found(issue: &FoundIssue, site: &Site) -> FoundTicket {
+    let url = site.join(&["browse", &issue.key]).to_string();
     let created_at = issue.fields.created.as_deref().and_then(moment);
     FoundTicket { ticket: TicketRef { id: issue.id.clone(), key: issue.key.clone(), url }, created_at }
 }

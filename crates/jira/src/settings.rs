@@ -186,6 +186,16 @@ impl Settings {
     }
 }
 
+impl Settings {
+    /// Where requests go: below the gateway if there is one, else to the site.
+    pub(crate) fn base_url(&self) -> String {
+        match &self.gateway {
+            Some(gateway) => gateway.site.join(&["ex", "jira", &gateway.cloud_id]).to_string(),
+            None => self.site.as_text().to_owned(),
+        }
+    }
+}
+
 // === impl Login ===
 
 impl Login {

@@ -93,8 +93,11 @@ impl Jira {
 #[async_trait]
 impl TicketSystem for Jira {
     fn destination(&self) -> Destination {
-        let base_url = self.settings.site.as_text().to_owned();
-        Destination { base_url, place: self.settings.project_key.clone() }
+        Destination { base_url: self.settings.base_url(), place: self.settings.project_key.clone() }
+    }
+
+    fn ticket_url(&self, key: &str) -> Option<String> {
+        Some(self.settings.site.join(&["browse", key]).to_string())
     }
 
     /// Until Jira said which it is, the longer bound holds.
@@ -123,18 +126,22 @@ impl TicketSystem for Jira {
             self.forget_offer();
         }
         let (issue, adjustments) = created?;
-        let url = self.settings.site.join(&["browse", &issue.key]).to_string();
+        let url = self.ticket_url(&issue.key).unwrap_or_default();
         Ok(Created { ticket: TicketRef { id: issue.id, key: issue.key, url }, adjustments })
     }
 
     async fn look_up(&self, search: &Search) -> Result<Sighting, Fault> {
-        if !self.destination().same_origin(&search.destination.base_url) {
+        if self.destination().base_url != search.destination.base_url {
             let message = format!("the ticket was sent to {}", search.destination.base_url);
             let hint =
                 "jira.url is another site now, whose login must not go there: resolve the delivery by hand";
             return Err(Fault::new(FaultKind::Misconfigured, message).with_hint(hint));
         }
-        look_up::look_up(&self.client, self.api().await?, search).await
+        let api = self.api().await?;
+        let labelled = self.offer(api).await.is_ok_and(|offer| offer.labels);
+        let place =
+            look_up::Place { project: &search.destination.place, site: &self.settings.site, labelled };
+        look_up::look_up(&self.client, api, search, &place).await
     }
 
     async fn test(&self) -> Vec<Check> {

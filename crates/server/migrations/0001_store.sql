@@ -36,12 +36,14 @@ CREATE TABLE deliveries (
     epoch              INTEGER NOT NULL,  -- raised by every claim
     lease_until        INTEGER,           -- until when the present claim holds
     failures           INTEGER NOT NULL,  -- failed attempts that count against the retries
+    failing_since      INTEGER,           -- when the first of these failures was
     due_at             INTEGER,           -- when it is to be looked at again
     send               TEXT,              -- the last intent to send, as JSON
     send_at            INTEGER,           -- when it was made
     base_url           TEXT GENERATED ALWAYS AS (send ->> '$.destination.base_url') VIRTUAL,  -- where it was sent
     place              TEXT GENERATED ALWAYS AS (send ->> '$.destination.place') VIRTUAL,     -- to which project or table
     doubt              TEXT,              -- what is not known about the last send, as JSON
+    doubted            TEXT NOT NULL,     -- where sends of doubtful outcome went, ever, as a JSON array
     sweep              TEXT,              -- the next search for duplicates, as JSON
     sweep_due_at       INTEGER,           -- when it is to be made
     ticket             TEXT,              -- the ticket, as JSON
@@ -77,7 +79,7 @@ CREATE TABLE deliveries (
 
 CREATE INDEX deliveries_due ON deliveries (target, state, due_at) WHERE due_at IS NOT NULL AND lease_until IS NULL;
 CREATE INDEX deliveries_leased ON deliveries (lease_until) WHERE lease_until IS NOT NULL;
-CREATE INDEX deliveries_to_sweep ON deliveries (sweep_due_at) WHERE sweep_due_at IS NOT NULL;
+CREATE INDEX deliveries_to_sweep ON deliveries (target, sweep_due_at) WHERE sweep_due_at IS NOT NULL;
 CREATE INDEX deliveries_of_target ON deliveries (target, state, id, created_at);
 CREATE INDEX deliveries_newest ON deliveries (created_at DESC, id DESC);
 CREATE INDEX deliveries_witnesses ON deliveries (base_url, place, send_at)
@@ -127,7 +129,7 @@ CREATE TABLE operations (
     kind         TEXT NOT NULL,     -- what was done
     note         TEXT NOT NULL,     -- why, in the operator's words; may be empty
     at           INTEGER NOT NULL,  -- when
-    CONSTRAINT kind_is_known CHECK (kind IN ('RETRY', 'CANCEL', 'RESOLVE'))
+    CONSTRAINT kind_is_known CHECK (kind IN ('RETRY', 'CREATE_ANYWAY', 'CANCEL', 'RESOLVE'))
 ) STRICT;
 
 CREATE INDEX operations_of_delivery ON operations (delivery_id, kind);
@@ -153,6 +155,7 @@ CREATE TABLE target_settings (
     system         TEXT NOT NULL,     -- the kind of ticket system
     enabled        INTEGER NOT NULL,  -- 1 if tickets may go there
     draft          TEXT NOT NULL,     -- the settings that are no secret, as JSON
+    base_url       TEXT,              -- where tickets go; none while settings are missing
     secret_kind    TEXT,              -- what the secret is, for example api_token
     secret         BLOB,              -- the secret, sealed: nonce and ciphertext
     secret_origin  TEXT,              -- where it may be sent: scheme, host and port
@@ -169,13 +172,14 @@ CREATE TABLE target_settings (
 -- Former connections: what was sent there may still have to be looked up there.
 CREATE TABLE retired_connections (
     target         TEXT NOT NULL,     -- whose connection it was
-    secret_origin  TEXT NOT NULL,     -- where it led: scheme, host and port
+    base_url       TEXT NOT NULL,     -- where tickets went
+    secret_origin  TEXT NOT NULL,     -- where the secret may be sent: scheme, host and port
     system         TEXT NOT NULL,     -- the kind of ticket system
     draft          TEXT NOT NULL,     -- the settings that are no secret, as JSON
     secret_kind    TEXT NOT NULL,     -- what the secret is
     secret         BLOB NOT NULL,     -- the secret, sealed: nonce and ciphertext
     retired_at     INTEGER NOT NULL,  -- when another took its place
-    PRIMARY KEY (target, secret_origin)
+    PRIMARY KEY (target, base_url)
 ) STRICT, WITHOUT ROWID;
 
 -- The settings that belong to no target: one row.

@@ -79,7 +79,13 @@ impl Connections {
     pub fn for_destination(&self, target: &str, destination: &Destination) -> Option<Arc<dyn TicketSystem>> {
         let connection = self.get(target)?;
         let mut ways = connection.current.into_iter().chain(connection.retired);
-        ways.find(|api| destination.same_origin(&api.destination().base_url))
+        ways.find(|api| api.destination().base_url == destination.base_url)
+    }
+
+    /// Whether `api` is the way to `target` now: what a former one says about its site says nothing about this one.
+    #[must_use]
+    pub fn is_current(&self, target: &str, api: &Arc<dyn TicketSystem>) -> bool {
+        self.current(target).is_some_and(|current| Arc::ptr_eq(&current, api))
     }
 
     /// Puts settings in force.

@@ -85,7 +85,7 @@ fn doubtful(message: &str, hint: &str) -> Fault {
 
 /// The account's password must not go anywhere but to its own instance.
 fn check_destination(destination: &Destination, origin: &str) -> Result<(), Fault> {
-    if !destination.same_origin(origin) {
+    if destination.base_url != origin {
         let message = format!(
             "the ticket went to {}, but the settings now name {origin}: it can not be searched there",
             destination.base_url

@@ -42,6 +42,11 @@ impl ServiceNow {
 
 #[async_trait]
 impl TicketSystem for ServiceNow {
+    /// A record's address needs its `sys_id`.
+    fn ticket_url(&self, _key: &str) -> Option<String> {
+        None
+    }
+
     fn destination(&self) -> Destination {
         Destination { base_url: self.settings.origin(), place: self.settings.table.clone() }
     }

@@ -49,7 +49,7 @@ impl App {
         &self,
         plan: impl FnOnce(&Rules, &mut Violations) -> Change + Send,
     ) -> Result<(Settings, u64), AppError> {
-        let _one_at_a_time = self.0.configuring.lock().await;
+        let one_at_a_time = self.0.configuring.clone().lock_owned().await;
         let (mut violations, now) = (Violations::default(), self.now());
         let change = plan(&self.rules(), &mut violations);
         let mut accepted = Vec::new();
@@ -59,8 +59,14 @@ impl App {
         if !violations.is_empty() {
             return Err(AppError::SettingsInvalid(violations));
         }
-        self.save(&accepted, &change.rules, now).await?;
-        let made_due = self.put_in_force(accepted, change.rules).await?;
+        // A caller that goes away must not leave settings that are saved and not in force.
+        let app = self.clone();
+        let done = tokio::spawn(async move {
+            let _one_at_a_time = one_at_a_time;
+            app.save(&accepted, &change.rules, now).await?;
+            app.put_in_force(accepted, change.rules).await
+        });
+        let made_due = done.await.map_err(AppError::Interrupted)??;
         Ok((self.settings(), made_due))
     }
 
@@ -131,9 +137,10 @@ impl App {
     }
 
     async fn save(&self, accepted: &[Accepted], rules: &Rules, now: Timestamp) -> Result<(), AppError> {
-        let systems = accepted
-            .iter()
-            .map(|accepted| stored::target_change(&accepted.target, &accepted.before, &accepted.settings));
+        let systems = accepted.iter().map(|accepted| {
+            let base_url = accepted.checked.as_ref().map(|checked| checked.api.destination().base_url);
+            stored::target_change(&accepted.target, &accepted.before, &accepted.settings, base_url)
+        });
         let changes = systems.chain([stored::rules_change(rules)]).collect();
         self.0.store.configure(changes, now).await?;
         Ok(())

@@ -2,7 +2,7 @@
 
 use ticketing_core::delivery::Delivery;
 use ticketing_core::delivery::operate::OperationError;
-use ticketing_core::system::{System, TicketRef};
+use ticketing_core::system::TicketRef;
 use tokio::time::Instant;
 
 use super::{App, AppError};
@@ -60,15 +60,20 @@ impl App {
         Ok(Page { deliveries: deliveries.into_iter().map(with_attempts).collect(), next })
     }
 
-    /// Tries a delivery now, and waits for the attempt until `deadline`.
+    /// Tries a delivery now, and waits for the attempt until `deadline`. With `create_anyway` a doubt is put aside.
     ///
     /// # Errors
     /// [`AppError::DeliveryNotFound`], [`AppError::DeliveryState`], [`AppError::NotConfigured`],
     /// [`AppError::NotEnabled`], or the store's failure.
-    pub async fn retry(&self, id: &str, deadline: Instant) -> Result<DeliveryWithAttempts, AppError> {
+    pub async fn retry(
+        &self,
+        id: &str,
+        create_anyway: bool,
+        deadline: Instant,
+    ) -> Result<DeliveryWithAttempts, AppError> {
         let delivery = self.delivery(id).await?.delivery;
         self.require_enabled(delivery.system)?;
-        let asked = self.operate(id, Operation::Retry, "").await?;
+        let asked = self.operate(id, Operation::Retry { create_anyway }, "").await?;
         self.wait_for_attempt(asked, deadline).await?;
         self.delivery(id).await
     }
@@ -90,8 +95,10 @@ impl App {
         if delivery.ticket.as_ref().is_some_and(|known| known.key == ticket.key) {
             return Ok(delivery);
         }
-        if ticket.url.is_empty() {
-            ticket.url = self.browse_url(&delivery, &ticket.key);
+        if ticket.url.is_empty()
+            && let Some(api) = self.0.connections.current(&delivery.target)
+        {
+            ticket.url = api.ticket_url(&ticket.key).unwrap_or_default();
         }
         self.operate(id, Operation::Resolve(ticket), note).await
     }
@@ -99,6 +106,7 @@ impl App {
     async fn operate(&self, id: &str, operation: Operation, note: &str) -> Result<Delivery, AppError> {
         let policy = self.0.dispatcher.schedule().policy;
         let operated = self.0.store.operate(id, operation, note, &policy, self.now()).await;
+        self.0.dispatcher.waiters().notify(id);
         operated.map_err(|error| match error {
             OperateError::NotFound => AppError::DeliveryNotFound(id.to_owned()),
             OperateError::Refused(OperationError::WrongState(state, operation)) => {
@@ -106,12 +114,5 @@ impl App {
             }
             OperateError::Store(error) => AppError::Store(error),
         })
-    }
-
-    fn browse_url(&self, delivery: &Delivery, key: &str) -> String {
-        match (delivery.system, self.0.connections.current(&delivery.target)) {
-            (System::Jira, Some(api)) => format!("{}/browse/{key}", api.destination().base_url),
-            (System::Jira, None) | (System::ServiceNow, _) => String::new(),
-        }
     }
 }

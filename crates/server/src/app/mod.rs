@@ -38,7 +38,7 @@ struct Inner {
     started_at: Timestamp,
     settings: RwLock<Settings>,
     /// One change of settings at a time.
-    configuring: tokio::sync::Mutex<()>,
+    configuring: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// Why something was not done.
@@ -58,6 +58,8 @@ pub enum AppError {
     DeliveryState { delivery_id: String, state: &'static str, operation: &'static str },
     #[error("the page token is not of this list")]
     PageTokenInvalid,
+    #[error("the change was broken off")]
+    Interrupted(#[source] tokio::task::JoinError),
     #[error("the store failed")]
     Store(#[from] StoreError),
 }
@@ -84,7 +86,7 @@ impl App {
             bounds,
             started_at,
             settings: RwLock::new(settings),
-            configuring: tokio::sync::Mutex::default(),
+            configuring: Arc::default(),
         }))
     }
 

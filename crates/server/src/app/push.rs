@@ -163,7 +163,12 @@ impl App {
             rendered
         };
         let limit = self.0.bounds.attempt_deadline;
+        let admitted = self.0.dispatcher.health(system.as_str()).admission(self.now()) == Admission::Open;
         match self.0.connections.current(system.as_str()) {
+            Some(api) if !admitted => {
+                let why = format!("{} is not asked just now: see its condition in GetStatus", system.title());
+                unasked(api.sketch(order), "connection", why)
+            }
             Some(api) => match tokio::time::timeout(limit, api.prepare(order)).await {
                 Ok(Ok(rendered)) => rendered,
                 Ok(Err(fault)) => unasked(api.sketch(order), "connection", not_asked(&fault)),

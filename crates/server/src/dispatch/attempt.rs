@@ -27,19 +27,28 @@ impl Dispatcher {
         async {
             let started_at = self.0.clock.now();
             let order = Order { incident, marker: delivery.marker.clone() };
-            let Some(outcome) = self.try_to_create(&delivery, &order).await else {
+            let api = self.0.connections.current(&delivery.target);
+            let Some(outcome) = self.try_to_create(api.as_ref(), &delivery, &order).await else {
                 tracing::warn!("the claim was lost before anything was sent");
                 return;
             };
+            let fault = fault_of(&outcome).cloned();
             self.record(&delivery, outcome, started_at).await;
+            let observation = fault.as_ref().map_or(Observation::Created, Observation::Failure);
+            self.observe(&delivery.target, api.as_ref(), observation).await;
         }
         .instrument(span)
         .await;
     }
 
     /// `None` if the claim was lost before anything was sent.
-    async fn try_to_create(&self, delivery: &Delivery, order: &Order) -> Option<Outcome> {
-        let Some(api) = self.0.connections.current(&delivery.target) else {
+    async fn try_to_create(
+        &self,
+        api: Option<&Arc<dyn TicketSystem>>,
+        delivery: &Delivery,
+        order: &Order,
+    ) -> Option<Outcome> {
+        let Some(api) = api else {
             let fault = Fault::new(FaultKind::Misconfigured, "the ticket system lacks settings");
             return Some(Outcome::NotSent(fault.with_hint("send its settings with Configure")));
         };
@@ -50,8 +59,8 @@ impl Dispatcher {
             Ok(Err(fault)) => return Some(Outcome::NotSent(fault)),
             Err(_) => return Some(Outcome::NotSent(not_prepared_in_time())),
         };
-        match self.intend(delivery, &api, attempt_deadline).await {
-            Ok(Some(deadline)) => Some(self.send(&api, order, &rendered, deadline).await),
+        match self.intend(delivery, api, attempt_deadline).await {
+            Ok(Some(deadline)) => Some(self.send(api, order, &rendered, deadline).await),
             Ok(None) => None,
             Err(error) => {
                 tracing::error!(error = &error as &dyn std::error::Error, "the intent could not be stored");
@@ -103,7 +112,6 @@ impl Dispatcher {
     /// Records the outcome, however long the store takes to be writable again: a ticket that was made must be known.
     async fn record(&self, delivery: &Delivery, outcome: Outcome, started_at: Timestamp) {
         log(&outcome);
-        let fault = fault_of(&outcome).cloned();
         loop {
             let (policy, now) = (self.schedule().policy, self.0.clock.now());
             let record = AttemptRecord {
@@ -114,7 +122,7 @@ impl Dispatcher {
                 random: self.0.entropy.unit(),
             };
             match self.0.store.record_attempt(record, &policy, now).await {
-                Ok(_) => break,
+                Ok(_) => return,
                 Err(error) => {
                     tracing::error!(
                         error = &error as &dyn std::error::Error,
@@ -126,8 +134,6 @@ impl Dispatcher {
                 }
             }
         }
-        let observation = fault.as_ref().map_or(Observation::Created, Observation::Failure);
-        self.observe(&delivery.target, observation).await;
     }
 
     /// Waits a moment, unless the server is closing.

@@ -5,15 +5,16 @@ use ticketing_core::delivery::{Delivery, Sweep};
 use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_core::marker::Marker;
 use ticketing_core::system::{Destination, Search, Sighting};
-use ticketing_core::target::Observation;
+use ticketing_core::target::{Admission, Observation};
 use tracing::Instrument;
 
 use super::Dispatcher;
+use super::target::warn;
 use crate::store::{AttemptTimes, Claimed, LookUpRecord, StoreError, SweepRecord, WitnessQuery};
 
 /// Witnesses named to one search: a human may have removed some.
 const WITNESSES: u32 = 10;
-/// Sweeps begun in one step.
+/// Sweeps made in one go.
 const SWEEPS_AT_A_TIME: u32 = 20;
 
 impl Dispatcher {
@@ -25,30 +26,39 @@ impl Dispatcher {
         );
         async {
             let asked_at = self.0.clock.now();
-            let witnesses = self.witnesses(&delivery).await.unwrap_or_default();
-            let had_witnesses = !witnesses.is_empty();
-            let answer = match delivery.send.as_ref() {
-                Some(send) => self.search(&delivery, &send.destination, witnesses).await,
-                None => Ok(Sighting::default()),
+            let witnesses = match self.witnesses(&delivery).await {
+                Ok(witnesses) => witnesses,
+                // Without its witnesses a search proves too much: the claim lapses, and it is made again.
+                Err(error) => return warn(&error, &delivery.target, "the witnesses could not be read"),
             };
+            let had_witnesses = !witnesses.is_empty();
+            let Some(send) = delivery.send.as_ref() else { return };
+            let answer = self.search(&delivery, &send.destination, witnesses).await;
             self.record_look_up(&delivery, LookUp { answer, had_witnesses, asked_at }).await;
         }
         .instrument(span)
         .await;
     }
 
-    /// Searches again for what was once in doubt.
-    pub(super) async fn sweep(&self) {
-        let due = match self.0.store.due_sweeps(self.0.clock.now(), SWEEPS_AT_A_TIME).await {
-            Ok(due) => due,
-            Err(error) => {
-                tracing::error!(error = &error as &dyn std::error::Error, "sweeps could not be read");
-                return;
+    /// Searches again for what was once in doubt: one sweep after another, beside all other work. A target in trouble is
+    /// not swept.
+    pub(super) fn sweep(&self, target: &str) {
+        let (dispatcher, target) = (self.clone(), target.to_owned());
+        self.0.tasks.spawn(async move {
+            let state = dispatcher.state(&target);
+            let Ok(_one_at_a_time) = state.sweeping.try_lock() else { return };
+            let now = dispatcher.0.clock.now();
+            match dispatcher.0.store.due_sweeps(&target, now, SWEEPS_AT_A_TIME).await {
+                Ok(due) => dispatcher.sweep_all(&target, due).await,
+                Err(error) => warn(&error, &target, "sweeps could not be read"),
             }
-        };
+        });
+    }
+
+    async fn sweep_all(&self, target: &str, due: Vec<Delivery>) {
         for delivery in due {
-            if self.0.closing.is_cancelled() || !self.0.connections.is_enabled(&delivery.target) {
-                continue;
+            if self.0.closing.is_cancelled() || self.admission(target) != Admission::Open {
+                return;
             }
             if let Some(sweep) = delivery.sweep.clone() {
                 self.sweep_one(&delivery, &sweep).await;
@@ -58,7 +68,7 @@ impl Dispatcher {
 
     async fn sweep_one(&self, delivery: &Delivery, sweep: &Sweep) {
         let started_at = self.0.clock.now();
-        let answer = self.search(delivery, &sweep.destination, vec![]).await;
+        let answer = self.search_everywhere(delivery).await;
         let (policy, now) = (self.schedule().policy, self.0.clock.now());
         let times = AttemptTimes { started_at, finished_at: now };
         let record = SweepRecord { delivery_id: delivery.id.clone(), step: sweep.step, answer, times };
@@ -68,10 +78,20 @@ impl Dispatcher {
                 tracing::error!(delivery = %delivery.id, ?tickets, "further tickets bear the same marker");
             }
             Ok(_) => {}
-            Err(error) => {
-                tracing::error!(error = &error as &dyn std::error::Error, "the sweep could not be recorded");
+            Err(error) => warn(&error, &delivery.target, "the sweep could not be recorded"),
+        }
+    }
+
+    /// Wherever a send was ever in doubt and we still have a way to.
+    async fn search_everywhere(&self, delivery: &Delivery) -> Result<Sighting, Fault> {
+        let mut all = Sighting::default();
+        for destination in &delivery.doubted {
+            if self.0.connections.for_destination(&delivery.target, destination).is_some() {
+                all.tickets.extend(self.search(delivery, destination, vec![]).await?.tickets);
             }
         }
+        all.tickets.sort_by_key(|found| (found.created_at.is_none(), found.created_at));
+        Ok(all)
     }
 
     /// Tickets of ours that were made after the doubtful send.
@@ -99,7 +119,11 @@ impl Dispatcher {
         let search = Search { marker: delivery.marker.clone(), destination: destination.clone(), witnesses };
         let limit = self.schedule().policy.bounds.attempt_deadline;
         let in_time = tokio::time::timeout(limit, api.look_up(&search)).await;
-        in_time.unwrap_or_else(|_| Err(Fault::new(FaultKind::TimedOut, "the search did not end in time")))
+        let answer = in_time
+            .unwrap_or_else(|_| Err(Fault::new(FaultKind::TimedOut, "the search did not end in time")));
+        let observation = answer.as_ref().map_or_else(Observation::Failure, |_| Observation::Searched);
+        self.observe(&delivery.target, Some(&api), observation).await;
+        answer
     }
 
     async fn record_look_up(&self, delivery: &Delivery, look_up: LookUp) {
@@ -130,7 +154,5 @@ impl Dispatcher {
                 }
             }
         }
-        let observation = fault.as_ref().map_or(Observation::Searched, Observation::Failure);
-        self.observe(&delivery.target, observation).await;
     }
 }

@@ -156,8 +156,8 @@ impl Dispatcher {
         for target in self.0.connections.targets() {
             self.allow_look_ups(&target);
             self.pump(&target).await;
+            self.sweep(&target);
         }
-        self.sweep().await;
     }
 
     /// Waits until no attempt is under way.

@@ -67,6 +67,18 @@ impl Dispatcher {
                 return;
             }
         }
+        self.probe_with_a_failed_one(target, state).await;
+    }
+
+    /// Where all retries are spent, one that has failed for want of the target goes ahead.
+    async fn probe_with_a_failed_one(&self, target: &str, state: &TargetState) {
+        match self.0.store.arm_probe(target, self.0.clock.now()).await {
+            Ok(0) => {}
+            Ok(_) => {
+                self.start(target, ClaimKind::Fresh, permits(&state.sends, 1)).await;
+            }
+            Err(error) => warn(&error, target, "no failed delivery could be armed"),
+        }
     }
 
     async fn pump_fresh(&self, target: &str, state: &TargetState) {

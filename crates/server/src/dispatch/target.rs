@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
+use ticketing_core::system::TicketSystem;
 use ticketing_core::target::{Admission, Condition, Health, Observation};
 use tokio::sync::Semaphore;
 
@@ -22,6 +23,8 @@ pub(super) struct TargetState {
     pub pumping: tokio::sync::Mutex<()>,
     /// One observation at a time, so that the copy below is never older than the store.
     pub observing: tokio::sync::Mutex<()>,
+    /// One sweep at a time.
+    pub sweeping: tokio::sync::Mutex<()>,
     health: Mutex<Health>,
     due: Mutex<Due>,
 }
@@ -42,6 +45,7 @@ impl TargetState {
             look_ups: Arc::new(Semaphore::new(LOOK_UPS_AT_A_TIME)),
             pumping: tokio::sync::Mutex::new(()),
             observing: tokio::sync::Mutex::new(()),
+            sweeping: tokio::sync::Mutex::new(()),
             health: Mutex::default(),
             due: Mutex::default(),
         }
@@ -93,8 +97,17 @@ impl Dispatcher {
         }
     }
 
-    /// Takes in what an attempt or a look-up said about its target.
-    pub(super) async fn observe(&self, target: &str, observation: Observation<'_>) {
+    /// Takes in what an attempt or a look-up said about its target. What was said by a connection that is no longer in
+    /// force is no news of the present one.
+    pub(super) async fn observe(
+        &self,
+        target: &str,
+        api: Option<&Arc<dyn TicketSystem>>,
+        observation: Observation<'_>,
+    ) {
+        if !api.is_some_and(|api| self.0.connections.is_current(target, api)) {
+            return;
+        }
         let state = self.state(target);
         let _one_at_a_time = state.observing.lock().await;
         let (before, bounds) = (state.health(), self.schedule().policy.bounds.clone());
@@ -129,11 +142,16 @@ impl Dispatcher {
             tracing::warn!(%target, condition = %health.condition, "the target's condition changed");
         }
         self.state(target).set_health(health);
-        if recovered {
-            if let Err(error) = self.0.store.target_recovered(target, self.0.clock.now()).await {
-                warn(&error, target, "its deliveries could not be armed again");
-            }
-            self.wake();
+        let now = self.0.clock.now();
+        let armed = match before.failing_since.filter(|_| self.health(target).failing_since.is_none()) {
+            _ if recovered => self.0.store.target_recovered(target, now).await,
+            Some(outage_began) => self.0.store.outage_ended(target, outage_began, now).await,
+            None => return,
+        };
+        match armed {
+            Ok(0) => {}
+            Ok(_) => self.wake(),
+            Err(error) => warn(&error, target, "its deliveries could not be armed again"),
         }
     }
 }

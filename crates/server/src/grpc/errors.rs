@@ -87,6 +87,7 @@ impl From<AppError> for Refusal {
                 Self::DeliveryState { delivery_id, state, operation }
             }
             AppError::PageTokenInvalid => Self::PageTokenInvalid,
+            AppError::Interrupted(_) => Self::Internal,
             AppError::Store(error) => Self::of_store(&error),
         }
     }

@@ -155,8 +155,9 @@ impl TicketingService for Service {
         request: Request<v1::RetryDeliveryRequest>,
     ) -> Result<Response<v1::RetryDeliveryResponse>, Status> {
         let deadline = answer_by(&request);
-        let id = parse::delivery_id(request.into_inner().delivery_id).map_err(Refusal::RequestInvalid)?;
-        let tried = self.app.retry(&id, deadline).await.map_err(refused)?;
+        let v1::RetryDeliveryRequest { delivery_id, create_anyway } = request.into_inner();
+        let id = parse::delivery_id(delivery_id).map_err(Refusal::RequestInvalid)?;
+        let tried = self.app.retry(&id, create_anyway, deadline).await.map_err(refused)?;
         let delivery = present::with_attempts(tried, self.max_attempts());
         Ok(Response::new(v1::RetryDeliveryResponse { delivery: Some(delivery) }))
     }

@@ -36,7 +36,12 @@ pub fn retired(retired: RetiredConnection) -> Result<SystemSettings, StoreError>
 
 /// What to keep of one target's settings. A secret is sealed anew only where it, or what it is bound to, has changed.
 #[must_use]
-pub fn target_change(target: &str, before: &SystemSettings, after: &SystemSettings) -> SettingsChange {
+pub fn target_change(
+    target: &str,
+    before: &SystemSettings,
+    after: &SystemSettings,
+    base_url: Option<String>,
+) -> SettingsChange {
     let same = before.secret_set_at == after.secret_set_at && before.secret_origin == after.secret_origin;
     let secret = match &after.secret {
         _ if same => store::SecretChange::Keep,
@@ -48,7 +53,7 @@ pub fn target_change(target: &str, before: &SystemSettings, after: &SystemSettin
         }),
     };
     let (system, enabled, draft) = (after.draft.system(), after.enabled, after.draft.to_json());
-    SettingsChange::Target { target: target.to_owned(), system, enabled, draft, secret }
+    SettingsChange::Target { target: target.to_owned(), system, enabled, draft, base_url, secret }
 }
 
 /// What to keep of the rules.

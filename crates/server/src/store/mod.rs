@@ -190,9 +190,14 @@ impl Store {
         self.database.write(Record { what: look_up, policy: policy.clone(), now }).await
     }
 
-    /// Delivered ones whose next search for duplicates is due, those longest due first.
-    pub async fn due_sweeps(&self, now: Timestamp, limit: u32) -> Result<Vec<Delivery>, StoreError> {
-        self.database.due_sweeps(now, limit).await
+    /// Delivered ones of a target whose next search for duplicates is due, those longest due first.
+    pub async fn due_sweeps(
+        &self,
+        target: &str,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Delivery>, StoreError> {
+        self.database.due_sweeps(target, now, limit).await
     }
 
     /// Records how a sweep went; `None` if the delivery did not change by it.
@@ -219,6 +224,22 @@ impl Store {
     /// Makes everything of a target due that waited for it or failed for want of it: how many there were.
     pub async fn target_recovered(&self, target: &str, now: Timestamp) -> Result<u64, StoreError> {
         self.bulk(target, &BulkChange::Recover, now).await
+    }
+
+    /// Arms again what failed for want of a target since `outage_began`, now that it made a ticket again: how many there
+    /// were.
+    pub async fn outage_ended(
+        &self,
+        target: &str,
+        outage_began: Timestamp,
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
+        self.bulk(target, &BulkChange::EndOutage { outage_began }, now).await
+    }
+
+    /// Arms again one delivery that failed for want of a target, to see whether it is well: 1, or 0 if there is none.
+    pub async fn arm_probe(&self, target: &str, now: Timestamp) -> Result<u64, StoreError> {
+        self.bulk(target, &BulkChange::Probe, now).await
     }
 
     /// Does what an operator wants, with a note why.

@@ -49,6 +49,7 @@ fn secret_of(system: System) -> SettingsChange {
         system,
         enabled: true,
         draft: json!({}),
+        base_url: None,
         secret: SecretChange::Set(secret),
     }
 }

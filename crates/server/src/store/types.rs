@@ -120,7 +120,10 @@ pub enum AttemptOutcome {
 /// What an operator does to a delivery.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Operation {
-    Retry,
+    Retry {
+        /// Whether a doubt is put aside, because the operator has looked.
+        create_anyway: bool,
+    },
     Cancel,
     Resolve(TicketRef),
 }
@@ -242,6 +245,8 @@ pub enum SettingsChange {
         enabled: bool,
         /// The public part.
         draft: serde_json::Value,
+        /// Where tickets go; `None` while settings are missing.
+        base_url: Option<String>,
         secret: SecretChange,
     },
     Policy {
@@ -275,6 +280,8 @@ pub struct StoredSettings {
     pub system: System,
     pub enabled: bool,
     pub draft: serde_json::Value,
+    /// Where tickets go; `None` while settings are missing.
+    pub base_url: Option<String>,
     pub secret: Option<Secret>,
     pub secret_set_at: Option<Timestamp>,
     /// Raised by every change; 1 is the first.
@@ -447,7 +454,8 @@ impl Operation {
     #[must_use]
     pub fn as_str(&self) -> &'static str {
         match self {
-            Self::Retry => "RETRY",
+            Self::Retry { create_anyway: false } => "RETRY",
+            Self::Retry { create_anyway: true } => "CREATE_ANYWAY",
             Self::Cancel => "CANCEL",
             Self::Resolve(_) => "RESOLVE",
         }

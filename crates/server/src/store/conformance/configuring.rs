@@ -67,7 +67,18 @@ pub(in crate::store) async fn a_test_is_kept_until_the_next(bench: Bench) {
 
 fn change(enabled: bool, secret: SecretChange) -> SettingsChange {
     let draft = json!({"url": "https://jira.example/site", "project": "SEC"});
-    SettingsChange::Target { target: TARGET.to_owned(), system: System::Jira, enabled, draft, secret }
+    let base_url = match &secret {
+        SecretChange::Set(secret) => Some(secret.origin.clone()),
+        SecretChange::Keep | SecretChange::Remove => Some(HERE.to_owned()),
+    };
+    SettingsChange::Target {
+        target: TARGET.to_owned(),
+        system: System::Jira,
+        enabled,
+        draft,
+        base_url,
+        secret,
+    }
 }
 
 fn set(value: &str, origin: &str) -> SecretChange {

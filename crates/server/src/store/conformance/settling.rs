@@ -61,9 +61,9 @@ pub(in crate::store) async fn a_look_up_that_finds_the_ticket_settles_the_doubt_
     let found = look_up(&bench, &doubtful, Ok(sighting(&["1"]))).await.unwrap();
     assert_eq!((found.state, found.ticket.clone()), (State::Delivered, Some(ticket("1"))));
     let bounds = Bounds::default();
-    assert!(bench.store.due_sweeps(bench.now(), 9).await.unwrap().is_empty());
+    assert!(bench.store.due_sweeps(TARGET, bench.now(), 9).await.unwrap().is_empty());
     bench.clock.advance(bounds.sweeps[0]);
-    assert_eq!(bench.store.due_sweeps(bench.now(), 9).await.unwrap(), std::slice::from_ref(&found));
+    assert_eq!(bench.store.due_sweeps(TARGET, bench.now(), 9).await.unwrap(), std::slice::from_ref(&found));
     let sweep = SweepRecord {
         delivery_id: found.id.clone(),
         step: 0,
@@ -72,7 +72,7 @@ pub(in crate::store) async fn a_look_up_that_finds_the_ticket_settles_the_doubt_
     };
     let swept = bench.store.record_sweep(sweep.clone(), &Policy::default(), bench.now()).await.unwrap();
     assert_eq!(swept.unwrap().duplicates, [ticket("2")]);
-    assert!(bench.store.due_sweeps(bench.now(), 9).await.unwrap().is_empty());
+    assert!(bench.store.due_sweeps(TARGET, bench.now(), 9).await.unwrap().is_empty());
     assert_eq!(bench.store.record_sweep(sweep, &Policy::default(), bench.now()).await.unwrap(), None);
 }
 
@@ -105,13 +105,16 @@ pub(in crate::store) async fn an_operation_is_done_or_refused(bench: Bench) {
     };
     let cancelled = operate(&delivery.id, Operation::Cancel).await.unwrap();
     assert_eq!((cancelled.state, cancelled.due_at), (State::Cancelled, None));
-    let retried = operate(&delivery.id, Operation::Retry).await.unwrap();
+    let retried = operate(&delivery.id, Operation::Retry { create_anyway: false }).await.unwrap();
     assert_eq!(retried.state, State::Pending);
     let resolved = operate(&delivery.id, Operation::Resolve(ticket("9"))).await.unwrap();
     assert_eq!((resolved.state, resolved.ticket), (State::Delivered, Some(ticket("9"))));
     let refused = operate(&delivery.id, Operation::Cancel).await;
     assert!(matches!(refused, Err(OperateError::Refused(_))), "{refused:?}");
-    assert!(matches!(operate("unknown", Operation::Retry).await, Err(OperateError::NotFound)));
+    assert!(matches!(
+        operate("unknown", Operation::Retry { create_anyway: false }).await,
+        Err(OperateError::NotFound)
+    ));
     let page = bench.store.events_after(0, &EventFilter::default(), 100).await.unwrap();
     let notes: Vec<_> = page.events.iter().map(|event| (event.kind, event.note.as_str())).collect();
     let expected = [

@@ -108,14 +108,15 @@ impl Database {
 
     pub(in crate::store) async fn due_sweeps(
         &self,
+        target: &str,
         now: Timestamp,
         limit: u32,
     ) -> Result<Vec<Delivery>, StoreError> {
         let query = sqlx::query(
-            "SELECT * FROM deliveries WHERE sweep_due_at IS NOT NULL AND sweep_due_at <= ?
+            "SELECT * FROM deliveries WHERE target = ? AND sweep_due_at IS NOT NULL AND sweep_due_at <= ?
             ORDER BY sweep_due_at LIMIT ?",
         );
-        let rows = query.bind(now.as_microsecond()).bind(limit).fetch_all(&self.readers).await;
+        let rows = query.bind(target).bind(now.as_microsecond()).bind(limit).fetch_all(&self.readers).await;
         rows.map_err(StoreError::read("sweeps"))?.iter().map(rows::delivery).collect()
     }
 

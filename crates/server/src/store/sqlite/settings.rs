@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use secrecy::ExposeSecret;
 use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
-use ticketing_core::system::{Destination, System};
+use ticketing_core::system::System;
 
 use super::rows::{self, Reader};
 use super::{Database, State, writer};
@@ -16,15 +16,18 @@ use crate::store::types::{
 };
 
 const RETIRE: &str = "
-    INSERT INTO retired_connections (target, secret_origin, system, draft, secret_kind, secret, retired_at)
-    VALUES (?, ?, ?, ?, ?, ?, ?)
-    ON CONFLICT (target, secret_origin) DO UPDATE SET system = excluded.system, draft = excluded.draft,
-        secret_kind = excluded.secret_kind, secret = excluded.secret, retired_at = excluded.retired_at";
+    INSERT INTO retired_connections (target, base_url, secret_origin, system, draft, secret_kind, secret, retired_at)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT (target, base_url) DO UPDATE SET secret_origin = excluded.secret_origin, system = excluded.system,
+        draft = excluded.draft, secret_kind = excluded.secret_kind, secret = excluded.secret,
+        retired_at = excluded.retired_at";
 
 const SAVE_SETTINGS: &str = "
-    INSERT INTO target_settings (target, system, enabled, draft, revision, updated_at) VALUES (?, ?, ?, ?, 1, ?)
+    INSERT INTO target_settings (target, system, enabled, draft, base_url, revision, updated_at)
+    VALUES (?, ?, ?, ?, ?, 1, ?)
     ON CONFLICT (target) DO UPDATE SET system = excluded.system, enabled = excluded.enabled,
-        draft = excluded.draft, revision = revision + 1, updated_at = excluded.updated_at";
+        draft = excluded.draft, base_url = excluded.base_url, revision = revision + 1,
+        updated_at = excluded.updated_at";
 
 const SAVE_SECRET: &str = "
     UPDATE target_settings SET secret_kind = ?, secret = ?, secret_origin = ?, secret_set_at = ? WHERE target = ?";
@@ -44,9 +47,11 @@ const SAVE_TEST: &str = "
 
 /// Where something was sent, or is just being sent, that may still have to be looked up.
 const OPEN_DESTINATIONS: &str = "
-    SELECT DISTINCT target, base_url FROM deliveries
-    WHERE base_url IS NOT NULL
-        AND (state IN ('ATTEMPTING', 'RECONCILING') OR doubt IS NOT NULL OR sweep IS NOT NULL)";
+    SELECT target, base_url FROM deliveries
+    WHERE base_url IS NOT NULL AND (state IN ('ATTEMPTING', 'RECONCILING') OR doubt IS NOT NULL)
+    UNION
+    SELECT target, place.value ->> 'base_url' FROM deliveries, json_each(doubted) AS place
+    WHERE sweep IS NOT NULL OR state IN ('PENDING', 'ATTEMPTING', 'WAITING', 'RECONCILING')";
 
 /// Saves several changes, all or none.
 #[derive(Debug)]
@@ -137,12 +142,12 @@ impl Configure {
         state: &State,
         db: &mut SqliteConnection,
     ) -> Result<(), StoreError> {
-        let SettingsChange::Target { target, system, enabled, draft, secret } = change else { return Ok(()) };
-        if let SecretChange::Set(secret) = secret {
-            self.retire(target, &secret.origin, state, db).await?;
-        }
+        let SettingsChange::Target { target, system, enabled, draft, base_url, secret } = change else {
+            return Ok(());
+        };
+        self.retire(target, base_url.as_deref(), state, db).await?;
         let query = sqlx::query(SAVE_SETTINGS).bind(target).bind(system.as_str()).bind(*enabled);
-        let query = query.bind(draft.to_string()).bind(self.now.as_microsecond());
+        let query = query.bind(draft.to_string()).bind(base_url).bind(self.now.as_microsecond());
         let done = query.execute(&mut *db).await.map_err(StoreError::write("settings"))?;
         one_row("target_settings", &done)?;
         match secret {
@@ -174,26 +179,23 @@ impl Configure {
     async fn retire(
         &self,
         target: &str,
-        origin: &str,
+        base_url: Option<&str>,
         state: &State,
         db: &mut SqliteConnection,
     ) -> Result<(), StoreError> {
-        let back = sqlx::query("DELETE FROM retired_connections WHERE target = ? AND secret_origin = ?");
-        let done = back.bind(target).bind(origin).execute(&mut *db).await;
+        let back = sqlx::query("DELETE FROM retired_connections WHERE target = ? AND base_url = ?");
+        let done = back.bind(target).bind(base_url).execute(&mut *db).await;
         done.map_err(StoreError::write("former connections"))?;
         let query = sqlx::query("SELECT * FROM target_settings WHERE target = ?").bind(target);
         let row = query.fetch_optional(&mut *db).await.map_err(StoreError::read("settings"))?;
         let Some(former) = row.map(|row| settings(state, &row)).transpose()? else { return Ok(()) };
-        let Some(secret) =
-            former.secret.filter(|secret| secret.origin != origin && !secret.origin.is_empty())
-        else {
-            return Ok(());
-        };
+        let elsewhere = former.base_url.filter(|former| Some(former.as_str()) != base_url);
+        let (Some(former_url), Some(secret)) = (elsewhere, former.secret) else { return Ok(()) };
         let place = place("retired_connections", target, &secret.origin);
         let sealed = state.sealer.seal(secret.value.expose_secret().as_bytes(), place, &*state.entropy);
-        let query = sqlx::query(RETIRE).bind(target).bind(&secret.origin).bind(former.system.as_str());
-        let query = query.bind(former.draft.to_string()).bind(&secret.kind).bind(sealed);
-        let done = query.bind(self.now.as_microsecond()).execute(db).await;
+        let query = sqlx::query(RETIRE).bind(target).bind(former_url).bind(&secret.origin);
+        let query = query.bind(former.system.as_str()).bind(former.draft.to_string()).bind(&secret.kind);
+        let done = query.bind(sealed).bind(self.now.as_microsecond()).execute(db).await;
         one_row("retired_connections", &done.map_err(StoreError::write("former connections"))?)
     }
 }
@@ -220,8 +222,7 @@ impl writer::Task for PruneRetired {
     type Answer = u64;
 
     async fn run(&self, _: &State, db: &mut SqliteConnection) -> Result<u64, StoreError> {
-        let query =
-            sqlx::query_as("SELECT target, secret_origin FROM retired_connections WHERE retired_at < ?");
+        let query = sqlx::query_as("SELECT target, base_url FROM retired_connections WHERE retired_at < ?");
         let old: Vec<(String, String)> = query
             .bind(self.before.as_microsecond())
             .fetch_all(&mut *db)
@@ -234,21 +235,14 @@ impl writer::Task for PruneRetired {
             .fetch_all(&mut *db)
             .await
             .map_err(StoreError::read("open destinations"))?;
-        let unused: Vec<_> = old.into_iter().filter(|retired| !leads_to_any(retired, &open)).collect();
+        let unused: Vec<_> = old.into_iter().filter(|retired| !open.contains(retired)).collect();
         let query = sqlx::query(
-            "DELETE FROM retired_connections WHERE (target, secret_origin) IN
+            "DELETE FROM retired_connections WHERE (target, base_url) IN
                 (SELECT value ->> 0, value ->> 1 FROM json_each(?))",
         );
         let done = query.bind(rows::json("former connections", &unused)?).execute(db).await;
         Ok(done.map_err(StoreError::write("former connections"))?.rows_affected())
     }
-}
-
-fn leads_to_any((target, origin): &(String, String), open: &[(String, String)]) -> bool {
-    open.iter().any(|(open_target, base_url)| {
-        let destination = Destination { base_url: base_url.clone(), place: String::new() };
-        open_target == target && destination.same_origin(origin)
-    })
 }
 
 fn settings(state: &State, row: &SqliteRow) -> Result<StoredSettings, StoreError> {
@@ -260,6 +254,7 @@ fn settings(state: &State, row: &SqliteRow) -> Result<StoredSettings, StoreError
         system: row.name("system", System::parse)?,
         enabled: row.get("enabled")?,
         draft: row.json("draft")?,
+        base_url: row.get("base_url")?,
         secret,
         secret_set_at: row.time_if("secret_set_at")?,
         revision: row.get("revision")?,

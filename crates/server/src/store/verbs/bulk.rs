@@ -23,8 +23,12 @@ pub(in crate::store) struct Bulk {
 pub(in crate::store) enum BulkChange {
     /// The target admits nothing at present: what is pending waits.
     Defer { due_at: Timestamp, fault: Fault },
-    /// The target works again.
+    /// The target's settings were changed, or it is well after it was in trouble.
     Recover,
+    /// The first ticket was created since then.
+    EndOutage { outage_began: Timestamp },
+    /// One that has failed for want of the target is to see whether it is well again.
+    Probe,
 }
 
 /// What became of a chunk.
@@ -56,6 +60,9 @@ impl Verb for Bulk {
             if let Some(settled) = self.change.apply(delivery, self.now) {
                 work.settle(settled, "");
                 changed += 1;
+                if matches!(self.change, BulkChange::Probe) {
+                    return Ok(Chunk { changed, next: None });
+                }
             }
         }
         Ok(Chunk { changed, next })
@@ -68,6 +75,7 @@ impl BulkChange {
         match self {
             Self::Defer { .. } => &[State::Pending],
             Self::Recover => &[State::Waiting, State::Reconciling, State::Failed],
+            Self::EndOutage { .. } | Self::Probe => &[State::Failed],
         }
     }
 
@@ -75,6 +83,8 @@ impl BulkChange {
         match self {
             Self::Defer { due_at, fault } => Some(delivery.defer(fault.clone(), *due_at, now)),
             Self::Recover => delivery.target_recovered(now),
+            Self::EndOutage { outage_began } => delivery.outage_ended(*outage_began, now),
+            Self::Probe => delivery.rearm_as_probe(now),
         }
     }
 }

@@ -29,7 +29,7 @@ impl Verb for Operate {
             return Ok(Err(OperateError::NotFound));
         };
         let settled = match &self.operation {
-            Operation::Retry => delivery.retry(self.now),
+            Operation::Retry { create_anyway } => delivery.retry(*create_anyway, self.now),
             Operation::Cancel => delivery.cancel(self.now),
             Operation::Resolve(ticket) => delivery.resolve(ticket.clone(), &self.policy, self.now),
         };
