@@ -1,6 +1,6 @@
 //! What every call refuses, with which code and which details; and that a refused call leaves nothing behind.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rhythmx_ticketing::v1::{self, DeliveryState, TicketSystem};
 use ticketing_simulator::{Call, Effect, Rule, When};
@@ -149,7 +149,7 @@ async fn a_request_of_more_than_4_mib_is_out_of_range_and_stores_nothing() {
 async fn a_push_to_a_hanging_jira_answers_with_its_delivery_before_the_deadline() {
     let mut world = Plan::new().start().await;
     world.jira.weather().push(Rule::new(Call::Create, When::Next(1), Effect::Hang { applied: false }));
-    let (began, patient) = (Instant::now(), world.client.clone());
+    let (began, patient) = (tokio::time::Instant::now(), world.client.clone());
     world.client = patient.clone().with_deadline(Duration::from_millis(300));
     let answer = world.push("INC-1", TicketSystem::Jira).await;
     assert!(began.elapsed() < Duration::from_millis(300), "{:?}", began.elapsed());
