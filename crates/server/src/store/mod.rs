@@ -134,7 +134,8 @@ impl Store {
         self.database.write(Accept { incident_id, body, wanted, hasten, now }).await
     }
 
-    /// Takes at most `limit` deliveries for one attempt or one look-up each, those longest due first.
+    /// Takes at most `limit` deliveries for one attempt or one look-up each, those longest due first. What is fresh is
+    /// taken even if it is not due by the clock, which may have been set back.
     pub async fn claim(
         &self,
         target: &str,
