@@ -288,7 +288,9 @@ impl Store {
         self.database.incident(id, revision).await
     }
 
-    /// Markers of tickets that are known to exist at a place and were sent there since a time, the earliest first.
+    /// Markers of tickets that are known to exist at a place and were sent there since a time, the earliest first. Where
+    /// there are more than the limit, half are the earliest and half the latest: people delete tickets, and those of one
+    /// age together.
     pub async fn witnesses(&self, query: &WitnessQuery) -> Result<Vec<Marker>, StoreError> {
         self.database.witnesses(query).await
     }

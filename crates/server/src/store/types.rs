@@ -358,6 +358,7 @@ pub struct StateCount {
 pub struct WitnessQuery {
     pub destination: Destination,
     pub after: Timestamp,
+    /// At most so many: half of them the earliest, half the latest; the odd one is early.
     pub limit: u32,
 }
 

@@ -83,6 +83,7 @@ macro_rules! conformance {
             a_subscriber_is_woken_by_the_commit,
             pages_go_from_the_newest_to_the_oldest_without_repeating,
             witnesses_are_tickets_of_ours_that_were_sent_there_later,
+            witnesses_are_the_earliest_and_the_latest,
             the_state_of_a_target_is_counted,
         }
     };
