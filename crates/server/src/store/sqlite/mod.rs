@@ -1,5 +1,6 @@
 //! The store in one SQLite file. All SQL is in this folder.
 
+mod connection;
 mod events;
 mod load;
 mod open;
@@ -8,6 +9,9 @@ mod rows;
 mod save;
 mod settings;
 mod writer;
+
+#[cfg(test)]
+mod tests;
 
 use std::fs::OpenOptions;
 use std::sync::Arc;

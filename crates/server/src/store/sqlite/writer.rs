@@ -11,6 +11,7 @@ use async_trait::async_trait;
 use sqlx::{Connection, SqliteConnection};
 use tokio::sync::{mpsc, oneshot};
 
+use super::connection::WriterConnection;
 use super::{State, load, save};
 use crate::store::work::{Needs, Verb, Work};
 use crate::store::{StoreError, StoreErrorKind};
@@ -60,7 +61,7 @@ pub(super) struct AskedAlone<T: Task> {
 
 #[derive(Debug)]
 pub(super) struct Writer {
-    pub(super) db: SqliteConnection,
+    pub(super) connection: WriterConnection,
     pub(super) state: Arc<State>,
     /// Held as long as the connection is open.
     pub(super) lock: File,
@@ -88,7 +89,7 @@ impl Writer {
                 closing.push(reply);
             }
         }
-        if let Err(error) = self.db.close().await {
+        if let Err(error) = self.connection.close().await {
             tracing::warn!(error = &error as &dyn std::error::Error, "the database was not closed cleanly");
         }
         drop(self.lock);
@@ -138,9 +139,20 @@ impl Writer {
     }
 
     async fn commit(&mut self, batch: &mut [Box<dyn Command>]) -> Result<(), StoreError> {
+        let outcome = self.try_commit(batch).await;
+        self.look_after(outcome).await
+    }
+
+    async fn commit_alone<T: Task>(&mut self, task: &T) -> Result<T::Answer, StoreError> {
+        let outcome = self.try_commit_alone(task).await;
+        self.look_after(outcome).await
+    }
+
+    async fn try_commit(&mut self, batch: &mut [Box<dyn Command>]) -> Result<(), StoreError> {
         let mut needs = Needs::default();
         batch.iter().for_each(|command| command.needs(&mut needs));
-        let mut transaction = self.db.begin_with("BEGIN IMMEDIATE").await.map_err(StoreError::begin)?;
+        let db = self.connection.get(&self.state.feed).await?;
+        let mut transaction = db.begin_with("BEGIN IMMEDIATE").await.map_err(StoreError::begin)?;
         let mut work = load::load(&mut transaction, needs).await?;
         batch.iter_mut().for_each(|command| command.apply(&mut work));
         let Some(events) = save::save(&mut transaction, work, self.state.feed.newest()).await? else {
@@ -152,12 +164,21 @@ impl Writer {
         Ok(())
     }
 
-    async fn commit_alone<T: Task>(&mut self, task: &T) -> Result<T::Answer, StoreError> {
-        let mut transaction = self.db.begin_with("BEGIN IMMEDIATE").await.map_err(StoreError::begin)?;
+    async fn try_commit_alone<T: Task>(&mut self, task: &T) -> Result<T::Answer, StoreError> {
+        let db = self.connection.get(&self.state.feed).await?;
+        let mut transaction = db.begin_with("BEGIN IMMEDIATE").await.map_err(StoreError::begin)?;
         let answer = task.run(&self.state, &mut transaction).await?;
         transaction.commit().await.map_err(StoreError::commit)?;
         self.state.commits.fetch_add(1, Ordering::Relaxed);
         Ok(answer)
+    }
+
+    /// Discards the connection after a failure that may have left it in disorder.
+    async fn look_after<T>(&mut self, outcome: Result<T, StoreError>) -> Result<T, StoreError> {
+        if outcome.as_ref().is_err_and(|error| !is_of_one_row(error)) {
+            self.connection.discard().await;
+        }
+        outcome
     }
 }
 
@@ -211,8 +232,10 @@ impl<T: Task> CommandAlone for AskedAlone<T> {
     }
 }
 
+/// Whether a single command is to blame, and neither the transaction nor the connection.
 fn is_of_one_row(error: &StoreError) -> bool {
-    matches!(error.kind(), StoreErrorKind::Refused | StoreErrorKind::BadRow)
+    let whole = matches!(error, StoreError::Begin { .. } | StoreError::Commit { .. });
+    !whole && matches!(error.kind(), StoreErrorKind::Refused | StoreErrorKind::BadRow)
 }
 
 fn answer(batch: Vec<Box<dyn Command>>, outcome: &Result<(), StoreError>) {
