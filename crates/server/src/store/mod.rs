@@ -91,6 +91,12 @@ impl Store {
         self.database.close().await;
     }
 
+    /// Completes if nothing can be written any more, other than because the store was closed: a failure of the program
+    /// itself, after which it is best started anew. Else it never completes.
+    pub fn failed(&self) -> impl Future<Output = ()> + Send + 'static {
+        self.database.failed()
+    }
+
     /// Names this installation; a UUID.
     #[must_use]
     pub fn installation_id(&self) -> &str {

@@ -11,7 +11,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{ConnectOptions, SqlSafeStr, SqliteConnection};
 use ticketing_core::clock::Clock;
 use ticketing_core::marker::InstallationKey;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use zeroize::Zeroizing;
 
 use super::connection::WriterConnection;
@@ -75,8 +75,9 @@ pub(in crate::store) async fn open(
         commits: AtomicU64::new(0),
     });
     let (writer, inbox) = mpsc::channel(INBOX);
-    tokio::spawn(Writer { connection, state: state.clone(), lock }.run(inbox));
-    Ok((Database { readers, writer, state }, Opened { key_made: installation.key_made }))
+    let (ended, life) = watch::channel(false);
+    tokio::spawn(Writer { connection, state: state.clone(), lock, ended }.run(inbox));
+    Ok((Database { readers, writer, state, life }, Opened { key_made: installation.key_made }))
 }
 
 fn make_folder(path: &Path) -> Result<(), OpenError> {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::task::Poll;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -12,6 +13,7 @@ use super::{State, writer};
 use crate::clock::ManualClock;
 use crate::entropy::SeededEntropy;
 use crate::store::conformance::{incident, target};
+use crate::store::work::{Needs, Verb, Work};
 use crate::store::{AcceptRequest, Accepted, EventFilter, KeySource, Store, StoreError, StoreOptions};
 
 /// Has the writer's connection fail to commit: SQLite then rolls back by itself, as it does when the disk is full.
@@ -32,6 +34,33 @@ impl writer::Task for FailCommits {
             false
         });
         Ok(())
+    }
+}
+
+/// Leaves half a change behind and panics.
+#[derive(Debug)]
+struct Panics;
+
+impl Verb for Panics {
+    type Answer = ();
+
+    fn needs(&self, needs: &mut Needs) {
+        needs.incidents.insert("INC-9".to_owned());
+    }
+
+    fn apply(&self, work: &mut Work) -> Result<(), StoreError> {
+        work.add_snapshot("INC-9", 1, "{}", Timestamp::UNIX_EPOCH);
+        panic!("there is no such state");
+    }
+}
+
+/// Takes the writer itself down.
+struct Fatal;
+
+#[async_trait]
+impl writer::CommandAlone for Fatal {
+    async fn run(self: Box<Self>, _: &mut writer::Writer) {
+        panic!("the writer is to die");
     }
 }
 
@@ -60,4 +89,38 @@ async fn a_commit_that_fails_is_told_to_its_callers_and_the_next_one_succeeds() 
     assert_eq!(page.events.iter().map(|event| event.seq).collect::<Vec<_>>(), [1, 2]);
     store.close().await;
     assert_eq!(open(&folder).await.event_bounds().await.unwrap().last, 2);
+}
+
+#[tokio::test]
+async fn a_verb_that_panics_fails_alone_and_leaves_nothing_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder).await;
+    let panics = store.database.write(Panics);
+    let (before, panicked, after) = tokio::join!(accept(&store, "INC-1"), panics, accept(&store, "INC-2"));
+    let told = panicked.unwrap_err().to_string();
+    assert!(told.contains("Panics panicked: there is no such state"), "{told}");
+    assert!(!before.unwrap().existed && !after.unwrap().existed);
+    assert!(!accept(&store, "INC-3").await.unwrap().existed);
+    assert_eq!(store.incident("INC-9", 1).await.unwrap(), None);
+    assert_eq!(store.event_bounds().await.unwrap().last, 3);
+}
+
+#[tokio::test]
+async fn the_death_of_the_writer_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder).await;
+    let failed = store.failed();
+    store.database.writer.send(writer::Message::Alone(Box::new(Fatal))).await.unwrap();
+    failed.await;
+    store.failed().await;
+    assert!(matches!(accept(&store, "INC-1").await, Err(StoreError::Closed)));
+}
+
+#[tokio::test]
+async fn closing_is_no_failure() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder).await;
+    let mut failed = std::pin::pin!(store.failed());
+    store.close().await;
+    assert!(std::future::poll_fn(|context| Poll::Ready(failed.as_mut().poll(context).is_pending())).await);
 }
