@@ -42,6 +42,8 @@ enum End {
     Gone,
     TooSlow,
     ShuttingDown,
+    /// What was to come next was trimmed meanwhile.
+    Missed,
     Store(StoreError),
 }
 
@@ -85,19 +87,26 @@ pub(crate) async fn follow(
 }
 
 fn begin(start: &Start, stream_id: &str, bounds: EventBounds) -> Result<u64, Refusal> {
-    let oldest = bounds.first.map_or(bounds.last, |first| first - 1);
+    let oldest = oldest(bounds);
     match start {
         Start::Now => Ok(bounds.last),
         Start::Oldest => Ok(oldest),
         Start::After(text) => match token::read_resume_token(stream_id, text) {
             Some(seq) if seq > bounds.last => Err(Refusal::ResumeTokenInvalid),
-            Some(seq) if seq < oldest => {
-                Err(Refusal::ResumeTokenExpired { oldest_token: token::resume_token(stream_id, oldest) })
-            }
+            Some(seq) if seq < oldest => Err(expired(stream_id, bounds)),
             Some(seq) => Ok(seq),
             None => Err(Refusal::ResumeTokenInvalid),
         },
     }
+}
+
+/// The number after which all events are there.
+fn oldest(bounds: EventBounds) -> u64 {
+    bounds.first.map_or(bounds.last, |first| first - 1)
+}
+
+fn expired(stream_id: &str, bounds: EventBounds) -> Refusal {
+    Refusal::ResumeTokenExpired { oldest_token: token::resume_token(stream_id, oldest(bounds)) }
 }
 
 // === impl StreamSettings ===
@@ -128,7 +137,17 @@ impl Follower {
             End::Gone => None,
             End::TooSlow => Some(Refusal::SubscriberTooSlow { resume_token }),
             End::ShuttingDown => Some(Refusal::ShuttingDown { resume_token }),
+            End::Missed => Some(self.expired().await),
             End::Store(error) => Some(Refusal::of_store(&error)),
+        }
+    }
+
+    /// The refusal that names where the subscriber can go on.
+    async fn expired(&self) -> Refusal {
+        let store = self.app.store();
+        match store.event_bounds().await {
+            Ok(bounds) => expired(store.stream_id(), bounds),
+            Err(error) => Refusal::of_store(&error),
         }
     }
 
@@ -138,6 +157,9 @@ impl Follower {
         while self.position < newest {
             let page =
                 self.app.store().events_after(self.position, &self.filter, PAGE).await.map_err(End::Store)?;
+            if page.missed {
+                return Err(End::Missed);
+            }
             for event in &page.events {
                 self.tell(event).await?;
             }

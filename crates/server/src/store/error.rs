@@ -1,5 +1,6 @@
 //! What can go wrong with the store.
 
+use std::any::Any;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -25,6 +26,8 @@ pub enum StoreError {
     Unsealable { table: &'static str, column: &'static str, id: String },
     #[error("{what} can not be expressed as JSON")]
     Encode { what: &'static str, source: Arc<serde_json::Error> },
+    #[error("{verb} panicked: {reason}")]
+    Panicked { verb: &'static str, reason: String },
     #[error("the store is closed")]
     Closed,
 }
@@ -44,7 +47,7 @@ pub enum StoreErrorKind {
     BadRow,
     /// The schema refused what was to be written.
     Refused,
-    /// Any other failure of the database or the disk.
+    /// Any other failure: of the database, of the disk, or of the program itself.
     Other,
 }
 
@@ -95,6 +98,7 @@ impl StoreError {
             | Self::Commit { source } => kind_of(source),
             Self::BadRow { .. } | Self::Unsealable { .. } => StoreErrorKind::BadRow,
             Self::Miscounted { .. } | Self::Encode { .. } => StoreErrorKind::Refused,
+            Self::Panicked { .. } => StoreErrorKind::Other,
             Self::Closed => StoreErrorKind::Closed,
         }
     }
@@ -117,6 +121,13 @@ impl StoreError {
 
     pub(super) fn encode(what: &'static str) -> impl FnOnce(serde_json::Error) -> Self {
         move |source| Self::Encode { what, source: Arc::new(source) }
+    }
+
+    /// What was caught of a panic.
+    pub(super) fn panicked(verb: &'static str, payload: &(dyn Any + Send)) -> Self {
+        let text = payload.downcast_ref::<&str>().copied();
+        let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+        Self::Panicked { verb, reason: text.unwrap_or("no reason was given").to_owned() }
     }
 
     pub(crate) fn bad(

@@ -33,6 +33,15 @@ impl Feed {
         self.newest.send_replace(newest);
     }
 
+    /// Goes on after `newest`, if that is not where the feed is: what came between is in the table alone.
+    pub(super) fn restart(&self, newest: u64) {
+        if newest == self.newest() {
+            return;
+        }
+        self.ring.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.newest.send_replace(newest);
+    }
+
     pub(super) fn subscribe(&self) -> watch::Receiver<u64> {
         self.newest.subscribe()
     }

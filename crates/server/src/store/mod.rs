@@ -91,6 +91,12 @@ impl Store {
         self.database.close().await;
     }
 
+    /// Completes if nothing can be written any more, other than because the store was closed: a failure of the program
+    /// itself, after which it is best started anew. Else it never completes.
+    pub fn failed(&self) -> impl Future<Output = ()> + Send + 'static {
+        self.database.failed()
+    }
+
     /// Names this installation; a UUID.
     #[must_use]
     pub fn installation_id(&self) -> &str {
@@ -134,7 +140,8 @@ impl Store {
         self.database.write(Accept { incident_id, body, wanted, hasten, now }).await
     }
 
-    /// Takes at most `limit` deliveries for one attempt or one look-up each, those longest due first.
+    /// Takes at most `limit` deliveries for one attempt or one look-up each, those longest due first. What is fresh is
+    /// taken even if it is not due by the clock, which may have been set back.
     pub async fn claim(
         &self,
         target: &str,
@@ -308,7 +315,9 @@ impl Store {
         self.database.incident(id, revision).await
     }
 
-    /// Markers of tickets that are known to exist at a place and were sent there since a time, the earliest first.
+    /// Markers of tickets that are known to exist at a place and were sent there since a time, the earliest first. Where
+    /// there are more than the limit, half are the earliest and half the latest: people delete tickets, and those of one
+    /// age together.
     pub async fn witnesses(&self, query: &WitnessQuery) -> Result<Vec<Marker>, StoreError> {
         self.database.witnesses(query).await
     }

@@ -13,8 +13,8 @@ use ticketing_core::system::System;
 
 use super::conformance::{self, Bench, fault, incident, target};
 use super::{
-    AcceptRequest, KeySource, OpenError, Opened, Secret, SecretChange, SettingsChange, Store, StoreError,
-    StoreErrorKind, StoreOptions,
+    AcceptRequest, EventFilter, KeySource, OpenError, Opened, Secret, SecretChange, SettingsChange, Store,
+    StoreError, StoreErrorKind, StoreOptions,
 };
 use crate::clock::ManualClock;
 use crate::entropy::SeededEntropy;
@@ -233,6 +233,32 @@ async fn what_was_acknowledged_survives_the_death_of_the_process() {
         assert_eq!(store.delivery(&delivery.id).await.unwrap(), Some(delivery));
     }
     assert_eq!(store.event_bounds().await.unwrap().last, 200);
+}
+
+#[tokio::test]
+async fn a_reader_learns_that_events_were_trimmed_before_they_were_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ticketing.db");
+    let (store, _) = open(&path).await.unwrap();
+    for id in ["INC-1", "INC-2", "INC-3"] {
+        let (incident, targets) = (incident(id, 90.0), vec![target(System::Jira)]);
+        store.accept(AcceptRequest { incident, targets, hasten: false }).await.unwrap();
+    }
+    // What is in memory is there for its readers even when the table no longer has it.
+    store.trim_events(Timestamp::MAX, 2).await.unwrap();
+    assert_eq!(store.events_after(0, &EventFilter::default(), 9).await.unwrap().events.len(), 3);
+    store.close().await;
+    let (store, _) = open(&path).await.unwrap();
+    let narrow = EventFilter { incident_id: Some("INC-9".to_owned()), ..EventFilter::default() };
+    let read = async |seq| {
+        let page = store.events_after(seq, &narrow, 9).await.unwrap();
+        assert!(page.events.is_empty());
+        (page.read_to, page.missed)
+    };
+    assert_eq!([read(0).await, read(1).await], [(0, true), (1, true)]);
+    assert_eq!([read(2).await, read(3).await], [(3, false), (3, false)]);
+    store.trim_events(Timestamp::MAX, 9).await.unwrap();
+    assert_eq!([read(2).await, read(3).await], [(2, true), (3, false)]);
 }
 
 #[tokio::test]

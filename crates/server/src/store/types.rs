@@ -225,6 +225,9 @@ pub struct EventPage {
     pub events: Vec<std::sync::Arc<Event>>,
     /// How far the store was read: go on after this, even if no event passed the filter.
     pub read_to: u64,
+    /// Events after the number that was asked for were trimmed. The page is empty then and there is no going on: those
+    /// that are left are named by the bounds.
+    pub missed: bool,
 }
 
 /// Which events there are.
@@ -365,6 +368,7 @@ pub struct StateCount {
 pub struct WitnessQuery {
     pub destination: Destination,
     pub after: Timestamp,
+    /// At most so many: half of them the earliest, half the latest; the odd one is early.
     pub limit: u32,
 }
 

@@ -46,6 +46,18 @@ pub(in crate::store) async fn what_is_not_due_is_not_claimed(bench: Bench) {
     assert!(bench.claim(ClaimKind::Due, 9).await.is_empty());
 }
 
+pub(in crate::store) async fn a_clock_that_was_set_back_holds_up_no_fresh_delivery(bench: Bench) {
+    for id in ["INC-1", "INC-2"] {
+        bench.accept(id).await;
+        bench.clock.advance(Duration::from_secs(1));
+    }
+    let earlier = bench.now() - Duration::from_secs(3_600);
+    let claimed = bench.store.claim(TARGET, ClaimKind::Fresh, 1, LEASE, earlier).await.unwrap();
+    assert_eq!(claimed[0].delivery.incident_id, "INC-1");
+    let claimed = bench.store.claim(TARGET, ClaimKind::Fresh, 9, LEASE, earlier).await.unwrap();
+    assert_eq!(claimed[0].delivery.incident_id, "INC-2");
+}
+
 pub(in crate::store) async fn a_lapsed_claim_without_an_intent_is_pending_again(bench: Bench) {
     bench.claimed("INC-1").await;
     let lapse = |now| bench.store.lapse(Leases::Expired, &POLICY, now);

@@ -57,6 +57,7 @@ macro_rules! conformance {
             a_claim_takes_the_longest_due_first_and_nobody_else_gets_them,
             a_claim_sees_the_snapshot_that_the_delivery_is_to_send,
             what_is_not_due_is_not_claimed,
+            a_clock_that_was_set_back_holds_up_no_fresh_delivery,
             a_lapsed_claim_without_an_intent_is_pending_again,
             a_lapsed_claim_with_an_intent_is_in_doubt,
             at_start_every_claim_is_ended_at_once,
@@ -82,6 +83,7 @@ macro_rules! conformance {
             a_subscriber_is_woken_by_the_commit,
             pages_go_from_the_newest_to_the_oldest_without_repeating,
             witnesses_are_tickets_of_ours_that_were_sent_there_later,
+            witnesses_are_the_earliest_and_the_latest,
             the_state_of_a_target_is_counted,
         }
     };

@@ -56,6 +56,29 @@ pub(in crate::store) async fn witnesses_are_tickets_of_ours_that_were_sent_there
     assert!(bench.store.witnesses(&elsewhere).await.unwrap().is_empty());
 }
 
+pub(in crate::store) async fn witnesses_are_the_earliest_and_the_latest(bench: Bench) {
+    let ids = ["INC-1", "INC-2", "INC-3", "INC-4", "INC-5", "INC-6"];
+    let after = bench.now();
+    for (n, id) in ids.into_iter().enumerate() {
+        let delivery = bench.intended(id).await;
+        bench.settle(&delivery, created(id)).await.unwrap();
+        // The last three are of one age.
+        bench.clock.advance(Duration::from_secs(u64::from(n < 3)));
+    }
+    let found = async |limit| {
+        let query = WitnessQuery { destination: destination(), after, limit };
+        bench.store.witnesses(&query).await.unwrap()
+    };
+    let markers = |ids: &[&str]| ids.iter().map(|id| bench.store.marker(id, TARGET)).collect::<Vec<_>>();
+    assert_eq!(found(0).await, []);
+    assert_eq!(found(1).await, markers(&["INC-1"]));
+    assert_eq!(found(3).await, markers(&["INC-1", "INC-2", "INC-6"]));
+    assert_eq!(found(4).await, markers(&["INC-1", "INC-2", "INC-5", "INC-6"]));
+    for limit in [6, 7, 20] {
+        assert_eq!(found(limit).await, markers(&ids), "each once, up to {limit}");
+    }
+}
+
 pub(in crate::store) async fn the_state_of_a_target_is_counted(bench: Bench) {
     let first = bench.now();
     let delivery = bench.intended("INC-1").await;

@@ -52,36 +52,41 @@ impl Database {
     ) -> Result<EventPage, StoreError> {
         let newest = self.state.feed.newest();
         if seq >= newest {
-            return Ok(EventPage { events: vec![], read_to: seq });
+            return Ok(EventPage { events: vec![], read_to: seq, missed: false });
         }
         if let Some(events) = self.state.feed.after(seq, limit as usize) {
             let read_to = events.last().map_or(seq, |event| event.seq);
             let events = events.into_iter().filter(|event| filter.admits(event)).collect();
-            return Ok(EventPage { events, read_to });
+            return Ok(EventPage { events, read_to, missed: false });
         }
         let last = newest.min(seq.saturating_add(LONGEST_STRIDE));
-        let events = self.read_events(seq, last, filter, limit).await?;
+        let Some(events) = self.read_events(seq, last, filter, limit).await? else {
+            return Ok(EventPage { events: vec![], read_to: seq, missed: true });
+        };
         let full = events.len() == limit as usize;
         let read_to = events.last().filter(|_| full).map_or(last, |event| event.seq);
-        Ok(EventPage { events, read_to })
+        Ok(EventPage { events, read_to, missed: false })
     }
 
     pub(in crate::store) async fn event_bounds(&self) -> Result<EventBounds, StoreError> {
         let last = self.state.feed.newest();
-        let first: Option<i64> = sqlx::query_scalar("SELECT min(seq) FROM events")
-            .fetch_one(&self.readers)
-            .await
-            .map_err(StoreError::read("events"))?;
-        Ok(EventBounds { first: first.map(i64::cast_unsigned), last })
+        let mut db = self.readers.acquire().await.map_err(StoreError::read("events"))?;
+        Ok(EventBounds { first: first_event(&mut db).await?, last })
     }
 
+    /// `None` if events after `after` were trimmed.
     async fn read_events(
         &self,
         after: u64,
         last: u64,
         filter: &EventFilter,
         limit: u32,
-    ) -> Result<Vec<Arc<Event>>, StoreError> {
+    ) -> Result<Option<Vec<Arc<Event>>>, StoreError> {
+        // One snapshot for both statements, so that nothing is trimmed in between.
+        let mut snapshot = self.readers.begin().await.map_err(StoreError::begin)?;
+        if first_event(&mut snapshot).await?.is_none_or(|first| first > after + 1) {
+            return Ok(None);
+        }
         let mut query = QueryBuilder::<Sqlite>::new("SELECT * FROM events WHERE seq > ");
         query.push_bind(after.cast_signed()).push(" AND seq <= ").push_bind(last.cast_signed());
         if let Some(incident_id) = &filter.incident_id {
@@ -90,8 +95,8 @@ impl Database {
         push_names(&mut query, " AND system IN (", filter.systems.iter().map(|system| system.as_str()));
         push_names(&mut query, " AND kind IN (", filter.kinds.iter().map(|kind| kind.as_str()));
         query.push(" ORDER BY seq LIMIT ").push_bind(limit);
-        let rows = query.build().fetch_all(&self.readers).await.map_err(StoreError::read("events"))?;
-        rows.iter().map(|row| event(row).map(Arc::new)).collect()
+        let rows = query.build().fetch_all(&mut *snapshot).await.map_err(StoreError::read("events"))?;
+        rows.iter().map(|row| event(row).map(Arc::new)).collect::<Result<_, _>>().map(Some)
     }
 }
 
@@ -128,6 +133,14 @@ pub(super) fn push_names(
         list.push_bind(name);
     }
     query.push(")");
+}
+
+async fn first_event(db: &mut SqliteConnection) -> Result<Option<u64>, StoreError> {
+    let first: Option<i64> = sqlx::query_scalar("SELECT min(seq) FROM events")
+        .fetch_one(db)
+        .await
+        .map_err(StoreError::read("events"))?;
+    Ok(first.map(i64::cast_unsigned))
 }
 
 fn event(row: &SqliteRow) -> Result<Event, StoreError> {

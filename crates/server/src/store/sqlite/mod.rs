@@ -1,5 +1,6 @@
 //! The store in one SQLite file. All SQL is in this folder.
 
+mod connection;
 mod events;
 mod load;
 mod open;
@@ -9,12 +10,15 @@ mod save;
 mod settings;
 mod writer;
 
+#[cfg(test)]
+mod tests;
+
 use std::fs::OpenOptions;
 use std::sync::Arc;
 
 use sqlx::SqlitePool;
 use ticketing_core::marker::InstallationKey;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::StoreError;
 use super::feed::Feed;
@@ -32,6 +36,8 @@ pub(super) struct Database {
     readers: SqlitePool,
     writer: mpsc::Sender<writer::Message>,
     state: Arc<State>,
+    /// Whether the writer has ended as it should; without a sender once it ended in any way.
+    life: watch::Receiver<bool>,
 }
 
 /// What the writer and the readers share.
@@ -70,6 +76,16 @@ impl Database {
         if self.writer.send(writer::Message::Close(reply)).await.is_ok() {
             // An error means that the writer has ended already.
             let _ = closed.await;
+        }
+    }
+
+    /// Ends if the writer does, other than by being closed.
+    pub(super) fn failed(&self) -> impl Future<Output = ()> + Send + 'static {
+        let mut life = self.life.clone();
+        async move {
+            if life.wait_for(|ended| *ended).await.is_ok() {
+                std::future::pending().await
+            }
         }
     }
 

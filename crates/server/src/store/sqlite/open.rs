@@ -12,9 +12,10 @@ use sqlx::{ConnectOptions, SqlSafeStr, SqliteConnection};
 use ticketing_core::clock::Clock;
 use ticketing_core::marker::InstallationKey;
 use ticketing_core::text::single_line;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use zeroize::Zeroizing;
 
+use super::connection::WriterConnection;
 use super::rows::Reader;
 use super::writer::Writer;
 use super::{Database, State, private_file};
@@ -63,6 +64,7 @@ pub(in crate::store) async fn open(
     let installation = installation(&mut db, path, &options).await?;
     let newest = newest_event(&mut db).await.map_err(|source| OpenError::State { source })?;
     let readers = SqlitePoolOptions::new().max_connections(READERS).test_before_acquire(false);
+    let connection = WriterConnection::new(connect.clone(), db);
     let readers = readers.connect_lazy_with(connect.create_if_missing(false).read_only(true));
     let state = Arc::new(State {
         installation_id: installation.installation_id,
@@ -74,8 +76,9 @@ pub(in crate::store) async fn open(
         commits: AtomicU64::new(0),
     });
     let (writer, inbox) = mpsc::channel(INBOX);
-    tokio::spawn(Writer { db, state: state.clone(), lock }.run(inbox));
-    Ok((Database { readers, writer, state }, Opened { key_made: installation.key_made }))
+    let (ended, life) = watch::channel(false);
+    tokio::spawn(Writer { connection, state: state.clone(), lock, ended }.run(inbox));
+    Ok((Database { readers, writer, state, life }, Opened { key_made: installation.key_made }))
 }
 
 fn make_folder(path: &Path) -> Result<(), OpenError> {
@@ -156,7 +159,7 @@ fn migrator() -> Migrator {
     Migrator::with_migrations(MIGRATIONS.into_iter().map(migration).collect())
 }
 
-async fn newest_event(db: &mut SqliteConnection) -> Result<u64, StoreError> {
+pub(super) async fn newest_event(db: &mut SqliteConnection) -> Result<u64, StoreError> {
     let newest: Option<i64> = sqlx::query_scalar("SELECT seq FROM sqlite_sequence WHERE name = 'events'")
         .fetch_optional(db)
         .await

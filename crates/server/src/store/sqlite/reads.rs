@@ -19,10 +19,15 @@ use crate::store::types::{
 
 /// A ticket that an operator named need not bear our marker: it is no witness.
 const WITNESSES: &str = "
-    SELECT d.id, d.marker FROM deliveries AS d
-    WHERE d.state = 'DELIVERED' AND d.send_at IS NOT NULL AND d.base_url = ? AND d.place = ? AND d.send_at >= ?
-        AND NOT EXISTS (SELECT 1 FROM operations AS o WHERE o.delivery_id = d.id AND o.kind = 'RESOLVE')
-    ORDER BY d.send_at LIMIT ?";
+    WITH witnesses AS NOT MATERIALIZED (
+        SELECT d.rowid AS row, d.id, d.marker, d.send_at FROM deliveries AS d
+        WHERE d.state = 'DELIVERED' AND d.send_at IS NOT NULL AND d.base_url = ?1 AND d.place = ?2
+            AND d.send_at >= ?3
+            AND NOT EXISTS (SELECT 1 FROM operations AS o WHERE o.delivery_id = d.id AND o.kind = 'RESOLVE'))
+    SELECT * FROM (SELECT * FROM witnesses ORDER BY send_at, row LIMIT ?4)
+    UNION
+    SELECT * FROM (SELECT * FROM witnesses ORDER BY send_at DESC, row DESC LIMIT ?5)
+    ORDER BY send_at, row";
 
 const COUNTS: &str = "
     SELECT state, count(*) AS count, min(created_at) AS oldest FROM deliveries WHERE target = ? GROUP BY state";
@@ -123,7 +128,8 @@ impl Database {
     pub(in crate::store) async fn witnesses(&self, query: &WitnessQuery) -> Result<Vec<Marker>, StoreError> {
         let WitnessQuery { destination, after, limit } = query;
         let query = sqlx::query(WITNESSES).bind(&destination.base_url).bind(&destination.place);
-        let rows = query.bind(after.as_microsecond()).bind(limit).fetch_all(&self.readers).await;
+        let query = query.bind(after.as_microsecond()).bind(limit.div_ceil(2)).bind(limit / 2);
+        let rows = query.fetch_all(&self.readers).await;
         let rows = rows.map_err(StoreError::read("witnesses"))?;
         rows.iter().map(|row| Reader::new(row, "deliveries", "id")?.name("marker", Marker::parse)).collect()
     }

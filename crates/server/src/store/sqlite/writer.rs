@@ -4,13 +4,15 @@
 
 use std::collections::VecDeque;
 use std::fs::File;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
 use sqlx::{Connection, SqliteConnection};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
+use super::connection::WriterConnection;
 use super::{State, load, save};
 use crate::store::work::{Needs, Verb, Work};
 use crate::store::{StoreError, StoreErrorKind};
@@ -29,7 +31,8 @@ pub(super) enum Message {
 pub(super) trait Command: Send {
     fn is_alone(&self) -> bool;
     fn needs(&self, needs: &mut Needs);
-    fn apply(&mut self, work: &mut Work);
+    /// Fails only if the verb panicked: what it left in `work` must not be written.
+    fn apply(&mut self, work: &mut Work) -> Result<(), StoreError>;
     fn answer(self: Box<Self>, outcome: Result<(), StoreError>);
 }
 
@@ -60,10 +63,12 @@ pub(super) struct AskedAlone<T: Task> {
 
 #[derive(Debug)]
 pub(super) struct Writer {
-    pub(super) db: SqliteConnection,
+    pub(super) connection: WriterConnection,
     pub(super) state: Arc<State>,
     /// Held as long as the connection is open.
     pub(super) lock: File,
+    /// Told when the writer has ended as it should; dropped untold when it died.
+    pub(super) ended: watch::Sender<bool>,
 }
 
 // === impl Writer ===
@@ -88,10 +93,11 @@ impl Writer {
                 closing.push(reply);
             }
         }
-        if let Err(error) = self.db.close().await {
+        if let Err(error) = self.connection.close().await {
             tracing::warn!(error = &error as &dyn std::error::Error, "the database was not closed cleanly");
         }
         drop(self.lock);
+        self.ended.send_replace(true);
         for reply in closing {
             // Whoever asked may have gone.
             let _ = reply.send(());
@@ -123,7 +129,8 @@ impl Writer {
         None
     }
 
-    /// Commits a batch. What the schema refuses is not allowed to spoil the rest: each command then goes by itself.
+    /// Commits a batch. What the schema refuses, or a command that panics, is not allowed to spoil the rest: each command
+    /// then goes by itself.
     async fn commit_all(&mut self, mut batch: Vec<Box<dyn Command>>) {
         match self.commit(&mut batch).await {
             Err(error) if batch.len() > 1 && is_of_one_row(&error) => {
@@ -138,11 +145,22 @@ impl Writer {
     }
 
     async fn commit(&mut self, batch: &mut [Box<dyn Command>]) -> Result<(), StoreError> {
+        let outcome = self.try_commit(batch).await;
+        self.look_after(outcome).await
+    }
+
+    async fn commit_alone<T: Task>(&mut self, task: &T) -> Result<T::Answer, StoreError> {
+        let outcome = self.try_commit_alone(task).await;
+        self.look_after(outcome).await
+    }
+
+    async fn try_commit(&mut self, batch: &mut [Box<dyn Command>]) -> Result<(), StoreError> {
         let mut needs = Needs::default();
         batch.iter().for_each(|command| command.needs(&mut needs));
-        let mut transaction = self.db.begin_with("BEGIN IMMEDIATE").await.map_err(StoreError::begin)?;
+        let db = self.connection.get(&self.state.feed).await?;
+        let mut transaction = db.begin_with("BEGIN IMMEDIATE").await.map_err(StoreError::begin)?;
         let mut work = load::load(&mut transaction, needs).await?;
-        batch.iter_mut().for_each(|command| command.apply(&mut work));
+        batch.iter_mut().try_for_each(|command| command.apply(&mut work))?;
         let Some(events) = save::save(&mut transaction, work, self.state.feed.newest()).await? else {
             return Ok(());
         };
@@ -152,12 +170,21 @@ impl Writer {
         Ok(())
     }
 
-    async fn commit_alone<T: Task>(&mut self, task: &T) -> Result<T::Answer, StoreError> {
-        let mut transaction = self.db.begin_with("BEGIN IMMEDIATE").await.map_err(StoreError::begin)?;
+    async fn try_commit_alone<T: Task>(&mut self, task: &T) -> Result<T::Answer, StoreError> {
+        let db = self.connection.get(&self.state.feed).await?;
+        let mut transaction = db.begin_with("BEGIN IMMEDIATE").await.map_err(StoreError::begin)?;
         let answer = task.run(&self.state, &mut transaction).await?;
         transaction.commit().await.map_err(StoreError::commit)?;
         self.state.commits.fetch_add(1, Ordering::Relaxed);
         Ok(answer)
+    }
+
+    /// Discards the connection after a failure that may have left it in disorder.
+    async fn look_after<T>(&mut self, outcome: Result<T, StoreError>) -> Result<T, StoreError> {
+        if outcome.as_ref().is_err_and(|error| !is_of_one_row(error)) {
+            self.connection.discard().await;
+        }
+        outcome
     }
 }
 
@@ -180,8 +207,13 @@ impl<V: Verb> Command for Asked<V> {
         self.verb.needs(needs);
     }
 
-    fn apply(&mut self, work: &mut Work) {
-        self.answer = Some(self.verb.apply(work));
+    fn apply(&mut self, work: &mut Work) -> Result<(), StoreError> {
+        // Nothing that a panic has left half done is used again: the rows in memory are thrown away.
+        let applied = catch_unwind(AssertUnwindSafe(|| self.verb.apply(work)));
+        let applied =
+            applied.map_err(|payload| StoreError::panicked(std::any::type_name::<V>(), &*payload))?;
+        self.answer = Some(applied);
+        Ok(())
     }
 
     fn answer(self: Box<Self>, outcome: Result<(), StoreError>) {
@@ -211,11 +243,17 @@ impl<T: Task> CommandAlone for AskedAlone<T> {
     }
 }
 
+/// Whether a single command is to blame, and neither the transaction nor the connection.
 fn is_of_one_row(error: &StoreError) -> bool {
-    matches!(error.kind(), StoreErrorKind::Refused | StoreErrorKind::BadRow)
+    let whole = matches!(error, StoreError::Begin { .. } | StoreError::Commit { .. });
+    let panicked = matches!(error, StoreError::Panicked { .. });
+    !whole && (panicked || matches!(error.kind(), StoreErrorKind::Refused | StoreErrorKind::BadRow))
 }
 
 fn answer(batch: Vec<Box<dyn Command>>, outcome: &Result<(), StoreError>) {
+    if let Err(error @ StoreError::Panicked { .. }) = outcome {
+        tracing::error!(error = error as &dyn std::error::Error, "a command failed in a way it should not");
+    }
     for command in batch {
         command.answer(outcome.clone());
     }

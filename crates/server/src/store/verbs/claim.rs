@@ -41,7 +41,8 @@ impl Verb for Claim {
 
     fn needs(&self, needs: &mut Needs) {
         let selection = Selection::Claimable { target: self.target.clone(), kind: self.kind };
-        needs.select(selection, Reach { until: Some(self.now), limit: self.limit });
+        let until = (self.kind != ClaimKind::Fresh).then_some(self.now);
+        needs.select(selection, Reach { until, limit: self.limit });
     }
 
     fn apply(&self, work: &mut Work) -> Result<Vec<Claimed>, StoreError> {
@@ -67,6 +68,7 @@ impl Verb for Claim {
 }
 
 impl Claim {
+    /// What is fresh is due at once, whatever the clock said when it was accepted: it may have been set back since.
     fn admits(&self, delivery: &Delivery) -> bool {
         let state = match self.kind {
             ClaimKind::Fresh => State::Pending,
@@ -76,7 +78,7 @@ impl Claim {
         delivery.target == self.target
             && delivery.state == state
             && delivery.lease_until.is_none()
-            && delivery.due_at.is_some_and(|due_at| due_at <= self.now)
+            && delivery.due_at.is_some_and(|due_at| self.kind == ClaimKind::Fresh || due_at <= self.now)
     }
 }
 

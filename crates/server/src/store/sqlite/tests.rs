@@ -1,0 +1,126 @@
+//! What happens when SQLite, or the writer itself, fails.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::task::Poll;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use sqlx::SqliteConnection;
+use ticketing_core::system::System;
+
+use super::{State, writer};
+use crate::clock::ManualClock;
+use crate::entropy::SeededEntropy;
+use crate::store::conformance::{incident, target};
+use crate::store::work::{Needs, Verb, Work};
+use crate::store::{AcceptRequest, Accepted, EventFilter, KeySource, Store, StoreError, StoreOptions};
+
+/// Has the writer's connection fail to commit: SQLite then rolls back by itself, as it does when the disk is full.
+#[derive(Debug)]
+struct FailCommits {
+    asked: Arc<AtomicU32>,
+}
+
+#[async_trait]
+impl writer::Task for FailCommits {
+    type Answer = ();
+
+    async fn run(&self, _: &State, db: &mut SqliteConnection) -> Result<(), StoreError> {
+        let asked = self.asked.clone();
+        let mut handle = db.lock_handle().await.map_err(StoreError::write("the hook"))?;
+        handle.set_commit_hook(move || {
+            asked.fetch_add(1, Ordering::Relaxed);
+            false
+        });
+        Ok(())
+    }
+}
+
+/// Leaves half a change behind and panics.
+#[derive(Debug)]
+struct Panics;
+
+impl Verb for Panics {
+    type Answer = ();
+
+    fn needs(&self, needs: &mut Needs) {
+        needs.incidents.insert("INC-9".to_owned());
+    }
+
+    fn apply(&self, work: &mut Work) -> Result<(), StoreError> {
+        work.add_snapshot("INC-9", 1, "{}", Timestamp::UNIX_EPOCH);
+        panic!("there is no such state");
+    }
+}
+
+/// Takes the writer itself down.
+struct Fatal;
+
+#[async_trait]
+impl writer::CommandAlone for Fatal {
+    async fn run(self: Box<Self>, _: &mut writer::Writer) {
+        panic!("the writer is to die");
+    }
+}
+
+async fn open(folder: &tempfile::TempDir) -> Store {
+    let clock = Arc::new(ManualClock::new(Timestamp::from_second(1_800_000_000).unwrap()));
+    let options = StoreOptions { clock, entropy: Arc::new(SeededEntropy::new(1)), key: KeySource::Beside };
+    Store::open(&folder.path().join("ticketing.db"), options).await.unwrap().0
+}
+
+async fn accept(store: &Store, id: &str) -> Result<Accepted, StoreError> {
+    let (incident, targets) = (incident(id, 90.0), vec![target(System::Jira)]);
+    let mut accepted = store.accept(AcceptRequest { incident, targets, hasten: false }).await?;
+    Ok(accepted.remove(0))
+}
+
+#[tokio::test]
+async fn a_commit_that_fails_is_told_to_its_callers_and_the_next_one_succeeds() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder).await;
+    accept(&store, "INC-1").await.unwrap();
+    let asked = Arc::new(AtomicU32::new(0));
+    store.database.write_alone(FailCommits { asked: asked.clone() }).await.unwrap_err();
+    assert_eq!(asked.load(Ordering::Relaxed), 1, "the commit did not fail where it was to fail");
+    assert!(!accept(&store, "INC-2").await.unwrap().existed);
+    let page = store.events_after(0, &EventFilter::default(), 9).await.unwrap();
+    assert_eq!(page.events.iter().map(|event| event.seq).collect::<Vec<_>>(), [1, 2]);
+    store.close().await;
+    assert_eq!(open(&folder).await.event_bounds().await.unwrap().last, 2);
+}
+
+#[tokio::test]
+async fn a_verb_that_panics_fails_alone_and_leaves_nothing_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder).await;
+    let panics = store.database.write(Panics);
+    let (before, panicked, after) = tokio::join!(accept(&store, "INC-1"), panics, accept(&store, "INC-2"));
+    let told = panicked.unwrap_err().to_string();
+    assert!(told.contains("Panics panicked: there is no such state"), "{told}");
+    assert!(!before.unwrap().existed && !after.unwrap().existed);
+    assert!(!accept(&store, "INC-3").await.unwrap().existed);
+    assert_eq!(store.incident("INC-9", 1).await.unwrap(), None);
+    assert_eq!(store.event_bounds().await.unwrap().last, 3);
+}
+
+#[tokio::test]
+async fn the_death_of_the_writer_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder).await;
+    let failed = store.failed();
+    store.database.writer.send(writer::Message::Alone(Box::new(Fatal))).await.unwrap();
+    failed.await;
+    store.failed().await;
+    assert!(matches!(accept(&store, "INC-1").await, Err(StoreError::Closed)));
+}
+
+#[tokio::test]
+async fn closing_is_no_failure() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder).await;
+    let mut failed = std::pin::pin!(store.failed());
+    store.close().await;
+    assert!(std::future::poll_fn(|context| Poll::Ready(failed.as_mut().poll(context).is_pending())).await);
+}
