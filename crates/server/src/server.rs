@@ -119,14 +119,27 @@ async fn serve_over(
         let dispatcher = dispatcher.clone();
         async move { dispatcher.run().await }
     });
-    let stop = async move {
-        shutdown.await;
-        tracing::info!("stopping");
-        health.set_service_status("", tonic_health::ServingStatus::NotServing).await;
-        closing.cancel();
+    // Callers wait for attempts, so attempts are drained while the server still answers.
+    let drained = tokio::spawn({
+        let (closing, grace) = (closing.clone(), config.shutdown_grace);
+        async move {
+            closing.cancelled().await;
+            dispatcher.shut_down(grace).await;
+        }
+    });
+    let stop = {
+        let closing = closing.clone();
+        async move {
+            shutdown.await;
+            tracing::info!("stopping");
+            health.set_service_status("", tonic_health::ServingStatus::NotServing).await;
+            closing.cancel();
+        }
     };
     let served = router.serve_with_incoming_shutdown(TcpListenerStream::new(listener), stop).await;
-    dispatcher.shut_down(config.shutdown_grace).await;
+    // Without this a server that broke off by itself would never be drained.
+    closing.cancel();
+    let _ = drained.await;
     // A worker that panicked was logged by the panic hook; everything it had accepted is in the store.
     let _ = worker.await;
     served.map_err(ServeError::from)

@@ -59,6 +59,8 @@ struct Inner {
     wake: Notify,
     tasks: TaskTracker,
     closing: CancellationToken,
+    /// Nothing is under way any more, and nothing will be.
+    stopped: CancellationToken,
 }
 
 /// When things are done.
@@ -95,6 +97,7 @@ impl Dispatcher {
             wake: Notify::new(),
             tasks: TaskTracker::new(),
             closing: CancellationToken::new(),
+            stopped: CancellationToken::new(),
         }))
     }
 
@@ -175,6 +178,12 @@ impl Dispatcher {
                 "attempts were cut off; the next start looks for their tickets"
             );
         }
+        self.0.stopped.cancel();
+    }
+
+    /// Completes when [`shut_down`](Self::shut_down) has: no delivery makes progress after that.
+    pub(crate) async fn stopped(&self) {
+        self.0.stopped.cancelled().await;
     }
 
     /// The schedule in force.
