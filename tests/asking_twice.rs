@@ -50,8 +50,7 @@ async fn another_body_is_sent_while_nothing_was_and_not_afterwards() {
     let first = world.push("INC-1", TicketSystem::Jira).await.delivery.unwrap();
     assert_eq!(first.incident_revision, 1);
     world.jira.restart().await.unwrap();
-    let changed =
-        |notes: &str| v1::Incident { investigation_notes: notes.to_owned(), ..incident("INC-1") };
+    let changed = |notes: &str| v1::Incident { investigation_notes: notes.to_owned(), ..incident("INC-1") };
     for (notes, already_existed) in [("It got worse", false), ("It is over", true)] {
         let (incident, system) = (Some(changed(notes)), TicketSystem::Jira.into());
         let request = v1::CreateTicketRequest { incident, system };

@@ -3,9 +3,7 @@
 use std::time::Duration;
 
 use rhythmx_ticketing::v1::{self, DeliveryState, JiraSettings, TicketSystem};
-use ticketing_simulator::{
-    Call, Credential, Effect, Profile, Project, Rule, Simulator, Vendor, When,
-};
+use ticketing_simulator::{Call, Credential, Effect, Profile, Project, Rule, Simulator, Vendor, When};
 
 use crate::support::{Plan, World, creates, state};
 

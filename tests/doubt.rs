@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use rhythmx_ticketing::v1::{AttemptOutcome, DeliveryState, PreviewTicketRequest, TicketEventKind, TicketSystem};
+use rhythmx_ticketing::v1::{
+    AttemptOutcome, DeliveryState, PreviewTicketRequest, TicketEventKind, TicketSystem,
+};
 use serde_json::{Map, json};
 use ticketing_simulator::{Call, Effect, Profile, Rule, Vendor, When};
 
@@ -59,7 +61,11 @@ async fn nothing_is_sent_again_before_the_bounds_have_passed() {
 
 #[tokio::test]
 async fn a_search_that_can_not_be_trusted_proves_nothing() {
-    for lie in [Effect::ReturnsEverything, Effect::Html { status: 200 }, Effect::EmptyBody { status: 200, applied: false }] {
+    for lie in [
+        Effect::ReturnsEverything,
+        Effect::Html { status: 200 },
+        Effect::EmptyBody { status: 200, applied: false },
+    ] {
         for system in [JIRA, TicketSystem::Servicenow] {
             let mut world = Plan::new().with_flag("--attempt-deadline=300ms").start().await;
             // Something else to be returned.

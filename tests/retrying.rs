@@ -118,10 +118,8 @@ async fn a_running_attempt_can_not_be_given_up_or_resolved() {
         Effect::Delay(Duration::from_millis(600)),
     ));
     let mut client = world.client.clone().with_deadline(Duration::from_millis(150));
-    let request = v1::CreateTicketRequest {
-        incident: Some(crate::support::incident("INC-1")),
-        system: JIRA.into(),
-    };
+    let request =
+        v1::CreateTicketRequest { incident: Some(crate::support::incident("INC-1")), system: JIRA.into() };
     let _ = client.create_ticket(request).await;
     let id = world.deliveries().await[0].id.clone();
     world.until(&id, DeliveryState::Attempting).await;

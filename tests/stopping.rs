@@ -72,8 +72,7 @@ async fn a_restart_goes_on_with_what_waits() {
 }
 
 fn push_in_background(world: &World, id: &str) -> tokio::task::JoinHandle<bool> {
-    let request =
-        v1::CreateTicketRequest { incident: Some(incident(id)), system: TicketSystem::Jira.into() };
+    let request = v1::CreateTicketRequest { incident: Some(incident(id)), system: TicketSystem::Jira.into() };
     let mut client = world.client.clone();
     tokio::spawn(async move { client.create_ticket(request).await.is_ok() })
 }

@@ -33,7 +33,12 @@ async fn a_thousand_pushes_to_jira_with_every_20th_answer_lost_make_a_thousand_t
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_pushes_to_servicenow_with_every_20th_connection_lost_make_a_thousand_tickets() {
-    let mut world = Plan::new().with_flag("--concurrency=32").with_flag("--attempt-deadline=5s").with_flag("--lease=15s").start().await;
+    let mut world = Plan::new()
+        .with_flag("--concurrency=32")
+        .with_flag("--attempt-deadline=5s")
+        .with_flag("--lease=15s")
+        .start()
+        .await;
     world.servicenow.weather().push(Rule::new(Call::Create, When::EveryNth(20), Effect::ApplyThenDrop));
     push_a_thousand(&mut world, TicketSystem::Servicenow).await;
     assert_eq!(ours(&world.servicenow), INCIDENTS);

@@ -30,7 +30,8 @@ pub async fn check(world: &mut World) {
         let ours = tickets.get(&delivery.marker).map(|keys| keys[0].as_str());
         let reference = delivery.ticket.as_ref().expect("a delivered one has its ticket");
         // A ticket that a person gave our marker may be the older one.
-        let known: Vec<_> = [reference].into_iter().chain(&delivery.duplicates).map(|t| t.key.as_str()).collect();
+        let known: Vec<_> =
+            [reference].into_iter().chain(&delivery.duplicates).map(|t| t.key.as_str()).collect();
         assert!(ours.is_some_and(|ours| known.contains(&ours)), "{ours:?}: {delivery:#?}");
     }
     check_events(world).await;

@@ -175,7 +175,8 @@ impl World {
     /// All deliveries that there are.
     pub async fn deliveries(&mut self) -> Vec<v1::Delivery> {
         let mut all = vec![];
-        let mut request = v1::ListDeliveriesRequest { page_size: 500, include_attempts: true, ..Default::default() };
+        let mut request =
+            v1::ListDeliveriesRequest { page_size: 500, include_attempts: true, ..Default::default() };
         loop {
             let page = self.client.list_deliveries(request.clone()).await.unwrap();
             all.extend(page.deliveries);
@@ -201,7 +202,8 @@ impl World {
     /// How many deliveries of both systems are in which state.
     pub async fn counts(&mut self) -> v1::DeliveryCounts {
         let mut sum = v1::DeliveryCounts::default();
-        for counts in self.client.get_status().await.unwrap().systems.into_iter().filter_map(|s| s.deliveries) {
+        for counts in self.client.get_status().await.unwrap().systems.into_iter().filter_map(|s| s.deliveries)
+        {
             sum.pending += counts.pending;
             sum.attempting += counts.attempting;
             sum.delivered += counts.delivered;

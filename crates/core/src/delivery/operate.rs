@@ -158,6 +158,14 @@ impl Delivery {
         }
     }
 
+    /// The target took a ticket after `failures` failures in a row. What failed within that row failed for want of the
+    /// target, and is armed again; what failed while others passed is not. `None` if the delivery is not concerned.
+    #[must_use]
+    pub fn outage_ended(self, failures: u32, now: Timestamp) -> Option<Settled> {
+        let concerned = self.state == State::Failed && self.failures <= failures;
+        if concerned { self.target_recovered(now) } else { None }
+    }
+
     /// To be sent as soon as possible. A delivery whose retries were spent gets them all again.
     fn rearm(mut self, now: Timestamp) -> Settled {
         if matches!(self.state, State::Failed | State::Cancelled) {

@@ -125,16 +125,25 @@ impl Dispatcher {
 
     async fn became(&self, target: &str, before: &Health, health: Health) {
         let recovered = before.condition != Condition::Ok && health.condition == Condition::Ok;
+        // An outage can outlast a delivery's retries without opening the circuit, if there was little to send.
+        let outage = before.failures_in_a_row;
+        let ended = health.failures_in_a_row == 0 && outage > self.schedule().policy.retry.max_attempts();
         if health.condition != before.condition {
             tracing::warn!(%target, condition = %health.condition, "the target's condition changed");
         }
         self.state(target).set_health(health);
-        if recovered {
-            if let Err(error) = self.0.store.target_recovered(target, self.0.clock.now()).await {
-                warn(&error, target, "its deliveries could not be armed again");
-            }
-            self.wake();
+        if !recovered && !ended {
+            return;
         }
+        let now = self.0.clock.now();
+        let armed = match recovered {
+            true => self.0.store.target_recovered(target, now).await,
+            false => self.0.store.outage_ended(target, outage, now).await,
+        };
+        if let Err(error) = armed {
+            warn(&error, target, "its deliveries could not be armed again");
+        }
+        self.wake();
     }
 }
 

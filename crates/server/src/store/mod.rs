@@ -221,6 +221,11 @@ impl Store {
         self.bulk(target, &BulkChange::Recover, now).await
     }
 
+    /// Arms again what failed within the `failures` failures in a row that a success has just ended: how many there were.
+    pub async fn outage_ended(&self, target: &str, failures: u32, now: Timestamp) -> Result<u64, StoreError> {
+        self.bulk(target, &BulkChange::EndOutage { failures }, now).await
+    }
+
     /// Does what an operator wants, with a note why.
     pub async fn operate(
         &self,

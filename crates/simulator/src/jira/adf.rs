@@ -44,7 +44,10 @@ fn collect(value: &Value, text: &mut String) {
         Value::String(plain) => text.push_str(plain),
         Value::Array(nodes) => nodes.iter().for_each(|node| collect(node, text)),
         Value::Object(node) => {
-            for own in [node.get("text"), node.get("attrs").and_then(|attrs| attrs.get("text"))].into_iter().flatten() {
+            for own in [node.get("text"), node.get("attrs").and_then(|attrs| attrs.get("text"))]
+                .into_iter()
+                .flatten()
+            {
                 collect(own, text);
             }
             if let Some(content) = node.get("content") {

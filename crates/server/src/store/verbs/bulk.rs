@@ -25,6 +25,8 @@ pub(in crate::store) enum BulkChange {
     Defer { due_at: Timestamp, fault: Fault },
     /// The target works again.
     Recover,
+    /// The target took a ticket after so many failures in a row.
+    EndOutage { failures: u32 },
 }
 
 /// What became of a chunk.
@@ -67,6 +69,7 @@ impl BulkChange {
     pub(in crate::store) fn states(&self) -> &'static [State] {
         match self {
             Self::Defer { .. } => &[State::Pending],
+            Self::EndOutage { .. } => &[State::Failed],
             Self::Recover => &[State::Waiting, State::Reconciling, State::Failed],
         }
     }
@@ -75,6 +78,7 @@ impl BulkChange {
         match self {
             Self::Defer { due_at, fault } => Some(delivery.defer(fault.clone(), *due_at, now)),
             Self::Recover => delivery.target_recovered(now),
+            Self::EndOutage { failures } => delivery.outage_ended(*failures, now),
         }
     }
 }
