@@ -69,7 +69,7 @@ impl Dispatcher {
             }
             Ok(_) => {}
             Err(error) => {
-                tracing::error!(error = &error as &dyn std::error::Error, "the sweep could not be recorded")
+                tracing::error!(error = &error as &dyn std::error::Error, "the sweep could not be recorded");
             }
         }
     }
