@@ -9,7 +9,7 @@ use crate::support::{Plan, World, creates, incident, push_all};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_pushes_of_one_incident_at_once_make_one_delivery_and_one_ticket() {
-    let mut world = Plan::new().start().await;
+    let world = Plan::new().start().await;
     let ids = vec!["INC-1".to_owned(); 1_000];
     let answers = push_all(&world.client, ids, TicketSystem::Jira, 1_000).await;
     let deliveries: HashSet<_> =
