@@ -63,8 +63,9 @@ async fn a_ticket_made_in_the_moment_of_the_crash_is_found_again() {
 
 /// A server in a process of its own, and ticket systems that sometimes do not answer.
 async fn bad_weather(plan: Plan) -> World {
-    let plan = plan.in_a_process().with_flag("--concurrency=16");
-    let world = plan.start().await;
+    // Nothing but the weather is to be too slow, on a busy machine too.
+    let plan = plan.with_flag("--attempt-deadline=3s").with_flag("--lease=9s");
+    let world = plan.in_a_process().with_flag("--concurrency=16").start().await;
     for simulator in [&world.jira, &world.servicenow] {
         let weather = simulator.weather();
         weather.push(Rule::new(Call::Create, When::EveryNth(20), Effect::apply_then_gateway_timeout()));

@@ -89,6 +89,25 @@ async fn a_search_that_can_not_be_trusted_proves_nothing() {
 }
 
 #[tokio::test]
+async fn an_instance_that_keeps_only_one_of_our_two_marks_still_makes_one_ticket() {
+    let habits: [fn(&mut Profile); 2] =
+        [|profile| profile.ignores_sys_id = true, |profile| profile.ignores_correlation_id = true];
+    for habit in habits {
+        let mut profile = Profile::of(Vendor::ServiceNow);
+        habit(&mut profile);
+        let mut world = Plan::new().with_servicenow(profile).start().await;
+        world.servicenow.weather().push(Rule::new(Call::Create, When::Next(1), Effect::ApplyThenDrop));
+        let id = world.push("INC-1", TicketSystem::Servicenow).await.delivery.unwrap().id;
+        world.until(&id, DeliveryState::Delivered).await;
+        assert_eq!((world.servicenow.tickets().len(), creates(&world.servicenow)), (1, 1));
+        // The general check looks for the correlation_id.
+        let (ticket, marker) = (world.servicenow.tickets().remove(0), world.delivery(&id).await.marker);
+        world.servicenow.set_field(&ticket.id, "correlation_id", json!(marker));
+        world.finish().await;
+    }
+}
+
+#[tokio::test]
 async fn an_account_that_lost_its_sight_of_the_project_proves_nothing() {
     let mut world = Plan::new().with_flag("--attempt-deadline=300ms").start().await;
     world.jira.set_index_lag(Duration::from_millis(400));

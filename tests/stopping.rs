@@ -44,6 +44,19 @@ async fn an_attempt_that_hangs_is_cut_off_after_the_grace_and_its_ticket_found_a
 }
 
 #[tokio::test]
+async fn a_caller_who_waits_for_an_attempt_that_is_cut_off_is_told_how_it_stands() {
+    let plan = Plan::new().with_flag("--shutdown-grace=150ms");
+    let mut world = plan.with_flag("--attempt-deadline=4s").with_flag("--lease=12s").start().await;
+    world.jira.weather().push(Rule::new(Call::Create, When::Next(1), Effect::Hang { applied: true }));
+    let pushing = push_in_background(&world, "INC-1");
+    until_sent(&world).await;
+    world.restart().await;
+    assert!(pushing.await.unwrap(), "an accepted push is no error");
+    world.until_all_delivered(1).await;
+    world.finish().await;
+}
+
+#[tokio::test]
 async fn a_restart_goes_on_with_what_waits() {
     let mut world = Plan::new().in_a_process().start().await;
     world.jira.stop().await;

@@ -62,6 +62,35 @@ async fn deliveries_that_failed_because_the_target_was_away_are_armed_again_when
 }
 
 #[tokio::test]
+async fn a_delivery_that_outlived_its_retries_in_an_outage_goes_with_the_next_push_that_succeeds() {
+    let mut world = with_slow_ticks(Plan::new(), 1).await;
+    world.jira.stop().await;
+    let id = world.push("INC-1", JIRA).await.delivery.unwrap().id;
+    world.until(&id, DeliveryState::Failed).await;
+    world.jira.restart().await.unwrap();
+    world.while_nothing_happens_for(TICK * 2).await;
+    assert_eq!(world.delivery(&id).await.state(), DeliveryState::Failed);
+    assert_eq!(state(&world.push("INC-2", JIRA).await), DeliveryState::Delivered);
+    world.until(&id, DeliveryState::Delivered).await;
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_ticket_that_fails_while_others_pass_is_not_armed_again_with_them() {
+    let mut world = with_slow_ticks(Plan::new(), 1).await;
+    world.servicenow.weather().push(Rule::new(Call::Create, When::Nth(1), Effect::gateway_timeout()));
+    world.servicenow.weather().push(Rule::new(Call::Create, When::Nth(3), Effect::gateway_timeout()));
+    let system = TicketSystem::Servicenow;
+    let id = world.push("INC-1", system).await.delivery.unwrap().id;
+    assert_eq!(state(&world.push("INC-2", system).await), DeliveryState::Delivered);
+    world.until(&id, DeliveryState::Failed).await;
+    assert_eq!(state(&world.push("INC-3", system).await), DeliveryState::Delivered);
+    world.while_nothing_happens_for(TICK * 3).await;
+    assert_eq!(world.delivery(&id).await.state(), DeliveryState::Failed);
+    world.finish().await;
+}
+
+#[tokio::test]
 async fn a_refused_login_is_tried_at_most_once_a_tick_until_the_token_is_mended() {
     let mut world = with_slow_ticks(Plan::new(), 20).await;
     rotate_token(&world.jira, "another-token");

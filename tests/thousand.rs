@@ -45,6 +45,7 @@ async fn a_thousand_pushes_to_servicenow_with_every_20th_connection_lost_make_a_
     world.finish().await;
 }
 
+#[expect(clippy::print_stdout, reason = "how long it took is worth knowing")]
 async fn push_a_thousand(world: &mut World, system: TicketSystem) {
     let began = tokio::time::Instant::now();
     let ids = (1..=INCIDENTS).map(|n| format!("INC-{n}")).collect();

@@ -117,7 +117,7 @@ impl Server {
         let listener = server::listen(&config).await.unwrap();
         let (stop, stopped) = oneshot::channel();
         let shutdown = async { drop(stopped.await) };
-        let server = tokio::spawn(server::serve(config, listener, Arc::new(SystemClock), shutdown));
+        let server = tokio::spawn(server::serve(config, listener, Arc::new(SystemClock::start()), shutdown));
         Running::Here { stop, server }
     }
 

@@ -6,9 +6,14 @@ use std::time::Duration;
 use jiff::Timestamp;
 use ticketing_core::clock::Clock;
 
-/// The clock of the machine, in the microseconds that the store keeps: what is told is the same after a restart.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct SystemClock;
+/// The clock of the machine as it stood when the server started, and the time that has passed since: a clock that
+/// somebody sets, forward or back, must not end a lease or a proof before its time. It counts the time that the machine
+/// slept. In microseconds, as the store keeps them: what is told is the same after a restart.
+#[derive(Debug, Clone, Copy)]
+pub struct SystemClock {
+    /// The wall clock at the start, less the time since boot.
+    booted_at: Timestamp,
+}
 
 /// A clock that stands still until it is wound.
 #[derive(Debug)]
@@ -16,12 +21,25 @@ pub struct ManualClock(Mutex<Timestamp>);
 
 // === impl SystemClock ===
 
-impl Clock for SystemClock {
+impl SystemClock {
+    /// Takes the wall clock's word, once.
+    #[must_use]
     #[expect(clippy::disallowed_methods, reason = "this is the one door to the wall clock")]
+    pub fn start() -> Self {
+        Self { booted_at: Timestamp::now() - since_boot() }
+    }
+}
+
+impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
-        let now = Timestamp::now();
+        let now = self.booted_at + since_boot();
         Timestamp::from_microsecond(now.as_microsecond()).unwrap_or(now)
     }
+}
+
+fn since_boot() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    Duration::try_from(time).unwrap_or_default()
 }
 
 // === impl ManualClock ===

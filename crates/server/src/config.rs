@@ -121,6 +121,8 @@ pub enum ConfigError {
 impl Config {
     /// The shortest duration of any setting.
     const SHORTEST: Duration = Duration::from_millis(1);
+    /// The longest: ten years.
+    const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 3_600);
 
     /// Refuses what can not work, saying which flag to mend.
     ///
@@ -169,12 +171,13 @@ impl Config {
     }
 }
 
-/// Reads a duration such as 250ms, 30s or "1h 30m"; at least a millisecond.
+/// Reads a duration such as 250ms, 30s or "1h 30m": from a millisecond to ten years.
 fn duration(text: &str) -> Result<Duration, String> {
     let parsed: SignedDuration =
         text.trim().parse().map_err(|_| "write it like 250ms, 30s, 15m or 24h".to_owned())?;
     let duration = Duration::try_from(parsed).map_err(|_| "must not be negative".to_owned())?;
-    if duration < Config::SHORTEST { Err("must be at least 1ms".to_owned()) } else { Ok(duration) }
+    let possible = (Config::SHORTEST..=Config::LONGEST).contains(&duration);
+    if possible { Ok(duration) } else { Err("must be 1ms to 87600h".to_owned()) }
 }
 
 /// Reads three durations that grow, such as 15m,1h,24h.
@@ -229,7 +232,7 @@ mod tests {
 
     #[test]
     fn durations_that_make_no_sense_are_refused() {
-        for text in ["", "soon", "-1s", "0s", "30", "1 fortnight"] {
+        for text in ["", "soon", "-1s", "0s", "30", "1 fortnight", "87601h"] {
             assert!(duration(text).is_err(), "{text:?}");
         }
     }

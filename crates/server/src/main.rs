@@ -54,7 +54,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     telemetry::start(&config.log, config.log_format).context("--log can not be read")?;
     let listener = server::listen(&config).await?;
     let shutdown = shutdown_signal()?;
-    server::serve(config, listener, Arc::new(SystemClock), shutdown).await?;
+    server::serve(config, listener, Arc::new(SystemClock::start()), shutdown).await?;
     Ok(())
 }
 

@@ -27,12 +27,15 @@ use crate::store::{OpenError, Store, StoreError, StoreOptions};
 /// The file of the database in the data folder.
 const DATABASE: &str = "ticketing.db";
 
+/// What callers have to read their answers in after the last attempt was cut off.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
 /// Why a server did not start, or how it ended.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     #[error("the settings of this server can not work")]
     Config(#[from] ConfigError),
-    #[error("can not listen on {address}")]
+    #[error("can not listen on {address}; --listen names another address")]
     Listen { address: SocketAddr, source: io::Error },
     #[error("the database can not be opened")]
     Open(#[from] OpenError),
@@ -42,8 +45,22 @@ pub enum ServeError {
     Door(#[from] DoorError),
     #[error("the service can not be described")]
     Reflection(#[from] tonic_reflection::server::Error),
+    #[error(
+        "the store can not be written any more: start the server again; nothing that was accepted is lost"
+    )]
+    StoreFailed,
+    #[error("the dispatcher has ended: start the server again; nothing that was accepted is lost")]
+    DispatcherFailed,
     #[error("the server broke off")]
     Transport(#[from] tonic::transport::Error),
+}
+
+/// Why a server stops.
+#[derive(Debug, Clone, Copy)]
+enum Why {
+    Asked,
+    StoreFailed,
+    DispatcherFailed,
 }
 
 /// Takes the address of `config`.
@@ -121,36 +138,46 @@ async fn serve_over(
         let dispatcher = dispatcher.clone();
         async move { dispatcher.run().await }
     });
-    let (stopping, stopped) = oneshot::channel();
-    let stop = async move {
-        shutdown.await;
-        tracing::info!("stopping");
-        grpc::stop_serving::<grpc::Service>(&health).await;
-        closing.cancel();
-        // Nobody listens to it once the server broke off.
-        let _ = stopping.send(());
+    let (stopping, why) = oneshot::channel();
+    let stop = {
+        let (closing, store_failed) = (closing.clone(), store.failed());
+        async move {
+            let why = tokio::select! {
+                () = shutdown => Why::Asked,
+                () = store_failed => Why::StoreFailed,
+                _ = worker => Why::DispatcherFailed,
+            };
+            tracing::info!(?why, "stopping");
+            grpc::stop_serving::<grpc::Service>(&health).await;
+            closing.cancel();
+            // Nobody listens to it once the server broke off.
+            let _ = stopping.send(why);
+        }
     };
     let serving = router.serve_with_incoming_shutdown(TcpListenerStream::new(listener), stop);
     let served = tokio::select! {
         served = serving => served,
-        () = too_long_after(stopped, config.shutdown_grace) => {
+        () = drain(&dispatcher, &closing, config.shutdown_grace) => {
             tracing::warn!("connections were cut off: their peers did not read what was left for them");
             Ok(())
         }
     };
+    // A server that broke off by itself is drained too.
     dispatcher.shut_down(config.shutdown_grace).await;
-    // A worker that panicked was logged by the panic hook; everything it had accepted is in the store.
-    let _ = worker.await;
-    served.map_err(ServeError::from)
+    served?;
+    match why.await {
+        Ok(Why::StoreFailed) => Err(ServeError::StoreFailed),
+        Ok(Why::DispatcherFailed) => Err(ServeError::DispatcherFailed),
+        Ok(Why::Asked) | Err(_) => Ok(()),
+    }
 }
 
-/// Completes when `grace` has passed since the server began to stop. A peer that reads nothing holds its connection open for
-/// as long as it likes.
-async fn too_long_after(stopped: oneshot::Receiver<()>, grace: Duration) {
-    match stopped.await {
-        Ok(()) => tokio::time::sleep(grace).await,
-        Err(_broke_off) => std::future::pending().await,
-    }
+/// Completes when `grace` has passed since the server began to stop. Callers wait for attempts, so attempts are drained
+/// while the server still answers; but a peer that reads nothing would hold its connection open for as long as it likes.
+async fn drain(dispatcher: &Dispatcher, closing: &CancellationToken, grace: Duration) {
+    closing.cancelled().await;
+    tokio::join!(dispatcher.shut_down(grace), tokio::time::sleep(grace));
+    tokio::time::sleep(LAST_WORDS).await;
 }
 
 /// Reads the settings and makes the connections that they describe.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::OnceLock;
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -31,6 +32,9 @@ pub struct Ticket {
     pub foreign: bool,
     /// Whether somebody deleted it since.
     pub deleted: bool,
+    /// Jira: its description as the index holds it, read when it is first searched.
+    #[serde(skip)]
+    pub(crate) indexed: OnceLock<String>,
 }
 
 impl Ticket {
@@ -156,7 +160,10 @@ impl State {
     }
 
     pub(crate) fn find_mut(&mut self, name: &str) -> Option<&mut Ticket> {
-        self.tickets.iter_mut().find(|ticket| !ticket.deleted && ticket.is_called(name))
+        let found = self.tickets.iter_mut().find(|ticket| !ticket.deleted && ticket.is_called(name))?;
+        // It may be changed now.
+        found.indexed = OnceLock::new();
+        Some(found)
     }
 
     /// The next number for a ticket, from 1.

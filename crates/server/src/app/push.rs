@@ -128,7 +128,8 @@ impl App {
         Ok(Submission { severity, auto_push, decisions })
     }
 
-    /// Wakes the dispatcher and waits until the attempt or look-up that `asked` is up to has ended.
+    /// Wakes the dispatcher and waits until the attempt or look-up that `asked` is up to has ended, until `deadline`, or
+    /// until the dispatcher has stopped.
     pub(super) async fn wait_for_attempt(
         &self,
         asked: Delivery,
@@ -142,8 +143,14 @@ impl App {
             let now = found.ok_or_else(|| AppError::DeliveryNotFound(asked.id.clone()))?;
             let searching = now.state == State::Reconciling && admitted && !was_looked_up(&asked, &now);
             let under_way = matches!(now.state, State::Pending | State::Attempting) || searching;
-            if !under_way || tokio::time::timeout_at(deadline, waiter.changed()).await.is_err() {
+            if !under_way {
                 return Ok(now);
+            }
+            tokio::select! {
+                biased;
+                () = waiter.changed() => {}
+                () = self.0.dispatcher.stopped() => return Ok(now),
+                () = tokio::time::sleep_until(deadline) => return Ok(now),
             }
         }
     }

@@ -61,7 +61,7 @@ impl Stage {
         let address = listener.local_addr()?.to_string();
         let (stop, stopped) = oneshot::channel();
         let shutdown = async { drop(stopped.await) };
-        let server = tokio::spawn(server::serve(config, listener, Arc::new(SystemClock), shutdown));
+        let server = tokio::spawn(server::serve(config, listener, Arc::new(SystemClock::start()), shutdown));
         let client =
             Client::connect(format!("http://{address}")).await.context("the server did not start")?;
         let (incident, medium_incident) = (incident(INCIDENT)?, incident(MEDIUM_INCIDENT)?);

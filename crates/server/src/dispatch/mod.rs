@@ -64,6 +64,8 @@ struct Inner {
     wake: Notify,
     tasks: TaskTracker,
     closing: CancellationToken,
+    /// Nothing is under way any more, and nothing will be.
+    stopped: CancellationToken,
 }
 
 /// When things are done.
@@ -100,6 +102,7 @@ impl Dispatcher {
             wake: Notify::new(),
             tasks: TaskTracker::new(),
             closing: CancellationToken::new(),
+            stopped: CancellationToken::new(),
         }))
     }
 
@@ -180,6 +183,12 @@ impl Dispatcher {
                 "attempts were cut off; the next start looks for their tickets"
             );
         }
+        self.0.stopped.cancel();
+    }
+
+    /// Completes when [`shut_down`](Self::shut_down) has: no delivery makes progress after that.
+    pub(crate) async fn stopped(&self) {
+        self.0.stopped.cancelled().await;
     }
 
     /// The schedule in force.

@@ -143,6 +143,7 @@ impl Dispatcher {
         }
         self.state(target).set_health(health);
         let now = self.0.clock.now();
+        // An outage can outlast a delivery's retries without opening the circuit, if there was little to send.
         let armed = match before.failing_since.filter(|_| self.health(target).failing_since.is_none()) {
             _ if recovered => self.0.store.target_recovered(target, now).await,
             Some(outage_began) => self.0.store.outage_ended(target, outage_began, now).await,

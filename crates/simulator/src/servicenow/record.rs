@@ -127,6 +127,7 @@ pub(super) fn store(
         properties: BTreeMap::new(),
         created_at: now,
         foreign,
+        indexed: std::sync::OnceLock::new(),
         deleted: false,
     };
     state.tickets.push(ticket.clone());

@@ -4,7 +4,6 @@ mod lexer;
 mod parser;
 mod time;
 
-use std::cell::OnceCell;
 use std::cmp::Ordering;
 
 use jiff::Timestamp;
@@ -61,12 +60,6 @@ enum Operator {
     IsNotEmpty,
 }
 
-/// One ticket under search. Its description is read once, however many conditions look at it.
-struct Row<'t> {
-    ticket: &'t Ticket,
-    description: OnceCell<String>,
-}
-
 impl Query {
     /// The query that matches no issue.
     pub(super) fn nothing() -> Self {
@@ -89,10 +82,8 @@ impl Query {
     }
 
     pub(super) fn select<'t>(&self, mut tickets: Vec<&'t Ticket>, now: Timestamp) -> Vec<&'t Ticket> {
-        tickets.retain(|ticket| {
-            let row = Row { ticket, description: OnceCell::new() };
-            !self.nothing && self.condition.as_ref().is_none_or(|it| it.holds(&row, now))
-        });
+        tickets
+            .retain(|ticket| !self.nothing && self.condition.as_ref().is_none_or(|it| it.holds(ticket, now)));
         // Newest first when nothing else is said, as Jira does; the sort is stable.
         tickets.reverse();
         tickets.sort_by(|a, b| {
@@ -106,24 +97,13 @@ impl Query {
     }
 }
 
-impl Row<'_> {
-    fn values(&self, field: Field) -> Vec<String> {
-        let description = || self.description.get_or_init(|| description(self.ticket)).clone();
-        match field {
-            Field::Description => vec![description()],
-            Field::Text => vec![self.ticket.text("summary").to_owned(), description()],
-            other => other.values(self.ticket),
-        }
-    }
-}
-
 impl Condition {
-    fn holds(&self, row: &Row<'_>, now: Timestamp) -> bool {
+    fn holds(&self, ticket: &Ticket, now: Timestamp) -> bool {
         match self {
-            Self::All(parts) => parts.iter().all(|part| part.holds(row, now)),
-            Self::Any(parts) => parts.iter().any(|part| part.holds(row, now)),
-            Self::Not(part) => !part.holds(row, now),
-            Self::Is(field, operator, values) => operator.holds(*field, values, row, now),
+            Self::All(parts) => parts.iter().all(|part| part.holds(ticket, now)),
+            Self::Any(parts) => parts.iter().any(|part| part.holds(ticket, now)),
+            Self::Not(part) => !part.holds(ticket, now),
+            Self::Is(field, operator, values) => operator.holds(*field, values, ticket, now),
         }
     }
 
@@ -138,11 +118,11 @@ impl Condition {
 }
 
 impl Operator {
-    fn holds(self, field: Field, values: &[String], row: &Row<'_>, now: Timestamp) -> bool {
-        let held = row.values(field);
+    fn holds(self, field: Field, values: &[String], ticket: &Ticket, now: Timestamp) -> bool {
+        let held = field.values(ticket);
         let equal = || values.iter().any(|value| held.iter().any(|have| have.eq_ignore_ascii_case(value)));
         let first = values.first().map_or("", String::as_str);
-        let created = || field_time(row.ticket).cmp(&time(first, now).unwrap_or(Timestamp::MIN));
+        let created = || field_time(ticket).cmp(&time(first, now).unwrap_or(Timestamp::MIN));
         match self {
             Self::Equals | Self::In => equal(),
             Self::Differs | Self::NotIn => !equal() && !held.is_empty(),
@@ -218,7 +198,8 @@ impl Field {
 }
 
 fn description(ticket: &Ticket) -> String {
-    ticket.fields.get("description").map(adf::plain_text).unwrap_or_default()
+    let read = || ticket.fields.get("description").map(adf::plain_text).unwrap_or_default();
+    ticket.indexed.get_or_init(read).clone()
 }
 
 /// JQL sees times by the minute.
