@@ -84,7 +84,7 @@ impl Database {
         let mut life = self.life.clone();
         async move {
             if life.wait_for(|ended| *ended).await.is_ok() {
-                std::future::pending().await
+                std::future::pending::<()>().await;
             }
         }
     }
