@@ -171,7 +171,7 @@ pub struct Check {
 impl System {
     pub const ALL: [Self; 2] = [Self::Jira, Self::ServiceNow];
 
-    /// The name in the store, in metrics, and of the system's one target.
+    /// The name in the store, and of the system's one target.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {

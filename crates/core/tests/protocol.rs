@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use proptest::prelude::*;
 use ticketing_core::delivery::look_up::LookUp;
 use ticketing_core::delivery::operate::NewDelivery;
+use ticketing_core::delivery::settle::SendIntent;
 use ticketing_core::delivery::{Delivery, Outcome, Settled, State, Trigger};
 use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_core::marker::{InstallationKey, Marker};
@@ -134,7 +135,8 @@ impl World {
         let destination =
             Destination { base_url: "https://jira.example".to_owned(), place: "SEC".to_owned() };
         let index_bound = bounds.jira_cloud_index_bound;
-        let intent = self.delivery.clone().intend(epoch, destination, index_bound, deadline, self.now)?;
+        let intent = SendIntent { destination, index_bound, deadline, adjustments: vec![] };
+        let intent = self.delivery.clone().intend(epoch, intent, self.now)?;
         self.delivery = intent.delivery;
         Some((epoch, deadline))
     }

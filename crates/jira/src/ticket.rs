@@ -74,6 +74,11 @@ pub(crate) fn render(settings: &Settings, api: Api, offer: &Offer, order: &Order
     let description = render::description(&order.incident, marker, api);
     adjustments.extend(description.adjustments.iter().cloned());
     let summary = render::clean_line(&content::summary(&order.incident, LONGEST_SUMMARY));
+    let whole = render::clean_line(&content::summary(&order.incident, usize::MAX));
+    if summary != whole {
+        let reason = format!("shortened from {} to {LONGEST_SUMMARY} characters", whole.chars().count());
+        adjustments.push(Adjustment::new("summary", reason));
+    }
     let body = Body {
         fields: Fields {
             project: json!({ "key": settings.project_key }),

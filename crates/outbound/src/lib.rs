@@ -96,7 +96,7 @@ impl Door {
     /// nothing was sent; [`FaultKind::TimedOut`], [`FaultKind::ConnectionLost`] and [`FaultKind::UnreadableReply`] that
     /// something may have been.
     pub async fn send(&self, request: Request) -> Result<Reply, Fault> {
-        let host = request.url.host_str().unwrap_or_default().to_owned();
+        let host = authority(&request.url);
         let began = self.clock.now();
         let response = self.request(request).send().await.map_err(|error| transport::fault(&error, &host))?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
@@ -203,6 +203,12 @@ impl Reply {
         let message = format!("HTTP {}{reason}{words}", self.status);
         Fault::new(kind, message).with_status(self.status).with_retry_after(self.retry_after)
     }
+}
+
+/// Host, and port where it is not the usual one.
+fn authority(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
 
 fn sensitive(value: &SecretString) -> http::HeaderValue {

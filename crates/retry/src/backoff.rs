@@ -19,13 +19,13 @@ pub struct Backoff {
 /// Why a schedule can not be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidBackoff {
-    #[error("max_attempts must be 0 to {MOST_RETRIES}")]
+    #[error("must be 0 to {MOST_RETRIES}")]
     MaxAttempts,
-    #[error("base_delay must be more than 0 and at most 7 days")]
+    #[error("must be more than 0 and at most 7 days")]
     BaseDelay,
-    #[error("max_delay must be at least base_delay and at most 7 days")]
+    #[error("must be at least base_delay and at most 7 days")]
     MaxDelay,
-    #[error("jitter must be 0 to 1")]
+    #[error("must be 0 to 1")]
     Jitter,
 }
 

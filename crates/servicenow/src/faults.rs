@@ -70,7 +70,7 @@ fn words_of(reply: &Reply, said: &str) -> String {
     match said {
         "" if reply.is_html() => {
             let title = title_of_page(&reply.body).unwrap_or_else(|| "without a title".to_owned());
-            format!("a page for people: {title}")
+            format!("a page called \"{title}\"")
         }
         "" if reply.body.trim().is_empty() => "an empty body".to_owned(),
         said => said.to_owned(),

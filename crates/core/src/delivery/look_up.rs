@@ -95,8 +95,7 @@ impl Delivery {
         self.ticket = Some(first.clone());
         let mut events = vec![EventKind::Delivered];
         events.extend(self.note_duplicates(tickets));
-        let adjustments = std::mem::take(&mut self.adjustments);
-        let mut settled = self.delivered(first, adjustments, policy, now);
+        let mut settled = self.delivered(first, vec![], policy, now);
         settled.events = events;
         settled
     }

@@ -11,7 +11,7 @@
 
 pub mod look_up;
 pub mod operate;
-mod settle;
+pub mod settle;
 
 use std::fmt;
 use std::time::Duration;

@@ -9,6 +9,18 @@ use crate::fault::{Fault, FaultKind};
 use crate::policy::Policy;
 use crate::system::{Adjustment, Created, Destination, TicketRef};
 
+/// What is about to be sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SendIntent {
+    pub destination: Destination,
+    /// How long the destination's search may lag behind its tickets.
+    pub index_bound: Duration,
+    /// No byte of the request is sent after this.
+    pub deadline: Timestamp,
+    /// What was cut or dropped while the ticket was rendered.
+    pub adjustments: Vec<Adjustment>,
+}
+
 impl Delivery {
     /// Takes the delivery for one attempt, or for one look-up if it is in doubt.
     #[must_use]
@@ -23,20 +35,15 @@ impl Delivery {
         claimed
     }
 
-    /// Fixes where and until when the holder of `epoch` may send; `None` if the claim is no longer its own.
+    /// Fixes what the holder of `epoch` may send, where and until when; `None` if the claim is no longer its own.
     #[must_use]
-    pub fn intend(
-        mut self,
-        epoch: u32,
-        destination: Destination,
-        index_bound: Duration,
-        deadline: Timestamp,
-        now: Timestamp,
-    ) -> Option<Settled> {
+    pub fn intend(mut self, epoch: u32, intent: SendIntent, now: Timestamp) -> Option<Settled> {
         if self.state != State::Attempting || !self.is_held(epoch, now) {
             return None;
         }
+        let SendIntent { destination, index_bound, deadline, adjustments } = intent;
         self.send = Some(Send { epoch, at: now, deadline, destination, index_bound });
+        self.adjustments = adjustments;
         self.updated_at = now;
         Some(Settled { delivery: self, events: vec![] })
     }
@@ -104,7 +111,7 @@ impl Delivery {
     ) -> Settled {
         self.begin_sweeps(policy, now);
         self.ticket = Some(ticket);
-        self.adjustments = adjustments;
+        self.adjustments.extend(adjustments);
         self.doubt = None;
         self.become_(State::Delivered, now, &[EventKind::Delivered])
     }

@@ -37,6 +37,13 @@ struct Accepted {
     checked: Option<Checked>,
 }
 
+/// What is wrong with the settings of one system.
+enum Wrong {
+    Settings(Violations),
+    /// The address was changed, and the secret was not given again.
+    Secret(System, Violations),
+}
+
 // === impl App ===
 
 impl App {
@@ -52,13 +59,17 @@ impl App {
         let one_at_a_time = self.0.configuring.clone().lock_owned().await;
         let (mut violations, now) = (Violations::default(), self.now());
         let change = plan(&self.rules(), &mut violations);
-        let mut accepted = Vec::new();
+        let (mut accepted, mut unbound) = (Vec::new(), None);
         for change in &change.systems {
-            accepted.extend(self.accept(change, &mut violations, now)?);
+            match self.accept(change, now) {
+                Ok(settings) => accepted.push(settings),
+                Err(Wrong::Settings(found)) => violations.extend(found),
+                Err(Wrong::Secret(system, found)) => {
+                    unbound.get_or_insert((system, Violations::default())).1.extend(found);
+                }
+            }
         }
-        if !violations.is_empty() {
-            return Err(AppError::SettingsInvalid(violations));
-        }
+        refuse(violations, unbound)?;
         // A caller that goes away must not leave settings that are saved and not in force.
         let app = self.clone();
         let done = tokio::spawn(async move {
@@ -85,11 +96,14 @@ impl App {
             Some(mut change) => {
                 // What is tested must be complete, whether or not it is switched on.
                 change.enabled = Some(true);
-                let accepted = self.accept(&change, &mut violations, self.now())?;
-                if !violations.is_empty() {
-                    return Err(AppError::SettingsInvalid(violations));
+                let (mut accepted, mut unbound) = (None, None);
+                match self.accept(&change, self.now()) {
+                    Ok(settings) => accepted = settings.checked,
+                    Err(Wrong::Settings(found)) => violations.extend(found),
+                    Err(Wrong::Secret(system, found)) => unbound = Some((system, found)),
                 }
-                (accepted.and_then(|accepted| accepted.checked).map(|checked| checked.api), true)
+                refuse(violations, unbound)?;
+                (accepted.map(|checked| checked.api), true)
             }
             None => (self.0.connections.current(system.as_str()), false),
         };
@@ -106,12 +120,7 @@ impl App {
     }
 
     /// The settings that a change leads to, if they are in order.
-    fn accept(
-        &self,
-        change: &SystemChange,
-        violations: &mut Violations,
-        now: Timestamp,
-    ) -> Result<Option<Accepted>, AppError> {
+    fn accept(&self, change: &SystemChange, now: Timestamp) -> Result<Accepted, Wrong> {
         let system = change.draft.system();
         let target = system.as_str().to_owned();
         let saved = self.settings().systems.get(&target).cloned();
@@ -121,8 +130,7 @@ impl App {
         let checked = self.0.connections.check(&settings, &mut found);
         let wrong = if settings.enabled { found } else { given_only(&found, change, &settings) };
         if !wrong.is_empty() {
-            violations.extend(wrong);
-            return Ok(None);
+            return Err(Wrong::Settings(wrong));
         }
         // A secret is bound as soon as the address is known, whatever else is missing.
         let origin =
@@ -130,10 +138,10 @@ impl App {
         if let Some(origin) = origin.filter(|_| settings.secret.is_some()) {
             let bound = settings.secret_origin.get_or_insert_with(|| origin.clone());
             if *bound != origin {
-                return Err(secret_required(system, &settings));
+                return Err(Wrong::Secret(system, secret_required(system, &settings)));
             }
         }
-        Ok(Some(Accepted { target, before, settings, checked }))
+        Ok(Accepted { target, before, settings, checked })
     }
 
     async fn save(&self, accepted: &[Accepted], rules: &Rules, now: Timestamp) -> Result<(), AppError> {
@@ -200,12 +208,25 @@ fn given_only(found: &Violations, change: &SystemChange, settings: &SystemSettin
     given
 }
 
-fn secret_required(system: System, settings: &SystemSettings) -> AppError {
+/// Tells everything that is wrong at once. That a secret is needed again has a reason of its own, if nothing else is wrong.
+fn refuse(mut violations: Violations, unbound: Option<(System, Violations)>) -> Result<(), AppError> {
+    match unbound {
+        Some((system, secrets)) if violations.is_empty() => Err(AppError::SecretRequired(system, secrets)),
+        Some((_, secrets)) => {
+            violations.extend(secrets);
+            Err(AppError::SettingsInvalid(violations))
+        }
+        None if violations.is_empty() => Ok(()),
+        None => Err(AppError::SettingsInvalid(violations)),
+    }
+}
+
+fn secret_required(system: System, settings: &SystemSettings) -> Violations {
     let kind = settings.secret.as_ref().map_or("secret", |secret| secret.kind.as_str());
     let mut violations = Violations::default();
     violations.add(
         format!("{system}.{kind}"),
         "must be given again, since the address was changed: a secret is never sent to another host",
     );
-    AppError::SecretRequired(system, violations)
+    violations
 }

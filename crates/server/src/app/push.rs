@@ -85,6 +85,7 @@ impl App {
         let accepted = accepted.expect("one delivery is accepted for each target");
         let delivery = accepted.delivery;
         tracing::info!(delivery = %delivery.id, incident = %delivery.incident_id, %system, "a push was accepted");
+        self.0.dispatcher.origins().remember(&delivery.id);
         if delivery.state == State::Cancelled {
             let (delivery_id, state) = (delivery.id, delivery.state.as_str());
             return Err(AppError::DeliveryState {
@@ -114,6 +115,7 @@ impl App {
         let mut accepted = Vec::new();
         if !targets.is_empty() {
             accepted = self.0.store.accept(AcceptRequest { incident, targets, hasten: false }).await?;
+            accepted.iter().for_each(|accepted| self.0.dispatcher.origins().remember(&accepted.delivery.id));
             self.0.dispatcher.wake();
         }
         let mut decisions = Vec::new();

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use ticketing_core::delivery::settle::SendIntent;
 use ticketing_core::delivery::{Delivery, Outcome};
 use ticketing_core::fault::{Fault, FaultKind};
-use ticketing_core::system::{Created, Order, Rendered, TicketSystem};
+use ticketing_core::system::{Order, Rendered, TicketSystem};
 use ticketing_core::target::Observation;
 use tracing::Instrument;
 
@@ -20,8 +21,9 @@ impl Dispatcher {
     /// Carries out the attempt that was claimed, and records how it ended.
     pub(super) async fn attempt(&self, claimed: Claimed) {
         let Claimed { delivery, incident } = claimed;
+        let caller = self.0.origins.of(&delivery.id).id();
         let span = tracing::info_span!(
-            "attempt", delivery = %delivery.id, incident = %delivery.incident_id, target = %delivery.target,
+            parent: caller, "attempt", delivery = %delivery.id, incident = %delivery.incident_id, target = %delivery.target,
             epoch = delivery.epoch,
         );
         async {
@@ -33,6 +35,9 @@ impl Dispatcher {
                 return;
             };
             let fault = fault_of(&outcome).cloned();
+            if fault.is_none() {
+                self.0.origins.forget(&delivery.id);
+            }
             self.record(&delivery, outcome, started_at).await;
             let observation = fault.as_ref().map_or(Observation::Created, Observation::Failure);
             self.observe(&delivery.target, api.as_ref(), observation).await;
@@ -59,7 +64,7 @@ impl Dispatcher {
             Ok(Err(fault)) => return Some(Outcome::NotSent(fault)),
             Err(_) => return Some(Outcome::NotSent(not_prepared_in_time())),
         };
-        match self.intend(delivery, api, attempt_deadline).await {
+        match self.intend(delivery, api, &rendered, attempt_deadline).await {
             Ok(Some(deadline)) => Some(self.send(api, order, &rendered, deadline).await),
             Ok(None) => None,
             Err(error) => {
@@ -74,6 +79,7 @@ impl Dispatcher {
         &self,
         delivery: &Delivery,
         api: &Arc<dyn TicketSystem>,
+        rendered: &Rendered,
         attempt_deadline: Duration,
     ) -> Result<Option<Timestamp>, StoreError> {
         let now = self.0.clock.now();
@@ -82,9 +88,12 @@ impl Dispatcher {
         let intent = Intent {
             delivery_id: delivery.id.clone(),
             epoch: delivery.epoch,
-            destination: api.destination(),
-            index_bound,
-            deadline,
+            send: SendIntent {
+                destination: api.destination(),
+                index_bound,
+                deadline,
+                adjustments: rendered.adjustments.clone(),
+            },
         };
         Ok(self.0.store.intend(intent, now).await?.map(|_| deadline))
     }
@@ -98,10 +107,7 @@ impl Dispatcher {
     ) -> Outcome {
         let left = deadline.duration_since(self.0.clock.now());
         match Duration::try_from(left) {
-            Ok(within) if !within.is_zero() => {
-                let created = api.create(order, rendered, within).await;
-                Outcome::Sent(created.map(|created| as_rendered(created, rendered)))
-            }
+            Ok(within) if !within.is_zero() => Outcome::Sent(api.create(order, rendered, within).await),
             _ => Outcome::NotSent(Fault::new(
                 FaultKind::TooLate,
                 "the send deadline passed before the request began",
@@ -150,12 +156,6 @@ fn fault_of(outcome: &Outcome) -> Option<&Fault> {
         Outcome::NotSent(fault) | Outcome::Sent(Err(fault)) => Some(fault),
         Outcome::Sent(Ok(_)) => None,
     }
-}
-
-/// What was cut before the ticket was sent stands on its delivery too, before what its system then made of it.
-fn as_rendered(created: Created, rendered: &Rendered) -> Created {
-    let adjustments = rendered.adjustments.iter().cloned().chain(created.adjustments).collect();
-    Created { adjustments, ..created }
 }
 
 fn not_prepared_in_time() -> Fault {

@@ -11,6 +11,7 @@
 
 mod attempt;
 mod look_up;
+mod origins;
 mod pump;
 mod target;
 mod waiters;
@@ -25,6 +26,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub(crate) use origins::Origins;
 pub(crate) use waiters::Waiters;
 
 use self::target::TargetState;
@@ -61,6 +63,7 @@ struct Inner {
     schedule_changed: Notify,
     targets: HashMap<String, TargetState>,
     waiters: Waiters,
+    origins: Origins,
     wake: Notify,
     tasks: TaskTracker,
     closing: CancellationToken,
@@ -99,6 +102,7 @@ impl Dispatcher {
             schedule_changed: Notify::new(),
             targets,
             waiters: Waiters::default(),
+            origins: Origins::default(),
             wake: Notify::new(),
             tasks: TaskTracker::new(),
             closing: CancellationToken::new(),
@@ -201,6 +205,10 @@ impl Dispatcher {
     pub fn reschedule(&self, schedule: Schedule) {
         *self.0.schedule.write().unwrap_or_else(PoisonError::into_inner) = schedule;
         self.0.schedule_changed.notify_one();
+    }
+
+    pub(crate) fn origins(&self) -> &Origins {
+        &self.0.origins
     }
 
     pub(crate) fn waiters(&self) -> &Waiters {

@@ -71,7 +71,7 @@ pub enum OpenError {
     #[error("the schema of the database {path} can not be brought up to date")]
     Migrate { path: PathBuf, source: Box<sqlx::migrate::MigrateError> },
     #[error(
-        "the key file {path} is missing; without it the secrets in the database {database} can not be read: put it back"
+        "the key file {path} is missing; without it the secrets in the database {database} can not be read: put it back (for a new database, make one: head -c 32 /dev/urandom | base64)"
     )]
     KeyMissing { path: PathBuf, database: PathBuf },
     #[error("the key file {path} can not be read or made")]
@@ -79,7 +79,7 @@ pub enum OpenError {
     #[error("the key in {origin} is not 32 bytes in base64 or 64 hex digits")]
     KeyMalformed { origin: String },
     #[error(
-        "the key in {origin} is not the one that the secrets in the database {database} were sealed with"
+        "the key in {origin} is not the one that the secrets in the database {database} were sealed with: put that one back"
     )]
     KeyWrong { origin: String, database: PathBuf },
     #[error("the state of the store can not be read")]

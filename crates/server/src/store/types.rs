@@ -1,13 +1,12 @@
 //! What goes into the store and what comes out of it, beside the domain's own types.
 
-use std::time::Duration;
-
 use jiff::Timestamp;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use ticketing_core::auto_push::AutoPush;
 use ticketing_core::delivery::look_up::LookUp;
 use ticketing_core::delivery::operate::OperationError;
+use ticketing_core::delivery::settle::SendIntent;
 use ticketing_core::delivery::{Delivery, EventKind, LastError, Outcome, State, Trigger};
 use ticketing_core::fault::Fault;
 use ticketing_core::incident::Incident;
@@ -144,11 +143,7 @@ pub enum OperateError {
 pub struct Intent {
     pub delivery_id: String,
     pub epoch: u32,
-    pub destination: Destination,
-    /// How long the destination's search may lag behind its tickets.
-    pub index_bound: Duration,
-    /// No byte of the request is sent after this.
-    pub deadline: Timestamp,
+    pub send: SendIntent,
 }
 
 /// How an attempt went.

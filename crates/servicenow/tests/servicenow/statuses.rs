@@ -132,5 +132,5 @@ async fn a_page_for_people_is_repeated_by_its_title_alone() {
         Reply::html(403, "<html><title>Blocked</title><p>jdoe from 10.0.0.1</p></html>"),
     );
     let fault = site.push(&order("INC-1")).await.unwrap_err();
-    assert_eq!(fault.message, "HTTP 403 Forbidden: a page for people: Blocked");
+    assert_eq!(fault.message, "HTTP 403 Forbidden: a page called \"Blocked\"");
 }

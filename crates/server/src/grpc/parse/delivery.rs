@@ -106,8 +106,8 @@ fn check_delivery_id(id: &str, violations: &mut Violations) {
 
 fn check_word(path: &str, word: &str, violations: &mut Violations) {
     violations.require_text(path, word, LONGEST_KEY);
-    let spaced = word.chars().any(|c| c.is_whitespace() || c.is_control());
-    violations.require(!spaced, path, "must not contain white space");
+    let plain = word.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
+    violations.require(plain, path, "must be of A-Z a-z 0-9 - _ . alone");
 }
 
 fn states(path: &str, values: &[i32], violations: &mut Violations) -> Vec<State> {

@@ -2,16 +2,17 @@
 
 use jiff::Timestamp;
 use ticketing_core::delivery::{Delivery, EventKind, State};
+use ticketing_core::fault::FaultKind;
 
 /// What a caller of CreateTicket reads first.
 pub(crate) fn push_message(delivery: &Delivery, already_existed: bool) -> String {
     let system = delivery.system.title();
     let fault = delivery.last_error.as_ref().map(|error| &error.fault);
-    let why =
-        fault.map_or_else(|| format!("{system} admits no request just now"), |fault| fault.message.clone());
+    let why = fault
+        .map_or_else(|| format!("{system} admits no request just now"), |fault| sentence(&fault.message));
     let hint = match fault.map(|fault| fault.hint.as_str()) {
         Some("") | None => String::new(),
-        Some(hint) => format!(" To mend it: {hint}."),
+        Some(hint) => format!(" To mend it: {}.", sentence(hint)),
     };
     let due = due(delivery.due_at);
     match delivery.state {
@@ -22,6 +23,11 @@ pub(crate) fn push_message(delivery: &Delivery, already_existed: bool) -> String
         }
         State::Pending | State::Attempting => {
             "The push is accepted; its attempt has not ended yet.".to_owned()
+        }
+        State::Waiting if fault.is_some_and(|fault| fault.kind == FaultKind::LockedOut) => {
+            format!(
+                "No ticket yet: {why}. Nothing is sent until settings change or a connection test passes.{hint}"
+            )
         }
         State::Waiting => format!("No ticket yet: {why}. It will be tried again{due}.{hint}"),
         State::Reconciling => {
@@ -42,7 +48,7 @@ pub(crate) fn event_note(kind: EventKind, delivery: &Delivery, note: &str) -> St
     let story = match kind {
         EventKind::Accepted => format!("A ticket in {system} was asked for."),
         EventKind::SnapshotUpdated => "The next attempt sends the incident's newer content.".to_owned(),
-        EventKind::AttemptStarted => format!("Attempt {} was started.", delivery.failures + 1),
+        EventKind::AttemptStarted => "An attempt was started.".to_owned(),
         EventKind::Rearmed => "It will be tried again now.".to_owned(),
         EventKind::Resolved => "An operator told which ticket it is.".to_owned(),
         EventKind::DuplicateFound => {
@@ -63,6 +69,11 @@ pub(crate) fn event_note(kind: EventKind, delivery: &Delivery, note: &str) -> St
     if note.is_empty() { story } else { format!("{story} Note: {note}") }
 }
 
+/// Without the full stop that some systems end their messages with.
+fn sentence(text: &str) -> String {
+    text.trim_end_matches(['.', ' ']).to_owned()
+}
+
 fn due(due_at: Option<Timestamp>) -> String {
     due_at.map(|due_at| format!(" at {due_at:.0}")).unwrap_or_default()
 }
@@ -71,7 +82,7 @@ fn due(due_at: Option<Timestamp>) -> String {
 mod tests {
     use ticketing_core::delivery::operate::NewDelivery;
     use ticketing_core::delivery::{LastError, Trigger};
-    use ticketing_core::fault::{Fault, FaultKind};
+    use ticketing_core::fault::Fault;
     use ticketing_core::marker::{InstallationKey, Marker};
     use ticketing_core::system::{System, TicketRef};
 

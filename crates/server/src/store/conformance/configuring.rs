@@ -68,8 +68,8 @@ pub(in crate::store) async fn a_test_is_kept_until_the_next(bench: Bench) {
 fn change(enabled: bool, secret: SecretChange) -> SettingsChange {
     let draft = json!({"url": "https://jira.example/site", "project": "SEC"});
     let base_url = match &secret {
-        SecretChange::Set(secret) => Some(secret.origin.clone()),
-        SecretChange::Keep | SecretChange::Remove => Some(HERE.to_owned()),
+        SecretChange::Set(secret) => Some(format!("{}/site", secret.origin)),
+        SecretChange::Keep | SecretChange::Remove => Some(format!("{HERE}/site")),
     };
     SettingsChange::Target {
         target: TARGET.to_owned(),

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use ticketing_core::delivery::settle::SendIntent;
 use ticketing_core::delivery::{Delivery, Outcome, Trigger};
 use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_core::incident::{Activity, Actor, ActorKind, Incident, IncidentFields, Risk, Timeline};
@@ -127,9 +128,12 @@ impl Bench {
         Intent {
             delivery_id: delivery.id.clone(),
             epoch: delivery.epoch,
-            destination: destination(),
-            index_bound: Duration::from_secs(180),
-            deadline: self.now() + Duration::from_secs(30),
+            send: SendIntent {
+                destination: destination(),
+                index_bound: Duration::from_secs(180),
+                deadline: self.now() + Duration::from_secs(30),
+                adjustments: vec![],
+            },
         }
     }
 

@@ -121,9 +121,9 @@ impl Verb for Intend {
     }
 
     fn apply(&self, work: &mut Work) -> Result<Option<Delivery>, StoreError> {
-        let Intent { delivery_id, epoch, destination, index_bound, deadline } = self.intent.clone();
+        let Intent { delivery_id, epoch, send } = self.intent.clone();
         let Some(delivery) = work.delivery(&delivery_id).cloned() else { return Ok(None) };
-        let settled = delivery.intend(epoch, destination, index_bound, deadline, self.now);
+        let settled = delivery.intend(epoch, send, self.now);
         Ok(settled.map(|settled| work.settle(settled, "")))
     }
 }
