@@ -14,7 +14,7 @@ use crate::policy::Bounds;
 pub struct Health {
     /// Target-scoped failures since the last success.
     pub failures_in_a_row: u32,
-    /// When the first of these failures was.
+    /// When the first attempt of these was begun.
     pub failing_since: Option<Timestamp>,
     /// No request before this: the system asked for it.
     pub throttled_until: Option<Timestamp>,
@@ -56,7 +56,8 @@ pub enum Observation<'a> {
     Created,
     /// A look-up was answered: the login works, though it may not suffice to create.
     Searched,
-    Failure(&'a Fault),
+    /// What went wrong, and when the attempt was begun.
+    Failure(&'a Fault, Timestamp),
 }
 
 // === impl Health ===
@@ -80,11 +81,11 @@ impl Health {
         bounds: &Bounds,
         now: Timestamp,
     ) -> (Self, Option<EventKind>) {
-        let fault = match observation {
+        let (fault, began) = match observation {
             Observation::Created => return self.recover(now),
             Observation::Searched if self.is_login_unknown() => return self.recover(now),
             Observation::Searched => return (self.clone(), None),
-            Observation::Failure(fault) => fault,
+            Observation::Failure(fault, began) => (fault, began),
         };
         if fault.kind.scope() == Scope::Ticket {
             return (self.clone(), None);
@@ -99,7 +100,7 @@ impl Health {
             next.throttled_until = Some(now + floor);
         }
         next.failures_in_a_row += 1;
-        next.failing_since.get_or_insert(now);
+        next.failing_since.get_or_insert(began);
         let condition = next.condition_after(fault.kind, bounds);
         next.worsen(condition, fault, now)
     }
@@ -174,7 +175,7 @@ mod tests {
 
     fn after(health: &Health, kind: FaultKind) -> (Health, Option<EventKind>) {
         let fault = Fault::new(kind, "no").with_retry_after(None);
-        health.observe(Observation::Failure(&fault), &Bounds::default(), NOW)
+        health.observe(Observation::Failure(&fault, NOW), &Bounds::default(), NOW)
     }
 
     #[test]
@@ -225,7 +226,7 @@ mod tests {
         let fault =
             Fault::new(FaultKind::RateLimited, "slow").with_retry_after(Some(Duration::from_secs(90)));
         let (health, event) =
-            Health::default().observe(Observation::Failure(&fault), &Bounds::default(), NOW);
+            Health::default().observe(Observation::Failure(&fault, NOW), &Bounds::default(), NOW);
         let until = NOW + Duration::from_secs(90);
         assert_eq!(
             (health.admission(NOW), event),

@@ -39,7 +39,8 @@ impl Dispatcher {
                 self.0.origins.forget(&delivery.id);
             }
             self.record(&delivery, outcome, started_at).await;
-            let observation = fault.as_ref().map_or(Observation::Created, Observation::Failure);
+            let failure = |fault| Observation::Failure(fault, started_at);
+            let observation = fault.as_ref().map_or(Observation::Created, failure);
             self.observe(&delivery.target, api.as_ref(), observation).await;
         }
         .instrument(span)

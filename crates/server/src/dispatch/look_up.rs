@@ -117,11 +117,12 @@ impl Dispatcher {
                 .with_hint("look for the marker there and use ResolveDelivery or CancelDelivery"));
         };
         let search = Search { marker: delivery.marker.clone(), destination: destination.clone(), witnesses };
-        let limit = self.schedule().policy.bounds.attempt_deadline;
+        let (limit, began) = (self.schedule().policy.bounds.attempt_deadline, self.0.clock.now());
         let in_time = tokio::time::timeout(limit, api.look_up(&search)).await;
         let answer = in_time
             .unwrap_or_else(|_| Err(Fault::new(FaultKind::TimedOut, "the search did not end in time")));
-        let observation = answer.as_ref().map_or_else(Observation::Failure, |_| Observation::Searched);
+        let failure = |fault| Observation::Failure(fault, began);
+        let observation = answer.as_ref().map_or_else(failure, |_| Observation::Searched);
         self.observe(&delivery.target, Some(&api), observation).await;
         answer
     }

@@ -181,7 +181,8 @@ pub struct SweepRecord {
 pub enum Observed {
     Created,
     Searched,
-    Failure(Fault),
+    /// What went wrong, and when the attempt was begun.
+    Failure(Fault, Timestamp),
 }
 
 /// Something that happened, as told to subscribers.
@@ -374,7 +375,7 @@ impl From<Observation<'_>> for Observed {
         match observation {
             Observation::Created => Self::Created,
             Observation::Searched => Self::Searched,
-            Observation::Failure(fault) => Self::Failure(fault.clone()),
+            Observation::Failure(fault, began) => Self::Failure(fault.clone(), began),
         }
     }
 }

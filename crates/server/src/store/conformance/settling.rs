@@ -163,7 +163,7 @@ pub(in crate::store) async fn health_is_kept_and_told(bench: Bench) {
         |observed| bench.store.observe(TARGET, observed, BOUNDS.get_or_init(Bounds::default), bench.now());
     assert_eq!(observe(Observed::Created).await.unwrap(), Health::default());
     assert_eq!(bench.store.commits(), 0, "nothing was to be written");
-    let refused = observe(Observed::Failure(fault(FaultKind::Unauthorized))).await.unwrap();
+    let refused = observe(Observed::Failure(fault(FaultKind::Unauthorized), bench.now())).await.unwrap();
     assert_eq!(refused.condition, Condition::LoginRefused);
     assert_eq!(bench.store.health(TARGET).await.unwrap(), refused);
     bench.store.forgive(TARGET, bench.now()).await.unwrap();

@@ -33,7 +33,7 @@ impl Verb for Observe {
         let observation = match &self.observed {
             Observed::Created => Observation::Created,
             Observed::Searched => Observation::Searched,
-            Observed::Failure(fault) => Observation::Failure(fault),
+            Observed::Failure(fault, began) => Observation::Failure(fault, *began),
         };
         let (health, event) = work.health(&self.target).observe(observation, &self.bounds, self.now);
         work.set_health(&self.target, health.clone(), event, self.now);
