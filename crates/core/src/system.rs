@@ -97,6 +97,8 @@ pub struct Rendered {
     pub description: String,
     /// A plain-text reading of the description.
     pub plain_text: String,
+    /// Whether the marker stands in the description, for want of a field to bear it.
+    pub marker_in_text: bool,
     /// What was cut, dropped or could not be checked, and why.
     pub adjustments: Vec<Adjustment>,
 }
@@ -133,6 +135,8 @@ pub struct Created {
 pub struct Search {
     pub marker: Marker,
     pub destination: Destination,
+    /// Whether the marker was sent in the description, so that a search of other fields proves nothing.
+    pub marker_in_text: bool,
     /// Tickets of ours that are known to exist and were made after the doubtful send: if the same search shows one of
     /// them, the index has come that far.
     pub witnesses: Vec<Marker>,

@@ -135,7 +135,8 @@ impl World {
         let destination =
             Destination { base_url: "https://jira.example".to_owned(), place: "SEC".to_owned() };
         let index_bound = bounds.jira_cloud_index_bound;
-        let intent = SendIntent { destination, index_bound, deadline, adjustments: vec![] };
+        let intent =
+            SendIntent { destination, index_bound, deadline, marker_in_text: false, adjustments: vec![] };
         let intent = self.delivery.clone().intend(epoch, intent, self.now)?;
         self.delivery = intent.delivery;
         Some((epoch, deadline))

@@ -1,5 +1,6 @@
 //! Creating the ticket, once; and again only where Jira has just refused an optional field of it.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -18,12 +19,14 @@ const OPTIONAL: [&str; 2] = ["priority", "labels"];
 /// A ticket that exists, by id and key.
 pub(crate) type Issue = CreatedIssue;
 
-/// Sends the create, and repeats it after a definite refusal of optional fields alone.
+/// Sends the create, and repeats it after a definite refusal of optional fields alone. `labels_were_refused` is set before
+/// a ticket is sent whose marker stands in the description.
 pub(crate) async fn create(
     client: &Client,
     order: &Order,
     rendered: &Rendered,
     within: Duration,
+    labels_were_refused: &AtomicBool,
 ) -> Result<(Issue, Vec<Adjustment>), Fault> {
     let mut body = rendered.body.clone();
     let mut adjustments = Vec::new();
@@ -45,6 +48,9 @@ pub(crate) async fn create(
         left = left.saturating_sub(reply.elapsed);
         if repeats >= MOST_REPEATS || left.is_zero() || !drop_optional(&mut ticket, &refused, order, api) {
             return Err(client.judge(&reply));
+        }
+        if refused.iter().any(|(field, _)| field == "labels") {
+            labels_were_refused.store(true, Ordering::Relaxed);
         }
         adjustments.extend(refused.iter().map(|(field, reason)| dropped(field, reason)));
         body = ticket.to_string();

@@ -28,7 +28,7 @@ pub(crate) struct Place<'a> {
     pub(crate) project: &'a str,
     /// Where people read tickets.
     pub(crate) site: &'a Site,
-    /// Whether the project takes labels, so that the marker is one.
+    /// Whether the marker was sent as a label.
     pub(crate) labelled: bool,
 }
 

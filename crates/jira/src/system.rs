@@ -1,5 +1,6 @@
 //! Jira behind the port.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -34,6 +35,8 @@ pub struct Jira {
     /// Which Jira it is, once it said so.
     told: OnceLock<Flavour>,
     offer: Mutex<Option<(Timestamp, Offer)>>,
+    /// A create had to put the marker into the description although the project had offered labels.
+    labels_were_refused: AtomicBool,
 }
 
 // === impl Jira ===
@@ -43,7 +46,14 @@ impl Jira {
     pub fn new(settings: Settings, door: Door) -> Self {
         let clock = door.clock();
         let client = Client::new(door, settings.clone(), READ_TIMEOUT);
-        Self { settings, client, clock, told: OnceLock::new(), offer: Mutex::new(None) }
+        Self {
+            settings,
+            client,
+            clock,
+            told: OnceLock::new(),
+            offer: Mutex::new(None),
+            labels_were_refused: AtomicBool::new(false),
+        }
     }
 
     /// Which Jira it is, as far as is known without asking.
@@ -120,7 +130,7 @@ impl TicketSystem for Jira {
     }
 
     async fn create(&self, order: &Order, rendered: &Rendered, within: Duration) -> Result<Created, Fault> {
-        let created = create::create(&self.client, order, rendered, within).await;
+        let created = create::create(&self.client, order, rendered, within, &self.labels_were_refused).await;
         if !matches!(&created, Ok((_, adjustments)) if adjustments.is_empty()) {
             // Whatever was refused, what the project offers is not what we thought.
             self.forget_offer();
@@ -138,7 +148,7 @@ impl TicketSystem for Jira {
             return Err(Fault::new(FaultKind::Misconfigured, message).with_hint(hint));
         }
         let api = self.api().await?;
-        let labelled = self.offer(api).await.is_ok_and(|offer| offer.labels);
+        let labelled = !search.marker_in_text && !self.labels_were_refused.load(Ordering::Relaxed);
         let place =
             look_up::Place { project: &search.destination.place, site: &self.settings.site, labelled };
         look_up::look_up(&self.client, api, search, &place).await

@@ -93,7 +93,8 @@ pub(crate) fn render(settings: &Settings, api: Api, offer: &Offer, order: &Order
         serde_json::to_string(&body).expect("a ticket of texts and lists can always be written as JSON");
     let Description { markup, plain_text, .. } = description;
     let priority = priority.map(|choice| choice.name);
-    Rendered { body, summary, priority, labels, description: markup, plain_text, adjustments }
+    let marker_in_text = !offer.labels;
+    Rendered { body, summary, priority, labels, description: markup, plain_text, marker_in_text, adjustments }
 }
 
 /// The marker first, then the labels of the settings, each once.

@@ -67,6 +67,7 @@ pub(crate) fn render(order: &Order, weight: ImpactUrgency, group: &str) -> Rende
         labels: Vec::new(),
         description: texts.description,
         plain_text,
+        marker_in_text: false,
         adjustments: shortened.into_iter().chain(texts.adjustments).collect(),
     }
 }

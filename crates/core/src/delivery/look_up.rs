@@ -71,8 +71,7 @@ impl Delivery {
                 self.note_duplicates(&sighting.tickets)
             }
             Err(_) => {
-                let due_at = now + policy.bounds.look_up_interval;
-                self.sweep = Some(super::Sweep { due_at, ..sweep });
+                self.sweep = sweep_again(&sweep, policy, now);
                 vec![]
             }
         };
@@ -178,6 +177,12 @@ impl Delivery {
         });
         self.become_(State::Reconciling, now, &[])
     }
+}
+
+/// After a sweep that could not search; `None` once it is too late to be of use.
+fn sweep_again(sweep: &super::Sweep, policy: &Policy, now: Timestamp) -> Option<super::Sweep> {
+    let [first, .., last] = policy.bounds.sweeps;
+    (now < sweep.from + last * 2).then(|| super::Sweep { due_at: now + first, ..sweep.clone() })
 }
 
 fn next_sweep(sweep: &super::Sweep, policy: &Policy) -> Option<super::Sweep> {

@@ -7,7 +7,7 @@
 //! Invariant: a create is only begun by the holder of the current epoch, after [`Delivery::intend`] was made durable, and
 //! before the send deadline that it set.
 //! Invariant: after a send of doubtful outcome there is no other send until a look-up has proven that the first made no
-//! ticket.
+//! ticket, or an operator has said so.
 
 pub mod look_up;
 pub mod operate;
@@ -106,6 +106,8 @@ pub struct Send {
     pub destination: Destination,
     /// How long the destination's search may lag behind its tickets.
     pub index_bound: Duration,
+    /// Whether the marker was sent in the description.
+    pub marker_in_text: bool,
 }
 
 /// An open question: did that send make a ticket?

@@ -92,7 +92,14 @@ impl Delivery {
     /// # Errors
     /// If the ticket exists already or an attempt is under way.
     pub fn retry(mut self, create_anyway: bool, now: Timestamp) -> Result<Settled, OperationError> {
-        if create_anyway && self.lease_until.is_none() && self.doubt.take().is_some() {
+        if create_anyway && self.doubt.is_some() {
+            if self.lease_until.is_some() {
+                return Err(OperationError::WrongState(
+                    self.state,
+                    "created anyway while it is being looked for: try again",
+                ));
+            }
+            self.doubt = None;
             return Ok(self.rearm(now));
         }
         match self.state {

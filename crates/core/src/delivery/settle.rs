@@ -17,6 +17,8 @@ pub struct SendIntent {
     pub index_bound: Duration,
     /// No byte of the request is sent after this.
     pub deadline: Timestamp,
+    /// Whether the marker stands in the description.
+    pub marker_in_text: bool,
     /// What was cut or dropped while the ticket was rendered.
     pub adjustments: Vec<Adjustment>,
 }
@@ -41,8 +43,8 @@ impl Delivery {
         if self.state != State::Attempting || !self.is_held(epoch, now) {
             return None;
         }
-        let SendIntent { destination, index_bound, deadline, adjustments } = intent;
-        self.send = Some(Send { epoch, at: now, deadline, destination, index_bound });
+        let SendIntent { destination, index_bound, deadline, marker_in_text, adjustments } = intent;
+        self.send = Some(Send { epoch, at: now, deadline, destination, index_bound, marker_in_text });
         self.adjustments = adjustments;
         self.updated_at = now;
         Some(Settled { delivery: self, events: vec![] })
@@ -124,9 +126,14 @@ impl Delivery {
     }
 
     fn record_created(mut self, created: Created, policy: &Policy, now: Timestamp) -> Option<Settled> {
-        let known = self.ticket.as_ref().map(|ticket| ticket.id.clone());
-        match known {
-            Some(id) if id == created.ticket.id => None,
+        match &self.ticket {
+            Some(known) if known.id == created.ticket.id => None,
+            // An operator named it by its key alone.
+            Some(known) if known.id.is_empty() && known.key == created.ticket.key => {
+                self.ticket = Some(created.ticket);
+                self.updated_at = now;
+                Some(Settled { delivery: self, events: vec![] })
+            }
             Some(_) if self.duplicates.iter().any(|other| other.id == created.ticket.id) => None,
             Some(_) => {
                 self.duplicates.push(created.ticket);

@@ -107,7 +107,8 @@ async fn an_empty_answer_about_a_hidden_project_proves_nothing() {
 async fn the_login_of_one_site_is_never_sent_to_another() {
     let site = Site::cloud().await;
     let destination = Destination { base_url: "https://other.example".to_owned(), place: "SEC".to_owned() };
-    let search = Search { marker: order("INC-1").marker, destination, witnesses: vec![] };
+    let search =
+        Search { marker: order("INC-1").marker, destination, marker_in_text: false, witnesses: vec![] };
     let fault = site.jira.look_up(&search).await.unwrap_err();
     assert_eq!((fault.kind, site.simulator.requests().len()), (FaultKind::Misconfigured, 0));
 }

@@ -92,7 +92,12 @@ impl Site {
 
     pub(crate) async fn look_up(&self, order: &Order, witnesses: &[&Order]) -> Result<Sighting, Fault> {
         let witnesses = witnesses.iter().map(|order| order.marker.clone()).collect();
-        let search = Search { marker: order.marker.clone(), destination: self.jira.destination(), witnesses };
+        let search = Search {
+            marker: order.marker.clone(),
+            destination: self.jira.destination(),
+            marker_in_text: false,
+            witnesses,
+        };
         self.jira.look_up(&search).await
     }
 

@@ -161,24 +161,32 @@ impl App {
         };
         self.0.dispatcher.reschedule(schedule);
         self.edit_settings(|all| all.rules = rules);
-        let mut made_due = 0;
+        let mut changed = Vec::new();
         for Accepted { target, settings, checked, .. } in accepted {
             let connection = Connection {
                 system: settings.draft.system(),
                 enabled: settings.enabled,
                 current: checked.map(|checked| checked.api),
-                retired: self.retired(&target).await?,
+                retired: self.retired(&target).await,
             };
             self.0.connections.set(&target, connection);
             self.edit_settings(|all| all.systems.insert(target.clone(), settings));
+            changed.push(target);
+        }
+        let mut made_due = 0;
+        for target in changed {
             made_due += self.0.dispatcher.forgive(&target).await?;
         }
         Ok(made_due)
     }
 
-    async fn retired(&self, target: &str) -> Result<Vec<Arc<dyn TicketSystem>>, AppError> {
-        let retired = self.0.store.retired_connections(target).await?;
-        Ok(retired.into_iter().filter_map(|retired| self.0.connections.retired(retired)).collect())
+    /// The former connections, which only look-ups need: settings are put in force even where these can not be read.
+    async fn retired(&self, target: &str) -> Vec<Arc<dyn TicketSystem>> {
+        let retired = self.0.store.retired_connections(target).await.unwrap_or_else(|error| {
+            tracing::error!(error = &error as &dyn std::error::Error, %target, "former connections could not be read");
+            vec![]
+        });
+        retired.into_iter().filter_map(|retired| self.0.connections.retired(retired)).collect()
     }
 }
 

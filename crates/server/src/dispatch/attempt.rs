@@ -21,9 +21,9 @@ impl Dispatcher {
     /// Carries out the attempt that was claimed, and records how it ended.
     pub(super) async fn attempt(&self, claimed: Claimed) {
         let Claimed { delivery, incident } = claimed;
-        let caller = self.0.origins.of(&delivery.id).id();
+        let caller = self.0.origins.of(&delivery.id);
         let span = tracing::info_span!(
-            parent: caller, "attempt", delivery = %delivery.id, incident = %delivery.incident_id, target = %delivery.target,
+            parent: &caller, "attempt", delivery = %delivery.id, incident = %delivery.incident_id, target = %delivery.target,
             epoch = delivery.epoch,
         );
         async {
@@ -93,6 +93,7 @@ impl Dispatcher {
                 destination: api.destination(),
                 index_bound,
                 deadline,
+                marker_in_text: rendered.marker_in_text,
                 adjustments: rendered.adjustments.clone(),
             },
         };

@@ -1,10 +1,12 @@
 //! Looks for the tickets of deliveries in doubt, and later for duplicates.
 
+use std::sync::Arc;
+
 use ticketing_core::delivery::look_up::LookUp;
 use ticketing_core::delivery::{Delivery, Sweep};
 use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_core::marker::Marker;
-use ticketing_core::system::{Destination, Search, Sighting};
+use ticketing_core::system::{Search, Sighting, TicketSystem};
 use ticketing_core::target::{Admission, Observation};
 use tracing::Instrument;
 
@@ -33,7 +35,16 @@ impl Dispatcher {
             };
             let had_witnesses = !witnesses.is_empty();
             let Some(send) = delivery.send.as_ref() else { return };
-            let answer = self.search(&delivery, &send.destination, witnesses).await;
+            let search = Search {
+                marker: delivery.marker.clone(),
+                destination: send.destination.clone(),
+                marker_in_text: send.marker_in_text,
+                witnesses,
+            };
+            let (answer, api) = self.search(&delivery.target, &search).await;
+            let failure = |fault| Observation::Failure(fault, asked_at);
+            let observation = answer.as_ref().map_or_else(failure, |_| Observation::Searched);
+            self.observe(&delivery.target, api.as_ref(), observation).await;
             self.record_look_up(&delivery, LookUp { answer, had_witnesses, asked_at }).await;
         }
         .instrument(span)
@@ -82,14 +93,31 @@ impl Dispatcher {
         }
     }
 
-    /// Wherever a send was ever in doubt and we still have a way to.
+    /// Wherever a send was ever in doubt and we still have a way to. A place that can not be searched says nothing about
+    /// whether tickets can be created; a login that is refused does.
     async fn search_everywhere(&self, delivery: &Delivery) -> Result<Sighting, Fault> {
         let mut all = Sighting::default();
         for destination in &delivery.doubted {
-            if self.0.connections.for_destination(&delivery.target, destination).is_some() {
-                all.tickets.extend(self.search(delivery, destination, vec![]).await?.tickets);
+            let (marker, destination) = (delivery.marker.clone(), destination.clone());
+            let search = Search { marker, destination, marker_in_text: false, witnesses: vec![] };
+            let began = self.0.clock.now();
+            let (answer, api) = self.search(&delivery.target, &search).await;
+            if let Err(fault) = &answer
+                && matches!(
+                    fault.kind,
+                    FaultKind::Unauthorized | FaultKind::LockedOut | FaultKind::RateLimited
+                )
+            {
+                self.observe(&delivery.target, api.as_ref(), Observation::Failure(fault, began)).await;
+            }
+            match answer {
+                Ok(sighting) => all.tickets.extend(sighting.tickets),
+                Err(_) if api.is_none() => {}
+                Err(fault) => return Err(fault),
             }
         }
+        all.tickets.sort_by(|a, b| a.ticket.id.cmp(&b.ticket.id));
+        all.tickets.dedup_by(|a, b| a.ticket.id == b.ticket.id);
         all.tickets.sort_by_key(|found| (found.created_at.is_none(), found.created_at));
         Ok(all)
     }
@@ -105,26 +133,24 @@ impl Dispatcher {
         }
     }
 
+    /// What a search shows, and the connection that was asked, if there is one.
     async fn search(
         &self,
-        delivery: &Delivery,
-        destination: &Destination,
-        witnesses: Vec<Marker>,
-    ) -> Result<Sighting, Fault> {
-        let Some(api) = self.0.connections.for_destination(&delivery.target, destination) else {
-            let message = format!("{} can not be searched: its settings are gone", destination.base_url);
-            return Err(Fault::new(FaultKind::Misconfigured, message)
-                .with_hint("look for the marker there and use ResolveDelivery or CancelDelivery"));
+        target: &str,
+        search: &Search,
+    ) -> (Result<Sighting, Fault>, Option<Arc<dyn TicketSystem>>) {
+        let Some(api) = self.0.connections.for_destination(target, &search.destination) else {
+            let message =
+                format!("{} can not be searched: its settings are gone", search.destination.base_url);
+            let fault = Fault::new(FaultKind::Misconfigured, message).with_hint(
+                "look for the marker there and use ResolveDelivery, CancelDelivery, or RetryDelivery with create_anyway",
+            );
+            return (Err(fault), None);
         };
-        let search = Search { marker: delivery.marker.clone(), destination: destination.clone(), witnesses };
-        let (limit, began) = (self.schedule().policy.bounds.attempt_deadline, self.0.clock.now());
-        let in_time = tokio::time::timeout(limit, api.look_up(&search)).await;
-        let answer = in_time
-            .unwrap_or_else(|_| Err(Fault::new(FaultKind::TimedOut, "the search did not end in time")));
-        let failure = |fault| Observation::Failure(fault, began);
-        let observation = answer.as_ref().map_or_else(failure, |_| Observation::Searched);
-        self.observe(&delivery.target, Some(&api), observation).await;
-        answer
+        let limit = self.schedule().policy.bounds.attempt_deadline;
+        let in_time = tokio::time::timeout(limit, api.look_up(search)).await;
+        let too_late = || Err(Fault::new(FaultKind::TimedOut, "the search did not end in time"));
+        (in_time.unwrap_or_else(|_| too_late()), Some(api))
     }
 
     async fn record_look_up(&self, delivery: &Delivery, look_up: LookUp) {

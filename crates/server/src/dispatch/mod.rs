@@ -179,7 +179,14 @@ impl Dispatcher {
     /// Starts nothing new, and waits at most `grace` for what is under way. What is cut off is in doubt, and found again
     /// at the next start.
     pub async fn shut_down(&self, grace: Duration) {
+        if self.0.stopped.is_cancelled() {
+            return;
+        }
         self.0.closing.cancel();
+        for state in self.0.targets.values() {
+            // Whoever is claiming now starts what it has claimed; nobody claims after that.
+            drop(state.pumping.lock().await);
+        }
         self.0.tasks.close();
         if tokio::time::timeout(grace, self.0.tasks.wait()).await.is_err() {
             tracing::warn!(

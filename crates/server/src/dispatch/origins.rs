@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use tracing::Span;
 
-/// More than this are not remembered: the oldest are long in the log.
+/// More than this are not remembered: then all are forgotten.
 const MOST: usize = 10_000;
 
 /// The span of the call that asked for each delivery.

@@ -105,11 +105,11 @@ impl Dispatcher {
         api: Option<&Arc<dyn TicketSystem>>,
         observation: Observation<'_>,
     ) {
+        let state = self.state(target);
+        let _one_at_a_time = state.observing.lock().await;
         if !api.is_some_and(|api| self.0.connections.is_current(target, api)) {
             return;
         }
-        let state = self.state(target);
-        let _one_at_a_time = state.observing.lock().await;
         let (before, bounds) = (state.health(), self.schedule().policy.bounds.clone());
         let now = self.0.clock.now();
         if before.observe(observation, &bounds, now).0 == before {

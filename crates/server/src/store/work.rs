@@ -50,7 +50,13 @@ pub(super) enum Selection {
     /// Those claimed.
     Leased,
     /// Those of a target in one state, ordered by id, after one.
-    OfTarget { target: String, state: State, after: String },
+    OfTarget {
+        target: String,
+        state: State,
+        after: String,
+        /// Only those that have failed since then.
+        failing_since: Option<Timestamp>,
+    },
 }
 
 /// How much of a selection.

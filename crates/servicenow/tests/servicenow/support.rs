@@ -91,7 +91,7 @@ impl Site {
 
     pub(crate) fn search(&self, order: &Order) -> Search {
         let destination = self.system.destination();
-        Search { marker: order.marker.clone(), destination, witnesses: Vec::new() }
+        Search { marker: order.marker.clone(), destination, marker_in_text: false, witnesses: Vec::new() }
     }
 
     /// The only ticket there is.

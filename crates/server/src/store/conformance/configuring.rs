@@ -56,6 +56,14 @@ pub(in crate::store) async fn a_connection_that_was_replaced_is_kept_while_somet
     assert!(bench.store.retired_connections(TARGET).await.unwrap().is_empty());
 }
 
+pub(in crate::store) async fn a_secret_that_was_removed_is_kept_nowhere(bench: Bench) {
+    bench.store.configure(vec![change(true, set("hunter2", HERE))], bench.now()).await.unwrap();
+    bench.intended("INC-1").await;
+    bench.store.configure(vec![change(false, SecretChange::Remove)], bench.now()).await.unwrap();
+    assert!(bench.store.settings().await.unwrap().remove(0).secret.is_none());
+    assert!(bench.store.retired_connections(TARGET).await.unwrap().is_empty());
+}
+
 pub(in crate::store) async fn a_test_is_kept_until_the_next(bench: Bench) {
     assert_eq!(bench.store.last_test(TARGET).await.unwrap(), None);
     for checks in [vec![], vec![Check::passed("authentication", "as jdoe", Duration::from_millis(12))]] {
@@ -69,7 +77,8 @@ fn change(enabled: bool, secret: SecretChange) -> SettingsChange {
     let draft = json!({"url": "https://jira.example/site", "project": "SEC"});
     let base_url = match &secret {
         SecretChange::Set(secret) => Some(format!("{}/site", secret.origin)),
-        SecretChange::Keep | SecretChange::Remove => Some(format!("{HERE}/site")),
+        SecretChange::Keep => Some(format!("{HERE}/site")),
+        SecretChange::Remove => None,
     };
     SettingsChange::Target {
         target: TARGET.to_owned(),

@@ -76,6 +76,7 @@ macro_rules! conformance {
             settings_that_are_saved_together_are_read_back,
             a_toggle_keeps_the_secret,
             a_connection_that_was_replaced_is_kept_while_something_may_lie_there,
+            a_secret_that_was_removed_is_kept_nowhere,
             a_test_is_kept_until_the_next,
             events_are_numbered_without_gaps_in_the_order_of_what_happened,
             events_are_filtered_and_the_reader_still_moves_on,
@@ -132,6 +133,7 @@ impl Bench {
                 destination: destination(),
                 index_bound: Duration::from_secs(180),
                 deadline: self.now() + Duration::from_secs(30),
+                marker_in_text: false,
                 adjustments: vec![],
             },
         }

@@ -38,7 +38,8 @@ const LEASED: &str = "
     SELECT * FROM deliveries WHERE lease_until IS NOT NULL AND lease_until <= ? ORDER BY lease_until LIMIT ?";
 
 const OF_TARGET: &str = "
-    SELECT * FROM deliveries WHERE target = ? AND state = ? AND id > ? ORDER BY id LIMIT ?";
+    SELECT * FROM deliveries
+    WHERE target = ? AND state = ? AND id > ? AND coalesce(failing_since, 0) >= ? ORDER BY id LIMIT ?";
 
 const TARGETS: &str = "
     SELECT wanted.value AS target, h.health AS health, coalesce(s.system, h.system) AS system
@@ -128,8 +129,9 @@ async fn select(
             sqlx::query(CLAIMABLE).bind(target).bind(state_of(*kind)).bind(until)
         }
         Selection::Leased => sqlx::query(LEASED).bind(until),
-        Selection::OfTarget { target, state, after } => {
-            sqlx::query(OF_TARGET).bind(target).bind(state.as_str()).bind(after)
+        Selection::OfTarget { target, state, after, failing_since } => {
+            let since = failing_since.map_or(i64::MIN, Timestamp::as_microsecond);
+            sqlx::query(OF_TARGET).bind(target).bind(state.as_str()).bind(after).bind(since)
         }
     };
     query.bind(reach.limit).fetch_all(db).await.map_err(StoreError::read("deliveries"))

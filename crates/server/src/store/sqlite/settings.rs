@@ -145,7 +145,10 @@ impl Configure {
         let SettingsChange::Target { target, system, enabled, draft, base_url, secret } = change else {
             return Ok(());
         };
-        self.retire(target, base_url.as_deref(), state, db).await?;
+        // A secret that somebody removes is gone, whatever may still have to be looked up with it.
+        if !matches!(secret, SecretChange::Remove) {
+            self.retire(target, base_url.as_deref(), state, db).await?;
+        }
         let query = sqlx::query(SAVE_SETTINGS).bind(target).bind(system.as_str()).bind(*enabled);
         let query = query.bind(draft.to_string()).bind(base_url).bind(self.now.as_microsecond());
         let done = query.execute(&mut *db).await.map_err(StoreError::write("settings"))?;

@@ -46,7 +46,11 @@ impl Verb for Bulk {
 
     fn needs(&self, needs: &mut Needs) {
         let (target, after) = (self.target.clone(), self.after.clone());
-        let selection = Selection::OfTarget { target, state: self.state, after };
+        let failing_since = match self.change {
+            BulkChange::EndOutage { outage_began } => Some(outage_began),
+            BulkChange::Defer { .. } | BulkChange::Recover | BulkChange::Probe => None,
+        };
+        let selection = Selection::OfTarget { target, state: self.state, after, failing_since };
         needs.select(selection, Reach { until: None, limit: self.limit });
     }
 
