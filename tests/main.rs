@@ -31,6 +31,7 @@ mod pushing;
 mod retrying;
 mod stopping;
 mod support;
+mod sweeping;
 mod targets;
 mod thousand;
 mod weather_table;
