@@ -35,10 +35,12 @@ pub(crate) async fn run(client: &Client, settings: &Settings) -> Vec<Check> {
     if all_passed(&checks) {
         checks.push(create_access(settings));
     }
+    let failed =
+        checks.iter().find(|check| !check.passed).map(|check| check.name.clone()).unwrap_or_default();
     for name in
         [AUTHENTICATION, TABLE, LOOK_UP, ASSIGNMENT_GROUP, CREATE_ACCESS].into_iter().skip(checks.len())
     {
-        let fault = Fault::new(FaultKind::TooLate, "not tried").with_hint("mend what failed first");
+        let fault = Fault::new(FaultKind::TooLate, format!("not tried: {failed} failed"));
         checks.push(Check::failed(name, &fault, Duration::ZERO));
     }
     checks
