@@ -10,9 +10,9 @@ mod house;
 mod tables;
 mod workspace;
 
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use clap::{Parser, Subcommand};
 
 use crate::workspace::Workspace;
@@ -35,6 +35,15 @@ enum Chore {
         #[arg(long)]
         check: bool,
     },
+    /// Pushes many incidents in bad weather, on Jira and on ServiceNow: none may be lost, none become two tickets.
+    Weather {
+        /// How many incidents on each.
+        #[arg(long, default_value_t = 10_000)]
+        incidents: usize,
+        /// Every how many-th create is applied and its answer lost.
+        #[arg(long, default_value_t = 20)]
+        every_nth: u32,
+    },
 }
 
 fn main() -> ExitCode {
@@ -52,7 +61,21 @@ fn run(chore: &Chore) -> Result<()> {
     match chore {
         Chore::House => check_house(&workspace),
         Chore::Tables { check } => regenerate_tables(&workspace, *check),
+        Chore::Weather { incidents, every_nth } => run_weather(*incidents, *every_nth),
     }
+}
+
+fn run_weather(incidents: usize, every_nth: u32) -> Result<()> {
+    let status = Command::new("cargo")
+        .args(["test", "--package", "ticketing-server", "--test", "e2e", "--", "thousand::", "--nocapture"])
+        .env("TICKETING_WEATHER_INCIDENTS", incidents.to_string())
+        .env("TICKETING_WEATHER_EVERY_NTH", every_nth.to_string())
+        .status()
+        .context("cargo can not be run")?;
+    if !status.success() {
+        bail!("a ticket was lost or made twice, or the weather was too bad for this machine's patience");
+    }
+    Ok(())
 }
 
 fn check_house(workspace: &Workspace) -> Result<()> {
