@@ -56,8 +56,6 @@ pub enum AppError {
     DeliveryNotFound(String),
     #[error("delivery {delivery_id} is {state} and can not be {operation}")]
     DeliveryState { delivery_id: String, state: &'static str, operation: &'static str },
-    #[error("the page token is not of this list")]
-    PageTokenInvalid,
     #[error("the change was broken off")]
     Interrupted(#[source] tokio::task::JoinError),
     #[error("the store failed")]

@@ -5,9 +5,8 @@
 //! Nothing is sent again while an earlier send is in doubt. And what was done is recorded with what follows from it in
 //! one transaction, so that a crash at any point leaves a delivery that the next start takes up.
 //!
-//! Three public steps do all the work: [`Dispatcher::dispatch`] sends what is fresh, [`Dispatcher::tick`] retries what is
-//! due, [`Dispatcher::reconcile`] looks for what is in doubt. [`Dispatcher::run`] calls them in time; tests call them
-//! themselves.
+//! Three steps do all the work: [`Dispatcher::dispatch`] sends what is fresh, [`Dispatcher::tick`] retries what is
+//! due, [`Dispatcher::reconcile`] looks for what is in doubt. [`Dispatcher::run`] calls them in time.
 
 mod attempt;
 mod look_up;
@@ -164,15 +163,6 @@ impl Dispatcher {
             self.allow_look_ups(&target);
             self.pump(&target).await;
             self.sweep(&target);
-        }
-    }
-
-    /// Waits until no attempt is under way.
-    pub async fn settle(&self) {
-        while !self.0.tasks.is_empty() {
-            self.0.tasks.close();
-            self.0.tasks.wait().await;
-            self.0.tasks.reopen();
         }
     }
 

@@ -86,7 +86,6 @@ impl From<AppError> for Refusal {
             AppError::DeliveryState { delivery_id, state, operation } => {
                 Self::DeliveryState { delivery_id, state, operation }
             }
-            AppError::PageTokenInvalid => Self::PageTokenInvalid,
             AppError::Interrupted(_) => Self::Internal,
             AppError::Store(error) => Self::of_store(&error),
         }
