@@ -296,6 +296,35 @@ impl World {
         self.deliveries().await
     }
 
+    /// Waits until a system has so many tickets.
+    pub async fn until_tickets(&self, system: v1::TicketSystem, count: usize) {
+        let wait = async {
+            while self.simulator(system).tickets().len() < count {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let in_time = tokio::time::timeout(PATIENCE, wait).await;
+        assert!(in_time.is_ok(), "{system:?} has not {count} tickets in time: {}", self.server.log());
+    }
+
+    /// Waits until some delivery is in `state`.
+    pub async fn until_some(&mut self, state: v1::DeliveryState) {
+        let wait = async {
+            while !self.deliveries().await.iter().any(|delivery| delivery.state() == state) {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        let in_time = tokio::time::timeout(PATIENCE, wait).await;
+        assert!(in_time.is_ok(), "nothing is {state:?} in time");
+    }
+
+    /// TestConnection of the saved settings, which must pass.
+    pub async fn test_passes(&mut self, system: v1::TicketSystem) {
+        let request = v1::TestConnectionRequest { system: system.into(), ..Default::default() };
+        let tested = self.client.test_connection(request).await.unwrap();
+        assert!(tested.test.as_ref().is_some_and(|test| test.passed), "{tested:#?}");
+    }
+
     /// How many deliveries of both systems are in which state.
     pub async fn counts(&mut self) -> v1::DeliveryCounts {
         let mut sum = v1::DeliveryCounts::default();

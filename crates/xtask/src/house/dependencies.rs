@@ -17,6 +17,7 @@ const ROOT: &str = "rhythmx-ticketing";
 const RETRY: &str = "ticketing-retry";
 const CORE: &str = "ticketing-core";
 const FAILPOINTS: &str = "ticketing-failpoints";
+const FAULTS: &str = "ticketing-faults";
 const HARNESS: &str = "ticketing-harness";
 const OUTBOUND: &str = "ticketing-outbound";
 const JIRA: &str = "ticketing-jira";
@@ -45,6 +46,7 @@ const ALLOWANCES: &[Allowance] = &[
     },
     Allowance { package: SIMULATOR, ours: &[], ours_in_tests: &[] },
     Allowance { package: HARNESS, ours: &[ROOT, SERVER, SIMULATOR, FAILPOINTS], ours_in_tests: &[] },
+    Allowance { package: FAULTS, ours: &[ROOT, HARNESS, SIMULATOR, FAILPOINTS], ours_in_tests: &[] },
     Allowance { package: XTASK, ours: &[SERVER], ours_in_tests: &[] },
 ];
 
