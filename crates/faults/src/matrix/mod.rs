@@ -4,8 +4,10 @@
 //! gone; at most one ticket bears a marker; a recorded ticket exists; events are ordered, unique and gap-free; no secret
 //! is in anything that was written; and nobody had to lend a hand.
 
+mod calls;
 mod cell;
 mod process;
+mod replies;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -41,7 +43,7 @@ struct Tally {
 
 /// Every cell there is.
 pub(crate) fn cells() -> Vec<Cell> {
-    [process::cells()].into_iter().flatten().collect()
+    [process::cells(), replies::cells()].into_iter().flatten().collect()
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Result<()> {
