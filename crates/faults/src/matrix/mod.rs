@@ -7,7 +7,9 @@
 mod calls;
 mod cell;
 mod process;
+mod redirects;
 mod replies;
+mod throttling;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -43,7 +45,10 @@ struct Tally {
 
 /// Every cell there is.
 pub(crate) fn cells() -> Vec<Cell> {
-    [process::cells(), replies::cells()].into_iter().flatten().collect()
+    [process::cells(), replies::cells(), throttling::cells(), redirects::cells()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Result<()> {

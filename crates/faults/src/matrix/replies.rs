@@ -3,7 +3,7 @@
 use serde_json::json;
 use ticketing_simulator::{Effect, Reply, Vendor};
 
-use super::calls::{Struck, VENDORS, Verdict, on_create, on_read, place};
+use super::calls::{Storm, Struck, VENDORS, Verdict};
 use super::cell::Cell;
 
 use Verdict::{DoubtfulAndAbsent, DoubtfulAndThere, Found, Refused};
@@ -45,10 +45,9 @@ fn creates(vendor: Vendor) -> impl Iterator<Item = Cell> {
     if vendor != Vendor::ServiceNow {
         table.push(("200 with a refused login".to_owned(), Effect::authenticated_failed(), Refused));
     }
-    table.into_iter().map(move |(fault, effect, verdict)| {
-        let play = move |stage| on_create(stage, vendor, effect.clone(), verdict);
-        Cell::new(FAMILY, fault, place(Struck::Create, vendor), play)
-    })
+    table
+        .into_iter()
+        .map(move |(fault, effect, verdict)| Storm::on_create(vendor, effect, verdict).cell(FAMILY, fault))
 }
 
 fn reads(vendor: Vendor) -> impl Iterator<Item = Cell> {
@@ -66,10 +65,8 @@ fn reads(vendor: Vendor) -> impl Iterator<Item = Cell> {
     let strange = strange.map(|(name, effect)| (name.to_owned(), effect));
     let table: Vec<_> = statuses.chain(strange).collect();
     Struck::READS.into_iter().flat_map(move |struck| {
-        table.clone().into_iter().map(move |(fault, effect)| {
-            let play = move |stage| on_read(stage, vendor, struck, effect.clone(), 2);
-            Cell::new(FAMILY, fault, place(struck, vendor), play)
-        })
+        let storm = move |effect| Storm { vendor, struck, effect, times: 2 };
+        table.clone().into_iter().map(move |(fault, effect)| storm(effect).cell(FAMILY, fault))
     })
 }
 

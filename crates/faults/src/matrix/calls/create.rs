@@ -2,10 +2,10 @@
 
 use rhythmx_ticketing::v1::{AttemptKind, AttemptOutcome, Delivery};
 use ticketing_harness::{World, creates};
-use ticketing_simulator::{Call, Effect, Vendor};
+use ticketing_simulator::Vendor;
 use tokio::time::Instant;
 
-use super::{deliver, limit, plan, simulator, strike, told};
+use super::{Storm, deliver, simulator, told};
 use crate::matrix::cell::Stage;
 
 /// What the create must be taken for.
@@ -23,35 +23,32 @@ pub(in crate::matrix) enum Verdict {
     Found,
 }
 
-pub(in crate::matrix) async fn on_create(stage: Stage, vendor: Vendor, effect: Effect, verdict: Verdict) {
-    let mut world = plan(&stage, vendor).start().await;
-    strike(&world, vendor, Call::Create, 1, effect);
+pub(super) async fn pass(storm: &Storm, verdict: Verdict, stage: &Stage, world: &mut World) {
+    storm.begin(world);
     let began = Instant::now();
-    let delivery = deliver(&mut world, "INC-1", vendor).await;
-    stage.recovered(began.elapsed(), limit(1));
-    settled_create(&world, vendor, &delivery, verdict);
-    world.finish().await;
+    let delivery = deliver(world, "INC-1", storm.vendor).await;
+    stage.recovered(began.elapsed(), storm.limit());
+    verdict.check(world, storm.vendor, &delivery);
 }
 
-/// One delivery was delivered: as its first create had to be taken.
-pub(in crate::matrix) fn settled_create(
-    world: &World,
-    vendor: Vendor,
-    delivery: &Delivery,
-    verdict: Verdict,
-) {
-    use AttemptKind::{Create, LookUp};
-    use AttemptOutcome::{Ambiguous, Created, Failed, Found};
-    let told = told(delivery);
-    let first: &[_] = match verdict {
-        Verdict::Refused => &[(Create, Failed), (Create, Created)],
-        Verdict::DoubtfulAndAbsent | Verdict::DoubtfulAndThere => &[(Create, Ambiguous)],
-        Verdict::Found | Verdict::Created => &[(Create, Created)],
-    };
-    assert!(told.starts_with(first), "it began otherwise: {delivery:#?}");
-    let last = if verdict == Verdict::DoubtfulAndThere { (LookUp, Found) } else { (Create, Created) };
-    assert_eq!(told.last(), Some(&last), "it ended otherwise: {delivery:#?}");
-    let sent = if matches!(verdict, Verdict::Refused | Verdict::DoubtfulAndAbsent) { 2 } else { 1 };
-    assert_eq!(creates(simulator(world, vendor)), sent, "so many creates: {delivery:#?}");
-    assert_eq!(simulator(world, vendor).tickets().len(), 1, "so many tickets: {delivery:#?}");
+// === impl Verdict ===
+
+impl Verdict {
+    /// The one delivery of this world was delivered as its first create had to be taken.
+    pub(in crate::matrix) fn check(self, world: &World, vendor: Vendor, delivery: &Delivery) {
+        use AttemptKind::{Create, LookUp};
+        use AttemptOutcome::{Ambiguous, Created, Failed, Found};
+        let told = told(delivery);
+        let first: &[_] = match self {
+            Self::Refused => &[(Create, Failed), (Create, Created)],
+            Self::DoubtfulAndAbsent | Self::DoubtfulAndThere => &[(Create, Ambiguous)],
+            Self::Found | Self::Created => &[(Create, Created)],
+        };
+        assert!(told.starts_with(first), "it began otherwise: {delivery:#?}");
+        let last = if self == Self::DoubtfulAndThere { (LookUp, Found) } else { (Create, Created) };
+        assert_eq!(told.last(), Some(&last), "it ended otherwise: {delivery:#?}");
+        let sent = if matches!(self, Self::Refused | Self::DoubtfulAndAbsent) { 2 } else { 1 };
+        assert_eq!(creates(simulator(world, vendor)), sent, "so many creates: {delivery:#?}");
+        assert_eq!(simulator(world, vendor).tickets().len(), 1, "so many tickets: {delivery:#?}");
+    }
 }
