@@ -6,6 +6,7 @@
 
 mod calls;
 mod cell;
+mod connection;
 mod process;
 mod redirects;
 mod replies;
@@ -45,7 +46,7 @@ struct Tally {
 
 /// Every cell there is.
 pub(crate) fn cells() -> Vec<Cell> {
-    [process::cells(), replies::cells(), throttling::cells(), redirects::cells()]
+    [process::cells(), replies::cells(), throttling::cells(), redirects::cells(), connection::cells()]
         .into_iter()
         .flatten()
         .collect()
