@@ -34,4 +34,3 @@ mod sweeping;
 mod targets;
 mod thousand;
 mod tls;
-mod weather_table;

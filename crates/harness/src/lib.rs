@@ -2,11 +2,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that can not go on fails")]
 
+mod acknowledged;
 mod binary;
 mod crowd;
+mod events;
 mod incidents;
 mod invariants;
 mod refusals;
+mod secrets;
 mod server;
 mod subscriber;
 
@@ -18,18 +21,17 @@ use ticketing_failpoints::{Guard, REMOVED};
 use ticketing_simulator::{Identity, Profile, RecordedRequest, Simulator, Vendor};
 use tonic::Status;
 
+pub use acknowledged::Acknowledged;
 pub use binary::{Ended, binary, run_to_its_end};
 pub use crowd::push_all;
 pub use incidents::incident;
 pub use refusals::refusal;
+pub use secrets::SECRETS;
 pub use server::{Server, Start, free_address};
 pub use subscriber::{Subscriber, after, from_oldest};
 
 /// How long anything may take that happens by itself.
 pub const PATIENCE: Duration = Duration::from_secs(20);
-
-/// The secrets of the simulators; none may ever be found in what the server writes.
-pub const SECRETS: [&str; 3] = ["cloud-api-token", "data-center-pat", "servicenow-password"];
 
 /// Time bounds for tests: a thousandth of the real ones.
 const FAST: [&str; 6] = [
@@ -48,6 +50,12 @@ pub struct World {
     pub servicenow: Simulator,
     pub server: Server,
     pub client: Client,
+    /// What callers were answered with; the pushes of this world note it by themselves.
+    pub acknowledged: Acknowledged,
+    /// Further ticket systems that the settings point to, or pointed to.
+    pub elsewhere: Vec<Simulator>,
+    /// Further secrets that may not be found in what the server writes.
+    pub secrets: Vec<String>,
 }
 
 /// How a world is to be.
@@ -111,6 +119,11 @@ impl Plan {
         self
     }
 
+    /// With time enough for every attempt, on a busy machine too: nothing but what a test does makes one too slow.
+    pub fn unhurried(self) -> Self {
+        self.with_flag("--attempt-deadline=10s").with_flag("--lease=30s")
+    }
+
     /// An environment variable of the process.
     pub fn with_variable(mut self, name: &str, value: &str) -> Self {
         self.server.variables.push((name.to_owned(), value.to_owned()));
@@ -143,7 +156,8 @@ impl Plan {
         let servicenow = simulator(Vendor::ServiceNow, self.servicenow, identity).await;
         let server = Server::start(self.server).await;
         let client = server.client().await;
-        World { jira, servicenow, server, client }
+        let (acknowledged, elsewhere, secrets) = (Acknowledged::default(), vec![], vec![]);
+        World { jira, servicenow, server, client, acknowledged, elsewhere, secrets }
     }
 }
 
@@ -193,8 +207,7 @@ impl World {
 
     /// CreateTicket for the example incident under `id`.
     pub async fn push(&mut self, id: &str, system: v1::TicketSystem) -> v1::CreateTicketResponse {
-        let request = v1::CreateTicketRequest { incident: Some(incident(id)), system: system.into() };
-        self.client.create_ticket(request).await.unwrap()
+        self.try_push(incident(id), system).await.unwrap()
     }
 
     /// CreateTicket, however it ends.
@@ -204,7 +217,24 @@ impl World {
         system: impl Into<i32>,
     ) -> Result<v1::CreateTicketResponse, Status> {
         let request = v1::CreateTicketRequest { incident: Some(incident), system: system.into() };
-        self.client.create_ticket(request).await
+        let answer = self.client.create_ticket(request).await;
+        answer.iter().for_each(|answer| self.acknowledged.note_push(answer));
+        answer
+    }
+
+    /// CreateTicket for each incident of `ids`, `callers` at a time; see [`push_all`].
+    pub async fn push_all(
+        &self,
+        ids: Vec<String>,
+        system: v1::TicketSystem,
+        callers: usize,
+    ) -> Vec<(String, Result<v1::CreateTicketResponse, Status>)> {
+        let answers = push_all(&self.client, ids, system, callers).await;
+        answers
+            .iter()
+            .filter_map(|(_, answer)| answer.as_ref().ok())
+            .for_each(|a| self.acknowledged.note_push(a));
+        answers
     }
 
     /// PreviewTicket of an incident that can be previewed.

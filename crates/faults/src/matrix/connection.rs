@@ -2,19 +2,22 @@
 
 use std::time::Duration;
 
-use ticketing_simulator::{Effect, Vendor};
+use ticketing_simulator::{Call, Effect, Point, Vendor};
 
-use super::calls::{Storm, Struck, VENDORS, Verdict};
-use super::cell::Cell;
+use super::calls::{Storm, Struck, VENDORS, Verdict, deliver, name, plan, simulator, strike};
+use super::cell::{Cell, Stage};
 
-use Verdict::{Created, DoubtfulAndAbsent, DoubtfulAndThere};
+use Verdict::{Created, DoubtfulAndAbsent, DoubtfulAndThere, DoubtfulAndUnread};
 
 const FAMILY: &str = "connection";
 
 const MEBIBYTE: u64 = 1 << 20;
 
 pub(super) fn cells() -> Vec<Cell> {
-    VENDORS.into_iter().flat_map(|vendor| creates(vendor).chain(reads(vendor))).collect()
+    VENDORS
+        .into_iter()
+        .flat_map(|vendor| creates(vendor).chain(reads(vendor)).chain([alone(vendor)]))
+        .collect()
 }
 
 /// What happens to the create, and what it must be taken for.
@@ -28,7 +31,7 @@ fn creates(vendor: Vendor) -> impl Iterator<Item = Cell> {
         ("black hole before applying", Effect::Hang { applied: false }, DoubtfulAndAbsent),
         ("black hole after applying", Effect::Hang { applied: true }, DoubtfulAndThere),
         ("request read half", Effect::StopReading, DoubtfulAndAbsent),
-        ("request read slowly", Effect::SlowRead { bytes: 64, every: drop }, DoubtfulAndAbsent),
+        ("request read slowly", Effect::SlowRead { bytes: 64, every: drop }, DoubtfulAndUnread),
         ("request read a little slowly", Effect::SlowRead { bytes: 1_024, every: drop }, Created),
         ("reply at 1 byte/s", slow(1_000), DoubtfulAndThere),
         ("reply a little late", Effect::Delay(Duration::from_millis(300)), Created),
@@ -71,6 +74,28 @@ fn reads(vendor: Vendor) -> impl Iterator<Item = Cell> {
             .into_iter()
             .map(move |(fault, effect, times)| Storm { vendor, struck, effect, times }.cell(FAMILY, fault))
     })
+}
+
+/// No connection is kept for the next request, so that none can be closed under one: each comes over its own.
+fn alone(vendor: Vendor) -> Cell {
+    let fault = "kept-alive connection closed under a POST";
+    Cell::new(FAMILY, fault, format!("every call, {}", name(vendor)), move |stage| {
+        each_over_its_own(stage, vendor)
+    })
+}
+
+async fn each_over_its_own(stage: Stage, vendor: Vendor) {
+    let mut world = plan(&stage, vendor).start().await;
+    strike(&world, vendor, Call::Any, u64::MAX, Effect::CloseIdle);
+    for number in 0..5 {
+        let delivery = deliver(&mut world, &format!("INC-{number}"), vendor).await;
+        assert_eq!(delivery.attempts.len(), 1, "a connection was closed under it: {delivery:#?}");
+    }
+    let system = simulator(&world, vendor);
+    let (connections, requests) =
+        (system.reached(Call::Connection, Point::Accepted), system.requests().len());
+    assert_eq!(connections, requests as u64, "so many connections for so many requests");
+    world.finish().await;
 }
 
 fn slow(millis: u64) -> Effect {

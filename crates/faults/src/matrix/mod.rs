@@ -4,13 +4,21 @@
 //! gone; at most one ticket bears a marker; a recorded ticket exists; events are ordered, unique and gap-free; no secret
 //! is in anything that was written; and nobody had to lend a hand.
 
+mod callers;
 mod calls;
 mod cell;
 mod connection;
+mod crowds;
+mod flood;
+mod late;
+mod outage;
 mod process;
 mod redirects;
+mod relay;
 mod replies;
+mod streams;
 mod throttling;
+mod tls;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -46,10 +54,21 @@ struct Tally {
 
 /// Every cell there is.
 pub(crate) fn cells() -> Vec<Cell> {
-    [process::cells(), replies::cells(), throttling::cells(), redirects::cells(), connection::cells()]
-        .into_iter()
-        .flatten()
-        .collect()
+    let families = [
+        process::cells(),
+        crowds::cells(),
+        callers::cells(),
+        streams::cells(),
+        replies::cells(),
+        throttling::cells(),
+        redirects::cells(),
+        connection::cells(),
+        flood::cells(),
+        late::cells(),
+        outage::cells(),
+        tls::cells(),
+    ];
+    families.into_iter().flatten().collect()
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Result<()> {
