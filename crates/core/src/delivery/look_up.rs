@@ -149,8 +149,8 @@ impl Delivery {
             doubt.empty_answers += 1;
             doubt.last_empty_at = Some(asked_at);
         }
-        let twice = doubt.empty_answers >= 2 && !had_witnesses;
-        if immediate || witness_seen || twice {
+        let enough = doubt.empty_answers >= 2 || self.is_long_past(bounds, asked_at);
+        if immediate || witness_seen || (enough && !had_witnesses) {
             self.proven_absent(policy, now)
         } else {
             self.keep_looking(policy, now)
@@ -158,7 +158,13 @@ impl Delivery {
     }
 
     /// The send made no ticket: the failure is an ordinary one now.
-    fn proven_absent(self, policy: &Policy, now: Timestamp) -> Settled {
+    fn proven_absent(mut self, policy: &Policy, now: Timestamp) -> Settled {
+        let Some(send) = &self.send else { return self.keep_looking(policy, now) };
+        let supposed = send.supposed;
+        self.note_absence(send.bounds_from());
+        if supposed {
+            return self.send_after_all(now);
+        }
         let since = self.doubt.as_ref().map_or(now, |doubt| doubt.since);
         let due_at = match self.failures {
             0 => Some(now),

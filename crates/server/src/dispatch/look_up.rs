@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use ticketing_core::delivery::look_up::LookUp;
 use ticketing_core::delivery::{Delivery, Sweep};
 use ticketing_core::fault::{Fault, FaultKind};
@@ -28,7 +29,7 @@ impl Dispatcher {
         );
         async {
             let asked_at = self.0.clock.now();
-            let witnesses = match self.witnesses(&delivery).await {
+            let witnesses = match self.witnesses(&delivery, asked_at).await {
                 Ok(witnesses) => witnesses,
                 // Without its witnesses a search proves too much: the claim lapses, and it is made again.
                 Err(error) => return warn(&error, &delivery.target, "the witnesses could not be read"),
@@ -122,15 +123,19 @@ impl Dispatcher {
         Ok(all)
     }
 
-    /// Tickets of ours that were made after the doubtful send.
-    async fn witnesses(&self, delivery: &Delivery) -> Result<Vec<Marker>, StoreError> {
-        match delivery.send.as_ref().filter(|send| !send.index_bound.is_zero()) {
-            Some(send) => {
-                let (destination, after) = (send.destination.clone(), send.deadline);
-                self.0.store.witnesses(&WitnessQuery { destination, after, limit: WITNESSES }).await
-            }
-            None => Ok(vec![]),
-        }
+    /// Tickets of ours that were made after the doubtful send. For a send that is only supposed, and may be long past, those
+    /// alone that the index must show by now: the newest of many pushes in a row would only keep the next one waiting.
+    async fn witnesses(&self, delivery: &Delivery, asked_at: Timestamp) -> Result<Vec<Marker>, StoreError> {
+        let Some(send) = delivery.send.as_ref().filter(|send| !send.index_bound.is_zero()) else {
+            return Ok(vec![]);
+        };
+        let query = WitnessQuery {
+            destination: send.destination.clone(),
+            after: send.deadline.max(send.bounds_from()),
+            until: if send.supposed { asked_at - send.index_bound } else { Timestamp::MAX },
+            limit: WITNESSES,
+        };
+        self.0.store.witnesses(&query).await
     }
 
     /// What a search shows, and the connection that was asked, if there is one.

@@ -16,7 +16,9 @@ use tokio::sync::{mpsc, watch};
 use zeroize::Zeroizing;
 
 use super::connection::WriterConnection;
+use super::mark::Mark;
 use super::rows::Reader;
+use super::start::{self, Begun};
 use super::writer::Writer;
 use super::{Database, State, private_file};
 use crate::entropy::Entropy;
@@ -35,15 +37,19 @@ const INBOX: usize = 1_024;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Every migration, oldest first. Listed by hand: the macro that collects them would build SQLite a second time.
-const MIGRATIONS: [(i64, &str, &str); 1] = [(1, "store", include_str!("../../../migrations/0001_store.sql"))];
+const MIGRATIONS: [(i64, &str, &str); 2] = [
+    (1, "store", include_str!("../../../migrations/0001_store.sql")),
+    (2, "restored", include_str!("../../../migrations/0002_restored.sql")),
+];
 
 /// The row of table `installation`.
 struct Installation {
     installation_id: String,
-    stream_id: String,
     marker_key: InstallationKey,
     sealer: Sealer,
     key_made: Option<std::path::PathBuf>,
+    /// Made just now.
+    is_new: bool,
 }
 
 pub(in crate::store) async fn open(
@@ -62,13 +68,17 @@ pub(in crate::store) async fn open(
         .await
         .map_err(|source| OpenError::Migrate { path: path.to_owned(), source: Box::new(source) })?;
     let installation = installation(&mut db, path, &options).await?;
-    let newest = newest_event(&mut db).await.map_err(|source| OpenError::State { source })?;
+    let mark = Mark::open(beside(path, "mark"), options.machine.clone(), options.clock.clone());
+    let begun = start::begin(&mut db, mark, installation.is_new, &options).await;
+    let Begun { mark, newest, stream, restored_at, suspicion, step } =
+        begun.map_err(|source| OpenError::State { source })?;
     let readers = SqlitePoolOptions::new().max_connections(READERS).test_before_acquire(false);
     let connection = WriterConnection::new(connect.clone(), db);
     let readers = readers.connect_lazy_with(connect.create_if_missing(false).read_only(true));
     let state = Arc::new(State {
         installation_id: installation.installation_id,
-        stream_id: installation.stream_id,
+        stream,
+        restored_at,
         marker_key: installation.marker_key,
         sealer: installation.sealer,
         entropy: options.entropy,
@@ -77,8 +87,11 @@ pub(in crate::store) async fn open(
     });
     let (writer, inbox) = mpsc::channel(INBOX);
     let (ended, life) = watch::channel(false);
-    tokio::spawn(Writer { connection, state: state.clone(), lock, ended }.run(inbox));
-    Ok((Database { readers, writer, state, life }, Opened { key_made: installation.key_made }))
+    tokio::spawn(Writer { connection, state: state.clone(), mark, lock, ended }.run(inbox));
+    Ok((
+        Database { readers, writer, state, life },
+        Opened { key_made: installation.key_made, suspicion, clock_step: step },
+    ))
 }
 
 fn make_folder(path: &Path) -> Result<(), OpenError> {
@@ -192,10 +205,10 @@ async fn installation(
     let marker_key = <[u8; 32]>::try_from(marker_key);
     let marker_key = marker_key.map_err(|_| state(row.bad("marker_key", &"it is not 32 bytes long")))?;
     Ok(Installation {
-        stream_id: row.get("stream_id").map_err(state)?,
         marker_key: InstallationKey::new(marker_key),
         sealer: Sealer::new(data_key),
         key_made: None,
+        is_new: false,
         installation_id,
     })
 }
@@ -226,7 +239,7 @@ async fn make_installation(
     .await
     .map_err(StoreError::write("the installation"))?;
     let (marker_key, sealer) = (InstallationKey::new(marker_key), Sealer::new(&data_key));
-    Ok(Installation { installation_id, stream_id, marker_key, sealer, key_made: None })
+    Ok(Installation { installation_id, marker_key, sealer, key_made: None, is_new: true })
 }
 
 fn data_key_place(installation_id: &str) -> Place<'_> {
