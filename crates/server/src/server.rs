@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ use crate::dispatch::{Dispatcher, Schedule};
 use crate::entropy::SystemEntropy;
 use crate::grpc;
 use crate::settings::{Settings, stored};
-use crate::store::{OpenError, Opened, Store, StoreError, StoreOptions};
+use crate::store::{BackupError, OpenError, Opened, Store, StoreError, StoreOptions};
 
 /// The file of the database in the data folder.
 const DATABASE: &str = "ticketing.db";
@@ -91,6 +91,14 @@ pub async fn serve(
     let served = serve_over(&config, &store, listener, clock, shutdown).await;
     store.close().await;
     served
+}
+
+/// Copies the database in the folder `data` to `file`, while a server works with it or not.
+///
+/// # Errors
+/// Why there is no copy.
+pub async fn backup(data: &Path, file: &Path, clock: &dyn Clock) -> Result<(), BackupError> {
+    Store::backup(&data.join(DATABASE), file, clock.now()).await
 }
 
 async fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<Store, ServeError> {

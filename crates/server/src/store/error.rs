@@ -86,6 +86,19 @@ pub enum OpenError {
     State { source: StoreError },
 }
 
+/// Why no copy of the database was made.
+#[derive(Debug, thiserror::Error)]
+pub enum BackupError {
+    #[error("there is no database {path}; --data names its folder")]
+    NoDatabase { path: PathBuf },
+    #[error("the file {path} can not be written; it must not exist yet")]
+    File { path: PathBuf, source: std::io::Error },
+    #[error(
+        "the database {path} can not be copied; one of an earlier version can once this version has opened it"
+    )]
+    Copy { path: PathBuf, source: sqlx::Error },
+}
+
 // === impl StoreError ===
 
 impl StoreError {

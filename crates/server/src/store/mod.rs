@@ -43,7 +43,7 @@ use verbs::health::{Forgive, Observe};
 use verbs::operate::Operate;
 use verbs::record::Record;
 
-pub use error::{OpenError, StoreError, StoreErrorKind};
+pub use error::{BackupError, OpenError, StoreError, StoreErrorKind};
 pub use seal::KeySource;
 pub use types::*;
 
@@ -92,6 +92,14 @@ impl Store {
         let (clock, entropy) = (options.clock.clone(), options.entropy.clone());
         let (database, opened) = sqlite::open(path, options).await?;
         Ok((Self { database: Arc::new(database), clock, entropy }, opened))
+    }
+
+    /// Writes the database at `path` as it is now to the file `to`, which must not exist. Another process may have it open.
+    ///
+    /// # Errors
+    /// If there is no such database or the copy can not be written whole: then there is none.
+    pub async fn backup(path: &Path, to: &Path, now: Timestamp) -> Result<(), BackupError> {
+        sqlite::backup(path, to, now).await
     }
 
     /// Waits until all that was asked for is written, then lets go of the file. Later calls are refused.

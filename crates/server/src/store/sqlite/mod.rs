@@ -1,5 +1,6 @@
 //! The store in one SQLite file. All SQL is in this folder.
 
+mod backup;
 mod connection;
 mod events;
 mod load;
@@ -32,6 +33,7 @@ use super::types::StreamName;
 use super::work::Verb;
 use crate::entropy::Entropy;
 
+pub(super) use backup::backup;
 pub(super) use events::TrimEvents;
 pub(super) use open::open;
 pub(super) use settings::{Configure, PruneRetired, SaveTest};

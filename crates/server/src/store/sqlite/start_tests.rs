@@ -18,8 +18,8 @@ use crate::clock::{ManualClock, ManualMachine};
 use crate::entropy::SeededEntropy;
 use crate::store::conformance::{LEASE, TARGET, destination, incident, target};
 use crate::store::{
-    AcceptRequest, AttemptRecord, AttemptTimes, ClaimKind, Intent, KeySource, Observed, Opened, Store,
-    StoreOptions, Suspicion,
+    AcceptRequest, AttemptRecord, AttemptTimes, BackupError, ClaimKind, Intent, KeySource, Observed, Opened,
+    Store, StoreOptions, Suspicion,
 };
 
 /// A machine with a disk.
@@ -266,4 +266,41 @@ async fn when_a_store_was_put_back_moves_with_the_clock() {
     let (store, _) = bench.open().await;
     let moved = store.restored_at().unwrap().duration_since(restored_at - day);
     assert!(moved.abs() < SignedDuration::from_secs(1), "{moved:?}");
+}
+
+#[tokio::test]
+async fn a_copy_of_a_database_at_work_is_whole_private_and_knows_what_it_is() {
+    use std::os::unix::fs::PermissionsExt;
+    let bench = Bench::new();
+    let (store, _) = bench.open().await;
+    let kept = accept(&store, "INC-1").await;
+    Store::backup(&bench.file(""), &bench.file(".copy"), bench.now()).await.unwrap();
+    accept(&store, "INC-2").await;
+    store.close().await;
+    assert_eq!(bench.suspicion().await, None, "the original is none the wiser");
+    assert_eq!(bench.file(".copy").metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    // Beside nothing but its key, as on another machine.
+    for ending in ["", ".mark"] {
+        std::fs::remove_file(bench.file(ending)).unwrap();
+    }
+    copy(&bench.file(".copy"), &bench.file(""));
+    let (store, opened) = bench.open().await;
+    assert_eq!(opened.suspicion, Some(Suspicion::Copied(bench.now())));
+    assert_eq!(store.delivery(&kept.id).await.unwrap(), Some(kept));
+    assert_eq!(store.event_bounds().await.unwrap().last, 1);
+    store.close().await;
+    assert_eq!(bench.suspicion().await, None, "once is enough");
+}
+
+#[tokio::test]
+async fn a_copy_overwrites_nothing_and_leaves_nothing_where_it_fails() {
+    let bench = Bench::new();
+    let backup = || async { Store::backup(&bench.file(""), &bench.file(".copy"), bench.now()).await };
+    assert!(matches!(backup().await, Err(BackupError::NoDatabase { .. })));
+    std::fs::write(bench.file(""), "no database ".repeat(400)).unwrap();
+    assert!(matches!(backup().await, Err(BackupError::Copy { .. })));
+    assert!(!bench.file(".copy").exists());
+    std::fs::write(bench.file(".copy"), "precious").unwrap();
+    assert!(matches!(backup().await, Err(BackupError::File { .. })));
+    assert_eq!(std::fs::read_to_string(bench.file(".copy")).unwrap(), "precious");
 }
