@@ -1,6 +1,8 @@
 //! A store that was put back from a copy, and a clock that was set between two runs: whatever was sent after the copy was
 //! made, there is never a second ticket, nothing is stuck, and no wait gets longer or shorter by the step of the clock.
 
+#![allow(clippy::unwrap_used, reason = "a test that can not go on fails")]
+
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};

@@ -68,6 +68,11 @@ pub enum OpenError {
     TooOld { found: String, needed: &'static str },
     #[error("the database {path} is damaged ({detail}); restore it from a backup")]
     Damaged { path: PathBuf, detail: String },
+    #[error(
+        "the database {path} is empty, and yet {mark} tells of {events} events in it: put it back, with its -wal file if there \
+         is one; or remove {mark} too for a new beginning, which knows of no ticket that exists"
+    )]
+    Emptied { path: PathBuf, mark: PathBuf, events: u64 },
     #[error("the schema of the database {path} can not be brought up to date")]
     Migrate { path: PathBuf, source: Box<sqlx::migrate::MigrateError> },
     #[error(

@@ -69,8 +69,8 @@ pub(in crate::store) async fn open(
         .await
         .map_err(|source| OpenError::Migrate { path: path.to_owned(), source: Box::new(source) })?;
     failpoints::pass(Point::Migrated).await;
-    let installation = installation(&mut db, path, &options).await?;
     let mark = Mark::open(beside(path, "mark"), options.machine.clone(), options.clock.clone());
+    let installation = installation(&mut db, path, &mark, &options).await?;
     let begun = start::begin(&mut db, mark, installation.is_new, &options).await;
     let Begun { mark, newest, stream, restored_at, suspicion, step } =
         begun.map_err(|source| OpenError::State { source })?;
@@ -188,12 +188,19 @@ pub(super) async fn newest_event(db: &mut SqliteConnection) -> Result<u64, Store
 async fn installation(
     db: &mut SqliteConnection,
     path: &Path,
+    mark: &Mark,
     options: &StoreOptions,
 ) -> Result<Installation, OpenError> {
     let state = |source| OpenError::State { source };
     let row = sqlx::query("SELECT * FROM installation").fetch_optional(&mut *db).await;
     let row = row.map_err(StoreError::read("the installation")).map_err(state)?;
     let entropy = &*options.entropy;
+    if row.is_none()
+        && let Some(events) = mark.found().map(|found| found.event).filter(|events| *events > 0)
+    {
+        // Another installation makes other markers, so that it would find no ticket of this one.
+        return Err(OpenError::Emptied { path: path.to_owned(), mark: beside(path, "mark"), events });
+    }
     let master = MasterKey::load(&options.key, path, row.is_none(), entropy)?;
     let wrap = Sealer::new(&master.key);
     let Some(row) = row else {

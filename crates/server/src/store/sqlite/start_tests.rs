@@ -18,8 +18,8 @@ use crate::clock::{ManualClock, ManualMachine};
 use crate::entropy::SeededEntropy;
 use crate::store::conformance::{LEASE, TARGET, destination, incident, target};
 use crate::store::{
-    AcceptRequest, AttemptRecord, AttemptTimes, BackupError, ClaimKind, Intent, KeySource, Observed, Opened,
-    Store, StoreOptions, Suspicion,
+    AcceptRequest, AttemptRecord, AttemptTimes, BackupError, ClaimKind, Intent, KeySource, Observed,
+    OpenError, Opened, Store, StoreOptions, Suspicion,
 };
 
 /// A machine with a disk.
@@ -44,10 +44,13 @@ impl Bench {
     }
 
     async fn open_as(&self, restored: bool) -> (Store, Opened) {
+        Store::open(&self.file(""), self.options(restored)).await.unwrap()
+    }
+
+    fn options(&self, restored: bool) -> StoreOptions {
         let (clock, machine) = (self.clock.clone(), self.machine.clone());
         let entropy = Arc::new(SeededEntropy::new(self.runs.fetch_add(1, Ordering::Relaxed)));
-        let options = StoreOptions { clock, entropy, machine, key: KeySource::Beside, restored };
-        Store::open(&self.file(""), options).await.unwrap()
+        StoreOptions { clock, entropy, machine, key: KeySource::Beside, restored }
     }
 
     async fn open(&self) -> (Store, Opened) {
@@ -191,6 +194,19 @@ async fn a_missing_mark_an_unreadable_one_and_another_boot_are_suspected() {
     assert!(matches!(bench.suspicion().await, Some(Suspicion::NoMark(_))));
     bench.machine.boot();
     assert_eq!(bench.suspicion().await, Some(Suspicion::OtherBoot));
+    assert_eq!(bench.suspicion().await, None);
+}
+
+#[tokio::test]
+async fn an_empty_database_beside_the_mark_of_a_full_one_is_refused_until_the_mark_is_gone_too() {
+    let bench = Bench::new();
+    bench.accept("INC-1").await;
+    std::fs::write(bench.file(""), "").unwrap();
+    for _ in 0..2 {
+        let refused = Store::open(&bench.file(""), bench.options(false)).await;
+        assert!(matches!(refused, Err(OpenError::Emptied { events: 1, .. })), "{refused:?}");
+    }
+    std::fs::remove_file(bench.file(".mark")).unwrap();
     assert_eq!(bench.suspicion().await, None);
 }
 
