@@ -6,7 +6,7 @@ use std::time::Duration;
 use rhythmx_ticketing::v1::{self, DeliveryState, FaultKind, TicketSystem};
 use tempfile::TempDir;
 use ticketing_harness::{
-    Plan, Subscriber, World, after, binary, from_oldest, incident, refusal, retrying, state,
+    Acknowledged, Plan, Subscriber, World, after, binary, from_oldest, incident, refusal, retrying, state,
 };
 use ticketing_simulator::{Call, Effect, Profile, Reply, Rule, Vendor, When};
 use tonic::Code;
@@ -52,8 +52,10 @@ impl Copy {
         Self { folder, backup }
     }
 
-    /// The server must not run.
-    fn put_back(&self, data: &Path, how: How) {
+    /// The server must not run. What was acknowledged after the copy was made is gone then, and is handed over again.
+    fn put_back(&self, world: &mut World, how: How) {
+        world.acknowledged = Acknowledged::default();
+        let data = &world.server.data();
         let file = |name: &str| data.join(format!("ticketing.db{name}"));
         for log in ["-wal", "-shm"] {
             let _ = std::fs::remove_file(file(log));
@@ -202,7 +204,7 @@ async fn a_token_of_lost_events_is_answered_with_where_the_histories_part() {
     let lost = subscriber.events(3).await.remove(2);
     drop(subscriber);
     world.server.stop().await;
-    copy.put_back(&world.server.data(), How::DatabaseAlone);
+    copy.put_back(&mut world, How::DatabaseAlone);
     start_again(&mut world).await;
     let refused =
         refusal(world.client.clone().stream_ticket_events(after(&lost.resume_token)).await.map(drop));
@@ -223,7 +225,7 @@ async fn a_ticket_is_looked_for_at_the_site_of_the_copy_too_when_settings_were_c
     start_again(&mut world).await;
     world.push("INC-1", JIRA).await;
     world.server.stop().await;
-    copy.put_back(&world.server.data(), How::DatabaseAlone);
+    copy.put_back(&mut world, How::DatabaseAlone);
     start_again(&mut world).await;
     let elsewhere = ticketing_simulator::Simulator::start(Vendor::JiraCloud, Profile::of(Vendor::JiraCloud));
     let elsewhere = elsewhere.await.unwrap();
@@ -261,7 +263,7 @@ async fn put_back_and_deliver(plan: Plan, system: TicketSystem, how: How) {
     assert_eq!(world.simulator(system).tickets().len(), 9);
     world.server.stop().await;
 
-    copy.put_back(&world.server.data(), how);
+    copy.put_back(&mut world, how);
     start_again(&mut world).await;
     assert!(world.server.log().contains(SUSPECTED), "{how:?}: {}", world.server.log());
     let (first, second) = (incident(later[0]), incident(later[1]));

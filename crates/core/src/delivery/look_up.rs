@@ -1,5 +1,7 @@
 //! From a doubt to a certainty: what a look-up proves.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 use super::{Delivery, EventKind, LastError, Settled, State};
@@ -53,6 +55,22 @@ impl Delivery {
             }
             Ok(sighting) => Some(self.not_found(sighting.witness_seen, had_witnesses, asked_at, policy, now)),
         }
+    }
+
+    /// A ticket made from then on is a witness: an index that shows it shows all that the send could have made, since
+    /// nothing of that send was applied any later.
+    #[must_use]
+    pub fn witnesses_from(&self, server_bound: Duration) -> Option<Timestamp> {
+        self.send.as_ref().map(|send| send.deadline.max(send.bounds_from()) + server_bound)
+    }
+
+    /// A ticket made later is none to a search that is made at `asked_at`. Of a send that is only supposed, and may be long
+    /// past, those alone are witnesses that the index must show by now: the newest of many pushes in a row would only
+    /// keep the next one waiting.
+    #[must_use]
+    pub fn witnesses_until(&self, asked_at: Timestamp) -> Timestamp {
+        let supposed = self.send.as_ref().filter(|send| send.supposed);
+        supposed.map_or(Timestamp::MAX, |send| asked_at - send.index_bound)
     }
 
     /// Records what a sweep showed: tickets beyond the first are duplicates.

@@ -4,8 +4,12 @@
 //! gone; at most one ticket bears a marker; a recorded ticket exists; events are ordered, unique and gap-free; no secret
 //! is in anything that was written; and nobody had to lend a hand.
 
+mod callers;
 mod cell;
+mod crowds;
 mod process;
+mod relay;
+mod streams;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -41,7 +45,7 @@ struct Tally {
 
 /// Every cell there is.
 pub(crate) fn cells() -> Vec<Cell> {
-    [process::cells()].into_iter().flatten().collect()
+    [process::cells(), crowds::cells(), callers::cells(), streams::cells()].into_iter().flatten().collect()
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Result<()> {

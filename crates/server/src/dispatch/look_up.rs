@@ -130,19 +130,16 @@ impl Dispatcher {
         Ok(all)
     }
 
-    /// Tickets of ours that were made after the doubtful send. For a send that is only supposed, and may be long past, those
-    /// alone that the index must show by now: the newest of many pushes in a row would only keep the next one waiting.
+    /// Tickets of ours that were made when nothing of the doubtful send could be applied any more, and that show by now.
     async fn witnesses(&self, delivery: &Delivery, asked_at: Timestamp) -> Result<Vec<Marker>, StoreError> {
-        let Some(send) = delivery.send.as_ref().filter(|send| !send.index_bound.is_zero()) else {
-            return Ok(vec![]);
-        };
-        let query = WitnessQuery {
-            destination: send.destination.clone(),
-            after: send.deadline.max(send.bounds_from()),
-            until: if send.supposed { asked_at - send.index_bound } else { Timestamp::MAX },
-            limit: WITNESSES,
-        };
-        self.0.store.witnesses(&query).await
+        let from = delivery.witnesses_from(self.schedule().policy.bounds.server_bound);
+        match delivery.send.as_ref().filter(|send| !send.index_bound.is_zero()).zip(from) {
+            Some((send, after)) => {
+                let (destination, until) = (send.destination.clone(), delivery.witnesses_until(asked_at));
+                self.0.store.witnesses(&WitnessQuery { destination, after, until, limit: WITNESSES }).await
+            }
+            None => Ok(vec![]),
+        }
     }
 
     /// What a search shows, and the connection that was asked, if there is one.
