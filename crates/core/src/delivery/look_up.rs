@@ -61,7 +61,16 @@ impl Delivery {
     /// nothing of that send was applied any later.
     #[must_use]
     pub fn witnesses_from(&self, server_bound: Duration) -> Option<Timestamp> {
-        self.send.as_ref().map(|send| send.deadline + server_bound)
+        self.send.as_ref().map(|send| send.deadline.max(send.bounds_from()) + server_bound)
+    }
+
+    /// A ticket made later is none to a search that is made at `asked_at`. Of a send that is only supposed, and may be long
+    /// past, those alone are witnesses that the index must show by now: the newest of many pushes in a row would only
+    /// keep the next one waiting.
+    #[must_use]
+    pub fn witnesses_until(&self, asked_at: Timestamp) -> Timestamp {
+        let supposed = self.send.as_ref().filter(|send| send.supposed);
+        supposed.map_or(Timestamp::MAX, |send| asked_at - send.index_bound)
     }
 
     /// Records what a sweep showed: tickets beyond the first are duplicates.
@@ -158,8 +167,8 @@ impl Delivery {
             doubt.empty_answers += 1;
             doubt.last_empty_at = Some(asked_at);
         }
-        let twice = doubt.empty_answers >= 2 && !had_witnesses;
-        if immediate || witness_seen || twice {
+        let enough = doubt.empty_answers >= 2 || self.is_long_past(bounds, asked_at);
+        if immediate || witness_seen || (enough && !had_witnesses) {
             self.proven_absent(policy, now)
         } else {
             self.keep_looking(policy, now)
@@ -167,7 +176,13 @@ impl Delivery {
     }
 
     /// The send made no ticket: the failure is an ordinary one now.
-    fn proven_absent(self, policy: &Policy, now: Timestamp) -> Settled {
+    fn proven_absent(mut self, policy: &Policy, now: Timestamp) -> Settled {
+        let Some(send) = &self.send else { return self.keep_looking(policy, now) };
+        let supposed = send.supposed;
+        self.note_absence(send.bounds_from());
+        if supposed {
+            return self.send_after_all(now);
+        }
         let since = self.doubt.as_ref().map_or(now, |doubt| doubt.since);
         let due_at = match self.failures {
             0 => Some(now),
