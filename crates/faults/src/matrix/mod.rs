@@ -7,9 +7,12 @@
 mod callers;
 mod cell;
 mod crowds;
+mod operators;
 mod process;
 mod relay;
+mod settings;
 mod streams;
+mod tokens;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -45,7 +48,16 @@ struct Tally {
 
 /// Every cell there is.
 pub(crate) fn cells() -> Vec<Cell> {
-    [process::cells(), crowds::cells(), callers::cells(), streams::cells()].into_iter().flatten().collect()
+    let families = [
+        process::cells(),
+        crowds::cells(),
+        callers::cells(),
+        streams::cells(),
+        tokens::cells(),
+        settings::cells(),
+        operators::cells(),
+    ];
+    families.into_iter().flatten().collect()
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Result<()> {
