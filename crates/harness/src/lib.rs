@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use rhythmx_ticketing::{Client, v1};
 use ticketing_failpoints::{Guard, REMOVED};
-use ticketing_simulator::{Profile, RecordedRequest, Simulator, Vendor};
+use ticketing_simulator::{Identity, Profile, RecordedRequest, Simulator, Vendor};
 use tonic::Status;
 
 pub use acknowledged::Acknowledged;
@@ -63,6 +63,7 @@ pub struct World {
 pub struct Plan {
     jira: (Vendor, Profile),
     servicenow: Profile,
+    identity: Option<Identity>,
     server: Start,
 }
 
@@ -80,6 +81,7 @@ impl Plan {
         Self {
             jira: (Vendor::JiraCloud, Profile::of(Vendor::JiraCloud)),
             servicenow: Profile::of(Vendor::ServiceNow),
+            identity: None,
             server: Start { flags: FAST.map(str::to_owned).to_vec(), ..Start::default() },
         }
     }
@@ -100,6 +102,13 @@ impl Plan {
     pub fn with_servicenow(mut self, profile: Profile) -> Self {
         self.servicenow = profile;
         self
+    }
+
+    /// Both systems under TLS, showing this certificate. The server is a process that trusts the authorities in the file
+    /// `trusted` alone.
+    pub fn under_tls(mut self, identity: &Identity, trusted: &Path) -> Self {
+        self.identity = Some(identity.clone());
+        self.in_a_process().with_variable("SSL_CERT_FILE", &trusted.display().to_string())
     }
 
     /// A further flag of the server; the last of several counts.
@@ -142,8 +151,9 @@ impl Plan {
 
     /// Starts everything, and configures nothing.
     pub async fn start_unconfigured(self) -> World {
-        let jira = Simulator::start(self.jira.0, self.jira.1).await.unwrap();
-        let servicenow = Simulator::start(Vendor::ServiceNow, self.servicenow).await.unwrap();
+        let identity = self.identity.as_ref();
+        let jira = simulator(self.jira.0, self.jira.1, identity).await;
+        let servicenow = simulator(Vendor::ServiceNow, self.servicenow, identity).await;
         let server = Server::start(self.server).await;
         let client = server.client().await;
         let (acknowledged, elsewhere, secrets) = (Acknowledged::default(), vec![], vec![]);
@@ -439,6 +449,14 @@ impl World {
         self.server.stop().await;
         invariants::check_secrets(&self);
     }
+}
+
+async fn simulator(vendor: Vendor, profile: Profile, identity: Option<&Identity>) -> Simulator {
+    let started = match identity {
+        Some(identity) => Simulator::start_tls(vendor, profile, identity).await,
+        None => Simulator::start(vendor, profile).await,
+    };
+    started.unwrap()
 }
 
 /// Retry settings in milliseconds.

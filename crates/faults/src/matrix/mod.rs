@@ -5,13 +5,17 @@
 //! is in anything that was written; and nobody had to lend a hand.
 
 mod callers;
+mod calls;
 mod cell;
 mod crowds;
 mod operators;
 mod process;
+mod redirects;
 mod relay;
+mod replies;
 mod settings;
 mod streams;
+mod throttling;
 mod tokens;
 
 use std::collections::BTreeMap;
@@ -23,6 +27,20 @@ use futures_util::stream;
 use tokio::time::Instant;
 
 pub(crate) use self::cell::{Cell, Verdict};
+
+/// A line each, in the order in which they are played.
+const FAMILIES: &[fn() -> Vec<Cell>] = &[
+    process::cells,
+    replies::cells,
+    throttling::cells,
+    redirects::cells,
+    crowds::cells,
+    callers::cells,
+    streams::cells,
+    tokens::cells,
+    settings::cells,
+    operators::cells,
+];
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -48,16 +66,7 @@ struct Tally {
 
 /// Every cell there is.
 pub(crate) fn cells() -> Vec<Cell> {
-    let families = [
-        process::cells(),
-        crowds::cells(),
-        callers::cells(),
-        streams::cells(),
-        tokens::cells(),
-        settings::cells(),
-        operators::cells(),
-    ];
-    families.into_iter().flatten().collect()
+    FAMILIES.iter().flat_map(|cells| cells()).collect()
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Result<()> {
