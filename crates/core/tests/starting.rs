@@ -87,7 +87,7 @@ impl World {
 
     /// What the server does at its start: nobody holds a claim.
     fn start(&mut self, restored_at: Option<Timestamp>) {
-        let start = Start { step: SignedDuration::ZERO, restored_at };
+        let start = Start { step: SignedDuration::ZERO, restored_at, counts_from: restored_at };
         self.delivery = self.delivery.clone().take_up(&start);
         if self.delivery.lease_until.is_some() {
             self.delivery.lease_until = Some(self.now);
@@ -229,7 +229,7 @@ proptest! {
         let pause = Pause { last, now, passed: Some(Duration::from_secs(passed)) };
         let mut delivery = accepted(last);
         delivery.due_at = Some(last + SignedDuration::from_secs(due));
-        let taken = delivery.take_up(&Start { step: pause.step(), restored_at: None });
+        let taken = delivery.take_up(&Start { step: pause.step(), restored_at: None, counts_from: None });
         let left = taken.due_at.unwrap().duration_since(now);
         let meant = SignedDuration::from_secs(due - i64::try_from(passed).unwrap());
         prop_assert!((left - meant).abs() <= SignedDuration::from_secs(1), "{left:?} for {meant:?}");
@@ -241,7 +241,7 @@ proptest! {
     ) {
         let last = Timestamp::from_second(1_800_000_000).unwrap();
         let now = last - SignedDuration::from_secs(back);
-        let start = Start { step: Pause { last, now, passed: None }.step(), restored_at: Some(now) };
+        let start = Start { step: Pause { last, now, passed: None }.step(), restored_at: Some(now), counts_from: Some(now) };
         let due_at = start.moved(last + SignedDuration::from_secs(due));
         prop_assert_eq!(due_at.duration_since(now), SignedDuration::from_secs(due));
     }
@@ -341,7 +341,7 @@ fn a_pause_that_a_target_asked_for_is_as_long_after_the_clock_was_set_back() {
     let now = Timestamp::from_second(1_800_000_000).unwrap();
     let (minute, back) = (Duration::from_secs(60), SignedDuration::from_secs(-86_400));
     let health = Health { throttled_until: Some(now + minute), ..Health::default() };
-    let taken = Start { step: back, restored_at: None }.take_up_health(health);
+    let taken = Start { step: back, restored_at: None, counts_from: None }.take_up_health(health);
     assert_eq!(taken.throttled_until, Some(now + back + minute));
 }
 
@@ -351,7 +351,7 @@ fn a_doubt_waits_out_its_bounds_after_the_clock_was_set_forward() {
     world.take(&Step::Work(Weather::Lose(None)));
     let left = world.delivery.provable_from(Duration::ZERO).unwrap().duration_since(world.now);
     let step = SignedDuration::from_hours(24);
-    let taken = world.delivery.take_up(&Start { step, restored_at: None });
+    let taken = world.delivery.take_up(&Start { step, restored_at: None, counts_from: None });
     let provable = taken.provable_from(Duration::ZERO).unwrap();
     assert_eq!(provable.duration_since(world.now + step), left);
 }

@@ -23,8 +23,9 @@ pub struct LookUp {
 }
 
 impl Delivery {
-    /// Records what a look-up of the holder of `epoch` showed; `None` if the claim was lost and nothing was found. A
-    /// ticket that was found is always recorded. Look-ups spend no retry.
+    /// Records what a look-up of the holder of `epoch` showed; `None` if the claim was lost and nothing new was found. A
+    /// ticket that was found is always recorded, beside another one that an operator named meanwhile too. Look-ups spend
+    /// no retry.
     #[must_use]
     pub fn settle_look_up(
         mut self,
@@ -36,9 +37,11 @@ impl Delivery {
         let LookUp { answer, had_witnesses, asked_at } = look_up;
         if let Ok(Sighting { tickets, .. }) = &answer
             && !tickets.is_empty()
-            && self.ticket.is_none()
         {
-            return Some(self.found(tickets, policy, now));
+            return match self.ticket {
+                None => Some(self.found(tickets, policy, now)),
+                Some(_) => self.found_beside(tickets, now),
+            };
         }
         if self.state != State::Reconciling || self.epoch != epoch {
             return None;
@@ -115,6 +118,17 @@ impl Delivery {
         let mut settled = self.delivered(first, vec![], policy, now);
         settled.events = events;
         settled
+    }
+
+    /// The delivery has had its ticket since the search began; `None` if the search shows no other.
+    fn found_beside(mut self, tickets: &[FoundTicket], now: Timestamp) -> Option<Settled> {
+        let before = (self.ticket.clone(), self.duplicates.len());
+        let events = self.note_duplicates(tickets);
+        if (&self.ticket, self.duplicates.len()) == (&before.0, before.1) {
+            return None;
+        }
+        self.updated_at = now;
+        Some(Settled { delivery: self, events })
     }
 
     /// Keeps every ticket but the reference. Of several the oldest is the reference.

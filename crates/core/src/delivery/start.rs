@@ -41,6 +41,8 @@ pub struct Start {
     pub step: SignedDuration,
     /// Now, if the store was put back from a copy, or may have been.
     pub restored_at: Option<Timestamp>,
+    /// Now, if nobody knows how much time has truly passed, or what was done in it: no proof of absence counts from earlier.
+    pub counts_from: Option<Timestamp>,
 }
 
 /// Where a ticket may be that the store has forgotten.
@@ -77,7 +79,7 @@ impl Start {
     /// Whether anything is to be changed.
     #[must_use]
     pub fn changes_anything(&self) -> bool {
-        !self.step.is_zero() || self.restored_at.is_some()
+        !self.step.is_zero() || self.restored_at.is_some() || self.counts_from.is_some()
     }
 
     /// The same moment by the clock of now.
@@ -117,7 +119,7 @@ impl Delivery {
         }
         if let Some(send) = &mut self.send {
             let from = start.moved(send.bounds_from());
-            let from = start.restored_at.map_or(from, |restored_at| from.max(restored_at));
+            let from = start.counts_from.map_or(from, |now| from.max(now));
             if from != send.bounds_from() {
                 send.counted_from = Some(from);
             }
@@ -125,7 +127,7 @@ impl Delivery {
         if let Some(doubt) = &mut self.doubt {
             doubt.since = start.moved(doubt.since);
             doubt.last_empty_at = moved(doubt.last_empty_at);
-            if start.restored_at.is_some() {
+            if start.counts_from.is_some() {
                 (doubt.empty_answers, doubt.last_empty_at) = (0, None);
             }
         }

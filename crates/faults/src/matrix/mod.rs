@@ -8,12 +8,15 @@ mod callers;
 mod calls;
 mod cell;
 mod crowds;
+mod operators;
 mod process;
 mod redirects;
 mod relay;
 mod replies;
+mod settings;
 mod streams;
 mod throttling;
+mod tokens;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -34,6 +37,9 @@ const FAMILIES: &[fn() -> Vec<Cell>] = &[
     crowds::cells,
     callers::cells,
     streams::cells,
+    tokens::cells,
+    settings::cells,
+    operators::cells,
 ];
 
 #[derive(Debug, clap::Args)]

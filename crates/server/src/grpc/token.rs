@@ -42,21 +42,21 @@ fn read_token_of(stream_id: &str, token: &str) -> Option<u64> {
     Some(u64::from_be_bytes(bytes.try_into().ok()?))
 }
 
-/// The token of the page after `key` in the list that `filter` gives.
-pub(crate) fn page_token(key: &PageKey, filter: &ListFilter) -> String {
+/// The token of the page after `key` in the list that `filter` gives in an installation.
+pub(crate) fn page_token(installation_id: &str, key: &PageKey, filter: &ListFilter) -> String {
     let body = serde_json::to_vec(key).expect("a time and an ID can be written as JSON");
-    seal(&purpose(filter), &body)
+    seal(&purpose(installation_id, filter), &body)
 }
 
-/// Where the page of a token begins; `None` if the token is not of a list with this filter.
-pub(crate) fn read_page_token(token: &str, filter: &ListFilter) -> Option<PageKey> {
-    let body = unseal(&purpose(filter), token)?;
+/// Where the page of a token begins; `None` if the token is not of a list of this installation with this filter.
+pub(crate) fn read_page_token(installation_id: &str, token: &str, filter: &ListFilter) -> Option<PageKey> {
+    let body = unseal(&purpose(installation_id, filter), token)?;
     serde_json::from_slice(&body).ok()
 }
 
-// A token fits the list that it came from: the check sum covers the filters.
-fn purpose(filter: &ListFilter) -> String {
-    format!("page {:?} {:?} {:?}", filter.states, filter.systems, filter.incident_id)
+// A token fits the list that it came from: the check sum covers the installation and the filters.
+fn purpose(installation_id: &str, filter: &ListFilter) -> String {
+    format!("page {installation_id} {:?} {:?} {:?}", filter.states, filter.systems, filter.incident_id)
 }
 
 fn seal(purpose: &str, body: &[u8]) -> String {
@@ -95,11 +95,12 @@ mod tests {
     }
 
     #[test]
-    fn a_page_token_is_read_back_for_the_same_filters_alone() {
+    fn a_page_token_is_read_back_for_the_same_store_and_filters_alone() {
         let key = PageKey { created_at: Timestamp::UNIX_EPOCH, id: "0197".to_owned() };
-        let token = page_token(&key, &filter(vec![State::Failed]));
-        assert_eq!(read_page_token(&token, &filter(vec![State::Failed])), Some(key));
-        assert_eq!(read_page_token(&token, &filter(vec![])), None);
+        let token = page_token("here", &key, &filter(vec![State::Failed]));
+        assert_eq!(read_page_token("here", &token, &filter(vec![State::Failed])), Some(key));
+        assert_eq!(read_page_token("here", &token, &filter(vec![])), None);
+        assert_eq!(read_page_token("there", &token, &filter(vec![State::Failed])), None);
         assert_eq!(read_resume_token(&here(), &token), None);
     }
 
@@ -125,7 +126,7 @@ mod tests {
         #[test]
         fn no_text_is_taken_for_a_token(text in "\\PC{0,60}") {
             prop_assert_eq!(read_resume_token(&here(), &text), None);
-            prop_assert_eq!(read_page_token(&text, &filter(vec![])), None);
+            prop_assert_eq!(read_page_token("here", &text, &filter(vec![])), None);
         }
 
         #[test]

@@ -2,8 +2,8 @@
 //!
 //! It is how a start notices that the database is an older copy of itself. Where the database alone was put back, the mark
 //! names what the database no longer knows. Where the whole folder was put back, the mark was made by copying, later than
-//! it says. Where a machine was put back with its disk, it was booted since. The mark also tells how far the clock was set
-//! between two runs.
+//! it says. Where a machine was put back with its disk as it was while the server ran, it was booted since. The mark also
+//! tells how far the clock was set between two runs.
 //!
 //! It is written after each commit, in place, without waiting for the disk: a process that is killed leaves it as it is,
 //! and after a power cut the machine was booted anyway. It may lag behind the database, and is never ahead of it.
@@ -43,6 +43,9 @@ pub(super) struct Record {
     /// The same, since boot.
     pub(super) since_boot: Duration,
     pub(super) boot_id: Option<String>,
+    /// Everything was written, and the database was closed: this is the last word of a process.
+    #[serde(default)]
+    pub(super) closed: bool,
 }
 
 /// The file, and what it said when it was opened.
@@ -93,12 +96,15 @@ impl Mark {
         self.machine.since_boot().checked_sub(record.since_boot)
     }
 
-    /// Why the files may have been put back, as far as the mark alone can tell.
-    pub(super) fn suspicion(&self) -> Option<Suspicion> {
+    /// Why the files may have been put back, as far as the mark alone can tell, beside a database whose newest event is
+    /// `kept_event`.
+    pub(super) fn suspicion(&self, kept_event: u64) -> Option<Suspicion> {
         let Some(Found { record, changed }) = &self.found else {
             return Some(Suspicion::NoMark(self.path.display().to_string()));
         };
-        if record.boot_id != self.boot_id {
+        // A process that came to its end before the machine did had nothing under way.
+        let ended = record.closed && record.event == kept_event;
+        if record.boot_id != self.boot_id && !ended {
             return Some(Suspicion::OtherBoot);
         }
         let (written, changed) = (record.wall, *changed);
@@ -117,9 +123,27 @@ impl Mark {
     pub(super) fn set(&mut self, event: u64, intent: Option<IntentName>) {
         self.event = event;
         self.intent = intent.or(self.intent.take());
+        self.write(false);
+    }
+
+    /// Writes it once more if a task of its own has changed the database.
+    pub(super) fn touch(&mut self) {
+        self.set(self.event, None);
+    }
+
+    /// The database is closed, and nothing more comes.
+    pub(super) fn close(mut self) {
+        self.write(true);
+        if let Some(Err(error)) = self.file.as_ref().map(File::sync_all) {
+            not_written(&self.path, &error);
+        }
+    }
+
+    fn write(&mut self, closed: bool) {
         let Some(file) = &self.file else { return };
         let record = Record {
-            event,
+            closed,
+            event: self.event,
             intent: self.intent.clone(),
             clock: self.clock.now(),
             wall: self.machine.wall(),
@@ -130,11 +154,6 @@ impl Mark {
             not_written(&self.path, &error);
             self.file = None;
         }
-    }
-
-    /// Writes it once more if a task of its own has changed the database.
-    pub(super) fn touch(&mut self) {
-        self.set(self.event, None);
     }
 }
 
@@ -170,7 +189,8 @@ mod tests {
         let intent = IntentName { delivery_id: "0".repeat(36), epoch: u32::MAX };
         let boot_id = Some("f".repeat(36));
         let since_boot = Duration::from_nanos(u64::MAX);
-        let most = Record { event: u64::MAX, intent: Some(intent), clock, wall, since_boot, boot_id };
+        let most =
+            Record { event: u64::MAX, intent: Some(intent), clock, wall, since_boot, boot_id, closed: false };
         let least = Record { event: 0, intent: None, boot_id: None, ..most.clone() };
         for record in [most, least] {
             let bytes = encode(&record);

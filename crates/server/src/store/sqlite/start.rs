@@ -56,8 +56,11 @@ pub(super) async fn begin(
     let kept = kept(db, &mark).await?;
     let suspicion = if is_new { None } else { suspicion(&kept, &mark, options.restored) };
     let last = mark.found().map(|found| found.clock).or(kept.newest_at).filter(|_| !is_new);
-    let step = last.map_or(SignedDuration::ZERO, |last| Pause { last, now, passed: mark.passed() }.step());
-    let start = Start { step, restored_at: suspicion.as_ref().map(|_| now) };
+    let passed = mark.passed();
+    let step = last.map_or(SignedDuration::ZERO, |last| Pause { last, now, passed }.step());
+    let restored_at = suspicion.as_ref().map(|_| now);
+    let counts_from = restored_at.or((passed.is_none() && !is_new).then_some(now));
+    let start = Start { step, restored_at, counts_from };
     let restored_at = start.restored_at.or(kept.restored_at.map(|at| floor(start.moved(at))));
     let Kept { newest, mut stream, .. } = kept;
     if start.changes_anything() {
@@ -90,7 +93,7 @@ fn suspicion(kept: &Kept, mark: &Mark, told: bool) -> Option<Suspicion> {
             Some(Suspicion::EventsLost { marked: found.event, kept: kept_events })
         }
         Some(_) if !kept.has_marked_intent => Some(Suspicion::IntentLost),
-        _ => mark.suspicion(),
+        _ => mark.suspicion(kept_events),
     }
 }
 

@@ -185,16 +185,42 @@ async fn a_mark_that_was_changed_later_than_it_says_was_copied() {
 }
 
 #[tokio::test]
-async fn a_missing_mark_an_unreadable_one_and_another_boot_are_suspected() {
+async fn a_missing_mark_and_an_unreadable_one_are_suspected() {
     let bench = Bench::new();
     bench.accept("INC-1").await;
     std::fs::remove_file(bench.file(".mark")).unwrap();
     assert!(matches!(bench.suspicion().await, Some(Suspicion::NoMark(_))));
     std::fs::write(bench.file(".mark"), [0; 512]).unwrap();
     assert!(matches!(bench.suspicion().await, Some(Suspicion::NoMark(_))));
+    assert_eq!(bench.suspicion().await, None);
+}
+
+#[tokio::test]
+async fn another_boot_is_suspected_unless_the_server_had_come_to_its_end_before() {
+    let bench = Bench::new();
+    let (store, _) = bench.open().await;
+    accept(&store, "INC-1").await;
+    let running = std::fs::read(bench.file(".mark")).unwrap();
+    store.close().await;
+    bench.machine.boot();
+    assert_eq!(bench.suspicion().await, None);
+    std::fs::write(bench.file(".mark"), running).unwrap();
     bench.machine.boot();
     assert_eq!(bench.suspicion().await, Some(Suspicion::OtherBoot));
     assert_eq!(bench.suspicion().await, None);
+}
+
+#[tokio::test]
+async fn after_another_boot_no_absence_is_proven_by_time_that_may_not_have_passed() {
+    let bench = Bench::new();
+    let (store, _) = bench.open().await;
+    let delivery = bench.intended(&store, "INC-1").await;
+    store.close().await;
+    bench.machine.boot();
+    let (store, opened) = bench.open().await;
+    assert_eq!(opened.suspicion, None);
+    let sent = store.delivery(&delivery.id).await.unwrap().unwrap().send.unwrap();
+    assert_eq!(sent.bounds_from(), sent.deadline.max(bench.now()));
 }
 
 #[tokio::test]

@@ -101,6 +101,7 @@ impl Writer {
         if let Err(error) = self.connection.close().await {
             tracing::warn!(error = &error as &dyn std::error::Error, "the database was not closed cleanly");
         }
+        self.mark.close();
         drop(self.lock);
         self.ended.send_replace(true);
         for reply in closing {
