@@ -5,6 +5,8 @@
 //! is in anything that was written; and nobody had to lend a hand.
 
 mod cell;
+mod doubt;
+mod index;
 mod process;
 
 use std::collections::BTreeMap;
@@ -41,7 +43,7 @@ struct Tally {
 
 /// Every cell there is.
 pub(crate) fn cells() -> Vec<Cell> {
-    [process::cells()].into_iter().flatten().collect()
+    [process::cells(), index::cells()].into_iter().flatten().collect()
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Result<()> {
