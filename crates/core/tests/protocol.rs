@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use ticketing_core::delivery::look_up::LookUp;
 use ticketing_core::delivery::operate::NewDelivery;
 use ticketing_core::delivery::settle::SendIntent;
-use ticketing_core::delivery::{Delivery, Outcome, Settled, State, Trigger};
+use ticketing_core::delivery::{Delivery, EventKind, Outcome, Settled, State, Trigger};
 use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_core::marker::{InstallationKey, Marker};
 use ticketing_core::policy::Policy;
@@ -322,4 +322,28 @@ fn a_ticket_that_an_operator_named_by_its_key_is_no_duplicate_of_itself() {
     let sighting = Sighting { tickets: vec![found], witness_seen: false };
     let swept = resolved.settle_sweep(0, Ok(sighting), &world.policy, world.now).unwrap();
     assert_eq!((swept.events, swept.delivery.ticket), (vec![], Some(ticket(1))));
+}
+
+#[test]
+fn of_two_tickets_the_older_is_the_reference_whichever_was_known_first() {
+    let mut world = World::new(0);
+    world.attempt(Weather::Lose { applied_after: Some(0) });
+    let created = |number| Outcome::Sent(Ok(Created { ticket: ticket(number), adjustments: vec![] }));
+    let epoch = world.delivery.epoch;
+    world.apply(|delivery, policy, now| delivery.settle(epoch, created(2), policy, now, 0.0));
+    // The answer to the first send comes at last: nothing says yet which of the two is older.
+    world.apply(|delivery, policy, now| delivery.settle(epoch, created(1), policy, now, 0.0));
+    let found = |number, at| FoundTicket { ticket: ticket(number), created_at: Some(at) };
+    let tickets = vec![found(1, world.now), found(2, world.now + Duration::from_secs(1))];
+    let sighting = Sighting { tickets, witness_seen: false };
+    let swept = |delivery: Delivery, step| {
+        delivery.settle_sweep(step, Ok(sighting.clone()), &world.policy, world.now).unwrap()
+    };
+    let first = swept(world.delivery.clone(), 0);
+    assert_eq!(
+        (first.delivery.ticket.as_ref(), first.delivery.duplicates.as_slice()),
+        (Some(&ticket(1)), &[ticket(2)][..])
+    );
+    assert_eq!(first.events, [EventKind::DuplicateFound]);
+    assert_eq!(swept(first.delivery, 1).events, []);
 }
