@@ -7,6 +7,7 @@ use ticketing_outbound::Reply;
 
 use crate::client::{Client, READ_TIMEOUT};
 use crate::create::{FIELDS, bears, ticket_of};
+use crate::faults;
 use crate::settings::is_table;
 use crate::wire::Record;
 
@@ -62,6 +63,11 @@ pub(crate) async fn by_marker(client: &Client, table: &str, marker: &Marker) -> 
         Some(doubtful(
             "the search by correlation_id also returned other tickets: the instance ignored the query",
             "let the account of servicenow.username query correlation_id on servicenow.table",
+        ))
+    } else if faults::is_from_instance(&reply) {
+        Some(doubtful(
+            "the instance broke the search by correlation_id off and says so beside the rows it had found",
+            "correlation_id should be indexed on servicenow.table, or the search takes too long",
         ))
     } else if hides_rows(&reply, ours.len()) {
         Some(doubtful(

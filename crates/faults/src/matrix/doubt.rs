@@ -166,6 +166,12 @@ impl Scene {
         self.world.push(incident, self.site.system()).await
     }
 
+    /// A push that has its ticket now, however often this machine was too slow for the first attempt.
+    pub(super) async fn push_through(&mut self, incident: &str) -> v1::Delivery {
+        let id = self.push(incident).await.delivery.unwrap().id;
+        self.world.until(&id, DeliveryState::Delivered).await
+    }
+
     /// A push that nobody waits for.
     pub(super) fn begin_push(&self, id: &str) -> JoinHandle<()> {
         let mut client = self.world.client.clone();
@@ -240,6 +246,17 @@ impl Scene {
 
     pub(super) fn creates(&self) -> usize {
         creates(self.simulator())
+    }
+
+    /// How many creates of a delivery arrived at the site.
+    pub(super) fn sent(&self, delivery: &v1::Delivery) -> usize {
+        let marker = delivery.marker.as_bytes();
+        let bears = |body: &[u8]| body.windows(marker.len()).any(|window| window == marker);
+        let is_create = |path: &str| path.ends_with("/issue") || path.ends_with("/table/incident");
+        let requests = self.simulator().requests().into_iter();
+        requests
+            .filter(|request| request.method == "POST" && is_create(&request.path) && bears(&request.body))
+            .count()
     }
 
     /// The tickets that bear a marker and were not deleted.

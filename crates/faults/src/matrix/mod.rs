@@ -8,6 +8,7 @@ mod cell;
 mod doubt;
 mod index;
 mod process;
+mod searching;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -43,7 +44,7 @@ struct Tally {
 
 /// Every cell there is.
 pub(crate) fn cells() -> Vec<Cell> {
-    [process::cells(), index::cells()].into_iter().flatten().collect()
+    [process::cells(), index::cells(), searching::cells()].into_iter().flatten().collect()
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Result<()> {

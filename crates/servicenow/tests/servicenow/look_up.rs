@@ -73,6 +73,23 @@ async fn rows_that_the_account_may_not_read_leave_a_doubt() {
 }
 
 #[tokio::test]
+async fn a_search_that_was_broken_off_proves_nothing_and_shows_what_it_has() {
+    let site = Site::of(|_| {}).await;
+    let error = json!({ "message": "Transaction cancelled: maximum execution time exceeded", "detail": "" });
+    let order = order("INC-1");
+    let row = json!({ "sys_id": "c537bae64f411200adf9f8e18110c76e", "correlation_id": order.marker });
+    for (rows, found) in [(json!([]), None), (json!([row]), Some(1))] {
+        let body = json!({ "result": rows, "error": error, "status": "failure" });
+        site.simulator.weather().clear();
+        site.answer(Call::Search, Reply::json(200, &body));
+        match site.look_up(&order).await {
+            Ok(sighting) => assert_eq!(Some(sighting.tickets.len()), found),
+            Err(fault) => assert_eq!((fault.kind, None), (FaultKind::UnreadableReply, found)),
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_search_that_fails_is_never_an_empty_one() {
     let site = Site::of(|_| {}).await;
     let table = [
