@@ -273,6 +273,15 @@ fn a_witness_that_is_not_seen_keeps_the_doubt_open() {
 }
 
 #[test]
+fn a_witness_was_made_when_nothing_of_the_doubtful_send_could_be_applied_any_more() {
+    // One that was made before may stand in the index while a ticket that was applied after it does not.
+    let mut world = World::new(0);
+    let (_, deadline) = world.intend().unwrap();
+    let server_bound = world.policy.bounds.server_bound;
+    assert_eq!(world.delivery.witnesses_from(server_bound), Some(deadline + server_bound));
+}
+
+#[test]
 fn what_was_in_doubt_before_it_was_sent_again_is_swept_where_the_doubt_was() {
     let mut world = World::new(0);
     world.attempt(Weather::Lose { applied_after: None });

@@ -161,6 +161,14 @@ impl Server {
         tokio::time::timeout(PATIENCE, child.wait()).await.expect("the server runs on").unwrap()
     }
 
+    /// Whether the process has not ended by itself.
+    pub fn is_running(&mut self) -> bool {
+        match &mut self.running {
+            Some(Running::Process(child)) => child.try_wait().unwrap().is_none(),
+            _ => panic!("only a server in a process of its own ends by itself"),
+        }
+    }
+
     /// The memory that the process has in use, in bytes.
     #[must_use]
     pub fn memory(&self) -> u64 {
@@ -169,6 +177,13 @@ impl Server {
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
         let kilobytes: u64 = line.trim().trim_end_matches(" kB").parse().unwrap();
         kilobytes * 1_024
+    }
+
+    /// How many files and connections the process has open.
+    #[must_use]
+    pub fn open_files(&self) -> usize {
+        let id = self.process().id().expect("the server runs");
+        std::fs::read_dir(format!("/proc/{id}/fd")).unwrap().count()
     }
 
     /// The next that comes to this point is held there.

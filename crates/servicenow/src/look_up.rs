@@ -1,5 +1,6 @@
 //! Finding tickets by their marker. An empty answer is given only when it proves something.
 
+use jiff::Timestamp;
 use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_core::marker::Marker;
 use ticketing_core::system::{Destination, FoundTicket, Search, Sighting};
@@ -120,6 +121,11 @@ fn oldest_first(records: impl Iterator<Item = Record>, place: &Destination) -> V
             tickets.push(FoundTicket { ticket, created_at: record.created_at() });
         }
     }
-    tickets.sort_by(|a, b| (a.created_at, &a.ticket.id).cmp(&(b.created_at, &b.ticket.id)));
+    tickets.sort_by(|a, b| age(a).cmp(&age(b)));
     tickets
+}
+
+/// Smaller is older. The instance tells whole seconds; numbers are given in order, and grow longer.
+fn age(found: &FoundTicket) -> (Option<Timestamp>, usize, &str) {
+    (found.created_at, found.ticket.key.len(), &found.ticket.key)
 }

@@ -250,13 +250,7 @@ impl Scene {
 
     /// How many creates of a delivery arrived at the site.
     pub(super) fn sent(&self, delivery: &v1::Delivery) -> usize {
-        let marker = delivery.marker.as_bytes();
-        let bears = |body: &[u8]| body.windows(marker.len()).any(|window| window == marker);
-        let is_create = |path: &str| path.ends_with("/issue") || path.ends_with("/table/incident");
-        let requests = self.simulator().requests().into_iter();
-        requests
-            .filter(|request| request.method == "POST" && is_create(&request.path) && bears(&request.body))
-            .count()
+        self.simulator().creates().iter().filter(|create| create.markers.contains(&delivery.marker)).count()
     }
 
     /// The tickets that bear a marker and were not deleted.
@@ -297,21 +291,14 @@ impl Scene {
         Ok(self.world.client.retry_delivery(request).await?.delivery.unwrap())
     }
 
-    /// Plays a person who makes a ticket that bears the marker, or a copy of one.
-    pub(super) fn add_twin(&self, marker: &str) -> String {
-        let field = if self.site.is_jira() { "labels" } else { "correlation_id" };
-        let value = if self.site.is_jira() { serde_json::json!([marker]) } else { marker.into() };
-        self.simulator().add_foreign_ticket([(field.to_owned(), value)].into_iter().collect())
-    }
-
     /// Plays a person who takes the marker off a ticket.
     pub(super) fn take_marker_off(&self, ticket: &str, marker: &str) {
-        let simulator = self.simulator();
-        let done = match self.site.is_jira() {
-            true => simulator.remove_label(ticket, marker),
-            false => simulator.set_field(ticket, "correlation_id", "".into()),
-        };
-        assert!(done, "{ticket} does not bear {marker}");
+        assert!(self.simulator().remove_marker(ticket, marker), "{ticket} does not bear {marker}");
+    }
+
+    /// When a ticket is a witness: it was made after all that a doubtful send of just now could make.
+    pub(super) fn until_a_witness_would_count(&self) -> Duration {
+        self.bounds.attempt_deadline + self.bounds.server + Duration::from_millis(20)
     }
 
     fn proof(&self) -> Duration {

@@ -213,9 +213,9 @@ async fn for_ever_with_a_witness(stage: Stage, site: Site) {
     scene.world.finish().await;
 }
 
-/// A witness is a ticket that was made after the doubtful send was certainly over.
+/// A ticket that was made after the doubtful send was certainly over.
 async fn make_a_witness(scene: &mut Scene) {
-    let over = Bounds::default().attempt_deadline + Duration::from_millis(20);
+    let over = scene.until_a_witness_would_count();
     scene.world.while_nothing_happens_for(over).await;
     scene.push_through("INC-9").await;
 }

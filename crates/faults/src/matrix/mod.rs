@@ -4,11 +4,18 @@
 //! gone; at most one ticket bears a marker; a recorded ticket exists; events are ordered, unique and gap-free; no secret
 //! is in anything that was written; and nobody had to lend a hand.
 
+mod callers;
 mod cell;
+mod crowds;
 mod doubt;
+mod humans;
 mod index;
+mod neighbours;
 mod process;
+mod races;
+mod relay;
 mod searching;
+mod streams;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -44,7 +51,18 @@ struct Tally {
 
 /// Every cell there is.
 pub(crate) fn cells() -> Vec<Cell> {
-    [process::cells(), index::cells(), searching::cells()].into_iter().flatten().collect()
+    let families = [
+        process::cells(),
+        crowds::cells(),
+        callers::cells(),
+        streams::cells(),
+        index::cells(),
+        searching::cells(),
+        humans::cells(),
+        races::cells(),
+        neighbours::cells(),
+    ];
+    families.into_iter().flatten().collect()
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Result<()> {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rhythmx_ticketing::v1::{self, AttemptKind};
 use serde_json::{Value, json};
-use ticketing_simulator::{Call, Credential, Effect, Reply, RetryAfter, When};
+use ticketing_simulator::{Call, Effect, Reply, RetryAfter, When};
 use tokio::time::Instant;
 
 use super::cell::{Cell, Stage};
@@ -19,8 +19,8 @@ enum Lie {
     Search(Effect),
     /// The weather of searches and of reads of one ticket.
     All(Effect),
-    /// The login is not taken, and Jira answers strangers with an empty list.
-    Anonymous,
+    /// The login is ignored, and Jira answers strangers with an empty list.
+    Stranger,
     /// The account does not see the project, or the table.
     Hidden,
 }
@@ -40,7 +40,9 @@ pub(super) fn cells() -> Vec<Cell> {
 
 fn lies(site: Site) -> Vec<(String, Lie)> {
     let mut lies: Vec<(String, Lie)> = [
-        ("look-up returns foreign rows", Lie::Search(Effect::ReturnsEverything)),
+        ("look-up returns foreign rows", Lie::Search(Effect::ReturnsForeign)),
+        ("look-up returns everything", Lie::Search(Effect::ReturnsEverything)),
+        ("look-up has ever more pages", Lie::Search(Effect::EndlessPages)),
         ("look-up says it has failed inside a 200", Lie::Search(answer(&failed_inside_200(site)))),
         ("look-up is answered 200 with an error and no rows", Lie::Search(answer(&failure(site)))),
         ("look-up is answered 200 with an empty object", Lie::Search(answer(&json!({})))),
@@ -55,7 +57,7 @@ fn lies(site: Site) -> Vec<(String, Lie)> {
         ("look-up is cut off", Lie::All(Effect::DropBefore)),
         ("look-up is reset", Lie::All(Effect::ResetBefore)),
         ("look-up is answered in half", Lie::All(Effect::TruncatedBody)),
-        ("look-up as a stranger", Lie::Anonymous),
+        ("look-up as a stranger", Lie::Stranger),
         ("look-up without sight of the project", Lie::Hidden),
     ]
     .map(|(fault, lie)| (fault.to_owned(), lie))
@@ -132,7 +134,7 @@ async fn lied_to(stage: Stage, site: Site, lie: Lie) {
     lie.begin(&scene);
     let made = scene.doubt("INC-1", true).await;
     let not_made = scene.doubt("INC-2", false).await;
-    let taken = lie.take_away(&scene);
+    lie.unfold(&scene);
     scene.until_looked_up_or_delivered(&made, 2).await;
     scene.until_looked_up_or_delivered(&not_made, 2).await;
     for id in [&made, &not_made] {
@@ -141,7 +143,7 @@ async fn lied_to(stage: Stage, site: Site, lie: Lie) {
     }
     let early = scene.world.delivery(&not_made).await;
     assert_eq!(key(&early), "", "there is no ticket: {early:#?}");
-    give_back(&scene, taken);
+    lie.end(&scene);
     let ended = Instant::now();
     scene.until_delivered_once(&made).await;
     scene.until_delivered_once(&not_made).await;
@@ -181,15 +183,6 @@ fn drop_by_drop() -> Effect {
     Effect::SlowBody { bytes: 1, every: Duration::from_millis(50) }
 }
 
-/// What is right about the site is right again.
-fn give_back(scene: &Scene, credentials: Vec<Credential>) {
-    scene.simulator().edit(|profile| {
-        profile.credentials.extend(credentials);
-        profile.withdrawn.clear();
-    });
-    scene.simulator().weather().clear();
-}
-
 // === impl Lie ===
 
 impl Lie {
@@ -203,23 +196,29 @@ impl Lie {
             Self::Search(effect) => scene.weather(Call::Search, When::Always, effect.clone()),
             Self::All(effect) => on_both(effect),
             // The creates need what is taken away afterwards.
-            Self::Anonymous | Self::Hidden => on_both(&status(503)),
+            Self::Stranger | Self::Hidden => on_both(&status(503)),
         }
     }
 
-    /// Takes away what the account has, where that is the lie; the credentials, if it is those.
-    fn take_away(&self, scene: &Scene) -> Vec<Credential> {
-        let taken = scene.simulator().edit(|profile| match self {
-            Self::Search(_) | Self::All(_) => vec![],
-            Self::Anonymous => std::mem::take(&mut profile.credentials),
-            Self::Hidden => {
-                profile.withdrawn.extend(["BROWSE_PROJECTS", "read"].map(str::to_owned));
-                vec![]
+    /// Once the creates were made.
+    fn unfold(&self, scene: &Scene) {
+        match self {
+            Self::Search(_) | Self::All(_) => {}
+            Self::Stranger => {
+                scene.simulator().weather().clear();
+                scene.weather(Call::Any, When::Always, Effect::IgnoresLogin);
             }
-        });
-        if matches!(self, Self::Anonymous | Self::Hidden) {
-            scene.simulator().weather().clear();
+            Self::Hidden => {
+                scene.simulator().edit(|profile| {
+                    profile.withdrawn.extend(["BROWSE_PROJECTS", "read"].map(str::to_owned));
+                });
+                scene.simulator().weather().clear();
+            }
         }
-        taken
+    }
+
+    fn end(&self, scene: &Scene) {
+        scene.simulator().edit(|profile| profile.withdrawn.clear());
+        scene.simulator().weather().clear();
     }
 }

@@ -1,5 +1,6 @@
 //! Looks for the tickets of deliveries in doubt, and later for duplicates.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use ticketing_core::delivery::look_up::LookUp;
@@ -123,17 +124,19 @@ impl Dispatcher {
                 Err(fault) => return Err(fault),
             }
         }
-        all.tickets.sort_by(|a, b| a.ticket.id.cmp(&b.ticket.id));
-        all.tickets.dedup_by(|a, b| a.ticket.id == b.ticket.id);
+        let mut seen = HashSet::new();
+        all.tickets.retain(|found| seen.insert(found.ticket.id.clone()));
+        // Of those of the same moment each site has its own order, which stays.
         all.tickets.sort_by_key(|found| (found.created_at.is_none(), found.created_at));
         Ok(all)
     }
 
-    /// Tickets of ours that were made after the doubtful send.
+    /// Tickets of ours that were made when nothing of the doubtful send could be applied any more.
     async fn witnesses(&self, delivery: &Delivery) -> Result<Vec<Marker>, StoreError> {
-        match delivery.send.as_ref().filter(|send| !send.index_bound.is_zero()) {
-            Some(send) => {
-                let (destination, after) = (send.destination.clone(), send.deadline);
+        let from = delivery.witnesses_from(self.schedule().policy.bounds.server_bound);
+        match delivery.send.as_ref().filter(|send| !send.index_bound.is_zero()).zip(from) {
+            Some((send, after)) => {
+                let destination = send.destination.clone();
                 self.0.store.witnesses(&WitnessQuery { destination, after, limit: WITNESSES }).await
             }
             None => Ok(vec![]),

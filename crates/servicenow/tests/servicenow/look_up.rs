@@ -32,6 +32,16 @@ async fn two_tickets_with_one_marker_are_both_shown_and_the_older_comes_first() 
 }
 
 #[tokio::test]
+async fn of_two_tickets_of_the_same_second_the_one_with_the_lower_number_is_older() {
+    let site = Site::of(|_| {}).await;
+    let marker = order("INC-1").marker;
+    let made: Vec<_> = (0..8).map(|_| foreign(&site, marker.as_str(), "2026-01-01 00:00:00")).collect();
+    let found = site.look_up(&order("INC-1")).await.unwrap();
+    let keys: Vec<_> = found.tickets.into_iter().map(|found| found.ticket.key).collect();
+    assert_eq!(keys, made);
+}
+
+#[tokio::test]
 async fn rows_that_bear_no_marker_are_not_ours_and_prove_nothing() {
     let site = Site::of(|_| {}).await;
     site.simulator.add_foreign_ticket(Map::new());
