@@ -131,26 +131,29 @@ impl Delivery {
         Some(Settled { delivery: self, events })
     }
 
-    /// Keeps every ticket but the reference. Of several the oldest is the reference.
+    /// Keeps every ticket but the reference. Of several that are seen together the oldest is the reference, even if it was
+    /// known before: an answer that came late did not say how old its ticket is.
     fn note_duplicates(&mut self, tickets: &[FoundTicket]) -> Vec<EventKind> {
         self.complete_reference(tickets);
         let is_known =
             |found: &TicketRef| self.ticket.iter().chain(&self.duplicates).any(|known| known.id == found.id);
         let new: Vec<_> = tickets.iter().filter(|found| !is_known(&found.ticket)).cloned().collect();
-        if new.is_empty() {
-            return vec![];
-        }
+        let is_news = !new.is_empty();
         self.duplicates.extend(new.into_iter().map(|found| found.ticket));
-        let oldest = tickets.first().map(|found| found.ticket.clone());
-        if let (Some(oldest), Some(reference)) = (oldest, self.ticket.clone())
-            && oldest.id != reference.id
-            && tickets.iter().any(|found| found.ticket.id == reference.id)
-        {
-            self.duplicates.retain(|other| other.id != oldest.id);
-            self.duplicates.push(reference);
-            self.ticket = Some(oldest);
+        if self.refer_to_the_oldest(tickets) || is_news { vec![EventKind::DuplicateFound] } else { vec![] }
+    }
+
+    /// Whether the reference became another one.
+    fn refer_to_the_oldest(&mut self, tickets: &[FoundTicket]) -> bool {
+        let (Some(oldest), Some(reference)) = (tickets.first(), self.ticket.clone()) else { return false };
+        let is_seen = tickets.iter().any(|found| found.ticket.id == reference.id);
+        if oldest.ticket.id == reference.id || !is_seen {
+            return false;
         }
-        vec![EventKind::DuplicateFound]
+        self.duplicates.retain(|other| other.id != oldest.ticket.id);
+        self.duplicates.push(reference);
+        self.ticket = Some(oldest.ticket.clone());
+        true
     }
 
     /// An operator may have named the ticket by its key alone: the search tells the rest.

@@ -8,11 +8,17 @@ mod callers;
 mod calls;
 mod cell;
 mod crowds;
+mod doubt;
+mod humans;
+mod index;
+mod neighbours;
 mod operators;
 mod process;
+mod races;
 mod redirects;
 mod relay;
 mod replies;
+mod searching;
 mod settings;
 mod streams;
 mod throttling;
@@ -40,6 +46,11 @@ const FAMILIES: &[fn() -> Vec<Cell>] = &[
     tokens::cells,
     settings::cells,
     operators::cells,
+    index::cells,
+    searching::cells,
+    humans::cells,
+    races::cells,
+    neighbours::cells,
 ];
 
 #[derive(Debug, clap::Args)]

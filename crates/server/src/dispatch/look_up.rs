@@ -1,5 +1,6 @@
 //! Looks for the tickets of deliveries in doubt, and later for duplicates.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -124,8 +125,9 @@ impl Dispatcher {
                 Err(fault) => return Err(fault),
             }
         }
-        all.tickets.sort_by(|a, b| a.ticket.id.cmp(&b.ticket.id));
-        all.tickets.dedup_by(|a, b| a.ticket.id == b.ticket.id);
+        let mut seen = HashSet::new();
+        all.tickets.retain(|found| seen.insert(found.ticket.id.clone()));
+        // Of those of the same moment each site has its own order, which stays.
         all.tickets.sort_by_key(|found| (found.created_at.is_none(), found.created_at));
         Ok(all)
     }
