@@ -35,4 +35,3 @@ mod sweeping;
 mod targets;
 mod thousand;
 mod tls;
-mod weather_table;

@@ -7,12 +7,16 @@
 mod callers;
 mod calls;
 mod cell;
+mod connection;
 mod crowds;
 mod doubt;
+mod flood;
 mod humans;
 mod index;
+mod late;
 mod neighbours;
 mod operators;
+mod outage;
 mod process;
 mod races;
 mod redirects;
@@ -22,6 +26,7 @@ mod searching;
 mod settings;
 mod streams;
 mod throttling;
+mod tls;
 mod tokens;
 
 use std::collections::BTreeMap;
@@ -51,6 +56,11 @@ const FAMILIES: &[fn() -> Vec<Cell>] = &[
     humans::cells,
     races::cells,
     neighbours::cells,
+    connection::cells,
+    flood::cells,
+    late::cells,
+    outage::cells,
+    tls::cells,
 ];
 
 #[derive(Debug, clap::Args)]
