@@ -81,7 +81,7 @@ async fn requests_can_be_kept_without_bodies_or_not_at_all() {
     create(&site, "rx-4").await;
     assert_eq!(site.simulator.requests()[0].status, Some(201));
     assert_eq!(site.simulator.creates().iter().map(|c| c.number).collect::<Vec<_>>(), [0, 1, 2, 3]);
-    assert_eq!(site.simulator.with_tickets(<[_]>::len), 4);
+    assert_eq!((site.simulator.with_tickets(<[_]>::len), site.simulator.with_creates(<[_]>::len)), (4, 4));
 }
 
 #[tokio::test]
