@@ -94,10 +94,10 @@ fn a_step_that_can_not_happen_is_not_replayed() {
 #[test]
 fn a_guard_that_nobody_misses_is_an_error_and_so_is_an_exploration_that_was_cut_short() {
     let mut out = vec![];
-    let limits = Limits { most_states: 2_000, large: false };
+    let limits = Limits { most_states: 1_000, large: false };
     assert!(run(&mut out, limits).is_err());
     let last = String::from_utf8(out).unwrap().lines().last().unwrap().to_owned();
-    assert!(last.starts_with("model: 4 configurations, "), "{last}");
+    assert!(last.starts_with("model: 5 configurations, "), "{last}");
 }
 
 #[test]
