@@ -107,6 +107,6 @@ fn the_last_line_has_the_counts() {
     let out = String::from_utf8(out).unwrap();
     assert_eq!(out.lines().last().unwrap(), summary.to_string());
     assert_eq!((summary.violations, summary.unexpected), (0, 0));
-    assert_eq!((summary.guards, summary.caught + summary.covered), (10, 10));
-    assert!(summary.to_string().ends_with("0 violations; 7 of 10 guards caught, 3 covered; 0 unexpected"));
+    assert_eq!((summary.guards, summary.caught + summary.covered), (13, 13));
+    assert!(summary.to_string().ends_with("0 violations; 8 of 13 guards caught, 5 covered; 0 unexpected"));
 }
