@@ -5,7 +5,7 @@ use std::time::Duration;
 use rhythmx_ticketing::v1::{self, DeliveryState, TicketSystem};
 use ticketing_simulator::{Call, Effect, Profile, Rule, Vendor, When};
 
-use crate::support::{Plan, World, push_all, state};
+use ticketing_harness::{Plan, World, push_all, state};
 
 const PUSHES: usize = 500;
 
@@ -35,7 +35,7 @@ async fn a_server_killed_while_it_retries_and_looks_up_needs_no_hand() {
     ];
     weather.into_iter().for_each(|rule| world.jira.weather().push(rule));
     let ids = ids(100);
-    let answers = push_all(&world.client, ids.clone(), TicketSystem::Jira, 16).await;
+    let answers = world.push_all(ids.clone(), TicketSystem::Jira, 16).await;
     assert!(answers.iter().all(|(_, answer)| answer.is_ok()));
     for pause in [30, 250, 90, 10, 400] {
         world.while_nothing_happens_for(Duration::from_millis(pause)).await;
@@ -52,7 +52,7 @@ async fn a_ticket_made_in_the_moment_of_the_crash_is_found_again() {
         let simulator = if system == TicketSystem::Jira { &world.jira } else { &world.servicenow };
         simulator.weather().push(Rule::new(Call::Create, When::Next(1), Effect::Hang { applied: true }));
         let mut client = world.client.clone().with_deadline(Duration::from_millis(400));
-        let incident = Some(crate::support::incident("INC-1"));
+        let incident = Some(ticketing_harness::incident("INC-1"));
         let _ = client.create_ticket(v1::CreateTicketRequest { incident, system: system.into() }).await;
         world.crash().await;
         let delivery = world.until_all_delivered(1).await.remove(0);
@@ -94,6 +94,7 @@ async fn push_and_kill(world: &mut World, kills: &[usize], system: TicketSystem)
             world.crash().await;
         }
         for (id, answer) in pushes.await.unwrap() {
+            answer.iter().for_each(|answer| world.acknowledged.note_push(answer));
             if answer.is_ok_and(|answer| state(&answer) != DeliveryState::Cancelled) {
                 left.retain(|other| *other != id);
             }

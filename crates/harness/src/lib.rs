@@ -1,31 +1,37 @@
-//! What the tests are played on.
+//! The real server between its callers and the simulated ticket systems, and what must hold after every test.
 
+#![allow(clippy::unwrap_used, reason = "a test that can not go on fails")]
+
+mod acknowledged;
 mod binary;
 mod crowd;
+mod events;
 mod incidents;
 mod invariants;
 mod refusals;
+mod secrets;
 mod server;
 mod subscriber;
 
+use std::path::Path;
 use std::time::Duration;
 
 use rhythmx_ticketing::{Client, v1};
-use ticketing_simulator::{Profile, RecordedRequest, Simulator, Vendor};
+use ticketing_failpoints::{Guard, REMOVED};
+use ticketing_simulator::{Identity, Profile, RecordedRequest, Simulator, Vendor};
 use tonic::Status;
 
-pub use binary::{Ended, run_to_its_end};
+pub use acknowledged::Acknowledged;
+pub use binary::{Ended, binary, run_to_its_end};
 pub use crowd::push_all;
 pub use incidents::incident;
 pub use refusals::refusal;
-pub use server::{Server, free_address};
+pub use secrets::SECRETS;
+pub use server::{Server, Start, free_address};
 pub use subscriber::{Subscriber, after, from_oldest};
 
 /// How long anything may take that happens by itself.
 pub const PATIENCE: Duration = Duration::from_secs(20);
-
-/// The secrets of the simulators; none may ever be found in what the server writes.
-pub const SECRETS: [&str; 3] = ["cloud-api-token", "data-center-pat", "servicenow-password"];
 
 /// Time bounds for tests: a thousandth of the real ones.
 const FAST: [&str; 6] = [
@@ -38,22 +44,36 @@ const FAST: [&str; 6] = [
 ];
 
 /// A server, the ticket systems it is configured for, and a client of it.
+#[derive(Debug)]
 pub struct World {
     pub jira: Simulator,
     pub servicenow: Simulator,
     pub server: Server,
     pub client: Client,
+    /// What callers were answered with; the pushes of this world note it by themselves.
+    pub acknowledged: Acknowledged,
+    /// Further ticket systems that the settings point to, or pointed to.
+    pub elsewhere: Vec<Simulator>,
+    /// Further secrets that may not be found in what the server writes.
+    pub secrets: Vec<String>,
 }
 
 /// How a world is to be.
+#[derive(Debug)]
 pub struct Plan {
     jira: (Vendor, Profile),
     servicenow: Profile,
-    flags: Vec<String>,
-    process: bool,
+    identity: Option<Identity>,
+    server: Start,
 }
 
 // === impl Plan ===
+
+impl Default for Plan {
+    fn default() -> Self {
+        Self::new()
+    }
+}
 
 impl Plan {
     /// Jira Cloud and ServiceNow, both configured and enabled, and a server in this process.
@@ -61,14 +81,14 @@ impl Plan {
         Self {
             jira: (Vendor::JiraCloud, Profile::of(Vendor::JiraCloud)),
             servicenow: Profile::of(Vendor::ServiceNow),
-            flags: FAST.map(str::to_owned).to_vec(),
-            process: false,
+            identity: None,
+            server: Start { flags: FAST.map(str::to_owned).to_vec(), ..Start::default() },
         }
     }
 
     /// The real binary, as a process that can be killed.
     pub fn in_a_process(mut self) -> Self {
-        self.process = true;
+        self.server.process = true;
         self
     }
 
@@ -84,12 +104,41 @@ impl Plan {
         self
     }
 
+    /// Both systems under TLS, showing this certificate. The server is a process that trusts the authorities in the file
+    /// `trusted` alone.
+    pub fn under_tls(mut self, identity: &Identity, trusted: &Path) -> Self {
+        self.identity = Some(identity.clone());
+        self.in_a_process().with_variable("SSL_CERT_FILE", &trusted.display().to_string())
+    }
+
     /// A further flag of the server; the last of several counts.
     pub fn with_flag(mut self, flag: &str) -> Self {
         let name = flag.split('=').next().unwrap_or_default().to_owned();
-        self.flags.retain(|other| other.split('=').next() != Some(name.as_str()));
-        self.flags.push(flag.to_owned());
+        self.server.flags.retain(|other| other.split('=').next() != Some(name.as_str()));
+        self.server.flags.push(flag.to_owned());
         self
+    }
+
+    /// With time enough for every attempt, on a busy machine too: nothing but what a test does makes one too slow.
+    pub fn unhurried(self) -> Self {
+        self.with_flag("--attempt-deadline=10s").with_flag("--lease=30s")
+    }
+
+    /// An environment variable of the process.
+    pub fn with_variable(mut self, name: &str, value: &str) -> Self {
+        self.server.variables.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// The database in a folder that outlives the server.
+    pub fn with_data(mut self, folder: &Path) -> Self {
+        self.server.data = Some(folder.to_owned());
+        self
+    }
+
+    /// Without this guard, which only a process can lose.
+    pub fn without(self, guard: Guard) -> Self {
+        self.in_a_process().with_variable(REMOVED, guard.name())
     }
 
     /// Starts everything, and configures both systems.
@@ -102,11 +151,13 @@ impl Plan {
 
     /// Starts everything, and configures nothing.
     pub async fn start_unconfigured(self) -> World {
-        let jira = Simulator::start(self.jira.0, self.jira.1).await.unwrap();
-        let servicenow = Simulator::start(Vendor::ServiceNow, self.servicenow).await.unwrap();
-        let server = Server::start(self.flags, self.process).await;
+        let identity = self.identity.as_ref();
+        let jira = simulator(self.jira.0, self.jira.1, identity).await;
+        let servicenow = simulator(Vendor::ServiceNow, self.servicenow, identity).await;
+        let server = Server::start(self.server).await;
         let client = server.client().await;
-        World { jira, servicenow, server, client }
+        let (acknowledged, elsewhere, secrets) = (Acknowledged::default(), vec![], vec![]);
+        World { jira, servicenow, server, client, acknowledged, elsewhere, secrets }
     }
 }
 
@@ -156,8 +207,7 @@ impl World {
 
     /// CreateTicket for the example incident under `id`.
     pub async fn push(&mut self, id: &str, system: v1::TicketSystem) -> v1::CreateTicketResponse {
-        let request = v1::CreateTicketRequest { incident: Some(incident(id)), system: system.into() };
-        self.client.create_ticket(request).await.unwrap()
+        self.try_push(incident(id), system).await.unwrap()
     }
 
     /// CreateTicket, however it ends.
@@ -167,7 +217,24 @@ impl World {
         system: impl Into<i32>,
     ) -> Result<v1::CreateTicketResponse, Status> {
         let request = v1::CreateTicketRequest { incident: Some(incident), system: system.into() };
-        self.client.create_ticket(request).await
+        let answer = self.client.create_ticket(request).await;
+        answer.iter().for_each(|answer| self.acknowledged.note_push(answer));
+        answer
+    }
+
+    /// CreateTicket for each incident of `ids`, `callers` at a time; see [`push_all`].
+    pub async fn push_all(
+        &self,
+        ids: Vec<String>,
+        system: v1::TicketSystem,
+        callers: usize,
+    ) -> Vec<(String, Result<v1::CreateTicketResponse, Status>)> {
+        let answers = push_all(&self.client, ids, system, callers).await;
+        answers
+            .iter()
+            .filter_map(|(_, answer)| answer.as_ref().ok())
+            .for_each(|a| self.acknowledged.note_push(a));
+        answers
     }
 
     /// PreviewTicket of an incident that can be previewed.
@@ -269,6 +336,35 @@ impl World {
         self.deliveries().await
     }
 
+    /// Waits until a system has so many tickets.
+    pub async fn until_tickets(&self, system: v1::TicketSystem, count: usize) {
+        let wait = async {
+            while self.simulator(system).tickets().len() < count {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let in_time = tokio::time::timeout(PATIENCE, wait).await;
+        assert!(in_time.is_ok(), "{system:?} has not {count} tickets in time: {}", self.server.log());
+    }
+
+    /// Waits until some delivery is in `state`.
+    pub async fn until_some(&mut self, state: v1::DeliveryState) {
+        let wait = async {
+            while !self.deliveries().await.iter().any(|delivery| delivery.state() == state) {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        let in_time = tokio::time::timeout(PATIENCE, wait).await;
+        assert!(in_time.is_ok(), "nothing is {state:?} in time");
+    }
+
+    /// TestConnection of the saved settings, which must pass.
+    pub async fn test_passes(&mut self, system: v1::TicketSystem) {
+        let request = v1::TestConnectionRequest { system: system.into(), ..Default::default() };
+        let tested = self.client.test_connection(request).await.unwrap();
+        assert!(tested.test.as_ref().is_some_and(|test| test.passed), "{tested:#?}");
+    }
+
     /// How many deliveries of both systems are in which state.
     pub async fn counts(&mut self) -> v1::DeliveryCounts {
         let mut sum = v1::DeliveryCounts::default();
@@ -353,6 +449,14 @@ impl World {
         self.server.stop().await;
         invariants::check_secrets(&self);
     }
+}
+
+async fn simulator(vendor: Vendor, profile: Profile, identity: Option<&Identity>) -> Simulator {
+    let started = match identity {
+        Some(identity) => Simulator::start_tls(vendor, profile, identity).await,
+        None => Simulator::start(vendor, profile).await,
+    };
+    started.unwrap()
 }
 
 /// Retry settings in milliseconds.

@@ -1,0 +1,66 @@
+//! What must hold after every test.
+
+use std::collections::{HashMap, HashSet};
+
+use rhythmx_ticketing::v1;
+
+use super::secrets::Forms;
+use super::{SECRETS, World, events};
+
+/// Nothing that was acknowledged is gone, every delivered ticket exists exactly once, no marker stands on two tickets,
+/// and the events tell it all.
+pub(crate) async fn check(world: &mut World) {
+    let deliveries = world.deliveries().await;
+    world.acknowledged.check(&deliveries);
+    let mut pairs = HashSet::new();
+    for delivery in &deliveries {
+        let pair = (&delivery.incident_id, &delivery.target);
+        assert!(pairs.insert(pair), "two deliveries for one incident and target: {delivery:#?}");
+    }
+    let tickets = by_marker(world);
+    for (marker, keys) in &tickets {
+        assert_eq!(keys.len(), 1, "marker {marker} stands on {keys:?}");
+    }
+    deliveries.iter().for_each(|delivery| check_ticket(delivery, &tickets));
+    events::check(world, &deliveries).await;
+}
+
+/// No secret is in any file of the server, and no panic in its log.
+pub(crate) fn check_secrets(world: &World) {
+    let forms = Forms::of(SECRETS.into_iter().chain(world.secrets.iter().map(String::as_str)));
+    for (name, bytes) in world.server.written() {
+        if let Some((secret, form)) = forms.find(&bytes) {
+            panic!("the secret {secret:?} is in {name}, as {form:?}");
+        }
+        let text = String::from_utf8_lossy(&bytes);
+        assert!(!text.contains("panicked at"), "{name} tells of a panic:\n{text}");
+    }
+}
+
+/// The keys of all tickets that we made, wherever they are.
+fn by_marker(world: &World) -> HashMap<String, Vec<String>> {
+    let mut tickets: HashMap<String, Vec<String>> = HashMap::new();
+    for simulator in [&world.jira, &world.servicenow].into_iter().chain(&world.elsewhere) {
+        for ticket in simulator.tickets().into_iter().filter(|ticket| !ticket.foreign) {
+            let markers = ticket.marker_candidates().into_iter().filter(|text| text.starts_with("rhythmx-"));
+            markers.for_each(|marker| tickets.entry(marker).or_default().push(ticket.key.clone()));
+        }
+    }
+    tickets
+}
+
+fn check_ticket(delivery: &v1::Delivery, tickets: &HashMap<String, Vec<String>>) {
+    if delivery.state() != v1::DeliveryState::Delivered || is_resolved_by_hand(delivery) {
+        return;
+    }
+    let ours = tickets.get(&delivery.marker).map(|keys| keys[0].as_str());
+    let reference = delivery.ticket.as_ref().expect("a delivered one has its ticket");
+    // A ticket that a person gave our marker may be the older one.
+    let known: Vec<_> = [reference].into_iter().chain(&delivery.duplicates).map(|t| t.key.as_str()).collect();
+    assert!(ours.is_some_and(|ours| known.contains(&ours)), "{ours:?}: {delivery:#?}");
+}
+
+fn is_resolved_by_hand(delivery: &v1::Delivery) -> bool {
+    use v1::AttemptOutcome::{Created, Found};
+    !delivery.attempts.iter().any(|attempt| matches!(attempt.outcome(), Created | Found))
+}

@@ -1,0 +1,274 @@
+//! The server under test: in this process, or the real binary.
+
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Parser;
+use rhythmx_ticketing::Client;
+use tempfile::TempDir;
+use ticketing_failpoints::{FOLDER, Point};
+use ticketing_server::clock::SystemClock;
+use ticketing_server::config::Config;
+use ticketing_server::server::{self, ServeError};
+use tokio::process::{Child, Command};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use super::{PATIENCE, binary};
+
+/// How a server is started.
+#[derive(Debug, Clone, Default)]
+pub struct Start {
+    pub flags: Vec<String>,
+    /// As a process of its own that can be killed, rather than in this one.
+    pub process: bool,
+    /// Environment variables of the process.
+    pub variables: Vec<(String, String)>,
+    /// Where the database is; by default in a folder that ends with the server.
+    pub data: Option<PathBuf>,
+}
+
+/// A server over a data folder of its own.
+#[derive(Debug)]
+pub struct Server {
+    pub address: String,
+    folder: TempDir,
+    start: Start,
+    running: Option<Running>,
+}
+
+#[derive(Debug)]
+enum Running {
+    Here { stop: oneshot::Sender<()>, server: JoinHandle<Result<(), ServeError>> },
+    Process(Child),
+}
+
+#[derive(Parser)]
+struct Flags {
+    #[command(flatten)]
+    config: Config,
+}
+
+// === impl Server ===
+
+impl Server {
+    pub async fn start(start: Start) -> Self {
+        let mut server = Self::prepare(start);
+        server.start_again().await;
+        server
+    }
+
+    /// A server that is not started yet.
+    #[must_use]
+    pub fn prepare(start: Start) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(points(folder.path())).unwrap();
+        Self { address: free_address(), folder, start, running: None }
+    }
+
+    /// Changes how it is started the next time.
+    pub fn next_start(&mut self) -> &mut Start {
+        &mut self.start
+    }
+
+    /// The folder of the database.
+    pub fn data(&self) -> PathBuf {
+        self.start.data.clone().unwrap_or_else(|| self.folder.path().join("data"))
+    }
+
+    /// What the binary logged.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.log_file()).unwrap_or_default()
+    }
+
+    /// Every file that the server wrote.
+    pub fn written(&self) -> Vec<(String, Vec<u8>)> {
+        let files = [self.folder.path().to_owned(), self.data()];
+        let files = files.iter().filter_map(|folder| std::fs::read_dir(folder).ok()).flatten().flatten();
+        let files = files.filter(|file| file.path().is_file());
+        files.map(|file| (file.path().display().to_string(), std::fs::read(file.path()).unwrap())).collect()
+    }
+
+    pub async fn client(&self) -> Client {
+        let wait = async {
+            loop {
+                match Client::connect(format!("http://{}", self.address)).await {
+                    Ok(client) => return client,
+                    Err(_not_yet) => tokio::time::sleep(Duration::from_millis(10)).await,
+                }
+            }
+        };
+        let client = tokio::time::timeout(PATIENCE, wait).await;
+        client.unwrap_or_else(|_| panic!("the server did not start: {}", self.log()))
+    }
+
+    pub async fn start_again(&mut self) {
+        let running = if self.start.process { self.spawn() } else { self.run_here().await };
+        self.running = Some(running);
+    }
+
+    /// SIGTERM, or the same in this process; waits for the end.
+    pub async fn stop(&mut self) {
+        match self.running.take() {
+            Some(Running::Here { stop, server }) => {
+                let _ = stop.send(());
+                tokio::time::timeout(PATIENCE, server)
+                    .await
+                    .expect("the server did not stop")
+                    .unwrap()
+                    .unwrap();
+            }
+            Some(Running::Process(mut child)) => {
+                signal(&child, "TERM").await;
+                let status =
+                    tokio::time::timeout(PATIENCE, child.wait()).await.expect("the server did not stop");
+                assert!(status.unwrap().success(), "the server stopped with an error: {}", self.log());
+            }
+            None => {}
+        }
+    }
+
+    /// SIGKILL. Only a process can be killed.
+    pub async fn kill(&mut self) {
+        match self.running.take() {
+            Some(Running::Process(mut child)) => child.kill().await.unwrap(),
+            _ => panic!("only a server in a process of its own can be killed"),
+        }
+    }
+
+    /// SIGTERM, and nothing more: the server is still to be stopped, or to be waited for.
+    pub async fn ask_to_stop(&self) {
+        signal(self.process(), "TERM").await;
+    }
+
+    /// SIGSTOP: the process stands still.
+    pub async fn pause(&self) {
+        signal(self.process(), "STOP").await;
+    }
+
+    /// SIGCONT: it goes on as if nothing had been.
+    pub async fn go_on(&self) {
+        signal(self.process(), "CONT").await;
+    }
+
+    /// The process ends by itself: how.
+    pub async fn until_ended(&mut self) -> ExitStatus {
+        let Some(Running::Process(mut child)) = self.running.take() else {
+            panic!("only a server in a process of its own ends by itself")
+        };
+        tokio::time::timeout(PATIENCE, child.wait()).await.expect("the server runs on").unwrap()
+    }
+
+    /// The memory that the process has in use, in bytes.
+    #[must_use]
+    pub fn memory(&self) -> u64 {
+        let id = self.process().id().expect("the server runs");
+        let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        let kilobytes: u64 = line.trim().trim_end_matches(" kB").parse().unwrap();
+        kilobytes * 1_024
+    }
+
+    /// How many files and connections the process has open.
+    #[must_use]
+    pub fn open_files(&self) -> usize {
+        let id = self.process().id().expect("the server runs");
+        std::fs::read_dir(format!("/proc/{id}/fd")).unwrap().count()
+    }
+
+    /// The next that comes to this point is held there.
+    pub fn arm(&self, point: Point) {
+        std::fs::write(self.point(point, "armed"), "").unwrap();
+    }
+
+    /// Waits until the process is held at this point.
+    pub async fn until_held(&self, point: Point) {
+        let held = self.point(point, "held");
+        let wait = async {
+            while !held.exists() {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        };
+        let in_time = tokio::time::timeout(PATIENCE, wait).await;
+        assert!(in_time.is_ok(), "the server does not come to {}: {}", point.name(), self.log());
+    }
+
+    /// Nothing is held any more, nor will be.
+    pub fn release(&self) {
+        for file in std::fs::read_dir(points(self.folder.path())).unwrap() {
+            // The server itself renames files here.
+            let _ = std::fs::remove_file(file.unwrap().path());
+        }
+    }
+
+    fn process(&self) -> &Child {
+        match &self.running {
+            Some(Running::Process(child)) => child,
+            _ => panic!("only a server in a process of its own takes signals"),
+        }
+    }
+
+    fn point(&self, point: Point, state: &str) -> PathBuf {
+        points(self.folder.path()).join(format!("{}.{state}", point.name()))
+    }
+
+    async fn run_here(&self) -> Running {
+        let config = Flags::parse_from(self.arguments()).config;
+        let listener = server::listen(&config).await.unwrap();
+        let (stop, stopped) = oneshot::channel();
+        let shutdown = async { drop(stopped.await) };
+        let server = tokio::spawn(server::serve(config, listener, Arc::new(SystemClock::start()), shutdown));
+        Running::Here { stop, server }
+    }
+
+    fn spawn(&self) -> Running {
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(self.log_file()).unwrap();
+        let child = Command::new(binary())
+            .args(self.arguments().into_iter().skip(1))
+            .env(FOLDER, points(self.folder.path()))
+            .envs(self.start.variables.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .kill_on_drop(true)
+            .spawn();
+        Running::Process(child.unwrap())
+    }
+
+    /// As typed, program name and all.
+    fn arguments(&self) -> Vec<String> {
+        let mut arguments = vec!["ticketing".to_owned()];
+        if self.start.process {
+            arguments.push("serve".to_owned());
+        }
+        arguments.push(format!("--listen={}", self.address));
+        arguments.push(format!("--data={}", self.data().display()));
+        arguments.extend(self.start.flags.iter().cloned());
+        arguments
+    }
+
+    fn log_file(&self) -> PathBuf {
+        log_file(self.folder.path())
+    }
+}
+
+async fn signal(child: &Child, name: &str) {
+    let id = child.id().expect("the server runs").to_string();
+    Command::new("kill").args(["-s", name, &id]).status().await.unwrap();
+}
+
+/// The folder in which points are armed.
+fn points(folder: &Path) -> PathBuf {
+    folder.join("points")
+}
+
+fn log_file(folder: &Path) -> PathBuf {
+    folder.join("server.log")
+}
+
+/// An address that nobody listens on: the same before and after a restart.
+pub fn free_address() -> String {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
+}
