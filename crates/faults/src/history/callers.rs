@@ -130,8 +130,11 @@ impl Caller {
             incident: Some(incident_of(order, body)),
             system: system(target).into(),
         };
-        self.ask(operation, async move { Ok(client.create_ticket(request).await?.delivery.into_iter().collect()) })
-            .await
+        self.ask(
+            operation,
+            async move { Ok(client.create_ticket(request).await?.delivery.into_iter().collect()) },
+        )
+        .await
     }
 
     async fn lend_a_hand(&self, order: &Order, delivery: &str, deed: Deed) {
@@ -141,22 +144,22 @@ impl Caller {
         let _ = match deed {
             Deed::Cancel => {
                 let request = v1::CancelDeliveryRequest { delivery_id, note: String::new() };
-                let call = async move { Ok(client.cancel_delivery(request).await?.delivery.into_iter().collect()) };
+                let call =
+                    async move { Ok(client.cancel_delivery(request).await?.delivery.into_iter().collect()) };
                 self.ask(Operation::Cancel { delivery }, call).await
             }
             Deed::Resolve => {
                 let key = format!("HAND-{}", order.number);
-                let request = v1::ResolveDeliveryRequest {
-                    delivery_id,
-                    ticket_key: key.clone(),
-                    ..Default::default()
-                };
-                let call = async move { Ok(client.resolve_delivery(request).await?.delivery.into_iter().collect()) };
+                let request =
+                    v1::ResolveDeliveryRequest { delivery_id, ticket_key: key.clone(), ..Default::default() };
+                let call =
+                    async move { Ok(client.resolve_delivery(request).await?.delivery.into_iter().collect()) };
                 self.ask(Operation::Resolve { delivery, key }, call).await
             }
             _ => {
                 let request = v1::RetryDeliveryRequest { delivery_id, create_anyway: false };
-                let call = async move { Ok(client.retry_delivery(request).await?.delivery.into_iter().collect()) };
+                let call =
+                    async move { Ok(client.retry_delivery(request).await?.delivery.into_iter().collect()) };
                 self.ask(Operation::Retry { delivery }, call).await
             }
         };

@@ -10,6 +10,9 @@ use super::chance::Chance;
 /// Incidents are called by this and a number.
 pub(super) const INCIDENT: &str = "HISTORY-";
 
+/// The incident that is pushed when all others rest, and that nothing strikes.
+pub(super) const LAST: &str = "LAST";
+
 /// The ticket systems, by the names of their targets.
 pub(super) const TARGETS: [&str; 2] = ["jira", "servicenow"];
 
@@ -50,9 +53,14 @@ pub(super) struct Later {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Deed {
     /// The same again, by so many callers at once, with this body; 0 is the first.
-    Again { callers: u64, body: u32 },
+    Again {
+        callers: u64,
+        body: u32,
+    },
     /// The analyst's button, whatever the first door was.
-    Push { target: usize },
+    Push {
+        target: usize,
+    },
     Retry,
     Cancel,
     /// Names a ticket that nobody else made.
@@ -83,12 +91,14 @@ impl Plan {
         let mut deliveries = 0;
         while deliveries < size.deliveries {
             let number = orders.len() as u64;
-            let order = Order::of(&mut Chance::of(&[seed, round, 1, number]), number, size.deliveries - deliveries);
+            let order =
+                Order::of(&mut Chance::of(&[seed, round, 1, number]), number, size.deliveries - deliveries);
             deliveries += order.deliveries();
             orders.push(order);
         }
         let mut chance = Chance::of(&[seed, round, 2]);
-        let mut strokes: Vec<_> = (0..size.strokes).map(|_| Stroke::of(&mut chance, orders.len(), size.lease)).collect();
+        let mut strokes: Vec<_> =
+            (0..size.strokes).map(|_| Stroke::of(&mut chance, orders.len(), size.lease)).collect();
         strokes.sort_by_key(|stroke| stroke.after);
         let most = u64::try_from(size.index_bound.as_millis()).unwrap_or(u64::MAX);
         let mut lag = || Duration::from_millis(chance.between(0, most));
@@ -140,7 +150,10 @@ impl Order {
 impl Door {
     fn create(chance: &mut Chance) -> Self {
         let target = usize::from(chance.in_a_thousand(500));
-        Self::Create { target, patience: Duration::from_millis(*chance.weighed(&[(1, 100), (2, 1_000), (2, 5_000)])) }
+        Self::Create {
+            target,
+            patience: Duration::from_millis(*chance.weighed(&[(1, 100), (2, 1_000), (2, 5_000)])),
+        }
     }
 }
 
@@ -153,7 +166,8 @@ impl Later {
             later.push(Self { after: Duration::from_millis(chance.between(0, 3_000)), deed });
         };
         if chance.in_a_thousand(100) {
-            let (callers, body) = (*chance.weighed(&[(6, 1), (2, 2), (1, 8)]), u32::from(chance.in_a_thousand(300)));
+            let (callers, body) =
+                (*chance.weighed(&[(6, 1), (2, 2), (1, 8)]), u32::from(chance.in_a_thousand(300)));
             add(chance, Deed::Again { callers, body });
         }
         if chance.in_a_thousand(40) {

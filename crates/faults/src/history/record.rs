@@ -27,19 +27,41 @@ pub(super) enum What {
     /// A round begins, in a world of its own.
     Began(Setting),
     /// Somebody asks the server for something. The call is not yet answered.
-    Asked { call: u64, operation: Operation },
-    Answered { call: u64, answer: Answer },
+    Asked {
+        call: u64,
+        operation: Operation,
+    },
+    Answered {
+        call: u64,
+        answer: Answer,
+    },
     /// Something was done to the process of the server.
-    Struck { how: String },
+    Struck {
+        how: String,
+    },
     /// From now on a Jira search first shows a ticket so many milliseconds after its creation.
-    IndexLag { ms: u64 },
+    IndexLag {
+        ms: u64,
+    },
     /// A subscriber opens a stream, behind the event with this number.
-    Subscribed { subscriber: u32, filtered: bool, after: u64 },
-    Seen { subscriber: u32, event: Event },
+    Subscribed {
+        subscriber: u32,
+        filtered: bool,
+        after: u64,
+    },
+    Seen {
+        subscriber: u32,
+        event: Event,
+    },
     /// A stream ended, or its subscriber left.
-    Left { subscriber: u32, why: String },
+    Left {
+        subscriber: u32,
+        why: String,
+    },
     /// Nothing is left to be done, and this is the number of the last event.
-    Settled { last: u64 },
+    Settled {
+        last: u64,
+    },
     /// A create that a ticket system received; `at` is when it had been read.
     Create(Create),
     /// A ticket that exists in the end; `at` is when it was created.

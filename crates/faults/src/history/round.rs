@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Result, bail};
-use rhythmx_ticketing::v1::{self, DeliveryState, TicketSystem};
+use anyhow::Result;
+use rhythmx_ticketing::v1::{self, TicketSystem};
 use ticketing_failpoints::Guard;
 use ticketing_harness::{Plan as WorldPlan, World};
 use ticketing_simulator::{Keep, Simulator};
@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use super::callers::{self, system};
 use super::chance::Chance;
-use super::plan::{How, Plan, Size, TARGETS};
+use super::plan::{How, LAST, Plan, Size, TARGETS};
 use super::progress::Progress;
 use super::record::{Create, Entry, Recorder, Setting, Standing, Ticket, What};
 use super::subscribers::{FILTERED, RESTLESS, STEADY, Subscriber};
@@ -64,8 +64,7 @@ impl Round {
     }
 
     pub(super) fn sky(&self, target: usize) -> Sky {
-        let climate =
-            Climate { seed: self.seed, round: self.number, struck: self.struck, latest: LATEST };
+        let climate = Climate { seed: self.seed, round: self.number, struck: self.struck, latest: LATEST };
         Sky::new(climate, target)
     }
 
@@ -151,13 +150,7 @@ impl Round {
 }
 
 /// What happens to the server and to the index while callers call.
-async fn strike(
-    world: &mut World,
-    plan: &Plan,
-    incidents: usize,
-    recorder: &Recorder,
-    progress: &Progress,
-) {
+async fn strike(world: &mut World, plan: &Plan, incidents: usize, recorder: &Recorder, progress: &Progress) {
     let lag = |world: &World, lag: Duration| {
         world.jira.set_index_lag(lag);
         recorder.note(What::IndexLag { ms: millis(lag) });
@@ -205,7 +198,6 @@ async fn until_settled(world: &mut World) {
 
 /// The number of the last event: that of a delivery which nothing strikes, pushed when all others rest.
 async fn last_event(world: &mut World) -> u64 {
-    const LAST: &str = "LAST";
     world.push(LAST, TicketSystem::Jira).await;
     world.until_event(LAST, v1::TicketEventKind::Delivered).await.sequence
 }

@@ -139,7 +139,9 @@ impl Sky {
 
     fn on_search(&self, incident: u64, nth: u64) -> Option<Effect> {
         let mut chance = self.chance(2, incident, nth);
-        chance.in_a_thousand(if nth > LAST_STRUCK { 0 } else { 60 }).then(|| chance.weighed(&unwell()).clone())
+        chance
+            .in_a_thousand(if nth > LAST_STRUCK { 0 } else { 60 })
+            .then(|| chance.weighed(&unwell()).clone())
     }
 
     fn chance(&self, about: u64, incident: u64, nth: u64) -> Chance {
@@ -199,14 +201,17 @@ mod tests {
     }
 
     fn create(sky: &Sky, incident: u64) -> Option<Effect> {
-        let body = format!("{{\"summary\":\"{INCIDENT}{incident} is bad\",\"labels\":[\"{MARKER}{incident:032x}\"]}}");
+        let body = format!(
+            "{{\"summary\":\"{INCIDENT}{incident} is bad\",\"labels\":[\"{MARKER}{incident:032x}\"]}}"
+        );
         sky.strike(Call::Create, "", body.as_bytes())
     }
 
     #[test]
     fn the_nth_create_of_an_incident_meets_the_same_weather_whatever_came_between() {
         let (one, other) = (sky(42), sky(42));
-        let first: Vec<_> = (0..200).map(|incident| (create(&one, incident), create(&one, incident))).collect();
+        let first: Vec<_> =
+            (0..200).map(|incident| (create(&one, incident), create(&one, incident))).collect();
         let backwards: Vec<_> = (0..200).rev().map(|incident| create(&other, incident)).collect();
         let again: Vec<_> = (0..200).map(|incident| create(&other, incident)).collect();
         assert!(first.iter().map(|(first, _)| first).eq(backwards.iter().rev()));
