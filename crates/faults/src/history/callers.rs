@@ -15,10 +15,10 @@ use super::record::{Answer, Operation, Recorder, Standing, What};
 
 /// How long a caller waits for an answer that waits for nothing but the server.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Between two tries of a caller whose server is away.
-const AGAIN_AFTER: Duration = Duration::from_millis(30);
+/// Between the first two tries of a caller whose server is away; then ever longer, up to the second.
+const AGAIN_AFTER: [Duration; 2] = [Duration::from_millis(20), Duration::from_secs(1)];
 /// A caller gives up after so many tries.
-const TRIES: usize = 300;
+const TRIES: usize = 60;
 
 /// Works off the orders, `callers` at a time, with at most `window` deliveries in the air.
 pub(super) async fn work_off(
@@ -62,6 +62,7 @@ struct Caller {
 impl Caller {
     /// Asks until the incident is accepted: the deliveries that it became.
     async fn bring(&self, order: &Order) -> Vec<String> {
+        let [mut pause, longest] = AGAIN_AFTER;
         for _ in 0..TRIES {
             let answer = match order.door {
                 Door::Submit => self.submit(order, 0).await,
@@ -70,7 +71,8 @@ impl Caller {
             match answer {
                 Ok(standings) => return standings.into_iter().map(|standing| standing.delivery).collect(),
                 Err(Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled | Code::Unknown) => {
-                    tokio::time::sleep(AGAIN_AFTER).await;
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(longest);
                 }
                 Err(_for_good) => return vec![],
             }

@@ -92,6 +92,7 @@ struct Sum {
     deliveries: usize,
     in_doubt: usize,
     creates: usize,
+    searches: u64,
     events: usize,
     strokes: usize,
     void: usize,
@@ -127,8 +128,9 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
         }
     }
     println!(
-        "{} creates and {} events in {:.0?}; the naive client made {} tickets too many of {}",
+        "{} creates, {} look-ups and {} events in {:.0?}; the naive client made {} tickets too many of {}",
         sum.creates,
+        sum.searches,
         sum.events,
         began.elapsed(),
         sum.naive.surplus,
@@ -215,6 +217,7 @@ impl Sum {
         self.deliveries += verdict.deliveries;
         self.in_doubt += verdict.in_doubt;
         self.creates += verdict.creates;
+        self.searches += verdict.searches;
         self.events += verdict.events;
         self.strokes += verdict.strokes;
         self.void += verdict.void.len();

@@ -152,7 +152,7 @@ impl Door {
         let target = usize::from(chance.in_a_thousand(500));
         Self::Create {
             target,
-            patience: Duration::from_millis(*chance.weighed(&[(1, 100), (2, 1_000), (2, 5_000)])),
+            patience: Duration::from_millis(*chance.weighed(&[(1, 500), (2, 2_000), (2, 8_000)])),
         }
     }
 }

@@ -46,10 +46,6 @@ impl Progress {
         }
     }
 
-    pub(super) fn settled(&self) -> usize {
-        *self.settled.borrow()
-    }
-
     /// Until fewer than `window` deliveries are on their way.
     pub(super) async fn until_fewer_than(&self, window: usize) {
         let begun = self.begun.borrow().deliveries;

@@ -62,6 +62,11 @@ pub(super) enum What {
     Settled {
         last: u64,
     },
+    /// How often a ticket system was searched.
+    Searches {
+        target: String,
+        count: u64,
+    },
     /// A create that a ticket system received; `at` is when it had been read.
     Create(Create),
     /// A ticket that exists in the end; `at` is when it was created.

@@ -7,7 +7,7 @@ use anyhow::Result;
 use rhythmx_ticketing::v1::{self, TicketSystem};
 use ticketing_failpoints::Guard;
 use ticketing_harness::{Plan as WorldPlan, World};
-use ticketing_simulator::{Keep, Simulator};
+use ticketing_simulator::{Call, Keep, Point, Simulator};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -23,9 +23,9 @@ use super::weather::{Climate, MARKER, Sky};
 /// How long anything may take: a second stands for half a minute of the real bounds.
 pub(super) const ATTEMPT_DEADLINE: Duration = Duration::from_secs(1);
 pub(super) const LEASE: Duration = Duration::from_secs(3);
-pub(super) const SERVER_BOUND: Duration = Duration::from_millis(600);
+pub(super) const SERVER_BOUND: Duration = Duration::from_secs(2);
 pub(super) const INDEX_BOUND: Duration = Duration::from_millis(300);
-const LOOK_UP_INTERVAL: Duration = Duration::from_millis(700);
+const LOOK_UP_INTERVAL: Duration = Duration::from_millis(1_500);
 /// A create is applied no later than this after its arrival. It may arrive when a part of the attempt's second has passed,
 /// and the machine may be slow.
 pub(super) const LATEST: Duration = Duration::from_millis(900);
@@ -212,6 +212,8 @@ async fn note_the_end(world: &mut World, recorder: &Recorder) {
 }
 
 fn note_simulator(simulator: &Simulator, target: &str, recorder: &Recorder) {
+    let count = simulator.reached(Call::Search, Point::Read);
+    recorder.note(What::Searches { target: target.to_owned(), count });
     for create in simulator.creates() {
         let marker = create.markers.into_iter().find(|marker| is_marker(marker)).unwrap_or_default();
         recorder.note_at(

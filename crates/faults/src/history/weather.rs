@@ -93,7 +93,11 @@ impl Sky {
         if self.is_doomed(incident) && nth <= LAST_STRUCK {
             return Some(status(400));
         }
-        chance.in_a_thousand(struck).then(|| chance.clone().weighed(&self.on_creates(&mut chance)).clone())
+        if !chance.in_a_thousand(struck) {
+            return None;
+        }
+        let effects = self.on_creates(&mut chance);
+        Some(chance.weighed(&effects).clone())
     }
 
     /// A few incidents are refused for themselves until all retries are spent.

@@ -160,7 +160,8 @@ impl<'a> Case<'a> {
             | What::IndexLag { .. }
             | What::Subscribed { .. }
             | What::Left { .. }
-            | What::Settled { .. } => false,
+            | What::Settled { .. }
+            | What::Searches { .. } => false,
         }
     }
 }

@@ -32,6 +32,7 @@ pub(super) struct Verdict {
     /// Deliveries that were ever in doubt.
     pub(super) in_doubt: usize,
     pub(super) creates: usize,
+    pub(super) searches: u64,
     pub(super) events: usize,
     /// How often the process was struck.
     pub(super) strokes: usize,
@@ -87,12 +88,17 @@ pub(super) fn check(entries: &[Entry]) -> Verdict {
         deliveries: history.cases.values().filter(|case| case.is_planned()).count(),
         in_doubt: history.cases.values().filter(|case| case.was_in_doubt()).count(),
         creates: history.cases.values().map(|case| case.creates.len()).sum(),
+        searches: entries.iter().map(searches).sum(),
         events: history.events.len(),
         strokes: entries.iter().filter(|entry| matches!(entry.what, What::Struck { .. })).count(),
         void,
         broken,
         setting: history.setting,
     }
+}
+
+fn searches(entry: &Entry) -> u64 {
+    if let What::Searches { count, .. } = entry.what { count } else { 0 }
 }
 
 /// Everything that a history knows about one delivery, in the order of time.
