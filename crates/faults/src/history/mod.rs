@@ -69,6 +69,9 @@ pub(crate) struct Arguments {
     /// Creates at a time to one ticket system. 1 to 64.
     #[arg(long, default_value_t = 64)]
     concurrency: u16,
+    /// Where the databases are; by default in memory, if the machine has a place for that.
+    #[arg(long)]
+    data: Option<PathBuf>,
     /// Plays the naive client alone.
     #[arg(long)]
     naive_only: bool,
@@ -183,12 +186,13 @@ fn tell(verdict: &Verdict, entries: &[Entry]) {
 // === impl Arguments ===
 
 impl Arguments {
-    fn rounds(&self) -> Result<Vec<Round>> {
+    fn rounds(&self) -> Result<Vec<Round<'_>>> {
         let count = self.deliveries.div_ceil(self.round_size.max(2)).max(1);
         let kills = self.kills.unwrap_or(self.deliveries / 1_500);
         let share = |whole: usize, round: usize| whole * (round + 1) / count - whole * round / count;
         let removed = self.without.as_deref().map(guard).transpose()?;
         let rounds = (0..count).map(|round| Round {
+            data: self.data.as_deref(),
             seed: self.seed,
             number: round as u64,
             deliveries: share(self.deliveries, round),

@@ -44,7 +44,7 @@ struct Site {
 }
 
 /// Pushes what a round pushes, `callers` at a time.
-pub(super) async fn play(round: &Round, callers: usize) -> Result<Harm> {
+pub(super) async fn play(round: &Round<'_>, callers: usize) -> Result<Harm> {
     let sites = Arc::new([site(round, 0).await?, site(round, 1).await?]);
     let plan = round.plan();
     let pushes = plan.orders.iter().flat_map(|order| {
@@ -98,7 +98,7 @@ fn harm(pushes: &[(u64, String, usize)], sites: &[Site; 2]) -> Harm {
     harm
 }
 
-async fn site(round: &Round, target: usize) -> Result<Site> {
+async fn site(round: &Round<'_>, target: usize) -> Result<Site> {
     let (vendor, path, login) = match TARGETS[target] {
         "jira" => (Vendor::JiraCloud, "/rest/api/3/issue", "analyst@example.com:cloud-api-token"),
         _ => (Vendor::ServiceNow, "/api/now/table/incident", "rhythmx.integration:servicenow-password"),

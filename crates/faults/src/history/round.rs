@@ -1,10 +1,12 @@
 //! One round: a world of its own, its callers, its subscribers, and what happens to its server.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use rhythmx_ticketing::v1::{self, TicketSystem};
+use tempfile::TempDir;
 use ticketing_failpoints::Guard;
 use ticketing_harness::{Plan as WorldPlan, World};
 use ticketing_simulator::{Call, Keep, Point, Simulator};
@@ -30,12 +32,14 @@ const LOOK_UP_INTERVAL: Duration = Duration::from_millis(1_500);
 /// and the machine may be slow.
 pub(super) const LATEST: Duration = Duration::from_millis(900);
 
-/// How long what is left may take when nobody asks for anything any more.
-const SETTLING: Duration = Duration::from_secs(120);
+/// For so long something must change while not all rests.
+const SETTLING: Duration = Duration::from_secs(60);
 
 /// What a round is made of.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Round {
+pub(super) struct Round<'a> {
+    /// Where the database is to be.
+    pub(super) data: Option<&'a Path>,
     pub(super) seed: u64,
     pub(super) number: u64,
     pub(super) deliveries: usize,
@@ -52,7 +56,7 @@ pub(super) struct Round {
 
 // === impl Round ===
 
-impl Round {
+impl Round<'_> {
     pub(super) fn plan(&self) -> Plan {
         let size = Size {
             deliveries: self.deliveries,
@@ -78,7 +82,8 @@ impl Round {
             server_bound_ms: millis(SERVER_BOUND),
             index_bound_ms: millis(INDEX_BOUND),
         }));
-        let mut world = self.start().await;
+        let data = folder(self.data).context("no folder for the database")?;
+        let mut world = self.start(data.path()).await;
         let mut plan = self.plan();
         let progress = Arc::new(Progress::default());
         let (settled, last) = watch::channel(None);
@@ -105,15 +110,16 @@ impl Round {
         settled.send_replace(Some(last));
         let readers = async { while subscribers.join_next().await.is_some() {} };
         // Whoever has not seen all by then is found out by the checker.
-        let _ = tokio::time::timeout(SETTLING / 2, readers).await;
+        let _ = tokio::time::timeout(SETTLING, readers).await;
         subscribers.shutdown().await;
         note_the_end(&mut world, &recorder).await;
         world.server.stop().await;
         Ok(recorder.take())
     }
 
-    async fn start(&self) -> World {
+    async fn start(&self, data: &Path) -> World {
         let mut plan = WorldPlan::new()
+            .with_data(data)
             .with_flag(&format!("--attempt-deadline={}ms", ATTEMPT_DEADLINE.as_millis()))
             .with_flag(&format!("--lease={}ms", LEASE.as_millis()))
             .with_flag(&format!("--server-bound={}ms", SERVER_BOUND.as_millis()))
@@ -146,6 +152,15 @@ impl Round {
             simulator.weather().forecast(move |call, query, body| sky.strike(call, query, body));
         }
         world
+    }
+}
+
+/// In memory where the machine has a place for that: nothing here cuts the power, so a disk would add nothing but time.
+fn folder(wanted: Option<&Path>) -> std::io::Result<TempDir> {
+    let memory = Path::new("/dev/shm");
+    match wanted.or_else(|| memory.is_dir().then_some(memory)) {
+        Some(folder) => tempfile::tempdir_in(folder),
+        None => tempfile::tempdir(),
     }
 }
 
@@ -184,13 +199,16 @@ async fn strike(world: &mut World, plan: &Plan, incidents: usize, recorder: &Rec
     }
 }
 
-/// Until every delivery has come to rest. Those that never do are found out by the checker.
+/// Until every delivery has come to rest, or nothing changes any more. Those that never do are found out by the checker.
 async fn until_settled(world: &mut World) {
-    let began = Instant::now();
-    while began.elapsed() < SETTLING {
+    let (mut last, mut changed) = (v1::DeliveryCounts::default(), Instant::now());
+    while changed.elapsed() < SETTLING {
         let counts = world.counts().await;
         if counts.pending + counts.attempting + counts.waiting + counts.reconciling == 0 {
             return;
+        }
+        if counts != last {
+            (last, changed) = (counts, Instant::now());
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }

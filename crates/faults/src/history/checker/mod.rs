@@ -50,7 +50,7 @@ pub(super) struct Broken {
     pub(super) why: String,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Promise {
     NotTwice,
     NotLost,
@@ -84,6 +84,8 @@ pub(super) fn check(entries: &[Entry]) -> Verdict {
     broken.extend(tickets::check_all(&history));
     broken.extend(answers::check_all(&history));
     broken.extend(streams::check(&history));
+    // The worst first.
+    broken.sort_by_key(|broken| broken.promise);
     Verdict {
         deliveries: history.cases.values().filter(|case| case.is_planned()).count(),
         in_doubt: history.cases.values().filter(|case| case.was_in_doubt()).count(),
