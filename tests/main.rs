@@ -33,4 +33,5 @@ mod stopping;
 mod sweeping;
 mod targets;
 mod thousand;
+mod tls;
 mod weather_table;
