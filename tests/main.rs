@@ -28,6 +28,7 @@ mod contract_test_connection;
 mod crashing;
 mod doubt;
 mod pushing;
+mod restoring;
 mod retrying;
 mod stopping;
 mod sweeping;

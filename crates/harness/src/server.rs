@@ -161,6 +161,14 @@ impl Server {
         tokio::time::timeout(PATIENCE, child.wait()).await.expect("the server runs on").unwrap()
     }
 
+    /// Whether the process has not ended by itself.
+    pub fn is_running(&mut self) -> bool {
+        match &mut self.running {
+            Some(Running::Process(child)) => child.try_wait().unwrap().is_none(),
+            _ => panic!("only a server in a process of its own ends by itself"),
+        }
+    }
+
     /// The memory that the process has in use, in bytes.
     #[must_use]
     pub fn memory(&self) -> u64 {

@@ -96,6 +96,11 @@ pub(crate) struct SearchPage {
     pub(crate) is_last: Option<bool>,
     #[serde(default)]
     pub(crate) total: Option<u64>,
+    /// What was wrong with the search, beside whatever it found.
+    #[serde(default)]
+    pub(crate) error_messages: Option<Vec<Value>>,
+    #[serde(default)]
+    pub(crate) warning_messages: Option<Vec<Value>>,
 }
 
 #[derive(Debug, Deserialize)]
