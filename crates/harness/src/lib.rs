@@ -300,7 +300,7 @@ impl World {
         let mut last = self.delivery(id).await;
         let wait = async {
             while last.state() != state {
-                tokio::time::sleep(Duration::from_millis(10)).await;
+                tokio::time::sleep(Duration::from_millis(25)).await;
                 last = self.delivery(id).await;
             }
         };

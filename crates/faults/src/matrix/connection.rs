@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ticketing_simulator::{Call, Effect, Point, Vendor};
 
-use super::calls::{Storm, Struck, VENDORS, Verdict, deliver, name, plan, simulator, strike};
+use super::calls::{Storm, Struck, VENDORS, Verdict, deliver, name, plan, simulator, start, strike};
 use super::cell::{Cell, Stage};
 
 use Verdict::{Created, DoubtfulAndAbsent, DoubtfulAndThere, DoubtfulAndUnread};
@@ -85,7 +85,7 @@ fn alone(vendor: Vendor) -> Cell {
 }
 
 async fn each_over_its_own(stage: Stage, vendor: Vendor) {
-    let mut world = plan(&stage, vendor).start().await;
+    let mut world = start(plan(&stage, vendor)).await;
     strike(&world, vendor, Call::Any, u64::MAX, Effect::CloseIdle);
     for number in 0..5 {
         let delivery = deliver(&mut world, &format!("INC-{number}"), vendor).await;

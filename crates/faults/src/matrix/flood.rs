@@ -2,7 +2,7 @@
 
 use ticketing_simulator::{Effect, Vendor};
 
-use super::calls::{Storm, Struck, VENDORS, Verdict, deliver, plan};
+use super::calls::{Storm, Struck, VENDORS, Verdict, deliver, plan, start};
 use super::cell::{Cell, Stage};
 
 const FAMILY: &str = "flood";
@@ -29,7 +29,7 @@ pub(super) fn cells() -> Vec<Cell> {
 }
 
 async fn play(stage: Stage, storm: Storm) {
-    let mut world = plan(&stage, storm.vendor).in_a_process().start().await;
+    let mut world = start(plan(&stage, storm.vendor).in_a_process()).await;
     // Whatever the first tickets take, they take it now.
     let other = match storm.vendor {
         Vendor::ServiceNow => Vendor::JiraCloud,

@@ -6,7 +6,7 @@ use ticketing_harness::creates;
 use ticketing_simulator::{Call, Effect, Profile, Vendor};
 use tokio::time::Instant;
 
-use super::calls::{VENDORS, Verdict, deliver, name, plan, simulator, strike};
+use super::calls::{VENDORS, Verdict, deliver, name, plan, simulator, start, strike};
 use super::cell::{Cell, Stage};
 
 const FAMILY: &str = "late";
@@ -48,7 +48,7 @@ async fn play(stage: Stage, vendor: Vendor, profile: Profile, after: Duration) {
     };
     let plan = plan.with_flag(&format!("--attempt-deadline={}ms", ATTEMPT_DEADLINE.as_millis()));
     let plan = plan.with_flag(&format!("--server-bound={}ms", SERVER_BOUND.as_millis()));
-    let mut world = plan.start().await;
+    let mut world = start(plan).await;
     strike(&world, vendor, Call::Create, 1, Effect::ApplyLate(after));
     let began = Instant::now();
     let delivery = deliver(&mut world, "INC-1", vendor).await;

@@ -7,7 +7,7 @@ use ticketing_harness::{World, creates, text};
 use ticketing_simulator::{Call, Effect, Vendor};
 use tokio::time::Instant;
 
-use super::calls::{VENDORS, deliver, name, plan, simulator, strike, system};
+use super::calls::{VENDORS, deliver, name, plan, simulator, start, strike, system};
 use super::cell::{Cell, Stage};
 
 const FAMILY: &str = "outage";
@@ -44,7 +44,7 @@ pub(super) fn cells() -> Vec<Cell> {
 }
 
 async fn silent(stage: Stage, vendor: Vendor, from: From) {
-    let mut world = plan(&stage, vendor).start().await;
+    let mut world = start(plan(&stage, vendor)).await;
     let before = usize::from(from.knows_the_offer());
     if from.knows_the_offer() {
         deliver(&mut world, "INC-0", vendor).await;

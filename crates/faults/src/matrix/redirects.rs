@@ -2,7 +2,7 @@
 
 use ticketing_simulator::{Effect, Profile, Simulator, Vendor};
 
-use super::calls::{Storm, Struck, VENDORS, Verdict, plan, simulator};
+use super::calls::{Storm, Struck, VENDORS, Verdict, plan, simulator, start};
 use super::cell::{Cell, Stage};
 
 const FAMILY: &str = "redirects";
@@ -49,7 +49,7 @@ fn cell(vendor: Vendor, struck: Struck, status: u16, to: To) -> Cell {
 
 async fn play(stage: Stage, mut storm: Storm, status: u16, to: To) {
     let vendor = storm.vendor;
-    let mut world = plan(&stage, vendor).start().await;
+    let mut world = start(plan(&stage, vendor)).await;
     let elsewhere = Simulator::start(vendor, Profile::of(vendor)).await.unwrap();
     let location = match to {
         To::Elsewhere => Some(format!("{}{PAGE}", elsewhere.base_url())),

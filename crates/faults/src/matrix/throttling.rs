@@ -7,7 +7,7 @@ use ticketing_harness::{World, creates};
 use ticketing_simulator::{Effect, Reply, RetryAfter, Vendor};
 use tokio::time::Instant;
 
-use super::calls::{Storm, Struck, VENDORS, Verdict, deliver, plan, simulator, system};
+use super::calls::{Storm, Struck, VENDORS, Verdict, deliver, plan, simulator, start, system};
 use super::cell::{Cell, Stage};
 
 const FAMILY: &str = "throttling";
@@ -90,7 +90,7 @@ fn table(status: u16) -> Vec<(&'static str, Effect, Asks)> {
 /// Nothing is sent before the time that was asked for, and then it is sent without a hand.
 async fn kept(stage: Stage, storm: Storm, wait: Duration, verdict: Verdict) {
     let vendor = storm.vendor;
-    let mut world = plan(&stage, vendor).start().await;
+    let mut world = start(plan(&stage, vendor)).await;
     storm.begin(&world);
     let began = Instant::now();
     let delivery = deliver(&mut world, "INC-1", vendor).await;
@@ -103,7 +103,7 @@ async fn kept(stage: Stage, storm: Storm, wait: Duration, verdict: Verdict) {
 /// The system is left alone, for a day and no longer; until then the delivery says that it waits.
 async fn left_alone(stage: Stage, storm: Storm) {
     let vendor = storm.vendor;
-    let mut world = plan(&stage, vendor).start().await;
+    let mut world = start(plan(&stage, vendor)).await;
     storm.doubt(&mut world).await;
     let sent_before = creates(simulator(&world, vendor));
     storm.begin(&world);

@@ -9,7 +9,7 @@ use ticketing_harness::{World, creates};
 use ticketing_simulator::{Authority, Call, Certificate, Effect, Identity, Rule, Vendor, When};
 use tokio::time::Instant;
 
-use super::calls::{VENDORS, deliver, name, plan, simulator, strike, system};
+use super::calls::{VENDORS, deliver, name, plan, simulator, start, strike, system};
 use super::cell::{Cell, Stage};
 
 const FAMILY: &str = "tls";
@@ -61,7 +61,7 @@ pub(super) fn cells() -> Vec<Cell> {
 async fn play(stage: Stage, vendor: Vendor, fault: Fault, from: From) {
     let trust = Trust::new();
     let plan = plan(&stage, vendor).under_tls(&trust.good, trust.pem_file());
-    let mut world = plan.start().await;
+    let mut world = start(plan).await;
     if from != From::Preparation {
         deliver(&mut world, "INC-0", vendor).await;
     }

@@ -6,8 +6,10 @@ mod prepare;
 
 use std::time::Duration;
 
-use rhythmx_ticketing::v1::{AttemptKind, AttemptOutcome, Delivery, DeliveryState, TicketSystem};
-use ticketing_harness::{Plan, World};
+use rhythmx_ticketing::v1::{
+    AttemptKind, AttemptOutcome, ConfigureRequest, Delivery, DeliveryState, TicketSystem,
+};
+use ticketing_harness::{Plan, World, retry};
 use ticketing_simulator::{Call, Effect, Profile, Rule, Simulator, Vendor, When};
 
 use self::look_up::Ticket;
@@ -18,8 +20,8 @@ pub(super) use self::create::Verdict;
 pub(super) const VENDORS: [Vendor; 3] = [Vendor::JiraCloud, Vendor::JiraDataCenter, Vendor::ServiceNow];
 
 /// After what time a request is given up. Nothing but the weather is to be slower, on a busy machine too.
-const ATTEMPT_DEADLINE: Duration = Duration::from_secs(2);
-/// What proves that there is no ticket, and the retries after it: the bounds of the harness, and ticks of 60 ms.
+const ATTEMPT_DEADLINE: Duration = Duration::from_millis(1_200);
+/// What proves that there is no ticket, and the retries after it: the bounds of the harness, look-ups and ticks.
 const SETTLE: Duration = Duration::from_secs(1);
 /// What this machine may be slow.
 const GRACE: Duration = Duration::from_secs(5);
@@ -88,7 +90,7 @@ impl Storm {
         Cell::new(family, fault, at, move |stage| {
             let storm = self.clone();
             async move {
-                let mut world = plan(&stage, storm.vendor).start().await;
+                let mut world = start(plan(&stage, storm.vendor)).await;
                 storm.pass(&stage, &mut world).await;
                 world.finish().await;
             }
@@ -134,8 +136,16 @@ impl Storm {
 pub(super) fn plan(stage: &Stage, vendor: Vendor) -> Plan {
     let jira = if vendor == Vendor::JiraDataCenter { vendor } else { Vendor::JiraCloud };
     let plan = stage.plan().with_jira(jira, Profile::of(jira));
-    let plan = plan.with_flag(&format!("--attempt-deadline={}s", ATTEMPT_DEADLINE.as_secs()));
-    plan.with_flag("--lease=6s").with_flag("--look-up-interval=60ms")
+    let plan = plan.with_flag(&format!("--attempt-deadline={}ms", ATTEMPT_DEADLINE.as_millis()));
+    plan.with_flag("--lease=6s").with_flag("--look-up-interval=150ms")
+}
+
+/// Starts it with slow ticks: what is only waited for costs little then, and hundreds of cells wait.
+pub(super) async fn start(plan: Plan) -> World {
+    let mut world = plan.start_unconfigured().await;
+    let settings = ConfigureRequest { retry: Some(retry(60, 3_600, 150)), ..world.settings() };
+    world.configure(settings).await;
+    world
 }
 
 pub(super) fn system(vendor: Vendor) -> TicketSystem {
