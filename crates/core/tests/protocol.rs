@@ -367,3 +367,27 @@ fn a_ticket_that_is_found_after_an_operator_named_another_is_kept_beside_it() {
     assert_eq!((by_its_key.events, by_its_key.delivery.ticket), (vec![], Some(ticket(1))));
     assert_eq!(look_up(resolved(ticket(1))), None);
 }
+
+#[test]
+fn of_two_tickets_the_older_is_the_reference_whichever_was_known_first() {
+    let mut world = World::new(0);
+    world.attempt(Weather::Lose { applied_after: Some(0) });
+    let created = |number| Outcome::Sent(Ok(Created { ticket: ticket(number), adjustments: vec![] }));
+    let epoch = world.delivery.epoch;
+    world.apply(|delivery, policy, now| delivery.settle(epoch, created(2), policy, now, 0.0));
+    // The answer to the first send comes at last: nothing says yet which of the two is older.
+    world.apply(|delivery, policy, now| delivery.settle(epoch, created(1), policy, now, 0.0));
+    let found = |number, at| FoundTicket { ticket: ticket(number), created_at: Some(at) };
+    let tickets = vec![found(1, world.now), found(2, world.now + Duration::from_secs(1))];
+    let sighting = Sighting { tickets, witness_seen: false };
+    let swept = |delivery: Delivery, step| {
+        delivery.settle_sweep(step, Ok(sighting.clone()), &world.policy, world.now).unwrap()
+    };
+    let first = swept(world.delivery.clone(), 0);
+    assert_eq!(
+        (first.delivery.ticket.as_ref(), first.delivery.duplicates.as_slice()),
+        (Some(&ticket(1)), &[ticket(2)][..])
+    );
+    assert_eq!(first.events, [EventKind::DuplicateFound]);
+    assert_eq!(swept(first.delivery, 1).events, []);
+}

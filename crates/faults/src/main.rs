@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, reason = "a cell that can not go on fails")]
 
 mod guards;
+mod history;
 mod matrix;
 mod model;
 
@@ -29,6 +30,8 @@ enum What {
     Matrix(matrix::Arguments),
     /// Takes each guard away in turn, and shows which cells see it.
     Guards(guards::Arguments),
+    /// Plays long histories in random weather, and holds them against the promises.
+    History(history::Arguments),
 }
 
 #[tokio::main(worker_threads = 4)]
@@ -37,6 +40,7 @@ async fn main() -> ExitCode {
         What::Model(arguments) => model::run(&arguments),
         What::Matrix(arguments) => matrix::run(arguments).await,
         What::Guards(arguments) => guards::run(arguments).await,
+        What::History(arguments) => history::run(arguments).await,
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -7,15 +7,26 @@
 mod callers;
 mod calls;
 mod cell;
+mod connection;
 mod crowds;
+mod doubt;
+mod flood;
+mod humans;
+mod index;
+mod late;
+mod neighbours;
 mod operators;
+mod outage;
 mod process;
+mod races;
 mod redirects;
 mod relay;
 mod replies;
+mod searching;
 mod settings;
 mod streams;
 mod throttling;
+mod tls;
 mod tokens;
 
 use std::collections::BTreeMap;
@@ -40,6 +51,16 @@ const FAMILIES: &[fn() -> Vec<Cell>] = &[
     tokens::cells,
     settings::cells,
     operators::cells,
+    index::cells,
+    searching::cells,
+    humans::cells,
+    races::cells,
+    neighbours::cells,
+    connection::cells,
+    flood::cells,
+    late::cells,
+    outage::cells,
+    tls::cells,
 ];
 
 #[derive(Debug, clap::Args)]
