@@ -253,6 +253,17 @@ fn a_ticket_that_was_made_is_recorded_even_after_the_claim_was_lost() {
 }
 
 #[test]
+fn a_system_that_asks_to_be_left_alone_while_it_leaves_a_doubt_is_not_searched_before() {
+    let mut world = World::new(0);
+    let (epoch, _) = world.intend().unwrap();
+    let wait = Duration::from_secs(3_600);
+    let fault = Fault::new(FaultKind::ServerError, "no").with_retry_after(Some(wait));
+    let outcome = Outcome::Sent(Err(fault));
+    world.apply(|delivery, policy, now| delivery.settle(epoch, outcome, policy, now, 0.0));
+    assert_eq!((world.delivery.state, world.delivery.due_at), (State::Reconciling, Some(world.now + wait)));
+}
+
+#[test]
 fn a_witness_that_is_not_seen_keeps_the_doubt_open() {
     let mut world = World::new(0);
     world.attempt(Weather::Lose { applied_after: None });
@@ -331,6 +342,30 @@ fn a_ticket_that_an_operator_named_by_its_key_is_no_duplicate_of_itself() {
     let sighting = Sighting { tickets: vec![found], witness_seen: false };
     let swept = resolved.settle_sweep(0, Ok(sighting), &world.policy, world.now).unwrap();
     assert_eq!((swept.events, swept.delivery.ticket), (vec![], Some(ticket(1))));
+}
+
+#[test]
+fn a_ticket_that_is_found_after_an_operator_named_another_is_kept_beside_it() {
+    let mut world = World::new(0);
+    world.attempt(Weather::Lose { applied_after: Some(0) });
+    let claimed = world.delivery.clone().claim(world.policy.bounds.lease, world.now).delivery;
+    let resolved =
+        |named: TicketRef| claimed.clone().resolve(named, &world.policy, world.now).unwrap().delivery;
+    let found = || {
+        let tickets = vec![FoundTicket { ticket: ticket(1), created_at: None }];
+        let answer = Ok(Sighting { tickets, witness_seen: false });
+        LookUp { answer, had_witnesses: false, asked_at: world.now }
+    };
+    let look_up = |delivery: Delivery| {
+        let epoch = claimed.epoch;
+        delivery.settle_look_up(epoch, found(), &world.policy, world.now)
+    };
+    let other = look_up(resolved(ticket(7))).unwrap();
+    assert_eq!((other.events, other.delivery.ticket), (vec![EventKind::DuplicateFound], Some(ticket(7))));
+    assert_eq!((other.delivery.state, other.delivery.duplicates), (State::Delivered, vec![ticket(1)]));
+    let by_its_key = look_up(resolved(TicketRef { id: String::new(), ..ticket(1) })).unwrap();
+    assert_eq!((by_its_key.events, by_its_key.delivery.ticket), (vec![], Some(ticket(1))));
+    assert_eq!(look_up(resolved(ticket(1))), None);
 }
 
 #[test]

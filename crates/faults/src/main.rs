@@ -6,7 +6,9 @@
 #![allow(clippy::unwrap_used, reason = "a cell that can not go on fails")]
 
 mod guards;
+mod history;
 mod matrix;
+mod model;
 
 use std::process::ExitCode;
 
@@ -22,17 +24,23 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum What {
+    /// Explores the delivery protocol exhaustively, and without each of its guards.
+    Model(model::Arguments),
     /// Plays every fault at every point where it applies.
     Matrix(matrix::Arguments),
     /// Takes each guard away in turn, and shows which cells see it.
     Guards(guards::Arguments),
+    /// Plays long histories in random weather, and holds them against the promises.
+    History(history::Arguments),
 }
 
 #[tokio::main(worker_threads = 4)]
 async fn main() -> ExitCode {
     let done = match Cli::parse().what {
+        What::Model(arguments) => model::run(&arguments),
         What::Matrix(arguments) => matrix::run(arguments).await,
         What::Guards(arguments) => guards::run(arguments).await,
+        What::History(arguments) => history::run(arguments).await,
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -10,12 +10,13 @@ pub(crate) struct CreatedIssue {
     pub(crate) key: String,
 }
 
+/// Which Jira it is. Every Jira says its version: an answer without one is not of a Jira, and tells nothing.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ServerInfo {
+    /// Old servers do not know the word.
     #[serde(default)]
     pub(crate) deployment_type: String,
-    #[serde(default)]
     pub(crate) version: String,
 }
 

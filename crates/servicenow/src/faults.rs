@@ -130,7 +130,8 @@ fn verdict(reply: &Reply, said: &str) -> (FaultKind, &'static str) {
         | FaultKind::Conflict
         | FaultKind::ServerError
         | FaultKind::UnreadableReply
-        | FaultKind::Dormant) => (kind, ""),
+        | FaultKind::Dormant
+        | FaultKind::Restored) => (kind, ""),
     }
 }
 

@@ -44,7 +44,16 @@ impl Delivery {
             return None;
         }
         let SendIntent { destination, index_bound, deadline, marker_in_text, adjustments } = intent;
-        self.send = Some(Send { epoch, at: now, deadline, destination, index_bound, marker_in_text });
+        self.send = Some(Send {
+            epoch,
+            at: now,
+            deadline,
+            destination,
+            index_bound,
+            marker_in_text,
+            counted_from: None,
+            supposed: false,
+        });
         self.adjustments = adjustments;
         self.updated_at = now;
         Some(Settled { delivery: self, events: vec![] })
@@ -145,6 +154,7 @@ impl Delivery {
     }
 
     fn left_in_doubt(mut self, fault: Option<Fault>, policy: &Policy, now: Timestamp) -> Settled {
+        let floor = fault.as_ref().and_then(|fault| fault.retry_after).unwrap_or(Duration::ZERO);
         if let Some(fault) = fault {
             self.count_failure(now);
             self.last_error = Some(LastError { fault, ambiguous: true, at: now });
@@ -153,7 +163,7 @@ impl Delivery {
             self.doubted.push(send.destination.clone());
         }
         self.doubt = Some(Doubt { since: now, empty_answers: 0, last_empty_at: None, look_ups: 0 });
-        self.due_at = Some(self.next_look_up(policy, now));
+        self.due_at = Some(self.next_look_up(policy, now).max(now + floor));
         self.become_(State::Reconciling, now, &[EventKind::Reconciling])
     }
 

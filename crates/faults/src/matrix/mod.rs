@@ -5,17 +5,29 @@
 //! is in anything that was written; and nobody had to lend a hand.
 
 mod callers;
+mod calls;
 mod cell;
+mod connection;
 mod crowds;
 mod doubt;
+mod flood;
 mod humans;
 mod index;
+mod late;
 mod neighbours;
+mod operators;
+mod outage;
 mod process;
 mod races;
+mod redirects;
 mod relay;
+mod replies;
 mod searching;
+mod settings;
 mod streams;
+mod throttling;
+mod tls;
+mod tokens;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -26,6 +38,30 @@ use futures_util::stream;
 use tokio::time::Instant;
 
 pub(crate) use self::cell::{Cell, Verdict};
+
+/// A line each, in the order in which they are played.
+const FAMILIES: &[fn() -> Vec<Cell>] = &[
+    process::cells,
+    replies::cells,
+    throttling::cells,
+    redirects::cells,
+    crowds::cells,
+    callers::cells,
+    streams::cells,
+    tokens::cells,
+    settings::cells,
+    operators::cells,
+    index::cells,
+    searching::cells,
+    humans::cells,
+    races::cells,
+    neighbours::cells,
+    connection::cells,
+    flood::cells,
+    late::cells,
+    outage::cells,
+    tls::cells,
+];
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -51,18 +87,7 @@ struct Tally {
 
 /// Every cell there is.
 pub(crate) fn cells() -> Vec<Cell> {
-    let families = [
-        process::cells(),
-        crowds::cells(),
-        callers::cells(),
-        streams::cells(),
-        index::cells(),
-        searching::cells(),
-        humans::cells(),
-        races::cells(),
-        neighbours::cells(),
-    ];
-    families.into_iter().flatten().collect()
+    FAMILIES.iter().flat_map(|cells| cells()).collect()
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Result<()> {
