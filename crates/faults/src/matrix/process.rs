@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use rhythmx_ticketing::v1::{self, DeliveryState, TicketSystem};
 use ticketing_failpoints::Point;
-use ticketing_harness::{Server, Start, Subscriber, World, after, from_oldest, incident};
-use ticketing_simulator::{Call, Effect, RetryAfter, Rule, When};
+use ticketing_harness::{PATIENCE, Server, Start, Subscriber, World, after, from_oldest, incident};
+use ticketing_simulator::{self as simulator, Call, Effect, RetryAfter, Rule, When};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::cell::{Cell, Stage};
+use super::tls::Trust;
 
 const FAMILY: &str = "process";
 
@@ -35,6 +36,10 @@ enum Fault {
 enum At {
     /// While it is held at a point of the way of a push.
     Held(Point),
+    /// The intent to create is durable, and the TLS handshake of its connection does not end.
+    Connecting,
+    /// The ticket system has read half of the create, and no more.
+    RequestHalfSent,
     /// The ticket system has applied the create and does not answer.
     SentAndWaiting,
     /// The ticket system answers drop by drop.
@@ -62,7 +67,7 @@ const PUSHING: [Point; 8] = [
 
 pub(super) fn cells() -> Vec<Cell> {
     let mut points: Vec<At> = PUSHING.map(At::Held).to_vec();
-    points.extend([At::SentAndWaiting, At::ReplyHalfRead, At::Waiting]);
+    points.extend([At::Connecting, At::RequestHalfSent, At::SentAndWaiting, At::ReplyHalfRead, At::Waiting]);
     points.extend([Point::LookingUp, Point::LookedUp].map(At::LookUpHeld));
     points.extend([At::SweepHeld, At::Suspended]);
     let mut cells = vec![];
@@ -91,6 +96,8 @@ async fn play(stage: Stage, fault: Fault, at: At, system: TicketSystem) {
     let plan = plan.with_flag(&format!("--attempt-deadline={}ms", ATTEMPT_DEADLINE.as_millis()));
     let plan =
         plan.with_flag(&format!("--lease={}ms", LEASE.as_millis())).with_flag("--sweeps=50ms,100ms,150ms");
+    let trust = Trust::new();
+    let plan = if at == At::Connecting { plan.under_tls(&trust.good, trust.pem_file()) } else { plan };
     let mut world = plan.start().await;
     let push = come_to(&mut world, at, system).await;
     let struck = Instant::now();
@@ -123,6 +130,21 @@ async fn come_to(world: &mut World, at: At, system: TicketSystem) -> JoinHandle<
             world.server.arm(point);
             let push = begin_push(world, system);
             world.server.until_held(point).await;
+            push
+        }
+        At::Connecting => {
+            let nth = 1 + reads_before_a_create(system);
+            weather.push(Rule::new(Call::Connection, When::Nth(nth), Effect::NeverRead));
+            let push = begin_push(world, system);
+            let weather = world.simulator(system).weather();
+            tokio::time::timeout(PATIENCE, weather.until_struck(1)).await.expect("nothing connects");
+            push
+        }
+        At::RequestHalfSent => {
+            weather.push(create(Effect::StopReading));
+            let push = begin_push(world, system);
+            let half = world.simulator(system).until(Call::Create, simulator::Point::HalfRead, 1);
+            tokio::time::timeout(PATIENCE, half).await.expect("nothing is sent");
             push
         }
         At::SentAndWaiting => {
@@ -173,6 +195,11 @@ fn begin_push(world: &World, system: TicketSystem) -> JoinHandle<Option<String>>
         let answer = client.create_ticket(request).await.ok()?;
         Some(answer.delivery?.id)
     })
+}
+
+/// What a first attempt asks before it creates: Jira for its issue types and the fields of one, ServiceNow for the group.
+fn reads_before_a_create(system: TicketSystem) -> u64 {
+    if system == TicketSystem::Jira { 2 } else { 1 }
 }
 
 async fn strike(world: &mut World, fault: Fault) {
@@ -278,6 +305,8 @@ impl At {
     fn name(self) -> &'static str {
         match self {
             Self::Held(point) | Self::LookUpHeld(point) => point.name(),
+            Self::Connecting => "connecting",
+            Self::RequestHalfSent => "request half sent",
             Self::SentAndWaiting => "sent and waiting",
             Self::ReplyHalfRead => "reply half read",
             Self::Waiting => "waiting",

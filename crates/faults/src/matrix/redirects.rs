@@ -8,8 +8,9 @@ use super::cell::{Cell, Stage};
 const FAMILY: &str = "redirects";
 
 const STATUSES: [u16; 5] = [301, 302, 303, 307, 308];
-const CALLS: [Struck; 4] =
-    [Struck::Create(Verdict::DoubtfulAndAbsent), Struck::Search, Struck::Proof, Struck::Preparation];
+/// One that a client would follow with a GET, and one with the same request again.
+const BOTH_KINDS: [u16; 2] = [302, 307];
+const CREATE: Struck = Struck::Create(Verdict::DoubtfulAndAbsent);
 /// A path that no ticket system has.
 const PAGE: &str = "/elsewhere";
 
@@ -27,10 +28,11 @@ enum To {
 pub(super) fn cells() -> Vec<Cell> {
     let mut cells = vec![];
     for vendor in VENDORS {
-        for struck in CALLS {
-            cells.extend(STATUSES.map(|status| cell(vendor, struck, status, To::Elsewhere)));
+        cells.extend(STATUSES.map(|status| cell(vendor, CREATE, status, To::Elsewhere)));
+        for struck in Struck::READS {
+            cells.extend(BOTH_KINDS.map(|status| cell(vendor, struck, status, To::Elsewhere)));
         }
-        for struck in [CALLS[0], Struck::Search] {
+        for struck in [CREATE, Struck::Search] {
             cells.push(cell(vendor, struck, 307, To::SameHost));
             cells.push(cell(vendor, struck, 302, To::Nowhere));
         }

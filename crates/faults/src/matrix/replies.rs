@@ -65,7 +65,8 @@ fn reads(vendor: Vendor) -> impl Iterator<Item = Cell> {
     let strange = strange.map(|(name, effect)| (name.to_owned(), effect));
     let table: Vec<_> = statuses.chain(strange).collect();
     Struck::READS.into_iter().flat_map(move |struck| {
-        let storm = move |effect| Storm { vendor, struck, effect, times: 2 };
+        let times = if struck == Struck::Search { 2 } else { 1 };
+        let storm = move |effect| Storm { vendor, struck, effect, times };
         table.clone().into_iter().map(move |(fault, effect)| storm(effect).cell(FAMILY, fault))
     })
 }

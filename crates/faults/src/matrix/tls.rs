@@ -1,5 +1,6 @@
 //! No trusted TLS session: nothing was sent, wherever it strikes, and it is sent once there is one.
 
+use std::path::Path;
 use std::time::Duration;
 
 use rhythmx_ticketing::v1::{Attempt, AttemptOutcome, Delivery, DeliveryState, FaultKind};
@@ -34,9 +35,9 @@ enum From {
 }
 
 /// What vouches for the ticket systems.
-struct Trust {
+pub(super) struct Trust {
     authority: Authority,
-    good: Identity,
+    pub(super) good: Identity,
     _folder: TempDir,
 }
 
@@ -59,7 +60,7 @@ pub(super) fn cells() -> Vec<Cell> {
 
 async fn play(stage: Stage, vendor: Vendor, fault: Fault, from: From) {
     let trust = Trust::new();
-    let plan = plan(&stage, vendor).under_tls(&trust.good, trust.authority.pem_file());
+    let plan = plan(&stage, vendor).under_tls(&trust.good, trust.pem_file());
     let mut world = plan.start().await;
     if from != From::Preparation {
         deliver(&mut world, "INC-0", vendor).await;
@@ -121,7 +122,7 @@ impl Fault {
 
     /// What is wrong with a session is told at once; what never ends is given up with the attempt.
     fn is_met(self, attempt: &Attempt) -> bool {
-        let kind = attempt.fault.as_ref().map(|fault| fault.kind());
+        let kind = attempt.fault.as_ref().map(rhythmx_ticketing::v1::Fault::kind);
         match self {
             Self::Endless => kind == Some(FaultKind::TimedOut),
             _ => kind == Some(FaultKind::Tls) && attempt.outcome() != AttemptOutcome::Ambiguous,
@@ -144,10 +145,15 @@ impl From {
 // === impl Trust ===
 
 impl Trust {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let authority = Authority::new(folder.path()).unwrap();
         let good = authority.issue(Certificate::Good).unwrap();
         Self { authority, good, _folder: folder }
+    }
+
+    /// The authorities that the server is to trust.
+    pub(super) fn pem_file(&self) -> &Path {
+        self.authority.pem_file()
     }
 }

@@ -40,6 +40,7 @@ impl Verdict {
     pub(in crate::matrix) fn check(self, world: &World, vendor: Vendor, delivery: &Delivery) {
         use AttemptKind::{Create, LookUp};
         use AttemptOutcome::{Ambiguous, Created, Failed, Found};
+        assert_eq!(simulator(world, vendor).tickets().len(), 1, "so many tickets: {delivery:#?}");
         let told = told(delivery);
         let first: &[_] = match self {
             Self::Refused => &[(Create, Failed), (Create, Created)],
@@ -53,6 +54,5 @@ impl Verdict {
         assert_eq!(told.last(), Some(&last), "it ended otherwise: {delivery:#?}");
         let sent = if matches!(self, Self::Refused | Self::DoubtfulAndAbsent) { 2 } else { 1 };
         assert_eq!(creates(simulator(world, vendor)), sent, "so many creates: {delivery:#?}");
-        assert_eq!(simulator(world, vendor).tickets().len(), 1, "so many tickets: {delivery:#?}");
     }
 }
