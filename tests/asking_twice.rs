@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use rhythmx_ticketing::v1::{self, AutoPushSettings, Severity, TicketSystem, TicketSystemList};
 use ticketing_simulator::{Call, Effect, Rule, When};
 
-use crate::support::{Plan, World, creates, incident, push_all};
+use ticketing_harness::{Plan, World, creates, incident, push_all};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_pushes_of_one_incident_at_once_make_one_delivery_and_one_ticket() {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use rhythmx_ticketing::v1::{self, DeliveryState, JiraSettings, TicketSystem};
 use ticketing_simulator::{Call, Credential, Effect, Profile, Project, Rule, Simulator, Vendor, When};
 
-use crate::support::{Plan, World, creates, state};
+use ticketing_harness::{Plan, World, creates, state};
 
 const JIRA: TicketSystem = TicketSystem::Jira;
 const NEW_TOKEN: &str = "token-of-the-new-site";

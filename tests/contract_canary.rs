@@ -7,7 +7,7 @@ use rhythmx_ticketing::v1::{self, TicketSystem};
 use serde_json::json;
 use ticketing_simulator::{Call, Credential, Effect, Profile, Reply, Rule, Vendor, When};
 
-use crate::support::{Plan, Subscriber, World, from_oldest, incident, text};
+use ticketing_harness::{Plan, Subscriber, World, from_oldest, incident, text};
 
 const JIRA_USER: &str = "canary@example.com";
 const JIRA_SECRET: &str = "CANARY-jira-5f1e77c0ffee";

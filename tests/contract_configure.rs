@@ -2,7 +2,7 @@
 
 use rhythmx_ticketing::v1::{self, TicketSystem};
 
-use crate::support::{Plan, incident, refusal, text};
+use ticketing_harness::{Plan, incident, refusal, text};
 
 #[tokio::test]
 async fn what_is_absent_stays_and_a_toggle_toggles_nothing_else() {

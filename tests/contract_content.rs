@@ -4,7 +4,7 @@ use rhythmx_ticketing::v1::{self, DeliveryState, TicketSystem};
 use serde_json::Value;
 use ticketing_simulator::{Profile, Ticket, Vendor};
 
-use crate::support::{Plan, incident};
+use ticketing_harness::{Plan, incident};
 
 /// Text that means something to somebody's markup, script, query or terminal.
 const HOSTILE: &str = "{code}rm -rf /{code} | a | b | *bold* _it_ [link|javascript:alert(1)] [~admin] @admin \

@@ -3,7 +3,7 @@
 
 use rhythmx_ticketing::v1::{self, TicketSystem};
 
-use crate::support::{Plan, incident, refusal};
+use ticketing_harness::{Plan, incident, refusal};
 
 /// A change that brings one field to its limit, or with one more over it, and the path that is then refused.
 type Limit = (&'static str, fn(&mut v1::Incident, usize));

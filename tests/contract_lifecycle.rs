@@ -2,7 +2,7 @@
 
 use rhythmx_ticketing::v1::{self, DeliveryState, DeliveryTrigger, TicketSystem};
 
-use crate::support::{Plan, World, incident, refusal, retrying, state};
+use ticketing_harness::{Plan, World, incident, refusal, retrying, state};
 
 #[tokio::test]
 async fn a_delivery_tells_all_that_the_contract_promises() {

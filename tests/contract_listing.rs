@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use rhythmx_ticketing::v1::{self, DeliveryState, TicketSystem};
 
-use crate::support::{Plan, World, incident, refusal, state};
+use ticketing_harness::{Plan, World, incident, refusal, state};
 
 #[tokio::test]
 async fn a_hundred_and_twenty_deliveries_are_paged_newest_first_each_once() {

@@ -3,7 +3,7 @@
 use rhythmx_ticketing::v1::{self, DeliveryState, SkipReason, TicketSystem};
 use ticketing_simulator::{Profile, Vendor};
 
-use crate::support::{Plan, incident};
+use ticketing_harness::{Plan, incident};
 
 #[tokio::test]
 async fn the_preview_is_to_the_byte_what_each_vendor_then_receives() {

@@ -6,7 +6,7 @@ use rhythmx_ticketing::v1::{self, DeliveryState, TicketSystem};
 use ticketing_simulator::{Call, Effect, Rule, When};
 use tonic::Code;
 
-use crate::support::{Plan, incident, refusal, retrying, state};
+use ticketing_harness::{Plan, incident, refusal, retrying, state};
 
 #[tokio::test]
 async fn a_push_to_a_system_that_is_not_configured_says_what_to_do() {

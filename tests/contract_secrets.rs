@@ -3,7 +3,7 @@
 use rhythmx_ticketing::v1::{self, DeliveryState, TicketSystem};
 use ticketing_simulator::{Profile, Vendor};
 
-use crate::support::{Plan, SECRETS, World, incident, refusal, state, text};
+use ticketing_harness::{Plan, SECRETS, World, incident, refusal, state, text};
 
 const ELSEWHERE: &str = "http://127.0.0.1:9";
 const CLOUD_ID: &str = "11223344-a1b2-3b33-c444-def123456789";

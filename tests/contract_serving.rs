@@ -10,7 +10,7 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
-use crate::support::{Plan, World};
+use ticketing_harness::{Plan, World};
 
 const SERVICE: &str = "rhythmx.ticketing.v1.TicketingService";
 

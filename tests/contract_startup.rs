@@ -6,7 +6,7 @@ use std::path::Path;
 use rhythmx_ticketing::v1::TicketSystem;
 use tempfile::TempDir;
 
-use crate::support::{Ended, Plan, Server, World, free_address, run_to_its_end};
+use ticketing_harness::{Ended, Plan, Server, World, free_address, run_to_its_end};
 
 const KEY: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 

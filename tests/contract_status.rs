@@ -4,7 +4,7 @@ use rhythmx_ticketing::v1::system_status::Settings;
 use rhythmx_ticketing::v1::{self, DeliveryState, FaultKind, TargetConditionKind, TicketSystem};
 use ticketing_simulator::{Call, Effect, Rule, When};
 
-use crate::support::{PATIENCE, Plan, World};
+use ticketing_harness::{PATIENCE, Plan, World};
 
 #[tokio::test]
 async fn a_new_server_tells_of_both_systems_and_of_the_defaults() {

@@ -4,7 +4,7 @@ use rhythmx_ticketing::v1::stream_ticket_events_response::Message;
 use rhythmx_ticketing::v1::{self, TicketEventKind, TicketSystem};
 use tonic::Code;
 
-use crate::support::{PATIENCE, Plan, Subscriber, after, from_oldest, refusal};
+use ticketing_harness::{PATIENCE, Plan, Subscriber, after, from_oldest, refusal};
 
 #[tokio::test]
 async fn the_story_of_a_push_is_told_in_order_without_gaps_and_with_its_delivery() {

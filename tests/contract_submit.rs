@@ -2,7 +2,7 @@
 
 use rhythmx_ticketing::v1::{self, DeliveryState, DeliveryTrigger, Severity, SkipReason, TicketSystem};
 
-use crate::support::{Plan, World, incident};
+use ticketing_harness::{Plan, World, incident};
 
 const BOTH: [TicketSystem; 2] = [TicketSystem::Jira, TicketSystem::Servicenow];
 

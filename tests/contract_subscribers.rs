@@ -5,7 +5,7 @@ use rhythmx_ticketing::v1::{self, TicketSystem};
 use tonic::Code;
 use tonic::transport::Endpoint;
 
-use crate::support::{PATIENCE, Plan, Subscriber, World, after, from_oldest, incident, refusal};
+use ticketing_harness::{PATIENCE, Plan, Subscriber, World, after, from_oldest, incident, refusal};
 
 const MANY: usize = 50;
 /// Bytes that a subscriber takes before it has to read: a few events.

@@ -4,7 +4,7 @@ use rhythmx_ticketing::v1::test_connection_request::Unsaved;
 use rhythmx_ticketing::v1::{self, TicketSystem};
 use ticketing_simulator::{Call, Effect, Profile, Rule, Vendor, When};
 
-use crate::support::{Plan, World, refusal, text};
+use ticketing_harness::{Plan, World, refusal, text};
 
 #[tokio::test]
 async fn saved_settings_that_work_pass_every_step_on_each_vendor_and_write_nothing() {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use rhythmx_ticketing::v1::{self, DeliveryState, TicketSystem};
 use ticketing_simulator::{Call, Effect, Profile, Rule, Vendor, When};
 
-use crate::support::{Plan, World, push_all, state};
+use ticketing_harness::{Plan, World, push_all, state};
 
 const PUSHES: usize = 500;
 
@@ -52,7 +52,7 @@ async fn a_ticket_made_in_the_moment_of_the_crash_is_found_again() {
         let simulator = if system == TicketSystem::Jira { &world.jira } else { &world.servicenow };
         simulator.weather().push(Rule::new(Call::Create, When::Next(1), Effect::Hang { applied: true }));
         let mut client = world.client.clone().with_deadline(Duration::from_millis(400));
-        let incident = Some(crate::support::incident("INC-1"));
+        let incident = Some(ticketing_harness::incident("INC-1"));
         let _ = client.create_ticket(v1::CreateTicketRequest { incident, system: system.into() }).await;
         world.crash().await;
         let delivery = world.until_all_delivered(1).await.remove(0);

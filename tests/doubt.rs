@@ -8,7 +8,7 @@ use rhythmx_ticketing::v1::{
 use serde_json::{Map, json};
 use ticketing_simulator::{Call, Effect, Profile, Rule, Vendor, When};
 
-use crate::support::{Plan, World, creates, incident, state};
+use ticketing_harness::{Plan, World, creates, incident, state};
 
 const JIRA: TicketSystem = TicketSystem::Jira;
 
@@ -184,5 +184,5 @@ async fn until_swept(world: &mut World, id: &str, times: usize) {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
-    tokio::time::timeout(crate::support::PATIENCE, wait).await.expect("not swept in time");
+    tokio::time::timeout(ticketing_harness::PATIENCE, wait).await.expect("not swept in time");
 }

@@ -1,6 +1,6 @@
 //! End to end: the real server, through the Rust client, against the simulated ticket systems.
 //!
-//! Every test ends with [`World::finish`](support::World::finish), which checks what must hold after each of them: every
+//! Every test ends with [`World::finish`](ticketing_harness::World::finish), which checks what must hold after each of them: every
 //! delivered ticket exists exactly once, no marker stands on two, the events have no gap, and no secret is in the
 //! database or in the log.
 
@@ -30,7 +30,6 @@ mod doubt;
 mod pushing;
 mod retrying;
 mod stopping;
-mod support;
 mod sweeping;
 mod targets;
 mod thousand;

@@ -3,7 +3,7 @@
 use rhythmx_ticketing::v1::{DeliveryState, TicketSystem};
 use ticketing_simulator::{Call, Effect, Profile, Rule, Vendor, When};
 
-use crate::support::{Plan, state};
+use ticketing_harness::{Plan, state};
 
 #[tokio::test]
 async fn a_push_answers_with_the_ticket_and_asking_again_with_the_same_one() {

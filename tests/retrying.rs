@@ -8,7 +8,7 @@ use rhythmx_ticketing::v1::{
 };
 use ticketing_simulator::{Call, Effect, Reply, RetryAfter, Rule, When};
 
-use crate::support::{Plan, World, creates, retry, retrying, state};
+use ticketing_harness::{Plan, World, creates, retry, retrying, state};
 
 const JIRA: TicketSystem = TicketSystem::Jira;
 
@@ -120,7 +120,7 @@ async fn a_running_attempt_can_not_be_given_up_or_resolved() {
     ));
     let mut client = world.client.clone().with_deadline(Duration::from_millis(150));
     let request =
-        v1::CreateTicketRequest { incident: Some(crate::support::incident("INC-1")), system: JIRA.into() };
+        v1::CreateTicketRequest { incident: Some(ticketing_harness::incident("INC-1")), system: JIRA.into() };
     let _ = client.create_ticket(request).await;
     let id = world.deliveries().await[0].id.clone();
     world.until(&id, DeliveryState::Attempting).await;
@@ -199,7 +199,7 @@ async fn pushed(world: &mut World, incident: &str) -> String {
 }
 
 async fn create(world: &mut World, id: &str) -> Result<v1::CreateTicketResponse, tonic::Status> {
-    let incident = Some(crate::support::incident(id));
+    let incident = Some(ticketing_harness::incident(id));
     world.client.create_ticket(v1::CreateTicketRequest { incident, system: JIRA.into() }).await
 }
 

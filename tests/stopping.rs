@@ -5,7 +5,7 @@ use std::time::Duration;
 use rhythmx_ticketing::v1::{self, AttemptKind, AttemptOutcome, DeliveryState, TicketSystem};
 use ticketing_simulator::{Call, Effect, Rule, When};
 
-use crate::support::{Plan, World, creates, incident};
+use ticketing_harness::{Plan, World, creates, incident};
 
 #[tokio::test]
 async fn a_stopping_server_waits_for_a_slow_create_and_records_it() {

@@ -9,7 +9,7 @@ use rhythmx_ticketing::v1::{
 use serde_json::{Map, json};
 use ticketing_simulator::{Call, Effect, Rule, Simulator, When};
 
-use crate::support::{PATIENCE, Plan, World, creates, incident, refusal, state};
+use ticketing_harness::{PATIENCE, Plan, World, creates, incident, refusal, state};
 
 const JIRA: TicketSystem = TicketSystem::Jira;
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use rhythmx_ticketing::v1::{self, DeliveryState, TargetConditionKind, TicketEventKind, TicketSystem};
 use ticketing_simulator::{Call, Credential, Effect, Profile, Rule, Simulator, Vendor, When};
 
-use crate::support::{Plan, World, creates, retry, state};
+use ticketing_harness::{Plan, World, creates, retry, state};
 
 const JIRA: TicketSystem = TicketSystem::Jira;
 const TICK: Duration = Duration::from_millis(200);

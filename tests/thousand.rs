@@ -5,7 +5,7 @@ use std::time::Duration;
 use rhythmx_ticketing::v1::{DeliveryState, TicketSystem};
 use ticketing_simulator::{Call, Effect, Profile, Rule, Simulator, Vendor, When};
 
-use crate::support::{Plan, World, push_all};
+use ticketing_harness::{Plan, World, push_all};
 
 const CALLERS: usize = 32;
 

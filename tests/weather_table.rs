@@ -7,7 +7,7 @@ use rhythmx_ticketing::v1::{AttemptKind, AttemptOutcome, DeliveryState, TicketSy
 use ticketing_simulator::{Call, Effect, Profile, Reply, RetryAfter, Rule, Simulator, Vendor, When};
 use tokio::task::JoinSet;
 
-use crate::support::{Plan, World, creates};
+use ticketing_harness::{Plan, World, creates};
 
 /// How many lines of the table are played at once.
 const AT_ONCE: usize = 8;

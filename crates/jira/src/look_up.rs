@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_core::marker::Marker;
 use ticketing_core::system::{FoundTicket, Search, Sighting, TicketRef};
+use ticketing_failpoints::{Guard, is_removed};
 use ticketing_outbound::Reply;
 
 use crate::client::{Answer, Api, Client};
@@ -144,6 +145,9 @@ fn moment(text: &str) -> Option<Timestamp> {
 
 /// Whether the issue really bears the marker, as a label or as a whole word of its description.
 fn bears(issue: &FoundIssue, marker: &Marker) -> bool {
+    if is_removed(Guard::MarkerCheck) {
+        return true;
+    }
     let labels = issue.fields.labels.iter().flatten();
     labels.into_iter().any(|label| label == marker.as_str()) || {
         let mut text = String::new();

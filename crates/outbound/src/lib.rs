@@ -13,9 +13,11 @@ use std::time::Duration;
 
 use http::{HeaderMap, Method, StatusCode};
 use jiff::Timestamp;
+use reqwest::redirect::Policy;
 use secrecy::{ExposeSecret, SecretString};
 use ticketing_core::clock::Clock;
 use ticketing_core::fault::{Fault, FaultKind};
+use ticketing_failpoints::{Guard, is_removed};
 use ticketing_retry::retry_after;
 use url::Url;
 
@@ -76,8 +78,9 @@ impl Door {
     /// If the TLS set-up of this machine can not be used.
     pub fn new(clock: Arc<dyn Clock>) -> Result<Self, DoorError> {
         let _ = rustls::crypto::ring::default_provider().install_default();
+        let elsewhere = if is_removed(Guard::NoRedirects) { Policy::default() } else { Policy::none() };
         let client = reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
+            .redirect(elsewhere)
             .retry(reqwest::retry::never())
             .no_proxy()
             .connect_timeout(CONNECT_TIMEOUT)

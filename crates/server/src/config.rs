@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use jiff::SignedDuration;
 use ticketing_core::policy::Bounds;
+use ticketing_failpoints::{Guard, is_removed};
 
 use crate::dispatch::DispatchSettings;
 use crate::store::KeySource;
@@ -145,7 +146,7 @@ impl Config {
         Bounds {
             attempt_deadline: self.attempt_deadline,
             lease: self.lease,
-            server_bound: self.server_bound,
+            server_bound: if is_removed(Guard::InFlightBound) { Duration::ZERO } else { self.server_bound },
             jira_cloud_index_bound: self.jira_cloud_index_bound,
             jira_data_center_index_bound: self.jira_data_center_index_bound,
             look_up_interval: self.look_up_interval,

@@ -10,7 +10,7 @@ mod house;
 mod tables;
 mod workspace;
 
-use std::process::{Command, ExitCode};
+use std::process::{Command, ExitCode, ExitStatus};
 
 use anyhow::{Context, Result, bail};
 use clap::{Parser, Subcommand};
@@ -34,6 +34,12 @@ enum Chore {
         /// Changes nothing, and fails if a table is stale.
         #[arg(long)]
         check: bool,
+    },
+    /// Plays what may go wrong against the real server: `cargo xtask faults --help`.
+    #[command(disable_help_flag = true)]
+    Faults {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
     },
     /// Pushes many incidents in bad weather, on Jira and on ServiceNow: none may be lost, none become two tickets.
     Weather {
@@ -61,8 +67,27 @@ fn run(chore: &Chore) -> Result<()> {
     match chore {
         Chore::House => check_house(&workspace),
         Chore::Tables { check } => regenerate_tables(&workspace, *check),
+        Chore::Faults { arguments } => run_faults(arguments),
         Chore::Weather { incidents, every_nth } => run_weather(*incidents, *every_nth),
     }
+}
+
+/// Builds everything first: what is played on is the `ticketing` binary beside `faults`.
+fn run_faults(arguments: &[String]) -> Result<()> {
+    let mut build = Command::new("cargo");
+    build.args(["build", "--quiet", "--locked", "--workspace", "--all-targets"]);
+    if !status(&mut build)?.success() {
+        bail!("the workspace does not build");
+    }
+    let program = std::env::current_exe()?.with_file_name("faults");
+    if !status(Command::new(program).args(arguments))?.success() {
+        bail!("a promise broke, or the faults could not be played");
+    }
+    Ok(())
+}
+
+fn status(command: &mut Command) -> Result<ExitStatus> {
+    command.status().with_context(|| format!("{} can not be run", command.get_program().display()))
 }
 
 fn run_weather(incidents: usize, every_nth: u32) -> Result<()> {

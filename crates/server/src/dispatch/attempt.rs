@@ -7,8 +7,9 @@ use jiff::Timestamp;
 use ticketing_core::delivery::settle::SendIntent;
 use ticketing_core::delivery::{Delivery, Outcome};
 use ticketing_core::fault::{Fault, FaultKind};
-use ticketing_core::system::{Order, Rendered, TicketSystem};
+use ticketing_core::system::{Created, Order, Rendered, TicketSystem};
 use ticketing_core::target::Observation;
+use ticketing_failpoints::{self as failpoints, Guard, Point, is_removed};
 use tracing::Instrument;
 
 use super::Dispatcher;
@@ -16,6 +17,8 @@ use crate::store::{AttemptRecord, AttemptTimes, Claimed, Intent, StoreError};
 
 /// Between two tries to record an outcome.
 const RECORD_AGAIN_AFTER: Duration = Duration::from_millis(200);
+/// What a create may take where a test has taken the deadline away.
+const UNGUARDED: Duration = Duration::from_secs(60);
 
 impl Dispatcher {
     /// Carries out the attempt that was claimed, and records how it ended.
@@ -27,6 +30,7 @@ impl Dispatcher {
             epoch = delivery.epoch,
         );
         async {
+            failpoints::pass(Point::Claimed).await;
             let started_at = self.0.clock.now();
             let order = Order { incident, marker: delivery.marker.clone() };
             let api = self.0.connections.current(&delivery.target);
@@ -38,7 +42,9 @@ impl Dispatcher {
             if fault.is_none() {
                 self.0.origins.forget(&delivery.id);
             }
+            failpoints::pass(Point::ReplyRead).await;
             self.record(&delivery, outcome, started_at).await;
+            failpoints::pass(Point::Recorded).await;
             let failure = |fault| Observation::Failure(fault, started_at);
             let observation = fault.as_ref().map_or(Observation::Created, failure);
             self.observe(&delivery.target, api.as_ref(), observation).await;
@@ -66,7 +72,10 @@ impl Dispatcher {
             Err(_) => return Some(Outcome::NotSent(not_prepared_in_time())),
         };
         match self.intend(delivery, api, &rendered, attempt_deadline).await {
-            Ok(Some(deadline)) => Some(self.send(api, order, &rendered, deadline).await),
+            Ok(Some(deadline)) => {
+                failpoints::pass(Point::IntentCommitted).await;
+                Some(self.send(api, order, &rendered, deadline).await)
+            }
             Ok(None) => None,
             Err(error) => {
                 tracing::error!(error = &error as &dyn std::error::Error, "the intent could not be stored");
@@ -85,7 +94,13 @@ impl Dispatcher {
     ) -> Result<Option<Timestamp>, StoreError> {
         let now = self.0.clock.now();
         let deadline = now + attempt_deadline;
-        let index_bound = self.schedule().policy.bounds.index_bound(api.visibility());
+        if is_removed(Guard::Intent) {
+            return Ok(Some(deadline));
+        }
+        let mut index_bound = self.schedule().policy.bounds.index_bound(api.visibility());
+        if is_removed(Guard::IndexBound) {
+            index_bound = Duration::ZERO;
+        }
         let intent = Intent {
             delivery_id: delivery.id.clone(),
             epoch: delivery.epoch,
@@ -109,7 +124,8 @@ impl Dispatcher {
     ) -> Outcome {
         let left = deadline.duration_since(self.0.clock.now());
         match Duration::try_from(left) {
-            Ok(within) if !within.is_zero() => Outcome::Sent(api.create(order, rendered, within).await),
+            Ok(within) if !within.is_zero() => sent(api.create(order, rendered, within).await),
+            _ if is_removed(Guard::SendDeadline) => sent(api.create(order, rendered, UNGUARDED).await),
             _ => Outcome::NotSent(Fault::new(
                 FaultKind::TooLate,
                 "the send deadline passed before the request began",
@@ -150,6 +166,13 @@ impl Dispatcher {
             () = self.0.closing.cancelled() => false,
             () = tokio::time::sleep(RECORD_AGAIN_AFTER) => true,
         }
+    }
+}
+
+fn sent(answer: Result<Created, Fault>) -> Outcome {
+    match answer {
+        Err(fault) if is_removed(Guard::LookUp) => Outcome::NotSent(fault),
+        answer => Outcome::Sent(answer),
     }
 }
 

@@ -8,6 +8,7 @@ use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_core::marker::Marker;
 use ticketing_core::system::{Search, Sighting, TicketSystem};
 use ticketing_core::target::{Admission, Observation};
+use ticketing_failpoints::{self as failpoints, Guard, Point, is_removed};
 use tracing::Instrument;
 
 use super::Dispatcher;
@@ -27,6 +28,7 @@ impl Dispatcher {
             "look_up", delivery = %delivery.id, incident = %delivery.incident_id, target = %delivery.target,
         );
         async {
+            failpoints::pass(Point::LookingUp).await;
             let asked_at = self.0.clock.now();
             let witnesses = match self.witnesses(&delivery).await {
                 Ok(witnesses) => witnesses,
@@ -41,7 +43,11 @@ impl Dispatcher {
                 marker_in_text: send.marker_in_text,
                 witnesses,
             };
-            let (answer, api) = self.search(&delivery.target, &search).await;
+            let (mut answer, api) = self.search(&delivery.target, &search).await;
+            if is_removed(Guard::SecondAnswer) {
+                answer = answer.map(|sighting| Sighting { witness_seen: true, ..sighting });
+            }
+            failpoints::pass(Point::LookedUp).await;
             let failure = |fault| Observation::Failure(fault, asked_at);
             let observation = answer.as_ref().map_or_else(failure, |_| Observation::Searched);
             self.observe(&delivery.target, api.as_ref(), observation).await;
@@ -78,6 +84,7 @@ impl Dispatcher {
     }
 
     async fn sweep_one(&self, delivery: &Delivery, sweep: &Sweep) {
+        failpoints::pass(Point::Sweeping).await;
         let started_at = self.0.clock.now();
         let answer = self.search_everywhere(delivery).await;
         let (policy, now) = (self.schedule().policy, self.0.clock.now());

@@ -32,6 +32,7 @@ use ticketing_core::incident::Incident;
 use ticketing_core::marker::Marker;
 use ticketing_core::policy::{Bounds, Policy};
 use ticketing_core::target::Health;
+use ticketing_failpoints::{self as failpoints, Point};
 use tokio::sync::watch;
 
 use crate::entropy::Entropy;
@@ -137,7 +138,9 @@ impl Store {
             target,
         });
         let (incident_id, wanted) = (incident.id.clone(), wanted.collect());
-        self.database.write(Accept { incident_id, body, wanted, hasten, now }).await
+        let accepted = self.database.write(Accept { incident_id, body, wanted, hasten, now }).await;
+        failpoints::pass(Point::AcceptCommitted).await;
+        accepted
     }
 
     /// Takes at most `limit` deliveries for one attempt or one look-up each, those longest due first. What is fresh is

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use ticketing_core::delivery::{Delivery, EventKind, Settled, State};
 use ticketing_core::system::System;
 use ticketing_core::target::Health;
+use ticketing_failpoints::Point;
 
 use super::StoreError;
 use super::types::{AttemptKind, AttemptOutcome, AttemptTimes, ClaimKind, Subject};
@@ -20,6 +21,8 @@ pub(super) trait Verb: Send + Sync + fmt::Debug + 'static {
 
     /// Whether it needs a transaction of its own, for instance because it works on many rows.
     const ALONE: bool = false;
+    /// Where a test can hold the transaction before it is committed.
+    const OPEN: Option<Point> = None;
 
     /// Names the rows that [`apply`](Self::apply) must find.
     fn needs(&self, needs: &mut Needs);

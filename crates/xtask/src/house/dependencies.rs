@@ -16,6 +16,9 @@ struct Allowance {
 const ROOT: &str = "rhythmx-ticketing";
 const RETRY: &str = "ticketing-retry";
 const CORE: &str = "ticketing-core";
+const FAILPOINTS: &str = "ticketing-failpoints";
+const FAULTS: &str = "ticketing-faults";
+const HARNESS: &str = "ticketing-harness";
 const OUTBOUND: &str = "ticketing-outbound";
 const JIRA: &str = "ticketing-jira";
 const SERVICENOW: &str = "ticketing-servicenow";
@@ -28,17 +31,28 @@ const ALLOWANCES: &[Allowance] = &[
     Allowance { package: ROOT, ours: &[], ours_in_tests: &[SERVER, SIMULATOR] },
     Allowance { package: RETRY, ours: &[], ours_in_tests: &[] },
     Allowance { package: CORE, ours: &[RETRY], ours_in_tests: &[] },
-    Allowance { package: OUTBOUND, ours: &[CORE, RETRY], ours_in_tests: &[] },
-    Allowance { package: JIRA, ours: &[OUTBOUND, CORE, RETRY], ours_in_tests: &[SIMULATOR] },
-    Allowance { package: SERVICENOW, ours: &[OUTBOUND, CORE, RETRY], ours_in_tests: &[SIMULATOR] },
+    Allowance { package: FAILPOINTS, ours: &[], ours_in_tests: &[] },
+    Allowance { package: OUTBOUND, ours: &[CORE, RETRY, FAILPOINTS], ours_in_tests: &[] },
+    Allowance { package: JIRA, ours: &[OUTBOUND, CORE, RETRY, FAILPOINTS], ours_in_tests: &[SIMULATOR] },
+    Allowance {
+        package: SERVICENOW,
+        ours: &[OUTBOUND, CORE, RETRY, FAILPOINTS],
+        ours_in_tests: &[SIMULATOR],
+    },
     // The simulator is part of the demo, which is part of the server's program.
     Allowance {
         package: SERVER,
-        ours: &[ROOT, JIRA, SERVICENOW, OUTBOUND, CORE, RETRY, SIMULATOR],
-        ours_in_tests: &[],
+        ours: &[ROOT, JIRA, SERVICENOW, OUTBOUND, CORE, RETRY, SIMULATOR, FAILPOINTS],
+        ours_in_tests: &[HARNESS],
     },
     Allowance { package: SIMULATOR, ours: &[], ours_in_tests: &[] },
     Allowance { package: DISK, ours: &[], ours_in_tests: &[] },
+    Allowance { package: HARNESS, ours: &[ROOT, SERVER, SIMULATOR, FAILPOINTS], ours_in_tests: &[] },
+    Allowance {
+        package: FAULTS,
+        ours: &[ROOT, HARNESS, SIMULATOR, FAILPOINTS, DISK],
+        ours_in_tests: &[],
+    },
     Allowance { package: XTASK, ours: &[SERVER], ours_in_tests: &[] },
 ];
 

@@ -12,6 +12,7 @@ use sqlx::{ConnectOptions, SqlSafeStr, SqliteConnection};
 use ticketing_core::clock::Clock;
 use ticketing_core::marker::InstallationKey;
 use ticketing_core::text::single_line;
+use ticketing_failpoints::{self as failpoints, Guard, Point, is_removed};
 use tokio::sync::{mpsc, watch};
 use zeroize::Zeroizing;
 
@@ -61,6 +62,7 @@ pub(in crate::store) async fn open(
         .run_direct(None, &mut db, false)
         .await
         .map_err(|source| OpenError::Migrate { path: path.to_owned(), source: Box::new(source) })?;
+    failpoints::pass(Point::Migrated).await;
     let installation = installation(&mut db, path, &options).await?;
     let newest = newest_event(&mut db).await.map_err(|source| OpenError::State { source })?;
     let readers = SqlitePoolOptions::new().max_connections(READERS).test_before_acquire(false);
@@ -100,6 +102,7 @@ fn lock(path: &Path) -> Result<File, OpenError> {
     let file = private_file().create(true).open(&lock_path).map_err(unusable)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) if is_removed(Guard::StoreLock) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(OpenError::InUse { path: path.to_owned() }),
         Err(TryLockError::Error(source)) => Err(unusable(source)),
     }
@@ -112,10 +115,12 @@ fn make_file(path: &Path) -> Result<(), OpenError> {
 }
 
 fn connect_options(path: &Path) -> SqliteConnectOptions {
+    let synchronous =
+        if is_removed(Guard::Synchronous) { SqliteSynchronous::Off } else { SqliteSynchronous::Full };
     SqliteConnectOptions::new()
         .filename(path)
         .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(SqliteSynchronous::Full)
+        .synchronous(synchronous)
         .foreign_keys(true)
         .busy_timeout(BUSY_TIMEOUT)
         .disable_statement_logging()

@@ -10,6 +10,7 @@ use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
 use sqlx::{Connection, SqliteConnection};
+use ticketing_failpoints::{self as failpoints, Point};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::connection::WriterConnection;
@@ -30,6 +31,7 @@ pub(super) enum Message {
 /// A verb with somebody who waits for its answer.
 pub(super) trait Command: Send {
     fn is_alone(&self) -> bool;
+    fn open_point(&self) -> Option<Point>;
     fn needs(&self, needs: &mut Needs);
     /// Fails only if the verb panicked: what it left in `work` must not be written.
     fn apply(&mut self, work: &mut Work) -> Result<(), StoreError>;
@@ -93,6 +95,7 @@ impl Writer {
                 closing.push(reply);
             }
         }
+        failpoints::pass(Point::Closing).await;
         if let Err(error) = self.connection.close().await {
             tracing::warn!(error = &error as &dyn std::error::Error, "the database was not closed cleanly");
         }
@@ -164,6 +167,10 @@ impl Writer {
         let Some(events) = save::save(&mut transaction, work, self.state.feed.newest()).await? else {
             return Ok(());
         };
+        let points: Vec<_> = batch.iter().filter_map(|command| command.open_point()).collect();
+        for point in points {
+            failpoints::pass(point).await;
+        }
         transaction.commit().await.map_err(StoreError::commit)?;
         self.state.commits.fetch_add(1, Ordering::Relaxed);
         self.state.feed.publish(events);
@@ -201,6 +208,10 @@ impl<V: Verb> Asked<V> {
 impl<V: Verb> Command for Asked<V> {
     fn is_alone(&self) -> bool {
         V::ALONE
+    }
+
+    fn open_point(&self) -> Option<Point> {
+        V::OPEN
     }
 
     fn needs(&self, needs: &mut Needs) {

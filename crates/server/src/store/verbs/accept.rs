@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use ticketing_core::delivery::operate::NewDelivery;
 use ticketing_core::delivery::{Delivery, Settled};
 use ticketing_core::marker::Marker;
+use ticketing_failpoints::Point;
 
 use crate::store::StoreError;
 use crate::store::types::{AcceptTarget, Accepted};
@@ -29,6 +30,8 @@ pub(in crate::store) struct Wanted {
 
 impl Verb for Accept {
     type Answer = Vec<Accepted>;
+
+    const OPEN: Option<Point> = Some(Point::AcceptOpen);
 
     fn needs(&self, needs: &mut Needs) {
         needs.incidents.insert(self.incident_id.clone());

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use ticketing_core::delivery::{Delivery, State};
 use ticketing_core::incident::Incident;
 use ticketing_core::policy::Policy;
+use ticketing_failpoints::Point;
 
 use crate::store::StoreError;
 use crate::store::types::{ClaimKind, Claimed, Intent, Leases};
@@ -115,6 +116,8 @@ impl Verb for Lapse {
 
 impl Verb for Intend {
     type Answer = Option<Delivery>;
+
+    const OPEN: Option<Point> = Some(Point::IntentOpen);
 
     fn needs(&self, needs: &mut Needs) {
         needs.deliveries.insert(self.intent.delivery_id.clone());

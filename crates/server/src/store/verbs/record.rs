@@ -5,6 +5,7 @@ use ticketing_core::delivery::{Delivery, Outcome, Settled, State};
 use ticketing_core::fault::Fault;
 use ticketing_core::policy::Policy;
 use ticketing_core::system::Sighting;
+use ticketing_failpoints::{Guard, Point, is_removed};
 
 use crate::store::StoreError;
 use crate::store::types::{
@@ -31,6 +32,8 @@ struct Tried {
 impl Verb for Record<AttemptRecord> {
     type Answer = Option<Delivery>;
 
+    const OPEN: Option<Point> = Some(Point::RecordOpen);
+
     fn needs(&self, needs: &mut Needs) {
         needs.deliveries.insert(self.what.delivery_id.clone());
     }
@@ -48,6 +51,7 @@ impl Verb for Record<AttemptRecord> {
         };
         let tried = Tried { kind: AttemptKind::Create, epoch, times, outcome: kept, fault };
         keep(work, &delivery, tried);
+        let epoch = if is_removed(Guard::Epoch) { delivery.epoch } else { epoch };
         let settled = delivery.settle(epoch, outcome, &self.policy, self.now, random);
         Ok(settled.map(|settled| work.settle(settled, "")))
     }

@@ -1,5 +1,6 @@
-//! The binary as somebody starts it by hand.
+//! The real binary.
 
+use std::path::PathBuf;
 use std::process::Stdio;
 
 use tokio::process::Command;
@@ -13,9 +14,20 @@ pub struct Ended {
     pub stderr: String,
 }
 
+/// The `ticketing` binary that was built with this program: beside it, or one folder up from a test.
+#[must_use]
+pub fn binary() -> PathBuf {
+    let program = std::env::current_exe().unwrap();
+    let folders = program.ancestors().skip(1).take(2);
+    let beside = folders.map(|folder| folder.join("ticketing")).find(|path| path.is_file());
+    beside.unwrap_or_else(|| {
+        panic!("there is no `ticketing` beside {}: build the workspace", program.display())
+    })
+}
+
 /// Runs the binary with these arguments and variables to its end, which must come by itself.
 pub async fn run_to_its_end(arguments: &[String], variables: &[(&str, &str)]) -> Ended {
-    let child = Command::new(env!("CARGO_BIN_EXE_ticketing"))
+    let child = Command::new(binary())
         .args(arguments)
         .envs(variables.iter().copied())
         .stdin(Stdio::null())

@@ -6,7 +6,7 @@ use prost::Message;
 use prost_reflect::{DescriptorPool, DynamicMessage};
 use rhythmx_ticketing::{FILE_DESCRIPTOR_SET, v1};
 
-const EXAMPLE: &str = include_str!("../../examples/incident.json");
+const EXAMPLE: &str = include_str!("../../../examples/incident.json");
 
 /// The example incident, critical, under another id.
 pub fn incident(id: &str) -> v1::Incident {

@@ -7,6 +7,7 @@ use tonic::{Status, Streaming};
 
 use super::PATIENCE;
 
+#[derive(Debug)]
 pub struct Subscriber {
     stream: Streaming<v1::StreamTicketEventsResponse>,
     /// The token of the last message.

@@ -1,4 +1,6 @@
-//! What the tests are played on.
+//! The real server between its callers and the simulated ticket systems, and what must hold after every test.
+
+#![allow(clippy::unwrap_used, reason = "a test that can not go on fails")]
 
 mod binary;
 mod crowd;
@@ -8,17 +10,19 @@ mod refusals;
 mod server;
 mod subscriber;
 
+use std::path::Path;
 use std::time::Duration;
 
 use rhythmx_ticketing::{Client, v1};
+use ticketing_failpoints::{Guard, REMOVED};
 use ticketing_simulator::{Profile, RecordedRequest, Simulator, Vendor};
 use tonic::Status;
 
-pub use binary::{Ended, run_to_its_end};
+pub use binary::{Ended, binary, run_to_its_end};
 pub use crowd::push_all;
 pub use incidents::incident;
 pub use refusals::refusal;
-pub use server::{Server, free_address};
+pub use server::{Server, Start, free_address};
 pub use subscriber::{Subscriber, after, from_oldest};
 
 /// How long anything may take that happens by itself.
@@ -38,6 +42,7 @@ const FAST: [&str; 6] = [
 ];
 
 /// A server, the ticket systems it is configured for, and a client of it.
+#[derive(Debug)]
 pub struct World {
     pub jira: Simulator,
     pub servicenow: Simulator,
@@ -46,14 +51,20 @@ pub struct World {
 }
 
 /// How a world is to be.
+#[derive(Debug)]
 pub struct Plan {
     jira: (Vendor, Profile),
     servicenow: Profile,
-    flags: Vec<String>,
-    process: bool,
+    server: Start,
 }
 
 // === impl Plan ===
+
+impl Default for Plan {
+    fn default() -> Self {
+        Self::new()
+    }
+}
 
 impl Plan {
     /// Jira Cloud and ServiceNow, both configured and enabled, and a server in this process.
@@ -61,14 +72,13 @@ impl Plan {
         Self {
             jira: (Vendor::JiraCloud, Profile::of(Vendor::JiraCloud)),
             servicenow: Profile::of(Vendor::ServiceNow),
-            flags: FAST.map(str::to_owned).to_vec(),
-            process: false,
+            server: Start { flags: FAST.map(str::to_owned).to_vec(), ..Start::default() },
         }
     }
 
     /// The real binary, as a process that can be killed.
     pub fn in_a_process(mut self) -> Self {
-        self.process = true;
+        self.server.process = true;
         self
     }
 
@@ -87,9 +97,26 @@ impl Plan {
     /// A further flag of the server; the last of several counts.
     pub fn with_flag(mut self, flag: &str) -> Self {
         let name = flag.split('=').next().unwrap_or_default().to_owned();
-        self.flags.retain(|other| other.split('=').next() != Some(name.as_str()));
-        self.flags.push(flag.to_owned());
+        self.server.flags.retain(|other| other.split('=').next() != Some(name.as_str()));
+        self.server.flags.push(flag.to_owned());
         self
+    }
+
+    /// An environment variable of the process.
+    pub fn with_variable(mut self, name: &str, value: &str) -> Self {
+        self.server.variables.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// The database in a folder that outlives the server.
+    pub fn with_data(mut self, folder: &Path) -> Self {
+        self.server.data = Some(folder.to_owned());
+        self
+    }
+
+    /// Without this guard, which only a process can lose.
+    pub fn without(self, guard: Guard) -> Self {
+        self.in_a_process().with_variable(REMOVED, guard.name())
     }
 
     /// Starts everything, and configures both systems.
@@ -104,7 +131,7 @@ impl Plan {
     pub async fn start_unconfigured(self) -> World {
         let jira = Simulator::start(self.jira.0, self.jira.1).await.unwrap();
         let servicenow = Simulator::start(Vendor::ServiceNow, self.servicenow).await.unwrap();
-        let server = Server::start(self.flags, self.process).await;
+        let server = Server::start(self.server).await;
         let client = server.client().await;
         World { jira, servicenow, server, client }
     }
@@ -267,6 +294,35 @@ impl World {
         let in_time = tokio::time::timeout(PATIENCE * 2, wait).await;
         assert!(in_time.is_ok(), "not all of {count} are delivered in time: {:#?}", self.counts().await);
         self.deliveries().await
+    }
+
+    /// Waits until a system has so many tickets.
+    pub async fn until_tickets(&self, system: v1::TicketSystem, count: usize) {
+        let wait = async {
+            while self.simulator(system).tickets().len() < count {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let in_time = tokio::time::timeout(PATIENCE, wait).await;
+        assert!(in_time.is_ok(), "{system:?} has not {count} tickets in time: {}", self.server.log());
+    }
+
+    /// Waits until some delivery is in `state`.
+    pub async fn until_some(&mut self, state: v1::DeliveryState) {
+        let wait = async {
+            while !self.deliveries().await.iter().any(|delivery| delivery.state() == state) {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        let in_time = tokio::time::timeout(PATIENCE, wait).await;
+        assert!(in_time.is_ok(), "nothing is {state:?} in time");
+    }
+
+    /// TestConnection of the saved settings, which must pass.
+    pub async fn test_passes(&mut self, system: v1::TicketSystem) {
+        let request = v1::TestConnectionRequest { system: system.into(), ..Default::default() };
+        let tested = self.client.test_connection(request).await.unwrap();
+        assert!(tested.test.as_ref().is_some_and(|test| test.passed), "{tested:#?}");
     }
 
     /// How many deliveries of both systems are in which state.

@@ -9,7 +9,7 @@ use rhythmx_ticketing::v1::stream_ticket_events_response::Message;
 use super::{PATIENCE, SECRETS, World};
 
 /// Every delivered ticket exists exactly once, no marker stands on two tickets, and the events have no gap.
-pub async fn check(world: &mut World) {
+pub(crate) async fn check(world: &mut World) {
     let mut tickets: HashMap<String, Vec<String>> = HashMap::new();
     for simulator in [&world.jira, &world.servicenow] {
         for ticket in simulator.tickets().into_iter().filter(|ticket| !ticket.foreign) {
@@ -38,7 +38,7 @@ pub async fn check(world: &mut World) {
 }
 
 /// No secret is in any file of the server.
-pub fn check_secrets(world: &World) {
+pub(crate) fn check_secrets(world: &World) {
     for (name, bytes) in world.server.written() {
         for secret in SECRETS {
             for form in [secret.to_owned(), base64(secret)] {

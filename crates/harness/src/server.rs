@@ -1,12 +1,14 @@
 //! The server under test: in this process, or the real binary.
 
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Parser;
 use rhythmx_ticketing::Client;
 use tempfile::TempDir;
+use ticketing_failpoints::{FOLDER, Point};
 use ticketing_server::clock::SystemClock;
 use ticketing_server::config::Config;
 use ticketing_server::server::{self, ServeError};
@@ -14,17 +16,30 @@ use tokio::process::{Child, Command};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use super::PATIENCE;
+use super::{PATIENCE, binary};
+
+/// How a server is started.
+#[derive(Debug, Clone, Default)]
+pub struct Start {
+    pub flags: Vec<String>,
+    /// As a process of its own that can be killed, rather than in this one.
+    pub process: bool,
+    /// Environment variables of the process.
+    pub variables: Vec<(String, String)>,
+    /// Where the database is; by default in a folder that ends with the server.
+    pub data: Option<PathBuf>,
+}
 
 /// A server over a data folder of its own.
+#[derive(Debug)]
 pub struct Server {
     pub address: String,
     folder: TempDir,
-    flags: Vec<String>,
-    process: bool,
+    start: Start,
     running: Option<Running>,
 }
 
+#[derive(Debug)]
 enum Running {
     Here { stop: oneshot::Sender<()>, server: JoinHandle<Result<(), ServeError>> },
     Process(Child),
@@ -39,16 +54,28 @@ struct Flags {
 // === impl Server ===
 
 impl Server {
-    pub async fn start(flags: Vec<String>, process: bool) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let mut server = Self { address: free_address(), folder, flags, process, running: None };
+    pub async fn start(start: Start) -> Self {
+        let mut server = Self::prepare(start);
         server.start_again().await;
         server
     }
 
+    /// A server that is not started yet.
+    #[must_use]
+    pub fn prepare(start: Start) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(points(folder.path())).unwrap();
+        Self { address: free_address(), folder, start, running: None }
+    }
+
+    /// Changes how it is started the next time.
+    pub fn next_start(&mut self) -> &mut Start {
+        &mut self.start
+    }
+
     /// The folder of the database.
     pub fn data(&self) -> PathBuf {
-        self.folder.path().join("data")
+        self.start.data.clone().unwrap_or_else(|| self.folder.path().join("data"))
     }
 
     /// What the binary logged.
@@ -69,7 +96,7 @@ impl Server {
             loop {
                 match Client::connect(format!("http://{}", self.address)).await {
                     Ok(client) => return client,
-                    Err(_not_yet) => tokio::time::sleep(std::time::Duration::from_millis(10)).await,
+                    Err(_not_yet) => tokio::time::sleep(Duration::from_millis(10)).await,
                 }
             }
         };
@@ -78,7 +105,7 @@ impl Server {
     }
 
     pub async fn start_again(&mut self) {
-        let running = if self.process { self.spawn() } else { self.run_here().await };
+        let running = if self.start.process { self.spawn() } else { self.run_here().await };
         self.running = Some(running);
     }
 
@@ -94,8 +121,7 @@ impl Server {
                     .unwrap();
             }
             Some(Running::Process(mut child)) => {
-                let id = child.id().expect("the server runs").to_string();
-                Command::new("kill").arg(id).status().await.unwrap();
+                signal(&child, "TERM").await;
                 let status =
                     tokio::time::timeout(PATIENCE, child.wait()).await.expect("the server did not stop");
                 assert!(status.unwrap().success(), "the server stopped with an error: {}", self.log());
@@ -112,6 +138,75 @@ impl Server {
         }
     }
 
+    /// SIGTERM, and nothing more: the server is still to be stopped, or to be waited for.
+    pub async fn ask_to_stop(&self) {
+        signal(self.process(), "TERM").await;
+    }
+
+    /// SIGSTOP: the process stands still.
+    pub async fn pause(&self) {
+        signal(self.process(), "STOP").await;
+    }
+
+    /// SIGCONT: it goes on as if nothing had been.
+    pub async fn go_on(&self) {
+        signal(self.process(), "CONT").await;
+    }
+
+    /// The process ends by itself: how.
+    pub async fn until_ended(&mut self) -> ExitStatus {
+        let Some(Running::Process(mut child)) = self.running.take() else {
+            panic!("only a server in a process of its own ends by itself")
+        };
+        tokio::time::timeout(PATIENCE, child.wait()).await.expect("the server runs on").unwrap()
+    }
+
+    /// The memory that the process has in use, in bytes.
+    #[must_use]
+    pub fn memory(&self) -> u64 {
+        let id = self.process().id().expect("the server runs");
+        let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        let kilobytes: u64 = line.trim().trim_end_matches(" kB").parse().unwrap();
+        kilobytes * 1_024
+    }
+
+    /// The next that comes to this point is held there.
+    pub fn arm(&self, point: Point) {
+        std::fs::write(self.point(point, "armed"), "").unwrap();
+    }
+
+    /// Waits until the process is held at this point.
+    pub async fn until_held(&self, point: Point) {
+        let held = self.point(point, "held");
+        let wait = async {
+            while !held.exists() {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        };
+        let in_time = tokio::time::timeout(PATIENCE, wait).await;
+        assert!(in_time.is_ok(), "the server does not come to {}: {}", point.name(), self.log());
+    }
+
+    /// Nothing is held any more, nor will be.
+    pub fn release(&self) {
+        for file in std::fs::read_dir(points(self.folder.path())).unwrap() {
+            // The server itself renames files here.
+            let _ = std::fs::remove_file(file.unwrap().path());
+        }
+    }
+
+    fn process(&self) -> &Child {
+        match &self.running {
+            Some(Running::Process(child)) => child,
+            _ => panic!("only a server in a process of its own takes signals"),
+        }
+    }
+
+    fn point(&self, point: Point, state: &str) -> PathBuf {
+        points(self.folder.path()).join(format!("{}.{state}", point.name()))
+    }
+
     async fn run_here(&self) -> Running {
         let config = Flags::parse_from(self.arguments()).config;
         let listener = server::listen(&config).await.unwrap();
@@ -123,8 +218,10 @@ impl Server {
 
     fn spawn(&self) -> Running {
         let log = std::fs::OpenOptions::new().create(true).append(true).open(self.log_file()).unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_ticketing"))
+        let child = Command::new(binary())
             .args(self.arguments().into_iter().skip(1))
+            .env(FOLDER, points(self.folder.path()))
+            .envs(self.start.variables.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
@@ -136,18 +233,28 @@ impl Server {
     /// As typed, program name and all.
     fn arguments(&self) -> Vec<String> {
         let mut arguments = vec!["ticketing".to_owned()];
-        if self.process {
+        if self.start.process {
             arguments.push("serve".to_owned());
         }
         arguments.push(format!("--listen={}", self.address));
         arguments.push(format!("--data={}", self.data().display()));
-        arguments.extend(self.flags.iter().cloned());
+        arguments.extend(self.start.flags.iter().cloned());
         arguments
     }
 
     fn log_file(&self) -> PathBuf {
         log_file(self.folder.path())
     }
+}
+
+async fn signal(child: &Child, name: &str) {
+    let id = child.id().expect("the server runs").to_string();
+    Command::new("kill").args(["-s", name, &id]).status().await.unwrap();
+}
+
+/// The folder in which points are armed.
+fn points(folder: &Path) -> PathBuf {
+    folder.join("points")
 }
 
 fn log_file(folder: &Path) -> PathBuf {

@@ -1,0 +1,57 @@
+//! What a build with debug assertions does at a point.
+
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use crate::{FOLDER, REMOVED};
+
+/// Between two looks whether the point is still held.
+const LOOK_EVERY: Duration = Duration::from_millis(2);
+
+static POINTS: LazyLock<Option<PathBuf>> = LazyLock::new(|| std::env::var_os(FOLDER).map(PathBuf::from));
+static GUARDS: LazyLock<Vec<String>> = LazyLock::new(|| {
+    let names = std::env::var(REMOVED).unwrap_or_default();
+    names.split(',').map(str::to_owned).collect()
+});
+
+pub(crate) async fn pass(point: &str) {
+    if let Some(folder) = POINTS.as_deref() {
+        pass_in(folder, point).await;
+    }
+}
+
+pub(crate) fn is_removed(guard: &str) -> bool {
+    GUARDS.iter().any(|name| name == guard)
+}
+
+/// Of several that come past, the one that finds the point armed is held.
+async fn pass_in(folder: &Path, point: &str) {
+    let held = folder.join(format!("{point}.held"));
+    if std::fs::rename(folder.join(format!("{point}.armed")), &held).is_err() {
+        return;
+    }
+    while held.exists() {
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that can not go on fails")]
+
+    use super::*;
+
+    #[tokio::test]
+    async fn one_passer_is_held_at_an_armed_point_until_its_file_is_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let (armed, held) = (folder.path().join("here.armed"), folder.path().join("here.held"));
+        std::fs::write(&armed, "").unwrap();
+        let mut passer = std::pin::pin!(pass_in(folder.path(), "here"));
+        let first = tokio::time::timeout(Duration::from_millis(20), &mut passer).await;
+        assert!(first.is_err() && held.exists() && !armed.exists());
+        pass_in(folder.path(), "here").await;
+        std::fs::remove_file(&held).unwrap();
+        passer.await;
+    }
+}

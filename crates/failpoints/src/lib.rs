@@ -1,0 +1,180 @@
+//! Points where a test can hold the program, and guards that a test can take away.
+//!
+//! A test starts the real binary with [`FOLDER`] set, puts a file `NAME.armed` into that folder, and waits until it is
+//! called `NAME.held`: the program stands at that point now, and goes on when the file is removed. What happens
+//! meanwhile, a `kill -9` for instance, is for the test to say. With [`REMOVED`] set, the guards named there do not guard;
+//! a test that stays green then does not test them.
+//!
+//! Invariant: a build without debug assertions holds nowhere, guards always, and has none of these names in it.
+
+#[cfg(debug_assertions)]
+mod armed;
+
+/// The environment variable with the folder of the points.
+#[cfg(debug_assertions)]
+pub const FOLDER: &str = "TICKETING_FAILPOINTS_FOLDER";
+/// The environment variable with the names of the guards to take away, separated by commas.
+#[cfg(debug_assertions)]
+pub const REMOVED: &str = "TICKETING_FAILPOINTS_REMOVED";
+
+/// A place in the program.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(debug_assertions, derive(Debug))]
+pub enum Point {
+    /// The tables are made, and nothing is in them.
+    Migrated,
+    /// A push is written, and not committed.
+    AcceptOpen,
+    /// A push is committed, and nobody was answered.
+    AcceptCommitted,
+    /// A delivery is claimed for an attempt.
+    Claimed,
+    /// The intent to send is written, and not committed.
+    IntentOpen,
+    /// The intent is committed, and nothing was sent.
+    IntentCommitted,
+    /// The reply is read, and not recorded.
+    ReplyRead,
+    /// The outcome is written, and not committed.
+    RecordOpen,
+    /// The outcome is committed, and nobody was told.
+    Recorded,
+    /// A delivery is claimed for a look-up, and nothing was asked.
+    LookingUp,
+    /// The look-up is answered, and not recorded.
+    LookedUp,
+    /// A sweep is about to search.
+    Sweeping,
+    /// Everything is written, and the database is about to be closed.
+    Closing,
+}
+
+/// Something that keeps a promise of the service.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(debug_assertions, derive(Debug))]
+pub enum Guard {
+    /// The intent is durable before the first byte of a create.
+    Intent,
+    /// What may have been sent is looked for before it is sent again.
+    LookUp,
+    /// A search proves absence only after the index must have caught up.
+    IndexBound,
+    /// A search proves absence only after nothing can be applied any more.
+    InFlightBound,
+    /// Absence on an indexed search takes a witness or a second answer.
+    SecondAnswer,
+    /// Nothing is sent after the deadline of the intent.
+    SendDeadline,
+    /// Only the holder of the current claim settles it.
+    Epoch,
+    /// A row counts as found only if it bears the very marker.
+    MarkerCheck,
+    /// What is committed is on the disk.
+    Synchronous,
+    /// One server at a time has the database.
+    StoreLock,
+    /// A reply that points elsewhere is not followed.
+    NoRedirects,
+}
+
+/// Goes past a point; stays there as long as a test holds it.
+#[cfg(debug_assertions)]
+pub async fn pass(point: Point) {
+    armed::pass(point.name()).await;
+}
+
+/// Goes past a point.
+#[cfg(not(debug_assertions))]
+#[inline(always)]
+pub async fn pass(_: Point) {}
+
+/// Whether a test has taken this guard away.
+#[cfg(debug_assertions)]
+#[must_use]
+pub fn is_removed(guard: Guard) -> bool {
+    armed::is_removed(guard.name())
+}
+
+/// Whether a test has taken this guard away: never.
+#[cfg(not(debug_assertions))]
+#[inline(always)]
+#[must_use]
+pub const fn is_removed(_: Guard) -> bool {
+    false
+}
+
+// === impl Point ===
+
+#[cfg(debug_assertions)]
+impl Point {
+    pub const ALL: [Self; 13] = [
+        Self::Migrated,
+        Self::AcceptOpen,
+        Self::AcceptCommitted,
+        Self::Claimed,
+        Self::IntentOpen,
+        Self::IntentCommitted,
+        Self::ReplyRead,
+        Self::RecordOpen,
+        Self::Recorded,
+        Self::LookingUp,
+        Self::LookedUp,
+        Self::Sweeping,
+        Self::Closing,
+    ];
+
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Migrated => "failpoint-migrated",
+            Self::AcceptOpen => "failpoint-accept-open",
+            Self::AcceptCommitted => "failpoint-accept-committed",
+            Self::Claimed => "failpoint-claimed",
+            Self::IntentOpen => "failpoint-intent-open",
+            Self::IntentCommitted => "failpoint-intent-committed",
+            Self::ReplyRead => "failpoint-reply-read",
+            Self::RecordOpen => "failpoint-record-open",
+            Self::Recorded => "failpoint-recorded",
+            Self::LookingUp => "failpoint-looking-up",
+            Self::LookedUp => "failpoint-looked-up",
+            Self::Sweeping => "failpoint-sweeping",
+            Self::Closing => "failpoint-closing",
+        }
+    }
+}
+
+// === impl Guard ===
+
+#[cfg(debug_assertions)]
+impl Guard {
+    pub const ALL: [Self; 11] = [
+        Self::Intent,
+        Self::LookUp,
+        Self::IndexBound,
+        Self::InFlightBound,
+        Self::SecondAnswer,
+        Self::SendDeadline,
+        Self::Epoch,
+        Self::MarkerCheck,
+        Self::Synchronous,
+        Self::StoreLock,
+        Self::NoRedirects,
+    ];
+
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Intent => "guard-intent",
+            Self::LookUp => "guard-look-up",
+            Self::IndexBound => "guard-index-bound",
+            Self::InFlightBound => "guard-in-flight-bound",
+            Self::SecondAnswer => "guard-second-answer",
+            Self::SendDeadline => "guard-send-deadline",
+            Self::Epoch => "guard-epoch",
+            Self::MarkerCheck => "guard-marker-check",
+            Self::Synchronous => "guard-synchronous",
+            Self::StoreLock => "guard-store-lock",
+            Self::NoRedirects => "guard-no-redirects",
+        }
+    }
+}

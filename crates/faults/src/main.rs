@@ -1,0 +1,44 @@
+//! `faults`: plays what may go wrong against the real server, and checks what it promises.
+//!
+//! Every command prints its counts as its last line, and ends non-zero if a promise broke.
+
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "it talks to the terminal that started it")]
+#![allow(clippy::unwrap_used, reason = "a cell that can not go on fails")]
+
+mod guards;
+mod matrix;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Plays what may go wrong against the real server, and checks what it promises.
+#[derive(Debug, Parser)]
+#[command(name = "faults")]
+struct Cli {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Plays every fault at every point where it applies.
+    Matrix(matrix::Arguments),
+    /// Takes each guard away in turn, and shows which cells see it.
+    Guards(guards::Arguments),
+}
+
+#[tokio::main(worker_threads = 4)]
+async fn main() -> ExitCode {
+    let done = match Cli::parse().what {
+        What::Matrix(arguments) => matrix::run(arguments).await,
+        What::Guards(arguments) => guards::run(arguments).await,
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("faults: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

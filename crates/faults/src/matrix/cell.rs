@@ -1,0 +1,128 @@
+//! One cell of the matrix: a fault at a point.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_util::future::{BoxFuture, FutureExt};
+use ticketing_failpoints::Guard;
+use ticketing_harness::Plan;
+
+/// How long a cell may take, however it goes.
+const LONGEST: Duration = Duration::from_secs(180);
+
+/// A fault at a point, and how it is played.
+#[derive(Clone)]
+pub(crate) struct Cell {
+    pub(crate) family: &'static str,
+    pub(crate) fault: String,
+    /// Where it strikes: a point of the program, a vendor, a call.
+    pub(crate) at: String,
+    play: Play,
+}
+
+#[derive(Clone)]
+enum Play {
+    Plays(Arc<dyn Fn(Stage) -> BoxFuture<'static, ()> + Send + Sync>),
+    DoesNotApply(&'static str),
+}
+
+/// What a cell is played on.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Stage {
+    /// The guard that is missing, to see whether this cell sees that.
+    removed: Option<Guard>,
+    recoveries: Arc<Mutex<Vec<Duration>>>,
+}
+
+/// How a cell went.
+#[derive(Debug)]
+pub(crate) enum Verdict {
+    Passed { recoveries: Vec<Duration> },
+    Failed { why: String },
+    DoesNotApply { why: &'static str },
+}
+
+// === impl Cell ===
+
+impl Cell {
+    /// A cell that panics if a promise breaks.
+    pub(crate) fn new<F, P>(
+        family: &'static str,
+        fault: impl Into<String>,
+        at: impl Into<String>,
+        play: P,
+    ) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+        P: Fn(Stage) -> F + Send + Sync + 'static,
+    {
+        let play = Play::Plays(Arc::new(move |stage| play(stage).boxed()));
+        Self { family, fault: fault.into(), at: at.into(), play }
+    }
+
+    /// A cell that there can not be, and why.
+    pub(crate) fn does_not_apply(
+        family: &'static str,
+        fault: impl Into<String>,
+        at: impl Into<String>,
+        why: &'static str,
+    ) -> Self {
+        Self { family, fault: fault.into(), at: at.into(), play: Play::DoesNotApply(why) }
+    }
+
+    pub(crate) async fn play(&self, removed: Option<Guard>) -> Verdict {
+        let play = match &self.play {
+            Play::Plays(play) => play,
+            Play::DoesNotApply(why) => return Verdict::DoesNotApply { why },
+        };
+        let stage = Stage { removed, ..Stage::default() };
+        let mut played = tokio::spawn(play(stage.clone()));
+        match tokio::time::timeout(LONGEST, &mut played).await {
+            Ok(Ok(())) => Verdict::Passed { recoveries: stage.taken() },
+            Ok(Err(panicked)) => Verdict::Failed { why: words(panicked) },
+            Err(_) => {
+                played.abort();
+                Verdict::Failed { why: format!("it did not end within {LONGEST:?}") }
+            }
+        }
+    }
+}
+
+impl fmt::Display for Cell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} / {} / {}", self.family, self.fault, self.at)
+    }
+}
+
+// === impl Stage ===
+
+impl Stage {
+    /// A world to play on, in this process unless told otherwise.
+    pub(crate) fn plan(&self) -> Plan {
+        match self.removed {
+            Some(guard) => Plan::new().without(guard),
+            None => Plan::new(),
+        }
+    }
+
+    /// Everything was well again `after` the fault, which must not have taken longer than `limit`.
+    pub(crate) fn recovered(&self, after: Duration, limit: Duration) {
+        assert!(after <= limit, "it took {after:?} to be well again, and may take {limit:?}");
+        self.recoveries.lock().unwrap_or_else(PoisonError::into_inner).push(after);
+    }
+
+    fn taken(&self) -> Vec<Duration> {
+        std::mem::take(&mut *self.recoveries.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+fn words(panicked: tokio::task::JoinError) -> String {
+    match panicked.try_into_panic() {
+        Ok(payload) => {
+            let text = payload.downcast_ref::<String>().map(String::as_str);
+            text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("it panicked").to_owned()
+        }
+        Err(error) => error.to_string(),
+    }
+}

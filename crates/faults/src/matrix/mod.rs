@@ -1,0 +1,115 @@
+//! The fault matrix: every fault at every point where it applies, against the real server.
+//!
+//! Each cell ends with what must hold after all of them: what was acknowledged is delivered, waiting or failed, never
+//! gone; at most one ticket bears a marker; a recorded ticket exists; events are ordered, unique and gap-free; no secret
+//! is in anything that was written; and nobody had to lend a hand.
+
+mod cell;
+mod process;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+use futures_util::StreamExt;
+use futures_util::stream;
+use tokio::time::Instant;
+
+pub(crate) use self::cell::{Cell, Verdict};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// Only cells whose name contains this text.
+    #[arg(long, default_value = "")]
+    only: String,
+    /// How many cells are played at once.
+    #[arg(long, default_value_t = 6)]
+    jobs: usize,
+    /// Names the cells and plays none.
+    #[arg(long)]
+    list: bool,
+}
+
+/// What came of one family.
+#[derive(Debug, Default)]
+struct Tally {
+    passed: usize,
+    failed: usize,
+    not_applicable: usize,
+    slowest_recovery: Duration,
+}
+
+/// Every cell there is.
+pub(crate) fn cells() -> Vec<Cell> {
+    [process::cells()].into_iter().flatten().collect()
+}
+
+pub(crate) async fn run(arguments: Arguments) -> Result<()> {
+    let all = cells();
+    let known = all.len();
+    let wanted: Vec<_> = all.into_iter().filter(|cell| cell.to_string().contains(&arguments.only)).collect();
+    if arguments.list {
+        wanted.iter().for_each(|cell| println!("{cell}"));
+        println!("matrix: {} of {known} cells", wanted.len());
+        return Ok(());
+    }
+    if wanted.is_empty() {
+        bail!("no cell is called so; --list names them all");
+    }
+    let (left_out, began) = (known - wanted.len(), Instant::now());
+    let tallies = play_all(wanted, arguments.jobs.max(1)).await;
+    print_families(&tallies);
+    let sum = |of: fn(&Tally) -> usize| tallies.values().map(of).sum::<usize>();
+    let (passed, failed, not) = (sum(|t| t.passed), sum(|t| t.failed), sum(|t| t.not_applicable));
+    let unasked = if left_out > 0 { format!(", {left_out} left out by --only") } else { String::new() };
+    println!(
+        "matrix: {} cells, {passed} passed, {failed} failed, {not} do not apply{unasked}; {:.0?}",
+        passed + failed + not,
+        began.elapsed()
+    );
+    if failed > 0 { bail!("{failed} cells failed") } else { Ok(()) }
+}
+
+async fn play_all(cells: Vec<Cell>, jobs: usize) -> BTreeMap<&'static str, Tally> {
+    let mut played = stream::iter(cells)
+        .map(|cell| async move {
+            let began = Instant::now();
+            let verdict = cell.play(None).await;
+            (cell, verdict, began.elapsed())
+        })
+        .buffer_unordered(jobs);
+    let mut tallies = BTreeMap::<_, Tally>::new();
+    while let Some((cell, verdict, took)) = played.next().await {
+        let tally = tallies.entry(cell.family).or_default();
+        match verdict {
+            Verdict::Passed { recoveries } => {
+                tally.passed += 1;
+                tally.slowest_recovery =
+                    recoveries.into_iter().fold(tally.slowest_recovery, std::cmp::Ord::max);
+                println!("passed   {cell}  {took:.1?}");
+            }
+            Verdict::Failed { why } => {
+                tally.failed += 1;
+                println!("FAILED   {cell}  {took:.1?}\n{why}");
+            }
+            Verdict::DoesNotApply { why } => {
+                tally.not_applicable += 1;
+                println!("no cell  {cell}: {why}");
+            }
+        }
+    }
+    tallies
+}
+
+fn print_families(tallies: &BTreeMap<&'static str, Tally>) {
+    println!(
+        "\n{:<12} {:>7} {:>7} {:>14} {:>17}",
+        "family", "passed", "failed", "do not apply", "slowest recovery"
+    );
+    for (family, tally) in tallies {
+        let Tally { passed, failed, not_applicable, slowest_recovery } = tally;
+        let slowest =
+            if slowest_recovery.is_zero() { "-".to_owned() } else { format!("{slowest_recovery:.1?}") };
+        println!("{family:<12} {passed:>7} {failed:>7} {not_applicable:>14} {slowest:>17}");
+    }
+}

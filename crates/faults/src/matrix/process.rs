@@ -1,0 +1,288 @@
+//! The process is killed, asked to stop, or put to sleep: at every point.
+
+use std::time::Duration;
+
+use rhythmx_ticketing::v1::{self, DeliveryState, TicketSystem};
+use ticketing_failpoints::Point;
+use ticketing_harness::{Server, Start, Subscriber, World, after, from_oldest, incident};
+use ticketing_simulator::{Call, Effect, RetryAfter, Rule, When};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use super::cell::{Cell, Stage};
+
+const FAMILY: &str = "process";
+
+/// The bounds that the cells are played with. A request is given up after the first of them.
+const ATTEMPT_DEADLINE: Duration = Duration::from_millis(600);
+const LEASE: Duration = Duration::from_millis(1_500);
+/// What proves that there is no ticket: the server bound, the index bound, and two answers.
+const SETTLE: Duration = Duration::from_millis(60 + 180 + 2 * 30);
+/// What this machine may be slow.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// What happens to the process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fault {
+    Killed,
+    AskedToStop,
+    /// Longer than its lease.
+    Asleep,
+}
+
+/// Where it happens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum At {
+    /// While it is held at a point of the way of a push.
+    Held(Point),
+    /// The ticket system has applied the create and does not answer.
+    SentAndWaiting,
+    /// The ticket system answers drop by drop.
+    ReplyHalfRead,
+    /// The first attempt was refused.
+    Waiting,
+    /// While it is held on the way of a look-up.
+    LookUpHeld(Point),
+    /// While it is held before a sweep.
+    SweepHeld,
+    /// The account is locked.
+    Suspended,
+}
+
+const PUSHING: [Point; 8] = [
+    Point::AcceptOpen,
+    Point::AcceptCommitted,
+    Point::Claimed,
+    Point::IntentOpen,
+    Point::IntentCommitted,
+    Point::ReplyRead,
+    Point::RecordOpen,
+    Point::Recorded,
+];
+
+pub(super) fn cells() -> Vec<Cell> {
+    let mut points: Vec<At> = PUSHING.map(At::Held).to_vec();
+    points.extend([At::SentAndWaiting, At::ReplyHalfRead, At::Waiting]);
+    points.extend([Point::LookingUp, Point::LookedUp].map(At::LookUpHeld));
+    points.extend([At::SweepHeld, At::Suspended]);
+    let mut cells = vec![];
+    for fault in [Fault::Killed, Fault::AskedToStop, Fault::Asleep] {
+        for at in points.iter().copied() {
+            for system in [TicketSystem::Jira, TicketSystem::Servicenow] {
+                let name = format!("{}, {}", at.name(), system.as_str_name());
+                cells
+                    .push(Cell::new(FAMILY, fault.name(), name, move |stage| play(stage, fault, at, system)));
+            }
+        }
+        cells.push(Cell::new(FAMILY, fault.name(), "streaming", move |stage| streaming(stage, fault)));
+    }
+    cells.push(Cell::new(
+        FAMILY,
+        Fault::Killed.name(),
+        "first start, tables made",
+        killed_in_the_first_start,
+    ));
+    cells.push(Cell::new(FAMILY, Fault::Killed.name(), "closing the database", killed_while_closing));
+    cells
+}
+
+async fn play(stage: Stage, fault: Fault, at: At, system: TicketSystem) {
+    let plan = stage.plan().in_a_process();
+    let plan = plan.with_flag(&format!("--attempt-deadline={}ms", ATTEMPT_DEADLINE.as_millis()));
+    let plan =
+        plan.with_flag(&format!("--lease={}ms", LEASE.as_millis())).with_flag("--sweeps=50ms,100ms,150ms");
+    let mut world = plan.start().await;
+    let push = come_to(&mut world, at, system).await;
+    let struck = Instant::now();
+    strike(&mut world, fault).await;
+    // Whoever was not answered asks again.
+    let acknowledged = push.await.unwrap();
+    if acknowledged.is_none() {
+        world.push("INC-1", system).await;
+    }
+    if at == At::Suspended {
+        world.test_passes(system).await;
+    }
+    world.until_all_delivered(1).await;
+    stage.recovered(struck.elapsed(), LEASE + SETTLE + GRACE);
+    let deliveries = world.deliveries().await;
+    assert_eq!(deliveries.len(), 1, "{deliveries:#?}");
+    if let Some(id) = acknowledged {
+        assert_eq!(deliveries[0].id, id, "what was acknowledged is gone");
+    }
+    assert_eq!(world.simulator(system).tickets().len(), 1, "{deliveries:#?}");
+    world.finish().await;
+}
+
+/// Pushes, and waits until the push has come so far. The push ends with the id of its delivery, if it was answered.
+async fn come_to(world: &mut World, at: At, system: TicketSystem) -> JoinHandle<Option<String>> {
+    let weather = world.simulator(system).weather();
+    let create = |then| Rule::new(Call::Create, When::Next(1), then);
+    match at {
+        At::Held(point) => {
+            world.server.arm(point);
+            let push = begin_push(world, system);
+            world.server.until_held(point).await;
+            push
+        }
+        At::SentAndWaiting => {
+            weather.push(create(Effect::Hang { applied: true }));
+            let push = begin_push(world, system);
+            world.until_tickets(system, 1).await;
+            push
+        }
+        At::ReplyHalfRead => {
+            weather.push(create(Effect::SlowBody { bytes: 1, every: Duration::from_millis(50) }));
+            let push = begin_push(world, system);
+            world.until_tickets(system, 1).await;
+            push
+        }
+        At::Waiting => {
+            weather.push(create(Effect::throttle(RetryAfter::Seconds(1))));
+            let push = begin_push(world, system);
+            world.until_some(DeliveryState::Waiting).await;
+            push
+        }
+        At::LookUpHeld(point) => {
+            weather.push(create(Effect::ApplyThenDrop));
+            world.server.arm(point);
+            let push = begin_push(world, system);
+            world.server.until_held(point).await;
+            push
+        }
+        At::SweepHeld => {
+            weather.push(create(Effect::ApplyThenDrop));
+            world.server.arm(Point::Sweeping);
+            let push = begin_push(world, system);
+            world.server.until_held(Point::Sweeping).await;
+            push
+        }
+        At::Suspended => {
+            weather.push(Rule::new(Call::Any, When::Next(1), lock_out()));
+            let push = begin_push(world, system);
+            world.until_some(DeliveryState::Waiting).await;
+            push
+        }
+    }
+}
+
+fn begin_push(world: &World, system: TicketSystem) -> JoinHandle<Option<String>> {
+    let mut client = world.client.clone().with_deadline(ATTEMPT_DEADLINE * 4);
+    tokio::spawn(async move {
+        let request = v1::CreateTicketRequest { incident: Some(incident("INC-1")), system: system.into() };
+        let answer = client.create_ticket(request).await.ok()?;
+        Some(answer.delivery?.id)
+    })
+}
+
+async fn strike(world: &mut World, fault: Fault) {
+    match fault {
+        Fault::Killed => {
+            world.server.kill().await;
+            world.server.release();
+            world.server.start_again().await;
+        }
+        Fault::AskedToStop => {
+            world.server.ask_to_stop().await;
+            world.server.release();
+            let ended = world.server.until_ended().await;
+            assert!(ended.success(), "it ended with {ended}: {}", world.server.log());
+            world.server.start_again().await;
+        }
+        Fault::Asleep => {
+            world.server.pause().await;
+            tokio::time::sleep(LEASE + SETTLE).await;
+            world.server.go_on().await;
+            world.server.release();
+        }
+    }
+    world.client = world.server.client().await;
+}
+
+/// A subscriber sees every event once and in order, whatever becomes of the process meanwhile.
+async fn streaming(stage: Stage, fault: Fault) {
+    let mut world = stage.plan().in_a_process().start().await;
+    for n in 0..5 {
+        world.push(&format!("INC-{n}"), TicketSystem::Jira).await;
+    }
+    let mut subscriber = Subscriber::open(&world.client, from_oldest()).await;
+    let mut seen = vec![];
+    for event in subscriber.events(7).await {
+        seen.push(event.sequence);
+    }
+    strike(&mut world, fault).await;
+    world.push("INC-5", TicketSystem::Jira).await;
+    let mut subscriber = Subscriber::open(&world.client, after(&subscriber.token)).await;
+    for event in subscriber.events(11).await {
+        seen.push(event.sequence);
+    }
+    assert_eq!(seen, (1..=18).collect::<Vec<_>>());
+    world.finish().await;
+}
+
+async fn killed_in_the_first_start(stage: Stage) {
+    let mut world = stage.plan().in_a_process().start_unconfigured().await;
+    // A server of its own, since that of the world has begun already.
+    let mut server = Server::prepare(Start { process: true, ..world.server.next_start().clone() });
+    server.arm(Point::Migrated);
+    server.start_again().await;
+    server.until_held(Point::Migrated).await;
+    server.kill().await;
+    server.release();
+    server.start_again().await;
+    world.client = server.client().await;
+    std::mem::swap(&mut world.server, &mut server);
+    server.stop().await;
+    let settings = world.settings();
+    world.configure(settings).await;
+    world.push("INC-1", TicketSystem::Jira).await;
+    world.until_all_delivered(1).await;
+    world.finish().await;
+}
+
+async fn killed_while_closing(stage: Stage) {
+    let mut world = stage.plan().in_a_process().start().await;
+    for n in 0..20 {
+        world.push(&format!("INC-{n}"), TicketSystem::Jira).await;
+    }
+    world.server.arm(Point::Closing);
+    world.server.ask_to_stop().await;
+    world.server.until_held(Point::Closing).await;
+    world.server.kill().await;
+    world.server.release();
+    world.server.start_again().await;
+    world.client = world.server.client().await;
+    world.until_all_delivered(20).await;
+    world.finish().await;
+}
+
+fn lock_out() -> Effect {
+    Effect::captcha("https://jira.example/login.jsp")
+}
+
+// === impl Fault ===
+
+impl Fault {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Killed => "kill -9",
+            Self::AskedToStop => "SIGTERM",
+            Self::Asleep => "SIGSTOP",
+        }
+    }
+}
+
+// === impl At ===
+
+impl At {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Held(point) | Self::LookUpHeld(point) => point.name(),
+            Self::SentAndWaiting => "sent and waiting",
+            Self::ReplyHalfRead => "reply half read",
+            Self::Waiting => "waiting",
+            Self::SweepHeld => Point::Sweeping.name(),
+            Self::Suspended => "suspended",
+        }
+    }
+}
