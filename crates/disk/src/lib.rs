@@ -10,6 +10,9 @@
 //! The kernel keeps locks (`fcntl`, `flock`) and memory maps by itself: nothing is opened for direct I/O. It writes a
 //! mapped page back whenever it likes, which is when the disk hears of it.
 //!
+//! The process that mounts the disk answers for it. It may read and write files there, but must not map them to memory,
+//! as SQLite does, nor end with one open: it would wait for itself. What is tested runs in a process of its own.
+//!
 //! Mounting takes Linux, `/dev/fuse`, and either root or the program `fusermount3`.
 
 #![cfg_attr(not(target_os = "linux"), allow(dead_code))]
@@ -36,6 +39,7 @@ use std::time::Duration;
 pub use fault::{Dirty, Fault};
 use image::{Image, Refusal};
 use power::Power;
+pub use random::Random;
 
 /// If this variable is set, [`Disk::mount_or_tell`] panics where no disk can be mounted.
 pub const REQUIRED: &str = "TICKETING_DISK_REQUIRED";

@@ -43,7 +43,7 @@ const ALLOWANCES: &[Allowance] = &[
     Allowance {
         package: SERVER,
         ours: &[ROOT, JIRA, SERVICENOW, OUTBOUND, CORE, RETRY, SIMULATOR, FAILPOINTS],
-        ours_in_tests: &[HARNESS],
+        ours_in_tests: &[HARNESS, DISK],
     },
     Allowance { package: SIMULATOR, ours: &[], ours_in_tests: &[] },
     Allowance { package: DISK, ours: &[], ours_in_tests: &[] },
