@@ -7,6 +7,7 @@
 
 mod guards;
 mod matrix;
+mod power;
 
 use std::process::ExitCode;
 
@@ -26,6 +27,8 @@ enum What {
     Matrix(matrix::Arguments),
     /// Takes each guard away in turn, and shows which cells see it.
     Guards(guards::Arguments),
+    /// Cuts the power again and again, and looks for what was acknowledged.
+    Power(power::Arguments),
 }
 
 #[tokio::main(worker_threads = 4)]
@@ -33,6 +36,7 @@ async fn main() -> ExitCode {
     let done = match Cli::parse().what {
         What::Matrix(arguments) => matrix::run(arguments).await,
         What::Guards(arguments) => guards::run(arguments).await,
+        What::Power(arguments) => power::run(arguments).await,
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

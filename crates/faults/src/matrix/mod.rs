@@ -15,7 +15,7 @@ use futures_util::StreamExt;
 use futures_util::stream;
 use tokio::time::Instant;
 
-pub(crate) use self::cell::{Cell, Verdict};
+pub(crate) use self::cell::{Cell, Verdict, words};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -41,7 +41,7 @@ struct Tally {
 
 /// Every cell there is.
 pub(crate) fn cells() -> Vec<Cell> {
-    [process::cells()].into_iter().flatten().collect()
+    [process::cells(), crate::power::cells()].into_iter().flatten().collect()
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Result<()> {
