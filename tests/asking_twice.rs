@@ -5,13 +5,13 @@ use std::collections::HashSet;
 use rhythmx_ticketing::v1::{self, AutoPushSettings, Severity, TicketSystem, TicketSystemList};
 use ticketing_simulator::{Call, Effect, Rule, When};
 
-use ticketing_harness::{Plan, World, creates, incident, push_all};
+use ticketing_harness::{Plan, World, creates, incident};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_pushes_of_one_incident_at_once_make_one_delivery_and_one_ticket() {
     let world = Plan::new().start().await;
     let ids = vec!["INC-1".to_owned(); 1_000];
-    let answers = push_all(&world.client, ids, TicketSystem::Jira, 1_000).await;
+    let answers = world.push_all(ids, TicketSystem::Jira, 1_000).await;
     let deliveries: HashSet<_> =
         answers.into_iter().map(|(_, answer)| answer.unwrap().delivery.unwrap().id).collect();
     assert_eq!((deliveries.len(), world.jira.tickets().len(), creates(&world.jira)), (1, 1, 1));
@@ -23,7 +23,7 @@ async fn many_pushes_of_one_incident_in_doubt_at_once_make_one_ticket() {
     let mut world = Plan::new().start().await;
     world.jira.weather().push(Rule::new(Call::Create, When::Next(1), Effect::gateway_timeout()));
     let ids = vec!["INC-1".to_owned(); 200];
-    push_all(&world.client, ids, TicketSystem::Jira, 50).await;
+    world.push_all(ids, TicketSystem::Jira, 50).await;
     world.until_all_delivered(1).await;
     assert_eq!((world.jira.tickets().len(), creates(&world.jira)), (1, 2));
     world.finish().await;

@@ -35,7 +35,7 @@ async fn a_server_killed_while_it_retries_and_looks_up_needs_no_hand() {
     ];
     weather.into_iter().for_each(|rule| world.jira.weather().push(rule));
     let ids = ids(100);
-    let answers = push_all(&world.client, ids.clone(), TicketSystem::Jira, 16).await;
+    let answers = world.push_all(ids.clone(), TicketSystem::Jira, 16).await;
     assert!(answers.iter().all(|(_, answer)| answer.is_ok()));
     for pause in [30, 250, 90, 10, 400] {
         world.while_nothing_happens_for(Duration::from_millis(pause)).await;
@@ -94,6 +94,7 @@ async fn push_and_kill(world: &mut World, kills: &[usize], system: TicketSystem)
             world.crash().await;
         }
         for (id, answer) in pushes.await.unwrap() {
+            answer.iter().for_each(|answer| world.acknowledged.note_push(answer));
             if answer.is_ok_and(|answer| state(&answer) != DeliveryState::Cancelled) {
                 left.retain(|other| *other != id);
             }

@@ -34,4 +34,5 @@ mod stopping;
 mod sweeping;
 mod targets;
 mod thousand;
+mod tls;
 mod weather_table;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use rhythmx_ticketing::v1::{DeliveryState, TicketSystem};
 use ticketing_simulator::{Call, Effect, Profile, Rule, Simulator, Vendor, When};
 
-use ticketing_harness::{Plan, World, push_all};
+use ticketing_harness::{Plan, World};
 
 const CALLERS: usize = 32;
 
@@ -52,7 +52,7 @@ async fn a_thousand_pushes_to_servicenow_with_every_20th_connection_lost_make_a_
 async fn push_a_thousand(world: &mut World, system: TicketSystem) {
     let began = tokio::time::Instant::now();
     let ids = (1..=incidents()).map(|n| format!("INC-{n}")).collect();
-    let answers = push_all(&world.client, ids, system, CALLERS).await;
+    let answers = world.push_all(ids, system, CALLERS).await;
     let answered = began.elapsed();
     let doubtful = answers.iter().filter(|(_, answer)| {
         let state = answer.as_ref().unwrap().delivery.as_ref().unwrap().state();

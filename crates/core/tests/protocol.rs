@@ -253,6 +253,17 @@ fn a_ticket_that_was_made_is_recorded_even_after_the_claim_was_lost() {
 }
 
 #[test]
+fn a_system_that_asks_to_be_left_alone_while_it_leaves_a_doubt_is_not_searched_before() {
+    let mut world = World::new(0);
+    let (epoch, _) = world.intend().unwrap();
+    let wait = Duration::from_secs(3_600);
+    let fault = Fault::new(FaultKind::ServerError, "no").with_retry_after(Some(wait));
+    let outcome = Outcome::Sent(Err(fault));
+    world.apply(|delivery, policy, now| delivery.settle(epoch, outcome, policy, now, 0.0));
+    assert_eq!((world.delivery.state, world.delivery.due_at), (State::Reconciling, Some(world.now + wait)));
+}
+
+#[test]
 fn a_witness_that_is_not_seen_keeps_the_doubt_open() {
     let mut world = World::new(0);
     world.attempt(Weather::Lose { applied_after: None });
@@ -270,6 +281,15 @@ fn a_witness_that_is_not_seen_keeps_the_doubt_open() {
     let look_up = LookUp { answer, had_witnesses: true, asked_at: world.now };
     world.apply(|delivery, policy, now| delivery.settle_look_up(epoch, look_up, policy, now));
     assert_eq!(world.delivery.state, State::Waiting);
+}
+
+#[test]
+fn a_witness_was_made_when_nothing_of_the_doubtful_send_could_be_applied_any_more() {
+    // One that was made before may stand in the index while a ticket that was applied after it does not.
+    let mut world = World::new(0);
+    let (_, deadline) = world.intend().unwrap();
+    let server_bound = world.policy.bounds.server_bound;
+    assert_eq!(world.delivery.witnesses_from(server_bound), Some(deadline + server_bound));
 }
 
 #[test]

@@ -7,6 +7,7 @@
 
 mod guards;
 mod matrix;
+mod model;
 mod power;
 
 use std::process::ExitCode;
@@ -23,6 +24,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum What {
+    /// Explores the delivery protocol exhaustively, and without each of its guards.
+    Model(model::Arguments),
     /// Plays every fault at every point where it applies.
     Matrix(matrix::Arguments),
     /// Takes each guard away in turn, and shows which cells see it.
@@ -34,6 +37,7 @@ enum What {
 #[tokio::main(worker_threads = 4)]
 async fn main() -> ExitCode {
     let done = match Cli::parse().what {
+        What::Model(arguments) => model::run(&arguments),
         What::Matrix(arguments) => matrix::run(arguments).await,
         What::Guards(arguments) => guards::run(arguments).await,
         What::Power(arguments) => power::run(arguments).await,

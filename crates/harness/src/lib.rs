@@ -2,11 +2,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that can not go on fails")]
 
+mod acknowledged;
 mod binary;
 mod crowd;
+mod events;
 mod incidents;
 mod invariants;
 mod refusals;
+mod secrets;
 mod server;
 mod subscriber;
 
@@ -15,21 +18,20 @@ use std::time::Duration;
 
 use rhythmx_ticketing::{Client, v1};
 use ticketing_failpoints::{Guard, REMOVED};
-use ticketing_simulator::{Profile, RecordedRequest, Simulator, Vendor};
+use ticketing_simulator::{Identity, Profile, RecordedRequest, Simulator, Vendor};
 use tonic::Status;
 
+pub use acknowledged::Acknowledged;
 pub use binary::{Ended, binary, run_to_its_end};
 pub use crowd::push_all;
 pub use incidents::incident;
 pub use refusals::refusal;
+pub use secrets::SECRETS;
 pub use server::{Server, Start, free_address};
 pub use subscriber::{Subscriber, after, from_oldest};
 
 /// How long anything may take that happens by itself.
 pub const PATIENCE: Duration = Duration::from_secs(20);
-
-/// The secrets of the simulators; none may ever be found in what the server writes.
-pub const SECRETS: [&str; 3] = ["cloud-api-token", "data-center-pat", "servicenow-password"];
 
 /// Time bounds for tests: a thousandth of the real ones.
 const FAST: [&str; 6] = [
@@ -48,6 +50,12 @@ pub struct World {
     pub servicenow: Simulator,
     pub server: Server,
     pub client: Client,
+    /// What callers were answered with; the pushes of this world note it by themselves.
+    pub acknowledged: Acknowledged,
+    /// Further ticket systems that the settings point to, or pointed to.
+    pub elsewhere: Vec<Simulator>,
+    /// Further secrets that may not be found in what the server writes.
+    pub secrets: Vec<String>,
 }
 
 /// How a world is to be.
@@ -55,6 +63,7 @@ pub struct World {
 pub struct Plan {
     jira: (Vendor, Profile),
     servicenow: Profile,
+    identity: Option<Identity>,
     server: Start,
 }
 
@@ -72,6 +81,7 @@ impl Plan {
         Self {
             jira: (Vendor::JiraCloud, Profile::of(Vendor::JiraCloud)),
             servicenow: Profile::of(Vendor::ServiceNow),
+            identity: None,
             server: Start { flags: FAST.map(str::to_owned).to_vec(), ..Start::default() },
         }
     }
@@ -94,12 +104,24 @@ impl Plan {
         self
     }
 
+    /// Both systems under TLS, showing this certificate. The server is a process that trusts the authorities in the file
+    /// `trusted` alone.
+    pub fn under_tls(mut self, identity: &Identity, trusted: &Path) -> Self {
+        self.identity = Some(identity.clone());
+        self.in_a_process().with_variable("SSL_CERT_FILE", &trusted.display().to_string())
+    }
+
     /// A further flag of the server; the last of several counts.
     pub fn with_flag(mut self, flag: &str) -> Self {
         let name = flag.split('=').next().unwrap_or_default().to_owned();
         self.server.flags.retain(|other| other.split('=').next() != Some(name.as_str()));
         self.server.flags.push(flag.to_owned());
         self
+    }
+
+    /// With time enough for every attempt, on a busy machine too: nothing but what a test does makes one too slow.
+    pub fn unhurried(self) -> Self {
+        self.with_flag("--attempt-deadline=10s").with_flag("--lease=30s")
     }
 
     /// An environment variable of the process.
@@ -129,11 +151,13 @@ impl Plan {
 
     /// Starts everything, and configures nothing.
     pub async fn start_unconfigured(self) -> World {
-        let jira = Simulator::start(self.jira.0, self.jira.1).await.unwrap();
-        let servicenow = Simulator::start(Vendor::ServiceNow, self.servicenow).await.unwrap();
+        let identity = self.identity.as_ref();
+        let jira = simulator(self.jira.0, self.jira.1, identity).await;
+        let servicenow = simulator(Vendor::ServiceNow, self.servicenow, identity).await;
         let server = Server::start(self.server).await;
         let client = server.client().await;
-        World { jira, servicenow, server, client }
+        let (acknowledged, elsewhere, secrets) = (Acknowledged::default(), vec![], vec![]);
+        World { jira, servicenow, server, client, acknowledged, elsewhere, secrets }
     }
 }
 
@@ -183,8 +207,7 @@ impl World {
 
     /// CreateTicket for the example incident under `id`.
     pub async fn push(&mut self, id: &str, system: v1::TicketSystem) -> v1::CreateTicketResponse {
-        let request = v1::CreateTicketRequest { incident: Some(incident(id)), system: system.into() };
-        self.client.create_ticket(request).await.unwrap()
+        self.try_push(incident(id), system).await.unwrap()
     }
 
     /// CreateTicket, however it ends.
@@ -194,7 +217,24 @@ impl World {
         system: impl Into<i32>,
     ) -> Result<v1::CreateTicketResponse, Status> {
         let request = v1::CreateTicketRequest { incident: Some(incident), system: system.into() };
-        self.client.create_ticket(request).await
+        let answer = self.client.create_ticket(request).await;
+        answer.iter().for_each(|answer| self.acknowledged.note_push(answer));
+        answer
+    }
+
+    /// CreateTicket for each incident of `ids`, `callers` at a time; see [`push_all`].
+    pub async fn push_all(
+        &self,
+        ids: Vec<String>,
+        system: v1::TicketSystem,
+        callers: usize,
+    ) -> Vec<(String, Result<v1::CreateTicketResponse, Status>)> {
+        let answers = push_all(&self.client, ids, system, callers).await;
+        answers
+            .iter()
+            .filter_map(|(_, answer)| answer.as_ref().ok())
+            .for_each(|a| self.acknowledged.note_push(a));
+        answers
     }
 
     /// PreviewTicket of an incident that can be previewed.
@@ -409,6 +449,14 @@ impl World {
         self.server.stop().await;
         invariants::check_secrets(&self);
     }
+}
+
+async fn simulator(vendor: Vendor, profile: Profile, identity: Option<&Identity>) -> Simulator {
+    let started = match identity {
+        Some(identity) => Simulator::start_tls(vendor, profile, identity).await,
+        None => Simulator::start(vendor, profile).await,
+    };
+    started.unwrap()
 }
 
 /// Retry settings in milliseconds.

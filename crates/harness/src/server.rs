@@ -184,6 +184,13 @@ impl Server {
         kilobytes * 1_024
     }
 
+    /// How many files and connections the process has open.
+    #[must_use]
+    pub fn open_files(&self) -> usize {
+        let id = self.process().id().expect("the server runs");
+        std::fs::read_dir(format!("/proc/{id}/fd")).unwrap().count()
+    }
+
     /// The next that comes to this point is held there.
     pub fn arm(&self, point: Point) {
         std::fs::write(self.point(point, "armed"), "").unwrap();

@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::io;
 
+use rustls::CertificateError;
 use ticketing_core::fault::{Fault, FaultKind};
 
 /// The fault of a request that got no reply.
@@ -30,10 +31,10 @@ pub(crate) fn fault_of_reply(error: &reqwest::Error, host: &str) -> Fault {
 }
 
 fn never_connected(error: &reqwest::Error, host: &str, cause: &str) -> Fault {
-    if chain(error).any(is_tls) {
-        return Fault::new(FaultKind::Tls, format!("no trusted connection to {host}: {cause}")).with_hint(
-            "the server's certificate must be valid for this host and issued by a known authority",
-        );
+    if let Some(error) = chain(error).find_map(tls_error) {
+        let (words, hint) = distrust(error);
+        return Fault::new(FaultKind::Tls, format!("no trusted connection to {host}: {words}"))
+            .with_hint(hint);
     }
     if chain(error).any(|cause| cause.to_string().contains("dns error")) {
         return Fault::new(FaultKind::Dns, format!("{host} does not resolve: {cause}"))
@@ -44,9 +45,42 @@ fn never_connected(error: &reqwest::Error, host: &str, cause: &str) -> Fault {
 }
 
 /// rustls hands its errors over inside an `io::Error`, which may be inside another.
-fn is_tls(cause: &(dyn Error + 'static)) -> bool {
-    let wrapped = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-    cause.is::<rustls::Error>() || wrapped.is_some_and(|inner| is_tls(inner))
+fn tls_error<'e>(cause: &'e (dyn Error + 'static)) -> Option<&'e rustls::Error> {
+    let wrapped = || cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+    cause.downcast_ref().or_else(|| tls_error(wrapped()?))
+}
+
+/// Why a server is not trusted, and what to do about it.
+fn distrust(error: &rustls::Error) -> (String, &'static str) {
+    use CertificateError as Certificate;
+    let (words, hint) = match error {
+        rustls::Error::InvalidCertificate(Certificate::Expired | Certificate::ExpiredContext { .. }) => (
+            "its certificate has expired",
+            "who runs the server must renew the certificate; check this machine's clock, too",
+        ),
+        rustls::Error::InvalidCertificate(
+            Certificate::NotValidYet | Certificate::NotValidYetContext { .. },
+        ) => ("its certificate is not valid yet", "check this machine's clock"),
+        rustls::Error::InvalidCertificate(
+            Certificate::NotValidForName | Certificate::NotValidForNameContext { .. },
+        ) => (
+            "its certificate is for another host",
+            "check the spelling of the address; it must be one that the certificate names",
+        ),
+        rustls::Error::InvalidCertificate(Certificate::UnknownIssuer) => (
+            "its certificate was issued by an authority that this machine does not trust",
+            "add the issuing authority to those that this machine trusts, or to the file that SSL_CERT_FILE names",
+        ),
+        rustls::Error::InvalidMessage(_) => (
+            "it does not speak TLS on this port",
+            "check the port, and whether the address is meant to be http",
+        ),
+        _ => {
+            let hint = "the server's certificate must be valid for this host and issued by a known authority";
+            return (error.to_string(), hint);
+        }
+    };
+    (words.to_owned(), hint)
 }
 
 fn chain(error: &reqwest::Error) -> impl Iterator<Item = &(dyn Error + 'static)> {

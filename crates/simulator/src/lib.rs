@@ -35,20 +35,46 @@
 //!
 //! A [`Rule`] says which calls ([`Call`]), which of them ([`When`]) and what happens ([`Effect`]). The first rule
 //! that strikes a call decides. A rule counts every call of its kind from the moment it was pushed, whichever
-//! rule decides.
+//! rule decides. What happens before there is a call, to a connection, is scripted for [`Call::Connection`].
+//!
+//! A test that acts at a certain moment waits for it: [`Simulator::until`] for a [`Point`] on the way of a call,
+//! [`Weather::until_struck`] for the weather. What an effect holds ends with its client, with the simulator, or by
+//! [`Weather::release`].
+//!
+//! # TLS
+//!
+//! With the feature `tls`, on by default, `Simulator::start_tls` serves under a certificate of an `Authority` made on
+//! the spot, good or bad in one way; its `ca.pem` is what clients are to trust (`SSL_CERT_FILE`). A handshake that
+//! never ends, breaks off, or is answered in plain HTTP is weather for [`Call::Connection`].
+//!
+//! # Histories
+//!
+//! [`Simulator::creates`] tells of every create when it arrived, with which marker, and what became of it; it is
+//! small enough for hundreds of thousands once [`Simulator::keep_requests`] drops the rest. Look-ups by marker, id or
+//! key cost the same among many tickets as among few.
 //!
 //! # The script over HTTP
 //!
 //! For other languages and for the `ticketing-simulator` program, at [`Simulator::control_url`]. These requests
-//! need no login, meet no weather and are not recorded.
+//! need no login, meet no weather but that of connections, and are not recorded.
 //!
 //! | request | does |
 //! |-|-|
 //! | `GET /_simulator/tickets` | every ticket that was really created |
+//! | `POST /_simulator/tickets` | `{"fields": {…}}`: a person creates a ticket; answers its `key` |
+//! | `POST /_simulator/tickets/{key}/clone` | a person clones it; answers the clone's `key` |
+//! | `PUT /_simulator/tickets/{key}/key` | `{"key": "OPS-7"}`: a person moves it there |
+//! | `PUT /_simulator/tickets/{key}/fields` | `{"fields": {…}}`: a person overwrites these |
+//! | `PUT /_simulator/tickets/{key}/removed-marker` | `{"marker": "…"}`: a person takes it off |
+//! | `DELETE /_simulator/tickets/{key}` | a person deletes it |
 //! | `GET`, `DELETE /_simulator/requests` | the recorded requests; forgets them |
+//! | `PUT /_simulator/keep` | `{"requests": "everything"}`, `"heads"` or `"nothing"`: what of them is recorded |
+//! | `GET /_simulator/creates` | every create: marker, arrival, ticket, answer, weather |
+//! | `GET /_simulator/points` | how many calls were `struck`, and how often each point was reached |
 //! | `POST /_simulator/weather` | adds a rule or an array of rules |
 //! | `DELETE /_simulator/weather` | removes every rule |
-//! | `PUT /_simulator/index-lag` | `{"ms": 2000}`: a Jira search shows a ticket so long after its creation |
+//! | `POST /_simulator/release` | ends what is held |
+//! | `PUT /_simulator/index-lag` | `{"ms": 2000}` or `{"ms": "never"}`: a Jira search shows a ticket so long after its creation |
 //! | `POST /_simulator/reset` | forgets tickets, requests and weather |
 //!
 //! Names are in snake case; an effect with one value takes it directly, times are milliseconds:
@@ -57,24 +83,40 @@
 //! [{"on": "create", "when": {"every_nth": 20}, "then": {"apply_then_answer": {"status": 504}}},
 //!  {"on": "search", "when": {"next": 2}, "then": "returns_nothing"},
 //!  {"on": "any", "when": "always", "then": {"delay": 50}},
+//!  {"on": "connection", "when": {"next": 1}, "then": "never_read"},
+//!  {"on": "create", "when": {"next": 1}, "then": {"slow_read": {"bytes": 1, "every": 1000}}},
 //!  {"on": "create", "when": {"nth": 3}, "then": {"throttle": {"retry_after": {"seconds": 30}}}}]
 //! ```
 
+mod book;
 mod clock;
 mod control;
+mod effect;
 mod jira;
 mod message;
+mod people;
 mod play;
+mod points;
 mod profile;
+mod raw;
+mod record;
 mod server;
 mod servicenow;
 mod simulator;
 mod site;
 mod state;
+#[cfg(feature = "tls")]
+mod tls;
 mod weather;
+mod wire;
 
 pub use clock::{Clock, ClockHand};
+pub use effect::{Effect, Reply, RetryAfter};
+pub use points::{Point, Reached};
 pub use profile::{Credential, Named, Profile, Project, Vendor};
+pub use record::{Keep, RecordedCreate, RecordedRequest};
 pub use simulator::Simulator;
-pub use state::{RecordedRequest, Ticket};
-pub use weather::{Call, Effect, Reply, RetryAfter, Rule, Weather, When};
+pub use state::Ticket;
+#[cfg(feature = "tls")]
+pub use tls::{Authority, Certificate, Identity};
+pub use weather::{Call, Rule, Weather, When};

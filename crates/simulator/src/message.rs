@@ -4,6 +4,8 @@ use bytes::Bytes;
 use http::{HeaderMap, Method};
 use serde_json::{Value, json};
 
+use crate::state::Ticket;
+
 /// A request read to its end.
 #[derive(Debug, Clone)]
 pub(crate) struct Request {
@@ -58,6 +60,15 @@ pub(crate) struct Answer {
     pub(crate) body: Bytes,
     /// Whether the request changed the ticket system.
     pub(crate) applied: bool,
+    /// The ticket that the request made.
+    pub(crate) created: Option<Created>,
+}
+
+/// The names of a ticket that a request made.
+#[derive(Debug, Clone)]
+pub(crate) struct Created {
+    pub(crate) id: String,
+    pub(crate) key: String,
 }
 
 impl Answer {
@@ -70,7 +81,7 @@ impl Answer {
     }
 
     pub(crate) fn empty(status: u16) -> Self {
-        Self { status, headers: Vec::new(), body: Bytes::new(), applied: false }
+        Self { status, headers: Vec::new(), body: Bytes::new(), applied: false, created: None }
     }
 
     pub(crate) fn with_body(mut self, kind: &str, body: impl Into<Bytes>) -> Self {
@@ -86,6 +97,12 @@ impl Answer {
     pub(crate) fn applied(mut self) -> Self {
         self.applied = true;
         self
+    }
+
+    /// Says which ticket the request made.
+    pub(crate) fn created(mut self, ticket: &Ticket) -> Self {
+        self.created = Some(Created { id: ticket.id.clone(), key: ticket.key.clone() });
+        self.applied()
     }
 
     /// Jira's error collection with general messages.

@@ -11,108 +11,173 @@ use hyper::body::Frame;
 use jiff::Timestamp;
 use serde_json::json;
 
+use crate::effect::{Effect, Reply, RetryAfter};
 use crate::message::{Answer, Request};
+use crate::points::Point;
 use crate::profile::Vendor;
-use crate::server::{Body, Ending, Outcome, Response, apply, apply_bent, plain, with_body};
+use crate::raw::Raw;
+use crate::server::{Body, Ending, Outcome, Response, plain, with_body};
 use crate::simulator::Shared;
 use crate::site::Bend;
-use crate::weather::{Effect, Reply, RetryAfter};
+use crate::weather::Call;
 
 /// What a gzip bomb unpacks to.
 const BOMB_MIB: usize = 64;
 const CHUNK: usize = 64 * 1024;
 
-pub(crate) async fn play(
-    shared: &Arc<Shared>,
-    ending: &Ending,
-    number: usize,
-    request: &Request,
-    effect: Effect,
-) -> Outcome {
-    let carry_out = || apply(shared, number, request);
+/// One call, once its request was read.
+#[derive(Debug)]
+pub(crate) struct Exchange<'a> {
+    pub(crate) shared: &'a Arc<Shared>,
+    pub(crate) ending: &'a Ending,
+    pub(crate) call: Call,
+    /// Under which its outcome is noted.
+    pub(crate) number: usize,
+    pub(crate) request: Request,
+}
+
+// === impl Exchange ===
+
+impl Exchange<'_> {
+    /// Lets the site carry out the request and notes whether it did.
+    pub(crate) fn apply(&self) -> Answer {
+        self.apply_bent(Bend::None)
+    }
+
+    fn apply_bent(&self, bend: Bend) -> Answer {
+        apply(self.shared, self.call, self.number, &self.request, bend)
+    }
+
+    fn apply_if(&self, applied: bool) {
+        if applied {
+            self.apply();
+        }
+    }
+
+    /// Runs apart from the connection and from an outage: what was accepted is applied in the end.
+    fn apply_late(&self, pause: Duration) {
+        let (shared, call, number, request) =
+            (self.shared.clone(), self.call, self.number, self.request.clone());
+        let released = shared.weather.released();
+        tokio::spawn(async move {
+            tokio::select! {
+                () = shared.gone.cancelled() => return,
+                () = released => {}
+                () = tokio::time::sleep(pause) => {}
+            }
+            apply(&shared, call, number, &request, Bend::None);
+        });
+    }
+
+    /// Carries the request out as if it had come without a login.
+    fn apply_for_a_stranger(&self) -> Answer {
+        let mut request = self.request.clone();
+        request.headers.remove(http::header::AUTHORIZATION);
+        apply(self.shared, self.call, self.number, &request, Bend::None)
+    }
+}
+
+fn apply(shared: &Shared, call: Call, number: usize, request: &Request, bend: Bend) -> Answer {
+    let answer = shared.apply(request, bend);
+    if answer.applied {
+        let now = shared.clock.now();
+        shared.state().record.applied(number, answer.created.as_ref(), now);
+        shared.points.reach(call, Point::Applied);
+    }
+    answer
+}
+
+pub(crate) async fn play(exchange: &Exchange<'_>, effect: Effect) -> Outcome {
+    let apply = || exchange.apply();
+    let reply = |answer: &Answer| Outcome::Reply(plain(answer));
     match effect {
-        Effect::Answer(reply) => Outcome::Reply(plain(&scripted(&reply))),
-        Effect::ApplyThenAnswer(reply) => {
-            carry_out();
-            Outcome::Reply(plain(&scripted(&reply)))
-        }
-        Effect::Throttle { retry_after, reason } => {
-            Outcome::Reply(plain(&throttled(shared, &retry_after, reason.as_deref())))
-        }
         Effect::DropBefore => Outcome::Close,
         Effect::ApplyThenDrop => {
-            carry_out();
+            apply();
             Outcome::Close
         }
         Effect::ResetBefore => Outcome::Reset,
         Effect::ApplyThenReset => {
-            carry_out();
+            apply();
             Outcome::Reset
         }
         Effect::Hang { applied } => {
-            if applied {
-                carry_out();
-            }
-            std::future::pending().await
+            exchange.apply_if(applied);
+            Outcome::Raw(Raw::silence(None))
         }
         Effect::Delay(pause) => {
             tokio::time::sleep(pause).await;
-            Outcome::Reply(plain(&carry_out()))
+            reply(&apply())
         }
         Effect::ApplyLate(pause) => {
-            apply_late(shared.clone(), number, request.clone(), pause);
+            exchange.apply_late(pause);
             Outcome::Close
         }
         Effect::CloseIdle => {
-            ending.close_at_next_request();
-            Outcome::Reply(plain(&carry_out()))
+            exchange.ending.close_at_next_request();
+            reply(&apply())
         }
-        Effect::ReturnsEverything => bent(shared, number, request, Bend::Everything),
-        Effect::ReturnsNothing => bent(shared, number, request, Bend::Nothing),
-        Effect::ReturnsTwice => bent(shared, number, request, Bend::Twice),
-        body => Outcome::Reply(odd_body(shared, number, request, body)),
+        Effect::SlowRead { .. } => reply(&apply()),
+        Effect::ReturnsEverything => reply(&exchange.apply_bent(Bend::Everything)),
+        Effect::ReturnsNothing => reply(&exchange.apply_bent(Bend::Nothing)),
+        Effect::ReturnsTwice => reply(&exchange.apply_bent(Bend::Twice)),
+        Effect::ReturnsForeign => reply(&exchange.apply_bent(Bend::Foreign)),
+        Effect::EndlessPages => reply(&exchange.apply_bent(Bend::Endless)),
+        Effect::IgnoresLogin => reply(&exchange.apply_for_a_stranger()),
+        other => odd_bytes(exchange, other),
     }
 }
 
-/// The effects that answer, but with a body that is not the one to expect.
-fn odd_body(shared: &Shared, number: usize, request: &Request, effect: Effect) -> Response {
-    let carry_out = || apply(shared, number, request);
-    let maybe = |applied: bool| {
-        if applied {
-            carry_out();
+/// The effects that answer, but in other bytes than HTTP allows.
+fn odd_bytes(exchange: &Exchange<'_>, effect: Effect) -> Outcome {
+    Outcome::Raw(match effect {
+        Effect::StatusLineOnly => Raw::status_line(&exchange.apply()),
+        Effect::StopSending => {
+            let answer = exchange.apply();
+            Raw::announcing(&answer, answer.body.len() as u64, &answer.body[..answer.body.len() / 2])
         }
-    };
+        Effect::AnnounceMore(announced) => {
+            let answer = exchange.apply();
+            Raw::announcing(&answer, announced, &answer.body)
+        }
+        Effect::Interim(status) => Raw::after_interim(&exchange.apply(), status),
+        Effect::BrokenChunks => Raw::broken_chunks(&exchange.apply()),
+        other => return Outcome::Reply(odd_answer(exchange, other)),
+    })
+}
+
+/// The effects that answer in HTTP, but not as one would expect.
+fn odd_answer(exchange: &Exchange<'_>, effect: Effect) -> Response {
+    let (shared, vendor) = (exchange.shared, exchange.shared.vendor);
     match effect {
-        Effect::TruncatedBody => truncated(&carry_out()),
-        Effect::SlowBody { bytes, every } => slow(&carry_out(), bytes.max(1), every),
-        Effect::HugeBody(bytes) => huge(&carry_out(), bytes),
-        Effect::GzipBomb => plain(&bomb(&carry_out())),
+        Effect::Answer(reply) => plain(&scripted(&reply)),
+        Effect::ApplyThenAnswer(reply) => {
+            exchange.apply();
+            plain(&scripted(&reply))
+        }
+        Effect::Throttle { retry_after, reason } => {
+            plain(&throttled(shared, &retry_after, reason.as_deref()))
+        }
+        Effect::TruncatedBody => truncated(&exchange.apply()),
+        Effect::SlowBody { bytes, every } => slow(&exchange.apply(), bytes.max(1), every),
+        Effect::HugeBody(bytes) => huge(&exchange.apply(), bytes),
+        Effect::GzipBomb => plain(&bomb(&exchange.apply())),
+        Effect::LongHeader(bytes) => plain(&exchange.apply().with_header("x-long", "x".repeat(bytes))),
         Effect::EmptyBody { status, applied } => {
-            maybe(applied);
+            exchange.apply_if(applied);
             plain(&Answer::empty(status))
         }
         Effect::Garbage { status, applied } => {
-            maybe(applied);
+            exchange.apply_if(applied);
             plain(&Answer::empty(status).with_body("application/json", &b"{\"id\":\xff\xfe\x00"[..]))
         }
-        Effect::Html { status } => plain(&Answer::html(status, page(shared.vendor))),
+        Effect::Html { status } => plain(&Answer::html(status, page(vendor))),
+        Effect::ErrorWithin200 => plain(&error_within_200(vendor)),
         Effect::Redirect { status, location } => {
             plain(&Answer::empty(status).with_header("location", location))
         }
-        _ => plain(&foreign_success(shared.vendor)),
+        _ => plain(&foreign_success(vendor)),
     }
-}
-
-fn bent(shared: &Shared, number: usize, request: &Request, bend: Bend) -> Outcome {
-    Outcome::Reply(plain(&apply_bent(shared, number, request, bend)))
-}
-
-/// Runs apart from the connection and from an outage: what was accepted is applied in the end.
-fn apply_late(shared: Arc<Shared>, number: usize, request: Request, pause: Duration) {
-    tokio::spawn(async move {
-        tokio::time::sleep(pause).await;
-        apply(&shared, number, &request);
-    });
 }
 
 fn scripted(reply: &Reply) -> Answer {
@@ -229,6 +294,15 @@ fn page(vendor: Vendor) -> &'static str {
         Vendor::ServiceNow => {
             "<!DOCTYPE html><html><head><title>Instance Hibernating page</title></head>\
              <body>Your instance is hibernating.</body></html>"
+        }
+    }
+}
+
+fn error_within_200(vendor: Vendor) -> Answer {
+    match vendor {
+        Vendor::JiraCloud | Vendor::JiraDataCenter => Answer::jira_messages(200, &["Something went wrong."]),
+        Vendor::ServiceNow => {
+            Answer::servicenow_error(200, "Transaction cancelled", Some("maximum execution time exceeded"))
         }
     }
 }

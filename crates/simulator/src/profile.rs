@@ -138,6 +138,9 @@ pub struct Profile {
 }
 
 impl Profile {
+    /// An [`index_lag`](Self::index_lag) that never ends.
+    pub const NEVER: Duration = Duration::MAX;
+
     /// The defaults for a vendor, as described in the crate documentation.
     pub fn of(vendor: Vendor) -> Self {
         Self {

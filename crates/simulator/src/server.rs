@@ -3,14 +3,14 @@
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -18,10 +18,15 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::effect::Effect;
 use crate::message::{Answer, Request};
+use crate::play::{self, Exchange};
+use crate::points::Point;
+use crate::raw::Raw;
 use crate::simulator::Shared;
-use crate::state::RecordedRequest;
-use crate::{control, play, site};
+use crate::weather::Call;
+use crate::wire::Wire;
+use crate::{control, site};
 
 pub(crate) type Body = UnsyncBoxBody<Bytes, io::Error>;
 pub(crate) type Response = http::Response<Body>;
@@ -29,22 +34,37 @@ pub(crate) type Response = http::Response<Body>;
 /// How a connection is to end, told by a request on it.
 #[derive(Debug, Default)]
 pub(crate) struct Ending {
-    reset: AtomicBool,
     at_next_request: AtomicBool,
+    last: Mutex<Option<Last>>,
 }
 
-impl Ending {
-    pub(crate) fn close_at_next_request(&self) {
-        self.at_next_request.store(true, Ordering::SeqCst);
-    }
+/// What ends a connection instead of an answer.
+#[derive(Debug)]
+enum Last {
+    Reset,
+    Raw(Call, Raw),
 }
 
 /// What a scripted call comes to.
 #[derive(Debug)]
 pub(crate) enum Outcome {
     Reply(Response),
+    /// Bytes that are no answer.
+    Raw(Raw),
     Close,
     Reset,
+}
+
+// === impl Ending ===
+
+impl Ending {
+    pub(crate) fn close_at_next_request(&self) {
+        self.at_next_request.store(true, Ordering::SeqCst);
+    }
+
+    fn last(&self) -> std::sync::MutexGuard<'_, Option<Last>> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Accepts connections until told to stop; then every connection is cut.
@@ -59,7 +79,13 @@ pub(crate) async fn serve(
             () = stop.cancelled() => return,
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
-                    tasks.spawn(connection(shared.clone(), stream, stop.clone()));
+                    let (shared, stop) = (shared.clone(), stop.clone());
+                    tasks.spawn(async move {
+                        tokio::select! {
+                            () = stop.cancelled() => {}
+                            () = connection(&shared, stream) => {}
+                        }
+                    });
                 }
                 // Out of file descriptors, most likely: give the clients a moment to close some.
                 Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
@@ -68,12 +94,16 @@ pub(crate) async fn serve(
     }
 }
 
-async fn connection(shared: Arc<Shared>, stream: TcpStream, stop: CancellationToken) {
+async fn connection(shared: &Arc<Shared>, stream: TcpStream) {
     // Small answers must not wait for the client's delayed acknowledgement; failing to set it costs only time.
     let _ = stream.set_nodelay(true);
+    shared.points.reach(Call::Connection, Point::Accepted);
+    let Some(stream) = weathered(shared, stream).await else { return };
+    // Who does not shake hands properly is not served; the client knows why.
+    let Ok(wire) = shared.security.accept(stream).await else { return };
     let ending = Arc::new(Ending::default());
     let service = {
-        let ending = ending.clone();
+        let (shared, ending) = (shared.clone(), ending.clone());
         service_fn(move |request| {
             let (shared, ending) = (shared.clone(), ending.clone());
             // hyper hands the stream back only from a service whose futures can be moved.
@@ -81,17 +111,42 @@ async fn connection(shared: Arc<Shared>, stream: TcpStream, stop: CancellationTo
         })
     };
     let mut connection =
-        http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service);
-    tokio::select! {
-        () = stop.cancelled() => return,
-        // The result only repeats how the connection ended, which is the client's to judge.
-        _ = poll_fn(|context| connection.poll_without_shutdown(context)) => {}
+        http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(wire), service);
+    // The result only repeats how the connection ended, which is the client's to judge.
+    let _ = poll_fn(|context| connection.poll_without_shutdown(context)).await;
+    let wire = connection.into_parts().io.into_inner();
+    let last = ending.last().take();
+    match last {
+        Some(Last::Reset) => reset(wire.tcp()),
+        Some(Last::Raw(call, raw)) => raw.play(shared, call, wire).await,
+        None => {}
     }
-    if ending.reset.load(Ordering::SeqCst) {
-        let stream = connection.into_parts().io.into_inner();
-        // Lingering for zero seconds makes the close a reset.
-        let _ = stream.set_zero_linger();
+}
+
+/// What the weather leaves of a new connection.
+async fn weathered(shared: &Shared, stream: TcpStream) -> Option<TcpStream> {
+    match shared.weather.strike(Call::Connection) {
+        None => return Some(stream),
+        Some(Effect::Delay(pause)) => {
+            tokio::time::sleep(pause).await;
+            return Some(stream);
+        }
+        Some(Effect::ResetBefore) => reset(&stream),
+        Some(Effect::NeverRead) => {
+            Raw::silence(None).play(shared, Call::Connection, Wire::Plain(stream)).await;
+        }
+        Some(Effect::Banner(text)) => {
+            Raw::banner(text).play(shared, Call::Connection, Wire::Plain(stream)).await;
+        }
+        Some(_) => {}
     }
+    None
+}
+
+/// Lingering for zero seconds makes the coming close a reset.
+fn reset(stream: &TcpStream) {
+    // If it fails, the client went first.
+    let _ = stream.set_zero_linger();
 }
 
 async fn exchange(
@@ -99,42 +154,57 @@ async fn exchange(
     ending: &Ending,
     request: http::Request<Incoming>,
 ) -> Result<Response, io::Error> {
-    let request = read(request).await?;
+    let (mut request, body) = head(request);
     if request.path.starts_with("/_simulator") {
+        request.body = whole(body).await?;
         return Ok(plain(&control::respond(shared, &request)));
     }
-    let number = shared.state().record(RecordedRequest::arrived(&request, shared.clock.now()));
-    if ending.at_next_request.load(Ordering::SeqCst) {
-        return Err(closed());
-    }
-    let struck = shared.weather.strike(site::classify(shared.vendor, &request));
-    let outcome = match struck {
-        Some(effect) => play::play(shared, ending, number, &request, effect).await,
-        None => Outcome::Reply(plain(&apply(shared, number, &request))),
+    let call = site::classify(shared.vendor, &request);
+    shared.points.reach(call, Point::HeadRead);
+    let ends_here = ending.at_next_request.load(Ordering::SeqCst);
+    let struck = if ends_here { None } else { shared.weather.strike(call) };
+    request.body = match &struck {
+        Some(Effect::StopReading) => half(body).await?,
+        Some(Effect::SlowRead { bytes, every }) => sipped(body, *bytes, *every).await?,
+        _ => whole(body).await?,
     };
+    let now = shared.clock.now();
+    let number = shared.state().record.arrived(&request, call, struck.as_ref(), now);
+    let exchange = Exchange { shared, ending, call, number, request };
+    let outcome = match struck {
+        _ if ends_here => Outcome::Close,
+        Some(Effect::StopReading) => Outcome::Raw(Raw::silence(Some(Point::HalfRead))),
+        struck => {
+            shared.points.reach(call, Point::Read);
+            match struck {
+                Some(effect) => play::play(&exchange, effect).await,
+                None => Outcome::Reply(plain(&exchange.apply())),
+            }
+        }
+    };
+    finish(&exchange, outcome)
+}
+
+/// Notes how a call ended, and hands its answer over.
+fn finish(exchange: &Exchange<'_>, outcome: Outcome) -> Result<Response, io::Error> {
+    let Exchange { shared, ending, call, number, .. } = exchange;
     match outcome {
         Outcome::Reply(response) => {
-            let status = response.status().as_u16();
-            shared.state().note(number, |entry| entry.status = Some(status));
-            Ok(response)
+            shared.state().record.answered(*number, response.status().as_u16());
+            shared.points.reach(*call, Point::Answered);
+            return Ok(response);
         }
-        Outcome::Close => Err(closed()),
-        Outcome::Reset => {
-            ending.reset.store(true, Ordering::SeqCst);
-            Err(closed())
+        Outcome::Raw(raw) => {
+            if let Some(status) = raw.status() {
+                shared.state().record.answered(*number, status);
+            }
+            *ending.last() = Some(Last::Raw(*call, raw));
         }
+        Outcome::Close => {}
+        Outcome::Reset => *ending.last() = Some(Last::Reset),
     }
-}
-
-/// Lets the site carry out a request and notes whether it did.
-pub(crate) fn apply(shared: &Shared, number: usize, request: &Request) -> Answer {
-    apply_bent(shared, number, request, site::Bend::None)
-}
-
-pub(crate) fn apply_bent(shared: &Shared, number: usize, request: &Request, bend: site::Bend) -> Answer {
-    let answer = shared.apply(request, bend);
-    shared.state().note(number, |entry| entry.applied |= answer.applied);
-    answer
+    // Handed to hyper instead of an answer, it makes it give the connection back without one.
+    Err(io::Error::new(io::ErrorKind::ConnectionAborted, "scripted"))
 }
 
 /// An answer as it goes out when nothing is scripted.
@@ -158,19 +228,44 @@ pub(crate) fn with_body(answer: &Answer, body: Body) -> Response {
     })
 }
 
-async fn read(request: http::Request<Incoming>) -> Result<Request, io::Error> {
+fn head(request: http::Request<Incoming>) -> (Request, Incoming) {
     let (head, body) = request.into_parts();
-    let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
-    Ok(Request {
+    let request = Request {
         method: head.method,
         path: head.uri.path().to_owned(),
         raw_query: head.uri.query().unwrap_or_default().to_owned(),
         headers: head.headers,
-        body,
-    })
+        body: Bytes::new(),
+    };
+    (request, body)
 }
 
-/// Handed to hyper instead of an answer, it makes it close the connection without one.
-fn closed() -> io::Error {
-    io::Error::new(io::ErrorKind::ConnectionAborted, "scripted")
+async fn whole(body: Incoming) -> io::Result<Bytes> {
+    Ok(body.collect().await.map_err(io::Error::other)?.to_bytes())
+}
+
+/// Half of the body by its announced length, and of the rest no more than came along with it.
+async fn half(mut body: Incoming) -> io::Result<Bytes> {
+    let half = usize::try_from(body.size_hint().lower() / 2).unwrap_or(usize::MAX);
+    let mut read = BytesMut::new();
+    while read.len() < half
+        && let Some(chunk) = body.frame().await
+    {
+        read.extend(chunk.map_err(io::Error::other)?.into_data());
+    }
+    read.truncate(half);
+    Ok(read.freeze())
+}
+
+/// The whole body, at a pace.
+async fn sipped(mut body: Incoming, bytes: usize, every: Duration) -> io::Result<Bytes> {
+    let mut read = BytesMut::new();
+    while let Some(chunk) = body.frame().await {
+        let Ok(chunk) = chunk.map_err(io::Error::other)?.into_data() else { continue };
+        for sip in chunk.chunks(bytes.max(1)) {
+            read.extend_from_slice(sip);
+            tokio::time::sleep(every).await;
+        }
+    }
+    Ok(read.freeze())
 }

@@ -5,22 +5,24 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use serde_json::{Map, Value};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
+use crate::points::{Point, Points};
 use crate::profile::{Profile, Vendor};
+use crate::record::{Keep, RecordedCreate, RecordedRequest};
 use crate::server;
 use crate::site::{self, Bend, Turn};
-use crate::state::{RecordedRequest, State, Ticket};
-use crate::weather::Weather;
+use crate::state::{State, Ticket};
+use crate::weather::{Call, Weather};
+use crate::wire::Security;
 
 /// One simulated ticket system. Dropping it closes its port.
 #[derive(Debug)]
 pub struct Simulator {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     running: Mutex<Option<Running>>,
 }
 
@@ -31,6 +33,10 @@ pub(crate) struct Shared {
     pub(crate) address: SocketAddr,
     pub(crate) clock: Clock,
     pub(crate) weather: Weather,
+    pub(crate) points: Points,
+    pub(crate) security: Security,
+    /// Cancelled when the simulator is dropped: what was to be applied late is not.
+    pub(crate) gone: CancellationToken,
     state: Mutex<State>,
 }
 
@@ -41,7 +47,7 @@ impl Shared {
 
     /// Scheme, host and port.
     pub(crate) fn origin(&self) -> String {
-        format!("http://{}", self.address)
+        format!("{}://{}", self.security.scheme(), self.address)
     }
 
     /// Lets the ticket system carry out a request.
@@ -72,12 +78,25 @@ impl Simulator {
         address: SocketAddr,
         clock: Clock,
     ) -> io::Result<Self> {
+        Self::start_with(vendor, profile, address, clock, Security::none()).await
+    }
+
+    pub(crate) async fn start_with(
+        vendor: Vendor,
+        profile: Profile,
+        address: SocketAddr,
+        clock: Clock,
+        security: Security,
+    ) -> io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
         let shared = Arc::new(Shared {
             vendor,
             address: listener.local_addr()?,
             clock,
             weather: Weather::default(),
+            points: Points::default(),
+            security,
+            gone: CancellationToken::new(),
             state: Mutex::new(State::new(profile)),
         });
         let running = Mutex::new(Some(Running::start(&shared, listener)));
@@ -130,17 +149,44 @@ impl Simulator {
 
     /// Every ticket that was really created, in order, deleted ones included.
     pub fn tickets(&self) -> Vec<Ticket> {
-        self.shared.state().tickets.clone()
+        self.shared.state().tickets.all().to_vec()
     }
 
-    /// Every request since the start or the last [`clear_requests`](Self::clear_requests), in order of arrival.
+    /// Looks at every ticket in the order of creation, deleted ones included, without copying them. No call is served
+    /// meanwhile.
+    pub fn with_tickets<T>(&self, look: impl FnOnce(&[Ticket]) -> T) -> T {
+        look(self.shared.state().tickets.all())
+    }
+
+    /// Every request since the start or the last [`clear_requests`](Self::clear_requests), in order of arrival, as
+    /// far as they are kept.
     pub fn requests(&self) -> Vec<RecordedRequest> {
-        self.shared.state().requests.clone()
+        self.shared.state().record.requests.clone()
     }
 
-    /// Forgets the recorded requests.
+    /// Forgets the recorded requests, but no creates.
     pub fn clear_requests(&self) {
-        self.shared.state().clear_requests();
+        self.shared.state().record.clear_requests();
+    }
+
+    /// Sets what of the requests is kept, of those that were recorded before, too.
+    pub fn keep_requests(&self, keep: Keep) {
+        self.shared.state().record.keep(keep);
+    }
+
+    /// Every create since the start, in order of arrival.
+    pub fn creates(&self) -> Vec<RecordedCreate> {
+        self.shared.state().record.creates.clone()
+    }
+
+    /// How often calls of this kind reached a point since the start; [`Call::Any`] sums all but connections.
+    pub fn reached(&self, call: Call, point: Point) -> u64 {
+        self.shared.points.times(call, point)
+    }
+
+    /// Waits until calls of this kind reached a point so often since the start.
+    pub async fn until(&self, call: Call, point: Point, times: u64) {
+        self.shared.points.until(call, point, times).await;
     }
 
     /// The weather, empty at first.
@@ -155,49 +201,10 @@ impl Simulator {
         change(&mut state.profile)
     }
 
-    /// Sets how long after its creation a Jira search first shows a ticket.
+    /// Sets how long after its creation a Jira search first shows a ticket, those that exist included;
+    /// [`Profile::NEVER`] for not at all.
     pub fn set_index_lag(&self, lag: Duration) {
         self.shared.state().profile.index_lag = lag;
-    }
-
-    /// Plays a person who takes a label off a ticket. True if the ticket exists and had it.
-    pub fn remove_label(&self, ticket: &str, label: &str) -> bool {
-        let mut state = self.shared.state();
-        let labels = state.find_mut(ticket).and_then(|found| found.fields.get_mut("labels"));
-        let Some(labels) = labels.and_then(Value::as_array_mut) else { return false };
-        let before = labels.len();
-        labels.retain(|known| known != label);
-        labels.len() < before
-    }
-
-    /// Plays a person who moves an issue to another key; the old one still leads to it. True if it exists.
-    pub fn move_ticket(&self, ticket: &str, new_key: &str) -> bool {
-        let mut state = self.shared.state();
-        let Some(found) = state.find_mut(ticket) else { return false };
-        let old_key = std::mem::replace(&mut found.key, new_key.to_owned());
-        found.previous_keys.push(old_key);
-        if let Some((project, _)) = new_key.rsplit_once('-') {
-            project.clone_into(&mut found.container);
-        }
-        true
-    }
-
-    /// Plays a person who deletes a ticket. True if it exists.
-    pub fn delete_ticket(&self, ticket: &str) -> bool {
-        self.shared.state().find_mut(ticket).map(|found| found.deleted = true).is_some()
-    }
-
-    /// Plays a person who overwrites one field of a ticket. True if it exists.
-    pub fn set_field(&self, ticket: &str, field: &str, value: Value) -> bool {
-        let mut state = self.shared.state();
-        state.find_mut(ticket).map(|found| found.fields.insert(field.to_owned(), value)).is_some()
-    }
-
-    /// Plays somebody else who creates a ticket, in the first project or the incident table, with these fields
-    /// beside the usual ones and without validation. Returns its key or number.
-    pub fn add_foreign_ticket(&self, fields: Map<String, Value>) -> String {
-        let now = self.shared.clock.now();
-        site::add_foreign_ticket(self.shared.vendor, &mut self.shared.state(), fields, now)
     }
 
     fn is_running(&self) -> bool {
@@ -207,6 +214,7 @@ impl Simulator {
 
 impl Drop for Simulator {
     fn drop(&mut self) {
+        self.shared.gone.cancel();
         if let Some(running) = self.running.lock().unwrap_or_else(PoisonError::into_inner).take() {
             running.stop.cancel();
         }

@@ -17,18 +17,14 @@ pub(crate) enum Bend {
     Everything,
     Nothing,
     Twice,
+    Foreign,
+    Endless,
 }
 
-impl Bend {
-    /// The rows a search returns, given all rows and those that match.
-    pub(crate) fn rows<T: Clone>(self, all: Vec<T>, matching: impl FnOnce(Vec<T>) -> Vec<T>) -> Vec<T> {
-        match self {
-            Self::None => matching(all),
-            Self::Everything => all,
-            Self::Nothing => Vec::new(),
-            Self::Twice => matching(all).into_iter().flat_map(|row| [row.clone(), row]).collect(),
-        }
-    }
+/// What a search that was bent to return foreign rows invents in place of these markers: none, and some much like it.
+pub(crate) fn lookalikes(markers: &[String]) -> Vec<String> {
+    let like = |marker: &String| [format!("{marker}0"), format!("x-{marker}"), marker.to_uppercase()];
+    std::iter::once(String::new()).chain(markers.iter().flat_map(like)).collect()
 }
 
 /// One request before one ticket system.

@@ -1,17 +1,20 @@
 //! Scripted weather: which calls go wrong, when, and how.
 
-use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+
+use crate::effect::Effect;
 
 /// A kind of call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Call {
     /// Every call.
     Any,
+    /// No call yet: a connection that was just accepted. Not among [`Call::Any`].
+    Connection,
     /// Creating a ticket.
     Create,
     /// Searching tickets: JQL, or a table query.
@@ -44,176 +47,6 @@ pub enum When {
     AfterFirst(u64),
 }
 
-/// When a throttled client is told to come back.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum RetryAfter {
-    /// A number of seconds.
-    Seconds(u64),
-    /// An HTTP date so many seconds from now.
-    DateIn(u64),
-    /// This text, sensible or not.
-    Text(String),
-    /// No `Retry-After` at all.
-    Absent,
-}
-
-/// What happens to a call. "Applied" means that the ticket system carried the request out.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Effect {
-    /// Answers so, without applying.
-    Answer(Reply),
-    /// Applies, then answers so: the gateway that gives up a moment too early.
-    ApplyThenAnswer(Reply),
-    /// 429 with the vendor's own headers, not applied.
-    Throttle {
-        /// The `Retry-After` header.
-        retry_after: RetryAfter,
-        /// Jira Cloud's `RateLimit-Reason`, such as `jira-burst-based`; the other vendors ignore it.
-        #[serde(default)]
-        reason: Option<String>,
-    },
-    /// Reads the request and closes the connection, not applied.
-    DropBefore,
-    /// Applies and closes the connection with no answer.
-    ApplyThenDrop,
-    /// Reads the request and resets the connection (RST), not applied.
-    ResetBefore,
-    /// Applies and resets the connection (RST).
-    ApplyThenReset,
-    /// Never answers; ends when the client goes.
-    Hang {
-        /// Whether it is applied first.
-        applied: bool,
-    },
-    /// Waits, then goes on as usual; a client that leaves meanwhile is not served. In JSON a number of
-    /// milliseconds.
-    Delay(#[serde(with = "millis")] Duration),
-    /// Closes the connection with no answer now and applies so much later. In JSON a number of milliseconds.
-    ApplyLate(#[serde(with = "millis")] Duration),
-    /// Applies, announces the whole answer, sends half of it and closes.
-    TruncatedBody,
-    /// Applies and sends the answer drop by drop.
-    SlowBody {
-        /// Bytes in a drop, at least 1.
-        bytes: usize,
-        /// The pause before each drop. In JSON a number of milliseconds.
-        #[serde(with = "millis")]
-        every: Duration,
-    },
-    /// Applies and answers with the usual status and a body of so many bytes.
-    HugeBody(u64),
-    /// Applies and answers with a gzip body that unpacks to 64 MiB.
-    GzipBomb,
-    /// Answers with no body.
-    EmptyBody {
-        /// The status.
-        status: u16,
-        /// Whether it is applied first.
-        #[serde(default)]
-        applied: bool,
-    },
-    /// Answers with bytes that announce JSON and are none.
-    Garbage {
-        /// The status.
-        status: u16,
-        /// Whether it is applied first.
-        #[serde(default)]
-        applied: bool,
-    },
-    /// Answers with the vendor's HTML page: the login page, or the hibernating instance. Not applied.
-    Html {
-        /// The status.
-        status: u16,
-    },
-    /// Answers with a redirect. Not applied.
-    Redirect {
-        /// 301, 302, 303, 307 or 308.
-        status: u16,
-        /// Where to.
-        location: String,
-    },
-    /// Answers 201 with the body of another ticket system. Not applied.
-    ForeignSuccess,
-    /// Applies and answers as usual with keep-alive, then closes the connection once the next request
-    /// has arrived on it, without applying that one.
-    CloseIdle,
-    /// A search that returns all rows whatever was asked.
-    ReturnsEverything,
-    /// A search that returns no rows.
-    ReturnsNothing,
-    /// A search that returns every row twice.
-    ReturnsTwice,
-}
-
-/// A scripted answer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Reply {
-    /// The status.
-    pub status: u16,
-    /// Headers by name.
-    #[serde(default)]
-    pub headers: BTreeMap<String, String>,
-    /// The body.
-    #[serde(default)]
-    pub body: String,
-}
-
-impl Reply {
-    /// An answer with a JSON body.
-    pub fn json(status: u16, body: &serde_json::Value) -> Self {
-        Self { status, headers: BTreeMap::new(), body: body.to_string() }
-            .header("content-type", "application/json")
-    }
-
-    /// An answer with an HTML body.
-    pub fn html(status: u16, body: &str) -> Self {
-        Self { status, headers: BTreeMap::new(), body: body.to_owned() }.header("content-type", "text/html")
-    }
-
-    /// Adds a header, or replaces the one of that name.
-    #[must_use]
-    pub fn header(mut self, name: &str, value: &str) -> Self {
-        self.headers.insert(name.to_owned(), value.to_owned());
-        self
-    }
-}
-
-impl Effect {
-    /// 429 with the vendor's headers and this `Retry-After`.
-    pub fn throttle(retry_after: RetryAfter) -> Self {
-        Self::Throttle { retry_after, reason: Some("jira-burst-based".to_owned()) }
-    }
-
-    /// 503 with `Retry-After` in seconds, not applied.
-    pub fn unavailable(retry_after: u64) -> Self {
-        let reply = Reply::html(503, "<html><body>Service Unavailable</body></html>");
-        Self::Answer(reply.header("retry-after", &retry_after.to_string()))
-    }
-
-    /// 504 without applying.
-    pub fn gateway_timeout() -> Self {
-        Self::Answer(gateway_timeout())
-    }
-
-    /// 504 although it was applied.
-    pub fn apply_then_gateway_timeout() -> Self {
-        Self::ApplyThenAnswer(gateway_timeout())
-    }
-
-    /// Jira Data Center's 403 that asks for a CAPTCHA, `login_url` being its login page.
-    pub fn captcha(login_url: &str) -> Self {
-        Self::Answer(captcha(login_url))
-    }
-
-    /// 200 with an empty body and the header that says the login failed.
-    pub fn authenticated_failed() -> Self {
-        let reply = Reply { status: 200, headers: BTreeMap::new(), body: String::new() };
-        Self::Answer(reply.header("x-seraph-loginreason", "AUTHENTICATED_FAILED"))
-    }
-}
-
 /// One line of weather.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rule {
@@ -230,37 +63,86 @@ impl Rule {
     pub fn new(on: Call, when: When, then: Effect) -> Self {
         Self { on, when, then }
     }
+
+    /// Whether its effect can be played on its calls.
+    pub(crate) fn fits(&self) -> bool {
+        self.then.fits(self.on)
+    }
+
+    fn concerns(&self, call: Call) -> bool {
+        self.on == call || self.on == Call::Any && call != Call::Connection
+    }
 }
 
 /// The weather of a simulator: its rules in order. The first rule that strikes a call decides; every rule
 /// counts every call that it concerns.
 #[derive(Debug, Default)]
-pub struct Weather(Mutex<Vec<(Rule, u64)>>);
+pub struct Weather {
+    rules: Mutex<Vec<(Rule, u64)>>,
+    struck: watch::Sender<u64>,
+    released: watch::Sender<u64>,
+}
 
 impl Weather {
     /// Adds a rule after the others; it counts calls from now on.
+    ///
+    /// # Panics
+    /// If the effect can not be played on the calls it is for: a connection carries no request yet.
+    #[track_caller]
     pub fn push(&self, rule: Rule) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push((rule, 0));
+        assert!(rule.fits(), "{rule:?}: this effect is not for these calls");
+        self.rules().push((rule, 0));
     }
 
-    /// Removes every rule.
+    /// Removes every rule. What is held stays so; see [`release`](Self::release).
     pub fn clear(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.rules().clear();
+    }
+
+    /// Ends what is held now: held connections close, and what was to be applied late is applied.
+    pub fn release(&self) {
+        self.released.send_modify(|times| *times += 1);
+    }
+
+    /// How many calls and connections were struck since the start.
+    pub fn struck(&self) -> u64 {
+        *self.struck.borrow()
+    }
+
+    /// Waits until so many calls and connections were struck since the start.
+    pub async fn until_struck(&self, times: u64) {
+        // It only fails when the sender is gone, and that is `self`.
+        let _ = self.struck.subscribe().wait_for(|struck| *struck >= times).await;
     }
 
     /// Counts a call and says what strikes it.
     pub(crate) fn strike(&self, call: Call) -> Option<Effect> {
-        let mut rules = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut struck = None;
-        for (rule, seen) in
-            rules.iter_mut().filter(|(rule, _)| matches!(rule.on, Call::Any) || rule.on == call)
-        {
+        for (rule, seen) in self.rules().iter_mut().filter(|(rule, _)| rule.concerns(call)) {
             *seen += 1;
             if struck.is_none() && rule.when.strikes(*seen) {
                 struck = Some(rule.then.clone());
             }
         }
+        if struck.is_some() {
+            self.struck.send_modify(|times| *times += 1);
+        }
         struck
+    }
+
+    /// Resolves at the next release; releases before this call do not count.
+    pub(crate) fn released(&self) -> impl Future<Output = ()> + use<> {
+        let mut released = self.released.subscribe();
+        async move {
+            if released.changed().await.is_err() {
+                // The simulator is gone, and whoever holds something is about to be, too.
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
+    fn rules(&self) -> std::sync::MutexGuard<'_, Vec<(Rule, u64)>> {
+        self.rules.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -273,30 +155,5 @@ impl When {
             Self::Nth(number) => seen == number,
             Self::AfterFirst(count) => seen > count,
         }
-    }
-}
-
-pub(crate) fn captcha(login_url: &str) -> Reply {
-    let reason = format!("CAPTCHA_CHALLENGE; login-url={login_url}");
-    Reply::html(403, "<html><head><title>Forbidden (403)</title></head><body>Basic Authentication Failure - Reason : AUTHENTICATION_DENIED</body></html>")
-        .header("x-seraph-loginreason", "AUTHENTICATION_DENIED")
-        .header("x-authentication-denied-reason", &reason)
-}
-
-fn gateway_timeout() -> Reply {
-    Reply::html(504, "<html><head><title>504 Gateway Time-out</title></head></html>")
-}
-
-mod millis {
-    use std::time::Duration;
-
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    pub(super) fn serialize<S: Serializer>(value: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_u64(u64::try_from(value.as_millis()).unwrap_or(u64::MAX))
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-        u64::deserialize(deserializer).map(Duration::from_millis)
     }
 }

@@ -1,5 +1,7 @@
 //! From a doubt to a certainty: what a look-up proves.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 use super::{Delivery, EventKind, LastError, Settled, State};
@@ -53,6 +55,13 @@ impl Delivery {
             }
             Ok(sighting) => Some(self.not_found(sighting.witness_seen, had_witnesses, asked_at, policy, now)),
         }
+    }
+
+    /// A ticket made from then on is a witness: an index that shows it shows all that the send could have made, since
+    /// nothing of that send was applied any later.
+    #[must_use]
+    pub fn witnesses_from(&self, server_bound: Duration) -> Option<Timestamp> {
+        self.send.as_ref().map(|send| send.deadline + server_bound)
     }
 
     /// Records what a sweep showed: tickets beyond the first are duplicates.

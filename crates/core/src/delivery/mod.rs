@@ -187,6 +187,16 @@ impl Delivery {
         self.epoch == epoch && self.lease_until.is_some_and(|until| now < until)
     }
 
+    /// Whether it may be claimed now as one that is in `state`. What is pending is due at once, whatever the clock said
+    /// when it was accepted: it may have been set back since.
+    #[must_use]
+    pub fn is_claimable(&self, state: State, now: Timestamp) -> bool {
+        self.state == state
+            && matches!(state, State::Pending | State::Waiting | State::Reconciling)
+            && self.lease_until.is_none()
+            && self.due_at.is_some_and(|due_at| state == State::Pending || due_at <= now)
+    }
+
     /// Whether something may have been sent that is not accounted for.
     #[must_use]
     pub fn is_in_doubt(&self) -> bool {

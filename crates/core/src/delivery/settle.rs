@@ -145,6 +145,7 @@ impl Delivery {
     }
 
     fn left_in_doubt(mut self, fault: Option<Fault>, policy: &Policy, now: Timestamp) -> Settled {
+        let floor = fault.as_ref().and_then(|fault| fault.retry_after).unwrap_or(Duration::ZERO);
         if let Some(fault) = fault {
             self.count_failure(now);
             self.last_error = Some(LastError { fault, ambiguous: true, at: now });
@@ -153,7 +154,7 @@ impl Delivery {
             self.doubted.push(send.destination.clone());
         }
         self.doubt = Some(Doubt { since: now, empty_answers: 0, last_empty_at: None, look_ups: 0 });
-        self.due_at = Some(self.next_look_up(policy, now));
+        self.due_at = Some(self.next_look_up(policy, now).max(now + floor));
         self.become_(State::Reconciling, now, &[EventKind::Reconciling])
     }
 

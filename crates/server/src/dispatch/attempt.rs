@@ -184,7 +184,7 @@ fn fault_of(outcome: &Outcome) -> Option<&Fault> {
 }
 
 fn not_prepared_in_time() -> Fault {
-    Fault::new(FaultKind::TimedOut, "the ticket system did not say in time what the project offers")
+    Fault::new(FaultKind::TimedOut, "the ticket system did not say in time what a ticket may hold")
 }
 
 fn log(outcome: &Outcome) {

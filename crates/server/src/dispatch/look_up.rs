@@ -129,11 +129,12 @@ impl Dispatcher {
         Ok(all)
     }
 
-    /// Tickets of ours that were made after the doubtful send.
+    /// Tickets of ours that were made when nothing of the doubtful send could be applied any more.
     async fn witnesses(&self, delivery: &Delivery) -> Result<Vec<Marker>, StoreError> {
-        match delivery.send.as_ref().filter(|send| !send.index_bound.is_zero()) {
-            Some(send) => {
-                let (destination, after) = (send.destination.clone(), send.deadline);
+        let from = delivery.witnesses_from(self.schedule().policy.bounds.server_bound);
+        match delivery.send.as_ref().filter(|send| !send.index_bound.is_zero()).zip(from) {
+            Some((send, after)) => {
+                let destination = send.destination.clone();
                 self.0.store.witnesses(&WitnessQuery { destination, after, limit: WITNESSES }).await
             }
             None => Ok(vec![]),

@@ -4,11 +4,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::Flavour;
+use crate::effect::captcha;
 use crate::message::{Answer, Request};
 use crate::profile::Credential;
 use crate::site::Turn;
 use crate::state::State;
-use crate::weather::captcha;
 
 /// What Jira makes of the `Authorization` header.
 #[derive(Debug, Clone, PartialEq, Eq)]

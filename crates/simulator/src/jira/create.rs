@@ -63,15 +63,15 @@ pub(super) fn initial_fields(project: &Project, now: Timestamp) -> Map<String, V
     }
 }
 
-pub(super) fn store(
-    state: &mut State,
+pub(super) fn store<'s>(
+    state: &'s mut State,
     project_key: &str,
     fields: Map<String, Value>,
     now: Timestamp,
     foreign: bool,
-) -> Ticket {
+) -> &'s Ticket {
     let id = 9_999 + state.next_number();
-    let number = last_number(state, project_key) + 1;
+    let number = state.tickets.last_number(project_key) + 1;
     let ticket = Ticket {
         id: id.to_string(),
         key: format!("{project_key}-{number}"),
@@ -81,18 +81,10 @@ pub(super) fn store(
         properties: BTreeMap::new(),
         created_at: now,
         foreign,
-        indexed: std::sync::OnceLock::new(),
+        plain: String::new(),
         deleted: false,
     };
-    state.tickets.push(ticket.clone());
-    ticket
-}
-
-/// The highest number ever given in a project: a key is not given again when its issue was moved or deleted.
-fn last_number(state: &State, project_key: &str) -> u64 {
-    let keys = state.tickets.iter().flat_map(|ticket| ticket.previous_keys.iter().chain([&ticket.key]));
-    let numbers = keys.filter_map(|key| key.strip_prefix(project_key)?.strip_prefix('-')?.parse().ok());
-    numbers.max().unwrap_or(0)
+    state.tickets.add(ticket)
 }
 
 pub(super) fn single(field: &str, message: &str) -> Map<String, Value> {
@@ -234,10 +226,8 @@ fn finish(
         Ok(properties) => properties,
         Err(message) => return Answer::jira_messages(400, &[&message]),
     };
-    let ticket = store(visit.turn.state, &project.key, fields, visit.turn.now, false);
-    if let Some(stored) = visit.turn.state.find_mut(&ticket.id) {
-        stored.properties = properties;
-    }
+    let ticket = store(visit.turn.state, &project.key, fields, visit.turn.now, false).clone();
+    visit.turn.state.tickets.change(&ticket.id, |stored| stored.properties = properties);
     let link = visit.api(&format!("issue/{}", ticket.id));
-    Answer::json(201, &json!({ "id": ticket.id, "key": ticket.key, "self": link })).applied()
+    Answer::json(201, &json!({ "id": ticket.id, "key": ticket.key, "self": link })).created(&ticket)
 }

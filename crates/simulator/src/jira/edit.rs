@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::values::{self, Limits, Objection};
 use super::{Visit, auth, create, issue, visible};
 use crate::message::Answer;
+use crate::state::Ticket;
 
 pub(super) fn route(visit: &mut Visit<'_, '_>, key: &str, rest: &[&str]) -> Answer {
     let method = &visit.turn.request.method;
@@ -32,7 +33,7 @@ pub(super) fn route(visit: &mut Visit<'_, '_>, key: &str, rest: &[&str]) -> Answ
 
 fn read(visit: &Visit<'_, '_>, id: &str) -> Answer {
     let asked = visit.turn.request.query("fields").map(|text| issue::asked_fields(&text));
-    match visit.turn.state.find(id) {
+    match visit.turn.state.tickets.find(id) {
         Some(ticket) => {
             // A single issue always shows its key, whatever was asked.
             let mut body = issue::shown(visit, ticket, asked.as_deref());
@@ -50,7 +51,8 @@ fn edit(visit: &mut Visit<'_, '_>, id: &str) -> Answer {
     let Some(Value::Object(body)) = visit.turn.request.json() else { return create::unreadable(visit) };
     let Some(fields) = body.get("fields").and_then(Value::as_object) else { return Answer::empty(204) };
     let limits = Limits { adf: visit.version == 3, text: visit.turn.state.profile.text_limit };
-    let container = visit.turn.state.find(id).map(|ticket| ticket.container.clone()).unwrap_or_default();
+    let container =
+        visit.turn.state.tickets.find(id).map(|ticket| ticket.container.clone()).unwrap_or_default();
     let Some(project) = visit.turn.state.profile.project(&container).cloned() else {
         return Answer::empty(404);
     };
@@ -69,14 +71,12 @@ fn edit(visit: &mut Visit<'_, '_>, id: &str) -> Answer {
             Err(Objection::Whole(message)) => return Answer::jira_messages(400, &[&message]),
         }
     }
-    if let Some(ticket) = visit.turn.state.find_mut(id) {
-        ticket.fields.extend(read);
-    }
+    visit.turn.state.tickets.change(id, |ticket| ticket.fields.extend(read));
     Answer::empty(204).applied()
 }
 
 fn property(visit: &Visit<'_, '_>, id: &str, name: &str) -> Answer {
-    match visit.turn.state.find(id).and_then(|ticket| ticket.properties.get(name)) {
+    match visit.turn.state.tickets.find(id).and_then(|ticket| ticket.properties.get(name)) {
         Some(value) => Answer::json(200, &json!({ "key": name, "value": value })),
         None => Answer::jira_messages(404, &[&format!("The property with key '{name}' does not exist.")]),
     }
@@ -90,8 +90,8 @@ fn set_property(visit: &mut Visit<'_, '_>, id: &str, name: &str) -> Answer {
     if let Err(message) = values::check_property(name, &value) {
         return Answer::jira_messages(400, &[&message]);
     }
-    let ticket = visit.turn.state.find_mut(id);
-    let replaced = ticket.and_then(|ticket| ticket.properties.insert(name.to_owned(), value));
+    let set = |ticket: &mut Ticket| ticket.properties.insert(name.to_owned(), value);
+    let replaced = visit.turn.state.tickets.change(id, set).flatten();
     Answer::empty(if replaced.is_some() { 200 } else { 201 }).applied()
 }
 
@@ -121,11 +121,12 @@ fn remote_link(visit: &mut Visit<'_, '_>, id: &str) -> Answer {
         }
     }
     let global = body.get("globalId").and_then(Value::as_str).map(str::to_owned);
-    let existing = visit.turn.state.find_mut(id).and_then(|ticket| {
+    let update = |ticket: &mut Ticket| {
         let links = ticket.fields.get_mut("remotelinks")?.as_array_mut()?;
-        links.iter_mut().find(|link| global.is_some() && link["globalId"].as_str() == global.as_deref())
-    });
-    let updated = existing.map(|link| *link = body.clone()).is_some();
+        let known = |link: &Value| global.is_some() && link["globalId"].as_str() == global.as_deref();
+        links.iter_mut().find(|link| known(link)).map(|link| *link = body.clone())
+    };
+    let updated = visit.turn.state.tickets.change(id, update).flatten().is_some();
     if !updated {
         push(visit, id, "remotelinks", &body);
     }
@@ -137,10 +138,10 @@ fn remote_link(visit: &mut Visit<'_, '_>, id: &str) -> Answer {
 
 /// Appends to a list that the simulator keeps among the issue's fields.
 fn push(visit: &mut Visit<'_, '_>, id: &str, list: &str, entry: &Value) {
-    if let Some(ticket) = visit.turn.state.find_mut(id) {
+    visit.turn.state.tickets.change(id, |ticket| {
         let list = ticket.fields.entry(list).or_insert_with(|| json!([]));
         if let Some(list) = list.as_array_mut() {
             list.push(entry.clone());
         }
-    }
+    });
 }

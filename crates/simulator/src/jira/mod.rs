@@ -98,13 +98,15 @@ pub(crate) fn classify(request: &Request) -> Call {
     }
 }
 
-/// Puts an issue into the first project as somebody else would, without validation.
+/// Puts an issue into the project it names, or else the first, as somebody else would, without validation.
 pub(crate) fn add_foreign_issue(state: &mut State, fields: Map<String, Value>, now: Timestamp) -> String {
-    let project = state.profile.projects.first().cloned();
+    let name = fields.get("project").and_then(|project| project.get("key")).and_then(Value::as_str);
+    let named = name.and_then(|name| state.profile.project(name));
+    let project = named.or(state.profile.projects.first()).cloned();
     let project = project.unwrap_or_else(|| crate::profile::Project::new("10100", "SEC"));
     let mut all = create::initial_fields(&project, now);
     all.extend(fields);
-    create::store(state, &project.key, all, now, true).key
+    create::store(state, &project.key, all, now, true).key.clone()
 }
 
 /// Takes the context path or the gateway prefix off: the base of links, whether it is the gateway, the rest.
@@ -177,7 +179,7 @@ fn not_a_resource(turn: &Turn<'_>) -> Answer {
 }
 
 fn browse(turn: &Turn<'_>, key: &str) -> Answer {
-    match turn.state.find(key) {
+    match turn.state.tickets.find(key) {
         Some(ticket) => {
             let page = format!(
                 "<html><head><title>[{}] {}</title></head></html>",
@@ -210,6 +212,11 @@ fn jira_time(at: Timestamp) -> String {
     at.strftime("%Y-%m-%dT%H:%M:%S.%3f+0000").to_string()
 }
 
+/// A ticket's description as plain text.
+pub(crate) fn plain_description(ticket: &Ticket) -> String {
+    ticket.fields.get("description").map(adf::plain_text).unwrap_or_default()
+}
+
 fn visible<'t>(visit: &'t Visit<'_, '_>, name: &str) -> Option<&'t Ticket> {
-    visit.turn.state.find(name).filter(|_| visit.may("BROWSE_PROJECTS"))
+    visit.turn.state.tickets.find(name).filter(|_| visit.may("BROWSE_PROJECTS"))
 }

@@ -1,5 +1,7 @@
 //! Searching by JQL: `search/jql` on Cloud, `search` on Data Center.
 
+use std::collections::BTreeMap;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::Method;
@@ -8,7 +10,7 @@ use serde_json::{Map, Value, json};
 use super::jql::{self, Query};
 use super::{Flavour, Visit, auth, create, issue};
 use crate::message::Answer;
-use crate::site::Bend;
+use crate::site::{self, Bend};
 use crate::state::Ticket;
 
 const CLOUD_MEMBERS: [&str; 9] = [
@@ -47,7 +49,8 @@ fn search(visit: &Visit<'_, '_>, members: &[&str]) -> Result<Answer, Answer> {
     }
     let text = asked.get("jql").and_then(Value::as_str).unwrap_or_default();
     let query = parsed(visit, text)?;
-    let rows = rows(visit, &query, &asked);
+    let invented = lookalikes(visit, &query);
+    let rows = rows(visit, &query, &asked, &invented);
     match visit.flavour {
         Flavour::Cloud => cloud_page(visit, text, &rows, &asked),
         Flavour::DataCenter => data_center_page(visit, &rows, &asked),
@@ -100,7 +103,12 @@ fn parsed(visit: &Visit<'_, '_>, text: &str) -> Result<Query, Answer> {
 }
 
 /// What the index shows this caller, matched and ordered.
-fn rows<'t>(visit: &'t Visit<'_, '_>, query: &Query, asked: &Map<String, Value>) -> Vec<&'t Ticket> {
+fn rows<'t>(
+    visit: &'t Visit<'_, '_>,
+    query: &Query,
+    asked: &Map<String, Value>,
+    invented: &'t [Ticket],
+) -> Vec<&'t Ticket> {
     if !visit.may("BROWSE_PROJECTS") && visit.turn.bend == Bend::None {
         return Vec::new();
     }
@@ -112,11 +120,50 @@ fn rows<'t>(visit: &'t Visit<'_, '_>, query: &Query, asked: &Map<String, Value>)
     let now = visit.turn.now;
     let lag = jiff::SignedDuration::try_from(visit.turn.state.profile.index_lag)
         .unwrap_or(jiff::SignedDuration::MAX);
-    let indexed = visit.turn.state.existing().filter(|ticket| {
+    let indexed = |ticket: &&Ticket| {
         now.duration_since(ticket.created_at) >= lag
             || ticket.id.parse::<u64>().is_ok_and(|id| reconciled.contains(&id))
-    });
-    visit.turn.bend.rows(indexed.collect(), |all| query.select(all, now))
+    };
+    let tickets = &visit.turn.state.tickets;
+    let matching = || {
+        let candidates = match query.places(tickets) {
+            Some(places) => tickets.at(places).filter(indexed).collect(),
+            None => tickets.existing().filter(indexed).collect(),
+        };
+        query.select(candidates, now)
+    };
+    match visit.turn.bend {
+        Bend::None | Bend::Endless => matching(),
+        Bend::Twice => matching().into_iter().flat_map(|ticket| [ticket, ticket]).collect(),
+        Bend::Everything => tickets.existing().filter(indexed).collect(),
+        Bend::Nothing => Vec::new(),
+        Bend::Foreign => invented.iter().collect(),
+    }
+}
+
+/// Issues that nobody created, bearing what is much like the markers of a query, when the search is bent so.
+fn lookalikes(visit: &Visit<'_, '_>, query: &Query) -> Vec<Ticket> {
+    let state = &*visit.turn.state;
+    let project = state.profile.projects.first().filter(|_| visit.turn.bend == Bend::Foreign);
+    let Some(project) = project else { return Vec::new() };
+    let invented = |(count, marker): (usize, String)| {
+        let mut fields = create::initial_fields(project, visit.turn.now);
+        let labels: Vec<String> = Some(marker).filter(|marker| !marker.is_empty()).into_iter().collect();
+        fields.insert("labels".to_owned(), labels.into());
+        Ticket {
+            id: (9_000_000 + count).to_string(),
+            key: format!("{}-{}", project.key, 9_000_000 + count),
+            previous_keys: Vec::new(),
+            container: project.key.clone(),
+            fields,
+            properties: BTreeMap::new(),
+            created_at: visit.turn.now,
+            foreign: true,
+            deleted: false,
+            plain: String::new(),
+        }
+    };
+    site::lookalikes(&query.markers()).into_iter().enumerate().map(invented).collect()
 }
 
 fn cloud_page(
@@ -132,12 +179,15 @@ fn cloud_page(
         })?,
         None => 0,
     };
+    let endless = visit.turn.bend == Bend::Endless;
+    let first = if endless { 0 } else { start };
     let fields = fields(asked)?.unwrap_or_else(|| vec!["id".to_owned()]);
     let page: Vec<Value> =
-        rows.iter().skip(start).take(max).map(|ticket| issue::shown(visit, ticket, Some(&fields))).collect();
+        rows.iter().skip(first).take(max).map(|ticket| issue::shown(visit, ticket, Some(&fields))).collect();
     let end = start + page.len();
-    let mut body = json!({ "issues": page, "isLast": end >= rows.len() });
-    if end < rows.len() {
+    let last = end >= rows.len() && !endless;
+    let mut body = json!({ "issues": page, "isLast": last });
+    if !last {
         body["nextPageToken"] = URL_SAFE_NO_PAD.encode(format!("{end}\n{jql}")).into();
     }
     Ok(Answer::json(200, &body))
@@ -149,10 +199,12 @@ fn data_center_page(
     asked: &Map<String, Value>,
 ) -> Result<Answer, Answer> {
     let (start, max) = (count(asked, "startAt", 0)?, count(asked, "maxResults", 50)?.min(1_000));
+    let endless = visit.turn.bend == Bend::Endless;
+    let (first, total) = if endless { (0, u32::MAX as usize) } else { (start, rows.len()) };
     let fields = fields(asked)?;
     let page: Vec<Value> = rows
         .iter()
-        .skip(start)
+        .skip(first)
         .take(max)
         .map(|ticket| {
             let mut shown = issue::shown(visit, ticket, fields.as_deref());
@@ -161,7 +213,7 @@ fn data_center_page(
         })
         .collect();
     let body = json!({
-        "expand": "schema,names", "startAt": start, "maxResults": max, "total": rows.len(), "issues": page,
+        "expand": "schema,names", "startAt": start, "maxResults": max, "total": total, "issues": page,
     });
     Ok(Answer::json(200, &body))
 }

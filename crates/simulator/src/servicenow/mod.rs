@@ -62,7 +62,7 @@ pub(crate) fn add_foreign_record(state: &mut State, fields: Map<String, Value>, 
     let mut all = record::initial_fields(now);
     let sys_id = fields.get("sys_id").and_then(Value::as_str).map(str::to_owned);
     all.extend(fields);
-    record::store(state, all, sys_id, now, true).key
+    record::store(state, all, sys_id, now, true).key.clone()
 }
 
 fn route(turn: &mut Turn<'_>, rest: &[&str]) -> Answer {

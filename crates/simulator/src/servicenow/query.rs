@@ -1,8 +1,10 @@
 //! Encoded queries: `field=value^field2LIKEvalue^ORfield3=value^ORDERBYDESCfield`.
 
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 
 use super::record::Row;
+use crate::book::Book;
 
 /// A parsed query.
 #[derive(Debug, Default)]
@@ -60,6 +62,20 @@ pub(super) fn parse(text: &str, is_field: impl Fn(&str) -> bool) -> Query {
 }
 
 impl Query {
+    /// Where the records are that may match, if the indexes tell; all others do not match.
+    pub(super) fn places(&self, tickets: &Book) -> Option<BTreeSet<usize>> {
+        self.groups.iter().find_map(|group| {
+            let places: Option<Vec<_>> = group.iter().map(|term| term.places(tickets)).collect();
+            places.map(|places| places.into_iter().flatten().collect())
+        })
+    }
+
+    /// The values of `correlation_id` that it asks for.
+    pub(super) fn markers(&self) -> Vec<String> {
+        let terms = self.groups.iter().flatten().filter(|term| term.field == "correlation_id");
+        terms.map(|term| term.value.clone()).collect()
+    }
+
     pub(super) fn select(&self, mut rows: Vec<Row>) -> Vec<Row> {
         rows.retain(|row| self.groups.iter().all(|group| group.iter().any(|term| term.holds(row))));
         rows.sort_by(|a, b| {
@@ -74,6 +90,14 @@ impl Query {
 }
 
 impl Term {
+    fn places(&self, tickets: &Book) -> Option<BTreeSet<usize>> {
+        match (self.field.as_str(), self.operator) {
+            ("correlation_id", "=") if !self.value.is_empty() => Some(tickets.bearing(&self.value)),
+            ("sys_id" | "number", "=") => Some(tickets.named(&self.value)),
+            _ => None,
+        }
+    }
+
     fn holds(&self, row: &Row) -> bool {
         let have = row.fields.get(&self.field).map_or("", String::as_str);
         let (lower, sought) = (have.to_lowercase(), self.value.to_lowercase());

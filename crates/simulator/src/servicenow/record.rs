@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use crate::profile::Profile;
-use crate::site::Turn;
+use crate::site::{self, Turn};
 use crate::state::{State, Ticket};
 
 /// Every field of the table that a client may write. What is not among them is ignored.
@@ -110,7 +110,7 @@ pub(super) fn store(
     sys_id: Option<String>,
     now: Timestamp,
     foreign: bool,
-) -> Ticket {
+) -> &Ticket {
     let count = state.next_number();
     // Spread over the digits like the platform's own, and never twice the same.
     let sys_id =
@@ -127,11 +127,10 @@ pub(super) fn store(
         properties: BTreeMap::new(),
         created_at: now,
         foreign,
-        indexed: std::sync::OnceLock::new(),
+        plain: String::new(),
         deleted: false,
     };
-    state.tickets.push(ticket.clone());
-    ticket
+    state.tickets.add(ticket)
 }
 
 /// A row as plain fields and what each of them displays.
@@ -147,6 +146,18 @@ pub(super) fn incident_row(ticket: &Ticket) -> Row {
         fields.insert(journal.to_owned(), String::new());
     }
     Row { fields }
+}
+
+/// Rows that nobody wrote, bearing what is much like these markers.
+pub(super) fn lookalikes(turn: &Turn<'_>, markers: &[String]) -> Vec<Row> {
+    let invented = |(count, marker): (usize, String)| {
+        let mut fields = initial_fields(turn.now);
+        fields.insert("sys_id".to_owned(), format!("{:032x}", 0xf0_0000 + count).into());
+        fields.insert("number".to_owned(), format!("INC{:07}", 9_000_000 + count).into());
+        fields.insert("correlation_id".to_owned(), marker.into());
+        Row { fields: fields.iter().map(|(name, value)| (name.clone(), as_text(value))).collect() }
+    };
+    site::lookalikes(markers).into_iter().enumerate().map(invented).collect()
 }
 
 /// Shows a row as the query parameters ask.

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::query;
+use super::query::{self, Query};
 use super::record::{self, Row};
 use crate::message::Answer;
-use crate::site::Turn;
+use crate::site::{Bend, Turn};
 use crate::state::Ticket;
 
 const GROUP_FIELDS: [&str; 4] = ["sys_id", "name", "active", "description"];
@@ -27,7 +27,7 @@ pub(super) fn insert(turn: &mut Turn<'_>) -> Answer {
     let sys_id = body.get("sys_id").map(record::as_text).filter(|id| record::is_sys_id(id));
     let sys_id = sys_id.filter(|_| !turn.state.profile.ignores_sys_id);
     if let Some(id) = &sys_id
-        && turn.state.existing().any(|ticket| ticket.id == *id)
+        && is_record(turn, id)
     {
         return duplicate(turn, id);
     }
@@ -37,7 +37,7 @@ pub(super) fn insert(turn: &mut Turn<'_>) -> Answer {
     if let Some(group) = turn.state.profile.default_group.clone().filter(|_| without_group) {
         fields.insert("assignment_group".to_owned(), group.into());
     }
-    let ticket = record::store(turn.state, fields, sys_id, turn.now, false);
+    let ticket = record::store(turn.state, fields, sys_id, turn.now, false).clone();
     created(turn, &ticket)
 }
 
@@ -46,13 +46,17 @@ pub(super) fn list_incidents(turn: &Turn<'_>) -> Answer {
         let detail = "Failed API level ACL Validation";
         return Answer::servicenow_error(403, "User Not Authorized", Some(detail));
     }
-    let rows = turn.state.existing().map(record::incident_row).collect();
+    let tickets = &turn.state.tickets;
+    let rows = |query: &Query| match query.places(tickets) {
+        Some(places) => tickets.at(places).map(record::incident_row).collect(),
+        None => tickets.existing().map(record::incident_row).collect(),
+    };
     list(turn, rows, record::is_field)
 }
 
 pub(super) fn one_incident(turn: &Turn<'_>, sys_id: &str) -> Answer {
     let readable = turn.state.profile.allows("read");
-    match turn.state.existing().find(|ticket| ticket.id == sys_id).filter(|_| readable) {
+    match turn.state.tickets.find(sys_id).filter(|ticket| readable && ticket.id == sys_id) {
         Some(ticket) => {
             Answer::json(200, &json!({ "result": record::shown(turn, &record::incident_row(ticket)) }))
         }
@@ -72,24 +76,29 @@ pub(super) fn update(turn: &mut Turn<'_>, sys_id: &str) -> Answer {
         let detail = "ACL Exception Update Failed due to security constraints";
         return Answer::servicenow_error(403, "Operation Failed", Some(detail));
     }
-    let Some(ticket) = turn.state.tickets.iter_mut().find(|ticket| !ticket.deleted && ticket.id == sys_id)
-    else {
+    if !is_record(turn, sys_id) {
         return no_record();
-    };
-    record::write(&mut ticket.fields, &body, &profile, by_label);
-    ticket.fields.insert("sys_updated_on".to_owned(), stamp.into());
-    let row = record::incident_row(ticket);
+    }
+    let row = turn.state.tickets.change(sys_id, |ticket| {
+        record::write(&mut ticket.fields, &body, &profile, by_label);
+        ticket.fields.insert("sys_updated_on".to_owned(), stamp.into());
+        record::incident_row(ticket)
+    });
+    let Some(row) = row else { return no_record() };
     Answer::json(200, &json!({ "result": record::shown(turn, &row) })).applied()
 }
 
 pub(super) fn delete(turn: &mut Turn<'_>, sys_id: &str) -> Answer {
-    match turn.state.tickets.iter_mut().find(|ticket| !ticket.deleted && ticket.id == sys_id) {
-        Some(ticket) => {
-            ticket.deleted = true;
-            Answer::empty(204).applied()
-        }
-        None => no_record(),
+    if !is_record(turn, sys_id) {
+        return no_record();
     }
+    turn.state.tickets.change(sys_id, |ticket| ticket.deleted = true);
+    Answer::empty(204).applied()
+}
+
+/// Whether there is such an incident; its number does not name it here.
+fn is_record(turn: &Turn<'_>, sys_id: &str) -> bool {
+    turn.state.tickets.find(sys_id).is_some_and(|ticket| ticket.id == sys_id)
 }
 
 pub(super) fn list_groups(turn: &Turn<'_>) -> Answer {
@@ -97,7 +106,7 @@ pub(super) fn list_groups(turn: &Turn<'_>) -> Answer {
         let detail = "Failed API level ACL Validation";
         return Answer::servicenow_error(403, "User Not Authorized", Some(detail));
     }
-    list(turn, group_rows(turn), |name| GROUP_FIELDS.contains(&name))
+    list(turn, |_| group_rows(turn), |name| GROUP_FIELDS.contains(&name))
 }
 
 pub(super) fn one_group(turn: &Turn<'_>, sys_id: &str) -> Answer {
@@ -119,16 +128,25 @@ fn group_rows(turn: &Turn<'_>) -> Vec<Row> {
 }
 
 /// The platform leaves out the parts of a query that it does not understand, and then returns more rows.
-fn list(turn: &Turn<'_>, rows: Vec<Row>, is_field: impl Fn(&str) -> bool) -> Answer {
+fn list(turn: &Turn<'_>, rows: impl Fn(&Query) -> Vec<Row>, is_field: impl Fn(&str) -> bool) -> Answer {
     let request = turn.request;
     let query = query::parse(&request.query("sysparm_query").unwrap_or_default(), is_field);
     let refuses = query.invalid && !turn.state.profile.invalid_query_returns_all;
-    let found = turn.bend.rows(rows, |rows| if refuses { Vec::new() } else { query.select(rows) });
+    let matching = || if refuses { Vec::new() } else { query.select(rows(&query)) };
+    let found = match turn.bend {
+        Bend::None | Bend::Endless => matching(),
+        Bend::Twice => matching().into_iter().flat_map(|row| [row.clone(), row]).collect(),
+        Bend::Everything => rows(&Query::default()),
+        Bend::Nothing => Vec::new(),
+        Bend::Foreign => record::lookalikes(turn, &query.markers()),
+    };
     let number = |name: &str| request.query(name).and_then(|text| text.parse::<usize>().ok());
-    let (offset, limit) = (number("sysparm_offset").unwrap_or(0), number("sysparm_limit").unwrap_or(10_000));
+    let offset = number("sysparm_offset").filter(|_| turn.bend != Bend::Endless).unwrap_or(0);
+    let limit = number("sysparm_limit").unwrap_or(10_000);
     let page: Vec<Value> =
         found.iter().skip(offset).take(limit).map(|row| record::shown(turn, row)).collect();
-    Answer::json(200, &json!({ "result": page })).with_header("x-total-count", found.len().to_string())
+    let total = if turn.bend == Bend::Endless { u32::MAX.to_string() } else { found.len().to_string() };
+    Answer::json(200, &json!({ "result": page })).with_header("x-total-count", total)
 }
 
 fn created(turn: &Turn<'_>, ticket: &Ticket) -> Answer {
@@ -138,7 +156,7 @@ fn created(turn: &Turn<'_>, ticket: &Ticket) -> Answer {
         true => Answer::empty(201),
         false => Answer::json(201, &json!({ "result": record::shown(turn, &record::incident_row(ticket)) })),
     };
-    answer.with_header("location", location).applied()
+    answer.with_header("location", location).created(ticket)
 }
 
 fn body(turn: &Turn<'_>) -> Result<Map<String, Value>, Answer> {

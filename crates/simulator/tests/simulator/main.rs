@@ -3,10 +3,15 @@
 // The helpers of a test fail it as the test itself does, and take JSON literals by value to read well.
 #![allow(clippy::unwrap_used, clippy::needless_pass_by_value)]
 
+mod connections;
 mod jira_cloud;
 mod jira_data_center;
 mod outages;
+mod people;
+mod records;
 mod search;
 mod servicenow;
 mod support;
+#[cfg(feature = "tls")]
+mod tls;
 mod weather;

@@ -69,17 +69,13 @@ impl Verb for Claim {
 }
 
 impl Claim {
-    /// What is fresh is due at once, whatever the clock said when it was accepted: it may have been set back since.
     fn admits(&self, delivery: &Delivery) -> bool {
         let state = match self.kind {
             ClaimKind::Fresh => State::Pending,
             ClaimKind::Due => State::Waiting,
             ClaimKind::Doubtful => State::Reconciling,
         };
-        delivery.target == self.target
-            && delivery.state == state
-            && delivery.lease_until.is_none()
-            && delivery.due_at.is_some_and(|due_at| self.kind == ClaimKind::Fresh || due_at <= self.now)
+        delivery.target == self.target && delivery.is_claimable(state, self.now)
     }
 }
 

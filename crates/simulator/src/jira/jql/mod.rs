@@ -5,11 +5,12 @@ mod parser;
 mod time;
 
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::adf;
+use crate::book::{self, Book};
 use crate::state::Ticket;
 pub(super) use parser::{is_bare_words, parse};
 use time::time;
@@ -61,6 +62,22 @@ enum Operator {
 }
 
 impl Query {
+    /// Where the issues are that may match, if the indexes tell; all others do not match.
+    pub(super) fn places(&self, tickets: &Book) -> Option<BTreeSet<usize>> {
+        self.condition.as_ref()?.places(tickets)
+    }
+
+    /// The labels and the words of descriptions that it asks for.
+    pub(super) fn markers(&self) -> Vec<String> {
+        let mut markers = Vec::new();
+        if let Some(condition) = &self.condition {
+            condition.markers(&mut markers);
+        }
+        markers.sort();
+        markers.dedup();
+        markers
+    }
+
     /// The query that matches no issue.
     pub(super) fn nothing() -> Self {
         Self { condition: None, order: Vec::new(), nothing: true }
@@ -104,6 +121,38 @@ impl Condition {
             Self::Any(parts) => parts.iter().any(|part| part.holds(ticket, now)),
             Self::Not(part) => !part.holds(ticket, now),
             Self::Is(field, operator, values) => operator.holds(*field, values, ticket, now),
+        }
+    }
+
+    fn places(&self, tickets: &Book) -> Option<BTreeSet<usize>> {
+        match self {
+            Self::All(parts) => parts.iter().find_map(|part| part.places(tickets)),
+            Self::Any(parts) => {
+                let places: Option<Vec<_>> = parts.iter().map(|part| part.places(tickets)).collect();
+                places.map(|places| places.into_iter().flatten().collect())
+            }
+            Self::Not(_) => None,
+            Self::Is(Field::Labels, Operator::Equals | Operator::In, values) => {
+                Some(values.iter().flat_map(|value| tickets.bearing(value)).collect())
+            }
+            Self::Is(Field::Key, Operator::Equals | Operator::In, values) => {
+                Some(values.iter().flat_map(|value| tickets.named(&value.to_uppercase())).collect())
+            }
+            Self::Is(field, Operator::Contains, values) if field.is_text() => {
+                let sought = values.first().map_or("", String::as_str);
+                tickets.telling(&words(sought))
+            }
+            Self::Is(..) => None,
+        }
+    }
+
+    fn markers(&self, markers: &mut Vec<String>) {
+        match self {
+            Self::All(parts) | Self::Any(parts) => parts.iter().for_each(|part| part.markers(markers)),
+            Self::Is(Field::Labels | Field::Text | Field::Description, _, values) => {
+                markers.extend(values.iter().map(|value| value.trim_matches('"').to_owned()));
+            }
+            Self::Not(_) | Self::Is(..) => {}
         }
     }
 
@@ -173,8 +222,8 @@ impl Field {
             }
             Self::Labels => ticket.labels(),
             Self::Summary => vec![ticket.text("summary").to_owned()],
-            Self::Description => vec![description(ticket)],
-            Self::Text => vec![ticket.text("summary").to_owned(), description(ticket)],
+            Self::Description => vec![ticket.plain.clone()],
+            Self::Text => vec![ticket.text("summary").to_owned(), ticket.plain.clone()],
             Self::IssueType => choice("issuetype"),
             Self::Priority => choice("priority"),
             Self::Status => choice("status"),
@@ -195,11 +244,6 @@ impl Field {
             _ => !self.is_text() && self != Self::Created,
         }
     }
-}
-
-fn description(ticket: &Ticket) -> String {
-    let read = || ticket.fields.get("description").map(adf::plain_text).unwrap_or_default();
-    ticket.indexed.get_or_init(read).clone()
 }
 
 /// JQL sees times by the minute.
@@ -230,8 +274,5 @@ fn matches_text(held: &[String], sought: &str) -> bool {
 }
 
 fn words(text: &str) -> Vec<String> {
-    text.split(|c: char| !c.is_alphanumeric())
-        .filter(|word| !word.is_empty())
-        .map(str::to_lowercase)
-        .collect()
+    book::words(text).map(str::to_lowercase).collect()
 }

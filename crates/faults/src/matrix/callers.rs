@@ -1,0 +1,220 @@
+//! Callers that go away, wait too briefly, or do not finish their sentence.
+
+use std::time::Duration;
+
+use rhythmx_ticketing::v1::ticketing_service_client::TicketingServiceClient;
+use rhythmx_ticketing::v1::{self, DeliveryState, TicketSystem};
+use ticketing_failpoints::Point;
+use ticketing_harness::{World, creates, incident, state};
+use ticketing_simulator::{Call, Effect, Rule, When};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Code, Request};
+
+use super::cell::{Cell, Stage};
+use super::relay::Relay;
+
+const FAMILY: &str = "callers";
+/// What an accepted push may take when nothing is wrong but its caller.
+const SOON: Duration = Duration::from_secs(2);
+/// How long the server may need to hear that a caller is gone.
+const HEARD: Duration = Duration::from_millis(50);
+/// Enough for the connection and the head of a call, and less than an incident.
+const HALF: usize = 900;
+
+const POINTS: [Point; 5] =
+    [Point::AcceptOpen, Point::AcceptCommitted, Point::Claimed, Point::IntentCommitted, Point::ReplyRead];
+
+/// How a caller goes away.
+#[derive(Debug, Clone, Copy)]
+enum Gone {
+    CancelsTheCall,
+    ResetsTheConnection,
+}
+
+pub(super) fn cells() -> Vec<Cell> {
+    let mut cells = vec![];
+    for gone in [Gone::CancelsTheCall, Gone::ResetsTheConnection] {
+        for point in POINTS {
+            for system in [TicketSystem::Jira, TicketSystem::Servicenow] {
+                let at = format!("{}, {}", point.name(), system.as_str_name());
+                let play = move |stage| go_away(stage, gone, point, system);
+                cells.push(Cell::new(FAMILY, gone.name(), at, play));
+            }
+        }
+    }
+    for timeout in ["1m", "50m"] {
+        let fault = format!("deadline of {timeout}s passes");
+        cells.push(Cell::new(FAMILY, fault, "200 pushes", move |stage| brief(stage, timeout)));
+    }
+    cells.push(Cell::new(FAMILY, "absurd deadlines", "CreateTicket", absurd));
+    cells.push(Cell::new(FAMILY, "deadline of 11,000 years", "the create hangs", patient));
+    cells.push(Cell::new(FAMILY, "half a request, then gone", "CreateTicket", half_and_gone));
+    cells.push(Cell::new(FAMILY, "half a request, then silent", "100 callers", half_and_silent));
+    cells
+}
+
+async fn go_away(stage: Stage, gone: Gone, point: Point, system: TicketSystem) {
+    let mut world = stage.plan().in_a_process().unhurried().start().await;
+    let relay = Relay::to(&world.server).await;
+    let mut client = relay.client().await;
+    world.server.arm(point);
+    let request = v1::CreateTicketRequest { incident: Some(incident("INC-1")), system: system.into() };
+    let call = tokio::spawn(async move { client.create_ticket(request).await });
+    world.server.until_held(point).await;
+    match gone {
+        Gone::CancelsTheCall => call.abort(),
+        Gone::ResetsTheConnection => relay.cut(),
+    }
+    world.while_nothing_happens_for(HEARD).await;
+    let struck = Instant::now();
+    world.server.release();
+    world.until_all_delivered(1).await;
+    stage.recovered(struck.elapsed(), SOON);
+    // Whoever was not answered asks again.
+    assert!(world.push("INC-1", system).await.already_existed);
+    let simulator = world.simulator(system);
+    assert_eq!((simulator.tickets().len(), creates(simulator)), (1, 1));
+    world.finish().await;
+}
+
+/// Two hundred callers that hang up before the ticket is there.
+async fn brief(stage: Stage, timeout: &'static str) {
+    const CALLERS: usize = 200;
+    let mut world = stage.plan().unhurried().with_flag("--concurrency=32").start().await;
+    for simulator in [&world.jira, &world.servicenow] {
+        let slow = Rule::new(Call::Create, When::EveryNth(10), Effect::Delay(Duration::from_millis(100)));
+        simulator.weather().push(slow);
+    }
+    let stub = stub(&world).await;
+    let mut calls = JoinSet::new();
+    for n in 0..CALLERS {
+        let mut stub = stub.clone();
+        calls.spawn(async move { stub.create_ticket(timed(request_of(n), timeout)).await });
+    }
+    for answer in calls.join_all().await {
+        match answer {
+            Ok(answer) => world.acknowledged.note_push(answer.get_ref()),
+            Err(status) => assert!(is_too_late(status.code()), "{status:?}"),
+        }
+    }
+    let mut asked = JoinSet::new();
+    for n in 0..CALLERS {
+        let mut client = world.client.clone();
+        asked.spawn(async move { client.create_ticket(request_of(n)).await.unwrap() });
+    }
+    asked.join_all().await.iter().for_each(|answer| world.acknowledged.note_push(answer));
+    assert_eq!(world.until_all_delivered(CALLERS).await.len(), CALLERS);
+    assert_eq!(world.jira.tickets().len() + world.servicenow.tickets().len(), CALLERS);
+    world.finish().await;
+}
+
+/// What makes no sense says nothing; what is too long is as good as none; and no time at all is over at once.
+async fn absurd(stage: Stage) {
+    let mut world = stage.plan().unhurried().start().await;
+    let mut stub = stub(&world).await;
+    let headers = ["99999999H", "99999999999S", "soon", "-5S", "1.5S", "S", "5s", "18446744073709551616n"];
+    for (n, header) in headers.into_iter().enumerate() {
+        let answer = stub.create_ticket(timed(request_of(n), header)).await;
+        let answer = answer.unwrap_or_else(|status| panic!("{header}: {status:?}")).into_inner();
+        world.acknowledged.note_push(&answer);
+        assert_eq!(state(&answer), DeliveryState::Delivered, "{header}");
+    }
+    let refused = stub.create_ticket(timed(request_of(headers.len()), "0n")).await.unwrap_err();
+    assert!(is_too_late(refused.code()), "{refused:?}");
+    world.try_push(request_of(headers.len()).incident.unwrap(), TicketSystem::Jira).await.unwrap();
+    world.finish().await;
+}
+
+/// However long its caller would wait, a call ends with its first attempt.
+async fn patient(stage: Stage) {
+    let mut world = stage.plan().start().await;
+    world.jira.weather().push(Rule::new(Call::Create, When::Next(1), Effect::Hang { applied: true }));
+    let began = Instant::now();
+    let answer = stub(&world).await.create_ticket(timed(request_of(0), "99999999H")).await.unwrap();
+    assert_eq!(state(answer.get_ref()), DeliveryState::Reconciling);
+    assert!(began.elapsed() < SOON * 2, "answered after {:?}", began.elapsed());
+    world.acknowledged.note_push(answer.get_ref());
+    world.until_all_delivered(1).await;
+    assert_eq!(world.jira.tickets().len(), 1);
+    world.finish().await;
+}
+
+async fn half_and_gone(stage: Stage) {
+    let mut world = stage.plan().unhurried().start().await;
+    let relay = Relay::carrying(&world.server, HALF).await;
+    let mut client = relay.client().await;
+    let call = tokio::spawn(async move { client.create_ticket(request_of(0)).await });
+    world.while_nothing_happens_for(HEARD).await;
+    assert!(!call.is_finished());
+    relay.cut();
+    call.await.unwrap().unwrap_err();
+    world.while_nothing_happens_for(HEARD).await;
+    assert_eq!(world.deliveries().await, [], "half an incident is none");
+    assert!(!world.push("INC-0", TicketSystem::Jira).await.already_existed);
+    world.finish().await;
+}
+
+/// Others are served meanwhile, and the server stops when it is told to.
+async fn half_and_silent(stage: Stage) {
+    let mut world = stage.plan().unhurried().with_flag("--shutdown-grace=500ms").start().await;
+    let (mut relays, mut calls) = (vec![], JoinSet::new());
+    for n in 0..100 {
+        let relay = Relay::carrying(&world.server, HALF).await;
+        let mut stub = stub_at(&relay.address).await;
+        calls.spawn(async move { stub.create_ticket(request_of(n)).await.map(drop) });
+        relays.push(relay);
+    }
+    world.while_nothing_happens_for(HEARD).await;
+    for n in 100..110 {
+        assert_eq!(
+            state(&world.push(&format!("INC-{n}"), TicketSystem::Jira).await),
+            DeliveryState::Delivered
+        );
+    }
+    let began = Instant::now();
+    world.restart().await;
+    stage.recovered(began.elapsed(), SOON * 2);
+    assert!(calls.join_all().await.iter().all(Result::is_err));
+    assert_eq!(world.deliveries().await.len(), 10);
+    world.finish().await;
+}
+
+/// The n-th incident, to Jira or to ServiceNow.
+fn request_of(n: usize) -> v1::CreateTicketRequest {
+    let system = if n.is_multiple_of(2) { TicketSystem::Jira } else { TicketSystem::Servicenow };
+    v1::CreateTicketRequest { incident: Some(incident(&format!("INC-{n}"))), system: system.into() }
+}
+
+/// A client that lets a call say anything about its deadline.
+async fn stub(world: &World) -> TicketingServiceClient<Channel> {
+    stub_at(&world.server.address).await
+}
+
+async fn stub_at(address: &str) -> TicketingServiceClient<Channel> {
+    let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
+    TicketingServiceClient::new(endpoint.connect().await.unwrap())
+}
+
+fn timed<T>(message: T, header: &'static str) -> Request<T> {
+    let mut request = Request::new(message);
+    request.metadata_mut().insert("grpc-timeout", header.parse().unwrap());
+    request
+}
+
+/// The deadline is watched at both ends, and here it surfaces as a cancelled call.
+fn is_too_late(code: Code) -> bool {
+    matches!(code, Code::DeadlineExceeded | Code::Cancelled)
+}
+
+// === impl Gone ===
+
+impl Gone {
+    fn name(self) -> &'static str {
+        match self {
+            Self::CancelsTheCall => "caller cancels",
+            Self::ResetsTheConnection => "caller's connection is reset",
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! What a look-up is answered: nothing that it can not trust is taken for a ticket, or for a proof that there is none.
+
+use rhythmx_ticketing::v1::{AttemptKind, AttemptOutcome};
+use ticketing_harness::{World, creates};
+use ticketing_simulator::{Call, Effect};
+use tokio::time::Instant;
+
+use super::{Storm, deliver, simulator, strike, told};
+use crate::matrix::cell::Stage;
+
+/// What the look-up has to find out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ticket {
+    There,
+    NotThere,
+}
+
+/// A create of doubtful outcome, and look-ups that are struck.
+pub(super) async fn pass(storm: &Storm, ticket: Ticket, stage: &Stage, world: &mut World) {
+    let vendor = storm.vendor;
+    storm.doubt(world).await;
+    storm.begin(world);
+    let began = Instant::now();
+    let delivery = deliver(world, "INC-1", vendor).await;
+    stage.recovered(began.elapsed(), storm.limit());
+    let told = told(&delivery);
+    assert_eq!(told.first(), Some(&(AttemptKind::Create, AttemptOutcome::Ambiguous)), "{delivery:#?}");
+    let (last, sent) = match ticket {
+        Ticket::There => ((AttemptKind::LookUp, AttemptOutcome::Found), 1),
+        Ticket::NotThere => ((AttemptKind::Create, AttemptOutcome::Created), 2),
+    };
+    assert_eq!(told.last(), Some(&last), "it ended otherwise: {delivery:#?}");
+    assert_eq!(creates(simulator(world, vendor)), 1 + sent, "so many creates: {delivery:#?}");
+    assert_eq!(simulator(world, vendor).tickets().len(), 2, "so many tickets: {delivery:#?}");
+}
+
+// === impl Ticket ===
+
+impl Ticket {
+    /// The next create will be in doubt. What the project offers is known then, so that no read before the create takes
+    /// what is meant for the look-up.
+    pub(super) async fn doubt(self, storm: &Storm, world: &mut World) {
+        deliver(world, "INC-0", storm.vendor).await;
+        let doubtful = match self {
+            Self::There => Effect::ApplyThenDrop,
+            Self::NotThere => Effect::DropBefore,
+        };
+        strike(world, storm.vendor, Call::Create, 1, doubtful);
+    }
+}

@@ -1,0 +1,173 @@
+//! What goes wrong with one of the calls to a ticket system: the create, a look-up, or a read before the create.
+
+mod create;
+mod look_up;
+mod prepare;
+
+use std::time::Duration;
+
+use rhythmx_ticketing::v1::{AttemptKind, AttemptOutcome, Delivery, DeliveryState, TicketSystem};
+use ticketing_harness::{Plan, World};
+use ticketing_simulator::{Call, Effect, Profile, Rule, Simulator, Vendor, When};
+
+use self::look_up::Ticket;
+use super::cell::{Cell, Stage};
+
+pub(super) use self::create::Verdict;
+
+pub(super) const VENDORS: [Vendor; 3] = [Vendor::JiraCloud, Vendor::JiraDataCenter, Vendor::ServiceNow];
+
+/// After what time a request is given up. Nothing but the weather is to be slower, on a busy machine too.
+const ATTEMPT_DEADLINE: Duration = Duration::from_secs(2);
+/// What proves that there is no ticket, and the retries after it: the bounds of the harness, and ticks of 60 ms.
+const SETTLE: Duration = Duration::from_secs(1);
+/// What this machine may be slow.
+const GRACE: Duration = Duration::from_secs(4);
+
+/// Which calls the weather strikes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Struck {
+    /// The create; what it must be taken for then.
+    Create(Verdict),
+    /// The search of a look-up whose ticket is there.
+    Search,
+    /// What a look-up asks before it says that there is no ticket.
+    Proof,
+    /// What is asked before a create.
+    Preparation,
+}
+
+/// Calls to a vendor's system that go wrong.
+#[derive(Debug, Clone)]
+pub(super) struct Storm {
+    pub(super) vendor: Vendor,
+    pub(super) struck: Struck,
+    pub(super) effect: Effect,
+    /// So often in a row.
+    pub(super) times: u64,
+}
+
+// === impl Struck ===
+
+impl Struck {
+    /// Those that only read.
+    pub(super) const READS: [Self; 3] = [Self::Search, Self::Proof, Self::Preparation];
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Create(_) => "create",
+            Self::Search => "look-up",
+            Self::Proof => "proof of absence",
+            Self::Preparation => "preparing read",
+        }
+    }
+
+    /// The calls that are it. Before a ticket is said not to exist, Jira is asked whether it shows us the project at
+    /// all, and ServiceNow whether it has a record with our `sys_id`.
+    pub(super) fn call(self, vendor: Vendor) -> Call {
+        match self {
+            Self::Create(_) => Call::Create,
+            Self::Search => Call::Search,
+            Self::Proof if vendor == Vendor::ServiceNow => Call::Read,
+            Self::Proof | Self::Preparation => Call::Meta,
+        }
+    }
+}
+
+// === impl Storm ===
+
+impl Storm {
+    /// One create, which must be taken for `verdict`.
+    pub(super) fn on_create(vendor: Vendor, effect: Effect, verdict: Verdict) -> Self {
+        Self { vendor, struck: Struck::Create(verdict), effect, times: 1 }
+    }
+
+    /// The cell in which this happens.
+    pub(super) fn cell(self, family: &'static str, fault: impl Into<String>) -> Cell {
+        let at = self.place();
+        Cell::new(family, fault, at, move |stage| {
+            let storm = self.clone();
+            async move {
+                let mut world = plan(&stage, storm.vendor).start().await;
+                storm.pass(&stage, &mut world).await;
+                world.finish().await;
+            }
+        })
+    }
+
+    /// "create, Jira Cloud".
+    pub(super) fn place(&self) -> String {
+        format!("{}, {}", self.struck.name(), name(self.vendor))
+    }
+
+    /// Pushes an incident into it. Whatever is answered, there is one ticket in the end, and nobody lends a hand.
+    pub(super) async fn pass(&self, stage: &Stage, world: &mut World) {
+        match self.struck {
+            Struck::Create(verdict) => create::pass(self, verdict, stage, world).await,
+            Struck::Search => look_up::pass(self, Ticket::There, stage, world).await,
+            Struck::Proof => look_up::pass(self, Ticket::NotThere, stage, world).await,
+            Struck::Preparation => prepare::pass(self, stage, world).await,
+        }
+    }
+
+    /// Where look-ups are struck, there is one to come: the next create will be in doubt.
+    pub(super) async fn doubt(&self, world: &mut World) {
+        match self.struck {
+            Struck::Search => Ticket::There.doubt(self, world).await,
+            Struck::Proof => Ticket::NotThere.doubt(self, world).await,
+            Struck::Create(_) | Struck::Preparation => {}
+        }
+    }
+
+    /// How long it may take until all is well.
+    pub(super) fn limit(&self) -> Duration {
+        ATTEMPT_DEADLINE * u32::try_from(self.times).unwrap() + SETTLE + GRACE
+    }
+
+    /// From now on it rages.
+    pub(super) fn begin(&self, world: &World) {
+        strike(world, self.vendor, self.struck.call(self.vendor), self.times, self.effect.clone());
+    }
+}
+
+/// A server, and the vendor's system behind it.
+pub(super) fn plan(stage: &Stage, vendor: Vendor) -> Plan {
+    let jira = if vendor == Vendor::JiraDataCenter { vendor } else { Vendor::JiraCloud };
+    let plan = stage.plan().with_jira(jira, Profile::of(jira));
+    let plan = plan.with_flag(&format!("--attempt-deadline={}s", ATTEMPT_DEADLINE.as_secs()));
+    plan.with_flag("--lease=6s").with_flag("--look-up-interval=60ms")
+}
+
+pub(super) fn system(vendor: Vendor) -> TicketSystem {
+    match vendor {
+        Vendor::JiraCloud | Vendor::JiraDataCenter => TicketSystem::Jira,
+        Vendor::ServiceNow => TicketSystem::Servicenow,
+    }
+}
+
+pub(super) fn simulator(world: &World, vendor: Vendor) -> &Simulator {
+    world.simulator(system(vendor))
+}
+
+pub(super) fn name(vendor: Vendor) -> &'static str {
+    match vendor {
+        Vendor::JiraCloud => "Jira Cloud",
+        Vendor::JiraDataCenter => "Jira Data Center",
+        Vendor::ServiceNow => "ServiceNow",
+    }
+}
+
+/// Pushes an incident, and waits until it is delivered.
+pub(super) async fn deliver(world: &mut World, id: &str, vendor: Vendor) -> Delivery {
+    let delivery = world.push(id, system(vendor)).await.delivery.unwrap();
+    world.until(&delivery.id, DeliveryState::Delivered).await
+}
+
+pub(super) fn strike(world: &World, vendor: Vendor, on: Call, times: u64, effect: Effect) {
+    simulator(world, vendor).weather().push(Rule::new(on, When::Next(times), effect));
+}
+
+/// What its attempts and look-ups were, in order.
+pub(super) fn told(delivery: &Delivery) -> Vec<(AttemptKind, AttemptOutcome)> {
+    delivery.attempts.iter().map(|attempt| (attempt.kind(), attempt.outcome())).collect()
+}

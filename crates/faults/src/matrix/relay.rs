@@ -1,0 +1,104 @@
+//! The way between a caller and the server, which can be cut or narrowed.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use rhythmx_ticketing::Client;
+use ticketing_harness::Server;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+
+/// Carries connections to the server, byte by byte.
+#[derive(Debug)]
+pub(super) struct Relay {
+    pub(super) address: String,
+    cut: watch::Sender<bool>,
+}
+
+/// One connection, and what it may still carry.
+struct Pair {
+    caller: TcpStream,
+    server: TcpStream,
+    /// Bytes that the caller may still send; the rest stays where it is.
+    left: Arc<AtomicUsize>,
+}
+
+// === impl Relay ===
+
+impl Relay {
+    /// A way to the server that carries everything.
+    pub(super) async fn to(server: &Server) -> Self {
+        Self::carrying(server, usize::MAX).await
+    }
+
+    /// A way that stops carrying after so many bytes from all callers together.
+    pub(super) async fn carrying(server: &Server, bytes: usize) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let (cut, is_cut) = watch::channel(false);
+        let (left, server) = (Arc::new(AtomicUsize::new(bytes)), server.address.clone());
+        tokio::spawn(async move {
+            let mut ended = is_cut.clone();
+            loop {
+                let caller = tokio::select! {
+                    accepted = listener.accept() => accepted.unwrap().0,
+                    _ = ended.changed() => return,
+                };
+                let server = TcpStream::connect(&server).await.unwrap();
+                let pair = Pair { caller, server, left: left.clone() };
+                tokio::spawn(pair.carry(is_cut.clone()));
+            }
+        });
+        Self { address, cut }
+    }
+
+    pub(super) async fn client(&self) -> Client {
+        Client::connect(format!("http://{}", self.address)).await.unwrap()
+    }
+
+    /// Resets every connection at both ends, and takes no more.
+    pub(super) fn cut(&self) {
+        self.cut.send_replace(true);
+    }
+}
+
+// === impl Pair ===
+
+impl Pair {
+    /// Until one end closes or the way is cut: then both are reset.
+    async fn carry(mut self, mut is_cut: watch::Receiver<bool>) {
+        tokio::select! {
+            () = self.copy() => {}
+            _ = is_cut.changed() => {}
+        }
+        // A peer that is gone already needs no reset.
+        let _ = self.caller.set_zero_linger();
+        let _ = self.server.set_zero_linger();
+    }
+
+    async fn copy(&mut self) {
+        let (mut from_caller, mut to_caller) = self.caller.split();
+        let (mut from_server, mut to_server) = self.server.split();
+        let left = &self.left;
+        let sending = async {
+            let mut buffer = vec![0; 4_096];
+            loop {
+                let most = left.load(Ordering::SeqCst).min(buffer.len());
+                if most == 0 {
+                    return std::future::pending().await;
+                }
+                let read = from_caller.read(&mut buffer[..most]).await.unwrap_or(0);
+                if read == 0 || to_server.write_all(&buffer[..read]).await.is_err() {
+                    return;
+                }
+                left.fetch_sub(read, Ordering::SeqCst);
+            }
+        };
+        let receiving = tokio::io::copy(&mut from_server, &mut to_caller);
+        tokio::select! {
+            () = sending => {}
+            _ = receiving => {}
+        }
+    }
+}

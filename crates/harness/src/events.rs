@@ -1,0 +1,64 @@
+//! What must hold of the events after every test: they tell everything, once, in order, and from any place on.
+
+use std::collections::HashMap;
+
+use rhythmx_ticketing::v1::stream_ticket_events_response::Message;
+use rhythmx_ticketing::v1::{self, DeliveryState, TicketEventKind};
+
+use super::{Subscriber, World, after, from_oldest};
+
+/// Numbered from 1 without a gap, up to the newest; the story of each delivery fits the state that it is in; and a
+/// stream that is opened again in the middle goes on with the next one.
+pub(crate) async fn check(world: &World, deliveries: &[v1::Delivery]) {
+    let events = all(world).await;
+    for (index, event) in events.iter().enumerate() {
+        assert_eq!(event.sequence, index as u64 + 1, "out of order or with a gap: {event:#?}");
+    }
+    let mut stories: HashMap<&str, Vec<&v1::TicketEvent>> = HashMap::new();
+    for event in &events {
+        if let Some(delivery) = &event.delivery {
+            stories.entry(&delivery.id).or_default().push(event);
+        }
+    }
+    for delivery in deliveries {
+        check_story(delivery, stories.get(delivery.id.as_str()).map_or(&[], Vec::as_slice));
+    }
+    if let [.., _] = events.as_slice() {
+        let middle = &events[(events.len() - 1) / 2];
+        let mut resumed = Subscriber::open(&world.client, after(&middle.resume_token)).await;
+        if let Some(next) = events.get(middle.sequence as usize) {
+            assert_eq!(&resumed.event().await, next, "what follows a token changes");
+        }
+    }
+}
+
+/// Every event up to the newest at the time of the call.
+async fn all(world: &World) -> Vec<v1::TicketEvent> {
+    // A stream of what is to come begins with a bookmark behind the newest event.
+    let newest = Subscriber::open(&world.client, v1::StreamTicketEventsRequest::default()).await.token;
+    let mut stream = Subscriber::open(&world.client, from_oldest()).await;
+    let mut events = vec![];
+    while stream.token != newest {
+        match stream.next().await.unwrap() {
+            Message::Event(event) => events.push(event),
+            Message::Bookmark(_) => {}
+        }
+    }
+    events
+}
+
+fn check_story(delivery: &v1::Delivery, story: &[&v1::TicketEvent]) {
+    use TicketEventKind::{Accepted, Cancelled, Delivered, Failed, Resolved};
+    let kinds: Vec<_> = story.iter().map(|event| event.kind()).collect();
+    let times = |wanted: &[TicketEventKind]| kinds.iter().filter(|kind| wanted.contains(kind)).count();
+    assert!(kinds.first() == Some(&Accepted) && times(&[Accepted]) == 1, "{kinds:?}: {delivery:#?}");
+    let ends = times(&[Delivered, Resolved]);
+    assert!(ends <= 1, "it is told to be delivered {ends} times: {kinds:?}: {delivery:#?}");
+    let told = match delivery.state() {
+        DeliveryState::Delivered => ends == 1,
+        DeliveryState::Failed => times(&[Failed]) > 0,
+        DeliveryState::Cancelled => times(&[Cancelled]) > 0,
+        _ => true,
+    };
+    assert!(told, "nothing tells how it ended: {kinds:?}: {delivery:#?}");
+}

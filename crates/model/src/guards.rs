@@ -1,0 +1,188 @@
+//! The guards of the protocol, and what becomes of it without each.
+
+use std::fmt;
+
+use crate::promise::Violation;
+use crate::setup::{Fleet, Promise, Setup, Witnesses};
+
+/// One guard of the protocol. Each can be taken away by what the model's world tells the decision functions, or does
+/// not ask them; the functions themselves are never changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Guard {
+    /// The intent is durable before the first byte.
+    Intent,
+    /// What is in doubt is looked for before it is sent again.
+    LookUp,
+    /// "Not found" proves nothing before the search must show what was made.
+    IndexBound,
+    /// "Not found" proves nothing while a request may still be applied.
+    ServerBound,
+    /// No request leaves after the deadline of its intent.
+    SendDeadline,
+    /// Only the newest claim may intend and settle.
+    Epoch,
+    /// What is claimed is not claimed again until its lease was ended.
+    Lease,
+    /// A lease is not ended before its time.
+    LeaseTerm,
+    /// Where a search lags, one empty answer is not enough: a witness, or a second one.
+    SecondAnswer,
+    /// A witness was made when nothing of the doubtful send could be applied any more.
+    WitnessAge,
+}
+
+/// What is expected of the protocol without a guard, and the explorations that show it.
+#[derive(Debug, Clone)]
+pub struct GuardCase {
+    pub guard: Guard,
+    pub verdict: Verdict,
+    pub trials: Vec<Trial>,
+}
+
+/// What becomes of the protocol without a guard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// There are two tickets.
+    Caught,
+    /// Nothing, as long as something else holds, which is said.
+    Covered(&'static str),
+}
+
+/// One exploration, and what it must find.
+#[derive(Debug, Clone)]
+pub struct Trial {
+    pub setup: Setup,
+    /// `None` if every promise of the setup must hold.
+    pub expected: Option<Violation>,
+}
+
+const TWO: Fleet = Fleet::Shared { servers: 2 };
+
+/// Every guard, in the order in which a delivery meets them.
+#[must_use]
+pub fn guards() -> Vec<GuardCase> {
+    let caught = |guard| {
+        let setup = Setup::indexed("two servers", TWO).without(guard);
+        GuardCase { guard, verdict: Verdict::Caught, trials: vec![Trial::breaks(setup)] }
+    };
+    let at_once = Setup::immediate("two servers, a search that shows at once", TWO);
+    vec![
+        caught(Guard::Lease),
+        lease_term(),
+        caught(Guard::Epoch),
+        caught(Guard::Intent),
+        caught(Guard::SendDeadline),
+        caught(Guard::LookUp),
+        GuardCase {
+            guard: Guard::ServerBound,
+            verdict: Verdict::Caught,
+            trials: vec![
+                Trial::breaks(at_once.without(Guard::ServerBound)),
+                Trial::breaks(Setup::indexed("two servers", TWO).without(Guard::ServerBound)),
+            ],
+        },
+        caught(Guard::IndexBound),
+        second_answer(),
+        witness_age(),
+    ]
+}
+
+/// What comes of it where a paused worker sends after its deadline all the same. The last is a gap: a sweep is owed to
+/// what was delivered alone.
+#[must_use]
+pub fn broken_assumptions() -> Vec<Trial> {
+    let paused = |setup, promise| {
+        let sweeps = promise != Promise::OneTicket;
+        Setup { paused_writer: true, sweeps, promise, ..setup }
+    };
+    let alone = Fleet::Alone { workers: 2 };
+    let sweeps = "two servers: a paused worker sends late, and sweeps tell of every duplicate";
+    let failed = "two servers: a paused worker sends late, and the delivery has failed since";
+    let one_ticket = |name, fleet| Trial::breaks(paused(Setup::indexed(name, fleet), Promise::OneTicket));
+    vec![
+        one_ticket("one server: a paused task sends late", alone),
+        one_ticket("two servers: a paused worker sends late", TWO),
+        Trial::holds(paused(Setup::immediate(sweeps, TWO), Promise::EveryDuplicateIsReported)),
+        Trial {
+            setup: paused(Setup::indexed(failed, TWO), Promise::EveryTicketIsKnown),
+            expected: Some(Violation::TicketLost),
+        },
+    ]
+}
+
+/// As one of several servers that wrongly believed the store its own.
+fn lease_term() -> GuardCase {
+    let setup = Setup::indexed("two servers", TWO).without(Guard::LeaseTerm);
+    GuardCase {
+        guard: Guard::LeaseTerm,
+        verdict: Verdict::Covered("by the epoch and the intent: a lease that ends early costs a look-up"),
+        trials: vec![Trial::holds(setup.clone()), Trial::breaks(setup.without(Guard::Epoch))],
+    }
+}
+
+/// One tick beyond the bound is less than the look-up interval.
+fn second_answer() -> GuardCase {
+    let mut late = Setup::indexed("two servers, an index that lags a tick beyond its bound", TWO);
+    late.vendor.index_lag += 1;
+    let in_time = Setup::indexed("two servers", TWO);
+    GuardCase {
+        guard: Guard::SecondAnswer,
+        verdict: Verdict::Covered(
+            "by the index bound, while the index keeps to it; it is there for when it does not",
+        ),
+        trials: vec![
+            Trial::holds(in_time.without(Guard::SecondAnswer)),
+            Trial::holds(late.clone()),
+            Trial::breaks(late.without(Guard::SecondAnswer)),
+        ],
+    }
+}
+
+/// An index is brought up to date in the order in which tickets were made.
+fn witness_age() -> GuardCase {
+    let known = |name| Setup { witnesses: Witnesses::Always, ..Setup::indexed(name, TWO) };
+    let mut late = known("two servers, known witnesses, an index that lags far beyond its bound");
+    late.vendor.index_lag = late.bounds.index + late.bounds.server + 1;
+    GuardCase {
+        guard: Guard::WitnessAge,
+        verdict: Verdict::Covered(
+            "by the index bound, while the index keeps to it; it is there for when it does not",
+        ),
+        trials: vec![
+            Trial::holds(known("two servers, known witnesses").without(Guard::WitnessAge)),
+            Trial::holds(late.clone()),
+            Trial::breaks(late.without(Guard::WitnessAge)),
+        ],
+    }
+}
+
+// === impl Trial ===
+
+impl Trial {
+    pub(crate) fn holds(setup: Setup) -> Self {
+        Self { setup, expected: None }
+    }
+
+    pub(crate) fn breaks(setup: Setup) -> Self {
+        Self { setup, expected: Some(Violation::SecondTicket) }
+    }
+}
+
+// === impl Guard ===
+
+impl fmt::Display for Guard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Intent => "the durable intent",
+            Self::LookUp => "the look-up",
+            Self::IndexBound => "the index bound",
+            Self::ServerBound => "the server bound",
+            Self::SendDeadline => "the send deadline",
+            Self::Epoch => "the epoch",
+            Self::Lease => "the lease",
+            Self::LeaseTerm => "the term of the lease",
+            Self::SecondAnswer => "the second answer",
+            Self::WitnessAge => "the age of a witness",
+        })
+    }
+}

@@ -1,0 +1,46 @@
+//! The delivery protocol, explored exhaustively: one delivery, every order of everything that can happen to it.
+//!
+//! What decides is what the product runs: the functions of [`ticketing_core::delivery`]. What is modelled is the world
+//! around them: servers that take the dispatcher's steps one by one and may be paused or die between any two of them, a
+//! store whose verbs are transactions, and a ticket system that applies a request at once, late within its bound or
+//! never, whose answers get lost, and whose search lags. Time goes in ticks; a bound is a few of them.
+//!
+//! Held against every state:
+//!
+//! 1. at most one ticket bears the marker;
+//! 2. nothing accepted is lost: the delivery keeps the rules of the store, a ticket that it names exists, and a ticket
+//!    that exists is found or recorded once the weather is fair;
+//! 3. nothing is stuck: should every worker die just now, then fair weather and a stated number of ticks lead to
+//!    DELIVERED, FAILED or CANCELLED ([`Setup::patience`]).
+//!
+//! And the other way round: without any one of its [`guards()`], there is a story that ends with two tickets, or it is
+//! said what else covers for it.
+//!
+//! What the model assumes: the ticket system keeps to the server bound and to the index bound, and shows tickets in the
+//! order in which they were made; clocks run alike; an operator tells the truth; and a request whose deadline has passed
+//! is cut off by the transport, however long the worker was paused between its last look at the clock and its first
+//! byte. No client can promise the last one, for a process may be stopped between any two instructions:
+//! [`broken_assumptions`] shows that there may be two tickets then, and that sweeps find them.
+//!
+//! Exploration is breadth first, so the first story found is a shortest one, and the same one each time: [`replay`]
+//! walks it again.
+
+mod explore;
+mod fair;
+mod guards;
+mod key;
+mod promise;
+mod run;
+mod setup;
+mod step;
+mod story;
+mod take;
+mod world;
+
+pub use explore::{Report, check};
+pub use guards::{Guard, GuardCase, Trial, Verdict, broken_assumptions, guards};
+pub use promise::Violation;
+pub use run::{Limits, RunError, Summary, configurations, run};
+pub use setup::{Fleet, Promise, Setup, TickBounds, Vendor, Witnesses};
+pub use step::{Hand, Step, Witness};
+pub use story::{Replayed, Story, replay};

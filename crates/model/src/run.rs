@@ -1,0 +1,177 @@
+//! The whole model, as a program prints it.
+
+use std::fmt;
+use std::io::{self, Write};
+
+use crate::explore::{Report, check};
+use crate::guards::{Trial, Verdict, broken_assumptions, guards};
+use crate::setup::{Fleet, Setup, Witnesses};
+
+/// How far the model goes.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Explorations with more states than this are cut short, which counts as unexpected.
+    pub most_states: usize,
+    /// Whether the large configurations are explored too: a minute, instead of seconds.
+    pub large: bool,
+}
+
+/// What became of the model; displayed as its last line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Summary {
+    pub configurations: usize,
+    /// Of the configurations, not of the trials without a guard.
+    pub states: usize,
+    pub violations: usize,
+    pub guards: usize,
+    /// Guards whose removal made two tickets.
+    pub caught: usize,
+    /// Guards whose removal something else covers, as expected.
+    pub covered: usize,
+    /// Assumptions whose breaking did what is expected.
+    pub assumptions: usize,
+    /// What was not as expected: violations, and guards that nobody would miss.
+    pub unexpected: usize,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    #[error("the report can not be written")]
+    Write(#[from] io::Error),
+    #[error("the model is not as expected in {} places", .0.unexpected)]
+    Unexpected(Summary),
+}
+
+/// The configurations in which every promise must hold.
+#[must_use]
+pub fn configurations(large: bool) -> Vec<Setup> {
+    let (alone, two) = (Fleet::Alone { workers: 2 }, Fleet::Shared { servers: 2 });
+    let three = Fleet::Shared { servers: 3 };
+    let small = [
+        Setup::indexed("one server that is started again, an index that lags", alone),
+        Setup::indexed("two servers, an index that lags", two),
+        Setup::immediate("two servers, a search that shows at once", two),
+        Setup { sweeps: true, ..Setup::indexed("two servers, sweeps", two) },
+    ];
+    if !large {
+        return small.to_vec();
+    }
+    let witnesses = Witnesses::Perhaps;
+    vec![
+        Setup { hands: 1, ..Setup::indexed("one server that is started again, operators", alone) },
+        Setup { retries: 2, ..Setup::indexed("two servers, two retries, an index that lags", two) },
+        Setup { hands: 1, witnesses, ..Setup::indexed("two servers, witnesses, operators", two) },
+        Setup {
+            hands: 1,
+            failed_searches: 1,
+            ..Setup::immediate("two servers, a search that fails or shows at once, operators", two)
+        },
+        Setup { sweeps: true, ..Setup::indexed("two servers, sweeps", two) },
+        Setup::indexed("three servers, an index that lags", three),
+        Setup {
+            hands: 1,
+            ..Setup::immediate("three servers, a search that shows at once, operators", three)
+        },
+    ]
+}
+
+/// Explores every configuration, then everything without each guard, and writes a line for each and a story for each
+/// violation.
+///
+/// # Errors
+/// If `out` can not be written to, or something is not as expected.
+pub fn run(out: &mut impl Write, limits: Limits) -> Result<Summary, RunError> {
+    let mut summary = Summary::default();
+    for setup in configurations(limits.large) {
+        let report = check(&setup, limits.most_states);
+        summary.configurations += 1;
+        summary.states += report.states;
+        summary.violations += usize::from(report.violation.is_some());
+        write_report(out, setup.name, &report)?;
+        let trial = Trial { setup, expected: None };
+        summary.unexpected += usize::from(!is_as_expected(&trial, &report));
+    }
+    run_guards(out, limits, &mut summary)?;
+    writeln!(out, "assumption: the transport sends nothing after the deadline that it was given")?;
+    for trial in broken_assumptions() {
+        let is_met = run_trial(out, limits, &trial)?;
+        summary.assumptions += usize::from(is_met);
+        summary.unexpected += usize::from(!is_met);
+    }
+    writeln!(out, "{summary}")?;
+    match summary.unexpected {
+        0 => Ok(summary),
+        _ => Err(RunError::Unexpected(summary)),
+    }
+}
+
+fn run_guards(out: &mut impl Write, limits: Limits, summary: &mut Summary) -> Result<(), RunError> {
+    for case in guards() {
+        summary.guards += 1;
+        match case.verdict {
+            Verdict::Caught => writeln!(out, "without {}: two tickets", case.guard)?,
+            Verdict::Covered(why) => writeln!(out, "without {}: covered {why}", case.guard)?,
+        }
+        let mut is_met = true;
+        for trial in &case.trials {
+            is_met &= run_trial(out, limits, trial)?;
+        }
+        match (is_met, case.verdict) {
+            (false, _) => summary.unexpected += 1,
+            (true, Verdict::Caught) => summary.caught += 1,
+            (true, Verdict::Covered(_)) => summary.covered += 1,
+        }
+    }
+    Ok(())
+}
+
+/// Whether the trial ended as expected.
+fn run_trial(out: &mut impl Write, limits: Limits, trial: &Trial) -> Result<bool, RunError> {
+    let report = check(&trial.setup, limits.most_states);
+    let removed: Vec<_> = trial.setup.removed.iter().map(ToString::to_string).collect();
+    let name = match removed.is_empty() {
+        true => trial.setup.name.to_owned(),
+        false => format!("{}, without {}", trial.setup.name, removed.join(" and ")),
+    };
+    write!(out, "  ")?;
+    write_report(out, &name, &report)?;
+    Ok(is_as_expected(trial, &report))
+}
+
+fn is_as_expected(trial: &Trial, report: &Report) -> bool {
+    let found = report.violation.as_ref().map(|story| story.violation);
+    found == trial.expected && !report.is_cut_short
+}
+
+fn write_report(out: &mut impl Write, name: &str, report: &Report) -> Result<(), RunError> {
+    let Report { states, depth, longest_recovery, is_cut_short, violation } = report;
+    let cut = if *is_cut_short { ", CUT SHORT" } else { "" };
+    let verdict = match violation {
+        Some(story) => story.violation.to_string(),
+        None => "holds".to_owned(),
+    };
+    let recovery = match longest_recovery {
+        0 => String::new(),
+        ticks => format!(", at its end within {ticks} ticks of fair weather"),
+    };
+    writeln!(out, "{name}: {verdict} ({states} states, {depth} steps deep{recovery}{cut})")?;
+    if let Some(story) = violation {
+        for line in story.to_string().lines() {
+            writeln!(out, "      {line}")?;
+        }
+    }
+    Ok(())
+}
+
+// === impl Summary ===
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { configurations, states, violations, guards, caught, covered, unexpected, .. } = self;
+        write!(
+            f,
+            "model: {configurations} configurations, {states} states, {violations} violations; \
+             {caught} of {guards} guards caught, {covered} covered; {unexpected} unexpected"
+        )
+    }
+}

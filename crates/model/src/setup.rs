@@ -1,0 +1,206 @@
+//! What is explored: how many servers, which bounds, which weather, and which guard is missing.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use ticketing_core::policy::{Bounds, Policy};
+use ticketing_retry::Backoff;
+
+use crate::guards::Guard;
+
+/// One world to explore. Times are in ticks; a tick stands for one second of the policy, and only the order of times
+/// matters.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    /// One line that says what is special about it.
+    pub name: &'static str,
+    pub fleet: Fleet,
+    pub bounds: TickBounds,
+    /// What the ticket system really does. Where it keeps to the bounds, there must be no violation.
+    pub vendor: Vendor,
+    /// Retries after the first attempt.
+    pub retries: u32,
+    pub witnesses: Witnesses,
+    /// How many searches may fail.
+    pub failed_searches: u8,
+    /// How often an operator, a caller or a recovered target may interfere.
+    pub hands: u8,
+    /// Whether later searches for duplicates are made.
+    pub sweeps: bool,
+    /// Whether a worker that is paused between its check of the deadline and its first byte sends all the same. The
+    /// protocol assumes that the transport gives the request up at the deadline.
+    pub paused_writer: bool,
+    /// The guards that are missing.
+    pub removed: Vec<Guard>,
+    pub promise: Promise,
+}
+
+/// Who works on the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fleet {
+    /// One server that owns the store, with so many workers on the delivery: one that is slow, and who took over from
+    /// it. A crash ends them all; the next start ends all leases.
+    Alone { workers: u8 },
+    /// Servers that share a store and know of each other by leases alone, each with one worker on the delivery.
+    Shared { servers: u8 },
+}
+
+/// The bounds of the policy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TickBounds {
+    pub attempt_deadline: u32,
+    pub lease: u32,
+    pub server: u32,
+    /// 0 for a search that shows a ticket at once.
+    pub index: u32,
+    pub look_up_interval: u32,
+    pub backoff: u32,
+    pub sweeps: [u32; 3],
+}
+
+/// The ticket system at its worst.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Vendor {
+    /// How long after the send deadline it may still apply a request.
+    pub server_lag: u32,
+    /// How long its search may hide a ticket.
+    pub index_lag: u32,
+}
+
+/// Whether a look-up knows of tickets that were made after the doubtful send could be applied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Witnesses {
+    Never,
+    /// Now and then.
+    Perhaps,
+    /// As soon as there can be one.
+    Always,
+}
+
+/// What is held against every state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Promise {
+    /// All three: one ticket at most, nothing lost, nothing stuck.
+    All,
+    /// At most one ticket for the marker.
+    OneTicket,
+    /// There may be two, but then the sweeps report it, unless the delivery has failed; nothing is stuck.
+    EveryDuplicateIsReported,
+    /// There may be more than one, but each is known in the end, and none where the delivery has failed.
+    EveryTicketIsKnown,
+}
+
+// === impl Setup ===
+
+impl Setup {
+    /// A ticket system whose search lags, as Jira's does.
+    #[must_use]
+    pub fn indexed(name: &'static str, fleet: Fleet) -> Self {
+        let bounds = TickBounds {
+            attempt_deadline: 2,
+            lease: 4,
+            server: 2,
+            index: 2,
+            look_up_interval: 1,
+            backoff: 1,
+            sweeps: [2, 4, 6],
+        };
+        Self {
+            name,
+            fleet,
+            bounds,
+            vendor: Vendor { server_lag: bounds.server, index_lag: bounds.index },
+            retries: 1,
+            witnesses: Witnesses::Never,
+            failed_searches: 0,
+            hands: 0,
+            sweeps: false,
+            paused_writer: false,
+            removed: vec![],
+            promise: Promise::All,
+        }
+    }
+
+    /// A ticket system whose search reads what the create wrote, as ServiceNow's does.
+    #[must_use]
+    pub fn immediate(name: &'static str, fleet: Fleet) -> Self {
+        let mut setup = Self::indexed(name, fleet);
+        (setup.bounds.index, setup.vendor.index_lag) = (0, 0);
+        setup
+    }
+
+    /// The same without a guard; then only duplicates are looked for.
+    #[must_use]
+    pub fn without(&self, guard: Guard) -> Self {
+        let mut without = Self { promise: Promise::OneTicket, ..self.clone() };
+        without.removed.push(guard);
+        without
+    }
+
+    /// Ticks of fair weather within which every delivery must have come to its end: a claim of the dead has to lapse,
+    /// the last send has to become provable, two answers lie up to ten look-up intervals off after failed searches,
+    /// and the retry may be a backoff away.
+    #[must_use]
+    pub fn patience(&self) -> u32 {
+        let TickBounds { attempt_deadline, lease, server, index, look_up_interval, backoff, sweeps } =
+            self.bounds;
+        let look_ups = if self.failed_searches > 0 || self.witnesses != Witnesses::Never { 11 } else { 2 }
+            * look_up_interval;
+        let sweeps = if self.sweeps { sweeps[2] } else { 0 };
+        lease + attempt_deadline + server + index + look_ups + backoff + sweeps
+    }
+
+    pub(crate) fn lacks(&self, guard: Guard) -> bool {
+        self.removed.contains(&guard)
+    }
+
+    pub(crate) fn workers(&self) -> u8 {
+        match self.fleet {
+            Fleet::Alone { workers } => workers,
+            Fleet::Shared { servers } => servers,
+        }
+    }
+
+    /// The policy that the decisions are given.
+    pub(crate) fn policy(&self) -> Policy {
+        let bounds = &self.bounds;
+        let backoff = duration(bounds.backoff);
+        Policy {
+            retry: Backoff::try_new(self.retries, backoff, backoff, 0.0)
+                .expect("a setup has few retries and a short backoff"),
+            bounds: Bounds {
+                attempt_deadline: duration(bounds.attempt_deadline),
+                lease: duration(bounds.lease),
+                server_bound: self.server_bound(),
+                jira_cloud_index_bound: self.index_bound(),
+                jira_data_center_index_bound: self.index_bound(),
+                look_up_interval: duration(bounds.look_up_interval),
+                sweeps: bounds.sweeps.map(duration),
+                circuit_threshold: 1,
+            },
+        }
+    }
+
+    pub(crate) fn server_bound(&self) -> Duration {
+        duration(if self.lacks(Guard::ServerBound) { 0 } else { self.bounds.server })
+    }
+
+    /// What an intent says of its destination's search.
+    pub(crate) fn index_bound(&self) -> Duration {
+        duration(if self.lacks(Guard::IndexBound) { 0 } else { self.bounds.index })
+    }
+}
+
+pub(crate) fn duration(ticks: u32) -> Duration {
+    Duration::from_secs(u64::from(ticks))
+}
+
+/// The time at a tick.
+pub(crate) fn time(tick: u32) -> Timestamp {
+    Timestamp::from_second(i64::from(tick)).expect("a story has few ticks")
+}
+
+/// How many ticks `time` lies after the tick `now`; negative before it.
+pub(crate) fn ticks_from(now: u32, time: Timestamp) -> i64 {
+    time.as_second() - i64::from(now)
+}

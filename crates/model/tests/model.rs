@@ -1,0 +1,112 @@
+//! The small configurations, every guard taken away, and every story walked again.
+
+use ticketing_core::delivery::State;
+use ticketing_model::{
+    Fleet, Guard, Limits, Promise, Setup, Step, Verdict, Violation, broken_assumptions, check,
+    configurations, guards, replay, run,
+};
+
+const LIMITS: Limits = Limits { most_states: 1_000_000, large: false };
+
+#[test]
+fn every_promise_holds_in_the_small_configurations() {
+    for setup in configurations(false) {
+        let report = check(&setup, LIMITS.most_states);
+        assert!(!report.is_cut_short, "{}: {} states", setup.name, report.states);
+        assert!(report.violation.is_none(), "{}:\n{}", setup.name, report.violation.unwrap());
+        assert!((1..=setup.patience()).contains(&report.longest_recovery), "{}", setup.name);
+    }
+}
+
+#[test]
+fn no_guard_can_be_taken_away_but_those_that_another_covers() {
+    for case in guards() {
+        let mut broke = 0;
+        for trial in &case.trials {
+            let report = check(&trial.setup, LIMITS.most_states);
+            let found = report.violation.as_ref().map(|story| story.violation);
+            assert_eq!(found, trial.expected, "without {}: {}", case.guard, trial.setup.name);
+            broke += usize::from(found.is_some());
+        }
+        assert!(broke > 0, "nothing shows what {} is there for", case.guard);
+        let holds_somewhere = broke < case.trials.len();
+        assert_eq!(holds_somewhere, matches!(case.verdict, Verdict::Covered(_)), "{}", case.guard);
+    }
+}
+
+#[test]
+fn every_story_can_be_walked_again() {
+    let trials = guards().into_iter().flat_map(|case| case.trials).chain(broken_assumptions());
+    for trial in trials.filter(|trial| trial.expected == Some(Violation::SecondTicket)) {
+        let story = check(&trial.setup, LIMITS.most_states).violation.unwrap();
+        let replayed = replay(&trial.setup, &story.steps).unwrap();
+        assert_eq!((replayed.violation, replayed.tickets), (trial.expected, 2), "{story}");
+    }
+}
+
+#[test]
+fn a_story_is_the_same_each_time() {
+    let setup = Setup::indexed("two servers", Fleet::Shared { servers: 2 }).without(Guard::IndexBound);
+    let tell = || check(&setup, LIMITS.most_states).violation.unwrap();
+    assert_eq!(tell(), tell());
+}
+
+#[test]
+fn a_paused_worker_that_sends_late_makes_a_duplicate_which_its_own_record_or_a_sweep_reports() {
+    let paused = Setup {
+        paused_writer: true,
+        sweeps: true,
+        promise: Promise::EveryDuplicateIsReported,
+        ..Setup::immediate("paused", Fleet::Shared { servers: 2 })
+    };
+    let tick = |ticks| std::iter::repeat_n(Step::Tick, ticks);
+    let up_to_the_pause = [Step::Claim(0), Step::Intend(0), Step::Check(0)].into_iter().chain(tick(4));
+    let search = Step::Search { worker: 1, behind: 0, witness: ticketing_model::Witness::Unknown };
+    let looks = [Step::Lapse, Step::Tick, Step::Claim(1), search, Step::Record(1)];
+    let sends = [Step::Claim(1), Step::Intend(1), Step::Check(1), Step::Write(1)];
+    let records = [Step::Apply(1), Step::Reply(1), Step::Record(1)];
+    let wakes = [Step::Write(0), Step::Apply(0)];
+    let story: Vec<Step> = up_to_the_pause.chain(looks).chain(sends).chain(records).chain(wakes).collect();
+    let after = |further: &[Step]| replay(&paused, &[&story, further].concat()).unwrap();
+
+    let twice = after(&[]);
+    assert_eq!((twice.tickets, twice.state, twice.duplicates), (2, State::Delivered, 0));
+    assert_eq!(after(&[Step::Reply(0), Step::Record(0)]).duplicates, 1);
+    let swept = [Step::Crash(0), Step::Tick, Step::Tick, Step::Sweep { behind: 0 }];
+    assert_eq!(after(&swept).duplicates, 1);
+}
+
+#[test]
+fn what_no_one_can_prevent_does_what_is_said_of_it() {
+    for trial in broken_assumptions() {
+        let report = check(&trial.setup, LIMITS.most_states);
+        let found = report.violation.as_ref().map(|story| story.violation);
+        assert_eq!(found, trial.expected, "{}", trial.setup.name);
+    }
+}
+
+#[test]
+fn a_step_that_can_not_happen_is_not_replayed() {
+    let setup = Setup::indexed("two servers", Fleet::Shared { servers: 2 });
+    assert_eq!(replay(&setup, &[Step::Claim(0), Step::Write(0)]), None);
+}
+
+#[test]
+fn a_guard_that_nobody_misses_is_an_error_and_so_is_an_exploration_that_was_cut_short() {
+    let mut out = vec![];
+    let limits = Limits { most_states: 2_000, large: false };
+    assert!(run(&mut out, limits).is_err());
+    let last = String::from_utf8(out).unwrap().lines().last().unwrap().to_owned();
+    assert!(last.starts_with("model: 4 configurations, "), "{last}");
+}
+
+#[test]
+fn the_last_line_has_the_counts() {
+    let mut out = vec![];
+    let summary = run(&mut out, LIMITS).unwrap();
+    let out = String::from_utf8(out).unwrap();
+    assert_eq!(out.lines().last().unwrap(), summary.to_string());
+    assert_eq!((summary.violations, summary.unexpected), (0, 0));
+    assert_eq!((summary.guards, summary.caught + summary.covered), (10, 10));
+    assert!(summary.to_string().ends_with("0 violations; 7 of 10 guards caught, 3 covered; 0 unexpected"));
+}

@@ -1,0 +1,209 @@
+//! What the simulated site was sent, and what became of it.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::effect::Effect;
+use crate::message::{Created, Request};
+use crate::weather::Call;
+
+/// A request as it arrived, and what became of it.
+#[derive(Debug, Clone, Serialize)]
+pub struct RecordedRequest {
+    /// The HTTP method.
+    pub method: String,
+    /// The path as sent, still percent-encoded.
+    pub path: String,
+    /// The query string as sent, without `?`.
+    pub query: String,
+    /// The headers in order, names in lower case. `authorization` keeps its scheme and a digest of the rest.
+    pub headers: Vec<(String, String)>,
+    /// The body as far as it was read. Empty if only heads are kept.
+    #[serde(skip)]
+    pub body: Vec<u8>,
+    /// The body read as JSON, if it is JSON and kept.
+    pub json: Option<Value>,
+    /// When it had been read.
+    pub at: Timestamp,
+    /// Whether it changed the ticket system.
+    pub applied: bool,
+    /// The status that was sent back; `None` when the connection ended without one, or has not got one yet.
+    pub status: Option<u16>,
+}
+
+/// What of the requests is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Keep {
+    /// All of them with their bodies.
+    #[default]
+    Everything,
+    /// All of them without their bodies.
+    Heads,
+    /// None of them. Creates are remembered nevertheless.
+    Nothing,
+}
+
+/// A create as it arrived, and what became of it: a few dozen bytes, for histories of many.
+#[derive(Debug, Clone, Serialize)]
+pub struct RecordedCreate {
+    /// Its place among all requests, from 0, in the order in which they had been read.
+    pub number: usize,
+    /// What it bears that can serve as a marker: its labels, or its `correlation_id`.
+    pub markers: Vec<String>,
+    /// When it had been read.
+    pub arrived_at: Timestamp,
+    /// When a ticket was made of it; `None` if none was, or none was yet.
+    pub applied_at: Option<Timestamp>,
+    /// The id of that ticket.
+    pub ticket_id: Option<String>,
+    /// The key or number of that ticket.
+    pub ticket_key: Option<String>,
+    /// The status that was sent back, whatever the weather made of the rest of the answer; `None` when the
+    /// connection ended without one, or has not got one yet.
+    pub answered: Option<u16>,
+    /// The weather that struck it.
+    pub weather: Option<Effect>,
+}
+
+/// All that arrived.
+#[derive(Debug, Default)]
+pub(crate) struct Record {
+    pub(crate) keep: Keep,
+    pub(crate) requests: Vec<RecordedRequest>,
+    /// By number.
+    pub(crate) creates: Vec<RecordedCreate>,
+    /// Where `requests` began to be counted: clearing the list must not misdirect a late entry.
+    forgotten: usize,
+}
+
+// === impl RecordedRequest ===
+
+impl RecordedRequest {
+    /// The first value of a header; the name in lower case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    fn arrived(request: &Request, keep: Keep, at: Timestamp) -> Self {
+        let whole = keep == Keep::Everything;
+        Self {
+            method: request.method.to_string(),
+            path: request.path.clone(),
+            query: request.raw_query.clone(),
+            headers: request.headers.iter().map(|(name, value)| recorded_header(name, value)).collect(),
+            body: if whole { request.body.to_vec() } else { Vec::new() },
+            json: request.json().filter(|_| whole),
+            at,
+            applied: false,
+            status: None,
+        }
+    }
+}
+
+// === impl Record ===
+
+impl Record {
+    /// Remembers a request and returns the number under which its outcome is to be noted.
+    pub(crate) fn arrived(
+        &mut self,
+        request: &Request,
+        call: Call,
+        weather: Option<&Effect>,
+        at: Timestamp,
+    ) -> usize {
+        let number = self.forgotten + self.requests.len();
+        match self.keep {
+            Keep::Nothing => self.forgotten += 1,
+            keep => self.requests.push(RecordedRequest::arrived(request, keep, at)),
+        }
+        if call == Call::Create {
+            self.creates.push(RecordedCreate {
+                number,
+                markers: request.json().map(|body| markers(&body)).unwrap_or_default(),
+                arrived_at: at,
+                applied_at: None,
+                ticket_id: None,
+                ticket_key: None,
+                answered: None,
+                weather: weather.cloned(),
+            });
+        }
+        number
+    }
+
+    pub(crate) fn applied(&mut self, number: usize, created: Option<&Created>, at: Timestamp) {
+        if let Some(request) = self.request(number) {
+            request.applied = true;
+        }
+        if let (Some(create), Some(created)) = (self.create(number), created) {
+            create.applied_at = Some(at);
+            create.ticket_id = Some(created.id.clone());
+            create.ticket_key = Some(created.key.clone());
+        }
+    }
+
+    pub(crate) fn answered(&mut self, number: usize, status: u16) {
+        if let Some(request) = self.request(number) {
+            request.status = Some(status);
+        }
+        if let Some(create) = self.create(number) {
+            create.answered = Some(status);
+        }
+    }
+
+    pub(crate) fn clear_requests(&mut self) {
+        self.forgotten += self.requests.len();
+        self.requests.clear();
+    }
+
+    /// Forgets all, and goes on counting.
+    pub(crate) fn clear(&mut self) {
+        self.clear_requests();
+        self.creates.clear();
+    }
+
+    pub(crate) fn keep(&mut self, keep: Keep) {
+        self.keep = keep;
+        match keep {
+            Keep::Everything => {}
+            Keep::Heads => self.requests.iter_mut().for_each(|request| {
+                request.body = Vec::new();
+                request.json = None;
+            }),
+            Keep::Nothing => self.clear_requests(),
+        }
+    }
+
+    fn request(&mut self, number: usize) -> Option<&mut RecordedRequest> {
+        number.checked_sub(self.forgotten).and_then(|index| self.requests.get_mut(index))
+    }
+
+    fn create(&mut self, number: usize) -> Option<&mut RecordedCreate> {
+        let found = self.creates.binary_search_by_key(&number, |create| create.number);
+        found.ok().map(|index| &mut self.creates[index])
+    }
+}
+
+/// The labels of a Jira create, or the `correlation_id` of a ServiceNow one.
+fn markers(body: &Value) -> Vec<String> {
+    let labels = body.pointer("/fields/labels").and_then(Value::as_array).into_iter().flatten();
+    let texts = labels.chain(body.get("correlation_id")).filter_map(Value::as_str);
+    texts.filter(|text| !text.is_empty()).map(str::to_owned).collect()
+}
+
+fn recorded_header(name: &http::HeaderName, value: &http::HeaderValue) -> (String, String) {
+    let text = String::from_utf8_lossy(value.as_bytes()).into_owned();
+    let kept = if name == http::header::AUTHORIZATION { redacted(&text) } else { text };
+    (name.as_str().to_owned(), kept)
+}
+
+fn redacted(authorization: &str) -> String {
+    let (scheme, rest) = authorization.split_once(' ').unwrap_or((authorization, ""));
+    let mut hasher = DefaultHasher::new();
+    rest.hash(&mut hasher);
+    format!("{scheme} #{:016x}", hasher.finish())
+}

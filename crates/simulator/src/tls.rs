@@ -1,0 +1,145 @@
+//! TLS with certificates made on the spot: good ones, and every kind of bad.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use rustls::ServerConfig;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+
+use crate::clock::Clock;
+use crate::profile::{Profile, Vendor};
+use crate::simulator::Simulator;
+use crate::wire::Security;
+
+/// Whom a [`Certificate`] is for, unless it is for somebody else.
+const NAMES: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
+
+/// A certificate authority that nobody trusts but those who are told to.
+#[derive(Debug)]
+pub struct Authority {
+    issuer: Issuer<'static, KeyPair>,
+    stranger: Issuer<'static, KeyPair>,
+    pem: PathBuf,
+}
+
+/// A kind of server certificate. Each is for `localhost`, `127.0.0.1` and `::1` where nothing else is said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Certificate {
+    /// Valid from 2000 to 4095.
+    Good,
+    /// Valid until 2001.
+    Expired,
+    /// Valid from 4000.
+    NotYetValid,
+    /// For `elsewhere.example`.
+    WrongName,
+    /// Issued by an authority that is not in the file.
+    Untrusted,
+    /// Issued by itself.
+    SelfSigned,
+}
+
+/// A certificate with its key, to be shown to clients.
+#[derive(Debug, Clone)]
+pub struct Identity(Arc<ServerConfig>);
+
+// === impl Authority ===
+
+impl Authority {
+    /// Makes an authority, and writes its certificate to `ca.pem` in `folder` for clients to trust.
+    pub fn new(folder: &Path) -> io::Result<Self> {
+        let (issuer, pem) = authority("Simulated Authority")?;
+        let (stranger, _) = authority("Unknown Authority")?;
+        let path = folder.join("ca.pem");
+        std::fs::write(&path, pem)?;
+        Ok(Self { issuer, stranger, pem: path })
+    }
+
+    /// The file with its certificate: what `SSL_CERT_FILE` of a client should name.
+    pub fn pem_file(&self) -> &Path {
+        &self.pem
+    }
+
+    /// Issues a server certificate.
+    pub fn issue(&self, certificate: Certificate) -> io::Result<Identity> {
+        let key = KeyPair::generate().map_err(io::Error::other)?;
+        let params = leaf(certificate)?;
+        let issued = match certificate {
+            Certificate::SelfSigned => params.self_signed(&key),
+            Certificate::Untrusted => params.signed_by(&key, &self.stranger),
+            _ => params.signed_by(&key, &self.issuer),
+        };
+        let issued = issued.map_err(io::Error::other)?;
+        Identity::new(issued.der().clone(), &key)
+    }
+}
+
+// === impl Identity ===
+
+impl Identity {
+    fn new(certificate: CertificateDer<'static>, key: &KeyPair) -> io::Result<Self> {
+        let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(io::Error::other)?
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate], key)
+            .map_err(io::Error::other)?;
+        Ok(Self(Arc::new(config)))
+    }
+}
+
+impl Simulator {
+    /// Starts a simulator under TLS on a free port of 127.0.0.1 with the machine's clock.
+    pub async fn start_tls(vendor: Vendor, profile: Profile, identity: &Identity) -> io::Result<Self> {
+        let address = SocketAddr::from(([127, 0, 0, 1], 0));
+        Self::start_tls_at(vendor, profile, address, Clock::real(), identity).await
+    }
+
+    /// Starts a simulator under TLS on this address with this clock.
+    pub async fn start_tls_at(
+        vendor: Vendor,
+        profile: Profile,
+        address: SocketAddr,
+        clock: Clock,
+        identity: &Identity,
+    ) -> io::Result<Self> {
+        Self::start_with(vendor, profile, address, clock, Security::tls(identity.0.clone())).await
+    }
+
+    /// Shows another certificate to those who connect from now on. Nothing changes on a simulator without TLS.
+    pub fn present(&self, identity: &Identity) {
+        self.shared.security.replace(identity.0.clone());
+    }
+}
+
+fn authority(name: &str) -> io::Result<(Issuer<'static, KeyPair>, String)> {
+    let key = KeyPair::generate().map_err(io::Error::other)?;
+    let mut params = CertificateParams::default();
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
+    let pem = params.self_signed(&key).map_err(io::Error::other)?.pem();
+    Ok((Issuer::new(params, key), pem))
+}
+
+fn leaf(certificate: Certificate) -> io::Result<CertificateParams> {
+    let names = match certificate {
+        Certificate::WrongName => vec!["elsewhere.example".to_owned()],
+        _ => NAMES.map(str::to_owned).to_vec(),
+    };
+    let (from, until) = match certificate {
+        Certificate::Expired => (2000, 2001),
+        Certificate::NotYetValid => (4000, 4095),
+        _ => (2000, 4095),
+    };
+    let mut params = CertificateParams::new(names).map_err(io::Error::other)?;
+    params.distinguished_name.push(DnType::CommonName, "Simulated Ticket System");
+    params.not_before = rcgen::date_time_ymd(from, 1, 1);
+    params.not_after = rcgen::date_time_ymd(until, 1, 1);
+    Ok(params)
+}

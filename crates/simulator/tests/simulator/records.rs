@@ -1,0 +1,177 @@
+//! What the simulator remembers of what happened, and the script over HTTP for it.
+
+use std::time::Duration;
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use ticketing_simulator::{Call, Effect, Keep, Point, Profile, Rule, Vendor, When};
+
+use crate::support::{Reply, Site, issue, reply};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+async fn create(site: &Site, marker: &str) {
+    let body = issue(json!({ "labels": [marker] }));
+    // How it ends is what the record is asked for.
+    let _ = site.request(Method::POST, "/rest/api/3/issue").json(&body).send().await;
+}
+
+async fn control(site: &Site, method: Method, path: &str, body: &Value) -> Reply {
+    let url = format!("{}/{path}", site.simulator.control_url());
+    reply(site.client.request(method, url).json(body).send().await.unwrap()).await
+}
+
+#[tokio::test]
+async fn every_create_is_remembered_with_its_marker_its_fate_and_its_weather() {
+    let site = Site::cloud().await;
+    let weather = site.simulator.weather();
+    weather.push(Rule::new(Call::Create, When::Nth(2), Effect::apply_then_gateway_timeout()));
+    weather.push(Rule::new(Call::Create, When::Nth(3), Effect::DropBefore));
+    for marker in ["rx-1", "rx-2", "rx-3"] {
+        create(&site, marker).await;
+        site.get("/rest/api/3/myself").await;
+    }
+    site.simulator.clear_requests();
+    let creates = site.simulator.creates();
+    let told: Vec<_> = creates
+        .iter()
+        .map(|create| {
+            (create.number, create.markers[0].as_str(), create.ticket_key.as_deref(), create.answered)
+        })
+        .collect();
+    let expected = [
+        (0, "rx-1", Some("SEC-1"), Some(201)),
+        (2, "rx-2", Some("SEC-2"), Some(504)),
+        (4, "rx-3", None, None),
+    ];
+    assert_eq!(told, expected);
+    assert_eq!(creates[0].weather, None);
+    assert_eq!(creates[2].weather, Some(Effect::DropBefore));
+    assert!(creates[1].applied_at >= Some(creates[1].arrived_at) && creates[2].applied_at.is_none());
+}
+
+#[tokio::test]
+async fn a_late_create_is_remembered_as_applied_when_it_was() {
+    let site = Site::cloud().await;
+    site.simulator.weather().push(Rule::new(
+        Call::Create,
+        When::Next(1),
+        Effect::ApplyLate(Duration::from_secs(3_600)),
+    ));
+    create(&site, "rx-1").await;
+    assert_eq!(site.simulator.creates()[0].applied_at, None);
+    site.simulator.weather().release();
+    tokio::time::timeout(PATIENCE, site.simulator.until(Call::Create, Point::Applied, 1)).await.unwrap();
+    assert_eq!(site.simulator.creates()[0].ticket_key.as_deref(), Some("SEC-1"));
+}
+
+#[tokio::test]
+async fn requests_can_be_kept_without_bodies_or_not_at_all() {
+    let site = Site::cloud().await;
+    create(&site, "rx-1").await;
+    site.simulator.keep_requests(Keep::Heads);
+    create(&site, "rx-2").await;
+    let requests = site.simulator.requests();
+    assert!(requests.len() == 2 && requests.iter().all(|r| r.body.is_empty() && r.json.is_none()));
+    assert!(requests.iter().all(|request| request.status == Some(201)));
+    site.simulator.keep_requests(Keep::Nothing);
+    create(&site, "rx-3").await;
+    assert!(site.simulator.requests().is_empty());
+    site.simulator.keep_requests(Keep::Everything);
+    create(&site, "rx-4").await;
+    assert_eq!(site.simulator.requests()[0].status, Some(201));
+    assert_eq!(site.simulator.creates().iter().map(|c| c.number).collect::<Vec<_>>(), [0, 1, 2, 3]);
+    assert_eq!(site.simulator.with_tickets(<[_]>::len), 4);
+}
+
+#[tokio::test]
+async fn a_test_can_wait_for_what_was_struck_and_for_how_far_it_came() {
+    let site = Site::cloud().await;
+    let effect = Effect::Delay(Duration::from_millis(1));
+    site.simulator.weather().push(Rule::new(Call::Create, When::Always, effect));
+    let simulator = &site.simulator;
+    let waiting = async {
+        simulator.weather().until_struck(2).await;
+        simulator.until(Call::Create, Point::Answered, 2).await;
+    };
+    let both = async { tokio::join!(waiting, create(&site, "rx-1"), create(&site, "rx-2")) };
+    tokio::time::timeout(PATIENCE, both).await.unwrap();
+    for point in [Point::HeadRead, Point::Read, Point::Applied, Point::Answered] {
+        assert_eq!(simulator.reached(Call::Create, point), 2, "{point:?}");
+    }
+    assert_eq!((simulator.weather().struck(), simulator.reached(Call::Any, Point::Held)), (2, 0));
+}
+
+#[tokio::test]
+async fn people_and_records_are_scripted_over_http_too() {
+    let site = Site::cloud().await;
+    create(&site, "rx-1").await;
+    let post = Method::POST;
+    assert_eq!(control(&site, post.clone(), "tickets/SEC-1/clone", &json!({})).await.1["key"], "SEC-2");
+    let foreign = json!({ "fields": { "labels": ["rx-1"] } });
+    assert_eq!(control(&site, post.clone(), "tickets", &foreign).await.1["key"], "SEC-3");
+    let changes = [
+        (Method::PUT, "tickets/SEC-2/key", json!({ "key": "OPS-1" }), 204),
+        (Method::PUT, "tickets/SEC-1/removed-marker", json!({ "marker": "rx-1" }), 204),
+        (Method::PUT, "tickets/SEC-1/removed-marker", json!({ "marker": "rx-1" }), 404),
+        (Method::PUT, "tickets/SEC-1/fields", json!({ "fields": { "summary": "Changed" } }), 204),
+        (Method::DELETE, "tickets/SEC-3", json!({}), 204),
+        (Method::DELETE, "tickets/SEC-3", json!({}), 404),
+        (Method::PUT, "keep", json!({ "requests": "nothing" }), 204),
+        (Method::PUT, "keep", json!({ "requests": "some" }), 400),
+        (Method::PUT, "index-lag", json!({ "ms": "never" }), 204),
+        (post.clone(), "release", json!({}), 204),
+        (post, "weather", json!({ "on": "connection", "when": "always", "then": "gzip_bomb" }), 400),
+    ];
+    for (method, path, body, status) in changes {
+        assert_eq!(control(&site, method, path, &body).await.0, status, "{path} {body}");
+    }
+    let tickets = site.simulator.tickets();
+    assert_eq!((tickets[0].labels().len(), tickets[0].fields["summary"].as_str()), (0, Some("Changed")));
+    assert_eq!((tickets[1].key.as_str(), tickets[2].deleted), ("OPS-1", true));
+    let (_, creates) = control(&site, Method::GET, "creates", &json!({})).await;
+    assert_eq!((&creates[0]["ticket_key"], &creates[0]["answered"]), (&json!("SEC-1"), &json!(201)));
+    let (_, points) = control(&site, Method::GET, "points", &json!({})).await;
+    let applied = json!({ "call": "create", "point": "applied", "times": 1 });
+    assert!(points["points"].as_array().unwrap().contains(&applied), "{points}");
+    assert_eq!(site.simulator.edit(|profile| profile.index_lag), Profile::NEVER);
+}
+
+/// A look-up among many tickets must cost what it costs among few. The bound is generous, a scan of all is not near it.
+#[tokio::test]
+async fn creating_and_looking_up_cost_the_same_among_many_tickets() {
+    for vendor in [Vendor::JiraCloud, Vendor::ServiceNow] {
+        let site = Site::with(vendor, Profile::of(vendor)).await;
+        site.simulator.keep_requests(Keep::Nothing);
+        let few = round(&site, 0).await;
+        for number in 0..20_000 {
+            let marker = format!("rhythmx-{number:032x}");
+            let fields = json!({ "labels": [marker], "correlation_id": marker, "description": marker });
+            site.simulator.add_foreign_ticket(fields.as_object().unwrap().clone());
+        }
+        let many = round(&site, 1).await;
+        assert!(many < few * 10 + Duration::from_millis(500), "{vendor:?}: {few:?} became {many:?}");
+    }
+}
+
+/// How long it takes to create and to look up thirty tickets.
+async fn round(site: &Site, number: usize) -> Duration {
+    let began = tokio::time::Instant::now();
+    for ticket in 0..30 {
+        let marker = format!("rhythmx-{:032x}", 1_000_000 + number * 1_000 + ticket);
+        let (body, found) = match site.simulator.vendor() {
+            Vendor::ServiceNow => {
+                site.post("/api/now/table/incident", &json!({ "correlation_id": marker })).await;
+                let query = format!("/api/now/table/incident?sysparm_query=correlation_id={marker}");
+                (site.get(&query).await.1, "/result")
+            }
+            _ => {
+                site.post("/rest/api/3/issue", &issue(json!({ "labels": [marker] }))).await;
+                let jql = format!("labels in (\"{marker}\") OR description ~ \"\\\"{marker}\\\"\"");
+                (site.post("/rest/api/3/search/jql", &json!({ "jql": jql })).await.1, "/issues")
+            }
+        };
+        assert_eq!(body.pointer(found).unwrap().as_array().unwrap().len(), 1, "{body}");
+    }
+    began.elapsed()
+}

@@ -1,0 +1,68 @@
+//! Ticket systems behind TLS: the real binary trusts what this machine trusts, and says why it trusts no other.
+
+use rhythmx_ticketing::v1::{AttemptOutcome, DeliveryState, FaultKind, TicketSystem};
+use ticketing_harness::{Plan, state};
+use ticketing_simulator::{Authority, Call, Certificate, Effect, Rule, When};
+
+#[tokio::test]
+async fn a_certificate_that_is_not_to_be_trusted_costs_no_ticket_and_is_told_by_its_reason() {
+    let folder = tempfile::tempdir().unwrap();
+    let authority = Authority::new(folder.path()).unwrap();
+    let good = authority.issue(Certificate::Good).unwrap();
+    let mut world = Plan::new().under_tls(&good, authority.pem_file()).start().await;
+    assert!(world.jira.base_url().starts_with("https://127.0.0.1:"));
+    world.retry_by_hand_alone().await;
+    let cases = [
+        (Certificate::Expired, "has expired"),
+        (Certificate::NotYetValid, "not valid yet"),
+        (Certificate::WrongName, "for another host"),
+        (Certificate::Untrusted, "does not trust"),
+        (Certificate::SelfSigned, "does not trust"),
+    ];
+    for system in [TicketSystem::Jira, TicketSystem::Servicenow] {
+        for (certificate, words) in cases {
+            world.simulator(system).present(&authority.issue(certificate).unwrap());
+            let pushed = world.push(&format!("INC-{certificate:?}"), system).await;
+            let delivery = world.delivery(&pushed.delivery.unwrap().id).await;
+            let fault = delivery.attempts.last().unwrap().fault.clone().unwrap();
+            assert_eq!((delivery.state(), fault.kind()), (DeliveryState::Waiting, FaultKind::Tls));
+            assert!(fault.message.contains(words), "{certificate:?}: {fault:#?}");
+        }
+        assert_eq!(world.simulator(system).reached(Call::Any, ticketing_simulator::Point::HeadRead), 0);
+        world.simulator(system).present(&good);
+        assert_eq!(state(&world.push("INC-good", system).await), DeliveryState::Delivered);
+    }
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_handshake_that_does_not_come_about_is_certainly_no_ticket() {
+    let folder = tempfile::tempdir().unwrap();
+    let authority = Authority::new(folder.path()).unwrap();
+    let good = authority.issue(Certificate::Good).unwrap();
+    let mut world = Plan::new().under_tls(&good, authority.pem_file()).start().await;
+    world.retry_by_hand_alone().await;
+    let cases = [
+        (Effect::plain_http(), FaultKind::Tls, "does not speak TLS"),
+        (Effect::ResetBefore, FaultKind::Connect, "no connection"),
+        (Effect::DropBefore, FaultKind::Connect, "no connection"),
+        (Effect::NeverRead, FaultKind::TimedOut, "in time"),
+    ];
+    for (number, (effect, kind, words)) in cases.into_iter().enumerate() {
+        world.servicenow.weather().push(Rule::new(Call::Connection, When::Always, effect.clone()));
+        let pushed = world.push(&format!("INC-{number}"), TicketSystem::Servicenow).await;
+        let id = pushed.delivery.unwrap().id;
+        let delivery = world.until(&id, DeliveryState::Waiting).await;
+        let attempt = delivery.attempts.last().unwrap();
+        let fault = attempt.fault.clone().unwrap();
+        assert_eq!(
+            (attempt.outcome(), fault.kind()),
+            (AttemptOutcome::Failed, kind),
+            "{effect:?}: {fault:#?}"
+        );
+        assert!(fault.message.contains(words), "{effect:?}: {fault:#?}");
+        world.servicenow.weather().clear();
+    }
+    assert!(world.servicenow.tickets().is_empty());
+    world.finish().await;
+}
