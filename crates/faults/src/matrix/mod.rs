@@ -23,7 +23,7 @@ use futures_util::StreamExt;
 use futures_util::stream;
 use tokio::time::Instant;
 
-pub(crate) use self::cell::{Cell, Verdict, words};
+pub(crate) use self::cell::{Cell, Stage, Verdict, words};
 
 /// A line each, in the order in which they are played.
 const FAMILIES: &[fn() -> Vec<Cell>] = &[

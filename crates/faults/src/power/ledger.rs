@@ -58,10 +58,16 @@ impl Ledger {
         self.events.last_key_value().map_or(0, |(sequence, _)| *sequence)
     }
 
-    /// Whose turn it is to be checked: what was told since the last time, or everything.
-    pub(super) fn take(&mut self, everything: bool) -> Vec<String> {
-        let fresh = std::mem::take(&mut self.fresh);
-        if everything { self.deliveries.keys().cloned().collect() } else { fresh }
+    /// What was told since the last check.
+    pub(super) fn take_fresh(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.fresh)
+    }
+
+    /// What is gone of all that was told.
+    pub(super) fn compare_all(&self, found: &[v1::Delivery]) -> Vec<String> {
+        let found: BTreeMap<_, _> = found.iter().map(|delivery| (delivery.id.as_str(), delivery)).collect();
+        let gone = |id: &String| self.compare(id, found.get(id.as_str()).copied());
+        self.deliveries.keys().filter_map(gone).collect()
     }
 
     /// What is gone of a delivery, if something is.

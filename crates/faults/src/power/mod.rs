@@ -4,11 +4,13 @@
 //! so many more changes, the server is killed, and what it finds when it is started again is what had been synced, and
 //! what of the rest had arrived by chance.
 
+mod cells;
 mod first_start;
 mod ledger;
 mod life;
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
@@ -16,10 +18,13 @@ use tempfile::TempDir;
 use ticketing_disk::{Disk, Fault, Options, Random};
 use ticketing_failpoints::Guard;
 use ticketing_harness::{Plan, Server};
+use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use crate::matrix::{Cell, words};
+use crate::matrix::words;
 use life::Life;
+
+pub(crate) use cells::cells;
 
 /// How long the disk may take to stand still, if there is enough to do.
 const UNTIL_STILL: Duration = Duration::from_secs(10);
@@ -67,52 +72,30 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
     let began = Instant::now();
     let removed = weakened.then_some(Guard::Synchronous);
     let plan = move || removed.map_or_else(Plan::new, |guard| Plan::new().without(guard));
-    let played = tokio::spawn(async move {
-        // Each of them is two cuts.
-        let first_starts = u64::from(cuts / 10);
-        let mut outcome = Outcome::default();
-        first_start::play(&plan, first_starts, seed, &mut outcome).await;
-        let left = u64::from(cuts) - outcome.cuts;
-        Life::begin(plan(), seed).await.play(left, &mut outcome).await;
-        outcome
+    let outcome = Arc::new(Mutex::new(Outcome::default()));
+    let played = tokio::spawn({
+        let outcome = outcome.clone();
+        async move { play(&plan, cuts, seed, &mut *outcome.lock().await).await }
     });
-    let outcome = match played.await {
-        Ok(outcome) => outcome,
-        Err(panicked) if weakened => {
-            println!("power: weakened, and it is seen: {}", first_line(&words(panicked)));
-            return Ok(());
-        }
-        Err(panicked) => bail!("a promise broke with --seed {seed}: {}", words(panicked)),
-    };
+    let broke = played.await.err().map(words);
+    let outcome = outcome.lock().await;
     outcome.gone.iter().for_each(|gone| println!("GONE   {gone}"));
     outcome.twice.iter().for_each(|twice| println!("TWICE  {twice}"));
     println!("power: {outcome}; {:.0?}", began.elapsed());
-    match (weakened, outcome.is_good()) {
-        (false, true) | (true, false) => Ok(()),
-        (false, false) => bail!("a promise broke with --seed {seed}"),
-        (true, true) => bail!("nothing is gone, although nothing was synced"),
+    match (weakened, outcome.is_good(), broke) {
+        (false, true, None) | (true, false, _) => Ok(()),
+        (false, _, Some(why)) => bail!("a promise broke with --seed {seed}: {why}"),
+        (false, false, None) => bail!("a promise broke with --seed {seed}"),
+        (true, true, Some(why)) => bail!("nothing that was acknowledged is gone, but: {why}"),
+        (true, true, None) => bail!("nothing is gone, although nothing was synced"),
     }
 }
 
-/// The cells of the matrix.
-pub(crate) fn cells() -> Vec<Cell> {
-    const FAMILY: &str = "disk";
-    const CUT: &str = "power cut";
-    let pushing = Cell::new(FAMILY, CUT, "pushing", |stage| async move {
-        let mut outcome = Outcome::default();
-        Life::begin(stage.plan(), 7).await.play(8, &mut outcome).await;
-        assert!(outcome.is_good(), "{outcome}\n{:#?}", outcome.gone);
-    });
-    let first_start = Cell::new(FAMILY, CUT, "first start", |stage| async move {
-        let mut outcome = Outcome::default();
-        first_start::play(&|| stage.plan(), 12, 7, &mut outcome).await;
-        assert!(outcome.is_good(), "{outcome}\n{:#?}", outcome.gone);
-    });
-    vec![pushing, first_start]
-}
-
-fn first_line(text: &str) -> &str {
-    text.lines().next().unwrap_or_default()
+async fn play(plan: &(dyn Fn() -> Plan + Sync), cuts: u32, seed: u64, outcome: &mut Outcome) {
+    // Each of them is two cuts.
+    first_start::play(plan, u64::from(cuts / 10), seed, outcome).await;
+    let left = u64::from(cuts).saturating_sub(outcome.cuts);
+    Life::begin(plan(), seed).await.play(left, outcome).await;
 }
 
 // === impl Outcome ===
