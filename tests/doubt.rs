@@ -19,8 +19,9 @@ async fn a_ticket_that_the_index_hides_beyond_the_bound_is_not_made_again_while_
     let plan = plan.with_flag("--attempt-deadline=300ms").with_flag("--jira-cloud-index-bound=1s");
     let mut world = plan.start().await;
     let id = doubtful(&mut world, Effect::apply_then_gateway_timeout()).await;
-    // A witness is a ticket that was made after the doubtful send was certainly over.
-    world.while_nothing_happens_for(Duration::from_millis(350)).await;
+    // A witness is a ticket that was made when nothing of the doubtful send could be applied any more: after its
+    // deadline and the server bound of 60 ms.
+    world.while_nothing_happens_for(Duration::from_millis(400)).await;
     assert_eq!(state(&world.push("INC-2", JIRA).await), DeliveryState::Delivered);
     world.while_nothing_happens_for(Duration::from_millis(2_000)).await;
     let delivery = world.delivery(&id).await;
@@ -37,7 +38,7 @@ async fn a_ticket_that_the_index_hides_beyond_the_bound_is_not_made_again_while_
 async fn a_witness_that_shows_proves_that_a_ticket_is_not_there() {
     let mut world = Plan::new().with_flag("--attempt-deadline=300ms").start().await;
     let id = doubtful(&mut world, Effect::gateway_timeout()).await;
-    world.while_nothing_happens_for(Duration::from_millis(320)).await;
+    world.while_nothing_happens_for(Duration::from_millis(400)).await;
     world.push("INC-2", JIRA).await;
     let delivery = world.until(&id, DeliveryState::Delivered).await;
     let absent = delivery.attempts.iter().filter(|a| a.outcome() == AttemptOutcome::Absent).count();

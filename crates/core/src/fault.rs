@@ -49,6 +49,8 @@ pub enum FaultKind {
     Dormant,
     /// 202: taken, and perhaps dropped.
     Dropped,
+    /// Nothing went wrong on the way: the store was put back from a copy, and the ticket may have been made after the copy.
+    Restored,
 }
 
 /// Whether a create that failed may still have made a ticket.
@@ -88,7 +90,7 @@ pub struct Fault {
 
 impl FaultKind {
     /// Every kind, for tables and tests.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::Dns,
         Self::Connect,
         Self::Tls,
@@ -109,6 +111,7 @@ impl FaultKind {
         Self::UnreadableReply,
         Self::Dormant,
         Self::Dropped,
+        Self::Restored,
     ];
 
     /// The kind of an HTTP status that is not the success the vendor documents. A status that no vendor documents as a
@@ -152,14 +155,17 @@ impl FaultKind {
             | Self::ServerError
             | Self::UnreadableReply
             | Self::Dormant
-            | Self::Dropped => Certainty::Ambiguous,
+            | Self::Dropped
+            | Self::Restored => Certainty::Ambiguous,
         }
     }
 
     #[must_use]
     pub fn scope(self) -> Scope {
         match self {
-            Self::Rejected | Self::TooLarge | Self::Conflict | Self::TooLate => Scope::Ticket,
+            Self::Rejected | Self::TooLarge | Self::Conflict | Self::TooLate | Self::Restored => {
+                Scope::Ticket
+            }
             Self::Dns
             | Self::Connect
             | Self::Tls
@@ -202,6 +208,7 @@ impl FaultKind {
             Self::UnreadableReply => "UNREADABLE_REPLY",
             Self::Dormant => "DORMANT",
             Self::Dropped => "DROPPED",
+            Self::Restored => "RESTORED",
         }
     }
 }

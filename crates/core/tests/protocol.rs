@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use ticketing_core::delivery::look_up::LookUp;
 use ticketing_core::delivery::operate::NewDelivery;
 use ticketing_core::delivery::settle::SendIntent;
-use ticketing_core::delivery::{Delivery, Outcome, Settled, State, Trigger};
+use ticketing_core::delivery::{Delivery, EventKind, Outcome, Settled, State, Trigger};
 use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_core::marker::{InstallationKey, Marker};
 use ticketing_core::policy::Policy;
@@ -342,4 +342,52 @@ fn a_ticket_that_an_operator_named_by_its_key_is_no_duplicate_of_itself() {
     let sighting = Sighting { tickets: vec![found], witness_seen: false };
     let swept = resolved.settle_sweep(0, Ok(sighting), &world.policy, world.now).unwrap();
     assert_eq!((swept.events, swept.delivery.ticket), (vec![], Some(ticket(1))));
+}
+
+#[test]
+fn a_ticket_that_is_found_after_an_operator_named_another_is_kept_beside_it() {
+    let mut world = World::new(0);
+    world.attempt(Weather::Lose { applied_after: Some(0) });
+    let claimed = world.delivery.clone().claim(world.policy.bounds.lease, world.now).delivery;
+    let resolved =
+        |named: TicketRef| claimed.clone().resolve(named, &world.policy, world.now).unwrap().delivery;
+    let found = || {
+        let tickets = vec![FoundTicket { ticket: ticket(1), created_at: None }];
+        let answer = Ok(Sighting { tickets, witness_seen: false });
+        LookUp { answer, had_witnesses: false, asked_at: world.now }
+    };
+    let look_up = |delivery: Delivery| {
+        let epoch = claimed.epoch;
+        delivery.settle_look_up(epoch, found(), &world.policy, world.now)
+    };
+    let other = look_up(resolved(ticket(7))).unwrap();
+    assert_eq!((other.events, other.delivery.ticket), (vec![EventKind::DuplicateFound], Some(ticket(7))));
+    assert_eq!((other.delivery.state, other.delivery.duplicates), (State::Delivered, vec![ticket(1)]));
+    let by_its_key = look_up(resolved(TicketRef { id: String::new(), ..ticket(1) })).unwrap();
+    assert_eq!((by_its_key.events, by_its_key.delivery.ticket), (vec![], Some(ticket(1))));
+    assert_eq!(look_up(resolved(ticket(1))), None);
+}
+
+#[test]
+fn of_two_tickets_the_older_is_the_reference_whichever_was_known_first() {
+    let mut world = World::new(0);
+    world.attempt(Weather::Lose { applied_after: Some(0) });
+    let created = |number| Outcome::Sent(Ok(Created { ticket: ticket(number), adjustments: vec![] }));
+    let epoch = world.delivery.epoch;
+    world.apply(|delivery, policy, now| delivery.settle(epoch, created(2), policy, now, 0.0));
+    // The answer to the first send comes at last: nothing says yet which of the two is older.
+    world.apply(|delivery, policy, now| delivery.settle(epoch, created(1), policy, now, 0.0));
+    let found = |number, at| FoundTicket { ticket: ticket(number), created_at: Some(at) };
+    let tickets = vec![found(1, world.now), found(2, world.now + Duration::from_secs(1))];
+    let sighting = Sighting { tickets, witness_seen: false };
+    let swept = |delivery: Delivery, step| {
+        delivery.settle_sweep(step, Ok(sighting.clone()), &world.policy, world.now).unwrap()
+    };
+    let first = swept(world.delivery.clone(), 0);
+    assert_eq!(
+        (first.delivery.ticket.as_ref(), first.delivery.duplicates.as_slice()),
+        (Some(&ticket(1)), &[ticket(2)][..])
+    );
+    assert_eq!(first.events, [EventKind::DuplicateFound]);
+    assert_eq!(swept(first.delivery, 1).events, []);
 }

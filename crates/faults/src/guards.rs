@@ -20,7 +20,7 @@ fn witnesses(guard: Guard) -> &'static str {
         Guard::IndexBound => "index lag: within the bound",
         Guard::InFlightBound => "applied late",
         Guard::SecondAnswer => "index lag: witness",
-        Guard::SendDeadline => "SIGSTOP / failpoint-intent-committed",
+        Guard::SendDeadline => "paused worker / failpoint-intent-committed",
         Guard::Epoch => "stale claim settles",
         Guard::MarkerCheck => "look-up returns foreign rows",
         Guard::Synchronous => "power cut",

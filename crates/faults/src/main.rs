@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, reason = "a cell that can not go on fails")]
 
 mod guards;
+mod history;
 mod matrix;
 mod model;
 mod power;
@@ -32,6 +33,8 @@ enum What {
     Guards(guards::Arguments),
     /// Cuts the power again and again, and looks for what was acknowledged.
     Power(power::Arguments),
+    /// Plays long histories in random weather, and holds them against the promises.
+    History(history::Arguments),
 }
 
 #[tokio::main(worker_threads = 4)]
@@ -41,6 +44,7 @@ async fn main() -> ExitCode {
         What::Matrix(arguments) => matrix::run(arguments).await,
         What::Guards(arguments) => guards::run(arguments).await,
         What::Power(arguments) => power::run(arguments).await,
+        What::History(arguments) => history::run(arguments).await,
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

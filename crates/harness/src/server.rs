@@ -174,14 +174,24 @@ impl Server {
         tokio::time::timeout(PATIENCE, child.wait()).await.expect("the server runs on").unwrap()
     }
 
+    /// Whether the process has not ended by itself.
+    pub fn is_running(&mut self) -> bool {
+        match &mut self.running {
+            Some(Running::Process(child)) => child.try_wait().unwrap().is_none(),
+            _ => panic!("only a server in a process of its own ends by itself"),
+        }
+    }
+
     /// The memory that the process has in use, in bytes.
     #[must_use]
     pub fn memory(&self) -> u64 {
-        let id = self.process().id().expect("the server runs");
-        let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-        let kilobytes: u64 = line.trim().trim_end_matches(" kB").parse().unwrap();
-        kilobytes * 1_024
+        self.bytes_of("VmRSS:")
+    }
+
+    /// The most memory that the process ever had in use, in bytes.
+    #[must_use]
+    pub fn peak_memory(&self) -> u64 {
+        self.bytes_of("VmHWM:")
     }
 
     /// How many files and connections the process has open.
@@ -214,6 +224,14 @@ impl Server {
             // The server itself renames files here.
             let _ = std::fs::remove_file(file.unwrap().path());
         }
+    }
+
+    fn bytes_of(&self, figure: &str) -> u64 {
+        let id = self.process().id().expect("the server runs");
+        let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix(figure)).unwrap();
+        let kilobytes: u64 = line.trim().trim_end_matches(" kB").parse().unwrap();
+        kilobytes * 1_024
     }
 
     fn process(&self) -> &Child {

@@ -21,6 +21,8 @@ const MOST_WITNESSES: usize = 10;
 struct Rows {
     issues: Vec<FoundIssue>,
     reply: Reply,
+    /// Why there may be more.
+    flaw: Option<&'static str>,
 }
 
 /// Where the search is made.
@@ -77,16 +79,19 @@ fn jql(search: &Search, descriptions: bool) -> String {
 async fn rows(client: &Client, api: Api, jql: &str) -> Result<Rows, Fault> {
     let mut issues = Vec::new();
     let mut token: Option<String> = None;
+    let mut flaw = None;
     for _ in 0..MOST_PAGES {
-        let Answer { value, reply } = page(client, api, jql, issues.len(), token.as_deref()).await?;
+        let Answer { mut value, reply } = page(client, api, jql, issues.len(), token.as_deref()).await?;
         let empty = value.issues.is_empty();
-        issues.extend(value.issues);
+        issues.append(&mut value.issues);
+        flaw = flaw.or(value.complaint());
         let last = match api {
             Api::V3 => value.is_last.unwrap_or(false) || value.next_page_token.is_none(),
             Api::V2 => empty || value.total.is_none_or(|total| issues.len() as u64 >= total),
         };
         if last {
-            return Ok(Rows { issues, reply });
+            flaw = flaw.or(value.shortfall(api, issues.len()));
+            return Ok(Rows { issues, reply, flaw });
         }
         token = value.next_page_token;
     }
@@ -112,6 +117,28 @@ async fn page(
         Api::V2 => {
             body["startAt"] = start.into();
             client.ask(api, &["search"], body.to_string()).await
+        }
+    }
+}
+
+// === impl SearchPage ===
+
+impl SearchPage {
+    fn complaint(&self) -> Option<&'static str> {
+        let said =
+            [&self.error_messages, &self.warning_messages].into_iter().flatten().any(|said| !said.is_empty());
+        said.then_some("the search was answered, and Jira says that something was wrong with it")
+    }
+
+    /// What the last page says of rows that it does not show. `read` were read so far.
+    fn shortfall(&self, api: Api, read: usize) -> Option<&'static str> {
+        match (api, self.total) {
+            (Api::V3, _) if self.is_last == Some(false) => Some("the search goes on, and names no next page"),
+            (Api::V3, _) => None,
+            (Api::V2, None) => Some("the search does not say how many issues it found"),
+            (Api::V2, Some(total)) => {
+                (total > read as u64).then_some("the search found issues that it does not show")
+            }
         }
     }
 }
@@ -182,6 +209,9 @@ async fn prove_absence(
     search: &Search,
     rows: &Rows,
 ) -> Result<(), Fault> {
+    if let Some(flaw) = rows.flaw {
+        return Err(Fault::new(FaultKind::UnreadableReply, flaw).with_status(rows.reply.status));
+    }
     let asked_for = |issue: &FoundIssue| search.witnesses.iter().any(|witness| bears(issue, witness));
     if !rows.issues.iter().all(asked_for) {
         let message = "the search returned issues that do not bear the marker it asked for";

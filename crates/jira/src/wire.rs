@@ -10,12 +10,13 @@ pub(crate) struct CreatedIssue {
     pub(crate) key: String,
 }
 
+/// Which Jira it is. Every Jira says its version: an answer without one is not of a Jira, and tells nothing.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ServerInfo {
+    /// Old servers do not know the word.
     #[serde(default)]
     pub(crate) deployment_type: String,
-    #[serde(default)]
     pub(crate) version: String,
 }
 
@@ -95,6 +96,11 @@ pub(crate) struct SearchPage {
     pub(crate) is_last: Option<bool>,
     #[serde(default)]
     pub(crate) total: Option<u64>,
+    /// What was wrong with the search, beside whatever it found.
+    #[serde(default)]
+    pub(crate) error_messages: Option<Vec<Value>>,
+    #[serde(default)]
+    pub(crate) warning_messages: Option<Vec<Value>>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use ticketing_core::delivery::State;
 
 use crate::key::{Key, key};
-use crate::promise::{Violation, broken_at_the_end, has_unreported};
+use crate::promise::{Violation, broken, broken_at_the_end, has_unreported};
 use crate::setup::Setup;
 use crate::step::Step;
 use crate::take::Mover;
@@ -61,6 +61,9 @@ impl FairWeather {
                 return Err(Foul { violation: Violation::Stuck(world.delivery.state), steps });
             };
             world = next;
+            if let Some(violation) = broken(setup, &world) {
+                return Err(Foul { violation, steps });
+            }
             if !was_swept && world.is_swept && has_unreported(&world) {
                 return Err(Foul { violation: Violation::DuplicateUnreported, steps });
             }

@@ -21,6 +21,12 @@ pub enum Guard {
     SendDeadline,
     /// Only the newest claim may intend and settle.
     Epoch,
+    /// Only the newest claim may end a doubt by what it did not find.
+    LookUpEpoch,
+    /// A search proves what was so when it was asked, not when its answer is recorded.
+    AskedAt,
+    /// A ticket that was made is recorded even by one who has lost the claim.
+    LateSuccess,
     /// What is claimed is not claimed again until its lease was ended.
     Lease,
     /// A lease is not ended before its time.
@@ -72,7 +78,14 @@ pub fn guards() -> Vec<GuardCase> {
         caught(Guard::Epoch),
         caught(Guard::Intent),
         caught(Guard::SendDeadline),
+        late_success(),
         caught(Guard::LookUp),
+        GuardCase {
+            guard: Guard::AskedAt,
+            verdict: Verdict::Caught,
+            trials: vec![Trial::breaks(at_once.without(Guard::AskedAt))],
+        },
+        look_up_epoch(),
         GuardCase {
             guard: Guard::ServerBound,
             verdict: Verdict::Caught,
@@ -117,6 +130,25 @@ fn lease_term() -> GuardCase {
         guard: Guard::LeaseTerm,
         verdict: Verdict::Covered("by the epoch and the intent: a lease that ends early costs a look-up"),
         trials: vec![Trial::holds(setup.clone()), Trial::breaks(setup.without(Guard::Epoch))],
+    }
+}
+
+fn late_success() -> GuardCase {
+    let without = Setup::indexed("two servers", TWO).without(Guard::LateSuccess);
+    let setup = Setup { promise: Promise::All, ..without.clone() };
+    GuardCase {
+        guard: Guard::LateSuccess,
+        verdict: Verdict::Covered("by the look-up, which finds the ticket later"),
+        trials: vec![Trial::holds(setup), Trial::breaks(without.without(Guard::LookUp))],
+    }
+}
+
+fn look_up_epoch() -> GuardCase {
+    let setup = Setup::indexed("two servers", TWO).without(Guard::LookUpEpoch);
+    GuardCase {
+        guard: Guard::LookUpEpoch,
+        verdict: Verdict::Covered("by the time at which the search was asked: an old one proves nothing new"),
+        trials: vec![Trial::holds(setup.clone()), Trial::breaks(setup.without(Guard::AskedAt))],
     }
 }
 
@@ -179,6 +211,9 @@ impl fmt::Display for Guard {
             Self::ServerBound => "the server bound",
             Self::SendDeadline => "the send deadline",
             Self::Epoch => "the epoch",
+            Self::LookUpEpoch => "the epoch of a look-up",
+            Self::AskedAt => "the time at which a search was asked",
+            Self::LateSuccess => "the record of a late success",
             Self::Lease => "the lease",
             Self::LeaseTerm => "the term of the lease",
             Self::SecondAnswer => "the second answer",

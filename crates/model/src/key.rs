@@ -147,7 +147,8 @@ impl Writer<'_> {
     /// Whether a search that found nothing may still be counted. Its claim was of a doubt, and a doubt that is over does
     /// not come back under the same epoch.
     fn is_heard(&self, holds: bool) -> bool {
-        self.world.delivery.doubt.is_some() && (holds || self.setup.lacks(Guard::Epoch))
+        self.world.delivery.doubt.is_some()
+            && (holds || self.setup.lacks(Guard::Epoch) || self.setup.lacks(Guard::LookUpEpoch))
     }
 
     /// Of the time of a search matters what it proves now, and how long the next one has to wait for it.

@@ -52,17 +52,21 @@ pub fn configurations(large: bool) -> Vec<Setup> {
         Setup::indexed("two servers, an index that lags", two),
         Setup::immediate("two servers, a search that shows at once", two),
         Setup { sweeps: true, ..Setup::indexed("two servers, sweeps", two) },
+        Setup {
+            hands: 2,
+            ..Setup::immediate("one server that is started again, operators", Fleet::Alone { workers: 1 })
+        },
     ];
     if !large {
         return small.to_vec();
     }
     let witnesses = Witnesses::Perhaps;
     vec![
-        Setup { hands: 1, ..Setup::indexed("one server that is started again, operators", alone) },
+        Setup { hands: 2, ..Setup::indexed("one server that is started again, operators", alone) },
         Setup { retries: 2, ..Setup::indexed("two servers, two retries, an index that lags", two) },
         Setup { hands: 1, witnesses, ..Setup::indexed("two servers, witnesses, operators", two) },
         Setup {
-            hands: 1,
+            hands: 2,
             failed_searches: 1,
             ..Setup::immediate("two servers, a search that fails or shows at once, operators", two)
         },

@@ -163,17 +163,20 @@ impl<'a> Mover<'a> {
         match stage {
             Stage::Ended { epoch, end } => {
                 let outcome = self.outcome(end);
-                world.commit(|delivery, now| {
-                    let epoch = self.epoch_of(&delivery, epoch);
-                    delivery.settle(epoch, outcome, &self.policy, now, 0.0)
-                });
+                let own = self.epoch_of(&world.delivery, epoch);
+                let is_ours = world.delivery.state == State::Attempting && world.delivery.epoch == own;
+                if is_ours || !self.setup.lacks(Guard::LateSuccess) {
+                    world.commit(|delivery, now| delivery.settle(own, outcome, &self.policy, now, 0.0));
+                }
             }
             Stage::Searched { epoch, asked, sight } => {
+                let own = match self.setup.lacks(Guard::LookUpEpoch) {
+                    true => world.delivery.epoch,
+                    false => self.epoch_of(&world.delivery, epoch),
+                };
+                let asked = if self.setup.lacks(Guard::AskedAt) { world.now } else { asked };
                 let look_up = self.look_up(world, asked, sight);
-                world.commit(|delivery, now| {
-                    let epoch = self.epoch_of(&delivery, epoch);
-                    delivery.settle_look_up(epoch, look_up, &self.policy, now)
-                });
+                world.commit(|delivery, now| delivery.settle_look_up(own, look_up, &self.policy, now));
             }
             _ => return false,
         }

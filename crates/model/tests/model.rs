@@ -94,10 +94,10 @@ fn a_step_that_can_not_happen_is_not_replayed() {
 #[test]
 fn a_guard_that_nobody_misses_is_an_error_and_so_is_an_exploration_that_was_cut_short() {
     let mut out = vec![];
-    let limits = Limits { most_states: 2_000, large: false };
+    let limits = Limits { most_states: 1_000, large: false };
     assert!(run(&mut out, limits).is_err());
     let last = String::from_utf8(out).unwrap().lines().last().unwrap().to_owned();
-    assert!(last.starts_with("model: 4 configurations, "), "{last}");
+    assert!(last.starts_with("model: 5 configurations, "), "{last}");
 }
 
 #[test]
@@ -107,6 +107,6 @@ fn the_last_line_has_the_counts() {
     let out = String::from_utf8(out).unwrap();
     assert_eq!(out.lines().last().unwrap(), summary.to_string());
     assert_eq!((summary.violations, summary.unexpected), (0, 0));
-    assert_eq!((summary.guards, summary.caught + summary.covered), (10, 10));
-    assert!(summary.to_string().ends_with("0 violations; 7 of 10 guards caught, 3 covered; 0 unexpected"));
+    assert_eq!((summary.guards, summary.caught + summary.covered), (13, 13));
+    assert!(summary.to_string().ends_with("0 violations; 8 of 13 guards caught, 5 covered; 0 unexpected"));
 }

@@ -31,6 +31,12 @@ pub struct Config {
     #[arg(long, env = "TICKETING_KEY_FILE")]
     pub key_file: Option<PathBuf>,
 
+    /// For one start: the database was put back from an older copy. Tickets are looked for before they are created, so that
+    /// none is created twice. Most copies are recognised without being told of; one of a machine that was not booted
+    /// since is not, nor one that is put back by the file system itself.
+    #[arg(long, env = "TICKETING_RESTORED")]
+    pub restored: bool,
+
     /// What to log, for example "info" or "ticketing=debug".
     #[arg(long, env = "TICKETING_LOG", default_value = "info")]
     pub log: String,

@@ -1,10 +1,11 @@
 //! `ticketing`: the server, and a demonstration of it.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context;
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 use ticketing_server::clock::SystemClock;
 use ticketing_server::config::Config;
 use ticketing_server::{demo, server, telemetry};
@@ -22,14 +23,29 @@ struct Cli {
 enum Command {
     /// Run the server.
     Serve(Box<Config>),
+    /// Copy the database to a file while the server works. Keep the key file too: without it the copy's secrets are lost.
+    Backup(BackupArgs),
     /// Show the whole job against simulated ticket systems: nothing to set up, nothing kept.
     Demo(demo::DemoArgs),
+}
+
+/// Where the database is, and where its copy goes.
+#[derive(Debug, Args)]
+struct BackupArgs {
+    /// File to write; it must not exist yet. To put it back: stop the server, put it in the place of ticketing.db, and
+    /// remove ticketing.db-wal and ticketing.db-shm.
+    file: PathBuf,
+
+    /// Folder of the database.
+    #[arg(long, env = "TICKETING_DATA", default_value = "data")]
+    data: PathBuf,
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Serve(config) => serve(*config).await,
+        Command::Backup(args) => backup(&args).await,
         Command::Demo(args) => demo::run(args).await,
     };
     match done {
@@ -55,6 +71,11 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let listener = server::listen(&config).await?;
     let shutdown = shutdown_signal()?;
     server::serve(config, listener, Arc::new(SystemClock::start()), shutdown).await?;
+    Ok(())
+}
+
+async fn backup(args: &BackupArgs) -> anyhow::Result<()> {
+    server::backup(&args.data, &args.file, &SystemClock::start()).await?;
     Ok(())
 }
 

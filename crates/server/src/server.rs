@@ -3,11 +3,12 @@
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use ticketing_core::clock::Clock;
+use ticketing_core::delivery::start::MEMORY;
 use ticketing_core::violation::Violations;
 use ticketing_outbound::{Door, DoorError};
 use tokio::net::TcpListener;
@@ -16,13 +17,14 @@ use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
+use crate::clock::ThisMachine;
 use crate::config::{Config, ConfigError};
 use crate::connections::{Connection, Connections};
 use crate::dispatch::{Dispatcher, Schedule};
 use crate::entropy::SystemEntropy;
 use crate::grpc;
 use crate::settings::{Settings, stored};
-use crate::store::{OpenError, Store, StoreError, StoreOptions};
+use crate::store::{BackupError, OpenError, Opened, Store, StoreError, StoreOptions};
 
 /// The file of the database in the data folder.
 const DATABASE: &str = "ticketing.db";
@@ -91,15 +93,41 @@ pub async fn serve(
     served
 }
 
+/// Copies the database in the folder `data` to `file`, while a server works with it or not.
+///
+/// # Errors
+/// Why there is no copy.
+pub async fn backup(data: &Path, file: &Path, clock: &dyn Clock) -> Result<(), BackupError> {
+    Store::backup(&data.join(DATABASE), file, clock.now()).await
+}
+
 async fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<Store, ServeError> {
     let database: PathBuf = config.data.join(DATABASE);
     let key = config.key_source();
-    let (store, opened) =
-        Store::open(&database, StoreOptions { clock, entropy: Arc::new(SystemEntropy), key }).await?;
-    if let Some(key_file) = opened.key_made {
+    let (machine, entropy) = (Arc::new(ThisMachine), Arc::new(SystemEntropy));
+    let options = StoreOptions { clock, entropy, machine, key, restored: config.restored };
+    let (store, opened) = Store::open(&database, options).await?;
+    tell(&opened, config);
+    Ok(store)
+}
+
+/// Tells an operator what was found at the start.
+fn tell(opened: &Opened, config: &Config) {
+    if let Some(key_file) = &opened.key_made {
         tracing::warn!(key_file = %key_file.display(), "made a key that seals the stored secrets: keep a copy of it");
     }
-    Ok(store)
+    if let Some(suspicion) = &opened.suspicion {
+        let bounds = config.bounds();
+        tracing::warn!(
+            %suspicion, server_bound = ?bounds.server_bound, jira_cloud_index_bound = ?bounds.jira_cloud_index_bound,
+            jira_data_center_index_bound = ?bounds.jira_data_center_index_bound, for_days = MEMORY.as_secs() / 86_400,
+            "the database may have been put back from an older copy, so each ticket is looked for before it is created: \
+             the first ones wait until these bounds have passed"
+        );
+    }
+    if !opened.clock_step.is_zero() {
+        tracing::warn!(by = %opened.clock_step, "the clock was set since the last run: what is due was moved along with it");
+    }
 }
 
 async fn serve_over(

@@ -45,7 +45,8 @@ pub(crate) fn is_duplicate(said: &str) -> bool {
         .any(|words| said.contains(words))
 }
 
-/// Whether a refusal has ServiceNow's own shape, whatever its language: then it is not of something before the instance.
+/// Whether a reply has the error body of ServiceNow, whatever its language: then it is not of something before the
+/// instance. Even a 200 may have one, where a query was stopped after its status was sent.
 pub(crate) fn is_from_instance(reply: &Reply) -> bool {
     wire::failure_words(&reply.body).is_some()
 }
@@ -129,7 +130,8 @@ fn verdict(reply: &Reply, said: &str) -> (FaultKind, &'static str) {
         | FaultKind::Conflict
         | FaultKind::ServerError
         | FaultKind::UnreadableReply
-        | FaultKind::Dormant) => (kind, ""),
+        | FaultKind::Dormant
+        | FaultKind::Restored) => (kind, ""),
     }
 }
 

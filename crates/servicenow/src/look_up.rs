@@ -1,5 +1,6 @@
 //! Finding tickets by their marker. An empty answer is given only when it proves something.
 
+use jiff::Timestamp;
 use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_core::marker::Marker;
 use ticketing_core::system::{Destination, FoundTicket, Search, Sighting};
@@ -7,6 +8,7 @@ use ticketing_outbound::Reply;
 
 use crate::client::{Client, READ_TIMEOUT};
 use crate::create::{FIELDS, bears, ticket_of};
+use crate::faults;
 use crate::settings::is_table;
 use crate::wire::Record;
 
@@ -63,6 +65,11 @@ pub(crate) async fn by_marker(client: &Client, table: &str, marker: &Marker) -> 
             "the search by correlation_id also returned other tickets: the instance ignored the query",
             "let the account of servicenow.username query correlation_id on servicenow.table",
         ))
+    } else if faults::is_from_instance(&reply) {
+        Some(doubtful(
+            "the instance broke the search by correlation_id off and says so beside the rows it had found",
+            "correlation_id should be indexed on servicenow.table, or the search takes too long",
+        ))
     } else if hides_rows(&reply, ours.len()) {
         Some(doubtful(
             "the search by correlation_id found tickets that the account may not read",
@@ -114,6 +121,11 @@ fn oldest_first(records: impl Iterator<Item = Record>, place: &Destination) -> V
             tickets.push(FoundTicket { ticket, created_at: record.created_at() });
         }
     }
-    tickets.sort_by(|a, b| (a.created_at, &a.ticket.id).cmp(&(b.created_at, &b.ticket.id)));
+    tickets.sort_by(|a, b| age(a).cmp(&age(b)));
     tickets
+}
+
+/// Smaller is older. The instance tells whole seconds; numbers are given in order, and grow longer.
+fn age(found: &FoundTicket) -> (Option<Timestamp>, usize, &str) {
+    (found.created_at, found.ticket.key.len(), &found.ticket.key)
 }

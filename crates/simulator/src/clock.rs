@@ -27,7 +27,8 @@ impl Clock {
         (Self::from_fn(move || read.now()), hand)
     }
 
-    pub(crate) fn now(&self) -> Timestamp {
+    /// What it shows.
+    pub fn now(&self) -> Timestamp {
         (self.0)()
     }
 }

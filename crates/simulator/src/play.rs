@@ -1,7 +1,7 @@
 //! How each effect of the weather is played.
 
 use std::io::{self, Write};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -277,12 +277,15 @@ fn announced(answer: &Answer, length: u64) -> Answer {
 }
 
 fn bomb(answer: &Answer) -> Answer {
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    let mebibyte = vec![b' '; 1024 * 1024];
-    let written: Result<(), io::Error> = (0..BOMB_MIB).try_for_each(|_| encoder.write_all(&mebibyte));
-    let packed = written.and_then(|()| encoder.finish()).unwrap_or_default();
+    /// Packing takes seconds where nothing is optimised, so it is done once.
+    static PACKED: LazyLock<Bytes> = LazyLock::new(|| {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        let mebibyte = vec![b' '; 1024 * 1024];
+        let written: Result<(), io::Error> = (0..BOMB_MIB).try_for_each(|_| encoder.write_all(&mebibyte));
+        Bytes::from(written.and_then(|()| encoder.finish()).unwrap_or_default())
+    });
     let mut bomb = answer.clone().with_header("content-encoding", "gzip");
-    bomb.body = Bytes::from(packed);
+    bomb.body = PACKED.clone();
     bomb
 }
 

@@ -168,6 +168,10 @@ async fn exchange(
         Some(Effect::SlowRead { bytes, every }) => sipped(body, *bytes, *every).await?,
         _ => whole(body).await?,
     };
+    let struck = match struck {
+        None if !ends_here => shared.weather.foretold(call, &request),
+        struck => struck,
+    };
     let now = shared.clock.now();
     let number = shared.state().record.arrived(&request, call, struck.as_ref(), now);
     let exchange = Exchange { shared, ending, call, number, request };

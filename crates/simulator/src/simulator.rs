@@ -179,6 +179,11 @@ impl Simulator {
         self.shared.state().record.creates.clone()
     }
 
+    /// Looks at every create in order of arrival, without copying them. No call is served meanwhile.
+    pub fn with_creates<T>(&self, look: impl FnOnce(&[RecordedCreate]) -> T) -> T {
+        look(&self.shared.state().record.creates)
+    }
+
     /// How often calls of this kind reached a point since the start; [`Call::Any`] sums all but connections.
     pub fn reached(&self, call: Call, point: Point) -> u64 {
         self.shared.points.times(call, point)

@@ -1,11 +1,13 @@
 //! Scripted weather: which calls go wrong, when, and how.
 
-use std::sync::{Mutex, PoisonError};
+use std::fmt;
+use std::sync::{Mutex, PoisonError, RwLock};
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use crate::effect::Effect;
+use crate::message::Request;
 
 /// A kind of call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -74,11 +76,15 @@ impl Rule {
     }
 }
 
-/// The weather of a simulator: its rules in order. The first rule that strikes a call decides; every rule
-/// counts every call that it concerns.
-#[derive(Debug, Default)]
+/// Says what strikes a call: its kind, its query string as sent, and its body.
+type Forecast = dyn Fn(Call, &str, &[u8]) -> Option<Effect> + Send + Sync;
+
+/// The weather of a simulator: its rules in order, and then its forecast. The first rule that strikes a call decides;
+/// every rule counts every call that it concerns.
+#[derive(Default)]
 pub struct Weather {
     rules: Mutex<Vec<(Rule, u64)>>,
+    forecast: RwLock<Option<Box<Forecast>>>,
     struck: watch::Sender<u64>,
     released: watch::Sender<u64>,
 }
@@ -94,7 +100,13 @@ impl Weather {
         self.rules().push((rule, 0));
     }
 
-    /// Removes every rule. What is held stays so; see [`release`](Self::release).
+    /// Lets `forecast` say what strikes the calls that no rule strikes, given their kind, their query string and their
+    /// body; never connections, nor how a request is read. Replaces the one before.
+    pub fn forecast(&self, forecast: impl Fn(Call, &str, &[u8]) -> Option<Effect> + Send + Sync + 'static) {
+        *self.forecast.write().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(forecast));
+    }
+
+    /// Removes every rule, and no forecast. What is held stays so; see [`release`](Self::release).
     pub fn clear(&self) {
         self.rules().clear();
     }
@@ -130,6 +142,14 @@ impl Weather {
         struck
     }
 
+    /// What the forecast has for a request that was read to its end.
+    pub(crate) fn foretold(&self, call: Call, request: &Request) -> Option<Effect> {
+        let forecast = self.forecast.read().unwrap_or_else(PoisonError::into_inner);
+        let struck = forecast.as_ref()?(call, &request.raw_query, &request.body)?;
+        self.struck.send_modify(|times| *times += 1);
+        Some(struck)
+    }
+
     /// Resolves at the next release; releases before this call do not count.
     pub(crate) fn released(&self) -> impl Future<Output = ()> + use<> {
         let mut released = self.released.subscribe();
@@ -143,6 +163,12 @@ impl Weather {
 
     fn rules(&self) -> std::sync::MutexGuard<'_, Vec<(Rule, u64)>> {
         self.rules.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Weather {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Weather").field("rules", &self.rules).finish_non_exhaustive()
     }
 }
 

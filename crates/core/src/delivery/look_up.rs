@@ -23,8 +23,9 @@ pub struct LookUp {
 }
 
 impl Delivery {
-    /// Records what a look-up of the holder of `epoch` showed; `None` if the claim was lost and nothing was found. A
-    /// ticket that was found is always recorded. Look-ups spend no retry.
+    /// Records what a look-up of the holder of `epoch` showed; `None` if the claim was lost and nothing new was found. A
+    /// ticket that was found is always recorded, beside another one that an operator named meanwhile too. Look-ups spend
+    /// no retry.
     #[must_use]
     pub fn settle_look_up(
         mut self,
@@ -36,9 +37,11 @@ impl Delivery {
         let LookUp { answer, had_witnesses, asked_at } = look_up;
         if let Ok(Sighting { tickets, .. }) = &answer
             && !tickets.is_empty()
-            && self.ticket.is_none()
         {
-            return Some(self.found(tickets, policy, now));
+            return match self.ticket {
+                None => Some(self.found(tickets, policy, now)),
+                Some(_) => self.found_beside(tickets, now),
+            };
         }
         if self.state != State::Reconciling || self.epoch != epoch {
             return None;
@@ -61,7 +64,16 @@ impl Delivery {
     /// nothing of that send was applied any later.
     #[must_use]
     pub fn witnesses_from(&self, server_bound: Duration) -> Option<Timestamp> {
-        self.send.as_ref().map(|send| send.deadline + server_bound)
+        self.send.as_ref().map(|send| send.deadline.max(send.bounds_from()) + server_bound)
+    }
+
+    /// A ticket made later is none to a search that is made at `asked_at`. Of a send that is only supposed, and may be long
+    /// past, those alone are witnesses that the index must show by now: the newest of many pushes in a row would only
+    /// keep the next one waiting.
+    #[must_use]
+    pub fn witnesses_until(&self, asked_at: Timestamp) -> Timestamp {
+        let supposed = self.send.as_ref().filter(|send| send.supposed);
+        supposed.map_or(Timestamp::MAX, |send| asked_at - send.index_bound)
     }
 
     /// Records what a sweep showed: tickets beyond the first are duplicates.
@@ -108,26 +120,40 @@ impl Delivery {
         settled
     }
 
-    /// Keeps every ticket but the reference. Of several the oldest is the reference.
+    /// The delivery has had its ticket since the search began; `None` if the search shows no other.
+    fn found_beside(mut self, tickets: &[FoundTicket], now: Timestamp) -> Option<Settled> {
+        let before = (self.ticket.clone(), self.duplicates.len());
+        let events = self.note_duplicates(tickets);
+        if (&self.ticket, self.duplicates.len()) == (&before.0, before.1) {
+            return None;
+        }
+        self.updated_at = now;
+        Some(Settled { delivery: self, events })
+    }
+
+    /// Keeps every ticket but the reference. Of several that are seen together the oldest is the reference, even if it was
+    /// known before: an answer that came late did not say how old its ticket is.
     fn note_duplicates(&mut self, tickets: &[FoundTicket]) -> Vec<EventKind> {
         self.complete_reference(tickets);
         let is_known =
             |found: &TicketRef| self.ticket.iter().chain(&self.duplicates).any(|known| known.id == found.id);
         let new: Vec<_> = tickets.iter().filter(|found| !is_known(&found.ticket)).cloned().collect();
-        if new.is_empty() {
-            return vec![];
-        }
+        let is_news = !new.is_empty();
         self.duplicates.extend(new.into_iter().map(|found| found.ticket));
-        let oldest = tickets.first().map(|found| found.ticket.clone());
-        if let (Some(oldest), Some(reference)) = (oldest, self.ticket.clone())
-            && oldest.id != reference.id
-            && tickets.iter().any(|found| found.ticket.id == reference.id)
-        {
-            self.duplicates.retain(|other| other.id != oldest.id);
-            self.duplicates.push(reference);
-            self.ticket = Some(oldest);
+        if self.refer_to_the_oldest(tickets) || is_news { vec![EventKind::DuplicateFound] } else { vec![] }
+    }
+
+    /// Whether the reference became another one.
+    fn refer_to_the_oldest(&mut self, tickets: &[FoundTicket]) -> bool {
+        let (Some(oldest), Some(reference)) = (tickets.first(), self.ticket.clone()) else { return false };
+        let is_seen = tickets.iter().any(|found| found.ticket.id == reference.id);
+        if oldest.ticket.id == reference.id || !is_seen {
+            return false;
         }
-        vec![EventKind::DuplicateFound]
+        self.duplicates.retain(|other| other.id != oldest.ticket.id);
+        self.duplicates.push(reference);
+        self.ticket = Some(oldest.ticket.clone());
+        true
     }
 
     /// An operator may have named the ticket by its key alone: the search tells the rest.
@@ -158,8 +184,8 @@ impl Delivery {
             doubt.empty_answers += 1;
             doubt.last_empty_at = Some(asked_at);
         }
-        let twice = doubt.empty_answers >= 2 && !had_witnesses;
-        if immediate || witness_seen || twice {
+        let enough = doubt.empty_answers >= 2 || self.is_long_past(bounds, asked_at);
+        if immediate || witness_seen || (enough && !had_witnesses) {
             self.proven_absent(policy, now)
         } else {
             self.keep_looking(policy, now)
@@ -167,7 +193,13 @@ impl Delivery {
     }
 
     /// The send made no ticket: the failure is an ordinary one now.
-    fn proven_absent(self, policy: &Policy, now: Timestamp) -> Settled {
+    fn proven_absent(mut self, policy: &Policy, now: Timestamp) -> Settled {
+        let Some(send) = &self.send else { return self.keep_looking(policy, now) };
+        let supposed = send.supposed;
+        self.note_absence(send.bounds_from());
+        if supposed {
+            return self.send_after_all(now);
+        }
         let since = self.doubt.as_ref().map_or(now, |doubt| doubt.since);
         let due_at = match self.failures {
             0 => Some(now),

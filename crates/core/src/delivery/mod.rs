@@ -12,6 +12,7 @@
 pub mod look_up;
 pub mod operate;
 pub mod settle;
+pub mod start;
 
 use std::fmt;
 use std::time::Duration;
@@ -53,6 +54,9 @@ pub struct Delivery {
     pub doubt: Option<Doubt>,
     /// Where sends of doubtful outcome went, ever: the sweeps search there.
     pub doubted: Vec<Destination>,
+    /// Where it was looked for and proven not to be.
+    #[serde(default)]
+    pub absences: Vec<Absence>,
     /// The later searches for duplicates that a delivery once in doubt still has before it.
     pub sweep: Option<Sweep>,
     pub ticket: Option<TicketRef>,
@@ -108,6 +112,21 @@ pub struct Send {
     pub index_bound: Duration,
     /// Whether the marker was sent in the description.
     pub marker_in_text: bool,
+    /// From when its bounds count, where that is not the deadline: the clock was set, or the store was put back.
+    #[serde(default)]
+    pub counted_from: Option<Timestamp>,
+    /// Nobody knows of such a send: it is supposed, since the store was put back from a copy. `at` is then the beginning of
+    /// time, and the deadline when the store was put back.
+    #[serde(default)]
+    pub supposed: bool,
+}
+
+/// A place where a ticket is not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Absence {
+    pub destination: Destination,
+    /// Nothing that was sent there until then has made a ticket.
+    pub until: Timestamp,
 }
 
 /// An open question: did that send make a ticket?
@@ -206,7 +225,7 @@ impl Delivery {
     /// Before this, a search that finds nothing proves nothing.
     #[must_use]
     pub fn provable_from(&self, server_bound: Duration) -> Option<Timestamp> {
-        self.send.as_ref().map(|send| send.deadline + server_bound + send.index_bound)
+        self.send.as_ref().map(|send| send.bounds_from() + server_bound + send.index_bound)
     }
 
     fn become_(mut self, state: State, now: Timestamp, events: &[EventKind]) -> Settled {
@@ -217,6 +236,16 @@ impl Delivery {
             self.due_at = None;
         }
         Settled { delivery: self, events: events.to_vec() }
+    }
+}
+
+// === impl Send ===
+
+impl Send {
+    /// From when the bounds count that make "not found" a proof.
+    #[must_use]
+    pub fn bounds_from(&self) -> Timestamp {
+        self.counted_from.unwrap_or(self.deadline)
     }
 }
 

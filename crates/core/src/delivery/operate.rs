@@ -49,6 +49,7 @@ impl Delivery {
             send: None,
             doubt: None,
             doubted: vec![],
+            absences: vec![],
             sweep: None,
             ticket: None,
             duplicates: vec![],
@@ -99,6 +100,7 @@ impl Delivery {
                     "created anyway while it is being looked for: try again",
                 ));
             }
+            self.note_absence(now);
             self.doubt = None;
             return Ok(self.rearm(now));
         }

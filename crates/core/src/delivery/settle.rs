@@ -44,7 +44,16 @@ impl Delivery {
             return None;
         }
         let SendIntent { destination, index_bound, deadline, marker_in_text, adjustments } = intent;
-        self.send = Some(Send { epoch, at: now, deadline, destination, index_bound, marker_in_text });
+        self.send = Some(Send {
+            epoch,
+            at: now,
+            deadline,
+            destination,
+            index_bound,
+            marker_in_text,
+            counted_from: None,
+            supposed: false,
+        });
         self.adjustments = adjustments;
         self.updated_at = now;
         Some(Settled { delivery: self, events: vec![] })

@@ -7,13 +7,27 @@
 mod callers;
 mod calls;
 mod cell;
+mod connection;
 mod crowds;
+mod doubt;
+mod flood;
+mod humans;
+mod index;
+mod late;
+mod neighbours;
+mod operators;
+mod outage;
 mod process;
+mod races;
 mod redirects;
 mod relay;
 mod replies;
+mod searching;
+mod settings;
 mod streams;
 mod throttling;
+mod tls;
+mod tokens;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -34,6 +48,19 @@ const FAMILIES: &[fn() -> Vec<Cell>] = &[
     crowds::cells,
     callers::cells,
     streams::cells,
+    tokens::cells,
+    settings::cells,
+    operators::cells,
+    index::cells,
+    searching::cells,
+    humans::cells,
+    races::cells,
+    neighbours::cells,
+    connection::cells,
+    flood::cells,
+    late::cells,
+    outage::cells,
+    tls::cells,
     crate::power::cells,
 ];
 

@@ -170,6 +170,18 @@ async fn a_create_whose_time_has_passed_sends_nothing() {
 }
 
 #[tokio::test]
+async fn an_answer_that_says_nothing_about_a_jira_does_not_tell_which_jira_it_is() {
+    let site = Site::cloud().await;
+    let hollow = Effect::Answer(Reply::json(200, &json!({})));
+    site.simulator.weather().push(Rule::new(Call::Meta, When::Next(1), hollow));
+    let order = order("INC-1");
+    assert_eq!(site.push(&order).await.unwrap_err().kind, FaultKind::UnreadableReply);
+    // What was taken for a Data Center would be searched as one from now on, where Cloud answers 410.
+    site.push(&order).await.unwrap();
+    assert_eq!(site.look_up(&order, &[]).await.unwrap().tickets.len(), 1);
+}
+
+#[tokio::test]
 async fn a_jira_that_hides_its_create_screen_is_taken_at_its_usual_names() {
     let site = Site::cloud().await;
     // The first of these calls is serverInfo, the second asks for the issue types.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Map, json};
 use ticketing_core::fault::FaultKind;
 use ticketing_core::system::{Destination, Search, TicketSystem};
-use ticketing_simulator::{Call, Effect, Profile, Vendor};
+use ticketing_simulator::{Call, Effect, Profile, Reply, Vendor};
 
 use crate::support::{Site, api_token, order};
 
@@ -100,6 +100,24 @@ async fn an_empty_answer_about_a_hidden_project_proves_nothing() {
         site.simulator.edit(|profile| profile.withdraw("BROWSE_PROJECTS"));
         let fault = site.look_up(&order("INC-1"), &[]).await.unwrap_err();
         assert_eq!(fault.kind, FaultKind::NotFound);
+    }
+}
+
+#[tokio::test]
+async fn an_empty_answer_that_did_not_come_to_its_end_proves_nothing() {
+    let [cloud, data_center] = both().await;
+    let table = [
+        (&cloud, json!({ "issues": [], "isLast": false })),
+        (&cloud, json!({ "issues": [], "isLast": true, "errorMessages": ["The index is being built."] })),
+        (&data_center, json!({ "issues": [], "total": 1 })),
+        (&data_center, json!({ "issues": [] })),
+        (&data_center, json!({ "issues": [], "total": 0, "warningMessages": ["No such field."] })),
+    ];
+    for (site, body) in table {
+        site.simulator.weather().clear();
+        site.weather(Call::Search, Effect::Answer(Reply::json(200, &body)));
+        let fault = site.look_up(&order("INC-1"), &[]).await.unwrap_err();
+        assert_eq!(fault.kind, FaultKind::UnreadableReply, "{body}");
     }
 }
 

@@ -48,7 +48,7 @@ enum Wrong {
 
 impl App {
     /// Merges a change into the settings, all of it or none. `plan` reads the change against the rules in force. Returns
-    /// the settings in force and how many deliveries were made due.
+    /// the settings that the change led to and how many deliveries were made due.
     ///
     /// # Errors
     /// [`AppError::SettingsInvalid`] with every violation at once, [`AppError::SecretRequired`], or the store's failure.
@@ -75,10 +75,11 @@ impl App {
         let done = tokio::spawn(async move {
             let _one_at_a_time = one_at_a_time;
             app.save(&accepted, &change.rules, now).await?;
-            app.put_in_force(accepted, change.rules).await
+            let made_due = app.put_in_force(accepted, change.rules).await?;
+            // Before the next change comes.
+            Ok((app.settings(), made_due))
         });
-        let made_due = done.await.map_err(AppError::Interrupted)??;
-        Ok((self.settings(), made_due))
+        done.await.map_err(AppError::Interrupted)?
     }
 
     /// Makes the calls that prove a connection. With `change` it tests settings that are not saved, and keeps nothing.

@@ -202,6 +202,10 @@ fn not_asked(fault: &Fault) -> String {
 
 /// Whether a doubtful delivery was looked up since `asked`.
 fn was_looked_up(asked: &Delivery, now: &Delivery) -> bool {
+    // Where the ticket is looked for before its first attempt, the attempt may follow at once.
+    if asked.state != State::Reconciling && now.send.as_ref().is_some_and(|send| send.supposed) {
+        return now.doubt.as_ref().is_none_or(|doubt| doubt.look_ups > 0);
+    }
     let look_ups = |delivery: &Delivery| delivery.doubt.as_ref().map(|doubt| (doubt.since, doubt.look_ups));
     // A delivery that was fresh when it was asked for has had its attempt by now, and that is the answer.
     asked.state != State::Reconciling || look_ups(asked) != look_ups(now)

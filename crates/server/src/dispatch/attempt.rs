@@ -34,10 +34,7 @@ impl Dispatcher {
             let started_at = self.0.clock.now();
             let order = Order { incident, marker: delivery.marker.clone() };
             let api = self.0.connections.current(&delivery.target);
-            let Some(outcome) = self.try_to_create(api.as_ref(), &delivery, &order).await else {
-                tracing::warn!("the claim was lost before anything was sent");
-                return;
-            };
+            let Some(outcome) = self.try_to_create(api.as_ref(), &delivery, &order).await else { return };
             let fault = fault_of(&outcome).cloned();
             if fault.is_none() {
                 self.0.origins.forget(&delivery.id);
@@ -53,7 +50,7 @@ impl Dispatcher {
         .await;
     }
 
-    /// `None` if the claim was lost before anything was sent.
+    /// `None` if the claim was lost before anything was sent, or if the ticket is looked for first.
     async fn try_to_create(
         &self,
         api: Option<&Arc<dyn TicketSystem>>,
@@ -71,12 +68,23 @@ impl Dispatcher {
             Ok(Err(fault)) => return Some(Outcome::NotSent(fault)),
             Err(_) => return Some(Outcome::NotSent(not_prepared_in_time())),
         };
+        match self.is_sought_first(delivery, api, &rendered).await {
+            Ok(false) => {}
+            Ok(true) => return None,
+            Err(error) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "the look-up could not be ordered");
+                return None;
+            }
+        }
         match self.intend(delivery, api, &rendered, attempt_deadline).await {
             Ok(Some(deadline)) => {
                 failpoints::pass(Point::IntentCommitted).await;
                 Some(self.send(api, order, &rendered, deadline).await)
             }
-            Ok(None) => None,
+            Ok(None) => {
+                tracing::warn!("the claim was lost before anything was sent");
+                None
+            }
             Err(error) => {
                 tracing::error!(error = &error as &dyn std::error::Error, "the intent could not be stored");
                 None

@@ -1,7 +1,9 @@
 //! Looks for the tickets of deliveries in doubt, and later for duplicates.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use ticketing_core::delivery::look_up::LookUp;
 use ticketing_core::delivery::{Delivery, Sweep};
 use ticketing_core::fault::{Fault, FaultKind};
@@ -30,7 +32,7 @@ impl Dispatcher {
         async {
             failpoints::pass(Point::LookingUp).await;
             let asked_at = self.0.clock.now();
-            let witnesses = match self.witnesses(&delivery).await {
+            let witnesses = match self.witnesses(&delivery, asked_at).await {
                 Ok(witnesses) => witnesses,
                 // Without its witnesses a search proves too much: the claim lapses, and it is made again.
                 Err(error) => return warn(&error, &delivery.target, "the witnesses could not be read"),
@@ -123,19 +125,20 @@ impl Dispatcher {
                 Err(fault) => return Err(fault),
             }
         }
-        all.tickets.sort_by(|a, b| a.ticket.id.cmp(&b.ticket.id));
-        all.tickets.dedup_by(|a, b| a.ticket.id == b.ticket.id);
+        let mut seen = HashSet::new();
+        all.tickets.retain(|found| seen.insert(found.ticket.id.clone()));
+        // Of those of the same moment each site has its own order, which stays.
         all.tickets.sort_by_key(|found| (found.created_at.is_none(), found.created_at));
         Ok(all)
     }
 
-    /// Tickets of ours that were made when nothing of the doubtful send could be applied any more.
-    async fn witnesses(&self, delivery: &Delivery) -> Result<Vec<Marker>, StoreError> {
+    /// Tickets of ours that were made when nothing of the doubtful send could be applied any more, and that show by now.
+    async fn witnesses(&self, delivery: &Delivery, asked_at: Timestamp) -> Result<Vec<Marker>, StoreError> {
         let from = delivery.witnesses_from(self.schedule().policy.bounds.server_bound);
         match delivery.send.as_ref().filter(|send| !send.index_bound.is_zero()).zip(from) {
             Some((send, after)) => {
-                let destination = send.destination.clone();
-                self.0.store.witnesses(&WitnessQuery { destination, after, limit: WITNESSES }).await
+                let (destination, until) = (send.destination.clone(), delivery.witnesses_until(asked_at));
+                self.0.store.witnesses(&WitnessQuery { destination, after, until, limit: WITNESSES }).await
             }
             None => Ok(vec![]),
         }

@@ -9,6 +9,7 @@
 //! due, [`Dispatcher::reconcile`] looks for what is in doubt. [`Dispatcher::run`] calls them in time.
 
 mod attempt;
+mod forgotten;
 mod look_up;
 mod origins;
 mod pump;
@@ -20,6 +21,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use ticketing_core::clock::Clock;
+use ticketing_core::delivery::start::MEMORY;
 use ticketing_core::policy::Policy;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -235,6 +237,11 @@ impl Dispatcher {
         let trimmed = self.0.store.trim_events(now - self.0.settings.event_retention, EVENTS_A_TICK).await;
         if let Err(error) = trimmed {
             tracing::warn!(error = &error as &dyn std::error::Error, "old events stay");
+        }
+        // Where a store that was put back may have forgotten tickets, it may have to look for them.
+        let needed = self.0.store.restored_at().is_some_and(|at| now < at + MEMORY);
+        if needed {
+            return;
         }
         if let Err(error) = self.0.store.prune_retired(now - RETIRED_FOR).await {
             tracing::warn!(error = &error as &dyn std::error::Error, "former connections stay");

@@ -44,7 +44,7 @@ pub(crate) enum Refusal {
     PageTokenInvalid,
     /// The resume token is not ours.
     ResumeTokenInvalid,
-    /// Events after the resume token were dropped; the token from which all are there.
+    /// Events after the resume token were dropped, or lost with the database; the token from which all are there.
     ResumeTokenExpired { oldest_token: String },
     /// A subscriber took nothing for too long; its last token, if it has one.
     SubscriberTooSlow { resume_token: String },
@@ -150,7 +150,7 @@ impl Refusal {
             }
             Self::ResumeTokenInvalid => "resume_token is not a token of this service".to_owned(),
             Self::ResumeTokenExpired { .. } => {
-                "events after resume_token were dropped: resume from oldest_token in the details, and read with \
+                "events after resume_token were dropped, or lost with the database: resume from oldest_token in the details, and read with \
                  ListDeliveries what was missed"
                     .to_owned()
             }

@@ -134,15 +134,16 @@ impl TicketingService for Service {
         request: Request<v1::ListDeliveriesRequest>,
     ) -> Result<Response<v1::ListDeliveriesResponse>, Status> {
         let list = parse::list_deliveries(request.into_inner()).map_err(Refusal::RequestInvalid)?;
+        let installation = self.app.store().installation_id();
         let after = match list.page_token.as_str() {
             "" => None,
-            text => Some(token::read_page_token(text, &list).ok_or(Refusal::PageTokenInvalid)?),
+            text => Some(token::read_page_token(installation, text, &list).ok_or(Refusal::PageTokenInvalid)?),
         };
         let (states, systems) = (list.states.clone(), list.systems.clone());
         let filter = DeliveryFilter { states, systems, incident_id: list.incident_id.clone() };
         let page = self.app.deliveries(&filter, list.page_size, after, list.include_attempts);
         let page = page.await.map_err(refused)?;
-        let next = page.next.map(|key| token::page_token(&key, &list));
+        let next = page.next.map(|key| token::page_token(installation, &key, &list));
         let max_attempts = self.max_attempts();
         let tell = |delivery| present::with_attempts(delivery, max_attempts);
         let deliveries = page.deliveries.into_iter().map(tell).collect();

@@ -17,9 +17,10 @@ use tonic::Status;
 
 use super::errors::Refusal;
 use super::parse::{Start, Subscription};
+use super::token::ResumeAt;
 use super::{present, token};
 use crate::app::App;
-use crate::store::{Event, EventBounds, EventFilter, StoreError};
+use crate::store::{Event, EventBounds, EventFilter, StoreError, StreamName};
 
 /// The most events that are read at a time.
 const PAGE: u32 = 100;
@@ -70,7 +71,7 @@ pub(crate) async fn follow(
     // Before the bounds are read, so that nothing is missed in between.
     let news = app.store().subscribe();
     let bounds = app.store().event_bounds().await.map_err(|error| Refusal::of_store(&error))?;
-    let position = begin(&subscription.start, app.store().stream_id(), bounds)?;
+    let position = begin(&subscription.start, app.store().stream(), bounds)?;
     let (outlet, messages) = mpsc::channel(1);
     let (finish, end) = oneshot::channel();
     let Subscription { incident_id, systems, kinds, start: _ } = subscription;
@@ -86,15 +87,19 @@ pub(crate) async fn follow(
     Ok(ReceiverStream::new(messages).chain(end))
 }
 
-fn begin(start: &Start, stream_id: &str, bounds: EventBounds) -> Result<u64, Refusal> {
+fn begin(start: &Start, stream: &StreamName, bounds: EventBounds) -> Result<u64, Refusal> {
     let oldest = oldest(bounds);
     match start {
         Start::Now => Ok(bounds.last),
         Start::Oldest => Ok(oldest),
-        Start::After(text) => match token::read_resume_token(stream_id, text) {
-            Some(seq) if seq > bounds.last => Err(Refusal::ResumeTokenInvalid),
-            Some(seq) if seq < oldest => Err(expired(stream_id, bounds)),
-            Some(seq) => Ok(seq),
+        Start::After(text) => match token::read_resume_token(stream, text) {
+            Some(ResumeAt::Event(seq)) if seq > bounds.last => Err(Refusal::ResumeTokenInvalid),
+            Some(ResumeAt::Event(seq)) if seq < oldest => Err(expired(&stream.current, bounds)),
+            Some(ResumeAt::Event(seq)) => Ok(seq),
+            Some(ResumeAt::Lost { kept }) => {
+                let oldest_token = token::resume_token(&stream.current, kept.max(oldest));
+                Err(Refusal::ResumeTokenExpired { oldest_token })
+            }
             None => Err(Refusal::ResumeTokenInvalid),
         },
     }
@@ -208,30 +213,43 @@ mod tests {
     const NONE_KEPT: EventBounds = EventBounds { first: None, last: 20 };
     const NONE_EVER: EventBounds = EventBounds { first: None, last: 0 };
 
+    fn here() -> StreamName {
+        StreamName { current: "here".to_owned(), former: vec![] }
+    }
+
     #[test]
     fn a_stream_begins_after_what_happened_unless_told_otherwise() {
-        assert_eq!(begin(&Start::Now, "here", KEPT), Ok(20));
-        assert_eq!(begin(&Start::Oldest, "here", KEPT), Ok(10));
-        assert_eq!(begin(&Start::Oldest, "here", NONE_KEPT), Ok(20));
-        assert_eq!(begin(&Start::Oldest, "here", NONE_EVER), Ok(0));
+        assert_eq!(begin(&Start::Now, &here(), KEPT), Ok(20));
+        assert_eq!(begin(&Start::Oldest, &here(), KEPT), Ok(10));
+        assert_eq!(begin(&Start::Oldest, &here(), NONE_KEPT), Ok(20));
+        assert_eq!(begin(&Start::Oldest, &here(), NONE_EVER), Ok(0));
     }
 
     #[test]
     fn a_token_resumes_where_it_was_given_as_long_as_nothing_after_it_was_dropped() {
         let after = |seq| Start::After(token::resume_token("here", seq));
-        assert_eq!(begin(&after(15), "here", KEPT), Ok(15));
-        assert_eq!(begin(&after(10), "here", KEPT), Ok(10));
+        assert_eq!(begin(&after(15), &here(), KEPT), Ok(15));
+        assert_eq!(begin(&after(10), &here(), KEPT), Ok(10));
         let expired = Refusal::ResumeTokenExpired { oldest_token: token::resume_token("here", 10) };
-        assert_eq!(begin(&after(9), "here", KEPT), Err(expired));
-        assert_eq!(begin(&after(20), "here", NONE_KEPT), Ok(20));
-        assert!(matches!(begin(&after(19), "here", NONE_KEPT), Err(Refusal::ResumeTokenExpired { .. })));
+        assert_eq!(begin(&after(9), &here(), KEPT), Err(expired));
+        assert_eq!(begin(&after(20), &here(), NONE_KEPT), Ok(20));
+        assert!(matches!(begin(&after(19), &here(), NONE_KEPT), Err(Refusal::ResumeTokenExpired { .. })));
+    }
+
+    #[test]
+    fn a_token_of_events_that_were_lost_is_answered_with_where_they_parted() {
+        let stream = StreamName { former: vec![("before".to_owned(), 14)], ..here() };
+        let after = |seq| begin(&Start::After(token::resume_token("before", seq)), &stream, KEPT);
+        assert_eq!(after(14), Ok(14));
+        let parted = Refusal::ResumeTokenExpired { oldest_token: token::resume_token("here", 14) };
+        assert_eq!(after(15), Err(parted));
     }
 
     #[test]
     fn a_token_of_another_service_or_of_the_future_is_invalid() {
         let garbage = Start::After("yesterday".to_owned());
-        assert_eq!(begin(&garbage, "here", KEPT), Err(Refusal::ResumeTokenInvalid));
+        assert_eq!(begin(&garbage, &here(), KEPT), Err(Refusal::ResumeTokenInvalid));
         let future = Start::After(token::resume_token("here", 21));
-        assert_eq!(begin(&future, "here", KEPT), Err(Refusal::ResumeTokenInvalid));
+        assert_eq!(begin(&future, &here(), KEPT), Err(Refusal::ResumeTokenInvalid));
     }
 }

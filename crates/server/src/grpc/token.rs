@@ -6,36 +6,57 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 
 use super::parse::ListFilter;
-use crate::store::PageKey;
+use crate::store::{PageKey, StreamName};
 
 const CHECK_LENGTH: usize = 6;
+
+/// Where a token leads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ResumeAt {
+    /// After this event.
+    Event(u64),
+    /// After an event that was lost when the store was put back from a copy: this is the last one before that is still there.
+    Lost { kept: u64 },
+}
 
 /// The token that resumes the stream of a store, named by its `stream_id`, after the event `seq`.
 pub(crate) fn resume_token(stream_id: &str, seq: u64) -> String {
     seal(&format!("stream {stream_id}"), &seq.to_be_bytes())
 }
 
-/// The event that a token resumes after; `None` if it is not a token of this stream.
-pub(crate) fn read_resume_token(stream_id: &str, token: &str) -> Option<u64> {
+/// Where a token resumes; `None` if it is not a token of this stream. One of an earlier name of the stream is good as long
+/// as its event is still there.
+pub(crate) fn read_resume_token(stream: &StreamName, token: &str) -> Option<ResumeAt> {
+    if let Some(seq) = read_token_of(&stream.current, token) {
+        return Some(ResumeAt::Event(seq));
+    }
+    let mut former = stream.former.iter();
+    former.find_map(|(name, kept)| {
+        let (seq, kept) = (read_token_of(name, token)?, *kept);
+        Some(if seq <= kept { ResumeAt::Event(seq) } else { ResumeAt::Lost { kept } })
+    })
+}
+
+fn read_token_of(stream_id: &str, token: &str) -> Option<u64> {
     let bytes = unseal(&format!("stream {stream_id}"), token)?;
     Some(u64::from_be_bytes(bytes.try_into().ok()?))
 }
 
-/// The token of the page after `key` in the list that `filter` gives.
-pub(crate) fn page_token(key: &PageKey, filter: &ListFilter) -> String {
+/// The token of the page after `key` in the list that `filter` gives in an installation.
+pub(crate) fn page_token(installation_id: &str, key: &PageKey, filter: &ListFilter) -> String {
     let body = serde_json::to_vec(key).expect("a time and an ID can be written as JSON");
-    seal(&purpose(filter), &body)
+    seal(&purpose(installation_id, filter), &body)
 }
 
-/// Where the page of a token begins; `None` if the token is not of a list with this filter.
-pub(crate) fn read_page_token(token: &str, filter: &ListFilter) -> Option<PageKey> {
-    let body = unseal(&purpose(filter), token)?;
+/// Where the page of a token begins; `None` if the token is not of a list of this installation with this filter.
+pub(crate) fn read_page_token(installation_id: &str, token: &str, filter: &ListFilter) -> Option<PageKey> {
+    let body = unseal(&purpose(installation_id, filter), token)?;
     serde_json::from_slice(&body).ok()
 }
 
-// A token fits the list that it came from: the check sum covers the filters.
-fn purpose(filter: &ListFilter) -> String {
-    format!("page {:?} {:?} {:?}", filter.states, filter.systems, filter.incident_id)
+// A token fits the list that it came from: the check sum covers the installation and the filters.
+fn purpose(installation_id: &str, filter: &ListFilter) -> String {
+    format!("page {installation_id} {:?} {:?} {:?}", filter.states, filter.systems, filter.incident_id)
 }
 
 fn seal(purpose: &str, body: &[u8]) -> String {
@@ -65,38 +86,53 @@ mod tests {
 
     use super::*;
 
+    fn here() -> StreamName {
+        StreamName { current: "here".to_owned(), former: vec![] }
+    }
+
     fn filter(states: Vec<State>) -> ListFilter {
         ListFilter { states, ..ListFilter::default() }
     }
 
     #[test]
-    fn a_page_token_is_read_back_for_the_same_filters_alone() {
+    fn a_page_token_is_read_back_for_the_same_store_and_filters_alone() {
         let key = PageKey { created_at: Timestamp::UNIX_EPOCH, id: "0197".to_owned() };
-        let token = page_token(&key, &filter(vec![State::Failed]));
-        assert_eq!(read_page_token(&token, &filter(vec![State::Failed])), Some(key));
-        assert_eq!(read_page_token(&token, &filter(vec![])), None);
-        assert_eq!(read_resume_token("here", &token), None);
+        let token = page_token("here", &key, &filter(vec![State::Failed]));
+        assert_eq!(read_page_token("here", &token, &filter(vec![State::Failed])), Some(key));
+        assert_eq!(read_page_token("here", &token, &filter(vec![])), None);
+        assert_eq!(read_page_token("there", &token, &filter(vec![State::Failed])), None);
+        assert_eq!(read_resume_token(&here(), &token), None);
+    }
+
+    #[test]
+    fn a_token_of_an_earlier_name_leads_to_its_event_if_that_was_not_lost() {
+        let stream = StreamName { former: vec![("before".to_owned(), 40)], ..here() };
+        let read = |seq| read_resume_token(&stream, &resume_token("before", seq));
+        assert_eq!(read(40), Some(ResumeAt::Event(40)));
+        assert_eq!(read(41), Some(ResumeAt::Lost { kept: 40 }));
     }
 
     #[test]
     fn a_token_that_was_tampered_with_or_is_of_another_store_is_not_ours() {
         let mut token = resume_token("here", 41);
-        assert_eq!(read_resume_token("here", &token), Some(41));
-        assert_eq!(read_resume_token("there", &token), None);
+        assert_eq!(read_resume_token(&here(), &token), Some(ResumeAt::Event(41)));
+        let there = StreamName { current: "there".to_owned(), ..here() };
+        assert_eq!(read_resume_token(&there, &token), None);
         token.pop();
-        assert_eq!(read_resume_token("here", &token), None);
+        assert_eq!(read_resume_token(&here(), &token), None);
     }
 
     proptest! {
         #[test]
         fn no_text_is_taken_for_a_token(text in "\\PC{0,60}") {
-            prop_assert_eq!(read_resume_token("here", &text), None);
-            prop_assert_eq!(read_page_token(&text, &filter(vec![])), None);
+            prop_assert_eq!(read_resume_token(&here(), &text), None);
+            prop_assert_eq!(read_page_token("here", &text, &filter(vec![])), None);
         }
 
         #[test]
         fn every_place_in_the_stream_has_a_token(seq in any::<u64>()) {
-            prop_assert_eq!(read_resume_token("here", &resume_token("here", seq)), Some(seq));
+            let token = resume_token("here", seq);
+            prop_assert_eq!(read_resume_token(&here(), &token), Some(ResumeAt::Event(seq)));
         }
     }
 }

@@ -68,6 +68,11 @@ pub enum OpenError {
     TooOld { found: String, needed: &'static str },
     #[error("the database {path} is damaged ({detail}); restore it from a backup")]
     Damaged { path: PathBuf, detail: String },
+    #[error(
+        "the database {path} is empty, and yet {mark} tells of {events} events in it: put it back, with its -wal file if there \
+         is one; or remove {mark} too for a new beginning, which knows of no ticket that exists"
+    )]
+    Emptied { path: PathBuf, mark: PathBuf, events: u64 },
     #[error("the schema of the database {path} can not be brought up to date")]
     Migrate { path: PathBuf, source: Box<sqlx::migrate::MigrateError> },
     #[error(
@@ -84,6 +89,19 @@ pub enum OpenError {
     KeyWrong { origin: String, database: PathBuf },
     #[error("the state of the store can not be read")]
     State { source: StoreError },
+}
+
+/// Why no copy of the database was made.
+#[derive(Debug, thiserror::Error)]
+pub enum BackupError {
+    #[error("there is no database {path}; --data names its folder")]
+    NoDatabase { path: PathBuf },
+    #[error("the file {path} can not be written; it must not exist yet")]
+    File { path: PathBuf, source: std::io::Error },
+    #[error(
+        "the database {path} can not be copied; one of an earlier version can once this version has opened it"
+    )]
+    Copy { path: PathBuf, source: sqlx::Error },
 }
 
 // === impl StoreError ===

@@ -24,7 +24,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use ticketing_core::clock::Clock;
 use ticketing_core::delivery::Delivery;
 use ticketing_core::fault::Fault;
@@ -35,15 +35,16 @@ use ticketing_core::target::Health;
 use ticketing_failpoints::{self as failpoints, Point};
 use tokio::sync::watch;
 
+use crate::clock::Machine;
 use crate::entropy::Entropy;
 use verbs::accept::{Accept, Wanted};
 use verbs::bulk::{Bulk, BulkChange};
-use verbs::claim::{Claim, Intend, Lapse};
+use verbs::claim::{Claim, Intend, Lapse, Suppose};
 use verbs::health::{Forgive, Observe};
 use verbs::operate::Operate;
 use verbs::record::Record;
 
-pub use error::{OpenError, StoreError, StoreErrorKind};
+pub use error::{BackupError, OpenError, StoreError, StoreErrorKind};
 pub use seal::KeySource;
 pub use types::*;
 
@@ -63,15 +64,22 @@ pub struct Store {
 pub struct StoreOptions {
     pub clock: Arc<dyn Clock>,
     pub entropy: Arc<dyn Entropy>,
+    pub machine: Arc<dyn Machine>,
     /// Where the key of the secrets comes from.
     pub key: KeySource,
+    /// Somebody says that the database was put back from a copy.
+    pub restored: bool,
 }
 
 /// What is worth telling about a store that was opened.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Opened {
     /// The key file, if it was made just now: to be backed up, apart from the database.
     pub key_made: Option<PathBuf>,
+    /// Why it may have been put back from a copy.
+    pub suspicion: Option<Suspicion>,
+    /// By how much the clock was set since the store was last written; zero if it was not.
+    pub clock_step: SignedDuration,
 }
 
 // === impl Store: its life ===
@@ -85,6 +93,14 @@ impl Store {
         let (clock, entropy) = (options.clock.clone(), options.entropy.clone());
         let (database, opened) = sqlite::open(path, options).await?;
         Ok((Self { database: Arc::new(database), clock, entropy }, opened))
+    }
+
+    /// Writes the database at `path` as it is now to the file `to`, which must not exist. Another process may have it open.
+    ///
+    /// # Errors
+    /// If there is no such database or the copy can not be written whole: then there is none.
+    pub async fn backup(path: &Path, to: &Path, now: Timestamp) -> Result<(), BackupError> {
+        sqlite::backup(path, to, now).await
     }
 
     /// Waits until all that was asked for is written, then lets go of the file. Later calls are refused.
@@ -104,10 +120,22 @@ impl Store {
         &self.database.state().installation_id
     }
 
-    /// Tells the resume tokens of this store from those of another; a UUID.
+    /// Tells the resume tokens of this store from those of another.
+    #[must_use]
+    pub fn stream(&self) -> &StreamName {
+        &self.database.state().stream
+    }
+
+    /// The name under which events are told now.
     #[must_use]
     pub fn stream_id(&self) -> &str {
-        &self.database.state().stream_id
+        &self.stream().current
+    }
+
+    /// When the store was last put back from a copy, or may have been; `None` if never.
+    #[must_use]
+    pub fn restored_at(&self) -> Option<Timestamp> {
+        self.database.state().restored_at
     }
 
     /// The marker of an incident on a target.
@@ -178,6 +206,18 @@ impl Store {
     /// Makes the intent to send durable; `None` if the claim is no longer the caller's, who then must not send.
     pub async fn intend(&self, intent: Intent, now: Timestamp) -> Result<Option<Delivery>, StoreError> {
         self.database.write(Intend { intent, now }).await
+    }
+
+    /// Has the ticket of a claimed delivery looked for before it is sent; `None` if the claim is no longer the caller's, or
+    /// there is nothing to suppose.
+    pub async fn suppose(
+        &self,
+        what: Supposition,
+        policy: &Policy,
+        now: Timestamp,
+    ) -> Result<Option<Delivery>, StoreError> {
+        let Some(restored_at) = self.restored_at() else { return Ok(None) };
+        self.database.write(Suppose { what, restored_at, policy: policy.clone(), now }).await
     }
 
     /// Records how an attempt went; `None` if the delivery did not change by it.

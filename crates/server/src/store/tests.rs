@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use serde_json::json;
 use sqlx::{Connection, SqliteConnection};
@@ -16,7 +17,7 @@ use super::{
     AcceptRequest, EventFilter, KeySource, OpenError, Opened, Secret, SecretChange, SettingsChange, Store,
     StoreError, StoreErrorKind, StoreOptions,
 };
-use crate::clock::ManualClock;
+use crate::clock::{ManualClock, ManualMachine, ThisMachine};
 use crate::entropy::SeededEntropy;
 
 conformance::conformance!(bench);
@@ -27,14 +28,23 @@ async fn bench() -> Bench {
 
 async fn bench_in(folder: tempfile::TempDir) -> Bench {
     let clock = Arc::new(ManualClock::new(Timestamp::from_second(1_800_000_000).unwrap()));
-    let options = StoreOptions { clock: clock.clone(), ..options(KeySource::Beside) };
-    let (store, _) = Store::open(&folder.path().join("data/ticketing.db"), options).await.unwrap();
-    Bench { store, clock, _guard: Box::new(folder) }
+    let path = folder.path().join("data/ticketing.db");
+    let as_is = StoreOptions { clock: clock.clone(), ..options(KeySource::Beside) };
+    // The file alone tells how time passes.
+    let put_back =
+        StoreOptions { restored: true, machine: Arc::new(ManualMachine::default()), ..as_is.clone() };
+    let (store, _) = Store::open(&path, as_is).await.unwrap();
+    let put_back = move || -> BoxFuture<'static, Store> {
+        let (path, options) = (path.clone(), put_back.clone());
+        Box::pin(async move { Store::open(&path, options).await.unwrap().0 })
+    };
+    Bench { store, clock, put_back: Box::new(put_back), _guard: Box::new(folder) }
 }
 
 fn options(key: KeySource) -> StoreOptions {
     let clock = Arc::new(ManualClock::new(Timestamp::from_second(1_800_000_000).unwrap()));
-    StoreOptions { clock, entropy: Arc::new(SeededEntropy::new(1)), key }
+    let (entropy, machine) = (Arc::new(SeededEntropy::new(1)), Arc::new(ThisMachine));
+    StoreOptions { clock, entropy, machine, key, restored: false }
 }
 
 async fn open(path: &Path) -> Result<(Store, Opened), OpenError> {
@@ -89,7 +99,7 @@ async fn its_files_are_its_owners_alone() {
         assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{:?}", file.file_name());
         seen += 1;
     }
-    assert_eq!(seen, 5, "the database, its two logs, the lock and the key");
+    assert_eq!(seen, 6, "the database, its two logs, the lock, the mark and the key");
     let mode = folder.path().join("data").metadata().unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o700);
 }

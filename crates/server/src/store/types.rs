@@ -7,6 +7,7 @@ use ticketing_core::auto_push::AutoPush;
 use ticketing_core::delivery::look_up::LookUp;
 use ticketing_core::delivery::operate::OperationError;
 use ticketing_core::delivery::settle::SendIntent;
+use ticketing_core::delivery::start::Place;
 use ticketing_core::delivery::{Delivery, EventKind, LastError, Outcome, State, Trigger};
 use ticketing_core::fault::Fault;
 use ticketing_core::incident::Incident;
@@ -144,6 +145,14 @@ pub struct Intent {
     pub delivery_id: String,
     pub epoch: u32,
     pub send: SendIntent,
+}
+
+/// The holder of a claim looks for the ticket before it sends: the store may have forgotten it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Supposition {
+    pub delivery_id: String,
+    pub epoch: u32,
+    pub place: Place,
 }
 
 /// How an attempt went.
@@ -359,13 +368,47 @@ pub struct StateCount {
     pub oldest: Timestamp,
 }
 
-/// Since when witnesses count, and where.
+/// When witnesses were sent, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WitnessQuery {
     pub destination: Destination,
     pub after: Timestamp,
+    /// What was sent later may not be seen yet, so that it proves nothing that it is not.
+    pub until: Timestamp,
     /// At most so many: half of them the earliest, half the latest; the odd one is early.
     pub limit: u32,
+}
+
+/// What tells the resume tokens of a store from those of another, and from those of events that it has lost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StreamName {
+    /// A UUID. Another takes its place whenever events may have been lost.
+    pub current: String,
+    /// Earlier ones, and the last event under each name that is still there.
+    pub former: Vec<(String, u64)>,
+}
+
+/// Why a store may have been put back from a copy.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Suspicion {
+    #[error("--restored says so")]
+    Told,
+    #[error("it is a copy that was made by `ticketing backup` at {0}")]
+    Copied(Timestamp),
+    #[error("the file that marks its last state, {0}, is not there or can not be read")]
+    NoMark(String),
+    #[error("event {marked} was written, and the last one in the database is {kept}")]
+    EventsLost { marked: u64, kept: u64 },
+    #[error("an intent to send was written that is not in the database")]
+    IntentLost,
+    #[error(
+        "the file that marks its last state was written at {written} and changed at {changed}, as by copying"
+    )]
+    MarkTouched { written: Timestamp, changed: Timestamp },
+    #[error(
+        "the machine was started anew, or is another, so that nobody can tell whether its disk was put back"
+    )]
+    OtherBoot,
 }
 
 // === impl Observed ===

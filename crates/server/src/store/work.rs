@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use ticketing_core::delivery::{Delivery, EventKind, Settled, State};
 use ticketing_core::system::System;
 use ticketing_core::target::Health;
@@ -88,6 +89,13 @@ pub(super) struct Changes {
     pub(super) attempts: Vec<NewAttempt>,
     pub(super) events: Vec<NewEvent>,
     pub(super) operations: Vec<NewOperation>,
+}
+
+/// Names one intent to send.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(super) struct IntentName {
+    pub(super) delivery_id: String,
+    pub(super) epoch: u32,
 }
 
 #[derive(Debug)]
@@ -186,6 +194,18 @@ impl Work {
     pub(super) fn changed(&self, change: Change) -> Vec<&Delivery> {
         let rows = self.rows.values().filter(|row| row.change == change);
         rows.map(|row| &row.delivery).collect()
+    }
+
+    /// The one of the sends that this batch intends which comes last by the name of its delivery. Any would do: they are
+    /// committed together.
+    pub(super) fn last_intent(&self) -> Option<IntentName> {
+        let changed = self.rows.values().filter(|row| row.change != Change::None).map(|row| &row.delivery);
+        let intended = changed.filter_map(|delivery| {
+            let send =
+                delivery.send.as_ref().filter(|send| send.epoch == delivery.epoch && !send.supposed)?;
+            Some(IntentName { delivery_id: delivery.id.clone(), epoch: send.epoch })
+        });
+        intended.max()
     }
 
     pub(super) fn changed_targets(&self) -> Vec<(&str, System, &Health, Timestamp)> {
@@ -314,6 +334,10 @@ fn whole_microseconds(mut delivery: Delivery) -> Delivery {
     if let Some(send) = &mut delivery.send {
         send.at = floor(send.at);
         send.deadline = floor(send.deadline);
+        send.counted_from = send.counted_from.map(floor);
+    }
+    for absence in &mut delivery.absences {
+        absence.until = floor(absence.until);
     }
     if let Some(doubt) = &mut delivery.doubt {
         doubt.since = floor(doubt.since);

@@ -32,6 +32,16 @@ async fn two_tickets_with_one_marker_are_both_shown_and_the_older_comes_first() 
 }
 
 #[tokio::test]
+async fn of_two_tickets_of_the_same_second_the_one_with_the_lower_number_is_older() {
+    let site = Site::of(|_| {}).await;
+    let marker = order("INC-1").marker;
+    let made: Vec<_> = (0..8).map(|_| foreign(&site, marker.as_str(), "2026-01-01 00:00:00")).collect();
+    let found = site.look_up(&order("INC-1")).await.unwrap();
+    let keys: Vec<_> = found.tickets.into_iter().map(|found| found.ticket.key).collect();
+    assert_eq!(keys, made);
+}
+
+#[tokio::test]
 async fn rows_that_bear_no_marker_are_not_ours_and_prove_nothing() {
     let site = Site::of(|_| {}).await;
     site.simulator.add_foreign_ticket(Map::new());
@@ -70,6 +80,23 @@ async fn rows_that_the_account_may_not_read_leave_a_doubt() {
     let site = Site::of(|_| {}).await;
     site.answer(Call::Search, Reply::json(200, &json!({ "result": [] })).header("x-total-count", "1"));
     assert_eq!(site.look_up(&order("INC-1")).await.unwrap_err().kind, FaultKind::UnreadableReply);
+}
+
+#[tokio::test]
+async fn a_search_that_was_broken_off_proves_nothing_and_shows_what_it_has() {
+    let site = Site::of(|_| {}).await;
+    let error = json!({ "message": "Transaction cancelled: maximum execution time exceeded", "detail": "" });
+    let order = order("INC-1");
+    let row = json!({ "sys_id": "c537bae64f411200adf9f8e18110c76e", "correlation_id": order.marker });
+    for (rows, found) in [(json!([]), None), (json!([row]), Some(1))] {
+        let body = json!({ "result": rows, "error": error, "status": "failure" });
+        site.simulator.weather().clear();
+        site.answer(Call::Search, Reply::json(200, &body));
+        match site.look_up(&order).await {
+            Ok(sighting) => assert_eq!(Some(sighting.tickets.len()), found),
+            Err(fault) => assert_eq!((fault.kind, None), (FaultKind::UnreadableReply, found)),
+        }
+    }
 }
 
 #[tokio::test]

@@ -129,3 +129,33 @@ fn term(part: &str, is_field: impl Fn(&str) -> bool) -> Option<Term> {
     let value = rest[operator.len()..].to_owned();
     is_field(field).then(|| Term { field: field.to_owned(), operator, value })
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::profile::{Profile, Vendor};
+    use crate::servicenow::record;
+    use crate::state::State;
+
+    #[test]
+    fn a_look_up_by_marker_or_sys_id_looks_at_no_record_but_theirs() {
+        let mut state = State::new(Profile::of(Vendor::ServiceNow));
+        for number in 0..10 {
+            let mut fields = record::initial_fields(Timestamp::UNIX_EPOCH);
+            fields.insert("correlation_id".to_owned(), format!("rhythmx-{number}").into());
+            let sys_id = Some(format!("{number:032x}"));
+            record::store(&mut state, fields, sys_id, Timestamp::UNIX_EPOCH, false);
+        }
+        let places = |text: &str| {
+            let places = parse(text, record::is_field).places(&state.tickets);
+            places.map(|places| places.into_iter().collect::<Vec<_>>())
+        };
+        assert_eq!(places("correlation_id=rhythmx-3^ORDERBYsys_created_on"), Some(vec![3]));
+        assert_eq!(places("active=true^correlation_id=RHYTHMX-3"), Some(vec![3]));
+        assert_eq!(places(&format!("correlation_id=rhythmx-3^ORsys_id={:032x}", 7)), Some(vec![3, 7]));
+        assert_eq!(places("correlation_id=rhythmx-3^ORactive=true"), None);
+        assert_eq!(places("active=true"), None);
+    }
+}

@@ -17,6 +17,8 @@ pub(in crate::matrix) enum Verdict {
     Refused,
     /// Perhaps a ticket: RECONCILING, and looked for; there is none, so it is sent again.
     DoubtfulAndAbsent,
+    /// The same, but the request never arrived as a whole.
+    DoubtfulAndUnread,
     /// Perhaps a ticket: RECONCILING, and looked for; there is one.
     DoubtfulAndThere,
     /// ServiceNow says that there is a conflict, which is held against our `sys_id` at once: there is a ticket.
@@ -41,7 +43,9 @@ impl Verdict {
         let told = told(delivery);
         let first: &[_] = match self {
             Self::Refused => &[(Create, Failed), (Create, Created)],
-            Self::DoubtfulAndAbsent | Self::DoubtfulAndThere => &[(Create, Ambiguous)],
+            Self::DoubtfulAndAbsent | Self::DoubtfulAndUnread | Self::DoubtfulAndThere => {
+                &[(Create, Ambiguous)]
+            }
             Self::Found | Self::Created => &[(Create, Created)],
         };
         assert!(told.starts_with(first), "it began otherwise: {delivery:#?}");

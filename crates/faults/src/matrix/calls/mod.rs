@@ -22,7 +22,7 @@ const ATTEMPT_DEADLINE: Duration = Duration::from_secs(2);
 /// What proves that there is no ticket, and the retries after it: the bounds of the harness, and ticks of 60 ms.
 const SETTLE: Duration = Duration::from_secs(1);
 /// What this machine may be slow.
-const GRACE: Duration = Duration::from_secs(4);
+const GRACE: Duration = Duration::from_secs(5);
 
 /// Which calls the weather strikes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

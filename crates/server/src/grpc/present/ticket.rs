@@ -75,6 +75,7 @@ fn fault_kind(kind: FaultKind) -> v1::FaultKind {
         FaultKind::UnreadableReply => v1::FaultKind::UnreadableReply,
         FaultKind::Dormant => v1::FaultKind::Dormant,
         FaultKind::Dropped => v1::FaultKind::Dropped,
+        FaultKind::Restored => v1::FaultKind::Restored,
     }
 }
 

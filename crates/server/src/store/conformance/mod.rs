@@ -6,11 +6,13 @@ mod claiming;
 mod configuring;
 mod following;
 mod reading;
+mod restoring;
 mod settling;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use ticketing_core::delivery::settle::SendIntent;
 use ticketing_core::delivery::{Delivery, Outcome, Trigger};
@@ -24,7 +26,9 @@ use super::{
 };
 use crate::clock::ManualClock;
 
-pub(super) use {accepting::*, claiming::*, configuring::*, following::*, reading::*, settling::*};
+pub(super) use {
+    accepting::*, claiming::*, configuring::*, following::*, reading::*, restoring::*, settling::*,
+};
 
 pub(super) const LEASE: Duration = Duration::from_secs(90);
 pub(super) const TARGET: &str = "jira";
@@ -33,6 +37,8 @@ pub(super) const TARGET: &str = "jira";
 pub(super) struct Bench {
     pub(super) store: Store,
     pub(super) clock: Arc<ManualClock>,
+    /// Opens the same store again, once it is closed, as one that somebody says was put back from a copy.
+    pub(super) put_back: Box<dyn Fn() -> BoxFuture<'static, Store> + Send + Sync>,
     /// Whatever must outlive the store, such as its folder.
     pub(super) _guard: Box<dyn Send>,
 }
@@ -87,6 +93,12 @@ macro_rules! conformance {
             witnesses_are_tickets_of_ours_that_were_sent_there_later,
             witnesses_are_the_earliest_and_the_latest,
             the_state_of_a_target_is_counted,
+            a_new_store_has_forgotten_nothing,
+            a_store_that_was_put_back_remembers_when,
+            a_store_that_was_put_back_has_its_tickets_looked_for_by_the_holder_of_the_claim_alone,
+            an_absence_that_was_proven_is_remembered,
+            a_doubt_is_counted_from_when_the_store_was_put_back,
+            events_of_a_store_that_was_put_back_have_another_name_and_the_former_is_known,
         }
     };
 }
@@ -107,6 +119,13 @@ impl Bench {
     pub(super) async fn accept_as(&self, incident: Incident, hasten: bool) -> Accepted {
         let request = AcceptRequest { incident, targets: vec![target(System::Jira)], hasten };
         self.store.accept(request).await.unwrap().remove(0)
+    }
+
+    /// The store closed, and opened again as one that was put back from a copy.
+    pub(super) async fn put_back(mut self) -> Self {
+        self.store.close().await;
+        self.store = (self.put_back)().await;
+        self
     }
 
     pub(super) async fn claim(&self, kind: ClaimKind, limit: u32) -> Vec<Claimed> {

@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use jiff::Timestamp;
 use ticketing_core::delivery::State;
 use ticketing_core::fault::FaultKind;
 use ticketing_core::policy::Policy;
@@ -46,9 +47,12 @@ pub(in crate::store) async fn witnesses_are_tickets_of_ours_that_were_sent_there
     bench.settle(&resolved, Outcome::Sent(Err(fault(FaultKind::TimedOut)))).await.unwrap();
     let operation = Operation::Resolve(ticket("4"));
     bench.store.operate(&resolved.id, operation, "", &Policy::default(), bench.now()).await.unwrap();
-    let query = WitnessQuery { destination: destination(), after: sent_at[1], limit: 9 };
+    let query =
+        WitnessQuery { destination: destination(), after: sent_at[1], until: Timestamp::MAX, limit: 9 };
     let expected = ["INC-2", "INC-3"].map(|id| bench.store.marker(id, TARGET));
     assert_eq!(bench.store.witnesses(&query).await.unwrap(), expected);
+    let early = WitnessQuery { until: sent_at[1], ..query.clone() };
+    assert_eq!(bench.store.witnesses(&early).await.unwrap(), expected[..1]);
     let elsewhere = WitnessQuery {
         destination: super::Destination { place: "OTHER".to_owned(), ..destination() },
         ..query
@@ -66,7 +70,7 @@ pub(in crate::store) async fn witnesses_are_the_earliest_and_the_latest(bench: B
         bench.clock.advance(Duration::from_secs(u64::from(n < 3)));
     }
     let found = async |limit| {
-        let query = WitnessQuery { destination: destination(), after, limit };
+        let query = WitnessQuery { destination: destination(), after, until: Timestamp::MAX, limit };
         bench.store.witnesses(&query).await.unwrap()
     };
     let markers = |ids: &[&str]| ids.iter().map(|id| bench.store.marker(id, TARGET)).collect::<Vec<_>>();

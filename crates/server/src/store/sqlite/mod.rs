@@ -1,21 +1,27 @@
 //! The store in one SQLite file. All SQL is in this folder.
 
+mod backup;
 mod connection;
 mod events;
 mod load;
+mod mark;
 mod open;
 mod reads;
 mod rows;
 mod save;
 mod settings;
+mod start;
 mod writer;
 
+#[cfg(test)]
+mod start_tests;
 #[cfg(test)]
 mod tests;
 
 use std::fs::OpenOptions;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use sqlx::SqlitePool;
 use ticketing_core::marker::InstallationKey;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -23,9 +29,11 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::StoreError;
 use super::feed::Feed;
 use super::seal::Sealer;
+use super::types::StreamName;
 use super::work::Verb;
 use crate::entropy::Entropy;
 
+pub(super) use backup::backup;
 pub(super) use events::TrimEvents;
 pub(super) use open::open;
 pub(super) use settings::{Configure, PruneRetired, SaveTest};
@@ -44,7 +52,9 @@ pub(super) struct Database {
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) installation_id: String,
-    pub(super) stream_id: String,
+    pub(super) stream: StreamName,
+    /// When the store was last put back from a copy, or may have been.
+    pub(super) restored_at: Option<Timestamp>,
     pub(super) marker_key: InstallationKey,
     sealer: Sealer,
     entropy: Arc<dyn Entropy>,

@@ -17,7 +17,9 @@ use tokio::sync::{mpsc, watch};
 use zeroize::Zeroizing;
 
 use super::connection::WriterConnection;
+use super::mark::Mark;
 use super::rows::Reader;
+use super::start::{self, Begun};
 use super::writer::Writer;
 use super::{Database, State, private_file};
 use crate::entropy::Entropy;
@@ -36,15 +38,19 @@ const INBOX: usize = 1_024;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Every migration, oldest first. Listed by hand: the macro that collects them would build SQLite a second time.
-const MIGRATIONS: [(i64, &str, &str); 1] = [(1, "store", include_str!("../../../migrations/0001_store.sql"))];
+const MIGRATIONS: [(i64, &str, &str); 2] = [
+    (1, "store", include_str!("../../../migrations/0001_store.sql")),
+    (2, "restored", include_str!("../../../migrations/0002_restored.sql")),
+];
 
 /// The row of table `installation`.
 struct Installation {
     installation_id: String,
-    stream_id: String,
     marker_key: InstallationKey,
     sealer: Sealer,
     key_made: Option<std::path::PathBuf>,
+    /// Made just now.
+    is_new: bool,
 }
 
 pub(in crate::store) async fn open(
@@ -63,14 +69,18 @@ pub(in crate::store) async fn open(
         .await
         .map_err(|source| OpenError::Migrate { path: path.to_owned(), source: Box::new(source) })?;
     failpoints::pass(Point::Migrated).await;
-    let installation = installation(&mut db, path, &options).await?;
-    let newest = newest_event(&mut db).await.map_err(|source| OpenError::State { source })?;
+    let mark = Mark::open(beside(path, "mark"), options.machine.clone(), options.clock.clone());
+    let installation = installation(&mut db, path, &mark, &options).await?;
+    let begun = start::begin(&mut db, mark, installation.is_new, &options).await;
+    let Begun { mark, newest, stream, restored_at, suspicion, step } =
+        begun.map_err(|source| OpenError::State { source })?;
     let readers = SqlitePoolOptions::new().max_connections(READERS).test_before_acquire(false);
     let connection = WriterConnection::new(connect.clone(), db);
     let readers = readers.connect_lazy_with(connect.create_if_missing(false).read_only(true));
     let state = Arc::new(State {
         installation_id: installation.installation_id,
-        stream_id: installation.stream_id,
+        stream,
+        restored_at,
         marker_key: installation.marker_key,
         sealer: installation.sealer,
         entropy: options.entropy,
@@ -79,8 +89,11 @@ pub(in crate::store) async fn open(
     });
     let (writer, inbox) = mpsc::channel(INBOX);
     let (ended, life) = watch::channel(false);
-    tokio::spawn(Writer { connection, state: state.clone(), lock, ended }.run(inbox));
-    Ok((Database { readers, writer, state, life }, Opened { key_made: installation.key_made }))
+    tokio::spawn(Writer { connection, state: state.clone(), mark, lock, ended }.run(inbox));
+    Ok((
+        Database { readers, writer, state, life },
+        Opened { key_made: installation.key_made, suspicion, clock_step: step },
+    ))
 }
 
 /// Makes the folder, durably: what is in a folder whose own name is not on the disk goes with it in a power cut.
@@ -188,12 +201,19 @@ pub(super) async fn newest_event(db: &mut SqliteConnection) -> Result<u64, Store
 async fn installation(
     db: &mut SqliteConnection,
     path: &Path,
+    mark: &Mark,
     options: &StoreOptions,
 ) -> Result<Installation, OpenError> {
     let state = |source| OpenError::State { source };
     let row = sqlx::query("SELECT * FROM installation").fetch_optional(&mut *db).await;
     let row = row.map_err(StoreError::read("the installation")).map_err(state)?;
     let entropy = &*options.entropy;
+    if row.is_none()
+        && let Some(events) = mark.found().map(|found| found.event).filter(|events| *events > 0)
+    {
+        // Another installation makes other markers, so that it would find no ticket of this one.
+        return Err(OpenError::Emptied { path: path.to_owned(), mark: beside(path, "mark"), events });
+    }
     let master = MasterKey::load(&options.key, path, row.is_none(), entropy)?;
     let wrap = Sealer::new(&master.key);
     let Some(row) = row else {
@@ -210,10 +230,10 @@ async fn installation(
     let marker_key = <[u8; 32]>::try_from(marker_key);
     let marker_key = marker_key.map_err(|_| state(row.bad("marker_key", &"it is not 32 bytes long")))?;
     Ok(Installation {
-        stream_id: row.get("stream_id").map_err(state)?,
         marker_key: InstallationKey::new(marker_key),
         sealer: Sealer::new(data_key),
         key_made: None,
+        is_new: false,
         installation_id,
     })
 }
@@ -244,7 +264,7 @@ async fn make_installation(
     .await
     .map_err(StoreError::write("the installation"))?;
     let (marker_key, sealer) = (InstallationKey::new(marker_key), Sealer::new(&data_key));
-    Ok(Installation { installation_id, stream_id, marker_key, sealer, key_made: None })
+    Ok(Installation { installation_id, marker_key, sealer, key_made: None, is_new: true })
 }
 
 fn data_key_place(installation_id: &str) -> Place<'_> {

@@ -18,12 +18,12 @@ const INSERT_SNAPSHOTS: &str = "
 
 const INSERT_DELIVERIES: &str = r#"
     INSERT INTO deliveries (id, incident_id, incident_revision, target, system, "trigger", marker, state, epoch,
-        lease_until, failures, failing_since, due_at, send, send_at, doubt, doubted, sweep, sweep_due_at, ticket, duplicates, adjustments,
+        lease_until, failures, failing_since, due_at, send, send_at, doubt, doubted, absences, sweep, sweep_due_at, ticket, duplicates, adjustments,
         last_error, created_at, updated_at)
     SELECT value ->> 'id', value ->> 'incident_id', value ->> 'incident_revision', value ->> 'target',
         value ->> 'system', value ->> 'trigger', value ->> 'marker', value ->> 'state', value ->> 'epoch',
         value ->> 'lease_until', value ->> 'failures', value ->> 'failing_since', value ->> 'due_at', value ->> 'send', value ->> 'send_at',
-        value ->> 'doubt', value ->> 'doubted', value ->> 'sweep', value ->> 'sweep_due_at', value ->> 'ticket', value ->> 'duplicates',
+        value ->> 'doubt', value ->> 'doubted', value ->> 'absences', value ->> 'sweep', value ->> 'sweep_due_at', value ->> 'ticket', value ->> 'duplicates',
         value ->> 'adjustments', value ->> 'last_error', value ->> 'created_at', value ->> 'updated_at'
     FROM json_each(?)"#;
 
@@ -32,7 +32,7 @@ const UPDATE_DELIVERIES: &str = "
         incident_revision = new.value ->> 'incident_revision', state = new.value ->> 'state',
         epoch = new.value ->> 'epoch', lease_until = new.value ->> 'lease_until',
         failures = new.value ->> 'failures', failing_since = new.value ->> 'failing_since', due_at = new.value ->> 'due_at', send = new.value ->> 'send',
-        send_at = new.value ->> 'send_at', doubt = new.value ->> 'doubt', doubted = new.value ->> 'doubted', sweep = new.value ->> 'sweep',
+        send_at = new.value ->> 'send_at', doubt = new.value ->> 'doubt', doubted = new.value ->> 'doubted', absences = new.value ->> 'absences', sweep = new.value ->> 'sweep',
         sweep_due_at = new.value ->> 'sweep_due_at', ticket = new.value ->> 'ticket',
         duplicates = new.value ->> 'duplicates', adjustments = new.value ->> 'adjustments',
         last_error = new.value ->> 'last_error', updated_at = new.value ->> 'updated_at'
@@ -73,7 +73,6 @@ pub(super) async fn save(
     let snapshots: Vec<Value> = changes.snapshots.iter().map(snapshot_row).collect();
     let attempts = changes.attempts.iter().map(attempt_row).collect::<Result<Vec<_>, _>>()?;
     let operations: Vec<Value> = changes.operations.iter().map(operation_row).collect();
-    let health = work.changed_targets().into_iter().map(health_row).collect::<Result<Vec<_>, _>>()?;
     let events = number(changes.events, newest);
     let event_rows = events.iter().map(event_row).collect::<Result<Vec<_>, _>>()?;
     let mut written = 0;
@@ -82,7 +81,7 @@ pub(super) async fn save(
     written += write_deliveries(db, UPDATE_DELIVERIES, &work.changed(Change::Update)).await?;
     written += write(db, "attempts", INSERT_ATTEMPTS, &attempts).await?;
     written += write(db, "operations", INSERT_OPERATIONS, &operations).await?;
-    written += write(db, "target_health", SAVE_HEALTH, &health).await?;
+    written += write_health(db, &work.changed_targets()).await?;
     written += write(db, "events", INSERT_EVENTS, &event_rows).await?;
     Ok((written > 0).then_some(events))
 }
@@ -140,6 +139,23 @@ fn event_row(event: &Event) -> Result<Value, StoreError> {
         body,
         event.note
     ]))
+}
+
+/// Writes what became of deliveries that are there already.
+pub(super) async fn update_deliveries(
+    db: &mut SqliteConnection,
+    deliveries: &[&Delivery],
+) -> Result<u64, StoreError> {
+    write_deliveries(db, UPDATE_DELIVERIES, deliveries).await
+}
+
+/// Writes the health of targets, and when it changed.
+pub(super) async fn write_health(
+    db: &mut SqliteConnection,
+    health: &[(&str, System, &Health, Timestamp)],
+) -> Result<u64, StoreError> {
+    let rows = health.iter().copied().map(health_row).collect::<Result<Vec<_>, _>>()?;
+    write(db, "target_health", SAVE_HEALTH, &rows).await
 }
 
 async fn write_deliveries(

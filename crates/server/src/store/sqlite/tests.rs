@@ -10,7 +10,7 @@ use sqlx::SqliteConnection;
 use ticketing_core::system::System;
 
 use super::{State, writer};
-use crate::clock::ManualClock;
+use crate::clock::{ManualClock, ThisMachine};
 use crate::entropy::SeededEntropy;
 use crate::store::conformance::{incident, target};
 use crate::store::work::{Needs, Verb, Work};
@@ -66,7 +66,8 @@ impl writer::CommandAlone for Fatal {
 
 async fn open(folder: &tempfile::TempDir) -> Store {
     let clock = Arc::new(ManualClock::new(Timestamp::from_second(1_800_000_000).unwrap()));
-    let options = StoreOptions { clock, entropy: Arc::new(SeededEntropy::new(1)), key: KeySource::Beside };
+    let (entropy, machine) = (Arc::new(SeededEntropy::new(1)), Arc::new(ThisMachine));
+    let options = StoreOptions { clock, entropy, machine, key: KeySource::Beside, restored: false };
     Store::open(&folder.path().join("ticketing.db"), options).await.unwrap().0
 }
 

@@ -14,6 +14,7 @@ use ticketing_failpoints::{self as failpoints, Point};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::connection::WriterConnection;
+use super::mark::Mark;
 use super::{State, load, save};
 use crate::store::work::{Needs, Verb, Work};
 use crate::store::{StoreError, StoreErrorKind};
@@ -67,6 +68,7 @@ pub(super) struct AskedAlone<T: Task> {
 pub(super) struct Writer {
     pub(super) connection: WriterConnection,
     pub(super) state: Arc<State>,
+    pub(super) mark: Mark,
     /// Held as long as the connection is open.
     pub(super) lock: File,
     /// Told when the writer has ended as it should; dropped untold when it died.
@@ -99,6 +101,7 @@ impl Writer {
         if let Err(error) = self.connection.close().await {
             tracing::warn!(error = &error as &dyn std::error::Error, "the database was not closed cleanly");
         }
+        self.mark.close();
         drop(self.lock);
         self.ended.send_replace(true);
         for reply in closing {
@@ -164,6 +167,7 @@ impl Writer {
         let mut transaction = db.begin_with("BEGIN IMMEDIATE").await.map_err(StoreError::begin)?;
         let mut work = load::load(&mut transaction, needs).await?;
         batch.iter_mut().try_for_each(|command| command.apply(&mut work))?;
+        let intent = work.last_intent();
         let Some(events) = save::save(&mut transaction, work, self.state.feed.newest()).await? else {
             return Ok(());
         };
@@ -174,6 +178,7 @@ impl Writer {
         transaction.commit().await.map_err(StoreError::commit)?;
         self.state.commits.fetch_add(1, Ordering::Relaxed);
         self.state.feed.publish(events);
+        self.mark.set(self.state.feed.newest(), intent);
         Ok(())
     }
 
@@ -183,6 +188,7 @@ impl Writer {
         let answer = task.run(&self.state, &mut transaction).await?;
         transaction.commit().await.map_err(StoreError::commit)?;
         self.state.commits.fetch_add(1, Ordering::Relaxed);
+        self.mark.touch();
         Ok(answer)
     }
 

@@ -9,7 +9,7 @@ use ticketing_core::policy::Policy;
 use ticketing_failpoints::Point;
 
 use crate::store::StoreError;
-use crate::store::types::{ClaimKind, Claimed, Intent, Leases};
+use crate::store::types::{ClaimKind, Claimed, Intent, Leases, Supposition};
 use crate::store::work::{Needs, Reach, Selection, Verb, Work, floor};
 
 #[derive(Debug)]
@@ -32,6 +32,14 @@ pub(in crate::store) struct Lapse {
 #[derive(Debug)]
 pub(in crate::store) struct Intend {
     pub(in crate::store) intent: Intent,
+    pub(in crate::store) now: Timestamp,
+}
+
+#[derive(Debug)]
+pub(in crate::store) struct Suppose {
+    pub(in crate::store) what: Supposition,
+    pub(in crate::store) restored_at: Timestamp,
+    pub(in crate::store) policy: Policy,
     pub(in crate::store) now: Timestamp,
 }
 
@@ -123,6 +131,23 @@ impl Verb for Intend {
         let Intent { delivery_id, epoch, send } = self.intent.clone();
         let Some(delivery) = work.delivery(&delivery_id).cloned() else { return Ok(None) };
         let settled = delivery.intend(epoch, send, self.now);
+        Ok(settled.map(|settled| work.settle(settled, "")))
+    }
+}
+
+// === impl Suppose ===
+
+impl Verb for Suppose {
+    type Answer = Option<Delivery>;
+
+    fn needs(&self, needs: &mut Needs) {
+        needs.deliveries.insert(self.what.delivery_id.clone());
+    }
+
+    fn apply(&self, work: &mut Work) -> Result<Option<Delivery>, StoreError> {
+        let Supposition { delivery_id, epoch, place } = self.what.clone();
+        let Some(delivery) = work.delivery(&delivery_id).cloned() else { return Ok(None) };
+        let settled = delivery.suppose_sent(epoch, place, self.restored_at, &self.policy, self.now);
         Ok(settled.map(|settled| work.settle(settled, "")))
     }
 }

@@ -276,3 +276,76 @@ fn matches_text(held: &[String], sought: &str) -> bool {
 fn words(text: &str) -> Vec<String> {
     book::words(text).map(str::to_lowercase).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use serde_json::json;
+
+    use super::*;
+
+    const MARKER: &str = "rhythmx-0123456789abcdef0123456789abcde0";
+
+    /// Ten issues with the markers ...e0 to ...e9, in turns as a label and in the description.
+    fn book() -> Book {
+        let mut book = Book::default();
+        for number in 0..10 {
+            let marker = format!("{}{number}", &MARKER[..MARKER.len() - 1]);
+            let (labels, description) =
+                if number % 2 == 0 { (vec![marker], String::new()) } else { (vec![], marker) };
+            let fields = json!({ "labels": labels, "description": description });
+            book.add(Ticket {
+                id: number.to_string(),
+                key: format!("SEC-{number}"),
+                previous_keys: Vec::new(),
+                container: "SEC".to_owned(),
+                fields: fields.as_object().unwrap().clone(),
+                properties: BTreeMap::new(),
+                created_at: Timestamp::UNIX_EPOCH,
+                foreign: false,
+                deleted: false,
+                plain: String::new(),
+            });
+        }
+        book
+    }
+
+    #[test]
+    fn a_look_up_by_markers_or_keys_looks_at_no_issue_but_theirs() {
+        let other = MARKER.replace("e0", "e1");
+        let cases = [
+            (format!("labels = \"{MARKER}\""), vec![0]),
+            (format!("labels = \"{}\"", MARKER.to_uppercase()), vec![0]),
+            (
+                format!(
+                    "(labels in (\"{MARKER}\", x) OR description ~ \"\\\"{other}\\\"\") ORDER BY created"
+                ),
+                vec![0, 1],
+            ),
+            (format!("project = SEC AND created >= -1d AND text ~ \"{other}\""), vec![1]),
+            ("key in (SEC-3, SEC-4)".to_owned(), vec![3, 4]),
+        ];
+        for (jql, places) in cases {
+            let found = parse(&jql).unwrap().places(&book()).unwrap();
+            assert_eq!(found.into_iter().collect::<Vec<_>>(), places, "{jql}");
+        }
+    }
+
+    #[test]
+    fn a_query_that_the_indexes_can_not_answer_looks_at_every_issue() {
+        for jql in ["project = SEC", "NOT labels = x", "labels = x OR summary ~ short", "labels != x"] {
+            assert_eq!(parse(jql).unwrap().places(&book()), None, "{jql}");
+        }
+    }
+
+    #[test]
+    fn a_changed_issue_is_found_by_what_it_bears_now() {
+        let mut book = book();
+        book.change("SEC-4", |ticket| ticket.fields.insert("labels".to_owned(), json!(["new"])));
+        let query = parse("labels = new").unwrap();
+        let places = query.places(&book).unwrap();
+        let found = query.select(book.at(places).collect(), Timestamp::UNIX_EPOCH);
+        assert_eq!(found.iter().map(|ticket| ticket.key.as_str()).collect::<Vec<_>>(), ["SEC-4"]);
+    }
+}

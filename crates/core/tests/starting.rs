@@ -1,0 +1,357 @@
+//! A store that was put back from a copy, and a clock that was set between two runs: whatever was sent after the copy was
+//! made, there is never a second ticket, nothing is stuck, and no wait gets longer or shorter by the step of the clock.
+
+#![allow(clippy::unwrap_used, reason = "a test that can not go on fails")]
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use proptest::prelude::*;
+use ticketing_core::delivery::look_up::LookUp;
+use ticketing_core::delivery::operate::NewDelivery;
+use ticketing_core::delivery::settle::SendIntent;
+use ticketing_core::delivery::start::{MEMORY, Pause, Place, Start};
+use ticketing_core::delivery::{Delivery, Outcome, Settled, State, Trigger};
+use ticketing_core::fault::{Fault, FaultKind};
+use ticketing_core::marker::{InstallationKey, Marker};
+use ticketing_core::policy::Policy;
+use ticketing_core::system::{Created, Destination, FoundTicket, Sighting, System, TicketRef};
+use ticketing_core::target::Health;
+
+/// What becomes of a create.
+#[derive(Debug, Clone, Copy)]
+enum Weather {
+    Fair,
+    Refuse,
+    /// No answer; applied so many seconds later, or never.
+    Lose(Option<u64>),
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Wait(u64),
+    Work(Weather),
+    /// The server is killed after it has sent, and started again.
+    Crash(Option<u64>),
+    /// The store is copied.
+    Copy,
+    /// The copy is put back, or a new store if there is none; the incident is handed over again where it is not known.
+    Restore,
+}
+
+/// A ticket system whose index lags, the delivery, and a copy of it.
+struct World {
+    now: Timestamp,
+    policy: Policy,
+    delivery: Delivery,
+    copy: Option<Delivery>,
+    restored_at: Option<Timestamp>,
+    tickets: Vec<Timestamp>,
+    index_lag: Duration,
+}
+
+// === impl World ===
+
+impl World {
+    fn new(index_lag: u64) -> Self {
+        let now = Timestamp::from_second(1_800_000_000).unwrap();
+        let (policy, index_lag) = (Policy::default(), Duration::from_secs(index_lag));
+        Self {
+            now,
+            policy,
+            delivery: accepted(now),
+            copy: None,
+            restored_at: None,
+            tickets: vec![],
+            index_lag,
+        }
+    }
+
+    fn take(&mut self, step: &Step) {
+        match *step {
+            Step::Wait(seconds) => self.now += Duration::from_secs(seconds),
+            Step::Work(weather) => self.work(weather),
+            Step::Crash(applied_after) => {
+                self.work_until_sent(applied_after);
+                self.start(None);
+            }
+            Step::Copy => self.copy = Some(self.delivery.clone()),
+            Step::Restore => {
+                self.restored_at = Some(self.now);
+                self.delivery = self.copy.clone().unwrap_or_else(|| accepted(self.now));
+                self.start(self.restored_at);
+            }
+        }
+        assert!(self.tickets.len() <= 1, "{} tickets: {:#?}", self.tickets.len(), self.delivery);
+    }
+
+    /// What the server does at its start: nobody holds a claim.
+    fn start(&mut self, restored_at: Option<Timestamp>) {
+        let start = Start { step: SignedDuration::ZERO, restored_at, counts_from: restored_at };
+        self.delivery = self.delivery.clone().take_up(&start);
+        if self.delivery.lease_until.is_some() {
+            self.delivery.lease_until = Some(self.now);
+        }
+        self.apply(Delivery::lapse);
+    }
+
+    fn work(&mut self, weather: Weather) {
+        if self.delivery.due_at.is_none_or(|due| self.now < due) {
+            return;
+        }
+        if self.delivery.state == State::Reconciling {
+            return self.look_up();
+        }
+        let lost_after = match weather {
+            Weather::Fair => Some(0),
+            Weather::Refuse => None,
+            Weather::Lose(after) => after,
+        };
+        let Some(epoch) = self.work_until_sent(lost_after) else { return };
+        let outcome = match weather {
+            Weather::Fair => Ok(Created { ticket: ticket(), adjustments: vec![] }),
+            Weather::Refuse => Err(Fault::new(FaultKind::Rejected, "no")),
+            Weather::Lose(_) => Err(Fault::new(FaultKind::TimedOut, "lost")),
+        };
+        self.apply(|delivery, policy, now| delivery.settle(epoch, Outcome::Sent(outcome), policy, now, 0.0));
+    }
+
+    /// Claims and sends, unless the ticket is to be looked for first; the epoch of the send.
+    fn work_until_sent(&mut self, applied_after: Option<u64>) -> Option<u32> {
+        let due = self.delivery.due_at.is_some_and(|due| due <= self.now);
+        if !due || self.delivery.state == State::Reconciling {
+            return None;
+        }
+        self.apply(|delivery, policy, now| Some(delivery.claim(policy.bounds.lease, now)));
+        let epoch = self.delivery.epoch;
+        let search =
+            self.restored_at.and_then(|at| Some((at, self.delivery.place_to_search(at, vec![place()])?)));
+        if let Some((at, place)) = search {
+            self.apply(|delivery, policy, now| delivery.suppose_sent(epoch, place, at, policy, now));
+            return None;
+        }
+        let deadline = self.now + self.policy.bounds.attempt_deadline;
+        let Place { destination, index_bound, marker_in_text } = place();
+        let intent = SendIntent { destination, index_bound, deadline, marker_in_text, adjustments: vec![] };
+        self.delivery = self.delivery.clone().intend(epoch, intent, self.now)?.delivery;
+        if let Some(after) = applied_after {
+            let latest = deadline + self.policy.bounds.server_bound;
+            self.tickets.push((self.now + Duration::from_secs(after)).min(latest));
+        }
+        Some(epoch)
+    }
+
+    fn look_up(&mut self) {
+        self.apply(|delivery, policy, now| Some(delivery.claim(policy.bounds.lease, now)));
+        let visible = self.tickets.iter().filter(|at| **at + self.index_lag <= self.now);
+        let found = visible.map(|at| FoundTicket { ticket: ticket(), created_at: Some(*at) });
+        let answer = Ok(Sighting { tickets: found.collect(), witness_seen: false });
+        let (epoch, asked_at) = (self.delivery.epoch, self.now);
+        let look_up = LookUp { answer, had_witnesses: false, asked_at };
+        self.apply(|delivery, policy, now| delivery.settle_look_up(epoch, look_up, policy, now));
+    }
+
+    fn apply(&mut self, decide: impl FnOnce(Delivery, &Policy, Timestamp) -> Option<Settled>) {
+        if let Some(settled) = decide(self.delivery.clone(), &self.policy, self.now) {
+            self.delivery = settled.delivery;
+        }
+    }
+
+    fn let_be(&mut self) {
+        for _ in 0..400 {
+            self.take(&Step::Wait(60));
+            self.take(&Step::Work(Weather::Fair));
+        }
+    }
+}
+
+fn accepted(now: Timestamp) -> Delivery {
+    let new = NewDelivery {
+        id: "d".to_owned(),
+        incident_id: "INC-1".to_owned(),
+        incident_revision: 1,
+        target: "jira".to_owned(),
+        system: System::Jira,
+        trigger: Trigger::Manual,
+        marker: Marker::derive(&InstallationKey::new([0; 32]), "INC-1", "jira"),
+    };
+    Delivery::accept(new, now).delivery
+}
+
+fn place() -> Place {
+    let destination = Destination { base_url: "https://jira.example".to_owned(), place: "SEC".to_owned() };
+    let index_bound = Policy::default().bounds.jira_cloud_index_bound;
+    Place { destination, index_bound, marker_in_text: false }
+}
+
+fn ticket() -> TicketRef {
+    TicketRef { id: "1".to_owned(), key: "SEC-1".to_owned(), url: String::new() }
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let weather = prop_oneof![
+        2 => Just(Weather::Fair),
+        2 => Just(Weather::Refuse),
+        2 => prop::option::of(0_u64..200).prop_map(Weather::Lose),
+    ];
+    prop_oneof![
+        4 => (0_u64..400).prop_map(Step::Wait),
+        6 => weather.prop_map(Step::Work),
+        1 => prop::option::of(0_u64..200).prop_map(Step::Crash),
+        2 => Just(Step::Copy),
+        2 => Just(Step::Restore),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4_000))]
+
+    #[test]
+    fn a_store_that_is_put_back_at_any_moment_makes_no_second_ticket_and_is_not_stuck(
+        steps in prop::collection::vec(step(), 1..60), index_lag in 0_u64..180,
+    ) {
+        let mut world = World::new(index_lag);
+        steps.iter().for_each(|step| world.take(step));
+        world.let_be();
+        let state = world.delivery.state;
+        prop_assert!(matches!(state, State::Delivered | State::Failed), "stuck: {:#?}", world.delivery);
+        if state == State::Delivered {
+            prop_assert_eq!(world.tickets.len(), 1);
+        }
+    }
+
+    #[test]
+    fn what_lies_ahead_lies_as_far_ahead_after_the_clock_was_set(
+        step in -400_000_000_i64..400_000_000, passed in 0_u64..10_000, due in 0_i64..100_000,
+    ) {
+        let last = Timestamp::from_second(1_800_000_000).unwrap();
+        let now = last + Duration::from_secs(passed) + SignedDuration::from_secs(step);
+        let pause = Pause { last, now, passed: Some(Duration::from_secs(passed)) };
+        let mut delivery = accepted(last);
+        delivery.due_at = Some(last + SignedDuration::from_secs(due));
+        let taken = delivery.take_up(&Start { step: pause.step(), restored_at: None, counts_from: None });
+        let left = taken.due_at.unwrap().duration_since(now);
+        let meant = SignedDuration::from_secs(due - i64::try_from(passed).unwrap());
+        prop_assert!((left - meant).abs() <= SignedDuration::from_secs(1), "{left:?} for {meant:?}");
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_by_nobody_knows_how_much_makes_nothing_later(
+        back in 2_i64..400_000_000, due in 0_i64..100_000,
+    ) {
+        let last = Timestamp::from_second(1_800_000_000).unwrap();
+        let now = last - SignedDuration::from_secs(back);
+        let start = Start { step: Pause { last, now, passed: None }.step(), restored_at: Some(now), counts_from: Some(now) };
+        let due_at = start.moved(last + SignedDuration::from_secs(due));
+        prop_assert_eq!(due_at.duration_since(now), SignedDuration::from_secs(due));
+    }
+}
+
+#[test]
+fn without_the_supposition_a_store_that_was_put_back_makes_a_second_ticket() {
+    // The negative: the property above can fail.
+    let mut world = World::new(0);
+    world.take(&Step::Copy);
+    world.take(&Step::Work(Weather::Fair));
+    world.take(&Step::Restore);
+    world.restored_at = None;
+    let forgetful = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| world.let_be()));
+    assert!(forgetful.is_err() && world.tickets.len() == 2);
+}
+
+#[test]
+fn a_doubt_of_the_copy_is_counted_from_when_the_store_was_put_back() {
+    let mut world = World::new(0);
+    world.take(&Step::Work(Weather::Lose(None)));
+    world.take(&Step::Copy);
+    world.take(&Step::Wait(100_000));
+    world.take(&Step::Restore);
+    let bounds = &world.policy.bounds;
+    let provable = world.delivery.provable_from(bounds.server_bound);
+    assert_eq!(provable, Some(world.now + bounds.server_bound + bounds.jira_cloud_index_bound));
+}
+
+#[test]
+fn once_the_bounds_are_long_past_one_empty_answer_is_enough_to_send_a_new_incident() {
+    let mut world = World::new(0);
+    world.take(&Step::Restore);
+    world.take(&Step::Wait(24 * 3_600));
+    world.delivery = accepted(world.now);
+    let mut states = vec![];
+    for _ in 0..3 {
+        world.take(&Step::Work(Weather::Fair));
+        states.push(world.delivery.state);
+    }
+    assert_eq!(states, [State::Reconciling, State::Pending, State::Delivered]);
+    assert_eq!((world.delivery.failures, world.delivery.doubted.len()), (0, 0));
+}
+
+#[test]
+fn a_search_that_shows_no_witness_proves_nothing_however_long_past_it_is() {
+    let mut world = World::new(0);
+    world.take(&Step::Restore);
+    world.take(&Step::Wait(24 * 3_600));
+    world.take(&Step::Work(Weather::Fair));
+    world.apply(|delivery, policy, now| Some(delivery.claim(policy.bounds.lease, now)));
+    let answer = Ok(Sighting { tickets: vec![], witness_seen: false });
+    let (epoch, look_up) = (2, LookUp { answer, had_witnesses: true, asked_at: world.now });
+    world.apply(|delivery, policy, now| delivery.settle_look_up(epoch, look_up, policy, now));
+    assert_eq!(world.delivery.state, State::Reconciling);
+}
+
+#[test]
+fn every_place_is_searched_before_a_delivery_of_the_copy_is_sent() {
+    let restored_at = Timestamp::from_second(1_800_000_000).unwrap();
+    let elsewhere = Destination { base_url: "https://old.example".to_owned(), place: "OLD".to_owned() };
+    let places = || vec![Place { destination: elsewhere.clone(), ..place() }, place()];
+    let mut delivery = accepted(restored_at);
+    let mut searched = vec![];
+    while let Some(place) = delivery.place_to_search(restored_at, places()) {
+        searched.push(place.destination.place.clone());
+        let claimed = delivery.claim(Duration::from_secs(90), restored_at).delivery;
+        let (epoch, policy) = (claimed.epoch, Policy::default());
+        let supposed =
+            claimed.suppose_sent(epoch, place, restored_at, &policy, restored_at).unwrap().delivery;
+        delivery = supposed.retry(true, restored_at).unwrap().delivery;
+    }
+    assert_eq!(searched, ["OLD", "SEC"]);
+}
+
+#[test]
+fn what_is_accepted_long_after_the_store_was_put_back_is_sent_at_once() {
+    let restored_at = Timestamp::from_second(1_800_000_000).unwrap();
+    let asked = |after| accepted(restored_at + after).place_to_search(restored_at, vec![place()]).is_some();
+    assert_eq!([asked(MEMORY), asked(MEMORY + Duration::from_secs(1))], [true, false]);
+}
+
+#[test]
+fn a_clock_that_runs_on_is_left_alone() {
+    let last = Timestamp::from_second(1_800_000_000).unwrap();
+    let hour = Duration::from_secs(3_600);
+    let step = |now, passed| Pause { last, now, passed }.step();
+    assert_eq!(step(last + hour, Some(hour)), SignedDuration::ZERO);
+    assert_eq!(step(last + hour, Some(hour - Duration::from_millis(900))), SignedDuration::ZERO);
+    assert_eq!(step(last + hour, None), SignedDuration::ZERO, "nobody knows");
+    assert_eq!(step(last + hour, Some(Duration::ZERO)), SignedDuration::from_secs(3_600));
+    assert_eq!(step(last, Some(hour)), SignedDuration::from_secs(-3_600));
+}
+
+#[test]
+fn a_pause_that_a_target_asked_for_is_as_long_after_the_clock_was_set_back() {
+    let now = Timestamp::from_second(1_800_000_000).unwrap();
+    let (minute, back) = (Duration::from_secs(60), SignedDuration::from_secs(-86_400));
+    let health = Health { throttled_until: Some(now + minute), ..Health::default() };
+    let taken = Start { step: back, restored_at: None, counts_from: None }.take_up_health(health);
+    assert_eq!(taken.throttled_until, Some(now + back + minute));
+}
+
+#[test]
+fn a_doubt_waits_out_its_bounds_after_the_clock_was_set_forward() {
+    let mut world = World::new(0);
+    world.take(&Step::Work(Weather::Lose(None)));
+    let left = world.delivery.provable_from(Duration::ZERO).unwrap().duration_since(world.now);
+    let step = SignedDuration::from_hours(24);
+    let taken = world.delivery.take_up(&Start { step, restored_at: None, counts_from: None });
+    let provable = taken.provable_from(Duration::ZERO).unwrap();
+    assert_eq!(provable.duration_since(world.now + step), left);
+}

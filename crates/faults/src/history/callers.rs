@@ -1,0 +1,207 @@
+//! Those who want tickets, and the operators. Every request and every answer is written down.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use rhythmx_ticketing::{Client, v1};
+use ticketing_harness::incident;
+use tokio::task::JoinSet;
+use tonic::{Code, Status};
+
+use super::plan::{Deed, Door, Later, Order, TARGETS};
+use super::progress::Progress;
+use super::record::{Answer, Operation, Recorder, Standing, What};
+
+/// How long a caller waits for an answer that waits for nothing but the server.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Between the first two tries of a caller whose server is away; then ever longer, up to the second.
+const AGAIN_AFTER: [Duration; 2] = [Duration::from_millis(20), Duration::from_secs(1)];
+/// A caller gives up after so many tries.
+const TRIES: usize = 60;
+
+/// Works off the orders, `callers` at a time, with at most `window` deliveries in the air.
+pub(super) async fn work_off(
+    client: &Client,
+    orders: Vec<Order>,
+    callers: usize,
+    window: usize,
+    recorder: &Arc<Recorder>,
+    progress: &Arc<Progress>,
+) {
+    let (orders, next) = (Arc::new(orders), Arc::new(AtomicUsize::new(0)));
+    let mut crowd = JoinSet::new();
+    for _ in 0..callers {
+        let (orders, next, progress) = (orders.clone(), next.clone(), progress.clone());
+        let caller = Caller { client: client.clone(), recorder: recorder.clone() };
+        crowd.spawn(async move {
+            let mut later = JoinSet::new();
+            while let Some(order) = orders.get(next.fetch_add(1, Ordering::SeqCst)) {
+                progress.until_fewer_than(window).await;
+                progress.begun(order.deliveries());
+                let deliveries = caller.bring(order).await;
+                for deed in order.later.iter().copied() {
+                    let (caller, order, deliveries) = (caller.clone(), order.clone(), deliveries.clone());
+                    later.spawn(async move { caller.do_later(&order, &deliveries, deed).await });
+                }
+            }
+            later.join_all().await;
+        });
+    }
+    crowd.join_all().await;
+}
+
+#[derive(Debug, Clone)]
+struct Caller {
+    client: Client,
+    recorder: Arc<Recorder>,
+}
+
+// === impl Caller ===
+
+impl Caller {
+    /// Asks until the incident is accepted: the deliveries that it became.
+    async fn bring(&self, order: &Order) -> Vec<String> {
+        let [mut pause, longest] = AGAIN_AFTER;
+        for _ in 0..TRIES {
+            let answer = match order.door {
+                Door::Submit => self.submit(order, 0).await,
+                Door::Create { target, patience } => self.create(order, 0, target, patience).await,
+            };
+            match answer {
+                Ok(standings) => return standings.into_iter().map(|standing| standing.delivery).collect(),
+                Err(Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled | Code::Unknown) => {
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(longest);
+                }
+                Err(_for_good) => return vec![],
+            }
+        }
+        vec![]
+    }
+
+    async fn do_later(&self, order: &Order, deliveries: &[String], later: Later) {
+        tokio::time::sleep(later.after).await;
+        // What becomes of these is written down, and no more is wanted of it.
+        match later.deed {
+            Deed::Again { callers, body } => {
+                let mut crowd = JoinSet::new();
+                for _ in 0..callers {
+                    let (caller, order) = (self.clone(), order.clone());
+                    crowd.spawn(async move {
+                        match order.door {
+                            Door::Submit => caller.submit(&order, body).await,
+                            Door::Create { target, patience } => {
+                                caller.create(&order, body, target, patience).await
+                            }
+                        }
+                    });
+                }
+                crowd.join_all().await;
+            }
+            Deed::Push { target } => drop(self.create(order, 0, target, PATIENCE).await),
+            Deed::Retry | Deed::Cancel | Deed::Resolve => {
+                for delivery in deliveries {
+                    self.lend_a_hand(order, delivery, later.deed).await;
+                }
+            }
+        }
+    }
+
+    async fn submit(&self, order: &Order, body: u32) -> Result<Vec<Standing>, Code> {
+        let operation = Operation::Submit { incident: order.incident(), body };
+        let mut client = self.client.clone().with_deadline(PATIENCE);
+        self.ask(operation, async move {
+            let answer = client.submit_incident(incident_of(order, body)).await?;
+            Ok(answer.results.into_iter().filter_map(|result| result.delivery).collect())
+        })
+        .await
+    }
+
+    async fn create(
+        &self,
+        order: &Order,
+        body: u32,
+        target: usize,
+        patience: Duration,
+    ) -> Result<Vec<Standing>, Code> {
+        let operation =
+            Operation::Create { incident: order.incident(), body, target: TARGETS[target].to_owned() };
+        let mut client = self.client.clone().with_deadline(patience);
+        let request = v1::CreateTicketRequest {
+            incident: Some(incident_of(order, body)),
+            system: system(target).into(),
+        };
+        self.ask(
+            operation,
+            async move { Ok(client.create_ticket(request).await?.delivery.into_iter().collect()) },
+        )
+        .await
+    }
+
+    async fn lend_a_hand(&self, order: &Order, delivery: &str, deed: Deed) {
+        let mut client = self.client.clone().with_deadline(PATIENCE);
+        let delivery_id = delivery.to_owned();
+        let delivery = delivery_id.clone();
+        let _ = match deed {
+            Deed::Cancel => {
+                let request = v1::CancelDeliveryRequest { delivery_id, note: String::new() };
+                let call =
+                    async move { Ok(client.cancel_delivery(request).await?.delivery.into_iter().collect()) };
+                self.ask(Operation::Cancel { delivery }, call).await
+            }
+            Deed::Resolve => {
+                let key = format!("HAND-{}", order.number);
+                let request =
+                    v1::ResolveDeliveryRequest { delivery_id, ticket_key: key.clone(), ..Default::default() };
+                let call =
+                    async move { Ok(client.resolve_delivery(request).await?.delivery.into_iter().collect()) };
+                self.ask(Operation::Resolve { delivery, key }, call).await
+            }
+            _ => {
+                let request = v1::RetryDeliveryRequest { delivery_id, create_anyway: false };
+                let call =
+                    async move { Ok(client.retry_delivery(request).await?.delivery.into_iter().collect()) };
+                self.ask(Operation::Retry { delivery }, call).await
+            }
+        };
+    }
+
+    async fn ask(
+        &self,
+        operation: Operation,
+        call: impl Future<Output = Result<Vec<v1::Delivery>, Status>>,
+    ) -> Result<Vec<Standing>, Code> {
+        let number = self.recorder.asked(operation);
+        let answer = call.await;
+        let (told, answer) = match answer {
+            Ok(deliveries) => {
+                let standings: Vec<_> = deliveries.iter().map(Standing::from).collect();
+                (Answer::Standings(standings.clone()), Ok(standings))
+            }
+            Err(status) => {
+                let (code, message) = (format!("{:?}", status.code()), status.message().to_owned());
+                (Answer::Refused { code, message }, Err(status.code()))
+            }
+        };
+        self.recorder.note(What::Answered { call: number, answer: told });
+        answer
+    }
+}
+
+/// A small incident: what is long about the large one is no business of a history.
+fn incident_of(order: &Order, body: u32) -> v1::Incident {
+    v1::Incident {
+        activity: None,
+        sla: None,
+        tactics: vec![],
+        techniques: vec![],
+        firing_rules: vec![],
+        investigation_notes: format!("body {body}"),
+        ..incident(&order.incident())
+    }
+}
+
+pub(super) fn system(target: usize) -> v1::TicketSystem {
+    [v1::TicketSystem::Jira, v1::TicketSystem::Servicenow][target]
+}

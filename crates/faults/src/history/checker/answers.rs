@@ -1,0 +1,72 @@
+//! What callers were told agrees with what they were told before, and with the end.
+
+use std::collections::HashMap;
+
+use super::{Broken, Case, History, Promise};
+use crate::history::record::{Answer, State, What};
+
+pub(super) fn check(case: &Case<'_>) -> Vec<Broken> {
+    let mut all = vec![];
+    let mut broken = |why: String| all.push(Broken::about(case, Promise::Explained, why));
+    let Some(known) = case.known() else { return all };
+    let mut told = case.told.clone();
+    told.sort_by_key(|told| told.answered_at);
+    for told in &told {
+        let now = told.standing;
+        if (&now.incident, &now.target, &now.marker) != (&known.incident, &known.target, &known.marker) {
+            broken(format!(
+                "it was {} to {}, and is {} to {}",
+                now.incident, now.target, known.incident, known.target
+            ));
+        }
+    }
+    let delivered = told.iter().find(|told| told.standing.state == State::Delivered);
+    if let Some(first) = delivered {
+        let later = told.iter().filter(|told| told.asked_at > first.answered_at);
+        for later in later.filter(|later| later.standing.state != State::Delivered) {
+            broken(format!("an answer called it delivered, and a later one {:?}", later.standing.state));
+        }
+        if case.state().is_some_and(|state| state != State::Delivered) {
+            broken(format!("an answer called it delivered, and it is {:?}", case.state()));
+        }
+    }
+    let mut keys: Vec<_> = told.iter().filter_map(|told| told.standing.ticket.as_ref()).collect();
+    keys.extend(case.stands.and_then(|stands| stands.ticket.as_ref()));
+    keys.sort_by(|a, b| a.key.cmp(&b.key));
+    keys.dedup_by(|a, b| a.key == b.key);
+    if keys.len() > 1 {
+        broken(format!("answers named different tickets: {keys:?}"));
+    }
+    all
+}
+
+/// One delivery for an incident and a target; and no call is refused for what must not be.
+pub(super) fn check_all(history: &History<'_>) -> Vec<Broken> {
+    let mut all = vec![];
+    let mut owners = HashMap::new();
+    for case in history.cases.values() {
+        let Some(known) = case.known() else { continue };
+        let place = (known.incident.as_str(), known.target.as_str());
+        if let Some(other) = owners.insert(place, case.delivery) {
+            all.push(Broken::about(
+                case,
+                Promise::NotTwice,
+                format!("{other} is for the same incident and target"),
+            ));
+        }
+    }
+    for entry in history.entries {
+        if let What::Answered { call, answer: Answer::Refused { code, message } } = &entry.what
+            && !may_refuse(code, message)
+        {
+            let promise = if code == "NotFound" { Promise::NotLost } else { Promise::Explained };
+            all.push(Broken::of_all(promise, format!("call {call} was refused: {code}, {message}")));
+        }
+    }
+    all
+}
+
+/// A server that is away or stops, a deadline that passed, and what an operator may not do.
+fn may_refuse(code: &str, _message: &str) -> bool {
+    matches!(code, "Unavailable" | "DeadlineExceeded" | "Cancelled" | "Unknown" | "FailedPrecondition")
+}

@@ -1,0 +1,125 @@
+//! Holds a history against the promises. Pure functions over what was recorded: nothing here asks anybody anything.
+//!
+//! | promise | broken when |
+//! |-|-|
+//! | nothing twice | a marker stands on two tickets; a create is sent for which no attempt was started |
+//! | nothing lost | a delivery that an answer named is not there in the end, or is delivered without its ticket |
+//! | nothing unexplained | anything else: a state that no event led to, a step that the machine does not know, an event that is missing, doubled or out of order, an answer that contradicts another one, a ticket of nobody, a delivery that says there is no ticket where there is one, or that never comes to rest |
+//!
+//! The promises rest on what a ticket system is trusted for: to apply a create no later than the server bound after its
+//! send deadline, and to show it to a search within the index bound. The checker looks whether that held. A delivery for
+//! which it did not is void: of such a one it is not asked that there is one ticket alone.
+
+mod answers;
+mod case;
+mod path;
+mod streams;
+#[cfg(test)]
+mod tests;
+mod tickets;
+
+use std::collections::BTreeMap;
+
+use super::record::{Entry, Event, Setting, What};
+
+pub(super) use self::case::Case;
+
+/// What came of a history.
+#[derive(Debug, Default)]
+pub(super) struct Verdict {
+    pub(super) setting: Setting,
+    pub(super) deliveries: usize,
+    /// Deliveries that were ever in doubt.
+    pub(super) in_doubt: usize,
+    pub(super) creates: usize,
+    pub(super) searches: u64,
+    pub(super) events: usize,
+    /// How often the process was struck.
+    pub(super) strokes: usize,
+    /// Deliveries for which what a ticket system is trusted for did not hold.
+    pub(super) void: Vec<String>,
+    pub(super) broken: Vec<Broken>,
+}
+
+/// A promise that broke.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Broken {
+    pub(super) promise: Promise,
+    /// Absent where it is about none.
+    pub(super) delivery: Option<String>,
+    pub(super) why: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Promise {
+    NotTwice,
+    NotLost,
+    Explained,
+}
+
+/// A history, sorted.
+#[derive(Debug)]
+struct History<'a> {
+    entries: &'a [Entry],
+    setting: Setting,
+    /// By delivery.
+    cases: BTreeMap<&'a str, Case<'a>>,
+    /// By number, as whoever saw it first saw it.
+    events: BTreeMap<u64, &'a Event>,
+}
+
+pub(super) fn check(entries: &[Entry]) -> Verdict {
+    let history = case::sort(entries);
+    let mut broken = vec![];
+    let mut void = vec![];
+    for case in history.cases.values() {
+        let is_void = tickets::is_void(case, &history.setting);
+        if is_void {
+            void.push(case.delivery.to_owned());
+        }
+        broken.extend(tickets::check(case, is_void));
+        broken.extend(path::check(case, is_void));
+        broken.extend(answers::check(case));
+    }
+    broken.extend(tickets::check_all(&history));
+    broken.extend(answers::check_all(&history));
+    broken.extend(streams::check(&history));
+    // The worst first.
+    broken.sort_by_key(|broken| broken.promise);
+    Verdict {
+        deliveries: history.cases.values().filter(|case| case.is_planned()).count(),
+        in_doubt: history.cases.values().filter(|case| case.was_in_doubt()).count(),
+        creates: history.cases.values().map(|case| case.creates.len()).sum(),
+        searches: entries.iter().map(searches).sum(),
+        events: history.events.len(),
+        strokes: entries.iter().filter(|entry| matches!(entry.what, What::Struck { .. })).count(),
+        void,
+        broken,
+        setting: history.setting,
+    }
+}
+
+fn searches(entry: &Entry) -> u64 {
+    if let What::Searches { count, .. } = entry.what { count } else { 0 }
+}
+
+/// Everything that a history knows about one delivery, in the order of time.
+pub(super) fn story(entries: &[Entry], delivery: &str) -> Vec<Entry> {
+    let history = case::sort(entries);
+    let Some(case) = history.cases.get(delivery) else { return vec![] };
+    let mut story: Vec<_> = entries.iter().filter(|entry| case.concerns(entry)).cloned().collect();
+    story.sort_by_key(|entry| entry.at);
+    story
+}
+
+// === impl Broken ===
+
+impl Broken {
+    fn about(case: &Case<'_>, promise: Promise, why: impl Into<String>) -> Self {
+        Self { promise, delivery: Some(case.delivery.to_owned()), why: why.into() }
+    }
+
+    fn of_all(promise: Promise, why: impl Into<String>) -> Self {
+        Self { promise, delivery: None, why: why.into() }
+    }
+}

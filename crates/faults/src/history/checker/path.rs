@@ -1,0 +1,73 @@
+//! The events of a delivery form a path of its state machine, from its acceptance to where it stands in the end.
+
+use super::{Broken, Case, Promise};
+use crate::history::record::{Event, Kind, Operation, Reference, State};
+
+pub(super) fn check(case: &Case<'_>, is_void: bool) -> Vec<Broken> {
+    let mut all = vec![];
+    let mut broken = |why: String| all.push(Broken::about(case, Promise::Explained, why));
+    let mut at = State::Unspecified;
+    let mut attempted = false;
+    let mut ticket: Option<Reference> = None;
+    for event in case.events.iter().copied() {
+        let to = event.state.unwrap_or(State::Unspecified);
+        attempted |= event.kind == Kind::AttemptStarted;
+        if !is_step(at, event.kind, to, attempted) {
+            broken(format!("event {}: {:?} leads from {at:?} to {to:?}", event.sequence, event.kind));
+        }
+        if let Some(why) = unwanted(case, event, is_void) {
+            broken(why);
+        }
+        if let (Some(known), Some(now)) = (&ticket, &event.ticket)
+            && known != now
+            && !case.was_resolved()
+            && !is_void
+        {
+            broken(format!("event {}: its ticket was {}, and is {}", event.sequence, known.key, now.key));
+        }
+        ticket = event.ticket.clone().or(ticket);
+        at = to;
+    }
+    if case.stands.is_some() && case.state() != Some(at) {
+        broken(format!("its events end with {at:?}, and it is {:?}", case.state()));
+    }
+    all
+}
+
+/// An event that takes somebody's word for it, which nobody gave.
+fn unwanted(case: &Case<'_>, event: &Event, is_void: bool) -> Option<String> {
+    let asked = |is: fn(&Operation) -> bool| case.deeds.iter().any(|deed| is(deed));
+    let why = match event.kind {
+        Kind::Cancelled if !asked(|deed| matches!(deed, Operation::Cancel { .. })) => {
+            "it was cancelled by nobody"
+        }
+        Kind::Resolved if !asked(|deed| matches!(deed, Operation::Resolve { .. })) => {
+            "it was resolved by nobody"
+        }
+        Kind::DuplicateFound if !case.was_resolved() && !is_void => "a duplicate of it was found",
+        _ => return None,
+    };
+    Some(format!("event {}: {why}", event.sequence))
+}
+
+/// The state machine, as the contract tells it. A ticket that is known to exist is recorded whatever the state, once there
+/// was an attempt.
+fn is_step(from: State, kind: Kind, to: State, attempted: bool) -> bool {
+    use State::{Attempting, Cancelled, Delivered, Failed, Pending, Reconciling, Unspecified, Waiting};
+    match (kind, to) {
+        (Kind::Accepted, Pending) => from == Unspecified,
+        (Kind::SnapshotUpdated, to) => from == to && matches!(from, Pending | Waiting | Failed),
+        (Kind::AttemptStarted, Attempting) => matches!(from, Pending | Waiting),
+        (Kind::Waiting, Waiting) => matches!(from, Pending | Attempting | Reconciling),
+        (Kind::Reconciling, Reconciling) => from == Attempting,
+        (Kind::Delivered, Delivered) => attempted && !matches!(from, Delivered | Unspecified),
+        (Kind::Failed, Failed) => matches!(from, Attempting | Reconciling),
+        // From ATTEMPTING: a claim that lapsed before anything could be sent.
+        (Kind::Rearmed, Pending) => matches!(from, Waiting | Failed | Cancelled | Attempting),
+        (Kind::Rearmed, Reconciling) => from == Cancelled,
+        (Kind::Cancelled, Cancelled) => matches!(from, Pending | Waiting | Reconciling | Failed),
+        (Kind::Resolved, Delivered) => matches!(from, Pending | Waiting | Reconciling | Failed | Cancelled),
+        (Kind::DuplicateFound, Delivered) => from == Delivered,
+        _ => false,
+    }
+}

@@ -1,0 +1,68 @@
+//! Every subscriber sees every event once and in order, from wherever it begins, across reconnects and restarts.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+
+use super::{Broken, History, Promise};
+use crate::history::record::{Event, Kind, What};
+
+/// Where a subscriber is.
+#[derive(Debug, Clone, Copy, Default)]
+struct Place {
+    filtered: bool,
+    /// The number of the event before.
+    after: u64,
+    /// The highest number that it ever came to.
+    farthest: u64,
+}
+
+pub(super) fn check(history: &History<'_>) -> Vec<Broken> {
+    let mut all = vec![];
+    let mut places: BTreeMap<u32, Place> = BTreeMap::new();
+    let mut last = None;
+    for entry in history.entries {
+        match &entry.what {
+            What::Subscribed { subscriber, filtered, after } => {
+                let place = places.entry(*subscriber).or_default();
+                (place.filtered, place.after) = (*filtered, *after);
+            }
+            What::Seen { subscriber, event } => {
+                let place = places.entry(*subscriber).or_default();
+                if let Some(why) = misplaced(history, place, event) {
+                    let why = format!("subscriber {subscriber}: {why}");
+                    all.push(Broken { promise: Promise::Explained, delivery: event.delivery.clone(), why });
+                }
+                place.after = event.sequence;
+                place.farthest = place.farthest.max(event.sequence);
+            }
+            What::Settled { last: sequence } => last = Some(*sequence),
+            _ => {}
+        }
+    }
+    for (subscriber, place) in places {
+        if last.is_some_and(|last| place.farthest < last) {
+            let why = format!("subscriber {subscriber} came no farther than {} of {last:?}", place.farthest);
+            all.push(Broken::of_all(Promise::Explained, why));
+        }
+    }
+    all
+}
+
+/// Why this event must not come now.
+fn misplaced(history: &History<'_>, place: &Place, event: &Event) -> Option<String> {
+    let (sequence, after) = (event.sequence, place.after);
+    if history.events.get(&sequence).is_some_and(|known| *known != event) {
+        return Some(format!("event {sequence} is another one than somebody else saw"));
+    }
+    let expected = if place.filtered { next_of_filter(history, after)? } else { after + 1 };
+    (sequence != expected).then(|| format!("event {sequence} came after {after}, and {expected} was to come"))
+}
+
+/// The next that a filtered stream must show.
+fn next_of_filter(history: &History<'_>, after: u64) -> Option<u64> {
+    let mut later = history.events.range((Bound::Excluded(after), Bound::Unbounded));
+    let wanted = |event: &Event| {
+        matches!(event.kind, Kind::Delivered | Kind::Resolved | Kind::Failed | Kind::Cancelled)
+    };
+    later.find(|(_, event)| wanted(event)).map(|(sequence, _)| *sequence)
+}

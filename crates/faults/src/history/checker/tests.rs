@@ -1,0 +1,347 @@
+//! Histories made by hand, each with one thing wrong.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::{Promise, Verdict, check};
+use crate::history::record::{
+    Answer, Create, Entry, Event, Kind, Operation, Reference, Setting, Standing, State, Ticket, What,
+};
+use crate::history::subscribers::{FILTERED, RESTLESS, STEADY};
+
+const KEY: &str = "SEC-1";
+
+/// A history that is told in the order of time, ten milliseconds an entry.
+#[derive(Default)]
+struct Told {
+    entries: Vec<Entry>,
+    sequence: u64,
+}
+
+fn standing(state: State, key: Option<&str>) -> Standing {
+    let named = |text: &str| text.to_owned();
+    let ticket = key.map(|key| Reference { id: format!("id of {key}"), key: named(key) });
+    Standing {
+        delivery: named("d-1"),
+        incident: named("HISTORY-1"),
+        target: named("jira"),
+        marker: named("rhythmx-1"),
+        state,
+        ticket,
+        duplicates: 0,
+    }
+}
+
+// === impl Told ===
+
+impl Told {
+    fn begin() -> Self {
+        let setting = Setting { attempt_deadline_ms: 1_000, server_bound_ms: 500, ..Setting::default() };
+        Self::default().and(What::Began(setting)).subscribes(STEADY, false, 0)
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp::UNIX_EPOCH + Duration::from_millis(10) * u32::try_from(self.entries.len()).unwrap()
+    }
+
+    fn and(mut self, what: What) -> Self {
+        let at = self.now();
+        self.entries.push(Entry { at, what });
+        self
+    }
+
+    fn later(mut self, time: Duration) -> Self {
+        self.entries.iter_mut().for_each(|entry| {
+            entry.at -= time;
+            if let What::Seen { event, .. } = &mut entry.what {
+                event.time -= time;
+            }
+        });
+        self
+    }
+
+    fn subscribes(self, subscriber: u32, filtered: bool, after: u64) -> Self {
+        self.and(What::Subscribed { subscriber, filtered, after })
+    }
+
+    fn event(&self, sequence: u64, kind: Kind, state: State) -> Event {
+        let ticket = standing(state, (state == State::Delivered).then_some(KEY)).ticket;
+        let delivery = Some("d-1".to_owned());
+        Event { sequence, time: self.now(), kind, delivery, state: Some(state), ticket }
+    }
+
+    /// The next event, which the steady subscriber sees.
+    fn event_of(mut self, kind: Kind, state: State) -> Self {
+        self.sequence += 1;
+        let event = self.event(self.sequence, kind, state);
+        self.and(What::Seen { subscriber: STEADY, event })
+    }
+
+    /// An event that was seen before, as another subscriber sees it.
+    fn sees(self, subscriber: u32, sequence: u64) -> Self {
+        let known = self.entries.iter().find_map(|entry| match &entry.what {
+            What::Seen { event, .. } if event.sequence == sequence => Some(event.clone()),
+            _ => None,
+        });
+        self.and(What::Seen { subscriber, event: known.unwrap() })
+    }
+
+    fn answered(self, call: u64, state: State, key: Option<&str>) -> Self {
+        let operation =
+            Operation::Create { incident: "HISTORY-1".to_owned(), body: 0, target: "jira".to_owned() };
+        let answer = Answer::Standings(vec![standing(state, key)]);
+        self.and(What::Asked { call, operation }).and(What::Answered { call, answer })
+    }
+
+    fn create(self, key: Option<&str>) -> Self {
+        let applied_at = key.map(|_| self.now());
+        self.create_applied_at(key, applied_at)
+    }
+
+    fn create_applied_at(self, key: Option<&str>, applied_at: Option<Timestamp>) -> Self {
+        let create = Create {
+            target: "jira".to_owned(),
+            marker: "rhythmx-1".to_owned(),
+            applied_at,
+            key: key.map(str::to_owned),
+            answered: None,
+            weather: None,
+        };
+        let told = self.and(What::Create(create));
+        match key {
+            Some(key) => told.ticket(key, "rhythmx-1"),
+            None => told,
+        }
+    }
+
+    fn ticket(self, key: &str, marker: &str) -> Self {
+        let (target, key, marker) = ("jira".to_owned(), key.to_owned(), marker.to_owned());
+        self.and(What::Ticket(Ticket { target, key, marker }))
+    }
+
+    fn accepted(self) -> Self {
+        self.event_of(Kind::Accepted, State::Pending).answered(1, State::Pending, None)
+    }
+
+    fn attempted(self) -> Self {
+        self.event_of(Kind::AttemptStarted, State::Attempting)
+    }
+
+    fn delivered(self) -> Self {
+        self.event_of(Kind::Delivered, State::Delivered)
+    }
+
+    /// The end: how the delivery stands.
+    fn ends(self, state: State, key: Option<&str>) -> Verdict {
+        let last = self.sequence;
+        let told = self.and(What::Settled { last }).and(What::Stands(standing(state, key)));
+        check(&told.entries)
+    }
+
+    fn ends_well(self) -> Verdict {
+        self.ends(State::Delivered, Some(KEY))
+    }
+}
+
+/// A push that is in doubt, then found.
+fn good() -> Told {
+    Told::begin()
+        .accepted()
+        .attempted()
+        .create(Some(KEY))
+        .event_of(Kind::Reconciling, State::Reconciling)
+        .delivered()
+        .answered(2, State::Delivered, Some(KEY))
+}
+
+#[track_caller]
+fn breaks(verdict: &Verdict, promise: Promise, words: &str) {
+    let found = verdict.broken.iter().any(|broken| broken.promise == promise && broken.why.contains(words));
+    assert!(found, "nothing {promise:?} about {words:?}: {:#?}", verdict.broken);
+}
+
+#[test]
+fn a_good_history_breaks_no_promise() {
+    let verdict = good().ends_well();
+    assert_eq!(verdict.broken, []);
+    assert_eq!((verdict.deliveries, verdict.in_doubt, verdict.void.len()), (1, 1, 0));
+}
+
+#[test]
+fn a_second_ticket_is_seen() {
+    let verdict = good().ticket("SEC-2", "rhythmx-1").ends_well();
+    breaks(&verdict, Promise::NotTwice, "stands on");
+}
+
+#[test]
+fn a_create_without_an_attempt_is_seen() {
+    let verdict = good().create(None).ends_well();
+    breaks(&verdict, Promise::NotTwice, "no attempt");
+}
+
+#[test]
+fn an_acknowledged_delivery_that_is_not_there_is_seen() {
+    let told = Told::begin().accepted();
+    breaks(&check(&told.entries), Promise::NotLost, "acknowledged");
+}
+
+#[test]
+fn a_delivered_one_without_a_ticket_is_seen() {
+    let told = Told::begin().accepted().attempted().create(None).delivered();
+    breaks(&told.ends_well(), Promise::NotLost, "delivered as");
+}
+
+#[test]
+fn a_delivered_one_that_names_another_ticket_is_seen() {
+    breaks(&good().ends(State::Delivered, Some("SEC-7")), Promise::NotLost, "delivered as");
+}
+
+#[test]
+fn a_failed_one_that_has_a_ticket_all_the_same_is_seen() {
+    let told = Told::begin().accepted().attempted().create(Some(KEY)).event_of(Kind::Failed, State::Failed);
+    breaks(&told.ends(State::Failed, None), Promise::Explained, "all the same");
+}
+
+#[test]
+fn one_that_never_comes_to_rest_is_seen() {
+    let told = Told::begin().accepted().attempted();
+    breaks(&told.ends(State::Attempting, None), Promise::Explained, "never comes to rest");
+}
+
+#[test]
+fn a_ticket_of_nobody_is_seen() {
+    breaks(&good().ticket("SEC-9", "rhythmx-9").ends_well(), Promise::Explained, "no delivery");
+}
+
+#[test]
+fn a_gap_between_events_is_seen() {
+    let mut told = good();
+    told.sequence += 1;
+    breaks(
+        &told.event_of(Kind::DuplicateFound, State::Delivered).ends_well(),
+        Promise::Explained,
+        "was to come",
+    );
+}
+
+#[test]
+fn an_event_out_of_order_is_seen() {
+    let told = good().subscribes(RESTLESS, false, 0).sees(RESTLESS, 1).sees(RESTLESS, 3).sees(RESTLESS, 2);
+    breaks(&told.ends_well(), Promise::Explained, "event 3 came after 1");
+}
+
+#[test]
+fn an_event_that_comes_twice_is_seen() {
+    breaks(&good().sees(STEADY, 4).ends_well(), Promise::Explained, "event 4 came after 4");
+}
+
+#[test]
+fn an_event_that_a_reconnect_swallowed_is_seen() {
+    let told = good().subscribes(RESTLESS, false, 0).sees(RESTLESS, 1).subscribes(RESTLESS, false, 1);
+    breaks(&told.sees(RESTLESS, 3).sees(RESTLESS, 4).ends_well(), Promise::Explained, "event 3 came after 1");
+}
+
+#[test]
+fn a_subscriber_that_goes_back_and_reads_all_again_is_well() {
+    let told = good().subscribes(RESTLESS, false, 2).sees(RESTLESS, 3).subscribes(RESTLESS, false, 1);
+    assert_eq!(told.sees(RESTLESS, 2).sees(RESTLESS, 3).sees(RESTLESS, 4).ends_well().broken, []);
+}
+
+#[test]
+fn a_subscriber_that_was_never_told_the_end_is_seen() {
+    let told = good().subscribes(RESTLESS, false, 0).sees(RESTLESS, 1);
+    breaks(&told.ends_well(), Promise::Explained, "no farther");
+}
+
+#[test]
+fn an_event_that_is_not_the_same_for_all_is_seen() {
+    let told = good().subscribes(RESTLESS, false, 3);
+    let event = told.event(4, Kind::Failed, State::Failed);
+    breaks(
+        &told.and(What::Seen { subscriber: RESTLESS, event }).ends_well(),
+        Promise::Explained,
+        "somebody else",
+    );
+}
+
+#[test]
+fn an_event_that_a_filter_swallowed_is_seen() {
+    let told = Told::begin()
+        .accepted()
+        .attempted()
+        .event_of(Kind::Failed, State::Failed)
+        .event_of(Kind::Rearmed, State::Pending)
+        .attempted()
+        .create(Some(KEY))
+        .delivered()
+        .subscribes(FILTERED, true, 0)
+        .sees(FILTERED, 6);
+    breaks(&told.ends_well(), Promise::Explained, "3 was to come");
+}
+
+#[test]
+fn a_delivered_one_that_is_sent_again_is_seen() {
+    breaks(&good().attempted().delivered().ends_well(), Promise::Explained, "leads from Delivered");
+}
+
+#[test]
+fn a_failed_one_that_becomes_delivered_without_an_attempt_is_seen() {
+    let told = Told::begin().accepted().delivered();
+    breaks(&told.ends_well(), Promise::Explained, "Delivered leads from Pending");
+}
+
+#[test]
+fn an_end_that_no_event_led_to_is_seen() {
+    let told = Told::begin().accepted().attempted();
+    breaks(&told.ends(State::Waiting, None), Promise::Explained, "its events end with");
+}
+
+#[test]
+fn one_that_nobody_cancelled_is_seen() {
+    let told = Told::begin().accepted().event_of(Kind::Cancelled, State::Cancelled);
+    breaks(&told.ends(State::Cancelled, None), Promise::Explained, "by nobody");
+}
+
+#[test]
+fn one_that_an_operator_cancelled_is_well() {
+    let operation = Operation::Cancel { delivery: "d-1".to_owned() };
+    let told = Told::begin().accepted().and(What::Asked { call: 7, operation });
+    let told = told.event_of(Kind::Cancelled, State::Cancelled);
+    assert_eq!(told.ends(State::Cancelled, None).broken, []);
+}
+
+#[test]
+fn an_answer_that_contradicts_an_earlier_one_is_seen() {
+    let verdict = good().answered(3, State::Waiting, None).ends_well();
+    breaks(&verdict, Promise::Explained, "a later one Waiting");
+}
+
+#[test]
+fn an_answer_that_names_another_ticket_is_seen() {
+    let verdict = good().answered(3, State::Delivered, Some("SEC-8")).ends_well();
+    breaks(&verdict, Promise::Explained, "different tickets");
+}
+
+#[test]
+fn a_second_delivery_for_an_incident_and_a_target_is_seen() {
+    let other = Standing { delivery: "d-2".to_owned(), ..standing(State::Delivered, Some(KEY)) };
+    let verdict = good().and(What::Stands(other)).ends_well();
+    breaks(&verdict, Promise::NotTwice, "same incident");
+}
+
+#[test]
+fn a_delivery_that_is_denied_is_seen() {
+    let answer = Answer::Refused { code: "NotFound".to_owned(), message: "no such delivery".to_owned() };
+    breaks(&good().and(What::Answered { call: 3, answer }).ends_well(), Promise::NotLost, "no such delivery");
+}
+
+#[test]
+fn what_a_ticket_system_broke_is_void_and_not_held_against_us() {
+    let told = Told::begin().accepted().attempted().later(Duration::from_secs(2)).create(Some(KEY));
+    let told = told.event_of(Kind::Reconciling, State::Reconciling);
+    let told = told.event_of(Kind::Waiting, State::Waiting).attempted().create(Some("SEC-2")).delivered();
+    let verdict = told.ends_well();
+    assert_eq!(verdict.void, ["d-1"]);
+    assert_eq!(verdict.broken, []);
+}

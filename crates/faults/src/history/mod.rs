@@ -1,0 +1,272 @@
+//! Histories: many incidents in random weather, while the server is killed, stopped and put to sleep; what everybody saw
+//! is recorded, and the record is held against the promises.
+//!
+//! A seed gives the same incidents, the same deeds of callers and operators, the same weather for the n-th create and
+//! look-up of each incident, and the same strokes on the server after the same number of incidents. What it can not give
+//! again is how threads interleave: which request is under way when the server is killed, and so how many creates an
+//! incident needs, and what follows from that. A bug that needs one rare moment may need several runs with its seed, or a
+//! larger one; a bug in what a reply means comes back at once.
+//!
+//! A history is played in rounds, each in a world of its own with new ticket systems and a new database, so that its
+//! length is limited by patience alone and not by memory. One round can be played again by itself.
+
+mod callers;
+mod chance;
+mod checker;
+mod naive;
+mod plan;
+mod progress;
+mod record;
+mod round;
+mod subscribers;
+mod weather;
+
+use std::fs::File;
+use std::io::{BufReader, BufWriter};
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, bail};
+use ticketing_failpoints::Guard;
+use tokio::time::Instant;
+
+use self::checker::{Promise, Verdict};
+use self::naive::Harm;
+use self::record::Entry;
+use self::round::Round;
+
+/// How many broken promises are told with their whole story.
+const STORIES: usize = 3;
+/// How many are told at all.
+const TOLD: usize = 20;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// How many deliveries.
+    #[arg(long, default_value_t = 3_000)]
+    deliveries: usize,
+    /// What the incidents, the deeds, the weather and the strokes are made of.
+    #[arg(long, default_value_t = 42)]
+    seed: u64,
+    /// How often the process is killed, stopped or put to sleep; by default once in 1,500 deliveries. With 0 the server
+    /// runs in this process.
+    #[arg(long)]
+    kills: Option<usize>,
+    /// How many of a thousand first creates are struck by the weather; of those that follow, a third of that.
+    #[arg(long, default_value_t = 600)]
+    struck: u64,
+    /// The most deliveries of a round.
+    #[arg(long, default_value_t = 10_000)]
+    round_size: usize,
+    /// Plays only this round, counted from 0.
+    #[arg(long)]
+    only_round: Option<u64>,
+    /// How many callers there are at once.
+    #[arg(long, default_value_t = 48)]
+    callers: usize,
+    /// How many deliveries may be on their way at once.
+    #[arg(long, default_value_t = 2_000)]
+    window: usize,
+    /// Creates at a time to one ticket system. 1 to 64.
+    #[arg(long, default_value_t = 64)]
+    concurrency: u16,
+    /// Where the databases are; by default in memory, if the machine has a place for that.
+    #[arg(long)]
+    data: Option<PathBuf>,
+    /// Plays the naive client alone.
+    #[arg(long)]
+    naive_only: bool,
+    /// Leaves the naive client out.
+    #[arg(long, conflicts_with = "naive_only")]
+    no_naive: bool,
+    /// Writes what was seen into this file, as JSON lines.
+    #[arg(long)]
+    record: Option<PathBuf>,
+    /// Plays nothing, and holds what --record wrote against the promises.
+    #[arg(long)]
+    check: Option<PathBuf>,
+    /// Plays without this guard, to see whether the checker sees that.
+    #[arg(long)]
+    without: Option<String>,
+}
+
+/// What came of all rounds.
+#[derive(Debug, Default)]
+struct Sum {
+    deliveries: usize,
+    in_doubt: usize,
+    creates: usize,
+    searches: u64,
+    events: usize,
+    strokes: usize,
+    void: usize,
+    twice: usize,
+    lost: usize,
+    unexplained: usize,
+    naive: Harm,
+}
+
+pub(crate) async fn run(arguments: Arguments) -> Result<()> {
+    if let Some(file) = &arguments.check {
+        return check(file);
+    }
+    let began = Instant::now();
+    let mut sum = Sum::default();
+    let rounds = arguments.rounds()?;
+    let mut record =
+        arguments.record.as_ref().map(File::create).transpose().context("--record")?.map(BufWriter::new);
+    for round in &rounds {
+        if !arguments.naive_only {
+            let started = Instant::now();
+            let entries = round.play().await?;
+            if let Some(file) = &mut record {
+                record::write(&entries, file)?;
+            }
+            let verdict = checker::check(&entries);
+            println!("round {}: {}; {:.0?}", round.number, words(&verdict), started.elapsed());
+            tell(&verdict, &entries);
+            sum.add(&verdict);
+        }
+        if !arguments.no_naive {
+            sum.suffer(naive::play(round, arguments.callers * 4).await?);
+        }
+    }
+    println!(
+        "{} creates, {} look-ups and {} events in {:.0?}; the naive client made {} tickets too many of {}",
+        sum.creates,
+        sum.searches,
+        sum.events,
+        began.elapsed(),
+        sum.naive.surplus,
+        sum.naive.deliveries,
+    );
+    println!("{}", sum.last_line(&arguments));
+    sum.verdict(arguments.seed)
+}
+
+/// Holds a record of earlier against the promises.
+fn check(file: &PathBuf) -> Result<()> {
+    let mut sum = Sum::default();
+    let mut seed = 0;
+    for entries in record::read(BufReader::new(File::open(file).context("--check")?))? {
+        let verdict = checker::check(&entries);
+        println!("round {}: {}", verdict.setting.round, words(&verdict));
+        tell(&verdict, &entries);
+        sum.add(&verdict);
+        seed = verdict.setting.seed;
+    }
+    println!("history: seed {seed}, {}", sum.counts());
+    sum.verdict(seed)
+}
+
+fn words(verdict: &Verdict) -> String {
+    let Verdict { deliveries, in_doubt, strokes, void, broken, .. } = verdict;
+    let (void, broken) = (void.len(), broken.len());
+    format!("{deliveries} deliveries, {in_doubt} in doubt, {strokes} kills, {void} void, {broken} broken")
+}
+
+/// What broke, and the whole stories of the first.
+fn tell(verdict: &Verdict, entries: &[Entry]) {
+    for broken in verdict.broken.iter().take(TOLD) {
+        let delivery = broken.delivery.as_deref().unwrap_or("-");
+        println!("BROKEN {:?}, delivery {delivery}: {}", broken.promise, broken.why);
+    }
+    if verdict.broken.len() > TOLD {
+        println!("... and {} more", verdict.broken.len() - TOLD);
+    }
+    let mut told = verdict.broken.iter().filter_map(|broken| broken.delivery.as_deref()).collect::<Vec<_>>();
+    told.dedup();
+    for delivery in told.into_iter().take(STORIES) {
+        println!("the story of {delivery}:");
+        for entry in checker::story(entries, delivery) {
+            println!("    {}", serde_json::to_string(&entry).unwrap_or_default());
+        }
+    }
+}
+
+// === impl Arguments ===
+
+impl Arguments {
+    fn rounds(&self) -> Result<Vec<Round<'_>>> {
+        let count = self.deliveries.div_ceil(self.round_size.max(2)).max(1);
+        let kills = self.kills.unwrap_or(self.deliveries / 1_500);
+        let share = |whole: usize, round: usize| whole * (round + 1) / count - whole * round / count;
+        let removed = self.without.as_deref().map(guard).transpose()?;
+        let rounds = (0..count).map(|round| Round {
+            data: self.data.as_deref(),
+            seed: self.seed,
+            number: round as u64,
+            deliveries: share(self.deliveries, round),
+            strokes: share(kills, round),
+            struck: self.struck,
+            callers: self.callers.max(1),
+            window: self.window,
+            concurrency: self.concurrency,
+            removed,
+        });
+        let wanted = rounds.filter(|round| self.only_round.is_none_or(|only| only == round.number));
+        let wanted: Vec<_> = wanted.collect();
+        if wanted.is_empty() { bail!("there are {count} rounds, counted from 0") } else { Ok(wanted) }
+    }
+}
+
+fn guard(name: &str) -> Result<Guard> {
+    let found = Guard::ALL.into_iter().find(|guard| guard.name().contains(name));
+    found.with_context(|| format!("no guard is called {name}"))
+}
+
+// === impl Sum ===
+
+impl Sum {
+    fn add(&mut self, verdict: &Verdict) {
+        self.deliveries += verdict.deliveries;
+        self.in_doubt += verdict.in_doubt;
+        self.creates += verdict.creates;
+        self.searches += verdict.searches;
+        self.events += verdict.events;
+        self.strokes += verdict.strokes;
+        self.void += verdict.void.len();
+        let broken = |promise| verdict.broken.iter().filter(|broken| broken.promise == promise).count();
+        self.twice += broken(Promise::NotTwice);
+        self.lost += broken(Promise::NotLost);
+        self.unexplained += broken(Promise::Explained);
+    }
+
+    fn suffer(&mut self, harm: Harm) {
+        self.naive.deliveries += harm.deliveries;
+        self.naive.twice += harm.twice;
+        self.naive.surplus += harm.surplus;
+        self.naive.lost += harm.lost;
+    }
+
+    fn counts(&self) -> String {
+        let Self { deliveries, in_doubt, strokes, void, twice, lost, unexplained, .. } = self;
+        let void = if *void > 0 { format!(", {void} void") } else { String::new() };
+        format!(
+            "{deliveries} deliveries, {in_doubt} in doubt, {strokes} kills{void}, {twice} twice, {lost} lost, \
+             {unexplained} unexplained"
+        )
+    }
+
+    fn last_line(&self, arguments: &Arguments) -> String {
+        let Harm { deliveries, twice, lost, .. } = self.naive;
+        let seed = arguments.seed;
+        let naive = format!("naive client on the same weather: {twice} twice, {lost} lost");
+        match (arguments.naive_only, arguments.no_naive) {
+            (true, _) => format!("history: seed {seed}; {naive} of {deliveries}"),
+            (_, true) => format!("history: seed {seed}, {}", self.counts()),
+            _ => format!("history: seed {seed}, {}; {naive}", self.counts()),
+        }
+    }
+
+    fn verdict(&self, seed: u64) -> Result<()> {
+        let broken = self.twice + self.lost + self.unexplained;
+        if broken > 0 {
+            bail!("{broken} promises broke: play it again with --seed {seed}");
+        }
+        // A machine that is too slow for the bounds proves nothing.
+        if self.void * 100 > self.deliveries {
+            bail!("{} of {} deliveries are void: this machine is too slow", self.void, self.deliveries);
+        }
+        Ok(())
+    }
+}

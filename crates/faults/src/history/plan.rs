@@ -1,0 +1,230 @@
+//! What is going to be done in a round: who asks for what, and what happens to the server meanwhile.
+//!
+//! All of it is made of the seed. When exactly it happens, and in which order where nobody waits for anybody, is for the
+//! machine to decide: threads interleave as they like.
+
+use std::time::Duration;
+
+use super::chance::Chance;
+
+/// Incidents are called by this and a number.
+pub(super) const INCIDENT: &str = "HISTORY-";
+
+/// The incident that is pushed when all others rest, and that nothing strikes.
+pub(super) const LAST: &str = "LAST";
+
+/// The ticket systems, by the names of their targets.
+pub(super) const TARGETS: [&str; 2] = ["jira", "servicenow"];
+
+/// A round.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub(super) orders: Vec<Order>,
+    /// In the order of `after`.
+    pub(super) strokes: Vec<Stroke>,
+    /// How far Jira's search lags, from the start and from half of the round on.
+    pub(super) index_lags: [Duration; 2],
+}
+
+/// One incident, and everything that anybody wants of it.
+#[derive(Debug, Clone)]
+pub(super) struct Order {
+    pub(super) number: u64,
+    pub(super) door: Door,
+    pub(super) later: Vec<Later>,
+}
+
+/// How an incident comes in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Door {
+    /// SubmitIncident, which pushes it to both ticket systems.
+    Submit,
+    /// CreateTicket for one of [`TARGETS`], by a caller that waits so long.
+    Create { target: usize, patience: Duration },
+}
+
+/// Something that somebody does about an incident so long after it was accepted.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Later {
+    pub(super) after: Duration,
+    pub(super) deed: Deed,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Deed {
+    /// The same again, by so many callers at once, with this body; 0 is the first.
+    Again {
+        callers: u64,
+        body: u32,
+    },
+    /// The analyst's button, whatever the first door was.
+    Push {
+        target: usize,
+    },
+    Retry,
+    Cancel,
+    /// Names a ticket that nobody else made.
+    Resolve,
+}
+
+/// Something that happens to the process once so many incidents were begun.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Stroke {
+    pub(super) after: usize,
+    pub(super) how: How,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum How {
+    Killed,
+    AskedToStop,
+    Asleep(Duration),
+}
+
+// === impl Plan ===
+
+impl Plan {
+    /// A round of so many deliveries, in which the process is struck so often. `lease` and `index_bound` are those of the
+    /// server.
+    pub(super) fn of(seed: u64, round: u64, size: Size) -> Self {
+        let mut orders = vec![];
+        let mut deliveries = 0;
+        while deliveries < size.deliveries {
+            let number = orders.len() as u64;
+            let order =
+                Order::of(&mut Chance::of(&[seed, round, 1, number]), number, size.deliveries - deliveries);
+            deliveries += order.deliveries();
+            orders.push(order);
+        }
+        let mut chance = Chance::of(&[seed, round, 2]);
+        let mut strokes: Vec<_> =
+            (0..size.strokes).map(|_| Stroke::of(&mut chance, orders.len(), size.lease)).collect();
+        strokes.sort_by_key(|stroke| stroke.after);
+        let most = u64::try_from(size.index_bound.as_millis()).unwrap_or(u64::MAX);
+        let mut lag = || Duration::from_millis(chance.between(0, most));
+        Self { orders, strokes, index_lags: [lag(), lag()] }
+    }
+}
+
+/// How large a round is, and what it plays with.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Size {
+    pub(super) deliveries: usize,
+    pub(super) strokes: usize,
+    pub(super) lease: Duration,
+    pub(super) index_bound: Duration,
+}
+
+// === impl Order ===
+
+impl Order {
+    fn of(chance: &mut Chance, number: u64, most: usize) -> Self {
+        let door = match chance.between(0, 9) {
+            0..=5 if most > 1 => Door::Submit,
+            _ => Door::create(chance),
+        };
+        let later = Later::some(chance, door);
+        Self { number, door, later }
+    }
+
+    /// How many deliveries come of it.
+    pub(super) fn deliveries(&self) -> usize {
+        if self.door == Door::Submit { TARGETS.len() } else { 1 }
+    }
+
+    pub(super) fn incident(&self) -> String {
+        format!("{INCIDENT}{}", self.number)
+    }
+
+    /// The targets that it goes to.
+    pub(super) fn targets(&self) -> Vec<usize> {
+        match self.door {
+            Door::Submit => (0..TARGETS.len()).collect(),
+            Door::Create { target, .. } => vec![target],
+        }
+    }
+}
+
+// === impl Door ===
+
+impl Door {
+    fn create(chance: &mut Chance) -> Self {
+        let target = usize::from(chance.in_a_thousand(500));
+        Self::Create {
+            target,
+            patience: Duration::from_millis(*chance.weighed(&[(1, 500), (2, 2_000), (2, 8_000)])),
+        }
+    }
+}
+
+// === impl Later ===
+
+impl Later {
+    fn some(chance: &mut Chance, door: Door) -> Vec<Self> {
+        let mut later = vec![];
+        let mut add = |chance: &mut Chance, deed| {
+            later.push(Self { after: Duration::from_millis(chance.between(0, 3_000)), deed });
+        };
+        if chance.in_a_thousand(100) {
+            let (callers, body) =
+                (*chance.weighed(&[(6, 1), (2, 2), (1, 8)]), u32::from(chance.in_a_thousand(300)));
+            add(chance, Deed::Again { callers, body });
+        }
+        if chance.in_a_thousand(40) {
+            let target = match door {
+                Door::Submit => usize::from(chance.in_a_thousand(500)),
+                Door::Create { target, .. } => target,
+            };
+            add(chance, Deed::Push { target });
+        }
+        if chance.in_a_thousand(30) {
+            let deed = *chance.weighed(&[(3, Deed::Retry), (3, Deed::Cancel), (1, Deed::Resolve)]);
+            add(chance, deed);
+            // Who gave up may think better of it.
+            if deed == Deed::Cancel && chance.in_a_thousand(500) {
+                add(chance, Deed::Retry);
+            }
+        }
+        later
+    }
+}
+
+// === impl Stroke ===
+
+impl Stroke {
+    fn of(chance: &mut Chance, incidents: usize, lease: Duration) -> Self {
+        let after = usize::try_from(chance.between(1, incidents.max(2) as u64 - 1)).unwrap_or(usize::MAX);
+        let lease = u64::try_from(lease.as_millis()).unwrap_or(u64::MAX);
+        let asleep = Duration::from_millis(chance.between(50, lease * 3 / 2));
+        let how = *chance.weighed(&[(5, How::Killed), (2, How::AskedToStop), (2, How::Asleep(asleep))]);
+        Self { after, how }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SIZE: Size = Size {
+        deliveries: 2_000,
+        strokes: 7,
+        lease: Duration::from_secs(3),
+        index_bound: Duration::from_millis(300),
+    };
+
+    #[test]
+    fn a_seed_gives_the_same_plan_and_another_seed_another() {
+        let plan = |seed| format!("{:?}", Plan::of(seed, 3, SIZE));
+        assert_eq!(plan(42), plan(42));
+        assert_ne!(plan(42), plan(43));
+    }
+
+    #[test]
+    fn a_plan_has_as_many_deliveries_and_strokes_as_were_asked_for() {
+        let plan = Plan::of(42, 0, SIZE);
+        assert_eq!(plan.orders.iter().map(Order::deliveries).sum::<usize>(), 2_000);
+        assert_eq!(plan.strokes.len(), 7);
+        assert!(plan.strokes.iter().all(|stroke| stroke.after < plan.orders.len()), "all of them happen");
+        assert!(plan.index_lags.iter().all(|lag| *lag <= SIZE.index_bound));
+    }
+}

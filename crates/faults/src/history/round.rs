@@ -1,0 +1,291 @@
+//! One round: a world of its own, its callers, its subscribers, and what happens to its server.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use rhythmx_ticketing::v1::{self, TicketSystem};
+use tempfile::TempDir;
+use ticketing_failpoints::Guard;
+use ticketing_harness::{Plan as WorldPlan, World};
+use ticketing_simulator::{Call, Keep, Point, Simulator};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use super::callers::{self, system};
+use super::chance::Chance;
+use super::plan::{How, LAST, Plan, Size, TARGETS};
+use super::progress::Progress;
+use super::record::{Create, Entry, Recorder, Setting, Standing, Ticket, What};
+use super::subscribers::{FILTERED, RESTLESS, STEADY, Subscriber};
+use super::weather::{Climate, MARKER, Sky};
+
+/// How long anything may take: a second stands for half a minute of the real bounds.
+pub(super) const ATTEMPT_DEADLINE: Duration = Duration::from_secs(1);
+pub(super) const LEASE: Duration = Duration::from_secs(3);
+pub(super) const SERVER_BOUND: Duration = Duration::from_secs(2);
+pub(super) const INDEX_BOUND: Duration = Duration::from_millis(300);
+const LOOK_UP_INTERVAL: Duration = Duration::from_millis(1_500);
+/// A create is applied no later than this after its arrival. It may arrive when a part of the attempt's second has passed,
+/// and the machine may be slow.
+pub(super) const LATEST: Duration = Duration::from_millis(900);
+
+/// For so long something must change while not all rests.
+const SETTLING: Duration = Duration::from_secs(60);
+
+/// What a round is made of.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Round<'a> {
+    /// Where the database is to be.
+    pub(super) data: Option<&'a Path>,
+    pub(super) seed: u64,
+    pub(super) number: u64,
+    pub(super) deliveries: usize,
+    /// How often the process is struck; a server that is never struck runs in this process.
+    pub(super) strokes: usize,
+    /// How many first creates of a thousand are struck.
+    pub(super) struck: u64,
+    pub(super) callers: usize,
+    pub(super) window: usize,
+    pub(super) concurrency: u16,
+    /// The guard that is missing, to see whether the checker sees that.
+    pub(super) removed: Option<Guard>,
+}
+
+// === impl Round ===
+
+impl Round<'_> {
+    pub(super) fn plan(&self) -> Plan {
+        let size = Size {
+            deliveries: self.deliveries,
+            strokes: self.strokes,
+            lease: LEASE,
+            index_bound: INDEX_BOUND,
+        };
+        Plan::of(self.seed, self.number, size)
+    }
+
+    pub(super) fn sky(&self, target: usize) -> Sky {
+        let climate = Climate { seed: self.seed, round: self.number, struck: self.struck, latest: LATEST };
+        Sky::new(climate, target)
+    }
+
+    /// Plays it: what was seen.
+    pub(super) async fn play(&self) -> Result<Vec<Entry>> {
+        let recorder = Arc::new(Recorder::new());
+        recorder.note(What::Began(Setting {
+            seed: self.seed,
+            round: self.number,
+            attempt_deadline_ms: millis(ATTEMPT_DEADLINE),
+            server_bound_ms: millis(SERVER_BOUND),
+            index_bound_ms: millis(INDEX_BOUND),
+        }));
+        let data = folder(self.data).context("no folder for the database")?;
+        let mut world = self.start(data.path()).await;
+        let mut plan = self.plan();
+        let progress = Arc::new(Progress::default());
+        let (settled, last) = watch::channel(None);
+        let mut subscribers = JoinSet::new();
+        for who in [STEADY, RESTLESS, FILTERED] {
+            let subscriber = Subscriber {
+                who,
+                client: world.client.clone(),
+                chance: Chance::of(&[self.seed, self.number, 5, who.into()]),
+                recorder: recorder.clone(),
+                progress: progress.clone(),
+                last: last.clone(),
+            };
+            subscribers.spawn(subscriber.read());
+        }
+        let orders = std::mem::take(&mut plan.orders);
+        let incidents = orders.len();
+        let client = world.client.clone();
+        let callers = callers::work_off(&client, orders, self.callers, self.window, &recorder, &progress);
+        tokio::join!(callers, strike(&mut world, &plan, incidents, &recorder, &progress));
+        until_settled(&mut world).await;
+        let last = last_event(&mut world).await;
+        recorder.note(What::Settled { last });
+        settled.send_replace(Some(last));
+        let readers = async { while subscribers.join_next().await.is_some() {} };
+        // Whoever has not seen all by then is found out by the checker.
+        let _ = tokio::time::timeout(SETTLING, readers).await;
+        subscribers.shutdown().await;
+        note_the_end(&mut world, &recorder).await;
+        world.server.stop().await;
+        Ok(recorder.take())
+    }
+
+    async fn start(&self, data: &Path) -> World {
+        let mut plan = WorldPlan::new()
+            .with_data(data)
+            .with_flag(&format!("--attempt-deadline={}ms", ATTEMPT_DEADLINE.as_millis()))
+            .with_flag(&format!("--lease={}ms", LEASE.as_millis()))
+            .with_flag(&format!("--server-bound={}ms", SERVER_BOUND.as_millis()))
+            .with_flag(&format!("--jira-cloud-index-bound={}ms", INDEX_BOUND.as_millis()))
+            .with_flag(&format!("--look-up-interval={}ms", LOOK_UP_INTERVAL.as_millis()))
+            .with_flag(&format!("--concurrency={}", self.concurrency))
+            // The weather strikes most of what is sent: that is no outage here.
+            .with_flag("--circuit-threshold=1000")
+            .with_flag("--log=error");
+        if self.strokes > 0 {
+            plan = plan.in_a_process();
+        }
+        if let Some(guard) = self.removed {
+            plan = plan.without(guard);
+        }
+        let mut world = plan.start_unconfigured().await;
+        let mut request = world.settings();
+        request.auto_push = Some(v1::AutoPushSettings {
+            enabled: Some(true),
+            minimum_severity: Some(v1::Severity::Low.into()),
+            systems: Some(v1::TicketSystemList {
+                values: vec![TicketSystem::Jira.into(), TicketSystem::Servicenow.into()],
+            }),
+        });
+        world.configure(request).await;
+        for target in 0..TARGETS.len() {
+            let sky = self.sky(target);
+            let simulator = world.simulator(system(target));
+            simulator.keep_requests(Keep::Nothing);
+            simulator.weather().forecast(move |call, query, body| sky.strike(call, query, body));
+        }
+        world
+    }
+}
+
+/// In memory where the machine has a place for that: nothing here cuts the power, so a disk would add nothing but time.
+fn folder(wanted: Option<&Path>) -> std::io::Result<TempDir> {
+    let memory = Path::new("/dev/shm");
+    match wanted.or_else(|| memory.is_dir().then_some(memory)) {
+        Some(folder) => tempfile::tempdir_in(folder),
+        None => tempfile::tempdir(),
+    }
+}
+
+/// What happens to the server and to the index while callers call.
+async fn strike(world: &mut World, plan: &Plan, incidents: usize, recorder: &Recorder, progress: &Progress) {
+    let lag = |world: &World, lag: Duration| {
+        world.jira.set_index_lag(lag);
+        recorder.note(What::IndexLag { ms: millis(lag) });
+    };
+    lag(world, plan.index_lags[0]);
+    let mut longer = false;
+    for stroke in &plan.strokes {
+        if !longer && stroke.after * 2 > incidents {
+            lag(world, plan.index_lags[1]);
+            longer = true;
+        }
+        progress.until_begun(stroke.after).await;
+        recorder.note(What::Struck { how: stroke.how.words() });
+        match stroke.how {
+            How::Killed => {
+                world.server.kill().await;
+                world.server.start_again().await;
+            }
+            How::AskedToStop => {
+                world.server.stop().await;
+                world.server.start_again().await;
+            }
+            How::Asleep(time) => {
+                world.server.pause().await;
+                tokio::time::sleep(time).await;
+                world.server.go_on().await;
+            }
+        }
+        // It is struck when it is up.
+        world.client = world.server.client().await;
+    }
+}
+
+/// Until every delivery has come to rest, or nothing changes any more. Those that never do are found out by the checker.
+async fn until_settled(world: &mut World) {
+    let (mut last, mut changed) = (v1::DeliveryCounts::default(), Instant::now());
+    while changed.elapsed() < SETTLING {
+        let counts = world.counts().await;
+        if counts.pending + counts.attempting + counts.waiting + counts.reconciling == 0 {
+            return;
+        }
+        if counts != last {
+            (last, changed) = (counts, Instant::now());
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// The number of the last event: that of a delivery which nothing strikes, pushed when all others rest.
+async fn last_event(world: &mut World) -> u64 {
+    world.push(LAST, TicketSystem::Jira).await;
+    world.until_event(LAST, v1::TicketEventKind::Delivered).await.sequence
+}
+
+async fn note_the_end(world: &mut World, recorder: &Recorder) {
+    for delivery in deliveries(world).await {
+        recorder.note(What::Stands(Standing::from(&delivery)));
+    }
+    for (target, name) in TARGETS.into_iter().enumerate() {
+        note_simulator(world.simulator(system(target)), name, recorder);
+    }
+}
+
+fn note_simulator(simulator: &Simulator, target: &str, recorder: &Recorder) {
+    let count = simulator.reached(Call::Search, Point::Read);
+    recorder.note(What::Searches { target: target.to_owned(), count });
+    for create in simulator.creates() {
+        let marker = create.markers.into_iter().find(|marker| is_marker(marker)).unwrap_or_default();
+        recorder.note_at(
+            create.arrived_at,
+            What::Create(Create {
+                target: target.to_owned(),
+                marker,
+                applied_at: create.applied_at,
+                key: create.ticket_key,
+                answered: create.answered,
+                weather: create.weather.map(|effect| format!("{effect:?}")),
+            }),
+        );
+    }
+    simulator.with_tickets(|tickets| {
+        for ticket in tickets {
+            let marker = ticket.marker_candidates().into_iter().find(|marker| is_marker(marker));
+            let (target, key, created_at) = (target.to_owned(), ticket.key.clone(), ticket.created_at);
+            let ticket = Ticket { target, key, marker: marker.unwrap_or_default() };
+            recorder.note_at(created_at, What::Ticket(ticket));
+        }
+    });
+}
+
+fn is_marker(text: &str) -> bool {
+    text.strip_prefix(MARKER).is_some_and(|digits| digits.len() == 32)
+}
+
+/// All deliveries, without their attempts.
+async fn deliveries(world: &mut World) -> Vec<v1::Delivery> {
+    let mut all = vec![];
+    let mut request = v1::ListDeliveriesRequest { page_size: 500, ..Default::default() };
+    loop {
+        let page = world.client.list_deliveries(request.clone()).await.unwrap();
+        all.extend(page.deliveries);
+        if page.next_page_token.is_empty() {
+            return all;
+        }
+        request.page_token = page.next_page_token;
+    }
+}
+
+pub(super) fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+// === impl How ===
+
+impl How {
+    fn words(self) -> String {
+        match self {
+            Self::Killed => "kill -9, and started again".to_owned(),
+            Self::AskedToStop => "SIGTERM, and started again".to_owned(),
+            Self::Asleep(time) => format!("SIGSTOP for {time:?}"),
+        }
+    }
+}

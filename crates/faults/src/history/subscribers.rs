@@ -1,0 +1,144 @@
+//! Those who read the events: steadily, or coming and going.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rhythmx_ticketing::v1::stream_ticket_events_request::Start;
+use rhythmx_ticketing::v1::stream_ticket_events_response::Message;
+use rhythmx_ticketing::{Client, v1};
+use tokio::sync::watch;
+
+use super::chance::Chance;
+use super::progress::Progress;
+use super::record::{Event, Recorder, What};
+
+/// Between two tries to open a stream.
+const AGAIN_AFTER: Duration = Duration::from_millis(30);
+
+/// The kinds that a filtered stream is asked for.
+pub(super) const FILTER: [v1::TicketEventKind; 4] = [
+    v1::TicketEventKind::Delivered,
+    v1::TicketEventKind::Resolved,
+    v1::TicketEventKind::Failed,
+    v1::TicketEventKind::Cancelled,
+];
+
+/// One who reads all the time, unless the server ends the stream, and keeps the others informed.
+pub(super) const STEADY: u32 = 0;
+/// One who leaves and comes back all the time, often behind an event that was read long ago.
+pub(super) const RESTLESS: u32 = 1;
+/// One who wants to know of some kinds only, and comes and goes as well.
+pub(super) const FILTERED: u32 = 2;
+
+/// Reads until `last` is set and the event with that number was seen.
+#[derive(Debug)]
+pub(super) struct Subscriber {
+    pub(super) who: u32,
+    pub(super) client: Client,
+    pub(super) chance: Chance,
+    pub(super) recorder: Arc<Recorder>,
+    pub(super) progress: Arc<Progress>,
+    /// The number of the last event of the round, once it is known.
+    pub(super) last: watch::Receiver<Option<u64>>,
+}
+
+/// A place in the stream that a subscriber can come back to.
+#[derive(Debug, Clone, Default)]
+struct Place {
+    /// The last event before it.
+    after: u64,
+    token: String,
+}
+
+// === impl Subscriber ===
+
+impl Subscriber {
+    pub(super) async fn read(mut self) {
+        let (mut here, mut earlier) = (Place::default(), Place::default());
+        while !self.is_done(here.after) {
+            let leaves_after = match self.who {
+                STEADY => u64::MAX,
+                _ => self.chance.between(1, 400),
+            };
+            let from = if self.chance.in_a_thousand(200) { &earlier } else { &here };
+            let goes_back = from.after < here.after && self.who == RESTLESS;
+            let from = if goes_back { earlier.clone() } else { here.clone() };
+            let reached = self.read_for(from, leaves_after).await;
+            if self.chance.in_a_thousand(300) {
+                earlier = here.clone();
+            }
+            here = if reached.token.is_empty() { here } else { reached };
+        }
+    }
+
+    /// One stream, from `from` on, until it ends or so many events were read. Where it ended.
+    async fn read_for(&mut self, from: Place, leaves_after: u64) -> Place {
+        let (mut place, mut read) = (from, 0);
+        let opened = self.client.clone().stream_ticket_events(self.request(&place)).await;
+        let mut stream = match opened {
+            Ok(stream) => stream,
+            Err(_not_now) => {
+                tokio::time::sleep(AGAIN_AFTER).await;
+                return place;
+            }
+        };
+        let filtered = self.who == FILTERED;
+        self.recorder.note(What::Subscribed { subscriber: self.who, filtered, after: place.after });
+        let why = loop {
+            if self.is_done(place.after) {
+                break "it has seen all".to_owned();
+            }
+            if read >= leaves_after {
+                break "it lost interest".to_owned();
+            }
+            let message = tokio::select! {
+                message = stream.message() => message,
+                Ok(()) = self.last.changed() => continue,
+            };
+            match message {
+                Ok(Some(message)) => {
+                    let event = self.take(message, &mut place);
+                    read += u64::from(event);
+                }
+                Ok(None) => break "the stream ended without a status".to_owned(),
+                Err(status) => break format!("{:?}: {}", status.code(), status.message()),
+            }
+        };
+        self.recorder.note(What::Left { subscriber: self.who, why });
+        place
+    }
+
+    /// Takes a message in; whether it was an event.
+    fn take(&self, message: v1::StreamTicketEventsResponse, place: &mut Place) -> bool {
+        match message.message {
+            Some(Message::Event(event)) => {
+                place.token.clone_from(&event.resume_token);
+                place.after = event.sequence;
+                let event = Event::from(&event);
+                if self.who == STEADY {
+                    self.progress.saw(&event);
+                }
+                self.recorder.note(What::Seen { subscriber: self.who, event });
+                true
+            }
+            Some(Message::Bookmark(bookmark)) => {
+                place.token = bookmark.resume_token;
+                false
+            }
+            None => false,
+        }
+    }
+
+    fn request(&self, from: &Place) -> v1::StreamTicketEventsRequest {
+        let start = match from.token.as_str() {
+            "" => Start::Oldest(()),
+            token => Start::ResumeToken(token.to_owned()),
+        };
+        let kinds = if self.who == FILTERED { FILTER.map(i32::from).to_vec() } else { vec![] };
+        v1::StreamTicketEventsRequest { start: Some(start), kinds, ..Default::default() }
+    }
+
+    fn is_done(&self, after: u64) -> bool {
+        self.last.borrow().is_some_and(|last| after >= last)
+    }
+}

@@ -1,0 +1,221 @@
+//! Jira's index shows a ticket a while after it was made. How long a while, and what then.
+
+use std::time::Duration;
+
+use rhythmx_ticketing::v1::{AttemptKind, AttemptOutcome, DeliveryState, TicketEventKind};
+use tokio::time::Instant;
+
+use super::cell::{Cell, Stage};
+use super::doubt::{Bounds, FOR_EVER, GRACE, Scene, Site, attempts, key};
+
+const FAMILY: &str = "index";
+
+const INDEX_BOUND: Duration = Duration::from_millis(900);
+
+pub(super) fn cells() -> Vec<Cell> {
+    let mut cells = vec![];
+    for site in Site::JIRAS {
+        for (fault, lag) in [
+            ("index lag: none", 0),
+            ("index lag: short", 100),
+            ("index lag: long", 500),
+            ("index lag: within the bound", 850),
+        ] {
+            let lag = Duration::from_millis(lag);
+            cells.push(cell(fault, site, move |stage| within_the_bound(stage, site, lag)));
+        }
+        cells.push(cell("index lag: shrinks in a doubt", site, move |stage| shrinks(stage, site)));
+        cells.push(cell("index lag: grows in a doubt", site, move |stage| grows(stage, site)));
+        cells.push(cell("index lag: witness not seen yet", site, move |stage| {
+            witness_not_seen_yet(stage, site)
+        }));
+        cells.push(cell("index lag: witness there is none, one answer too early", site, move |stage| {
+            one_answer_too_early(stage, site)
+        }));
+        cells.push(cell("index lag: a witness that is seen proves absence", site, move |stage| {
+            witness_seen(stage, site)
+        }));
+        // Beyond the bound, and with no witness to tell of it, a second ticket is what nobody can prevent. What is
+        // promised is that it stays with one, and that a sweep finds and reports it.
+        cells.push(cell("index lag: beyond the bound, two tickets, reported", site, move |stage| {
+            beyond_the_bound(stage, site)
+        }));
+        cells.push(cell("index lag: beyond the bound, the older shows first", site, move |stage| {
+            older_shows_first(stage, site)
+        }));
+        cells.push(cell("index lag: for ever, two tickets and no more", site, move |stage| {
+            for_ever(stage, site)
+        }));
+        cells.push(cell("index lag: for ever, another ticket hidden too", site, move |stage| {
+            for_ever_with_a_witness(stage, site)
+        }));
+    }
+    for site in [Site::ServiceNow, Site::ServiceNowOwnIds] {
+        let why = "ServiceNow answers a query of a table from its primary database";
+        cells.push(Cell::does_not_apply(FAMILY, "index lag", site.name(), why));
+    }
+    cells
+}
+
+fn cell<F>(fault: &'static str, site: Site, play: impl Fn(Stage) -> F + Send + Sync + 'static) -> Cell
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    Cell::new(FAMILY, fault, site.name(), play)
+}
+
+/// One ticket, whether the first create was applied or not.
+async fn within_the_bound(stage: Stage, site: Site, lag: Duration) {
+    let bounds = Bounds::default().with_index(INDEX_BOUND);
+    let mut scene = Scene::start(&stage, site, bounds).await;
+    scene.simulator().set_index_lag(lag);
+    let began = Instant::now();
+    let hidden = scene.doubt("INC-1", true).await;
+    let absent = scene.doubt("INC-2", false).await;
+    scene.until_delivered_once(&hidden).await;
+    stage.recovered(began.elapsed(), lag + GRACE);
+    scene.until_delivered_once(&absent).await;
+    stage.recovered(began.elapsed(), bounds.proof() + bounds.interval * 2 + GRACE);
+    scene.world.finish().await;
+}
+
+async fn shrinks(stage: Stage, site: Site) {
+    let bounds = Bounds::default().with_index(FOR_EVER);
+    let mut scene = Scene::start(&stage, site, bounds).await;
+    scene.simulator().set_index_lag(FOR_EVER);
+    let id = scene.doubt("INC-1", true).await;
+    let unproven = |delivery: &_| attempts(delivery, AttemptKind::LookUp, AttemptOutcome::Unproven) >= 3;
+    scene.until(&id, "a third empty answer", unproven).await;
+    scene.simulator().set_index_lag(Duration::ZERO);
+    let shown = Instant::now();
+    scene.until_delivered_once(&id).await;
+    stage.recovered(shown.elapsed(), bounds.interval * 2 + GRACE);
+    assert_eq!(scene.creates(), 1);
+    scene.world.finish().await;
+}
+
+/// An index that is built anew shows nothing at all for a while: not the ticket, and no witness either.
+async fn grows(stage: Stage, site: Site) {
+    let mut scene = Scene::start(&stage, site, Bounds::default().with_index(INDEX_BOUND)).await;
+    scene.simulator().set_index_lag(INDEX_BOUND);
+    let id = scene.doubt("INC-1", true).await;
+    scene.simulator().set_index_lag(FOR_EVER);
+    make_a_witness(&mut scene).await;
+    scene.until_looked_up(&id, 3).await;
+    assert_eq!((scene.world.delivery(&id).await.state(), scene.creates()), (DeliveryState::Reconciling, 2));
+    scene.simulator().set_index_lag(Duration::ZERO);
+    scene.until_delivered_once(&id).await;
+    assert_eq!(scene.creates(), 2);
+    scene.world.finish().await;
+}
+
+/// A ticket of ours that was made later is hidden too: the index has not caught up, whatever the bound says.
+async fn witness_not_seen_yet(stage: Stage, site: Site) {
+    let mut scene = Scene::start(&stage, site, Bounds::default().with_index(INDEX_BOUND)).await;
+    scene.simulator().set_index_lag(FOR_EVER);
+    let id = scene.doubt("INC-1", true).await;
+    make_a_witness(&mut scene).await;
+    scene.until_looked_up(&id, 4).await;
+    scene.simulator().set_index_lag(Duration::ZERO);
+    scene.until_delivered_once(&id).await;
+    assert_eq!(scene.creates(), 2);
+    scene.world.finish().await;
+}
+
+/// The index is late by less than a look-up interval: the second answer finds what the first one missed.
+async fn one_answer_too_early(stage: Stage, site: Site) {
+    let bounds = Bounds { interval: Duration::from_millis(900), ..Bounds::default() };
+    let mut scene = Scene::start(&stage, site, bounds).await;
+    scene.simulator().set_index_lag(FOR_EVER);
+    let id = scene.doubt("INC-1", true).await;
+    scene.until_looked_up(&id, 1).await;
+    scene.simulator().set_index_lag(Duration::ZERO);
+    scene.until_delivered_once(&id).await;
+    assert_eq!(scene.creates(), 1);
+    scene.world.finish().await;
+}
+
+async fn witness_seen(stage: Stage, site: Site) {
+    let mut scene = Scene::start(&stage, site, Bounds::default().with_index(INDEX_BOUND)).await;
+    let id = scene.doubt("INC-1", false).await;
+    make_a_witness(&mut scene).await;
+    let delivery = scene.until_delivered_once(&id).await;
+    assert_eq!(attempts(&delivery, AttemptKind::LookUp, AttemptOutcome::Absent), 1, "{delivery:#?}");
+    assert_eq!(scene.creates(), 3);
+    scene.world.finish().await;
+}
+
+async fn beyond_the_bound(stage: Stage, site: Site) {
+    let mut scene = Scene::start(&stage, site, Bounds::default().with_sweeps([400, 800, 1_200])).await;
+    scene.simulator().set_index_lag(FOR_EVER);
+    let id = scene.doubt("INC-1", true).await;
+    scene.world.until(&id, DeliveryState::Delivered).await;
+    scene.simulator().set_index_lag(Duration::ZERO);
+    two_are_reported(scene, &id).await;
+}
+
+/// The first sweep sees the first ticket alone, the next one both.
+async fn older_shows_first(stage: Stage, site: Site) {
+    let mut scene = Scene::start(&stage, site, Bounds::default().with_sweeps([200, 1_000, 2_000])).await;
+    scene.simulator().set_index_lag(FOR_EVER);
+    let id = scene.doubt("INC-1", true).await;
+    scene.world.until(&id, DeliveryState::Delivered).await;
+    let tickets = scene.simulator().tickets();
+    let apart = tickets[1].created_at.duration_since(tickets[0].created_at).unsigned_abs();
+    scene.simulator().set_index_lag(apart);
+    two_are_reported(scene, &id).await;
+}
+
+/// Of two tickets the older one is the reference in the end, and the other is told to subscribers and to whoever asks.
+async fn two_are_reported(mut scene: Scene, id: &str) {
+    scene.world.until_event("INC-1", TicketEventKind::DuplicateFound).await;
+    let swept = |delivery: &_| attempts(delivery, AttemptKind::Sweep, AttemptOutcome::Found) >= 3;
+    let delivery = scene.until(id, "the last sweep", swept).await;
+    let tickets = scene.simulator().tickets();
+    let keys: Vec<_> = tickets.iter().map(|ticket| ticket.key.as_str()).collect();
+    assert_eq!(key(&delivery), keys[0], "the older one is the reference: {delivery:#?}");
+    let others: Vec<_> = delivery.duplicates.iter().map(|ticket| ticket.key.as_str()).collect();
+    assert_eq!((others.as_slice(), scene.creates()), (&keys[1..], 2), "{delivery:#?}");
+    // The person who was told of it tidies up.
+    scene.take_marker_off(keys[1], &delivery.marker);
+    scene.world.finish().await;
+}
+
+/// Nothing ever shows anything: no search can tell that there are two. It stays with two.
+async fn for_ever(stage: Stage, site: Site) {
+    let mut scene = Scene::start(&stage, site, Bounds::default().with_sweeps([100, 200, 300])).await;
+    scene.simulator().set_index_lag(FOR_EVER);
+    let id = scene.doubt("INC-1", true).await;
+    scene.world.until(&id, DeliveryState::Delivered).await;
+    let swept = |delivery: &_| attempts(delivery, AttemptKind::Sweep, AttemptOutcome::Unproven) >= 3;
+    let delivery = scene.until(&id, "the last sweep", swept).await;
+    let tickets = scene.simulator().tickets();
+    assert_eq!((tickets.len(), scene.creates()), (2, 2), "{delivery:#?}");
+    assert_eq!(key(&delivery), tickets[1].key);
+    scene.take_marker_off(&tickets[0].key, &delivery.marker);
+    scene.world.finish().await;
+}
+
+/// Another ticket of ours does not show either, so it is known that the index says nothing: it stays in doubt, visibly,
+/// until a person has looked.
+async fn for_ever_with_a_witness(stage: Stage, site: Site) {
+    let mut scene = Scene::start(&stage, site, Bounds::default().with_index(INDEX_BOUND)).await;
+    scene.simulator().set_index_lag(FOR_EVER);
+    let id = scene.doubt("INC-1", true).await;
+    make_a_witness(&mut scene).await;
+    let delivery = scene.until_looked_up(&id, 8).await;
+    assert_eq!((delivery.state(), scene.creates()), (DeliveryState::Reconciling, 2), "{delivery:#?}");
+    assert_eq!(scene.world.counts().await.reconciling, 1);
+    let made = scene.bearing(&delivery.marker).remove(0);
+    let resolved = scene.resolve(&id, &made.key).await.unwrap();
+    assert_eq!((resolved.state(), key(&resolved)), (DeliveryState::Delivered, made.key));
+    scene.until_delivered_once(&id).await;
+    scene.world.finish().await;
+}
+
+/// A ticket that was made after the doubtful send was certainly over.
+async fn make_a_witness(scene: &mut Scene) {
+    let over = scene.until_a_witness_would_count();
+    scene.world.while_nothing_happens_for(over).await;
+    scene.push_through("INC-9").await;
+}

@@ -1,0 +1,272 @@
+//! Many hands at once on one delivery, and on the settings.
+
+use std::time::Duration;
+
+use rhythmx_ticketing::v1::{DeliveryState, TicketSystem};
+use rhythmx_ticketing::{Client, v1};
+use ticketing_harness::{PATIENCE, World, incident, refusal, retry, retrying, text};
+use ticketing_simulator::{Call, Effect, Rule, When};
+use tokio::task::JoinSet;
+use tonic::{Code, Status};
+
+use super::cell::{Cell, Stage};
+
+const FAMILY: &str = "operators";
+const HANDS: usize = 50;
+/// The ticket that an operator says it is; there is none of that name.
+const BY_HAND: &str = "SEC-777";
+
+/// Where the delivery stands when they lay hands on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum At {
+    Waiting,
+    Failed,
+    CreateHangs { applied: bool },
+    InDoubt { applied: bool },
+}
+
+pub(super) fn cells() -> Vec<Cell> {
+    let hangs = [true, false].map(|applied| At::CreateHangs { applied });
+    let doubts = [true, false].map(|applied| At::InDoubt { applied });
+    let mut cells = vec![];
+    for at in [At::Waiting, At::Failed].into_iter().chain(hangs).chain(doubts) {
+        for system in [TicketSystem::Jira, TicketSystem::Servicenow] {
+            let name = format!("{}, {}", at.name(), system.as_str_name());
+            cells.push(Cell::new(FAMILY, "50 hands at once", name, move |stage| race(stage, at, system)));
+        }
+    }
+    for system in [TicketSystem::Jira, TicketSystem::Servicenow] {
+        let name = format!("in doubt, not applied, {}", system.as_str_name());
+        cells.push(Cell::new(FAMILY, "50 times create_anyway", name, move |stage| anyway(stage, system)));
+    }
+    cells.push(Cell::new(FAMILY, "Configure 100 times at once", "pushes going on", configure_at_once));
+    cells.push(Cell::new(FAMILY, "TestConnection 50 times at once", "Configure, pushes", test_at_once));
+    cells
+}
+
+/// RetryDelivery, CancelDelivery, ResolveDelivery, CreateTicket and SubmitIncident, ten of each.
+async fn race(stage: Stage, at: At, system: TicketSystem) {
+    let mut world = stage.plan().with_flag("--attempt-deadline=2s").with_flag("--lease=6s").start().await;
+    let id = come_to(&mut world, at, system).await;
+    let mut hands = JoinSet::new();
+    for n in 0..HANDS {
+        let (client, id) = (world.client.clone(), id.clone());
+        hands.spawn(async move { (n, lay(client, n, id, system).await) });
+    }
+    for (n, answer) in hands.join_all().await {
+        if answer.is_err() {
+            let refused = refusal(answer);
+            assert_eq!(
+                (refused.code, refused.reason.as_str()),
+                (Code::FailedPrecondition, "DELIVERY_STATE"),
+                "{n}"
+            );
+        }
+    }
+    let settled = until_settled(&mut world, &id).await;
+    if settled.state() == DeliveryState::Cancelled {
+        world.client.retry_delivery(retrying(&id)).await.unwrap();
+    }
+    let delivery = world.until(&id, DeliveryState::Delivered).await;
+    let keys: Vec<_> = world.simulator(system).tickets().into_iter().map(|ticket| ticket.key).collect();
+    let reference = delivery.ticket.as_ref().unwrap();
+    if reference.key == BY_HAND {
+        assert!(keys.len() <= 1, "{keys:?}: {delivery:#?}");
+    } else {
+        assert_eq!(keys, [reference.key.as_str()], "{delivery:#?}");
+    }
+    world.finish().await;
+}
+
+async fn come_to(world: &mut World, at: At, system: TicketSystem) -> String {
+    let weather = |then| world.simulator(system).weather().push(Rule::new(Call::Create, When::Next(1), then));
+    match at {
+        At::Waiting | At::Failed => {
+            world.simulator(system).stop().await;
+            let max_attempts = Some(if at == At::Failed { 0 } else { 5 });
+            let retry = v1::RetrySettings { max_attempts, ..retry(60_000, 60_000, 60) };
+            world.configure(v1::ConfigureRequest { retry: Some(retry), ..Default::default() }).await;
+        }
+        At::CreateHangs { applied } => weather(Effect::Hang { applied }),
+        At::InDoubt { applied: true } => weather(Effect::ApplyThenDrop),
+        At::InDoubt { applied: false } => weather(Effect::DropBefore),
+    }
+    if let At::CreateHangs { .. } = at {
+        let mut client = world.client.clone().with_deadline(Duration::from_secs(1));
+        let request = v1::CreateTicketRequest { incident: Some(incident("INC-1")), system: system.into() };
+        tokio::spawn(async move { client.create_ticket(request).await });
+        world.until_some(DeliveryState::Attempting).await;
+        return world.deliveries().await[0].id.clone();
+    }
+    let id = world.push("INC-1", system).await.delivery.unwrap().id;
+    if let At::Waiting | At::Failed = at {
+        world.simulator(system).restart().await.unwrap();
+    }
+    id
+}
+
+async fn lay(mut client: Client, n: usize, delivery_id: String, system: TicketSystem) -> Result<(), Status> {
+    match n % 5 {
+        0 => client.retry_delivery(retrying(delivery_id)).await.map(drop),
+        1 => client
+            .cancel_delivery(v1::CancelDeliveryRequest { delivery_id, note: format!("by hand {n}") })
+            .await
+            .map(drop),
+        2 => {
+            let ticket_key = BY_HAND.to_owned();
+            let request = v1::ResolveDeliveryRequest { delivery_id, ticket_key, ..Default::default() };
+            client.resolve_delivery(request).await.map(drop)
+        }
+        3 => {
+            let request =
+                v1::CreateTicketRequest { incident: Some(incident("INC-1")), system: system.into() };
+            client.create_ticket(request).await.map(drop)
+        }
+        _ => client.submit_incident(incident("INC-1")).await.map(drop),
+    }
+}
+
+/// The delivery once nothing will happen to it by itself.
+async fn until_settled(world: &mut World, id: &str) -> v1::Delivery {
+    let settled = async {
+        loop {
+            let delivery = world.delivery(id).await;
+            if let DeliveryState::Delivered | DeliveryState::Cancelled = delivery.state() {
+                return delivery;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, settled).await.expect("it comes to an end")
+}
+
+/// The doubt is put aside once; whoever comes later finds the ticket, or an attempt under way.
+async fn anyway(stage: Stage, system: TicketSystem) {
+    let plan = stage.plan().unhurried().with_flag("--server-bound=30s");
+    let mut world = plan.start().await;
+    let id = come_to(&mut world, At::InDoubt { applied: false }, system).await;
+    let mut hands = JoinSet::new();
+    for _ in 0..HANDS {
+        hands.spawn(insist(world.client.clone(), id.clone()));
+    }
+    let insisted = tokio::time::timeout(PATIENCE, hands.join_all()).await.expect("they come to an end");
+    assert!(insisted.contains(&true), "nobody was let to end the doubt");
+    world.until(&id, DeliveryState::Delivered).await;
+    assert_eq!(world.simulator(system).tickets().len(), 1);
+    world.finish().await;
+}
+
+/// Asks again for as long as the ticket is just being looked for. Whether it was granted in the end.
+async fn insist(mut client: Client, delivery_id: String) -> bool {
+    loop {
+        let request = v1::RetryDeliveryRequest { delivery_id: delivery_id.clone(), create_anyway: true };
+        let answer = client.retry_delivery(request).await;
+        if answer.is_ok() {
+            return true;
+        }
+        let refused = refusal(answer);
+        refused.is(Code::FailedPrecondition, "DELIVERY_STATE", &[]);
+        if refused.metadata["state"] != "RECONCILING" {
+            return false;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// Each of them sets the same number in two places, and is answered with that number in both.
+async fn configure_at_once(stage: Stage) {
+    const CHANGES: usize = 100;
+    const PUSHES: usize = 100;
+    let mut world = stage.plan().unhurried().start().await;
+    let pushes = spawn_pushes(&world, PUSHES);
+    let mut changes = JoinSet::new();
+    for n in 0..CHANGES {
+        let mut client = world.client.clone();
+        changes.spawn(async move {
+            let answer = client.configure(change(n)).await.unwrap();
+            (n, answer.jira.unwrap().labels, answer.retry.unwrap().jitter.unwrap())
+        });
+    }
+    for (n, labels, jitter) in changes.join_all().await {
+        assert_eq!(
+            (labels, jitter),
+            (vec![label_of(n)], jitter_of(n)),
+            "the answer shows what its change led to"
+        );
+    }
+    let in_force = world.configure(v1::ConfigureRequest::default()).await;
+    let last = (0..CHANGES).find(|n| in_force.jira.as_ref().unwrap().labels == [label_of(*n)]).unwrap();
+    assert_eq!(in_force.retry.as_ref().unwrap().jitter, Some(jitter_of(last)));
+    pushes.await.unwrap();
+    world.until_all_delivered(PUSHES).await;
+    assert_eq!(world.jira.tickets().len(), PUSHES);
+    world.restart().await;
+    let stored = world.configure(v1::ConfigureRequest::default()).await;
+    assert_eq!(stored, in_force, "what is in force is what is stored");
+    world.finish().await;
+}
+
+async fn test_at_once(stage: Stage) {
+    const PUSHES: usize = 50;
+    let mut world = stage.plan().unhurried().start().await;
+    let pushes = spawn_pushes(&world, PUSHES);
+    let mut calls = JoinSet::new();
+    for n in 0..HANDS {
+        let mut client = world.client.clone();
+        calls.spawn(async move {
+            client.configure(change(n)).await.unwrap();
+            let request = v1::TestConnectionRequest { system: TicketSystem::Jira.into(), unsaved: None };
+            let test = client.test_connection(request).await.unwrap().test.unwrap();
+            assert!(test.passed, "{test:#?}");
+        });
+    }
+    calls.join_all().await;
+    pushes.await.unwrap();
+    world.until_all_delivered(PUSHES).await;
+    assert_eq!(world.jira.tickets().len(), PUSHES, "no test leaves a ticket");
+    world.finish().await;
+}
+
+/// The n-th change: a label and a jitter.
+fn change(n: usize) -> v1::ConfigureRequest {
+    let jitter = jitter_of(n);
+    let labels = v1::JiraLabels { values: vec![label_of(n)] };
+    v1::ConfigureRequest {
+        jira: Some(v1::JiraSettings { labels: Some(labels), issue_type: text("Task"), ..Default::default() }),
+        retry: Some(v1::RetrySettings { jitter: Some(jitter), ..Default::default() }),
+        ..Default::default()
+    }
+}
+
+fn label_of(n: usize) -> String {
+    format!("change-{n}")
+}
+
+fn jitter_of(n: usize) -> f64 {
+    n as f64 / 1_000.0
+}
+
+fn spawn_pushes(world: &World, count: usize) -> tokio::task::JoinHandle<()> {
+    let (client, acknowledged) = (world.client.clone(), world.acknowledged.clone());
+    tokio::spawn(async move {
+        let ids = (0..count).map(|n| format!("INC-{n}")).collect();
+        for (_, answer) in ticketing_harness::push_all(&client, ids, TicketSystem::Jira, 8).await {
+            acknowledged.note_push(&answer.unwrap());
+        }
+    })
+}
+
+// === impl At ===
+
+impl At {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Failed => "failed",
+            Self::CreateHangs { applied: true } => "the create hangs, applied",
+            Self::CreateHangs { applied: false } => "the create hangs, not applied",
+            Self::InDoubt { applied: true } => "in doubt, applied",
+            Self::InDoubt { applied: false } => "in doubt, not applied",
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! Nobody listens, or the name does not resolve: nothing was sent, and it is sent once all is well again.
+
+use std::time::Duration;
+
+use rhythmx_ticketing::v1::{ConfigureRequest, Delivery, DeliveryState, FaultKind};
+use ticketing_harness::{World, creates, text};
+use ticketing_simulator::{Call, Effect, Vendor};
+use tokio::time::Instant;
+
+use super::calls::{VENDORS, deliver, name, plan, simulator, strike, system};
+use super::cell::{Cell, Stage};
+
+const FAMILY: &str = "outage";
+
+/// After the third failure a retry is due in 240 ms, at the latest; the rest is what this machine may be slow.
+const LIMIT: Duration = Duration::from_secs(5);
+
+/// When nobody listens any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum From {
+    Preparation,
+    Create,
+    LookUp,
+    /// Before the first attempt, until the last retry.
+    UntilTheEnd,
+}
+
+pub(super) fn cells() -> Vec<Cell> {
+    let mut cells = vec![];
+    for vendor in VENDORS {
+        for from in [From::Preparation, From::Create, From::LookUp, From::UntilTheEnd] {
+            let at = format!("{}, {}", from.name(), name(vendor));
+            cells.push(Cell::new(FAMILY, "nobody listens", at, move |stage| silent(stage, vendor, from)));
+        }
+        let at = |call: &str| format!("{call}, {}", name(vendor));
+        cells.push(Cell::new(FAMILY, "DNS failure", at("preparing read"), move |stage| lost(stage, vendor)));
+        for call in ["create", "look-up"] {
+            let why = "the reads before a create go to the same name, and what was sent in doubt had resolved; a \
+                       name that ceases to resolve is, to this service, one where nobody listens";
+            cells.push(Cell::does_not_apply(FAMILY, "DNS failure", at(call), why));
+        }
+    }
+    cells
+}
+
+async fn silent(stage: Stage, vendor: Vendor, from: From) {
+    let mut world = plan(&stage, vendor).start().await;
+    let before = usize::from(from.knows_the_offer());
+    if from.knows_the_offer() {
+        deliver(&mut world, "INC-0", vendor).await;
+    }
+    if from == From::LookUp {
+        strike(&world, vendor, Call::Create, 1, Effect::ApplyThenDrop);
+        // A look-up that began in time is not to find the ticket.
+        strike(&world, vendor, Call::Search, u64::MAX, Effect::Hang { applied: false });
+        world.push("INC-1", system(vendor)).await;
+    }
+    simulator(&world, vendor).stop().await;
+    simulator(&world, vendor).weather().clear();
+    let pushed = world.push("INC-1", system(vendor)).await.delivery.unwrap();
+    let failed = match from {
+        From::UntilTheEnd => world.until(&pushed.id, DeliveryState::Failed).await,
+        _ => until_refused(&mut world, &pushed.id, FaultKind::Connect).await,
+    };
+    assert_eq!(creates(simulator(&world, vendor)) - before, usize::from(from == From::LookUp), "{failed:#?}");
+    simulator(&world, vendor).restart().await.unwrap();
+    let healed = Instant::now();
+    if from == From::UntilTheEnd {
+        // Somebody else's ticket shows that the outage is over.
+        deliver(&mut world, "INC-2", vendor).await;
+    }
+    let delivery = world.until(&pushed.id, DeliveryState::Delivered).await;
+    stage.recovered(healed.elapsed(), LIMIT);
+    let all = world.deliveries().await.len();
+    assert_eq!(creates(simulator(&world, vendor)), all, "each was sent once: {delivery:#?}");
+    assert_eq!(simulator(&world, vendor).tickets().len(), all, "{delivery:#?}");
+    world.finish().await;
+}
+
+/// A host under `.invalid`, until somebody corrects the settings.
+async fn lost(stage: Stage, vendor: Vendor) {
+    let mut world = plan(&stage, vendor).start_unconfigured().await;
+    let settings = world.settings();
+    let mut wrong = settings.clone();
+    if let Some(jira) = &mut wrong.jira {
+        jira.url = text("https://jira.invalid");
+    }
+    if let Some(servicenow) = &mut wrong.servicenow {
+        servicenow.instance = text("https://servicenow.invalid");
+    }
+    world.configure(wrong).await;
+    let pushed = world.push("INC-1", system(vendor)).await.delivery.unwrap();
+    until_refused(&mut world, &pushed.id, FaultKind::Dns).await;
+    assert!(simulator(&world, vendor).requests().is_empty());
+    let (jira, servicenow) = (settings.jira, settings.servicenow);
+    world.configure(ConfigureRequest { jira, servicenow, ..Default::default() }).await;
+    let healed = Instant::now();
+    let delivery = world.until(&pushed.id, DeliveryState::Delivered).await;
+    stage.recovered(healed.elapsed(), LIMIT);
+    assert_eq!(creates(simulator(&world, vendor)), 1, "{delivery:#?}");
+    world.finish().await;
+}
+
+/// The delivery once two tries in a row have met this.
+async fn until_refused(world: &mut World, id: &str, kind: FaultKind) -> Delivery {
+    let deadline = Instant::now() + ticketing_harness::PATIENCE;
+    loop {
+        let delivery = world.delivery(id).await;
+        let met = |attempt: &rhythmx_ticketing::v1::Attempt| {
+            attempt.fault.as_ref().is_some_and(|fault| fault.kind() == kind)
+        };
+        let last: Vec<_> = delivery.attempts.iter().rev().take(2).collect();
+        if last.len() == 2 && last.into_iter().all(met) {
+            return delivery;
+        }
+        assert!(Instant::now() < deadline, "not {kind:?} in time: {delivery:#?}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+// === impl From ===
+
+impl From {
+    fn knows_the_offer(self) -> bool {
+        matches!(self, Self::Create | Self::LookUp)
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Preparation => "preparing read",
+            Self::Create => "create",
+            Self::LookUp => "look-up",
+            Self::UntilTheEnd => "until the retries are spent",
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! Two who are at work on the same delivery: one that was too slow, and one that took over.
+
+use std::time::Duration;
+
+use rhythmx_ticketing::v1::{self, AttemptKind, AttemptOutcome, DeliveryState, FaultKind, TicketEventKind};
+use ticketing_failpoints::Point;
+use ticketing_simulator::{Call, Effect, When};
+
+use super::cell::{Cell, Stage};
+use super::doubt::{Bounds, FOR_EVER, Scene, Site, attempts, key, status};
+
+const FAMILY: &str = "races";
+
+/// Sweeps that come soon, for what they are to find.
+const SOON: [u64; 3] = [100, 200, 400];
+
+/// Time enough for a create on a busy machine: a cell here needs its first one to arrive.
+const ATTEMPT_DEADLINE: u64 = 700;
+
+/// How the attempt ended that comes too late to say so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stale {
+    Refused,
+    /// Nobody knows.
+    Ambiguous,
+}
+
+/// What became of a delivery whose first create made a ticket, before that is recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Meanwhile {
+    InDoubt,
+    Found,
+    Cancelled,
+    ResolvedAsIt,
+    ResolvedAsAnother,
+    /// The index hid the ticket beyond its bound.
+    MadeAgain,
+}
+
+pub(super) fn cells() -> Vec<Cell> {
+    let mut cells = vec![];
+    for site in Site::ALL {
+        for (fault, stale) in [
+            ("stale claim settles a refusal", Stale::Refused),
+            ("stale claim settles a doubt", Stale::Ambiguous),
+        ] {
+            cells.push(Cell::new(FAMILY, fault, site.name(), move |stage| stale_claim(stage, site, stale)));
+        }
+        for point in [Point::Claimed, Point::IntentCommitted] {
+            let at = format!("{}, {}", point.name(), site.name());
+            cells
+                .push(Cell::new(FAMILY, "paused worker", at, move |stage| paused_worker(stage, site, point)));
+        }
+        cells
+            .push(Cell::new(FAMILY, "paused look-up", site.name(), move |stage| paused_look_up(stage, site)));
+        for (fault, meanwhile) in [
+            ("late success, in doubt meanwhile", Meanwhile::InDoubt),
+            ("late success, found meanwhile", Meanwhile::Found),
+            ("late success, cancelled meanwhile", Meanwhile::Cancelled),
+            ("late success, resolved as it meanwhile", Meanwhile::ResolvedAsIt),
+            ("late success, resolved as another meanwhile", Meanwhile::ResolvedAsAnother),
+            ("late success, made again meanwhile", Meanwhile::MadeAgain),
+        ] {
+            if meanwhile == Meanwhile::MadeAgain && !site.is_jira() {
+                let why = "ServiceNow shows at once what was made, so nothing is made again";
+                cells.push(Cell::does_not_apply(FAMILY, fault, site.name(), why));
+                continue;
+            }
+            cells.push(Cell::new(FAMILY, fault, site.name(), move |stage| {
+                late_success(stage, site, meanwhile)
+            }));
+        }
+    }
+    cells
+}
+
+fn bounds() -> Bounds {
+    Bounds::default().with_attempt_deadline(ATTEMPT_DEADLINE)
+}
+
+/// The first attempt is over, and is held before that is recorded until its lease has lapsed and another one is on its
+/// way. What it has to say then is no news.
+async fn stale_claim(stage: Stage, site: Site, stale: Stale) {
+    let mut scene = Scene::start_in_a_process(&stage, site, bounds()).await;
+    scene.weather(Call::Create, When::Nth(1), status(if stale == Stale::Refused { 400 } else { 500 }));
+    scene.weather(Call::Create, When::Nth(2), Effect::Delay(Duration::from_millis(450)));
+    scene.world.server.arm(Point::ReplyRead);
+    let _push = scene.begin_push("INC-1");
+    scene.world.server.until_held(Point::ReplyRead).await;
+    let id = scene.the_delivery().await;
+    scene.until_creates(2).await;
+    scene.world.server.release();
+    let outcome = if stale == Stale::Refused { AttemptOutcome::Failed } else { AttemptOutcome::Ambiguous };
+    let recorded = |delivery: &v1::Delivery| attempts(delivery, AttemptKind::Create, outcome) > 0;
+    let delivery = scene.until(&id, "what the first attempt has to say", recorded).await;
+    let busy = matches!(delivery.state(), DeliveryState::Attempting | DeliveryState::Delivered);
+    // On a busy machine the second create may have had its answer too late, and said so itself.
+    let ended = delivery.attempts.iter().filter(|attempt| attempt.kind() == AttemptKind::Create).count() > 1;
+    assert!(busy || ended, "it was moved by an attempt that had lost its claim: {delivery:#?}");
+    scene.until_delivered_once(&id).await;
+    scene.world.finish().await;
+}
+
+/// The first attempt sleeps longer than its lease and all that proves that it sent nothing. Another one delivers. The
+/// sleeper wakes, and must not send any more.
+async fn paused_worker(stage: Stage, site: Site, point: Point) {
+    let mut scene = Scene::start_in_a_process(&stage, site, bounds()).await;
+    scene.world.server.arm(point);
+    let _push = scene.begin_push("INC-1");
+    scene.world.server.until_held(point).await;
+    let id = scene.the_delivery().await;
+    scene.until_delivered_once(&id).await;
+    scene.world.server.release();
+    match point {
+        Point::IntentCommitted => {
+            let too_late = |attempt: &v1::Attempt| {
+                attempt.fault.as_ref().is_some_and(|fault| fault.kind() == FaultKind::TooLate)
+            };
+            let recorded = |delivery: &v1::Delivery| delivery.attempts.iter().any(too_late);
+            scene.until(&id, "an attempt that came too late", recorded).await;
+        }
+        // Without an intent there is nothing to record.
+        _ => scene.world.while_nothing_happens_for(Duration::from_millis(200)).await,
+    }
+    assert_eq!(scene.creates(), 1);
+    scene.until_delivered_once(&id).await;
+    scene.world.finish().await;
+}
+
+/// A look-up is answered "not found", and held until its lease has lapsed, another one has proven the same, and the next
+/// create is in doubt: what it has to say is about the first create alone.
+async fn paused_look_up(stage: Stage, site: Site) {
+    let mut scene = Scene::start_in_a_process(&stage, site, bounds()).await;
+    scene.simulator().set_index_lag(Duration::from_millis(100));
+    scene.weather(Call::Create, When::Nth(1), Effect::gateway_timeout());
+    scene.weather(Call::Create, When::Nth(2), Effect::apply_then_gateway_timeout());
+    let id = scene.push("INC-1").await.delivery.unwrap().id;
+    scene.until_looked_up(&id, 1).await;
+    scene.world.server.arm(Point::LookedUp);
+    scene.until_creates(2).await;
+    scene.world.server.release();
+    scene.until_delivered_once(&id).await;
+    assert_eq!(scene.creates(), 2);
+    scene.world.finish().await;
+}
+
+/// The first create made a ticket, and the attempt that knows it is held until its lease has lapsed. However the delivery
+/// stands then, the ticket is recorded: as the delivery's, or as one more than there should be.
+async fn late_success(stage: Stage, site: Site, meanwhile: Meanwhile) {
+    let mut scene = Scene::start_in_a_process(&stage, site, meanwhile.bounds()).await;
+    if meanwhile == Meanwhile::MadeAgain {
+        scene.simulator().set_index_lag(FOR_EVER);
+    } else if meanwhile != Meanwhile::Found {
+        for call in [Call::Search, Call::Read] {
+            scene.weather(call, When::Always, status(503));
+        }
+    }
+    scene.world.server.arm(Point::ReplyRead);
+    let _push = scene.begin_push("INC-1");
+    scene.world.server.until_held(Point::ReplyRead).await;
+    let id = scene.the_delivery().await;
+    let first = scene.simulator().tickets().remove(0).key;
+    let by_hand = meanwhile.come_about(&mut scene, &id, &first).await;
+    scene.world.server.release();
+    let known =
+        |delivery: &v1::Delivery| attempts(delivery, AttemptKind::Create, AttemptOutcome::Created) > 0;
+    scene.until(&id, "the ticket that was made first", known).await;
+    scene.simulator().weather().clear();
+    match by_hand {
+        Some(by_hand) => {
+            let delivery = scene.world.until(&id, DeliveryState::Delivered).await;
+            assert_eq!((key(&delivery), others(&delivery)), (by_hand, vec![first]), "{delivery:#?}");
+            scene.world.until_event("INC-1", TicketEventKind::DuplicateFound).await;
+        }
+        None if meanwhile == Meanwhile::MadeAgain => return two_are_told_of(scene, &id).await,
+        None => drop(scene.until_delivered_once(&id).await),
+    }
+    assert_eq!(scene.creates(), 1);
+    scene.world.finish().await;
+}
+
+async fn two_are_told_of(mut scene: Scene, id: &str) {
+    scene.world.until_event("INC-1", TicketEventKind::DuplicateFound).await;
+    scene.simulator().set_index_lag(Duration::ZERO);
+    let swept = |delivery: &v1::Delivery| attempts(delivery, AttemptKind::Sweep, AttemptOutcome::Found) > 0;
+    let delivery = scene.until(id, "a sweep that sees both", swept).await;
+    let keys: Vec<_> = scene.simulator().tickets().into_iter().map(|ticket| ticket.key).collect();
+    assert_eq!((key(&delivery), others(&delivery)), (keys[0].clone(), keys[1..].to_vec()), "{delivery:#?}");
+    assert_eq!(scene.creates(), 2);
+    // The person who was told of it tidies up.
+    scene.take_marker_off(&keys[1], &delivery.marker);
+    scene.world.finish().await;
+}
+
+fn others(delivery: &v1::Delivery) -> Vec<String> {
+    delivery.duplicates.iter().map(|ticket| ticket.key.clone()).collect()
+}
+
+// === impl Meanwhile ===
+
+impl Meanwhile {
+    fn bounds(self) -> Bounds {
+        match self {
+            // Sweeps that come after the late answer.
+            Self::MadeAgain => bounds().with_sweeps([1_000, 1_500, 2_000]),
+            _ => bounds().with_sweeps(SOON),
+        }
+    }
+
+    /// Waits until it is so; the ticket that a person named, if another than the one that was made.
+    async fn come_about(self, scene: &mut Scene, id: &str, made: &str) -> Option<String> {
+        if self != Self::Found && self != Self::MadeAgain {
+            scene.world.until(id, DeliveryState::Reconciling).await;
+        }
+        match self {
+            Self::InDoubt => {}
+            Self::Found | Self::MadeAgain => drop(scene.world.until(id, DeliveryState::Delivered).await),
+            Self::Cancelled => drop(scene.cancel(id).await.unwrap()),
+            Self::ResolvedAsIt => drop(scene.resolve(id, made).await.unwrap()),
+            Self::ResolvedAsAnother => {
+                let by_hand = scene.simulator().add_foreign_ticket(serde_json::Map::new());
+                scene.resolve(id, &by_hand).await.unwrap();
+                return Some(by_hand);
+            }
+        }
+        None
+    }
+}

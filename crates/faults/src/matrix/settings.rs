@@ -1,0 +1,250 @@
+//! Settings that change while a delivery is under way.
+
+use std::time::Duration;
+
+use rhythmx_ticketing::v1::{self, DeliveryState, TicketSystem};
+use ticketing_harness::{World, creates, retrying, state, text};
+use ticketing_simulator::{Call, Credential, Effect, Profile, Project, Rule, Simulator, When};
+
+use super::cell::{Cell, Stage};
+
+const FAMILY: &str = "settings";
+const NEW_SECRET: &str = "secret-of-the-new-settings";
+const OTHER_GROUP: &str = "Network";
+/// What this machine may be slow, and the create's own deadline.
+const SOON: Duration = Duration::from_secs(12);
+
+/// What changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Change {
+    /// The address, and with it the secret.
+    Site,
+    /// Switched off, and on again later.
+    Enabled,
+    /// The ticket system takes another secret from now on, and is told to us a little later.
+    Secret,
+    /// Jira's project, ServiceNow's assignment group.
+    Place,
+    /// No retries any more.
+    Retries,
+}
+
+/// When it changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum At {
+    CreateHangs,
+    InDoubt,
+}
+
+/// A delivery whose create was sent.
+#[derive(Debug, Clone, Copy)]
+struct Sent {
+    system: TicketSystem,
+    /// Whether it made a ticket.
+    applied: bool,
+}
+
+pub(super) fn cells() -> Vec<Cell> {
+    let mut cells = vec![];
+    for change in [Change::Site, Change::Enabled, Change::Secret, Change::Place, Change::Retries] {
+        for at in [At::CreateHangs, At::InDoubt] {
+            for system in [TicketSystem::Jira, TicketSystem::Servicenow] {
+                for applied in [true, false] {
+                    let (made, sent) = (if applied { "" } else { "not " }, Sent { system, applied });
+                    let name = format!("{}, {made}applied, {}", at.name(), system.as_str_name());
+                    let play = move |stage| play(stage, change, at, sent);
+                    cells.push(Cell::new(FAMILY, change.name(), name, play));
+                }
+            }
+        }
+    }
+    cells
+}
+
+async fn play(stage: Stage, change: Change, at: At, sent: Sent) {
+    let plan = stage.plan().with_flag("--attempt-deadline=2s").with_flag("--lease=6s");
+    let mut world = plan.start().await;
+    world.secrets.push(NEW_SECRET.to_owned());
+    world.jira.edit(|profile| *profile = profile.clone().with_project(Project::new("10200", "OPS")));
+    let id = come_to(&mut world, at, sent).await;
+    let began = tokio::time::Instant::now();
+    match change {
+        Change::Site => move_away(&mut world, sent).await,
+        Change::Enabled => switch_off_and_on(&mut world, &id, sent).await,
+        Change::Secret => rotate(&mut world, sent).await,
+        Change::Place => {
+            let jira = v1::JiraSettings { project_key: text("OPS"), ..Default::default() };
+            let group = text(OTHER_GROUP);
+            let servicenow = v1::ServiceNowSettings { assignment_group: group, ..Default::default() };
+            configure(&mut world, sent.system, jira, servicenow).await;
+        }
+        Change::Retries => {
+            let retry = v1::RetrySettings { max_attempts: Some(0), ..Default::default() };
+            world.configure(v1::ConfigureRequest { retry: Some(retry), ..Default::default() }).await;
+            if !sent.applied {
+                world.until(&id, DeliveryState::Failed).await;
+                world.client.retry_delivery(retrying(&id)).await.unwrap();
+            }
+        }
+    }
+    let delivery = world.until(&id, DeliveryState::Delivered).await;
+    stage.recovered(began.elapsed(), SOON);
+    check(&world, change, sent, &delivery);
+    world.finish().await;
+}
+
+/// Pushes, and waits until the push has come so far.
+async fn come_to(world: &mut World, at: At, sent: Sent) -> String {
+    let weather = world.simulator(sent.system).weather();
+    let applied = sent.applied;
+    let effect = match at {
+        At::CreateHangs => Effect::Hang { applied },
+        At::InDoubt if applied => Effect::ApplyThenDrop,
+        At::InDoubt => Effect::DropBefore,
+    };
+    weather.push(Rule::new(Call::Create, When::Next(1), effect));
+    // So that the doubt lasts for a while.
+    weather.push(Rule::new(Call::Search, When::Next(1), Effect::Delay(Duration::from_millis(300))));
+    if at == At::InDoubt {
+        let answer = world.push("INC-1", sent.system).await;
+        assert_eq!(state(&answer), DeliveryState::Reconciling);
+        return answer.delivery.unwrap().id;
+    }
+    let mut pushing = world.client.clone();
+    let incident = Some(ticketing_harness::incident("INC-1"));
+    let request = v1::CreateTicketRequest { incident, system: sent.system.into() };
+    let acknowledged = world.acknowledged.clone();
+    tokio::spawn(async move { acknowledged.note_push(&pushing.create_ticket(request).await.unwrap()) });
+    let hangs = async {
+        while creates(world.simulator(sent.system)) == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(SOON, hangs).await.expect("the create is sent");
+    world.deliveries().await[0].id.clone()
+}
+
+/// To another site of the same vendor, which takes another secret.
+async fn move_away(world: &mut World, sent: Sent) {
+    let profile = world.simulator(sent.system).edit(|profile| profile.clone());
+    let new =
+        Simulator::start(world.simulator(sent.system).vendor(), with_new_secret(profile)).await.unwrap();
+    let jira =
+        v1::JiraSettings { url: text(new.base_url()), api_token: text(NEW_SECRET), ..Default::default() };
+    let (instance, password) = (text(new.base_url()), text(NEW_SECRET));
+    let servicenow = v1::ServiceNowSettings { instance, password, ..Default::default() };
+    world.elsewhere.push(new);
+    configure(world, sent.system, jira, servicenow).await;
+}
+
+async fn switch_off_and_on(world: &mut World, id: &str, sent: Sent) {
+    let simulator = world.simulator(sent.system);
+    let before = creates(simulator);
+    for enabled in [Some(false), Some(true)] {
+        let jira = v1::JiraSettings { enabled, ..Default::default() };
+        let servicenow = v1::ServiceNowSettings { enabled, ..Default::default() };
+        configure(world, sent.system, jira, servicenow).await;
+        if enabled == Some(false) {
+            world.while_nothing_happens_for(Duration::from_millis(400)).await;
+            assert_eq!(creates(world.simulator(sent.system)), before, "nothing is sent where nothing may be");
+            assert_ne!(world.delivery(id).await.state(), DeliveryState::Failed);
+        }
+    }
+}
+
+/// While the old secret is refused, no answer proves anything.
+async fn rotate(world: &mut World, sent: Sent) {
+    let simulator = world.simulator(sent.system);
+    simulator.edit(|profile| *profile = with_new_secret(profile.clone()));
+    world.while_nothing_happens_for(Duration::from_millis(600)).await;
+    assert_eq!(creates(world.simulator(sent.system)), 1, "an anonymous look-up proves nothing");
+    let jira = v1::JiraSettings { api_token: text(NEW_SECRET), ..Default::default() };
+    let servicenow = v1::ServiceNowSettings { password: text(NEW_SECRET), ..Default::default() };
+    configure(world, sent.system, jira, servicenow).await;
+}
+
+fn with_new_secret(profile: Profile) -> Profile {
+    let Some(Credential::Basic { user, .. }) = profile.credentials.first().cloned() else {
+        panic!("both log in with a user and a secret")
+    };
+    profile.only_credential(Credential::Basic { user, secret: NEW_SECRET.to_owned() })
+}
+
+/// Changes the settings of one of the two.
+async fn configure(
+    world: &mut World,
+    system: TicketSystem,
+    jira: v1::JiraSettings,
+    servicenow: v1::ServiceNowSettings,
+) {
+    let request = match system {
+        TicketSystem::Jira => v1::ConfigureRequest { jira: Some(jira), ..Default::default() },
+        _ => v1::ConfigureRequest { servicenow: Some(servicenow), ..Default::default() },
+    };
+    world.configure(request).await;
+}
+
+/// What was made before the change stands where it was made, and what was not is made by the new settings.
+fn check(world: &World, change: Change, sent: Sent, delivery: &v1::Delivery) {
+    let old = world.simulator(sent.system);
+    let (there, elsewhere) =
+        (old.tickets().len(), world.elsewhere.iter().map(|new| new.tickets().len()).sum());
+    let moved = change == Change::Site && !sent.applied;
+    assert_eq!((there, elsewhere), if moved { (0, 1) } else { (1, 0) }, "{delivery:#?}");
+    let site = if moved { &world.elsewhere[0] } else { old };
+    assert!(delivery.ticket.as_ref().unwrap().url.starts_with(&site.base_url()), "{delivery:#?}");
+    if change == Change::Site {
+        assert_eq!(creates(&world.elsewhere[0]), usize::from(moved), "the look-up goes where the send went");
+        let logins = |site: &Simulator| {
+            let mut logins: Vec<_> =
+                site.requests().iter().filter_map(|r| r.header("authorization").map(str::to_owned)).collect();
+            logins.dedup();
+            logins
+        };
+        let (old, new) = (logins(old), logins(&world.elsewhere[0]));
+        assert!(
+            old.len() == 1 && new.iter().all(|login| *login != old[0]),
+            "each site sees its own secret alone"
+        );
+    }
+    if change == Change::Place {
+        check_place(&old.tickets()[0], sent);
+    }
+}
+
+fn check_place(ticket: &ticketing_simulator::Ticket, sent: Sent) {
+    match sent.system {
+        TicketSystem::Jira => assert_eq!(ticket.container, if sent.applied { "SEC" } else { "OPS" }),
+        _ => {
+            let network = Profile::of(ticketing_simulator::Vendor::ServiceNow).groups[0].clone();
+            let group = ticket.fields["assignment_group"].to_string();
+            assert_eq!(network.name, OTHER_GROUP);
+            assert_eq!(group.contains(&network.id), !sent.applied, "{group}");
+        }
+    }
+}
+
+// === impl Change ===
+
+impl Change {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Site => "other site",
+            Self::Enabled => "switched off and on",
+            Self::Secret => "secret rotated",
+            Self::Place => "other project or group",
+            Self::Retries => "no retries any more",
+        }
+    }
+}
+
+// === impl At ===
+
+impl At {
+    fn name(self) -> &'static str {
+        match self {
+            Self::CreateHangs => "the create hangs",
+            Self::InDoubt => "in doubt",
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! No trusted TLS session: nothing was sent, wherever it strikes, and it is sent once there is one.
+
+use std::time::Duration;
+
+use rhythmx_ticketing::v1::{Attempt, AttemptOutcome, Delivery, DeliveryState, FaultKind};
+use tempfile::TempDir;
+use ticketing_harness::{World, creates};
+use ticketing_simulator::{Authority, Call, Certificate, Effect, Identity, Rule, Vendor, When};
+use tokio::time::Instant;
+
+use super::calls::{VENDORS, deliver, name, plan, simulator, strike, system};
+use super::cell::{Cell, Stage};
+
+const FAMILY: &str = "tls";
+
+/// An attempt that hangs in its handshake, the retry after it, and what this machine may be slow.
+const LIMIT: Duration = Duration::from_secs(8);
+
+/// What is wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fault {
+    Shows(Certificate),
+    NotTls,
+    /// The handshake never ends.
+    Endless,
+}
+
+/// When it is wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum From {
+    Preparation,
+    Create,
+    LookUp,
+}
+
+/// What vouches for the ticket systems.
+struct Trust {
+    authority: Authority,
+    good: Identity,
+    _folder: TempDir,
+}
+
+pub(super) fn cells() -> Vec<Cell> {
+    let certificates = [Certificate::Expired, Certificate::WrongName, Certificate::Untrusted];
+    let faults: Vec<_> =
+        certificates.map(Fault::Shows).into_iter().chain([Fault::NotTls, Fault::Endless]).collect();
+    let mut cells = vec![];
+    for fault in faults {
+        for vendor in VENDORS {
+            for from in [From::Preparation, From::Create, From::LookUp] {
+                let at = format!("{}, {}", from.name(), name(vendor));
+                cells
+                    .push(Cell::new(FAMILY, fault.name(), at, move |stage| play(stage, vendor, fault, from)));
+            }
+        }
+    }
+    cells
+}
+
+async fn play(stage: Stage, vendor: Vendor, fault: Fault, from: From) {
+    let trust = Trust::new();
+    let plan = plan(&stage, vendor).under_tls(&trust.good, trust.authority.pem_file());
+    let mut world = plan.start().await;
+    if from != From::Preparation {
+        deliver(&mut world, "INC-0", vendor).await;
+    }
+    let before = creates(simulator(&world, vendor));
+    if from == From::LookUp {
+        strike(&world, vendor, Call::Create, 1, Effect::ApplyThenDrop);
+        strike(&world, vendor, Call::Search, u64::MAX, Effect::DropBefore);
+        world.push("INC-1", system(vendor)).await;
+    }
+    fault.begin(&trust, &world, vendor);
+    let pushed = world.push("INC-1", system(vendor)).await.delivery.unwrap();
+    let met = until_met(&mut world, &pushed.id, fault).await;
+    assert_eq!(creates(simulator(&world, vendor)) - before, usize::from(from == From::LookUp), "{met:#?}");
+    simulator(&world, vendor).weather().clear();
+    simulator(&world, vendor).present(&trust.good);
+    let healed = Instant::now();
+    let delivery = world.until(&pushed.id, DeliveryState::Delivered).await;
+    stage.recovered(healed.elapsed(), LIMIT);
+    assert_eq!(creates(simulator(&world, vendor)) - before, 1, "it was sent once: {delivery:#?}");
+    assert_eq!(simulator(&world, vendor).tickets().len(), 1 + before, "{delivery:#?}");
+    world.finish().await;
+}
+
+/// The delivery once its last try has met the fault.
+async fn until_met(world: &mut World, id: &str, fault: Fault) -> Delivery {
+    let deadline = Instant::now() + ticketing_harness::PATIENCE;
+    loop {
+        let delivery = world.delivery(id).await;
+        if delivery.attempts.last().is_some_and(|attempt| fault.is_met(attempt)) {
+            return delivery;
+        }
+        assert!(Instant::now() < deadline, "not met in time: {delivery:#?}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+// === impl Fault ===
+
+impl Fault {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Shows(Certificate::Expired) => "certificate expired",
+            Self::Shows(Certificate::WrongName) => "certificate for another host",
+            Self::Shows(_) => "certificate untrusted",
+            Self::NotTls => "not TLS at all",
+            Self::Endless => "handshake that never ends",
+        }
+    }
+
+    fn begin(self, trust: &Trust, world: &World, vendor: Vendor) {
+        let (system, always) = (simulator(world, vendor), When::Always);
+        match self {
+            Self::Shows(certificate) => system.present(&trust.authority.issue(certificate).unwrap()),
+            Self::NotTls => system.weather().push(Rule::new(Call::Connection, always, Effect::plain_http())),
+            Self::Endless => system.weather().push(Rule::new(Call::Connection, always, Effect::NeverRead)),
+        }
+    }
+
+    /// What is wrong with a session is told at once; what never ends is given up with the attempt.
+    fn is_met(self, attempt: &Attempt) -> bool {
+        let kind = attempt.fault.as_ref().map(|fault| fault.kind());
+        match self {
+            Self::Endless => kind == Some(FaultKind::TimedOut),
+            _ => kind == Some(FaultKind::Tls) && attempt.outcome() != AttemptOutcome::Ambiguous,
+        }
+    }
+}
+
+// === impl From ===
+
+impl From {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Preparation => "preparing read",
+            Self::Create => "create",
+            Self::LookUp => "look-up",
+        }
+    }
+}
+
+// === impl Trust ===
+
+impl Trust {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let authority = Authority::new(folder.path()).unwrap();
+        let good = authority.issue(Certificate::Good).unwrap();
+        Self { authority, good, _folder: folder }
+    }
+}

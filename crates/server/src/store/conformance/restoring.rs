@@ -1,0 +1,93 @@
+use std::time::Duration;
+
+use ticketing_core::delivery::State;
+use ticketing_core::delivery::look_up::LookUp;
+use ticketing_core::delivery::start::Place;
+use ticketing_core::fault::FaultKind;
+use ticketing_core::policy::{Bounds, Policy};
+use ticketing_core::system::Sighting;
+
+use super::{Bench, ClaimKind, Delivery, LEASE, Outcome, destination, fault};
+use crate::store::{LookUpRecord, Supposition};
+
+pub(in crate::store) async fn a_new_store_has_forgotten_nothing(bench: Bench) {
+    assert_eq!((bench.store.restored_at(), bench.store.stream().former.len()), (None, 0));
+    let delivery = bench.claimed("INC-1").await;
+    assert_eq!(suppose(&bench, &delivery, delivery.epoch).await, None);
+}
+
+pub(in crate::store) async fn a_store_that_was_put_back_remembers_when(bench: Bench) {
+    let bench = bench.put_back().await;
+    let first = bench.store.restored_at();
+    assert_eq!(first, Some(bench.now()));
+    bench.clock.advance(Duration::from_secs(3_600));
+    let bench = bench.put_back().await;
+    assert_eq!(bench.store.restored_at(), Some(bench.now()));
+}
+
+pub(in crate::store) async fn a_store_that_was_put_back_has_its_tickets_looked_for_by_the_holder_of_the_claim_alone(
+    bench: Bench,
+) {
+    let bench = bench.put_back().await;
+    let delivery = bench.claimed("INC-1").await;
+    assert_eq!(suppose(&bench, &delivery, delivery.epoch + 1).await, None);
+    let supposed = suppose(&bench, &delivery, delivery.epoch).await.unwrap();
+    assert_eq!((supposed.state, supposed.is_in_doubt(), supposed.failures), (State::Reconciling, true, 0));
+    assert_eq!(bench.store.delivery(&delivery.id).await.unwrap(), Some(supposed.clone()));
+    assert_eq!(suppose(&bench, &delivery, delivery.epoch).await, None);
+    let claimed = bench.claim(ClaimKind::Doubtful, 1).await.remove(0).delivery;
+    assert_eq!((claimed.id, claimed.epoch), (supposed.id, delivery.epoch + 1));
+}
+
+pub(in crate::store) async fn an_absence_that_was_proven_is_remembered(bench: Bench) {
+    let bench = bench.put_back().await;
+    let restored_at = bench.now();
+    bench.clock.advance(Duration::from_secs(24 * 3_600));
+    let delivery = bench.claimed("INC-1").await;
+    suppose(&bench, &delivery, delivery.epoch).await.unwrap();
+    let claimed = bench.claim(ClaimKind::Doubtful, 1).await.remove(0).delivery;
+    let answer = Ok(Sighting { tickets: vec![], witness_seen: false });
+    let record = LookUpRecord {
+        delivery_id: claimed.id,
+        epoch: claimed.epoch,
+        look_up: LookUp { answer, had_witnesses: false, asked_at: bench.now() },
+        times: bench.times(),
+    };
+    let absent = bench.store.record_look_up(record, &Policy::default(), bench.now()).await.unwrap().unwrap();
+    assert_eq!((absent.state, absent.due_at), (State::Pending, Some(bench.now())));
+    let read = bench.claim(ClaimKind::Fresh, 1).await.remove(0).delivery;
+    assert_eq!(read.absences, absent.absences);
+    assert_eq!(read.place_to_search(restored_at, vec![place()]), None);
+}
+
+pub(in crate::store) async fn a_doubt_is_counted_from_when_the_store_was_put_back(bench: Bench) {
+    let doubtful = bench.intended("INC-1").await;
+    bench.settle(&doubtful, Outcome::Sent(Err(fault(FaultKind::TimedOut)))).await.unwrap();
+    bench.clock.advance(LEASE * 100);
+    let bench = bench.put_back().await;
+    let taken = bench.store.delivery(&doubtful.id).await.unwrap().unwrap();
+    let bounds = Bounds::default();
+    let expected = bench.now() + bounds.server_bound + bounds.jira_cloud_index_bound;
+    assert_eq!((taken.state, taken.provable_from(bounds.server_bound)), (State::Reconciling, Some(expected)));
+}
+
+pub(in crate::store) async fn events_of_a_store_that_was_put_back_have_another_name_and_the_former_is_known(
+    bench: Bench,
+) {
+    bench.accept("INC-1").await;
+    let former = bench.store.stream_id().to_owned();
+    let bench = bench.put_back().await;
+    assert_ne!(bench.store.stream_id(), former);
+    assert_eq!(bench.store.stream().former, [(former, 1)]);
+    assert_eq!(bench.store.event_bounds().await.unwrap().last, 1);
+}
+
+async fn suppose(bench: &Bench, delivery: &Delivery, epoch: u32) -> Option<Delivery> {
+    let supposition = Supposition { delivery_id: delivery.id.clone(), epoch, place: place() };
+    bench.store.suppose(supposition, &Policy::default(), bench.now()).await.unwrap()
+}
+
+fn place() -> Place {
+    let index_bound = Bounds::default().jira_cloud_index_bound;
+    Place { destination: destination(), index_bound, marker_in_text: false }
+}

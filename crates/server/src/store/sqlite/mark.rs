@@ -1,0 +1,201 @@
+//! The mark: a small file beside the database that says how far the database had come, and when.
+//!
+//! It is how a start notices that the database is an older copy of itself. Where the database alone was put back, the mark
+//! names what the database no longer knows. Where the whole folder was put back, the mark was made by copying, later than
+//! it says. Where a machine was put back with its disk as it was while the server ran, it was booted since. The mark also
+//! tells how far the clock was set between two runs.
+//!
+//! It is written after each commit, in place, without waiting for the disk: a process that is killed leaves it as it is,
+//! and after a power cut the machine was booted anyway. It may lag behind the database, and is never ahead of it.
+
+use std::fs::File;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use ticketing_core::clock::Clock;
+
+use super::private_file;
+use crate::clock::Machine;
+use crate::store::types::Suspicion;
+use crate::store::work::IntentName;
+
+/// Always so long, so that it is overwritten in place and needs no room on a full disk.
+const LENGTH: usize = 512;
+
+/// By how much the time of a file may differ from when it was written, by the same clock.
+const TOLERANCE: Duration = Duration::from_secs(1);
+
+/// What the mark says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Record {
+    /// The newest event.
+    pub(super) event: u64,
+    /// The last intent to send.
+    pub(super) intent: Option<IntentName>,
+    /// When this was written, by the store's clock.
+    pub(super) clock: Timestamp,
+    /// The same, by the clock on the wall.
+    pub(super) wall: Timestamp,
+    /// The same, since boot.
+    pub(super) since_boot: Duration,
+    pub(super) boot_id: Option<String>,
+    /// Everything was written, and the database was closed: this is the last word of a process.
+    #[serde(default)]
+    pub(super) closed: bool,
+}
+
+/// The file, and what it said when it was opened.
+#[derive(Debug)]
+pub(super) struct Mark {
+    path: PathBuf,
+    machine: Arc<dyn Machine>,
+    clock: Arc<dyn Clock>,
+    boot_id: Option<String>,
+    found: Option<Found>,
+    event: u64,
+    intent: Option<IntentName>,
+    /// `None` once it can not be written.
+    file: Option<File>,
+}
+
+/// A mark of an earlier process.
+#[derive(Debug, Clone)]
+pub(super) struct Found {
+    pub(super) record: Record,
+    /// When the file was last changed, by the clock on the wall.
+    changed: Timestamp,
+}
+
+// === impl Mark ===
+
+impl Mark {
+    /// Opens the mark and reads what is in it.
+    pub(super) fn open(path: PathBuf, machine: Arc<dyn Machine>, clock: Arc<dyn Clock>) -> Self {
+        let found = read(&path);
+        let file = private_file().create(true).open(&path);
+        let file = file.inspect_err(|error| not_written(&path, error)).ok();
+        let boot_id = machine.boot_id();
+        Self { path, machine, clock, boot_id, found, event: 0, intent: None, file }
+    }
+
+    /// What an earlier process left.
+    pub(super) fn found(&self) -> Option<&Record> {
+        self.found.as_ref().map(|found| &found.record)
+    }
+
+    /// How much time has truly passed since then; `None` if the machine was booted meanwhile.
+    pub(super) fn passed(&self) -> Option<Duration> {
+        let record = self.found()?;
+        if record.boot_id.is_none() || record.boot_id != self.boot_id {
+            return None;
+        }
+        self.machine.since_boot().checked_sub(record.since_boot)
+    }
+
+    /// Why the files may have been put back, as far as the mark alone can tell, beside a database whose newest event is
+    /// `kept_event`.
+    pub(super) fn suspicion(&self, kept_event: u64) -> Option<Suspicion> {
+        let Some(Found { record, changed }) = &self.found else {
+            return Some(Suspicion::NoMark(self.path.display().to_string()));
+        };
+        // A process that came to its end before the machine did had nothing under way.
+        let ended = record.closed && record.event == kept_event;
+        if record.boot_id != self.boot_id && !ended {
+            return Some(Suspicion::OtherBoot);
+        }
+        let (written, changed) = (record.wall, *changed);
+        let touched = changed.duration_since(written).unsigned_abs() > TOLERANCE;
+        touched.then_some(Suspicion::MarkTouched { written, changed })
+    }
+
+    /// Goes on from what is in the database.
+    pub(super) fn start(&mut self, event: u64, intent: Option<IntentName>) {
+        self.intent = None;
+        self.set(event, intent);
+    }
+
+    /// The database has come so far. What can not be written is told once: the next start then suspects more than it has
+    /// to.
+    pub(super) fn set(&mut self, event: u64, intent: Option<IntentName>) {
+        self.event = event;
+        self.intent = intent.or(self.intent.take());
+        self.write(false);
+    }
+
+    /// Writes it once more if a task of its own has changed the database.
+    pub(super) fn touch(&mut self) {
+        self.set(self.event, None);
+    }
+
+    /// The database is closed, and nothing more comes.
+    pub(super) fn close(mut self) {
+        self.write(true);
+        if let Some(Err(error)) = self.file.as_ref().map(File::sync_all) {
+            not_written(&self.path, &error);
+        }
+    }
+
+    fn write(&mut self, closed: bool) {
+        let Some(file) = &self.file else { return };
+        let record = Record {
+            closed,
+            event: self.event,
+            intent: self.intent.clone(),
+            clock: self.clock.now(),
+            wall: self.machine.wall(),
+            since_boot: self.machine.since_boot(),
+            boot_id: self.boot_id.clone(),
+        };
+        if let Err(error) = file.write_all_at(&encode(&record), 0) {
+            not_written(&self.path, &error);
+            self.file = None;
+        }
+    }
+}
+
+/// JSON, filled up with blanks.
+fn encode(record: &Record) -> Vec<u8> {
+    let mut bytes = serde_json::to_vec(record).expect("numbers, names and times can be written as JSON");
+    bytes.resize(LENGTH - 1, b' ');
+    bytes.push(b'\n');
+    bytes
+}
+
+fn read(path: &Path) -> Option<Found> {
+    let record = serde_json::from_slice(&std::fs::read(path).ok()?).ok()?;
+    let metadata = std::fs::metadata(path).ok()?;
+    let nanos = i32::try_from(metadata.ctime_nsec()).ok()?;
+    Some(Found { record, changed: Timestamp::new(metadata.ctime(), nanos).ok()? })
+}
+
+fn not_written(path: &Path, error: &std::io::Error) {
+    tracing::error!(
+        path = %path.display(), error = error as &dyn std::error::Error,
+        "the mark can not be written: the next start will look for tickets before it creates them"
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mark_is_always_of_one_length_and_reads_back_as_itself() {
+        let (clock, wall) = (Timestamp::MAX, Timestamp::MIN);
+        let intent = IntentName { delivery_id: "0".repeat(36), epoch: u32::MAX };
+        let boot_id = Some("f".repeat(36));
+        let since_boot = Duration::from_nanos(u64::MAX);
+        let most =
+            Record { event: u64::MAX, intent: Some(intent), clock, wall, since_boot, boot_id, closed: false };
+        let least = Record { event: 0, intent: None, boot_id: None, ..most.clone() };
+        for record in [most, least] {
+            let bytes = encode(&record);
+            assert_eq!(bytes.len(), LENGTH);
+            assert_eq!(serde_json::from_slice::<Record>(&bytes).unwrap(), record);
+        }
+    }
+}
