@@ -126,16 +126,17 @@ async fn paused_worker(stage: Stage, site: Site, point: Point) {
     scene.world.finish().await;
 }
 
-/// A look-up is answered "not found", and held until its lease has lapsed, another one has proven the same, and the next
-/// create is in doubt: what it has to say is about the first create alone.
+/// A look-up is answered "not found", and held until its lease has lapsed, others have proven that there is no ticket, and
+/// the next create is in doubt: what it has to say is about the first create alone.
 async fn paused_look_up(stage: Stage, site: Site) {
     let mut scene = Scene::start_in_a_process(&stage, site, bounds()).await;
-    scene.simulator().set_index_lag(Duration::from_millis(100));
     scene.weather(Call::Create, When::Nth(1), Effect::gateway_timeout());
     scene.weather(Call::Create, When::Nth(2), Effect::apply_then_gateway_timeout());
-    let id = scene.push("INC-1").await.delivery.unwrap().id;
-    scene.until_looked_up(&id, 1).await;
     scene.world.server.arm(Point::LookedUp);
+    let _push = scene.begin_push("INC-1");
+    scene.world.server.until_held(Point::LookedUp).await;
+    let id = scene.the_delivery().await;
+    scene.simulator().set_index_lag(Duration::from_millis(100));
     scene.until_creates(2).await;
     scene.world.server.release();
     scene.until_delivered_once(&id).await;
