@@ -27,6 +27,7 @@ mod contract_subscribers;
 mod contract_test_connection;
 mod crashing;
 mod doubt;
+mod power;
 mod pushing;
 mod restoring;
 mod retrying;

@@ -9,6 +9,7 @@ mod guards;
 mod history;
 mod matrix;
 mod model;
+mod power;
 
 use std::process::ExitCode;
 
@@ -30,6 +31,8 @@ enum What {
     Matrix(matrix::Arguments),
     /// Takes each guard away in turn, and shows which cells see it.
     Guards(guards::Arguments),
+    /// Cuts the power again and again, and looks for what was acknowledged.
+    Power(power::Arguments),
     /// Plays long histories in random weather, and holds them against the promises.
     History(history::Arguments),
 }
@@ -40,6 +43,7 @@ async fn main() -> ExitCode {
         What::Model(arguments) => model::run(&arguments),
         What::Matrix(arguments) => matrix::run(arguments).await,
         What::Guards(arguments) => guards::run(arguments).await,
+        What::Power(arguments) => power::run(arguments).await,
         What::History(arguments) => history::run(arguments).await,
     };
     match done {

@@ -138,6 +138,19 @@ impl Server {
         }
     }
 
+    /// SIGKILL; does something before the process is waited for. One that waits for its disk is dead only once that has
+    /// answered.
+    pub async fn kill_and(&mut self, meanwhile: impl FnOnce()) {
+        match self.running.take() {
+            Some(Running::Process(mut child)) => {
+                child.start_kill().unwrap();
+                meanwhile();
+                child.wait().await.unwrap();
+            }
+            _ => panic!("only a server in a process of its own can be killed"),
+        }
+    }
+
     /// SIGTERM, and nothing more: the server is still to be stopped, or to be waited for.
     pub async fn ask_to_stop(&self) {
         signal(self.process(), "TERM").await;

@@ -38,6 +38,9 @@ enum Chore {
     /// Plays what may go wrong against the real server: `cargo xtask faults --help`.
     #[command(disable_help_flag = true)]
     Faults {
+        /// Optimizes what is built; for long histories.
+        #[arg(long)]
+        fast: bool,
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
@@ -67,19 +70,26 @@ fn run(chore: &Chore) -> Result<()> {
     match chore {
         Chore::House => check_house(&workspace),
         Chore::Tables { check } => regenerate_tables(&workspace, *check),
-        Chore::Faults { arguments } => run_faults(arguments),
+        Chore::Faults { fast, arguments } => run_faults(*fast, arguments),
         Chore::Weather { incidents, every_nth } => run_weather(*incidents, *every_nth),
     }
 }
 
 /// Builds everything first: what is played on is the `ticketing` binary beside `faults`.
-fn run_faults(arguments: &[String]) -> Result<()> {
+fn run_faults(fast: bool, arguments: &[String]) -> Result<()> {
     let mut build = Command::new("cargo");
-    build.args(["build", "--quiet", "--locked", "--workspace", "--all-targets"]);
+    build.args(["build", "--quiet", "--locked"]);
+    let mut program = std::env::current_exe()?.with_file_name("faults");
+    if fast {
+        build.args(["--profile=fast", "--bins", "--package=ticketing-faults", "--package=ticketing-server"]);
+        // `target/debug/faults` and `target/fast/faults`.
+        program = program.with_file_name("../fast/faults");
+    } else {
+        build.args(["--workspace", "--all-targets"]);
+    }
     if !status(&mut build)?.success() {
         bail!("the workspace does not build");
     }
-    let program = std::env::current_exe()?.with_file_name("faults");
     if !status(Command::new(program).args(arguments))?.success() {
         bail!("a promise broke, or the faults could not be played");
     }

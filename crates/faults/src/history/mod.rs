@@ -42,12 +42,12 @@ const TOLD: usize = 20;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// How many deliveries.
-    #[arg(long, default_value_t = 3_000)]
+    #[arg(long, default_value_t = 2_000)]
     deliveries: usize,
     /// What the incidents, the deeds, the weather and the strokes are made of.
     #[arg(long, default_value_t = 42)]
     seed: u64,
-    /// How often the process is killed, stopped or put to sleep; by default once in 1,500 deliveries. With 0 the server
+    /// How often the process is killed, stopped or put to sleep; by default once in 500 deliveries. With 0 the server
     /// runs in this process.
     #[arg(long)]
     kills: Option<usize>,
@@ -188,7 +188,7 @@ fn tell(verdict: &Verdict, entries: &[Entry]) {
 impl Arguments {
     fn rounds(&self) -> Result<Vec<Round<'_>>> {
         let count = self.deliveries.div_ceil(self.round_size.max(2)).max(1);
-        let kills = self.kills.unwrap_or(self.deliveries / 1_500);
+        let kills = self.kills.unwrap_or(self.deliveries / 500);
         let share = |whole: usize, round: usize| whole * (round + 1) / count - whole * round / count;
         let removed = self.without.as_deref().map(guard).transpose()?;
         let rounds = (0..count).map(|round| Round {

@@ -22,8 +22,6 @@ pub(super) struct Plan {
     pub(super) orders: Vec<Order>,
     /// In the order of `after`.
     pub(super) strokes: Vec<Stroke>,
-    /// How far Jira's search lags, from the start and from half of the round on.
-    pub(super) index_lags: [Duration; 2],
 }
 
 /// One incident, and everything that anybody wants of it.
@@ -67,7 +65,7 @@ pub(super) enum Deed {
     Resolve,
 }
 
-/// Something that happens to the process once so many incidents were begun.
+/// Something that happens once so many incidents were begun.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Stroke {
     pub(super) after: usize,
@@ -79,6 +77,8 @@ pub(super) enum How {
     Killed,
     AskedToStop,
     Asleep(Duration),
+    /// Not to the process: from now on Jira's search lags so far.
+    IndexLag(Duration),
 }
 
 // === impl Plan ===
@@ -97,12 +97,13 @@ impl Plan {
             orders.push(order);
         }
         let mut chance = Chance::of(&[seed, round, 2]);
-        let mut strokes: Vec<_> =
-            (0..size.strokes).map(|_| Stroke::of(&mut chance, orders.len(), size.lease)).collect();
-        strokes.sort_by_key(|stroke| stroke.after);
         let most = u64::try_from(size.index_bound.as_millis()).unwrap_or(u64::MAX);
-        let mut lag = || Duration::from_millis(chance.between(0, most));
-        Self { orders, strokes, index_lags: [lag(), lag()] }
+        let mut lag =
+            |after| Stroke { after, how: How::IndexLag(Duration::from_millis(chance.between(0, most))) };
+        let mut strokes = vec![lag(0), lag(orders.len() / 2)];
+        strokes.extend((0..size.strokes).map(|_| Stroke::of(&mut chance, orders.len(), size.lease)));
+        strokes.sort_by_key(|stroke| stroke.after);
+        Self { orders, strokes }
     }
 }
 
@@ -223,8 +224,9 @@ mod tests {
     fn a_plan_has_as_many_deliveries_and_strokes_as_were_asked_for() {
         let plan = Plan::of(42, 0, SIZE);
         assert_eq!(plan.orders.iter().map(Order::deliveries).sum::<usize>(), 2_000);
-        assert_eq!(plan.strokes.len(), 7);
+        let lags = |how: How| matches!(how, How::IndexLag(lag) if lag <= SIZE.index_bound);
+        assert_eq!(plan.strokes.iter().filter(|stroke| lags(stroke.how)).count(), 2);
+        assert_eq!(plan.strokes.len(), 2 + 7);
         assert!(plan.strokes.iter().all(|stroke| stroke.after < plan.orders.len()), "all of them happen");
-        assert!(plan.index_lags.iter().all(|lag| *lag <= SIZE.index_bound));
     }
 }

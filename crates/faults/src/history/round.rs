@@ -100,10 +100,9 @@ impl Round<'_> {
             subscribers.spawn(subscriber.read());
         }
         let orders = std::mem::take(&mut plan.orders);
-        let incidents = orders.len();
         let client = world.client.clone();
         let callers = callers::work_off(&client, orders, self.callers, self.window, &recorder, &progress);
-        tokio::join!(callers, strike(&mut world, &plan, incidents, &recorder, &progress));
+        tokio::join!(callers, strike(&mut world, &plan, &recorder, &progress));
         until_settled(&mut world).await;
         let last = last_event(&mut world).await;
         recorder.note(What::Settled { last });
@@ -165,20 +164,12 @@ fn folder(wanted: Option<&Path>) -> std::io::Result<TempDir> {
 }
 
 /// What happens to the server and to the index while callers call.
-async fn strike(world: &mut World, plan: &Plan, incidents: usize, recorder: &Recorder, progress: &Progress) {
-    let lag = |world: &World, lag: Duration| {
-        world.jira.set_index_lag(lag);
-        recorder.note(What::IndexLag { ms: millis(lag) });
-    };
-    lag(world, plan.index_lags[0]);
-    let mut longer = false;
+async fn strike(world: &mut World, plan: &Plan, recorder: &Recorder, progress: &Progress) {
     for stroke in &plan.strokes {
-        if !longer && stroke.after * 2 > incidents {
-            lag(world, plan.index_lags[1]);
-            longer = true;
-        }
         progress.until_begun(stroke.after).await;
-        recorder.note(What::Struck { how: stroke.how.words() });
+        if !matches!(stroke.how, How::IndexLag(_)) {
+            recorder.note(What::Struck { how: stroke.how.words() });
+        }
         match stroke.how {
             How::Killed => {
                 world.server.kill().await;
@@ -192,6 +183,10 @@ async fn strike(world: &mut World, plan: &Plan, incidents: usize, recorder: &Rec
                 world.server.pause().await;
                 tokio::time::sleep(time).await;
                 world.server.go_on().await;
+            }
+            How::IndexLag(lag) => {
+                world.jira.set_index_lag(lag);
+                recorder.note(What::IndexLag { ms: millis(lag) });
             }
         }
         // It is struck when it is up.
@@ -286,6 +281,7 @@ impl How {
             Self::Killed => "kill -9, and started again".to_owned(),
             Self::AskedToStop => "SIGTERM, and started again".to_owned(),
             Self::Asleep(time) => format!("SIGSTOP for {time:?}"),
+            Self::IndexLag(lag) => format!("the index lags {lag:?}"),
         }
     }
 }

@@ -117,7 +117,8 @@ impl Stage {
     }
 }
 
-fn words(panicked: tokio::task::JoinError) -> String {
+/// What a panic said.
+pub(crate) fn words(panicked: tokio::task::JoinError) -> String {
     match panicked.try_into_panic() {
         Ok(payload) => {
             let text = payload.downcast_ref::<String>().map(String::as_str);

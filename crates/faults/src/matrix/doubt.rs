@@ -15,7 +15,7 @@ pub(super) const GRACE: Duration = Duration::from_secs(2);
 /// For ever, as far as a cell is concerned.
 pub(super) const FOR_EVER: Duration = Duration::from_secs(3_600);
 /// Between two looks at the server.
-const LOOK_EVERY: Duration = Duration::from_millis(10);
+const LOOK_EVERY: Duration = Duration::from_millis(30);
 
 /// Where the ticket goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -183,7 +183,11 @@ impl Scene {
     /// A push whose create was answered with a 504, and its delivery.
     pub(super) async fn doubt(&mut self, incident: &str, applied: bool) -> String {
         self.weather(Call::Create, When::Next(1), lost(applied));
-        self.push(incident).await.delivery.unwrap().id
+        let id = self.push(incident).await.delivery.unwrap().id;
+        let doubted =
+            |delivery: &v1::Delivery| attempts(delivery, AttemptKind::Create, AttemptOutcome::Ambiguous) > 0;
+        self.until(&id, "a doubt", doubted).await;
+        id
     }
 
     /// The one delivery that there is, once there is one.
@@ -237,7 +241,7 @@ impl Scene {
     pub(super) async fn until_creates(&self, count: usize) {
         let wait = async {
             while creates(self.simulator()) < count {
-                tokio::time::sleep(LOOK_EVERY / 5).await;
+                tokio::time::sleep(LOOK_EVERY / 10).await;
             }
         };
         let in_time = tokio::time::timeout(PATIENCE, wait).await;
@@ -265,7 +269,8 @@ impl Scene {
 
     /// The delivery once it is delivered, which must be as the one ticket that bears its marker.
     pub(super) async fn until_delivered_once(&mut self, id: &str) -> v1::Delivery {
-        let delivery = self.world.until(id, DeliveryState::Delivered).await;
+        let is_delivered = |delivery: &v1::Delivery| delivery.state() == DeliveryState::Delivered;
+        let delivery = self.until(id, "the ticket", is_delivered).await;
         let keys: Vec<_> = self.bearing(&delivery.marker).into_iter().map(|ticket| ticket.key).collect();
         assert_eq!(keys, [key(&delivery)], "{delivery:#?}");
         assert_eq!(delivery.duplicates, [], "{delivery:#?}");

@@ -37,7 +37,7 @@ use futures_util::StreamExt;
 use futures_util::stream;
 use tokio::time::Instant;
 
-pub(crate) use self::cell::{Cell, Verdict};
+pub(crate) use self::cell::{Cell, Stage, Verdict, words};
 
 /// A line each, in the order in which they are played.
 const FAMILIES: &[fn() -> Vec<Cell>] = &[
@@ -61,6 +61,7 @@ const FAMILIES: &[fn() -> Vec<Cell>] = &[
     late::cells,
     outage::cells,
     tls::cells,
+    crate::power::cells,
 ];
 
 #[derive(Debug, clap::Args)]

@@ -96,6 +96,12 @@ fn neighbour(world: &mut World, data: &Path) -> Server {
 }
 
 async fn refused(server: &mut Server) {
+    let gives_up = async {
+        while server.is_running() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    assert!(tokio::time::timeout(PATIENCE / 2, gives_up).await.is_ok(), "two serve one folder");
     let ended = server.until_ended().await;
     assert!(!ended.success(), "it ended as if all were well");
     let (log, data) = (server.log(), server.data());

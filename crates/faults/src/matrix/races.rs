@@ -95,8 +95,10 @@ async fn stale_claim(stage: Stage, site: Site, stale: Stale) {
     let delivery = scene.until(&id, "what the first attempt has to say", recorded).await;
     let busy = matches!(delivery.state(), DeliveryState::Attempting | DeliveryState::Delivered);
     // On a busy machine the second create may have had its answer too late, and said so itself.
-    let ended = delivery.attempts.iter().filter(|attempt| attempt.kind() == AttemptKind::Create).count() > 1;
-    assert!(busy || ended, "it was moved by an attempt that had lost its claim: {delivery:#?}");
+    assert!(
+        busy || creates_ended(&delivery) > 1,
+        "it was moved by an attempt that had lost its claim: {delivery:#?}"
+    );
     scene.until_delivered_once(&id).await;
     scene.world.finish().await;
 }
@@ -111,32 +113,30 @@ async fn paused_worker(stage: Stage, site: Site, point: Point) {
     let id = scene.the_delivery().await;
     scene.until_delivered_once(&id).await;
     scene.world.server.release();
-    match point {
-        Point::IntentCommitted => {
-            let too_late = |attempt: &v1::Attempt| {
-                attempt.fault.as_ref().is_some_and(|fault| fault.kind() == FaultKind::TooLate)
-            };
-            let recorded = |delivery: &v1::Delivery| delivery.attempts.iter().any(too_late);
-            scene.until(&id, "an attempt that came too late", recorded).await;
-        }
-        // Without an intent there is nothing to record.
-        _ => scene.world.while_nothing_happens_for(Duration::from_millis(200)).await,
+    // Without an intent there is nothing to record.
+    if point == Point::IntentCommitted {
+        let ended = |delivery: &v1::Delivery| creates_ended(delivery) > 1;
+        let delivery = scene.until(&id, "the end of the attempt that slept", ended).await;
+        let last = delivery.attempts.last().and_then(|attempt| attempt.fault.as_ref());
+        assert!(last.is_some_and(|fault| fault.kind() == FaultKind::TooLate), "{delivery:#?}");
     }
+    scene.world.while_nothing_happens_for(Duration::from_millis(200)).await;
     assert_eq!(scene.creates(), 1);
     scene.until_delivered_once(&id).await;
     scene.world.finish().await;
 }
 
-/// A look-up is answered "not found", and held until its lease has lapsed, another one has proven the same, and the next
-/// create is in doubt: what it has to say is about the first create alone.
+/// A look-up is answered "not found", and held until its lease has lapsed, others have proven that there is no ticket, and
+/// the next create is in doubt: what it has to say is about the first create alone.
 async fn paused_look_up(stage: Stage, site: Site) {
     let mut scene = Scene::start_in_a_process(&stage, site, bounds()).await;
-    scene.simulator().set_index_lag(Duration::from_millis(100));
     scene.weather(Call::Create, When::Nth(1), Effect::gateway_timeout());
     scene.weather(Call::Create, When::Nth(2), Effect::apply_then_gateway_timeout());
-    let id = scene.push("INC-1").await.delivery.unwrap().id;
-    scene.until_looked_up(&id, 1).await;
     scene.world.server.arm(Point::LookedUp);
+    let _push = scene.begin_push("INC-1");
+    scene.world.server.until_held(Point::LookedUp).await;
+    let id = scene.the_delivery().await;
+    scene.simulator().set_index_lag(Duration::from_millis(100));
     scene.until_creates(2).await;
     scene.world.server.release();
     scene.until_delivered_once(&id).await;
@@ -190,6 +190,10 @@ async fn two_are_told_of(mut scene: Scene, id: &str) {
     // The person who was told of it tidies up.
     scene.take_marker_off(&keys[1], &delivery.marker);
     scene.world.finish().await;
+}
+
+fn creates_ended(delivery: &v1::Delivery) -> usize {
+    delivery.attempts.iter().filter(|attempt| attempt.kind() == AttemptKind::Create).count()
 }
 
 fn others(delivery: &v1::Delivery) -> Vec<String> {

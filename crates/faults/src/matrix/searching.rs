@@ -28,7 +28,9 @@ enum Lie {
 pub(super) fn cells() -> Vec<Cell> {
     let mut cells = vec![];
     for site in Site::ALL {
-        for (fault, lie) in lies(site) {
+        // Where reads fail as searches do, it does not matter who made the sys_id.
+        let matters = |lie: &Lie| site != Site::ServiceNowOwnIds || matches!(lie, Lie::Search(_));
+        for (fault, lie) in lies(site).into_iter().filter(|(_, lie)| matters(lie)) {
             cells.push(Cell::new(FAMILY, fault, site.name(), move |stage| lied_to(stage, site, lie.clone())));
         }
         cells.push(Cell::new(FAMILY, "look-up returns every row twice", site.name(), move |stage| {
@@ -126,7 +128,7 @@ fn paging(site: Site) -> Vec<(&'static str, Value)> {
 /// Two deliveries in doubt, one with a ticket and one without. While the look-ups lie, neither is sent again or ended with
 /// a ticket that is not its own; once they do not, both end with the one ticket.
 async fn lied_to(stage: Stage, site: Site, lie: Lie) {
-    let bounds = Bounds::default();
+    let bounds = Bounds { interval: Duration::from_millis(80), ..Bounds::default() };
     let mut scene = Scene::start(&stage, site, bounds).await;
     // Somebody else's row, and one of ours.
     scene.simulator().add_foreign_ticket(serde_json::Map::new());
@@ -147,7 +149,9 @@ async fn lied_to(stage: Stage, site: Site, lie: Lie) {
     let ended = Instant::now();
     scene.until_delivered_once(&made).await;
     scene.until_delivered_once(&not_made).await;
-    stage.recovered(ended.elapsed(), Duration::from_secs(1) + bounds.proof() + GRACE);
+    // A throttled target is left alone for a second; after many look-ups that failed, the next one is ten intervals away.
+    let patience = Duration::from_secs(1) + bounds.interval * 10;
+    stage.recovered(ended.elapsed(), patience + bounds.proof() + GRACE);
     scene.world.finish().await;
 }
 

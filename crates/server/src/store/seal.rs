@@ -171,12 +171,20 @@ fn from_hex(text: &str) -> Option<Vec<u8>> {
     (0..text.len()).step_by(2).map(|start| u8::from_str_radix(&text[start..start + 2], 16).ok()).collect()
 }
 
-/// Makes a file that its owner alone can read, durable before this returns.
+/// Makes a file that its owner alone can read, durable before this returns. It has its name only once all of it is on the
+/// disk: a start that was cut off leaves no half key, which would keep every later one from starting.
 fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     use std::io::Write;
-    let mut file = super::sqlite::private_file().create_new(true).open(path)?;
+    let unfinished = beside(path, "unfinished");
+    let mut file = super::sqlite::private_file().create(true).truncate(true).open(&unfinished)?;
     file.write_all(bytes)?;
     file.sync_all()?;
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    std::fs::File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+    std::fs::rename(&unfinished, path)?;
+    sync_folder(path.parent().unwrap_or(Path::new("")))
+}
+
+/// Makes the names in a folder durable.
+pub(super) fn sync_folder(folder: &Path) -> std::io::Result<()> {
+    let here = folder.as_os_str().is_empty();
+    std::fs::File::open(if here { Path::new(".") } else { folder })?.sync_all()
 }

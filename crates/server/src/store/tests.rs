@@ -105,6 +105,17 @@ async fn its_files_are_its_owners_alone() {
 }
 
 #[tokio::test]
+async fn a_key_that_was_only_half_written_when_a_start_was_cut_off_is_made_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let half = folder.path().join("ticketing.db.key.unfinished");
+    std::fs::write(&half, "c2hvcnQ").unwrap();
+    let (_store, opened) = open(&folder.path().join("ticketing.db")).await.unwrap();
+    let key = opened.key_made.unwrap();
+    assert_eq!(std::fs::read_to_string(key).unwrap().trim().len(), 44);
+    assert!(!half.exists());
+}
+
+#[tokio::test]
 async fn it_stays_the_same_store_when_it_is_opened_again() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("ticketing.db");

@@ -25,6 +25,7 @@ const JIRA: &str = "ticketing-jira";
 const SERVICENOW: &str = "ticketing-servicenow";
 const MODEL: &str = "ticketing-model";
 const SERVER: &str = "ticketing-server";
+const DISK: &str = "ticketing-disk";
 const SIMULATOR: &str = "ticketing-simulator";
 const XTASK: &str = "xtask";
 
@@ -45,11 +46,16 @@ const ALLOWANCES: &[Allowance] = &[
     Allowance {
         package: SERVER,
         ours: &[ROOT, JIRA, SERVICENOW, OUTBOUND, CORE, RETRY, SIMULATOR, FAILPOINTS],
-        ours_in_tests: &[HARNESS],
+        ours_in_tests: &[HARNESS, DISK],
     },
     Allowance { package: SIMULATOR, ours: &[], ours_in_tests: &[] },
+    Allowance { package: DISK, ours: &[], ours_in_tests: &[] },
     Allowance { package: HARNESS, ours: &[ROOT, SERVER, SIMULATOR, FAILPOINTS], ours_in_tests: &[] },
-    Allowance { package: FAULTS, ours: &[ROOT, HARNESS, MODEL, SIMULATOR, FAILPOINTS], ours_in_tests: &[] },
+    Allowance {
+        package: FAULTS,
+        ours: &[ROOT, HARNESS, MODEL, SIMULATOR, FAILPOINTS, DISK],
+        ours_in_tests: &[],
+    },
     Allowance { package: XTASK, ours: &[SERVER], ours_in_tests: &[] },
 ];
 

@@ -53,7 +53,7 @@ pub(super) fn sort(entries: &[Entry]) -> History<'_> {
     let owners: HashMap<(&str, &str), &str> = history
         .cases
         .values()
-        .filter_map(|case| case.known())
+        .filter_map(Case::known)
         .map(|known| ((known.target.as_str(), known.marker.as_str()), known.delivery.as_str()))
         .collect();
     for entry in entries {

@@ -6,7 +6,8 @@ use jiff::Timestamp;
 
 use super::{Promise, Verdict, check};
 use crate::history::record::{
-    Answer, Create, Entry, Event, Kind, Operation, Reference, Setting, Standing, State, Ticket, What,
+    Answer, Create, Entry, Event, Kind, Operation, Reference, Setting, Standing, State, Ticket, What, read,
+    write,
 };
 use crate::history::subscribers::{FILTERED, RESTLESS, STEADY};
 
@@ -344,4 +345,21 @@ fn what_a_ticket_system_broke_is_void_and_not_held_against_us() {
     let verdict = told.ends_well();
     assert_eq!(verdict.void, ["d-1"]);
     assert_eq!(verdict.broken, []);
+}
+
+#[test]
+fn an_index_that_lags_beyond_its_bound_makes_all_void() {
+    let verdict = good().and(What::IndexLag { ms: 1 }).ends_well();
+    assert_eq!(verdict.void, ["d-1"]);
+}
+
+#[test]
+fn a_record_that_was_written_is_read_again() {
+    let told = good();
+    let mut written = vec![];
+    write(&told.entries, &mut written).unwrap();
+    write(&told.entries, &mut written).unwrap();
+    let rounds = read(written.as_slice()).unwrap();
+    assert_eq!(rounds.len(), 2);
+    assert!(rounds.iter().all(|round| format!("{round:?}") == format!("{:?}", told.entries)));
 }

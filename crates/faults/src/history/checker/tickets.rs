@@ -67,7 +67,15 @@ pub(super) fn check_all(history: &History<'_>) -> Vec<Broken> {
         .collect()
 }
 
-/// Whether a create of it was applied later than a ticket system is trusted to, or shown later.
+/// Whether the index lagged farther than it is trusted to: then all is void.
+pub(super) fn is_index_trusted(history: &History<'_>) -> bool {
+    history.entries.iter().all(|entry| match entry.what {
+        What::IndexLag { ms } => ms <= history.setting.index_bound_ms,
+        _ => true,
+    })
+}
+
+/// Whether a create of it was applied later than a ticket system is trusted to.
 pub(super) fn is_void(case: &Case<'_>, setting: &Setting) -> bool {
     let trusted = Duration::from_millis(setting.attempt_deadline_ms + setting.server_bound_ms);
     // The send deadline is counted from the intent, which comes after the attempt began: this is on the safe side.

@@ -24,7 +24,7 @@ use super::writer::Writer;
 use super::{Database, State, private_file};
 use crate::entropy::Entropy;
 use crate::store::feed::Feed;
-use crate::store::seal::{MasterKey, Place, Sealer, beside};
+use crate::store::seal::{MasterKey, Place, Sealer, beside, sync_folder};
 use crate::store::{OpenError, Opened, StoreError, StoreOptions, uuid_v7};
 
 /// An earlier one can lose committed writes.
@@ -96,8 +96,10 @@ pub(in crate::store) async fn open(
     ))
 }
 
+/// Makes the folder, durably: what is in a folder whose own name is not on the disk goes with it in a power cut.
 fn make_folder(path: &Path) -> Result<(), OpenError> {
     let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) else { return Ok(()) };
+    let missing = folder.ancestors().take_while(|folder| !folder.exists()).count();
     let mut builder = DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
@@ -105,7 +107,18 @@ fn make_folder(path: &Path) -> Result<(), OpenError> {
         use std::os::unix::fs::DirBuilderExt;
         builder.mode(0o700);
     }
-    builder.create(folder).map_err(|source| OpenError::Folder { path: folder.to_owned(), source })
+    let failed = |source| OpenError::Folder { path: folder.to_owned(), source };
+    builder.create(folder).map_err(failed)?;
+    for (depth, made) in folder.ancestors().enumerate() {
+        let Some(above) = made.parent() else { break };
+        let synced = sync_folder(above);
+        // A start that was killed may have made what is there now. Not every folder further up can be opened or synced,
+        // but each that this start has put a name into.
+        if depth < missing {
+            synced.map_err(failed)?;
+        }
+    }
+    Ok(())
 }
 
 /// Locks a file beside the database for as long as it is kept open. The system lets go of it when the process dies.

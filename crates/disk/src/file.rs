@@ -1,0 +1,240 @@
+//! The content of one file: what the running system sees, what is durable, and the changes between the two.
+
+use crate::random::Random;
+use crate::reach::Reach;
+
+/// A file's content, twice.
+#[derive(Debug, Default)]
+pub(crate) struct Content {
+    live: Vec<u8>,
+    durable: Vec<u8>,
+    /// What was done since the last sync, in its order.
+    unsynced: Vec<Change>,
+    /// How many changes there ever were; numbers them.
+    changes: u64,
+}
+
+#[derive(Debug)]
+struct Change {
+    number: u64,
+    what: What,
+}
+
+#[derive(Debug)]
+enum What {
+    Write { offset: usize, bytes: Vec<u8> },
+    Resize(usize),
+}
+
+/// What a cut took of the pieces that it could have taken.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Toll {
+    pub(crate) forgotten: u64,
+    pub(crate) spared: u64,
+}
+
+// === impl Content ===
+
+impl Content {
+    /// Content that is durable already.
+    pub(crate) fn durable(bytes: Vec<u8>) -> Self {
+        Self { live: bytes.clone(), durable: bytes, ..Self::default() }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.live.len()
+    }
+
+    pub(crate) fn read(&self, offset: usize, size: usize) -> &[u8] {
+        let start = offset.min(self.live.len());
+        &self.live[start..start.saturating_add(size).min(self.live.len())]
+    }
+
+    pub(crate) fn write(&mut self, offset: usize, bytes: &[u8]) {
+        put(&mut self.live, offset, bytes);
+        self.note(What::Write { offset, bytes: bytes.to_vec() });
+    }
+
+    pub(crate) fn resize(&mut self, size: usize) {
+        if size != self.live.len() {
+            self.live.resize(size, 0);
+            self.note(What::Resize(size));
+        }
+    }
+
+    /// The number of the newest change: what a sync that begins now has to make durable.
+    pub(crate) fn newest(&self) -> u64 {
+        self.changes
+    }
+
+    /// Makes every change up to that number durable.
+    pub(crate) fn sync(&mut self, newest: u64) {
+        for change in self.take(newest) {
+            change.what.apply(&mut self.durable);
+        }
+    }
+
+    /// Forgets that there is anything to write, as a system does whose write-back failed: it is seen until the power
+    /// goes, and no later sync writes it.
+    pub(crate) fn drop_dirty(&mut self, newest: u64) {
+        drop(self.take(newest));
+    }
+
+    /// Changes both images, behind the back of the system.
+    pub(crate) fn damage(&mut self, damage: impl Fn(&mut Vec<u8>)) {
+        self.sync(self.changes);
+        damage(&mut self.live);
+        self.durable.clone_from(&self.live);
+    }
+
+    /// What is there after a power cut.
+    pub(crate) fn after_cut(&self, sector: usize, random: &mut Random, toll: &mut Toll) -> Vec<u8> {
+        let reach = Reach::choose(self.unsynced.len(), random);
+        let sizes = reach.sizes(self.unsynced.len(), random);
+        let (mut platter, mut size) = (self.durable.clone(), self.durable.len());
+        for (index, change) in self.unsynced.iter().enumerate() {
+            let resized = index < sizes;
+            match &change.what {
+                What::Write { offset, bytes } => {
+                    for (offset, piece) in pieces(*offset, bytes, sector) {
+                        let arrived = reach.arrived(index, random);
+                        *if arrived { &mut toll.spared } else { &mut toll.forgotten } += 1;
+                        if arrived {
+                            put(&mut platter, offset, piece);
+                        }
+                    }
+                    if resized {
+                        size = size.max(offset + bytes.len());
+                    }
+                }
+                What::Resize(new) if resized => {
+                    platter.truncate(*new);
+                    size = *new;
+                }
+                What::Resize(_) => {}
+            }
+        }
+        platter.resize(size, 0);
+        platter
+    }
+
+    fn note(&mut self, what: What) {
+        self.changes += 1;
+        self.unsynced.push(Change { number: self.changes, what });
+    }
+
+    fn take(&mut self, newest: u64) -> Vec<Change> {
+        let count = self.unsynced.partition_point(|change| change.number <= newest);
+        self.unsynced.drain(..count).collect()
+    }
+}
+
+// === impl What ===
+
+impl What {
+    fn apply(&self, image: &mut Vec<u8>) {
+        match self {
+            Self::Write { offset, bytes } => put(image, *offset, bytes),
+            Self::Resize(size) => image.resize(*size, 0),
+        }
+    }
+}
+
+/// Writes into an image, which grows by zeros where it is too short.
+fn put(image: &mut Vec<u8>, offset: usize, bytes: &[u8]) {
+    let end = offset + bytes.len();
+    if image.len() < end {
+        image.resize(end, 0);
+    }
+    image[offset..end].copy_from_slice(bytes);
+}
+
+/// A write cut at the bounds of the sectors, each piece with its offset.
+fn pieces(offset: usize, bytes: &[u8], sector: usize) -> impl Iterator<Item = (usize, &[u8])> {
+    let mut at = offset;
+    std::iter::from_fn(move || {
+        let start = at - offset;
+        let end = bytes.len().min((at / sector + 1) * sector - offset);
+        at = offset + end;
+        (start < end).then(|| (offset + start, &bytes[start..end]))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECTOR: usize = 4;
+
+    #[test]
+    fn a_write_is_torn_at_the_bounds_of_sectors_alone() {
+        let torn: Vec<_> = pieces(3, b"abcdefg", SECTOR).collect();
+        assert_eq!(torn, [(3, &b"a"[..]), (4, b"bcde"), (8, b"fg")]);
+        assert_eq!(pieces(3, b"", SECTOR).count(), 0);
+    }
+
+    #[test]
+    fn what_was_synced_is_there_after_every_cut() {
+        for seed in 0..200 {
+            let mut content = Content::default();
+            content.write(0, b"kept for ever");
+            content.sync(content.newest());
+            content.write(20, b"perhaps");
+            let after = content.after_cut(SECTOR, &mut Random::new(seed), &mut Toll::default());
+            assert_eq!(&after[..13], b"kept for ever", "seed {seed}");
+        }
+    }
+
+    #[test]
+    fn cuts_leave_nothing_all_halves_and_the_later_without_the_earlier() {
+        let mut content = Content::durable(vec![b'.'; 12]);
+        content.write(0, b"AAAA");
+        content.write(4, b"BBBB");
+        let seen: std::collections::BTreeSet<_> = (0..200)
+            .map(|seed| content.after_cut(SECTOR, &mut Random::new(seed), &mut Toll::default()))
+            .map(|bytes| String::from_utf8(bytes).unwrap())
+            .collect();
+        let all = ["............", "AAAA........", "....BBBB....", "AAAABBBB...."];
+        assert_eq!(seen, all.map(str::to_owned).into());
+    }
+
+    #[test]
+    fn a_size_may_arrive_without_the_content_and_the_content_without_the_size() {
+        let mut content = Content::default();
+        content.write(0, b"AAAA");
+        let seen: std::collections::BTreeSet<_> = (0..200)
+            .map(|seed| content.after_cut(SECTOR, &mut Random::new(seed), &mut Toll::default()))
+            .collect();
+        assert_eq!(seen, [vec![], vec![0; 4], b"AAAA".to_vec()].into());
+    }
+
+    #[test]
+    fn a_sync_covers_what_was_written_before_it_began() {
+        let mut content = Content::default();
+        content.write(0, b"before");
+        let newest = content.newest();
+        content.write(6, b"after!");
+        content.sync(newest);
+        assert_eq!(content.durable, b"before");
+        assert_eq!(content.read(0, 99), b"beforeafter!");
+    }
+
+    #[test]
+    fn what_a_failed_sync_dropped_no_later_sync_brings_back() {
+        let mut content = Content::durable(b"old".to_vec());
+        content.write(0, b"new");
+        content.drop_dirty(content.newest());
+        content.sync(content.newest());
+        assert_eq!(content.read(0, 3), b"new");
+        assert_eq!(content.after_cut(SECTOR, &mut Random::new(1), &mut Toll::default()), b"old");
+    }
+
+    #[test]
+    fn the_same_seed_takes_the_same() {
+        let mut content = Content::default();
+        (0..50).for_each(|n| content.write(n * 3, b"abcdef"));
+        let cut = |seed| content.after_cut(SECTOR, &mut Random::new(seed), &mut Toll::default());
+        assert_eq!(cut(7), cut(7));
+        assert_ne!(cut(7), cut(8));
+    }
+}

@@ -1,0 +1,99 @@
+//! Whether the disk has power, and who waits for it.
+
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::image::{Image, Refusal};
+
+/// The disk as its users share it.
+#[derive(Debug)]
+pub(crate) struct Power {
+    state: Mutex<State>,
+    /// The disk stands still, or does no longer.
+    turned: Condvar,
+}
+
+#[derive(Debug)]
+struct State {
+    image: Image,
+    /// After how many more changes it stands still.
+    changes_left: Option<u64>,
+    still: bool,
+    /// How often the power was cut: who began to wait in another life gets an error.
+    life: u64,
+}
+
+// === impl Power ===
+
+impl Power {
+    pub(crate) fn new(image: Image) -> Self {
+        let state = State { image, changes_left: None, still: false, life: 0 };
+        Self { state: Mutex::new(state), turned: Condvar::new() }
+    }
+
+    /// Asks the disk.
+    pub(crate) fn ask<T>(&self, ask: impl FnOnce(&mut Image) -> Result<T, Refusal>) -> Result<T, Refusal> {
+        ask(&mut self.powered(self.lock())?.image)
+    }
+
+    /// Changes something on the disk, unless it stands still from this change on.
+    pub(crate) fn change<T>(
+        &self,
+        change: impl FnOnce(&mut Image) -> Result<T, Refusal>,
+    ) -> Result<T, Refusal> {
+        let mut state = self.powered(self.lock())?;
+        match &mut state.changes_left {
+            Some(0) => {
+                state.still = true;
+                self.turned.notify_all();
+            }
+            Some(left) => *left -= 1,
+            None => {}
+        }
+        change(&mut self.powered(state)?.image)
+    }
+
+    /// Looks at the disk, or turns its screws, with power or without.
+    pub(crate) fn quietly<T>(&self, look: impl FnOnce(&mut Image) -> T) -> T {
+        look(&mut self.lock().image)
+    }
+
+    pub(crate) fn cut(&self, seed: u64) {
+        let mut state = self.lock();
+        state.image.cut(seed);
+        self.begin_life(state);
+    }
+
+    /// Refuses whoever waits, so that nobody hangs on a disk that is about to go.
+    pub(crate) fn end(&self) {
+        self.begin_life(self.lock());
+    }
+
+    pub(crate) fn stand_still_after(&self, changes: u64) {
+        self.lock().changes_left = Some(changes);
+    }
+
+    pub(crate) fn wait_until_still(&self, patience: Duration) -> bool {
+        let waited = self.turned.wait_timeout_while(self.lock(), patience, |state| !state.still);
+        waited.unwrap_or_else(PoisonError::into_inner).0.still
+    }
+
+    fn begin_life(&self, mut state: MutexGuard<'_, State>) {
+        state.life += 1;
+        state.still = false;
+        state.changes_left = None;
+        self.turned.notify_all();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits while the disk stands still.
+    fn powered<'a>(&self, state: MutexGuard<'a, State>) -> Result<MutexGuard<'a, State>, Refusal> {
+        let life = state.life;
+        let state = self.turned.wait_while(state, |state| state.still && state.life == life);
+        let state = state.unwrap_or_else(PoisonError::into_inner);
+        if state.life == life { Ok(state) } else { Err(Refusal::Broken) }
+    }
+}

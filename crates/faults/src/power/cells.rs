@@ -1,0 +1,173 @@
+//! The disk's cells of the matrix: power cuts, and what else a disk does to its server.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rhythmx_ticketing::v1::{self, TicketSystem};
+use ticketing_disk::{Dirty, Fault};
+use ticketing_harness::{PATIENCE, World, free_address, incident, run_to_its_end};
+use ticketing_simulator::{Call, Effect, Rule, When};
+use tokio::time::Instant;
+
+use super::life::Life;
+use super::{Mounted, Outcome, first_start};
+use crate::matrix::{Cell, Stage};
+
+const FAMILY: &str = "disk";
+/// How long a server may take to be well again once its disk is.
+const RECOVERY: Duration = Duration::from_secs(7);
+/// How many pushes are made while the disk is ill.
+const PUSHES: usize = 60;
+const DATABASE: &str = "data/ticketing.db";
+const LOG: &str = "data/ticketing.db-wal";
+
+pub(crate) fn cells() -> Vec<Cell> {
+    let full = Fault::Full { after: 30_000 };
+    let failing = |dirty| Fault::SyncFails { times: 3, dirty };
+    vec![
+        Cell::new(FAMILY, "power cut", "pushing", cut_while_pushing),
+        Cell::new(FAMILY, "power cut", "first start", cut_in_the_first_start),
+        Cell::new(FAMILY, "disk full", "pushing", move |stage| ill(stage, full)),
+        Cell::new(FAMILY, "disk full", "reply read, not recorded", full_before_the_record),
+        Cell::new(FAMILY, "I/O error on sync, bytes kept", "pushing", move |stage| {
+            ill(stage, failing(Dirty::Kept))
+        }),
+        Cell::new(FAMILY, "I/O error on sync, bytes dropped", "pushing", move |stage| {
+            ill(stage, failing(Dirty::Dropped))
+        }),
+        Cell::new(FAMILY, "I/O error on write", "pushing", move |stage| {
+            ill(stage, Fault::WriteFails { times: 3 })
+        }),
+        Cell::new(FAMILY, "torn tail", "write-ahead log", torn_tail),
+        Cell::new(FAMILY, "flipped byte", "database", flipped_byte),
+        Cell::does_not_apply(
+            FAMILY,
+            "flipped byte",
+            "write-ahead log",
+            "SQLite takes a frame whose checksum is wrong for the torn end of its log, and nobody can tell them apart",
+        ),
+    ]
+}
+
+async fn cut_while_pushing(stage: Stage) {
+    let mut outcome = Outcome::default();
+    Life::begin(stage.plan(), 7).await.play(8, &mut outcome).await;
+    assert!(outcome.is_good(), "{outcome}\n{:#?}", outcome.gone);
+}
+
+async fn cut_in_the_first_start(stage: Stage) {
+    let mut outcome = Outcome::default();
+    first_start::play(&|| stage.plan(), 6, 7, &mut outcome).await;
+    assert!(outcome.is_good(), "{outcome}\n{:#?}", outcome.gone);
+}
+
+/// The disk falls ill while incidents are pushed, and gets well. Nothing that was acknowledged meanwhile is gone, not
+/// even when the power goes soon after.
+async fn ill(stage: Stage, fault: Fault) {
+    let (mounted, mut world) = begin(&stage).await;
+    mounted.disk.fail(fault);
+    let (mut told, mut refused) = (vec![], 0);
+    for n in 0..PUSHES {
+        match world.try_push(incident(&format!("INC-{n}")), TicketSystem::Jira).await {
+            Ok(answer) => told.push(answer.delivery.unwrap().id),
+            Err(_) => refused += 1,
+        }
+    }
+    assert!(refused > 0, "nobody noticed that the disk is ill");
+    mounted.disk.heal();
+    stage.recovered(until_well(&mut world).await, RECOVERY);
+    world.server.kill_and(|| mounted.disk.cut(7)).await;
+    world.server.start_again().await;
+    world.client = world.server.client().await;
+    for id in told {
+        assert!(world.client.get_delivery(&*id).await.is_ok(), "{id} was acknowledged and is gone");
+    }
+    all_delivered(&mut world).await;
+    world.finish().await;
+}
+
+/// The ticket is made when there is no room left to write that down.
+async fn full_before_the_record(stage: Stage) {
+    let (mounted, mut world) = begin(&stage).await;
+    let slow = Effect::SlowBody { bytes: 10, every: Duration::from_millis(30) };
+    world.jira.weather().push(Rule::new(Call::Create, When::Next(1), slow));
+    let mut client = world.client.clone().with_deadline(Duration::from_secs(2));
+    let push = tokio::spawn(async move {
+        let incident = Some(incident("INC-1"));
+        let request = v1::CreateTicketRequest { incident, system: TicketSystem::Jira.into() };
+        client.create_ticket(request).await
+    });
+    world.until_tickets(TicketSystem::Jira, 1).await;
+    mounted.disk.fail(Fault::Full { after: 0 });
+    let _ = push.await.unwrap();
+    mounted.disk.heal();
+    stage.recovered(until_well(&mut world).await, RECOVERY);
+    all_delivered(&mut world).await;
+    assert_eq!(world.jira.tickets().iter().filter(|ticket| !ticket.foreign).count(), 2);
+    world.finish().await;
+}
+
+/// The log ends in half a frame, as if a write had been cut off.
+async fn torn_tail(stage: Stage) {
+    let (mounted, mut world) = begin(&stage).await;
+    for n in 0..10 {
+        world.push(&format!("INC-{n}"), TicketSystem::Jira).await;
+    }
+    world.server.kill().await;
+    let log = std::fs::OpenOptions::new().append(true).open(mounted.path().join(LOG));
+    log.unwrap().write_all(&[0x5A; 3_000]).unwrap();
+    world.server.start_again().await;
+    world.client = world.server.client().await;
+    world.until_all_delivered(10).await;
+    world.finish().await;
+}
+
+/// A byte of the database is wrong: the server says so and leaves the file as it is. Made right again, all is there.
+async fn flipped_byte(stage: Stage) {
+    let (mounted, mut world) = begin(&stage).await;
+    for n in 0..10 {
+        world.push(&format!("INC-{n}"), TicketSystem::Jira).await;
+    }
+    world.until_all_delivered(10).await;
+    world.server.stop().await;
+    // The magic text, the kind of the first page, and of some other page.
+    for offset in [3, 100, 5 * 4_096] {
+        mounted.disk.flip(Path::new(DATABASE), offset).unwrap();
+        let data = format!("--data={}", world.server.data().display());
+        let listen = format!("--listen={}", free_address());
+        let ended = run_to_its_end(&["serve".to_owned(), data, listen], &[]).await;
+        assert!(ended.code != Some(0) && ended.stderr.contains("damaged"), "byte {offset}: {ended:?}");
+        mounted.disk.flip(Path::new(DATABASE), offset).unwrap();
+    }
+    world.server.start_again().await;
+    world.client = world.server.client().await;
+    world.until_all_delivered(10).await;
+    world.finish().await;
+}
+
+/// A world whose server has its data on a disk.
+async fn begin(stage: &Stage) -> (Mounted, World) {
+    let mounted = Mounted::mount().expect("a disk can be mounted");
+    let data: PathBuf = mounted.path().join("data");
+    let world = stage.plan().in_a_process().with_data(&data).start().await;
+    (mounted, world)
+}
+
+/// Pushes until that is acknowledged again: how long that took.
+async fn until_well(world: &mut World) -> Duration {
+    let healed = Instant::now();
+    let wait = async {
+        while world.try_push(incident("INC-WELL"), TicketSystem::Jira).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    assert!(tokio::time::timeout(PATIENCE, wait).await.is_ok(), "the server does not get well by itself");
+    healed.elapsed()
+}
+
+/// Whatever there is, is delivered in the end.
+async fn all_delivered(world: &mut World) {
+    let count = world.deliveries().await.len();
+    world.until_all_delivered(count).await;
+}
