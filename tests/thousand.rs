@@ -1,4 +1,4 @@
-//! A thousand incidents in bad weather: none lost, none twice. `cargo xtask weather` runs it with other numbers.
+//! A thousand incidents in bad weather: none lost, none twice.
 
 use std::time::Duration;
 
@@ -7,6 +7,7 @@ use ticketing_simulator::{Call, Effect, Profile, Rule, Simulator, Vendor, When};
 
 use ticketing_harness::{Plan, World};
 
+const INCIDENTS: usize = 1_000;
 const CALLERS: usize = 32;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -22,11 +23,11 @@ async fn a_thousand_pushes_to_jira_with_every_20th_answer_lost_make_a_thousand_t
         .await;
     world.jira.weather().push(Rule::new(
         Call::Create,
-        When::EveryNth(every_nth()),
+        When::EveryNth(20),
         Effect::apply_then_gateway_timeout(),
     ));
     push_a_thousand(&mut world, TicketSystem::Jira).await;
-    assert_eq!(ours(&world.jira), incidents());
+    assert_eq!(ours(&world.jira), INCIDENTS);
     world.finish().await;
 }
 
@@ -38,20 +39,16 @@ async fn a_thousand_pushes_to_servicenow_with_every_20th_connection_lost_make_a_
         .with_flag("--lease=15s")
         .start()
         .await;
-    world.servicenow.weather().push(Rule::new(
-        Call::Create,
-        When::EveryNth(every_nth()),
-        Effect::ApplyThenDrop,
-    ));
+    world.servicenow.weather().push(Rule::new(Call::Create, When::EveryNth(20), Effect::ApplyThenDrop));
     push_a_thousand(&mut world, TicketSystem::Servicenow).await;
-    assert_eq!(ours(&world.servicenow), incidents());
+    assert_eq!(ours(&world.servicenow), INCIDENTS);
     world.finish().await;
 }
 
 #[expect(clippy::print_stdout, reason = "how long it took is worth knowing")]
 async fn push_a_thousand(world: &mut World, system: TicketSystem) {
     let began = tokio::time::Instant::now();
-    let ids = (1..=incidents()).map(|n| format!("INC-{n}")).collect();
+    let ids = (1..=INCIDENTS).map(|n| format!("INC-{n}")).collect();
     let answers = world.push_all(ids, system, CALLERS).await;
     let answered = began.elapsed();
     let doubtful = answers.iter().filter(|(_, answer)| {
@@ -60,20 +57,8 @@ async fn push_a_thousand(world: &mut World, system: TicketSystem) {
         state == DeliveryState::Reconciling
     });
     let doubtful = doubtful.count();
-    world.until_all_delivered(incidents()).await;
+    world.until_all_delivered(INCIDENTS).await;
     println!("{system:?}: answered in {answered:?}, {doubtful} in doubt; delivered in {:?}", began.elapsed());
-}
-
-fn incidents() -> usize {
-    parameter("TICKETING_WEATHER_INCIDENTS", 1_000)
-}
-
-fn every_nth<N: std::str::FromStr + From<u8>>() -> N {
-    parameter("TICKETING_WEATHER_EVERY_NTH", N::from(20))
-}
-
-fn parameter<N: std::str::FromStr>(variable: &str, default: N) -> N {
-    std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
 
 fn ours(simulator: &Simulator) -> usize {

@@ -10,6 +10,9 @@ pub(crate) struct Arguments {
     /// Only this guard.
     #[arg(long)]
     only: Option<String>,
+    /// Goes on after the first cell that fails, and tells how many do.
+    #[arg(long)]
+    all: bool,
 }
 
 /// The cells that are there to see that a guard is missing: all whose name contains the text.
@@ -36,13 +39,17 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
     for guard in guards {
         let cells: Vec<Cell> =
             matrix::cells().into_iter().filter(|cell| cell.to_string().contains(witnesses(guard))).collect();
-        let mut caught = vec![];
+        let (mut played, mut caught) = (0, vec![]);
         for cell in &cells {
+            played += 1;
             if let Verdict::Failed { why } = cell.play(Some(guard)).await {
                 caught.push(format!("{cell}: {}", why.lines().next().unwrap_or_default()));
+                if !arguments.all {
+                    break;
+                }
             }
         }
-        println!("{}: {} of {} cells fail", guard.name(), caught.len(), cells.len());
+        println!("{}: {} of {played} cells fail", guard.name(), caught.len());
         caught.iter().for_each(|line| println!("    {line}"));
         if caught.is_empty() { unseen.push(guard.name()) } else { seen += 1 }
     }

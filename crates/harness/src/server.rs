@@ -1,8 +1,10 @@
 //! The server under test: in this process, or the real binary.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use clap::Parser;
@@ -17,6 +19,9 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::{PATIENCE, binary};
+
+/// Below those that Linux hands out by itself.
+const PORTS: Range<u32> = 10_000..32_000;
 
 /// How a server is started.
 #[derive(Debug, Clone, Default)]
@@ -299,7 +304,15 @@ fn log_file(folder: &Path) -> PathBuf {
     folder.join("server.log")
 }
 
-/// An address that nobody listens on: the same before and after a restart.
+/// An address that nobody listens on: the same before and after a restart. It is none of those that the system hands out
+/// by itself, so that nobody is given it while the server is down.
 pub fn free_address() -> String {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    loop {
+        let place = std::process::id().wrapping_mul(257).wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
+        let address = format!("127.0.0.1:{}", PORTS.start + place % (PORTS.end - PORTS.start));
+        if std::net::TcpListener::bind(&address).is_ok() {
+            return address;
+        }
+    }
 }

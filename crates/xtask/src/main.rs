@@ -44,15 +44,6 @@ enum Chore {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
-    /// Pushes many incidents in bad weather, on Jira and on ServiceNow: none may be lost, none become two tickets.
-    Weather {
-        /// How many incidents on each.
-        #[arg(long, default_value_t = 10_000)]
-        incidents: usize,
-        /// Every how many-th create is applied and its answer lost.
-        #[arg(long, default_value_t = 20)]
-        every_nth: u32,
-    },
 }
 
 fn main() -> ExitCode {
@@ -71,7 +62,6 @@ fn run(chore: &Chore) -> Result<()> {
         Chore::House => check_house(&workspace),
         Chore::Tables { check } => regenerate_tables(&workspace, *check),
         Chore::Faults { fast, arguments } => run_faults(*fast, arguments),
-        Chore::Weather { incidents, every_nth } => run_weather(*incidents, *every_nth),
     }
 }
 
@@ -98,19 +88,6 @@ fn run_faults(fast: bool, arguments: &[String]) -> Result<()> {
 
 fn status(command: &mut Command) -> Result<ExitStatus> {
     command.status().with_context(|| format!("{} can not be run", command.get_program().display()))
-}
-
-fn run_weather(incidents: usize, every_nth: u32) -> Result<()> {
-    let status = Command::new("cargo")
-        .args(["test", "--package", "ticketing-server", "--test", "e2e", "--", "thousand::", "--nocapture"])
-        .env("TICKETING_WEATHER_INCIDENTS", incidents.to_string())
-        .env("TICKETING_WEATHER_EVERY_NTH", every_nth.to_string())
-        .status()
-        .context("cargo can not be run")?;
-    if !status.success() {
-        bail!("a ticket was lost or made twice, or the weather was too bad for this machine's patience");
-    }
-    Ok(())
 }
 
 fn check_house(workspace: &Workspace) -> Result<()> {
