@@ -1,138 +1,17 @@
-//! A database that is put back from an older copy, by plain copies of files, while its tickets exist: never a second one.
+//! A database that is put back from an older copy: what its callers and operators see. That no ticket is made twice is for
+//! the fault matrix to show.
 
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rhythmx_ticketing::v1::{self, DeliveryState, FaultKind, TicketSystem};
-use tempfile::TempDir;
-use ticketing_harness::{
-    Acknowledged, Plan, Subscriber, World, after, binary, from_oldest, incident, refusal, retrying, state,
-};
-use ticketing_simulator::{Call, Effect, Profile, Reply, Rule, Vendor, When};
+use ticketing_harness::{Copy, How, Plan, Subscriber, World, after, from_oldest, refusal, retrying, state};
+use ticketing_simulator::{Profile, Vendor};
 use tonic::Code;
 
 const JIRA: TicketSystem = TicketSystem::Jira;
-const SERVICENOW: TicketSystem = TicketSystem::Servicenow;
 
 /// What the log says of a database that may have been put back.
 const SUSPECTED: &str = "may have been put back from an older copy";
-
-/// How an operator puts a copy back.
-#[derive(Debug, Clone, Copy)]
-enum How {
-    /// The database, with its log if the server was killed, over the one that is there.
-    DatabaseAlone,
-    /// Each file of the folder, over the one that is there.
-    FolderOver,
-    /// The folder is removed, and another made from the copy.
-    FolderAnew,
-    /// The copy that `ticketing backup` made, in a folder with nothing but the key, as on another machine.
-    Elsewhere,
-}
-
-/// A copy of the data folder, and one by `ticketing backup`.
-struct Copy {
-    folder: TempDir,
-    backup: PathBuf,
-}
-
-// === impl Copy ===
-
-impl Copy {
-    /// The server must not run.
-    async fn of(world: &World) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        copy_files(&world.server.data(), folder.path());
-        let backup = folder.path().join("backup");
-        let data = format!("--data={}", world.server.data().display());
-        let made = tokio::process::Command::new(binary()).args(["backup", &data]).arg(&backup).status().await;
-        assert!(made.unwrap().success());
-        // A copy is not put back in the same moment: that is what its times tell.
-        world.while_nothing_happens_for(Duration::from_millis(1_100)).await;
-        Self { folder, backup }
-    }
-
-    /// The server must not run. What was acknowledged after the copy was made is gone then, and is handed over again.
-    fn put_back(&self, world: &mut World, how: How) {
-        world.acknowledged = Acknowledged::default();
-        let data = &world.server.data();
-        let file = |name: &str| data.join(format!("ticketing.db{name}"));
-        for log in ["-wal", "-shm"] {
-            let _ = std::fs::remove_file(file(log));
-        }
-        match how {
-            How::DatabaseAlone => {
-                let kept = ["", "-wal"].map(|name| self.folder.path().join(format!("ticketing.db{name}")));
-                for (from, to) in
-                    kept.into_iter().zip([file(""), file("-wal")]).filter(|(from, _)| from.exists())
-                {
-                    std::fs::copy(from, to).unwrap();
-                }
-            }
-            How::FolderOver => copy_files(self.folder.path(), data),
-            How::FolderAnew => {
-                std::fs::remove_dir_all(data).unwrap();
-                std::fs::create_dir(data).unwrap();
-                copy_files(self.folder.path(), data);
-            }
-            How::Elsewhere => {
-                for name in ["", ".mark", ".lock"] {
-                    std::fs::remove_file(file(name)).unwrap();
-                }
-                std::fs::copy(&self.backup, file("")).unwrap();
-            }
-        }
-    }
-}
-
-fn copy_files(from: &Path, to: &Path) {
-    for file in std::fs::read_dir(from).unwrap() {
-        let file = file.unwrap();
-        if file.file_name() != "backup" {
-            std::fs::copy(file.path(), to.join(file.file_name())).unwrap();
-        }
-    }
-}
-
-#[tokio::test]
-async fn a_database_file_that_is_put_back_alone_makes_no_second_ticket() {
-    put_back_and_deliver(cloud(), JIRA, How::DatabaseAlone).await;
-}
-
-#[tokio::test]
-async fn a_folder_that_is_copied_over_makes_no_second_ticket() {
-    put_back_and_deliver(cloud(), JIRA, How::FolderOver).await;
-}
-
-#[tokio::test]
-async fn a_folder_that_is_removed_and_put_back_makes_no_second_ticket() {
-    put_back_and_deliver(cloud(), JIRA, How::FolderAnew).await;
-}
-
-#[tokio::test]
-async fn a_backup_that_is_put_back_elsewhere_makes_no_second_ticket() {
-    put_back_and_deliver(cloud(), JIRA, How::Elsewhere).await;
-}
-
-#[tokio::test]
-async fn a_database_that_is_put_back_makes_no_second_ticket_in_jira_data_center() {
-    let lagging = Profile::of(Vendor::JiraDataCenter).with_index_lag(Duration::from_millis(150));
-    let plan = Plan::new().with_jira(Vendor::JiraDataCenter, lagging);
-    put_back_and_deliver(plan, JIRA, How::DatabaseAlone).await;
-}
-
-#[tokio::test]
-async fn a_database_that_is_put_back_makes_no_second_ticket_in_servicenow() {
-    put_back_and_deliver(Plan::new(), SERVICENOW, How::DatabaseAlone).await;
-}
-
-#[tokio::test]
-async fn a_database_that_is_put_back_makes_no_second_ticket_in_a_servicenow_that_ignores_the_id_it_is_given()
-{
-    let mut profile = Profile::of(Vendor::ServiceNow);
-    profile.ignores_sys_id = true;
-    put_back_and_deliver(Plan::new().with_servicenow(profile), SERVICENOW, How::FolderOver).await;
-}
 
 #[tokio::test]
 async fn a_server_that_is_told_so_looks_before_it_creates() {
@@ -236,49 +115,6 @@ async fn a_ticket_is_looked_for_at_the_site_of_the_copy_too_when_settings_were_c
     world.finish().await;
 }
 
-/// What lies in a copy in each state, and what comes after it, is delivered before and after the copy is put back: one
-/// ticket each.
-async fn put_back_and_deliver(plan: Plan, system: TicketSystem, how: How) {
-    let plan = plan.in_a_process().with_flag("--concurrency=1").with_flag("--circuit-threshold=1000");
-    let mut world = plan.start().await;
-    world.retry_by_hand_alone().await;
-    let early = ["WAITING", "CANCELLED", "FAILED"];
-    for id in early {
-        refuse_one(&mut world, system, id).await;
-    }
-    world.push("DELIVERED", system).await;
-    offer_behind_one_that_hangs(&mut world, system, &["IN-DOUBT", "PENDING-1", "PENDING-2"]).await;
-    world.server.kill().await;
-    world.simulator(system).weather().clear();
-    let copy = Copy::of(&world).await;
-
-    start_again(&mut world).await;
-    let known = ["WAITING", "CANCELLED", "FAILED", "DELIVERED", "IN-DOUBT", "PENDING-1", "PENDING-2"];
-    deliver(&mut world, system, &known).await;
-    let later = ["LATER-1", "LATER-2"];
-    for id in later {
-        assert_eq!(state(&world.push(id, system).await), DeliveryState::Delivered);
-    }
-    assert!(!world.server.log().contains(SUSPECTED), "{}", world.server.log());
-    assert_eq!(world.simulator(system).tickets().len(), 9);
-    world.server.stop().await;
-
-    copy.put_back(&mut world, how);
-    start_again(&mut world).await;
-    assert!(world.server.log().contains(SUSPECTED), "{how:?}: {}", world.server.log());
-    let (first, second) = (incident(later[0]), incident(later[1]));
-    for incident in [first, second] {
-        world.try_push(incident, system).await.unwrap();
-    }
-    deliver(&mut world, system, &known).await;
-    for id in later.into_iter().chain(["NEW-1", "NEW-2"]) {
-        push_until_delivered(&mut world, id, system).await;
-    }
-    assert_eq!(world.deliveries().await.len(), 11);
-    assert_eq!(world.simulator(system).tickets().len(), 11);
-    world.finish().await;
-}
-
 /// A Jira Cloud whose index lags, within the bound.
 fn cloud() -> Plan {
     let lagging = Profile::of(Vendor::JiraCloud).with_index_lag(Duration::from_millis(150));
@@ -290,58 +126,6 @@ async fn start_again(world: &mut World) {
     world.client = world.server.client().await;
     // What it has to say of its start is in the log when it answers.
     world.client.get_status().await.unwrap();
-}
-
-/// Leaves a delivery in the state that its incident is named after.
-async fn refuse_one(world: &mut World, system: TicketSystem, name: &str) {
-    let refusing =
-        Effect::Answer(Reply::json(400, &serde_json::json!({ "error": { "message": "not now" } })));
-    world.simulator(system).weather().push(Rule::new(Call::Create, When::Always, refusing));
-    let attempts = |max_attempts| v1::ConfigureRequest {
-        retry: Some(v1::RetrySettings { max_attempts: Some(max_attempts), ..Default::default() }),
-        ..Default::default()
-    };
-    world.configure(attempts(if name == "FAILED" { 0 } else { 5 })).await;
-    let delivery = world.push(name, system).await.delivery.unwrap();
-    if name == "CANCELLED" {
-        let request = v1::CancelDeliveryRequest { delivery_id: delivery.id.clone(), note: String::new() };
-        world.client.cancel_delivery(request).await.unwrap();
-    }
-    let now = world.delivery(&delivery.id).await.state();
-    assert_eq!(now.as_str_name(), format!("DELIVERY_STATE_{name}"));
-    world.configure(attempts(5)).await;
-    world.simulator(system).weather().clear();
-}
-
-/// Has incidents accepted of which the first is being sent, and the rest wait for their turn.
-async fn offer_behind_one_that_hangs(world: &mut World, system: TicketSystem, ids: &[&str]) {
-    let hanging = Effect::Hang { applied: true };
-    world.simulator(system).weather().push(Rule::new(Call::Create, When::Always, hanging));
-    let tickets = world.simulator(system).tickets().len();
-    for id in ids {
-        let mut client = world.client.clone().with_deadline(Duration::from_millis(150));
-        let incident = Some(incident(id));
-        let _ = client.create_ticket(v1::CreateTicketRequest { incident, system: system.into() }).await;
-    }
-    world.until_tickets(system, tickets + 1).await;
-    assert_eq!(world.deliveries().await.iter().filter(|d| d.state() == DeliveryState::Pending).count(), 2);
-}
-
-/// Has every one of these delivered, by an operator's hand where it needs one.
-async fn deliver(world: &mut World, system: TicketSystem, incidents: &[&str]) {
-    let all = world.deliveries().await;
-    for name in incidents {
-        let delivery = all.iter().find(|delivery| delivery.incident_id == *name);
-        let delivery = delivery.unwrap_or_else(|| panic!("{name} is not there"));
-        assert_eq!(delivery.system(), system);
-        if matches!(
-            delivery.state(),
-            DeliveryState::Waiting | DeliveryState::Cancelled | DeliveryState::Failed
-        ) {
-            world.client.retry_delivery(retrying(&delivery.id)).await.unwrap();
-        }
-        world.until(&delivery.id, DeliveryState::Delivered).await;
-    }
 }
 
 async fn push_until_delivered(world: &mut World, id: &str, system: TicketSystem) {

@@ -75,6 +75,8 @@ pub enum Guard {
     StoreLock,
     /// A reply that points elsewhere is not followed.
     NoRedirects,
+    /// A database that was put back from an older copy is recognised.
+    Suspicion,
 }
 
 /// Goes past a point; stays there as long as a test holds it.
@@ -147,7 +149,7 @@ impl Point {
 
 #[cfg(debug_assertions)]
 impl Guard {
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Intent,
         Self::LookUp,
         Self::IndexBound,
@@ -159,6 +161,7 @@ impl Guard {
         Self::Synchronous,
         Self::StoreLock,
         Self::NoRedirects,
+        Self::Suspicion,
     ];
 
     #[must_use]
@@ -175,6 +178,7 @@ impl Guard {
             Self::Synchronous => "guard-synchronous",
             Self::StoreLock => "guard-store-lock",
             Self::NoRedirects => "guard-no-redirects",
+            Self::Suspicion => "guard-suspicion",
         }
     }
 }

@@ -29,6 +29,7 @@ fn witnesses(guard: Guard) -> &'static str {
         Guard::Synchronous => "power cut",
         Guard::StoreLock => "second server",
         Guard::NoRedirects => "redirect",
+        Guard::Suspicion => "older copy, ",
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod acknowledged;
 mod binary;
+mod copies;
 mod crowd;
 mod events;
 mod incidents;
@@ -23,6 +24,7 @@ use tonic::Status;
 
 pub use acknowledged::Acknowledged;
 pub use binary::{Ended, binary, run_to_its_end};
+pub use copies::{Copy, How};
 pub use crowd::push_all;
 pub use incidents::incident;
 pub use refusals::refusal;

@@ -8,8 +8,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use clap::Parser;
+use jiff::{SignedDuration, Timestamp};
 use rhythmx_ticketing::Client;
 use tempfile::TempDir;
+use ticketing_core::clock::Clock;
 use ticketing_failpoints::{FOLDER, Point};
 use ticketing_server::clock::SystemClock;
 use ticketing_server::config::Config;
@@ -31,6 +33,8 @@ pub struct Start {
     pub process: bool,
     /// Environment variables of the process.
     pub variables: Vec<(String, String)>,
+    /// By how much the clock of a server in this process is set, forward if positive.
+    pub clock_set: SignedDuration,
     /// Where the database is; by default in a folder that ends with the server.
     pub data: Option<PathBuf>,
 }
@@ -48,6 +52,16 @@ pub struct Server {
 enum Running {
     Here { stop: oneshot::Sender<()>, server: JoinHandle<Result<(), ServeError>> },
     Process(Child),
+}
+
+/// A clock that somebody has set.
+#[derive(Debug)]
+struct SetClock(SystemClock, SignedDuration);
+
+impl Clock for SetClock {
+    fn now(&self) -> Timestamp {
+        self.0.now() + self.1
+    }
 }
 
 #[derive(Parser)]
@@ -255,7 +269,12 @@ impl Server {
         let listener = server::listen(&config).await.unwrap();
         let (stop, stopped) = oneshot::channel();
         let shutdown = async { drop(stopped.await) };
-        let server = tokio::spawn(server::serve(config, listener, Arc::new(SystemClock::start()), shutdown));
+        let server = tokio::spawn(server::serve(
+            config,
+            listener,
+            Arc::new(SetClock(SystemClock::start(), self.start.clock_set)),
+            shutdown,
+        ));
         Running::Here { stop, server }
     }
 

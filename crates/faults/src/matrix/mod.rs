@@ -7,6 +7,7 @@
 mod callers;
 mod calls;
 mod cell;
+mod clock;
 mod connection;
 mod crowds;
 mod doubt;
@@ -22,6 +23,7 @@ mod races;
 mod redirects;
 mod relay;
 mod replies;
+mod restore;
 mod searching;
 mod settings;
 mod streams;
@@ -65,6 +67,8 @@ const FAMILIES: &[fn() -> Vec<Cell>] = &[
     late::cells,
     outage::cells,
     tls::cells,
+    restore::cells,
+    clock::cells,
     crate::power::cells,
 ];
 

@@ -50,7 +50,7 @@ const ALLOWANCES: &[Allowance] = &[
     },
     Allowance { package: SIMULATOR, ours: &[], ours_in_tests: &[] },
     Allowance { package: DISK, ours: &[], ours_in_tests: &[] },
-    Allowance { package: HARNESS, ours: &[ROOT, SERVER, SIMULATOR, FAILPOINTS], ours_in_tests: &[] },
+    Allowance { package: HARNESS, ours: &[ROOT, SERVER, CORE, SIMULATOR, FAILPOINTS], ours_in_tests: &[] },
     Allowance {
         package: FAULTS,
         ours: &[ROOT, HARNESS, MODEL, SIMULATOR, FAILPOINTS, DISK],

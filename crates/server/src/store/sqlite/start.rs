@@ -7,6 +7,7 @@ use ticketing_core::delivery::Delivery;
 use ticketing_core::delivery::start::{Pause, Start};
 use ticketing_core::system::System;
 use ticketing_core::target::Health;
+use ticketing_failpoints::{Guard, is_removed};
 
 use super::mark::Mark;
 use super::open::newest_event;
@@ -83,6 +84,9 @@ pub(super) async fn begin(
 fn suspicion(kept: &Kept, mark: &Mark, told: bool) -> Option<Suspicion> {
     if told {
         return Some(Suspicion::Told);
+    }
+    if is_removed(Guard::Suspicion) {
+        return None;
     }
     if let Some(copied_at) = kept.copied_at {
         return Some(Suspicion::Copied(copied_at));

@@ -1,0 +1,187 @@
+//! A database is put back from an older copy, by plain copies of files, while its tickets exist.
+
+use std::time::Duration;
+
+use rhythmx_ticketing::v1::{self, DeliveryState, TicketSystem};
+use ticketing_harness::{Copy, How, Plan, World, incident, retrying, state};
+use ticketing_simulator::{Call, Effect, Profile, Reply, Rule, Vendor, When};
+
+use super::cell::{Cell, Stage};
+
+const FAMILY: &str = "restore";
+
+/// What the log says of a database that may have been put back.
+const SUSPECTED: &str = "may have been put back from an older copy";
+
+/// Where the tickets are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Site {
+    /// Its index lags, within the bound.
+    Cloud,
+    /// Likewise.
+    DataCenter,
+    ServiceNow,
+    /// It gives its own `sys_id`, whatever it is given.
+    Headstrong,
+}
+
+pub(super) fn cells() -> Vec<Cell> {
+    let mut cells = vec![];
+    for site in [Site::Cloud, Site::DataCenter, Site::ServiceNow, Site::Headstrong] {
+        for how in [How::DatabaseAlone, How::FolderOver, How::FolderAnew, How::Elsewhere] {
+            let fault = format!("older copy, {}", how.name());
+            cells.push(Cell::new(FAMILY, fault, site.name(), move |stage| put_back(stage, site, how)));
+        }
+    }
+    cells.push(Cell::does_not_apply(
+        FAMILY,
+        "older copy, a volume that is put back while the machine runs on",
+        "every site",
+        "no process can tell: --restored is how it is said",
+    ));
+    cells
+}
+
+/// What lies in a copy in each state, and what comes after it, is delivered before and after the copy is put back: one
+/// ticket each.
+async fn put_back(stage: Stage, site: Site, how: How) {
+    let (plan, system) = (site.plan(&stage), site.system());
+    let plan = plan.in_a_process().with_flag("--concurrency=1").with_flag("--circuit-threshold=1000");
+    let mut world = plan.start().await;
+    world.retry_by_hand_alone().await;
+    let early = ["WAITING", "CANCELLED", "FAILED"];
+    for id in early {
+        refuse_one(&mut world, system, id).await;
+    }
+    world.push("DELIVERED", system).await;
+    offer_behind_one_that_hangs(&mut world, system, &["IN-DOUBT", "PENDING-1", "PENDING-2"]).await;
+    world.server.kill().await;
+    world.simulator(system).weather().clear();
+    let copy = Copy::of(&world).await;
+
+    start_again(&mut world).await;
+    let known = ["WAITING", "CANCELLED", "FAILED", "DELIVERED", "IN-DOUBT", "PENDING-1", "PENDING-2"];
+    deliver(&mut world, system, &known).await;
+    let later = ["LATER-1", "LATER-2"];
+    for id in later {
+        assert_eq!(state(&world.push(id, system).await), DeliveryState::Delivered);
+    }
+    assert!(!world.server.log().contains(SUSPECTED), "{}", world.server.log());
+    assert_eq!(world.simulator(system).tickets().len(), 9);
+    world.server.stop().await;
+
+    copy.put_back(&mut world, how);
+    start_again(&mut world).await;
+    assert!(world.server.log().contains(SUSPECTED), "{how:?}: {}", world.server.log());
+    let (first, second) = (incident(later[0]), incident(later[1]));
+    for incident in [first, second] {
+        world.try_push(incident, system).await.unwrap();
+    }
+    deliver(&mut world, system, &known).await;
+    for id in later.into_iter().chain(["NEW-1", "NEW-2"]) {
+        push_until_delivered(&mut world, id, system).await;
+    }
+    assert_eq!(world.deliveries().await.len(), 11);
+    assert_eq!(world.simulator(system).tickets().len(), 11);
+    world.finish().await;
+}
+
+async fn start_again(world: &mut World) {
+    world.server.start_again().await;
+    world.client = world.server.client().await;
+    // What it has to say of its start is in the log when it answers.
+    world.client.get_status().await.unwrap();
+}
+
+/// Leaves a delivery in the state that its incident is named after.
+async fn refuse_one(world: &mut World, system: TicketSystem, name: &str) {
+    let refusing =
+        Effect::Answer(Reply::json(400, &serde_json::json!({ "error": { "message": "not now" } })));
+    world.simulator(system).weather().push(Rule::new(Call::Create, When::Always, refusing));
+    let attempts = |max_attempts| v1::ConfigureRequest {
+        retry: Some(v1::RetrySettings { max_attempts: Some(max_attempts), ..Default::default() }),
+        ..Default::default()
+    };
+    world.configure(attempts(if name == "FAILED" { 0 } else { 5 })).await;
+    let delivery = world.push(name, system).await.delivery.unwrap();
+    if name == "CANCELLED" {
+        let request = v1::CancelDeliveryRequest { delivery_id: delivery.id.clone(), note: String::new() };
+        world.client.cancel_delivery(request).await.unwrap();
+    }
+    let now = world.delivery(&delivery.id).await.state();
+    assert_eq!(now.as_str_name(), format!("DELIVERY_STATE_{name}"));
+    world.configure(attempts(5)).await;
+    world.simulator(system).weather().clear();
+}
+
+/// Has incidents accepted of which the first is being sent, and the rest wait for their turn.
+async fn offer_behind_one_that_hangs(world: &mut World, system: TicketSystem, ids: &[&str]) {
+    let hanging = Effect::Hang { applied: true };
+    world.simulator(system).weather().push(Rule::new(Call::Create, When::Always, hanging));
+    let tickets = world.simulator(system).tickets().len();
+    for id in ids {
+        let mut client = world.client.clone().with_deadline(Duration::from_millis(150));
+        let incident = Some(incident(id));
+        let _ = client.create_ticket(v1::CreateTicketRequest { incident, system: system.into() }).await;
+    }
+    world.until_tickets(system, tickets + 1).await;
+    assert_eq!(world.deliveries().await.iter().filter(|d| d.state() == DeliveryState::Pending).count(), 2);
+}
+
+/// Has every one of these delivered, by an operator's hand where it needs one.
+async fn deliver(world: &mut World, system: TicketSystem, incidents: &[&str]) {
+    let all = world.deliveries().await;
+    for name in incidents {
+        let delivery = all.iter().find(|delivery| delivery.incident_id == *name);
+        let delivery = delivery.unwrap_or_else(|| panic!("{name} is not there"));
+        assert_eq!(delivery.system(), system);
+        if matches!(
+            delivery.state(),
+            DeliveryState::Waiting | DeliveryState::Cancelled | DeliveryState::Failed
+        ) {
+            world.client.retry_delivery(retrying(&delivery.id)).await.unwrap();
+        }
+        world.until(&delivery.id, DeliveryState::Delivered).await;
+    }
+}
+
+async fn push_until_delivered(world: &mut World, id: &str, system: TicketSystem) {
+    let delivery = world.push(id, system).await.delivery.unwrap();
+    world.until(&delivery.id, DeliveryState::Delivered).await;
+}
+
+// === impl Site ===
+
+impl Site {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Cloud => "Jira Cloud",
+            Self::DataCenter => "Jira Data Center",
+            Self::ServiceNow => "ServiceNow",
+            Self::Headstrong => "ServiceNow that gives its own sys_id",
+        }
+    }
+
+    fn system(self) -> TicketSystem {
+        match self {
+            Self::Cloud | Self::DataCenter => TicketSystem::Jira,
+            Self::ServiceNow | Self::Headstrong => TicketSystem::Servicenow,
+        }
+    }
+
+    fn plan(self, stage: &Stage) -> Plan {
+        let lagging = |vendor| Profile::of(vendor).with_index_lag(Duration::from_millis(150));
+        match self {
+            Self::Cloud => stage.plan().with_jira(Vendor::JiraCloud, lagging(Vendor::JiraCloud)),
+            Self::DataCenter => {
+                stage.plan().with_jira(Vendor::JiraDataCenter, lagging(Vendor::JiraDataCenter))
+            }
+            Self::ServiceNow => stage.plan(),
+            Self::Headstrong => {
+                let mut profile = Profile::of(Vendor::ServiceNow);
+                profile.ignores_sys_id = true;
+                stage.plan().with_servicenow(profile)
+            }
+        }
+    }
+}
