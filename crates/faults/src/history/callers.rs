@@ -70,7 +70,7 @@ impl Caller {
             };
             match answer {
                 Ok(standings) => return standings.into_iter().map(|standing| standing.delivery).collect(),
-                Err(Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled | Code::Unknown) => {
+                Err(code) if is_passing(code) => {
                     tokio::time::sleep(pause).await;
                     pause = (pause * 2).min(longest);
                 }
@@ -181,12 +181,20 @@ impl Caller {
             }
             Err(status) => {
                 let (code, message) = (format!("{:?}", status.code()), status.message().to_owned());
-                (Answer::Refused { code, message }, Err(status.code()))
+                // Every refusal of the server's has details; what the transport makes up has none.
+                let reasoned = !status.details().is_empty();
+                (Answer::Refused { code, message, reasoned }, Err(status.code()))
             }
         };
         self.recorder.note(What::Answered { call: number, answer: told });
         answer
     }
+}
+
+/// The server is away or slow, or the connection broke: to be asked again.
+fn is_passing(code: Code) -> bool {
+    use Code::{Cancelled, DeadlineExceeded, Internal, Unavailable, Unknown};
+    matches!(code, Unavailable | DeadlineExceeded | Cancelled | Unknown | Internal)
 }
 
 /// A small incident: what is long about the large one is no business of a history.

@@ -99,7 +99,12 @@ pub(super) enum Operation {
 #[serde(rename_all = "snake_case")]
 pub(super) enum Answer {
     Standings(Vec<Standing>),
-    Refused { code: String, message: String },
+    /// Without a reason of the server's, the connection said so.
+    Refused {
+        code: String,
+        message: String,
+        reasoned: bool,
+    },
 }
 
 /// A delivery as it was told.

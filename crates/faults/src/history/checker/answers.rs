@@ -56,8 +56,8 @@ pub(super) fn check_all(history: &History<'_>) -> Vec<Broken> {
         }
     }
     for entry in history.entries {
-        if let What::Answered { call, answer: Answer::Refused { code, message } } = &entry.what
-            && !may_refuse(code, message)
+        if let What::Answered { call, answer: Answer::Refused { code, message, reasoned } } = &entry.what
+            && !may_refuse(code, *reasoned)
         {
             let promise = if code == "NotFound" { Promise::NotLost } else { Promise::Explained };
             all.push(Broken::of_all(promise, format!("call {call} was refused: {code}, {message}")));
@@ -66,7 +66,12 @@ pub(super) fn check_all(history: &History<'_>) -> Vec<Broken> {
     all
 }
 
-/// A server that is away or stops, a deadline that passed, and what an operator may not do.
-fn may_refuse(code: &str, _message: &str) -> bool {
-    matches!(code, "Unavailable" | "DeadlineExceeded" | "Cancelled" | "Unknown" | "FailedPrecondition")
+/// A server that is away or stops, a deadline that passed, what an operator may not do, or a connection that broke.
+fn may_refuse(code: &str, reasoned: bool) -> bool {
+    match code {
+        "Unavailable" | "DeadlineExceeded" => true,
+        "FailedPrecondition" => reasoned,
+        "Cancelled" | "Unknown" | "Internal" => !reasoned,
+        _ => false,
+    }
 }

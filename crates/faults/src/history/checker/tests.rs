@@ -331,10 +331,20 @@ fn a_second_delivery_for_an_incident_and_a_target_is_seen() {
     breaks(&verdict, Promise::NotTwice, "same incident");
 }
 
+fn refused(code: &str, reasoned: bool) -> What {
+    let (code, message) = (code.to_owned(), "no such delivery".to_owned());
+    What::Answered { call: 3, answer: Answer::Refused { code, message, reasoned } }
+}
+
 #[test]
 fn a_delivery_that_is_denied_is_seen() {
-    let answer = Answer::Refused { code: "NotFound".to_owned(), message: "no such delivery".to_owned() };
-    breaks(&good().and(What::Answered { call: 3, answer }).ends_well(), Promise::NotLost, "no such delivery");
+    breaks(&good().and(refused("NotFound", true)).ends_well(), Promise::NotLost, "no such delivery");
+}
+
+#[test]
+fn a_server_that_fails_by_itself_is_seen_and_a_connection_that_broke_is_well() {
+    breaks(&good().and(refused("Internal", true)).ends_well(), Promise::Explained, "no such delivery");
+    assert_eq!(good().and(refused("Internal", false)).ends_well().broken, []);
 }
 
 #[test]
