@@ -188,7 +188,7 @@ fn tell(verdict: &Verdict, entries: &[Entry]) {
 impl Arguments {
     fn rounds(&self) -> Result<Vec<Round<'_>>> {
         let count = self.deliveries.div_ceil(self.round_size.max(2)).max(1);
-        let kills = self.kills.unwrap_or(self.deliveries / 500);
+        let kills = self.kills.unwrap_or(self.deliveries.div_ceil(500));
         let share = |whole: usize, round: usize| whole * (round + 1) / count - whole * round / count;
         let removed = self.without.as_deref().map(guard).transpose()?;
         let rounds = (0..count).map(|round| Round {

@@ -405,6 +405,8 @@ pub enum Suspicion {
         "the file that marks its last state was written at {written} and changed at {changed}, as by copying"
     )]
     MarkTouched { written: Timestamp, changed: Timestamp },
+    #[error("these are not the files that the last server worked on, but copies of them")]
+    OtherFiles,
     #[error(
         "the machine was started anew, or is another, so that nobody can tell whether its disk was put back"
     )]

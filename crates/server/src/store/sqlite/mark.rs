@@ -46,6 +46,16 @@ pub(super) struct Record {
     /// Everything was written, and the database was closed: this is the last word of a process.
     #[serde(default)]
     pub(super) closed: bool,
+    /// Which files these were: a copy has other numbers, however soon it was made.
+    #[serde(default)]
+    files: Option<Files>,
+}
+
+/// The inode numbers of a database and its mark.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct Files {
+    database: u64,
+    mark: u64,
 }
 
 /// The file, and what it said when it was opened.
@@ -60,6 +70,7 @@ pub(super) struct Mark {
     intent: Option<IntentName>,
     /// `None` once it can not be written.
     file: Option<File>,
+    files: Option<Files>,
 }
 
 /// A mark of an earlier process.
@@ -68,6 +79,7 @@ pub(super) struct Found {
     pub(super) record: Record,
     /// When the file was last changed, by the clock on the wall.
     changed: Timestamp,
+    files: Option<Files>,
 }
 
 // === impl Mark ===
@@ -78,8 +90,8 @@ impl Mark {
         let found = read(&path);
         let file = private_file().create(true).open(&path);
         let file = file.inspect_err(|error| not_written(&path, error)).ok();
-        let boot_id = machine.boot_id();
-        Self { path, machine, clock, boot_id, found, event: 0, intent: None, file }
+        let (boot_id, files) = (machine.boot_id(), Files::beside(&path));
+        Self { path, machine, clock, boot_id, found, event: 0, intent: None, file, files }
     }
 
     /// What an earlier process left.
@@ -99,13 +111,16 @@ impl Mark {
     /// Why the files may have been put back, as far as the mark alone can tell, beside a database whose newest event is
     /// `kept_event`.
     pub(super) fn suspicion(&self, kept_event: u64) -> Option<Suspicion> {
-        let Some(Found { record, changed }) = &self.found else {
+        let Some(Found { record, changed, files }) = &self.found else {
             return Some(Suspicion::NoMark(self.path.display().to_string()));
         };
         // A process that came to its end before the machine did had nothing under way.
         let ended = record.closed && record.event == kept_event;
         if record.boot_id != self.boot_id && !ended {
             return Some(Suspicion::OtherBoot);
+        }
+        if record.files.is_some() && record.files != *files {
+            return Some(Suspicion::OtherFiles);
         }
         let (written, changed) = (record.wall, *changed);
         let touched = changed.duration_since(written).unsigned_abs() > TOLERANCE;
@@ -143,6 +158,7 @@ impl Mark {
         let Some(file) = &self.file else { return };
         let record = Record {
             closed,
+            files: self.files,
             event: self.event,
             intent: self.intent.clone(),
             clock: self.clock.now(),
@@ -154,6 +170,16 @@ impl Mark {
             not_written(&self.path, &error);
             self.file = None;
         }
+    }
+}
+
+// === impl Files ===
+
+impl Files {
+    /// Those of the mark at `path` and of its database; `None` if one of them is not there.
+    fn beside(path: &Path) -> Option<Self> {
+        let inode = |path: &Path| std::fs::metadata(path).ok().map(|metadata| metadata.ino());
+        Some(Self { database: inode(&path.with_extension(""))?, mark: inode(path)? })
     }
 }
 
@@ -169,7 +195,8 @@ fn read(path: &Path) -> Option<Found> {
     let record = serde_json::from_slice(&std::fs::read(path).ok()?).ok()?;
     let metadata = std::fs::metadata(path).ok()?;
     let nanos = i32::try_from(metadata.ctime_nsec()).ok()?;
-    Some(Found { record, changed: Timestamp::new(metadata.ctime(), nanos).ok()? })
+    let changed = Timestamp::new(metadata.ctime(), nanos).ok()?;
+    Some(Found { record, changed, files: Files::beside(path) })
 }
 
 fn not_written(path: &Path, error: &std::io::Error) {
@@ -189,8 +216,9 @@ mod tests {
         let intent = IntentName { delivery_id: "0".repeat(36), epoch: u32::MAX };
         let boot_id = Some("f".repeat(36));
         let since_boot = Duration::from_nanos(u64::MAX);
-        let most =
-            Record { event: u64::MAX, intent: Some(intent), clock, wall, since_boot, boot_id, closed: false };
+        let files = Some(Files { database: u64::MAX, mark: u64::MAX });
+        let (intent, closed) = (Some(intent), false);
+        let most = Record { event: u64::MAX, intent, clock, wall, since_boot, boot_id, closed, files };
         let least = Record { event: 0, intent: None, boot_id: None, ..most.clone() };
         for record in [most, least] {
             let bytes = encode(&record);

@@ -58,8 +58,7 @@ pub(in crate::store) async fn open(
     options: StoreOptions,
 ) -> Result<(Database, Opened), OpenError> {
     make_folder(path)?;
-    let lock = lock(path)?;
-    make_file(path)?;
+    let locks = [lock(&beside(path, "lock"), path)?, lock(path, path)?];
     let connect = connect_options(path);
     let mut db = connect.connect().await.map_err(|source| unopened(path, source))?;
     check_version(&mut db, path).await?;
@@ -89,7 +88,7 @@ pub(in crate::store) async fn open(
     });
     let (writer, inbox) = mpsc::channel(INBOX);
     let (ended, life) = watch::channel(false);
-    tokio::spawn(Writer { connection, state: state.clone(), mark, lock, ended }.run(inbox));
+    tokio::spawn(Writer { connection, state: state.clone(), mark, locks, ended }.run(inbox));
     Ok((
         Database { readers, writer, state, life },
         Opened { key_made: installation.key_made, suspicion, clock_step: step },
@@ -121,23 +120,20 @@ fn make_folder(path: &Path) -> Result<(), OpenError> {
     Ok(())
 }
 
-/// Locks a file beside the database for as long as it is kept open. The system lets go of it when the process dies.
-fn lock(path: &Path) -> Result<File, OpenError> {
-    let lock_path = beside(path, "lock");
-    let unusable = |source| OpenError::File { path: lock_path.clone(), source };
-    let file = private_file().create(true).open(&lock_path).map_err(unusable)?;
+/// Makes a file, if it is not there, and locks it for as long as it is kept open. The system lets go of it when the process
+/// dies. Both the database and a file beside it are locked, since either can be removed by hand under a server; SQLite gives
+/// its other files the mode of the database.
+///
+/// Of the database it must be closed after SQLite has closed it: that would end SQLite's own locks.
+fn lock(path: &Path, database: &Path) -> Result<File, OpenError> {
+    let unusable = |source| OpenError::File { path: path.to_owned(), source };
+    let file = private_file().create(true).open(path).map_err(unusable)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) if is_removed(Guard::StoreLock) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(OpenError::InUse { path: path.to_owned() }),
+        Err(TryLockError::WouldBlock) => Err(OpenError::InUse { path: database.to_owned() }),
         Err(TryLockError::Error(source)) => Err(unusable(source)),
     }
-}
-
-/// SQLite gives its other files the mode of this one.
-fn make_file(path: &Path) -> Result<(), OpenError> {
-    let made = private_file().create(true).open(path);
-    made.map(drop).map_err(|source| OpenError::File { path: path.to_owned(), source })
 }
 
 fn connect_options(path: &Path) -> SqliteConnectOptions {

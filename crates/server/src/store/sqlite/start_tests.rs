@@ -185,6 +185,18 @@ async fn a_mark_that_was_changed_later_than_it_says_was_copied() {
 }
 
 #[tokio::test]
+async fn a_copy_that_takes_the_place_of_the_files_at_once_is_recognised() {
+    let bench = Bench::new();
+    bench.accept("INC-1").await;
+    for ending in ["", ".mark"] {
+        copy(&bench.file(ending), &bench.file(".copy"));
+        std::fs::rename(bench.file(".copy"), bench.file(ending)).unwrap();
+    }
+    assert_eq!(bench.suspicion().await, Some(Suspicion::OtherFiles));
+    assert_eq!(bench.suspicion().await, None);
+}
+
+#[tokio::test]
 async fn a_missing_mark_and_an_unreadable_one_are_suspected() {
     let bench = Bench::new();
     bench.accept("INC-1").await;

@@ -70,7 +70,7 @@ pub(super) struct Writer {
     pub(super) state: Arc<State>,
     pub(super) mark: Mark,
     /// Held as long as the connection is open.
-    pub(super) lock: File,
+    pub(super) locks: [File; 2],
     /// Told when the writer has ended as it should; dropped untold when it died.
     pub(super) ended: watch::Sender<bool>,
 }
@@ -102,7 +102,7 @@ impl Writer {
             tracing::warn!(error = &error as &dyn std::error::Error, "the database was not closed cleanly");
         }
         self.mark.close();
-        drop(self.lock);
+        drop(self.locks);
         self.ended.send_replace(true);
         for reply in closing {
             // Whoever asked may have gone.
