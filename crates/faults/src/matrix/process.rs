@@ -193,7 +193,7 @@ async fn come_to(world: &mut World, at: At, system: TicketSystem) -> JoinHandle<
         At::Suspended => {
             weather.push(Rule::new(Call::Any, When::Next(1), lock_out()));
             let push = begin_push(world, system);
-            world.until_some(DeliveryState::Waiting).await;
+            world.until_target(system, v1::TargetConditionKind::Suspended).await;
             push
         }
     }
