@@ -85,6 +85,13 @@ pub(crate) struct Arguments {
     list: bool,
 }
 
+/// What becomes of a cell that is late.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Patience {
+    None,
+    Again,
+}
+
 /// What came of one family.
 #[derive(Debug, Default)]
 struct Tally {
@@ -116,21 +123,32 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
     let (left_out, began) = (known - wanted.len(), Instant::now());
     let (busy, others): (Vec<_>, Vec<_>) = wanted.into_iter().partition(|cell| BUSY.contains(&cell.family));
     let mut tallies = BTreeMap::new();
-    play_all(busy, 1, &mut tallies).await;
-    play_all(others, arguments.jobs.max(1), &mut tallies).await;
+    let mut late = play_all(busy, 1, Patience::Again, &mut tallies).await;
+    late.extend(play_all(others, arguments.jobs.max(1), Patience::Again, &mut tallies).await);
+    let again = late.len();
+    play_all(late, 1, Patience::None, &mut tallies).await;
     print_families(&tallies);
     let sum = |of: fn(&Tally) -> usize| tallies.values().map(of).sum::<usize>();
     let (passed, failed, not) = (sum(|t| t.passed), sum(|t| t.failed), sum(|t| t.not_applicable));
     let unasked = if left_out > 0 { format!(", {left_out} left out by --only") } else { String::new() };
     println!(
-        "matrix: {} cells, {passed} passed, {failed} failed, {not} do not apply{unasked}; {:.0?}",
+        "matrix: {} cells, {passed} passed, {failed} failed, {not} do not apply{unasked}; {again} were late and \
+        played again alone; {:.0?}",
         passed + failed + not,
         began.elapsed()
     );
     if failed > 0 { bail!("{failed} cells failed") } else { Ok(()) }
 }
 
-async fn play_all(cells: Vec<Cell>, jobs: usize, tallies: &mut BTreeMap<&'static str, Tally>) {
+/// Plays cells, `jobs` at a time. Those that were merely late are given back, if there is patience for that: six cells share
+/// the machine, and a limit that was missed in company is measured again alone.
+async fn play_all(
+    cells: Vec<Cell>,
+    jobs: usize,
+    patience: Patience,
+    tallies: &mut BTreeMap<&'static str, Tally>,
+) -> Vec<Cell> {
+    let mut late = vec![];
     let mut played = stream::iter(cells)
         .map(|cell| async move {
             let began = Instant::now();
@@ -147,6 +165,11 @@ async fn play_all(cells: Vec<Cell>, jobs: usize, tallies: &mut BTreeMap<&'static
                     recoveries.into_iter().fold(tally.slowest_recovery, std::cmp::Ord::max);
                 println!("passed   {cell}  {took:.1?}");
             }
+            Verdict::Failed { why } if patience == Patience::Again && is_late(&why) => {
+                println!("late     {cell}  {took:.1?}: {}", why.lines().next().unwrap_or_default());
+                tally.notes.push(format!("late     {cell}, and played again alone"));
+                late.push(cell);
+            }
             Verdict::Failed { why } => {
                 tally.failed += 1;
                 println!("FAILED   {cell}  {took:.1?}\n{why}");
@@ -158,6 +181,15 @@ async fn play_all(cells: Vec<Cell>, jobs: usize, tallies: &mut BTreeMap<&'static
             }
         }
     }
+    late
+}
+
+/// Something did not come in time; whatever else a cell may say of a promise is never forgiven.
+fn is_late(why: &str) -> bool {
+    let first = why.lines().next().unwrap_or_default();
+    ["in time", "to be well again, and may take", "did not start", "does not come to"]
+        .iter()
+        .any(|words| first.contains(words))
 }
 
 fn print_families(tallies: &BTreeMap<&'static str, Tally>) {
