@@ -11,6 +11,9 @@ use ticketing_harness::Plan;
 /// How long a cell may take, however it goes.
 const LONGEST: Duration = Duration::from_secs(180);
 
+/// What a cell says that was well again, but later than it may.
+pub(super) const LATE: &str = "to be well again, and may take";
+
 /// A fault at a point, and how it is played.
 #[derive(Clone)]
 pub(crate) struct Cell {
@@ -108,7 +111,7 @@ impl Stage {
 
     /// Everything was well again `after` the fault, which must not have taken longer than `limit`.
     pub(crate) fn recovered(&self, after: Duration, limit: Duration) {
-        assert!(after <= limit, "it took {after:?} to be well again, and may take {limit:?}");
+        assert!(after <= limit, "it took {after:?} {LATE} {limit:?}");
         self.recoveries.lock().unwrap_or_else(PoisonError::into_inner).push(after);
     }
 

@@ -11,7 +11,7 @@ use tonic::Status;
 use super::cell::Stage;
 
 /// What this machine may be slow.
-pub(super) const GRACE: Duration = Duration::from_secs(5);
+pub(super) const GRACE: Duration = Duration::from_secs(2);
 /// For ever, as far as a cell is concerned.
 pub(super) const FOR_EVER: Duration = Duration::from_secs(3_600);
 /// Between two looks at the server.
