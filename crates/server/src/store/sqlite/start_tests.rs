@@ -87,7 +87,10 @@ impl Bench {
     async fn intended(&self, store: &Store, id: &str) -> Delivery {
         accept(store, id).await;
         let claimed = store.claim(TARGET, ClaimKind::Fresh, 1, LEASE, self.now()).await.unwrap().remove(0);
-        let delivery = claimed.delivery;
+        self.intend(store, &claimed.delivery).await
+    }
+
+    async fn intend(&self, store: &Store, delivery: &Delivery) -> Delivery {
         let send = SendIntent {
             destination: destination(),
             index_bound: Duration::from_secs(180),
@@ -158,16 +161,7 @@ async fn a_database_without_the_intent_that_the_mark_names_was_put_back() {
     store.close().await;
     copy(&bench.file(""), &bench.file(".copy"));
     let (store, _) = bench.open().await;
-    let delivery = claimed.delivery;
-    let send = SendIntent {
-        destination: destination(),
-        index_bound: Duration::from_secs(180),
-        deadline: bench.now() + Duration::from_secs(30),
-        marker_in_text: false,
-        adjustments: vec![],
-    };
-    let intent = Intent { delivery_id: delivery.id.clone(), epoch: delivery.epoch, send };
-    store.intend(intent, bench.now()).await.unwrap().unwrap();
+    bench.intend(&store, &claimed.delivery).await;
     store.close().await;
     assert_eq!(bench.suspicion().await, None);
     copy(&bench.file(".copy"), &bench.file(""));
