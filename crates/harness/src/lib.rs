@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use rhythmx_ticketing::{Client, v1};
 use ticketing_failpoints::{Guard, REMOVED};
+use ticketing_server::access::Role;
 use ticketing_simulator::{Identity, Profile, RecordedRequest, Simulator, Vendor};
 use tonic::Status;
 
@@ -34,6 +35,9 @@ pub use subscriber::{Subscriber, after, from_oldest};
 
 /// How long anything may take that happens by itself.
 pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// How long the tokens of tests are good.
+const DAY: Duration = Duration::from_secs(86_400);
 
 /// Time bounds for tests: a thousandth of the real ones.
 const FAST: [&str; 6] = [
@@ -67,6 +71,8 @@ pub struct Plan {
     servicenow: Profile,
     identity: Option<Identity>,
     server: Start,
+    /// Whether callers need a token.
+    guarded: bool,
 }
 
 // === impl Plan ===
@@ -85,6 +91,7 @@ impl Plan {
             servicenow: Profile::of(Vendor::ServiceNow),
             identity: None,
             server: Start { flags: FAST.map(str::to_owned).to_vec(), ..Start::default() },
+            guarded: false,
         }
     }
 
@@ -119,6 +126,12 @@ impl Plan {
         self.server.flags.retain(|other| other.split('=').next() != Some(name.as_str()));
         self.server.flags.push(flag.to_owned());
         self
+    }
+
+    /// Callers need a bearer token; the client of this world has one of an admin.
+    pub fn guarded(mut self) -> Self {
+        self.guarded = true;
+        self.with_flag("--auth=token")
     }
 
     /// With time enough for every attempt, on a busy machine too: nothing but what a test does makes one too slow.
@@ -156,9 +169,15 @@ impl Plan {
         let identity = self.identity.as_ref();
         let jira = simulator(self.jira.0, self.jira.1, identity).await;
         let servicenow = simulator(Vendor::ServiceNow, self.servicenow, identity).await;
-        let server = Server::start(self.server).await;
+        let mut server = Server::prepare(self.server);
+        if self.guarded {
+            let token = server.make_token("harness", Role::Admin, DAY).await;
+            server.next_start().token = Some(token);
+        }
+        server.start_again().await;
         let client = server.client().await;
-        let (acknowledged, elsewhere, secrets) = (Acknowledged::default(), vec![], vec![]);
+        let secrets = server.next_start().token.iter().cloned().collect();
+        let (acknowledged, elsewhere) = (Acknowledged::default(), vec![]);
         World { jira, servicenow, server, client, acknowledged, elsewhere, secrets }
     }
 }

@@ -9,6 +9,7 @@ use jiff::SignedDuration;
 use ticketing_core::policy::Bounds;
 use ticketing_failpoints::{Guard, is_removed};
 
+use crate::access::{AccessArgs, AccessArgsError};
 use crate::dispatch::DispatchSettings;
 use crate::store::KeySource;
 
@@ -26,10 +27,11 @@ pub struct Config {
     #[arg(long, env = "TICKETING_DATA", default_value = "data")]
     pub data: PathBuf,
 
-    /// File that holds the key which seals the stored secrets: 32 bytes in base64 or as 64 hex digits. Without it, and
-    /// without the variable TICKETING_KEY, a file beside the database is used, and made at the first start.
-    #[arg(long, env = "TICKETING_KEY_FILE")]
-    pub key_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub key: KeyArgs,
+
+    #[command(flatten)]
+    pub access: AccessArgs,
 
     /// For one start: the database was put back from an older copy. Tickets are looked for before they are created, so that
     /// none is created twice. Most copies are recognised without being told of; one of a machine that was not booted
@@ -100,6 +102,15 @@ pub struct Config {
     pub shutdown_grace: Duration,
 }
 
+/// Where the key of the stored secrets is.
+#[derive(Debug, Clone, Args)]
+pub struct KeyArgs {
+    /// File that holds the key which seals the stored secrets: 32 bytes in base64 or as 64 hex digits. Without it, and
+    /// without the variable TICKETING_KEY, a file beside the database is used, and made at the first start.
+    #[arg(long, env = "TICKETING_KEY_FILE")]
+    pub key_file: Option<PathBuf>,
+}
+
 /// The shape of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
@@ -122,6 +133,8 @@ pub enum ConfigError {
          preparation and the send"
     )]
     LeaseTooShort { lease: Duration, attempt_deadline: Duration },
+    #[error(transparent)]
+    Access(#[from] AccessArgsError),
 }
 
 // === impl Config ===
@@ -140,6 +153,7 @@ impl Config {
         if !self.listen.ip().is_loopback() {
             return Err(ConfigError::NotLoopback(self.listen));
         }
+        self.access.settings()?;
         let (lease, attempt_deadline) = (self.lease, self.attempt_deadline);
         if lease < attempt_deadline * 2 {
             return Err(ConfigError::LeaseTooShort { lease, attempt_deadline });
@@ -162,25 +176,29 @@ impl Config {
         }
     }
 
-    /// Where the key of the stored secrets comes from: the file that is named, the variable `TICKETING_KEY` (32 bytes in
-    /// base64 or as 64 hex digits), or a file beside the database.
-    #[must_use]
-    pub fn key_source(&self) -> KeySource {
-        match (&self.key_file, std::env::var(KEY_VARIABLE)) {
-            (Some(path), _) => KeySource::File(path.clone()),
-            (None, Ok(text)) => KeySource::Text { text: text.into(), origin: KEY_VARIABLE.to_owned() },
-            (None, Err(_)) => KeySource::Beside,
-        }
-    }
-
     #[must_use]
     pub fn dispatch(&self) -> DispatchSettings {
         DispatchSettings { concurrency: self.concurrency.into(), event_retention: self.event_retention }
     }
 }
 
+// === impl KeyArgs ===
+
+impl KeyArgs {
+    /// Where the key of the stored secrets comes from: the file that is named, the variable `TICKETING_KEY` (32 bytes in
+    /// base64 or as 64 hex digits), or a file beside the database.
+    #[must_use]
+    pub fn source(&self) -> KeySource {
+        match (&self.key_file, std::env::var(KEY_VARIABLE)) {
+            (Some(path), _) => KeySource::File(path.clone()),
+            (None, Ok(text)) => KeySource::Text { text: text.into(), origin: KEY_VARIABLE.to_owned() },
+            (None, Err(_)) => KeySource::Beside,
+        }
+    }
+}
+
 /// Reads a duration such as 250ms, 30s or "1h 30m": from a millisecond to ten years.
-fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let parsed: SignedDuration =
         text.trim().parse().map_err(|_| "write it like 250ms, 30s, 15m or 24h".to_owned())?;
     let duration = Duration::try_from(parsed).map_err(|_| "must not be negative".to_owned())?;

@@ -118,7 +118,8 @@ impl Bench {
     }
 
     pub(super) async fn accept_as(&self, incident: Incident, hasten: bool) -> Accepted {
-        let request = AcceptRequest { incident, targets: vec![target(System::Jira)], hasten };
+        let request =
+            AcceptRequest { incident, targets: vec![target(System::Jira)], hasten, by: String::new() };
         self.store.accept(request).await.unwrap().remove(0)
     }
 

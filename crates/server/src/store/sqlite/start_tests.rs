@@ -116,7 +116,7 @@ impl Bench {
 
 async fn accept(store: &Store, id: &str) -> Delivery {
     let (incident, targets) = (incident(id, 90.0), vec![target(System::Jira)]);
-    let request = AcceptRequest { incident, targets, hasten: false };
+    let request = AcceptRequest { incident, targets, hasten: false, by: String::new() };
     store.accept(request).await.unwrap().remove(0).delivery
 }
 

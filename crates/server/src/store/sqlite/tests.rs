@@ -73,7 +73,8 @@ async fn open(folder: &tempfile::TempDir) -> Store {
 
 async fn accept(store: &Store, id: &str) -> Result<Accepted, StoreError> {
     let (incident, targets) = (incident(id, 90.0), vec![target(System::Jira)]);
-    let mut accepted = store.accept(AcceptRequest { incident, targets, hasten: false }).await?;
+    let mut accepted =
+        store.accept(AcceptRequest { incident, targets, hasten: false, by: String::new() }).await?;
     Ok(accepted.remove(0))
 }
 
