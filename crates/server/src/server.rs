@@ -137,7 +137,7 @@ async fn serve_over(
     clock: Arc<dyn Clock>,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), ServeError> {
-    let (settings, connections) = connect(store, Door::new(clock.clone())?).await?;
+    let (settings, connections) = connect(store, Door::new(clock.clone(), config.attempt_deadline)?).await?;
     let bounds = config.bounds();
     let retry = &settings.rules.retry;
     let schedule =
