@@ -105,7 +105,8 @@ async fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<Store, ServeErro
     let database: PathBuf = config.data.join(DATABASE);
     let key = config.key_source();
     let (machine, entropy) = (Arc::new(ThisMachine), Arc::new(SystemEntropy));
-    let options = StoreOptions { clock, entropy, machine, key, restored: config.restored };
+    let Config { restored, busy_timeout, .. } = *config;
+    let options = StoreOptions { clock, entropy, machine, key, restored, busy_timeout };
     let (store, opened) = Store::open(&database, options).await?;
     tell(&opened, config);
     Ok(store)

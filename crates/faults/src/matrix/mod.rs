@@ -4,6 +4,7 @@
 //! gone; at most one ticket bears a marker; a recorded ticket exists; events are ordered, unique and gap-free; no secret
 //! is in anything that was written; and nobody had to lend a hand.
 
+mod busy;
 mod callers;
 mod calls;
 mod cell;
@@ -12,6 +13,7 @@ mod connection;
 mod crowds;
 mod doubt;
 mod flood;
+mod foreign;
 mod humans;
 mod index;
 mod late;
@@ -62,6 +64,7 @@ const FAMILIES: &[fn() -> Vec<Cell>] = &[
     humans::cells,
     races::cells,
     neighbours::cells,
+    busy::cells,
     connection::cells,
     flood::cells,
     late::cells,

@@ -69,6 +69,8 @@ pub struct StoreOptions {
     pub key: KeySource,
     /// Somebody says that the database was put back from a copy.
     pub restored: bool,
+    /// How long to wait for a lock of another program.
+    pub busy_timeout: Duration,
 }
 
 /// What is worth telling about a store that was opened.
