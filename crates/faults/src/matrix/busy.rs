@@ -2,16 +2,15 @@
 
 use std::time::Duration;
 
-use rhythmx_ticketing::v1::{CreateTicketRequest, CreateTicketResponse, TicketSystem};
+use rhythmx_ticketing::v1::TicketSystem;
 use ticketing_failpoints::Point;
 use ticketing_harness::{PATIENCE, Plan, World, free_address, incident, run_to_its_end};
-use ticketing_simulator::{Call, Effect, Rule, When};
-use tokio::task::JoinHandle;
 use tokio::time::Instant;
-use tonic::{Code, Status};
+use tonic::Code;
 
 use super::cell::{Cell, Stage};
 use super::foreign::{self, Foreign};
+use super::held::{self, ON_THE_WAY};
 
 const FAMILY: &str = "busy";
 
@@ -31,25 +30,10 @@ enum Kept {
     Longer,
 }
 
-/// On the way of a push whose first reply is lost.
-const POINTS: [Point; 11] = [
-    Point::AcceptOpen,
-    Point::AcceptCommitted,
-    Point::Claimed,
-    Point::IntentOpen,
-    Point::IntentCommitted,
-    Point::ReplyRead,
-    Point::RecordOpen,
-    Point::Recorded,
-    Point::LookingUp,
-    Point::LookedUp,
-    Point::Sweeping,
-];
-
 pub(super) fn cells() -> Vec<Cell> {
     let mut cells = vec![];
     for kept in [Kept::Shorter, Kept::Longer] {
-        for point in POINTS {
+        for point in ON_THE_WAY {
             for system in [TicketSystem::Jira, TicketSystem::Servicenow] {
                 let at = format!("{}, {}", point.name(), system.as_str_name());
                 let play = move |stage| locked(stage, kept, point, system);
@@ -70,25 +54,16 @@ pub(super) fn cells() -> Vec<Cell> {
 /// A push is held at a point, somebody locks the database, and the push goes on; another comes in meanwhile.
 async fn locked(stage: Stage, kept: Kept, point: Point, system: TicketSystem) {
     let mut world = kept.plan(&stage).start().await;
-    if is_after_a_doubt(point) {
-        world.simulator(system).weather().push(Rule::new(Call::Create, When::Next(1), Effect::ApplyThenDrop));
-    }
-    world.server.arm(point);
-    let held = begin_push(&world, "INC-1", system);
-    world.server.until_held(point).await;
+    let held = held::hold(&world, point, system).await;
     let foreign = Foreign::beside(&world.server);
-    if is_open(point) {
+    if held::is_open(point) {
         assert!(!foreign.may_write(), "the server has a transaction open, and somebody else may write");
         world.server.release();
     }
     let foreign = foreign.until_it_may_write().await;
     world.server.release();
     let freed = push_beside(&mut world, kept, foreign, system).await;
-    // Whoever was refused asks again.
-    match held.await.unwrap() {
-        Ok(answer) => world.acknowledged.note_push(&answer),
-        Err(_) => drop(world.push("INC-1", system).await),
-    }
+    held::end(&mut world, held, system).await;
     world.until_all_delivered(2).await;
     stage.recovered(freed.elapsed(), LEASE + GRACE);
     assert_eq!(world.simulator(system).tickets().len(), 2);
@@ -99,7 +74,7 @@ async fn locked(stage: Stage, kept: Kept, point: Point, system: TicketSystem) {
 
 /// A second push while the database is locked, and when the lock was given up.
 async fn push_beside(world: &mut World, kept: Kept, foreign: Foreign, system: TicketSystem) -> Instant {
-    let push = begin_push(world, "INC-2", system);
+    let push = held::begin_push(world, "INC-2", system);
     if kept == Kept::Shorter {
         world.while_nothing_happens_for(BRIEF).await;
         assert!(!push.is_finished(), "it was written to a database that is locked");
@@ -175,9 +150,7 @@ async fn started_too_soon(stage: Stage) {
 async fn killed_and_locked(stage: &Stage, kept: Kept) -> (World, Foreign) {
     let mut world = kept.plan(stage).start().await;
     world.push("INC-0", TicketSystem::Jira).await;
-    world.server.arm(Point::ReplyRead);
-    let push = begin_push(&world, "INC-1", TicketSystem::Jira);
-    world.server.until_held(Point::ReplyRead).await;
+    let push = held::hold(&world, Point::ReplyRead, TicketSystem::Jira).await;
     world.server.kill().await;
     world.server.release();
     push.await.unwrap().expect_err("its server was killed");
@@ -212,26 +185,6 @@ async fn kept_alone(stage: Stage) {
     world.client = world.server.client().await;
     world.until_all_delivered(1).await;
     world.finish().await;
-}
-
-fn begin_push(
-    world: &World,
-    id: &str,
-    system: TicketSystem,
-) -> JoinHandle<Result<CreateTicketResponse, Status>> {
-    let mut client = world.client.clone();
-    let request = CreateTicketRequest { incident: Some(incident(id)), system: system.into() };
-    tokio::spawn(async move { client.create_ticket(request).await })
-}
-
-/// The server has a transaction open there.
-fn is_open(point: Point) -> bool {
-    matches!(point, Point::AcceptOpen | Point::IntentOpen | Point::RecordOpen)
-}
-
-/// Nothing comes there unless a reply was lost.
-fn is_after_a_doubt(point: Point) -> bool {
-    matches!(point, Point::LookingUp | Point::LookedUp | Point::Sweeping)
 }
 
 // === impl Kept ===

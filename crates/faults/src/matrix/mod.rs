@@ -14,6 +14,7 @@ mod crowds;
 mod doubt;
 mod flood;
 mod foreign;
+pub(crate) mod held;
 mod humans;
 mod index;
 mod late;
@@ -73,6 +74,7 @@ const FAMILIES: &[fn() -> Vec<Cell>] = &[
     restore::cells,
     clock::cells,
     crate::power::cells,
+    crate::power::cells_at_points,
 ];
 
 #[derive(Debug, clap::Args)]
