@@ -39,6 +39,10 @@ pub struct Config {
     #[arg(long, env = "TICKETING_RESTORED")]
     pub restored: bool,
 
+    /// How long to wait for another program that has locked the database, such as a copy made by SQLite's own shell.
+    #[arg(long, env = "TICKETING_BUSY_TIMEOUT", default_value = "10s", value_parser = duration)]
+    pub busy_timeout: Duration,
+
     /// What to log, for example "info" or "ticketing=debug".
     #[arg(long, env = "TICKETING_LOG", default_value = "info")]
     pub log: String,

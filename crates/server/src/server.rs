@@ -25,7 +25,9 @@ use crate::dispatch::{Dispatcher, Schedule};
 use crate::entropy::SystemEntropy;
 use crate::grpc;
 use crate::settings::{Settings, stored};
-use crate::store::{BackupError, KeySource, OpenError, Opened, Store, StoreError, StoreOptions};
+use crate::store::{
+    BackupError, DEFAULT_BUSY_TIMEOUT, KeySource, OpenError, Opened, Store, StoreError, StoreOptions,
+};
 
 /// The file of the database in the data folder.
 pub(crate) const DATABASE: &str = "ticketing.db";
@@ -108,7 +110,8 @@ async fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<Store, ServeErro
     let database: PathBuf = config.data.join(DATABASE);
     let key = config.key.source();
     let (machine, entropy) = (Arc::new(ThisMachine), Arc::new(SystemEntropy));
-    let options = StoreOptions { clock, entropy, machine, key, restored: config.restored };
+    let Config { restored, busy_timeout, .. } = *config;
+    let options = StoreOptions { clock, entropy, machine, key, restored, busy_timeout };
     let (store, opened) = Store::open(&database, options).await?;
     tell(&opened, config);
     Ok(store)
@@ -120,7 +123,8 @@ async fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<Store, ServeErro
 /// Why it can not be made.
 pub async fn make(data: &Path, key: KeySource, clock: Arc<dyn Clock>) -> Result<(), OpenError> {
     let (machine, entropy) = (Arc::new(ThisMachine), Arc::new(SystemEntropy));
-    let options = StoreOptions { clock, entropy, machine, key, restored: false };
+    let busy_timeout = DEFAULT_BUSY_TIMEOUT;
+    let options = StoreOptions { clock, entropy, machine, key, restored: false, busy_timeout };
     let (store, opened) = Store::open(&data.join(DATABASE), options).await?;
     if let Some(key_file) = &opened.key_made {
         tell_of_key(key_file);
@@ -159,7 +163,7 @@ async fn serve_over(
     clock: Arc<dyn Clock>,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), ServeError> {
-    let (settings, connections) = connect(store, Door::new(clock.clone())?).await?;
+    let (settings, connections) = connect(store, Door::new(clock.clone(), config.attempt_deadline)?).await?;
     let bounds = config.bounds();
     let retry = &settings.rules.retry;
     let schedule =

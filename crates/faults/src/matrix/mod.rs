@@ -4,6 +4,7 @@
 //! gone; at most one ticket bears a marker; a recorded ticket exists; events are ordered, unique and gap-free; no secret
 //! is in anything that was written; and nobody had to lend a hand.
 
+mod busy;
 mod callers;
 mod calls;
 mod cell;
@@ -12,6 +13,8 @@ mod connection;
 mod crowds;
 mod doubt;
 mod flood;
+mod foreign;
+pub(crate) mod held;
 mod humans;
 mod index;
 mod late;
@@ -62,6 +65,7 @@ const FAMILIES: &[fn() -> Vec<Cell>] = &[
     humans::cells,
     races::cells,
     neighbours::cells,
+    busy::cells,
     connection::cells,
     flood::cells,
     late::cells,
@@ -70,6 +74,7 @@ const FAMILIES: &[fn() -> Vec<Cell>] = &[
     restore::cells,
     clock::cells,
     crate::power::cells,
+    crate::power::cells_at_points,
 ];
 
 #[derive(Debug, clap::Args)]

@@ -8,6 +8,7 @@ mod cells;
 mod first_start;
 mod ledger;
 mod life;
+mod points;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -25,6 +26,7 @@ use crate::matrix::words;
 use life::Life;
 
 pub(crate) use cells::cells;
+pub(crate) use points::cells as cells_at_points;
 
 /// How long the disk may take to stand still, if there is enough to do.
 const UNTIL_STILL: Duration = Duration::from_secs(10);

@@ -55,6 +55,9 @@ pub use types::*;
 /// How many deliveries one transaction changes where a verb changes very many.
 const CHUNK: u32 = 500;
 
+/// How long to wait for the lock of somebody else, unless told otherwise.
+pub const DEFAULT_BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// The handle to the store; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Store {
@@ -73,6 +76,8 @@ pub struct StoreOptions {
     pub key: KeySource,
     /// Somebody says that the database was put back from a copy.
     pub restored: bool,
+    /// How long to wait for a lock of another program.
+    pub busy_timeout: Duration,
 }
 
 /// What is worth telling about a store that was opened.

@@ -13,7 +13,7 @@ use ticketing_core::policy::Policy;
 use ticketing_core::system::System;
 
 use super::audit::noted;
-use super::conformance::{self, Bench, fault, incident, target};
+use super::conformance::{self, BUSY_TIMEOUT, Bench, fault, incident, target};
 use super::{
     AcceptRequest, EventFilter, KeySource, OpenError, Opened, Secret, SecretChange, SettingsChange, Store,
     StoreError, StoreErrorKind, StoreOptions,
@@ -45,7 +45,7 @@ async fn bench_in(folder: tempfile::TempDir) -> Bench {
 fn options(key: KeySource) -> StoreOptions {
     let clock = Arc::new(ManualClock::new(Timestamp::from_second(1_800_000_000).unwrap()));
     let (entropy, machine) = (Arc::new(SeededEntropy::new(1)), Arc::new(ThisMachine));
-    StoreOptions { clock, entropy, machine, key, restored: false }
+    StoreOptions { clock, entropy, machine, key, restored: false, busy_timeout: BUSY_TIMEOUT }
 }
 
 async fn open(path: &Path) -> Result<(Store, Opened), OpenError> {

@@ -11,7 +11,7 @@ use crate::entropy::Entropy;
 use crate::store::audit::{AuditBroken, AuditKey, NewAuditEntry};
 use crate::store::seal::KeySource;
 use crate::store::types::StoredToken;
-use crate::store::{OpenError, StoreError};
+use crate::store::{DEFAULT_BUSY_TIMEOUT, OpenError, StoreError};
 
 /// A connection of its own.
 #[derive(Debug)]
@@ -26,7 +26,8 @@ impl Beside {
         key: &KeySource,
         entropy: &dyn Entropy,
     ) -> Result<Self, OpenError> {
-        let options: SqliteConnectOptions = open::connect_options(path).create_if_missing(false);
+        let options: SqliteConnectOptions =
+            open::connect_options(path, DEFAULT_BUSY_TIMEOUT).create_if_missing(false);
         let mut db = options.connect().await.map_err(|source| open::unopened(path, source))?;
         let newest = sqlx::query_scalar::<_, i64>("SELECT max(version) FROM _sqlx_migrations");
         let version = newest.fetch_one(&mut db).await.map_err(|source| open::unopened(path, source))?;

@@ -35,8 +35,6 @@ const OLDEST_SQLITE: &str = "3.51.3";
 const READERS: u32 = 4;
 /// How many commands may wait for the writer before those who ask have to wait too.
 const INBOX: usize = 1_024;
-/// How long to wait for a lock. Nobody else should hold one: this is for backups made by SQLite's own shell.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Every migration, oldest first. Listed by hand: the macro that collects them would build SQLite a second time.
 pub(super) const MIGRATIONS: [(i64, &str, &str); 4] = [
@@ -62,7 +60,7 @@ pub(in crate::store) async fn open(
 ) -> Result<(Database, Opened), OpenError> {
     make_folder(path)?;
     let locks = [lock(&beside(path, "lock"), path)?, lock(path, path)?];
-    let connect = connect_options(path);
+    let connect = connect_options(path, options.busy_timeout);
     let mut db = connect.connect().await.map_err(|source| unopened(path, source))?;
     check_version(&mut db, path).await?;
     check_sound(&mut db, path).await?;
@@ -142,7 +140,7 @@ fn lock(path: &Path, database: &Path) -> Result<File, OpenError> {
     }
 }
 
-pub(super) fn connect_options(path: &Path) -> SqliteConnectOptions {
+pub(super) fn connect_options(path: &Path, busy_timeout: Duration) -> SqliteConnectOptions {
     let synchronous =
         if is_removed(Guard::Synchronous) { SqliteSynchronous::Off } else { SqliteSynchronous::Full };
     SqliteConnectOptions::new()
@@ -150,7 +148,7 @@ pub(super) fn connect_options(path: &Path) -> SqliteConnectOptions {
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(synchronous)
         .foreign_keys(true)
-        .busy_timeout(BUSY_TIMEOUT)
+        .busy_timeout(busy_timeout)
         .disable_statement_logging()
 }
 
