@@ -15,6 +15,7 @@ mod flood;
 mod humans;
 mod index;
 mod late;
+mod logins;
 mod neighbours;
 mod operators;
 mod outage;
@@ -26,6 +27,7 @@ mod replies;
 mod restore;
 mod searching;
 mod settings;
+mod stale;
 mod streams;
 mod throttling;
 mod tls;
@@ -50,6 +52,7 @@ const FAMILIES: &[fn() -> Vec<Cell>] = &[
     process::cells,
     replies::cells,
     throttling::cells,
+    logins::cells,
     redirects::cells,
     crowds::cells,
     callers::cells,
@@ -61,6 +64,7 @@ const FAMILIES: &[fn() -> Vec<Cell>] = &[
     searching::cells,
     humans::cells,
     races::cells,
+    stale::cells,
     neighbours::cells,
     connection::cells,
     flood::cells,
@@ -152,7 +156,7 @@ async fn play_all(
     let mut played = stream::iter(cells)
         .map(|cell| async move {
             let began = Instant::now();
-            let verdict = cell.play(None).await;
+            let verdict = cell.play(&[]).await;
             (cell, verdict, began.elapsed())
         })
         .buffer_unordered(jobs);
