@@ -142,7 +142,7 @@ pub(super) const BUGS: &[Bug] = &[
 ];
 
 /// Weather that no bug was found in, and that is the hardest that there is: everything in doubt, a process that is
-/// killed again and again, and both.
+/// killed again and again, and both. Few callers at once, so that a busy machine keeps to the bounds.
 pub(super) const HARD: &[Replay] = &[
     History { deliveries: 1_000, seed: 42, struck: 1_000, kills: 0 },
     History { deliveries: 400, seed: 7, struck: 300, kills: 8 },
@@ -174,7 +174,8 @@ impl Replay {
             Cells(only) => vec!["matrix".to_owned(), "--only".to_owned(), only.to_owned()],
             Power { cuts, seed } => split(&format!("power --cuts {cuts} --seed {seed}")),
             History { deliveries, seed, struck, kills } => split(&format!(
-                "history --deliveries {deliveries} --seed {seed} --struck {struck} --kills {kills} --no-naive"
+                "history --deliveries {deliveries} --seed {seed} --struck {struck} --kills {kills} --callers 12 \
+                 --concurrency 16 --no-naive"
             )),
         };
         Some(words)
