@@ -151,9 +151,17 @@ impl Plan {
         self
     }
 
-    /// Without this guard, which only a process can lose.
+    /// Without this guard, and without those that were taken away before; only a process can lose them.
     pub fn without(self, guard: Guard) -> Self {
-        self.in_a_process().with_variable(REMOVED, guard.name())
+        let mut plan = self.in_a_process();
+        match plan.server.variables.iter_mut().find(|(name, _)| name == REMOVED) {
+            Some((_, names)) => {
+                names.push(',');
+                names.push_str(guard.name());
+                plan
+            }
+            None => plan.with_variable(REMOVED, guard.name()),
+        }
     }
 
     /// Starts everything, and configures both systems.

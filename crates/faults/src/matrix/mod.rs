@@ -18,6 +18,7 @@ pub(crate) mod held;
 mod humans;
 mod index;
 mod late;
+mod logins;
 mod neighbours;
 mod operators;
 mod outage;
@@ -29,6 +30,7 @@ mod replies;
 mod restore;
 mod searching;
 mod settings;
+mod stale;
 mod streams;
 mod throttling;
 mod tls;
@@ -53,6 +55,7 @@ const FAMILIES: &[fn() -> Vec<Cell>] = &[
     process::cells,
     replies::cells,
     throttling::cells,
+    logins::cells,
     redirects::cells,
     crowds::cells,
     callers::cells,
@@ -64,6 +67,7 @@ const FAMILIES: &[fn() -> Vec<Cell>] = &[
     searching::cells,
     humans::cells,
     races::cells,
+    stale::cells,
     neighbours::cells,
     busy::cells,
     connection::cells,
@@ -157,7 +161,7 @@ async fn play_all(
     let mut played = stream::iter(cells)
         .map(|cell| async move {
             let began = Instant::now();
-            let verdict = cell.play(None).await;
+            let verdict = cell.play(&[]).await;
             (cell, verdict, began.elapsed())
         })
         .buffer_unordered(jobs);

@@ -84,10 +84,11 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
     outcome.gone.iter().for_each(|gone| println!("GONE   {gone}"));
     outcome.twice.iter().for_each(|twice| println!("TWICE  {twice}"));
     println!("power: {outcome}; {:.0?}", began.elapsed());
+    let again = format!("{} power --cuts {cuts} --seed {seed}", crate::command());
     match (weakened, outcome.is_good(), broke) {
         (false, true, None) | (true, false, _) => Ok(()),
-        (false, _, Some(why)) => bail!("a promise broke with --seed {seed}: {why}"),
-        (false, false, None) => bail!("a promise broke with --seed {seed}"),
+        (false, _, Some(why)) => bail!("a promise broke, again with `{again}`: {why}"),
+        (false, false, None) => bail!("a promise broke, again with `{again}`"),
         (true, true, Some(why)) => bail!("nothing that was acknowledged is gone, but: {why}"),
         (true, true, None) => bail!("nothing is gone, although nothing was synced"),
     }
