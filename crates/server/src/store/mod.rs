@@ -46,6 +46,8 @@ use verbs::record::Record;
 
 pub use error::{BackupError, OpenError, StoreError, StoreErrorKind};
 pub use seal::KeySource;
+#[cfg(debug_assertions)]
+pub use sqlite::make_older;
 pub use types::*;
 
 /// How many deliveries one transaction changes where a verb changes very many.

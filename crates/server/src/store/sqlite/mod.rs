@@ -5,6 +5,8 @@ mod connection;
 mod events;
 mod load;
 mod mark;
+#[cfg(debug_assertions)]
+mod older;
 mod open;
 mod reads;
 mod rows;
@@ -35,6 +37,8 @@ use crate::entropy::Entropy;
 
 pub(super) use backup::backup;
 pub(super) use events::TrimEvents;
+#[cfg(debug_assertions)]
+pub use older::make_older;
 pub(super) use open::open;
 pub(super) use settings::{Configure, PruneRetired, SaveTest};
 

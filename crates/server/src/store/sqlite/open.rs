@@ -136,7 +136,7 @@ fn lock(path: &Path, database: &Path) -> Result<File, OpenError> {
     }
 }
 
-fn connect_options(path: &Path) -> SqliteConnectOptions {
+pub(super) fn connect_options(path: &Path) -> SqliteConnectOptions {
     let synchronous =
         if is_removed(Guard::Synchronous) { SqliteSynchronous::Off } else { SqliteSynchronous::Full };
     SqliteConnectOptions::new()
@@ -179,7 +179,7 @@ fn unopened(path: &Path, source: sqlx::Error) -> OpenError {
     }
 }
 
-fn migrator() -> Migrator {
+pub(super) fn migrator() -> Migrator {
     let migration = |(version, name, sql): (i64, &'static str, &'static str)| {
         Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
     };
