@@ -5,9 +5,12 @@
 //! what of the rest had arrived by chance.
 
 mod cells;
+mod checkpoint;
 mod first_start;
 mod ledger;
 mod life;
+mod torn;
+mod upgrade;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -21,10 +24,8 @@ use ticketing_harness::{Plan, Server};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use crate::matrix::words;
+use crate::matrix::{Cell, words};
 use life::Life;
-
-pub(crate) use cells::cells;
 
 /// How long the disk may take to stand still, if there is enough to do.
 const UNTIL_STILL: Duration = Duration::from_secs(10);
@@ -62,6 +63,11 @@ pub(crate) struct Outcome {
 struct Mounted {
     disk: Disk,
     folder: TempDir,
+}
+
+/// The disk's cells of the matrix.
+pub(crate) fn cells() -> Vec<Cell> {
+    [cells::cells(), checkpoint::cells(), torn::cells(), upgrade::cells()].concat()
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Result<()> {
@@ -135,6 +141,12 @@ impl Mounted {
     async fn cut(&self, server: &mut Server, random: &mut Random) {
         let seed = random.next_u64();
         server.kill_and(|| self.disk.cut(seed)).await;
+    }
+
+    /// Waits until the disk stands still at what it was told to stand still at.
+    async fn until_held(&self, what: &str) {
+        self.until_still().await;
+        assert!(self.disk.wait_until_still(Duration::ZERO), "there is no {what}");
     }
 
     /// Waits until the disk stands still. If it does not come so far, it is cut as it is.
