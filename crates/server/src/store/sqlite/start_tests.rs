@@ -205,7 +205,8 @@ async fn a_missing_mark_and_an_unreadable_one_are_suspected() {
 async fn what_was_accepted_under_the_first_schema_is_there_after_the_upgrade() {
     let bench = Bench::new();
     let (store, _) = bench.open().await;
-    let (accepted, intended) = (accept(&store, "INC-1").await, bench.intended(&store, "INC-2").await);
+    let intended = bench.intended(&store, "INC-1").await;
+    let accepted = accept(&store, "INC-2").await;
     store.close().await;
     for _ in 0..2 {
         make_older(&bench.file("")).await.unwrap();
