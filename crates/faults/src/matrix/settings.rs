@@ -143,6 +143,8 @@ async fn come_to(world: &mut World, at: At, sent: Sent) -> String {
         At::Suspended => {
             let locked = Effect::captcha("https://jira.example/login.jsp");
             weather.push(Rule::new(Call::Any, When::Next(1), locked));
+            // The next attempt does not begin before the lock is heard of.
+            world.retry_by_hand_alone().await;
         }
         At::Held(_) => {}
     }
