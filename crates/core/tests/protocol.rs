@@ -82,7 +82,7 @@ impl World {
             Step::Crash { applied } => self.crash(applied),
             Step::Lapse => self.apply(Delivery::lapse),
             Step::Hasten => self.apply(|delivery, _, now| delivery.hasten(now)),
-            Step::Cancel => self.apply(|delivery, _, now| delivery.cancel(now).ok()),
+            Step::Cancel => self.apply(|delivery, policy, now| delivery.cancel(policy, now).ok()),
             Step::Retry => self.apply(|delivery, _, now| delivery.retry(false, now).ok()),
         }
         self.check();
@@ -390,4 +390,51 @@ fn of_two_tickets_the_older_is_the_reference_whichever_was_known_first() {
     );
     assert_eq!(first.events, [EventKind::DuplicateFound]);
     assert_eq!(swept(first.delivery, 1).events, []);
+}
+
+/// What was in doubt, proven absent, and has spent all its retries since.
+fn failed_after_a_doubt() -> World {
+    let mut world = World::new(0);
+    world.attempt(Weather::Lose { applied_after: None });
+    while world.delivery.state == State::Reconciling {
+        world.take(&Step::Wait(60));
+        world.take(&Step::Work(Weather::Fair));
+    }
+    while world.delivery.state != State::Failed {
+        world.now = world.delivery.due_at.unwrap();
+        world.take(&Step::Work(Weather::Refuse(FaultKind::Rejected)));
+    }
+    world
+}
+
+#[test]
+fn a_ticket_that_turns_up_after_its_delivery_failed_or_was_cancelled_is_found_by_a_sweep() {
+    let late =
+        Sighting { tickets: vec![FoundTicket { ticket: ticket(1), created_at: None }], witness_seen: false };
+    let failed = failed_after_a_doubt();
+    let mut cancelled = World::new(0);
+    cancelled.attempt(Weather::Lose { applied_after: None });
+    cancelled.apply(|delivery, policy, now| delivery.cancel(policy, now).ok());
+    for world in [failed, cancelled] {
+        let found =
+            world.delivery.clone().settle_sweep(0, Ok(late.clone()), &world.policy, world.now).unwrap();
+        assert_eq!((found.events, found.delivery.ticket), (vec![EventKind::Delivered], Some(ticket(1))));
+        assert_eq!((found.delivery.state, found.delivery.doubt), (State::Delivered, None));
+        let none = Sighting { tickets: vec![], ..late.clone() };
+        let not_found = world.delivery.clone().settle_sweep(0, Ok(none), &world.policy, world.now).unwrap();
+        assert_eq!((not_found.events, not_found.delivery.state), (vec![], world.delivery.state));
+        assert_eq!(not_found.delivery.sweep.map(|sweep| sweep.step), Some(1));
+    }
+}
+
+#[test]
+fn a_ticket_that_a_sweep_found_is_kept_although_the_delivery_was_armed_again_meanwhile() {
+    let world = failed_after_a_doubt();
+    let armed = world.delivery.retry(false, world.now).unwrap().delivery;
+    assert_eq!(armed.sweep, None);
+    let sweep = |tickets| armed.clone().settle_sweep(0, Ok(tickets), &world.policy, world.now);
+    let tickets = vec![FoundTicket { ticket: ticket(1), created_at: None }];
+    let found = sweep(Sighting { tickets, witness_seen: false }).unwrap().delivery;
+    assert_eq!((found.state, found.ticket), (State::Delivered, Some(ticket(1))));
+    assert_eq!(sweep(Sighting::default()), None);
 }

@@ -18,7 +18,7 @@ pub enum Violation {
     NamesNoTicket,
     /// Fair weather and time do not end it.
     Stuck(State),
-    /// A ticket exists, and the delivery ended without it.
+    /// A ticket exists, and the delivery failed or was cancelled without it, and the last sweep was over without a word.
     TicketLost,
     /// Two tickets, and the last sweep was over without a word.
     DuplicateUnreported,
@@ -43,10 +43,11 @@ pub(crate) fn broken(setup: &Setup, world: &World) -> Option<Violation> {
 /// What an end in fair weather breaks.
 pub(crate) fn broken_at_the_end(setup: &Setup, world: &World) -> Option<Violation> {
     match world.delivery.state {
-        State::Delivered if !world.is_swept && has_unreported(world) => Some(Violation::DuplicateUnreported),
-        State::Failed if !world.tickets.is_empty() && setup.promise != Promise::EveryDuplicateIsReported => {
-            Some(Violation::TicketLost)
-        }
+        _ if world.is_swept || !has_unreported(world) => None,
+        State::Delivered => Some(Violation::DuplicateUnreported),
+        State::Failed => Some(Violation::TicketLost),
+        // What was given up while it was in doubt is left to the sweeps.
+        State::Cancelled if setup.sweeps => Some(Violation::TicketLost),
         _ => None,
     }
 }
@@ -64,7 +65,7 @@ fn malformed(delivery: &Delivery) -> Option<&'static str> {
     let state = delivery.state;
     let is_due = delivery.due_at.is_some();
     let is_leased = delivery.lease_until.is_some();
-    let is_settled = matches!(state, State::Delivered | State::Failed | State::Cancelled);
+    let is_settled = state.is_settled();
     let rules = [
         ((state == State::Delivered) == delivery.ticket.is_some(), "delivered is what has a ticket"),
         (!matches!(state, State::Pending | State::Waiting) || is_due, "what is to be sent is due"),
@@ -78,7 +79,7 @@ fn malformed(delivery: &Delivery) -> Option<&'static str> {
             "a doubt is looked into or given up",
         ),
         (delivery.doubt.is_none() || delivery.send.is_some(), "a doubt is about a send"),
-        (delivery.sweep.is_none() || state == State::Delivered, "only what is delivered is swept"),
+        (delivery.sweep.is_none() || is_settled, "only what is settled is swept"),
     ];
     rules.into_iter().find(|(holds, _)| !holds).map(|(_, rule)| rule)
 }
@@ -92,7 +93,7 @@ impl fmt::Display for Violation {
             Self::Malformed(rule) => write!(f, "the delivery breaks the rule that {rule}"),
             Self::NamesNoTicket => write!(f, "the delivery names a ticket that does not exist"),
             Self::Stuck(state) => write!(f, "fair weather and time leave the delivery {state}"),
-            Self::TicketLost => write!(f, "a ticket exists, and the delivery failed without it"),
+            Self::TicketLost => write!(f, "a ticket exists, and the delivery ended without it"),
             Self::DuplicateUnreported => write!(f, "two tickets bear the marker, and no sweep has told"),
         }
     }

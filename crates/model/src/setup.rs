@@ -84,9 +84,8 @@ pub enum Promise {
     All,
     /// At most one ticket for the marker.
     OneTicket,
-    /// There may be two, but then the sweeps report it, unless the delivery has failed; nothing is stuck.
-    EveryDuplicateIsReported,
-    /// There may be more than one, but each is known in the end, and none where the delivery has failed.
+    /// There may be more than one, but the sweeps tell of each, also where the delivery has failed or was cancelled;
+    /// nothing is stuck.
     EveryTicketIsKnown,
 }
 

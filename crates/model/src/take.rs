@@ -288,7 +288,7 @@ fn interfere(world: &mut World, hand: Hand, policy: &Policy) -> bool {
             Hand::Retry => delivery.retry(false, now).ok(),
             Hand::CreateAnyway if ticket.is_some() || is_coming => None,
             Hand::CreateAnyway => delivery.retry(true, now).ok(),
-            Hand::Cancel => delivery.cancel(now).ok(),
+            Hand::Cancel => delivery.cancel(policy, now).ok(),
             Hand::Resolve => delivery.resolve(ticket?, policy, now).ok(),
         }
     };

@@ -139,6 +139,7 @@ impl World {
     /// Commits what a decision function made of the delivery; false if it made nothing.
     pub(crate) fn commit(&mut self, decide: impl FnOnce(Delivery, Timestamp) -> Option<Settled>) -> bool {
         let Some(settled) = decide(Delivery::clone(&self.delivery), self.time()) else { return false };
+        self.is_swept &= settled.delivery.state.is_settled();
         self.delivery = Rc::new(settled.delivery);
         true
     }

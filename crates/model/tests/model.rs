@@ -56,7 +56,7 @@ fn a_paused_worker_that_sends_late_makes_a_duplicate_which_its_own_record_or_a_s
     let paused = Setup {
         paused_writer: true,
         sweeps: true,
-        promise: Promise::EveryDuplicateIsReported,
+        promise: Promise::EveryTicketIsKnown,
         ..Setup::immediate("paused", Fleet::Shared { servers: 2 })
     };
     let tick = |ticks| std::iter::repeat_n(Step::Tick, ticks);

@@ -73,7 +73,8 @@ pub struct Config {
     #[arg(long, env = "TICKETING_LOOK_UP_INTERVAL", default_value = "30s", value_parser = duration)]
     pub look_up_interval: Duration,
 
-    /// When a delivery that was ever in doubt is searched for duplicates: three times after its delivery.
+    /// When what was ever in doubt is searched for tickets again: three times after it was delivered, failed or was
+    /// cancelled.
     #[arg(long, env = "TICKETING_SWEEPS", default_value = "15m,1h,24h", value_parser = sweeps)]
     pub sweeps: [Duration; 3],
 

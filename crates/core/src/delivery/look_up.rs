@@ -38,10 +38,7 @@ impl Delivery {
         if let Ok(Sighting { tickets, .. }) = &answer
             && !tickets.is_empty()
         {
-            return match self.ticket {
-                None => Some(self.found(tickets, policy, now)),
-                Some(_) => self.found_beside(tickets, now),
-            };
+            return self.seen(tickets, policy, now);
         }
         if self.state != State::Reconciling || self.epoch != epoch {
             return None;
@@ -76,7 +73,8 @@ impl Delivery {
         supposed.map_or(Timestamp::MAX, |send| asked_at - send.index_bound)
     }
 
-    /// Records what a sweep showed: tickets beyond the first are duplicates.
+    /// Records what a sweep showed: tickets beyond the first are duplicates, and the first one of what failed or was
+    /// cancelled is its ticket. What was found is always recorded, whatever became of the sweep meanwhile.
     #[must_use]
     pub fn settle_sweep(
         mut self,
@@ -85,17 +83,18 @@ impl Delivery {
         policy: &Policy,
         now: Timestamp,
     ) -> Option<Settled> {
-        let sweep = self.sweep.clone().filter(|sweep| sweep.step == step)?;
-        let events = match answer {
-            Ok(sighting) => {
-                self.sweep = next_sweep(&sweep, policy);
-                self.note_duplicates(&sighting.tickets)
-            }
-            Err(_) => {
-                self.sweep = sweep_again(&sweep, policy, now);
-                vec![]
-            }
+        let tickets = answer.as_ref().map(|sighting| sighting.tickets.clone()).unwrap_or_default();
+        let Some(sweep) = self.sweep.clone().filter(|sweep| sweep.step == step) else {
+            return if tickets.is_empty() { None } else { self.seen(&tickets, policy, now) };
         };
+        if self.ticket.is_none() && !tickets.is_empty() {
+            return Some(self.found(&tickets, policy, now));
+        }
+        self.sweep = match answer {
+            Ok(_) => next_sweep(&sweep, policy),
+            Err(_) => sweep_again(&sweep, policy, now),
+        };
+        let events = self.note_duplicates(&tickets);
         self.updated_at = now;
         Some(Settled { delivery: self, events })
     }
@@ -107,6 +106,14 @@ impl Delivery {
         match self.provable_from(policy.bounds.server_bound) {
             Some(provable) if now < provable => next.min(provable),
             _ => next,
+        }
+    }
+
+    /// Tickets were found; `None` if they are all known.
+    fn seen(self, tickets: &[FoundTicket], policy: &Policy, now: Timestamp) -> Option<Settled> {
+        match self.ticket {
+            None => Some(self.found(tickets, policy, now)),
+            Some(_) => self.found_beside(tickets, now),
         }
     }
 
@@ -205,7 +212,7 @@ impl Delivery {
             0 => Some(now),
             failures => policy.retry.after_failure(failures, 0.0).map(|delay| (since + delay).max(now)),
         };
-        self.wait_or_fail(due_at, now)
+        self.wait_or_fail(due_at, policy, now)
     }
 
     /// Looks again soon, and ever less often once proof was possible and did not come.

@@ -57,7 +57,7 @@ pub struct Delivery {
     /// Where it was looked for and proven not to be.
     #[serde(default)]
     pub absences: Vec<Absence>,
-    /// The later searches for duplicates that a delivery once in doubt still has before it.
+    /// The later searches for tickets that a settled delivery, once in doubt, still has before it.
     pub sweep: Option<Sweep>,
     pub ticket: Option<TicketRef>,
     /// Further tickets that bear the same marker.
@@ -140,7 +140,7 @@ pub struct Doubt {
     pub look_ups: u32,
 }
 
-/// A search for duplicates yet to come.
+/// A search for tickets yet to come: for further ones of what was delivered, for any of what failed or was cancelled.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sweep {
     /// 0 is the first.
@@ -232,8 +232,9 @@ impl Delivery {
         self.state = state;
         self.lease_until = None;
         self.updated_at = now;
-        if matches!(state, State::Delivered | State::Failed | State::Cancelled) {
-            self.due_at = None;
+        match state.is_settled() {
+            true => self.due_at = None,
+            false => self.sweep = None,
         }
         Settled { delivery: self, events: events.to_vec() }
     }
@@ -261,6 +262,12 @@ impl State {
         Self::Failed,
         Self::Cancelled,
     ];
+
+    /// Nothing is to be done any more, but by an operator or a target that recovered.
+    #[must_use]
+    pub fn is_settled(self) -> bool {
+        matches!(self, Self::Delivered | Self::Failed | Self::Cancelled)
+    }
 
     #[must_use]
     pub fn as_str(self) -> &'static str {

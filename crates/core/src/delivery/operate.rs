@@ -124,9 +124,10 @@ impl Delivery {
     ///
     /// # Errors
     /// If the ticket exists already or an attempt is under way.
-    pub fn cancel(self, now: Timestamp) -> Result<Settled, OperationError> {
+    pub fn cancel(mut self, policy: &Policy, now: Timestamp) -> Result<Settled, OperationError> {
         match self.state {
             State::Pending | State::Waiting | State::Reconciling | State::Failed => {
+                self.begin_sweeps(policy, now);
                 Ok(self.become_(State::Cancelled, now, &[EventKind::Cancelled]))
             }
             State::Cancelled => Ok(Settled { delivery: self, events: vec![] }),

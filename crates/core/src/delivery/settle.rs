@@ -127,7 +127,7 @@ impl Delivery {
         self.become_(State::Delivered, now, &[EventKind::Delivered])
     }
 
-    /// A delivery that was ever in doubt is searched for duplicates later.
+    /// A delivery that was ever in doubt is searched for later: a ticket may turn up after every bound.
     pub(super) fn begin_sweeps(&mut self, policy: &Policy, now: Timestamp) {
         if !self.doubted.is_empty() {
             self.sweep = Some(Sweep { step: 0, due_at: now + policy.bounds.sweeps[0], from: now });
@@ -180,7 +180,7 @@ impl Delivery {
             false if floor.is_zero() => Some(policy.retry.delay(1, random)),
             false => Some(floor),
         };
-        self.wait_or_fail(delay.map(|delay| now + delay.max(floor)), now)
+        self.wait_or_fail(delay.map(|delay| now + delay.max(floor)), policy, now)
     }
 
     fn count_failure(&mut self, now: Timestamp) {
@@ -189,12 +189,20 @@ impl Delivery {
     }
 
     /// Waits until `due_at`, or fails where there is no such time any more.
-    pub(super) fn wait_or_fail(mut self, due_at: Option<Timestamp>, now: Timestamp) -> Settled {
+    pub(super) fn wait_or_fail(
+        mut self,
+        due_at: Option<Timestamp>,
+        policy: &Policy,
+        now: Timestamp,
+    ) -> Settled {
         self.doubt = None;
         self.due_at = due_at;
         match due_at {
             Some(_) => self.become_(State::Waiting, now, &[EventKind::Waiting]),
-            None => self.become_(State::Failed, now, &[EventKind::Failed]),
+            None => {
+                self.begin_sweeps(policy, now);
+                self.become_(State::Failed, now, &[EventKind::Failed])
+            }
         }
     }
 }

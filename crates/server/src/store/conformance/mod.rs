@@ -74,6 +74,7 @@ macro_rules! conformance {
             a_refusal_waits_for_its_retry,
             a_failure_of_a_lost_claim_leaves_an_attempt_and_nothing_else,
             a_look_up_that_finds_the_ticket_settles_the_doubt_and_is_swept_later,
+            what_was_cancelled_in_doubt_is_swept_until_its_ticket_is_found,
             attempts_are_numbered_one_by_one,
             an_operation_is_done_or_refused,
             pending_deliveries_of_a_closed_target_are_put_off_together,

@@ -76,6 +76,19 @@ pub(in crate::store) async fn a_look_up_that_finds_the_ticket_settles_the_doubt_
     assert_eq!(bench.store.record_sweep(sweep, &Policy::default(), bench.now()).await.unwrap(), None);
 }
 
+pub(in crate::store) async fn what_was_cancelled_in_doubt_is_swept_until_its_ticket_is_found(bench: Bench) {
+    let doubtful = in_doubt(&bench).await;
+    let policy = Policy::default();
+    let cancel = bench.store.operate(&doubtful.id, Operation::Cancel, "", &policy, bench.now());
+    let cancelled = cancel.await.unwrap();
+    bench.clock.advance(Bounds::default().sweeps[0]);
+    assert_eq!(bench.store.due_sweeps(TARGET, bench.now(), 9).await.unwrap(), [cancelled]);
+    let answer = Ok(sighting(&["1"]));
+    let sweep = SweepRecord { delivery_id: doubtful.id, step: 0, answer, times: bench.times() };
+    let found = bench.store.record_sweep(sweep, &policy, bench.now()).await.unwrap().unwrap();
+    assert_eq!((found.state, found.ticket), (State::Delivered, Some(ticket("1"))));
+}
+
 pub(in crate::store) async fn attempts_are_numbered_one_by_one(bench: Bench) {
     let doubtful = in_doubt(&bench).await;
     let unproven = look_up(&bench, &doubtful, Ok(sighting(&[]))).await.unwrap();

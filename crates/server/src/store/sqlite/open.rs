@@ -38,9 +38,10 @@ const INBOX: usize = 1_024;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Every migration, oldest first. Listed by hand: the macro that collects them would build SQLite a second time.
-const MIGRATIONS: [(i64, &str, &str); 2] = [
+const MIGRATIONS: [(i64, &str, &str); 3] = [
     (1, "store", include_str!("../../../migrations/0001_store.sql")),
     (2, "restored", include_str!("../../../migrations/0002_restored.sql")),
+    (3, "sweeps", include_str!("../../../migrations/0003_sweeps.sql")),
 ];
 
 /// The row of table `installation`.

@@ -30,7 +30,7 @@ impl Verb for Operate {
         };
         let settled = match &self.operation {
             Operation::Retry { create_anyway } => delivery.retry(*create_anyway, self.now),
-            Operation::Cancel => delivery.cancel(self.now),
+            Operation::Cancel => delivery.cancel(&self.policy, self.now),
             Operation::Resolve(ticket) => delivery.resolve(ticket.clone(), &self.policy, self.now),
         };
         let settled = match settled {
