@@ -150,7 +150,8 @@ async fn come_to(world: &mut World, at: At, sent: Sent) -> String {
     }
     if at == At::InDoubt {
         // So that the doubt lasts for a while.
-        weather.push(Rule::new(Call::Search, When::Next(1), Effect::Delay(Duration::from_millis(300))));
+        let slow = Effect::Delay(Duration::from_millis(300));
+        world.simulator(sent.system).weather().push(Rule::new(Call::Search, When::Next(1), slow));
         let answer = world.push("INC-1", sent.system).await;
         assert_eq!(state(&answer), DeliveryState::Reconciling);
         return answer.delivery.unwrap().id;

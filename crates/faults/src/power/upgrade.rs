@@ -29,7 +29,7 @@ enum Strike {
 }
 
 pub(super) fn cells() -> Vec<Cell> {
-    let early = [1, 4, 7, 10];
+    let early = [2, 8];
     let kills = early.map(Strike::Killed).into_iter().chain(early.map(Strike::PowerCut));
     let others = [
         Strike::Full(0),

@@ -16,6 +16,14 @@ const TAKE_BACK: &str = "
     ALTER TABLE installation DROP COLUMN restored_at;
     ALTER TABLE installation DROP COLUMN copied_at;
     DROP TABLE former_streams;
+    PRAGMA writable_schema = ON;
+    UPDATE sqlite_schema
+    SET sql = replace(
+        sql,
+        'only_settled_is_swept CHECK (sweep IS NULL OR state IN (''DELIVERED'', ''FAILED'', ''CANCELLED''))',
+        'only_delivered_is_swept CHECK (sweep IS NULL OR state = ''DELIVERED'')')
+    WHERE type = 'table' AND name = 'deliveries';
+    PRAGMA writable_schema = RESET;
     DELETE FROM _sqlx_migrations WHERE version > 1;
     COMMIT;
 ";
@@ -43,14 +51,21 @@ mod tests {
     use crate::entropy::SeededEntropy;
     use crate::store::{KeySource, Store, StoreOptions};
 
-    /// Every column of every table, and every index.
-    async fn schema(path: &Path) -> Vec<(String, String, String)> {
+    /// Every column of every table, and every constraint.
+    async fn schema(path: &Path) -> (Vec<(String, String, String)>, Vec<String>) {
         let mut db = connect_options(path).connect().await.unwrap();
+        let tables: Vec<String> =
+            sqlx::query_scalar("SELECT sql FROM sqlite_schema WHERE type = 'table' ORDER BY name")
+                .fetch_all(&mut db)
+                .await
+                .unwrap();
+        let lines = tables.iter().flat_map(|table| table.lines().map(|line| line.trim().to_owned()));
+        let constraints = lines.filter(|line| line.starts_with("CONSTRAINT")).collect();
         let columns = "SELECT m.name, c.name, c.type || c.\"notnull\" || c.hidden || c.pk || coalesce(c.dflt_value, '-')
             FROM sqlite_schema m, pragma_table_xinfo(m.name) c ORDER BY m.name, c.cid";
         let columns = sqlx::query_as(columns).fetch_all(&mut db).await.unwrap();
         db.close().await.unwrap();
-        columns
+        (columns, constraints)
     }
 
     #[tokio::test]
