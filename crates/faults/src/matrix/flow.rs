@@ -65,7 +65,7 @@ impl Flow {
         self.told.over.store(true, Ordering::SeqCst);
         let ended = tokio::time::timeout(PATIENCE, async {
             while let Some(call) = self.callers.join_next().await {
-                call.unwrap()
+                call.unwrap();
             }
         });
         assert!(ended.await.is_ok(), "{} incidents are not acknowledged in time", self.under_way());

@@ -89,7 +89,7 @@ fn held(change: Change, at: At, system: TicketSystem) -> Cell {
     // What has its intent is sent as that says, unless nothing may be sent any more, or it is refused.
     let is_intended = at == At::Held(Point::IntentCommitted);
     let stays = matches!(at, At::Suspended | At::Held(Point::Claimed));
-    let creates = usize::from(!stays && !(is_intended && change == Change::Enabled));
+    let creates = usize::from(!(stays || is_intended && change == Change::Enabled));
     let refused = is_intended && change == Change::Secret;
     let sent = Sent { system, applied: creates == 1 && !refused, creates };
     Cell::new(FAMILY, change.name(), name, move |stage| play(stage, change, at, sent))

@@ -1,7 +1,7 @@
 //! A database of the first schema is made one of today's, and that is interrupted: what was accepted under the former schema
 //! is delivered once.
 
-use rhythmx_ticketing::v1::{DeliveryState, TicketSystem};
+use rhythmx_ticketing::v1::{self, DeliveryState, TicketSystem};
 use ticketing_disk::Fault;
 use ticketing_failpoints::Point;
 use ticketing_harness::{World, make_older};
@@ -49,7 +49,7 @@ async fn play(stage: Stage, strike: Strike) {
     strike.play(&mounted, &mut world).await;
     let healed = Instant::now();
     world.client = world.server.client().await;
-    let states: Vec<_> = world.deliveries().await.iter().map(|delivery| delivery.state()).collect();
+    let states: Vec<_> = world.deliveries().await.iter().map(v1::Delivery::state).collect();
     assert_eq!(states.len(), 4, "{states:?}");
     // Waiting ones are due at once.
     let settings = world.settings();
