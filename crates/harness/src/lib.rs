@@ -13,11 +13,13 @@ mod refusals;
 mod secrets;
 mod server;
 mod subscriber;
+mod upgrade;
 
 use std::path::Path;
 use std::time::Duration;
 
 use rhythmx_ticketing::{Client, v1};
+pub use ticketing_failpoints::Point;
 use ticketing_failpoints::{Guard, REMOVED};
 use ticketing_server::access::Role;
 use ticketing_simulator::{Identity, Profile, RecordedRequest, Simulator, Vendor};
@@ -32,6 +34,7 @@ pub use refusals::refusal;
 pub use secrets::SECRETS;
 pub use server::{Server, Start, free_address};
 pub use subscriber::{Subscriber, after, from_oldest};
+pub use upgrade::make_older;
 
 /// How long anything may take that happens by itself.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -464,6 +467,11 @@ impl World {
         self.server.stop().await;
         self.server.start_again().await;
         self.client = self.server.client().await;
+    }
+
+    /// Nothing that the server tells may have a secret in it, in any form.
+    pub fn check_told(&self, told: &str) {
+        invariants::check_told(self, told);
     }
 
     /// Ends a world whose events were trimmed or whose database was harmed, so that not all can be checked.

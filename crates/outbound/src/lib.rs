@@ -5,6 +5,7 @@
 //! next request, so that none can be closed under one. What a failure on the way means is decided here; what a reply
 //! means is for the adapter to say.
 
+mod hidden;
 mod transport;
 mod words;
 
@@ -21,6 +22,7 @@ use ticketing_failpoints::{Guard, is_removed};
 use ticketing_retry::retry_after;
 use url::Url;
 
+pub use hidden::hide;
 pub use words::title_of_page;
 
 /// The most of a reply that is read. A longer one is not a reply that we could trust.
@@ -176,10 +178,9 @@ impl Authorization {
     /// `text` without what stands behind the scheme, should a server have repeated the header.
     #[must_use]
     pub fn hide(&self, text: &str) -> String {
-        match self.0.expose_secret().split_once(' ') {
-            Some((_, credentials)) if !credentials.is_empty() => text.replace(credentials, "[secret]"),
-            _ => text.to_owned(),
-        }
+        let credentials = self.0.expose_secret().split_once(' ').map_or("", |(_, credentials)| credentials);
+        // What is left of base64 without its padding tells as much.
+        hide(&hide(text, credentials), credentials.trim_end_matches('='))
     }
 }
 

@@ -12,7 +12,10 @@ mod clock;
 mod connection;
 mod crowds;
 mod doubt;
+mod echoes;
 mod flood;
+mod flow;
+mod following;
 mod foreign;
 pub(crate) mod held;
 mod humans;
@@ -45,6 +48,8 @@ use futures_util::stream;
 use tokio::time::Instant;
 
 pub(crate) use self::cell::{Cell, Stage, Verdict, words};
+pub(crate) use self::flow::Flow;
+pub(crate) use self::process::{GRACE, LEASE, SETTLE, plan};
 
 /// Families whose cells keep the whole machine busy: they are played first, one cell after another, so that they starve
 /// nobody else's clock.
@@ -62,6 +67,8 @@ const FAMILIES: &[fn() -> Vec<Cell>] = &[
     streams::cells,
     tokens::cells,
     settings::cells,
+    echoes::cells,
+    following::cells,
     operators::cells,
     index::cells,
     searching::cells,
