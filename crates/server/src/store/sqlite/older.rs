@@ -83,6 +83,7 @@ mod tests {
             machine: Arc::<ManualMachine>::default(),
             key: KeySource::Beside,
             restored: false,
+            busy_timeout: DEFAULT_BUSY_TIMEOUT,
         };
         let (store, _) = Store::open(&taken_back, options).await.unwrap();
         store.close().await;
