@@ -43,16 +43,24 @@ enum End {
     Gone,
     TooSlow,
     ShuttingDown,
+    ConnectionEnding,
     /// What was to come next was trimmed meanwhile.
     Missed,
     Store(StoreError),
+}
+
+/// What ends a stream from outside.
+#[derive(Debug, Clone)]
+pub(crate) struct Closing {
+    pub server: CancellationToken,
+    pub connection: CancellationToken,
 }
 
 struct Follower {
     app: App,
     filter: EventFilter,
     settings: StreamSettings,
-    closing: CancellationToken,
+    closing: Closing,
     /// Everything up to here was handed over or did not fit the filter.
     position: u64,
     outlet: mpsc::Sender<Item>,
@@ -66,7 +74,7 @@ pub(crate) async fn follow(
     app: App,
     subscription: Subscription,
     settings: StreamSettings,
-    closing: CancellationToken,
+    closing: Closing,
 ) -> Result<impl Stream<Item = Item> + Send + 'static, Refusal> {
     // Before the bounds are read, so that nothing is missed in between.
     let news = app.store().subscribe();
@@ -122,6 +130,17 @@ impl Default for StreamSettings {
     }
 }
 
+// === impl Closing ===
+
+impl Closing {
+    fn check(&self) -> Result<(), End> {
+        if self.server.is_cancelled() {
+            return Err(End::ShuttingDown);
+        }
+        if self.connection.is_cancelled() { Err(End::ConnectionEnding) } else { Ok(()) }
+    }
+}
+
 // === impl Follower ===
 
 impl Follower {
@@ -142,6 +161,7 @@ impl Follower {
             End::Gone => None,
             End::TooSlow => Some(Refusal::SubscriberTooSlow { resume_token }),
             End::ShuttingDown => Some(Refusal::ShuttingDown { resume_token }),
+            End::ConnectionEnding => Some(Refusal::ConnectionEnding { resume_token }),
             End::Missed => Some(self.expired().await),
             End::Store(error) => Some(Refusal::of_store(&error)),
         }
@@ -169,14 +189,13 @@ impl Follower {
                 self.tell(event).await?;
             }
             self.position = self.position.max(page.read_to);
-            if self.closing.is_cancelled() {
-                return Err(End::ShuttingDown);
-            }
+            self.closing.check()?;
         }
         tokio::select! {
             changed = news.changed() => changed.map_err(|_closed| End::ShuttingDown),
             _ = bookmarks.tick() => self.bookmark().await,
-            () = self.closing.cancelled() => Err(End::ShuttingDown),
+            () = self.closing.server.cancelled() => Err(End::ShuttingDown),
+            () = self.closing.connection.cancelled() => Err(End::ConnectionEnding),
             () = self.outlet.closed() => Err(End::Gone),
         }
     }
