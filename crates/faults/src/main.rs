@@ -5,6 +5,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "it talks to the terminal that started it")]
 #![allow(clippy::unwrap_used, reason = "a cell that can not go on fails")]
 
+mod flood;
 mod guards;
 mod history;
 mod matrix;
@@ -31,6 +32,8 @@ enum What {
     Matrix(matrix::Arguments),
     /// Takes each guard away in turn, and shows which cells see it.
     Guards(guards::Arguments),
+    /// Times an honest caller beside peers that send far too much.
+    Flood(flood::Arguments),
     /// Cuts the power again and again, and looks for what was acknowledged.
     Power(power::Arguments),
     /// Plays long histories in random weather, and holds them against the promises.
@@ -43,6 +46,7 @@ async fn main() -> ExitCode {
         What::Model(arguments) => model::run(&arguments),
         What::Matrix(arguments) => matrix::run(arguments).await,
         What::Guards(arguments) => guards::run(arguments).await,
+        What::Flood(arguments) => flood::run(arguments).await,
         What::Power(arguments) => power::run(arguments).await,
         What::History(arguments) => history::run(arguments).await,
     };

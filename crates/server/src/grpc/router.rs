@@ -51,7 +51,8 @@ pub(crate) async fn router<T: TicketingService>(
 
 fn layered(routes: Routes, limits: &Limits) -> Layered {
     let memory = limits.request_memory as usize * 1_024 * 1_024;
-    let routes = MemoryLayer::new(memory, LARGEST_REQUEST, || Refusal::Busy.into()).layer(routes.prepare());
+    let routes = MemoryLayer::new(memory, LARGEST_REQUEST, limits.request_timeout, || Refusal::Busy.into())
+        .layer(routes.prepare());
     TraceLayer::default().layer(DeadlineLayer::new(limits.longest_call).layer(routes))
 }
 

@@ -61,6 +61,10 @@ pub struct Limits {
     #[arg(long, env = "TICKETING_HEADER_TIMEOUT", default_value = "10s", value_parser = duration)]
     pub header_timeout: Duration,
 
+    /// How long the message of a call may take to arrive.
+    #[arg(long, env = "TICKETING_REQUEST_TIMEOUT", default_value = "30s", value_parser = duration)]
+    pub request_timeout: Duration,
+
     /// After this time, more or less a tenth, a connection takes no new calls, and its client connects again. Event
     /// streams end with their token.
     #[arg(long, env = "TICKETING_CONNECTION_AGE", default_value = "1h", value_parser = duration)]

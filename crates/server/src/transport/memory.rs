@@ -1,4 +1,4 @@
-//! How many bytes of requests are read or worked on at a time.
+//! How many bytes of requests are read or worked on at a time, and for how long they may take to arrive.
 //!
 //! A call is counted from its head until its answer begins. Its bytes count as they arrive, or at once as many as it
 //! declares; one that is compressed counts as the largest that it may turn out to be.
@@ -7,12 +7,14 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, Request, Response};
 use http_body::{Frame, SizeHint};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Sleep;
 use tonic::Status;
 use tonic::body::Body;
 use tower::{Layer, Service};
@@ -24,6 +26,7 @@ const ENCODING: &str = "grpc-encoding";
 pub(crate) struct MemoryLayer {
     bytes: Arc<Semaphore>,
     largest: usize,
+    patience: Duration,
     refuse: fn() -> Status,
 }
 
@@ -46,15 +49,18 @@ struct Counted {
     body: Body,
     /// What was counted before it came.
     ahead: usize,
+    over: Pin<Box<Sleep>>,
     held: Arc<Held>,
 }
 
 // === impl MemoryLayer ===
 
 impl MemoryLayer {
-    /// `all` bytes at a time; no request is larger than `largest`. `refuse` words the refusal.
-    pub(crate) fn new(all: usize, largest: usize, refuse: fn() -> Status) -> Self {
-        Self { bytes: Arc::new(Semaphore::new(all.min(Semaphore::MAX_PERMITS))), largest, refuse }
+    /// `all` bytes at a time; no request is larger than `largest`, or takes longer than `patience` to arrive. `refuse`
+    /// words the refusal for want of memory.
+    pub(crate) fn new(all: usize, largest: usize, patience: Duration, refuse: fn() -> Status) -> Self {
+        let bytes = Arc::new(Semaphore::new(all.min(Semaphore::MAX_PERMITS)));
+        Self { bytes, largest, patience, refuse }
     }
 
     fn take(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
@@ -101,7 +107,8 @@ where
             return Box::pin(std::future::ready(Ok(refused)));
         };
         let held = Arc::new(Held { layer: self.layer.clone(), permit: Mutex::new(Some(permit)) });
-        let request = request.map(|body| Body::new(Counted { body, ahead, held: held.clone() }));
+        let over = Box::pin(tokio::time::sleep(self.layer.patience));
+        let request = request.map(|body| Body::new(Counted { body, ahead, over, held: held.clone() }));
         let answer = self.inner.call(request);
         let answered = async move {
             let answer = answer.await;
@@ -124,6 +131,10 @@ impl Held {
         Ok(())
     }
 
+    fn is_answered(&self) -> bool {
+        self.permit.lock().unwrap_or_else(PoisonError::into_inner).is_none()
+    }
+
     fn release(&self) {
         self.permit.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
@@ -139,7 +150,11 @@ impl http_body::Body for Counted {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        let Some(frame) = ready!(Pin::new(&mut self.body).poll_frame(cx)?) else { return Poll::Ready(None) };
+        let frame = Pin::new(&mut self.body).poll_frame(cx)?;
+        if frame.is_pending() && !self.held.is_answered() && self.over.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Some(Err(Status::deadline_exceeded("the request did not arrive in time"))));
+        }
+        let Some(frame) = ready!(frame) else { return Poll::Ready(None) };
         let arrived = frame.data_ref().map_or(0, Bytes::len);
         let counted = arrived.min(self.ahead);
         self.ahead -= counted;
@@ -168,7 +183,7 @@ mod tests {
     }
 
     fn layer() -> MemoryLayer {
-        MemoryLayer::new(100, 40, || Status::resource_exhausted("full"))
+        MemoryLayer::new(100, 40, Duration::from_secs(30), || Status::resource_exhausted("full"))
     }
 
     #[test]
