@@ -34,8 +34,9 @@ async fn callers_under_tls_are_served_and_those_who_trust_another_authority_are_
 #[tokio::test]
 async fn a_client_certificate_is_demanded_where_nothing_else_tells_callers_apart() {
     let (folder, trial) = trial().await;
-    let server =
-        Start { flags: vec!["--auth=certificate".to_owned(), trial.flag_of_authority()], ..start(&trial) };
+    let flags = ["--auth=certificate", "--certificate-roles=spiffe://ticketing.test/trial=viewer"];
+    let flags = flags.map(str::to_owned).into_iter().chain([trial.flag_of_authority()]).collect();
+    let server = Start { flags, ..start(&trial) };
     let mut server = Server::start(server).await;
     server.client().await.get_status().await.unwrap();
     assert!(is_let_in(&trial, &server).await);

@@ -14,13 +14,16 @@ mod refusals;
 mod secrets;
 mod server;
 mod subscriber;
+mod upgrade;
 mod wires;
 
 use std::path::Path;
 use std::time::Duration;
 
 use rhythmx_ticketing::{Client, v1};
+pub use ticketing_failpoints::Point;
 use ticketing_failpoints::{Guard, REMOVED};
+use ticketing_server::access::Role;
 use ticketing_simulator::{Identity, Profile, RecordedRequest, Simulator, Vendor};
 use tonic::Status;
 
@@ -34,10 +37,14 @@ pub use refusals::refusal;
 pub use secrets::SECRETS;
 pub use server::{Server, Start, free_address};
 pub use subscriber::{Subscriber, after, from_oldest};
+pub use upgrade::make_older;
 pub use wires::{Trial, over_socket};
 
 /// How long anything may take that happens by itself.
 pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// How long the tokens of tests are good.
+const DAY: Duration = Duration::from_secs(86_400);
 
 /// Time bounds for tests: a thousandth of the real ones.
 const FAST: [&str; 6] = [
@@ -71,6 +78,8 @@ pub struct Plan {
     servicenow: Profile,
     identity: Option<Identity>,
     server: Start,
+    /// Whether callers need a token.
+    guarded: bool,
 }
 
 // === impl Plan ===
@@ -89,6 +98,7 @@ impl Plan {
             servicenow: Profile::of(Vendor::ServiceNow),
             identity: None,
             server: Start { flags: FAST.map(str::to_owned).to_vec(), ..Start::default() },
+            guarded: false,
         }
     }
 
@@ -137,6 +147,12 @@ impl Plan {
         self
     }
 
+    /// Callers need a bearer token; the client of this world has one of an admin.
+    pub fn guarded(mut self) -> Self {
+        self.guarded = true;
+        self.with_flag("--auth=token")
+    }
+
     /// With time enough for every attempt, on a busy machine too: nothing but what a test does makes one too slow.
     pub fn unhurried(self) -> Self {
         self.with_flag("--attempt-deadline=10s").with_flag("--lease=30s")
@@ -154,9 +170,17 @@ impl Plan {
         self
     }
 
-    /// Without this guard, which only a process can lose.
+    /// Without this guard, and without those that were taken away before; only a process can lose them.
     pub fn without(self, guard: Guard) -> Self {
-        self.in_a_process().with_variable(REMOVED, guard.name())
+        let mut plan = self.in_a_process();
+        match plan.server.variables.iter_mut().find(|(name, _)| name == REMOVED) {
+            Some((_, names)) => {
+                names.push(',');
+                names.push_str(guard.name());
+                plan
+            }
+            None => plan.with_variable(REMOVED, guard.name()),
+        }
     }
 
     /// Starts everything, and configures both systems.
@@ -172,9 +196,15 @@ impl Plan {
         let identity = self.identity.as_ref();
         let jira = simulator(self.jira.0, self.jira.1, identity).await;
         let servicenow = simulator(Vendor::ServiceNow, self.servicenow, identity).await;
-        let server = Server::start(self.server).await;
+        let mut server = Server::prepare(self.server);
+        if self.guarded {
+            let token = server.make_token("harness", Role::Admin, DAY).await;
+            server.next_start().token = Some(token);
+        }
+        server.start_again().await;
         let client = server.client().await;
-        let (acknowledged, elsewhere, secrets) = (Acknowledged::default(), vec![], vec![]);
+        let secrets = server.next_start().token.iter().cloned().collect();
+        let (acknowledged, elsewhere) = (Acknowledged::default(), vec![]);
         World { jira, servicenow, server, client, acknowledged, elsewhere, secrets }
     }
 }
@@ -453,6 +483,11 @@ impl World {
         self.server.stop().await;
         self.server.start_again().await;
         self.client = self.server.client().await;
+    }
+
+    /// Nothing that the server tells may have a secret in it, in any form.
+    pub fn check_told(&self, told: &str) {
+        invariants::check_told(self, told);
     }
 
     /// Ends a world whose events were trimmed or whose database was harmed, so that not all can be checked.

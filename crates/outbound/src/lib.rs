@@ -5,6 +5,7 @@
 //! next request, so that none can be closed under one. What a failure on the way means is decided here; what a reply
 //! means is for the adapter to say.
 
+mod hidden;
 mod transport;
 mod words;
 
@@ -21,12 +22,13 @@ use ticketing_failpoints::{Guard, is_removed};
 use ticketing_retry::retry_after;
 use url::Url;
 
+pub use hidden::hide;
 pub use words::title_of_page;
 
 /// The most of a reply that is read. A longer one is not a reply that we could trust.
 pub const LARGEST_BODY: usize = 4 * 1024 * 1024;
 
-/// How long a connection may take to come about.
+/// How long a connection may take to come about, at most.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Sends requests.
@@ -72,18 +74,20 @@ pub struct DoorError(#[source] reqwest::Error);
 // === impl Door ===
 
 impl Door {
-    /// A door that trusts the public certificate authorities.
+    /// A door that trusts the public certificate authorities, for requests that take at most `longest`. A connection gets
+    /// half of that, so that one which never came about is told from an answer that never came: nothing was sent then,
+    /// and nothing has to be looked for.
     ///
     /// # Errors
     /// If the TLS set-up of this machine can not be used.
-    pub fn new(clock: Arc<dyn Clock>) -> Result<Self, DoorError> {
+    pub fn new(clock: Arc<dyn Clock>, longest: Duration) -> Result<Self, DoorError> {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let elsewhere = if is_removed(Guard::NoRedirects) { Policy::default() } else { Policy::none() };
         let client = reqwest::Client::builder()
             .redirect(elsewhere)
             .retry(reqwest::retry::never())
             .no_proxy()
-            .connect_timeout(CONNECT_TIMEOUT)
+            .connect_timeout(CONNECT_TIMEOUT.min(longest / 2))
             .pool_max_idle_per_host(0)
             .http1_only()
             .user_agent(concat!("rhythmx-ticketing/", env!("CARGO_PKG_VERSION")))
@@ -174,10 +178,9 @@ impl Authorization {
     /// `text` without what stands behind the scheme, should a server have repeated the header.
     #[must_use]
     pub fn hide(&self, text: &str) -> String {
-        match self.0.expose_secret().split_once(' ') {
-            Some((_, credentials)) if !credentials.is_empty() => text.replace(credentials, "[secret]"),
-            _ => text.to_owned(),
-        }
+        let credentials = self.0.expose_secret().split_once(' ').map_or("", |(_, credentials)| credentials);
+        // What is left of base64 without its padding tells as much.
+        hide(&hide(text, credentials), credentials.trim_end_matches('='))
     }
 }
 

@@ -8,6 +8,7 @@ use jiff::SignedDuration;
 use ticketing_core::policy::Bounds;
 use ticketing_failpoints::{Guard, is_removed};
 
+use crate::access::{AccessArgs, AccessArgsError, AuthSource};
 use crate::dispatch::DispatchSettings;
 use crate::store::KeySource;
 use crate::transport::{ListenAddress, TransportFlags};
@@ -23,11 +24,6 @@ pub struct Config {
     #[arg(long, env = "TICKETING_LISTEN", default_value = "127.0.0.1:50051")]
     pub listen: ListenAddress,
 
-    /// What callers prove who they are with; one of those that are named is enough. Without it everybody who can connect
-    /// may do everything, which is why others can not connect then.
-    #[arg(long, env = "TICKETING_AUTH", value_enum, value_delimiter = ',')]
-    pub auth: Vec<AuthSource>,
-
     #[command(flatten)]
     pub transport: TransportFlags,
 
@@ -35,16 +31,21 @@ pub struct Config {
     #[arg(long, env = "TICKETING_DATA", default_value = "data")]
     pub data: PathBuf,
 
-    /// File that holds the key which seals the stored secrets: 32 bytes in base64 or as 64 hex digits. Without it, and
-    /// without the variable TICKETING_KEY, a file beside the database is used, and made at the first start.
-    #[arg(long, env = "TICKETING_KEY_FILE")]
-    pub key_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub key: KeyArgs,
+
+    #[command(flatten)]
+    pub access: AccessArgs,
 
     /// For one start: the database was put back from an older copy. Tickets are looked for before they are created, so that
     /// none is created twice. Most copies are recognised without being told of; one of a machine that was not booted
     /// since is not, nor one that is put back by the file system itself.
     #[arg(long, env = "TICKETING_RESTORED")]
     pub restored: bool,
+
+    /// How long to wait for another program that has locked the database, such as a copy made by SQLite's own shell.
+    #[arg(long, env = "TICKETING_BUSY_TIMEOUT", default_value = "10s", value_parser = duration)]
+    pub busy_timeout: Duration,
 
     /// What to log, for example "info" or "ticketing=debug".
     #[arg(long, env = "TICKETING_LOG", default_value = "info")]
@@ -109,15 +110,13 @@ pub struct Config {
     pub shutdown_grace: Duration,
 }
 
-/// What a caller proves who it is with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum AuthSource {
-    /// A bearer token that this server has issued.
-    Token,
-    /// A client certificate, told by its subject alternative name.
-    Certificate,
-    /// A bearer JWT of an identity provider.
-    Jwt,
+/// Where the key of the stored secrets is.
+#[derive(Debug, Clone, Args)]
+pub struct KeyArgs {
+    /// File that holds the key which seals the stored secrets: 32 bytes in base64 or as 64 hex digits. Without it, and
+    /// without the variable TICKETING_KEY, a file beside the database is used, and made at the first start.
+    #[arg(long, env = "TICKETING_KEY_FILE")]
+    pub key_file: Option<PathBuf>,
 }
 
 /// The shape of the log.
@@ -144,6 +143,8 @@ pub enum ConfigError {
          preparation and the send"
     )]
     LeaseTooShort { lease: Duration, attempt_deadline: Duration },
+    #[error(transparent)]
+    Access(#[from] AccessArgsError),
 }
 
 // === impl Config ===
@@ -161,6 +162,7 @@ impl Config {
     pub fn check(&self) -> Result<(), ConfigError> {
         self.check_tls()?;
         self.check_exposure()?;
+        self.access.settings()?;
         let (lease, attempt_deadline) = (self.lease, self.attempt_deadline);
         if lease < attempt_deadline * 2 {
             return Err(ConfigError::LeaseTooShort { lease, attempt_deadline });
@@ -177,14 +179,15 @@ impl Config {
     /// Whether a client without a certificate is turned away at the handshake: there is nothing else to know it by.
     #[must_use]
     pub fn demands_certificate(&self) -> bool {
-        !self.auth.is_empty() && self.auth.iter().all(|source| *source == AuthSource::Certificate)
+        !self.access.auth.is_empty()
+            && self.access.auth.iter().all(|source| *source == AuthSource::Certificate)
     }
 
     fn check_tls(&self) -> Result<(), ConfigError> {
         const CLIENT_CA: &str = "--tls-client-ca";
         const CERTIFICATE: &str = "--auth certificate";
         let tls = &self.transport.tls;
-        let by_certificate = self.auth.contains(&AuthSource::Certificate);
+        let by_certificate = self.access.auth.contains(&AuthSource::Certificate);
         let (given, missing) = match (&tls.tls_cert, &tls.tls_key, &tls.tls_client_ca) {
             (Some(_), None, _) => ("--tls-cert", "--tls-key"),
             (None, Some(_), _) => ("--tls-key", "--tls-cert"),
@@ -200,7 +203,7 @@ impl Config {
     }
 
     fn check_exposure(&self) -> Result<(), ConfigError> {
-        let missing = match (self.has_tls(), self.auth.is_empty()) {
+        let missing = match (self.has_tls(), self.access.auth.is_empty()) {
             _ if self.listen.is_local() => return Ok(()),
             (true, false) => return Ok(()),
             (false, true) => "--tls-cert, --tls-key and --auth",
@@ -225,20 +228,24 @@ impl Config {
         }
     }
 
+    #[must_use]
+    pub fn dispatch(&self) -> DispatchSettings {
+        DispatchSettings { concurrency: self.concurrency.into(), event_retention: self.event_retention }
+    }
+}
+
+// === impl KeyArgs ===
+
+impl KeyArgs {
     /// Where the key of the stored secrets comes from: the file that is named, the variable `TICKETING_KEY` (32 bytes in
     /// base64 or as 64 hex digits), or a file beside the database.
     #[must_use]
-    pub fn key_source(&self) -> KeySource {
+    pub fn source(&self) -> KeySource {
         match (&self.key_file, std::env::var(KEY_VARIABLE)) {
             (Some(path), _) => KeySource::File(path.clone()),
             (None, Ok(text)) => KeySource::Text { text: text.into(), origin: KEY_VARIABLE.to_owned() },
             (None, Err(_)) => KeySource::Beside,
         }
-    }
-
-    #[must_use]
-    pub fn dispatch(&self) -> DispatchSettings {
-        DispatchSettings { concurrency: self.concurrency.into(), event_retention: self.event_retention }
     }
 }
 
@@ -300,7 +307,7 @@ mod tests {
         assert_eq!(missing(&[OPEN]), "--tls-cert, --tls-key and --auth");
         assert_eq!(missing(&[OPEN, "--auth=token"]), "--tls-cert and --tls-key");
         assert_eq!(missing(&[OPEN, TLS[0], TLS[1]]), "--auth");
-        assert_eq!(config(&[OPEN, TLS[0], TLS[1], "--auth=token,jwt"]).check(), Ok(()));
+        assert_eq!(config(&[OPEN, TLS[0], TLS[1], "--auth=token"]).check(), Ok(()));
         for local in ["--listen=[::1]:1", "--listen=localhost:1", "--listen=unix:a"] {
             assert_eq!(config(&[local]).check(), Ok(()));
         }

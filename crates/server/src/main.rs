@@ -7,6 +7,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 use ticketing_server::clock::SystemClock;
+use ticketing_server::commands::{AuditCommand, TokenCommand};
 use ticketing_server::config::Config;
 use ticketing_server::transport::dev::{self, TlsCommand};
 use ticketing_server::{demo, server, telemetry};
@@ -29,6 +30,12 @@ enum Command {
     /// Certificates for a trial.
     #[command(subcommand)]
     Tls(TlsCommand),
+    /// Make, list and revoke the tokens by which callers are let in.
+    #[command(subcommand)]
+    Token(TokenCommand),
+    /// Check who did what.
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// Show the whole job against simulated ticket systems: nothing to set up, nothing kept.
     Demo(demo::DemoArgs),
 }
@@ -51,6 +58,8 @@ async fn main() -> ExitCode {
         Command::Serve(config) => serve(*config).await,
         Command::Backup(args) => backup(&args).await,
         Command::Tls(command) => dev::run(&command),
+        Command::Token(command) => command.run(&mut std::io::stdout()).await,
+        Command::Audit(command) => command.run(&mut std::io::stdout()).await,
         Command::Demo(args) => demo::run(args).await,
     };
     match done {

@@ -4,6 +4,7 @@
 //! gone; at most one ticket bears a marker; a recorded ticket exists; events are ordered, unique and gap-free; no secret
 //! is in anything that was written; and nobody had to lend a hand.
 
+mod busy;
 mod callers;
 mod calls;
 mod cell;
@@ -11,10 +12,16 @@ mod clock;
 mod connection;
 mod crowds;
 mod doubt;
+mod echoes;
 mod flood;
+mod flow;
+mod following;
+mod foreign;
+pub(crate) mod held;
 mod humans;
 mod index;
 mod late;
+mod logins;
 mod neighbours;
 mod operators;
 mod outage;
@@ -26,6 +33,7 @@ mod replies;
 mod restore;
 mod searching;
 mod settings;
+mod stale;
 mod streams;
 mod throttling;
 mod tls;
@@ -40,6 +48,8 @@ use futures_util::stream;
 use tokio::time::Instant;
 
 pub(crate) use self::cell::{Cell, Stage, Verdict, words};
+pub(crate) use self::flow::Flow;
+pub(crate) use self::process::{GRACE, LEASE, SETTLE, plan};
 
 /// Families whose cells keep the whole machine busy: they are played first, one cell after another, so that they starve
 /// nobody else's clock.
@@ -50,18 +60,23 @@ const FAMILIES: &[fn() -> Vec<Cell>] = &[
     process::cells,
     replies::cells,
     throttling::cells,
+    logins::cells,
     redirects::cells,
     crowds::cells,
     callers::cells,
     streams::cells,
     tokens::cells,
     settings::cells,
+    echoes::cells,
+    following::cells,
     operators::cells,
     index::cells,
     searching::cells,
     humans::cells,
     races::cells,
+    stale::cells,
     neighbours::cells,
+    busy::cells,
     connection::cells,
     flood::cells,
     late::cells,
@@ -70,6 +85,7 @@ const FAMILIES: &[fn() -> Vec<Cell>] = &[
     restore::cells,
     clock::cells,
     crate::power::cells,
+    crate::power::cells_at_points,
 ];
 
 #[derive(Debug, clap::Args)]
@@ -152,7 +168,7 @@ async fn play_all(
     let mut played = stream::iter(cells)
         .map(|cell| async move {
             let began = Instant::now();
-            let verdict = cell.play(None).await;
+            let verdict = cell.play(&[]).await;
             (cell, verdict, began.elapsed())
         })
         .buffer_unordered(jobs);

@@ -5,9 +5,13 @@
 //! what of the rest had arrived by chance.
 
 mod cells;
+mod checkpoint;
 mod first_start;
 mod ledger;
 mod life;
+mod points;
+mod torn;
+mod upgrade;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -21,10 +25,10 @@ use ticketing_harness::{Plan, Server};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use crate::matrix::words;
+use crate::matrix::{Cell, words};
 use life::Life;
 
-pub(crate) use cells::cells;
+pub(crate) use points::cells as cells_at_points;
 
 /// How long the disk may take to stand still, if there is enough to do.
 const UNTIL_STILL: Duration = Duration::from_secs(10);
@@ -64,6 +68,11 @@ struct Mounted {
     folder: TempDir,
 }
 
+/// The disk's cells of the matrix.
+pub(crate) fn cells() -> Vec<Cell> {
+    [cells::cells(), checkpoint::cells(), torn::cells(), upgrade::cells()].concat()
+}
+
 pub(crate) async fn run(arguments: Arguments) -> Result<()> {
     let Arguments { cuts, seed, weakened } = arguments;
     println!("seed {seed}");
@@ -82,10 +91,11 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
     outcome.gone.iter().for_each(|gone| println!("GONE   {gone}"));
     outcome.twice.iter().for_each(|twice| println!("TWICE  {twice}"));
     println!("power: {outcome}; {:.0?}", began.elapsed());
+    let again = format!("{} power --cuts {cuts} --seed {seed}", crate::command());
     match (weakened, outcome.is_good(), broke) {
         (false, true, None) | (true, false, _) => Ok(()),
-        (false, _, Some(why)) => bail!("a promise broke with --seed {seed}: {why}"),
-        (false, false, None) => bail!("a promise broke with --seed {seed}"),
+        (false, _, Some(why)) => bail!("a promise broke, again with `{again}`: {why}"),
+        (false, false, None) => bail!("a promise broke, again with `{again}`"),
         (true, true, Some(why)) => bail!("nothing that was acknowledged is gone, but: {why}"),
         (true, true, None) => bail!("nothing is gone, although nothing was synced"),
     }
@@ -135,6 +145,12 @@ impl Mounted {
     async fn cut(&self, server: &mut Server, random: &mut Random) {
         let seed = random.next_u64();
         server.kill_and(|| self.disk.cut(seed)).await;
+    }
+
+    /// Waits until the disk stands still at what it was told to stand still at.
+    async fn until_held(&self, what: &str) {
+        self.until_still().await;
+        assert!(self.disk.wait_until_still(Duration::ZERO), "there is no {what}");
     }
 
     /// Waits until the disk stands still. If it does not come so far, it is cut as it is.

@@ -80,7 +80,7 @@ impl Site {
         let settings = Settings::parse(&draft, Some(secret), "jira", &mut violations);
         let settings = settings.unwrap_or_else(|| panic!("{violations}"));
         let clock = Arc::new(HandClock::default());
-        let jira = Jira::new(settings, Door::new(clock.clone()).unwrap());
+        let jira = Jira::new(settings, Door::new(clock.clone(), WITHIN).unwrap());
         Self { simulator, jira, clock }
     }
 

@@ -9,9 +9,11 @@ use tonic_health::server::HealthReporter;
 use tonic_reflection::server;
 use tower::Layer;
 
+use super::access::{AccessLayer, Guarded};
 use super::deadline::{DeadlineLayer, WithDeadline};
 use super::errors::Refusal;
 use super::trace::{TraceLayer, Traced};
+use crate::access::Access;
 use crate::transport::{Limits, MemoryLayer, WithinMemory};
 
 /// The most bytes of a request. The largest valid incident has about 2 MiB.
@@ -19,19 +21,21 @@ pub(crate) const LARGEST_REQUEST: usize = 4 * 1024 * 1024;
 /// The most bytes of a question about health or the contract.
 const LARGEST_QUESTION: usize = 16 * 1024;
 
-/// What every call passes on its way in, the first one first.
-pub(crate) type Layered = Traced<WithDeadline<WithinMemory<Routes>>>;
+/// What every call that is let in passes, the first one first.
+type Bounded = WithDeadline<WithinMemory<Routes>>;
 
 /// What is served, and the handle that tells its health.
 pub(crate) struct Served {
-    pub calls: Layered,
-    pub health_alone: Layered,
+    pub calls: Traced<Guarded<Bounded>>,
+    /// For everybody: it tells nothing but whether the server works.
+    pub health_alone: Traced<Bounded>,
     pub health: HealthReporter,
 }
 
 /// Serves `service`.
 pub(crate) async fn router<T: TicketingService>(
     service: T,
+    access: Access,
     limits: &Limits,
 ) -> Result<Served, server::Error> {
     let (reporter, health) = tonic_health::server::health_reporter();
@@ -45,15 +49,16 @@ pub(crate) async fn router<T: TicketingService>(
         .add_service(health.clone())
         .add_service(reflection().build_v1()?.max_decoding_message_size(LARGEST_QUESTION))
         .add_service(reflection().build_v1alpha()?.max_decoding_message_size(LARGEST_QUESTION));
-    let health_alone = layered(Routes::new(health), limits);
-    Ok(Served { calls: layered(calls, limits), health_alone, health: reporter })
+    let calls = TraceLayer::default().layer(AccessLayer::new(access).layer(bounded(calls, limits)));
+    let health_alone = TraceLayer::default().layer(bounded(Routes::new(health), limits));
+    Ok(Served { calls, health_alone, health: reporter })
 }
 
-fn layered(routes: Routes, limits: &Limits) -> Layered {
+fn bounded(routes: Routes, limits: &Limits) -> Bounded {
     let memory = limits.request_memory as usize * 1_024 * 1_024;
     let routes = MemoryLayer::new(memory, LARGEST_REQUEST, limits.request_timeout, || Refusal::Busy.into())
         .layer(routes.prepare());
-    TraceLayer::default().layer(DeadlineLayer::new(limits.longest_call).layer(routes))
+    DeadlineLayer::new(limits.longest_call).layer(routes)
 }
 
 /// Tells whoever watches the health that nothing new is taken.

@@ -133,9 +133,9 @@ fn how_to_use(out: &Path, host: &str) -> String {
     let address = if host.contains(':') { format!("[{host}]:50051") } else { format!("{host}:50051") };
     format!(
         "Made an authority, a server certificate and a client certificate ({CLIENT}) in {out}.\n\n\
-         Serve, and let in who shows a certificate of this authority:\n\n  \
+         Serve, and let in who shows the client certificate:\n\n  \
          ticketing serve --listen {address} --tls-cert {out}/server.pem --tls-key {out}/server.key \\\n    \
-         --auth certificate --tls-client-ca {out}/ca.pem\n\n\
+         --auth certificate --tls-client-ca {out}/ca.pem --certificate-roles {CLIENT}=admin\n\n\
          Call:\n\n  \
          grpcurl -cacert {out}/ca.pem -cert {out}/client.pem -key {out}/client.key {address} \\\n    \
          rhythmx.ticketing.v1.TicketingService/GetStatus\n"

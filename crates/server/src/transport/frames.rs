@@ -154,16 +154,16 @@ impl Frames {
 // === impl Allowance ===
 
 impl Allowance {
-    pub(super) fn new(resets: u32, control: u32) -> Self {
-        Self { resets: Bucket::full(resets), control: Bucket::full(control) }
+    pub(super) fn new(resets: u32, control: u32, now: Instant) -> Self {
+        Self { resets: Bucket::full(resets, now), control: Bucket::full(control, now) }
     }
 
     /// Takes what a frame of the peer costs.
-    pub(super) fn take(&mut self, frame: Frame) -> Result<(), TooMany> {
+    pub(super) fn take(&mut self, frame: Frame, now: Instant) -> Result<(), TooMany> {
         match frame {
             Frame::Carrying => self.give(),
-            Frame::Reset if !self.resets.take() => return Err(TooMany::Resets),
-            Frame::Empty if !self.control.take() => return Err(TooMany::ControlFrames),
+            Frame::Reset if !self.resets.take(now) => return Err(TooMany::Resets),
+            Frame::Empty if !self.control.take(now) => return Err(TooMany::ControlFrames),
             Frame::Reset | Frame::Empty => {}
         }
         Ok(())
@@ -178,13 +178,13 @@ impl Allowance {
 // === impl Bucket ===
 
 impl Bucket {
-    fn full(capacity: u32) -> Self {
-        Self { capacity, left: capacity, filled: Instant::now() }
+    fn full(capacity: u32, now: Instant) -> Self {
+        Self { capacity, left: capacity, filled: now }
     }
 
-    fn take(&mut self) -> bool {
+    fn take(&mut self, now: Instant) -> bool {
         if self.left == 0 {
-            self.refill(Instant::now());
+            self.refill(now);
         }
         let enough = self.left > 0;
         self.left = self.left.saturating_sub(1);
@@ -259,18 +259,19 @@ mod tests {
         assert_eq!(frames.incomplete_head(), None);
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn an_allowance_is_used_up_and_comes_back_with_time_and_with_what_carries_something() {
-        let mut allowance = Allowance::new(10, 100);
-        assert!((0..100).all(|_| allowance.take(Frame::Empty).is_ok()));
-        assert_eq!(allowance.take(Frame::Empty), Err(TooMany::ControlFrames));
+    #[test]
+    fn an_allowance_is_used_up_and_comes_back_with_time_and_with_what_carries_something() {
+        let now = Instant::now();
+        let mut allowance = Allowance::new(10, 100, now);
+        assert!((0..100).all(|_| allowance.take(Frame::Empty, now).is_ok()));
+        assert_eq!(allowance.take(Frame::Empty, now), Err(TooMany::ControlFrames));
         allowance.give();
-        assert!((0..4).all(|_| allowance.take(Frame::Empty).is_ok()));
-        assert_eq!(allowance.take(Frame::Empty), Err(TooMany::ControlFrames));
-        tokio::time::advance(REFILL / 10).await;
-        assert!((0..10).all(|_| allowance.take(Frame::Empty).is_ok()));
-        assert_eq!(allowance.take(Frame::Empty), Err(TooMany::ControlFrames));
-        assert!((0..10).all(|_| allowance.take(Frame::Reset).is_ok()));
-        assert_eq!(allowance.take(Frame::Reset), Err(TooMany::Resets));
+        assert!((0..4).all(|_| allowance.take(Frame::Empty, now).is_ok()));
+        assert_eq!(allowance.take(Frame::Empty, now), Err(TooMany::ControlFrames));
+        let now = now + REFILL / 10;
+        assert!((0..10).all(|_| allowance.take(Frame::Empty, now).is_ok()));
+        assert_eq!(allowance.take(Frame::Empty, now), Err(TooMany::ControlFrames));
+        assert!((0..10).all(|_| allowance.take(Frame::Reset, now).is_ok()));
+        assert_eq!(allowance.take(Frame::Reset, now), Err(TooMany::Resets));
     }
 }

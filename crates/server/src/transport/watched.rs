@@ -32,7 +32,7 @@ struct TooLate;
 
 impl<T> Watched<T> {
     pub(super) fn new(wire: T, limits: &Limits) -> Self {
-        let allowance = Allowance::new(limits.stream_resets, limits.control_frames);
+        let allowance = Allowance::new(limits.stream_resets, limits.control_frames, Instant::now());
         let patience = limits.header_timeout;
         Self {
             wire,
@@ -45,8 +45,8 @@ impl<T> Watched<T> {
     }
 
     fn hear(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let (allowance, mut verdict) = (&mut self.allowance, Ok(()));
-        self.heard.follow(bytes, |frame| verdict = verdict.and_then(|()| allowance.take(frame)));
+        let (allowance, mut verdict, now) = (&mut self.allowance, Ok(()), Instant::now());
+        self.heard.follow(bytes, |frame| verdict = verdict.and_then(|()| allowance.take(frame, now)));
         verdict.map_err(io::Error::other)
     }
 

@@ -114,7 +114,7 @@ pub(crate) fn connect(draft: &SettingsDraft, password: &str, clock: Arc<StillClo
     let mut violations = Violations::default();
     let password = SecretString::from(password);
     let settings = Settings::parse(draft, Some(&password), "servicenow", &mut violations);
-    let door = Door::new(clock).expect("a door");
+    let door = Door::new(clock, WITHIN).expect("a door");
     ServiceNow::new(settings.expect("sound settings"), door)
 }
 
