@@ -5,6 +5,7 @@
 //! next request, so that none can be closed under one. What a failure on the way means is decided here; what a reply
 //! means is for the adapter to say.
 
+pub mod guard;
 mod transport;
 mod words;
 
