@@ -186,6 +186,8 @@ fn one_answer_that_is_refused_refuses_all_of_them() {
         ("jira.corp", "jira.corp", "169.254.169.254", false),
         ("jira.corp", "jira.corp", "fd00:ec2::254", false),
         ("jira.corp", "jira.corp", "::ffff:169.254.169.254", false),
+        ("jira.corp", "jira.corp", "::ffff:127.0.0.1", false),
+        ("jira.corp", "jira.corp", "2002:a00:1::", false),
         ("jira.corp 127.0.0.1", "jira.corp", "127.0.0.1", true),
         ("127.0.0.1:8080", "jira.corp", "127.0.0.1", false),
         ("localhost", "localhost", "127.0.0.1 ::1", true),

@@ -137,8 +137,8 @@ impl Guard {
             AddressKind::Public => Ok(()),
             kind if !kind.can_be_permitted() => Err(Refused::never(Rule::Answer(kind))),
             _ if self.covers(answer, None) => Ok(()),
-            // Whoever can change what a name stands for shall not reach this machine by it.
-            AddressKind::Loopback if !is_localhost(name) => {
+            // Whoever can change what a name stands for shall not reach this machine by it, nor by what leads anywhere.
+            AddressKind::Loopback | AddressKind::Embedding(_) if !is_localhost(name) => {
                 Err(Refused::unless(Rule::Answer(kind), answer.to_string()))
             }
             _ if named() => Ok(()),
