@@ -29,6 +29,7 @@ mod crashing;
 mod doubt;
 mod power;
 mod pushing;
+mod reaching;
 mod restoring;
 mod retrying;
 mod stopping;

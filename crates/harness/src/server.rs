@@ -300,6 +300,10 @@ impl Server {
         }
         arguments.push(format!("--listen={}", self.address));
         arguments.push(format!("--data={}", self.data().display()));
+        if !self.start.flags.iter().any(|flag| flag.starts_with("--allow-target")) {
+            // The simulators are here.
+            arguments.push("--allow-target=127.0.0.1".to_owned());
+        }
         arguments.extend(self.start.flags.iter().cloned());
         arguments
     }

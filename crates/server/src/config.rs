@@ -1,5 +1,7 @@
 //! The settings of the server process: flags, each with an environment variable. `--help` is their reference.
 
+mod outbound;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,6 +13,8 @@ use ticketing_failpoints::{Guard, is_removed};
 
 use crate::dispatch::DispatchSettings;
 use crate::store::KeySource;
+
+pub use outbound::{OutboundError, OutboundFlags};
 
 /// Not a flag: other users of the machine can read flags.
 const KEY_VARIABLE: &str = "TICKETING_KEY";
@@ -98,6 +102,9 @@ pub struct Config {
     /// How long a stopping server waits for attempts that are under way.
     #[arg(long, env = "TICKETING_SHUTDOWN_GRACE", default_value = "35s", value_parser = duration)]
     pub shutdown_grace: Duration,
+
+    #[command(flatten)]
+    pub outbound: OutboundFlags,
 }
 
 /// The shape of the log.

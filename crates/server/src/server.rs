@@ -10,7 +10,7 @@ use std::time::Duration;
 use ticketing_core::clock::Clock;
 use ticketing_core::delivery::start::MEMORY;
 use ticketing_core::violation::Violations;
-use ticketing_outbound::{Door, DoorError};
+use ticketing_outbound::{Door, DoorError, Reach};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio_stream::wrappers::TcpListenerStream;
@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::clock::ThisMachine;
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, OutboundError};
 use crate::connections::{Connection, Connections};
 use crate::dispatch::{Dispatcher, Schedule};
 use crate::entropy::SystemEntropy;
@@ -39,6 +39,8 @@ pub enum ServeError {
     Config(#[from] ConfigError),
     #[error("can not listen on {address}; --listen names another address")]
     Listen { address: SocketAddr, source: io::Error },
+    #[error("nobody can be called")]
+    Outbound(#[from] OutboundError),
     #[error("the database can not be opened")]
     Open(#[from] OpenError),
     #[error("the stored settings can not be read")]
@@ -87,8 +89,9 @@ pub async fn serve(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), ServeError> {
     config.check()?;
+    let reach = config.outbound.reach()?;
     let store = open(&config, clock.clone()).await?;
-    let served = serve_over(&config, &store, listener, clock, shutdown).await;
+    let served = serve_over(&config, reach, &store, listener, clock, shutdown).await;
     store.close().await;
     served
 }
@@ -132,12 +135,13 @@ fn tell(opened: &Opened, config: &Config) {
 
 async fn serve_over(
     config: &Config,
+    reach: Reach,
     store: &Store,
     listener: TcpListener,
     clock: Arc<dyn Clock>,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), ServeError> {
-    let (settings, connections) = connect(store, Door::new(clock.clone())?).await?;
+    let (settings, connections) = connect(store, Door::new(clock.clone(), reach)?).await?;
     let bounds = config.bounds();
     let retry = &settings.rules.retry;
     let schedule =
@@ -151,7 +155,15 @@ async fn serve_over(
         config.dispatch(),
         schedule,
     );
-    let app = App::new(store.clone(), dispatcher.clone(), connections, clock, bounds, settings);
+    let app = App::new(
+        store.clone(),
+        dispatcher.clone(),
+        connections,
+        clock,
+        bounds,
+        settings,
+        config.outbound.tests_per_minute,
+    );
 
     let closing = CancellationToken::new();
     let streams = grpc::StreamSettings {

@@ -52,6 +52,8 @@ pub(crate) enum Refusal {
     StoreUnavailable,
     /// The server stops; the last token of a stream, else empty.
     ShuttingDown { resume_token: String },
+    /// Too many calls of this kind.
+    TooManyCalls { come_back_after: Duration },
     /// The server failed in a way it should not.
     Internal,
 }
@@ -86,6 +88,7 @@ impl From<AppError> for Refusal {
             AppError::DeliveryState { delivery_id, state, operation } => {
                 Self::DeliveryState { delivery_id, state, operation }
             }
+            AppError::TooManyCalls { come_back_after } => Self::TooManyCalls { come_back_after },
             AppError::Interrupted(_) => Self::Internal,
             AppError::Store(error) => Self::of_store(&error),
         }
@@ -122,6 +125,7 @@ impl Refusal {
             Self::SubscriberTooSlow { .. } => (Code::ResourceExhausted, ErrorReason::SubscriberTooSlow),
             Self::StoreUnavailable => (Code::Unavailable, ErrorReason::StoreUnavailable),
             Self::ShuttingDown { .. } => (Code::Unavailable, ErrorReason::ShuttingDown),
+            Self::TooManyCalls { .. } => (Code::ResourceExhausted, ErrorReason::TooManyCalls),
             Self::Internal => (Code::Internal, ErrorReason::Internal),
         }
     }
@@ -133,7 +137,7 @@ impl Refusal {
             | Self::RequestInvalid(violations) => summary(violations),
             Self::SecretRequired(system, _) => {
                 let title = system.title();
-                format!("the address of {title} was changed: give its secret again in the same request")
+                format!("the address of {title}, or the way to it, was changed: give its secret again in the same request")
             }
             Self::SystemNotConfigured(system) => {
                 format!("{} is not configured: send its settings with Configure", system.title())
@@ -159,6 +163,9 @@ impl Refusal {
             }
             Self::StoreUnavailable => "the store is not available: nothing was accepted, try again".to_owned(),
             Self::ShuttingDown { .. } => "the server is stopping: connect again".to_owned(),
+            Self::TooManyCalls { .. } => {
+                "too many calls of this kind: nothing was done, try again later".to_owned()
+            }
             Self::Internal => "the server failed; its log has the details".to_owned(),
         }
     }
@@ -205,6 +212,9 @@ impl Refusal {
             }
             Self::StoreUnavailable | Self::ShuttingDown { .. } => {
                 details.set_retry_info(Some(COME_BACK_AFTER));
+            }
+            Self::TooManyCalls { come_back_after } => {
+                details.set_retry_info(Some(*come_back_after));
             }
             Self::DeliveryNotFound(_) | Self::SubscriberTooSlow { .. } | Self::Internal => {}
         }
