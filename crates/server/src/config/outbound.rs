@@ -80,3 +80,48 @@ fn environment() -> Result<Route, OutboundError> {
 fn permission(text: &str) -> Result<Permission, String> {
     text.parse().map_err(|error: ticketing_outbound::guard::NotAPermission| error.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Cli {
+        #[command(flatten)]
+        outbound: OutboundFlags,
+    }
+
+    fn flags(flags: &[&str]) -> Result<OutboundFlags, clap::Error> {
+        let cli = Cli::try_parse_from(std::iter::once("ticketing").chain(flags.iter().copied()));
+        cli.map(|cli| cli.outbound)
+    }
+
+    #[test]
+    fn targets_are_permitted_one_by_one_or_with_commas_and_none_by_default() {
+        let targets = |given: &[&str]| -> Vec<String> {
+            flags(given).unwrap().allow_target.iter().map(ToString::to_string).collect()
+        };
+        assert!(targets(&[]).is_empty());
+        let several = ["--allow-target=jira.corp,10.2.0.0/16", "--allow-target", "127.0.0.1:8080"];
+        assert_eq!(targets(&several), ["jira.corp", "10.2.0.0/16", "127.0.0.1:8080"]);
+        let never = flags(&["--allow-target=169.254.169.254"]).unwrap_err().to_string();
+        assert!(never.contains("--allow-target") && never.contains("never permitted"), "{never}");
+    }
+
+    #[test]
+    fn logins_that_can_not_be_read_are_told_by_their_file_and_line_and_never_repeated() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("logins");
+        let flag = format!("--proxy-logins={}", file.display());
+        let reach = || flags(&[&flag]).unwrap().reach();
+        assert!(matches!(reach(), Err(OutboundError::LoginsMissing { .. })));
+        std::fs::write(&file, "proxy.corp canary\n").unwrap();
+        let error = anyhow::Error::from(reach().unwrap_err());
+        let told = format!("{error:#}");
+        assert!(told.contains("logins") && told.contains("line 1") && !told.contains("canary"), "{told}");
+        std::fs::write(&file, "proxy.corp:3128 bot:canary\n").unwrap();
+        assert!(!format!("{:?}", reach().unwrap()).contains("canary"));
+    }
+}
