@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::{env, error, fs};
 
+use prost_types::FileDescriptorSet;
+
 const CONTRACT: &str = "proto/rhythmx/ticketing/v1/service.proto";
 const ERROR_REASONS: &str = "proto/rhythmx/ticketing/v1/error_reason.proto";
 
@@ -24,5 +26,33 @@ fn main() -> Result<(), Box<dyn error::Error>> {
         .build_client(env::var_os("CARGO_FEATURE_CLIENT").is_some())
         .build_server(env::var_os("CARGO_FEATURE_SERVER").is_some())
         .compile_fds(compiler.file_descriptor_set())?;
+    fs::write(out_dir.join("methods.rs"), methods(&compiler.file_descriptor_set()))?;
     Ok(())
+}
+
+/// An enum of every method of the contract: whoever matches on it has to say something about each.
+fn methods(files: &FileDescriptorSet) -> String {
+    let mut variants = String::new();
+    let mut all = Vec::new();
+    let mut paths = String::new();
+    for file in &files.file {
+        for service in &file.service {
+            for method in &service.method {
+                let path = format!("/{}.{}/{}", file.package(), service.name(), method.name());
+                variants += &format!("    /// `{path}`\n    {},\n", method.name());
+                paths += &format!("            Self::{} => \"{path}\",\n", method.name());
+                all.push(format!("Self::{}", method.name()));
+            }
+        }
+    }
+    format!(
+        "/// Every method of the contract.\n\
+         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]\n\
+         pub enum Method {{\n{variants}}}\n\n\
+         impl Method {{\n    pub const ALL: [Self; {}] = [{}];\n\n    \
+             /// The path of its calls, for example `/rhythmx.ticketing.v1.TicketingService/Configure`.\n    \
+             #[must_use]\n    pub const fn path(self) -> &'static str {{\n        match self {{\n{paths}        }}\n    }}\n}}\n",
+        all.len(),
+        all.join(", ")
+    )
 }

@@ -1,6 +1,7 @@
 use std::error::Error;
 use std::time::Duration;
 
+use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Response, Status, Streaming, TimeoutExpired};
 
@@ -31,6 +32,8 @@ const DEFAULT_DEADLINE: Duration = Duration::from_secs(30);
 pub struct Client {
     stub: TicketingServiceClient<Channel>,
     deadline: Duration,
+    /// The metadata `authorization`.
+    authorization: Option<MetadataValue<Ascii>>,
 }
 
 /// The service could not be reached.
@@ -39,6 +42,10 @@ pub struct ConnectError {
     address: String,
     source: tonic::transport::Error,
 }
+
+/// The text can not be a token: it has characters that no header can have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InvalidToken;
 
 // === impl Client ===
 
@@ -59,13 +66,24 @@ impl Client {
 
     /// A client over a channel that was set up elsewhere.
     pub fn over(channel: Channel) -> Client {
-        Client { stub: TicketingServiceClient::new(channel), deadline: DEFAULT_DEADLINE }
+        Client { stub: TicketingServiceClient::new(channel), deadline: DEFAULT_DEADLINE, authorization: None }
     }
 
     /// The same client with another deadline for each call; 30 s when never set. Streams have none.
     #[must_use]
     pub fn with_deadline(self, deadline: Duration) -> Client {
         Client { deadline, ..self }
+    }
+
+    /// The same client with a bearer token that goes with each call: one of `ticketing token create`, or a JSON Web Token.
+    ///
+    /// # Errors
+    /// If the token can not stand in a header: it is not a token.
+    pub fn with_token(self, token: &str) -> Result<Client, InvalidToken> {
+        let value = format!("Bearer {token}").parse::<MetadataValue<Ascii>>();
+        let mut value = value.map_err(|_| InvalidToken)?;
+        value.set_sensitive(true);
+        Ok(Client { authorization: Some(value), ..self })
     }
 
     /// Changes settings; what is absent stays.
@@ -118,6 +136,7 @@ impl Client {
         &mut self,
         request: StreamTicketEventsRequest,
     ) -> Result<Streaming<StreamTicketEventsResponse>, Status> {
+        let request = self.authorized(request);
         Ok(self.stub.stream_ticket_events(request).await?.into_inner())
     }
 
@@ -166,10 +185,27 @@ impl Client {
         answer(self.stub.resolve_delivery(request).await)
     }
 
+    /// A page of who did what, the newest first.
+    pub async fn list_audit_entries(
+        &mut self,
+        request: ListAuditEntriesRequest,
+    ) -> Result<ListAuditEntriesResponse, Status> {
+        let request = self.timed(request);
+        answer(self.stub.list_audit_entries(request).await)
+    }
+
     // The deadline travels with the call (`grpc-timeout`), so that the server knows for how long it may wait.
     fn timed<T>(&self, message: T) -> Request<T> {
-        let mut request = Request::new(message);
+        let mut request = self.authorized(message);
         request.set_timeout(self.deadline);
+        request
+    }
+
+    fn authorized<T>(&self, message: T) -> Request<T> {
+        let mut request = Request::new(message);
+        if let Some(authorization) = &self.authorization {
+            request.metadata_mut().insert("authorization", authorization.clone());
+        }
         request
     }
 }
@@ -193,6 +229,16 @@ fn is_expired(status: &Status) -> bool {
     }
     false
 }
+
+// === impl InvalidToken ===
+
+impl std::fmt::Display for InvalidToken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the token has characters that no token has")
+    }
+}
+
+impl Error for InvalidToken {}
 
 // === impl ConnectError ===
 

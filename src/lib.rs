@@ -9,7 +9,7 @@ mod client;
 mod redacted;
 
 #[cfg(feature = "client")]
-pub use client::{Client, ConnectError};
+pub use client::{Client, ConnectError, InvalidToken};
 
 /// The contract, version 1: messages, and stubs by feature.
 #[allow(
@@ -29,6 +29,14 @@ pub mod v1 {
 /// reflection serves.
 #[cfg(feature = "server")]
 pub const FILE_DESCRIPTOR_SET: &[u8] = tonic::include_file_descriptor_set!("rhythmx.ticketing.v1");
+
+#[cfg(feature = "server")]
+mod methods {
+    include!(concat!(env!("OUT_DIR"), "/methods.rs"));
+}
+
+#[cfg(feature = "server")]
+pub use methods::Method;
 
 /// `google.rpc.ErrorInfo.domain` of every error of the service; its reasons are [`v1::ErrorReason`].
 pub const ERROR_DOMAIN: &str = "ticketing.rhythmx";

@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that can not go on fails")]
 #![allow(unreachable_pub, reason = "a test binary has no outside")]
 
+mod access;
 mod asking_twice;
 mod changing_settings;
 mod contract_canary;

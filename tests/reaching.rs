@@ -65,7 +65,7 @@ async fn nothing_within_is_called_in_any_notation_and_the_way_out_is_named() {
     assert!(refused.message().contains(&format!("--allow-target=127.0.0.1:{port}")), "{refused:?}");
     for field in ["gateway_url", "proxy_url"] {
         let mut jira = v1::JiraSettings { url: text("https://acme.atlassian.net"), ..world.jira_settings() };
-        let within = text(&world.jira.base_url());
+        let within = text(world.jira.base_url());
         match field {
             "gateway_url" => {
                 (jira.gateway_url, jira.cloud_id) = (within, text("11223344-a1b2-3b33-c444-def123456789"));
@@ -150,7 +150,7 @@ async fn connection_tests_are_limited_and_say_when_to_come_back() {
     }
     let refused = world.client.test_connection(request).await.unwrap_err();
     assert_eq!(refused.code(), Code::ResourceExhausted, "{refused:?}");
-    assert_eq!(refused.get_details_error_info().unwrap().reason, "TOO_MANY_CALLS");
+    assert_eq!(refused.get_details_error_info().unwrap().reason, "RATE_LIMITED");
     let wait = refused.get_details_retry_info().unwrap().retry_delay.unwrap();
     assert!(wait > Duration::ZERO && wait <= Duration::from_secs(20), "{wait:?}");
     // What is no test goes on.

@@ -69,6 +69,7 @@ impl World {
             system: System::Jira,
             trigger: Trigger::Manual,
             marker: Marker::derive(&InstallationKey::new([0; 32]), "INC-1", "jira"),
+            requested_by: String::new(),
         };
         let delivery = Delivery::accept(new, now).delivery;
         let (policy, index_lag) = (Policy::default(), Duration::from_secs(index_lag));
@@ -401,7 +402,7 @@ fn failed_after_a_doubt() -> World {
         world.take(&Step::Work(Weather::Fair));
     }
     while world.delivery.state != State::Failed {
-        world.now = world.delivery.due_at.unwrap();
+        world.now = world.delivery.due_at.expect("what waits is due");
         world.take(&Step::Work(Weather::Refuse(FaultKind::Rejected)));
     }
     world

@@ -174,6 +174,7 @@ fn accepted(now: Timestamp) -> Delivery {
         system: System::Jira,
         trigger: Trigger::Manual,
         marker: Marker::derive(&InstallationKey::new([0; 32]), "INC-1", "jira"),
+        requested_by: String::new(),
     };
     Delivery::accept(new, now).delivery
 }

@@ -67,6 +67,16 @@ pub enum Guard {
     SendDeadline,
     /// Only the holder of the current claim settles it.
     Epoch,
+    /// A claim is not taken from its holder before its lease is over.
+    LeaseTerm,
+    /// A ticket that was made is recorded even by one who has lost the claim.
+    LateSuccess,
+    /// Only the holder of the current claim ends a doubt by what it did not find.
+    LookUpEpoch,
+    /// A search proves what was so when it was asked, not when its answer is recorded.
+    AskedAt,
+    /// A witness was made when nothing of the doubtful send could be applied any more.
+    WitnessAge,
     /// A row counts as found only if it bears the very marker.
     MarkerCheck,
     /// What is committed is on the disk.
@@ -77,6 +87,8 @@ pub enum Guard {
     NoRedirects,
     /// A database that was put back from an older copy is recognised.
     Suspicion,
+    /// A target that refused the login, or has locked the account, is left alone.
+    LoginStop,
 }
 
 /// Goes past a point; stays there as long as a test holds it.
@@ -149,7 +161,7 @@ impl Point {
 
 #[cfg(debug_assertions)]
 impl Guard {
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 18] = [
         Self::Intent,
         Self::LookUp,
         Self::IndexBound,
@@ -157,11 +169,17 @@ impl Guard {
         Self::SecondAnswer,
         Self::SendDeadline,
         Self::Epoch,
+        Self::LeaseTerm,
+        Self::LateSuccess,
+        Self::LookUpEpoch,
+        Self::AskedAt,
+        Self::WitnessAge,
         Self::MarkerCheck,
         Self::Synchronous,
         Self::StoreLock,
         Self::NoRedirects,
         Self::Suspicion,
+        Self::LoginStop,
     ];
 
     #[must_use]
@@ -174,11 +192,17 @@ impl Guard {
             Self::SecondAnswer => "guard-second-answer",
             Self::SendDeadline => "guard-send-deadline",
             Self::Epoch => "guard-epoch",
+            Self::LeaseTerm => "guard-lease-term",
+            Self::LateSuccess => "guard-late-success",
+            Self::LookUpEpoch => "guard-look-up-epoch",
+            Self::AskedAt => "guard-asked-at",
+            Self::WitnessAge => "guard-witness-age",
             Self::MarkerCheck => "guard-marker-check",
             Self::Synchronous => "guard-synchronous",
             Self::StoreLock => "guard-store-lock",
             Self::NoRedirects => "guard-no-redirects",
             Self::Suspicion => "guard-suspicion",
+            Self::LoginStop => "guard-login-stop",
         }
     }
 }

@@ -15,47 +15,103 @@ pub(crate) struct Arguments {
     all: bool,
 }
 
-/// The cells that are there to see that a guard is missing: all whose name contains the text.
-fn witnesses(guard: Guard) -> &'static str {
-    match guard {
-        Guard::Intent => "kill -9 / sent and waiting",
-        Guard::LookUp => "504 after applying",
-        Guard::IndexBound => "index lag: within the bound",
-        Guard::InFlightBound => "applied late",
-        Guard::SecondAnswer => "index lag: witness",
-        Guard::SendDeadline => "paused worker / failpoint-intent-committed",
-        Guard::Epoch => "stale claim settles",
-        Guard::MarkerCheck => "look-up returns foreign rows",
-        Guard::Synchronous => "power cut",
-        Guard::StoreLock => "second server",
-        Guard::NoRedirects => "redirect",
-        Guard::Suspicion => "older copy, ",
-    }
+/// How it is seen that a guard is missing.
+#[derive(Debug, Clone, Copy)]
+struct Trial {
+    guard: Guard,
+    /// Another guard that keeps the promise by itself, and is taken away together with it.
+    covered_by: Option<Guard>,
+    /// The cells that are there to see it: all whose name contains the text.
+    witnesses: &'static str,
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Result<()> {
     let wanted = |guard: &Guard| arguments.only.as_deref().is_none_or(|only| guard.name().contains(only));
-    let guards: Vec<_> = Guard::ALL.into_iter().filter(wanted).collect();
-    let (mut seen, mut unseen) = (0, vec![]);
-    for guard in guards {
-        let cells: Vec<Cell> =
-            matrix::cells().into_iter().filter(|cell| cell.to_string().contains(witnesses(guard))).collect();
+    let (mut seen, mut together, mut unseen) = (0, 0, vec![]);
+    for trial in Guard::ALL.into_iter().filter(wanted).map(Trial::of) {
+        if trial.is_seen(arguments.all).await {
+            seen += 1;
+            together += usize::from(trial.covered_by.is_some());
+        } else {
+            unseen.push(trial.guard.name());
+        }
+    }
+    let of = seen + unseen.len();
+    println!(
+        "guards: {seen} of {of} are seen to be missing, {together} of them together with the one that covers them"
+    );
+    match unseen.is_empty() {
+        true if seen == 0 => bail!("no guard is called so"),
+        true => Ok(()),
+        false => bail!("no cell fails without {}", unseen.join(", ")),
+    }
+}
+
+// === impl Trial ===
+
+impl Trial {
+    /// What `crates/model` has shown to be covered is taken away with what covers it.
+    fn of(guard: Guard) -> Self {
+        let (witnesses, covered_by) = match guard {
+            Guard::Intent => ("kill -9 / sent and waiting", None),
+            Guard::LookUp => ("504 after applying", None),
+            Guard::IndexBound => ("index lag: within the bound", None),
+            Guard::InFlightBound => ("applied late", None),
+            Guard::SecondAnswer => ("index lag: witness", None),
+            Guard::SendDeadline => ("paused worker / failpoint-intent-committed", None),
+            Guard::Epoch => ("stale claim settles", None),
+            Guard::LeaseTerm => ("refusal, told within the lease", Some(Guard::Epoch)),
+            Guard::LateSuccess => ("late success, cancelled", None),
+            Guard::LookUpEpoch => ("empty answer, told in the next doubt", Some(Guard::AskedAt)),
+            Guard::AskedAt => ("empty answer, told after the bound", None),
+            Guard::WitnessAge => ("witness, made before the send was over", None),
+            Guard::MarkerCheck => ("look-up returns foreign rows", None),
+            Guard::Synchronous => ("power cut", None),
+            Guard::StoreLock => ("second server", None),
+            Guard::NoRedirects => ("redirect", None),
+            Guard::Suspicion => ("older copy, ", None),
+            Guard::LoginStop => ("and many pushes", None),
+        };
+        Self { guard, covered_by, witnesses }
+    }
+
+    /// Whether some cell fails without the guard and what covers it, and passes if one of them is there.
+    async fn is_seen(self, all: bool) -> bool {
+        let removed: Vec<_> = self.covered_by.into_iter().chain([self.guard]).collect();
+        let cells = matrix::cells().into_iter().filter(|cell| cell.to_string().contains(self.witnesses));
         let (mut played, mut caught) = (0, vec![]);
-        for cell in &cells {
+        for cell in cells {
+            let why = match cell.play(&removed).await {
+                Verdict::DoesNotApply { .. } => continue,
+                Verdict::Passed { .. } => None,
+                Verdict::Failed { why } => Some(why),
+            };
             played += 1;
-            let Verdict::Failed { why } = cell.play(Some(guard)).await else { continue };
-            // What fails with the guard too has nothing to say about it.
-            if matches!(cell.play(None).await, Verdict::Passed { .. }) {
+            // What fails all the same has nothing to say about them.
+            if let Some(why) = why
+                && passes_with_each(&cell, &removed).await
+            {
                 caught.push(format!("{cell}: {}", why.lines().next().unwrap_or_default()));
-                if !arguments.all {
+                if !all {
                     break;
                 }
             }
         }
-        println!("{}: {} of {played} cells fail", guard.name(), caught.len());
+        let together = self.covered_by.map(|cover| format!(", removed together with {}", cover.name()));
+        let (name, together) = (self.guard.name(), together.unwrap_or_default());
+        println!("{name}{together}: {} of {played} cells fail", caught.len());
         caught.iter().for_each(|line| println!("    {line}"));
-        if caught.is_empty() { unseen.push(guard.name()) } else { seen += 1 }
+        !caught.is_empty()
     }
-    println!("guards: {seen} of {} are seen to be missing", seen + unseen.len());
-    if unseen.is_empty() { Ok(()) } else { bail!("no cell fails without {}", unseen.join(", ")) }
+}
+
+/// Whether the cell passes whichever one of them is put back.
+async fn passes_with_each(cell: &Cell, removed: &[Guard]) -> bool {
+    for back in removed {
+        let others: Vec<_> = removed.iter().copied().filter(|guard| guard != back).collect();
+        if !matches!(cell.play(&others).await, Verdict::Passed { .. }) {
+            return false;
+        }
+    }
+    true
 }

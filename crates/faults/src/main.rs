@@ -5,6 +5,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "it talks to the terminal that started it")]
 #![allow(clippy::unwrap_used, reason = "a cell that can not go on fails")]
 
+mod bugs;
 mod guards;
 mod history;
 mod matrix;
@@ -35,6 +36,15 @@ enum What {
     Power(power::Arguments),
     /// Plays long histories in random weather, and holds them against the promises.
     History(history::Arguments),
+    /// Plays every bug that was ever found again.
+    Bugs(bugs::Arguments),
+}
+
+/// How this program was called: what a broken promise is played again with.
+fn command() -> &'static str {
+    let is_fast =
+        std::env::current_exe().is_ok_and(|exe| exe.parent().is_some_and(|folder| folder.ends_with("fast")));
+    if is_fast { "cargo xtask faults --fast" } else { "cargo xtask faults" }
 }
 
 #[tokio::main(worker_threads = 4)]
@@ -45,6 +55,7 @@ async fn main() -> ExitCode {
         What::Guards(arguments) => guards::run(arguments).await,
         What::Power(arguments) => power::run(arguments).await,
         What::History(arguments) => history::run(arguments).await,
+        What::Bugs(arguments) => bugs::run(arguments).await,
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -11,6 +11,7 @@ use super::PATIENCE;
 #[derive(Debug)]
 pub struct Ended {
     pub code: Option<i32>,
+    pub stdout: String,
     pub stderr: String,
 }
 
@@ -31,12 +32,13 @@ pub async fn run_to_its_end(arguments: &[String], variables: &[(&str, &str)]) ->
         .args(arguments)
         .envs(variables.iter().copied())
         .stdin(Stdio::null())
-        .stdout(Stdio::null())
+        .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .kill_on_drop(true)
         .spawn()
         .unwrap();
     let output = tokio::time::timeout(PATIENCE, child.wait_with_output()).await;
     let output = output.unwrap_or_else(|_| panic!("ticketing {arguments:?} runs on")).unwrap();
-    Ended { code: output.status.code(), stderr: String::from_utf8(output.stderr).unwrap() }
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    Ended { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
 }

@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use rhythmx_ticketing::{Client, v1};
 use ticketing_failpoints::{Guard, REMOVED};
+use ticketing_server::access::Role;
 use ticketing_simulator::{Identity, Profile, RecordedRequest, Simulator, Vendor};
 use tonic::Status;
 
@@ -34,6 +35,9 @@ pub use subscriber::{Subscriber, after, from_oldest};
 
 /// How long anything may take that happens by itself.
 pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// How long the tokens of tests are good.
+const DAY: Duration = Duration::from_secs(86_400);
 
 /// Time bounds for tests: a thousandth of the real ones.
 const FAST: [&str; 6] = [
@@ -67,6 +71,8 @@ pub struct Plan {
     servicenow: Profile,
     identity: Option<Identity>,
     server: Start,
+    /// Whether callers need a token.
+    guarded: bool,
 }
 
 // === impl Plan ===
@@ -85,6 +91,7 @@ impl Plan {
             servicenow: Profile::of(Vendor::ServiceNow),
             identity: None,
             server: Start { flags: FAST.map(str::to_owned).to_vec(), ..Start::default() },
+            guarded: false,
         }
     }
 
@@ -121,6 +128,12 @@ impl Plan {
         self
     }
 
+    /// Callers need a bearer token; the client of this world has one of an admin.
+    pub fn guarded(mut self) -> Self {
+        self.guarded = true;
+        self.with_flag("--auth=token")
+    }
+
     /// With time enough for every attempt, on a busy machine too: nothing but what a test does makes one too slow.
     pub fn unhurried(self) -> Self {
         self.with_flag("--attempt-deadline=10s").with_flag("--lease=30s")
@@ -138,9 +151,17 @@ impl Plan {
         self
     }
 
-    /// Without this guard, which only a process can lose.
+    /// Without this guard, and without those that were taken away before; only a process can lose them.
     pub fn without(self, guard: Guard) -> Self {
-        self.in_a_process().with_variable(REMOVED, guard.name())
+        let mut plan = self.in_a_process();
+        match plan.server.variables.iter_mut().find(|(name, _)| name == REMOVED) {
+            Some((_, names)) => {
+                names.push(',');
+                names.push_str(guard.name());
+                plan
+            }
+            None => plan.with_variable(REMOVED, guard.name()),
+        }
     }
 
     /// Starts everything, and configures both systems.
@@ -156,9 +177,15 @@ impl Plan {
         let identity = self.identity.as_ref();
         let jira = simulator(self.jira.0, self.jira.1, identity).await;
         let servicenow = simulator(Vendor::ServiceNow, self.servicenow, identity).await;
-        let server = Server::start(self.server).await;
+        let mut server = Server::prepare(self.server);
+        if self.guarded {
+            let token = server.make_token("harness", Role::Admin, DAY).await;
+            server.next_start().token = Some(token);
+        }
+        server.start_again().await;
         let client = server.client().await;
-        let (acknowledged, elsewhere, secrets) = (Acknowledged::default(), vec![], vec![]);
+        let secrets = server.next_start().token.iter().cloned().collect();
+        let (acknowledged, elsewhere) = (Acknowledged::default(), vec![]);
         World { jira, servicenow, server, client, acknowledged, elsewhere, secrets }
     }
 }

@@ -13,9 +13,12 @@ use rhythmx_ticketing::Client;
 use tempfile::TempDir;
 use ticketing_core::clock::Clock;
 use ticketing_failpoints::{FOLDER, Point};
+use ticketing_server::access::Role;
 use ticketing_server::clock::SystemClock;
 use ticketing_server::config::Config;
+use ticketing_server::entropy::SystemEntropy;
 use ticketing_server::server::{self, ServeError};
+use ticketing_server::store::{Administration, KeySource};
 use tokio::process::{Child, Command};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -37,6 +40,8 @@ pub struct Start {
     pub clock_set: SignedDuration,
     /// Where the database is; by default in a folder that ends with the server.
     pub data: Option<PathBuf>,
+    /// The bearer token of its clients.
+    pub token: Option<String>,
 }
 
 /// A server over a data folder of its own.
@@ -114,13 +119,39 @@ impl Server {
         let wait = async {
             loop {
                 match Client::connect(format!("http://{}", self.address)).await {
-                    Ok(client) => return client,
+                    Ok(client) => return self.authorized(client),
                     Err(_not_yet) => tokio::time::sleep(Duration::from_millis(10)).await,
                 }
             }
         };
         let client = tokio::time::timeout(PATIENCE, wait).await;
         client.unwrap_or_else(|_| panic!("the server did not start: {}", self.log()))
+    }
+
+    /// Makes a bearer token, beside the server if it runs.
+    pub async fn make_token(&self, name: &str, role: Role, lifetime: Duration) -> String {
+        let mut administration = self.administration().await;
+        let made = administration.create_token(name, role, lifetime).await;
+        administration.close().await;
+        made.unwrap().0.show().to_owned()
+    }
+
+    /// Its data folder in the hands of an operator.
+    pub async fn administration(&self) -> Administration {
+        let (data, clock) = (self.data(), Arc::new(SystemClock::start()));
+        let database = data.join("ticketing.db");
+        if !database.is_file() {
+            server::make(&data, KeySource::Beside, clock.clone()).await.unwrap();
+        }
+        let (entropy, source) = (Arc::new(SystemEntropy), "test".to_owned());
+        Administration::open(&database, &KeySource::Beside, clock, entropy, source).await.unwrap()
+    }
+
+    fn authorized(&self, client: Client) -> Client {
+        match &self.start.token {
+            Some(token) => client.with_token(token).unwrap(),
+            None => client,
+        }
     }
 
     pub async fn start_again(&mut self) {

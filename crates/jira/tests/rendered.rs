@@ -8,6 +8,7 @@
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use secrecy::SecretString;
@@ -88,7 +89,7 @@ fn jira(flavour: Flavour) -> Jira {
     };
     let secret = Secret { kind: SecretKind::PersonalAccessToken, value: SecretString::from("token") };
     let settings = Settings::parse(&draft, Some(&secret), "jira", &mut Violations::default()).unwrap();
-    Jira::new(settings, Door::new(Arc::new(Epoch), Reach::default()).unwrap())
+    Jira::new(settings, Door::new(Arc::new(Epoch), Duration::from_secs(10), Reach::default()).unwrap())
 }
 
 fn order(fields: IncidentFields) -> Order {

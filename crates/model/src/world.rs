@@ -112,6 +112,7 @@ impl World {
             system: System::Jira,
             trigger: Trigger::Manual,
             marker: Marker::derive(&InstallationKey::new([0; 32]), "", ""),
+            requested_by: String::new(),
         };
         Self {
             now: 0,

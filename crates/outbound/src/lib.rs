@@ -38,8 +38,8 @@ pub use words::title_of_page;
 /// The most of a reply that is read. A longer one is not a reply that we could trust.
 pub const LARGEST_BODY: usize = 4 * 1024 * 1024;
 
-/// How long a connection may take to come about, with TLS. Less than any read may take, so that what a firewall swallows
-/// is told like what is refused.
+/// How long a connection may take to come about, with TLS, at most. Less than any read may take, so that what a firewall
+/// swallows is told like what is refused.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// Sends requests.
@@ -47,6 +47,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(8);
 pub struct Door {
     client: reqwest::Client,
     clock: Arc<dyn Clock>,
+    longest: Duration,
     reach: Arc<Reach>,
 }
 
@@ -97,13 +98,15 @@ pub struct DoorError(#[source] reqwest::Error);
 // === impl Door ===
 
 impl Door {
-    /// A door that trusts the public certificate authorities, unless its way says otherwise.
+    /// A door that trusts the public certificate authorities, unless its way says otherwise, for requests that take at most
+    /// `longest`. A connection gets half of that, so that one which never came about is told from an answer that never
+    /// came: nothing was sent then, and nothing has to be looked for.
     ///
     /// # Errors
     /// If the TLS set-up of this machine can not be used.
-    pub fn new(clock: Arc<dyn Clock>, reach: Reach) -> Result<Self, DoorError> {
-        let client = client(&reach).map_err(DoorError)?;
-        Ok(Self { client, clock, reach: Arc::new(reach) })
+    pub fn new(clock: Arc<dyn Clock>, longest: Duration, reach: Reach) -> Result<Self, DoorError> {
+        let client = client(&reach, CONNECT_TIMEOUT.min(longest / 2)).map_err(DoorError)?;
+        Ok(Self { client, clock, longest, reach: Arc::new(reach) })
     }
 
     /// A door to where this one leads, by another way. What `route` leaves open stays as it is.
@@ -117,7 +120,8 @@ impl Door {
         let usual = &self.reach.route;
         let proxy = route.proxy.clone().or_else(|| usual.proxy.clone());
         let authorities = route.authorities.clone().or_else(|| usual.authorities.clone());
-        Self::new(self.clock.clone(), Reach { route: Route { proxy, authorities }, ..(*self.reach).clone() })
+        let reach = Reach { route: Route { proxy, authorities }, ..(*self.reach).clone() };
+        Self::new(self.clock.clone(), self.longest, reach)
     }
 
     /// The rules for whom it calls.
@@ -274,7 +278,7 @@ impl Reply {
     }
 }
 
-fn client(reach: &Reach) -> reqwest::Result<reqwest::Client> {
+fn client(reach: &Reach, connect_timeout: Duration) -> reqwest::Result<reqwest::Client> {
     route::use_our_cryptography();
     let elsewhere = if is_removed(Guarded::NoRedirects) { Policy::default() } else { Policy::none() };
     let names = JudgedNames { names: reach.names.clone(), guard: reach.guard.clone() };
@@ -283,7 +287,7 @@ fn client(reach: &Reach) -> reqwest::Result<reqwest::Client> {
         .retry(reqwest::retry::never())
         .no_proxy()
         .dns_resolver(Arc::new(names))
-        .connect_timeout(CONNECT_TIMEOUT)
+        .connect_timeout(connect_timeout)
         .pool_max_idle_per_host(0)
         .http1_only()
         .user_agent(concat!("rhythmx-ticketing/", env!("CARGO_PKG_VERSION")));

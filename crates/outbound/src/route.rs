@@ -107,7 +107,7 @@ impl Route {
     /// `None` if it makes no sense.
     #[must_use]
     pub fn of_environment(proxy: &str, except: Option<String>) -> Option<Self> {
-        let mut url = Url::parse(proxy).ok().filter(|url| is_proxy(url))?;
+        let mut url = Url::parse(proxy).ok().filter(is_proxy)?;
         let password = percent_decoded(url.password().unwrap_or_default())?;
         let user = percent_decoded(url.username())?;
         let login = (!user.is_empty()).then(|| ProxyLogin { user, password: password.into() });

@@ -13,7 +13,7 @@ use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_outbound::guard::Guard;
 use ticketing_outbound::{Authorization, Door, LARGEST_BODY, Reply, Request};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 #[derive(Debug)]
 struct Epoch;
@@ -23,6 +23,9 @@ impl Clock for Epoch {
         Timestamp::UNIX_EPOCH
     }
 }
+
+/// How long a request may take.
+const LONGEST: Duration = Duration::from_millis(500);
 
 /// A server that does the same with every connection, once it has read a request.
 async fn server<F>(answer: impl Fn(TcpStream) -> F + Send + Sync + 'static) -> SocketAddr
@@ -50,13 +53,16 @@ async fn saying(reply: &'static str) -> SocketAddr {
 }
 
 fn door() -> Door {
+    door_for(LONGEST)
+}
+
+fn door_for(longest: Duration) -> Door {
     let here = Guard::permitting(vec!["127.0.0.1".parse().unwrap()]);
-    Door::new(Arc::new(Epoch), here.into()).unwrap()
+    Door::new(Arc::new(Epoch), longest, here.into()).unwrap()
 }
 
 async fn get(url: &str) -> Result<Reply, Fault> {
-    let door = door();
-    door.send(Request::get(url.parse().unwrap(), None, Duration::from_millis(500))).await
+    door().send(Request::get(url.parse().unwrap(), None, LONGEST)).await
 }
 
 async fn kind(url: &str) -> FaultKind {
@@ -77,6 +83,17 @@ async fn a_server_that_can_not_be_reached_was_sent_nothing() {
     assert_eq!(kind("http://127.0.0.1:1").await, FaultKind::Connect);
     let plain = saying("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
     assert_eq!(kind(&format!("https://{plain}")).await, FaultKind::Tls);
+}
+
+#[tokio::test]
+async fn a_server_whose_connection_never_comes_about_was_sent_nothing() {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    // It takes one connection, and lets whoever comes after that wait.
+    let listener = socket.listen(0).unwrap();
+    let address = listener.local_addr().unwrap();
+    let _first = TcpStream::connect(address).await.unwrap();
+    assert_eq!(kind(&format!("http://{address}")).await, FaultKind::Connect);
 }
 
 #[tokio::test]
@@ -114,7 +131,7 @@ async fn a_reply_that_does_not_end_is_cut_off() {
         }
     })
     .await;
-    let door = door();
+    let door = door_for(Duration::from_secs(10));
     let url = format!("http://{address}").parse().unwrap();
     let fault = door.send(Request::get(url, None, Duration::from_secs(10))).await.unwrap_err();
     assert_eq!(fault.kind, FaultKind::UnreadableReply);
@@ -123,7 +140,7 @@ async fn a_reply_that_does_not_end_is_cut_off() {
 #[tokio::test]
 async fn every_request_has_a_connection_of_its_own() {
     let address = saying("HTTP/1.1 200 OK\r\nset-cookie: a=b\r\ncontent-length: 0\r\n\r\n").await;
-    let door = door();
+    let door = door_for(Duration::from_secs(10));
     for _ in 0..3 {
         let request =
             Request::get(format!("http://{address}").parse().unwrap(), None, Duration::from_secs(1));

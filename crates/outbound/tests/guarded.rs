@@ -102,6 +102,8 @@ async fn greet(mut stream: TcpStream, greeting: &'static str, heard: Arc<Mutex<V
     }
 }
 
+/// Of a request.
+const LONGEST: Duration = Duration::from_secs(10);
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nbanner";
 
 fn reach(permitted: &str, names: &Arc<Told>) -> Reach {
@@ -115,7 +117,7 @@ async fn get(door: &Door, url: &str) -> Result<Reply, Fault> {
 }
 
 fn door(permitted: &str, names: &Arc<Told>) -> Door {
-    Door::new(Arc::new(Epoch), reach(permitted, names)).unwrap()
+    Door::new(Arc::new(Epoch), LONGEST, reach(permitted, names)).unwrap()
 }
 
 #[track_caller]
@@ -229,7 +231,7 @@ async fn a_proxy_is_asked_to_connect_with_its_login_and_nobody_else_is_asked_for
     let authority = format!("proxy.corp:{}", proxy.port);
     let logins = ProxyLogins::parse(&format!("{authority} bot:secret\n")).unwrap();
     let reach = Reach { logins, ..reach(&format!("{authority} 127.0.0.1"), &names) };
-    let door = by_proxy(&Door::new(Arc::new(Epoch), reach).unwrap(), &format!("http://{authority}"));
+    let door = by_proxy(&Door::new(Arc::new(Epoch), LONGEST, reach).unwrap(), &format!("http://{authority}"));
     let url = "https://jira.example".parse().unwrap();
     let login = Authorization::bearer(&SecretString::from("canary"));
     let fault = door.send(Request::get(url, Some(login), Duration::from_millis(500))).await.unwrap_err();
@@ -288,7 +290,7 @@ async fn the_proxy_of_the_environment_is_left_out_where_it_says_so() {
     let url = format!("http://bot:secret@127.0.0.1:{}", proxy.port);
     let route = Route::of_environment(&url, Some("within.corp".to_owned())).unwrap();
     let reach = Reach { route, ..reach("127.0.0.1 within.corp outside.example", &names) };
-    let door = Door::new(Arc::new(Epoch), reach).unwrap();
+    let door = Door::new(Arc::new(Epoch), LONGEST, reach).unwrap();
     let fault = get(&door, &format!("https://outside.example:{}", inner.port)).await.unwrap_err();
     assert_eq!((fault.kind, proxy.calls(), inner.calls()), (FaultKind::Connect, 1, 0));
     let fault = get(&door, &format!("https://within.corp:{}", inner.port)).await.unwrap_err();

@@ -11,6 +11,7 @@ use jiff::SignedDuration;
 use ticketing_core::policy::Bounds;
 use ticketing_failpoints::{Guard, is_removed};
 
+use crate::access::{AccessArgs, AccessArgsError};
 use crate::dispatch::DispatchSettings;
 use crate::store::KeySource;
 
@@ -30,16 +31,21 @@ pub struct Config {
     #[arg(long, env = "TICKETING_DATA", default_value = "data")]
     pub data: PathBuf,
 
-    /// File that holds the key which seals the stored secrets: 32 bytes in base64 or as 64 hex digits. Without it, and
-    /// without the variable TICKETING_KEY, a file beside the database is used, and made at the first start.
-    #[arg(long, env = "TICKETING_KEY_FILE")]
-    pub key_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub key: KeyArgs,
+
+    #[command(flatten)]
+    pub access: AccessArgs,
 
     /// For one start: the database was put back from an older copy. Tickets are looked for before they are created, so that
     /// none is created twice. Most copies are recognised without being told of; one of a machine that was not booted
     /// since is not, nor one that is put back by the file system itself.
     #[arg(long, env = "TICKETING_RESTORED")]
     pub restored: bool,
+
+    /// How long to wait for another program that has locked the database, such as a copy made by SQLite's own shell.
+    #[arg(long, env = "TICKETING_BUSY_TIMEOUT", default_value = "10s", value_parser = duration)]
+    pub busy_timeout: Duration,
 
     /// What to log, for example "info" or "ticketing=debug".
     #[arg(long, env = "TICKETING_LOG", default_value = "info")]
@@ -107,6 +113,15 @@ pub struct Config {
     pub outbound: OutboundFlags,
 }
 
+/// Where the key of the stored secrets is.
+#[derive(Debug, Clone, Args)]
+pub struct KeyArgs {
+    /// File that holds the key which seals the stored secrets: 32 bytes in base64 or as 64 hex digits. Without it, and
+    /// without the variable TICKETING_KEY, a file beside the database is used, and made at the first start.
+    #[arg(long, env = "TICKETING_KEY_FILE")]
+    pub key_file: Option<PathBuf>,
+}
+
 /// The shape of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
@@ -129,6 +144,8 @@ pub enum ConfigError {
          preparation and the send"
     )]
     LeaseTooShort { lease: Duration, attempt_deadline: Duration },
+    #[error(transparent)]
+    Access(#[from] AccessArgsError),
 }
 
 // === impl Config ===
@@ -147,6 +164,7 @@ impl Config {
         if !self.listen.ip().is_loopback() {
             return Err(ConfigError::NotLoopback(self.listen));
         }
+        self.access.settings()?;
         let (lease, attempt_deadline) = (self.lease, self.attempt_deadline);
         if lease < attempt_deadline * 2 {
             return Err(ConfigError::LeaseTooShort { lease, attempt_deadline });
@@ -169,25 +187,29 @@ impl Config {
         }
     }
 
-    /// Where the key of the stored secrets comes from: the file that is named, the variable `TICKETING_KEY` (32 bytes in
-    /// base64 or as 64 hex digits), or a file beside the database.
-    #[must_use]
-    pub fn key_source(&self) -> KeySource {
-        match (&self.key_file, std::env::var(KEY_VARIABLE)) {
-            (Some(path), _) => KeySource::File(path.clone()),
-            (None, Ok(text)) => KeySource::Text { text: text.into(), origin: KEY_VARIABLE.to_owned() },
-            (None, Err(_)) => KeySource::Beside,
-        }
-    }
-
     #[must_use]
     pub fn dispatch(&self) -> DispatchSettings {
         DispatchSettings { concurrency: self.concurrency.into(), event_retention: self.event_retention }
     }
 }
 
+// === impl KeyArgs ===
+
+impl KeyArgs {
+    /// Where the key of the stored secrets comes from: the file that is named, the variable `TICKETING_KEY` (32 bytes in
+    /// base64 or as 64 hex digits), or a file beside the database.
+    #[must_use]
+    pub fn source(&self) -> KeySource {
+        match (&self.key_file, std::env::var(KEY_VARIABLE)) {
+            (Some(path), _) => KeySource::File(path.clone()),
+            (None, Ok(text)) => KeySource::Text { text: text.into(), origin: KEY_VARIABLE.to_owned() },
+            (None, Err(_)) => KeySource::Beside,
+        }
+    }
+}
+
 /// Reads a duration such as 250ms, 30s or "1h 30m": from a millisecond to ten years.
-fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let parsed: SignedDuration =
         text.trim().parse().map_err(|_| "write it like 250ms, 30s, 15m or 24h".to_owned())?;
     let duration = Duration::try_from(parsed).map_err(|_| "must not be negative".to_owned())?;

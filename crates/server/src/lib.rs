@@ -1,8 +1,10 @@
 //! RhythmX Ticketing, the server: store, dispatcher, use cases, gRPC. [`server::serve`] starts it; everything else is
 //! behind that.
 
+pub mod access;
 pub mod app;
 pub mod clock;
+pub mod commands;
 pub mod config;
 pub mod connections;
 pub mod demo;

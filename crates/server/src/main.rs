@@ -7,6 +7,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 use ticketing_server::clock::SystemClock;
+use ticketing_server::commands::{AuditCommand, TokenCommand};
 use ticketing_server::config::Config;
 use ticketing_server::{demo, server, telemetry};
 use tokio::signal::unix::{SignalKind, signal};
@@ -25,6 +26,12 @@ enum Command {
     Serve(Box<Config>),
     /// Copy the database to a file while the server works. Keep the key file too: without it the copy's secrets are lost.
     Backup(BackupArgs),
+    /// Make, list and revoke the tokens by which callers are let in.
+    #[command(subcommand)]
+    Token(TokenCommand),
+    /// Check who did what.
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// Show the whole job against simulated ticket systems: nothing to set up, nothing kept.
     Demo(demo::DemoArgs),
 }
@@ -46,6 +53,8 @@ async fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Serve(config) => serve(*config).await,
         Command::Backup(args) => backup(&args).await,
+        Command::Token(command) => command.run(&mut std::io::stdout()).await,
+        Command::Audit(command) => command.run(&mut std::io::stdout()).await,
         Command::Demo(args) => demo::run(args).await,
     };
     match done {

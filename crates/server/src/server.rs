@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::sync::CancellationToken;
 
+use crate::access::{Access, JwtKeysError};
 use crate::app::App;
 use crate::clock::ThisMachine;
 use crate::config::{Config, ConfigError, OutboundError};
@@ -24,10 +25,12 @@ use crate::dispatch::{Dispatcher, Schedule};
 use crate::entropy::SystemEntropy;
 use crate::grpc;
 use crate::settings::{Settings, stored};
-use crate::store::{BackupError, OpenError, Opened, Store, StoreError, StoreOptions};
+use crate::store::{
+    BackupError, DEFAULT_BUSY_TIMEOUT, KeySource, OpenError, Opened, Store, StoreError, StoreOptions,
+};
 
 /// The file of the database in the data folder.
-const DATABASE: &str = "ticketing.db";
+pub(crate) const DATABASE: &str = "ticketing.db";
 
 /// What callers have to read their answers in after the last attempt was cut off.
 const LAST_WORDS: Duration = Duration::from_millis(500);
@@ -43,6 +46,8 @@ pub enum ServeError {
     Outbound(#[from] OutboundError),
     #[error("the database can not be opened")]
     Open(#[from] OpenError),
+    #[error("--auth jwt can not work")]
+    JwtKeys(#[from] JwtKeysError),
     #[error("the stored settings can not be read")]
     Settings(#[source] StoreError),
     #[error("no connections can be made")]
@@ -106,18 +111,39 @@ pub async fn backup(data: &Path, file: &Path, clock: &dyn Clock) -> Result<(), B
 
 async fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<Store, ServeError> {
     let database: PathBuf = config.data.join(DATABASE);
-    let key = config.key_source();
+    let key = config.key.source();
     let (machine, entropy) = (Arc::new(ThisMachine), Arc::new(SystemEntropy));
-    let options = StoreOptions { clock, entropy, machine, key, restored: config.restored };
+    let Config { restored, busy_timeout, .. } = *config;
+    let options = StoreOptions { clock, entropy, machine, key, restored, busy_timeout };
     let (store, opened) = Store::open(&database, options).await?;
     tell(&opened, config);
     Ok(store)
 }
 
+/// Makes the database in the folder `data`, which nobody may work with meanwhile.
+///
+/// # Errors
+/// Why it can not be made.
+pub async fn make(data: &Path, key: KeySource, clock: Arc<dyn Clock>) -> Result<(), OpenError> {
+    let (machine, entropy) = (Arc::new(ThisMachine), Arc::new(SystemEntropy));
+    let busy_timeout = DEFAULT_BUSY_TIMEOUT;
+    let options = StoreOptions { clock, entropy, machine, key, restored: false, busy_timeout };
+    let (store, opened) = Store::open(&data.join(DATABASE), options).await?;
+    if let Some(key_file) = &opened.key_made {
+        tell_of_key(key_file);
+    }
+    store.close().await;
+    Ok(())
+}
+
+fn tell_of_key(key_file: &Path) {
+    tracing::warn!(key_file = %key_file.display(), "made a key that seals the stored secrets: keep a copy of it");
+}
+
 /// Tells an operator what was found at the start.
 fn tell(opened: &Opened, config: &Config) {
     if let Some(key_file) = &opened.key_made {
-        tracing::warn!(key_file = %key_file.display(), "made a key that seals the stored secrets: keep a copy of it");
+        tell_of_key(key_file);
     }
     if let Some(suspicion) = &opened.suspicion {
         let bounds = config.bounds();
@@ -141,7 +167,8 @@ async fn serve_over(
     clock: Arc<dyn Clock>,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), ServeError> {
-    let (settings, connections) = connect(store, Door::new(clock.clone(), reach)?).await?;
+    let (settings, connections) =
+        connect(store, Door::new(clock.clone(), config.attempt_deadline, reach)?).await?;
     let bounds = config.bounds();
     let retry = &settings.rules.retry;
     let schedule =
@@ -155,6 +182,8 @@ async fn serve_over(
         config.dispatch(),
         schedule,
     );
+    let access =
+        Access::new(config.access.settings().map_err(ConfigError::from)?, store.clone(), clock.clone())?;
     let app = App::new(
         store.clone(),
         dispatcher.clone(),
@@ -170,7 +199,8 @@ async fn serve_over(
         bookmark_interval: config.bookmark_interval,
         patience: config.slow_subscriber,
     };
-    let (router, health) = grpc::router(grpc::Service::new(app, streams, closing.clone())).await?;
+    let (router, health) =
+        grpc::router(grpc::Service::new(app, access.clone(), streams, closing.clone()), access).await?;
     if let Ok(address) = listener.local_addr() {
         tracing::info!(%address, data = %config.data.display(), "listening");
     }

@@ -83,17 +83,17 @@ impl Delivery {
         policy: &Policy,
         now: Timestamp,
     ) -> Option<Settled> {
-        let tickets = answer.as_ref().map(|sighting| sighting.tickets.clone()).unwrap_or_default();
+        let (tickets, searched) = match answer {
+            Ok(sighting) => (sighting.tickets, true),
+            Err(_) => (vec![], false),
+        };
         let Some(sweep) = self.sweep.clone().filter(|sweep| sweep.step == step) else {
             return if tickets.is_empty() { None } else { self.seen(&tickets, policy, now) };
         };
         if self.ticket.is_none() && !tickets.is_empty() {
             return Some(self.found(&tickets, policy, now));
         }
-        self.sweep = match answer {
-            Ok(_) => next_sweep(&sweep, policy),
-            Err(_) => sweep_again(&sweep, policy, now),
-        };
+        self.sweep = if searched { next_sweep(&sweep, policy) } else { sweep_again(&sweep, policy, now) };
         let events = self.note_duplicates(&tickets);
         self.updated_at = now;
         Some(Settled { delivery: self, events })

@@ -37,6 +37,9 @@ pub struct Delivery {
     pub system: System,
     pub trigger: Trigger,
     pub marker: Marker,
+    /// Who first asked for it, for example `token:soar`; empty where nobody wrote that down.
+    #[serde(default)]
+    pub requested_by: String,
     pub state: State,
     /// Raised by every claim: only its holder may send and settle.
     pub epoch: u32,

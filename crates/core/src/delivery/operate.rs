@@ -19,6 +19,8 @@ pub struct NewDelivery {
     pub system: System,
     pub trigger: Trigger,
     pub marker: Marker,
+    /// Who asks for it.
+    pub requested_by: String,
 }
 
 /// Why an operation can not be done on a delivery.
@@ -40,6 +42,7 @@ impl Delivery {
             system: new.system,
             trigger: new.trigger,
             marker: new.marker,
+            requested_by: new.requested_by,
             state: State::Pending,
             epoch: 0,
             lease_until: None,

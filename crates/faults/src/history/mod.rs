@@ -124,6 +124,9 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
             let verdict = checker::check(&entries);
             println!("round {}: {}; {:.0?}", round.number, words(&verdict), started.elapsed());
             tell(&verdict, &entries);
+            if !verdict.broken.is_empty() {
+                println!("round {} again: {}", round.number, arguments.again(round.number));
+            }
             sum.add(&verdict);
         }
         if !arguments.no_naive {
@@ -186,9 +189,25 @@ fn tell(verdict: &Verdict, entries: &[Entry]) {
 // === impl Arguments ===
 
 impl Arguments {
+    /// What plays one round of this again, alone.
+    fn again(&self, round: u64) -> String {
+        let Self { deliveries, seed, struck, round_size, callers, window, concurrency, .. } = self;
+        let without = self.without.as_deref().map(|guard| format!(" --without {guard}")).unwrap_or_default();
+        format!(
+            "{} history --deliveries {deliveries} --seed {seed} --kills {} --struck {struck} --round-size {round_size} \
+             --callers {callers} --window {window} --concurrency {concurrency}{without} --only-round {round} --no-naive",
+            crate::command(),
+            self.kills(),
+        )
+    }
+
+    fn kills(&self) -> usize {
+        self.kills.unwrap_or(self.deliveries.div_ceil(500))
+    }
+
     fn rounds(&self) -> Result<Vec<Round<'_>>> {
         let count = self.deliveries.div_ceil(self.round_size.max(2)).max(1);
-        let kills = self.kills.unwrap_or(self.deliveries.div_ceil(500));
+        let kills = self.kills();
         let share = |whole: usize, round: usize| whole * (round + 1) / count - whole * round / count;
         let removed = self.without.as_deref().map(guard).transpose()?;
         let rounds = (0..count).map(|round| Round {
@@ -261,7 +280,7 @@ impl Sum {
     fn verdict(&self, seed: u64) -> Result<()> {
         let broken = self.twice + self.lost + self.unexplained;
         if broken > 0 {
-            bail!("{broken} promises broke: play it again with --seed {seed}");
+            bail!("{broken} promises broke with seed {seed}");
         }
         // A machine that is too slow for the bounds proves nothing.
         if self.void * 100 > self.deliveries {

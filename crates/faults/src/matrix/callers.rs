@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use rhythmx_ticketing::Client;
 use rhythmx_ticketing::v1::ticketing_service_client::TicketingServiceClient;
 use rhythmx_ticketing::v1::{self, DeliveryState, TicketSystem};
 use ticketing_failpoints::Point;
@@ -10,7 +11,7 @@ use ticketing_simulator::{Call, Effect, Rule, When};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tonic::transport::{Channel, Endpoint};
-use tonic::{Code, Request};
+use tonic::{Code, Request, Status};
 
 use super::cell::{Cell, Stage};
 use super::relay::Relay;
@@ -23,25 +24,48 @@ const HEARD: Duration = Duration::from_millis(50);
 /// Enough for the connection and the head of a call, and less than an incident.
 const HALF: usize = 900;
 
-const POINTS: [Point; 5] =
-    [Point::AcceptOpen, Point::AcceptCommitted, Point::Claimed, Point::IntentCommitted, Point::ReplyRead];
+/// What a caller waits for at most whose deadline passes: enough to come to any point, and less than it is held there.
+const TOO_BRIEF: Duration = Duration::from_millis(500);
+
+/// Where a call comes past whose caller waits for its ticket.
+const POINTS: [Point; 8] = [
+    Point::AcceptOpen,
+    Point::AcceptCommitted,
+    Point::Claimed,
+    Point::IntentOpen,
+    Point::IntentCommitted,
+    Point::ReplyRead,
+    Point::RecordOpen,
+    Point::Recorded,
+];
+/// Where one comes past whose ticket is looked for.
+const LOOK_UP_POINTS: [Point; 2] = [Point::LookingUp, Point::LookedUp];
 
 /// How a caller goes away.
 #[derive(Debug, Clone, Copy)]
 enum Gone {
     CancelsTheCall,
     ResetsTheConnection,
+    /// It waits no longer, and the server knows.
+    DeadlinePasses,
 }
 
 pub(super) fn cells() -> Vec<Cell> {
     let mut cells = vec![];
-    for gone in [Gone::CancelsTheCall, Gone::ResetsTheConnection] {
+    for gone in [Gone::CancelsTheCall, Gone::ResetsTheConnection, Gone::DeadlinePasses] {
         for point in POINTS {
             for system in [TicketSystem::Jira, TicketSystem::Servicenow] {
                 let at = format!("{}, {}", point.name(), system.as_str_name());
                 let play = move |stage| go_away(stage, gone, point, system);
                 cells.push(Cell::new(FAMILY, gone.name(), at, play));
             }
+        }
+    }
+    for point in LOOK_UP_POINTS {
+        for system in [TicketSystem::Jira, TicketSystem::Servicenow] {
+            let at = format!("{}, {}", point.name(), system.as_str_name());
+            let play = move |stage| outlasted_by_a_look_up(stage, point, system);
+            cells.push(Cell::new(FAMILY, Gone::DeadlinePasses.name(), at, play));
         }
     }
     for timeout in ["1m", "50m"] {
@@ -58,7 +82,7 @@ pub(super) fn cells() -> Vec<Cell> {
 async fn go_away(stage: Stage, gone: Gone, point: Point, system: TicketSystem) {
     let mut world = stage.plan().in_a_process().unhurried().start().await;
     let relay = Relay::to(&world.server).await;
-    let mut client = relay.client().await;
+    let mut client = gone.patience(relay.client().await);
     world.server.arm(point);
     let request = v1::CreateTicketRequest { incident: Some(incident("INC-1")), system: system.into() };
     let call = tokio::spawn(async move { client.create_ticket(request).await });
@@ -66,6 +90,7 @@ async fn go_away(stage: Stage, gone: Gone, point: Point, system: TicketSystem) {
     match gone {
         Gone::CancelsTheCall => call.abort(),
         Gone::ResetsTheConnection => relay.cut(),
+        Gone::DeadlinePasses => ends_in_time(&world, call.await.unwrap()),
     }
     world.while_nothing_happens_for(HEARD).await;
     let struck = Instant::now();
@@ -77,6 +102,35 @@ async fn go_away(stage: Stage, gone: Gone, point: Point, system: TicketSystem) {
     let simulator = world.simulator(system);
     assert_eq!((simulator.tickets().len(), creates(simulator)), (1, 1));
     world.finish().await;
+}
+
+/// The ticket of a push is looked for when it is asked for again, by a caller who does not wait for that to end.
+async fn outlasted_by_a_look_up(stage: Stage, point: Point, system: TicketSystem) {
+    let mut world = stage.plan().in_a_process().unhurried().start().await;
+    world.simulator(system).weather().push(Rule::new(Call::Create, When::Next(1), Effect::ApplyThenDrop));
+    world.server.arm(point);
+    assert_eq!(state(&world.push("INC-1", system).await), DeliveryState::Reconciling);
+    world.server.until_held(point).await;
+    let mut client = Gone::DeadlinePasses.patience(world.client.clone());
+    let request = v1::CreateTicketRequest { incident: Some(incident("INC-1")), system: system.into() };
+    ends_in_time(&world, client.create_ticket(request).await);
+    let struck = Instant::now();
+    world.server.release();
+    world.until_all_delivered(1).await;
+    stage.recovered(struck.elapsed(), SOON);
+    assert_eq!(world.simulator(system).tickets().len(), 1);
+    world.finish().await;
+}
+
+/// A call that was given up while its delivery was held: it is told so, or told how far that had come.
+fn ends_in_time(world: &World, answer: Result<v1::CreateTicketResponse, Status>) {
+    match answer {
+        Ok(answer) => {
+            assert_ne!(state(&answer), DeliveryState::Delivered, "nobody was told of that yet");
+            world.acknowledged.note_push(&answer);
+        }
+        Err(status) => assert!(is_too_late(status.code()), "{status:?}"),
+    }
 }
 
 /// Two hundred callers that hang up before the ticket is there.
@@ -216,6 +270,14 @@ impl Gone {
         match self {
             Self::CancelsTheCall => "caller cancels",
             Self::ResetsTheConnection => "caller's connection is reset",
+            Self::DeadlinePasses => "caller's deadline passes",
+        }
+    }
+
+    fn patience(self, client: Client) -> Client {
+        match self {
+            Self::CancelsTheCall | Self::ResetsTheConnection => client,
+            Self::DeadlinePasses => client.with_deadline(TOO_BRIEF),
         }
     }
 }

@@ -33,8 +33,8 @@ enum Play {
 /// What a cell is played on.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Stage {
-    /// The guard that is missing, to see whether this cell sees that.
-    removed: Option<Guard>,
+    /// The guards that are missing, to see whether this cell sees that.
+    removed: Vec<Guard>,
     recoveries: Arc<Mutex<Vec<Duration>>>,
 }
 
@@ -74,12 +74,13 @@ impl Cell {
         Self { family, fault: fault.into(), at: at.into(), play: Play::DoesNotApply(why) }
     }
 
-    pub(crate) async fn play(&self, removed: Option<Guard>) -> Verdict {
+    /// Plays it on a server that lacks these guards.
+    pub(crate) async fn play(&self, removed: &[Guard]) -> Verdict {
         let play = match &self.play {
             Play::Plays(play) => play,
             Play::DoesNotApply(why) => return Verdict::DoesNotApply { why },
         };
-        let stage = Stage { removed, ..Stage::default() };
+        let stage = Stage { removed: removed.to_vec(), ..Stage::default() };
         let mut played = tokio::spawn(play(stage.clone()));
         match tokio::time::timeout(LONGEST, &mut played).await {
             Ok(Ok(())) => Verdict::Passed { recoveries: stage.taken() },
@@ -103,10 +104,7 @@ impl fmt::Display for Cell {
 impl Stage {
     /// A world to play on, in this process unless told otherwise.
     pub(crate) fn plan(&self) -> Plan {
-        match self.removed {
-            Some(guard) => Plan::new().without(guard),
-            None => Plan::new(),
-        }
+        self.removed.iter().fold(Plan::new(), |plan, guard| plan.without(*guard))
     }
 
     /// Everything was well again `after` the fault, which must not have taken longer than `limit`.

@@ -35,6 +35,8 @@ pub(super) struct Bounds {
     pub(super) index: Duration,
     pub(super) interval: Duration,
     pub(super) sweeps: [Duration; 3],
+    /// How much longer a lease is than the shortest that the server takes.
+    pub(super) longer_lease: Duration,
 }
 
 /// A world in which one system is looked at.
@@ -95,6 +97,7 @@ impl Default for Bounds {
             index: Duration::from_millis(180),
             interval: Duration::from_millis(30),
             sweeps: [day, two, three],
+            longer_lease: Duration::ZERO,
         }
     }
 }
@@ -113,9 +116,12 @@ impl Bounds {
         Self { attempt_deadline: Duration::from_millis(millis), ..self }
     }
 
-    /// The shortest that the server takes.
+    pub(super) fn with_longer_lease(self, longer_lease: Duration) -> Self {
+        Self { longer_lease, ..self }
+    }
+
     pub(super) fn lease(&self) -> Duration {
-        self.attempt_deadline * 2
+        self.attempt_deadline * 2 + self.longer_lease
     }
 
     /// From the intent until an answer can prove something.

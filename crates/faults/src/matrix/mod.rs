@@ -4,6 +4,7 @@
 //! gone; at most one ticket bears a marker; a recorded ticket exists; events are ordered, unique and gap-free; no secret
 //! is in anything that was written; and nobody had to lend a hand.
 
+mod busy;
 mod callers;
 mod calls;
 mod cell;
@@ -12,9 +13,12 @@ mod connection;
 mod crowds;
 mod doubt;
 mod flood;
+mod foreign;
+pub(crate) mod held;
 mod humans;
 mod index;
 mod late;
+mod logins;
 mod neighbours;
 mod operators;
 mod outage;
@@ -26,6 +30,7 @@ mod replies;
 mod restore;
 mod searching;
 mod settings;
+mod stale;
 mod streams;
 mod throttling;
 mod tls;
@@ -50,6 +55,7 @@ const FAMILIES: &[fn() -> Vec<Cell>] = &[
     process::cells,
     replies::cells,
     throttling::cells,
+    logins::cells,
     redirects::cells,
     crowds::cells,
     callers::cells,
@@ -61,7 +67,9 @@ const FAMILIES: &[fn() -> Vec<Cell>] = &[
     searching::cells,
     humans::cells,
     races::cells,
+    stale::cells,
     neighbours::cells,
+    busy::cells,
     connection::cells,
     flood::cells,
     late::cells,
@@ -70,6 +78,7 @@ const FAMILIES: &[fn() -> Vec<Cell>] = &[
     restore::cells,
     clock::cells,
     crate::power::cells,
+    crate::power::cells_at_points,
 ];
 
 #[derive(Debug, clap::Args)]
@@ -152,7 +161,7 @@ async fn play_all(
     let mut played = stream::iter(cells)
         .map(|cell| async move {
             let began = Instant::now();
-            let verdict = cell.play(None).await;
+            let verdict = cell.play(&[]).await;
             (cell, verdict, began.elapsed())
         })
         .buffer_unordered(jobs);

@@ -1,10 +1,11 @@
-//! Nobody listens, or the name does not resolve: nothing was sent, and it is sent once all is well again.
+//! Nobody listens, nobody lets us in, or the name does not resolve: nothing was sent, and it is sent once all is well again.
 
 use std::time::Duration;
 
 use rhythmx_ticketing::v1::{ConfigureRequest, Delivery, DeliveryState, FaultKind};
-use ticketing_harness::{World, creates, text};
+use ticketing_harness::{Plan, World, creates, text};
 use ticketing_simulator::{Call, Effect, Vendor};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::Instant;
 
 use super::calls::{VENDORS, deliver, name, plan, simulator, start, strike, system};
@@ -15,7 +16,22 @@ const FAMILY: &str = "outage";
 /// After the third failure a retry is due in 240 ms, at the latest; the rest is what this machine may be slow.
 const LIMIT: Duration = Duration::from_secs(5);
 
-/// When nobody listens any more.
+/// Why there is no connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outage {
+    /// It is refused at once.
+    NobodyListens,
+    /// Each SYN is dropped: it is neither refused nor made.
+    BlackHole,
+}
+
+/// Where connections neither come about nor are refused, until it is dropped: a listener whose queue is full.
+struct BlackHole {
+    _listener: TcpListener,
+    _first: TcpStream,
+}
+
+/// When there are no connections any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum From {
     Preparation,
@@ -30,7 +46,10 @@ pub(super) fn cells() -> Vec<Cell> {
     for vendor in VENDORS {
         for from in [From::Preparation, From::Create, From::LookUp, From::UntilTheEnd] {
             let at = format!("{}, {}", from.name(), name(vendor));
-            cells.push(Cell::new(FAMILY, "nobody listens", at, move |stage| silent(stage, vendor, from)));
+            for outage in [Outage::NobodyListens, Outage::BlackHole] {
+                let play = move |stage| silent(stage, outage, vendor, from);
+                cells.push(Cell::new(FAMILY, outage.name(), at.clone(), play));
+            }
         }
         let at = |call: &str| format!("{call}, {}", name(vendor));
         cells.push(Cell::new(FAMILY, "DNS failure", at("preparing read"), move |stage| lost(stage, vendor)));
@@ -43,8 +62,8 @@ pub(super) fn cells() -> Vec<Cell> {
     cells
 }
 
-async fn silent(stage: Stage, vendor: Vendor, from: From) {
-    let mut world = start(plan(&stage, vendor)).await;
+async fn silent(stage: Stage, outage: Outage, vendor: Vendor, from: From) {
+    let mut world = start(outage.plan(plan(&stage, vendor))).await;
     let before = usize::from(from.knows_the_offer());
     if from.knows_the_offer() {
         deliver(&mut world, "INC-0", vendor).await;
@@ -57,12 +76,14 @@ async fn silent(stage: Stage, vendor: Vendor, from: From) {
     }
     simulator(&world, vendor).stop().await;
     simulator(&world, vendor).weather().clear();
+    let in_the_way = outage.begin(&simulator(&world, vendor).base_url()).await;
     let pushed = world.push("INC-1", system(vendor)).await.delivery.unwrap();
     let failed = match from {
         From::UntilTheEnd => world.until(&pushed.id, DeliveryState::Failed).await,
         _ => until_refused(&mut world, &pushed.id, FaultKind::Connect).await,
     };
     assert_eq!(creates(simulator(&world, vendor)) - before, usize::from(from == From::LookUp), "{failed:#?}");
+    drop(in_the_way);
     simulator(&world, vendor).restart().await.unwrap();
     let healed = Instant::now();
     if from == From::UntilTheEnd {
@@ -115,6 +136,49 @@ async fn until_refused(world: &mut World, id: &str, kind: FaultKind) -> Delivery
         }
         assert!(Instant::now() < deadline, "not {kind:?} in time: {delivery:#?}");
         tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+// === impl Outage ===
+
+impl Outage {
+    fn name(self) -> &'static str {
+        match self {
+            Self::NobodyListens => "nobody listens",
+            Self::BlackHole => "black hole before the connection is made",
+        }
+    }
+
+    /// Half of an attempt is waited for a connection.
+    fn plan(self, plan: Plan) -> Plan {
+        match self {
+            Self::NobodyListens => plan,
+            Self::BlackHole => plan.with_flag("--attempt-deadline=600ms"),
+        }
+    }
+
+    /// Takes the place of a system that has stopped.
+    async fn begin(self, base_url: &str) -> Option<BlackHole> {
+        match self {
+            Self::NobodyListens => None,
+            Self::BlackHole => Some(BlackHole::at(base_url).await),
+        }
+    }
+}
+
+// === impl BlackHole ===
+
+impl BlackHole {
+    async fn at(base_url: &str) -> Self {
+        let authority = base_url.split('/').nth(2).unwrap();
+        let address = authority.parse().unwrap();
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_reuseaddr(true).unwrap();
+        socket.bind(address).unwrap();
+        // With no room in its queue it takes one connection, and drops the SYN of whoever comes after that.
+        let listener = socket.listen(0).unwrap();
+        let first = TcpStream::connect(address).await.unwrap();
+        Self { _listener: listener, _first: first }
     }
 }
 

@@ -207,6 +207,8 @@ impl Meanwhile {
         match self {
             // Sweeps that come after the late answer.
             Self::MadeAgain => bounds().with_sweeps([1_000, 1_500, 2_000]),
+            // No sweep is to find before what the late answer says.
+            Self::Cancelled => bounds(),
             _ => bounds().with_sweeps(SOON),
         }
     }

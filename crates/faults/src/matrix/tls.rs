@@ -120,13 +120,12 @@ impl Fault {
         }
     }
 
-    /// What is wrong with a session is told at once; what never ends is given up with the attempt.
+    /// What is wrong with a session is told at once; what never ends is given up halfway through the attempt. Nothing was
+    /// sent either way.
     fn is_met(self, attempt: &Attempt) -> bool {
         let kind = attempt.fault.as_ref().map(rhythmx_ticketing::v1::Fault::kind);
-        match self {
-            Self::Endless => kind == Some(FaultKind::TimedOut),
-            _ => kind == Some(FaultKind::Tls) && attempt.outcome() != AttemptOutcome::Ambiguous,
-        }
+        let expected = if self == Self::Endless { FaultKind::Connect } else { FaultKind::Tls };
+        kind == Some(expected) && attempt.outcome() != AttemptOutcome::Ambiguous
     }
 }
 

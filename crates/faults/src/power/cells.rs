@@ -19,7 +19,7 @@ const FAMILY: &str = "disk";
 const RECOVERY: Duration = Duration::from_secs(7);
 /// How many pushes are made while the disk is ill.
 const PUSHES: usize = 60;
-const DATABASE: &str = "data/ticketing.db";
+pub(super) const DATABASE: &str = "data/ticketing.db";
 const LOG: &str = "data/ticketing.db-wal";
 
 pub(crate) fn cells() -> Vec<Cell> {
@@ -155,7 +155,7 @@ async fn begin(stage: &Stage) -> (Mounted, World) {
 }
 
 /// Pushes until that is acknowledged again: how long that took.
-async fn until_well(world: &mut World) -> Duration {
+pub(super) async fn until_well(world: &mut World) -> Duration {
     let healed = Instant::now();
     let wait = async {
         while world.try_push(incident("INC-WELL"), TicketSystem::Jira).await.is_err() {

@@ -8,6 +8,7 @@ mod cells;
 mod first_start;
 mod ledger;
 mod life;
+mod points;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -25,6 +26,7 @@ use crate::matrix::words;
 use life::Life;
 
 pub(crate) use cells::cells;
+pub(crate) use points::cells as cells_at_points;
 
 /// How long the disk may take to stand still, if there is enough to do.
 const UNTIL_STILL: Duration = Duration::from_secs(10);
@@ -82,10 +84,11 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
     outcome.gone.iter().for_each(|gone| println!("GONE   {gone}"));
     outcome.twice.iter().for_each(|twice| println!("TWICE  {twice}"));
     println!("power: {outcome}; {:.0?}", began.elapsed());
+    let again = format!("{} power --cuts {cuts} --seed {seed}", crate::command());
     match (weakened, outcome.is_good(), broke) {
         (false, true, None) | (true, false, _) => Ok(()),
-        (false, _, Some(why)) => bail!("a promise broke with --seed {seed}: {why}"),
-        (false, false, None) => bail!("a promise broke with --seed {seed}"),
+        (false, _, Some(why)) => bail!("a promise broke, again with `{again}`: {why}"),
+        (false, false, None) => bail!("a promise broke, again with `{again}`"),
         (true, true, Some(why)) => bail!("nothing that was acknowledged is gone, but: {why}"),
         (true, true, None) => bail!("nothing is gone, although nothing was synced"),
     }

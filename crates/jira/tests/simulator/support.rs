@@ -82,7 +82,7 @@ impl Site {
         let settings = settings.unwrap_or_else(|| panic!("{violations}"));
         let clock = Arc::new(HandClock::default());
         let here = Guard::permitting(vec!["127.0.0.1".parse().unwrap()]);
-        let jira = Jira::new(settings, Door::new(clock.clone(), here.into()).unwrap());
+        let jira = Jira::new(settings, Door::new(clock.clone(), WITHIN, here.into()).unwrap());
         Self { simulator, jira, clock }
     }
 

@@ -114,8 +114,8 @@ impl AddressKind {
     #[must_use]
     pub fn of(address: IpAddr) -> Self {
         let plain = plain_kind(address);
-        let held = embedded(address).into_iter().map(|held| plain_kind(held.into()));
-        let worse = held.filter(|kind| !kind.can_be_permitted() && plain.can_be_permitted()).next();
+        let mut held = embedded(address).into_iter().map(|held| plain_kind(held.into()));
+        let worse = held.find(|kind| !kind.can_be_permitted() && plain.can_be_permitted());
         worse.unwrap_or(plain)
     }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use serde_json::{Map, Value, json};
 use ticketing_core::system::{Check, System, TicketSystem};
 use ticketing_core::violation::{Violation, Violations};
 
@@ -10,7 +11,10 @@ use super::{App, AppError};
 use crate::connections::{Checked, Connection};
 use crate::dispatch::Schedule;
 use crate::settings::{Rules, SecretChange, Settings, SystemChange, SystemSettings, stored};
-use crate::store::StoredTest;
+use crate::store::{Actor, AuditAction, DONE, NewAuditEntry, StoredTest};
+
+/// What the audit calls that which Configure changes.
+pub(crate) const SETTINGS: &str = "settings";
 
 /// All that one Configure changes.
 #[derive(Debug, Clone)]
@@ -54,6 +58,7 @@ impl App {
     /// [`AppError::SettingsInvalid`] with every violation at once, [`AppError::SecretRequired`], or the store's failure.
     pub async fn configure(
         &self,
+        by: &Actor,
         plan: impl FnOnce(&Rules, &mut Violations) -> Change + Send,
     ) -> Result<(Settings, u64), AppError> {
         let one_at_a_time = self.0.configuring.clone().lock_owned().await;
@@ -71,10 +76,10 @@ impl App {
         }
         refuse(violations, unbound)?;
         // A caller that goes away must not leave settings that are saved and not in force.
-        let app = self.clone();
+        let (app, by) = (self.clone(), by.clone());
         let done = tokio::spawn(async move {
             let _one_at_a_time = one_at_a_time;
-            app.save(&accepted, &change.rules, now).await?;
+            app.save(&accepted, &change.rules, by, now).await?;
             let made_due = app.put_in_force(accepted, change.rules).await?;
             // Before the next change comes.
             Ok((app.settings(), made_due))
@@ -148,13 +153,27 @@ impl App {
         Ok(Accepted { target, before, settings, checked })
     }
 
-    async fn save(&self, accepted: &[Accepted], rules: &Rules, now: Timestamp) -> Result<(), AppError> {
+    async fn save(
+        &self,
+        accepted: &[Accepted],
+        rules: &Rules,
+        by: Actor,
+        now: Timestamp,
+    ) -> Result<(), AppError> {
         let systems = accepted.iter().map(|accepted| {
             let base_url = accepted.checked.as_ref().map(|checked| checked.api.destination().base_url);
             stored::target_change(&accepted.target, &accepted.before, &accepted.settings, base_url)
         });
         let changes = systems.chain([stored::rules_change(rules)]).collect();
-        self.0.store.configure(changes, now).await?;
+        let audit = NewAuditEntry {
+            at: now,
+            actor: by,
+            action: AuditAction::Configure,
+            subject: SETTINGS.to_owned(),
+            detail: difference(accepted, &self.rules(), rules),
+            outcome: DONE.to_owned(),
+        };
+        self.0.store.configure(changes, audit, now).await?;
         Ok(())
     }
 
@@ -202,6 +221,37 @@ impl ConnectionTest {
     pub fn passed(&self) -> bool {
         self.checks.iter().all(|check| check.passed)
     }
+}
+
+/// Every field that a change gives another value, with the former and the new one. Of secrets only that they were set or
+/// removed.
+fn difference(accepted: &[Accepted], rules_before: &Rules, rules: &Rules) -> Value {
+    let mut changed = Map::new();
+    for Accepted { target, before, settings, .. } in accepted {
+        let mut fields = differing(&before.draft.to_json(), &settings.draft.to_json());
+        if before.enabled != settings.enabled {
+            fields.insert("enabled".to_owned(), json!([before.enabled, settings.enabled]));
+        }
+        if before.secret_set_at != settings.secret_set_at {
+            let secret = settings.secret.as_ref();
+            let kind = secret.or(before.secret.as_ref()).map_or("secret", |secret| secret.kind.as_str());
+            let what = if secret.is_some() { "set" } else { "removed" };
+            fields.insert(kind.to_owned(), json!(what));
+        }
+        changed.insert(target.clone(), Value::Object(fields));
+    }
+    let told = |rules: &Rules| json!({ "auto_push": rules.auto_push, "retry": rules.retry });
+    changed.extend(differing(&told(rules_before), &told(rules)));
+    Value::Object(changed)
+}
+
+fn differing(before: &Value, after: &Value) -> Map<String, Value> {
+    let empty = Map::new();
+    let (before, after) = (before.as_object().unwrap_or(&empty), after.as_object().unwrap_or(&empty));
+    let names = before.keys().chain(after.keys().filter(|name| !before.contains_key(*name)));
+    let of = |fields: &Map<String, Value>, name: &str| fields.get(name).cloned().unwrap_or_default();
+    let pairs = names.map(|name| (name.clone(), of(before, name), of(after, name)));
+    pairs.filter(|(_, old, new)| old != new).map(|(name, old, new)| (name, json!([old, new]))).collect()
 }
 
 /// Settings that are switched off may be incomplete, but what is given must be right.

@@ -6,7 +6,7 @@ use ticketing_core::system::TicketRef;
 use tokio::time::Instant;
 
 use super::{App, AppError};
-use crate::store::{Attempt, DeliveryFilter, DeliveryPage, OperateError, Operation, PageKey};
+use crate::store::{Actor, Attempt, DeliveryFilter, DeliveryPage, OperateError, Operation, PageKey};
 
 /// A delivery and the story of its attempts.
 #[derive(Debug, Clone)]
@@ -67,13 +67,14 @@ impl App {
     /// [`AppError::NotEnabled`], or the store's failure.
     pub async fn retry(
         &self,
+        by: &Actor,
         id: &str,
         create_anyway: bool,
         deadline: Instant,
     ) -> Result<DeliveryWithAttempts, AppError> {
         let delivery = self.delivery(id).await?.delivery;
         self.require_enabled(delivery.system)?;
-        let asked = self.operate(id, Operation::Retry { create_anyway }, "").await?;
+        let asked = self.operate(by, id, Operation::Retry { create_anyway }, "").await?;
         self.wait_for_attempt(asked, deadline).await?;
         self.delivery(id).await
     }
@@ -82,15 +83,21 @@ impl App {
     ///
     /// # Errors
     /// [`AppError::DeliveryNotFound`], [`AppError::DeliveryState`], or the store's failure.
-    pub async fn cancel(&self, id: &str, note: &str) -> Result<Delivery, AppError> {
-        self.operate(id, Operation::Cancel, note).await
+    pub async fn cancel(&self, by: &Actor, id: &str, note: &str) -> Result<Delivery, AppError> {
+        self.operate(by, id, Operation::Cancel, note).await
     }
 
     /// Says which ticket a delivery has. An empty URL is made from the key where the system allows that.
     ///
     /// # Errors
     /// [`AppError::DeliveryNotFound`], [`AppError::DeliveryState`], or the store's failure.
-    pub async fn resolve(&self, id: &str, mut ticket: TicketRef, note: &str) -> Result<Delivery, AppError> {
+    pub async fn resolve(
+        &self,
+        by: &Actor,
+        id: &str,
+        mut ticket: TicketRef,
+        note: &str,
+    ) -> Result<Delivery, AppError> {
         let delivery = self.delivery(id).await?.delivery;
         if delivery.ticket.as_ref().is_some_and(|known| known.key == ticket.key) {
             return Ok(delivery);
@@ -100,12 +107,18 @@ impl App {
         {
             ticket.url = api.ticket_url(&ticket.key).unwrap_or_default();
         }
-        self.operate(id, Operation::Resolve(ticket), note).await
+        self.operate(by, id, Operation::Resolve(ticket), note).await
     }
 
-    async fn operate(&self, id: &str, operation: Operation, note: &str) -> Result<Delivery, AppError> {
+    async fn operate(
+        &self,
+        by: &Actor,
+        id: &str,
+        operation: Operation,
+        note: &str,
+    ) -> Result<Delivery, AppError> {
         let policy = self.0.dispatcher.schedule().policy;
-        let operated = self.0.store.operate(id, operation, note, &policy, self.now()).await;
+        let operated = self.0.store.operate(by, id, operation, note, &policy, self.now()).await;
         self.0.dispatcher.waiters().notify(id);
         operated.map_err(|error| match error {
             OperateError::NotFound => AppError::DeliveryNotFound(id.to_owned()),

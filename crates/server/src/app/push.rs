@@ -76,11 +76,12 @@ impl App {
         &self,
         incident: Incident,
         system: System,
+        by: &str,
         deadline: Instant,
     ) -> Result<Pushed, AppError> {
         self.require_enabled(system)?;
         let target = AcceptTarget { target: system.as_str().to_owned(), system, trigger: Trigger::Manual };
-        let order = AcceptRequest { incident, targets: vec![target], hasten: true };
+        let order = AcceptRequest { incident, targets: vec![target], hasten: true, by: by.to_owned() };
         let accepted = self.0.store.accept(order).await?.into_iter().next();
         let accepted = accepted.expect("one delivery is accepted for each target");
         let delivery = accepted.delivery;
@@ -103,7 +104,7 @@ impl App {
     ///
     /// # Errors
     /// If the store can not be written: then nothing was accepted.
-    pub async fn submit(&self, incident: Incident) -> Result<Submission, AppError> {
+    pub async fn submit(&self, incident: Incident, by: &str) -> Result<Submission, AppError> {
         let (severity, auto_push) = (incident.severity(), self.rules().auto_push);
         let verdicts = System::ALL.map(|system| (system, self.verdict(&auto_push, severity, system)));
         let pushed = verdicts.iter().filter(|(_, verdict)| *verdict == Verdict::Push);
@@ -114,7 +115,11 @@ impl App {
         let targets: Vec<_> = pushed.map(|(system, _)| target(*system)).collect();
         let mut accepted = Vec::new();
         if !targets.is_empty() {
-            accepted = self.0.store.accept(AcceptRequest { incident, targets, hasten: false }).await?;
+            accepted = self
+                .0
+                .store
+                .accept(AcceptRequest { incident, targets, hasten: false, by: by.to_owned() })
+                .await?;
             accepted.iter().for_each(|accepted| self.0.dispatcher.origins().remember(&accepted.delivery.id));
             self.0.dispatcher.wake();
         }

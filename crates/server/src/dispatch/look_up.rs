@@ -134,7 +134,10 @@ impl Dispatcher {
 
     /// Tickets of ours that were made when nothing of the doubtful send could be applied any more, and that show by now.
     async fn witnesses(&self, delivery: &Delivery, asked_at: Timestamp) -> Result<Vec<Marker>, StoreError> {
-        let from = delivery.witnesses_from(self.schedule().policy.bounds.server_bound);
+        let from = match is_removed(Guard::WitnessAge) {
+            true => delivery.send.as_ref().map(|send| send.deadline),
+            false => delivery.witnesses_from(self.schedule().policy.bounds.server_bound),
+        };
         match delivery.send.as_ref().filter(|send| !send.index_bound.is_zero()).zip(from) {
             Some((send, after)) => {
                 let (destination, until) = (send.destination.clone(), delivery.witnesses_until(asked_at));

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use jiff::Timestamp;
 use ticketing_core::system::TicketSystem;
 use ticketing_core::target::{Admission, Condition, Health, Observation};
+use ticketing_failpoints::{Guard, is_removed};
 use tokio::sync::Semaphore;
 
 use super::Dispatcher;
@@ -76,7 +77,11 @@ impl Dispatcher {
         if !self.0.connections.is_enabled(target) {
             return Admission::Closed(None);
         }
-        self.state(target).health().admission(self.0.clock.now())
+        let mut health = self.state(target).health();
+        if is_removed(Guard::LoginStop) {
+            health.condition = Condition::Ok;
+        }
+        health.admission(self.0.clock.now())
     }
 
     /// The health of `target` as last observed.

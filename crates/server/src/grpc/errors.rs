@@ -11,6 +11,7 @@ use ticketing_core::violation::Violations;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
 
+use crate::access::{Busy, Role};
 use crate::app::AppError;
 use crate::store::{StoreError, StoreErrorKind};
 
@@ -52,8 +53,16 @@ pub(crate) enum Refusal {
     StoreUnavailable,
     /// The server stops; the last token of a stream, else empty.
     ShuttingDown { resume_token: String },
-    /// Too many calls of this kind.
-    TooManyCalls { come_back_after: Duration },
+    /// A credential is asked for, and none came with the call.
+    CredentialMissing,
+    /// The credential is wrong, has expired or was revoked.
+    CredentialInvalid,
+    /// The caller's role may not do this.
+    RoleInsufficient { role: Role, needed: &'static [Role] },
+    /// The caller has had too many calls.
+    RateLimited { come_back_after: Duration },
+    /// The caller has as many streams as it may.
+    TooManyStreams { most: u32 },
     /// The server failed in a way it should not.
     Internal,
 }
@@ -77,6 +86,15 @@ impl Refusal {
     }
 }
 
+impl From<Busy> for Refusal {
+    fn from(busy: Busy) -> Self {
+        match busy {
+            Busy::Calls { come_back_after } => Self::RateLimited { come_back_after },
+            Busy::Streams { most } => Self::TooManyStreams { most },
+        }
+    }
+}
+
 impl From<AppError> for Refusal {
     fn from(error: AppError) -> Self {
         match error {
@@ -88,7 +106,7 @@ impl From<AppError> for Refusal {
             AppError::DeliveryState { delivery_id, state, operation } => {
                 Self::DeliveryState { delivery_id, state, operation }
             }
-            AppError::TooManyCalls { come_back_after } => Self::TooManyCalls { come_back_after },
+            AppError::TooManyCalls { come_back_after } => Self::RateLimited { come_back_after },
             AppError::Interrupted(_) => Self::Internal,
             AppError::Store(error) => Self::of_store(&error),
         }
@@ -97,10 +115,8 @@ impl From<AppError> for Refusal {
 
 impl From<Refusal> for Status {
     fn from(refusal: Refusal) -> Self {
-        let (code, reason) = refusal.verdict();
+        let ((code, _), name) = (refusal.verdict(), refusal.reason());
         let mut details = ErrorDetails::new();
-        let name = reason.as_str_name();
-        let name = name.strip_prefix("ERROR_REASON_").unwrap_or(name);
         details.set_error_info(name, ERROR_DOMAIN, refusal.metadata());
         let message = refusal.message();
         refusal.explain(name, &message, &mut details);
@@ -125,9 +141,19 @@ impl Refusal {
             Self::SubscriberTooSlow { .. } => (Code::ResourceExhausted, ErrorReason::SubscriberTooSlow),
             Self::StoreUnavailable => (Code::Unavailable, ErrorReason::StoreUnavailable),
             Self::ShuttingDown { .. } => (Code::Unavailable, ErrorReason::ShuttingDown),
-            Self::TooManyCalls { .. } => (Code::ResourceExhausted, ErrorReason::TooManyCalls),
+            Self::CredentialMissing => (Code::Unauthenticated, ErrorReason::CredentialMissing),
+            Self::CredentialInvalid => (Code::Unauthenticated, ErrorReason::CredentialInvalid),
+            Self::RoleInsufficient { .. } => (Code::PermissionDenied, ErrorReason::RoleInsufficient),
+            Self::RateLimited { .. } => (Code::ResourceExhausted, ErrorReason::RateLimited),
+            Self::TooManyStreams { .. } => (Code::ResourceExhausted, ErrorReason::TooManyStreams),
             Self::Internal => (Code::Internal, ErrorReason::Internal),
         }
+    }
+
+    /// The reason as callers read it, for example `SETTINGS_INVALID`.
+    pub(crate) fn reason(&self) -> &'static str {
+        let name = self.verdict().1.as_str_name();
+        name.strip_prefix("ERROR_REASON_").unwrap_or(name)
     }
 
     fn message(&self) -> String {
@@ -163,14 +189,31 @@ impl Refusal {
             }
             Self::StoreUnavailable => "the store is not available: nothing was accepted, try again".to_owned(),
             Self::ShuttingDown { .. } => "the server is stopping: connect again".to_owned(),
-            Self::TooManyCalls { .. } => {
-                "too many calls of this kind: nothing was done, try again later".to_owned()
+            Self::CredentialMissing => {
+                "a credential is needed: a bearer token in the metadata `authorization`, or a client certificate".to_owned()
+            }
+            Self::CredentialInvalid => {
+                "the credential is not good: it is wrong, has expired or was revoked".to_owned()
+            }
+            Self::RoleInsufficient { role, needed } => {
+                format!("a caller with the role {role} may not do this: it takes {}", any_of(needed))
+            }
+            Self::RateLimited { .. } => "too many calls: slow down, and try again".to_owned(),
+            Self::TooManyStreams { most } => {
+                format!("this caller has {most} event streams open already: close one first")
             }
             Self::Internal => "the server failed; its log has the details".to_owned(),
         }
     }
 
     fn metadata(&self) -> HashMap<String, String> {
+        if let Self::RoleInsufficient { role, needed } = self {
+            let pairs = [("role", role.as_str().to_owned()), ("needed", names(needed, ", "))];
+            return pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+        }
+        if let Self::TooManyStreams { most } = self {
+            return HashMap::from([("limit".to_owned(), most.to_string())]);
+        }
         let pairs = match self {
             Self::SecretRequired(system, _)
             | Self::SystemNotConfigured(system)
@@ -210,15 +253,29 @@ impl Refusal {
             Self::DeliveryState { delivery_id, .. } => {
                 details.add_precondition_failure_violation(reason, delivery_id.as_str(), message);
             }
-            Self::StoreUnavailable | Self::ShuttingDown { .. } => {
-                details.set_retry_info(Some(COME_BACK_AFTER));
-            }
-            Self::TooManyCalls { come_back_after } => {
-                details.set_retry_info(Some(*come_back_after));
-            }
-            Self::DeliveryNotFound(_) | Self::SubscriberTooSlow { .. } | Self::Internal => {}
+            Self::StoreUnavailable | Self::ShuttingDown { .. } => details_come_back(details, COME_BACK_AFTER),
+            Self::RateLimited { come_back_after } => details_come_back(details, *come_back_after),
+            Self::TooManyStreams { .. } => details_come_back(details, COME_BACK_AFTER),
+            Self::DeliveryNotFound(_)
+            | Self::SubscriberTooSlow { .. }
+            | Self::CredentialMissing
+            | Self::CredentialInvalid
+            | Self::RoleInsufficient { .. }
+            | Self::Internal => {}
         }
     }
+}
+
+fn details_come_back(details: &mut ErrorDetails, after: Duration) {
+    details.set_retry_info(Some(after));
+}
+
+fn names(roles: &[Role], between: &str) -> String {
+    roles.iter().map(|role| role.as_str()).collect::<Vec<_>>().join(between)
+}
+
+fn any_of(roles: &[Role]) -> String {
+    names(roles, " or ")
 }
 
 fn summary(violations: &Violations) -> String {

@@ -1,5 +1,6 @@
 //! The door: requests become calls of the use cases, answers become messages. Nothing is decided here but how to say it.
 
+mod access;
 mod deadline;
 mod errors;
 mod parse;

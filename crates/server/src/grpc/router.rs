@@ -12,11 +12,13 @@ use tonic_health::server::HealthReporter;
 use tonic_reflection::server;
 use tower::layer::util::{Identity, Stack};
 
+use super::access::AccessLayer;
 use super::deadline::DeadlineLayer;
 use super::trace::TraceLayer;
+use crate::access::Access;
 
 /// What every call passes on its way in, the last one first.
-type Layers = Stack<DeadlineLayer, Stack<TraceLayer, Identity>>;
+type Layers = Stack<DeadlineLayer, Stack<AccessLayer, Stack<TraceLayer, Identity>>>;
 
 /// The most bytes of a request. The largest valid incident has about 2 MiB.
 pub(crate) const LARGEST_REQUEST: usize = 4 * 1024 * 1024;
@@ -33,6 +35,7 @@ const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 /// The router over `service`, and the handle that tells its health.
 pub(crate) async fn router<T: TicketingService>(
     service: T,
+    access: Access,
 ) -> Result<(Router<Layers>, HealthReporter), server::Error> {
     let (reporter, health) = tonic_health::server::health_reporter();
     reporter.set_serving::<TicketingServiceServer<T>>().await;
@@ -47,6 +50,7 @@ pub(crate) async fn router<T: TicketingService>(
         .http2_keepalive_interval(Some(KEEP_ALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEP_ALIVE_TIMEOUT))
         .layer(TraceLayer::default())
+        .layer(AccessLayer::new(access))
         .layer(DeadlineLayer)
         .add_service(service)
         .add_service(health)

@@ -12,10 +12,11 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
 use super::errors::Refusal;
-use super::stream::{self, StreamSettings};
+use super::stream::{self, Guest, StreamSettings};
 use super::{deadline, parse, present, token};
-use crate::app::{App, AppError};
-use crate::store::DeliveryFilter;
+use crate::access::{Access, Caller, UNSAVED_SETTINGS};
+use crate::app::{App, AppError, SETTINGS};
+use crate::store::{Actor, AuditAction, DeliveryFilter};
 
 /// How long a call waits for an attempt when its caller set no deadline.
 const DEFAULT_WAIT: Duration = Duration::from_secs(30);
@@ -26,6 +27,7 @@ const TRAVEL_TIME: Duration = Duration::from_millis(500);
 #[derive(Debug, Clone)]
 pub(crate) struct Service {
     app: App,
+    access: Access,
     streams: StreamSettings,
     closing: CancellationToken,
 }
@@ -34,8 +36,22 @@ pub(crate) struct Service {
 
 impl Service {
     /// `closing` ends the streams.
-    pub(crate) fn new(app: App, streams: StreamSettings, closing: CancellationToken) -> Self {
-        Self { app, streams, closing }
+    pub(crate) fn new(app: App, access: Access, streams: StreamSettings, closing: CancellationToken) -> Self {
+        Self { app, access, streams, closing }
+    }
+
+    /// Hands an answer on; a refusal is written down first.
+    async fn audited<T>(
+        &self,
+        answer: Result<T, Refusal>,
+        by: Actor,
+        action: AuditAction,
+        subject: &str,
+    ) -> Result<T, Refusal> {
+        if let Err(refusal) = &answer {
+            self.app.note_refusal(by, action, subject.to_owned(), refusal.reason()).await;
+        }
+        answer
     }
 
     fn max_attempts(&self) -> u32 {
@@ -49,9 +65,11 @@ impl TicketingService for Service {
         &self,
         request: Request<v1::ConfigureRequest>,
     ) -> Result<Response<v1::ConfigureResponse>, Status> {
+        let by = caller(&request)?.actor();
         let request = request.into_inner();
         let plan = |rules: &_, violations: &mut _| parse::change(request, rules, violations);
-        let (settings, made_due) = self.app.configure(plan).await.map_err(refused)?;
+        let configured = self.app.configure(&by, plan).await.map_err(Refusal::from);
+        let (settings, made_due) = self.audited(configured, by, AuditAction::Configure, SETTINGS).await?;
         Ok(Response::new(present::configured(&settings, made_due)))
     }
 
@@ -59,8 +77,13 @@ impl TicketingService for Service {
         &self,
         request: Request<v1::TestConnectionRequest>,
     ) -> Result<Response<v1::TestConnectionResponse>, Status> {
+        let role = caller(&request)?.role;
         let parsed = parse::tested_connection(request.into_inner());
         let (system, unsaved, violations) = parsed.map_err(Refusal::RequestInvalid)?;
+        // Such a request says where to connect to, and with which secret.
+        if unsaved.is_some() && !UNSAVED_SETTINGS.contains(&role) {
+            return Err(Refusal::RoleInsufficient { role, needed: UNSAVED_SETTINGS }.into());
+        }
         let test = self.app.test_connection(system, unsaved, violations).await.map_err(refused)?;
         Ok(Response::new(v1::TestConnectionResponse { test: Some(present::connection_test(test)) }))
     }
@@ -88,11 +111,11 @@ impl TicketingService for Service {
         &self,
         request: Request<v1::CreateTicketRequest>,
     ) -> Result<Response<v1::CreateTicketResponse>, Status> {
-        let deadline = answer_by(&request);
+        let (deadline, by) = (answer_by(&request), caller(&request)?.name.clone());
         let request = request.into_inner();
         let parsed = parse::pushed_incident(request.incident, request.system);
         let (incident, system) = parsed.map_err(Refusal::IncidentInvalid)?;
-        let pushed = self.app.create_ticket(incident, system, deadline).await.map_err(refused)?;
+        let pushed = self.app.create_ticket(incident, system, &by, deadline).await.map_err(refused)?;
         Ok(Response::new(present::pushed(pushed, self.max_attempts())))
     }
 
@@ -100,9 +123,10 @@ impl TicketingService for Service {
         &self,
         request: Request<v1::SubmitIncidentRequest>,
     ) -> Result<Response<v1::SubmitIncidentResponse>, Status> {
+        let by = caller(&request)?.name.clone();
         let parsed = parse::submitted_incident(request.into_inner().incident);
         let incident = parsed.map_err(Refusal::IncidentInvalid)?;
-        let submission = self.app.submit(incident).await.map_err(refused)?;
+        let submission = self.app.submit(incident, &by).await.map_err(refused)?;
         Ok(Response::new(present::submission(submission, self.max_attempts())))
     }
 
@@ -113,9 +137,11 @@ impl TicketingService for Service {
         &self,
         request: Request<v1::StreamTicketEventsRequest>,
     ) -> Result<Response<Self::StreamTicketEventsStream>, Status> {
+        let caller = caller(&request)?.clone();
         let subscription = parse::subscription(request.into_inner()).map_err(Refusal::RequestInvalid)?;
         let (app, closing) = (self.app.clone(), self.closing.clone());
-        let events = stream::follow(app, subscription, self.streams.clone(), closing).await?;
+        let guest = Guest::admit(self.access.clone(), caller)?;
+        let events = stream::follow(app, guest, subscription, self.streams.clone(), closing).await?;
         Ok(Response::new(Box::pin(events)))
     }
 
@@ -155,10 +181,12 @@ impl TicketingService for Service {
         &self,
         request: Request<v1::RetryDeliveryRequest>,
     ) -> Result<Response<v1::RetryDeliveryResponse>, Status> {
-        let deadline = answer_by(&request);
+        let (deadline, by) = (answer_by(&request), caller(&request)?.actor());
         let v1::RetryDeliveryRequest { delivery_id, create_anyway } = request.into_inner();
         let id = parse::delivery_id(delivery_id).map_err(Refusal::RequestInvalid)?;
-        let tried = self.app.retry(&id, create_anyway, deadline).await.map_err(refused)?;
+        let tried = self.app.retry(&by, &id, create_anyway, deadline).await.map_err(Refusal::from);
+        let action = if create_anyway { AuditAction::CreateAnyway } else { AuditAction::RetryDelivery };
+        let tried = self.audited(tried, by, action, &id).await?;
         let delivery = present::with_attempts(tried, self.max_attempts());
         Ok(Response::new(v1::RetryDeliveryResponse { delivery: Some(delivery) }))
     }
@@ -167,8 +195,10 @@ impl TicketingService for Service {
         &self,
         request: Request<v1::CancelDeliveryRequest>,
     ) -> Result<Response<v1::CancelDeliveryResponse>, Status> {
+        let by = caller(&request)?.actor();
         let parsed = parse::cancel_delivery(request.into_inner()).map_err(Refusal::RequestInvalid)?;
-        let cancelled = self.app.cancel(&parsed.delivery_id, &parsed.note).await.map_err(refused)?;
+        let cancelled = self.app.cancel(&by, &parsed.delivery_id, &parsed.note).await.map_err(Refusal::from);
+        let cancelled = self.audited(cancelled, by, AuditAction::CancelDelivery, &parsed.delivery_id).await?;
         let delivery = present::delivery(cancelled, self.max_attempts());
         Ok(Response::new(v1::CancelDeliveryResponse { delivery: Some(delivery) }))
     }
@@ -177,16 +207,43 @@ impl TicketingService for Service {
         &self,
         request: Request<v1::ResolveDeliveryRequest>,
     ) -> Result<Response<v1::ResolveDeliveryResponse>, Status> {
+        let by = caller(&request)?.actor();
         let parsed = parse::resolve_delivery(request.into_inner()).map_err(Refusal::RequestInvalid)?;
         let ticket = TicketRef { id: parsed.id, key: parsed.key, url: parsed.url };
-        let resolved = self.app.resolve(&parsed.delivery_id, ticket, &parsed.note).await.map_err(refused)?;
+        let resolved = self.app.resolve(&by, &parsed.delivery_id, ticket, &parsed.note).await;
+        let resolved = resolved.map_err(Refusal::from);
+        let resolved = self.audited(resolved, by, AuditAction::ResolveDelivery, &parsed.delivery_id).await?;
         let delivery = present::delivery(resolved, self.max_attempts());
         Ok(Response::new(v1::ResolveDeliveryResponse { delivery: Some(delivery) }))
+    }
+
+    async fn list_audit_entries(
+        &self,
+        request: Request<v1::ListAuditEntriesRequest>,
+    ) -> Result<Response<v1::ListAuditEntriesResponse>, Status> {
+        let v1::ListAuditEntriesRequest { page_size, page_token } = request.into_inner();
+        let page_size = parse::page_size(page_size).map_err(Refusal::RequestInvalid)?;
+        let installation = self.app.store().installation_id();
+        let before = match page_token.as_str() {
+            "" => None,
+            text => Some(token::read_audit_token(installation, text).ok_or(Refusal::PageTokenInvalid)?),
+        };
+        let entries = self.app.store().audit(before, page_size).await;
+        let entries = entries.map_err(|error| Refusal::of_store(&error))?;
+        let more = entries.last().filter(|last| last.seq > 1 && entries.len() == page_size as usize);
+        let next_page_token = more.map(|last| token::audit_token(installation, last.seq)).unwrap_or_default();
+        let entries = entries.into_iter().map(present::audit_entry).collect();
+        Ok(Response::new(v1::ListAuditEntriesResponse { entries, next_page_token }))
     }
 }
 
 fn refused(error: AppError) -> Status {
     Refusal::from(error).into()
+}
+
+/// Who calls. The door has put it there.
+fn caller<T>(request: &Request<T>) -> Result<&Caller, Refusal> {
+    request.extensions().get::<Caller>().ok_or(Refusal::Internal)
 }
 
 /// When a call that waits has to answer, so that its caller still hears it.

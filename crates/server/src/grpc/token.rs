@@ -54,6 +54,17 @@ pub(crate) fn read_page_token(installation_id: &str, token: &str, filter: &ListF
     serde_json::from_slice(&body).ok()
 }
 
+/// The token of the page of the audit before the entry `seq`.
+pub(crate) fn audit_token(installation_id: &str, seq: u64) -> String {
+    seal(&format!("audit {installation_id}"), &seq.to_be_bytes())
+}
+
+/// Before which entry the page of a token ends; `None` if it is not a token of this audit.
+pub(crate) fn read_audit_token(installation_id: &str, token: &str) -> Option<u64> {
+    let bytes = unseal(&format!("audit {installation_id}"), token)?;
+    Some(u64::from_be_bytes(bytes.try_into().ok()?))
+}
+
 // A token fits the list that it came from: the check sum covers the installation and the filters.
 fn purpose(installation_id: &str, filter: &ListFilter) -> String {
     format!("page {installation_id} {:?} {:?} {:?}", filter.states, filter.systems, filter.incident_id)

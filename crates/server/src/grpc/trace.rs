@@ -58,7 +58,12 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let id = request_id(&request, &self.calls);
         let method = request.uri().path().rsplit('/').next().unwrap_or_default();
-        let span = tracing::info_span!("rpc", method, request = id.to_str().unwrap_or_default());
+        let span = tracing::info_span!(
+            "rpc",
+            method,
+            request = id.to_str().unwrap_or_default(),
+            caller = tracing::field::Empty
+        );
         let answer = span.in_scope(|| self.inner.call(request));
         let answered = async move {
             let mut response = answer.await?;

@@ -87,6 +87,10 @@ pub enum OpenError {
         "the key in {origin} is not the one that the secrets in the database {database} were sealed with: put that one back"
     )]
     KeyWrong { origin: String, database: PathBuf },
+    #[error(
+        "the database {path} is of another version of this program: start the server of this version once"
+    )]
+    OtherVersion { path: PathBuf },
     #[error("the state of the store can not be read")]
     State { source: StoreError },
 }

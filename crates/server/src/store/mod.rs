@@ -7,6 +7,8 @@
 //! Invariant: a transition and its events are committed together; events are numbered without gaps.
 //! Invariant: nobody is answered before the commit.
 
+mod administration;
+mod audit;
 mod error;
 mod feed;
 mod seal;
@@ -44,12 +46,17 @@ use verbs::health::{Forgive, Observe};
 use verbs::operate::Operate;
 use verbs::record::Record;
 
+pub use administration::{Administration, TokenError};
+pub use audit::{Actor, AuditAction, AuditBroken, AuditEntry, DONE, NewAuditEntry};
 pub use error::{BackupError, OpenError, StoreError, StoreErrorKind};
 pub use seal::KeySource;
 pub use types::*;
 
 /// How many deliveries one transaction changes where a verb changes very many.
 const CHUNK: u32 = 500;
+
+/// How long to wait for the lock of somebody else, unless told otherwise.
+pub const DEFAULT_BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The handle to the store; cheap to clone.
 #[derive(Debug, Clone)]
@@ -69,6 +76,8 @@ pub struct StoreOptions {
     pub key: KeySource,
     /// Somebody says that the database was put back from a copy.
     pub restored: bool,
+    /// How long to wait for a lock of another program.
+    pub busy_timeout: Duration,
 }
 
 /// What is worth telling about a store that was opened.
@@ -158,7 +167,7 @@ impl Store {
     /// incident that differs from its snapshot becomes the new one of all its deliveries that can still take it.
     pub async fn accept(&self, request: AcceptRequest) -> Result<Vec<Accepted>, StoreError> {
         let now = self.clock.now();
-        let AcceptRequest { incident, targets, hasten } = request;
+        let AcceptRequest { incident, targets, hasten, by } = request;
         let body = serde_json::to_string(&incident).map_err(StoreError::encode("the incident"))?;
         let wanted = targets.into_iter().map(|target| Wanted {
             id: uuid_v7(now, &*self.entropy),
@@ -166,7 +175,7 @@ impl Store {
             target,
         });
         let (incident_id, wanted) = (incident.id.clone(), wanted.collect());
-        let accepted = self.database.write(Accept { incident_id, body, wanted, hasten, now }).await;
+        let accepted = self.database.write(Accept { incident_id, body, wanted, hasten, by, now }).await;
         failpoints::pass(Point::AcceptCommitted).await;
         accepted
     }
@@ -295,6 +304,7 @@ impl Store {
     /// Does what an operator wants, with a note why.
     pub async fn operate(
         &self,
+        by: &Actor,
         delivery_id: &str,
         operation: Operation,
         note: &str,
@@ -302,7 +312,8 @@ impl Store {
         now: Timestamp,
     ) -> Result<Delivery, OperateError> {
         let (delivery_id, note) = (delivery_id.to_owned(), note.to_owned());
-        self.database.write(Operate { delivery_id, operation, note, policy: policy.clone(), now }).await?
+        let (by, policy) = (by.clone(), policy.clone());
+        self.database.write(Operate { delivery_id, operation, note, by, policy, now }).await?
     }
 
     async fn bulk(&self, target: &str, change: &BulkChange, now: Timestamp) -> Result<u64, StoreError> {
@@ -413,8 +424,13 @@ impl Store {
 
     /// Saves settings, all or none. Where a new secret leads to another origin, the former connection is kept among the
     /// retired ones.
-    pub async fn configure(&self, changes: Vec<SettingsChange>, now: Timestamp) -> Result<(), StoreError> {
-        self.database.write_alone(sqlite::Configure { changes, now }).await
+    pub async fn configure(
+        &self,
+        changes: Vec<SettingsChange>,
+        audit: NewAuditEntry,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.database.write_alone(sqlite::Configure { changes, audit, now }).await
     }
 
     /// The settings of all targets, secrets unsealed.
@@ -446,6 +462,25 @@ impl Store {
     /// The last connection test of a target, if there was one.
     pub async fn last_test(&self, target: &str) -> Result<Option<StoredTest>, StoreError> {
         self.database.last_test(target).await
+    }
+}
+
+// === impl Store: access and audit ===
+
+impl Store {
+    /// The token with an ID, if there is one.
+    pub async fn token(&self, id: &str) -> Result<Option<StoredToken>, StoreError> {
+        self.database.token(id).await
+    }
+
+    /// Writes down what was done, or refused, where nothing else is written.
+    pub async fn write_down(&self, entry: NewAuditEntry) -> Result<(), StoreError> {
+        self.database.write_alone(sqlite::WriteDown(entry)).await
+    }
+
+    /// At most `limit` entries of the audit before another, the newest first.
+    pub async fn audit(&self, before: Option<u64>, limit: u32) -> Result<Vec<AuditEntry>, StoreError> {
+        self.database.audit(before, limit).await
     }
 }
 

@@ -114,12 +114,19 @@ impl MasterKey {
         entropy: &dyn Entropy,
     ) -> Result<Self, OpenError> {
         match source {
+            KeySource::Beside if fresh && !beside(database, "key").exists() => {
+                Self::make(beside(database, "key"), entropy)
+            }
+            source => Self::load_existing(source, database),
+        }
+    }
+
+    /// Reads the key of a database that exists.
+    pub(super) fn load_existing(source: &KeySource, database: &Path) -> Result<Self, OpenError> {
+        match source {
             KeySource::Text { text, origin } => Self::parse(text.expose_secret(), origin.clone()),
             KeySource::File(path) => Self::read(path, database),
-            KeySource::Beside => {
-                let path = beside(database, "key");
-                if fresh && !path.exists() { Self::make(path, entropy) } else { Self::read(&path, database) }
-            }
+            KeySource::Beside => Self::read(&beside(database, "key"), database),
         }
     }
 

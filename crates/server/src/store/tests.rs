@@ -12,7 +12,8 @@ use ticketing_core::fault::FaultKind;
 use ticketing_core::policy::Policy;
 use ticketing_core::system::System;
 
-use super::conformance::{self, Bench, fault, incident, target};
+use super::audit::noted;
+use super::conformance::{self, BUSY_TIMEOUT, Bench, fault, incident, target};
 use super::{
     AcceptRequest, EventFilter, KeySource, OpenError, Opened, Secret, SecretChange, SettingsChange, Store,
     StoreError, StoreErrorKind, StoreOptions,
@@ -44,7 +45,7 @@ async fn bench_in(folder: tempfile::TempDir) -> Bench {
 fn options(key: KeySource) -> StoreOptions {
     let clock = Arc::new(ManualClock::new(Timestamp::from_second(1_800_000_000).unwrap()));
     let (entropy, machine) = (Arc::new(SeededEntropy::new(1)), Arc::new(ThisMachine));
-    StoreOptions { clock, entropy, machine, key, restored: false }
+    StoreOptions { clock, entropy, machine, key, restored: false, busy_timeout: BUSY_TIMEOUT }
 }
 
 async fn open(path: &Path) -> Result<(Store, Opened), OpenError> {
@@ -79,7 +80,12 @@ async fn a_second_server_is_refused_until_the_first_has_closed() {
     assert!(matches!(refused, Err(OpenError::InUse { .. })), "{refused:?}");
     store.close().await;
     assert!(open(&path).await.is_ok());
-    let request = AcceptRequest { incident: incident("INC-1", 90.0), targets: vec![], hasten: false };
+    let request = AcceptRequest {
+        incident: incident("INC-1", 90.0),
+        targets: vec![],
+        hasten: false,
+        by: String::new(),
+    };
     assert!(matches!(store.accept(request).await, Err(StoreError::Closed)));
 }
 
@@ -90,7 +96,7 @@ async fn its_files_are_its_owners_alone() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("data/ticketing.db");
     let (store, opened) = open(&path).await.unwrap();
-    store.configure(vec![secret_of(System::Jira)], Timestamp::UNIX_EPOCH).await.unwrap();
+    store.configure(vec![secret_of(System::Jira)], noted(), Timestamp::UNIX_EPOCH).await.unwrap();
     store.settings().await.unwrap();
     assert_eq!(opened.key_made, Some(folder.path().join("data/ticketing.db.key")));
     let mut seen = 0;
@@ -122,7 +128,7 @@ async fn it_stays_the_same_store_when_it_is_opened_again() {
     let (store, _) = open(&path).await.unwrap();
     let before =
         (store.installation_id().to_owned(), store.stream_id().to_owned(), store.marker("INC-1", "jira"));
-    store.configure(vec![secret_of(System::Jira)], Timestamp::UNIX_EPOCH).await.unwrap();
+    store.configure(vec![secret_of(System::Jira)], noted(), Timestamp::UNIX_EPOCH).await.unwrap();
     store.close().await;
     let (store, opened) = open(&path).await.unwrap();
     assert_eq!(opened.key_made, None);
@@ -161,7 +167,7 @@ async fn a_secret_that_was_moved_to_another_row_does_not_open_there() {
     let path = folder.path().join("ticketing.db");
     let (store, _) = open(&path).await.unwrap();
     let changes = vec![secret_of(System::Jira), secret_of(System::ServiceNow)];
-    store.configure(changes, Timestamp::UNIX_EPOCH).await.unwrap();
+    store.configure(changes, noted(), Timestamp::UNIX_EPOCH).await.unwrap();
     store.close().await;
     let bytes = std::fs::read(&path).unwrap();
     assert!(!bytes.windows(7).any(|window| window == b"of jira"), "the secret is there for all to read");
@@ -187,6 +193,7 @@ async fn a_bad_row_is_named_and_spoils_nothing_else() {
             incident: incident(id, 90.0),
             targets: vec![target(System::Jira)],
             hasten: false,
+            by: String::new(),
         };
         store.accept(request).await.unwrap();
     }
@@ -198,6 +205,7 @@ async fn a_bad_row_is_named_and_spoils_nothing_else() {
             incident: incident(id, 90.0),
             targets: vec![target(System::Jira)],
             hasten: false,
+            by: String::new(),
         };
         store.accept(request)
     };
@@ -237,7 +245,12 @@ async fn what_was_acknowledged_survives_the_death_of_the_process() {
         let store = bench.store.clone();
         tokio::spawn(async move {
             let (incident, targets) = (incident(&format!("INC-{n}"), 90.0), vec![target(System::Jira)]);
-            store.accept(AcceptRequest { incident, targets, hasten: false }).await.unwrap().remove(0).delivery
+            store
+                .accept(AcceptRequest { incident, targets, hasten: false, by: String::new() })
+                .await
+                .unwrap()
+                .remove(0)
+                .delivery
         })
     });
     let mut acknowledged = vec![];
@@ -263,7 +276,7 @@ async fn a_reader_learns_that_events_were_trimmed_before_they_were_read() {
     let (store, _) = open(&path).await.unwrap();
     for id in ["INC-1", "INC-2", "INC-3"] {
         let (incident, targets) = (incident(id, 90.0), vec![target(System::Jira)]);
-        store.accept(AcceptRequest { incident, targets, hasten: false }).await.unwrap();
+        store.accept(AcceptRequest { incident, targets, hasten: false, by: String::new() }).await.unwrap();
     }
     // What is in memory is there for its readers even when the table no longer has it.
     store.trim_events(Timestamp::MAX, 2).await.unwrap();

@@ -15,6 +15,8 @@ use ticketing_core::system::{Check, Destination, Sighting, System, TicketRef};
 use ticketing_core::target::{Health, Observation};
 
 use super::StoreError;
+use super::audit::AuditAction;
+use crate::access::{Role, TokenHash};
 
 /// An incident that is to become tickets.
 #[derive(Debug, Clone)]
@@ -24,6 +26,8 @@ pub struct AcceptRequest {
     pub targets: Vec<AcceptTarget>,
     /// Whether a delivery that waits or has failed is to be tried now.
     pub hasten: bool,
+    /// Who asks, for example `token:soar`.
+    pub by: String,
 }
 
 /// One target of an incident.
@@ -222,6 +226,8 @@ pub struct EventFilter {
     pub incident_id: Option<String>,
     pub systems: Vec<System>,
     pub kinds: Vec<EventKind>,
+    /// Who asked for the delivery; events of targets are nobody's.
+    pub requested_by: Option<String>,
 }
 
 /// Some events, in order.
@@ -388,6 +394,19 @@ pub struct StreamName {
     pub former: Vec<(String, u64)>,
 }
 
+/// A bearer token, but for its secret.
+#[derive(Debug, Clone)]
+pub struct StoredToken {
+    pub id: String,
+    /// Whom it speaks for.
+    pub name: String,
+    pub role: Role,
+    pub hash: TokenHash,
+    pub created_at: Timestamp,
+    pub expires_at: Timestamp,
+    pub revoked_at: Option<Timestamp>,
+}
+
 /// Why a store may have been put back from a copy.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Suspicion {
@@ -411,6 +430,15 @@ pub enum Suspicion {
         "the machine was started anew, or is another, so that nobody can tell whether its disk was put back"
     )]
     OtherBoot,
+}
+
+// === impl StoredToken ===
+
+impl StoredToken {
+    #[must_use]
+    pub fn is_good(&self, now: Timestamp) -> bool {
+        self.revoked_at.is_none() && now < self.expires_at
+    }
 }
 
 // === impl Observed ===
@@ -437,6 +465,15 @@ impl Event {
         }
     }
 
+    /// Who asked for the delivery, if the event is about one.
+    #[must_use]
+    pub fn requested_by(&self) -> Option<&str> {
+        match &self.subject {
+            Subject::Delivery(delivery) => Some(&delivery.requested_by),
+            Subject::Target(_) => None,
+        }
+    }
+
     /// The delivery, if the event is about one.
     #[must_use]
     pub fn delivery_id(&self) -> Option<&str> {
@@ -454,7 +491,8 @@ impl EventFilter {
     pub fn admits(&self, event: &Event) -> bool {
         let incident = self.incident_id.as_deref().is_none_or(|id| event.incident_id() == Some(id));
         let system = self.systems.is_empty() || self.systems.contains(&event.system);
-        incident && system && (self.kinds.is_empty() || self.kinds.contains(&event.kind))
+        let asked = self.requested_by.as_deref().is_none_or(|name| event.requested_by() == Some(name));
+        incident && system && asked && (self.kinds.is_empty() || self.kinds.contains(&event.kind))
     }
 }
 
@@ -495,7 +533,17 @@ impl AttemptOutcome {
 // === impl Operation ===
 
 impl Operation {
-    /// The name in the audit.
+    #[must_use]
+    pub fn audited_as(&self) -> AuditAction {
+        match self {
+            Self::Retry { create_anyway: false } => AuditAction::RetryDelivery,
+            Self::Retry { create_anyway: true } => AuditAction::CreateAnyway,
+            Self::Cancel => AuditAction::CancelDelivery,
+            Self::Resolve(_) => AuditAction::ResolveDelivery,
+        }
+    }
+
+    /// The name among the operations.
     #[must_use]
     pub fn as_str(&self) -> &'static str {
         match self {

@@ -14,6 +14,7 @@ use ticketing_core::target::Health;
 use ticketing_failpoints::Point;
 
 use super::StoreError;
+use super::audit::NewAuditEntry;
 use super::types::{AttemptKind, AttemptOutcome, AttemptTimes, ClaimKind, Subject};
 
 /// Something that changes the store.
@@ -89,6 +90,7 @@ pub(super) struct Changes {
     pub(super) attempts: Vec<NewAttempt>,
     pub(super) events: Vec<NewEvent>,
     pub(super) operations: Vec<NewOperation>,
+    pub(super) audit: Vec<NewAuditEntry>,
 }
 
 /// Names one intent to send.

@@ -116,7 +116,7 @@ pub(crate) fn connect(draft: &SettingsDraft, password: &str, clock: Arc<StillClo
     let password = SecretString::from(password);
     let settings = Settings::parse(draft, Some(&password), "servicenow", &mut violations);
     let here = Guard::permitting(vec!["127.0.0.1".parse().expect("an address")]);
-    let door = Door::new(clock, here.into()).expect("a door");
+    let door = Door::new(clock, WITHIN, here.into()).expect("a door");
     ServiceNow::new(settings.expect("sound settings"), door)
 }
 

@@ -85,11 +85,7 @@ pub(crate) fn list_deliveries(request: v1::ListDeliveriesRequest) -> Result<List
     let states = states("states", &request.states, &mut violations);
     let systems = field::systems("systems", &request.systems, &mut violations);
     let incident_id = field::incident_filter(request.incident_id, &mut violations);
-    violations.require(request.page_size >= 0, "page_size", "must not be negative");
-    let page_size = match request.page_size.unsigned_abs() {
-        0 => DEFAULT_PAGE,
-        size => size.min(LARGEST_PAGE),
-    };
+    let page_size = checked_page_size(request.page_size, &mut violations);
     violations.into_result(ListFilter {
         states,
         systems,
@@ -98,6 +94,20 @@ pub(crate) fn list_deliveries(request: v1::ListDeliveriesRequest) -> Result<List
         page_size,
         page_token: request.page_token,
     })
+}
+
+pub(crate) fn page_size(given: i32) -> Result<u32, Violations> {
+    let mut violations = Violations::default();
+    let page_size = checked_page_size(given, &mut violations);
+    violations.into_result(page_size)
+}
+
+fn checked_page_size(given: i32, violations: &mut Violations) -> u32 {
+    violations.require(given >= 0, "page_size", "must not be negative");
+    match given.unsigned_abs() {
+        0 => DEFAULT_PAGE,
+        size => size.min(LARGEST_PAGE),
+    }
 }
 
 fn check_delivery_id(id: &str, violations: &mut Violations) {

@@ -8,7 +8,9 @@ mod incident;
 mod rules;
 mod settings;
 
-pub(crate) use delivery::{ListFilter, cancel_delivery, delivery_id, list_deliveries, resolve_delivery};
+pub(crate) use delivery::{
+    ListFilter, cancel_delivery, delivery_id, list_deliveries, page_size, resolve_delivery,
+};
 pub(crate) use event::{Start, Subscription, subscription};
 pub(crate) use incident::{pushed_incident, submitted_incident};
 pub(crate) use settings::{change, tested_connection};

@@ -28,6 +28,7 @@ pub(crate) fn delivery(delivery: Delivery, max_attempts: u32) -> v1::Delivery {
         adjustments: delivery.adjustments.into_iter().map(ticket::adjustment).collect(),
         duplicates: delivery.duplicates.into_iter().map(ticket::ticket).collect(),
         attempts: vec![],
+        requested_by: delivery.requested_by,
     }
 }
 
@@ -108,6 +109,7 @@ mod tests {
             system: System::Jira,
             trigger: Trigger::Manual,
             marker,
+            requested_by: "local".to_owned(),
         };
         Delivery::accept(new, Timestamp::UNIX_EPOCH).delivery
     }

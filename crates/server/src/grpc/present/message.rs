@@ -97,6 +97,7 @@ mod tests {
             system: System::Jira,
             trigger: Trigger::Manual,
             marker: Marker::derive(&InstallationKey::new([1; 32]), "INC-1", "jira"),
+            requested_by: String::new(),
         };
         let fault =
             Fault::new(FaultKind::Unauthorized, "Jira refused the login").with_hint("renew the API token");

@@ -1,5 +1,6 @@
 //! From the domain to the contract. Nothing is decided here.
 
+mod audit;
 mod delivery;
 mod event;
 mod field;
@@ -10,6 +11,7 @@ mod status;
 mod target;
 mod ticket;
 
+pub(crate) use audit::audit_entry;
 pub(crate) use delivery::{delivery, with_attempts};
 pub(crate) use event::event;
 #[cfg(test)]

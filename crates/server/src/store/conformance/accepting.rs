@@ -7,7 +7,8 @@ use crate::store::AcceptRequest;
 
 pub(in crate::store) async fn an_incident_becomes_one_delivery_for_each_target(bench: Bench) {
     let targets = vec![target(System::ServiceNow), target(System::Jira)];
-    let request = AcceptRequest { incident: incident("INC-1", 90.0), targets, hasten: false };
+    let request =
+        AcceptRequest { incident: incident("INC-1", 90.0), targets, hasten: false, by: String::new() };
     let accepted = bench.store.accept(request).await.unwrap();
     let targets: Vec<_> = accepted.iter().map(|accepted| accepted.delivery.target.as_str()).collect();
     assert_eq!(targets, ["servicenow", "jira"]);
@@ -34,7 +35,14 @@ pub(in crate::store) async fn a_thousand_callers_at_once_make_one_delivery(bench
         let store = bench.store.clone();
         tokio::spawn(async move {
             let targets = vec![target(System::Jira)];
-            store.accept(AcceptRequest { incident: incident("INC-1", 90.0), targets, hasten: false }).await
+            store
+                .accept(AcceptRequest {
+                    incident: incident("INC-1", 90.0),
+                    targets,
+                    hasten: false,
+                    by: String::new(),
+                })
+                .await
         })
     });
     let callers: Vec<_> = callers.collect();
@@ -55,6 +63,7 @@ pub(in crate::store) async fn a_changed_incident_updates_every_delivery_that_was
         incident: incident("INC-1", 50.0),
         targets: vec![target(System::ServiceNow), target(System::Jira)],
         hasten: false,
+        by: String::new(),
     };
     let accepted = bench.store.accept(request).await.unwrap();
     assert!(!accepted[0].existed && !accepted[0].snapshot_updated);

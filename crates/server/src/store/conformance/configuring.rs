@@ -6,6 +6,7 @@ use ticketing_core::auto_push::AutoPush;
 use ticketing_core::system::{Check, System};
 
 use super::{Bench, TARGET, created};
+use crate::store::audit::noted;
 use crate::store::{Secret, SecretChange, SettingsChange, StoredTest};
 
 const HERE: &str = "https://jira.example";
@@ -16,7 +17,11 @@ pub(in crate::store) async fn settings_that_are_saved_together_are_read_back(ben
     assert_eq!(bench.store.policy().await.unwrap(), None);
     let auto_push = AutoPush { enabled: true, ..AutoPush::default() };
     let policy = SettingsChange::Policy { auto_push: auto_push.clone(), retry: json!({"max_attempts": 3}) };
-    bench.store.configure(vec![change(true, set("hunter2", HERE)), policy], bench.now()).await.unwrap();
+    bench
+        .store
+        .configure(vec![change(true, set("hunter2", HERE)), policy], noted(), bench.now())
+        .await
+        .unwrap();
     let stored = bench.store.settings().await.unwrap().remove(0);
     assert_eq!((stored.target.as_str(), stored.system, stored.enabled), (TARGET, System::Jira, true));
     assert_eq!((stored.revision, stored.secret_set_at), (1, Some(bench.now())));
@@ -29,10 +34,10 @@ pub(in crate::store) async fn settings_that_are_saved_together_are_read_back(ben
 }
 
 pub(in crate::store) async fn a_toggle_keeps_the_secret(bench: Bench) {
-    bench.store.configure(vec![change(true, set("hunter2", HERE))], bench.now()).await.unwrap();
+    bench.store.configure(vec![change(true, set("hunter2", HERE))], noted(), bench.now()).await.unwrap();
     let set_at = bench.now();
     bench.clock.advance(Duration::from_secs(5));
-    bench.store.configure(vec![change(false, SecretChange::Keep)], bench.now()).await.unwrap();
+    bench.store.configure(vec![change(false, SecretChange::Keep)], noted(), bench.now()).await.unwrap();
     let stored = bench.store.settings().await.unwrap().remove(0);
     assert_eq!((stored.enabled, stored.revision, stored.updated_at), (false, 2, bench.now()));
     assert_eq!(stored.secret_set_at, Some(set_at));
@@ -42,11 +47,11 @@ pub(in crate::store) async fn a_toggle_keeps_the_secret(bench: Bench) {
 pub(in crate::store) async fn a_connection_that_was_replaced_is_kept_while_something_may_lie_there(
     bench: Bench,
 ) {
-    bench.store.configure(vec![change(true, set("old", HERE))], bench.now()).await.unwrap();
-    bench.store.configure(vec![change(true, set("rotated", HERE))], bench.now()).await.unwrap();
+    bench.store.configure(vec![change(true, set("old", HERE))], noted(), bench.now()).await.unwrap();
+    bench.store.configure(vec![change(true, set("rotated", HERE))], noted(), bench.now()).await.unwrap();
     assert!(bench.store.retired_connections(TARGET).await.unwrap().is_empty());
     let delivery = bench.intended("INC-1").await;
-    bench.store.configure(vec![change(true, set("new", THERE))], bench.now()).await.unwrap();
+    bench.store.configure(vec![change(true, set("new", THERE))], noted(), bench.now()).await.unwrap();
     let later = bench.now() + Duration::from_secs(1);
     assert_eq!(bench.store.prune_retired(later).await.unwrap(), 0);
     let retired = bench.store.retired_connections(TARGET).await.unwrap().remove(0);
@@ -57,9 +62,9 @@ pub(in crate::store) async fn a_connection_that_was_replaced_is_kept_while_somet
 }
 
 pub(in crate::store) async fn a_secret_that_was_removed_is_kept_nowhere(bench: Bench) {
-    bench.store.configure(vec![change(true, set("hunter2", HERE))], bench.now()).await.unwrap();
+    bench.store.configure(vec![change(true, set("hunter2", HERE))], noted(), bench.now()).await.unwrap();
     bench.intended("INC-1").await;
-    bench.store.configure(vec![change(false, SecretChange::Remove)], bench.now()).await.unwrap();
+    bench.store.configure(vec![change(false, SecretChange::Remove)], noted(), bench.now()).await.unwrap();
     assert!(bench.store.settings().await.unwrap().remove(0).secret.is_none());
     assert!(bench.store.retired_connections(TARGET).await.unwrap().is_empty());
 }

@@ -45,7 +45,10 @@ pub(in crate::store) async fn events_that_left_the_memory_are_read_from_the_tabl
         tokio::spawn(async move {
             let (incident, targets) =
                 (super::incident(&format!("INC-{n}"), 90.0), vec![super::target(System::Jira)]);
-            store.accept(super::AcceptRequest { incident, targets, hasten: false }).await.unwrap();
+            store
+                .accept(super::AcceptRequest { incident, targets, hasten: false, by: String::new() })
+                .await
+                .unwrap();
         })
     });
     for accept in accepts.collect::<Vec<_>>() {

@@ -31,6 +31,8 @@ pub(super) use {
 };
 
 pub(super) const LEASE: Duration = Duration::from_secs(90);
+/// More than anybody locks a database of a test.
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 pub(super) const TARGET: &str = "jira";
 
 /// An empty store, and its clock.
@@ -118,7 +120,8 @@ impl Bench {
     }
 
     pub(super) async fn accept_as(&self, incident: Incident, hasten: bool) -> Accepted {
-        let request = AcceptRequest { incident, targets: vec![target(System::Jira)], hasten };
+        let request =
+            AcceptRequest { incident, targets: vec![target(System::Jira)], hasten, by: String::new() };
         self.store.accept(request).await.unwrap().remove(0)
     }
 

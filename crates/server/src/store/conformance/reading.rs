@@ -7,6 +7,7 @@ use ticketing_core::policy::Policy;
 use ticketing_core::system::System;
 
 use super::{Bench, Outcome, TARGET, created, destination, fault, ticket};
+use crate::store::audit::noted;
 use crate::store::{DeliveryFilter, Operation, StateCount, WitnessQuery};
 
 pub(in crate::store) async fn pages_go_from_the_newest_to_the_oldest_without_repeating(bench: Bench) {
@@ -46,7 +47,11 @@ pub(in crate::store) async fn witnesses_are_tickets_of_ours_that_were_sent_there
     let resolved = bench.intended("INC-4").await;
     bench.settle(&resolved, Outcome::Sent(Err(fault(FaultKind::TimedOut)))).await.unwrap();
     let operation = Operation::Resolve(ticket("4"));
-    bench.store.operate(&resolved.id, operation, "", &Policy::default(), bench.now()).await.unwrap();
+    bench
+        .store
+        .operate(&noted().actor, &resolved.id, operation, "", &Policy::default(), bench.now())
+        .await
+        .unwrap();
     let query =
         WitnessQuery { destination: destination(), after: sent_at[1], until: Timestamp::MAX, limit: 9 };
     let expected = ["INC-2", "INC-3"].map(|id| bench.store.marker(id, TARGET));

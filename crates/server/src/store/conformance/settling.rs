@@ -9,6 +9,7 @@ use ticketing_core::system::{FoundTicket, Sighting};
 use ticketing_core::target::{Condition, Health};
 
 use super::{Bench, ClaimKind, Outcome, TARGET, created, fault, ticket};
+use crate::store::audit::noted;
 use crate::store::{
     AttemptKind, AttemptOutcome, EventFilter, LookUpRecord, Observed, OperateError, Operation, Subject,
     SweepRecord,
@@ -78,8 +79,8 @@ pub(in crate::store) async fn a_look_up_that_finds_the_ticket_settles_the_doubt_
 
 pub(in crate::store) async fn what_was_cancelled_in_doubt_is_swept_until_its_ticket_is_found(bench: Bench) {
     let doubtful = in_doubt(&bench).await;
-    let policy = Policy::default();
-    let cancel = bench.store.operate(&doubtful.id, Operation::Cancel, "", &policy, bench.now());
+    let (by, policy) = (noted().actor, Policy::default());
+    let cancel = bench.store.operate(&by, &doubtful.id, Operation::Cancel, "", &policy, bench.now());
     let cancelled = cancel.await.unwrap();
     bench.clock.advance(Bounds::default().sweeps[0]);
     assert_eq!(bench.store.due_sweeps(TARGET, bench.now(), 9).await.unwrap(), [cancelled]);
@@ -114,7 +115,7 @@ pub(in crate::store) async fn an_operation_is_done_or_refused(bench: Bench) {
     let policy = Policy::default();
     let operate = |id: &str, operation| {
         let (store, policy, now, id) = (bench.store.clone(), policy.clone(), bench.now(), id.to_owned());
-        async move { store.operate(&id, operation, "as asked", &policy, now).await }
+        async move { store.operate(&noted().actor, &id, operation, "as asked", &policy, now).await }
     };
     let cancelled = operate(&delivery.id, Operation::Cancel).await.unwrap();
     assert_eq!((cancelled.state, cancelled.due_at), (State::Cancelled, None));
@@ -223,7 +224,10 @@ async fn accept_many(bench: &Bench, count: usize) {
         tokio::spawn(async move {
             let incident = super::incident(&format!("MANY-{n}"), 90.0);
             let targets = vec![super::target(super::System::Jira)];
-            store.accept(super::AcceptRequest { incident, targets, hasten: false }).await.unwrap();
+            store
+                .accept(super::AcceptRequest { incident, targets, hasten: false, by: String::new() })
+                .await
+                .unwrap();
         })
     });
     for accept in accepts.collect::<Vec<_>>() {

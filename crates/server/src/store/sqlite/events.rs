@@ -94,6 +94,9 @@ impl Database {
         }
         push_names(&mut query, " AND system IN (", filter.systems.iter().map(|system| system.as_str()));
         push_names(&mut query, " AND kind IN (", filter.kinds.iter().map(|kind| kind.as_str()));
+        if let Some(name) = &filter.requested_by {
+            query.push(" AND body ->> '$.delivery.requested_by' = ").push_bind(name);
+        }
         query.push(" ORDER BY seq LIMIT ").push_bind(limit);
         let rows = query.build().fetch_all(&mut *snapshot).await.map_err(StoreError::read("events"))?;
         rows.iter().map(|row| event(row).map(Arc::new)).collect::<Result<_, _>>().map(Some)

@@ -1,6 +1,8 @@
 //! The store in one SQLite file. All SQL is in this folder.
 
+mod audit;
 mod backup;
+mod beside;
 mod connection;
 mod events;
 mod load;
@@ -11,6 +13,7 @@ mod rows;
 mod save;
 mod settings;
 mod start;
+mod tokens;
 mod writer;
 
 #[cfg(test)]
@@ -27,13 +30,16 @@ use ticketing_core::marker::InstallationKey;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::StoreError;
+use super::audit::AuditKey;
 use super::feed::Feed;
 use super::seal::Sealer;
 use super::types::StreamName;
 use super::work::Verb;
 use crate::entropy::Entropy;
 
+pub(super) use audit::WriteDown;
 pub(super) use backup::backup;
+pub(super) use beside::Beside;
 pub(super) use events::TrimEvents;
 pub(super) use open::open;
 pub(super) use settings::{Configure, PruneRetired, SaveTest};
@@ -57,6 +63,7 @@ pub(super) struct State {
     pub(super) restored_at: Option<Timestamp>,
     pub(super) marker_key: InstallationKey,
     sealer: Sealer,
+    audit_key: AuditKey,
     entropy: Arc<dyn Entropy>,
     pub(super) feed: Feed,
     commits: std::sync::atomic::AtomicU64,

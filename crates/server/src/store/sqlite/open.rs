@@ -16,6 +16,7 @@ use ticketing_failpoints::{self as failpoints, Guard, Point, is_removed};
 use tokio::sync::{mpsc, watch};
 use zeroize::Zeroizing;
 
+use super::audit;
 use super::connection::WriterConnection;
 use super::mark::Mark;
 use super::rows::Reader;
@@ -24,7 +25,7 @@ use super::writer::Writer;
 use super::{Database, State, private_file};
 use crate::entropy::Entropy;
 use crate::store::feed::Feed;
-use crate::store::seal::{MasterKey, Place, Sealer, beside, sync_folder};
+use crate::store::seal::{KeySource, MasterKey, Place, Sealer, beside, sync_folder};
 use crate::store::{OpenError, Opened, StoreError, StoreOptions, uuid_v7};
 
 /// An earlier one can lose committed writes.
@@ -34,14 +35,13 @@ const OLDEST_SQLITE: &str = "3.51.3";
 const READERS: u32 = 4;
 /// How many commands may wait for the writer before those who ask have to wait too.
 const INBOX: usize = 1_024;
-/// How long to wait for a lock. Nobody else should hold one: this is for backups made by SQLite's own shell.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Every migration, oldest first. Listed by hand: the macro that collects them would build SQLite a second time.
-const MIGRATIONS: [(i64, &str, &str); 3] = [
+pub(super) const MIGRATIONS: [(i64, &str, &str); 4] = [
     (1, "store", include_str!("../../../migrations/0001_store.sql")),
     (2, "restored", include_str!("../../../migrations/0002_restored.sql")),
     (3, "sweeps", include_str!("../../../migrations/0003_sweeps.sql")),
+    (4, "access", include_str!("../../../migrations/0004_access.sql")),
 ];
 
 /// The row of table `installation`.
@@ -60,7 +60,7 @@ pub(in crate::store) async fn open(
 ) -> Result<(Database, Opened), OpenError> {
     make_folder(path)?;
     let locks = [lock(&beside(path, "lock"), path)?, lock(path, path)?];
-    let connect = connect_options(path);
+    let connect = connect_options(path, options.busy_timeout);
     let mut db = connect.connect().await.map_err(|source| unopened(path, source))?;
     check_version(&mut db, path).await?;
     check_sound(&mut db, path).await?;
@@ -71,6 +71,8 @@ pub(in crate::store) async fn open(
     failpoints::pass(Point::Migrated).await;
     let mark = Mark::open(beside(path, "mark"), options.machine.clone(), options.clock.clone());
     let installation = installation(&mut db, path, &mark, &options).await?;
+    let audit_key = audit::key(&mut db, &installation.sealer, &*options.entropy).await;
+    let audit_key = audit_key.map_err(|source| OpenError::State { source })?;
     let begun = start::begin(&mut db, mark, installation.is_new, &options).await;
     let Begun { mark, newest, stream, restored_at, suspicion, step } =
         begun.map_err(|source| OpenError::State { source })?;
@@ -83,6 +85,7 @@ pub(in crate::store) async fn open(
         restored_at,
         marker_key: installation.marker_key,
         sealer: installation.sealer,
+        audit_key,
         entropy: options.entropy,
         feed: Feed::new(newest),
         commits: AtomicU64::new(0),
@@ -137,7 +140,7 @@ fn lock(path: &Path, database: &Path) -> Result<File, OpenError> {
     }
 }
 
-fn connect_options(path: &Path) -> SqliteConnectOptions {
+pub(super) fn connect_options(path: &Path, busy_timeout: Duration) -> SqliteConnectOptions {
     let synchronous =
         if is_removed(Guard::Synchronous) { SqliteSynchronous::Off } else { SqliteSynchronous::Full };
     SqliteConnectOptions::new()
@@ -145,7 +148,7 @@ fn connect_options(path: &Path) -> SqliteConnectOptions {
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(synchronous)
         .foreign_keys(true)
-        .busy_timeout(BUSY_TIMEOUT)
+        .busy_timeout(busy_timeout)
         .disable_statement_logging()
 }
 
@@ -171,7 +174,7 @@ async fn check_sound(db: &mut SqliteConnection, path: &Path) -> Result<(), OpenE
     if detail == "ok" { Ok(()) } else { Err(OpenError::Damaged { path: path.to_owned(), detail }) }
 }
 
-fn unopened(path: &Path, source: sqlx::Error) -> OpenError {
+pub(super) fn unopened(path: &Path, source: sqlx::Error) -> OpenError {
     let path = path.to_owned();
     match crate::store::error::kind_of(&source) {
         crate::store::StoreErrorKind::Corrupt => OpenError::Damaged { path, detail: source.to_string() },
@@ -219,20 +222,45 @@ async fn installation(
     };
     let row = Reader::new(&row, "installation", "installation_id").map_err(state)?;
     let installation_id: String = row.get("installation_id").map_err(state)?;
-    let sealed: Vec<u8> = row.get("data_key").map_err(state)?;
-    let wrong = || OpenError::KeyWrong { origin: master.origin.clone(), database: path.to_owned() };
-    let data_key = wrap.unseal(&sealed, data_key_place(&installation_id)).map_err(|_| wrong())?;
-    let data_key = <&[u8; 32]>::try_from(&data_key[..]).map_err(|_| wrong())?;
+    let sealer = unwrap(&row, &installation_id, &master, path)?;
     let marker_key: Vec<u8> = row.get("marker_key").map_err(state)?;
     let marker_key = <[u8; 32]>::try_from(marker_key);
     let marker_key = marker_key.map_err(|_| state(row.bad("marker_key", &"it is not 32 bytes long")))?;
     Ok(Installation {
         marker_key: InstallationKey::new(marker_key),
-        sealer: Sealer::new(data_key),
+        sealer,
         key_made: None,
         is_new: false,
         installation_id,
     })
+}
+
+/// What seals the secrets of a database that exists.
+pub(super) async fn unlock(
+    db: &mut SqliteConnection,
+    path: &Path,
+    key: &KeySource,
+) -> Result<Sealer, OpenError> {
+    let state = |source| OpenError::State { source };
+    let row = sqlx::query("SELECT * FROM installation").fetch_one(db).await;
+    let row = row.map_err(StoreError::read("the installation")).map_err(state)?;
+    let row = Reader::new(&row, "installation", "installation_id").map_err(state)?;
+    let installation_id: String = row.get("installation_id").map_err(state)?;
+    unwrap(&row, &installation_id, &MasterKey::load_existing(key, path)?, path)
+}
+
+fn unwrap(
+    row: &Reader<'_>,
+    installation_id: &str,
+    master: &MasterKey,
+    path: &Path,
+) -> Result<Sealer, OpenError> {
+    let sealed: Vec<u8> = row.get("data_key").map_err(|source| OpenError::State { source })?;
+    let wrong = || OpenError::KeyWrong { origin: master.origin.clone(), database: path.to_owned() };
+    let wrap = Sealer::new(&master.key);
+    let data_key = wrap.unseal(&sealed, data_key_place(installation_id)).map_err(|_| wrong())?;
+    let data_key = <&[u8; 32]>::try_from(&data_key[..]).map_err(|_| wrong())?;
+    Ok(Sealer::new(data_key))
 }
 
 async fn make_installation(

@@ -7,8 +7,10 @@ use ticketing_core::delivery::Delivery;
 use ticketing_core::system::System;
 use ticketing_core::target::Health;
 
+use super::audit;
 use super::rows::{self, DeliveryColumns};
 use crate::store::StoreError;
+use crate::store::audit::AuditKey;
 use crate::store::types::{Event, Subject};
 use crate::store::work::{Change, NewAttempt, NewEvent, NewOperation, NewSnapshot, Work};
 
@@ -17,11 +19,11 @@ const INSERT_SNAPSHOTS: &str = "
     SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM json_each(?)";
 
 const INSERT_DELIVERIES: &str = r#"
-    INSERT INTO deliveries (id, incident_id, incident_revision, target, system, "trigger", marker, state, epoch,
+    INSERT INTO deliveries (id, incident_id, incident_revision, target, system, "trigger", marker, requested_by, state, epoch,
         lease_until, failures, failing_since, due_at, send, send_at, doubt, doubted, absences, sweep, sweep_due_at, ticket, duplicates, adjustments,
         last_error, created_at, updated_at)
     SELECT value ->> 'id', value ->> 'incident_id', value ->> 'incident_revision', value ->> 'target',
-        value ->> 'system', value ->> 'trigger', value ->> 'marker', value ->> 'state', value ->> 'epoch',
+        value ->> 'system', value ->> 'trigger', value ->> 'marker', value ->> 'requested_by', value ->> 'state', value ->> 'epoch',
         value ->> 'lease_until', value ->> 'failures', value ->> 'failing_since', value ->> 'due_at', value ->> 'send', value ->> 'send_at',
         value ->> 'doubt', value ->> 'doubted', value ->> 'absences', value ->> 'sweep', value ->> 'sweep_due_at', value ->> 'ticket', value ->> 'duplicates',
         value ->> 'adjustments', value ->> 'last_error', value ->> 'created_at', value ->> 'updated_at'
@@ -68,6 +70,7 @@ pub(super) async fn save(
     db: &mut SqliteConnection,
     mut work: Work,
     newest: u64,
+    audit_key: &AuditKey,
 ) -> Result<Option<Vec<Event>>, StoreError> {
     let changes = std::mem::take(&mut work.changes);
     let snapshots: Vec<Value> = changes.snapshots.iter().map(snapshot_row).collect();
@@ -83,6 +86,8 @@ pub(super) async fn save(
     written += write(db, "operations", INSERT_OPERATIONS, &operations).await?;
     written += write_health(db, &work.changed_targets()).await?;
     written += write(db, "events", INSERT_EVENTS, &event_rows).await?;
+    written += changes.audit.len() as u64;
+    audit::append(db, audit_key, changes.audit).await?;
     Ok((written > 0).then_some(events))
 }
 

@@ -8,8 +8,9 @@ use sqlx::sqlite::SqliteRow;
 use ticketing_core::system::System;
 
 use super::rows::{self, Reader};
-use super::{Database, State, writer};
+use super::{Database, State, audit, writer};
 use crate::store::StoreError;
+use crate::store::audit::NewAuditEntry;
 use crate::store::seal::Place;
 use crate::store::types::{
     RetiredConnection, Secret, SecretChange, SettingsChange, StoredPolicy, StoredSettings, StoredTest,
@@ -57,6 +58,7 @@ const OPEN_DESTINATIONS: &str = "
 #[derive(Debug)]
 pub(in crate::store) struct Configure {
     pub(in crate::store) changes: Vec<SettingsChange>,
+    pub(in crate::store) audit: NewAuditEntry,
     pub(in crate::store) now: Timestamp,
 }
 
@@ -131,7 +133,7 @@ impl writer::Task for Configure {
                 }
             }
         }
-        Ok(())
+        audit::append(db, &state.audit_key, vec![self.audit.clone()]).await
     }
 }
 

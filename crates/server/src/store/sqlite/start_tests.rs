@@ -16,7 +16,7 @@ use ticketing_core::system::System;
 
 use crate::clock::{ManualClock, ManualMachine};
 use crate::entropy::SeededEntropy;
-use crate::store::conformance::{LEASE, TARGET, destination, incident, target};
+use crate::store::conformance::{BUSY_TIMEOUT, LEASE, TARGET, destination, incident, target};
 use crate::store::{
     AcceptRequest, AttemptRecord, AttemptTimes, BackupError, ClaimKind, Intent, KeySource, Observed,
     OpenError, Opened, Store, StoreOptions, Suspicion,
@@ -50,7 +50,7 @@ impl Bench {
     fn options(&self, restored: bool) -> StoreOptions {
         let (clock, machine) = (self.clock.clone(), self.machine.clone());
         let entropy = Arc::new(SeededEntropy::new(self.runs.fetch_add(1, Ordering::Relaxed)));
-        StoreOptions { clock, entropy, machine, key: KeySource::Beside, restored }
+        StoreOptions { clock, entropy, machine, key: KeySource::Beside, restored, busy_timeout: BUSY_TIMEOUT }
     }
 
     async fn open(&self) -> (Store, Opened) {
@@ -116,7 +116,7 @@ impl Bench {
 
 async fn accept(store: &Store, id: &str) -> Delivery {
     let (incident, targets) = (incident(id, 90.0), vec![target(System::Jira)]);
-    let request = AcceptRequest { incident, targets, hasten: false };
+    let request = AcceptRequest { incident, targets, hasten: false, by: String::new() };
     store.accept(request).await.unwrap().remove(0).delivery
 }
 

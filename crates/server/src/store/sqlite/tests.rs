@@ -12,7 +12,7 @@ use ticketing_core::system::System;
 use super::{State, writer};
 use crate::clock::{ManualClock, ThisMachine};
 use crate::entropy::SeededEntropy;
-use crate::store::conformance::{incident, target};
+use crate::store::conformance::{BUSY_TIMEOUT, incident, target};
 use crate::store::work::{Needs, Verb, Work};
 use crate::store::{AcceptRequest, Accepted, EventFilter, KeySource, Store, StoreError, StoreOptions};
 
@@ -67,13 +67,21 @@ impl writer::CommandAlone for Fatal {
 async fn open(folder: &tempfile::TempDir) -> Store {
     let clock = Arc::new(ManualClock::new(Timestamp::from_second(1_800_000_000).unwrap()));
     let (entropy, machine) = (Arc::new(SeededEntropy::new(1)), Arc::new(ThisMachine));
-    let options = StoreOptions { clock, entropy, machine, key: KeySource::Beside, restored: false };
+    let options = StoreOptions {
+        clock,
+        entropy,
+        machine,
+        key: KeySource::Beside,
+        restored: false,
+        busy_timeout: BUSY_TIMEOUT,
+    };
     Store::open(&folder.path().join("ticketing.db"), options).await.unwrap().0
 }
 
 async fn accept(store: &Store, id: &str) -> Result<Accepted, StoreError> {
     let (incident, targets) = (incident(id, 90.0), vec![target(System::Jira)]);
-    let mut accepted = store.accept(AcceptRequest { incident, targets, hasten: false }).await?;
+    let mut accepted =
+        store.accept(AcceptRequest { incident, targets, hasten: false, by: String::new() }).await?;
     Ok(accepted.remove(0))
 }
 

@@ -168,7 +168,9 @@ impl Writer {
         let mut work = load::load(&mut transaction, needs).await?;
         batch.iter_mut().try_for_each(|command| command.apply(&mut work))?;
         let intent = work.last_intent();
-        let Some(events) = save::save(&mut transaction, work, self.state.feed.newest()).await? else {
+        let Some(events) =
+            save::save(&mut transaction, work, self.state.feed.newest(), &self.state.audit_key).await?
+        else {
             return Ok(());
         };
         let points: Vec<_> = batch.iter().filter_map(|command| command.open_point()).collect();

@@ -17,6 +17,8 @@ pub(in crate::store) struct Accept {
     pub(in crate::store) body: String,
     pub(in crate::store) wanted: Vec<Wanted>,
     pub(in crate::store) hasten: bool,
+    /// Who asks.
+    pub(in crate::store) by: String,
     pub(in crate::store) now: Timestamp,
 }
 
@@ -86,6 +88,7 @@ impl Accept {
             system: wanted.target.system,
             trigger: wanted.target.trigger,
             marker: wanted.marker.clone(),
+            requested_by: self.by.clone(),
         }
     }
 }

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use ticketing_core::delivery::{Delivery, State};
 use ticketing_core::incident::Incident;
 use ticketing_core::policy::Policy;
-use ticketing_failpoints::Point;
+use ticketing_failpoints::{Guard, Point, is_removed};
 
 use crate::store::StoreError;
 use crate::store::types::{ClaimKind, Claimed, Intent, Leases, Supposition};
@@ -95,10 +95,7 @@ impl Verb for Lapse {
     const ALONE: bool = true;
 
     fn needs(&self, needs: &mut Needs) {
-        let until = match self.leases {
-            Leases::Expired => Some(self.now),
-            Leases::All => None,
-        };
+        let until = (!self.takes_all()).then_some(self.now);
         needs.select(Selection::Leased, Reach { until, limit: self.limit });
     }
 
@@ -106,13 +103,20 @@ impl Verb for Lapse {
         let leased: Vec<Delivery> =
             work.deliveries().filter(|delivery| delivery.lease_until.is_some()).cloned().collect();
         let lapsed = leased.into_iter().filter_map(|mut delivery| {
-            if self.leases == Leases::All {
+            if self.takes_all() {
                 delivery.lease_until = Some(floor(self.now));
             }
             delivery.lapse(&self.policy, self.now)
         });
         let lapsed: Vec<_> = lapsed.collect();
         Ok(lapsed.into_iter().map(|settled| work.settle(settled, "")).collect())
+    }
+}
+
+impl Lapse {
+    /// Whether nobody can hold a claim, however long its lease.
+    fn takes_all(&self) -> bool {
+        self.leases == Leases::All || is_removed(Guard::LeaseTerm)
     }
 }
 

@@ -1,10 +1,12 @@
 //! The operator's hands, audited.
 
 use jiff::Timestamp;
+use serde_json::json;
 use ticketing_core::delivery::Delivery;
 use ticketing_core::policy::Policy;
 
 use crate::store::StoreError;
+use crate::store::audit::{Actor, DONE, NewAuditEntry};
 use crate::store::types::{OperateError, Operation};
 use crate::store::work::{Needs, NewOperation, Verb, Work};
 
@@ -13,6 +15,7 @@ pub(in crate::store) struct Operate {
     pub(in crate::store) delivery_id: String,
     pub(in crate::store) operation: Operation,
     pub(in crate::store) note: String,
+    pub(in crate::store) by: Actor,
     pub(in crate::store) policy: Policy,
     pub(in crate::store) now: Timestamp,
 }
@@ -43,6 +46,24 @@ impl Verb for Operate {
             note: self.note.clone(),
             at: self.now,
         });
+        work.changes.audit.push(self.entry());
         Ok(Ok(work.settle(settled, &self.note)))
+    }
+}
+
+impl Operate {
+    fn entry(&self) -> NewAuditEntry {
+        let ticket = match &self.operation {
+            Operation::Resolve(ticket) => Some(ticket.key.as_str()),
+            Operation::Retry { .. } | Operation::Cancel => None,
+        };
+        NewAuditEntry {
+            at: self.now,
+            actor: self.by.clone(),
+            action: self.operation.audited_as(),
+            subject: self.delivery_id.clone(),
+            detail: json!({ "note": self.note, "ticket": ticket }),
+            outcome: DONE.to_owned(),
+        }
     }
 }

@@ -52,6 +52,10 @@ impl Verb for Record<AttemptRecord> {
         let tried = Tried { kind: AttemptKind::Create, epoch, times, outcome: kept, fault };
         keep(work, &delivery, tried);
         let epoch = if is_removed(Guard::Epoch) { delivery.epoch } else { epoch };
+        let is_its_own = delivery.state == State::Attempting && delivery.epoch == epoch;
+        if !is_its_own && is_removed(Guard::LateSuccess) {
+            return Ok(None);
+        }
         let settled = delivery.settle(epoch, outcome, &self.policy, self.now, random);
         Ok(settled.map(|settled| work.settle(settled, "")))
     }
@@ -65,10 +69,14 @@ impl Verb for Record<LookUpRecord> {
     }
 
     fn apply(&self, work: &mut Work) -> Result<Option<Delivery>, StoreError> {
-        let LookUpRecord { delivery_id, epoch, look_up, times } = self.what.clone();
+        let LookUpRecord { delivery_id, epoch, mut look_up, times } = self.what.clone();
         let Some(delivery) = work.delivery(&delivery_id).cloned() else { return Ok(None) };
         let answer = look_up.answer.clone();
-        let settled = delivery.clone().settle_look_up(epoch, look_up, &self.policy, self.now);
+        if is_removed(Guard::AskedAt) {
+            look_up.asked_at = self.now;
+        }
+        let own = if is_removed(Guard::LookUpEpoch) { delivery.epoch } else { epoch };
+        let settled = delivery.clone().settle_look_up(own, look_up, &self.policy, self.now);
         let (outcome, fault) = looked_up(answer, settled.as_ref());
         keep(work, &delivery, Tried { kind: AttemptKind::LookUp, epoch, times, outcome, fault });
         Ok(settled.map(|settled| work.settle(settled, "")))

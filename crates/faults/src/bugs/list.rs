@@ -1,0 +1,197 @@
+//! Every bug that the suite has found, and how each is played again.
+
+/// A promise that was broken once.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bug {
+    /// In one sentence.
+    pub(super) what: &'static str,
+    pub(super) found_by: Found,
+    /// It is mended as long as each of these passes.
+    pub(super) replays: &'static [Replay],
+}
+
+/// Who saw it first.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Found {
+    /// A command of this program.
+    By(&'static str),
+    ByHand,
+}
+
+/// How a bug, or weather that was hard, is played again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Replay {
+    /// A test of the workspace, by the name of its function.
+    Test(&'static str),
+    /// Cells of the matrix, by a part of their names.
+    Cells(&'static str),
+    Power {
+        cuts: u32,
+        seed: u64,
+    },
+    History {
+        deliveries: usize,
+        seed: u64,
+        /// How many of a thousand first creates are struck.
+        struck: u64,
+        kills: usize,
+    },
+}
+
+use Found::{By, ByHand};
+use Replay::{Cells, History, Power, Test};
+
+/// In the order in which RELIABILITY.md tells of them.
+pub(super) const BUGS: &[Bug] = &[
+    Bug {
+        what: "A witness made within the server bound of a doubtful send proved its absence too early",
+        found_by: By("model"),
+        replays: &[
+            Test("a_witness_was_made_when_nothing_of_the_doubtful_send_could_be_applied_any_more"),
+            Cells("stale / witness, made before the send was over"),
+        ],
+    },
+    Bug {
+        what: "The newer of two tickets stayed the reference if it was known first",
+        found_by: By(r#"matrix --only "index / ""#),
+        replays: &[Test("of_two_tickets_the_older_is_the_reference_whichever_was_known_first")],
+    },
+    Bug {
+        what: "A ticket that a look-up found while an operator named another was dropped",
+        found_by: By(r#"matrix --only "operators / ""#),
+        replays: &[Test("a_ticket_that_is_found_after_an_operator_named_another_is_kept_beside_it")],
+    },
+    Bug {
+        what: "An empty Jira search that had not come to its end, or that said 200 with errors, proved an absence",
+        found_by: By(r#"matrix --only "look-up / ""#),
+        replays: &[Test("an_empty_answer_that_did_not_come_to_its_end_proves_nothing")],
+    },
+    Bug {
+        what: "A ServiceNow search that was cancelled within a 200 proved an absence",
+        found_by: By(r#"matrix --only "look-up / ""#),
+        replays: &[Test("a_search_that_was_broken_off_proves_nothing_and_shows_what_it_has")],
+    },
+    Bug {
+        what: "Of two ServiceNow tickets of one second the younger could become the reference",
+        found_by: By(r#"matrix --only "humans / ""#),
+        replays: &[Test("of_two_tickets_of_the_same_second_the_one_with_the_lower_number_is_older")],
+    },
+    Bug {
+        what: "`200 {}` from a Jira Cloud made a Data Center of it, whose searches Cloud refuses: doubts stayed for ever",
+        found_by: By(r#"matrix --only "connection / ""#),
+        replays: &[Test("an_answer_that_says_nothing_about_a_jira_does_not_tell_which_jira_it_is")],
+    },
+    Bug {
+        what: "A doubtful reply with Retry-After left a look-up due at once while the target was paused",
+        found_by: By(r#"matrix --only "throttling / ""#),
+        replays: &[Test(
+            "a_system_that_asks_to_be_left_alone_while_it_leaves_a_doubt_is_not_searched_before",
+        )],
+    },
+    Bug {
+        what: "The name of a new data folder was not synced: a cut took the folder, and what was acknowledged with it",
+        found_by: By("power --seed 1"),
+        replays: &[
+            Test("what_the_first_start_accepted_is_there_after_the_power_was_cut"),
+            Power { cuts: 20, seed: 1 },
+        ],
+    },
+    Bug {
+        what: "A first start that was interrupted while it wrote its key kept every later one from starting",
+        found_by: By("power --seed 1"),
+        replays: &[
+            Test("a_first_start_that_could_not_write_its_key_does_not_keep_the_next_from_starting"),
+            Power { cuts: 20, seed: 1 },
+        ],
+    },
+    Bug {
+        what: "An older copy that was put back had tickets made twice",
+        found_by: By(r#"matrix --only "restore / ""#),
+        replays: &[
+            Test("a_copy_that_takes_the_place_of_the_files_at_once_is_recognised"),
+            Cells("restore / older copy, "),
+        ],
+    },
+    Bug {
+        what: "Whoever removed the lock file could start a second server",
+        found_by: ByHand,
+        replays: &[Cells("neighbours / second server")],
+    },
+    Bug {
+        what: "A database copied without its log opened as a new installation, blind to its own tickets",
+        found_by: By(r#"matrix --only "restore / ""#),
+        replays: &[Test(
+            "an_empty_database_beside_the_mark_of_a_full_one_is_refused_until_the_mark_is_gone_too",
+        )],
+    },
+    Bug {
+        what: "A clock set forward between two runs let absences be proven early; set back, it left deliveries waiting",
+        found_by: By(r#"matrix --only "clock / ""#),
+        replays: &[Cells("clock / set ")],
+    },
+    Bug {
+        what: "A page token of another installation was taken as a place in this one's list",
+        found_by: By(r#"matrix --only "tokens / ""#),
+        replays: &[Test("a_page_token_is_read_back_for_the_same_store_and_filters_alone")],
+    },
+    Bug {
+        what: "All TLS failures were told in one sentence",
+        found_by: By(r#"matrix --only "tls / ""#),
+        replays: &[Test("a_certificate_that_is_not_to_be_trusted_costs_no_ticket_and_is_told_by_its_reason")],
+    },
+];
+
+/// Weather that no bug was found in, and that is the hardest that there is: everything in doubt, a process that is
+/// killed again and again, and both. Few callers at once, so that a busy machine keeps to the bounds.
+pub(super) const HARD: &[Replay] = &[
+    History { deliveries: 1_000, seed: 42, struck: 1_000, kills: 0 },
+    History { deliveries: 400, seed: 7, struck: 300, kills: 8 },
+    History { deliveries: 600, seed: 1, struck: 1_000, kills: 4 },
+    Power { cuts: 20, seed: 7 },
+];
+
+// === impl Bug ===
+
+impl Bug {
+    /// As a row of the table in RELIABILITY.md.
+    pub(super) fn row(&self) -> String {
+        let found_by = match self.found_by {
+            By(command) => format!("`{command}`"),
+            ByHand => "by hand".to_owned(),
+        };
+        let shown_by: Vec<_> = self.replays.iter().map(|replay| format!("`{replay}`")).collect();
+        format!("| {} | {found_by} | {} |", self.what, shown_by.join(", "))
+    }
+}
+
+// === impl Replay ===
+
+impl Replay {
+    /// What this program is to be told; nothing if it is not played by it.
+    pub(super) fn arguments(self) -> Option<Vec<String>> {
+        let words = match self {
+            Test(_) => return None,
+            Cells(only) => vec!["matrix".to_owned(), "--only".to_owned(), only.to_owned()],
+            Power { cuts, seed } => split(&format!("power --cuts {cuts} --seed {seed}")),
+            History { deliveries, seed, struck, kills } => split(&format!(
+                "history --deliveries {deliveries} --seed {seed} --struck {struck} --kills {kills} --callers 12 \
+                 --concurrency 16 --no-naive"
+            )),
+        };
+        Some(words)
+    }
+}
+
+impl std::fmt::Display for Replay {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Test(name) => f.write_str(name),
+            Cells(only) => write!(f, r#"matrix --only "{only}""#),
+            other => f.write_str(&other.arguments().unwrap_or_default().join(" ")),
+        }
+    }
+}
+
+fn split(words: &str) -> Vec<String> {
+    words.split(' ').map(str::to_owned).collect()
+}

@@ -1,0 +1,149 @@
+//! Every bug that was ever found, played again: it must not come back.
+//!
+//! A bug is played by the tests that show it mended, and by the command that found it or a small form of it. Weather that
+//! no bug was found in, but that is the hardest there is, is played beside them.
+
+mod list;
+mod suite;
+
+use std::process::{Output, Stdio};
+
+use anyhow::{Context, Result, bail};
+use tokio::process::Command;
+use tokio::time::Instant;
+
+use self::list::{BUGS, HARD, Replay};
+use self::suite::Suite;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// Only bugs whose sentence, or what they are played by, contains this text.
+    #[arg(long, default_value = "")]
+    only: String,
+    /// Names them and plays none.
+    #[arg(long)]
+    list: bool,
+}
+
+/// Something to play.
+#[derive(Debug)]
+struct Item {
+    what: &'static str,
+    /// As RELIABILITY.md tells of it.
+    row: String,
+    replays: &'static [Replay],
+}
+
+pub(crate) async fn run(arguments: Arguments) -> Result<()> {
+    let all = items();
+    let known = all.len();
+    let wanted: Vec<_> = all.into_iter().filter(|item| item.is_called(&arguments.only)).collect();
+    if arguments.list {
+        wanted.iter().for_each(|item| println!("{}", item.row));
+        println!("bugs: {} of {known}", wanted.len());
+        return Ok(());
+    }
+    if wanted.is_empty() {
+        bail!("no bug is called so; --list names them all");
+    }
+    let began = Instant::now();
+    let suite = Suite::run(&tests(&wanted)).await?;
+    // Two may be shown by the same command.
+    let mut played: Vec<(Replay, Option<String>)> = vec![];
+    let mut failed = 0;
+    for item in &wanted {
+        let mut whys = vec![];
+        for replay in item.replays {
+            let known = played.iter().find(|(other, _)| other == replay).map(|(_, why)| why.clone());
+            let why = match known {
+                Some(why) => why,
+                None => failure(*replay, &suite).await?,
+            };
+            played.push((*replay, why.clone()));
+            whys.extend(why.map(|why| format!("{replay}:\n{why}")));
+        }
+        failed += usize::from(!whys.is_empty());
+        let verdict = if whys.is_empty() { "passed" } else { "FAILED" };
+        println!("{verdict}   {} ({})", item.what, commands(item.replays));
+        whys.iter().for_each(|why| println!("{why}"));
+    }
+    let (passed, left_out) = (wanted.len() - failed, known - wanted.len());
+    let unasked = if left_out > 0 { format!(", {left_out} left out by --only") } else { String::new() };
+    println!(
+        "bugs: {} played again, {passed} passed, {failed} failed{unasked}; {:.0?}",
+        wanted.len(),
+        began.elapsed()
+    );
+    if failed > 0 { bail!("{failed} bugs are back, or can not be played") } else { Ok(()) }
+}
+
+fn items() -> Vec<Item> {
+    let bugs = BUGS.iter().map(|bug| Item { what: bug.what, row: bug.row(), replays: bug.replays });
+    let hard = HARD.chunks(1).map(|replays| {
+        let what = "Hard weather";
+        Item { what, row: format!("| {what} | | `{}` |", commands(replays)), replays }
+    });
+    bugs.chain(hard).collect()
+}
+
+fn tests(items: &[Item]) -> Vec<&'static str> {
+    let replays = items.iter().flat_map(|item| item.replays);
+    let name = |replay: &'static Replay| if let Replay::Test(name) = replay { Some(*name) } else { None };
+    replays.filter_map(name).collect()
+}
+
+/// Why it did not pass; none if it did.
+async fn failure(replay: Replay, suite: &Suite) -> Result<Option<String>> {
+    let Some(arguments) = replay.arguments() else {
+        let Replay::Test(name) = replay else { return Ok(None) };
+        return Ok(suite.failure(name));
+    };
+    let mut this = Command::new(std::env::current_exe()?);
+    this.args(arguments).stdin(Stdio::null()).kill_on_drop(true);
+    let Output { status, stdout, stderr } = this.output().await.context("faults can not be run")?;
+    let said = || format!("{}{}", String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
+    Ok((!status.success()).then(said))
+}
+
+fn commands(replays: &[Replay]) -> String {
+    replays.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+// === impl Item ===
+
+impl Item {
+    fn is_called(&self, text: &str) -> bool {
+        self.what.contains(text) || commands(self.replays).contains(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    const RELIABILITY: &str = include_str!("../../../../RELIABILITY.md");
+
+    #[test]
+    fn the_table_of_bugs_in_reliability_md_is_the_list_that_is_played() {
+        let (_, after) =
+            RELIABILITY.split_once("| bug | found by | shown by |\n|---|---|---|\n").expect("a table");
+        let table: Vec<_> = after.lines().take_while(|line| line.starts_with('|')).collect();
+        let list: Vec<_> = BUGS.iter().map(list::Bug::row).collect();
+        assert!(table == list, "`cargo xtask faults bugs --list` gives the rows:\n{}", list.join("\n"));
+    }
+
+    #[test]
+    fn what_is_played_again_is_a_command_that_there_is() {
+        let cells: Vec<_> = crate::matrix::cells().iter().map(ToString::to_string).collect();
+        for replay in BUGS.iter().flat_map(|bug| bug.replays).chain(HARD) {
+            let Some(arguments) = replay.arguments() else { continue };
+            let told = std::iter::once("faults".to_owned()).chain(arguments);
+            assert!(crate::Cli::try_parse_from(told).is_ok(), "{replay}");
+            if let Replay::Cells(only) = replay {
+                assert!(cells.iter().any(|cell| cell.contains(only)), "{replay}");
+            }
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! Named tests of the workspace, run together.
+
+use std::collections::BTreeMap;
+use std::process::Output;
+
+use anyhow::{Context, Result};
+use tokio::process::Command;
+
+/// What came of the tests.
+#[derive(Debug, Default)]
+pub(super) struct Suite {
+    /// By the name of the function.
+    verdicts: BTreeMap<String, Passed>,
+    /// What cargo said.
+    said: String,
+}
+
+/// Whether every test of that name passed.
+type Passed = bool;
+
+// === impl Suite ===
+
+impl Suite {
+    /// Runs them. What was built for this program is not built again, since it was built with the whole workspace.
+    pub(super) async fn run(names: &[&str]) -> Result<Self> {
+        if names.is_empty() {
+            return Ok(Self::default());
+        }
+        let mut cargo = Command::new("cargo");
+        cargo.args(["test", "--locked", "--workspace", "--all-targets", "--no-fail-fast", "--"]).args(names);
+        // Here nothing is left unplayed for want of a disk whose power can be cut.
+        cargo.env("TICKETING_DISK_REQUIRED", "1");
+        let Output { stdout, stderr, .. } = cargo.output().await.context("cargo can not be run")?;
+        let said = format!("{}{}", String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
+        Ok(Self::of(said))
+    }
+
+    /// Why the test has not passed; a test that there is not has not.
+    pub(super) fn failure(&self, name: &str) -> Option<String> {
+        match self.verdicts.get(name) {
+            Some(true) => None,
+            Some(false) => Some(self.said.clone()),
+            None => Some(format!("no test that is run is called {name}\n{}", self.said)),
+        }
+    }
+
+    fn of(said: String) -> Self {
+        let mut verdicts = BTreeMap::new();
+        for (path, verdict) in said.lines().filter_map(told) {
+            // What was ignored was not run.
+            if verdict == "ok" || verdict == "FAILED" {
+                let name = path.rsplit("::").next().unwrap_or(path).to_owned();
+                *verdicts.entry(name).or_insert(true) &= verdict == "ok";
+            }
+        }
+        Self { verdicts, said }
+    }
+}
+
+/// The test and the verdict of a line such as `test token::tests::it_works ... ok`.
+fn told(line: &str) -> Option<(&str, &str)> {
+    line.strip_prefix("test ")?.split_once(" ... ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SAID: &str = "running 4 tests\n\
+        test one::tests::it_holds ... ok\n\
+        test it_breaks ... FAILED\n\
+        test it_waits ... ignored\n\
+        test elsewhere::it_breaks ... ok\n\
+        test result: FAILED. 2 passed; 1 failed; 1 ignored; 0 measured; 7 filtered out; finished in 0.01s\n";
+
+    #[test]
+    fn a_test_that_failed_was_ignored_or_is_not_there_has_not_passed() {
+        let suite = Suite::of(SAID.to_owned());
+        assert_eq!(suite.failure("it_holds"), None);
+        for name in ["it_breaks", "it_waits", "it_is_nowhere"] {
+            assert!(suite.failure(name).is_some(), "{name}");
+        }
+    }
+}

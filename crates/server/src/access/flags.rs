@@ -1,0 +1,121 @@
+//! The flags that say which credentials are good.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use jsonwebtoken::Algorithm;
+
+use super::{AccessSettings, CallLimits, JwtSettings, Role, algorithm};
+
+/// A kind of credential.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum AuthSource {
+    /// Bearer tokens that `ticketing token create` makes.
+    Token,
+    /// Client certificates, by their SAN URIs.
+    Certificate,
+    /// JSON Web Tokens of an identity provider.
+    Jwt,
+}
+
+/// Who may call.
+#[derive(Debug, Clone, Args)]
+pub struct AccessArgs {
+    /// Kinds of credentials that are good, separated by commas. Without any, everybody who can reach the server is the local
+    /// operator and may do everything: that is only allowed on loopback and a Unix socket.
+    #[arg(long, env = "TICKETING_AUTH", value_enum, value_delimiter = ',')]
+    pub auth: Vec<AuthSource>,
+
+    /// What the bearer of a client certificate may do, by a SAN URI of the certificate: URI=ROLE, separated by commas, for
+    /// example spiffe://acme.example/soar=producer.
+    #[arg(long, env = "TICKETING_CERTIFICATE_ROLES", value_delimiter = ',', value_parser = certificate_role)]
+    pub certificate_roles: Vec<(String, Role)>,
+
+    /// File with the identity provider's public keys, a JWK set.
+    #[arg(long, env = "TICKETING_JWT_KEYS")]
+    pub jwt_keys: Option<PathBuf>,
+
+    /// Whose JSON Web Tokens are good: their claim `iss`.
+    #[arg(long, env = "TICKETING_JWT_ISSUER")]
+    pub jwt_issuer: Option<String>,
+
+    /// For whom they must be meant: their claim `aud`.
+    #[arg(long, env = "TICKETING_JWT_AUDIENCE")]
+    pub jwt_audience: Option<String>,
+
+    /// The claim that names the role: admin, analyst, producer or viewer.
+    #[arg(long, env = "TICKETING_JWT_ROLE_CLAIM", default_value = "ticketing_role")]
+    pub jwt_role_claim: String,
+
+    /// How they may be signed, separated by commas: RS256, RS512, PS256, ES256, ES384, EdDSA.
+    #[arg(long, env = "TICKETING_JWT_ALGORITHMS", default_value = "RS256,ES256", value_delimiter = ',', value_parser = algorithm)]
+    pub jwt_algorithms: Vec<Algorithm>,
+
+    /// Calls a second that one caller may make in the long run. Only where credentials are asked for. 1 to 100,000.
+    #[arg(long, env = "TICKETING_CALL_RATE", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub call_rate: u32,
+
+    /// Calls that one caller may make at once, after a pause. 1 to 100,000.
+    #[arg(long, env = "TICKETING_CALL_BURST", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub call_burst: u32,
+
+    /// Event streams that one caller may have open. 1 to 10,000.
+    #[arg(long, env = "TICKETING_STREAMS_PER_CALLER", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub streams_per_caller: u32,
+}
+
+/// What is missing for a kind of credential.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AccessArgsError {
+    #[error("--auth jwt needs {0} too")]
+    Jwt(&'static str),
+    #[error("--auth certificate needs --certificate-roles too: which certificate may do what")]
+    Certificate,
+}
+
+// === impl AccessArgs ===
+
+impl AccessArgs {
+    /// Whether no credential is asked for.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.auth.is_empty()
+    }
+
+    /// # Errors
+    /// What is missing.
+    pub fn settings(&self) -> Result<AccessSettings, AccessArgsError> {
+        let asked = |source| self.auth.contains(&source);
+        let certificates = if asked(AuthSource::Certificate) {
+            if self.certificate_roles.is_empty() {
+                return Err(AccessArgsError::Certificate);
+            }
+            self.certificate_roles.iter().cloned().collect()
+        } else {
+            Default::default()
+        };
+        let jwt = if asked(AuthSource::Jwt) { Some(self.jwt()?) } else { None };
+        let limits =
+            CallLimits { rate: self.call_rate, burst: self.call_burst, streams: self.streams_per_caller };
+        Ok(AccessSettings { tokens: asked(AuthSource::Token), certificates, jwt, limits })
+    }
+
+    fn jwt(&self) -> Result<JwtSettings, AccessArgsError> {
+        let missing = AccessArgsError::Jwt;
+        Ok(JwtSettings {
+            keys: self.jwt_keys.clone().ok_or(missing("--jwt-keys"))?,
+            issuer: self.jwt_issuer.clone().ok_or(missing("--jwt-issuer"))?,
+            audience: self.jwt_audience.clone().ok_or(missing("--jwt-audience"))?,
+            role_claim: self.jwt_role_claim.clone(),
+            algorithms: self.jwt_algorithms.clone(),
+        })
+    }
+}
+
+fn certificate_role(text: &str) -> Result<(String, Role), String> {
+    let (uri, role) = text.rsplit_once('=').ok_or("must be URI=ROLE")?;
+    if !uri.contains("://") {
+        return Err("must begin with a URI such as spiffe://acme.example/soar".to_owned());
+    }
+    Ok((uri.to_owned(), role.parse()?))
+}

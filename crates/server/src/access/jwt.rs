@@ -1,0 +1,360 @@
+//! JSON Web Tokens of callers who have an identity provider. Its public keys come from a file (a JWK set); algorithms,
+//! issuer and audience are pinned. The signatures are checked by ring, which TLS uses already.
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+use jsonwebtoken::crypto::{CryptoProvider, JwtVerifier, KeyUtils};
+use jsonwebtoken::errors::{ErrorKind, Result as JwtResult};
+use jsonwebtoken::jwk::{Jwk, JwkSet};
+use jsonwebtoken::signature::{self, Verifier};
+use jsonwebtoken::{
+    Algorithm, AlgorithmFamily, DecodingKey, DecodingKeyKind, Validation, decode, decode_header,
+};
+use serde_json::{Map, Value};
+
+use super::Role;
+
+/// By how much the clocks of an identity provider and of this machine may differ, in seconds.
+const LEEWAY: i64 = 60;
+/// The longest text that is looked at.
+const LONGEST: usize = 8 * 1024;
+
+/// What a token must bear to be believed.
+#[derive(Debug, Clone)]
+pub struct JwtSettings {
+    /// The file with the identity provider's public keys: a JWK set.
+    pub keys: PathBuf,
+    pub issuer: String,
+    pub audience: String,
+    /// The claim that names the role.
+    pub role_claim: String,
+    pub algorithms: Vec<Algorithm>,
+}
+
+/// Checks tokens.
+#[derive(Debug)]
+pub(crate) struct JwtVerifying {
+    keys: Vec<Key>,
+    validation: Validation,
+    role_claim: String,
+}
+
+#[derive(Debug)]
+struct Key {
+    id: Option<String>,
+    algorithms: Vec<Algorithm>,
+    key: DecodingKey,
+}
+
+/// Whom a token speaks for.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Claims {
+    pub(crate) subject: String,
+    pub(crate) role: Role,
+    pub(crate) expires_at: Timestamp,
+}
+
+/// Why the keys can not be used.
+#[derive(Debug, thiserror::Error)]
+pub enum JwtKeysError {
+    #[error("the keys of the identity provider can not be read from {path}: {source}")]
+    Unreadable { path: PathBuf, source: std::io::Error },
+    #[error("{path} is not a JWK set: {source}")]
+    Malformed { path: PathBuf, source: serde_json::Error },
+    #[error("{path} has no key for any of the algorithms of --jwt-algorithms")]
+    NoKey { path: PathBuf },
+}
+
+/// Why a token is not believed. For the log: callers are not told.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Disbelief {
+    #[error("it is no JSON Web Token, or not of a pinned algorithm")]
+    Malformed,
+    #[error("none of the known keys has signed it for this issuer and audience")]
+    Unproven,
+    #[error("it is not good yet, or no more")]
+    OutOfTime,
+    #[error("its subject or its role is missing or not known")]
+    NoRole,
+}
+
+// === impl JwtVerifying ===
+
+impl JwtVerifying {
+    pub(crate) fn load(settings: &JwtSettings) -> Result<Self, JwtKeysError> {
+        // Another use of the library in this process would have installed the same.
+        let _ = PROVIDER.install_default();
+        let path = || settings.keys.clone();
+        let text = std::fs::read_to_string(&settings.keys)
+            .map_err(|source| JwtKeysError::Unreadable { path: path(), source })?;
+        let set: JwkSet =
+            serde_json::from_str(&text).map_err(|source| JwtKeysError::Malformed { path: path(), source })?;
+        let keys: Vec<_> = set.keys.iter().filter_map(|jwk| Key::read(jwk, &settings.algorithms)).collect();
+        if keys.is_empty() {
+            return Err(JwtKeysError::NoKey { path: path() });
+        }
+        let mut validation = Validation::default();
+        validation.set_issuer(&[&settings.issuer]);
+        validation.set_audience(&[&settings.audience]);
+        validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
+        // By our own clock, below.
+        validation.validate_exp = false;
+        Ok(Self { keys, validation, role_claim: settings.role_claim.clone() })
+    }
+
+    pub(crate) fn check(&self, text: &str, now: Timestamp) -> Result<Claims, Disbelief> {
+        if text.len() > LONGEST {
+            return Err(Disbelief::Malformed);
+        }
+        let header = decode_header(text).map_err(|_| Disbelief::Malformed)?;
+        let fits = |key: &&Key| {
+            let named = header.kid.is_none() || key.id.is_none() || key.id == header.kid;
+            named && key.algorithms.contains(&header.alg)
+        };
+        let mut candidates = self.keys.iter().filter(fits).peekable();
+        candidates.peek().ok_or(Disbelief::Malformed)?;
+        let mut validation = self.validation.clone();
+        validation.algorithms = vec![header.alg];
+        let claims =
+            candidates.find_map(|key| decode::<Map<String, Value>>(text, &key.key, &validation).ok());
+        self.read(&claims.ok_or(Disbelief::Unproven)?.claims, now)
+    }
+
+    fn read(&self, claims: &Map<String, Value>, now: Timestamp) -> Result<Claims, Disbelief> {
+        let seconds = |name| match claims.get(name) {
+            None => Ok(None),
+            Some(value) => value.as_f64().map(Some).ok_or(Disbelief::OutOfTime),
+        };
+        let (expires, not_before) = (seconds("exp")?.ok_or(Disbelief::OutOfTime)?, seconds("nbf")?);
+        let time = |seconds: f64| Timestamp::from_second(seconds as i64).map_err(|_| Disbelief::OutOfTime);
+        let expires_at = time(expires + LEEWAY as f64)?;
+        if now >= expires_at || not_before.is_some_and(|from| now.as_second() + LEEWAY < from as i64) {
+            return Err(Disbelief::OutOfTime);
+        }
+        let subject = claims.get("sub").and_then(Value::as_str).filter(|subject| !subject.trim().is_empty());
+        let role = claims.get(&self.role_claim).and_then(role_of);
+        let (subject, role) = subject.zip(role).ok_or(Disbelief::NoRole)?;
+        Ok(Claims { subject: subject.to_owned(), role, expires_at })
+    }
+}
+
+/// The role that a claim names: one name, or a list with one of ours among others.
+fn role_of(claim: &Value) -> Option<Role> {
+    let names: HashSet<&str> = match claim {
+        Value::String(name) => HashSet::from([name.as_str()]),
+        Value::Array(names) => names.iter().filter_map(Value::as_str).collect(),
+        _ => return None,
+    };
+    let mut roles = Role::ALL.into_iter().filter(|role| names.contains(role.as_str()));
+    let role = roles.next()?;
+    // Who has several is not guessed at.
+    roles.next().is_none().then_some(role)
+}
+
+// === impl Key ===
+
+impl Key {
+    /// `None` if the key is not for checking signatures by one of `pinned`.
+    fn read(jwk: &Jwk, pinned: &[Algorithm]) -> Option<Self> {
+        let key = DecodingKey::from_jwk(jwk).ok()?;
+        let stated = jwk.common.key_algorithm.map(|algorithm| algorithm.to_string());
+        let fits = |algorithm: &&Algorithm| {
+            algorithm.family() == key.family()
+                && key.family() != AlgorithmFamily::Hmac
+                && stated.as_ref().is_none_or(|stated| *stated == format!("{algorithm:?}"))
+        };
+        let algorithms: Vec<_> = pinned.iter().filter(fits).copied().collect();
+        (!algorithms.is_empty()).then(|| Self { id: jwk.common.key_id.clone(), algorithms, key })
+    }
+}
+
+/// The algorithms that can be pinned. None that a public key could be taken for a secret by.
+const ALGORITHMS: [(&str, Algorithm); 6] = [
+    ("RS256", Algorithm::RS256),
+    ("RS512", Algorithm::RS512),
+    ("PS256", Algorithm::PS256),
+    ("ES256", Algorithm::ES256),
+    ("ES384", Algorithm::ES384),
+    ("EdDSA", Algorithm::EdDSA),
+];
+
+static PROVIDER: CryptoProvider = CryptoProvider {
+    signer_factory: |_, _| Err(ErrorKind::UnsupportedAlgorithm.into()),
+    verifier_factory: RingVerifier::make,
+    key_utils: KeyUtils::new_unimplemented(),
+};
+
+/// A signature check by ring.
+struct RingVerifier {
+    algorithm: Algorithm,
+    key: DecodingKeyKind,
+}
+
+impl RingVerifier {
+    fn make(algorithm: &Algorithm, key: &DecodingKey) -> JwtResult<Box<dyn JwtVerifier>> {
+        if algorithm.family() != key.family() {
+            return Err(ErrorKind::InvalidKeyFormat.into());
+        }
+        Ok(Box::new(Self { algorithm: *algorithm, key: key.kind().clone() }))
+    }
+}
+
+impl JwtVerifier for RingVerifier {
+    fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+}
+
+impl Verifier<Vec<u8>> for RingVerifier {
+    fn verify(&self, message: &[u8], signature: &Vec<u8>) -> Result<(), signature::Error> {
+        use ring::signature as by;
+        let rsa = |parameters: &'static by::RsaParameters| match &self.key {
+            DecodingKeyKind::RsaModulusExponent { n, e } => {
+                by::RsaPublicKeyComponents { n, e }.verify(parameters, message, signature)
+            }
+            DecodingKeyKind::SecretOrDer(_) => Err(ring::error::Unspecified),
+        };
+        let point = |algorithm: &'static dyn by::VerificationAlgorithm| match &self.key {
+            DecodingKeyKind::SecretOrDer(key) => {
+                by::UnparsedPublicKey::new(algorithm, key).verify(message, signature)
+            }
+            DecodingKeyKind::RsaModulusExponent { .. } => Err(ring::error::Unspecified),
+        };
+        let verified = match self.algorithm {
+            Algorithm::RS256 => rsa(&by::RSA_PKCS1_2048_8192_SHA256),
+            Algorithm::RS512 => rsa(&by::RSA_PKCS1_2048_8192_SHA512),
+            Algorithm::PS256 => rsa(&by::RSA_PSS_2048_8192_SHA256),
+            Algorithm::ES256 => point(&by::ECDSA_P256_SHA256_FIXED),
+            Algorithm::ES384 => point(&by::ECDSA_P384_SHA384_FIXED),
+            Algorithm::EdDSA => point(&by::ED25519),
+            _ => Err(ring::error::Unspecified),
+        };
+        verified.map_err(|_| signature::Error::new())
+    }
+}
+
+/// Reads the name of an algorithm that can be pinned.
+pub fn algorithm(name: &str) -> Result<Algorithm, String> {
+    let found = ALGORITHMS.into_iter().find(|(known, _)| *known == name);
+    let names = || ALGORITHMS.map(|(name, _)| name).join(", ");
+    found.map(|(_, algorithm)| algorithm).ok_or_else(|| format!("must be one of {}", names()))
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::Engine;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    use ring::signature::{Ed25519KeyPair, KeyPair};
+    use serde_json::json;
+
+    use super::*;
+
+    const NOW: i64 = 1_800_000_000;
+
+    /// An identity provider of its own.
+    struct Provider(Ed25519KeyPair);
+
+    impl Provider {
+        fn new(seed: u8) -> Self {
+            Self(Ed25519KeyPair::from_seed_unchecked(&[seed; 32]).unwrap())
+        }
+
+        fn verifying(&self, algorithms: Vec<Algorithm>) -> Result<JwtVerifying, JwtKeysError> {
+            let folder = tempfile::tempdir().unwrap();
+            let x = URL_SAFE_NO_PAD.encode(self.0.public_key());
+            let key = json!({ "kty": "OKP", "crv": "Ed25519", "x": x, "kid": "one", "use": "sig" });
+            let keys = folder.path().join("keys.json");
+            std::fs::write(&keys, json!({ "keys": [key] }).to_string()).unwrap();
+            JwtVerifying::load(&JwtSettings {
+                keys,
+                issuer: "https://id.example".to_owned(),
+                audience: "ticketing".to_owned(),
+                role_claim: "ticketing_role".to_owned(),
+                algorithms,
+            })
+        }
+
+        fn sign(&self, header: &Value, claims: &Value) -> String {
+            let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+            let message = format!("{}.{}", part(header), part(claims));
+            let signature = URL_SAFE_NO_PAD.encode(self.0.sign(message.as_bytes()));
+            format!("{message}.{signature}")
+        }
+    }
+
+    fn header() -> Value {
+        json!({ "alg": "EdDSA", "typ": "JWT", "kid": "one" })
+    }
+
+    fn claims() -> Value {
+        json!({
+            "iss": "https://id.example", "aud": "ticketing", "sub": "soar", "exp": NOW + 300,
+            "ticketing_role": "producer",
+        })
+    }
+
+    fn checked(header: &Value, claims: &Value) -> Result<Claims, Disbelief> {
+        let provider = Provider::new(1);
+        let verifying = provider.verifying(vec![Algorithm::EdDSA]).unwrap();
+        verifying.check(&provider.sign(header, claims), Timestamp::from_second(NOW).unwrap())
+    }
+
+    fn with(name: &str, value: Value) -> Value {
+        let mut claims = claims();
+        claims[name] = value;
+        claims
+    }
+
+    #[test]
+    fn a_token_of_the_provider_tells_whom_it_speaks_for_and_until_when() {
+        let expires_at = Timestamp::from_second(NOW + 300 + LEEWAY).unwrap();
+        let soar = Claims { subject: "soar".to_owned(), role: Role::Producer, expires_at };
+        assert_eq!(checked(&header(), &claims()), Ok(soar));
+        let among_others = with("ticketing_role", json!(["staff", "producer"]));
+        assert_eq!(checked(&header(), &among_others).unwrap().role, Role::Producer);
+    }
+
+    #[test]
+    fn a_token_for_somebody_else_out_of_time_or_without_one_role_is_not_believed() {
+        let table = [
+            (with("iss", json!("https://other.example")), Disbelief::Unproven),
+            (with("aud", json!("other")), Disbelief::Unproven),
+            (with("aud", Value::Null), Disbelief::Unproven),
+            (with("exp", json!(NOW - LEEWAY - 1)), Disbelief::OutOfTime),
+            (with("nbf", json!(NOW + LEEWAY + 1)), Disbelief::OutOfTime),
+            (with("nbf", json!("tomorrow")), Disbelief::OutOfTime),
+            (with("sub", json!(" ")), Disbelief::NoRole),
+            (with("ticketing_role", json!("root")), Disbelief::NoRole),
+            (with("ticketing_role", json!(["viewer", "admin"])), Disbelief::NoRole),
+        ];
+        for (claims, why) in table {
+            assert_eq!(checked(&header(), &claims), Err(why), "{claims}");
+        }
+    }
+
+    #[test]
+    fn a_token_by_another_algorithm_or_key_is_not_believed() {
+        let now = Timestamp::from_second(NOW).unwrap();
+        let provider = Provider::new(1);
+        let verifying = provider.verifying(vec![Algorithm::EdDSA]).unwrap();
+        for algorithm in ["none", "HS256", "RS256", "ES256"] {
+            let token = provider.sign(&json!({ "alg": algorithm }), &claims());
+            assert_eq!(verifying.check(&token, now), Err(Disbelief::Malformed), "{algorithm}");
+        }
+        let forged = Provider::new(2).sign(&header(), &claims());
+        assert_eq!(verifying.check(&forged, now), Err(Disbelief::Unproven));
+        let unknown = provider.sign(&json!({ "alg": "EdDSA", "kid": "two" }), &claims());
+        assert_eq!(verifying.check(&unknown, now), Err(Disbelief::Malformed));
+        for text in ["", "a.b.c", "....", &"x".repeat(LONGEST + 1)] {
+            assert_eq!(verifying.check(text, now), Err(Disbelief::Malformed));
+        }
+    }
+
+    #[test]
+    fn keys_that_no_pinned_algorithm_can_use_are_refused() {
+        let refused = Provider::new(1).verifying(vec![Algorithm::RS256]).unwrap_err();
+        assert!(matches!(refused, JwtKeysError::NoKey { .. }), "{refused}");
+    }
+}

@@ -1,0 +1,240 @@
+//! Who calls, and what he may do.
+//!
+//! A call is let in by a credential: a bearer token of ours, a client certificate, or a JSON Web Token of an identity
+//! provider. Where no kind of credential is asked for, which only loopback and a Unix socket allow, everybody who can
+//! reach the port is the local operator, with the role of an admin.
+
+mod flags;
+mod jwt;
+mod limits;
+mod role;
+mod token;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
+use jiff::Timestamp;
+use ticketing_core::clock::Clock;
+use tokio::time::Instant;
+
+use crate::store::{Actor, Store, StoreError};
+
+pub use flags::{AccessArgs, AccessArgsError, AuthSource};
+pub use jwt::{JwtKeysError, JwtSettings, algorithm};
+pub use limits::CallLimits;
+pub(crate) use limits::{Busy, StreamPlace};
+pub use role::Role;
+pub(crate) use role::{Door, UNSAVED_SETTINGS};
+pub use token::{NewToken, TokenHash};
+
+use jwt::JwtVerifying;
+use limits::Limits;
+use token::Presented;
+
+/// The name of whoever calls where no credential is asked for.
+const LOCAL: &str = "local";
+
+/// Which credentials are good.
+#[derive(Debug, Clone, Default)]
+pub struct AccessSettings {
+    /// Bearer tokens made by `ticketing token create`.
+    pub tokens: bool,
+    /// Client certificates: the role of each SAN URI.
+    pub certificates: HashMap<String, Role>,
+    /// Tokens of an identity provider.
+    pub jwt: Option<JwtSettings>,
+    pub limits: CallLimits,
+}
+
+/// The doorkeeper; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Access(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    store: Store,
+    clock: Arc<dyn Clock>,
+    tokens: bool,
+    certificates: HashMap<String, Role>,
+    jwt: Option<JwtVerifying>,
+    limits: Limits,
+}
+
+/// What a connection tells of who is at its other end.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Origin {
+    /// Where the call comes from, for example `192.0.2.7:51000`.
+    pub(crate) source: String,
+    pub(crate) certificate: Option<PeerCertificate>,
+}
+
+/// A client certificate that the handshake has verified.
+#[derive(Debug, Clone)]
+pub(crate) struct PeerCertificate {
+    /// Its subject alternative names that are URIs.
+    pub(crate) uris: Vec<String>,
+    /// SHA-256, in hex.
+    pub(crate) fingerprint: String,
+    pub(crate) not_after: Timestamp,
+}
+
+/// Who calls.
+#[derive(Debug, Clone)]
+pub(crate) struct Caller {
+    /// Unique over all kinds of credentials: `token:NAME`, `certificate:URI`, `jwt:SUBJECT` or `local`.
+    pub(crate) name: String,
+    pub(crate) role: Role,
+    pub(crate) proof: Proof,
+    pub(crate) source: String,
+}
+
+/// How a caller proved who it is, and how long that holds.
+#[derive(Debug, Clone)]
+pub(crate) enum Proof {
+    /// Not at all: none is asked for.
+    Open,
+    Token {
+        id: String,
+    },
+    Certificate {
+        fingerprint: String,
+        not_after: Timestamp,
+    },
+    Jwt {
+        expires_at: Timestamp,
+    },
+}
+
+/// Why a call is not let in.
+#[derive(Debug)]
+pub(crate) enum Denied {
+    /// No credential came with it.
+    Missing,
+    /// The credential is not good; why is for the log alone.
+    Invalid(String),
+    Store(StoreError),
+}
+
+// === impl Access ===
+
+impl Access {
+    /// # Errors
+    /// If the keys of the identity provider can not be used.
+    pub fn new(settings: AccessSettings, store: Store, clock: Arc<dyn Clock>) -> Result<Self, JwtKeysError> {
+        let AccessSettings { tokens, certificates, jwt, limits } = settings;
+        let jwt = jwt.as_ref().map(JwtVerifying::load).transpose()?;
+        let limits = Limits::new(limits);
+        Ok(Self(Arc::new(Inner { store, clock, tokens, certificates, jwt, limits })))
+    }
+
+    /// Whether no credential is asked for.
+    pub(crate) fn is_open(&self) -> bool {
+        !self.0.tokens && self.0.certificates.is_empty() && self.0.jwt.is_none()
+    }
+
+    /// Whose call it is.
+    pub(crate) async fn identify(&self, headers: &HeaderMap, origin: &Origin) -> Result<Caller, Denied> {
+        let source = origin.source.clone();
+        if self.is_open() {
+            return Ok(Caller { name: LOCAL.to_owned(), role: Role::Admin, proof: Proof::Open, source });
+        }
+        match headers.get(AUTHORIZATION) {
+            Some(value) => {
+                let text = value.to_str().unwrap_or_default();
+                let (scheme, credential) = text.split_once(' ').unwrap_or_default();
+                if !scheme.eq_ignore_ascii_case("bearer") {
+                    return Err(Denied::Invalid("it is no bearer token".to_owned()));
+                }
+                self.bearer(credential.trim(), source).await
+            }
+            None => self.certified(origin),
+        }
+    }
+
+    /// Whether the credential that a caller had is still good: it may have been revoked, or have run out.
+    pub(crate) async fn is_still_good(&self, caller: &Caller) -> Result<bool, StoreError> {
+        let now = self.0.clock.now();
+        Ok(match &caller.proof {
+            Proof::Open => true,
+            Proof::Token { id } => self.0.store.token(id).await?.is_some_and(|token| token.is_good(now)),
+            Proof::Certificate { not_after: end, .. } | Proof::Jwt { expires_at: end } => now < *end,
+        })
+    }
+
+    /// Takes a call into account; `Err` if its caller has had too many.
+    pub(crate) fn admit(&self, caller: &Caller) -> Result<(), Busy> {
+        if self.is_open() { Ok(()) } else { self.0.limits.call(&caller.name, Instant::now()) }
+    }
+
+    /// Takes a stream into account for as long as what is returned is kept.
+    pub(crate) fn admit_stream(&self, caller: &Caller) -> Result<StreamPlace, Busy> {
+        self.0.limits.stream(&caller.name, self.is_open(), Instant::now())
+    }
+
+    async fn bearer(&self, text: &str, source: String) -> Result<Caller, Denied> {
+        if self.0.tokens
+            && let Some(presented) = Presented::parse(text)
+        {
+            return self.token(&presented, source).await;
+        }
+        let Some(jwt) = &self.0.jwt else {
+            return Err(Denied::Invalid("it is not shaped like a token of this service".to_owned()));
+        };
+        let claims = jwt.check(text, self.0.clock.now()).map_err(|why| Denied::Invalid(why.to_string()))?;
+        let proof = Proof::Jwt { expires_at: claims.expires_at };
+        Ok(Caller { name: format!("jwt:{}", claims.subject), role: claims.role, proof, source })
+    }
+
+    async fn token(&self, presented: &Presented<'_>, source: String) -> Result<Caller, Denied> {
+        let stored = self.0.store.token(presented.id).await.map_err(Denied::Store)?;
+        let invalid = |why: &str| Denied::Invalid(format!("token {}: {why}", presented.id));
+        let stored = stored.ok_or_else(|| invalid("there is none with this ID"))?;
+        if !stored.hash.is_of(presented) {
+            return Err(invalid("its secret is wrong"));
+        }
+        if !stored.is_good(self.0.clock.now()) {
+            return Err(invalid("it was revoked or has expired"));
+        }
+        let proof = Proof::Token { id: stored.id };
+        Ok(Caller { name: format!("token:{}", stored.name), role: stored.role, proof, source })
+    }
+
+    fn certified(&self, origin: &Origin) -> Result<Caller, Denied> {
+        let Some(certificate) = &origin.certificate else { return Err(Denied::Missing) };
+        let known = |uri: &String| self.0.certificates.get(uri).map(|role| (uri.clone(), *role));
+        let mut found = certificate.uris.iter().filter_map(known);
+        let Some((uri, role)) = found.next() else {
+            return Err(Denied::Invalid(format!("no role is given to certificate {:?}", certificate.uris)));
+        };
+        if found.next().is_some() {
+            return Err(Denied::Invalid(
+                "the certificate has several of the names that have a role".to_owned(),
+            ));
+        }
+        let PeerCertificate { fingerprint, not_after, .. } = certificate.clone();
+        let proof = Proof::Certificate { fingerprint, not_after };
+        Ok(Caller { name: format!("certificate:{uri}"), role, proof, source: origin.source.clone() })
+    }
+}
+
+// === impl Caller ===
+
+impl Caller {
+    /// The caller as the audit names it.
+    pub(crate) fn actor(&self) -> Actor {
+        let credential = match &self.proof {
+            Proof::Open => "none".to_owned(),
+            Proof::Token { id } => format!("token {id}"),
+            Proof::Certificate { fingerprint, .. } => format!("certificate {fingerprint}"),
+            Proof::Jwt { .. } => "jwt".to_owned(),
+        };
+        Actor {
+            name: self.name.clone(),
+            role: self.role.as_str().to_owned(),
+            credential,
+            source: self.source.clone(),
+        }
+    }
+}

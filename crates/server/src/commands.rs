@@ -1,0 +1,185 @@
+//! What an operator does on the data folder with the binary itself: `ticketing token` and `ticketing audit`.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use clap::{Args, Subcommand};
+
+use crate::access::Role;
+use crate::clock::SystemClock;
+use crate::config::{KeyArgs, duration};
+use crate::entropy::SystemEntropy;
+use crate::server::{self, DATABASE};
+use crate::store::{Administration, StoredToken};
+
+/// The longest name of a token.
+const LONGEST_NAME: usize = 64;
+
+/// Where the database is.
+#[derive(Debug, Args)]
+pub struct DataArgs {
+    /// Folder of the database. A server may work with it meanwhile.
+    #[arg(long, env = "TICKETING_DATA", default_value = "data")]
+    data: PathBuf,
+
+    #[command(flatten)]
+    key: KeyArgs,
+}
+
+/// Bearer tokens: who may call, and as what.
+#[derive(Debug, Subcommand)]
+pub enum TokenCommand {
+    /// Make a token and print it, once: nobody can show it again.
+    Create {
+        /// Whom it is for, for example "soar": up to 64 letters, digits and "-_.@". Two tokens of a name can be good at a time,
+        /// so that one can take the other's place.
+        #[arg(value_parser = name)]
+        name: String,
+
+        /// What its bearer may do.
+        #[arg(long, value_enum)]
+        role: Role,
+
+        /// How long it is good: at most 8784h, which is 366 days.
+        #[arg(long, default_value = "2160h", value_parser = lifetime)]
+        lifetime: Duration,
+
+        #[command(flatten)]
+        data: DataArgs,
+    },
+    /// List all tokens, without their secrets.
+    List {
+        #[command(flatten)]
+        data: DataArgs,
+    },
+    /// Revoke a token by its ID, or all tokens of a name. It is good no more at once; open streams end within a second.
+    Revoke {
+        id_or_name: String,
+
+        #[command(flatten)]
+        data: DataArgs,
+    },
+}
+
+/// Who did what.
+#[derive(Debug, Subcommand)]
+pub enum AuditCommand {
+    /// Check that no entry of the audit was edited, removed or put in.
+    Verify {
+        #[command(flatten)]
+        data: DataArgs,
+    },
+}
+
+// === impl TokenCommand ===
+
+impl TokenCommand {
+    /// # Errors
+    /// What was not done, and why.
+    pub async fn run(self, out: &mut impl Write) -> anyhow::Result<()> {
+        match self {
+            Self::Create { name, role, lifetime, data } => {
+                let mut administration = data.open_or_make().await?;
+                let made = administration.create_token(&name, role, lifetime).await;
+                administration.close().await;
+                let (new, token) = made.with_context(|| format!("no token was made for {name}"))?;
+                let StoredToken { id, expires_at, .. } = token;
+                writeln!(out, "{}", new.show())?;
+                tell(&format!(
+                    "token {id} for {name}, {role}, good until {expires_at}; it is shown this once. A server asks for it \
+                     with --auth token"
+                ));
+            }
+            Self::List { data } => {
+                let mut administration = data.open().await?;
+                let (tokens, now) = (administration.tokens().await, administration.now());
+                administration.close().await;
+                for token in tokens.context("the tokens can not be read")? {
+                    let state = match token.revoked_at {
+                        Some(at) => format!("revoked at {at}"),
+                        None if token.is_good(now) => format!("good until {}", token.expires_at),
+                        None => format!("expired at {}", token.expires_at),
+                    };
+                    writeln!(out, "{}  {}  {}  {state}", token.id, token.name, token.role)?;
+                }
+            }
+            Self::Revoke { id_or_name, data } => {
+                let mut administration = data.open().await?;
+                let revoked = administration.revoke(&id_or_name).await;
+                administration.close().await;
+                for token in revoked.context("nothing was revoked")? {
+                    writeln!(out, "revoked {} of {}", token.id, token.name)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+// === impl AuditCommand ===
+
+impl AuditCommand {
+    /// # Errors
+    /// If the audit is not what was written, or can not be read.
+    pub async fn run(self, out: &mut impl Write) -> anyhow::Result<()> {
+        let Self::Verify { data } = self;
+        let mut administration = data.open().await?;
+        let verified = administration.verify_audit().await;
+        administration.close().await;
+        match verified.context("the audit can not be read")? {
+            Ok(entries) => writeln!(out, "{entries} entries, none edited, removed or put in")?,
+            Err(broken) => bail!("the audit is broken: {broken}"),
+        }
+        Ok(())
+    }
+}
+
+// === impl DataArgs ===
+
+impl DataArgs {
+    async fn open(&self) -> anyhow::Result<Administration> {
+        let database = self.data.join(DATABASE);
+        if !database.is_file() {
+            bail!("there is no database {}; --data names its folder", database.display());
+        }
+        let (clock, entropy) = (Arc::new(SystemClock::start()), Arc::new(SystemEntropy));
+        let source = operator();
+        let opened = Administration::open(&database, &self.key.source(), clock, entropy, source).await;
+        opened.context("the data folder can not be worked on")
+    }
+
+    /// The first token may be made before the first start.
+    async fn open_or_make(&self) -> anyhow::Result<Administration> {
+        if !self.data.join(DATABASE).is_file() {
+            let made = server::make(&self.data, self.key.source(), Arc::new(SystemClock::start())).await;
+            made.context("the database can not be made")?;
+        }
+        self.open().await
+    }
+}
+
+/// Who types, as far as the system tells.
+fn operator() -> String {
+    format!("command line, uid {}", rustix::process::getuid().as_raw())
+}
+
+fn name(text: &str) -> Result<String, String> {
+    let plain = text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.@".contains(&b));
+    let fits = (1..=LONGEST_NAME).contains(&text.len()) && plain;
+    if fits { Ok(text.to_owned()) } else { Err("must be 1 to 64 letters, digits and \"-_.@\"".to_owned()) }
+}
+
+fn lifetime(text: &str) -> Result<Duration, String> {
+    let lifetime = duration(text)?;
+    let longest = Duration::from_secs(366 * 86_400);
+    if lifetime <= longest { Ok(lifetime) } else { Err("must be at most 8784h".to_owned()) }
+}
+
+/// For the person at the terminal; standard output is for the token alone.
+#[expect(clippy::print_stderr, reason = "standard output is for what scripts read")]
+fn tell(text: &str) {
+    eprintln!("{text}");
+}

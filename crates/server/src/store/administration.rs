@@ -1,0 +1,162 @@
+//! What an operator does on the data folder itself, whether or not a server works with it: tokens and the audit. Whoever
+//! may write there needs no other credential.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::json;
+use ticketing_core::clock::Clock;
+
+use super::audit::{Actor, AuditAction, AuditBroken, DONE, NewAuditEntry};
+use super::seal::KeySource;
+use super::sqlite::Beside;
+use super::types::StoredToken;
+use super::{OpenError, StoreError};
+use crate::access::{NewToken, Role};
+use crate::entropy::Entropy;
+
+/// How many tokens of one name may be good at a time: the old one and the new one, while one takes the other's place.
+const MOST_ALIVE: usize = 2;
+
+/// The data folder in the hands of an operator.
+#[derive(Debug)]
+pub struct Administration {
+    beside: Beside,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    operator: Actor,
+}
+
+/// Why a token was not made or revoked.
+#[derive(Debug, thiserror::Error)]
+pub enum TokenError {
+    #[error("{name} has {MOST_ALIVE} tokens that are good already ({}): revoke one first", ids.join(", "))]
+    TooMany { name: String, ids: Vec<String> },
+    #[error("there is no token that is good and has the ID or name {0}; `ticketing token list` shows them")]
+    Unknown(String),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+// === impl Administration ===
+
+impl Administration {
+    /// Opens the database at `path`, which must exist. `source` says where the operator works from.
+    ///
+    /// # Errors
+    /// If it can not be opened, is of another version, or the key is not its own.
+    pub async fn open(
+        path: &Path,
+        key: &KeySource,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+        source: String,
+    ) -> Result<Self, OpenError> {
+        let beside = Beside::open(path, key, &*entropy).await?;
+        let operator = Actor {
+            name: "operator".to_owned(),
+            role: Role::Admin.as_str().to_owned(),
+            credential: "data folder".to_owned(),
+            source,
+        };
+        Ok(Self { beside, clock, entropy, operator })
+    }
+
+    /// Makes a token that is good for `lifetime`.
+    ///
+    /// # Errors
+    /// If its name has two that are good already, or the database can not be written.
+    pub async fn create_token(
+        &mut self,
+        name: &str,
+        role: Role,
+        lifetime: Duration,
+    ) -> Result<(NewToken, StoredToken), TokenError> {
+        let new = NewToken::make(&*self.entropy);
+        let now = super::work::floor(self.clock.now());
+        let token = StoredToken {
+            id: new.id.clone(),
+            name: name.to_owned(),
+            role,
+            hash: new.hash,
+            created_at: now,
+            expires_at: now + lifetime,
+            revoked_at: None,
+        };
+        let detail =
+            json!({ "name": name, "role": role.as_str(), "expires_at": token.expires_at.to_string() });
+        let entry = self.entry(AuditAction::CreateToken, &new.id, detail, now);
+        let room = |all: &[StoredToken]| {
+            let good = all.iter().filter(|other| other.name == name && other.is_good(now));
+            let ids: Vec<_> = good.map(|other| other.id.clone()).collect();
+            if ids.len() < MOST_ALIVE {
+                Ok(())
+            } else {
+                Err(TokenError::TooMany { name: name.to_owned(), ids })
+            }
+        };
+        self.beside.add_token(&token, room, entry).await?;
+        Ok((new, token))
+    }
+
+    /// All tokens there ever were, by name.
+    ///
+    /// # Errors
+    /// If the database can not be read.
+    pub async fn tokens(&mut self) -> Result<Vec<StoredToken>, StoreError> {
+        self.beside.tokens().await
+    }
+
+    /// Revokes the token with this ID, or all with this name: those that it has revoked.
+    ///
+    /// # Errors
+    /// If there is none that is good, or the database can not be written.
+    pub async fn revoke(&mut self, id_or_name: &str) -> Result<Vec<StoredToken>, TokenError> {
+        let now = self.clock.now();
+        let all = self.tokens().await?;
+        let is_meant = |token: &StoredToken| token.id == id_or_name || token.name == id_or_name;
+        let meant: Vec<_> =
+            all.into_iter().filter(|token| is_meant(token) && token.revoked_at.is_none()).collect();
+        if meant.is_empty() {
+            return Err(TokenError::Unknown(id_or_name.to_owned()));
+        }
+        let entry = |token: &StoredToken| {
+            let detail = json!({ "name": token.name, "role": token.role.as_str() });
+            (token.id.clone(), self.entry(AuditAction::RevokeToken, &token.id, detail, now))
+        };
+        let entries = meant.iter().map(entry).collect();
+        self.beside.revoke_tokens(entries).await?;
+        Ok(meant)
+    }
+
+    /// How many entries the audit has, if none was edited, removed or put in.
+    ///
+    /// # Errors
+    /// If the database can not be read.
+    pub async fn verify_audit(&mut self) -> Result<Result<u64, AuditBroken>, StoreError> {
+        self.beside.verify_audit().await
+    }
+
+    /// The present moment, by the operator's clock.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    pub async fn close(self) {
+        self.beside.close().await;
+    }
+
+    fn entry(
+        &self,
+        action: AuditAction,
+        subject: &str,
+        detail: serde_json::Value,
+        at: Timestamp,
+    ) -> NewAuditEntry {
+        let (subject, outcome) = (subject.to_owned(), DONE.to_owned());
+        NewAuditEntry { at, actor: self.operator.clone(), action, subject, detail, outcome }
+    }
+}

@@ -1,0 +1,284 @@
+//! Who did what: entries that are sealed to each other, so that none can be edited, removed or put in without its showing.
+//!
+//! Each entry bears a keyed hash over itself and the hash of the one before; the head bears one over how many there are
+//! and the last hash. The key is sealed like a secret: who can write the file, but has not the master key, can make no
+//! hash that fits. What such a person can do is to put back an older copy of the whole file.
+
+use std::fmt;
+
+use hmac::{Hmac, KeyInit, Mac};
+use jiff::Timestamp;
+use serde_json::Value;
+use sha2::Sha256;
+use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
+
+/// The outcome of what was done as it was asked for.
+pub const DONE: &str = "OK";
+
+/// Who did it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Actor {
+    /// For example `token:soar`, or `operator` for one who works on the data folder itself.
+    pub name: String,
+    pub role: String,
+    /// How the actor was told from others, for example `token 0123456789abcdef`.
+    pub credential: String,
+    /// From where, for example an address.
+    pub source: String,
+}
+
+/// What was done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum AuditAction {
+    Configure,
+    RetryDelivery,
+    CreateAnyway,
+    CancelDelivery,
+    ResolveDelivery,
+    CreateToken,
+    RevokeToken,
+    RotateKey,
+}
+
+/// Something to be written down.
+#[derive(Debug, Clone)]
+pub struct NewAuditEntry {
+    pub at: Timestamp,
+    pub actor: Actor,
+    pub action: AuditAction,
+    /// To what: a delivery, a token, the settings.
+    pub subject: String,
+    /// What exactly; no secrets.
+    pub detail: Value,
+    /// [`DONE`], or the reason of the refusal.
+    pub outcome: String,
+}
+
+/// Something that was written down.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditEntry {
+    /// 1 is the first.
+    pub seq: u64,
+    pub at: Timestamp,
+    pub actor: Actor,
+    pub action: String,
+    pub subject: String,
+    /// JSON.
+    pub detail: String,
+    pub outcome: String,
+    pub mac: [u8; 32],
+}
+
+/// What is wrong with an audit.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AuditBroken {
+    #[error("entry {0} is missing")]
+    Missing(u64),
+    #[error("entry {0} was edited, or put in, or one before it was")]
+    Edited(u64),
+    #[error(
+        "the audit ends with entry {found}, and its head says otherwise: entries were removed from its end, or the head was edited"
+    )]
+    End { found: u64 },
+}
+
+/// The key of the hashes.
+pub(super) struct AuditKey(Zeroizing<[u8; 32]>);
+
+/// Goes through an audit from its first entry on.
+#[derive(Debug)]
+pub(super) struct Verifier<'a> {
+    key: &'a AuditKey,
+    count: u64,
+    mac: [u8; 32],
+}
+
+// === impl AuditAction ===
+
+impl AuditAction {
+    pub const ALL: [Self; 8] = [
+        Self::Configure,
+        Self::RetryDelivery,
+        Self::CreateAnyway,
+        Self::CancelDelivery,
+        Self::ResolveDelivery,
+        Self::CreateToken,
+        Self::RevokeToken,
+        Self::RotateKey,
+    ];
+
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Configure => "CONFIGURE",
+            Self::RetryDelivery => "RETRY_DELIVERY",
+            Self::CreateAnyway => "CREATE_ANYWAY",
+            Self::CancelDelivery => "CANCEL_DELIVERY",
+            Self::ResolveDelivery => "RESOLVE_DELIVERY",
+            Self::CreateToken => "CREATE_TOKEN",
+            Self::RevokeToken => "REVOKE_TOKEN",
+            Self::RotateKey => "ROTATE_KEY",
+        }
+    }
+}
+
+// === impl NewAuditEntry ===
+
+impl NewAuditEntry {
+    /// The entry that follows one with the hash `before`.
+    pub(super) fn follow(self, seq: u64, before: &[u8; 32], key: &AuditKey) -> AuditEntry {
+        let Self { at, actor, action, subject, detail, outcome } = self;
+        let (action, detail) = (action.as_str().to_owned(), detail.to_string());
+        let at = super::work::floor(at);
+        let mut entry = AuditEntry { seq, at, actor, action, subject, detail, outcome, mac: [0; 32] };
+        entry.mac = key.of_entry(&entry, before);
+        entry
+    }
+}
+
+// === impl AuditKey ===
+
+impl AuditKey {
+    pub(super) fn new(key: Zeroizing<[u8; 32]>) -> Self {
+        Self(key)
+    }
+
+    /// The hash of the head of an audit of `count` entries whose last one has the hash `last`.
+    pub(super) fn of_head(&self, count: u64, last: &[u8; 32]) -> [u8; 32] {
+        self.over(&[b"head", &count.to_be_bytes(), last])
+    }
+
+    fn of_entry(&self, entry: &AuditEntry, before: &[u8; 32]) -> [u8; 32] {
+        let Actor { name, role, credential, source } = &entry.actor;
+        let texts =
+            [name, role, credential, source, &entry.action, &entry.subject, &entry.detail, &entry.outcome];
+        let (seq, at) = (entry.seq.to_be_bytes(), entry.at.as_microsecond().to_be_bytes());
+        let mut parts: Vec<&[u8]> = vec![b"entry", before, &seq, &at];
+        parts.extend(texts.map(String::as_bytes));
+        self.over(&parts)
+    }
+
+    /// Every part with its length before it, so that no two entries have the same bytes.
+    fn over(&self, parts: &[&[u8]]) -> [u8; 32] {
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.0[..]).expect("HMAC takes a key of any length");
+        for part in parts {
+            mac.update(&(part.len() as u64).to_be_bytes());
+            mac.update(part);
+        }
+        mac.finalize().into_bytes().into()
+    }
+}
+
+impl fmt::Debug for AuditKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AuditKey(..)")
+    }
+}
+
+// === impl Verifier ===
+
+impl<'a> Verifier<'a> {
+    pub(super) fn new(key: &'a AuditKey) -> Self {
+        Self { key, count: 0, mac: [0; 32] }
+    }
+
+    pub(super) fn entry(&mut self, entry: &AuditEntry) -> Result<(), AuditBroken> {
+        let expected = self.count + 1;
+        if entry.seq != expected {
+            return Err(AuditBroken::Missing(expected));
+        }
+        if !same(&self.key.of_entry(entry, &self.mac), &entry.mac) {
+            return Err(AuditBroken::Edited(entry.seq));
+        }
+        (self.count, self.mac) = (expected, entry.mac);
+        Ok(())
+    }
+
+    /// How many entries there are, if the head says so too.
+    pub(super) fn end(self, count: u64, head: &[u8; 32]) -> Result<u64, AuditBroken> {
+        let fits = count == self.count && same(&self.key.of_head(count, &self.mac), head);
+        if fits { Ok(count) } else { Err(AuditBroken::End { found: self.count }) }
+    }
+}
+
+fn same(one: &[u8; 32], other: &[u8; 32]) -> bool {
+    one.ct_eq(other).into()
+}
+
+/// Something that somebody did, for tests that are not about who and what.
+#[cfg(test)]
+pub(super) fn noted() -> NewAuditEntry {
+    let actor = Actor {
+        name: "token:soar".to_owned(),
+        role: "admin".to_owned(),
+        credential: "token 1".to_owned(),
+        source: "192.0.2.7:51000".to_owned(),
+    };
+    let (at, action) = (Timestamp::UNIX_EPOCH, AuditAction::Configure);
+    let (subject, outcome) = ("settings".to_owned(), DONE.to_owned());
+    NewAuditEntry { at, actor, action, subject, detail: Value::Null, outcome }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key() -> AuditKey {
+        AuditKey::new(Zeroizing::new([7; 32]))
+    }
+
+    fn entries(count: u64) -> Vec<AuditEntry> {
+        let mut before = [0; 32];
+        let mut entries = vec![];
+        for seq in 1..=count {
+            let entry = noted().follow(seq, &before, &key());
+            before = entry.mac;
+            entries.push(entry);
+        }
+        entries
+    }
+
+    fn verify(entries: &[AuditEntry], count: u64) -> Result<u64, AuditBroken> {
+        let (key, all) = (key(), self::entries(count));
+        let mut verifier = Verifier::new(&key);
+        entries.iter().try_for_each(|entry| verifier.entry(entry))?;
+        verifier.end(count, &key.of_head(count, &all.last().map_or([0; 32], |last| last.mac)))
+    }
+
+    #[test]
+    fn what_was_written_down_is_believed() {
+        assert_eq!(verify(&entries(3), 3), Ok(3));
+        assert_eq!(verify(&[], 0), Ok(0));
+    }
+
+    #[test]
+    fn whatever_is_edited_is_found() {
+        let edits: [fn(&mut AuditEntry); 9] = [
+            |entry| entry.at = Timestamp::from_second(1).unwrap(),
+            |entry| entry.actor.name = "token:other".to_owned(),
+            |entry| entry.actor.role.clear(),
+            |entry| entry.actor.credential.clear(),
+            |entry| entry.actor.source.clear(),
+            |entry| entry.action = "CANCEL_DELIVERY".to_owned(),
+            |entry| entry.subject = "token".to_owned(),
+            |entry| entry.detail = "{}".to_owned(),
+            |entry| entry.outcome = "SETTINGS_INVALID".to_owned(),
+        ];
+        for edit in edits {
+            let mut edited = entries(3);
+            edit(&mut edited[1]);
+            assert_eq!(verify(&edited, 3), Err(AuditBroken::Edited(2)));
+        }
+    }
+
+    #[test]
+    fn whatever_is_removed_or_changes_its_place_is_found() {
+        let all = entries(3);
+        assert_eq!(verify(&[all[0].clone(), all[2].clone()], 3), Err(AuditBroken::Missing(2)));
+        assert_eq!(verify(&all[..2], 3), Err(AuditBroken::End { found: 2 }));
+        let mut swapped = [all[1].clone(), all[0].clone(), all[2].clone()];
+        (swapped[0].seq, swapped[1].seq) = (1, 2);
+        assert_eq!(verify(&swapped, 3), Err(AuditBroken::Edited(1)));
+    }
+}

@@ -1,0 +1,86 @@
+//! Work on the database beside the server that has it open: SQLite lets one write after the other.
+
+use std::path::Path;
+
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions, Connection, SqliteConnection};
+
+use super::open::{self, MIGRATIONS};
+use super::{audit, tokens};
+use crate::entropy::Entropy;
+use crate::store::audit::{AuditBroken, AuditKey, NewAuditEntry};
+use crate::store::seal::KeySource;
+use crate::store::types::StoredToken;
+use crate::store::{DEFAULT_BUSY_TIMEOUT, OpenError, StoreError};
+
+/// A connection of its own.
+#[derive(Debug)]
+pub(in crate::store) struct Beside {
+    db: SqliteConnection,
+    audit_key: AuditKey,
+}
+
+impl Beside {
+    pub(in crate::store) async fn open(
+        path: &Path,
+        key: &KeySource,
+        entropy: &dyn Entropy,
+    ) -> Result<Self, OpenError> {
+        let options: SqliteConnectOptions =
+            open::connect_options(path, DEFAULT_BUSY_TIMEOUT).create_if_missing(false);
+        let mut db = options.connect().await.map_err(|source| open::unopened(path, source))?;
+        let newest = sqlx::query_scalar::<_, i64>("SELECT max(version) FROM _sqlx_migrations");
+        let version = newest.fetch_one(&mut db).await.map_err(|source| open::unopened(path, source))?;
+        if Some(version) != MIGRATIONS.last().map(|last| last.0) {
+            return Err(OpenError::OtherVersion { path: path.to_owned() });
+        }
+        let state = |source| OpenError::State { source };
+        let sealer = open::unlock(&mut db, path, key).await?;
+        let audit_key = audit::key(&mut db, &sealer, entropy).await.map_err(state)?;
+        Ok(Self { db, audit_key })
+    }
+
+    pub(in crate::store) async fn tokens(&mut self) -> Result<Vec<StoredToken>, StoreError> {
+        tokens::all(&mut self.db).await
+    }
+
+    /// Keeps a token, and writes down that it was made, unless `admit` refuses it because of those there are.
+    pub(in crate::store) async fn add_token<E: From<StoreError>>(
+        &mut self,
+        token: &StoredToken,
+        admit: impl FnOnce(&[StoredToken]) -> Result<(), E>,
+        entry: NewAuditEntry,
+    ) -> Result<(), E> {
+        let mut transaction = self.db.begin_with("BEGIN IMMEDIATE").await.map_err(StoreError::begin)?;
+        admit(&tokens::all(&mut transaction).await?)?;
+        tokens::insert(&mut transaction, token).await?;
+        audit::append(&mut transaction, &self.audit_key, vec![entry]).await?;
+        transaction.commit().await.map_err(StoreError::commit)?;
+        Ok(())
+    }
+
+    /// Revokes tokens, and writes each down.
+    pub(in crate::store) async fn revoke_tokens(
+        &mut self,
+        revoked: Vec<(String, NewAuditEntry)>,
+    ) -> Result<(), StoreError> {
+        let mut transaction = self.db.begin_with("BEGIN IMMEDIATE").await.map_err(StoreError::begin)?;
+        for (id, entry) in revoked {
+            tokens::revoke(&mut transaction, &id, entry.at).await?;
+            audit::append(&mut transaction, &self.audit_key, vec![entry]).await?;
+        }
+        transaction.commit().await.map_err(StoreError::commit)
+    }
+
+    /// Goes through the audit as it is at one moment.
+    pub(in crate::store) async fn verify_audit(&mut self) -> Result<Result<u64, AuditBroken>, StoreError> {
+        let mut snapshot = self.db.begin().await.map_err(StoreError::begin)?;
+        audit::verify(&mut snapshot, &self.audit_key).await
+    }
+
+    pub(in crate::store) async fn close(self) {
+        if let Err(error) = self.db.close().await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "the database was not closed cleanly");
+        }
+    }
+}

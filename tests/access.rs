@@ -1,0 +1,270 @@
+//! Who may do what: every method of the contract with every kind of credential, from the outside.
+
+use std::time::Duration;
+
+use http::uri::PathAndQuery;
+use prost_reflect::DescriptorPool;
+use rhythmx_ticketing::v1::{
+    ListAuditEntriesRequest, StreamTicketEventsRequest, TestConnectionRequest, TicketSystem,
+    stream_ticket_events_request::Start, stream_ticket_events_response::Message,
+};
+use rhythmx_ticketing::{Client, FILE_DESCRIPTOR_SET, v1};
+use ticketing_harness::{Plan, World, incident, refusal, run_to_its_end};
+use ticketing_server::access::Role;
+
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Code, Request, Status};
+use tonic_prost::ProstCodec;
+
+const HOUR: Duration = Duration::from_secs(3_600);
+
+/// Who may call what, as the README tells it.
+fn told() -> Vec<(String, Vec<Role>)> {
+    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../README.md")).unwrap();
+    let begin = readme.find("| method | admin | analyst | producer | viewer |").expect("the table of roles");
+    let rows = readme[begin..].lines().skip(2).take_while(|line| line.starts_with('|'));
+    let row = |line: &str| {
+        let mut cells = line.trim_matches('|').split('|').map(str::trim);
+        let method = cells.next().unwrap().trim_matches('`').to_owned();
+        let roles = Role::ALL.into_iter().zip(cells).filter(|(_, cell)| !cell.is_empty());
+        (method, roles.map(|(role, _)| role).collect())
+    };
+    rows.map(row).collect()
+}
+
+/// The paths of all methods of the contract.
+fn methods() -> Vec<(String, String)> {
+    let pool = DescriptorPool::decode(FILE_DESCRIPTOR_SET).unwrap();
+    let methods = pool.services().flat_map(|service| service.methods().collect::<Vec<_>>());
+    let path = |method: &prost_reflect::MethodDescriptor| {
+        format!("/{}/{}", method.parent_service().full_name(), method.name())
+    };
+    methods.map(|method| (method.name().to_owned(), path(&method))).collect()
+}
+
+/// Calls a method with an empty request.
+async fn call(channel: &Channel, path: &str, credential: Option<&str>) -> Result<(), Status> {
+    let mut grpc = tonic::client::Grpc::new(channel.clone());
+    grpc.ready().await.unwrap();
+    let mut request = Request::new(());
+    if let Some(credential) = credential {
+        request.metadata_mut().insert("authorization", format!("Bearer {credential}").parse().unwrap());
+    }
+    let path: PathAndQuery = path.parse().unwrap();
+    let codec = ProstCodec::<(), ()>::default();
+    grpc.server_streaming(request, path, codec).await.map(drop)
+}
+
+async fn channel(world: &World) -> Channel {
+    Endpoint::from_shared(format!("http://{}", world.server.address)).unwrap().connect().await.unwrap()
+}
+
+async fn client_of(world: &mut World, name: &str, role: Role) -> (Client, String) {
+    let token = world.server.make_token(name, role, HOUR).await;
+    world.secrets.push(token.clone());
+    (Client::over(channel(world).await).with_token(&token).unwrap(), token)
+}
+
+fn refused_as(status: Status) -> (Code, String) {
+    let refused = refusal::<()>(Err(status));
+    (refused.code, refused.reason)
+}
+
+fn code(answer: Result<(), Status>) -> Code {
+    answer.map_or_else(|status| status.code(), |()| Code::Ok)
+}
+
+#[tokio::test]
+async fn every_method_is_open_to_the_roles_that_the_table_names_and_to_nobody_else() {
+    let mut world = Plan::new().guarded().start().await;
+    let channel = channel(&world).await;
+    let told = told();
+    let mut methods = methods();
+    assert_eq!(told.len(), methods.len(), "a row for each method");
+    methods.push(("health".to_owned(), "/grpc.health.v1.Health/Check".to_owned()));
+    let mut of_role = vec![];
+    for role in Role::ALL {
+        of_role.push((role, client_of(&mut world, role.as_str(), role).await.1));
+    }
+    let expired = world.server.make_token("expired", Role::Admin, Duration::from_micros(1)).await;
+    let revoked = client_of(&mut world, "revoked", Role::Admin).await.1;
+    let mut administration = world.server.administration().await;
+    administration.revoke("revoked").await.unwrap();
+    administration.close().await;
+    let wrong = format!("{}x", &revoked[..revoked.len() - 1]);
+    for (method, path) in &methods {
+        let missing = call(&channel, path, None).await.unwrap_err();
+        assert_eq!(refused_as(missing), (Code::Unauthenticated, "CREDENTIAL_MISSING".to_owned()), "{method}");
+        for bad in [&wrong, &expired, &revoked, "", "rxt_", "x.y.z"] {
+            let refused = call(&channel, path, Some(bad)).await.unwrap_err();
+            let told = refused_as(refused);
+            assert_eq!(told, (Code::Unauthenticated, "CREDENTIAL_INVALID".to_owned()), "{method} {bad}");
+        }
+        let roles = told.iter().find(|(name, _)| name == method).map_or(&Role::ALL[..], |(_, roles)| roles);
+        for (role, token) in &of_role {
+            let answered = code(call(&channel, path, Some(token)).await);
+            let expected = roles.contains(role);
+            let let_in = !matches!(answered, Code::PermissionDenied | Code::Unauthenticated);
+            assert_eq!(let_in, expected, "{method} as {role}: {answered:?}");
+        }
+    }
+    let unknown = call(&channel, "/rhythmx.ticketing.v1.TicketingService/DropAll", Some(&of_role[0].1)).await;
+    assert_eq!(code(unknown), Code::Unimplemented);
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_test_of_settings_that_are_not_saved_is_for_an_admin_alone() {
+    let mut world = Plan::new().guarded().start().await;
+    let (mut analyst, _) = client_of(&mut world, "ana", Role::Analyst).await;
+    let saved = TestConnectionRequest { system: TicketSystem::Jira.into(), ..Default::default() };
+    assert!(analyst.test_connection(saved.clone()).await.unwrap().test.unwrap().passed);
+    let settings = v1::test_connection_request::Unsaved::Jira(world.jira_settings());
+    let unsaved = TestConnectionRequest { unsaved: Some(settings), ..saved };
+    let refused = analyst.test_connection(unsaved.clone()).await.unwrap_err();
+    assert_eq!(refused_as(refused), (Code::PermissionDenied, "ROLE_INSUFFICIENT".to_owned()));
+    assert!(world.client.test_connection(unsaved).await.unwrap().test.unwrap().passed);
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_producer_hears_of_what_it_handed_over_and_of_nothing_else() {
+    let mut world = Plan::new().guarded().start().await;
+    let auto_push = v1::AutoPushSettings { enabled: Some(true), ..Default::default() };
+    world.configure(v1::ConfigureRequest { auto_push: Some(auto_push), ..Default::default() }).await;
+    let (mut one, _) = client_of(&mut world, "one", Role::Producer).await;
+    let (mut other, _) = client_of(&mut world, "other", Role::Producer).await;
+    other.submit_incident(incident("INC-1")).await.unwrap();
+    let answer = one.submit_incident(incident("INC-2")).await.unwrap();
+    let delivery = answer.results.into_iter().find_map(|result| result.delivery).expect("it is pushed");
+    assert_eq!(delivery.requested_by, "token:one");
+    world.until(&delivery.id, v1::DeliveryState::Delivered).await;
+    let request = StreamTicketEventsRequest { start: Some(Start::Oldest(())), ..Default::default() };
+    let mut events = one.stream_ticket_events(request).await.unwrap();
+    let mut heard = vec![];
+    while heard.last() != Some(&v1::TicketEventKind::Delivered) {
+        let message = events.message().await.unwrap().unwrap().message;
+        let Some(Message::Event(event)) = message else { continue };
+        assert_eq!(event.incident_id, "INC-2");
+        heard.push(event.kind());
+    }
+    world.until_all_delivered(2).await;
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_stream_ends_within_seconds_when_its_token_is_revoked_and_goes_on_with_the_next_one() {
+    let mut world = Plan::new().guarded().start().await;
+    let (mut viewer, _) = client_of(&mut world, "wall", Role::Viewer).await;
+    let (mut next, _) = client_of(&mut world, "wall", Role::Viewer).await;
+    let mut stream = viewer.stream_ticket_events(StreamTicketEventsRequest::default()).await.unwrap();
+    stream.message().await.unwrap();
+    let mut administration = world.server.administration().await;
+    let all = administration.tokens().await.unwrap();
+    let oldest = all.iter().find(|token| token.name == "wall").unwrap();
+    administration.revoke(&oldest.id).await.unwrap();
+    administration.close().await;
+    let wait = async {
+        loop {
+            if let Err(status) = stream.message().await {
+                return status;
+            }
+        }
+    };
+    let ended = tokio::time::timeout(Duration::from_secs(5), wait).await.expect("the stream goes on");
+    assert_eq!(refused_as(ended), (Code::Unauthenticated, "CREDENTIAL_INVALID".to_owned()));
+    assert!(next.get_status().await.is_ok());
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_caller_that_calls_too_often_or_opens_too_many_streams_is_told_when_to_come_back() {
+    let plan = Plan::new().guarded().with_flag("--call-burst=5").with_flag("--call-rate=1");
+    let mut world = plan.with_flag("--streams-per-caller=1").start_unconfigured().await;
+    let (mut viewer, _) = client_of(&mut world, "wall", Role::Viewer).await;
+    let (mut other, _) = client_of(&mut world, "other", Role::Viewer).await;
+    let _stream = viewer.stream_ticket_events(StreamTicketEventsRequest::default()).await.unwrap();
+    let refused = viewer.stream_ticket_events(StreamTicketEventsRequest::default()).await.unwrap_err();
+    assert_eq!(refused_as(refused), (Code::ResourceExhausted, "TOO_MANY_STREAMS".to_owned()));
+    let mut last = Ok(());
+    for _ in 0..5 {
+        last = viewer.get_status().await.map(drop);
+    }
+    let refused = refusal(last);
+    assert_eq!((refused.code, refused.reason.as_str()), (Code::ResourceExhausted, "RATE_LIMITED"));
+    assert!(refused.tells_when_to_come_back);
+    assert!(other.get_status().await.is_ok());
+    world.close().await;
+}
+
+#[tokio::test]
+async fn whoever_changes_something_is_written_down_with_what_came_of_it() {
+    let mut world = Plan::new().guarded().start().await;
+    let wrong = v1::JiraSettings { project_key: Some("no key".to_owned()), ..Default::default() };
+    world.try_jira(wrong).await.unwrap_err();
+    let page = world.client.list_audit_entries(ListAuditEntriesRequest::default()).await.unwrap();
+    let told: Vec<_> = page
+        .entries
+        .iter()
+        .map(|entry| (entry.sequence, entry.actor.as_str(), entry.action.as_str(), entry.outcome.as_str()))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            (3, "token:harness", "CONFIGURE", "SETTINGS_INVALID"),
+            (2, "token:harness", "CONFIGURE", "OK"),
+            (1, "operator", "CREATE_TOKEN", "OK"),
+        ]
+    );
+    let detail: serde_json::Value = serde_json::from_str(&page.entries[1].detail).unwrap();
+    assert_eq!(detail["jira"]["api_token"], "set");
+    assert_eq!(detail["jira"]["enabled"], serde_json::json!([false, true]));
+    assert!(page.entries[1].source.starts_with("127.0.0.1:"), "{:?}", page.entries[1]);
+    let first = ListAuditEntriesRequest { page_size: 2, ..Default::default() };
+    let page = world.client.list_audit_entries(first).await.unwrap();
+    let rest = ListAuditEntriesRequest { page_size: 2, page_token: page.next_page_token };
+    let rest = world.client.list_audit_entries(rest).await.unwrap();
+    assert_eq!((rest.entries[0].sequence, rest.next_page_token.as_str()), (1, ""));
+    let mut administration = world.server.administration().await;
+    assert_eq!(administration.verify_audit().await.unwrap(), Ok(3));
+    administration.close().await;
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn tokens_are_made_before_the_first_start_listed_and_revoked_from_the_command_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = format!("--data={}", folder.path().join("data").display());
+    let run = async |arguments: &[&str]| {
+        let all: Vec<String> =
+            arguments.iter().map(|text| (*text).to_owned()).chain([data.clone()]).collect();
+        run_to_its_end(&all, &[]).await
+    };
+    let made = run(&["token", "create", "soar", "--role=producer"]).await;
+    assert_eq!(made.code, Some(0), "{made:?}");
+    assert!(
+        made.stdout.starts_with("rxt_") && made.stderr.contains("for soar, producer, good until"),
+        "{made:?}"
+    );
+    assert_eq!(run(&["token", "create", "soar", "--role=producer"]).await.code, Some(0));
+    let third = run(&["token", "create", "soar", "--role=producer"]).await;
+    assert!(third.code == Some(1) && third.stderr.contains("revoke one first"), "{third:?}");
+    let listed = run(&["token", "list"]).await.stdout;
+    assert_eq!(
+        listed.lines().filter(|line| line.contains("soar  producer  good until")).count(),
+        2,
+        "{listed}"
+    );
+    let secret = made.stdout.trim().rsplit_once('_').unwrap().1;
+    assert!(!listed.contains(secret));
+    let revoked = run(&["token", "revoke", "soar"]).await;
+    assert_eq!(revoked.stdout.lines().count(), 2, "{revoked:?}");
+    let unknown = run(&["token", "revoke", "soar"]).await;
+    assert!(unknown.code == Some(1) && unknown.stderr.contains("ticketing token list"), "{unknown:?}");
+    let verified = run(&["audit", "verify"]).await;
+    assert!(verified.stdout.starts_with("4 entries, none edited"), "{verified:?}");
+    for name in ["", "two words", &"x".repeat(65)] {
+        assert_eq!(run(&["token", "create", name, "--role=viewer"]).await.code, Some(2));
+    }
+    assert_eq!(run(&["token", "create", "x", "--role=viewer", "--lifetime=8785h"]).await.code, Some(2));
+}
