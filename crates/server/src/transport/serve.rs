@@ -233,7 +233,7 @@ where
             .max_header_list_size(limits.header_list_size)
             .max_concurrent_streams(limits.streams_per_connection)
             .max_local_error_reset_streams(resets)
-            .max_pending_accept_reset_streams(limits.streams_per_connection as usize);
+            .max_pending_accept_reset_streams(resets);
         protocol
     }
 }
