@@ -33,6 +33,7 @@ mod floods;
 mod limits;
 mod power;
 mod pushing;
+mod reaching;
 mod restoring;
 mod retrying;
 mod stopping;

@@ -357,6 +357,10 @@ impl Server {
         }
         arguments.extend(self.start.callers.iter().flat_map(Trial::flags));
         arguments.push(format!("--data={}", self.data().display()));
+        if !self.start.flags.iter().any(|flag| flag.starts_with("--allow-target")) {
+            // The simulators are here.
+            arguments.push("--allow-target=127.0.0.1".to_owned());
+        }
         arguments.extend(self.start.flags.iter().cloned());
         arguments
     }

@@ -1,5 +1,7 @@
 //! The settings of the server process: flags, each with an environment variable. `--help` is their reference.
 
+mod outbound;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -12,6 +14,8 @@ use crate::access::{AccessArgs, AccessArgsError, AuthSource};
 use crate::dispatch::DispatchSettings;
 use crate::store::KeySource;
 use crate::transport::{ListenAddress, TransportFlags};
+
+pub use outbound::{OutboundError, OutboundFlags};
 
 /// Not a flag: other users of the machine can read flags.
 const KEY_VARIABLE: &str = "TICKETING_KEY";
@@ -108,6 +112,9 @@ pub struct Config {
     /// How long a stopping server waits for attempts that are under way.
     #[arg(long, env = "TICKETING_SHUTDOWN_GRACE", default_value = "35s", value_parser = duration)]
     pub shutdown_grace: Duration,
+
+    #[command(flatten)]
+    pub outbound: OutboundFlags,
 }
 
 /// Where the key of the stored secrets is.

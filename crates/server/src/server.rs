@@ -9,14 +9,14 @@ use std::time::Duration;
 use ticketing_core::clock::Clock;
 use ticketing_core::delivery::start::MEMORY;
 use ticketing_core::violation::Violations;
-use ticketing_outbound::{Door, DoorError};
+use ticketing_outbound::{Door, DoorError, Reach};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use crate::access::{Access, JwtKeysError};
 use crate::app::App;
 use crate::clock::ThisMachine;
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, OutboundError};
 use crate::connections::{Connection, Connections};
 use crate::dispatch::{Dispatcher, Schedule};
 use crate::entropy::SystemEntropy;
@@ -42,6 +42,8 @@ pub enum ServeError {
     Listen { flag: &'static str, address: ListenAddress, source: ListenError },
     #[error("callers can not be under TLS")]
     Tls(#[from] TlsError),
+    #[error("nobody can be called")]
+    Outbound(#[from] OutboundError),
     #[error("the database can not be opened")]
     Open(#[from] OpenError),
     #[error("--auth jwt can not work")]
@@ -118,8 +120,9 @@ pub async fn serve(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), ServeError> {
     config.check()?;
+    let reach = config.outbound.reach()?;
     let store = open(&config, clock.clone()).await?;
-    let served = serve_over(&config, &store, listening, clock, shutdown).await;
+    let served = serve_over(&config, reach, &store, listening, clock, shutdown).await;
     store.close().await;
     served
 }
@@ -184,12 +187,14 @@ fn tell(opened: &Opened, config: &Config) {
 
 async fn serve_over(
     config: &Config,
+    reach: Reach,
     store: &Store,
     listening: Listening,
     clock: Arc<dyn Clock>,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), ServeError> {
-    let (settings, connections) = connect(store, Door::new(clock.clone(), config.attempt_deadline)?).await?;
+    let (settings, connections) =
+        connect(store, Door::new(clock.clone(), config.attempt_deadline, reach)?).await?;
     let bounds = config.bounds();
     let retry = &settings.rules.retry;
     let schedule =
@@ -205,7 +210,15 @@ async fn serve_over(
     );
     let access =
         Access::new(config.access.settings().map_err(ConfigError::from)?, store.clone(), clock.clone())?;
-    let app = App::new(store.clone(), dispatcher.clone(), connections, clock, bounds, settings);
+    let app = App::new(
+        store.clone(),
+        dispatcher.clone(),
+        connections,
+        clock,
+        bounds,
+        settings,
+        config.outbound.tests_per_minute,
+    );
 
     let closing = CancellationToken::new();
     let streams = grpc::StreamSettings {

@@ -90,6 +90,8 @@ fn config(folder: &std::path::Path) -> anyhow::Result<Config> {
         "--jira-cloud-index-bound=400ms",
         "--look-up-interval=200ms",
         "--sweeps=1s,2s,3s",
+        // The simulators are here.
+        "--allow-target=127.0.0.1",
     ];
     Ok(Flags::try_parse_from(flags)?.config)
 }

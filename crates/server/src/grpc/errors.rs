@@ -110,6 +110,7 @@ impl From<AppError> for Refusal {
             AppError::DeliveryState { delivery_id, state, operation } => {
                 Self::DeliveryState { delivery_id, state, operation }
             }
+            AppError::TooManyCalls { come_back_after } => Self::RateLimited { come_back_after },
             AppError::Interrupted(_) => Self::Internal,
             AppError::Store(error) => Self::of_store(&error),
         }
@@ -168,7 +169,7 @@ impl Refusal {
             | Self::RequestInvalid(violations) => summary(violations),
             Self::SecretRequired(system, _) => {
                 let title = system.title();
-                format!("the address of {title} was changed: give its secret again in the same request")
+                format!("the address of {title}, or the way to it, was changed: give its secret again in the same request")
             }
             Self::SystemNotConfigured(system) => {
                 format!("{} is not configured: send its settings with Configure", system.title())
