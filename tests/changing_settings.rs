@@ -5,7 +5,7 @@ use std::time::Duration;
 use rhythmx_ticketing::v1::{self, DeliveryState, JiraSettings, TicketSystem};
 use ticketing_simulator::{Call, Credential, Effect, Profile, Project, Rule, Simulator, Vendor, When};
 
-use ticketing_harness::{Plan, World, creates, state};
+use ticketing_harness::{Plan, Point, World, creates, incident, state};
 
 const JIRA: TicketSystem = TicketSystem::Jira;
 const NEW_TOKEN: &str = "token-of-the-new-site";
@@ -27,6 +27,26 @@ async fn what_waits_for_a_system_that_is_switched_off_goes_when_it_is_switched_o
     configure(&mut world, JiraSettings { enabled: Some(true), ..Default::default() }).await;
     world.until_all_delivered(3).await;
     world.finish().await;
+}
+
+#[tokio::test]
+async fn what_is_about_to_be_sent_when_its_system_is_switched_off_waits_until_it_is_switched_on() {
+    for point in [Point::Claimed, Point::IntentCommitted] {
+        let mut world = Plan::new().unhurried().in_a_process().start().await;
+        world.server.arm(point);
+        let mut client = world.client.clone();
+        let request = v1::CreateTicketRequest { incident: Some(incident("INC-1")), system: JIRA.into() };
+        let push = tokio::spawn(async move { client.create_ticket(request).await });
+        world.server.until_held(point).await;
+        configure(&mut world, JiraSettings { enabled: Some(false), ..Default::default() }).await;
+        world.server.release();
+        let answer = push.await.unwrap().unwrap();
+        assert_eq!((state(&answer), creates(&world.jira)), (DeliveryState::Waiting, 0), "{point:?}");
+        configure(&mut world, JiraSettings { enabled: Some(true), ..Default::default() }).await;
+        world.until_all_delivered(1).await;
+        assert_eq!(creates(&world.jira), 1, "{point:?}");
+        world.finish().await;
+    }
 }
 
 #[tokio::test]

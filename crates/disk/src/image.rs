@@ -82,6 +82,11 @@ impl Image {
         self.nodes.get_mut(&node).ok_or(Refusal::Broken)
     }
 
+    /// Whether the name of a file ends so.
+    pub(crate) fn is_called(&self, node: Node, ending: &str) -> bool {
+        self.entry(node).is_ok_and(|entry| entry.name.ends_with(ending))
+    }
+
     pub(crate) fn look_up(&self, folder: Node, name: &OsStr) -> Result<Node, Refusal> {
         self.entry(folder)?;
         self.names.get(folder, name).ok_or(Refusal::NotFound)

@@ -69,6 +69,13 @@ pub enum Syncs {
     WithTheNames,
 }
 
+/// What somebody does to a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deed {
+    Write,
+    Sync,
+}
+
 /// What the disk did since it was mounted.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Counts {
@@ -143,9 +150,20 @@ impl Disk {
     }
 
     /// After so many more changes (writes, changes of size, syncs, changes of names) the disk stands still: nobody who
-    /// asks it anything gets an answer until it is cut. The calling process must not ask either.
+    /// asks it anything gets an answer until it is cut or goes on. The calling process must not ask either.
     pub fn stand_still_after(&self, changes: u64) {
         self.power.stand_still_after(changes);
+    }
+
+    /// At the next such deed to a file whose name ends so, and before it is done, the disk stands still: until it is cut, or
+    /// goes on.
+    pub fn stand_still_at(&self, deed: Deed, ending: &str) {
+        self.power.stand_still_at(deed, ending);
+    }
+
+    /// Ends a standstill as if it had not been, or calls it off: what waits is done now.
+    pub fn go_on(&self) {
+        self.power.go_on();
     }
 
     /// Waits until the disk stands still, at most so long: whether it does.

@@ -3,7 +3,9 @@
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::Deed;
 use crate::image::{Image, Refusal};
+use crate::names::Node;
 
 /// The disk as its users share it.
 #[derive(Debug)]
@@ -18,6 +20,8 @@ struct State {
     image: Image,
     /// After how many more changes it stands still.
     changes_left: Option<u64>,
+    /// At which deed it stands still, to a file whose name ends so.
+    trap: Option<(Deed, String)>,
     still: bool,
     /// How often the power was cut: who began to wait in another life gets an error.
     life: u64,
@@ -27,7 +31,7 @@ struct State {
 
 impl Power {
     pub(crate) fn new(image: Image) -> Self {
-        let state = State { image, changes_left: None, still: false, life: 0 };
+        let state = State { image, changes_left: None, trap: None, still: false, life: 0 };
         Self { state: Mutex::new(state), turned: Condvar::new() }
     }
 
@@ -53,6 +57,17 @@ impl Power {
         change(&mut self.powered(state)?.image)
     }
 
+    /// Changes a file, unless the disk stands still at this very deed.
+    pub(crate) fn touch<T>(
+        &self,
+        deed: Deed,
+        node: Node,
+        change: impl FnOnce(&mut Image) -> Result<T, Refusal>,
+    ) -> Result<T, Refusal> {
+        self.spring(deed, node);
+        self.change(change)
+    }
+
     /// Looks at the disk, or turns its screws, with power or without.
     pub(crate) fn quietly<T>(&self, look: impl FnOnce(&mut Image) -> T) -> T {
         look(&mut self.lock().image)
@@ -73,6 +88,19 @@ impl Power {
         self.lock().changes_left = Some(changes);
     }
 
+    pub(crate) fn stand_still_at(&self, deed: Deed, ending: &str) {
+        self.lock().trap = Some((deed, ending.to_owned()));
+    }
+
+    /// Answers whoever waits, as if nothing had been.
+    pub(crate) fn go_on(&self) {
+        let mut state = self.lock();
+        state.still = false;
+        state.changes_left = None;
+        state.trap = None;
+        self.turned.notify_all();
+    }
+
     pub(crate) fn wait_until_still(&self, patience: Duration) -> bool {
         let waited = self.turned.wait_timeout_while(self.lock(), patience, |state| !state.still);
         waited.unwrap_or_else(PoisonError::into_inner).0.still
@@ -82,7 +110,18 @@ impl Power {
         state.life += 1;
         state.still = false;
         state.changes_left = None;
+        state.trap = None;
         self.turned.notify_all();
+    }
+
+    fn spring(&self, deed: Deed, node: Node) {
+        let mut state = self.lock();
+        let is_it = |(at, ending): &(Deed, String)| *at == deed && state.image.is_called(node, ending);
+        if state.trap.as_ref().is_some_and(is_it) {
+            state.trap = None;
+            state.still = true;
+            self.turned.notify_all();
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

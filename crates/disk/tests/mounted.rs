@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tempfile::TempDir;
-use ticketing_disk::{Dirty, Disk, Fault, Options, Syncs};
+use ticketing_disk::{Deed, Dirty, Disk, Fault, Options, Syncs};
 
 /// A disk, and the folder that it is mounted on; unmounted before that is removed.
 struct Bench {
@@ -276,6 +276,29 @@ fn a_disk_that_stands_still_answers_nobody_until_it_is_cut() {
     bench.disk.cut(1);
     assert!(writer.join().unwrap().is_err());
     assert_eq!(fs::read(bench.path("file")).unwrap(), b"one");
+}
+
+#[test]
+fn a_disk_stands_still_at_the_deed_that_was_named_and_goes_on_as_if_nothing_had_been() {
+    let Some(bench) = Bench::mount() else { return };
+    bench.keep("file", b"");
+    bench.keep("file-log", b"");
+    bench.disk.stand_still_at(Deed::Sync, "file");
+    let (path, log) = (bench.path("file"), bench.path("file-log"));
+    let writer = std::thread::spawn(move || {
+        fs::write(&log, "log").unwrap();
+        File::open(&log).unwrap().sync_all().unwrap();
+        let file = OpenOptions::new().write(true).open(path).unwrap();
+        file.write_all_at(b"one", 0).unwrap();
+        file.sync_all()
+    });
+    assert!(bench.disk.wait_until_still(Duration::from_secs(20)));
+    assert!(!writer.is_finished());
+    bench.disk.go_on();
+    writer.join().unwrap().unwrap();
+    bench.disk.cut(1);
+    assert_eq!(fs::read(bench.path("file")).unwrap(), b"one");
+    assert_eq!(fs::read(bench.path("file-log")).unwrap(), b"log");
 }
 
 #[test]

@@ -27,7 +27,7 @@ pub(crate) async fn check(world: &mut World) {
 
 /// No secret is in any file of the server, and no panic in its log.
 pub(crate) fn check_secrets(world: &World) {
-    let forms = Forms::of(SECRETS.into_iter().chain(world.secrets.iter().map(String::as_str)));
+    let forms = forms(world);
     for (name, bytes) in world.server.written() {
         if let Some((secret, form)) = forms.find(&bytes) {
             panic!("the secret {secret:?} is in {name}, as {form:?}");
@@ -35,6 +35,17 @@ pub(crate) fn check_secrets(world: &World) {
         let text = String::from_utf8_lossy(&bytes);
         assert!(!text.contains("panicked at"), "{name} tells of a panic:\n{text}");
     }
+}
+
+/// No secret is in what the server told.
+pub(crate) fn check_told(world: &World, told: &str) {
+    if let Some((secret, form)) = forms(world).find(told.as_bytes()) {
+        panic!("the secret {secret:?} is told, as {form:?}: {told}");
+    }
+}
+
+fn forms(world: &World) -> Forms {
+    Forms::of(SECRETS.into_iter().chain(world.secrets.iter().map(String::as_str)))
 }
 
 /// The keys of all tickets that we made, wherever they are.

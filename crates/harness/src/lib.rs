@@ -7,17 +7,21 @@ mod binary;
 mod copies;
 mod crowd;
 mod events;
+mod hostile;
 mod incidents;
 mod invariants;
 mod refusals;
 mod secrets;
 mod server;
 mod subscriber;
+mod upgrade;
+mod wires;
 
 use std::path::Path;
 use std::time::Duration;
 
 use rhythmx_ticketing::{Client, v1};
+pub use ticketing_failpoints::Point;
 use ticketing_failpoints::{Guard, REMOVED};
 use ticketing_server::access::Role;
 use ticketing_simulator::{Identity, Profile, RecordedRequest, Simulator, Vendor};
@@ -27,11 +31,14 @@ pub use acknowledged::Acknowledged;
 pub use binary::{Ended, binary, run_to_its_end};
 pub use copies::{Copy, How};
 pub use crowd::push_all;
+pub use hostile::{Flood, Flooded, Hostile, call_head, flood, frame};
 pub use incidents::incident;
 pub use refusals::refusal;
 pub use secrets::SECRETS;
 pub use server::{Server, Start, free_address};
 pub use subscriber::{Subscriber, after, from_oldest};
+pub use upgrade::make_older;
+pub use wires::{Trial, over_socket};
 
 /// How long anything may take that happens by itself.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -125,6 +132,18 @@ impl Plan {
         let name = flag.split('=').next().unwrap_or_default().to_owned();
         self.server.flags.retain(|other| other.split('=').next() != Some(name.as_str()));
         self.server.flags.push(flag.to_owned());
+        self
+    }
+
+    /// Callers are under TLS, with the files of this trial.
+    pub fn callers_under_tls(mut self, trial: &Trial) -> Self {
+        self.server.callers = Some(trial.clone());
+        self.in_a_process()
+    }
+
+    /// The server listens on this socket.
+    pub fn on_socket(mut self, socket: &Path) -> Self {
+        self.server.socket = Some(socket.to_owned());
         self
     }
 
@@ -464,6 +483,11 @@ impl World {
         self.server.stop().await;
         self.server.start_again().await;
         self.client = self.server.client().await;
+    }
+
+    /// Nothing that the server tells may have a secret in it, in any form.
+    pub fn check_told(&self, told: &str) {
+        invariants::check_told(self, told);
     }
 
     /// Ends a world whose events were trimmed or whose database was harmed, so that not all can be checked.

@@ -1,5 +1,7 @@
 //! Secrets, in every form in which one may slip out.
 
+use std::collections::BTreeSet;
+
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 
@@ -23,15 +25,12 @@ pub(crate) struct Forms {
 // === impl Forms ===
 
 impl Forms {
-    /// Each secret in the clear, percent-encoded, and in base64 wherever it may stand within what was encoded: in
-    /// `user:secret` it begins at any of three places of a group.
+    /// Each secret in the clear, escaped, and in base64 wherever it may stand within what was encoded: in `user:secret` it
+    /// begins at any of three places of a group.
     pub(crate) fn of<'a>(secrets: impl IntoIterator<Item = &'a str>) -> Self {
         let mut forms = Self { forms: vec![], begins: vec![false; 1 << 16] };
         for secret in secrets {
-            forms.add(secret, secret.as_bytes().to_vec());
-            for hex in [percent_encoded(secret, "%2D"), percent_encoded(secret, "%2d")] {
-                forms.add(secret, hex.into_bytes());
-            }
+            escaped(secret).into_iter().for_each(|form| forms.add(secret, form.into_bytes()));
             for before in 0..3 {
                 forms.add(secret, within_base64(&STANDARD_NO_PAD, secret, before));
                 forms.add(secret, within_base64(&URL_SAFE_NO_PAD, secret, before));
@@ -71,9 +70,68 @@ fn within_base64(engine: &impl Engine, secret: &str, before: usize) -> Vec<u8> {
     encoded[first..last].to_vec()
 }
 
-/// Our secrets are of letters and `-`, so that only `-` can be written otherwise.
-fn percent_encoded(secret: &str, hyphen: &str) -> String {
-    secret.replace('-', hyphen)
+/// A secret in the clear, and as pages, JSON and addresses have it; and what of that is within JSON.
+fn escaped(secret: &str) -> BTreeSet<String> {
+    let outer = [secret.to_owned(), html_named(secret), html_numbered(secret), html_hexadecimal(secret)];
+    let addresses =
+        [percent_encoded(secret, hexadecimal), percent_encoded(secret, |byte| format!("%{byte:02x}"))];
+    let addresses = addresses.into_iter().flat_map(|form| [form.replace("%20", "+"), form]);
+    let outer: Vec<_> = outer.into_iter().chain(addresses).chain([secret.replace('-', "%2D")]).collect();
+    let within = outer.iter().flat_map(|form| {
+        let json = json(form);
+        [
+            json.replace('/', "\\/"),
+            json_for_pages(&json, hexadecimal_unit),
+            json_for_pages(&json, |c| format!("\\u{c:04x}")),
+            self::json(&json),
+            json,
+        ]
+    });
+    within.chain(outer.clone()).collect()
+}
+
+fn html_named(secret: &str) -> String {
+    let names = [("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("\"", "&quot;"), ("'", "&#39;")];
+    names.into_iter().fold(secret.to_owned(), |text, (plain, name)| text.replace(plain, name))
+}
+
+fn html_numbered(secret: &str) -> String {
+    each_special(secret, |c| format!("&#{c};"))
+}
+
+fn html_hexadecimal(secret: &str) -> String {
+    each_special(secret, |c| format!("&#x{c:x};"))
+}
+
+fn each_special(secret: &str, write: impl Fn(u32) -> String) -> String {
+    let special =
+        |c: char| if c.is_ascii_alphanumeric() || c == '-' { c.to_string() } else { write(c.into()) };
+    secret.chars().map(special).collect()
+}
+
+/// Without the quotes around it.
+fn json(text: &str) -> String {
+    let quoted = serde_json::Value::from(text).to_string();
+    quoted[1..quoted.len() - 1].to_owned()
+}
+
+/// What is already JSON, so that it may stand within a page: what means something to HTML is numbered.
+fn json_for_pages(json: &str, number: impl Fn(u32) -> String) -> String {
+    let write = |c: char| if "<>&'+=".contains(c) { number(c.into()) } else { c.to_string() };
+    json.chars().map(write).collect()
+}
+
+fn hexadecimal_unit(unit: u32) -> String {
+    format!("\\u{unit:04X}")
+}
+
+fn hexadecimal(byte: u8) -> String {
+    format!("%{byte:02X}")
+}
+
+fn percent_encoded(secret: &str, write: impl Fn(u8) -> String) -> String {
+    let stays = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    secret.bytes().map(|byte| if stays(byte) { char::from(byte).to_string() } else { write(byte) }).collect()
 }
 
 #[cfg(test)]
@@ -97,5 +155,26 @@ mod tests {
             }
         }
         assert_eq!(forms.find(b"a-b-other, and nothing else"), None);
+    }
+
+    #[test]
+    fn a_secret_of_special_characters_is_found_as_pages_and_json_and_addresses_have_it() {
+        let forms = Forms::of([r#"p"a<s>s&w/o\r d'+x"#]);
+        let written = [
+            r#"p"a<s>s&w/o\r d'+x"#,
+            r#"p\"a<s>s&w/o\\r d'+x"#,
+            r#"p\"a<s>s&w\/o\\r d'+x"#,
+            r#"p\"a\u003cs\u003es\u0026w/o\\r d\u0027\u002bx"#,
+            r#"p\\\"a<s>s&w/o\\\\r d'+x"#,
+            r#"p&quot;a&lt;s&gt;s&amp;w/o\r d&#39;+x"#,
+            r#"p&quot;a&lt;s&gt;s&amp;w/o\\r d&#39;+x"#,
+            r#"p\u0026quot;a\u0026lt;s\u0026gt;s\u0026amp;w/o\\r d\u0026#39;\u002bx"#,
+            "p&#34;a&#60;s&#62;s&#38;w&#47;o&#92;r&#32;d&#39;&#43;x",
+            "p%22a%3Cs%3Es%26w%2Fo%5Cr%20d%27%2Bx",
+            "p%22a%3cs%3es%26w%2fo%5cr+d%27%2bx",
+        ];
+        for form in written {
+            assert!(forms.find(format!("it said {form}!").as_bytes()).is_some(), "{form}");
+        }
     }
 }

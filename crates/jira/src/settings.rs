@@ -5,7 +5,7 @@ use std::fmt;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use ticketing_core::violation::Violations;
-use ticketing_outbound::{Authorization, RouteDraft};
+use ticketing_outbound::{Authorization, RouteDraft, hide};
 
 use crate::site::Site;
 
@@ -222,9 +222,7 @@ impl Login {
     /// `text` without the secret and without the header made of it, should a server have repeated them.
     pub(crate) fn hide(&self, text: &str) -> String {
         let (Self::Basic { token, .. } | Self::Bearer { token }) = self;
-        let token = token.expose_secret();
-        let text = if token.is_empty() { text.to_owned() } else { text.replace(token, "[secret]") };
-        self.authorization().hide(&text)
+        self.authorization().hide(&hide(text, token.expose_secret()))
     }
 }
 

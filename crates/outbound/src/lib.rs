@@ -9,6 +9,7 @@
 //! every answer is judged, and what was judged is what is called.
 
 pub mod guard;
+mod hidden;
 mod resolve;
 mod route;
 mod transport;
@@ -31,6 +32,7 @@ use crate::guard::{Guard, Refused, Rule};
 use crate::resolve::JudgedNames;
 use crate::route::Proxy;
 
+pub use hidden::hide;
 pub use resolve::{Answers, Names, SystemNames};
 pub use route::{NotALogin, ProxyLogins, Route, RouteDraft};
 pub use words::title_of_page;
@@ -244,10 +246,9 @@ impl Authorization {
     /// `text` without what stands behind the scheme, should a server have repeated the header.
     #[must_use]
     pub fn hide(&self, text: &str) -> String {
-        match self.0.expose_secret().split_once(' ') {
-            Some((_, credentials)) if !credentials.is_empty() => text.replace(credentials, "[secret]"),
-            _ => text.to_owned(),
-        }
+        let credentials = self.0.expose_secret().split_once(' ').map_or("", |(_, credentials)| credentials);
+        // What is left of base64 without its padding tells as much.
+        hide(&hide(text, credentials), credentials.trim_end_matches('='))
     }
 }
 

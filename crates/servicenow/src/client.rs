@@ -2,14 +2,12 @@
 
 use std::time::Duration;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use http::Method;
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 use ticketing_core::fault::{Fault, FaultKind};
-use ticketing_outbound::{Authorization, Door, Reply, Request};
+use ticketing_outbound::{Authorization, Door, Reply, Request, hide};
 use url::Url;
 
 use crate::faults;
@@ -25,7 +23,7 @@ pub(crate) struct Client {
     instance: Url,
     authorization: Authorization,
     /// What must never be repeated, should the instance repeat it.
-    secrets: [SecretString; 2],
+    password: SecretString,
     door: Door,
 }
 
@@ -37,11 +35,10 @@ pub(crate) struct Deadline(Timestamp);
 
 impl Client {
     pub(crate) fn new(settings: &Settings, door: Door) -> Self {
-        let pair = format!("{}:{}", settings.username, settings.password.expose_secret());
         Self {
             instance: settings.instance.clone(),
             authorization: Authorization::basic(&settings.username, &settings.password),
-            secrets: [STANDARD.encode(pair).into(), settings.password.clone()],
+            password: settings.password.clone(),
             door,
         }
     }
@@ -150,10 +147,7 @@ impl Client {
 
     /// An instance, or something before it, may repeat what it was sent.
     fn fault(&self, reply: &Reply) -> Fault {
-        let discreet = |words: &str| {
-            let hide = |text: String, secret: &SecretString| text.replace(secret.expose_secret(), "(secret)");
-            self.secrets.iter().fold(words.to_owned(), hide)
-        };
+        let discreet = |words: &str| self.authorization.hide(&hide(words, self.password.expose_secret()));
         faults::of(reply, self.now(), discreet)
     }
 }

@@ -139,6 +139,23 @@ pub(super) const BUGS: &[Bug] = &[
         found_by: By(r#"matrix --only "tls / ""#),
         replays: &[Test("a_certificate_that_is_not_to_be_trusted_costs_no_ticket_and_is_told_by_its_reason")],
     },
+    Bug {
+        what: "A connection that never came about left a doubt where an attempt ends within 10 s, although nothing was sent",
+        found_by: By(r#"matrix --only "outage / ""#),
+        replays: &[Test("a_server_whose_connection_never_comes_about_was_sent_nothing")],
+    },
+    Bug {
+        what: "A target that was switched off after a delivery was claimed, or after its intent was durable, was still sent to",
+        found_by: By(r#"matrix --only "settings / switched off""#),
+        replays: &[Test(
+            "what_is_about_to_be_sent_when_its_system_is_switched_off_waits_until_it_is_switched_on",
+        )],
+    },
+    Bug {
+        what: r"A secret that a ticket system repeated with its characters escaped (`&amp;`, `\u0026`, `%26`) was not recognised, and told on",
+        found_by: By(r#"matrix --only "echoes / ""#),
+        replays: &[Test("a_secret_that_is_echoed_with_escapes_does_not_reach_the_fault")],
+    },
 ];
 
 /// Weather that no bug was found in, and that is the hardest that there is: everything in doubt, a process that is

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rhythmx_ticketing::v1::{self, DeliveryState, TicketSystem};
 use ticketing_failpoints::Point;
-use ticketing_harness::{PATIENCE, Plan, Server, Start, Subscriber, World, after, from_oldest, incident};
+use ticketing_harness::{PATIENCE, Plan, Server, Start, World, incident};
 use ticketing_simulator::{self as simulator, Call, Effect, RetryAfter, Rule, When};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -16,15 +16,15 @@ const FAMILY: &str = "process";
 
 /// The bounds that the cells are played with. A request is given up after the first of them.
 const ATTEMPT_DEADLINE: Duration = Duration::from_millis(600);
-const LEASE: Duration = Duration::from_millis(1_500);
+pub(crate) const LEASE: Duration = Duration::from_millis(1_500);
 /// What proves that there is no ticket: the server bound, the index bound, and two answers.
-const SETTLE: Duration = Duration::from_millis(60 + 180 + 2 * 30);
+pub(crate) const SETTLE: Duration = Duration::from_millis(60 + 180 + 2 * 30);
 /// What this machine may be slow.
-const GRACE: Duration = Duration::from_secs(2);
+pub(crate) const GRACE: Duration = Duration::from_secs(2);
 
 /// What happens to the process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fault {
+pub(super) enum Fault {
     Killed,
     AskedToStop,
     /// Longer than its lease.
@@ -71,7 +71,7 @@ pub(super) fn cells() -> Vec<Cell> {
     points.extend([Point::LookingUp, Point::LookedUp].map(At::LookUpHeld));
     points.extend([At::SweepHeld, At::Suspended]);
     let mut cells = vec![];
-    for fault in [Fault::Killed, Fault::AskedToStop, Fault::Asleep] {
+    for fault in Fault::ALL {
         for at in points.iter().copied() {
             for system in [TicketSystem::Jira, TicketSystem::Servicenow] {
                 let name = format!("{}, {}", at.name(), system.as_str_name());
@@ -84,15 +84,13 @@ pub(super) fn cells() -> Vec<Cell> {
                     .push(Cell::new(FAMILY, fault.name(), name, move |stage| play(stage, fault, at, system)));
             }
         }
-        cells.push(Cell::new(FAMILY, fault.name(), "streaming", move |stage| streaming(stage, fault)));
+        cells.push(Cell::new(FAMILY, fault.name(), "first start, tables made", move |stage| {
+            in_the_first_start(stage, fault)
+        }));
+        cells.push(Cell::new(FAMILY, fault.name(), "closing the database", move |stage| {
+            while_closing(stage, fault)
+        }));
     }
-    cells.push(Cell::new(
-        FAMILY,
-        Fault::Killed.name(),
-        "first start, tables made",
-        killed_in_the_first_start,
-    ));
-    cells.push(Cell::new(FAMILY, Fault::Killed.name(), "closing the database", killed_while_closing));
     cells
 }
 
@@ -126,7 +124,8 @@ async fn play(stage: Stage, fault: Fault, at: At, system: TicketSystem) {
     world.finish().await;
 }
 
-fn plan(stage: &Stage) -> Plan {
+/// In a process of its own, with these bounds.
+pub(crate) fn plan(stage: &Stage) -> Plan {
     let plan = stage.plan().in_a_process();
     let plan = plan.with_flag(&format!("--attempt-deadline={}ms", ATTEMPT_DEADLINE.as_millis()));
     plan.with_flag(&format!("--lease={}ms", LEASE.as_millis()))
@@ -213,7 +212,7 @@ fn reads_before_a_create(system: TicketSystem) -> u64 {
     if system == TicketSystem::Jira { 2 } else { 1 }
 }
 
-async fn strike(world: &mut World, fault: Fault) {
+pub(super) async fn strike(world: &mut World, fault: Fault) {
     match fault {
         Fault::Killed => {
             world.server.kill().await;
@@ -237,40 +236,19 @@ async fn strike(world: &mut World, fault: Fault) {
     world.client = world.server.client().await;
 }
 
-/// A subscriber sees every event once and in order, whatever becomes of the process meanwhile.
-async fn streaming(stage: Stage, fault: Fault) {
-    let mut world = plan(&stage).start().await;
-    for n in 0..5 {
-        world.push(&format!("INC-{n}"), TicketSystem::Jira).await;
-    }
-    let mut subscriber = Subscriber::open(&world.client, from_oldest()).await;
-    let mut seen = vec![];
-    for event in subscriber.events(7).await {
-        seen.push(event.sequence);
-    }
-    strike(&mut world, fault).await;
-    world.push("INC-5", TicketSystem::Jira).await;
-    let mut subscriber = Subscriber::open(&world.client, after(&subscriber.token)).await;
-    for event in subscriber.events(11).await {
-        seen.push(event.sequence);
-    }
-    assert_eq!(seen, (1..=18).collect::<Vec<_>>());
-    world.finish().await;
-}
-
-async fn killed_in_the_first_start(stage: Stage) {
-    let mut world = stage.plan().in_a_process().start_unconfigured().await;
+/// The tables are made, and nothing is in them yet.
+async fn in_the_first_start(stage: Stage, fault: Fault) {
+    let mut world = plan(&stage).start_unconfigured().await;
     // A server of its own, since that of the world has begun already.
     let mut server = Server::prepare(Start { process: true, ..world.server.next_start().clone() });
     server.arm(Point::Migrated);
     server.start_again().await;
     server.until_held(Point::Migrated).await;
-    server.kill().await;
-    server.release();
-    server.start_again().await;
-    world.client = server.client().await;
     std::mem::swap(&mut world.server, &mut server);
     server.stop().await;
+    let struck = Instant::now();
+    strike(&mut world, fault).await;
+    stage.recovered(struck.elapsed(), LEASE + SETTLE + GRACE);
     let settings = world.settings();
     world.configure(settings).await;
     world.push("INC-1", TicketSystem::Jira).await;
@@ -278,19 +256,30 @@ async fn killed_in_the_first_start(stage: Stage) {
     world.finish().await;
 }
 
-async fn killed_while_closing(stage: Stage) {
-    let mut world = stage.plan().in_a_process().start().await;
+/// Somebody has asked it to stop, and it is about to close its database. Asked again, it does not hurry.
+async fn while_closing(stage: Stage, fault: Fault) {
+    let mut world = plan(&stage).start().await;
     for n in 0..20 {
         world.push(&format!("INC-{n}"), TicketSystem::Jira).await;
     }
     world.server.arm(Point::Closing);
     world.server.ask_to_stop().await;
     world.server.until_held(Point::Closing).await;
-    world.server.kill().await;
-    world.server.release();
-    world.server.start_again().await;
-    world.client = world.server.client().await;
+    let struck = Instant::now();
+    if fault == Fault::Asleep {
+        world.server.pause().await;
+        tokio::time::sleep(LEASE + SETTLE).await;
+        world.server.go_on().await;
+        world.server.release();
+        let ended = world.server.until_ended().await;
+        assert!(ended.success(), "it ended with {ended}: {}", world.server.log());
+        world.server.start_again().await;
+        world.client = world.server.client().await;
+    } else {
+        strike(&mut world, fault).await;
+    }
     world.until_all_delivered(20).await;
+    stage.recovered(struck.elapsed(), LEASE + SETTLE + GRACE);
     world.finish().await;
 }
 
@@ -301,7 +290,9 @@ fn lock_out() -> Effect {
 // === impl Fault ===
 
 impl Fault {
-    fn name(self) -> &'static str {
+    pub(super) const ALL: [Self; 3] = [Self::Killed, Self::AskedToStop, Self::Asleep];
+
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::Killed => "kill -9",
             Self::AskedToStop => "SIGTERM",

@@ -1,6 +1,5 @@
 //! The disk's cells of the matrix: power cuts, and what else a disk does to its server.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -14,13 +13,12 @@ use super::life::Life;
 use super::{Mounted, Outcome, first_start};
 use crate::matrix::{Cell, Stage};
 
-const FAMILY: &str = "disk";
+pub(super) const FAMILY: &str = "disk";
 /// How long a server may take to be well again once its disk is.
-const RECOVERY: Duration = Duration::from_secs(7);
+pub(super) const RECOVERY: Duration = Duration::from_secs(7);
 /// How many pushes are made while the disk is ill.
 const PUSHES: usize = 60;
 pub(super) const DATABASE: &str = "data/ticketing.db";
-const LOG: &str = "data/ticketing.db-wal";
 
 pub(crate) fn cells() -> Vec<Cell> {
     let full = Fault::Full { after: 30_000 };
@@ -39,7 +37,6 @@ pub(crate) fn cells() -> Vec<Cell> {
         Cell::new(FAMILY, "I/O error on write", "pushing", move |stage| {
             ill(stage, Fault::WriteFails { times: 3 })
         }),
-        Cell::new(FAMILY, "torn tail", "write-ahead log", torn_tail),
         Cell::new(FAMILY, "flipped byte", "database", flipped_byte),
         Cell::does_not_apply(
             FAMILY,
@@ -108,21 +105,6 @@ async fn full_before_the_record(stage: Stage) {
     world.finish().await;
 }
 
-/// The log ends in half a frame, as if a write had been cut off.
-async fn torn_tail(stage: Stage) {
-    let (mounted, mut world) = begin(&stage).await;
-    for n in 0..10 {
-        world.push(&format!("INC-{n}"), TicketSystem::Jira).await;
-    }
-    world.server.kill().await;
-    let log = std::fs::OpenOptions::new().append(true).open(mounted.path().join(LOG));
-    log.unwrap().write_all(&[0x5A; 3_000]).unwrap();
-    world.server.start_again().await;
-    world.client = world.server.client().await;
-    world.until_all_delivered(10).await;
-    world.finish().await;
-}
-
 /// A byte of the database is wrong: the server says so and leaves the file as it is. Made right again, all is there.
 async fn flipped_byte(stage: Stage) {
     let (mounted, mut world) = begin(&stage).await;
@@ -147,7 +129,7 @@ async fn flipped_byte(stage: Stage) {
 }
 
 /// A world whose server has its data on a disk.
-async fn begin(stage: &Stage) -> (Mounted, World) {
+pub(super) async fn begin(stage: &Stage) -> (Mounted, World) {
     let mounted = Mounted::mount().expect("a disk can be mounted");
     let data: PathBuf = mounted.path().join("data");
     let world = stage.plan().in_a_process().with_data(&data).start().await;
@@ -167,7 +149,7 @@ pub(super) async fn until_well(world: &mut World) -> Duration {
 }
 
 /// Whatever there is, is delivered in the end.
-async fn all_delivered(world: &mut World) {
+pub(super) async fn all_delivered(world: &mut World) {
     let count = world.deliveries().await.len();
     world.until_all_delivered(count).await;
 }

@@ -5,10 +5,13 @@
 //! what of the rest had arrived by chance.
 
 mod cells;
+mod checkpoint;
 mod first_start;
 mod ledger;
 mod life;
 mod points;
+mod torn;
+mod upgrade;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -22,10 +25,9 @@ use ticketing_harness::{Plan, Server};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use crate::matrix::words;
+use crate::matrix::{Cell, words};
 use life::Life;
 
-pub(crate) use cells::cells;
 pub(crate) use points::cells as cells_at_points;
 
 /// How long the disk may take to stand still, if there is enough to do.
@@ -64,6 +66,11 @@ pub(crate) struct Outcome {
 struct Mounted {
     disk: Disk,
     folder: TempDir,
+}
+
+/// The disk's cells of the matrix.
+pub(crate) fn cells() -> Vec<Cell> {
+    [cells::cells(), checkpoint::cells(), torn::cells(), upgrade::cells()].concat()
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Result<()> {
@@ -138,6 +145,12 @@ impl Mounted {
     async fn cut(&self, server: &mut Server, random: &mut Random) {
         let seed = random.next_u64();
         server.kill_and(|| self.disk.cut(seed)).await;
+    }
+
+    /// Waits until the disk stands still at what it was told to stand still at.
+    async fn until_held(&self, what: &str) {
+        self.until_still().await;
+        assert!(self.disk.wait_until_still(Duration::ZERO), "there is no {what}");
     }
 
     /// Waits until the disk stands still. If it does not come so far, it is cut as it is.

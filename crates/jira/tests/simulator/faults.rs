@@ -182,6 +182,10 @@ async fn what_jira_says_is_repeated_whatever_it_is_written_in_but_never_a_secret
         (text(400, "plain words"), "plain words"),
         (Reply::html(502, "<html><head><title>Bad gateway</title></head></html>"), "Bad gateway"),
         (Reply::json(400, &json!({ "message": "token cloud-api-token is odd" })), "token [secret] is odd"),
+        (Reply::json(400, &json!({ "message": "cloud&#45;api&#45;token is odd" })), "[secret] is odd"),
+        (Reply::json(400, &json!({ "message": "cloud%2Dapi%2dtoken is odd" })), "[secret] is odd"),
+        (text(500, r#"{ "message": "cloud\\u002dapi-token is odd" }"#), "[secret] is odd"),
+        (Reply::html(502, "<title>cloud&#x2D;api&#x2d;token is odd</title>"), "[secret] is odd"),
     ];
     for (reply, words) in table {
         let site = Site::cloud().await;

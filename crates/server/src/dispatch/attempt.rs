@@ -13,6 +13,7 @@ use ticketing_failpoints::{self as failpoints, Guard, Point, is_removed};
 use tracing::Instrument;
 
 use super::Dispatcher;
+use super::pump::switched_off;
 use crate::store::{AttemptRecord, AttemptTimes, Claimed, Intent, StoreError};
 
 /// Between two tries to record an outcome.
@@ -61,6 +62,9 @@ impl Dispatcher {
             let fault = Fault::new(FaultKind::Misconfigured, "the ticket system lacks settings");
             return Some(Outcome::NotSent(fault.with_hint("send its settings with Configure")));
         };
+        if !self.0.connections.is_enabled(&delivery.target) {
+            return Some(Outcome::NotSent(switched_off()));
+        }
         let attempt_deadline = self.schedule().policy.bounds.attempt_deadline;
         let prepared = tokio::time::timeout(attempt_deadline, api.prepare(order)).await;
         let rendered = match prepared {
@@ -79,6 +83,10 @@ impl Dispatcher {
         match self.intend(delivery, api, &rendered, attempt_deadline).await {
             Ok(Some(deadline)) => {
                 failpoints::pass(Point::IntentCommitted).await;
+                // It may have been switched off since: then there is nothing to send after all.
+                if !self.0.connections.is_enabled(&delivery.target) {
+                    return Some(Outcome::NotSent(switched_off()));
+                }
                 Some(self.send(api, order, &rendered, deadline).await)
             }
             Ok(None) => {

@@ -176,7 +176,7 @@ fn reason(health: &Health) -> Fault {
     fault
 }
 
-fn switched_off() -> Fault {
+pub(super) fn switched_off() -> Fault {
     Fault::new(FaultKind::Misconfigured, "the ticket system is switched off or lacks settings")
         .with_hint("send its settings with Configure and set enabled to true")
 }

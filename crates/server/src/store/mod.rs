@@ -50,6 +50,8 @@ pub use administration::{Administration, TokenError};
 pub use audit::{Actor, AuditAction, AuditBroken, AuditEntry, DONE, NewAuditEntry};
 pub use error::{BackupError, OpenError, StoreError, StoreErrorKind};
 pub use seal::KeySource;
+#[cfg(debug_assertions)]
+pub use sqlite::make_older;
 pub use types::*;
 
 /// How many deliveries one transaction changes where a verb changes very many.

@@ -7,6 +7,8 @@ mod connection;
 mod events;
 mod load;
 mod mark;
+#[cfg(debug_assertions)]
+mod older;
 mod open;
 mod reads;
 mod rows;
@@ -41,6 +43,8 @@ pub(super) use audit::WriteDown;
 pub(super) use backup::backup;
 pub(super) use beside::Beside;
 pub(super) use events::TrimEvents;
+#[cfg(debug_assertions)]
+pub use older::make_older;
 pub(super) use open::open;
 pub(super) use settings::{Configure, PruneRetired, SaveTest};
 

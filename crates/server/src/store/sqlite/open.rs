@@ -183,7 +183,7 @@ pub(super) fn unopened(path: &Path, source: sqlx::Error) -> OpenError {
     }
 }
 
-fn migrator() -> Migrator {
+pub(super) fn migrator() -> Migrator {
     let migration = |(version, name, sql): (i64, &'static str, &'static str)| {
         Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
     };

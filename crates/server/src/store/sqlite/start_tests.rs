@@ -19,7 +19,7 @@ use crate::entropy::SeededEntropy;
 use crate::store::conformance::{BUSY_TIMEOUT, LEASE, TARGET, destination, incident, target};
 use crate::store::{
     AcceptRequest, AttemptRecord, AttemptTimes, BackupError, ClaimKind, Intent, KeySource, Observed,
-    OpenError, Opened, Store, StoreOptions, Suspicion,
+    OpenError, Opened, Store, StoreOptions, Suspicion, make_older,
 };
 
 /// A machine with a disk.
@@ -199,6 +199,27 @@ async fn a_missing_mark_and_an_unreadable_one_are_suspected() {
     std::fs::write(bench.file(".mark"), [0; 512]).unwrap();
     assert!(matches!(bench.suspicion().await, Some(Suspicion::NoMark(_))));
     assert_eq!(bench.suspicion().await, None);
+}
+
+#[tokio::test]
+async fn what_was_accepted_under_the_first_schema_is_there_after_the_upgrade() {
+    let bench = Bench::new();
+    let (store, _) = bench.open().await;
+    let intended = bench.intended(&store, "INC-1").await;
+    let accepted = accept(&store, "INC-2").await;
+    store.close().await;
+    for _ in 0..2 {
+        make_older(&bench.file("")).await.unwrap();
+        let (store, _) = bench.open().await;
+        assert_eq!(store.delivery(&accepted.id).await.unwrap().unwrap(), accepted);
+        let found = store.delivery(&intended.id).await.unwrap().unwrap();
+        assert_eq!(
+            (found.state, found.marker, found.send.is_some()),
+            (intended.state, intended.marker.clone(), true)
+        );
+        accept(&store, "INC-3").await;
+        store.close().await;
+    }
 }
 
 #[tokio::test]

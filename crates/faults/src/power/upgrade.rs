@@ -1,0 +1,174 @@
+//! A database of the first schema is made one of today's, and that is interrupted: what was accepted under the former schema
+//! is delivered once.
+
+use rhythmx_ticketing::v1::{self, DeliveryState, TicketSystem};
+use ticketing_disk::Fault;
+use ticketing_failpoints::Point;
+use ticketing_harness::{World, make_older};
+use ticketing_simulator::{Call, Effect, Reply, Rule, When};
+use tokio::time::Instant;
+
+use super::Mounted;
+use super::cells::{FAMILY, RECOVERY};
+use crate::matrix::{Cell, LEASE, SETTLE, Stage, plan};
+
+const JIRA: TicketSystem = TicketSystem::Jira;
+
+/// What strikes.
+#[derive(Debug, Clone, Copy)]
+enum Strike {
+    /// kill -9 before so many changes of the disk.
+    Killed(u64),
+    PowerCut(u64),
+    /// There is room for so many bytes.
+    Full(u64),
+    /// The schema is there, and nothing else has begun.
+    KilledBehind,
+    AskedToStopBehind,
+    AsleepBehind,
+}
+
+pub(super) fn cells() -> Vec<Cell> {
+    let early = [2, 8];
+    let kills = early.map(Strike::Killed).into_iter().chain(early.map(Strike::PowerCut));
+    let others = [
+        Strike::Full(0),
+        Strike::Full(9_000),
+        Strike::KilledBehind,
+        Strike::AskedToStopBehind,
+        Strike::AsleepBehind,
+    ];
+    kills
+        .chain(others)
+        .map(|strike| Cell::new(FAMILY, strike.name(), strike.place(), move |stage| play(stage, strike)))
+        .collect()
+}
+
+async fn play(stage: Stage, strike: Strike) {
+    let (mounted, mut world) = begin(&stage).await;
+    strike.play(&mounted, &mut world).await;
+    let healed = Instant::now();
+    world.client = world.server.client().await;
+    let states: Vec<_> = world.deliveries().await.iter().map(v1::Delivery::state).collect();
+    assert_eq!(states.len(), 4, "{states:?}");
+    // Waiting ones are due at once.
+    let settings = world.settings();
+    world.configure(settings).await;
+    world.until_all_delivered(4).await;
+    stage.recovered(healed.elapsed(), RECOVERY);
+    assert_eq!(world.jira.tickets().len(), 4);
+    world.finish().await;
+}
+
+/// A disk with the database of a former server, in which one delivery is delivered, one waits, and two are in doubt, one
+/// with a ticket and one without.
+async fn begin(stage: &Stage) -> (Mounted, World) {
+    let mut world = plan(stage).start().await;
+    world.push("INC-0", JIRA).await;
+    world.until_all_delivered(1).await;
+    world.retry_by_hand_alone().await;
+    let weather = world.jira.weather();
+    let refused = Reply::json(400, &serde_json::json!({ "errorMessages": ["Not now."] }));
+    for (nth, then) in [(1, Effect::Answer(refused)), (2, Effect::ApplyThenDrop), (3, Effect::DropBefore)] {
+        weather.push(Rule::new(Call::Create, When::Nth(nth), then));
+    }
+    weather.push(Rule::new(Call::Search, When::Always, Effect::gateway_timeout()));
+    for (id, state) in [
+        ("INC-1", DeliveryState::Waiting),
+        ("INC-2", DeliveryState::Reconciling),
+        ("INC-3", DeliveryState::Reconciling),
+    ] {
+        let delivery = world.push(id, JIRA).await.delivery.unwrap();
+        world.until(&delivery.id, state).await;
+    }
+    world.server.stop().await;
+    let former = world.server.data();
+    make_older(&former).await;
+    let mounted = Mounted::mount().expect("a disk can be mounted");
+    let data = mounted.path().join("data");
+    std::fs::create_dir(&data).unwrap();
+    for file in std::fs::read_dir(former).unwrap().flatten() {
+        std::fs::copy(file.path(), data.join(file.file_name())).unwrap();
+        std::fs::File::open(data.join(file.file_name())).unwrap().sync_all().unwrap();
+    }
+    for folder in [&*data, mounted.path()] {
+        std::fs::File::open(folder).unwrap().sync_all().unwrap();
+    }
+    world.server.next_start().data = Some(data);
+    world.jira.weather().clear();
+    (mounted, world)
+}
+
+// === impl Strike ===
+
+impl Strike {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Killed(_) | Self::KilledBehind => "kill -9",
+            Self::PowerCut(_) => "power cut",
+            Self::Full(_) => "disk full",
+            Self::AskedToStopBehind => "SIGTERM",
+            Self::AsleepBehind => "SIGSTOP",
+        }
+    }
+
+    fn place(self) -> String {
+        match self {
+            Self::Killed(changes) | Self::PowerCut(changes) => format!("schema upgrade, change {changes}"),
+            Self::Full(bytes) => format!("schema upgrade, {bytes} bytes left"),
+            Self::KilledBehind | Self::AskedToStopBehind | Self::AsleepBehind => {
+                "schema upgrade, done".to_owned()
+            }
+        }
+    }
+
+    /// Starts the server, strikes, and has it run again.
+    async fn play(self, mounted: &Mounted, world: &mut World) {
+        let (disk, server) = (&mounted.disk, &mut world.server);
+        match self {
+            Self::Killed(changes) | Self::PowerCut(changes) => {
+                disk.stand_still_after(changes);
+                server.start_again().await;
+                mounted.until_held("such change").await;
+                let is_cut = matches!(self, Self::PowerCut(_));
+                server.kill_and(|| if is_cut { disk.cut(changes) } else { disk.go_on() }).await;
+                server.start_again().await;
+            }
+            Self::Full(after) => {
+                disk.fail(Fault::Full { after });
+                server.start_again().await;
+                let ended = server.until_ended().await;
+                assert!(!ended.success(), "it started where there is no room: {}", server.log());
+                disk.heal();
+                server.start_again().await;
+            }
+            Self::KilledBehind => {
+                hold(world).await;
+                world.server.kill().await;
+                world.server.release();
+                world.server.start_again().await;
+            }
+            Self::AskedToStopBehind => {
+                hold(world).await;
+                world.server.ask_to_stop().await;
+                world.server.release();
+                let ended = world.server.until_ended().await;
+                assert!(ended.success(), "it ended with {ended}: {}", world.server.log());
+                world.server.start_again().await;
+            }
+            Self::AsleepBehind => {
+                hold(world).await;
+                world.server.pause().await;
+                tokio::time::sleep(LEASE + SETTLE).await;
+                world.server.go_on().await;
+                world.server.release();
+            }
+        }
+    }
+}
+
+async fn hold(world: &mut World) {
+    world.server.arm(Point::Migrated);
+    world.server.start_again().await;
+    world.server.until_held(Point::Migrated).await;
+}

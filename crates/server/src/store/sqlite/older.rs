@@ -1,0 +1,99 @@
+//! Takes a database back to the first schema, as the first servers left theirs: for tests of the upgrade.
+//!
+//! Invariant: a build without debug assertions has none of this.
+
+use std::path::Path;
+
+use sqlx::{ConnectOptions, Connection};
+
+use super::open::connect_options;
+use crate::store::DEFAULT_BUSY_TIMEOUT;
+use crate::store::seal::beside;
+
+/// What the later migrations added; those who add another take it away here.
+const TAKE_BACK: &str = "
+    BEGIN IMMEDIATE;
+    ALTER TABLE deliveries DROP COLUMN absences;
+    ALTER TABLE installation DROP COLUMN restored_at;
+    ALTER TABLE installation DROP COLUMN copied_at;
+    DROP TABLE former_streams;
+    PRAGMA writable_schema = ON;
+    UPDATE sqlite_schema
+    SET sql = replace(
+        sql,
+        'only_settled_is_swept CHECK (sweep IS NULL OR state IN (''DELIVERED'', ''FAILED'', ''CANCELLED''))',
+        'only_delivered_is_swept CHECK (sweep IS NULL OR state = ''DELIVERED'')')
+    WHERE type = 'table' AND name = 'deliveries';
+    PRAGMA writable_schema = RESET;
+    ALTER TABLE deliveries DROP COLUMN requested_by;
+    DROP TABLE tokens;
+    DROP TABLE audit;
+    DROP TABLE audit_head;
+    DELETE FROM _sqlx_migrations WHERE version > 1;
+    COMMIT;
+";
+
+/// Takes the database at `path` back; no server may have it open. What was accepted stays in it.
+///
+/// # Errors
+/// If it can not be opened, or has not the newest schema.
+pub async fn make_older(path: &Path) -> Result<(), sqlx::Error> {
+    let mut db = connect_options(path, DEFAULT_BUSY_TIMEOUT).create_if_missing(false).connect().await?;
+    sqlx::raw_sql(TAKE_BACK).execute(&mut db).await?;
+    db.close().await?;
+    // The first servers wrote none.
+    std::fs::remove_file(beside(path, "mark")).map_err(sqlx::Error::Io)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::clock::{ManualClock, ManualMachine};
+    use crate::entropy::SeededEntropy;
+    use crate::store::{KeySource, Store, StoreOptions};
+
+    /// Every column of every table, and every constraint.
+    async fn schema(path: &Path) -> (Vec<(String, String, String)>, Vec<String>) {
+        let mut db = connect_options(path, DEFAULT_BUSY_TIMEOUT).connect().await.unwrap();
+        let tables: Vec<String> =
+            sqlx::query_scalar("SELECT sql FROM sqlite_schema WHERE type = 'table' ORDER BY name")
+                .fetch_all(&mut db)
+                .await
+                .unwrap();
+        let lines = tables.iter().flat_map(|table| table.lines().map(|line| line.trim().to_owned()));
+        let constraints = lines.filter(|line| line.starts_with("CONSTRAINT")).collect();
+        let columns = "SELECT m.name, c.name, c.type || c.\"notnull\" || c.hidden || c.pk || coalesce(c.dflt_value, '-')
+            FROM sqlite_schema m, pragma_table_xinfo(m.name) c ORDER BY m.name, c.cid";
+        let columns = sqlx::query_as(columns).fetch_all(&mut db).await.unwrap();
+        db.close().await.unwrap();
+        (columns, constraints)
+    }
+
+    #[tokio::test]
+    async fn a_database_that_is_taken_back_has_the_schema_of_the_first_migration() {
+        let folder = tempfile::tempdir().unwrap();
+        let (first, taken_back) = (folder.path().join("first.db"), folder.path().join("ticketing.db"));
+        let options = StoreOptions {
+            clock: Arc::new(ManualClock::new(Timestamp::UNIX_EPOCH)),
+            entropy: Arc::new(SeededEntropy::new(1)),
+            machine: Arc::<ManualMachine>::default(),
+            key: KeySource::Beside,
+            restored: false,
+            busy_timeout: DEFAULT_BUSY_TIMEOUT,
+        };
+        let (store, _) = Store::open(&taken_back, options).await.unwrap();
+        store.close().await;
+        make_older(&taken_back).await.unwrap();
+        let mut db =
+            connect_options(&first, DEFAULT_BUSY_TIMEOUT).create_if_missing(true).connect().await.unwrap();
+        let mut migrations = super::super::open::migrator();
+        migrations.migrations.to_mut().truncate(1);
+        migrations.run_direct(None, &mut db, false).await.unwrap();
+        db.close().await.unwrap();
+        assert_eq!(schema(&taken_back).await, schema(&first).await);
+    }
+}
