@@ -28,6 +28,8 @@ mod contract_subscribers;
 mod contract_test_connection;
 mod crashing;
 mod doubt;
+mod hostile_storage;
+mod keys;
 mod power;
 mod pushing;
 mod restoring;
