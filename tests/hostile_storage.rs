@@ -11,10 +11,10 @@ async fn jira_alone_is_lost(mut world: World, edit: Edit) {
     world.server.edit(edit).await;
     world.server.start_again().await;
     world.client = world.server.client().await;
+    assert!(!world.status(TicketSystem::Jira).await.configured, "{edit:?}");
     let log = world.server.log();
     assert!(log.contains("row jira of target_settings") && log.contains("given again"), "{edit:?}: {log}");
     let before = world.jira.requests().len();
-    assert!(!world.status(TicketSystem::Jira).await.configured, "{edit:?}");
     refusal(world.try_push(incident("INC-1"), TicketSystem::Jira).await)
         .is_precondition("SYSTEM_NOT_CONFIGURED", "jira");
     assert_eq!(state(&world.push("INC-1", TicketSystem::Servicenow).await), DeliveryState::Delivered);
@@ -68,10 +68,10 @@ async fn an_edited_list_of_secrets_is_not_believed_and_shows_in_the_audit_for_ev
         world.server.edit(edit).await;
         world.server.start_again().await;
         world.client = world.server.client().await;
-        assert!(world.server.log().contains("ticketing audit verify"));
         for system in [TicketSystem::Jira, TicketSystem::Servicenow] {
             assert!(!world.status(system).await.configured, "{edit:?}");
         }
+        assert!(world.server.log().contains("ticketing audit verify"));
         let settings = world.settings();
         world.configure(settings).await;
         // What is written down later does not cover it up.
