@@ -192,14 +192,10 @@ pub(super) fn next(file: &Path) -> PathBuf {
 /// that were made before need it.
 pub(super) fn replace_by_next(file: &Path, at: Timestamp) -> std::io::Result<PathBuf> {
     let former = beside(file, &format!("until-{}", at.strftime("%Y%m%dT%H%M%S%6fZ")));
-    match std::fs::hard_link(file, &former) {
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
-        linked => linked?,
-    }
-    let folder = file.parent().unwrap_or(Path::new(""));
-    sync_folder(folder)?;
+    let key = Zeroizing::new(std::fs::read(file)?);
+    write_private(&former, &key)?;
     std::fs::rename(next(file), file)?;
-    sync_folder(folder)?;
+    sync_folder(file.parent().unwrap_or(Path::new("")))?;
     Ok(former)
 }
 

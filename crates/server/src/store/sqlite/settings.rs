@@ -179,7 +179,7 @@ impl Configure {
             Some(row) => Some(settings(&state.keys, seals, &row, db).await?),
             None => None,
         };
-        let is_lost = former.as_ref().is_some_and(|former| former.lost.is_some());
+        let lost = former.as_ref().and_then(|former| former.lost.clone());
         // A secret that somebody removes is gone, whatever may still have to be looked up with it.
         if !matches!(secret, SecretChange::Remove) {
             self.retire(target, base_url.as_deref(), former, state, seals, db).await?;
@@ -190,7 +190,10 @@ impl Configure {
         one_row("target_settings", &done)?;
         match secret {
             // What is not believed now is not believed after other settings were changed either.
-            SecretChange::Keep if is_lost => return Ok(()),
+            SecretChange::Keep if let Some(lost) = &lost => {
+                tracing::error!(error = lost as &dyn std::error::Error, "a secret is to be given again");
+                return Ok(());
+            }
             SecretChange::Keep => {}
             SecretChange::Remove => {
                 let done = sqlx::query(REMOVE_SECRET).bind(target).execute(&mut *db).await;
