@@ -182,7 +182,7 @@ impl KeyCommand {
                 tell_of_former(&former);
             }
             MasterRotated::Given => {
-                writeln!(out, "the new key is in force: start the server with it from now on")?
+                writeln!(out, "the new key is in force: start the server with it from now on")?;
             }
         }
         Ok(())

@@ -20,6 +20,7 @@ use ticketing_core::clock::Clock;
 use tokio::time::Instant;
 
 use crate::store::{Actor, Store, StoreError};
+use crate::transport::PeerCertificate;
 
 pub use flags::{AccessArgs, AccessArgsError, AuthSource};
 pub use jwt::{JwtKeysError, JwtSettings, algorithm};
@@ -68,16 +69,6 @@ pub(crate) struct Origin {
     /// Where the call comes from, for example `192.0.2.7:51000`.
     pub(crate) source: String,
     pub(crate) certificate: Option<PeerCertificate>,
-}
-
-/// A client certificate that the handshake has verified.
-#[derive(Debug, Clone)]
-pub(crate) struct PeerCertificate {
-    /// Its subject alternative names that are URIs.
-    pub(crate) uris: Vec<String>,
-    /// SHA-256, in hex.
-    pub(crate) fingerprint: String,
-    pub(crate) not_after: Timestamp,
 }
 
 /// Who calls.
@@ -214,6 +205,10 @@ impl Access {
             ));
         }
         let PeerCertificate { fingerprint, not_after, .. } = certificate.clone();
+        // The handshake may have been long ago.
+        if self.0.clock.now() >= not_after {
+            return Err(Denied::Invalid("the certificate has expired since the handshake".to_owned()));
+        }
         let proof = Proof::Certificate { fingerprint, not_after };
         Ok(Caller { name: format!("certificate:{uri}"), role, proof, source: origin.source.clone() })
     }
