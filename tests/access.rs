@@ -37,7 +37,7 @@ fn told() -> Vec<(String, Vec<Role>)> {
 }
 
 /// The paths of all methods of the contract.
-fn methods() -> Vec<(String, String)> {
+pub fn methods() -> Vec<(String, String)> {
     let pool = DescriptorPool::decode(FILE_DESCRIPTOR_SET).unwrap();
     let methods = pool.services().flat_map(|service| service.methods().collect::<Vec<_>>());
     let path = |method: &prost_reflect::MethodDescriptor| {
@@ -47,7 +47,7 @@ fn methods() -> Vec<(String, String)> {
 }
 
 /// Calls a method with an empty request.
-async fn call(channel: &Channel, path: &str, credential: Option<&str>) -> Result<(), Status> {
+pub async fn call(channel: &Channel, path: &str, credential: Option<&str>) -> Result<(), Status> {
     let mut grpc = tonic::client::Grpc::new(channel.clone());
     grpc.ready().await.unwrap();
     let mut request = Request::new(());
@@ -59,7 +59,7 @@ async fn call(channel: &Channel, path: &str, credential: Option<&str>) -> Result
     grpc.server_streaming(request, path, codec).await.map(drop)
 }
 
-async fn channel(world: &World) -> Channel {
+pub async fn channel(world: &World) -> Channel {
     Endpoint::from_shared(format!("http://{}", world.server.address)).unwrap().connect().await.unwrap()
 }
 

@@ -30,6 +30,8 @@ mod crashing;
 mod doubt;
 mod exposing;
 mod floods;
+mod hostile_storage;
+mod keys;
 mod limits;
 mod power;
 mod pushing;
