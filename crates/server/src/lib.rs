@@ -10,6 +10,8 @@ pub mod connections;
 pub mod demo;
 pub mod dispatch;
 pub mod entropy;
+#[doc(hidden)]
+pub mod fuzzing;
 mod grpc;
 pub mod server;
 pub mod settings;

@@ -35,6 +35,15 @@ enum Chore {
         #[arg(long)]
         check: bool,
     },
+    /// Tries mutated input on everything that reads what strangers send: `cargo xtask fuzz --help`.
+    #[command(disable_help_flag = true)]
+    Fuzz {
+        /// Optimizes what is built; for more than a minute.
+        #[arg(long)]
+        fast: bool,
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Plays what may go wrong against the real server: `cargo xtask faults --help`.
     #[command(disable_help_flag = true)]
     Faults {
@@ -61,19 +70,23 @@ fn run(chore: &Chore) -> Result<()> {
     match chore {
         Chore::House => check_house(&workspace),
         Chore::Tables { check } => regenerate_tables(&workspace, *check),
-        Chore::Faults { fast, arguments } => run_faults(*fast, arguments),
+        Chore::Faults { fast, arguments } => {
+            play("faults", &["ticketing-faults", "ticketing-server"], *fast, arguments)
+        }
+        Chore::Fuzz { fast, arguments } => play("fuzz", &["ticketing-fuzz"], *fast, arguments),
     }
 }
 
-/// Builds everything first: what is played on is the `ticketing` binary beside `faults`.
-fn run_faults(fast: bool, arguments: &[String]) -> Result<()> {
+/// Builds everything first: what `faults` plays on is the `ticketing` binary beside it. Optimized are `packages` alone.
+fn play(name: &str, packages: &[&str], fast: bool, arguments: &[String]) -> Result<()> {
     let mut build = Command::new("cargo");
     build.args(["build", "--quiet", "--locked"]);
-    let mut program = std::env::current_exe()?.with_file_name("faults");
+    let mut program = std::env::current_exe()?.with_file_name(name);
     if fast {
-        build.args(["--profile=fast", "--bins", "--package=ticketing-faults", "--package=ticketing-server"]);
+        build.args(["--profile=fast", "--bins"]);
+        build.args(packages.iter().map(|package| format!("--package={package}")));
         // `target/debug/faults` and `target/fast/faults`.
-        program = program.with_file_name("../fast/faults");
+        program = program.with_file_name("../fast").join(name);
     } else {
         build.args(["--workspace", "--all-targets"]);
     }
@@ -81,7 +94,7 @@ fn run_faults(fast: bool, arguments: &[String]) -> Result<()> {
         bail!("the workspace does not build");
     }
     if !status(Command::new(program).args(arguments))?.success() {
-        bail!("a promise broke, or the faults could not be played");
+        bail!("a promise broke, or {name} could not be run");
     }
     Ok(())
 }
