@@ -34,6 +34,9 @@ impl fmt::Debug for JiraSettings {
             .field("cloud_id", &self.cloud_id)
             .field("gateway_url", &self.gateway_url)
             .field("labels", &self.labels)
+            // Whoever puts a login into an address does so here.
+            .field("proxy_url", &redacted(&self.proxy_url))
+            .field("ca_certificates", &self.ca_certificates)
             .finish()
     }
 }
@@ -50,6 +53,8 @@ impl fmt::Debug for ServiceNowSettings {
             .field("assignment_group", &self.assignment_group)
             .field("table", &self.table)
             .field("priorities", &self.priorities)
+            .field("proxy_url", &redacted(&self.proxy_url))
+            .field("ca_certificates", &self.ca_certificates)
             .finish()
     }
 }

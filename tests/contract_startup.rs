@@ -28,6 +28,35 @@ async fn an_address_that_is_not_loopback_is_refused() {
 }
 
 #[tokio::test]
+async fn what_is_missing_to_listen_for_others_or_under_tls_is_named_by_its_flag() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    std::fs::write(path.join("file"), "neither a key nor a certificate").unwrap();
+    let flag = |flag: &str, file: &str| format!("--{flag}={}", path.join(file).display());
+    let (cert, key) = (flag("tls-cert", "file"), flag("tls-key", "file"));
+    let authority = flag("tls-client-ca", "file");
+    let everywhere = "--listen=0.0.0.0:0".to_owned();
+    let auth = |source: &str| format!("--auth={source}");
+    let table = [
+        (vec![everywhere.clone(), auth("token")], vec!["--listen", "--tls-cert and --tls-key"]),
+        (vec![everywhere, cert.clone(), key.clone()], vec!["--listen", "needs --auth"]),
+        (vec![cert.clone()], vec!["--tls-cert", "needs --tls-key"]),
+        (vec![key.clone()], vec!["--tls-key", "needs --tls-cert"]),
+        (vec![auth("certificate")], vec!["--auth certificate", "--tls-client-ca"]),
+        (vec![cert.clone(), key.clone(), authority], vec!["--tls-client-ca", "--auth certificate"]),
+        (vec![cert.clone(), key], vec!["--tls-cert", "file", "no certificate"]),
+        (vec![cert, flag("tls-key", "nowhere")], vec!["--tls-key", "nowhere", "can not be read"]),
+        (vec![format!("--listen=unix:{}", path.join("none/socket").display())], vec!["--listen", "folder"]),
+        (vec![format!("--listen=unix:{}", path.join("file").display())], vec!["--listen", "no socket"]),
+    ];
+    for (flags, words) in table {
+        let flags: Vec<_> = flags.iter().map(String::as_str).collect();
+        says(&start(&path.join("data"), &flags, &[]).await, &words);
+    }
+    assert!(!path.join("data").exists());
+}
+
+#[tokio::test]
 async fn a_lease_that_is_too_short_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let ended = start(&folder.path().join("data"), &["--lease=1s"], &[]).await;

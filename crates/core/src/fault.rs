@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum FaultKind {
+    /// The address may not be called from here: the operator has not permitted it. Nobody was asked anything.
+    NotPermitted,
     /// The host name did not resolve.
     Dns,
     /// No connection: refused, unreachable, or not made in time.
@@ -90,7 +92,8 @@ pub struct Fault {
 
 impl FaultKind {
     /// Every kind, for tables and tests.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
+        Self::NotPermitted,
         Self::Dns,
         Self::Connect,
         Self::Tls,
@@ -136,7 +139,8 @@ impl FaultKind {
     #[must_use]
     pub fn certainty(self) -> Certainty {
         match self {
-            Self::Dns
+            Self::NotPermitted
+            | Self::Dns
             | Self::Connect
             | Self::Tls
             | Self::Misconfigured
@@ -166,7 +170,8 @@ impl FaultKind {
             Self::Rejected | Self::TooLarge | Self::Conflict | Self::TooLate | Self::Restored => {
                 Scope::Ticket
             }
-            Self::Dns
+            Self::NotPermitted
+            | Self::Dns
             | Self::Connect
             | Self::Tls
             | Self::Misconfigured
@@ -188,6 +193,7 @@ impl FaultKind {
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::NotPermitted => "NOT_PERMITTED",
             Self::Dns => "DNS",
             Self::Connect => "CONNECT",
             Self::Tls => "TLS",

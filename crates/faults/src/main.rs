@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, reason = "a cell that can not go on fails")]
 
 mod bugs;
+mod flood;
 mod guards;
 mod history;
 mod matrix;
@@ -32,6 +33,8 @@ enum What {
     Matrix(matrix::Arguments),
     /// Takes each guard away in turn, and shows which cells see it.
     Guards(guards::Arguments),
+    /// Times an honest caller beside peers that send far too much.
+    Flood(flood::Arguments),
     /// Cuts the power again and again, and looks for what was acknowledged.
     Power(power::Arguments),
     /// Plays long histories in random weather, and holds them against the promises.
@@ -53,6 +56,7 @@ async fn main() -> ExitCode {
         What::Model(arguments) => model::run(&arguments),
         What::Matrix(arguments) => matrix::run(arguments).await,
         What::Guards(arguments) => guards::run(arguments).await,
+        What::Flood(arguments) => flood::run(arguments).await,
         What::Power(arguments) => power::run(arguments).await,
         What::History(arguments) => history::run(arguments).await,
         What::Bugs(arguments) => bugs::run(arguments).await,

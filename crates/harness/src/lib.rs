@@ -7,6 +7,7 @@ mod binary;
 mod copies;
 mod crowd;
 mod events;
+mod hostile;
 mod incidents;
 mod invariants;
 mod refusals;
@@ -14,6 +15,7 @@ mod secrets;
 mod server;
 mod subscriber;
 mod upgrade;
+mod wires;
 
 use std::path::Path;
 use std::time::Duration;
@@ -29,12 +31,14 @@ pub use acknowledged::Acknowledged;
 pub use binary::{Ended, binary, run_to_its_end};
 pub use copies::{Copy, How};
 pub use crowd::push_all;
+pub use hostile::{Flood, Flooded, Hostile, call_head, flood, frame};
 pub use incidents::incident;
 pub use refusals::refusal;
 pub use secrets::SECRETS;
 pub use server::{Server, Start, free_address};
 pub use subscriber::{Subscriber, after, from_oldest};
 pub use upgrade::make_older;
+pub use wires::{Trial, over_socket};
 
 /// How long anything may take that happens by itself.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -128,6 +132,18 @@ impl Plan {
         let name = flag.split('=').next().unwrap_or_default().to_owned();
         self.server.flags.retain(|other| other.split('=').next() != Some(name.as_str()));
         self.server.flags.push(flag.to_owned());
+        self
+    }
+
+    /// Callers are under TLS, with the files of this trial.
+    pub fn callers_under_tls(mut self, trial: &Trial) -> Self {
+        self.server.callers = Some(trial.clone());
+        self.in_a_process()
+    }
+
+    /// The server listens on this socket.
+    pub fn on_socket(mut self, socket: &Path) -> Self {
+        self.server.socket = Some(socket.to_owned());
         self
     }
 

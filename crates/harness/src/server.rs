@@ -22,7 +22,9 @@ use ticketing_server::store::{Administration, KeySource};
 use tokio::process::{Child, Command};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+use tonic::transport::Endpoint;
 
+use super::wires::{self, Trial};
 use super::{PATIENCE, binary};
 
 /// Below those that Linux hands out by itself.
@@ -40,6 +42,10 @@ pub struct Start {
     pub clock_set: SignedDuration,
     /// Where the database is; by default in a folder that ends with the server.
     pub data: Option<PathBuf>,
+    /// Listens on this Unix socket, rather than on a port.
+    pub socket: Option<PathBuf>,
+    /// Callers are under TLS.
+    pub callers: Option<Trial>,
     /// The bearer token of its clients.
     pub token: Option<String>,
 }
@@ -118,7 +124,7 @@ impl Server {
     pub async fn client(&self) -> Client {
         let wait = async {
             loop {
-                match Client::connect(format!("http://{}", self.address)).await {
+                match self.connect().await {
                     Ok(client) => return self.authorized(client),
                     Err(_not_yet) => tokio::time::sleep(Duration::from_millis(10)).await,
                 }
@@ -126,6 +132,17 @@ impl Server {
         };
         let client = tokio::time::timeout(PATIENCE, wait).await;
         client.unwrap_or_else(|_| panic!("the server did not start: {}", self.log()))
+    }
+
+    async fn connect(&self) -> Result<Client, tonic::transport::Error> {
+        match (&self.start.socket, &self.start.callers) {
+            (Some(socket), _) => wires::over_socket(socket).await,
+            (None, Some(trial)) => trial.connect(&self.address).await,
+            (None, None) => {
+                let endpoint = Endpoint::from_shared(format!("http://{}", self.address))?;
+                Ok(Client::over(endpoint.connect_timeout(PATIENCE).connect().await?))
+            }
+        }
     }
 
     /// Makes a bearer token, beside the server if it runs.
@@ -199,6 +216,11 @@ impl Server {
             }
             _ => panic!("only a server in a process of its own can be killed"),
         }
+    }
+
+    /// SIGHUP: the certificates are read again.
+    pub async fn hang_up(&self) {
+        signal(self.process(), "HUP").await;
     }
 
     /// SIGTERM, and nothing more: the server is still to be stopped, or to be waited for.
@@ -297,12 +319,12 @@ impl Server {
 
     async fn run_here(&self) -> Running {
         let config = Flags::parse_from(self.arguments()).config;
-        let listener = server::listen(&config).await.unwrap();
+        let listening = server::listen(&config).await.unwrap();
         let (stop, stopped) = oneshot::channel();
         let shutdown = async { drop(stopped.await) };
         let server = tokio::spawn(server::serve(
             config,
-            listener,
+            listening,
             Arc::new(SetClock(SystemClock::start(), self.start.clock_set)),
             shutdown,
         ));
@@ -329,8 +351,16 @@ impl Server {
         if self.start.process {
             arguments.push("serve".to_owned());
         }
-        arguments.push(format!("--listen={}", self.address));
+        match &self.start.socket {
+            Some(socket) => arguments.push(format!("--listen=unix:{}", socket.display())),
+            None => arguments.push(format!("--listen={}", self.address)),
+        }
+        arguments.extend(self.start.callers.iter().flat_map(Trial::flags));
         arguments.push(format!("--data={}", self.data().display()));
+        if !self.start.flags.iter().any(|flag| flag.starts_with("--allow-target")) {
+            // The simulators are here.
+            arguments.push("--allow-target=127.0.0.1".to_owned());
+        }
         arguments.extend(self.start.flags.iter().cloned());
         arguments
     }

@@ -5,7 +5,7 @@ use std::fmt;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use ticketing_core::violation::Violations;
-use ticketing_outbound::{Authorization, hide};
+use ticketing_outbound::{Authorization, RouteDraft, hide};
 
 use crate::site::Site;
 
@@ -38,6 +38,8 @@ pub struct SettingsDraft {
     pub gateway_url: Option<String>,
     /// Labels for every ticket, beside the marker: at most 10. Default none.
     pub labels: Option<Vec<String>>,
+    #[serde(flatten)]
+    pub route: RouteDraft,
 }
 
 /// Which Jira it is.
@@ -110,6 +112,7 @@ impl SettingsDraft {
         text(&mut self.issue_type, patch.issue_type);
         text(&mut self.cloud_id, patch.cloud_id);
         text(&mut self.gateway_url, patch.gateway_url);
+        self.route.merge(patch.route);
         self.flavour = patch.flavour.or(self.flavour);
         if let Some(labels) = patch.labels {
             self.labels = Some(labels).filter(|labels| !labels.is_empty());
@@ -124,6 +127,16 @@ impl SettingsDraft {
         let site = site(self, "url", &mut unused)?;
         let gateway = gateway(self, "", &mut unused)?;
         Some(origin(&site, gateway.as_ref()))
+    }
+
+    /// Every address that is called, under the name of its field and as it was typed.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<(&'static str, String)> {
+        let gateway = self.cloud_id.as_ref().and(self.gateway_url.as_ref());
+        let all = [("url", self.url.as_ref()), ("gateway_url", gateway)];
+        all.into_iter()
+            .filter_map(|(field, text)| Some((field, given(text.map(String::as_str))?.to_owned())))
+            .collect()
     }
 
     /// The issue type that is used: the one given, else `Task`.

@@ -4,8 +4,14 @@
 //! nothing by itself, keeps no cookies, reads no more of a body than [`LARGEST_BODY`], and keeps no connection for the
 //! next request, so that none can be closed under one. What a failure on the way means is decided here; what a reply
 //! means is for the adapter to say.
+//!
+//! It calls nobody whom the [`guard`] refuses: the address is judged before anything is done, a name is resolved once,
+//! every answer is judged, and what was judged is what is called.
 
+pub mod guard;
 mod hidden;
+mod resolve;
+mod route;
 mod transport;
 mod words;
 
@@ -18,24 +24,44 @@ use reqwest::redirect::Policy;
 use secrecy::{ExposeSecret, SecretString};
 use ticketing_core::clock::Clock;
 use ticketing_core::fault::{Fault, FaultKind};
-use ticketing_failpoints::{Guard, is_removed};
+use ticketing_failpoints::{Guard as Guarded, is_removed};
 use ticketing_retry::retry_after;
 use url::Url;
 
+use crate::guard::{Guard, Refused, Rule};
+use crate::resolve::JudgedNames;
+use crate::route::Proxy;
+
 pub use hidden::hide;
+pub use resolve::{Answers, Names, SystemNames};
+pub use route::{NotALogin, ProxyLogins, Route, RouteDraft};
 pub use words::title_of_page;
 
 /// The most of a reply that is read. A longer one is not a reply that we could trust.
 pub const LARGEST_BODY: usize = 4 * 1024 * 1024;
 
-/// How long a connection may take to come about, at most.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a connection may take to come about, with TLS, at most. Less than any read may take, so that what a firewall
+/// swallows is told like what is refused.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// Sends requests.
 #[derive(Debug, Clone)]
 pub struct Door {
     client: reqwest::Client,
     clock: Arc<dyn Clock>,
+    longest: Duration,
+    reach: Arc<Reach>,
+}
+
+/// How far a door leads, and which way.
+#[derive(Debug, Clone)]
+pub struct Reach {
+    pub guard: Guard,
+    pub names: Arc<dyn Names>,
+    /// The logins to proxies.
+    pub logins: ProxyLogins,
+    /// The way that is gone where a target names none.
+    pub route: Route,
 }
 
 /// One request.
@@ -74,36 +100,47 @@ pub struct DoorError(#[source] reqwest::Error);
 // === impl Door ===
 
 impl Door {
-    /// A door that trusts the public certificate authorities, for requests that take at most `longest`. A connection gets
-    /// half of that, so that one which never came about is told from an answer that never came: nothing was sent then,
-    /// and nothing has to be looked for.
+    /// A door that trusts the public certificate authorities, unless its way says otherwise, for requests that take at most
+    /// `longest`. A connection gets half of that, so that one which never came about is told from an answer that never
+    /// came: nothing was sent then, and nothing has to be looked for.
     ///
     /// # Errors
     /// If the TLS set-up of this machine can not be used.
-    pub fn new(clock: Arc<dyn Clock>, longest: Duration) -> Result<Self, DoorError> {
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let elsewhere = if is_removed(Guard::NoRedirects) { Policy::default() } else { Policy::none() };
-        let client = reqwest::Client::builder()
-            .redirect(elsewhere)
-            .retry(reqwest::retry::never())
-            .no_proxy()
-            .connect_timeout(CONNECT_TIMEOUT.min(longest / 2))
-            .pool_max_idle_per_host(0)
-            .http1_only()
-            .user_agent(concat!("rhythmx-ticketing/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(DoorError)?;
-        Ok(Self { client, clock })
+    pub fn new(clock: Arc<dyn Clock>, longest: Duration, reach: Reach) -> Result<Self, DoorError> {
+        let client = client(&reach, CONNECT_TIMEOUT.min(longest / 2)).map_err(DoorError)?;
+        Ok(Self { client, clock, longest, reach: Arc::new(reach) })
+    }
+
+    /// A door to where this one leads, by another way. What `route` leaves open stays as it is.
+    ///
+    /// # Errors
+    /// As for [`new`](Self::new).
+    pub fn by(&self, route: &Route) -> Result<Self, DoorError> {
+        if route.is_plain() {
+            return Ok(self.clone());
+        }
+        let usual = &self.reach.route;
+        let proxy = route.proxy.clone().or_else(|| usual.proxy.clone());
+        let authorities = route.authorities.clone().or_else(|| usual.authorities.clone());
+        let reach = Reach { route: Route { proxy, authorities }, ..(*self.reach).clone() };
+        Self::new(self.clock.clone(), self.longest, reach)
+    }
+
+    /// The rules for whom it calls.
+    #[must_use]
+    pub fn guard(&self) -> &Guard {
+        &self.reach.guard
     }
 
     /// Sends one request, once.
     ///
     /// # Errors
-    /// A fault of the way there or back: [`FaultKind::Dns`], [`FaultKind::Connect`] and [`FaultKind::Tls`] mean that
+    /// A fault of the way there or back: [`FaultKind::NotPermitted`], [`FaultKind::Dns`], [`FaultKind::Connect`] and [`FaultKind::Tls`] mean that
     /// nothing was sent; [`FaultKind::TimedOut`], [`FaultKind::ConnectionLost`] and [`FaultKind::UnreadableReply`] that
     /// something may have been.
     pub async fn send(&self, request: Request) -> Result<Reply, Fault> {
         let host = authority(&request.url);
+        self.judge(&request.url).map_err(|(host, refused)| transport::refused(&host, &refused))?;
         let began = self.clock.now();
         let response = self.request(request).send().await.map_err(|error| transport::fault(&error, &host))?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
@@ -127,6 +164,22 @@ impl Door {
         self.clock.now()
     }
 
+    /// Judges whom a request would call. The client itself asks [`JudgedNames`] what a name stands for, but nobody about an
+    /// address that is written out.
+    fn judge(&self, url: &Url) -> Result<(), (String, Refused)> {
+        let judge = |url: &Url| self.reach.guard.judge(url).map_err(|refused| (authority(url), refused));
+        judge(url)?;
+        match &self.reach.route.proxy {
+            None => Ok(()),
+            // The environment's proxy is for https alone; one that the settings name is for everything.
+            Some(Proxy { except: None, .. }) if url.scheme() != "https" => {
+                let refused = Refused { rule: Rule::PlainHttpByProxy, permit: None };
+                Err((authority(url), refused))
+            }
+            Some(proxy) => judge(&proxy.url),
+        }
+    }
+
     fn request(&self, request: Request) -> reqwest::RequestBuilder {
         let mut builder = self
             .client
@@ -140,6 +193,21 @@ impl Door {
             Some(body) => builder.header(http::header::CONTENT_TYPE, "application/json").body(body),
             None => builder,
         }
+    }
+}
+
+// === impl Reach ===
+
+impl Default for Reach {
+    fn default() -> Self {
+        Guard::default().into()
+    }
+}
+
+impl From<Guard> for Reach {
+    fn from(guard: Guard) -> Self {
+        let names = Arc::new(SystemNames);
+        Self { guard, names, logins: ProxyLogins::default(), route: Route::default() }
     }
 }
 
@@ -209,6 +277,28 @@ impl Reply {
         let message = format!("HTTP {}{reason}{words}", self.status);
         Fault::new(kind, message).with_status(self.status).with_retry_after(self.retry_after)
     }
+}
+
+fn client(reach: &Reach, connect_timeout: Duration) -> reqwest::Result<reqwest::Client> {
+    route::use_our_cryptography();
+    let elsewhere = if is_removed(Guarded::NoRedirects) { Policy::default() } else { Policy::none() };
+    let names = JudgedNames { names: reach.names.clone(), guard: reach.guard.clone() };
+    let mut builder = reqwest::Client::builder()
+        .redirect(elsewhere)
+        .retry(reqwest::retry::never())
+        .no_proxy()
+        .dns_resolver(Arc::new(names))
+        .connect_timeout(connect_timeout)
+        .pool_max_idle_per_host(0)
+        .http1_only()
+        .user_agent(concat!("rhythmx-ticketing/", env!("CARGO_PKG_VERSION")));
+    if let Some(proxy) = &reach.route.proxy {
+        builder = builder.proxy(proxy.client_setting(&reach.logins)?);
+    }
+    if let Some(authorities) = &reach.route.authorities {
+        builder = builder.tls_certs_only(authorities.certificates.clone());
+    }
+    builder.build()
 }
 
 /// Host, and port where it is not the usual one.

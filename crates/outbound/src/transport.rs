@@ -6,8 +6,20 @@ use std::io;
 use rustls::CertificateError;
 use ticketing_core::fault::{Fault, FaultKind};
 
+use crate::guard::Refused;
+use crate::resolve::RefusedAnswer;
+
+/// The fault of a request that was not begun, since `host` may not be called.
+pub(crate) fn refused(host: &str, refused: &Refused) -> Fault {
+    let message = format!("{host} may not be called: the address {refused}");
+    Fault::new(FaultKind::NotPermitted, message).with_hint(refused.hint())
+}
+
 /// The fault of a request that got no reply.
 pub(crate) fn fault(error: &reqwest::Error, host: &str) -> Fault {
+    if let Some(RefusedAnswer { name, refused: rule }) = chain(error).find_map(|cause| cause.downcast_ref()) {
+        return refused(name, rule);
+    }
     let cause = root_cause(error);
     if error.is_connect() {
         return never_connected(error, host, &cause);
@@ -40,8 +52,14 @@ fn never_connected(error: &reqwest::Error, host: &str, cause: &str) -> Fault {
         return Fault::new(FaultKind::Dns, format!("{host} does not resolve: {cause}"))
             .with_hint("check the spelling of the address and this machine's DNS");
     }
-    Fault::new(FaultKind::Connect, format!("no connection to {host}: {cause}"))
-        .with_hint("check the address and port, and that a firewall lets this machine through")
+    if chain(error).any(|cause| cause.to_string().contains("proxy authorization required")) {
+        return Fault::new(FaultKind::Connect, format!("the proxy on the way to {host} asks for a login"))
+            .with_hint("the server's operator gives it with --proxy-logins");
+    }
+    // A closed port and a filtered one are told in the same words: nobody shall map a network through us.
+    tracing::info!(host, cause, "no connection");
+    Fault::new(FaultKind::Connect, format!("no connection to {host}"))
+        .with_hint("check the address and port, and that a firewall lets this machine through; the server's log has the cause")
 }
 
 /// rustls hands its errors over inside an `io::Error`, which may be inside another.
@@ -69,7 +87,8 @@ fn distrust(error: &rustls::Error) -> (String, &'static str) {
         ),
         rustls::Error::InvalidCertificate(Certificate::UnknownIssuer) => (
             "its certificate was issued by an authority that this machine does not trust",
-            "add the issuing authority to those that this machine trusts, or to the file that SSL_CERT_FILE names",
+            "add the issuing authority to ca_certificates of the settings, to those that this machine trusts, or to the file \
+             that SSL_CERT_FILE names",
         ),
         rustls::Error::InvalidMessage(_) => (
             "it does not speak TLS on this port",

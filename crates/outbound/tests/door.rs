@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use secrecy::SecretString;
 use ticketing_core::clock::Clock;
 use ticketing_core::fault::{Fault, FaultKind};
+use ticketing_outbound::guard::Guard;
 use ticketing_outbound::{Authorization, Door, LARGEST_BODY, Reply, Request};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -51,9 +52,17 @@ async fn saying(reply: &'static str) -> SocketAddr {
     .await
 }
 
+fn door() -> Door {
+    door_for(LONGEST)
+}
+
+fn door_for(longest: Duration) -> Door {
+    let here = Guard::permitting(vec!["127.0.0.1".parse().unwrap()]);
+    Door::new(Arc::new(Epoch), longest, here.into()).unwrap()
+}
+
 async fn get(url: &str) -> Result<Reply, Fault> {
-    let door = Door::new(Arc::new(Epoch), LONGEST).unwrap();
-    door.send(Request::get(url.parse().unwrap(), None, LONGEST)).await
+    door().send(Request::get(url.parse().unwrap(), None, LONGEST)).await
 }
 
 async fn kind(url: &str) -> FaultKind {
@@ -70,7 +79,7 @@ async fn a_reply_is_handed_over_whole_with_what_it_asks_for() {
 
 #[tokio::test]
 async fn a_server_that_can_not_be_reached_was_sent_nothing() {
-    assert_eq!(kind("http://no-such-host.invalid").await, FaultKind::Dns);
+    assert_eq!(kind("https://no-such-host.invalid").await, FaultKind::Dns);
     assert_eq!(kind("http://127.0.0.1:1").await, FaultKind::Connect);
     let plain = saying("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
     assert_eq!(kind(&format!("https://{plain}")).await, FaultKind::Tls);
@@ -122,7 +131,7 @@ async fn a_reply_that_does_not_end_is_cut_off() {
         }
     })
     .await;
-    let door = Door::new(Arc::new(Epoch), Duration::from_secs(10)).unwrap();
+    let door = door_for(Duration::from_secs(10));
     let url = format!("http://{address}").parse().unwrap();
     let fault = door.send(Request::get(url, None, Duration::from_secs(10))).await.unwrap_err();
     assert_eq!(fault.kind, FaultKind::UnreadableReply);
@@ -131,7 +140,7 @@ async fn a_reply_that_does_not_end_is_cut_off() {
 #[tokio::test]
 async fn every_request_has_a_connection_of_its_own() {
     let address = saying("HTTP/1.1 200 OK\r\nset-cookie: a=b\r\ncontent-length: 0\r\n\r\n").await;
-    let door = Door::new(Arc::new(Epoch), Duration::from_secs(10)).unwrap();
+    let door = door_for(Duration::from_secs(10));
     for _ in 0..3 {
         let request =
             Request::get(format!("http://{address}").parse().unwrap(), None, Duration::from_secs(1));

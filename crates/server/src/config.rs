@@ -1,6 +1,7 @@
 //! The settings of the server process: flags, each with an environment variable. `--help` is their reference.
 
-use std::net::SocketAddr;
+mod outbound;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -9,9 +10,12 @@ use jiff::SignedDuration;
 use ticketing_core::policy::Bounds;
 use ticketing_failpoints::{Guard, is_removed};
 
-use crate::access::{AccessArgs, AccessArgsError};
+use crate::access::{AccessArgs, AccessArgsError, AuthSource};
 use crate::dispatch::DispatchSettings;
 use crate::store::KeySource;
+use crate::transport::{ListenAddress, TransportFlags};
+
+pub use outbound::{OutboundError, OutboundFlags};
 
 /// Not a flag: other users of the machine can read flags.
 const KEY_VARIABLE: &str = "TICKETING_KEY";
@@ -19,9 +23,13 @@ const KEY_VARIABLE: &str = "TICKETING_KEY";
 /// How the server runs. Durations are written like 250ms, 30s, 15m, 24h or "1h 30m".
 #[derive(Debug, Clone, Args)]
 pub struct Config {
-    /// Address to listen on. Only loopback: callers can not be told apart yet.
+    /// Where to listen: HOST:PORT, or unix:PATH for a socket that is its owner's alone. An address that can be reached
+    /// from elsewhere needs --tls-cert, --tls-key and --auth.
     #[arg(long, env = "TICKETING_LISTEN", default_value = "127.0.0.1:50051")]
-    pub listen: SocketAddr,
+    pub listen: ListenAddress,
+
+    #[command(flatten)]
+    pub transport: TransportFlags,
 
     /// Folder of the database; made if it is not there.
     #[arg(long, env = "TICKETING_DATA", default_value = "data")]
@@ -104,6 +112,9 @@ pub struct Config {
     /// How long a stopping server waits for attempts that are under way.
     #[arg(long, env = "TICKETING_SHUTDOWN_GRACE", default_value = "35s", value_parser = duration)]
     pub shutdown_grace: Duration,
+
+    #[command(flatten)]
+    pub outbound: OutboundFlags,
 }
 
 /// Where the key of the stored secrets is.
@@ -128,10 +139,12 @@ pub enum LogFormat {
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum ConfigError {
     #[error(
-        "--listen {0} is not a loopback address: callers can not be told apart yet, so nothing else is listened on; \
-         use 127.0.0.1 or [::1]"
+        "--listen {address} is not a loopback address nor a Unix socket, so it also needs {missing}; or listen on \
+         127.0.0.1, [::1] or unix:PATH"
     )]
-    NotLoopback(SocketAddr),
+    Exposed { address: ListenAddress, missing: &'static str },
+    #[error("{given} also needs {missing}")]
+    Incomplete { given: &'static str, missing: &'static str },
     #[error(
         "--lease {lease:?} is too short: it must be at least twice --attempt-deadline ({attempt_deadline:?}), for the \
          preparation and the send"
@@ -154,15 +167,57 @@ impl Config {
     /// # Errors
     /// The first flag that is wrong.
     pub fn check(&self) -> Result<(), ConfigError> {
-        if !self.listen.ip().is_loopback() {
-            return Err(ConfigError::NotLoopback(self.listen));
-        }
+        self.check_tls()?;
+        self.check_exposure()?;
         self.access.settings()?;
         let (lease, attempt_deadline) = (self.lease, self.attempt_deadline);
         if lease < attempt_deadline * 2 {
             return Err(ConfigError::LeaseTooShort { lease, attempt_deadline });
         }
         Ok(())
+    }
+
+    /// Whether callers are under TLS.
+    #[must_use]
+    pub fn has_tls(&self) -> bool {
+        self.transport.tls.tls_cert.is_some()
+    }
+
+    /// Whether a client without a certificate is turned away at the handshake: there is nothing else to know it by.
+    #[must_use]
+    pub fn demands_certificate(&self) -> bool {
+        !self.access.auth.is_empty()
+            && self.access.auth.iter().all(|source| *source == AuthSource::Certificate)
+    }
+
+    fn check_tls(&self) -> Result<(), ConfigError> {
+        const CLIENT_CA: &str = "--tls-client-ca";
+        const CERTIFICATE: &str = "--auth certificate";
+        let tls = &self.transport.tls;
+        let by_certificate = self.access.auth.contains(&AuthSource::Certificate);
+        let (given, missing) = match (&tls.tls_cert, &tls.tls_key, &tls.tls_client_ca) {
+            (Some(_), None, _) => ("--tls-cert", "--tls-key"),
+            (None, Some(_), _) => ("--tls-key", "--tls-cert"),
+            (None, None, Some(_)) => (CLIENT_CA, "--tls-cert and --tls-key"),
+            (_, _, Some(_)) if !by_certificate => (CLIENT_CA, CERTIFICATE),
+            (None, None, None) if by_certificate => {
+                (CERTIFICATE, "--tls-client-ca, --tls-cert and --tls-key")
+            }
+            (_, _, None) if by_certificate => (CERTIFICATE, CLIENT_CA),
+            _ => return Ok(()),
+        };
+        Err(ConfigError::Incomplete { given, missing })
+    }
+
+    fn check_exposure(&self) -> Result<(), ConfigError> {
+        let missing = match (self.has_tls(), self.access.auth.is_empty()) {
+            _ if self.listen.is_local() => return Ok(()),
+            (true, false) => return Ok(()),
+            (false, true) => "--tls-cert, --tls-key and --auth",
+            (false, false) => "--tls-cert and --tls-key",
+            (true, true) => "--auth",
+        };
+        Err(ConfigError::Exposed { address: self.listen.clone(), missing })
     }
 
     /// The bounds of the delivery protocol.
@@ -249,9 +304,41 @@ mod tests {
     }
 
     #[test]
-    fn an_address_that_others_can_reach_is_refused() {
-        let config = config(&["--listen=0.0.0.0:50051"]);
-        assert_eq!(config.check(), Err(ConfigError::NotLoopback(config.listen)));
+    fn an_address_that_others_can_reach_needs_tls_and_a_way_to_tell_callers_apart() {
+        const OPEN: &str = "--listen=0.0.0.0:50051";
+        const TLS: [&str; 2] = ["--tls-cert=a", "--tls-key=b"];
+        let missing = |flags: &[&str]| match config(flags).check() {
+            Err(ConfigError::Exposed { missing, .. }) => missing,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(missing(&[OPEN]), "--tls-cert, --tls-key and --auth");
+        assert_eq!(missing(&[OPEN, "--auth=token"]), "--tls-cert and --tls-key");
+        assert_eq!(missing(&[OPEN, TLS[0], TLS[1]]), "--auth");
+        assert_eq!(config(&[OPEN, TLS[0], TLS[1], "--auth=token"]).check(), Ok(()));
+        for local in ["--listen=[::1]:1", "--listen=localhost:1", "--listen=unix:a"] {
+            assert_eq!(config(&[local]).check(), Ok(()));
+        }
+    }
+
+    #[test]
+    fn flags_that_need_others_name_them() {
+        let table: [(&[&str], _, _); 5] = [
+            (&["--tls-cert=a"], "--tls-cert", "--tls-key"),
+            (&["--tls-key=a"], "--tls-key", "--tls-cert"),
+            (&["--tls-client-ca=a"], "--tls-client-ca", "--tls-cert and --tls-key"),
+            (&["--tls-cert=a", "--tls-key=b", "--tls-client-ca=c"], "--tls-client-ca", "--auth certificate"),
+            (&["--tls-cert=a", "--tls-key=b", "--auth=certificate"], "--auth certificate", "--tls-client-ca"),
+        ];
+        for (flags, given, missing) in table {
+            assert_eq!(config(flags).check(), Err(ConfigError::Incomplete { given, missing }), "{flags:?}");
+        }
+    }
+
+    #[test]
+    fn a_certificate_is_demanded_where_nothing_else_tells_callers_apart() {
+        assert!(config(&["--auth=certificate"]).demands_certificate());
+        assert!(!config(&["--auth=certificate,token"]).demands_certificate());
+        assert!(!config(&[]).demands_certificate());
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use ticketing_core::system::{Destination, System, TicketSystem};
 use ticketing_core::violation::Violations;
 use ticketing_jira::Jira;
-use ticketing_outbound::Door;
+use ticketing_outbound::{Door, Route};
 use ticketing_servicenow::ServiceNow;
 
 use crate::settings::{Draft, Secret, SecretKind, SystemSettings, stored};
@@ -103,6 +103,27 @@ impl Connections {
         checked
     }
 
+    /// Judges the addresses of settings as they were typed; those that may not be called are added to `violations`, unless
+    /// they are found fault with already.
+    pub fn judge(&self, draft: &Draft, violations: &mut Violations) {
+        let path = draft.system().as_str();
+        let proxy = draft.route().proxy_url.clone();
+        let addresses = draft.addresses();
+        let by_http =
+            addresses.iter().any(|(_, typed)| typed.trim().to_ascii_lowercase().starts_with("http:"));
+        for (field, typed) in addresses.into_iter().chain(proxy.clone().map(|url| ("proxy_url", url))) {
+            let field = format!("{path}.{field}");
+            let refused = self.door.guard().judge_typed(&typed).err();
+            let known = violations.iter().any(|violation| violation.field == field);
+            if let Some(refused) = refused.filter(|_| !known) {
+                violations.add(field, refused.explain());
+            }
+        }
+        let description =
+            "must not be set for an address of plain http: nothing else than https goes through a proxy";
+        violations.require(proxy.is_none() || !by_http, &format!("{path}.proxy_url"), description);
+    }
+
     /// A stand-in that renders tickets for a system that is not configured yet.
     #[must_use]
     pub fn stand_in(&self, system: System) -> Option<Arc<dyn TicketSystem>> {
@@ -143,21 +164,28 @@ impl Connections {
         violations: &mut Violations,
     ) -> Option<Checked> {
         let path = draft.system().as_str();
-        let door = self.door.clone();
-        match draft {
+        let door = self.door(draft, violations);
+        let api: Arc<dyn TicketSystem> = match draft {
             Draft::Jira(draft) => {
                 let secret = secret.and_then(jira_secret);
-                let settings = ticketing_jira::Settings::parse(draft, secret.as_ref(), path, violations)?;
-                let origin = settings.origin();
-                Some(Checked { api: Arc::new(Jira::new(settings, door)), origin })
+                let settings = ticketing_jira::Settings::parse(draft, secret.as_ref(), path, violations);
+                Arc::new(Jira::new(settings?, door?))
             }
             Draft::ServiceNow(draft) => {
                 let password = secret.map(|secret| &secret.value);
-                let settings = ticketing_servicenow::Settings::parse(draft, password, path, violations)?;
-                let origin = settings.origin();
-                Some(Checked { api: Arc::new(ServiceNow::new(settings, door)), origin })
+                let settings = ticketing_servicenow::Settings::parse(draft, password, path, violations);
+                Arc::new(ServiceNow::new(settings?, door?))
             }
-        }
+        };
+        Some(Checked { api, origin: draft.origin()? })
+    }
+
+    /// The door of one target, which may have a way of its own.
+    fn door(&self, draft: &Draft, violations: &mut Violations) -> Option<Door> {
+        let path = draft.system().as_str();
+        let route = Route::parse(draft.route(), path, violations)?;
+        let door = self.door.by(&route);
+        door.map_err(|_| violations.add(format!("{path}.ca_certificates"), "can not be used")).ok()
     }
 
     fn read<T>(&self, read: impl FnOnce(&BTreeMap<String, Connection>) -> T) -> T {

@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand};
 use ticketing_server::clock::SystemClock;
 use ticketing_server::commands::{AuditCommand, TokenCommand};
 use ticketing_server::config::Config;
+use ticketing_server::transport::dev::{self, TlsCommand};
 use ticketing_server::{demo, server, telemetry};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -26,6 +27,9 @@ enum Command {
     Serve(Box<Config>),
     /// Copy the database to a file while the server works. Keep the key file too: without it the copy's secrets are lost.
     Backup(BackupArgs),
+    /// Certificates for a trial.
+    #[command(subcommand)]
+    Tls(TlsCommand),
     /// Make, list and revoke the tokens by which callers are let in.
     #[command(subcommand)]
     Token(TokenCommand),
@@ -53,6 +57,7 @@ async fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Serve(config) => serve(*config).await,
         Command::Backup(args) => backup(&args).await,
+        Command::Tls(command) => dev::run(&command),
         Command::Token(command) => command.run(&mut std::io::stdout()).await,
         Command::Audit(command) => command.run(&mut std::io::stdout()).await,
         Command::Demo(args) => demo::run(args).await,
@@ -77,9 +82,9 @@ fn report(error: &anyhow::Error) {
 
 async fn serve(config: Config) -> anyhow::Result<()> {
     telemetry::start(&config.log, config.log_format).context("--log can not be read")?;
-    let listener = server::listen(&config).await?;
+    let listening = server::listen(&config).await?;
     let shutdown = shutdown_signal()?;
-    server::serve(config, listener, Arc::new(SystemClock::start()), shutdown).await?;
+    server::serve(config, listening, Arc::new(SystemClock::start()), shutdown).await?;
     Ok(())
 }
 

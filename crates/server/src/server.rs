@@ -2,7 +2,6 @@
 
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,16 +9,14 @@ use std::time::Duration;
 use ticketing_core::clock::Clock;
 use ticketing_core::delivery::start::MEMORY;
 use ticketing_core::violation::Violations;
-use ticketing_outbound::{Door, DoorError};
-use tokio::net::TcpListener;
+use ticketing_outbound::{Door, DoorError, Reach};
 use tokio::sync::oneshot;
-use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::sync::CancellationToken;
 
 use crate::access::{Access, JwtKeysError};
 use crate::app::App;
 use crate::clock::ThisMachine;
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, OutboundError};
 use crate::connections::{Connection, Connections};
 use crate::dispatch::{Dispatcher, Schedule};
 use crate::entropy::SystemEntropy;
@@ -28,6 +25,7 @@ use crate::settings::{Settings, stored};
 use crate::store::{
     BackupError, DEFAULT_BUSY_TIMEOUT, KeySource, OpenError, Opened, Store, StoreError, StoreOptions,
 };
+use crate::transport::{self, ListenAddress, ListenError, Listener, Tls, TlsError};
 
 /// The file of the database in the data folder.
 pub(crate) const DATABASE: &str = "ticketing.db";
@@ -40,8 +38,12 @@ const LAST_WORDS: Duration = Duration::from_millis(500);
 pub enum ServeError {
     #[error("the settings of this server can not work")]
     Config(#[from] ConfigError),
-    #[error("can not listen on {address}; --listen names another address")]
-    Listen { address: SocketAddr, source: io::Error },
+    #[error("can not listen on {address}; {flag} names another address")]
+    Listen { flag: &'static str, address: ListenAddress, source: ListenError },
+    #[error("callers can not be under TLS")]
+    Tls(#[from] TlsError),
+    #[error("nobody can be called")]
+    Outbound(#[from] OutboundError),
     #[error("the database can not be opened")]
     Open(#[from] OpenError),
     #[error("--auth jwt can not work")]
@@ -58,8 +60,6 @@ pub enum ServeError {
     StoreFailed,
     #[error("the dispatcher has ended: start the server again; nothing that was accepted is lost")]
     DispatcherFailed,
-    #[error("the server broke off")]
-    Transport(#[from] tonic::transport::Error),
 }
 
 /// Why a server stops.
@@ -70,30 +70,59 @@ enum Why {
     DispatcherFailed,
 }
 
-/// Takes the address of `config`.
-///
-/// # Errors
-/// [`ServeError::Config`] or [`ServeError::Listen`], with the flag to mend.
-pub async fn listen(config: &Config) -> Result<TcpListener, ServeError> {
-    config.check()?;
-    let address = config.listen;
-    TcpListener::bind(address).await.map_err(|source| ServeError::Listen { address, source })
+/// What a server listens on, and what it shows there.
+#[derive(Debug)]
+pub struct Listening {
+    main: Listener,
+    tls: Option<Arc<Tls>>,
+    health: Option<Listener>,
 }
 
-/// Serves on `listener` until `shutdown` completes; then drains: starts nothing new, ends streams with their last token,
+impl Listening {
+    /// Where callers come to.
+    ///
+    /// # Errors
+    /// The system does not know.
+    pub fn local_address(&self) -> io::Result<ListenAddress> {
+        self.main.local_address()
+    }
+}
+
+/// Takes the addresses of `config`, and reads the certificates.
+///
+/// # Errors
+/// [`ServeError::Config`], [`ServeError::Listen`] or [`ServeError::Tls`], with the flag to mend.
+pub async fn listen(config: &Config) -> Result<Listening, ServeError> {
+    config.check()?;
+    let tls = Tls::load(&config.transport.tls, config.demands_certificate())?.map(Arc::new);
+    let exposed = tls.is_some() && !config.access.is_open();
+    let main = bind("--listen", config.listen.clone(), exposed).await?;
+    let health = match config.transport.health_listen {
+        Some(address) => Some(bind("--health-listen", address.into(), true).await?),
+        None => None,
+    };
+    Ok(Listening { main, tls, health })
+}
+
+async fn bind(flag: &'static str, address: ListenAddress, exposed: bool) -> Result<Listener, ServeError> {
+    address.bind(exposed).await.map_err(|source| ServeError::Listen { flag, address, source })
+}
+
+/// Serves until `shutdown` completes; then drains: starts nothing new, ends streams with their last token,
 /// waits for what is under way.
 ///
 /// # Errors
 /// Why it could not start, or how it broke off.
 pub async fn serve(
     config: Config,
-    listener: TcpListener,
+    listening: Listening,
     clock: Arc<dyn Clock>,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), ServeError> {
     config.check()?;
+    let reach = config.outbound.reach()?;
     let store = open(&config, clock.clone()).await?;
-    let served = serve_over(&config, &store, listener, clock, shutdown).await;
+    let served = serve_over(&config, reach, &store, listening, clock, shutdown).await;
     store.close().await;
     served
 }
@@ -158,12 +187,14 @@ fn tell(opened: &Opened, config: &Config) {
 
 async fn serve_over(
     config: &Config,
+    reach: Reach,
     store: &Store,
-    listener: TcpListener,
+    listening: Listening,
     clock: Arc<dyn Clock>,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), ServeError> {
-    let (settings, connections) = connect(store, Door::new(clock.clone(), config.attempt_deadline)?).await?;
+    let (settings, connections) =
+        connect(store, Door::new(clock.clone(), config.attempt_deadline, reach)?).await?;
     let bounds = config.bounds();
     let retry = &settings.rules.retry;
     let schedule =
@@ -179,17 +210,26 @@ async fn serve_over(
     );
     let access =
         Access::new(config.access.settings().map_err(ConfigError::from)?, store.clone(), clock.clone())?;
-    let app = App::new(store.clone(), dispatcher.clone(), connections, clock, bounds, settings);
+    let app = App::new(
+        store.clone(),
+        dispatcher.clone(),
+        connections,
+        clock,
+        bounds,
+        settings,
+        config.outbound.tests_per_minute,
+    );
 
     let closing = CancellationToken::new();
     let streams = grpc::StreamSettings {
         bookmark_interval: config.bookmark_interval,
         patience: config.slow_subscriber,
     };
-    let (router, health) =
-        grpc::router(grpc::Service::new(app, access.clone(), streams, closing.clone()), access).await?;
-    if let Ok(address) = listener.local_addr() {
-        tracing::info!(%address, data = %config.data.display(), "listening");
+    let service = grpc::Service::new(app, access.clone(), streams, closing.clone());
+    let grpc::Served { calls, health_alone, health } =
+        grpc::router(service, access, &config.transport.limits).await?;
+    if let Ok(address) = listening.local_address() {
+        tracing::info!(%address, data = %config.data.display(), tls = listening.tls.is_some(), "listening");
     }
     let worker = tokio::spawn({
         let dispatcher = dispatcher.clone();
@@ -211,17 +251,21 @@ async fn serve_over(
             let _ = stopping.send(why);
         }
     };
-    let serving = router.serve_with_incoming_shutdown(TcpListenerStream::new(listener), stop);
-    let served = tokio::select! {
-        served = serving => served,
-        () = drain(&dispatcher, &closing, config.shutdown_grace) => {
-            tracing::warn!("connections were cut off: their peers did not read what was left for them");
-            Ok(())
+    let limits = &config.transport.limits;
+    let Listening { main, tls, health } = listening;
+    let checks = async {
+        if let Some(health) = health {
+            transport::serve(health, None, health_alone, limits.clone(), closing.clone()).await;
         }
     };
-    // A server that broke off by itself is drained too.
+    let serving = transport::serve(main, tls, calls, limits.clone(), closing.clone());
+    tokio::select! {
+        _ = async { tokio::join!(stop, serving, checks) } => {}
+        () = drain(&dispatcher, &closing, config.shutdown_grace) => {
+            tracing::warn!("connections were cut off: their peers did not read what was left for them");
+        }
+    }
     dispatcher.shut_down(config.shutdown_grace).await;
-    served?;
     match why.await {
         Ok(Why::StoreFailed) => Err(ServeError::StoreFailed),
         Ok(Why::DispatcherFailed) => Err(ServeError::DispatcherFailed),

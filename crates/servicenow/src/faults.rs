@@ -119,7 +119,8 @@ fn verdict(reply: &Reply, said: &str) -> (FaultKind, &'static str) {
         FaultKind::Redirected => {
             (FaultKind::Redirected, "set servicenow.instance to the address that the instance itself uses")
         }
-        kind @ (FaultKind::Dns
+        kind @ (FaultKind::NotPermitted
+        | FaultKind::Dns
         | FaultKind::Connect
         | FaultKind::Tls
         | FaultKind::Misconfigured

@@ -10,16 +10,21 @@ const CLOUD_DOMAIN: &str = "service-now.com";
 /// # Errors
 /// What is wrong with the text, for a person to read.
 pub(crate) fn origin_of(text: &str) -> Result<Url, &'static str> {
+    origin(&completed(text))
+}
+
+/// The whole address that a text stands for, otherwise as it was typed.
+pub(crate) fn completed(text: &str) -> String {
     let text = text.trim();
     if is_bare_name(text) {
-        return origin(&format!("https://{text}.{CLOUD_DOMAIN}"));
+        return format!("https://{text}.{CLOUD_DOMAIN}");
     }
     if text.contains("://") {
-        return origin(text);
+        return text.to_owned();
     }
     let (host, path) = text.split_at(text.find(['/', '?', '#']).unwrap_or(text.len()));
     let host = if is_bare_name(host) { format!("{host}.{CLOUD_DOMAIN}") } else { host.to_owned() };
-    origin(&format!("https://{host}{path}"))
+    format!("https://{host}{path}")
 }
 
 /// The address of an origin without a trailing slash.

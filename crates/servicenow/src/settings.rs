@@ -3,6 +3,7 @@
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use ticketing_core::violation::Violations;
+use ticketing_outbound::RouteDraft;
 use url::Url;
 
 use crate::instance;
@@ -31,6 +32,8 @@ pub struct SettingsDraft {
     /// Absent: `incident`.
     pub table: Option<String>,
     pub priorities: PrioritiesDraft,
+    #[serde(flatten)]
+    pub route: RouteDraft,
 }
 
 /// What differs from the default impact and urgency of the risk levels.
@@ -78,6 +81,7 @@ impl SettingsDraft {
         merge_text(&mut self.username, patch.username);
         merge_text(&mut self.assignment_group, patch.assignment_group);
         merge_text(&mut self.table, patch.table);
+        self.route.merge(patch.route);
         let (mine, theirs) = (&mut self.priorities, patch.priorities);
         mine.critical = theirs.critical.or(mine.critical);
         mine.high = theirs.high.or(mine.high);
@@ -91,6 +95,13 @@ impl SettingsDraft {
     pub fn origin(&self) -> Option<String> {
         let url = instance::origin_of(self.instance.as_deref()?).ok()?;
         Some(instance::text_of(&url))
+    }
+
+    /// Every address that is called, under the name of its field and as it was typed; a bare name as it is completed.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<(&'static str, String)> {
+        let text = given(self.instance.as_ref());
+        text.map(|text| ("instance", instance::completed(text))).into_iter().collect()
     }
 
     /// The table that is used: the one given, else `incident`.

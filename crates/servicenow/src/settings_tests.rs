@@ -46,6 +46,7 @@ fn everything_that_is_wrong_or_missing_is_said_at_once_with_its_path() {
         assignment_group: Some("SOC^active=true".to_owned()),
         table: Some("Incident/1".to_owned()),
         priorities: PrioritiesDraft { critical: pair(0, 1), low: pair(1, 300), ..PrioritiesDraft::default() },
+        route: RouteDraft::default(),
     };
     let expected = [
         "servicenow.instance",

@@ -93,6 +93,12 @@ pub(crate) struct Arguments {
     /// Only cells whose name contains this text.
     #[arg(long, default_value = "")]
     only: String,
+    /// Plays every so many-th cell alone: a slice. Which ones, `--turn` says.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+    one_in: u64,
+    /// Which slice: as many turns in a row as there are slices play every cell once.
+    #[arg(long, default_value_t = 0)]
+    turn: u64,
     /// How many cells are played at once.
     #[arg(long, default_value_t = 6)]
     jobs: usize,
@@ -127,7 +133,11 @@ pub(crate) fn cells() -> Vec<Cell> {
 pub(crate) async fn run(arguments: Arguments) -> Result<()> {
     let all = cells();
     let known = all.len();
-    let wanted: Vec<_> = all.into_iter().filter(|cell| cell.to_string().contains(&arguments.only)).collect();
+    let Arguments { one_in, turn, .. } = arguments;
+    let is_wanted = |(number, cell): &(u64, Cell)| {
+        cell.to_string().contains(&arguments.only) && number % one_in == turn % one_in
+    };
+    let wanted: Vec<_> = (0..).zip(all).filter(is_wanted).map(|(_, cell)| cell).collect();
     if arguments.list {
         wanted.iter().for_each(|cell| println!("{cell}"));
         println!("matrix: {} of {known} cells", wanted.len());
@@ -146,7 +156,8 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
     print_families(&tallies);
     let sum = |of: fn(&Tally) -> usize| tallies.values().map(of).sum::<usize>();
     let (passed, failed, not) = (sum(|t| t.passed), sum(|t| t.failed), sum(|t| t.not_applicable));
-    let unasked = if left_out > 0 { format!(", {left_out} left out by --only") } else { String::new() };
+    let unasked =
+        if left_out > 0 { format!(", {left_out} left out by --only or --one-in") } else { String::new() };
     println!(
         "matrix: {} cells, {passed} passed, {failed} failed, {not} do not apply{unasked}; {again} were late and \
         played again alone; {:.0?}",

@@ -208,7 +208,7 @@ async fn configure_at_once(stage: Stage) {
 
 async fn test_at_once(stage: Stage) {
     const PUSHES: usize = 50;
-    let mut world = stage.plan().unhurried().start().await;
+    let mut world = stage.plan().unhurried().with_flag("--tests-per-minute=1000").start().await;
     let pushes = spawn_pushes(&world, PUSHES);
     let mut calls = JoinSet::new();
     for n in 0..HANDS {

@@ -14,6 +14,7 @@ use ticketing_core::system::{Created, Order, Rendered, Search, Sighting, TicketS
 use ticketing_core::violation::Violations;
 use ticketing_jira::{Jira, Secret, SecretKind, Settings, SettingsDraft};
 use ticketing_outbound::Door;
+use ticketing_outbound::guard::Guard;
 use ticketing_simulator::{Call, Effect, Profile, Rule, Simulator, Vendor, When};
 
 use crate::incidents;
@@ -80,7 +81,8 @@ impl Site {
         let settings = Settings::parse(&draft, Some(secret), "jira", &mut violations);
         let settings = settings.unwrap_or_else(|| panic!("{violations}"));
         let clock = Arc::new(HandClock::default());
-        let jira = Jira::new(settings, Door::new(clock.clone(), WITHIN).unwrap());
+        let here = Guard::permitting(vec!["127.0.0.1".parse().unwrap()]);
+        let jira = Jira::new(settings, Door::new(clock.clone(), WITHIN, here.into()).unwrap());
         Self { simulator, jira, clock }
     }
 

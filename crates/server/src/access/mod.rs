@@ -21,6 +21,7 @@ use ticketing_core::clock::Clock;
 use tokio::time::Instant;
 
 use crate::store::{Actor, Store, StoreError};
+use crate::transport::PeerCertificate;
 
 pub use flags::{AccessArgs, AccessArgsError, AuthSource};
 pub use jwt::{JwtKeysError, JwtSettings, algorithm};
@@ -69,16 +70,6 @@ pub(crate) struct Origin {
     /// Where the call comes from, for example `192.0.2.7:51000`.
     pub(crate) source: String,
     pub(crate) certificate: Option<PeerCertificate>,
-}
-
-/// A client certificate that the handshake has verified.
-#[derive(Debug, Clone)]
-pub(crate) struct PeerCertificate {
-    /// Its subject alternative names that are URIs.
-    pub(crate) uris: Vec<String>,
-    /// SHA-256, in hex.
-    pub(crate) fingerprint: String,
-    pub(crate) not_after: Timestamp,
 }
 
 /// Who calls.

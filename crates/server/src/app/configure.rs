@@ -91,7 +91,7 @@ impl App {
     ///
     /// # Errors
     /// [`AppError::SettingsInvalid`] or [`AppError::SecretRequired`] for unsaved settings that can not work,
-    /// [`AppError::NotConfigured`] where there is nothing to test.
+    /// [`AppError::NotConfigured`] where there is nothing to test, [`AppError::TooManyCalls`] where there were too many.
     pub async fn test_connection(
         &self,
         system: System,
@@ -114,6 +114,8 @@ impl App {
             None => (self.0.connections.current(system.as_str()), false),
         };
         let api = api.ok_or(AppError::NotConfigured(system))?;
+        let allowed = self.0.tests.take(self.now());
+        allowed.map_err(|come_back_after| AppError::TooManyCalls { come_back_after })?;
         let test = ConnectionTest { at: self.now(), checks: api.test().await };
         if !unsaved {
             let kept = StoredTest { at: test.at, checks: test.checks.clone() };
@@ -134,6 +136,7 @@ impl App {
         let mut settings = before.changed(change, now);
         let mut found = Violations::default();
         let checked = self.0.connections.check(&settings, &mut found);
+        self.0.connections.judge(&settings.draft, &mut found);
         let wrong = if settings.enabled { found } else { given_only(&found, change, &settings) };
         if !wrong.is_empty() {
             return Err(Wrong::Settings(wrong));
@@ -285,7 +288,7 @@ fn secret_required(system: System, settings: &SystemSettings) -> Violations {
     let mut violations = Violations::default();
     violations.add(
         format!("{system}.{kind}"),
-        "must be given again, since the address was changed: a secret is never sent to another host",
+        "must be given again, since the address or the way to it was changed: a secret is never sent to another host",
     );
     violations
 }

@@ -4,9 +4,11 @@
 mod configure;
 mod deliveries;
 mod push;
+mod rate;
 mod status;
 
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use ticketing_core::clock::Clock;
@@ -19,6 +21,8 @@ pub use configure::{Change, ConnectionTest};
 pub use deliveries::{DeliveryWithAttempts, Page};
 pub use push::{Decision, Preview, Pushed, Submission};
 pub use status::{Status, SystemStatus};
+
+use rate::RateLimit;
 
 use crate::connections::Connections;
 use crate::dispatch::Dispatcher;
@@ -40,6 +44,8 @@ struct Inner {
     settings: RwLock<Settings>,
     /// One change of settings at a time.
     configuring: Arc<tokio::sync::Mutex<()>>,
+    /// Of the connection tests, which call whomever their settings name.
+    tests: RateLimit,
 }
 
 /// Why something was not done.
@@ -57,6 +63,8 @@ pub enum AppError {
     DeliveryNotFound(String),
     #[error("delivery {delivery_id} is {state} and can not be {operation}")]
     DeliveryState { delivery_id: String, state: &'static str, operation: &'static str },
+    #[error("too many calls of this kind")]
+    TooManyCalls { come_back_after: Duration },
     #[error("the change was broken off")]
     Interrupted(#[source] tokio::task::JoinError),
     #[error("the store failed")]
@@ -66,7 +74,7 @@ pub enum AppError {
 // === impl App ===
 
 impl App {
-    /// The service over a store whose settings were read.
+    /// The service over a store whose settings were read, with so many connection tests a minute.
     #[must_use]
     pub fn new(
         store: Store,
@@ -75,6 +83,7 @@ impl App {
         clock: Arc<dyn Clock>,
         bounds: Bounds,
         settings: Settings,
+        tests_per_minute: u32,
     ) -> Self {
         let started_at = clock.now();
         Self(Arc::new(Inner {
@@ -86,6 +95,7 @@ impl App {
             started_at,
             settings: RwLock::new(settings),
             configuring: Arc::default(),
+            tests: RateLimit::new(tests_per_minute, started_at),
         }))
     }
 

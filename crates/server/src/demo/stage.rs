@@ -1,5 +1,6 @@
 //! What the demonstration is played on: a real server over a database in a temporary folder, and two simulators.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,18 +51,18 @@ impl Stage {
         jira.set_index_lag(Duration::from_millis(100));
         let folder = temporary_folder()?;
         let mut config = config(&folder)?;
-        config.listen = args.listen;
-        let listener = match server::listen(&config).await {
-            Ok(listener) => listener,
+        config.listen = args.listen.into();
+        let listening = match server::listen(&config).await {
+            Ok(listening) => listening,
             Err(_taken) => {
-                config.listen.set_port(0);
+                config.listen = SocketAddr::new(args.listen.ip(), 0).into();
                 server::listen(&config).await?
             }
         };
-        let address = listener.local_addr()?.to_string();
+        let address = listening.local_address()?.to_string();
         let (stop, stopped) = oneshot::channel();
         let shutdown = async { drop(stopped.await) };
-        let server = tokio::spawn(server::serve(config, listener, Arc::new(SystemClock::start()), shutdown));
+        let server = tokio::spawn(server::serve(config, listening, Arc::new(SystemClock::start()), shutdown));
         let client =
             Client::connect(format!("http://{address}")).await.context("the server did not start")?;
         let (incident, medium_incident) = (incident(INCIDENT)?, incident(MEDIUM_INCIDENT)?);
@@ -89,6 +90,8 @@ fn config(folder: &std::path::Path) -> anyhow::Result<Config> {
         "--jira-cloud-index-bound=400ms",
         "--look-up-interval=200ms",
         "--sweeps=1s,2s,3s",
+        // The simulators are here.
+        "--allow-target=127.0.0.1",
     ];
     Ok(Flags::try_parse_from(flags)?.config)
 }

@@ -8,11 +8,11 @@ use http::request::Parts;
 use http::{Request, Response};
 use tonic::Status;
 use tonic::body::Body;
-use tonic::transport::server::TcpConnectInfo;
 use tower::{Layer, Service};
 
 use super::errors::Refusal;
 use crate::access::{Access, Caller, Denied, Door, Origin};
+use crate::transport::Peer;
 
 /// Lets calls in that somebody makes who may; they bear their [`Caller`] from then on.
 #[derive(Debug, Clone)]
@@ -101,7 +101,6 @@ fn denied(denied: Denied) -> Refusal {
 }
 
 fn origin(head: &Parts) -> Origin {
-    let address = head.extensions.get::<TcpConnectInfo>().and_then(TcpConnectInfo::remote_addr);
-    let source = address.map(|address| address.to_string()).unwrap_or_default();
-    Origin { source, certificate: None }
+    let Some(peer) = head.extensions.get::<Peer>() else { return Origin::default() };
+    Origin { source: peer.address.to_string(), certificate: peer.certificate.clone() }
 }

@@ -15,13 +15,18 @@ use tower::{Layer, Service};
 
 const HEADER: &str = "grpc-timeout";
 
-/// Answers DEADLINE_EXCEEDED when a caller's deadline passes.
+/// Answers DEADLINE_EXCEEDED when a caller's deadline passes, or the longest that any call may take.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct DeadlineLayer;
+pub(crate) struct DeadlineLayer {
+    longest: Duration,
+}
 
 /// See [`DeadlineLayer`].
 #[derive(Debug, Clone)]
-pub(crate) struct WithDeadline<S>(S);
+pub(crate) struct WithDeadline<S> {
+    inner: S,
+    longest: Duration,
+}
 
 /// How long the caller waits, if it said so. A header that makes no sense says nothing.
 pub(crate) fn of_headers(headers: &HeaderMap) -> Option<Duration> {
@@ -42,11 +47,17 @@ pub(crate) fn of_headers(headers: &HeaderMap) -> Option<Duration> {
 
 // === impl DeadlineLayer ===
 
+impl DeadlineLayer {
+    pub(crate) fn new(longest: Duration) -> Self {
+        Self { longest }
+    }
+}
+
 impl<S> Layer<S> for DeadlineLayer {
     type Service = WithDeadline<S>;
 
     fn layer(&self, inner: S) -> WithDeadline<S> {
-        WithDeadline(inner)
+        WithDeadline { inner, longest: self.longest }
     }
 }
 
@@ -63,13 +74,13 @@ where
     type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, S::Error>> + Send>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.0.poll_ready(cx)
+        self.inner.poll_ready(cx)
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let deadline = of_headers(request.headers());
-        let answer = self.0.call(request);
-        let Some(deadline) = deadline else { return Box::pin(answer) };
+        let longest = self.longest;
+        let deadline = of_headers(request.headers()).map_or(longest, |deadline| deadline.min(longest));
+        let answer = self.inner.call(request);
         Box::pin(async move {
             match tokio::time::timeout(deadline, answer).await {
                 Ok(answer) => answer,
@@ -117,10 +128,20 @@ mod tests {
 
     #[tokio::test]
     async fn a_call_that_outlives_its_deadline_is_told_so() {
-        let mut service = DeadlineLayer.layer(Never);
+        let mut service = DeadlineLayer::new(Duration::from_secs(300)).layer(Never);
         let request = Request::builder().header(HEADER, "1n").body(()).unwrap();
         let answer = service.call(request).await.unwrap();
         assert_eq!(answer.headers()["grpc-status"], "4");
+    }
+
+    #[tokio::test]
+    async fn no_call_takes_longer_than_any_may_whatever_its_caller_says() {
+        let mut service = DeadlineLayer::new(Duration::from_millis(5)).layer(Never);
+        for header in ["99999999H", "nonsense"] {
+            let request = Request::builder().header(HEADER, header).body(()).unwrap();
+            let answer = service.call(request).await.unwrap();
+            assert_eq!(answer.headers()["grpc-status"], "4");
+        }
     }
 
     struct Never;

@@ -53,6 +53,10 @@ pub(crate) enum Refusal {
     StoreUnavailable,
     /// The server stops; the last token of a stream, else empty.
     ShuttingDown { resume_token: String },
+    /// The connection of a stream is too old; its last token.
+    ConnectionEnding { resume_token: String },
+    /// There is no memory for the request.
+    Busy,
     /// A credential is asked for, and none came with the call.
     CredentialMissing,
     /// The credential is wrong, has expired or was revoked.
@@ -106,6 +110,7 @@ impl From<AppError> for Refusal {
             AppError::DeliveryState { delivery_id, state, operation } => {
                 Self::DeliveryState { delivery_id, state, operation }
             }
+            AppError::TooManyCalls { come_back_after } => Self::RateLimited { come_back_after },
             AppError::Interrupted(_) => Self::Internal,
             AppError::Store(error) => Self::of_store(&error),
         }
@@ -140,6 +145,8 @@ impl Refusal {
             Self::SubscriberTooSlow { .. } => (Code::ResourceExhausted, ErrorReason::SubscriberTooSlow),
             Self::StoreUnavailable => (Code::Unavailable, ErrorReason::StoreUnavailable),
             Self::ShuttingDown { .. } => (Code::Unavailable, ErrorReason::ShuttingDown),
+            Self::ConnectionEnding { .. } => (Code::Unavailable, ErrorReason::ConnectionEnding),
+            Self::Busy => (Code::ResourceExhausted, ErrorReason::Busy),
             Self::CredentialMissing => (Code::Unauthenticated, ErrorReason::CredentialMissing),
             Self::CredentialInvalid => (Code::Unauthenticated, ErrorReason::CredentialInvalid),
             Self::RoleInsufficient { .. } => (Code::PermissionDenied, ErrorReason::RoleInsufficient),
@@ -162,7 +169,7 @@ impl Refusal {
             | Self::RequestInvalid(violations) => summary(violations),
             Self::SecretRequired(system, _) => {
                 let title = system.title();
-                format!("the address of {title} was changed: give its secret again in the same request")
+                format!("the address of {title}, or the way to it, was changed: give its secret again in the same request")
             }
             Self::SystemNotConfigured(system) => {
                 format!("{} is not configured: send its settings with Configure", system.title())
@@ -188,6 +195,8 @@ impl Refusal {
             }
             Self::StoreUnavailable => "the store is not available: nothing was accepted, try again".to_owned(),
             Self::ShuttingDown { .. } => "the server is stopping: connect again".to_owned(),
+            Self::ConnectionEnding { .. } => "the connection is as old as it may become: connect again".to_owned(),
+            Self::Busy => "the server has as many requests in its memory as it may: try again".to_owned(),
             Self::CredentialMissing => {
                 "a credential is needed: a bearer token in the metadata `authorization`, or a client certificate".to_owned()
             }
@@ -222,7 +231,9 @@ impl Refusal {
                 vec![("delivery_id", delivery_id.as_str()), ("state", state)]
             }
             Self::ResumeTokenExpired { oldest_token } => vec![("oldest_token", oldest_token.as_str())],
-            Self::SubscriberTooSlow { resume_token } | Self::ShuttingDown { resume_token } => {
+            Self::SubscriberTooSlow { resume_token }
+            | Self::ShuttingDown { resume_token }
+            | Self::ConnectionEnding { resume_token } => {
                 vec![("resume_token", resume_token.as_str())]
             }
             _ => vec![],
@@ -252,9 +263,12 @@ impl Refusal {
             Self::DeliveryState { delivery_id, .. } => {
                 details.add_precondition_failure_violation(reason, delivery_id.as_str(), message);
             }
-            Self::StoreUnavailable | Self::ShuttingDown { .. } => details_come_back(details, COME_BACK_AFTER),
+            Self::StoreUnavailable
+            | Self::ShuttingDown { .. }
+            | Self::ConnectionEnding { .. }
+            | Self::Busy
+            | Self::TooManyStreams { .. } => details_come_back(details, COME_BACK_AFTER),
             Self::RateLimited { come_back_after } => details_come_back(details, *come_back_after),
-            Self::TooManyStreams { .. } => details_come_back(details, COME_BACK_AFTER),
             Self::DeliveryNotFound(_)
             | Self::SubscriberTooSlow { .. }
             | Self::CredentialMissing
@@ -365,7 +379,13 @@ mod tests {
 
     #[test]
     fn what_passes_by_itself_says_when_to_come_back() {
-        let passing = [Refusal::StoreUnavailable, Refusal::ShuttingDown { resume_token: String::new() }];
+        let resume_token = String::new;
+        let passing = [
+            Refusal::StoreUnavailable,
+            Refusal::Busy,
+            Refusal::ShuttingDown { resume_token: resume_token() },
+            Refusal::ConnectionEnding { resume_token: resume_token() },
+        ];
         for refusal in passing {
             let status = Status::from(refusal.clone());
             assert_eq!(

@@ -12,6 +12,6 @@ mod stream;
 mod token;
 mod trace;
 
-pub(crate) use router::{router, stop_serving};
+pub(crate) use router::{Served, router, stop_serving};
 pub(crate) use service::Service;
 pub(crate) use stream::StreamSettings;

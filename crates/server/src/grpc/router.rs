@@ -1,62 +1,64 @@
-//! What is served on one port: the service, health and reflection.
-
-use std::time::Duration;
+//! What is served: the service, health and reflection on one port, and health alone on another.
 
 use rhythmx_ticketing::FILE_DESCRIPTOR_SET;
 use rhythmx_ticketing::v1::ticketing_service_server::{TicketingService, TicketingServiceServer};
 use tonic::codec::CompressionEncoding;
-use tonic::transport::Server;
-use tonic::transport::server::Router;
+use tonic::service::Routes;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 use tonic_reflection::server;
-use tower::layer::util::{Identity, Stack};
+use tower::Layer;
 
-use super::access::AccessLayer;
-use super::deadline::DeadlineLayer;
-use super::trace::TraceLayer;
+use super::access::{AccessLayer, Guarded};
+use super::deadline::{DeadlineLayer, WithDeadline};
+use super::errors::Refusal;
+use super::trace::{TraceLayer, Traced};
 use crate::access::Access;
-
-/// What every call passes on its way in, the last one first.
-type Layers = Stack<DeadlineLayer, Stack<AccessLayer, Stack<TraceLayer, Identity>>>;
+use crate::transport::{Limits, MemoryLayer, WithinMemory};
 
 /// The most bytes of a request. The largest valid incident has about 2 MiB.
 pub(crate) const LARGEST_REQUEST: usize = 4 * 1024 * 1024;
+/// The most bytes of a question about health or the contract.
+const LARGEST_QUESTION: usize = 16 * 1024;
 
-/// Calls and streams at a time on one connection.
-const MOST_STREAMS: u32 = 100;
-/// Streams that a peer may have us reset before its connection is closed: the bound against rapid resets, which hyper
-/// lacks unless it is set.
-const MOST_RESETS: usize = 1_024;
-/// A silent peer is asked for a sign of life this often, and given up when none comes in time.
-const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(30);
-const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(20);
+/// What every call that is let in passes, the first one first.
+type Bounded = WithDeadline<WithinMemory<Routes>>;
 
-/// The router over `service`, and the handle that tells its health.
+/// What is served, and the handle that tells its health.
+pub(crate) struct Served {
+    pub calls: Traced<Guarded<Bounded>>,
+    /// For everybody: it tells nothing but whether the server works.
+    pub health_alone: Traced<Bounded>,
+    pub health: HealthReporter,
+}
+
+/// Serves `service`.
 pub(crate) async fn router<T: TicketingService>(
     service: T,
     access: Access,
-) -> Result<(Router<Layers>, HealthReporter), server::Error> {
+    limits: &Limits,
+) -> Result<Served, server::Error> {
     let (reporter, health) = tonic_health::server::health_reporter();
+    let health = health.max_decoding_message_size(LARGEST_QUESTION);
     reporter.set_serving::<TicketingServiceServer<T>>().await;
     let service = TicketingServiceServer::new(service)
         .max_decoding_message_size(LARGEST_REQUEST)
         .accept_compressed(CompressionEncoding::Gzip)
         .send_compressed(CompressionEncoding::Gzip);
-    let router = Server::builder()
-        .max_concurrent_streams(MOST_STREAMS)
-        .http2_max_local_error_reset_streams(Some(MOST_RESETS))
-        .http2_max_pending_accept_reset_streams(Some(MOST_STREAMS as usize))
-        .http2_keepalive_interval(Some(KEEP_ALIVE_INTERVAL))
-        .http2_keepalive_timeout(Some(KEEP_ALIVE_TIMEOUT))
-        .layer(TraceLayer::default())
-        .layer(AccessLayer::new(access))
-        .layer(DeadlineLayer)
-        .add_service(service)
-        .add_service(health)
-        .add_service(reflection().build_v1()?)
-        .add_service(reflection().build_v1alpha()?);
-    Ok((router, reporter))
+    let calls = Routes::new(service)
+        .add_service(health.clone())
+        .add_service(reflection().build_v1()?.max_decoding_message_size(LARGEST_QUESTION))
+        .add_service(reflection().build_v1alpha()?.max_decoding_message_size(LARGEST_QUESTION));
+    let calls = TraceLayer::default().layer(AccessLayer::new(access).layer(bounded(calls, limits)));
+    let health_alone = TraceLayer::default().layer(bounded(Routes::new(health), limits));
+    Ok(Served { calls, health_alone, health: reporter })
+}
+
+fn bounded(routes: Routes, limits: &Limits) -> Bounded {
+    let memory = limits.request_memory as usize * 1_024 * 1_024;
+    let routes = MemoryLayer::new(memory, LARGEST_REQUEST, limits.request_timeout, || Refusal::Busy.into())
+        .layer(routes.prepare());
+    DeadlineLayer::new(limits.longest_call).layer(routes)
 }
 
 /// Tells whoever watches the health that nothing new is taken.

@@ -48,11 +48,19 @@ enum End {
     Gone,
     TooSlow,
     ShuttingDown,
+    ConnectionEnding,
     /// What was to come next was trimmed meanwhile.
     Missed,
     /// The credential was revoked, or has run out.
     CredentialEnded,
     Store(StoreError),
+}
+
+/// What ends a stream from outside.
+#[derive(Debug, Clone)]
+pub(crate) struct Closing {
+    pub server: CancellationToken,
+    pub connection: CancellationToken,
 }
 
 /// Who follows, for as long as his credential is good.
@@ -67,7 +75,7 @@ struct Follower {
     guest: Guest,
     filter: EventFilter,
     settings: StreamSettings,
-    closing: CancellationToken,
+    closing: Closing,
     /// Everything up to here was handed over or did not fit the filter.
     position: u64,
     outlet: mpsc::Sender<Item>,
@@ -82,7 +90,7 @@ pub(crate) async fn follow(
     guest: Guest,
     subscription: Subscription,
     settings: StreamSettings,
-    closing: CancellationToken,
+    closing: Closing,
 ) -> Result<impl Stream<Item = Item> + Send + 'static, Refusal> {
     // Before the bounds are read, so that nothing is missed in between.
     let news = app.store().subscribe();
@@ -138,6 +146,17 @@ impl Default for StreamSettings {
     }
 }
 
+// === impl Closing ===
+
+impl Closing {
+    fn check(&self) -> Result<(), End> {
+        if self.server.is_cancelled() {
+            return Err(End::ShuttingDown);
+        }
+        if self.connection.is_cancelled() { Err(End::ConnectionEnding) } else { Ok(()) }
+    }
+}
+
 // === impl Guest ===
 
 impl Guest {
@@ -184,6 +203,7 @@ impl Follower {
             End::Gone => None,
             End::TooSlow => Some(Refusal::SubscriberTooSlow { resume_token }),
             End::ShuttingDown => Some(Refusal::ShuttingDown { resume_token }),
+            End::ConnectionEnding => Some(Refusal::ConnectionEnding { resume_token }),
             End::Missed => Some(self.expired().await),
             End::CredentialEnded => Some(Refusal::CredentialInvalid),
             End::Store(error) => Some(Refusal::of_store(&error)),
@@ -221,15 +241,14 @@ impl Follower {
                 self.tell(event).await?;
             }
             self.position = self.position.max(page.read_to);
-            if self.closing.is_cancelled() {
-                return Err(End::ShuttingDown);
-            }
+            self.closing.check()?;
         }
         tokio::select! {
             changed = news.changed() => changed.map_err(|_closed| End::ShuttingDown),
             _ = bookmarks.tick() => self.bookmark().await,
             _ = checks.tick() => self.guest.check().await,
-            () = self.closing.cancelled() => Err(End::ShuttingDown),
+            () = self.closing.server.cancelled() => Err(End::ShuttingDown),
+            () = self.closing.connection.cancelled() => Err(End::ConnectionEnding),
             () = self.outlet.closed() => Err(End::Gone),
         }
     }

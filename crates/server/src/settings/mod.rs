@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use ticketing_core::auto_push::AutoPush;
 use ticketing_core::policy::{Bounds, Policy};
 use ticketing_core::system::System;
+use ticketing_outbound::RouteDraft;
 use ticketing_retry::{Backoff, InvalidBackoff};
 
 /// The settings of one ticket system, without its secret.
@@ -131,12 +132,33 @@ impl Draft {
         }
     }
 
-    /// What a secret is bound to; `None` while the address is absent or makes no sense.
+    /// What a secret is bound to: where it goes, and who stands on the way. `None` while the address is absent or makes no
+    /// sense.
     #[must_use]
     pub fn origin(&self) -> Option<String> {
-        match self {
+        let origin = match self {
             Self::Jira(draft) => draft.origin(),
             Self::ServiceNow(draft) => draft.origin(),
+        };
+        let (origin, way) = (origin?, self.route().binding());
+        Some(way.map_or_else(|| origin.clone(), |way| format!("{origin} {way}")))
+    }
+
+    /// The way to the system.
+    #[must_use]
+    pub fn route(&self) -> &RouteDraft {
+        match self {
+            Self::Jira(draft) => &draft.route,
+            Self::ServiceNow(draft) => &draft.route,
+        }
+    }
+
+    /// Every address that is called, under the name of its field and as it was typed.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<(&'static str, String)> {
+        match self {
+            Self::Jira(draft) => draft.addresses(),
+            Self::ServiceNow(draft) => draft.addresses(),
         }
     }
 

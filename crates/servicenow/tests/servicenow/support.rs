@@ -12,6 +12,7 @@ use ticketing_core::marker::{InstallationKey, Marker};
 use ticketing_core::system::{Created, Order, Search, Sighting, TicketSystem};
 use ticketing_core::violation::Violations;
 use ticketing_outbound::Door;
+use ticketing_outbound::guard::Guard;
 use ticketing_servicenow::{ServiceNow, Settings, SettingsDraft};
 use ticketing_simulator::{Call, Effect, Profile, Reply, Rule, Simulator, Vendor, When};
 
@@ -114,7 +115,8 @@ pub(crate) fn connect(draft: &SettingsDraft, password: &str, clock: Arc<StillClo
     let mut violations = Violations::default();
     let password = SecretString::from(password);
     let settings = Settings::parse(draft, Some(&password), "servicenow", &mut violations);
-    let door = Door::new(clock, WITHIN).expect("a door");
+    let here = Guard::permitting(vec!["127.0.0.1".parse().expect("an address")]);
+    let door = Door::new(clock, WITHIN, here.into()).expect("a door");
     ServiceNow::new(settings.expect("sound settings"), door)
 }
 

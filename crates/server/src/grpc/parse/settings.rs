@@ -6,6 +6,7 @@ use rhythmx_ticketing::v1::test_connection_request::Unsaved;
 use ticketing_core::system::System;
 use ticketing_core::violation::Violations;
 use ticketing_jira::Flavour;
+use ticketing_outbound::RouteDraft;
 use ticketing_servicenow::{ImpactUrgencyDraft, PrioritiesDraft};
 
 use super::{field, rules};
@@ -62,6 +63,7 @@ fn jira(settings: v1::JiraSettings, violations: &mut Violations) -> SystemChange
         cloud_id: settings.cloud_id,
         gateway_url: settings.gateway_url,
         labels: settings.labels.map(|labels| labels.values),
+        route: RouteDraft { proxy_url: settings.proxy_url, ca_certificates: settings.ca_certificates },
     };
     let token = secret(settings.api_token, SecretKind::ApiToken);
     let kind = SecretKind::PersonalAccessToken;
@@ -95,6 +97,7 @@ fn servicenow(settings: v1::ServiceNowSettings) -> SystemChange {
             medium: pair(given.medium),
             low: pair(given.low),
         },
+        route: RouteDraft { proxy_url: settings.proxy_url, ca_certificates: settings.ca_certificates },
     };
     let secret = secret(settings.password, SecretKind::Password);
     SystemChange { draft: Draft::ServiceNow(draft), enabled: settings.enabled, secret }

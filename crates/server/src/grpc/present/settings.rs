@@ -56,6 +56,8 @@ fn jira(draft: &ticketing_jira::SettingsDraft, settings: &SystemSettings) -> v1:
         cloud_id: text(&draft.cloud_id),
         gateway_url: draft.gateway_url().to_owned(),
         labels: draft.labels.clone().unwrap_or_default(),
+        proxy_url: text(&draft.route.proxy_url),
+        ca_certificates: text(&draft.route.ca_certificates),
     }
 }
 
@@ -81,6 +83,8 @@ fn servicenow(
             medium: pair(matrix.medium),
             low: pair(matrix.low),
         }),
+        proxy_url: draft.route.proxy_url.clone().unwrap_or_default(),
+        ca_certificates: draft.route.ca_certificates.clone().unwrap_or_default(),
     }
 }
 

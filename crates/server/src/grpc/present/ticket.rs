@@ -55,6 +55,7 @@ pub(crate) fn check(check: Check) -> v1::ConnectionCheck {
 
 fn fault_kind(kind: FaultKind) -> v1::FaultKind {
     match kind {
+        FaultKind::NotPermitted => v1::FaultKind::NotPermitted,
         FaultKind::Dns => v1::FaultKind::Dns,
         FaultKind::Connect => v1::FaultKind::Connect,
         FaultKind::Tls => v1::FaultKind::Tls,

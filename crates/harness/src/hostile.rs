@@ -1,0 +1,215 @@
+//! Peers that speak HTTP/2 by hand, and mean no good.
+
+use std::io;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::task::JoinHandle;
+
+use super::PATIENCE;
+
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// Frames that are written at a time.
+const AT_A_TIME: u32 = 200;
+
+/// What a peer sends far too much of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flood {
+    Pings,
+    Settings,
+    Priorities,
+    Windows,
+    Unknown,
+    EmptyData,
+    Continuations,
+    /// Calls that are taken back at once.
+    Resets,
+    /// Calls that the server has to reset.
+    Errors,
+}
+
+/// How a flood went.
+#[derive(Debug, Clone, Copy)]
+pub struct Flooded {
+    /// Frames that could be written.
+    pub sent: u32,
+    /// Whether the server closed the connection.
+    pub closed: bool,
+}
+
+/// A connection whose frames are written by hand.
+#[derive(Debug)]
+pub struct Hostile {
+    read: OwnedReadHalf,
+    write: OwnedWriteHalf,
+}
+
+/// A frame of HTTP/2.
+pub fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+    let mut frame = vec![length[1], length[2], length[3], kind, flags];
+    frame.extend(stream.to_be_bytes());
+    frame.extend(payload);
+    frame
+}
+
+/// The block of headers of a call to a method of the service, with further headers.
+pub fn call_head(method: &str, further: &[(&str, &str)]) -> Vec<u8> {
+    let path = format!("/rhythmx.ticketing.v1.TicketingService/{method}");
+    // POST and http from the static table; then names of that table, or literal ones.
+    let mut block = vec![0x83, 0x86, 0x04];
+    text(&mut block, &path);
+    block.push(0x01);
+    text(&mut block, "localhost");
+    for (name, value) in [("content-type", "application/grpc"), ("te", "trailers")].iter().chain(further) {
+        block.push(0x00);
+        text(&mut block, name);
+        text(&mut block, value);
+    }
+    block
+}
+
+fn text(block: &mut Vec<u8>, text: &str) {
+    let length = u8::try_from(text.len()).ok().filter(|length| *length < 127).unwrap();
+    block.push(length);
+    block.extend(text.as_bytes());
+}
+
+/// Floods a server over one connection with at most so many frames.
+pub async fn flood(address: &str, flood: Flood, most: u32) -> io::Result<Flooded> {
+    let Hostile { read, mut write } = Hostile::connect(address).await?;
+    let mut drained = drain(read);
+    let mut sent = 0;
+    write.write_all(&flood.opening()).await?;
+    while sent < most {
+        let frames: Vec<u8> = (sent..sent + AT_A_TIME).flat_map(|number| flood.frames(number)).collect();
+        let written = tokio::time::timeout(PATIENCE, write.write_all(&frames)).await;
+        if written.expect("the server neither takes frames nor closes").is_err() {
+            break;
+        }
+        sent += AT_A_TIME;
+    }
+    let closed = tokio::time::timeout(Duration::from_secs(2), &mut drained).await.is_ok();
+    drained.abort();
+    Ok(Flooded { sent, closed })
+}
+
+/// Reads until the server closes.
+fn drain(mut read: OwnedReadHalf) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        let mut buffer = vec![0; 64 * 1_024];
+        while read.read(&mut buffer).await.is_ok_and(|length| length > 0) {}
+    })
+}
+
+// === impl Flood ===
+
+impl Flood {
+    pub const ALL: [Self; 9] = [
+        Self::Pings,
+        Self::Settings,
+        Self::Priorities,
+        Self::Windows,
+        Self::Unknown,
+        Self::EmptyData,
+        Self::Continuations,
+        Self::Resets,
+        Self::Errors,
+    ];
+
+    fn opening(self) -> Vec<u8> {
+        match self {
+            Self::EmptyData => frame(0x1, 0x4, 1, &call_head("GetStatus", &[])),
+            Self::Continuations => frame(0x1, 0x0, 1, &call_head("GetStatus", &[])),
+            _ => vec![],
+        }
+    }
+
+    /// What is sent as number so and so.
+    pub fn frames(self, number: u32) -> Vec<u8> {
+        let stream = 2 * number + 1;
+        let call = || frame(0x1, 0x4, stream, &call_head("GetStatus", &[]));
+        match self {
+            Self::Pings => frame(0x6, 0, 0, &[7; 8]),
+            Self::Settings => frame(0x4, 0, 0, &[]),
+            Self::Priorities => frame(0x2, 0, 2 * (number % 1_000) + 1, &[0, 0, 0, 0, 1]),
+            Self::Windows => frame(0x8, 0, 0, &[0, 0, 0, 1]),
+            Self::Unknown => frame(0xBE, 0, 0, &[1]),
+            Self::EmptyData => frame(0x0, 0, 1, &[]),
+            Self::Continuations => frame(0x9, 0, 1, b"\x00\x01a\x01b"),
+            Self::Resets => [call(), frame(0x3, 0, stream, &[0, 0, 0, 8])].concat(),
+            // A window must not grow by nothing.
+            Self::Errors => [call(), frame(0x8, 0, stream, &[0; 4])].concat(),
+        }
+    }
+}
+
+// === impl Hostile ===
+
+impl Hostile {
+    /// Connects, and sends what a connection begins with.
+    pub async fn connect(address: &str) -> io::Result<Self> {
+        Self::connect_with(address, &frame(0x4, 0, 0, &[])).await
+    }
+
+    /// Connects, and sends the preface and these settings.
+    pub async fn connect_with(address: &str, settings: &[u8]) -> io::Result<Self> {
+        let mut peer = Self::silent(address).await?;
+        peer.send(PREFACE).await?;
+        peer.send(settings).await?;
+        Ok(peer)
+    }
+
+    /// Connects, and says nothing.
+    pub async fn silent(address: &str) -> io::Result<Self> {
+        let (read, write) = TcpStream::connect(address).await?.into_split();
+        Ok(Self { read, write })
+    }
+
+    pub async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.write.write_all(bytes).await
+    }
+
+    /// Opens a call, whose message may still come.
+    pub async fn call(&mut self, stream: u32, method: &str, further: &[(&str, &str)]) -> io::Result<()> {
+        self.send(&frame(0x1, 0x4, stream, &call_head(method, further))).await
+    }
+
+    /// Sends a piece of the message of a call.
+    pub async fn data(&mut self, stream: u32, bytes: &[u8], ends: bool) -> io::Result<()> {
+        self.send(&frame(0x0, u8::from(ends), stream, bytes)).await
+    }
+
+    /// Waits until the server closes the connection; what it sent until then.
+    pub async fn until_closed(&mut self) -> Vec<u8> {
+        let mut heard = vec![];
+        let ended = tokio::time::timeout(PATIENCE, self.read.read_to_end(&mut heard)).await;
+        // A reset is an end, too.
+        let _ = ended.expect("the server keeps the connection");
+        heard
+    }
+
+    /// Whether the server still answers a ping.
+    pub async fn is_alive(&mut self) -> bool {
+        let token = *b"alive?!!";
+        let answer = frame(0x6, 1, 0, &token);
+        if self.send(&frame(0x6, 0, 0, &token)).await.is_err() {
+            return false;
+        }
+        let (mut heard, mut buffer): (Vec<u8>, _) = (vec![], [0; 4_096]);
+        let listen = async {
+            loop {
+                match self.read.read(&mut buffer).await {
+                    Ok(0) | Err(_) => return false,
+                    Ok(length) => heard.extend(&buffer[..length]),
+                }
+                if heard.windows(answer.len()).any(|window| window == answer) {
+                    return true;
+                }
+            }
+        };
+        tokio::time::timeout(PATIENCE, listen).await.expect("the server says nothing")
+    }
+}

@@ -1,0 +1,70 @@
+//! How often something may be done.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// So many a minute, and as many at once after a minute of rest.
+#[derive(Debug)]
+pub(super) struct RateLimit {
+    per_minute: u32,
+    /// What is left, and when it was counted.
+    left: Mutex<(f64, Timestamp)>,
+}
+
+// === impl RateLimit ===
+
+impl RateLimit {
+    pub(super) fn new(per_minute: u32, now: Timestamp) -> Self {
+        Self { per_minute, left: Mutex::new((per_minute.into(), now)) }
+    }
+
+    /// Takes one, or tells how long to wait for it.
+    pub(super) fn take(&self, now: Timestamp) -> Result<(), Duration> {
+        let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
+        let (before, counted_at) = *left;
+        let passed = Duration::try_from(now.duration_since(counted_at)).unwrap_or_default();
+        let most = f64::from(self.per_minute);
+        let there = (before + most * passed.as_secs_f64() / MINUTE.as_secs_f64()).min(most);
+        if there < 1.0 {
+            *left = (there, now);
+            return Err(MINUTE.mul_f64((1.0 - there) / most).max(Duration::from_millis(1)));
+        }
+        *left = (there - 1.0, now);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(millis: i64) -> Timestamp {
+        Timestamp::from_millisecond(millis).unwrap()
+    }
+
+    #[test]
+    fn as_many_as_a_minute_has_pass_at_once_and_then_one_by_one() {
+        let limit = RateLimit::new(30, at(0));
+        for _ in 0..30 {
+            assert_eq!(limit.take(at(0)), Ok(()));
+        }
+        assert_eq!(limit.take(at(0)), Err(Duration::from_secs(2)));
+        assert_eq!(limit.take(at(1_000)), Err(Duration::from_secs(1)));
+        assert_eq!(limit.take(at(2_000)), Ok(()));
+        assert!(limit.take(at(2_001)).is_err());
+    }
+
+    #[test]
+    fn rest_is_saved_up_for_a_minute_and_no_longer_and_time_that_goes_back_gives_nothing() {
+        let limit = RateLimit::new(2, at(0));
+        for _ in 0..2 {
+            assert_eq!(limit.take(at(3_600_000)), Ok(()));
+        }
+        assert!(limit.take(at(3_600_000)).is_err());
+        assert!(limit.take(at(0)).is_err());
+    }
+}

@@ -1,0 +1,177 @@
+//! `ticketing tls dev`: an authority and certificates for a trial. Nothing of it is for production: the authority's key
+//! is thrown away, so that no further certificate can be issued.
+
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use clap::Args;
+use jiff::{Timestamp, ToSpan, tz::TimeZone};
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose, SanType, date_time_ymd,
+};
+use ticketing_core::clock::Clock;
+
+use crate::clock::SystemClock;
+
+/// What client certificates are told apart by.
+const CLIENT: &str = "spiffe://ticketing.test/trial";
+/// Whom the server's certificate is for, unless told otherwise.
+const HOSTS: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
+const VALID_DAYS: i32 = 90;
+
+/// What `ticketing tls` does.
+#[derive(Debug, clap::Subcommand)]
+pub enum TlsCommand {
+    /// Make an authority, a server certificate and a client certificate for a trial, valid for 90 days.
+    Dev(DevArgs),
+}
+
+/// What `ticketing tls dev` takes.
+#[derive(Debug, Args)]
+pub struct DevArgs {
+    /// Folder to write to; made if it is not there. No file is overwritten.
+    #[arg(long)]
+    pub out: PathBuf,
+
+    /// A name or an IP address that callers know the server by; may be given several times. By default localhost,
+    /// 127.0.0.1 and ::1.
+    #[arg(long = "host", value_name = "NAME")]
+    pub hosts: Vec<String>,
+}
+
+/// The days on which certificates begin and end.
+#[derive(Clone, Copy)]
+struct Days {
+    from: jiff::civil::Date,
+    until: jiff::civil::Date,
+}
+
+/// Makes the files, and tells how to use them.
+///
+/// # Errors
+/// The file that could not be written, or the name that no certificate can bear.
+pub fn run(command: &TlsCommand) -> anyhow::Result<()> {
+    let TlsCommand::Dev(args) = command;
+    let hosts = if args.hosts.is_empty() { HOSTS.map(str::to_owned).to_vec() } else { args.hosts.clone() };
+    make(&args.out, &hosts, SystemClock::start().now())?;
+    tell(&how_to_use(&args.out, &hosts[0]));
+    Ok(())
+}
+
+fn make(out: &Path, hosts: &[String], now: Timestamp) -> anyhow::Result<()> {
+    std::fs::create_dir_all(out).with_context(|| format!("{} can not be made", out.display()))?;
+    let today = now.to_zoned(TimeZone::UTC).date();
+    let days = Days { from: today.saturating_sub(1.day()), until: today.saturating_add(VALID_DAYS.days()) };
+    let (authority, authority_pem) = authority(days)?;
+    let mut server = CertificateParams::new(hosts.to_vec()).context("--host is no name and no IP address")?;
+    server.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    let mut client = CertificateParams::default();
+    client.subject_alt_names = vec![SanType::URI(CLIENT.try_into()?)];
+    client.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    let files = [
+        ("server", issue(server, "Trial Server", days, &authority)?),
+        ("client", issue(client, "Trial Client", days, &authority)?),
+    ];
+    write(&out.join("ca.pem"), &authority_pem)?;
+    for (name, (certificate, key)) in files {
+        write(&out.join(format!("{name}.pem")), &certificate)?;
+        write(&out.join(format!("{name}.key")), &key)?;
+    }
+    Ok(())
+}
+
+fn authority(days: Days) -> anyhow::Result<(Issuer<'static, KeyPair>, String)> {
+    let key = KeyPair::generate()?;
+    let mut params = named("Trial Authority", CertificateParams::default(), days);
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    let pem = params.self_signed(&key)?.pem();
+    Ok((Issuer::new(params, key), pem))
+}
+
+/// A certificate and its key, in PEM.
+fn issue(
+    params: CertificateParams,
+    name: &str,
+    days: Days,
+    authority: &Issuer<'static, KeyPair>,
+) -> anyhow::Result<(String, String)> {
+    let key = KeyPair::generate()?;
+    let mut params = named(name, params, days);
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    Ok((params.signed_by(&key, authority)?.pem(), key.serialize_pem()))
+}
+
+fn named(name: &str, mut params: CertificateParams, days: Days) -> CertificateParams {
+    params.distinguished_name = rcgen::DistinguishedName::new();
+    params.distinguished_name.push(DnType::CommonName, format!("RhythmX Ticketing {name}"));
+    let day = |date: jiff::civil::Date| {
+        date_time_ymd(date.year().into(), date.month().unsigned_abs(), date.day().unsigned_abs())
+    };
+    (params.not_before, params.not_after) = (day(days.from), day(days.until));
+    params
+}
+
+/// Writes a new file for its owner alone.
+fn write(path: &Path, text: &str) -> anyhow::Result<()> {
+    let opened = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    match opened.and_then(|mut file| file.write_all(text.as_bytes())) {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            bail!("{} is there already: --out names another folder, or remove it", path.display())
+        }
+        Err(error) => Err(error).with_context(|| format!("{} can not be written", path.display())),
+    }
+}
+
+fn how_to_use(out: &Path, host: &str) -> String {
+    let out = out.display();
+    let address = if host.contains(':') { format!("[{host}]:50051") } else { format!("{host}:50051") };
+    format!(
+        "Made an authority, a server certificate and a client certificate ({CLIENT}) in {out}.\n\n\
+         Serve, and let in who shows the client certificate:\n\n  \
+         ticketing serve --listen {address} --tls-cert {out}/server.pem --tls-key {out}/server.key \\\n    \
+         --auth certificate --tls-client-ca {out}/ca.pem --certificate-roles {CLIENT}=admin\n\n\
+         Call:\n\n  \
+         grpcurl -cacert {out}/ca.pem -cert {out}/client.pem -key {out}/client.key {address} \\\n    \
+         rhythmx.ticketing.v1.TicketingService/GetStatus\n"
+    )
+}
+
+#[expect(clippy::print_stdout, reason = "what to type next is for the terminal")]
+fn tell(text: &str) {
+    print!("{text}");
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+    use crate::transport::{Tls, TlsFiles};
+
+    #[test]
+    fn the_files_serve_tls_are_for_their_owner_alone_and_are_never_overwritten() {
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path().join("tls");
+        let hosts = HOSTS.map(str::to_owned);
+        let now = SystemClock::start().now();
+        make(&out, &hosts, now).unwrap();
+        let file = |name: &str| Some(out.join(name));
+        let files = TlsFiles {
+            tls_cert: file("server.pem"),
+            tls_key: file("server.key"),
+            tls_client_ca: file("ca.pem"),
+        };
+        assert!(Tls::load(&files, true).unwrap().is_some());
+        for file in std::fs::read_dir(&out).unwrap() {
+            let mode = file.unwrap().metadata().unwrap().permissions().mode() & 0o777;
+            assert_eq!(mode, 0o600);
+        }
+        assert!(make(&out, &hosts, now).unwrap_err().to_string().contains("is there already"));
+    }
+}

@@ -1,0 +1,277 @@
+//! What a peer sends, seen from outside: the frames of HTTP/2 by their nine-byte heads, and what they may cost.
+//!
+//! h2 answers PING and SETTINGS and skips PRIORITY for as long as a peer likes to send them, and serves streams that are
+//! reset right away one after the other. None of that takes memory, but all of it takes the time of others.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// "PRI * HTTP/2.0" and so on, which a client sends first.
+const PREFACE: usize = 24;
+const HEAD: usize = 9;
+
+const DATA: u8 = 0x0;
+const HEADERS: u8 = 0x1;
+const RST_STREAM: u8 = 0x3;
+const CONTINUATION: u8 = 0x9;
+const END_HEADERS: u8 = 0x4;
+
+/// The time after which a [`Bucket`] is full again.
+const REFILL: Duration = Duration::from_secs(60);
+/// Empty frames that go along with one that carries something: a window and a ping, for the stream and the connection.
+const ALONG: u32 = 4;
+
+/// What a frame is to its receiver.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Frame {
+    /// HEADERS, or DATA with something in it.
+    Carrying,
+    /// RST_STREAM.
+    Reset,
+    /// Anything else.
+    Empty,
+}
+
+/// Follows the frames of one direction.
+#[derive(Debug)]
+pub(super) struct Frames {
+    place: Place,
+    head: [u8; HEAD],
+    /// HEADERS came, and END_HEADERS did not yet.
+    in_block: bool,
+    /// What is read belongs to the preface, the first frame or a block of headers.
+    in_head: bool,
+    /// Blocks of headers that are complete, the preface being the first.
+    heads: u64,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Place {
+    Preface { left: usize },
+    Head { have: usize },
+    Payload { left: usize },
+}
+
+/// What a peer may still send.
+#[derive(Debug)]
+pub(super) struct Allowance {
+    resets: Bucket,
+    control: Bucket,
+}
+
+/// Why a connection is closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum TooMany {
+    #[error("too many streams were reset")]
+    Resets,
+    #[error("too many frames that carry nothing")]
+    ControlFrames,
+}
+
+#[derive(Debug)]
+struct Bucket {
+    capacity: u32,
+    left: u32,
+    filled: Instant,
+}
+
+// === impl Frames ===
+
+impl Frames {
+    /// What a client sends.
+    pub(super) fn of_client() -> Self {
+        Self::starting_at(Place::Preface { left: PREFACE })
+    }
+
+    /// What a server sends.
+    pub(super) fn of_server() -> Self {
+        Self::starting_at(Place::Head { have: 0 })
+    }
+
+    fn starting_at(place: Place) -> Self {
+        Self { place, head: [0; HEAD], in_block: false, in_head: true, heads: 0 }
+    }
+
+    /// The number of the head that is incomplete: of the connection, or of a call.
+    pub(super) fn incomplete_head(&self) -> Option<u64> {
+        self.in_head.then_some(self.heads)
+    }
+
+    /// Follows further bytes, and names each frame that begins in them.
+    pub(super) fn follow(&mut self, mut bytes: &[u8], mut frame: impl FnMut(Frame)) {
+        while !bytes.is_empty() {
+            let taken = match &mut self.place {
+                Place::Preface { left } | Place::Payload { left } => {
+                    let taken = bytes.len().min(*left);
+                    *left -= taken;
+                    taken
+                }
+                Place::Head { have } => {
+                    let taken = bytes.len().min(HEAD - *have);
+                    self.head[*have..*have + taken].copy_from_slice(&bytes[..taken]);
+                    *have += taken;
+                    taken
+                }
+            };
+            bytes = &bytes[taken..];
+            match self.place {
+                Place::Preface { left: 0 } => self.place = Place::Head { have: 0 },
+                Place::Head { have: HEAD } => frame(self.begin()),
+                _ => {}
+            }
+            if let Place::Payload { left: 0 } = self.place {
+                self.end();
+            }
+        }
+    }
+
+    fn begin(&mut self) -> Frame {
+        let [a, b, c, kind, flags, ..] = self.head;
+        let length = u32::from_be_bytes([0, a, b, c]);
+        self.place = Place::Payload { left: length as usize };
+        if matches!(kind, HEADERS | CONTINUATION) {
+            self.in_head = true;
+            self.in_block = flags & END_HEADERS == 0;
+        }
+        match kind {
+            HEADERS => Frame::Carrying,
+            DATA if length > 0 => Frame::Carrying,
+            RST_STREAM => Frame::Reset,
+            _ => Frame::Empty,
+        }
+    }
+
+    fn end(&mut self) {
+        self.place = Place::Head { have: 0 };
+        if self.in_head && !self.in_block {
+            self.in_head = false;
+            self.heads += 1;
+        }
+    }
+}
+
+// === impl Allowance ===
+
+impl Allowance {
+    pub(super) fn new(resets: u32, control: u32, now: Instant) -> Self {
+        Self { resets: Bucket::full(resets, now), control: Bucket::full(control, now) }
+    }
+
+    /// Takes what a frame of the peer costs.
+    pub(super) fn take(&mut self, frame: Frame, now: Instant) -> Result<(), TooMany> {
+        match frame {
+            Frame::Carrying => self.give(),
+            Frame::Reset if !self.resets.take(now) => return Err(TooMany::Resets),
+            Frame::Empty if !self.control.take(now) => return Err(TooMany::ControlFrames),
+            Frame::Reset | Frame::Empty => {}
+        }
+        Ok(())
+    }
+
+    /// A frame that carries something went one way or the other.
+    pub(super) fn give(&mut self) {
+        self.control.give(ALONG);
+    }
+}
+
+// === impl Bucket ===
+
+impl Bucket {
+    fn full(capacity: u32, now: Instant) -> Self {
+        Self { capacity, left: capacity, filled: now }
+    }
+
+    fn take(&mut self, now: Instant) -> bool {
+        if self.left == 0 {
+            self.refill(now);
+        }
+        let enough = self.left > 0;
+        self.left = self.left.saturating_sub(1);
+        enough
+    }
+
+    fn refill(&mut self, now: Instant) {
+        let share = now.duration_since(self.filled).as_secs_f64() / REFILL.as_secs_f64();
+        let drops = (share.min(1.0) * f64::from(self.capacity)) as u32;
+        if drops > 0 {
+            self.filled = now;
+            self.give(drops);
+        }
+    }
+
+    fn give(&mut self, drops: u32) {
+        self.left = self.left.saturating_add(drops).min(self.capacity);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SETTINGS: u8 = 0x4;
+    const PING: u8 = 0x6;
+
+    fn frame(kind: u8, flags: u8, length: u8) -> Vec<u8> {
+        let head = [0, 0, length, kind, flags, 0, 0, 0, 1];
+        head.into_iter().chain(std::iter::repeat_n(0xAA, length.into())).collect()
+    }
+
+    fn conversation() -> Vec<u8> {
+        let parts = [
+            vec![b'x'; PREFACE],
+            frame(SETTINGS, 0, 12),
+            frame(HEADERS, 0, 30),
+            frame(CONTINUATION, END_HEADERS, 0),
+            frame(DATA, 0, 5),
+            frame(DATA, 1, 0),
+            frame(PING, 0, 8),
+            frame(RST_STREAM, 0, 4),
+        ];
+        parts.concat()
+    }
+
+    #[test]
+    fn frames_are_found_however_the_bytes_are_cut() {
+        use Frame::{Carrying, Empty, Reset};
+        let expected = [Empty, Carrying, Empty, Carrying, Empty, Empty, Reset];
+        for size in 1..70 {
+            let (mut frames, mut seen) = (Frames::of_client(), vec![]);
+            for piece in conversation().chunks(size) {
+                frames.follow(piece, |frame| seen.push(frame));
+            }
+            assert_eq!(seen, expected, "{size}");
+            assert_eq!((frames.incomplete_head(), frames.heads), (None, 2));
+        }
+    }
+
+    #[test]
+    fn a_head_is_incomplete_until_its_last_byte() {
+        let mut frames = Frames::of_client();
+        let bytes = conversation();
+        // The preface and the settings; then a block of headers over two frames.
+        let incomplete =
+            (0..PREFACE + 21).map(|_| Some(0)).chain((0..9).map(|_| None)).chain((9..48).map(|_| Some(1)));
+        for (at, expected) in incomplete.enumerate() {
+            assert_eq!(frames.incomplete_head(), expected, "after {at} bytes");
+            frames.follow(&bytes[at..=at], |_| {});
+        }
+        assert_eq!(frames.incomplete_head(), None);
+    }
+
+    #[test]
+    fn an_allowance_is_used_up_and_comes_back_with_time_and_with_what_carries_something() {
+        let now = Instant::now();
+        let mut allowance = Allowance::new(10, 100, now);
+        assert!((0..100).all(|_| allowance.take(Frame::Empty, now).is_ok()));
+        assert_eq!(allowance.take(Frame::Empty, now), Err(TooMany::ControlFrames));
+        allowance.give();
+        assert!((0..4).all(|_| allowance.take(Frame::Empty, now).is_ok()));
+        assert_eq!(allowance.take(Frame::Empty, now), Err(TooMany::ControlFrames));
+        let now = now + REFILL / 10;
+        assert!((0..10).all(|_| allowance.take(Frame::Empty, now).is_ok()));
+        assert_eq!(allowance.take(Frame::Empty, now), Err(TooMany::ControlFrames));
+        assert!((0..10).all(|_| allowance.take(Frame::Reset, now).is_ok()));
+        assert_eq!(allowance.take(Frame::Reset, now), Err(TooMany::Resets));
+    }
+}

@@ -1,0 +1,105 @@
+//! Who is at the other end of a connection. Each request has its [`Peer`] among its extensions.
+
+use std::net::SocketAddr;
+
+use jiff::Timestamp;
+use sha2::{Digest, Sha256};
+use x509_parser::extensions::GeneralName;
+use x509_parser::prelude::{FromDer, X509Certificate};
+
+/// The other end of a connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Peer {
+    pub address: PeerAddress,
+    /// The certificate that the peer proved to hold, if it showed one. It comes from an authority of
+    /// `--tls-client-ca` and was valid when the connection was made.
+    pub certificate: Option<PeerCertificate>,
+}
+
+/// Where a peer is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PeerAddress {
+    Tcp(SocketAddr),
+    /// A process of this machine.
+    Unix {
+        uid: u32,
+        pid: Option<i32>,
+    },
+}
+
+/// A client certificate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PeerCertificate {
+    /// Its subject alternative names that are URIs, as they are written.
+    pub uris: Vec<String>,
+    /// SHA-256 of the whole certificate in lower-case hex digits.
+    pub fingerprint: String,
+    /// Until when it is valid. A connection may be open for longer.
+    pub not_after: Timestamp,
+}
+
+/// A certificate that can not be read.
+#[derive(Debug, thiserror::Error)]
+#[error("the client certificate can not be read")]
+pub(super) struct Unreadable;
+
+// === impl PeerAddress ===
+
+impl std::fmt::Display for PeerAddress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix { uid, pid: Some(pid) } => write!(f, "unix uid {uid} pid {pid}"),
+            Self::Unix { uid, pid: None } => write!(f, "unix uid {uid}"),
+        }
+    }
+}
+
+// === impl PeerCertificate ===
+
+impl PeerCertificate {
+    /// Reads a certificate. A name that is there twice, or cannot be read, is no certificate to go by.
+    pub(super) fn of_der(der: &[u8]) -> Result<Self, Unreadable> {
+        let (rest, certificate) = X509Certificate::from_der(der).map_err(|_| Unreadable)?;
+        let names = certificate.subject_alternative_name().map_err(|_| Unreadable)?;
+        let names = names.map(|names| names.value.general_names.as_slice()).unwrap_or_default();
+        let uri = |name: &GeneralName<'_>| match name {
+            GeneralName::URI(uri) => Some((*uri).to_owned()),
+            _ => None,
+        };
+        let not_after = certificate.validity().not_after.timestamp();
+        let not_after = Timestamp::from_second(not_after).map_err(|_| Unreadable)?;
+        if !rest.is_empty() {
+            return Err(Unreadable);
+        }
+        let fingerprint = Sha256::digest(der).iter().map(|byte| format!("{byte:02x}")).collect();
+        Ok(Self { uris: names.iter().filter_map(uri).collect(), fingerprint, not_after })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{CertificateParams, KeyPair, SanType, date_time_ymd};
+
+    use super::*;
+
+    #[test]
+    fn the_uris_the_fingerprint_and_the_end_of_a_certificate_are_read() {
+        let mut params = CertificateParams::new(["somebody.example".to_owned()]).unwrap();
+        for uri in ["spiffe://example.org/producer", "https://example.org/other"] {
+            params.subject_alt_names.push(SanType::URI(uri.try_into().unwrap()));
+        }
+        params.not_after = date_time_ymd(2040, 5, 6);
+        let key = KeyPair::generate().unwrap();
+        let issued = params.self_signed(&key).unwrap();
+        let read = PeerCertificate::of_der(issued.der()).unwrap();
+        assert_eq!(read.uris, ["spiffe://example.org/producer", "https://example.org/other"]);
+        assert_eq!(read.not_after, "2040-05-06T00:00:00Z".parse().unwrap());
+        assert_eq!(read.fingerprint.len(), 64);
+    }
+
+    #[test]
+    fn what_is_no_certificate_is_not_read() {
+        assert!(PeerCertificate::of_der(b"certificate").is_err());
+    }
+}

@@ -1,0 +1,209 @@
+//! TLS for callers: certificates from files, read again when they change.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use rustls::pki_types::pem::{self, PemObject};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::{VerifierBuilderError, WebPkiClientVerifier};
+use rustls::{RootCertStore, ServerConfig};
+use sha2::{Digest, Sha256};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_rustls::TlsAcceptor;
+use zeroize::Zeroizing;
+
+use super::flags::TlsFiles;
+
+/// Between two looks at the files.
+const LOOK: Duration = Duration::from_secs(5);
+const HTTP_2: &[u8] = b"h2";
+
+/// The certificates that are shown now.
+#[derive(Debug)]
+pub struct Tls {
+    files: Files,
+    current: RwLock<Arc<ServerConfig>>,
+    /// Of the files that were read last, good or bad.
+    seen: RwLock<Option<Seen>>,
+}
+
+/// Why there is no TLS.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    #[error("{flag} {} can not be read", .path.display())]
+    Read { flag: &'static str, path: PathBuf, source: io::Error },
+    #[error("{flag} {} is not PEM of the right kind", .path.display())]
+    Pem { flag: &'static str, path: PathBuf, source: pem::Error },
+    #[error("{flag} {} holds no certificate", .path.display())]
+    Empty { flag: &'static str, path: PathBuf },
+    #[error("--tls-cert and --tls-key do not make a pair")]
+    Pair(#[source] rustls::Error),
+    #[error("--tls-client-ca {} holds a certificate that is no authority", .path.display())]
+    Authority { path: PathBuf, source: rustls::Error },
+    #[error("--tls-client-ca can not be used")]
+    Verifier(#[from] VerifierBuilderError),
+}
+
+#[derive(Debug, Clone)]
+struct Files {
+    cert: PathBuf,
+    key: PathBuf,
+    client_ca: Option<PathBuf>,
+    /// Whether a client without a certificate is turned away at the handshake.
+    required: bool,
+}
+
+/// What the files hold.
+struct Contents {
+    cert: Vec<u8>,
+    key: Zeroizing<Vec<u8>>,
+    client_ca: Option<Vec<u8>>,
+}
+
+/// Tells contents apart, or that they could not be read.
+type Seen = Result<[u8; 32], io::ErrorKind>;
+
+const CERT: &str = "--tls-cert";
+const KEY: &str = "--tls-key";
+const CLIENT_CA: &str = "--tls-client-ca";
+
+// === impl Tls ===
+
+impl Tls {
+    /// Reads the files, if there are any. `required` turns away clients without a certificate.
+    ///
+    /// # Errors
+    /// The first thing that is wrong with them.
+    pub fn load(files: &TlsFiles, required: bool) -> Result<Option<Self>, TlsError> {
+        let (Some(cert), Some(key)) = (files.tls_cert.clone(), files.tls_key.clone()) else {
+            return Ok(None);
+        };
+        let files = Files { cert, key, client_ca: files.tls_client_ca.clone(), required };
+        let contents = files.read()?;
+        let current = RwLock::new(Arc::new(files.config(&contents)?));
+        Ok(Some(Self { files, current, seen: RwLock::new(Some(Ok(contents.digest()))) }))
+    }
+
+    /// Shakes hands with what is shown now.
+    pub(super) fn acceptor(&self) -> TlsAcceptor {
+        self.current.read().unwrap_or_else(PoisonError::into_inner).clone().into()
+    }
+
+    /// Reads the files again when they change, and on SIGHUP. Never completes.
+    pub(super) async fn keep_fresh(&self) {
+        let mut hang_up = signal(SignalKind::hangup()).ok();
+        let mut look = tokio::time::interval(LOOK);
+        loop {
+            let asked = async {
+                match &mut hang_up {
+                    Some(hang_up) => hang_up.recv().await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                _ = asked => self.look(true),
+                _ = look.tick() => self.look(false),
+            }
+        }
+    }
+
+    // The files are small, and read from the page cache.
+    fn look(&self, asked: bool) {
+        let read = self.files.read();
+        let now = match &read {
+            Ok(contents) => Ok(contents.digest()),
+            Err(TlsError::Read { source, .. }) => Err(source.kind()),
+            Err(_) => Err(io::ErrorKind::Other),
+        };
+        let before = self.seen.write().unwrap_or_else(PoisonError::into_inner).replace(now);
+        if before == Some(now) && !asked {
+            return;
+        }
+        match read.and_then(|contents| self.files.config(&contents)) {
+            Ok(config) => {
+                *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
+                tracing::info!(cert = %self.files.cert.display(), "new connections are shown the new certificate");
+            }
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::error!(error, "the new certificates can not be used, and the former ones stay");
+            }
+        }
+    }
+}
+
+// === impl Files ===
+
+impl Files {
+    fn read(&self) -> Result<Contents, TlsError> {
+        let client_ca = self.client_ca.as_deref().map(|path| read(CLIENT_CA, path)).transpose()?;
+        Ok(Contents { cert: read(CERT, &self.cert)?, key: read(KEY, &self.key)?.into(), client_ca })
+    }
+
+    fn config(&self, contents: &Contents) -> Result<ServerConfig, TlsError> {
+        let chain = certificates(CERT, &self.cert, &contents.cert)?;
+        let key = PrivateKeyDer::from_pem_slice(&contents.key).map_err(|source| TlsError::Pem {
+            flag: KEY,
+            path: self.key.clone(),
+            source,
+        })?;
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let builder = ServerConfig::builder_with_provider(provider.clone())
+            .with_safe_default_protocol_versions()
+            .map_err(TlsError::Pair)?;
+        let builder = match (&self.client_ca, &contents.client_ca) {
+            (Some(path), Some(pem)) => {
+                let verifier =
+                    WebPkiClientVerifier::builder_with_provider(roots(path, pem)?.into(), provider);
+                let verifier = if self.required { verifier } else { verifier.allow_unauthenticated() };
+                builder.with_client_cert_verifier(verifier.build()?)
+            }
+            _ => builder.with_no_client_auth(),
+        };
+        let mut config = builder.with_single_cert(chain, key).map_err(TlsError::Pair)?;
+        config.alpn_protocols = vec![HTTP_2.to_vec()];
+        Ok(config)
+    }
+}
+
+// === impl Contents ===
+
+impl Contents {
+    fn digest(&self) -> [u8; 32] {
+        let parts = [Some(self.cert.as_slice()), Some(self.key.as_slice()), self.client_ca.as_deref()];
+        let mut digest = Sha256::new();
+        for part in parts.into_iter().flatten() {
+            digest.update((part.len() as u64).to_be_bytes());
+            digest.update(part);
+        }
+        digest.finalize().into()
+    }
+}
+
+fn read(flag: &'static str, path: &Path) -> Result<Vec<u8>, TlsError> {
+    std::fs::read(path).map_err(|source| TlsError::Read { flag, path: path.to_owned(), source })
+}
+
+fn certificates(
+    flag: &'static str,
+    path: &Path,
+    pem: &[u8],
+) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let certificates: Vec<_> = CertificateDer::pem_slice_iter(pem)
+        .collect::<Result<_, _>>()
+        .map_err(|source| TlsError::Pem { flag, path: path.to_owned(), source })?;
+    if certificates.is_empty() {
+        return Err(TlsError::Empty { flag, path: path.to_owned() });
+    }
+    Ok(certificates)
+}
+
+fn roots(path: &Path, pem: &[u8]) -> Result<RootCertStore, TlsError> {
+    let mut roots = RootCertStore::empty();
+    for authority in certificates(CLIENT_CA, path, pem)? {
+        roots.add(authority).map_err(|source| TlsError::Authority { path: path.to_owned(), source })?;
+    }
+    Ok(roots)
+}

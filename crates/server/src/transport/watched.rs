@@ -1,0 +1,124 @@
+//! A connection whose frames are watched; see `frames.rs`.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, Sleep};
+
+use super::flags::Limits;
+use super::frames::{Allowance, Frame, Frames};
+
+/// A connection that fails once its peer takes too long for a head, or sends too much that is nothing.
+#[derive(Debug)]
+pub(super) struct Watched<T> {
+    wire: T,
+    heard: Frames,
+    said: Frames,
+    allowance: Allowance,
+    patience: Duration,
+    /// The head that is waited for, and until when.
+    waiting: Option<(u64, Pin<Box<Sleep>>)>,
+}
+
+/// A head that did not come in time.
+#[derive(Debug, thiserror::Error)]
+#[error("the headers did not come in time")]
+struct TooLate;
+
+// === impl Watched ===
+
+impl<T> Watched<T> {
+    pub(super) fn new(wire: T, limits: &Limits) -> Self {
+        let allowance = Allowance::new(limits.stream_resets, limits.control_frames, Instant::now());
+        let patience = limits.header_timeout;
+        Self {
+            wire,
+            heard: Frames::of_client(),
+            said: Frames::of_server(),
+            allowance,
+            patience,
+            waiting: None,
+        }
+    }
+
+    fn hear(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let (allowance, mut verdict, now) = (&mut self.allowance, Ok(()), Instant::now());
+        self.heard.follow(bytes, |frame| verdict = verdict.and_then(|()| allowance.take(frame, now)));
+        verdict.map_err(io::Error::other)
+    }
+
+    fn say(&mut self, bytes: &[u8]) {
+        let allowance = &mut self.allowance;
+        self.said.follow(bytes, |frame| {
+            if frame == Frame::Carrying {
+                allowance.give();
+            }
+        });
+    }
+
+    /// Fails when the head that has begun should be complete by now.
+    fn be_patient(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        let Some(head) = self.heard.incomplete_head() else {
+            self.waiting = None;
+            return Ok(());
+        };
+        if self.waiting.as_ref().is_none_or(|(awaited, _)| *awaited != head) {
+            self.waiting = Some((head, Box::pin(tokio::time::sleep_until(Instant::now() + self.patience))));
+        }
+        let over = self.waiting.as_mut().is_some_and(|(_, over)| over.as_mut().poll(cx).is_ready());
+        if over { Err(io::Error::new(io::ErrorKind::TimedOut, TooLate)) } else { Ok(()) }
+    }
+}
+
+impl<T: AsyncRead + Unpin> AsyncRead for Watched<T> {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let before = buf.filled().len();
+        let read = Pin::new(&mut this.wire).poll_read(cx, buf);
+        if let Poll::Ready(Ok(())) = &read {
+            this.hear(&buf.filled()[before..])?;
+        }
+        this.be_patient(cx)?;
+        read
+    }
+}
+
+impl<T: AsyncWrite + Unpin> AsyncWrite for Watched<T> {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let written = ready!(Pin::new(&mut this.wire).poll_write(cx, buf))?;
+        this.say(&buf[..written]);
+        Poll::Ready(Ok(written))
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let written = ready!(Pin::new(&mut this.wire).poll_write_vectored(cx, bufs))?;
+        let mut left = written;
+        for buf in bufs {
+            let taken = buf.len().min(left);
+            this.say(&buf[..taken]);
+            left -= taken;
+        }
+        Poll::Ready(Ok(written))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.wire.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().wire).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().wire).poll_shutdown(cx)
+    }
+}

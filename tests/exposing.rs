@@ -1,0 +1,165 @@
+//! Callers under TLS, with and without certificates of their own; callers over a Unix socket; and health on its own.
+
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::path::Path;
+use std::time::Duration;
+
+use rhythmx_ticketing::v1::TicketSystem;
+use tempfile::TempDir;
+use tonic::Code;
+use tonic::transport::Endpoint;
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_client::HealthClient;
+
+use ticketing_harness::{
+    PATIENCE, Plan, Server, Start, Subscriber, Trial, World, free_address, from_oldest, over_socket,
+};
+
+#[tokio::test]
+async fn callers_under_tls_are_served_and_those_who_trust_another_authority_are_not() {
+    let (folder, trial) = trial().await;
+    let mut world = Plan::new().callers_under_tls(&trial).start().await;
+    world.push("INC-1", TicketSystem::Jira).await;
+    let stranger = another(folder.path()).await;
+    assert!(stranger.connect(&world.server.address).await.is_err());
+    let plain = Endpoint::from_shared(format!("http://{}", world.server.address)).unwrap().connect().await;
+    assert!(
+        plain.is_err()
+            || HealthClient::new(plain.unwrap()).check(HealthCheckRequest::default()).await.is_err()
+    );
+    world.push("INC-2", TicketSystem::Jira).await;
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_client_certificate_is_demanded_where_nothing_else_tells_callers_apart() {
+    let (folder, trial) = trial().await;
+    let flags = ["--auth=certificate", "--certificate-roles=spiffe://ticketing.test/trial=viewer"];
+    let flags = flags.map(str::to_owned).into_iter().chain([trial.flag_of_authority()]).collect();
+    let server = Start { flags, ..start(&trial) };
+    let mut server = Server::start(server).await;
+    server.client().await.get_status().await.unwrap();
+    assert!(is_let_in(&trial, &server).await);
+    let without = Trial { shows_certificate: false, ..trial.clone() };
+    assert!(!is_let_in(&without, &server).await);
+    // It trusts the right server, and shows a certificate of another authority.
+    let stranger = another(folder.path()).await;
+    std::fs::copy(trial.file("ca.pem"), stranger.file("ca.pem")).unwrap();
+    assert!(!is_let_in(&stranger, &server).await);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn certificates_are_replaced_while_a_stream_goes_on_and_broken_ones_are_not_taken() {
+    let (folder, trial) = trial().await;
+    let mut world = Plan::new().callers_under_tls(&trial).start().await;
+    let mut subscriber = Subscriber::open(&world.client, from_oldest()).await;
+    let new = another(folder.path()).await;
+
+    std::fs::write(trial.file("server.pem"), "half a certificate").unwrap();
+    world.server.hang_up().await;
+    until_logged(&world, "the former ones stay").await;
+    assert!(trial.connect(&world.server.address).await.is_ok());
+    // The certificate is there before its key.
+    std::fs::copy(new.file("server.pem"), trial.file("server.pem")).unwrap();
+    world.server.hang_up().await;
+    until_logged(&world, "do not make a pair").await;
+    assert!(trial.connect(&world.server.address).await.is_ok());
+
+    // Without being told to, too.
+    std::fs::copy(new.file("server.key"), trial.file("server.key")).unwrap();
+    until_logged(&world, "shown the new certificate").await;
+    assert!(new.connect(&world.server.address).await.is_ok());
+    assert!(trial.connect(&world.server.address).await.is_err());
+    world.push("INC-1", TicketSystem::Jira).await;
+    assert_eq!(subscriber.event().await.delivery.unwrap().incident_id, "INC-1");
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_handshake_that_does_not_go_on_is_given_up() {
+    let (_folder, trial) = trial().await;
+    let mut world =
+        Plan::new().callers_under_tls(&trial).with_flag("--handshake-timeout=200ms").start().await;
+    for bytes in [&[][..], &[0x16, 3, 1, 2, 0, 1]] {
+        let mut half = ticketing_harness::Hostile::silent(&world.server.address).await.unwrap();
+        half.send(bytes).await.unwrap();
+        half.until_closed().await;
+    }
+    assert!(world.server.log().contains("handshake did not end in time"));
+    world.push("INC-1", TicketSystem::Jira).await;
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_socket_is_for_its_owner_alone_and_one_that_was_left_behind_is_no_hindrance() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("ticketing.sock");
+    let mut world = Plan::new().on_socket(&socket).in_a_process().start().await;
+    let metadata = std::fs::metadata(&socket).unwrap();
+    assert!(metadata.file_type().is_socket());
+    assert_eq!(metadata.permissions().mode() & 0o777, 0o600);
+    world.push("INC-1", TicketSystem::Jira).await;
+    world.server.kill().await;
+    assert!(socket.exists(), "it was left behind");
+    world.server.start_again().await;
+    world.client = world.server.client().await;
+    let arguments = ["serve", &format!("--listen=unix:{}", socket.display())].map(str::to_owned);
+    let ended = ticketing_harness::run_to_its_end(&arguments, &[]).await;
+    assert!(ended.stderr.contains("another server listens there"), "{ended:?}");
+    assert!(over_socket(&socket).await.is_ok());
+    world.finish().await;
+    assert!(!socket.exists());
+}
+
+#[tokio::test]
+async fn health_is_told_on_a_listener_of_its_own_and_nothing_else_is() {
+    let (_folder, trial) = trial().await;
+    let address = free_address();
+    let plan = Plan::new().callers_under_tls(&trial).with_flag(&format!("--health-listen={address}"));
+    let world = plan.start().await;
+    let channel = Endpoint::from_shared(format!("http://{address}")).unwrap().connect().await.unwrap();
+    let mut health = HealthClient::new(channel.clone());
+    let answer = health.check(HealthCheckRequest::default()).await.unwrap().into_inner();
+    assert_eq!(answer.status, 1, "SERVING");
+    let refused = rhythmx_ticketing::Client::over(channel.clone()).get_status().await.unwrap_err();
+    assert_eq!(refused.code(), Code::Unimplemented);
+    let mut reflection =
+        tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient::new(channel);
+    let refused = reflection.server_reflection_info(tokio_stream::empty()).await.unwrap_err();
+    assert_eq!(refused.code(), Code::Unimplemented);
+    world.finish().await;
+}
+
+async fn trial() -> (TempDir, Trial) {
+    let folder = tempfile::tempdir().unwrap();
+    let trial = Trial::make(&folder.path().join("tls")).await;
+    (folder, trial)
+}
+
+/// The files of another authority.
+async fn another(folder: &Path) -> Trial {
+    Trial::make(&folder.join("another")).await
+}
+
+fn start(trial: &Trial) -> Start {
+    Start { process: true, callers: Some(trial.clone()), ..Start::default() }
+}
+
+/// Whether anything is heard after the handshake: a client learns only then that its certificate was refused.
+async fn is_let_in(trial: &Trial, server: &Server) -> bool {
+    use tokio::io::AsyncReadExt;
+    let Ok(mut stream) = trial.shake_hands(&server.address).await else { return false };
+    let heard = tokio::time::timeout(PATIENCE, stream.read_u8()).await;
+    heard.expect("the server says something, or closes").is_ok()
+}
+
+async fn until_logged(world: &World, words: &str) {
+    let wait = async {
+        while !world.server.log().contains(words) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let in_time = tokio::time::timeout(PATIENCE, wait).await;
+    assert!(in_time.is_ok(), "{words:?} is not logged: {}", world.server.log());
+}

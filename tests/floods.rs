@@ -1,0 +1,44 @@
+//! Peers that send far too much of what carries nothing: their connections are closed, and everybody else is served.
+
+use rhythmx_ticketing::v1::TicketSystem;
+
+use ticketing_harness::{Flood, Hostile, Plan, flood};
+
+/// By how much floods may make the memory of the server grow.
+const GROWTH: u64 = 32 * 1_024 * 1_024;
+const MOST: u32 = 20_000;
+
+#[tokio::test]
+async fn every_flood_costs_its_peer_the_connection_and_nobody_else_anything() {
+    let mut world = Plan::new().in_a_process().start().await;
+    world.push("INC-0", TicketSystem::Jira).await;
+    let before = world.server.memory();
+    let address = world.server.address.clone();
+    for kind in Flood::ALL {
+        let attack = tokio::spawn({
+            let address = address.clone();
+            async move { flood(&address, kind, MOST).await.unwrap() }
+        });
+        for number in 0..3 {
+            world.push(&format!("INC-{kind:?}-{number}"), TicketSystem::Jira).await;
+        }
+        let flooded = attack.await.unwrap();
+        assert!(flooded.closed, "{kind:?}: {flooded:?}");
+        println!("{kind:?}: closed after {} frames or less", flooded.sent);
+    }
+    let grown = world.server.peak_memory().saturating_sub(before);
+    assert!(grown < GROWTH, "{grown} bytes");
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_caller_who_takes_back_all_its_calls_now_and_then_is_not_cut_off() {
+    let world = Plan::new().in_a_process().with_flag("--shutdown-grace=1s").start().await;
+    let mut fickle = Hostile::connect(&world.server.address).await.unwrap();
+    for round in 0..10 {
+        let calls: Vec<u8> = (0..90).flat_map(|number| Flood::Resets.frames(90 * round + number)).collect();
+        fickle.send(&calls).await.unwrap();
+        assert!(fickle.is_alive().await);
+    }
+    world.finish().await;
+}

@@ -1,0 +1,194 @@
+//! What one peer may use up: places, time and memory.
+
+use std::io::Write;
+use std::time::Duration;
+
+use rhythmx_ticketing::v1::TicketSystem;
+use tonic::Code;
+
+use ticketing_harness::{
+    Hostile, PATIENCE, Plan, Subscriber, World, after, call_head, frame, from_oldest, incident, refusal,
+};
+
+/// By how much attacks may make the memory of the server grow.
+const GROWTH: u64 = 32 * 1_024 * 1_024;
+/// The peers do not take part in an orderly end.
+const STOPS_SOON: &str = "--shutdown-grace=1s";
+const INITIAL_WINDOW_SIZE: [u8; 2] = [0, 4];
+
+#[tokio::test]
+async fn a_peer_has_so_many_connections_and_no_more_until_one_of_them_ends() {
+    // One is that of the honest caller.
+    let mut world = Plan::new().in_a_process().with_flag("--connections-per-peer=4").start().await;
+    let address = world.server.address.clone();
+    let mut peers = vec![];
+    for _ in 0..3 {
+        let mut peer = Hostile::connect(&address).await.unwrap();
+        assert!(peer.is_alive().await);
+        peers.push(peer);
+    }
+    for _ in 0..20 {
+        Hostile::silent(&address).await.unwrap().until_closed().await;
+    }
+    assert_eq!(world.server.log().matches("--connections-per-peer").count(), 1, "{}", world.server.log());
+    world.push("INC-1", TicketSystem::Jira).await;
+    drop(peers.pop());
+    let free = async { while !Hostile::connect(&address).await.unwrap().is_alive().await {} };
+    tokio::time::timeout(PATIENCE, free).await.expect("there is a place again");
+    drop(peers);
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_head_has_its_time_and_a_connection_without_calls_has_more() {
+    let mut world =
+        Plan::new().in_a_process().with_flag("--header-timeout=300ms").with_flag(STOPS_SOON).start().await;
+    let address = world.server.address.clone();
+    let mut idle = Hostile::connect(&address).await.unwrap();
+    Hostile::silent(&address).await.unwrap().until_closed().await;
+    let mut half_a_preface = Hostile::silent(&address).await.unwrap();
+    half_a_preface.send(b"PRI * HT").await.unwrap();
+    half_a_preface.until_closed().await;
+    let mut half_a_head = Hostile::connect(&address).await.unwrap();
+    assert!(half_a_head.is_alive().await);
+    half_a_head.send(&frame(0x1, 0, 1, &call_head("GetStatus", &[]))).await.unwrap();
+    half_a_head.until_closed().await;
+    assert!(idle.is_alive().await);
+    world.push("INC-1", TicketSystem::Jira).await;
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_connection_that_is_too_old_ends_its_streams_with_their_token_and_nothing_is_missed() {
+    let mut world = Plan::new().in_a_process().with_flag("--connection-age=400ms").start().await;
+    let mut request = from_oldest();
+    let (mut seen, mut number) = (vec![], 0);
+    while seen.len() < 6 {
+        let mut subscriber = Subscriber::open(&world.client, request).await;
+        number += 1;
+        world.push(&format!("INC-{number}"), TicketSystem::Jira).await;
+        let end = loop {
+            match subscriber.next().await {
+                Ok(rhythmx_ticketing::v1::stream_ticket_events_response::Message::Event(event)) => {
+                    seen.push(event.sequence);
+                }
+                Ok(_bookmark) => {}
+                Err(status) => break status,
+            }
+        };
+        let refused = refusal::<()>(Err(end));
+        refused.is(Code::Unavailable, "CONNECTION_ENDING", &[]);
+        assert_eq!(refused.metadata["resume_token"], subscriber.token);
+        request = after(&subscriber.token);
+    }
+    let all: std::collections::HashSet<_> = seen.iter().collect();
+    assert_eq!(all.len(), seen.len(), "none is told twice");
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_request_that_finds_no_memory_is_told_to_come_back_and_the_memory_is_given_back() {
+    let plan = Plan::new().in_a_process().with_flag("--request-memory=8").with_flag("--request-timeout=2s");
+    let mut world = plan.with_flag(STOPS_SOON).start().await;
+    let mut greedy = Hostile::connect(&world.server.address).await.unwrap();
+    // Each counts as the largest that it may turn out to be.
+    for stream in [1, 3] {
+        greedy.call(stream, "SubmitIncident", &[("grpc-encoding", "gzip")]).await.unwrap();
+    }
+    assert!(greedy.is_alive().await);
+    let wait = async {
+        loop {
+            let refused = world.client.submit_incident(incident("INC-1")).await;
+            if refused.is_err() {
+                return refusal(refused);
+            }
+        }
+    };
+    let refused = tokio::time::timeout(PATIENCE, wait).await.expect("the memory is not bounded");
+    refused.is(Code::ResourceExhausted, "BUSY", &[]);
+    assert!(refused.tells_when_to_come_back);
+    // What does not arrive in time is given up.
+    let wait = async { while world.client.submit_incident(incident("INC-1")).await.is_err() {} };
+    tokio::time::timeout(PATIENCE, wait).await.expect("the memory comes back");
+    assert!(greedy.is_alive().await);
+    world.push("INC-2", TicketSystem::Jira).await;
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn lengths_that_are_only_declared_and_bombs_cost_no_memory() {
+    let mut world = Plan::new().in_a_process().with_flag(STOPS_SOON).start().await;
+    let before = settled(&mut world).await;
+    let mut liar = Hostile::connect(&world.server.address).await.unwrap();
+    for stream in (1..100).step_by(2) {
+        // 4 GiB by the header and by the prefix of the message; then 4 MiB by the prefix, of which nothing comes.
+        let (length, prefix) = if stream % 4 == 1 { (1_u64 << 32, [0xFF; 4]) } else { (0, [0, 0x40, 0, 0]) };
+        let length = length.to_string();
+        let further: &[(&str, &str)] = if stream % 4 == 1 { &[("content-length", &length)] } else { &[] };
+        liar.call(stream, "SubmitIncident", further).await.unwrap();
+        liar.data(stream, &[&[0][..], &prefix, b"x"].concat(), false).await.unwrap();
+    }
+    assert!(liar.is_alive().await);
+    let bomb = bomb();
+    let mut bombers = vec![];
+    for _ in 0..32 {
+        // A connection may send 64 KiB before it has heard from the server.
+        let mut bomber = Hostile::connect(&world.server.address).await.unwrap();
+        bomber.call(1, "SubmitIncident", &[("grpc-encoding", "gzip")]).await.unwrap();
+        let pieces: Vec<_> = bomb.chunks(16_000).collect();
+        for (number, piece) in pieces.iter().enumerate() {
+            bomber.data(1, piece, number + 1 == pieces.len()).await.unwrap();
+        }
+        bombers.push(bomber);
+    }
+    for mut bomber in bombers {
+        assert!(bomber.is_alive().await);
+    }
+    world.push("INC-1", TicketSystem::Jira).await;
+    let grown = world.server.peak_memory().saturating_sub(before);
+    assert!(grown < GROWTH, "{grown} bytes");
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn who_asks_and_never_reads_keeps_nobody_waiting_and_takes_little_memory() {
+    let mut world = Plan::new().in_a_process().with_flag(STOPS_SOON).start().await;
+    for number in 0..40 {
+        world.push(&format!("INC-{number}"), TicketSystem::Jira).await;
+    }
+    let before = settled(&mut world).await;
+    let no_window = [&INITIAL_WINDOW_SIZE[..], &[0; 4]].concat();
+    let mut sleepers = vec![];
+    for _ in 0..10 {
+        let settings = frame(0x4, 0, 0, &no_window);
+        let mut sleeper = Hostile::connect_with(&world.server.address, &settings).await.unwrap();
+        for stream in (1..200).step_by(2) {
+            sleeper.call(stream, "ListDeliveries", &[]).await.unwrap();
+            sleeper.data(stream, &[0, 0, 0, 0, 0], true).await.unwrap();
+        }
+        sleepers.push(sleeper);
+    }
+    world.push("INC-40", TicketSystem::Jira).await;
+    let grown = world.server.peak_memory().saturating_sub(before);
+    assert!(grown < GROWTH, "{grown} bytes");
+    world.finish().await;
+}
+
+/// What the server has in use once it has worked.
+async fn settled(world: &mut World) -> u64 {
+    for number in 0..5 {
+        world.push(&format!("INC-settling-{number}"), TicketSystem::Servicenow).await;
+    }
+    world.while_nothing_happens_for(Duration::from_millis(100)).await;
+    world.server.memory()
+}
+
+/// A message of a few dozen kilobytes that unpacks to 48 MiB.
+fn bomb() -> Vec<u8> {
+    let mut packed = flate2::write::GzEncoder::new(vec![], flate2::Compression::best());
+    let zeros = vec![0; 1 << 20];
+    (0..48).for_each(|_| packed.write_all(&zeros).unwrap());
+    let packed = packed.finish().unwrap();
+    let length = u32::try_from(packed.len()).unwrap().to_be_bytes();
+    [&[1][..], &length, &packed].concat()
+}
