@@ -7,9 +7,11 @@
 )]
 
 mod house;
+mod sbom;
 mod tables;
 mod workspace;
 
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, ExitStatus};
 
 use anyhow::{Context, Result, bail};
@@ -29,6 +31,11 @@ struct Cli {
 enum Chore {
     /// Checks the architecture: dependencies, where SQL may be, length of files, unfinished work.
     House,
+    /// Writes what a release is made of, as CycloneDX JSON.
+    Sbom {
+        #[arg(long, default_value = "target/ticketing.cdx.json")]
+        output: PathBuf,
+    },
     /// Regenerates the tables in the documents, between `<!-- table: NAME -->` and `<!-- end table -->`.
     Tables {
         /// Changes nothing, and fails if a table is stale.
@@ -69,6 +76,7 @@ fn run(chore: &Chore) -> Result<()> {
     let workspace = Workspace::find()?;
     match chore {
         Chore::House => check_house(&workspace),
+        Chore::Sbom { output } => write_sbom(&workspace, output),
         Chore::Tables { check } => regenerate_tables(&workspace, *check),
         Chore::Faults { fast, arguments } => {
             play("faults", &["ticketing-faults", "ticketing-server"], *fast, arguments)
@@ -112,6 +120,16 @@ fn check_house(workspace: &Workspace) -> Result<()> {
         0 => Ok(()),
         count => bail!("the architecture is violated {count} times"),
     }
+}
+
+fn write_sbom(workspace: &Workspace, output: &Path) -> Result<()> {
+    let bill = sbom::bill(workspace)?;
+    let text = serde_json::to_string_pretty(&bill).context("a bill of materials can be written as JSON")?;
+    let path = workspace.root.join(output);
+    std::fs::write(&path, text + "\n").with_context(|| format!("cannot write {}", path.display()))?;
+    let count = bill["components"].as_array().map_or(0, Vec::len);
+    println!("{}: {count} components", path.display());
+    Ok(())
 }
 
 fn regenerate_tables(workspace: &Workspace, check: bool) -> Result<()> {
