@@ -31,6 +31,7 @@ mod doubt;
 mod exposing;
 mod floods;
 mod limits;
+mod packaging;
 mod power;
 mod pushing;
 mod reaching;

@@ -37,6 +37,7 @@ pub struct Target {
 /// How an input is built, so that a mutation can change a part of it and leave the rest valid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shape {
+    Bytes,
     Text,
     Json,
     /// A protobuf message, by its full name.

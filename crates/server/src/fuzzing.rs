@@ -5,3 +5,4 @@
 
 pub use crate::access::fuzzing::{Believed, Bouncer, bearer};
 pub use crate::grpc::fuzzing::{Heard, deadline, hear, incident, is_token, tokens};
+pub use crate::transport::fuzzing::{certificate, frames};

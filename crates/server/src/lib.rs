@@ -13,6 +13,7 @@ pub mod entropy;
 #[doc(hidden)]
 pub mod fuzzing;
 mod grpc;
+pub mod health;
 pub mod server;
 pub mod settings;
 pub mod store;

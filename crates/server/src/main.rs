@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand};
 use ticketing_server::clock::SystemClock;
 use ticketing_server::commands::{AuditCommand, TokenCommand};
 use ticketing_server::config::Config;
+use ticketing_server::health::{self, HealthArgs};
 use ticketing_server::transport::dev::{self, TlsCommand};
 use ticketing_server::{demo, server, telemetry};
 use tokio::signal::unix::{SignalKind, signal};
@@ -36,6 +37,8 @@ enum Command {
     /// Check who did what.
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// Ask a running server whether it serves: ends with 0 if it does. For the health check of a container.
+    Health(HealthArgs),
     /// Show the whole job against simulated ticket systems: nothing to set up, nothing kept.
     Demo(demo::DemoArgs),
 }
@@ -60,6 +63,7 @@ async fn main() -> ExitCode {
         Command::Tls(command) => dev::run(&command),
         Command::Token(command) => command.run(&mut std::io::stdout()).await,
         Command::Audit(command) => command.run(&mut std::io::stdout()).await,
+        Command::Health(args) => health::run(&args).await,
         Command::Demo(args) => demo::run(args).await,
     };
     match done {

@@ -30,6 +30,7 @@ fn once(shape: Shape, input: &[u8], other: &[u8], rng: &mut Rng) -> Vec<u8> {
         return bytes::mutate(input, other, rng);
     }
     match shape {
+        Shape::Bytes => bytes::mutate(input, other, rng),
         Shape::Text => bytes::mutate_text(input, other, rng),
         Shape::Json => json::mutate(input, rng).unwrap_or_else(|| bytes::mutate_text(input, other, rng)),
         Shape::Message(name) => message::mutate(&contract::message(name), input, rng)

@@ -2,6 +2,7 @@
 
 mod access;
 mod headers;
+mod network;
 mod renders;
 mod replies;
 pub(crate) mod reply;
@@ -81,6 +82,27 @@ pub const TARGETS: &[Target] = &[
         shape: Shape::Text,
         seeds: replies::hidden_seeds,
         run: replies::hidden,
+    },
+    Target {
+        name: "certificate",
+        promise: "a client certificate is read or not, and its names are as they stand in it",
+        shape: Shape::Bytes,
+        seeds: network::certificate_seeds,
+        run: network::certificate,
+    },
+    Target {
+        name: "frames",
+        promise: "the frames of a connection are counted alike however they arrive",
+        shape: Shape::Bytes,
+        seeds: network::frames_seeds,
+        run: network::frames,
+    },
+    Target {
+        name: "target-address",
+        promise: "an address that may be called without leave is https to the public Internet, and undisguised",
+        shape: Shape::Text,
+        seeds: network::address_seeds,
+        run: network::address,
     },
     Target {
         name: "retry-after",
