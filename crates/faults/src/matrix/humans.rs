@@ -77,7 +77,17 @@ fn see(scene: &Scene) {
 
 /// A delivery in doubt whose look-up was answered and is held before it says so.
 async fn looked_up(stage: &Stage, site: Site, applied: bool) -> (Scene, v1::Delivery) {
-    let bounds = Bounds::default().with_sweeps(SOON).with_attempt_deadline(600);
+    looked_up_and_swept(stage, site, applied, SOON).await
+}
+
+/// The same with other sweeps.
+async fn looked_up_and_swept(
+    stage: &Stage,
+    site: Site,
+    applied: bool,
+    sweeps: [u64; 3],
+) -> (Scene, v1::Delivery) {
+    let bounds = Bounds::default().with_sweeps(sweeps).with_attempt_deadline(600);
     let mut scene = Scene::start_in_a_process(stage, site, bounds).await;
     scene.world.server.arm(Point::LookedUp);
     let id = scene.doubt("INC-1", applied).await;
@@ -318,7 +328,8 @@ async fn created_anyway_wrongly(stage: Stage, site: Site) {
 
 /// The look-up that was held finds the first ticket while the second is made.
 async fn cancelled_then_created_anyway(stage: Stage, site: Site) {
-    let (mut scene, delivery) = looked_up(&stage, site, true).await;
+    // None while it is cancelled: a sweep would find the first ticket, and nothing would be made anyway.
+    let (mut scene, delivery) = looked_up_and_swept(&stage, site, true, [2_500, 3_000, 3_500]).await;
     scene.cancel(&delivery.id).await.unwrap();
     scene.weather(Call::Create, When::Next(1), Effect::Delay(Duration::from_millis(200)));
     let mut client = scene.world.client.clone();

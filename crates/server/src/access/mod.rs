@@ -202,6 +202,10 @@ impl Access {
             ));
         }
         let PeerCertificate { fingerprint, not_after, .. } = certificate.clone();
+        // The handshake may have been long ago.
+        if self.0.clock.now() >= not_after {
+            return Err(Denied::Invalid("the certificate has expired since the handshake".to_owned()));
+        }
         let proof = Proof::Certificate { fingerprint, not_after };
         Ok(Caller { name: format!("certificate:{uri}"), role, proof, source: origin.source.clone() })
     }

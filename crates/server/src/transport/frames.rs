@@ -268,10 +268,11 @@ mod tests {
         allowance.give();
         assert!((0..4).all(|_| allowance.take(Frame::Empty, now).is_ok()));
         assert_eq!(allowance.take(Frame::Empty, now), Err(TooMany::ControlFrames));
+        // A tenth of each comes back, of the resets too.
         let now = now + REFILL / 10;
         assert!((0..10).all(|_| allowance.take(Frame::Empty, now).is_ok()));
         assert_eq!(allowance.take(Frame::Empty, now), Err(TooMany::ControlFrames));
-        assert!((0..10).all(|_| allowance.take(Frame::Reset, now).is_ok()));
+        assert!((0..11).all(|_| allowance.take(Frame::Reset, now).is_ok()));
         assert_eq!(allowance.take(Frame::Reset, now), Err(TooMany::Resets));
     }
 }

@@ -233,6 +233,7 @@ where
             .max_header_list_size(limits.header_list_size)
             .max_concurrent_streams(limits.streams_per_connection)
             .max_local_error_reset_streams(resets)
+            // A burst of calls that are taken back at once: the allowance of resets would let all of them be served.
             .max_pending_accept_reset_streams(limits.streams_per_connection as usize);
         protocol
     }
