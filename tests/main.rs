@@ -33,6 +33,7 @@ mod floods;
 mod hostile_storage;
 mod keys;
 mod limits;
+mod packaging;
 mod power;
 mod pushing;
 mod reaching;

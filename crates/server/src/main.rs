@@ -12,6 +12,7 @@ use rustix::process::{Resource, Rlimit, setrlimit};
 use ticketing_server::clock::SystemClock;
 use ticketing_server::commands::{AuditCommand, KeyCommand, TokenCommand};
 use ticketing_server::config::Config;
+use ticketing_server::health::{self, HealthArgs};
 use ticketing_server::transport::dev::{self, TlsCommand};
 use ticketing_server::{demo, server, telemetry};
 use tokio::signal::unix::{SignalKind, signal};
@@ -42,6 +43,8 @@ enum Command {
     /// Check who did what.
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// Ask a running server whether it serves: ends with 0 if it does. For the health check of a container.
+    Health(HealthArgs),
     /// Show the whole job against simulated ticket systems: nothing to set up, nothing kept.
     Demo(demo::DemoArgs),
 }
@@ -71,6 +74,7 @@ async fn main() -> ExitCode {
         Command::Token(command) => command.run(&mut std::io::stdout()).await,
         Command::Key(command) => command.run(&mut std::io::stdout()).await,
         Command::Audit(command) => command.run(&mut std::io::stdout()).await,
+        Command::Health(args) => health::run(&args).await,
         Command::Demo(args) => demo::run(args).await,
     };
     match done {
