@@ -12,7 +12,7 @@ impl Rng {
         Self(seed)
     }
 
-    pub fn next(&mut self) -> u64 {
+    pub fn word(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut word = self.0;
         word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -21,13 +21,13 @@ impl Rng {
     }
 
     pub fn byte(&mut self) -> u8 {
-        self.next().to_le_bytes()[0]
+        self.word().to_le_bytes()[0]
     }
 
     /// Less than `end`; 0 if there is nothing less.
     pub fn below(&mut self, end: usize) -> usize {
         let end = u64::try_from(end).unwrap_or(u64::MAX).max(1);
-        usize::try_from(self.next() % end).unwrap_or(0)
+        usize::try_from(self.word() % end).unwrap_or(0)
     }
 
     pub fn one_in(&mut self, times: usize) -> bool {
