@@ -34,7 +34,7 @@
 //
 // Every unary call of the service may be repeated: there is one delivery for an incident and a target, and settings merge by
 // presence. So a call that fails with UNAVAILABLE, or with RESOURCE_EXHAUSTED and the time to come back, is repeated: up to
-// four times, for about 3 s, and never beyond its deadline. The exception is RetryDelivery with create_anyway, which puts a
+// five times, for about 6 s, and never beyond its deadline. The exception is RetryDelivery with create_anyway, which puts a
 // doubt aside: asked twice, it may make two tickets, so it is sent once.
 //
 // # Events

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"google.golang.org/grpc/codes"
 
@@ -13,7 +14,7 @@ import (
 
 // A server that is away is named by the error, within the deadline.
 func Example() {
-	client, err := ticketing.Connect("127.0.0.1:1", ticketing.WithToken("rxt_..."))
+	client, err := ticketing.Connect("127.0.0.1:1", ticketing.WithToken("rxt_..."), ticketing.WithDeadline(time.Second))
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -2,6 +2,7 @@ package ticketing
 
 import (
 	"context"
+	"math/rand/v2"
 	"time"
 
 	"google.golang.org/grpc"
@@ -11,10 +12,10 @@ import (
 )
 
 const (
-	// How often a call is sent at most.
-	sends = 5
+	// How often a call is sent at most: with the pauses between, for about 6 s, which is as long as a restart may take.
+	sends = 6
 	// The pause after the first send; it doubles with each.
-	shortestPause = 100 * time.Millisecond
+	shortestPause = 200 * time.Millisecond
 	// The longest pause of a subscription.
 	longestPause = 5 * time.Second
 )
@@ -52,13 +53,15 @@ func (e *Error) passes() bool {
 	return e.Code == codes.Unavailable || e.Code == codes.ResourceExhausted && e.RetryAfter > 0
 }
 
-// How long to wait after so many failures; not less than the server asked for.
+// How long to wait after so many failures; not less than the server asked for. Spread by a fifth, so that clients that lost
+// one server do not come back as one.
 func (e *Error) pause(failures int) time.Duration {
 	pause := longestPause
 	if failures < 6 {
-		pause = shortestPause << (failures - 1)
+		pause = min(longestPause, shortestPause<<(failures-1))
 	}
-	return max(pause, e.RetryAfter)
+	spread := 0.8 + 0.4*rand.Float64()
+	return max(time.Duration(float64(pause)*spread), e.RetryAfter)
 }
 
 // Waits. False when the context ends, or would end before the pause does: then there is nothing to wait for.

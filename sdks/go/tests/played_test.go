@@ -88,7 +88,7 @@ func TestACallIsRepeatedWhenThatMayHelpAndIsSafe(t *testing.T) {
 		code     codes.Code
 	}{
 		{"it passes", []error{away, busy, away}, false, 4, codes.OK},
-		{"it stays", slices.Repeat([]error{away}, 9), false, 5, codes.Unavailable},
+		{"it stays", slices.Repeat([]error{away}, 9), false, 6, codes.Unavailable},
 		{"nobody says when", []error{told(codes.ResourceExhausted, "BUSY", nil)}, false, 1, codes.ResourceExhausted},
 		{"it is the request", []error{told(codes.InvalidArgument, "REQUEST_INVALID", nil)}, false, 1, codes.InvalidArgument},
 		{"it may make a second ticket", []error{away}, true, 1, codes.Unavailable},
