@@ -35,8 +35,8 @@ type Subscription struct {
 	closed  bool
 }
 
-// Subscribe opens a stream of events, and returns once the server has begun it: what happens from then on is handed over,
-// whenever the loop begins. A nil request, or one without a start, asks for the events after this call.
+// Subscribe opens a stream of events, and returns once the server has begun it, or with an *Error within the time of
+// WithDeadline: what happens from then on is handed over, whenever the loop begins. A nil request, or one without a start, asks for the events after this call.
 //
 // The subscription goes on after a lost connection, a restart of the server or a stream that was ended for slowness: it opens
 // the stream again after the last event that it handed over, so that the loop sees each event once and in order. It ends
@@ -51,13 +51,16 @@ func (c *Client) Subscribe(
 	}
 	s := &Subscription{client: c, request: proto.CloneOf(request)}
 	s.ctx, s.cancel = context.WithCancel(ctx)
+	opening, opened := context.WithTimeout(s.ctx, c.deadline)
+	defer opened()
+	end, _ := opening.Deadline()
 	for {
-		_, failure := s.receive(c.deadline)
+		_, failure := s.receive(time.Until(end))
 		if failure == nil {
 			return s, nil
 		}
 		s.failures++
-		if s.failures == sends || !failure.passes() || !rest(s.ctx, failure.pause(s.failures)) {
+		if s.failures == sends || !failure.passes() || !rest(opening, failure.pause(s.failures)) {
 			s.cancel()
 			return nil, failure
 		}

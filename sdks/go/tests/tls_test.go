@@ -5,6 +5,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"google.golang.org/grpc/codes"
 
@@ -23,7 +24,7 @@ func TestTheServerAndTheClientProveWhoTheyAre(t *testing.T) {
 		check(t, err)
 
 		stranger := connect(t, secure.Address, ticketing.WithTLS(ticketing.TLS{}))
-		_, err = stranger.GetStatus(within(t, patience), &ticketingv1.GetStatusRequest{})
+		_, err = stranger.GetStatus(within(t, 2*time.Second), &ticketingv1.GetStatusRequest{})
 		expect(t, err, codes.Unavailable, ticketingv1.ErrorReason_ERROR_REASON_UNSPECIFIED)
 
 		address := asksForCertificates(t, filepath.Dir(secure.CA))
@@ -36,7 +37,7 @@ func TestTheServerAndTheClientProveWhoTheyAre(t *testing.T) {
 		if !up {
 			t.Fatal(err)
 		}
-		_, err = connect(t, address, trusted).GetStatus(within(t, patience), &ticketingv1.GetStatusRequest{})
+		_, err = connect(t, address, trusted).GetStatus(within(t, 2*time.Second), &ticketingv1.GetStatusRequest{})
 		expect(t, err, codes.Unavailable, ticketingv1.ErrorReason_ERROR_REASON_UNSPECIFIED)
 	})
 }
