@@ -19,7 +19,7 @@ func TestTheLoopSeesEachEventOnceAndInOrder(t *testing.T) {
 // or doubled shows.
 func resumes(t *testing.T, order string) {
 	const pushes = 30
-	client, ctx := client(t), within(t, patience)
+	client, ctx := client(t), within(t, 2*patience)
 	subscription, err := client.Subscribe(ctx, nil)
 	check(t, err)
 	pushed := make(chan error, 1)
