@@ -61,7 +61,11 @@ def init(files: list[FileDescriptorProto]) -> str:
         names = [message.name for message in file.message_type] + [enum.name for enum in file.enum_type]
         names += [value.name for enum in file.enum_type for value in enum.value]
         if names:
-            lines += [f"from .{Path(file.name).stem}_pb2 import (", *(f"    {name}," for name in sorted(names)), ")"]
+            lines += [
+                f"from .{Path(file.name).stem}_pb2 import (",
+                *(f"    {name}," for name in sorted(names)),
+                ")",
+            ]
         if file.service:
             stubs = [f"{service.name}Stub" for service in file.service]
             lines += [f"from .{Path(file.name).stem}_pb2_grpc import {', '.join(stubs)}"]
