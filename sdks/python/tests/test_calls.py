@@ -55,10 +55,9 @@ def test_the_same_calls_are_there_for_asyncio(server: Fixture) -> None:
 @pytest.mark.behaviour("unicode")
 def test_text_of_any_script_arrives_as_it_was_written(client: Client) -> None:
     name = "Łukasz 王小明 \u202eرجل\u202c 👩‍💻 e\u0301"
-    incident = an_incident(actor=v1.Actor(name=name), investigation_notes="première ligne\nвторая 🚨")
+    incident = an_incident(actor=v1.Actor(name=name), investigation_notes="première ligne\n२. पंक्ति 🚨")
     request = v1.PreviewTicketRequest(incident=incident, system=v1.TICKET_SYSTEM_SERVICENOW)
-    text = str(client.preview_ticket(request).ticket)
-    assert "王小明" in client.preview_ticket(request).ticket.summary, text
+    assert "王小明" in client.preview_ticket(request).ticket.summary
     created = client.create_ticket(create_in_jira(incident))
     assert created.delivery.state == v1.DELIVERY_STATE_DELIVERED
     retrieved = v1.Incident.FromString(incident.SerializeToString())
@@ -71,7 +70,8 @@ def test_an_incident_at_its_limits_becomes_a_ticket_that_says_what_was_cut(clien
         tactics=[v1.Tactic(id=f"TA{i:04}", name="t" * 256) for i in range(50)],
         techniques=[v1.Technique(id=f"T{i:04}", name="u" * 256) for i in range(200)],
         firing_rules=[
-            v1.FiringRule(name=f"{i} " + "r" * 250, count=i + 1, severity=v1.SEVERITY_HIGH) for i in range(1_000)
+            v1.FiringRule(name=f"{i} " + "r" * 250, count=i + 1, severity=v1.SEVERITY_HIGH)
+            for i in range(1_000)
         ],
         investigation_notes="🚨" * 65_536,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import grpc
 import pytest
@@ -30,24 +31,48 @@ PUSHES = 30
 
 
 class Pushes:
-    """Pushes one incident after the other, from a thread of its own, while the server comes and goes."""
+    """Pushes one incident after the other, from a thread of its own, while the server comes and goes twice. The last one is
+    pushed when all is quiet again."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, server: Fixture, client: Client, order: str) -> None:
         self.incidents = [an_incident() for _ in range(PUSHES)]
-        self.half = threading.Event()
+        self.last = an_incident()
+        self._server = server
         self._client = client
-        self._thread = threading.Thread(target=self._run)
-        self._thread.start()
+        self._order = order
+        self._midst = threading.Event()
+        self._threads = [threading.Thread(target=self._push), threading.Thread(target=self._break)]
+        for thread in self._threads:
+            thread.start()
 
-    def _run(self) -> None:
+    def are_over(self, events: list[v1.TicketEvent]) -> bool:
+        """Whether the events reach to the very last one."""
+        return any(
+            event.incident_id == self.last.id and event.kind == v1.TICKET_EVENT_KIND_DELIVERED
+            for event in events[-1:]
+        )
+
+    def prove_complete(self, events: list[v1.TicketEvent]) -> None:
+        for thread in self._threads:
+            thread.join(timeout=60)
+            assert not thread.is_alive()
+        sequences = [event.sequence for event in events]
+        assert sequences == list(range(sequences[0], sequences[0] + len(sequences)))
+        accepted = [event.incident_id for event in events if event.kind == v1.TICKET_EVENT_KIND_ACCEPTED]
+        assert accepted == [incident.id for incident in [*self.incidents, self.last]]
+
+    def _push(self) -> None:
         for number, incident in enumerate(self.incidents):
             self._client.submit_incident(v1.SubmitIncidentRequest(incident=incident))
             if number == PUSHES // 3:
-                self.half.set()
+                self._midst.set()
+        self._threads[1].join(timeout=60)
+        self._client.create_ticket(create_in_jira(self.last))
 
-    def join(self) -> None:
-        self._thread.join(timeout=60)
-        assert not self._thread.is_alive()
+    def _break(self) -> None:
+        self._midst.wait(timeout=60)
+        self._server.order(self._order)
+        self._server.order(self._order)
 
 
 @pytest.fixture
@@ -55,10 +80,6 @@ def pushed_by_itself(client: Client) -> Iterator[None]:
     client.configure(v1.ConfigureRequest(auto_push=v1.AutoPushSettings(enabled=True)))
     yield
     client.configure(v1.ConfigureRequest(auto_push=v1.AutoPushSettings(enabled=False)))
-
-
-def gap_free(sequences: list[int]) -> bool:
-    return sequences == list(range(sequences[0], sequences[0] + len(sequences)))
 
 
 RESTARTS = [
@@ -72,27 +93,18 @@ RESTARTS = [
 def test_each_event_is_seen_once_and_in_order_while_the_server_comes_and_goes(
     server: Fixture, client: Client, order: str
 ) -> None:
+    seen: list[v1.TicketEvent] = []
     with client.events() as events:
-        pushes = Pushes(client)
-        waiting = {incident.id for incident in pushes.incidents}
-        breaker = threading.Thread(target=lambda: (pushes.half.wait(30), server.order(order), server.order(order)))
-        breaker.start()
-        sequences = []
-        # Ends the test, and not it alone, if events were missed.
+        pushes = Pushes(server, client, order)
+        # Ends the loop, and so the test, if events are missed.
         guard = threading.Timer(60, events.close)
         guard.start()
         for event in events:
-            sequences.append(event.sequence)
-            if event.kind == v1.TICKET_EVENT_KIND_DELIVERED:
-                waiting.discard(event.incident_id)
-            if not waiting:
+            seen.append(event)
+            if pushes.are_over(seen):
                 break
         guard.cancel()
-        breaker.join(timeout=60)
-        pushes.join()
-    assert not waiting
-    assert gap_free(sequences), sequences
-    assert len(sequences) >= 3 * PUSHES
+    pushes.prove_complete(seen)
 
 
 @pytest.mark.usefixtures("pushed_by_itself")
@@ -100,25 +112,18 @@ def test_each_event_is_seen_once_and_in_order_while_the_server_comes_and_goes(
 def test_each_event_is_seen_once_and_in_order_by_asyncio_too(
     server: Fixture, client: Client, order: str
 ) -> None:
-    async def asynchronously() -> list[int]:
-        sequences = []
+    async def asynchronously() -> None:
+        seen: list[v1.TicketEvent] = []
         async with aio.connect(server.address, token=server.tokens["viewer"]) as watcher:
             async with await watcher.events() as events:
-                pushes = Pushes(client)
-                waiting = {incident.id for incident in pushes.incidents}
-                breaking = asyncio.create_task(asyncio.to_thread(lambda: (pushes.half.wait(30), server.order(order))))
+                pushes = Pushes(server, client, order)
                 async for event in events:
-                    sequences.append(event.sequence)
-                    if event.kind == v1.TICKET_EVENT_KIND_DELIVERED:
-                        waiting.discard(event.incident_id)
-                    if not waiting:
+                    seen.append(event)
+                    if pushes.are_over(seen):
                         break
-                await breaking
-                await asyncio.to_thread(pushes.join)
-        return sequences
+        await asyncio.to_thread(pushes.prove_complete, seen)
 
-    sequences = asyncio.run(asyncio.wait_for(asynchronously(), 60))
-    assert gap_free(sequences), sequences
+    asyncio.run(asyncio.wait_for(asynchronously(), 60))
 
 
 def test_a_kept_token_goes_on_after_its_event(client: Client) -> None:
@@ -202,7 +207,7 @@ class Broken(grpc.RpcError):
     def details(self) -> str:
         return "broken"
 
-    def trailing_metadata(self) -> object:
+    def trailing_metadata(self) -> Any:
         return (("grpc-status-details-bin", self._details.SerializeToString()),)
 
 

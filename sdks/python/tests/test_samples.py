@@ -23,7 +23,7 @@ def environment(server: Fixture) -> dict[str, str]:
 
 
 def run(server: Fixture, sample: str, *arguments: str) -> list[str]:
-    command = [sys.executable, SDK / "samples" / f"{sample}.py", *arguments]
+    command = [sys.executable, str(SDK / "samples" / f"{sample}.py"), *arguments]
     done = subprocess.run(command, env=environment(server), capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()
@@ -38,9 +38,9 @@ def test_configure_shows_every_check(server: Fixture) -> None:
 
 @pytest.mark.behaviour("sample preview")
 def test_preview_shows_the_ticket_and_the_verdict(server: Fixture) -> None:
-    priority, verdict = run(server, "preview", "INC-2031")
-    assert priority.startswith("Highest ") and "j.doe" in priority
-    assert verdict.endswith(".")
+    ticket, verdict = run(server, "preview", "INC-2031")
+    assert ticket.startswith("Highest ") and "j.doe" in ticket
+    assert "auto-push is off" in verdict
 
 
 @pytest.mark.behaviour("sample create")
@@ -61,7 +61,7 @@ def test_submit_explains_the_decision_for_each_system(server: Fixture, client: C
 
 @pytest.mark.behaviour("sample watch")
 def test_watch_prints_each_event_of_a_push_through_a_restart(server: Fixture, client: Client) -> None:
-    command = [sys.executable, SDK / "samples" / "watch.py"]
+    command = [sys.executable, str(SDK / "samples" / "watch.py")]
     with subprocess.Popen(command, env=environment(server), stdout=subprocess.PIPE, text=True) as watch:
         assert watch.stdout is not None
         assert watch.stdout.readline() == "watching\n"
@@ -70,7 +70,8 @@ def test_watch_prints_each_event_of_a_push_through_a_restart(server: Fixture, cl
             client.create_ticket(create_in_jira(incident))
             kinds = [watch.stdout.readline().split()[1:] for _ in range(3)]
             assert kinds == [
-                [f"TICKET_EVENT_KIND_{kind}", incident.id] for kind in ("ACCEPTED", "ATTEMPT_STARTED", "DELIVERED")
+                [f"TICKET_EVENT_KIND_{kind}", incident.id]
+                for kind in ("ACCEPTED", "ATTEMPT_STARTED", "DELIVERED")
             ]
             server.order("restart")
         watch.terminate()

@@ -78,11 +78,10 @@ class TicketingError(Exception):
                 self.retry_after = retry.retry_delay.ToTimedelta()
 
     def __str__(self) -> str:
-        text = f"{self.code.name}: {self.message}"
-        if self.reason_name:
-            text = f"{self.code.name} ({self.reason_name}): {self.message}"
-        for violation in self.violations:
-            text += f"; {violation.field} {violation.description}"
+        code = f"{self.code.name} ({self.reason_name})" if self.reason_name else self.code.name
+        # The server's message names the first violation alone.
+        text = "; ".join(f"{violation.field}: {violation.description}" for violation in self.violations)
+        text = f"{code}: {text or self.message}"
         if isinstance(self, (Unavailable, DeadlineExceeded)):
             text += f" [ticketing service at {self.address}]"
         return text

@@ -9,12 +9,12 @@ import grpc
 from . import v1
 from ._errors import TicketingError
 
-RETRIES = 5
-"""Of one unary call: with the delays below about 6 s, which is as long as a restart may take."""
+RETRIES = 6
+"""Of one unary call: with the delays below about 11 s, which is longer than a restart takes."""
 FIRST_DELAY = 0.2
 """Before the first retry, in seconds; each further one waits twice as long."""
 LONGEST_DELAY = 5.0
-"""Between two attempts to resume a stream, in seconds."""
+"""Between two attempts, in seconds."""
 
 # Set by the server, or by what stands before it: the call did not begin, or nothing is lost when it is made again, since
 # every unary call of the service is idempotent.
