@@ -152,12 +152,19 @@ def test_a_reason_that_is_newer_than_this_package_is_told_by_its_name() -> None:
     ],
 )
 def test_only_what_passes_by_itself_is_retried(error: Callable[[], TicketingError], retried: bool) -> None:
-    assert (_retry.before_retry(error(), 0, 30) is not None) == retried
-    assert _retry.before_retry(error(), _retry.RETRIES, 30) is None
+    assert (_retry.before_retry(None, error(), 0, 30) is not None) == retried
+    assert _retry.before_retry(None, error(), _retry.RETRIES, 30) is None
 
 
 def test_a_retry_waits_as_long_as_the_server_asks_or_is_not_made() -> None:
     busy = TicketingError(grpc.StatusCode.RESOURCE_EXHAUSTED, "", "", details("BUSY", timedelta(seconds=3)))
-    assert _retry.before_retry(busy, 0, 30) == 3
-    assert _retry.before_retry(busy, 0, 2) is None
+    assert _retry.before_retry(None, busy, 0, 30) == 3
+    assert _retry.before_retry(None, busy, 0, 2) is None
     assert _retry.before_resume(busy, 0) == 3
+
+
+def test_what_puts_a_doubt_aside_is_not_retried() -> None:
+    away = TicketingError(grpc.StatusCode.UNAVAILABLE, "", "")
+    assert _retry.before_retry(v1.RetryDeliveryRequest(delivery_id="0197"), away, 0, 30) is not None
+    anyway = v1.RetryDeliveryRequest(delivery_id="0197", create_anyway=True)
+    assert _retry.before_retry(anyway, away, 0, 30) is None

@@ -45,8 +45,8 @@ class Client:
     """A client of the service, for any number of threads. `connect` makes one; closing it ends its calls.
 
     A call that meets UNAVAILABLE, or RESOURCE_EXHAUSTED that says when to come back, is made again a few times within its
-    deadline. That is safe for every one of them: there is one delivery for an incident and a target, and settings merge by
-    presence. A call that fails raises a `TicketingError`.
+    deadline. That is safe: there is one delivery for an incident and a target, and settings merge by presence. The one
+    exception is not retried: `retry_delivery` with `create_anyway`, which made twice may make two tickets. A call that fails raises a `TicketingError`.
     """
 
     def __init__(
@@ -174,7 +174,7 @@ class Client:
                 return method(request, timeout=max(0.0, until - time.monotonic()), metadata=self._metadata)
             except grpc.RpcError as failed:
                 error = from_rpc(failed, self._address)
-                delay = _retry.before_retry(error, retries, until - time.monotonic())
+                delay = _retry.before_retry(request, error, retries, until - time.monotonic())
                 if delay is None:
                     raise error from failed
             retries += 1

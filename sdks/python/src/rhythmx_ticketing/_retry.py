@@ -16,15 +16,14 @@ FIRST_DELAY = 0.2
 LONGEST_DELAY = 5.0
 """Between two attempts, in seconds."""
 
-# Set by the server, or by what stands before it: the call did not begin, or nothing is lost when it is made again, since
-# every unary call of the service is idempotent.
+# What passes by itself.
 _PASSING = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED)
 
 
-def before_retry(error: TicketingError, retries: int, left: float) -> float | None:
+def before_retry(request: object, error: TicketingError, retries: int, left: float) -> float | None:
     """Seconds to wait before a failed unary call is made again, `retries` having been made and `left` seconds being left.
     None: it is not, and the error is the caller's."""
-    if error.code not in _PASSING or retries >= RETRIES:
+    if error.code not in _PASSING or retries >= RETRIES or not _is_idempotent(request):
         return None
     if error.code is grpc.StatusCode.RESOURCE_EXHAUSTED and error.retry_after is None:
         return None
@@ -45,6 +44,12 @@ def before_resume(error: TicketingError | None, failures: int) -> float | None:
     if error.code is grpc.StatusCode.RESOURCE_EXHAUSTED and error.retry_after is None:
         return None
     return _delay(error, failures)
+
+
+def _is_idempotent(request: object) -> bool:
+    # There is one delivery for an incident and a target, and settings merge by presence; only this puts a doubt aside, so
+    # that made twice it may make two tickets.
+    return not (isinstance(request, v1.RetryDeliveryRequest) and request.create_anyway)
 
 
 def _delay(error: TicketingError, failures: int) -> float:

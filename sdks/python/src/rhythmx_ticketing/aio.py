@@ -181,7 +181,7 @@ class AsyncClient:
                 )
             except grpc.RpcError as failed:
                 error = from_rpc(failed, self._address)
-                delay = _retry.before_retry(error, retries, until - time.monotonic())
+                delay = _retry.before_retry(request, error, retries, until - time.monotonic())
                 if delay is None:
                     raise error from failed
             retries += 1

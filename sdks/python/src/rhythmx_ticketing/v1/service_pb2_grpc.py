@@ -11,7 +11,7 @@ from . import preview_pb2 as rhythmx_dot_ticketing_dot_v1_dot_preview__pb2
 from . import push_pb2 as rhythmx_dot_ticketing_dot_v1_dot_push__pb2
 from . import settings_pb2 as rhythmx_dot_ticketing_dot_v1_dot_settings__pb2
 
-GRPC_GENERATED_VERSION = '1.76.0'
+GRPC_GENERATED_VERSION = '1.80.0'
 GRPC_VERSION = grpc.__version__
 _version_not_supported = False
 
