@@ -956,9 +956,9 @@ func (x *GetDeliveryResponse) GetDelivery() *Delivery {
 // Which deliveries to list: those that fit every filter that is set.
 type ListDeliveriesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Deliveries in any of these states. Empty: in every state.
+	// Deliveries in any of these states, at most 100. Empty: in every state.
 	States []DeliveryState `protobuf:"varint,1,rep,packed,name=states,proto3,enum=rhythmx.ticketing.v1.DeliveryState" json:"states,omitempty"`
-	// Deliveries to any of these systems. Empty: to every system.
+	// Deliveries to any of these systems, at most 100. Empty: to every system.
 	Systems []TicketSystem `protobuf:"varint,2,rep,packed,name=systems,proto3,enum=rhythmx.ticketing.v1.TicketSystem" json:"systems,omitempty"`
 	// Deliveries of this incident. Empty: of every incident.
 	IncidentId string `protobuf:"bytes,3,opt,name=incident_id,json=incidentId,proto3" json:"incident_id,omitempty"`

@@ -138,9 +138,9 @@ type StreamTicketEventsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Events of this incident. Empty: of every incident, and of targets.
 	IncidentId string `protobuf:"bytes,1,opt,name=incident_id,json=incidentId,proto3" json:"incident_id,omitempty"`
-	// Events of any of these systems. Empty: of every system.
+	// Events of any of these systems, at most 100. Empty: of every system.
 	Systems []TicketSystem `protobuf:"varint,2,rep,packed,name=systems,proto3,enum=rhythmx.ticketing.v1.TicketSystem" json:"systems,omitempty"`
-	// Events of any of these kinds. Empty: of every kind.
+	// Events of any of these kinds, at most 100. Empty: of every kind.
 	Kinds []TicketEventKind `protobuf:"varint,3,rep,packed,name=kinds,proto3,enum=rhythmx.ticketing.v1.TicketEventKind" json:"kinds,omitempty"`
 	// Where to begin. Absent: with the events after this call. The first message of a stream is a bookmark of its
 	// beginning.

@@ -46,12 +46,13 @@ use verbs::health::{Forgive, Observe};
 use verbs::operate::Operate;
 use verbs::record::Record;
 
-pub use administration::{Administration, TokenError};
+pub use administration::{Administration, RotateError, TokenError};
 pub use audit::{Actor, AuditAction, AuditBroken, AuditEntry, DONE, NewAuditEntry};
 pub use error::{BackupError, OpenError, StoreError, StoreErrorKind};
 pub use seal::KeySource;
+pub use sqlite::{DataKeyRotated, MasterRotated};
 #[cfg(debug_assertions)]
-pub use sqlite::make_older;
+pub use sqlite::{Edit, edit, make_older};
 pub use types::*;
 
 /// How many deliveries one transaction changes where a verb changes very many.

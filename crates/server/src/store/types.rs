@@ -297,6 +297,8 @@ pub struct StoredSettings {
     /// Where tickets go; `None` while settings are missing.
     pub base_url: Option<String>,
     pub secret: Option<Secret>,
+    /// Why there is none, if one lies there that can not be used.
+    pub lost: Option<StoreError>,
     pub secret_set_at: Option<Timestamp>,
     /// Raised by every change; 1 is the first.
     pub revision: u32,

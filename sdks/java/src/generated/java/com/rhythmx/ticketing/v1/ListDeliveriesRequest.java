@@ -71,7 +71,7 @@ private static final long serialVersionUID = 0L;
           };
   /**
    * <pre>
-   * Deliveries in any of these states. Empty: in every state.
+   * Deliveries in any of these states, at most 100. Empty: in every state.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.DeliveryState states = 1 [json_name = "states"];</code>
@@ -84,7 +84,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Deliveries in any of these states. Empty: in every state.
+   * Deliveries in any of these states, at most 100. Empty: in every state.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.DeliveryState states = 1 [json_name = "states"];</code>
@@ -96,7 +96,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Deliveries in any of these states. Empty: in every state.
+   * Deliveries in any of these states, at most 100. Empty: in every state.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.DeliveryState states = 1 [json_name = "states"];</code>
@@ -109,7 +109,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Deliveries in any of these states. Empty: in every state.
+   * Deliveries in any of these states, at most 100. Empty: in every state.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.DeliveryState states = 1 [json_name = "states"];</code>
@@ -122,7 +122,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Deliveries in any of these states. Empty: in every state.
+   * Deliveries in any of these states, at most 100. Empty: in every state.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.DeliveryState states = 1 [json_name = "states"];</code>
@@ -150,7 +150,7 @@ private static final long serialVersionUID = 0L;
           };
   /**
    * <pre>
-   * Deliveries to any of these systems. Empty: to every system.
+   * Deliveries to any of these systems, at most 100. Empty: to every system.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.TicketSystem systems = 2 [json_name = "systems"];</code>
@@ -163,7 +163,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Deliveries to any of these systems. Empty: to every system.
+   * Deliveries to any of these systems, at most 100. Empty: to every system.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.TicketSystem systems = 2 [json_name = "systems"];</code>
@@ -175,7 +175,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Deliveries to any of these systems. Empty: to every system.
+   * Deliveries to any of these systems, at most 100. Empty: to every system.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.TicketSystem systems = 2 [json_name = "systems"];</code>
@@ -188,7 +188,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Deliveries to any of these systems. Empty: to every system.
+   * Deliveries to any of these systems, at most 100. Empty: to every system.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.TicketSystem systems = 2 [json_name = "systems"];</code>
@@ -201,7 +201,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Deliveries to any of these systems. Empty: to every system.
+   * Deliveries to any of these systems, at most 100. Empty: to every system.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.TicketSystem systems = 2 [json_name = "systems"];</code>
@@ -831,7 +831,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Deliveries in any of these states. Empty: in every state.
+     * Deliveries in any of these states, at most 100. Empty: in every state.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.DeliveryState states = 1 [json_name = "states"];</code>
@@ -843,7 +843,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Deliveries in any of these states. Empty: in every state.
+     * Deliveries in any of these states, at most 100. Empty: in every state.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.DeliveryState states = 1 [json_name = "states"];</code>
@@ -854,7 +854,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Deliveries in any of these states. Empty: in every state.
+     * Deliveries in any of these states, at most 100. Empty: in every state.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.DeliveryState states = 1 [json_name = "states"];</code>
@@ -866,7 +866,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Deliveries in any of these states. Empty: in every state.
+     * Deliveries in any of these states, at most 100. Empty: in every state.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.DeliveryState states = 1 [json_name = "states"];</code>
@@ -885,7 +885,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Deliveries in any of these states. Empty: in every state.
+     * Deliveries in any of these states, at most 100. Empty: in every state.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.DeliveryState states = 1 [json_name = "states"];</code>
@@ -901,7 +901,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Deliveries in any of these states. Empty: in every state.
+     * Deliveries in any of these states, at most 100. Empty: in every state.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.DeliveryState states = 1 [json_name = "states"];</code>
@@ -920,7 +920,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Deliveries in any of these states. Empty: in every state.
+     * Deliveries in any of these states, at most 100. Empty: in every state.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.DeliveryState states = 1 [json_name = "states"];</code>
@@ -934,7 +934,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Deliveries in any of these states. Empty: in every state.
+     * Deliveries in any of these states, at most 100. Empty: in every state.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.DeliveryState states = 1 [json_name = "states"];</code>
@@ -947,7 +947,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Deliveries in any of these states. Empty: in every state.
+     * Deliveries in any of these states, at most 100. Empty: in every state.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.DeliveryState states = 1 [json_name = "states"];</code>
@@ -959,7 +959,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Deliveries in any of these states. Empty: in every state.
+     * Deliveries in any of these states, at most 100. Empty: in every state.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.DeliveryState states = 1 [json_name = "states"];</code>
@@ -976,7 +976,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Deliveries in any of these states. Empty: in every state.
+     * Deliveries in any of these states, at most 100. Empty: in every state.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.DeliveryState states = 1 [json_name = "states"];</code>
@@ -991,7 +991,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Deliveries in any of these states. Empty: in every state.
+     * Deliveries in any of these states, at most 100. Empty: in every state.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.DeliveryState states = 1 [json_name = "states"];</code>
@@ -1017,7 +1017,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Deliveries to any of these systems. Empty: to every system.
+     * Deliveries to any of these systems, at most 100. Empty: to every system.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.TicketSystem systems = 2 [json_name = "systems"];</code>
@@ -1029,7 +1029,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Deliveries to any of these systems. Empty: to every system.
+     * Deliveries to any of these systems, at most 100. Empty: to every system.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.TicketSystem systems = 2 [json_name = "systems"];</code>
@@ -1040,7 +1040,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Deliveries to any of these systems. Empty: to every system.
+     * Deliveries to any of these systems, at most 100. Empty: to every system.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.TicketSystem systems = 2 [json_name = "systems"];</code>
@@ -1052,7 +1052,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Deliveries to any of these systems. Empty: to every system.
+     * Deliveries to any of these systems, at most 100. Empty: to every system.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.TicketSystem systems = 2 [json_name = "systems"];</code>
@@ -1071,7 +1071,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Deliveries to any of these systems. Empty: to every system.
+     * Deliveries to any of these systems, at most 100. Empty: to every system.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.TicketSystem systems = 2 [json_name = "systems"];</code>
@@ -1087,7 +1087,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Deliveries to any of these systems. Empty: to every system.
+     * Deliveries to any of these systems, at most 100. Empty: to every system.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.TicketSystem systems = 2 [json_name = "systems"];</code>
@@ -1106,7 +1106,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Deliveries to any of these systems. Empty: to every system.
+     * Deliveries to any of these systems, at most 100. Empty: to every system.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.TicketSystem systems = 2 [json_name = "systems"];</code>
@@ -1120,7 +1120,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Deliveries to any of these systems. Empty: to every system.
+     * Deliveries to any of these systems, at most 100. Empty: to every system.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.TicketSystem systems = 2 [json_name = "systems"];</code>
@@ -1133,7 +1133,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Deliveries to any of these systems. Empty: to every system.
+     * Deliveries to any of these systems, at most 100. Empty: to every system.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.TicketSystem systems = 2 [json_name = "systems"];</code>
@@ -1145,7 +1145,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Deliveries to any of these systems. Empty: to every system.
+     * Deliveries to any of these systems, at most 100. Empty: to every system.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.TicketSystem systems = 2 [json_name = "systems"];</code>
@@ -1162,7 +1162,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Deliveries to any of these systems. Empty: to every system.
+     * Deliveries to any of these systems, at most 100. Empty: to every system.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.TicketSystem systems = 2 [json_name = "systems"];</code>
@@ -1177,7 +1177,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Deliveries to any of these systems. Empty: to every system.
+     * Deliveries to any of these systems, at most 100. Empty: to every system.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.TicketSystem systems = 2 [json_name = "systems"];</code>

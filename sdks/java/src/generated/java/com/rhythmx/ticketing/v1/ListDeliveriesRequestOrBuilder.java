@@ -12,7 +12,7 @@ public interface ListDeliveriesRequestOrBuilder extends
 
   /**
    * <pre>
-   * Deliveries in any of these states. Empty: in every state.
+   * Deliveries in any of these states, at most 100. Empty: in every state.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.DeliveryState states = 1 [json_name = "states"];</code>
@@ -21,7 +21,7 @@ public interface ListDeliveriesRequestOrBuilder extends
   java.util.List<com.rhythmx.ticketing.v1.DeliveryState> getStatesList();
   /**
    * <pre>
-   * Deliveries in any of these states. Empty: in every state.
+   * Deliveries in any of these states, at most 100. Empty: in every state.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.DeliveryState states = 1 [json_name = "states"];</code>
@@ -30,7 +30,7 @@ public interface ListDeliveriesRequestOrBuilder extends
   int getStatesCount();
   /**
    * <pre>
-   * Deliveries in any of these states. Empty: in every state.
+   * Deliveries in any of these states, at most 100. Empty: in every state.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.DeliveryState states = 1 [json_name = "states"];</code>
@@ -40,7 +40,7 @@ public interface ListDeliveriesRequestOrBuilder extends
   com.rhythmx.ticketing.v1.DeliveryState getStates(int index);
   /**
    * <pre>
-   * Deliveries in any of these states. Empty: in every state.
+   * Deliveries in any of these states, at most 100. Empty: in every state.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.DeliveryState states = 1 [json_name = "states"];</code>
@@ -50,7 +50,7 @@ public interface ListDeliveriesRequestOrBuilder extends
   getStatesValueList();
   /**
    * <pre>
-   * Deliveries in any of these states. Empty: in every state.
+   * Deliveries in any of these states, at most 100. Empty: in every state.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.DeliveryState states = 1 [json_name = "states"];</code>
@@ -61,7 +61,7 @@ public interface ListDeliveriesRequestOrBuilder extends
 
   /**
    * <pre>
-   * Deliveries to any of these systems. Empty: to every system.
+   * Deliveries to any of these systems, at most 100. Empty: to every system.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.TicketSystem systems = 2 [json_name = "systems"];</code>
@@ -70,7 +70,7 @@ public interface ListDeliveriesRequestOrBuilder extends
   java.util.List<com.rhythmx.ticketing.v1.TicketSystem> getSystemsList();
   /**
    * <pre>
-   * Deliveries to any of these systems. Empty: to every system.
+   * Deliveries to any of these systems, at most 100. Empty: to every system.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.TicketSystem systems = 2 [json_name = "systems"];</code>
@@ -79,7 +79,7 @@ public interface ListDeliveriesRequestOrBuilder extends
   int getSystemsCount();
   /**
    * <pre>
-   * Deliveries to any of these systems. Empty: to every system.
+   * Deliveries to any of these systems, at most 100. Empty: to every system.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.TicketSystem systems = 2 [json_name = "systems"];</code>
@@ -89,7 +89,7 @@ public interface ListDeliveriesRequestOrBuilder extends
   com.rhythmx.ticketing.v1.TicketSystem getSystems(int index);
   /**
    * <pre>
-   * Deliveries to any of these systems. Empty: to every system.
+   * Deliveries to any of these systems, at most 100. Empty: to every system.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.TicketSystem systems = 2 [json_name = "systems"];</code>
@@ -99,7 +99,7 @@ public interface ListDeliveriesRequestOrBuilder extends
   getSystemsValueList();
   /**
    * <pre>
-   * Deliveries to any of these systems. Empty: to every system.
+   * Deliveries to any of these systems, at most 100. Empty: to every system.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.TicketSystem systems = 2 [json_name = "systems"];</code>

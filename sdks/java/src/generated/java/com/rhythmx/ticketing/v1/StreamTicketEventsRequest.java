@@ -159,7 +159,7 @@ private static final long serialVersionUID = 0L;
           };
   /**
    * <pre>
-   * Events of any of these systems. Empty: of every system.
+   * Events of any of these systems, at most 100. Empty: of every system.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.TicketSystem systems = 2 [json_name = "systems"];</code>
@@ -172,7 +172,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Events of any of these systems. Empty: of every system.
+   * Events of any of these systems, at most 100. Empty: of every system.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.TicketSystem systems = 2 [json_name = "systems"];</code>
@@ -184,7 +184,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Events of any of these systems. Empty: of every system.
+   * Events of any of these systems, at most 100. Empty: of every system.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.TicketSystem systems = 2 [json_name = "systems"];</code>
@@ -197,7 +197,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Events of any of these systems. Empty: of every system.
+   * Events of any of these systems, at most 100. Empty: of every system.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.TicketSystem systems = 2 [json_name = "systems"];</code>
@@ -210,7 +210,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Events of any of these systems. Empty: of every system.
+   * Events of any of these systems, at most 100. Empty: of every system.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.TicketSystem systems = 2 [json_name = "systems"];</code>
@@ -238,7 +238,7 @@ private static final long serialVersionUID = 0L;
           };
   /**
    * <pre>
-   * Events of any of these kinds. Empty: of every kind.
+   * Events of any of these kinds, at most 100. Empty: of every kind.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.TicketEventKind kinds = 3 [json_name = "kinds"];</code>
@@ -251,7 +251,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Events of any of these kinds. Empty: of every kind.
+   * Events of any of these kinds, at most 100. Empty: of every kind.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.TicketEventKind kinds = 3 [json_name = "kinds"];</code>
@@ -263,7 +263,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Events of any of these kinds. Empty: of every kind.
+   * Events of any of these kinds, at most 100. Empty: of every kind.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.TicketEventKind kinds = 3 [json_name = "kinds"];</code>
@@ -276,7 +276,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Events of any of these kinds. Empty: of every kind.
+   * Events of any of these kinds, at most 100. Empty: of every kind.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.TicketEventKind kinds = 3 [json_name = "kinds"];</code>
@@ -289,7 +289,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Events of any of these kinds. Empty: of every kind.
+   * Events of any of these kinds, at most 100. Empty: of every kind.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.TicketEventKind kinds = 3 [json_name = "kinds"];</code>
@@ -1014,7 +1014,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Events of any of these systems. Empty: of every system.
+     * Events of any of these systems, at most 100. Empty: of every system.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.TicketSystem systems = 2 [json_name = "systems"];</code>
@@ -1026,7 +1026,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Events of any of these systems. Empty: of every system.
+     * Events of any of these systems, at most 100. Empty: of every system.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.TicketSystem systems = 2 [json_name = "systems"];</code>
@@ -1037,7 +1037,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Events of any of these systems. Empty: of every system.
+     * Events of any of these systems, at most 100. Empty: of every system.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.TicketSystem systems = 2 [json_name = "systems"];</code>
@@ -1049,7 +1049,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Events of any of these systems. Empty: of every system.
+     * Events of any of these systems, at most 100. Empty: of every system.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.TicketSystem systems = 2 [json_name = "systems"];</code>
@@ -1068,7 +1068,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Events of any of these systems. Empty: of every system.
+     * Events of any of these systems, at most 100. Empty: of every system.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.TicketSystem systems = 2 [json_name = "systems"];</code>
@@ -1084,7 +1084,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Events of any of these systems. Empty: of every system.
+     * Events of any of these systems, at most 100. Empty: of every system.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.TicketSystem systems = 2 [json_name = "systems"];</code>
@@ -1103,7 +1103,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Events of any of these systems. Empty: of every system.
+     * Events of any of these systems, at most 100. Empty: of every system.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.TicketSystem systems = 2 [json_name = "systems"];</code>
@@ -1117,7 +1117,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Events of any of these systems. Empty: of every system.
+     * Events of any of these systems, at most 100. Empty: of every system.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.TicketSystem systems = 2 [json_name = "systems"];</code>
@@ -1130,7 +1130,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Events of any of these systems. Empty: of every system.
+     * Events of any of these systems, at most 100. Empty: of every system.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.TicketSystem systems = 2 [json_name = "systems"];</code>
@@ -1142,7 +1142,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Events of any of these systems. Empty: of every system.
+     * Events of any of these systems, at most 100. Empty: of every system.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.TicketSystem systems = 2 [json_name = "systems"];</code>
@@ -1159,7 +1159,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Events of any of these systems. Empty: of every system.
+     * Events of any of these systems, at most 100. Empty: of every system.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.TicketSystem systems = 2 [json_name = "systems"];</code>
@@ -1174,7 +1174,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Events of any of these systems. Empty: of every system.
+     * Events of any of these systems, at most 100. Empty: of every system.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.TicketSystem systems = 2 [json_name = "systems"];</code>
@@ -1200,7 +1200,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Events of any of these kinds. Empty: of every kind.
+     * Events of any of these kinds, at most 100. Empty: of every kind.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.TicketEventKind kinds = 3 [json_name = "kinds"];</code>
@@ -1212,7 +1212,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Events of any of these kinds. Empty: of every kind.
+     * Events of any of these kinds, at most 100. Empty: of every kind.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.TicketEventKind kinds = 3 [json_name = "kinds"];</code>
@@ -1223,7 +1223,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Events of any of these kinds. Empty: of every kind.
+     * Events of any of these kinds, at most 100. Empty: of every kind.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.TicketEventKind kinds = 3 [json_name = "kinds"];</code>
@@ -1235,7 +1235,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Events of any of these kinds. Empty: of every kind.
+     * Events of any of these kinds, at most 100. Empty: of every kind.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.TicketEventKind kinds = 3 [json_name = "kinds"];</code>
@@ -1254,7 +1254,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Events of any of these kinds. Empty: of every kind.
+     * Events of any of these kinds, at most 100. Empty: of every kind.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.TicketEventKind kinds = 3 [json_name = "kinds"];</code>
@@ -1270,7 +1270,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Events of any of these kinds. Empty: of every kind.
+     * Events of any of these kinds, at most 100. Empty: of every kind.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.TicketEventKind kinds = 3 [json_name = "kinds"];</code>
@@ -1289,7 +1289,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Events of any of these kinds. Empty: of every kind.
+     * Events of any of these kinds, at most 100. Empty: of every kind.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.TicketEventKind kinds = 3 [json_name = "kinds"];</code>
@@ -1303,7 +1303,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Events of any of these kinds. Empty: of every kind.
+     * Events of any of these kinds, at most 100. Empty: of every kind.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.TicketEventKind kinds = 3 [json_name = "kinds"];</code>
@@ -1316,7 +1316,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Events of any of these kinds. Empty: of every kind.
+     * Events of any of these kinds, at most 100. Empty: of every kind.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.TicketEventKind kinds = 3 [json_name = "kinds"];</code>
@@ -1328,7 +1328,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Events of any of these kinds. Empty: of every kind.
+     * Events of any of these kinds, at most 100. Empty: of every kind.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.TicketEventKind kinds = 3 [json_name = "kinds"];</code>
@@ -1345,7 +1345,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Events of any of these kinds. Empty: of every kind.
+     * Events of any of these kinds, at most 100. Empty: of every kind.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.TicketEventKind kinds = 3 [json_name = "kinds"];</code>
@@ -1360,7 +1360,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Events of any of these kinds. Empty: of every kind.
+     * Events of any of these kinds, at most 100. Empty: of every kind.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.TicketEventKind kinds = 3 [json_name = "kinds"];</code>

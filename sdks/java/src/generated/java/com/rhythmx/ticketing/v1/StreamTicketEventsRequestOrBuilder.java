@@ -32,7 +32,7 @@ public interface StreamTicketEventsRequestOrBuilder extends
 
   /**
    * <pre>
-   * Events of any of these systems. Empty: of every system.
+   * Events of any of these systems, at most 100. Empty: of every system.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.TicketSystem systems = 2 [json_name = "systems"];</code>
@@ -41,7 +41,7 @@ public interface StreamTicketEventsRequestOrBuilder extends
   java.util.List<com.rhythmx.ticketing.v1.TicketSystem> getSystemsList();
   /**
    * <pre>
-   * Events of any of these systems. Empty: of every system.
+   * Events of any of these systems, at most 100. Empty: of every system.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.TicketSystem systems = 2 [json_name = "systems"];</code>
@@ -50,7 +50,7 @@ public interface StreamTicketEventsRequestOrBuilder extends
   int getSystemsCount();
   /**
    * <pre>
-   * Events of any of these systems. Empty: of every system.
+   * Events of any of these systems, at most 100. Empty: of every system.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.TicketSystem systems = 2 [json_name = "systems"];</code>
@@ -60,7 +60,7 @@ public interface StreamTicketEventsRequestOrBuilder extends
   com.rhythmx.ticketing.v1.TicketSystem getSystems(int index);
   /**
    * <pre>
-   * Events of any of these systems. Empty: of every system.
+   * Events of any of these systems, at most 100. Empty: of every system.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.TicketSystem systems = 2 [json_name = "systems"];</code>
@@ -70,7 +70,7 @@ public interface StreamTicketEventsRequestOrBuilder extends
   getSystemsValueList();
   /**
    * <pre>
-   * Events of any of these systems. Empty: of every system.
+   * Events of any of these systems, at most 100. Empty: of every system.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.TicketSystem systems = 2 [json_name = "systems"];</code>
@@ -81,7 +81,7 @@ public interface StreamTicketEventsRequestOrBuilder extends
 
   /**
    * <pre>
-   * Events of any of these kinds. Empty: of every kind.
+   * Events of any of these kinds, at most 100. Empty: of every kind.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.TicketEventKind kinds = 3 [json_name = "kinds"];</code>
@@ -90,7 +90,7 @@ public interface StreamTicketEventsRequestOrBuilder extends
   java.util.List<com.rhythmx.ticketing.v1.TicketEventKind> getKindsList();
   /**
    * <pre>
-   * Events of any of these kinds. Empty: of every kind.
+   * Events of any of these kinds, at most 100. Empty: of every kind.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.TicketEventKind kinds = 3 [json_name = "kinds"];</code>
@@ -99,7 +99,7 @@ public interface StreamTicketEventsRequestOrBuilder extends
   int getKindsCount();
   /**
    * <pre>
-   * Events of any of these kinds. Empty: of every kind.
+   * Events of any of these kinds, at most 100. Empty: of every kind.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.TicketEventKind kinds = 3 [json_name = "kinds"];</code>
@@ -109,7 +109,7 @@ public interface StreamTicketEventsRequestOrBuilder extends
   com.rhythmx.ticketing.v1.TicketEventKind getKinds(int index);
   /**
    * <pre>
-   * Events of any of these kinds. Empty: of every kind.
+   * Events of any of these kinds, at most 100. Empty: of every kind.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.TicketEventKind kinds = 3 [json_name = "kinds"];</code>
@@ -119,7 +119,7 @@ public interface StreamTicketEventsRequestOrBuilder extends
   getKindsValueList();
   /**
    * <pre>
-   * Events of any of these kinds. Empty: of every kind.
+   * Events of any of these kinds, at most 100. Empty: of every kind.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.TicketEventKind kinds = 3 [json_name = "kinds"];</code>
