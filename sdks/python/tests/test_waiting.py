@@ -20,10 +20,6 @@ def test_a_call_that_can_not_be_answered_in_time_exceeds_its_deadline(
     # Too little for the server to answer by: it would say that the delivery is under way.
     with pytest.raises(DeadlineExceeded, match=server.address):
         client.create_ticket(create_in_jira(an_incident()), deadline=0.0005)
-    started = time.monotonic()
-    answer = client.create_ticket(create_in_jira(an_incident()), deadline=1)
-    assert time.monotonic() - started < 2
-    assert answer.delivery.state in (v1.DELIVERY_STATE_PENDING, v1.DELIVERY_STATE_ATTEMPTING)
 
     async def asynchronously() -> None:
         async with aio.connect(server.address, token=server.tokens["admin"]) as client:
