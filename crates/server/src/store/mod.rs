@@ -352,19 +352,23 @@ impl Store {
         self.database.delivery_for(incident_id, target).await
     }
 
-    /// The attempts of some deliveries, ordered by delivery and number.
-    pub async fn attempts(&self, delivery_ids: &[String]) -> Result<Vec<Attempt>, StoreError> {
-        self.database.attempts(delivery_ids).await
+    /// One delivery, if there is such, with its attempts in their order: both as they were at one moment.
+    pub async fn delivery_with_attempts(
+        &self,
+        id: &str,
+    ) -> Result<Option<(Delivery, Vec<Attempt>)>, StoreError> {
+        self.database.delivery_with_attempts(id).await
     }
 
-    /// A page of deliveries, newest first, after the end of another.
+    /// A page of deliveries, newest first, after the end of another; with their attempts, if they are asked for.
     pub async fn list(
         &self,
         filter: &DeliveryFilter,
         page_size: u32,
         after: Option<&PageKey>,
+        with_attempts: bool,
     ) -> Result<DeliveryPage, StoreError> {
-        self.database.list(filter, page_size, after).await
+        self.database.list(filter, page_size, after, with_attempts).await
     }
 
     /// A snapshot of an incident.

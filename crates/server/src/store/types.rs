@@ -349,6 +349,8 @@ pub struct PageKey {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeliveryPage {
     pub deliveries: Vec<Delivery>,
+    /// Theirs, ordered by delivery and number; none where they were not asked for.
+    pub attempts: Vec<Attempt>,
     /// Where to go on; `None` if this was the last page.
     pub next: Option<PageKey>,
 }

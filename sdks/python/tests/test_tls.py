@@ -1,0 +1,76 @@
+"""TLS: whom the client trusts, and how it shows who it is."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fixture import PROGRAM, Fixture, an_incident, create_in_jira
+
+from rhythmx_ticketing import Tls, Unavailable, aio, connect, v1
+
+
+@pytest.mark.behaviour("TLS with a custom CA and a client certificate")
+def test_a_server_of_an_authority_of_one_s_own_is_trusted_if_that_is_said() -> None:
+    with Fixture("--tls") as server:
+        address = f"localhost:{server.address.rpartition(':')[2]}"
+        tls, token = Tls(ca=server.ca), server.tokens["admin"]
+        with connect(address, tls=tls, token=token) as client, client.events() as events:
+            client.create_ticket(create_in_jira(an_incident()))
+            server.order("restart")
+            client.create_ticket(create_in_jira(an_incident()))
+            sequences = [next(events).sequence for _ in range(6)]
+            assert sequences == list(range(sequences[0], sequences[0] + 6))
+        # The system knows no such authority.
+        with connect(address, tls=Tls(), token=token) as client, pytest.raises(Unavailable, match=address):
+            client.get_status(deadline=2)
+
+
+@pytest.fixture
+def certified(tmp_path: Path) -> Iterator[tuple[str, Path]]:
+    """A server that lets in who shows the certificate in the folder, and nobody else."""
+    ticketing = PROGRAM.with_name("ticketing")
+    subprocess.run([ticketing, "tls", "dev", f"--out={tmp_path}"], check=True, capture_output=True)
+    flags = ["--listen=127.0.0.1:0", f"--data={tmp_path / 'data'}", "--log-format=json", "--auth=certificate"]
+    flags += [f"--tls-cert={tmp_path / 'server.pem'}", f"--tls-key={tmp_path / 'server.key'}"]
+    flags += [f"--tls-client-ca={tmp_path / 'ca.pem'}"]
+    flags += ["--certificate-roles=spiffe://ticketing.test/trial=admin"]
+    command = [str(ticketing), "serve", *flags]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as server:
+        assert server.stdout is not None
+        said = (json.loads(line) for line in server.stdout)
+        yield next(line["address"] for line in said if line["message"] == "listening"), tmp_path
+        server.terminate()
+
+
+@pytest.mark.behaviour("TLS with a custom CA and a client certificate")
+def test_a_client_is_known_by_its_certificate(certified: tuple[str, Path]) -> None:
+    address, folder = certified
+    files = [folder / name for name in ("ca.pem", "client.pem", "client.key")]
+    with connect(address, tls=Tls(*files)) as client:
+        client.configure(v1.ConfigureRequest(retry=v1.RetrySettings(max_attempts=3)))
+        entry = client.list_audit_entries(v1.ListAuditEntriesRequest()).entries[0]
+        assert entry.actor == "certificate:spiffe://ticketing.test/trial"
+
+    async def from_memory() -> None:
+        async with aio.connect(address, tls=Tls(*(file.read_bytes() for file in files))) as client:
+            assert (await client.get_status()).retry.max_attempts == 3
+
+    asyncio.run(from_memory())
+    with connect(address, tls=Tls(ca=files[0])) as client, pytest.raises(Unavailable, match=address):
+        client.get_status(deadline=2)
+
+
+def test_a_certificate_goes_with_its_key() -> None:
+    with pytest.raises(ValueError, match="go together"):
+        Tls(client_certificate="client.pem")
+
+
+@pytest.mark.parametrize("token", ["", "two words", "no\nheader", "ключ"])
+def test_what_can_not_be_a_token_is_refused(token: str) -> None:
+    with pytest.raises(ValueError, match="token"):
+        connect("127.0.0.1:1", token=token)
