@@ -26,7 +26,7 @@ use std::io::{BufReader, BufWriter};
 use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Error, Result, bail};
 use futures_util::FutureExt;
 use ticketing_failpoints::Guard;
 use tokio::time::Instant;
@@ -124,10 +124,11 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
     for round in &rounds {
         if !arguments.naive_only {
             let started = Instant::now();
-            let entries = match AssertUnwindSafe(round.play()).catch_unwind().await {
-                Ok(entries) => entries?,
-                Err(payload) => {
-                    broke_off = Some((round.number, said(&*payload)));
+            let played = AssertUnwindSafe(round.play()).catch_unwind().await;
+            let entries = match played.unwrap_or_else(|payload| Err(Error::msg(said(&*payload)))) {
+                Ok(entries) => entries,
+                Err(why) => {
+                    broke_off = Some((round.number, why));
                     break;
                 }
             };
@@ -157,7 +158,10 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
     );
     println!("{}", sum.last_line(&arguments));
     if let Some((round, why)) = broke_off {
-        bail!("round {round} could not be played to its end, again with `{}`: {why}", arguments.again(round));
+        bail!(
+            "round {round} could not be played to its end, again with `{}`: {why:#}",
+            arguments.again(round)
+        );
     }
     sum.verdict(arguments.seed)
 }

@@ -15,7 +15,7 @@ pub(super) fn check(case: &Case<'_>, retries: u32, is_void: bool) -> Vec<Broken>
         match event.kind {
             Kind::AttemptStarted => (attempts, spent) = (attempts + 1, spent + 1),
             Kind::Rearmed if matches!(at, State::Failed | State::Cancelled) && to == State::Pending => {
-                spent = 0
+                spent = 0;
             }
             Kind::Failed if spent <= retries => broken(format!(
                 "event {}: it failed for good in attempt {spent}, although {retries} retries are allowed",
