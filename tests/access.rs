@@ -2,13 +2,17 @@
 
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::uri::PathAndQuery;
 use prost_reflect::DescriptorPool;
 use rhythmx_ticketing::v1::{
-    ListAuditEntriesRequest, StreamTicketEventsRequest, TestConnectionRequest, TicketSystem,
-    stream_ticket_events_request::Start, stream_ticket_events_response::Message,
+    CreateTicketRequest, ListAuditEntriesRequest, StreamTicketEventsRequest, TestConnectionRequest,
+    TicketSystem, stream_ticket_events_request::Start, stream_ticket_events_response::Message,
 };
 use rhythmx_ticketing::{Client, FILE_DESCRIPTOR_SET, v1};
+use ring::signature::{Ed25519KeyPair, KeyPair};
+use serde_json::json;
 use ticketing_harness::{Plan, World, incident, refusal, run_to_its_end};
 use ticketing_server::access::Role;
 
@@ -33,7 +37,7 @@ fn told() -> Vec<(String, Vec<Role>)> {
 }
 
 /// The paths of all methods of the contract.
-fn methods() -> Vec<(String, String)> {
+pub fn methods() -> Vec<(String, String)> {
     let pool = DescriptorPool::decode(FILE_DESCRIPTOR_SET).unwrap();
     let methods = pool.services().flat_map(|service| service.methods().collect::<Vec<_>>());
     let path = |method: &prost_reflect::MethodDescriptor| {
@@ -43,7 +47,7 @@ fn methods() -> Vec<(String, String)> {
 }
 
 /// Calls a method with an empty request.
-async fn call(channel: &Channel, path: &str, credential: Option<&str>) -> Result<(), Status> {
+pub async fn call(channel: &Channel, path: &str, credential: Option<&str>) -> Result<(), Status> {
     let mut grpc = tonic::client::Grpc::new(channel.clone());
     grpc.ready().await.unwrap();
     let mut request = Request::new(());
@@ -55,7 +59,7 @@ async fn call(channel: &Channel, path: &str, credential: Option<&str>) -> Result
     grpc.server_streaming(request, path, codec).await.map(drop)
 }
 
-async fn channel(world: &World) -> Channel {
+pub async fn channel(world: &World) -> Channel {
     Endpoint::from_shared(format!("http://{}", world.server.address)).unwrap().connect().await.unwrap()
 }
 
@@ -267,4 +271,44 @@ async fn tokens_are_made_before_the_first_start_listed_and_revoked_from_the_comm
         assert_eq!(run(&["token", "create", name, "--role=viewer"]).await.code, Some(2));
     }
     assert_eq!(run(&["token", "create", "x", "--role=viewer", "--lifetime=8785h"]).await.code, Some(2));
+}
+
+#[tokio::test]
+async fn a_token_of_the_identity_provider_lets_its_subject_in_as_what_it_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let signer = Ed25519KeyPair::from_seed_unchecked(&[7; 32]).unwrap();
+    let key = json!({
+        "kty": "OKP", "crv": "Ed25519", "kid": "one", "x": URL_SAFE_NO_PAD.encode(signer.public_key().as_ref()),
+    });
+    let keys = folder.path().join("keys.json");
+    std::fs::write(&keys, json!({ "keys": [key] }).to_string()).unwrap();
+    let plan = Plan::new().guarded().with_flag("--auth=token,jwt").with_flag("--jwt-algorithms=EdDSA");
+    let plan = plan.with_flag(&format!("--jwt-keys={}", keys.display()));
+    let plan = plan.with_flag("--jwt-issuer=https://id.example").with_flag("--jwt-audience=ticketing");
+    let mut world = plan.start().await;
+    let signed = |role: &str, expires: i64| {
+        let part = |value: serde_json::Value| URL_SAFE_NO_PAD.encode(value.to_string());
+        let header = part(json!({ "alg": "EdDSA", "kid": "one" }));
+        let claims = part(json!({
+            "iss": "https://id.example", "aud": "ticketing", "sub": "ana", "exp": expires, "ticketing_role": role,
+        }));
+        let message = format!("{header}.{claims}");
+        let signature = URL_SAFE_NO_PAD.encode(signer.sign(message.as_bytes()));
+        format!("{message}.{signature}")
+    };
+    let channel = channel(&world).await;
+    let client = |token: &str| Client::over(channel.clone()).with_token(token).unwrap();
+    let good = signed("analyst", 4_000_000_000);
+    let pushed = CreateTicketRequest { incident: Some(incident("INC-1")), system: TicketSystem::Jira.into() };
+    let answer = client(&good).create_ticket(pushed).await.unwrap();
+    world.acknowledged.note_push(&answer);
+    assert_eq!(answer.delivery.unwrap().requested_by, "jwt:ana");
+    let denied = client(&good).list_audit_entries(ListAuditEntriesRequest::default()).await.unwrap_err();
+    assert_eq!(refused_as(denied), (Code::PermissionDenied, "ROLE_INSUFFICIENT".to_owned()));
+    for bad in [signed("analyst", 1_000_000_000), signed("root", 4_000_000_000), format!("{good}x")] {
+        let refused = client(&bad).get_status().await.unwrap_err();
+        assert_eq!(refused_as(refused), (Code::Unauthenticated, "CREDENTIAL_INVALID".to_owned()), "{bad}");
+    }
+    world.secrets.push(good);
+    world.finish().await;
 }

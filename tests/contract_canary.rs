@@ -1,5 +1,7 @@
 //! Secrets with distinctive values are driven through everything that can go wrong, and looked for everywhere.
 
+use std::time::Duration;
+
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use rhythmx_ticketing::v1::test_connection_request::Unsaved;
@@ -7,7 +9,11 @@ use rhythmx_ticketing::v1::{self, TicketSystem};
 use serde_json::json;
 use ticketing_simulator::{Call, Credential, Effect, Profile, Reply, Rule, Vendor, When};
 
+use crate::access::{call, channel, methods};
 use ticketing_harness::{Plan, Subscriber, World, from_oldest, incident, text};
+use ticketing_server::access::Role;
+
+const HOUR: Duration = Duration::from_secs(3_600);
 
 const JIRA_USER: &str = "canary@example.com";
 const JIRA_SECRET: &str = "CANARY-jira-5f1e77c0ffee";
@@ -53,6 +59,61 @@ async fn no_secret_is_in_any_log_file_event_or_answer_even_when_a_vendor_repeats
             assert!(found.is_none(), "{form} is in {name}: {}", found.map(around).unwrap_or_default());
         }
     }
+}
+
+#[tokio::test]
+async fn no_credential_and_no_key_is_in_anything_that_was_written_whichever_method_it_was_sent_to() {
+    let mut world = Plan::new().guarded().in_a_process().with_flag("--log=trace").start().await;
+    let key_file = world.server.data().join("ticketing.db.key");
+    let mut keys = vec![std::fs::read_to_string(&key_file).unwrap()];
+    let good = world.server.make_token("canary", Role::Admin, HOUR).await;
+    let expired = world.server.make_token("canary", Role::Admin, Duration::from_micros(1)).await;
+    let wrong: String = good.chars().rev().enumerate().map(|(at, c)| if at < 4 { 'x' } else { c }).collect();
+    let wrong: String = wrong.chars().rev().collect();
+    let jwt = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJDQU5BUlktand0In0.Q0FOQVJZLWp3dC1zaWduYXR1cmU".to_owned();
+    let credentials = [good, expired, wrong, jwt, "CANARY-password-as-bearer".to_owned()];
+    let channel = channel(&world).await;
+    let mut told = String::new();
+    for (_, path) in methods() {
+        for credential in &credentials {
+            told.push_str(&format!("{:?}", call(&channel, &path, Some(credential)).await));
+        }
+    }
+    told.push_str(&everything(&mut world, "INC-1").await);
+    let audit = world.client.list_audit_entries(v1::ListAuditEntriesRequest::default()).await;
+    told.push_str(&format!("{audit:?}"));
+    let copy = world.server.data().join("copy.db").display().to_string();
+    for command in
+        [&["key", "rotate", "--data-key"][..], &["key", "rotate"], &["token", "list"], &["backup", &copy]]
+    {
+        let done = world.server.beside(command).wait_with_output().await.unwrap();
+        assert!(done.status.success(), "{done:?}");
+        told.push_str(&String::from_utf8_lossy(&[done.stdout, done.stderr].concat()));
+    }
+    keys.push(std::fs::read_to_string(&key_file).unwrap());
+    told.push_str(&everything(&mut world, "INC-2").await);
+    let bearers = credentials.iter().map(|text| text.rsplit('_').next().unwrap_or_default().to_owned());
+    world.secrets.extend(bearers);
+    world.check_told(&told);
+    let mut places = world.server.written();
+    places.push(("what was answered".to_owned(), told.into_bytes()));
+    assert!(places.iter().any(|(name, _)| name.ends_with("copy.db")), "the copy was looked at");
+    for (name, bytes) in places.into_iter().filter(|(name, _)| !name.contains(".key")) {
+        for key in &keys {
+            for form in forms_of_key(key.trim()) {
+                assert!(!bytes.windows(form.len()).any(|window| window == form), "the key is in {name}");
+            }
+        }
+    }
+    world.finish().await;
+}
+
+/// A key as its file has it, as it is, and in hexadecimal digits.
+fn forms_of_key(text: &str) -> [Vec<u8>; 4] {
+    let bytes = STANDARD.decode(text).unwrap();
+    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let inner = text.trim_end_matches('=').as_bytes().to_vec();
+    [inner, bytes, hex.to_uppercase().into_bytes(), hex.into_bytes()]
 }
 
 async fn configured() -> World {

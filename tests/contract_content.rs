@@ -79,7 +79,7 @@ async fn no_text_becomes_a_link_a_mention_or_a_macro_in_jira_cloud() {
 }
 
 async fn pushed_within_limits(vendor: Vendor, incident: v1::Incident) {
-    let mut world = Plan::new().with_jira(vendor, Profile::of(vendor)).start().await;
+    let mut world = Plan::new().unhurried().with_jira(vendor, Profile::of(vendor)).start().await;
     for system in [TicketSystem::Jira, TicketSystem::Servicenow] {
         let preview = world.preview(incident.clone(), system).await.ticket.unwrap();
         let answer = world.try_push(incident.clone(), system).await.unwrap();

@@ -46,7 +46,7 @@ async fn a_handshake_that_does_not_come_about_is_certainly_no_ticket() {
         (Effect::plain_http(), FaultKind::Tls, "does not speak TLS"),
         (Effect::ResetBefore, FaultKind::Connect, "no connection"),
         (Effect::DropBefore, FaultKind::Connect, "no connection"),
-        (Effect::NeverRead, FaultKind::TimedOut, "in time"),
+        (Effect::NeverRead, FaultKind::Connect, "no connection"),
     ];
     for (number, (effect, kind, words)) in cases.into_iter().enumerate() {
         world.servicenow.weather().push(Rule::new(Call::Connection, When::Always, effect.clone()));

@@ -47,6 +47,14 @@ pub enum Point {
     Sweeping,
     /// Everything is written, and the database is about to be closed.
     Closing,
+    /// A new master key has its file, and the database still wants the old one.
+    NewKeyWritten,
+    /// The database wants the new master key, which is not yet in the place of the old one.
+    NewKeyCommitted,
+    /// There is a new data key, and it has sealed nothing.
+    DataKeyMade,
+    /// One secret more is sealed with the new data key.
+    SecretResealed,
 }
 
 /// Something that keeps a promise of the service.
@@ -121,7 +129,7 @@ pub const fn is_removed(_: Guard) -> bool {
 
 #[cfg(debug_assertions)]
 impl Point {
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 17] = [
         Self::Migrated,
         Self::AcceptOpen,
         Self::AcceptCommitted,
@@ -135,6 +143,10 @@ impl Point {
         Self::LookedUp,
         Self::Sweeping,
         Self::Closing,
+        Self::NewKeyWritten,
+        Self::NewKeyCommitted,
+        Self::DataKeyMade,
+        Self::SecretResealed,
     ];
 
     #[must_use]
@@ -153,6 +165,10 @@ impl Point {
             Self::LookedUp => "failpoint-looked-up",
             Self::Sweeping => "failpoint-sweeping",
             Self::Closing => "failpoint-closing",
+            Self::NewKeyWritten => "failpoint-new-key-written",
+            Self::NewKeyCommitted => "failpoint-new-key-committed",
+            Self::DataKeyMade => "failpoint-data-key-made",
+            Self::SecretResealed => "failpoint-secret-resealed",
         }
     }
 }

@@ -24,6 +24,7 @@ use rhythmx_ticketing::{Client, v1};
 pub use ticketing_failpoints::Point;
 use ticketing_failpoints::{Guard, REMOVED};
 use ticketing_server::access::Role;
+pub use ticketing_server::store::Edit;
 use ticketing_simulator::{Identity, Profile, RecordedRequest, Simulator, Vendor};
 use tonic::Status;
 

@@ -18,7 +18,7 @@ use ticketing_server::clock::SystemClock;
 use ticketing_server::config::Config;
 use ticketing_server::entropy::SystemEntropy;
 use ticketing_server::server::{self, ServeError};
-use ticketing_server::store::{Administration, KeySource};
+use ticketing_server::store::{Administration, Edit, KeySource};
 use tokio::process::{Child, Command};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -101,6 +101,42 @@ impl Server {
     /// Changes how it is started the next time.
     pub fn next_start(&mut self) -> &mut Start {
         &mut self.start
+    }
+
+    /// Starts the binary for an operator's work on the data folder, beside the server if it runs. It comes to the same points.
+    pub fn beside(&self, arguments: &[&str]) -> Child {
+        let child = Command::new(binary())
+            .args(arguments)
+            .arg(format!("--data={}", self.data().display()))
+            .env(FOLDER, points(self.folder.path()))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn();
+        child.unwrap()
+    }
+
+    /// Edits the database by hand.
+    pub async fn edit(&self, edit: Edit) {
+        ticketing_server::store::edit(&self.data().join("ticketing.db"), edit).await.unwrap();
+    }
+
+    /// The limit on core dumps of the process, as the system tells it.
+    #[must_use]
+    pub fn core_limit(&self) -> String {
+        let id = self.process().id().expect("the server runs");
+        let limits = std::fs::read_to_string(format!("/proc/{id}/limits")).unwrap();
+        let line = limits.lines().find_map(|line| line.strip_prefix("Max core file size")).unwrap();
+        line.split_whitespace().take(2).collect::<Vec<_>>().join(" ")
+    }
+
+    /// Whether the memory of the process is for root alone.
+    #[must_use]
+    pub fn memory_is_private(&self) -> bool {
+        use std::os::unix::fs::MetadataExt;
+        let id = self.process().id().expect("the server runs");
+        std::fs::metadata(format!("/proc/{id}/mem")).unwrap().uid() == 0
     }
 
     /// The folder of the database.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 use ticketing_core::fault::Fault;
 use ticketing_core::system::{Adjustment, Order, Rendered};
+use ticketing_outbound::Reply;
 
 use crate::client::{Api, Client};
 use crate::faults;
@@ -38,11 +39,9 @@ pub(crate) async fn create(
         let api = if ticket["fields"]["description"].is_object() { Api::V3 } else { Api::V2 };
         let reply = client.create(api, body, left).await?;
         if reply.status == 201 {
-            let issue = serde_json::from_str(&reply.body).ok().filter(is_whole);
-            let unreadable = || faults::unreadable(&reply, "the id and key of an issue");
-            return issue
+            return created(&reply)
                 .map(|issue| (issue, adjustments))
-                .ok_or_else(|| client.without_secret(unreadable()));
+                .map_err(|fault| client.without_secret(fault));
         }
         let refused = faults::refused_fields(&reply);
         left = left.saturating_sub(reply.elapsed);
@@ -56,6 +55,12 @@ pub(crate) async fn create(
         body = ticket.to_string();
         repeats += 1;
     }
+}
+
+/// The ticket that a 201 tells of.
+pub(crate) fn created(reply: &Reply) -> Result<Issue, Fault> {
+    let issue = serde_json::from_str(&reply.body).ok().filter(is_whole);
+    issue.ok_or_else(|| faults::unreadable(reply, "the id and key of an issue"))
 }
 
 fn is_whole(issue: &Issue) -> bool {

@@ -9,6 +9,8 @@ mod checks;
 mod client;
 mod create;
 mod faults;
+#[doc(hidden)]
+pub mod fuzzing;
 mod look_up;
 mod meta;
 mod priority;

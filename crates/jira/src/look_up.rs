@@ -124,14 +124,14 @@ async fn page(
 // === impl SearchPage ===
 
 impl SearchPage {
-    fn complaint(&self) -> Option<&'static str> {
+    pub(crate) fn complaint(&self) -> Option<&'static str> {
         let said =
             [&self.error_messages, &self.warning_messages].into_iter().flatten().any(|said| !said.is_empty());
         said.then_some("the search was answered, and Jira says that something was wrong with it")
     }
 
     /// What the last page says of rows that it does not show. `read` were read so far.
-    fn shortfall(&self, api: Api, read: usize) -> Option<&'static str> {
+    pub(crate) fn shortfall(&self, api: Api, read: usize) -> Option<&'static str> {
         match (api, self.total) {
             (Api::V3, _) if self.is_last == Some(false) => Some("the search goes on, and names no next page"),
             (Api::V3, _) => None,
@@ -143,7 +143,7 @@ impl SearchPage {
     }
 }
 
-fn sighting(search: &Search, issues: &[FoundIssue], site: &Site) -> Sighting {
+pub(crate) fn sighting(search: &Search, issues: &[FoundIssue], site: &Site) -> Sighting {
     let mut tickets: Vec<FoundTicket> = Vec::new();
     for issue in issues.iter().filter(|issue| bears(issue, &search.marker) && !issue.key.is_empty()) {
         if !tickets.iter().any(|known| known.ticket.id == issue.id) {

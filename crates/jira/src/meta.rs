@@ -49,7 +49,7 @@ impl Offer {
         }
     }
 
-    fn of_fields(issue_type: &Named, fields: Vec<CreateField>) -> Self {
+    pub(crate) fn of_fields(issue_type: &Named, fields: Vec<CreateField>) -> Self {
         let mut offer = Self {
             issue_type: Choice::with_id(&issue_type.id, &issue_type.name),
             priorities: Priorities::OffScreen,
@@ -134,15 +134,24 @@ async fn pages<T: DeserializeOwned>(client: &Client, api: Api, path: &[&str]) ->
         let (start, size) = (rows.len().to_string(), PAGE.to_string());
         let query = [("startAt", start.as_str()), ("maxResults", size.as_str())];
         let page: MetaPage<T> = client.read(api, path, &query).await?.value;
-        let more = page.issue_types.or(page.fields).or(page.values).unwrap_or_default();
+        let (is_last, total) = (page.is_last, page.total);
+        let more = page.rows();
         let empty = more.is_empty();
         rows.extend(more);
-        let last = page.is_last.unwrap_or_else(|| page.total.is_none_or(|total| rows.len() >= total));
+        let last = is_last.unwrap_or_else(|| total.is_none_or(|total| rows.len() >= total));
         if empty || last {
             break;
         }
     }
     Ok(rows)
+}
+
+// === impl MetaPage ===
+
+impl<T> MetaPage<T> {
+    pub(crate) fn rows(self) -> Vec<T> {
+        self.issue_types.or(self.fields).or(self.values).unwrap_or_default()
+    }
 }
 
 fn named(values: Option<Vec<Value>>) -> Vec<Named> {

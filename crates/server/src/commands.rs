@@ -1,7 +1,7 @@
-//! What an operator does on the data folder with the binary itself: `ticketing token` and `ticketing audit`.
+//! What an operator does on the data folder with the binary itself: `ticketing token`, `ticketing key` and `ticketing audit`.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::clock::SystemClock;
 use crate::config::{KeyArgs, duration};
 use crate::entropy::SystemEntropy;
 use crate::server::{self, DATABASE};
-use crate::store::{Administration, StoredToken};
+use crate::store::{Administration, DataKeyRotated, MasterRotated, StoredToken};
 
 /// The longest name of a token.
 const LONGEST_NAME: usize = 64;
@@ -58,6 +58,28 @@ pub enum TokenCommand {
     /// Revoke a token by its ID, or all tokens of a name. It is good no more at once; open streams end within a second.
     Revoke {
         id_or_name: String,
+
+        #[command(flatten)]
+        data: DataArgs,
+    },
+}
+
+/// The keys that seal the stored secrets.
+#[derive(Debug, Subcommand)]
+pub enum KeyCommand {
+    /// Put a new key in the place of the one in force, while a server works or not; one that was cut off is finished by
+    /// doing it again.
+    ///
+    /// Without --data-key it is the master key, which is not in the database: one is made, and takes the place of the one in its
+    /// file; the former one is kept beside it, for copies of the database that were made before.
+    Rotate {
+        /// File with the new master key, 32 bytes in base64 or as 64 hex digits; the server is to be started with it from then on.
+        #[arg(long, conflicts_with = "data_key")]
+        new_key_file: Option<PathBuf>,
+
+        /// Rotate the data key instead, which is in the database, sealed with the master key: every secret is sealed anew.
+        #[arg(long)]
+        data_key: bool,
 
         #[command(flatten)]
         data: DataArgs,
@@ -119,6 +141,54 @@ impl TokenCommand {
     }
 }
 
+// === impl KeyCommand ===
+
+impl KeyCommand {
+    /// # Errors
+    /// What was not done, and why.
+    pub async fn run(self, out: &mut impl Write) -> anyhow::Result<()> {
+        let Self::Rotate { new_key_file, data_key, mut data } = self;
+        if data_key {
+            let mut administration = data.open().await?;
+            let rotated = administration.rotate_data_key().await;
+            administration.close().await;
+            let DataKeyRotated { key, resumed, resealed } =
+                rotated.context("the data key was not rotated")?;
+            let how = if resumed { "a rotation that was cut off went on: " } else { "" };
+            writeln!(out, "{how}{resealed} secrets are sealed anew, with data key {key}")?;
+            return Ok(());
+        }
+        let mut administration = match data.open().await {
+            Ok(administration) => administration,
+            Err(error) => {
+                // One that was cut off may have come so far that the new key opens the database already.
+                let Some(new) = &new_key_file else { return Err(error) };
+                data.key.key_file = Some(new.clone());
+                let Ok(administration) = data.open().await else { return Err(error) };
+                administration.close().await;
+                writeln!(out, "the new key is in force already: start the server with it")?;
+                return Ok(());
+            }
+        };
+        let rotated = administration.rotate_master_key(new_key_file.as_deref()).await;
+        administration.close().await;
+        match rotated.context("the master key was not rotated")? {
+            MasterRotated::Replaced { file, former } => {
+                writeln!(out, "{} has a new key", file.display())?;
+                former.iter().for_each(|former| tell_of_former(former));
+            }
+            MasterRotated::Finished { former } => {
+                writeln!(out, "a rotation that was cut off is finished")?;
+                tell_of_former(&former);
+            }
+            MasterRotated::Given => {
+                writeln!(out, "the new key is in force: start the server with it from now on")?;
+            }
+        }
+        Ok(())
+    }
+}
+
 // === impl AuditCommand ===
 
 impl AuditCommand {
@@ -159,6 +229,14 @@ impl DataArgs {
         }
         self.open().await
     }
+}
+
+fn tell_of_former(former: &Path) {
+    tell(&format!(
+        "copies of the database that were made before need the former key: it is in {}, to be kept apart from them, or removed \
+         together with them",
+        former.display()
+    ));
 }
 
 /// Who types, as far as the system tells.

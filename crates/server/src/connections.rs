@@ -103,6 +103,22 @@ impl Connections {
         checked
     }
 
+    /// The way to `target` by settings that were kept. Their secret is bound to an origin; where the settings lead to another,
+    /// somebody has edited the database, and nothing is sent.
+    #[must_use]
+    pub fn kept(&self, target: &str, settings: &SystemSettings) -> Option<Arc<dyn TicketSystem>> {
+        let checked = self.check(settings, &mut Violations::default())?;
+        if settings.secret_origin.as_ref() == Some(&checked.origin) {
+            return Some(checked.api);
+        }
+        tracing::error!(
+            %target, leads_to = %checked.origin, bound_to = ?settings.secret_origin,
+            "nothing is sent: the settings were edited in the database, and lead elsewhere than their secret may go; give the \
+             secret again with Configure"
+        );
+        None
+    }
+
     /// Judges the addresses of settings as they were typed; those that may not be called are added to `violations`, unless
     /// they are found fault with already.
     pub fn judge(&self, draft: &Draft, violations: &mut Violations) {
@@ -153,8 +169,8 @@ impl Connections {
     /// The way to where tickets went before the settings changed; `None` if its settings no longer make sense.
     #[must_use]
     pub fn retired(&self, retired: RetiredConnection) -> Option<Arc<dyn TicketSystem>> {
-        let settings = stored::retired(retired).ok()?;
-        Some(self.check(&settings, &mut Violations::default())?.api)
+        let target = retired.target.clone();
+        self.kept(&target, &stored::retired(retired).ok()?)
     }
 
     fn connect(

@@ -10,7 +10,10 @@ pub mod connections;
 pub mod demo;
 pub mod dispatch;
 pub mod entropy;
+#[doc(hidden)]
+pub mod fuzzing;
 mod grpc;
+pub mod health;
 pub mod server;
 pub mod settings;
 pub mod store;

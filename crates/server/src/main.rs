@@ -6,9 +6,13 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
+#[cfg(target_os = "linux")]
+use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+use rustix::process::{Resource, Rlimit, setrlimit};
 use ticketing_server::clock::SystemClock;
-use ticketing_server::commands::{AuditCommand, TokenCommand};
+use ticketing_server::commands::{AuditCommand, KeyCommand, TokenCommand};
 use ticketing_server::config::Config;
+use ticketing_server::health::{self, HealthArgs};
 use ticketing_server::transport::dev::{self, TlsCommand};
 use ticketing_server::{demo, server, telemetry};
 use tokio::signal::unix::{SignalKind, signal};
@@ -33,9 +37,14 @@ enum Command {
     /// Make, list and revoke the tokens by which callers are let in.
     #[command(subcommand)]
     Token(TokenCommand),
+    /// Rotate the keys that seal the stored secrets.
+    #[command(subcommand)]
+    Key(KeyCommand),
     /// Check who did what.
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// Ask a running server whether it serves: ends with 0 if it does. For the health check of a container.
+    Health(HealthArgs),
     /// Show the whole job against simulated ticket systems: nothing to set up, nothing kept.
     Demo(demo::DemoArgs),
 }
@@ -54,12 +63,18 @@ struct BackupArgs {
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    if let Err(error) = keep_memory_private() {
+        report(&anyhow::Error::new(error).context("core dumps can not be switched off"));
+        return ExitCode::FAILURE;
+    }
     let done = match Cli::parse().command {
         Command::Serve(config) => serve(*config).await,
         Command::Backup(args) => backup(&args).await,
         Command::Tls(command) => dev::run(&command),
         Command::Token(command) => command.run(&mut std::io::stdout()).await,
+        Command::Key(command) => command.run(&mut std::io::stdout()).await,
         Command::Audit(command) => command.run(&mut std::io::stdout()).await,
+        Command::Health(args) => health::run(&args).await,
         Command::Demo(args) => demo::run(args).await,
     };
     match done {
@@ -73,6 +88,14 @@ async fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// No core dump, which would have secrets in it; and no other process of the same user can read the memory.
+fn keep_memory_private() -> std::io::Result<()> {
+    setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
+    #[cfg(target_os = "linux")]
+    set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
+    Ok(())
 }
 
 #[expect(clippy::print_stderr, reason = "there is no log to write to")]

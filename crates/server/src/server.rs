@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use ticketing_core::clock::Clock;
 use ticketing_core::delivery::start::MEMORY;
-use ticketing_core::violation::Violations;
 use ticketing_outbound::{Door, DoorError, Reach};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
@@ -290,7 +289,7 @@ async fn connect(store: &Store, door: Door) -> Result<(Settings, Connections), S
         let connection = Connection {
             system: system.draft.system(),
             enabled: system.enabled,
-            current: connections.check(system, &mut Violations::default()).map(|checked| checked.api),
+            current: connections.kept(target, system),
             retired: retired.into_iter().filter_map(|retired| connections.retired(retired)).collect(),
         };
         connections.set(target, connection);

@@ -94,7 +94,7 @@ async fn mark(client: &Client, table: &str, sys_id: &str, marker: &Marker, deadl
 }
 
 /// Where the record is not as it was sent. What it does not show is not judged.
-fn differences(record: &Record, rendered: &Rendered) -> Vec<Adjustment> {
+pub(crate) fn differences(record: &Record, rendered: &Rendered) -> Vec<Adjustment> {
     let Ok(sent) = serde_json::from_str::<Body>(&rendered.body) else { return Vec::new() };
     let differs = |field: &str, sent: &str| record.value(field).filter(|value| value != sent);
     let group =

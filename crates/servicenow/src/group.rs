@@ -87,7 +87,7 @@ async fn find_by_name(client: &Client, name: &str) -> Result<Group, Fault> {
     }
 }
 
-fn group_of(record: &Record) -> Option<Group> {
+pub(crate) fn group_of(record: &Record) -> Option<Group> {
     Some(Group { sys_id: record.sys_id()?, name: record.value("name")? })
 }
 

@@ -9,6 +9,8 @@ mod check;
 mod client;
 mod create;
 mod faults;
+#[doc(hidden)]
+pub mod fuzzing;
 mod group;
 mod instance;
 mod look_up;

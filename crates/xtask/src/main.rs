@@ -7,9 +7,11 @@
 )]
 
 mod house;
+mod sbom;
 mod tables;
 mod workspace;
 
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, ExitStatus};
 
 use anyhow::{Context, Result, bail};
@@ -29,11 +31,25 @@ struct Cli {
 enum Chore {
     /// Checks the architecture: dependencies, where SQL may be, length of files, unfinished work.
     House,
+    /// Writes what a release is made of, as CycloneDX JSON.
+    Sbom {
+        #[arg(long, default_value = "target/ticketing.cdx.json")]
+        output: PathBuf,
+    },
     /// Regenerates the tables in the documents, between `<!-- table: NAME -->` and `<!-- end table -->`.
     Tables {
         /// Changes nothing, and fails if a table is stale.
         #[arg(long)]
         check: bool,
+    },
+    /// Tries mutated input on everything that reads what strangers send: `cargo xtask fuzz --help`.
+    #[command(disable_help_flag = true)]
+    Fuzz {
+        /// Optimizes what is built; for more than a minute.
+        #[arg(long)]
+        fast: bool,
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
     },
     /// Plays what may go wrong against the real server: `cargo xtask faults --help`.
     #[command(disable_help_flag = true)]
@@ -60,20 +76,25 @@ fn run(chore: &Chore) -> Result<()> {
     let workspace = Workspace::find()?;
     match chore {
         Chore::House => check_house(&workspace),
+        Chore::Sbom { output } => write_sbom(&workspace, output),
         Chore::Tables { check } => regenerate_tables(&workspace, *check),
-        Chore::Faults { fast, arguments } => run_faults(*fast, arguments),
+        Chore::Faults { fast, arguments } => {
+            play("faults", &["ticketing-faults", "ticketing-server"], *fast, arguments)
+        }
+        Chore::Fuzz { fast, arguments } => play("fuzz", &["ticketing-fuzz"], *fast, arguments),
     }
 }
 
-/// Builds everything first: what is played on is the `ticketing` binary beside `faults`.
-fn run_faults(fast: bool, arguments: &[String]) -> Result<()> {
+/// Builds everything first: what `faults` plays on is the `ticketing` binary beside it. Optimized are `packages` alone.
+fn play(name: &str, packages: &[&str], fast: bool, arguments: &[String]) -> Result<()> {
     let mut build = Command::new("cargo");
     build.args(["build", "--quiet", "--locked"]);
-    let mut program = std::env::current_exe()?.with_file_name("faults");
+    let mut program = std::env::current_exe()?.with_file_name(name);
     if fast {
-        build.args(["--profile=fast", "--bins", "--package=ticketing-faults", "--package=ticketing-server"]);
+        build.args(["--profile=fast", "--bins"]);
+        build.args(packages.iter().map(|package| format!("--package={package}")));
         // `target/debug/faults` and `target/fast/faults`.
-        program = program.with_file_name("../fast/faults");
+        program = program.with_file_name("../fast").join(name);
     } else {
         build.args(["--workspace", "--all-targets"]);
     }
@@ -81,7 +102,7 @@ fn run_faults(fast: bool, arguments: &[String]) -> Result<()> {
         bail!("the workspace does not build");
     }
     if !status(Command::new(program).args(arguments))?.success() {
-        bail!("a promise broke, or the faults could not be played");
+        bail!("a promise broke, or {name} could not be run");
     }
     Ok(())
 }
@@ -99,6 +120,16 @@ fn check_house(workspace: &Workspace) -> Result<()> {
         0 => Ok(()),
         count => bail!("the architecture is violated {count} times"),
     }
+}
+
+fn write_sbom(workspace: &Workspace, output: &Path) -> Result<()> {
+    let bill = sbom::bill(workspace)?;
+    let text = serde_json::to_string_pretty(&bill).context("a bill of materials can be written as JSON")?;
+    let path = workspace.root.join(output);
+    std::fs::write(&path, text + "\n").with_context(|| format!("cannot write {}", path.display()))?;
+    let count = bill["components"].as_array().map_or(0, Vec::len);
+    println!("{}: {count} components", path.display());
+    Ok(())
 }
 
 fn regenerate_tables(workspace: &Workspace, check: bool) -> Result<()> {

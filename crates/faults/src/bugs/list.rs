@@ -156,6 +156,11 @@ pub(super) const BUGS: &[Bug] = &[
         found_by: By(r#"matrix --only "echoes / ""#),
         replays: &[Test("a_secret_that_is_echoed_with_escapes_does_not_reach_the_fault")],
     },
+    Bug {
+        what: "A delivery was shown as it was before an attempt that was listed beside it",
+        found_by: By(r#"matrix --only "races / ""#),
+        replays: &[Test("a_delivery_and_its_attempts_are_read_as_they_were_at_one_moment")],
+    },
 ];
 
 /// Weather that no bug was found in, and that is the hardest that there is: everything in doubt, a process that is

@@ -84,13 +84,19 @@ pub(crate) enum Disbelief {
 
 impl JwtVerifying {
     pub(crate) fn load(settings: &JwtSettings) -> Result<Self, JwtKeysError> {
-        // Another use of the library in this process would have installed the same.
-        let _ = PROVIDER.install_default();
         let path = || settings.keys.clone();
         let text = std::fs::read_to_string(&settings.keys)
             .map_err(|source| JwtKeysError::Unreadable { path: path(), source })?;
+        Self::read(&text, settings)
+    }
+
+    /// With the keys of a text: the content of the file that the settings name.
+    pub(super) fn read(text: &str, settings: &JwtSettings) -> Result<Self, JwtKeysError> {
+        // Another use of the library in this process would have installed the same.
+        let _ = PROVIDER.install_default();
+        let path = || settings.keys.clone();
         let set: JwkSet =
-            serde_json::from_str(&text).map_err(|source| JwtKeysError::Malformed { path: path(), source })?;
+            serde_json::from_str(text).map_err(|source| JwtKeysError::Malformed { path: path(), source })?;
         let keys: Vec<_> = set.keys.iter().filter_map(|jwk| Key::read(jwk, &settings.algorithms)).collect();
         if keys.is_empty() {
             return Err(JwtKeysError::NoKey { path: path() });
@@ -119,10 +125,10 @@ impl JwtVerifying {
         validation.algorithms = vec![header.alg];
         let claims =
             candidates.find_map(|key| decode::<Map<String, Value>>(text, &key.key, &validation).ok());
-        self.read(&claims.ok_or(Disbelief::Unproven)?.claims, now)
+        self.claims(&claims.ok_or(Disbelief::Unproven)?.claims, now)
     }
 
-    fn read(&self, claims: &Map<String, Value>, now: Timestamp) -> Result<Claims, Disbelief> {
+    fn claims(&self, claims: &Map<String, Value>, now: Timestamp) -> Result<Claims, Disbelief> {
         let seconds = |name| match claims.get(name) {
             None => Ok(None),
             Some(value) => value.as_f64().map(Some).ok_or(Disbelief::OutOfTime),

@@ -5,6 +5,7 @@
 //! reach the port is the local operator, with the role of an admin.
 
 mod flags;
+pub(crate) mod fuzzing;
 mod jwt;
 mod limits;
 mod role;
@@ -13,8 +14,8 @@ mod token;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use http::HeaderMap;
 use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderValue};
 use jiff::Timestamp;
 use ticketing_core::clock::Clock;
 use tokio::time::Instant;
@@ -133,12 +134,8 @@ impl Access {
         }
         match headers.get(AUTHORIZATION) {
             Some(value) => {
-                let text = value.to_str().unwrap_or_default();
-                let (scheme, credential) = text.split_once(' ').unwrap_or_default();
-                if !scheme.eq_ignore_ascii_case("bearer") {
-                    return Err(Denied::Invalid("it is no bearer token".to_owned()));
-                }
-                self.bearer(credential.trim(), source).await
+                let invalid = || Denied::Invalid("it is no bearer token".to_owned());
+                self.bearer(credential(value).ok_or_else(invalid)?, source).await
             }
             None => self.certified(origin),
         }
@@ -205,9 +202,19 @@ impl Access {
             ));
         }
         let PeerCertificate { fingerprint, not_after, .. } = certificate.clone();
+        // The handshake may have been long ago.
+        if self.0.clock.now() >= not_after {
+            return Err(Denied::Invalid("the certificate has expired since the handshake".to_owned()));
+        }
         let proof = Proof::Certificate { fingerprint, not_after };
         Ok(Caller { name: format!("certificate:{uri}"), role, proof, source: origin.source.clone() })
     }
+}
+
+/// What stands behind the scheme of a bearer.
+fn credential(header: &HeaderValue) -> Option<&str> {
+    let (scheme, credential) = header.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| credential.trim())
 }
 
 // === impl Caller ===

@@ -16,6 +16,9 @@ use crate::store::{Actor, AuditAction, DONE, NewAuditEntry, StoredTest};
 /// What the audit calls that which Configure changes.
 pub(crate) const SETTINGS: &str = "settings";
 
+/// Longer values, such as certificates, are told by their length alone.
+const LONGEST_TOLD: usize = 512;
+
 /// All that one Configure changes.
 #[derive(Debug, Clone)]
 pub struct Change {
@@ -250,8 +253,15 @@ fn differing(before: &Value, after: &Value) -> Map<String, Value> {
     let (before, after) = (before.as_object().unwrap_or(&empty), after.as_object().unwrap_or(&empty));
     let names = before.keys().chain(after.keys().filter(|name| !before.contains_key(*name)));
     let of = |fields: &Map<String, Value>, name: &str| fields.get(name).cloned().unwrap_or_default();
+    let brief = |value: Value| match value.as_str().map(str::len) {
+        Some(length) if length > LONGEST_TOLD => json!(format!("({length} bytes)")),
+        _ => value,
+    };
     let pairs = names.map(|name| (name.clone(), of(before, name), of(after, name)));
-    pairs.filter(|(_, old, new)| old != new).map(|(name, old, new)| (name, json!([old, new]))).collect()
+    pairs
+        .filter(|(_, old, new)| old != new)
+        .map(|(name, old, new)| (name, json!([brief(old), brief(new)])))
+        .collect()
 }
 
 /// Settings that are switched off may be incomplete, but what is given must be right.

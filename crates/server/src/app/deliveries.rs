@@ -33,9 +33,8 @@ impl App {
     /// # Errors
     /// [`AppError::DeliveryNotFound`], or the store's failure.
     pub async fn delivery(&self, id: &str) -> Result<DeliveryWithAttempts, AppError> {
-        let found = self.0.store.delivery(id).await?;
-        let delivery = found.ok_or_else(|| AppError::DeliveryNotFound(id.to_owned()))?;
-        let attempts = self.0.store.attempts(&[id.to_owned()]).await?;
+        let found = self.0.store.delivery_with_attempts(id).await?;
+        let (delivery, attempts) = found.ok_or_else(|| AppError::DeliveryNotFound(id.to_owned()))?;
         Ok(DeliveryWithAttempts { delivery, attempts })
     }
 
@@ -50,9 +49,8 @@ impl App {
         after: Option<PageKey>,
         with_attempts: bool,
     ) -> Result<Page, AppError> {
-        let DeliveryPage { deliveries, next } = self.0.store.list(filter, size, after.as_ref()).await?;
-        let ids: Vec<_> = deliveries.iter().map(|delivery| delivery.id.clone()).collect();
-        let all = if with_attempts { self.0.store.attempts(&ids).await? } else { vec![] };
+        let page = self.0.store.list(filter, size, after.as_ref(), with_attempts).await?;
+        let DeliveryPage { deliveries, attempts: all, next } = page;
         let with_attempts = |delivery: Delivery| {
             let attempts = all.iter().filter(|attempt| attempt.delivery_id == delivery.id).cloned().collect();
             DeliveryWithAttempts { delivery, attempts }

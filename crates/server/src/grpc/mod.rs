@@ -3,6 +3,7 @@
 mod access;
 mod deadline;
 mod errors;
+pub(crate) mod fuzzing;
 mod parse;
 mod present;
 mod router;

@@ -7,7 +7,8 @@ use super::{Draft, RetrySchedule, Rules, Secret, SecretKind, SystemSettings};
 use crate::settings::Settings;
 use crate::store::{self, RetiredConnection, SettingsChange, Store, StoreError, StoredSettings};
 
-/// All settings that are kept.
+/// All settings that are kept. A secret that can not be used is told of and left out: its system is not configured until it is
+/// given again, and the others go on.
 ///
 /// # Errors
 /// If they can not be read, or are not what was kept.
@@ -15,6 +16,12 @@ pub async fn read(store: &Store) -> Result<Settings, StoreError> {
     let mut settings = Settings::default();
     for stored in store.settings().await? {
         let target = stored.target.clone();
+        if let Some(lost) = &stored.lost {
+            tracing::error!(
+                error = lost as &dyn std::error::Error, %target,
+                "nothing is sent to this ticket system until its secret is given again with Configure"
+            );
+        }
         settings.systems.insert(target, system(stored)?);
     }
     if let Some(policy) = store.policy().await? {

@@ -1,4 +1,4 @@
-//! What an operator does on the data folder itself, whether or not a server works with it: tokens and the audit. Whoever
+//! What an operator does on the data folder itself, whether or not a server works with it: tokens, keys and the audit. Whoever
 //! may write there needs no other credential.
 
 use std::path::Path;
@@ -11,7 +11,7 @@ use ticketing_core::clock::Clock;
 
 use super::audit::{Actor, AuditAction, AuditBroken, DONE, NewAuditEntry};
 use super::seal::KeySource;
-use super::sqlite::Beside;
+use super::sqlite::{Beside, DataKeyRotated, MasterRotated};
 use super::types::StoredToken;
 use super::{OpenError, StoreError};
 use crate::access::{NewToken, Role};
@@ -40,6 +40,21 @@ pub enum TokenError {
     Store(#[from] StoreError),
 }
 
+/// Why a key was not rotated.
+#[derive(Debug, thiserror::Error)]
+pub enum RotateError {
+    #[error(
+        "the key is not in a file, so nothing can be put in its place: give the new one by --new-key-file"
+    )]
+    NoFile,
+    #[error("the key in {0} is the one in force already")]
+    Same(String),
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
 // === impl Administration ===
 
 impl Administration {
@@ -54,7 +69,7 @@ impl Administration {
         entropy: Arc<dyn Entropy>,
         source: String,
     ) -> Result<Self, OpenError> {
-        let beside = Beside::open(path, key, &*entropy).await?;
+        let beside = Beside::open(path, key, clock.now()).await?;
         let operator = Actor {
             name: "operator".to_owned(),
             role: Role::Admin.as_str().to_owned(),
@@ -129,6 +144,28 @@ impl Administration {
         let entries = meant.iter().map(entry).collect();
         self.beside.revoke_tokens(entries).await?;
         Ok(meant)
+    }
+
+    /// Puts another master key in the place of the one in force: the one in `file`, or else one that is made anew and takes the
+    /// place of the former one's file.
+    ///
+    /// # Errors
+    /// Why it was not done. What was cut off is finished by doing it again.
+    pub async fn rotate_master_key(&mut self, file: Option<&Path>) -> Result<MasterRotated, RotateError> {
+        let now = self.clock.now();
+        let detail = json!({ "from": file.map(|file| file.display().to_string()) });
+        let entry = self.entry(AuditAction::RotateKey, "master key", detail, now);
+        self.beside.rotate_master_key(file, entry, &*self.entropy).await
+    }
+
+    /// Puts another data key in the place of the newest, and seals every secret anew with it.
+    ///
+    /// # Errors
+    /// Why it was not done. What was cut off goes on by doing it again.
+    pub async fn rotate_data_key(&mut self) -> Result<DataKeyRotated, RotateError> {
+        let now = self.clock.now();
+        let entry = self.entry(AuditAction::RotateKey, "data key", json!({}), now);
+        self.beside.rotate_data_key(entry, &*self.entropy).await
     }
 
     /// How many entries the audit has, if none was edited, removed or put in.

@@ -13,6 +13,8 @@ use sha2::Sha256;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
+use crate::entropy::Entropy;
+
 /// The outcome of what was done as it was asked for.
 pub const DONE: &str = "OK";
 
@@ -144,9 +146,28 @@ impl AuditKey {
         Self(key)
     }
 
-    /// The hash of the head of an audit of `count` entries whose last one has the hash `last`.
-    pub(super) fn of_head(&self, count: u64, last: &[u8; 32]) -> [u8; 32] {
-        self.over(&[b"head", &count.to_be_bytes(), last])
+    pub(super) fn random(entropy: &dyn Entropy) -> Self {
+        let mut key = Zeroizing::new([0; 32]);
+        entropy.fill(&mut key[..]);
+        Self(key)
+    }
+
+    /// The key itself, to be sealed.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.0[..]
+    }
+
+    /// The hash of the head of an audit of `count` entries whose last one has the hash `last`, and of the list of what was
+    /// sealed last; earlier versions had none.
+    pub(super) fn of_head(&self, count: u64, last: &[u8; 32], sealed: &str) -> [u8; 32] {
+        let count = count.to_be_bytes();
+        let parts: [&[u8]; 4] = [b"head", &count, last, sealed.as_bytes()];
+        self.over(if sealed.is_empty() { &parts[..3] } else { &parts })
+    }
+
+    /// Whether `mac` is the hash of that head.
+    pub(super) fn is_head(&self, mac: &[u8; 32], count: u64, last: &[u8; 32], sealed: &str) -> bool {
+        same(&self.of_head(count, last, sealed), mac)
     }
 
     fn of_entry(&self, entry: &AuditEntry, before: &[u8; 32]) -> [u8; 32] {
@@ -196,8 +217,8 @@ impl<'a> Verifier<'a> {
     }
 
     /// How many entries there are, if the head says so too.
-    pub(super) fn end(self, count: u64, head: &[u8; 32]) -> Result<u64, AuditBroken> {
-        let fits = count == self.count && same(&self.key.of_head(count, &self.mac), head);
+    pub(super) fn end(self, count: u64, sealed: &str, head: &[u8; 32]) -> Result<u64, AuditBroken> {
+        let fits = count == self.count && self.key.is_head(head, count, &self.mac, sealed);
         if fits { Ok(count) } else { Err(AuditBroken::End { found: self.count }) }
     }
 }
@@ -243,7 +264,7 @@ mod tests {
         let (key, all) = (key(), self::entries(count));
         let mut verifier = Verifier::new(&key);
         entries.iter().try_for_each(|entry| verifier.entry(entry))?;
-        verifier.end(count, &key.of_head(count, &all.last().map_or([0; 32], |last| last.mac)))
+        verifier.end(count, "{}", &key.of_head(count, &all.last().map_or([0; 32], |last| last.mac), "{}"))
     }
 
     #[test]

@@ -21,9 +21,11 @@ pub enum StoreError {
     #[error("column {column} of row {id} of {table} holds what can not be: {reason}")]
     BadRow { table: &'static str, column: &'static str, id: String, reason: String },
     #[error(
-        "the secret in column {column} of row {id} of {table} can not be unsealed: it is not the one that was put there"
+        "the secret in column {column} of row {id} of {table} can not be used: it is not the one that was put there last, or the row was edited since"
     )]
     Unsealable { table: &'static str, column: &'static str, id: String },
+    #[error("the keys of the secrets can not be read")]
+    Keys { source: Arc<OpenError> },
     #[error("{what} can not be expressed as JSON")]
     Encode { what: &'static str, source: Arc<serde_json::Error> },
     #[error("{verb} panicked: {reason}")]
@@ -88,6 +90,16 @@ pub enum OpenError {
     )]
     KeyWrong { origin: String, database: PathBuf },
     #[error(
+        "the key in {origin} is not the one that the secrets in the database {database} are sealed with since {since}, when \
+         `ticketing key rotate` put another in its place: give that one, for example by --key-file"
+    )]
+    KeyReplaced { origin: String, database: PathBuf, since: jiff::Timestamp },
+    #[error(
+        "the head of the audit was removed from the database {path}, and with it what tells the secrets that were put there last \
+         from older ones: restore it from a backup"
+    )]
+    AuditRemoved { path: PathBuf },
+    #[error(
         "the database {path} is of another version of this program: start the server of this version once"
     )]
     OtherVersion { path: PathBuf },
@@ -120,7 +132,7 @@ impl StoreError {
             | Self::Commit { source } => kind_of(source),
             Self::BadRow { .. } | Self::Unsealable { .. } => StoreErrorKind::BadRow,
             Self::Miscounted { .. } | Self::Encode { .. } => StoreErrorKind::Refused,
-            Self::Panicked { .. } => StoreErrorKind::Other,
+            Self::Panicked { .. } | Self::Keys { .. } => StoreErrorKind::Other,
             Self::Closed => StoreErrorKind::Closed,
         }
     }

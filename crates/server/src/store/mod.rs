@@ -46,12 +46,13 @@ use verbs::health::{Forgive, Observe};
 use verbs::operate::Operate;
 use verbs::record::Record;
 
-pub use administration::{Administration, TokenError};
+pub use administration::{Administration, RotateError, TokenError};
 pub use audit::{Actor, AuditAction, AuditBroken, AuditEntry, DONE, NewAuditEntry};
 pub use error::{BackupError, OpenError, StoreError, StoreErrorKind};
 pub use seal::KeySource;
+pub use sqlite::{DataKeyRotated, MasterRotated};
 #[cfg(debug_assertions)]
-pub use sqlite::make_older;
+pub use sqlite::{Edit, edit, make_older};
 pub use types::*;
 
 /// How many deliveries one transaction changes where a verb changes very many.
@@ -351,19 +352,23 @@ impl Store {
         self.database.delivery_for(incident_id, target).await
     }
 
-    /// The attempts of some deliveries, ordered by delivery and number.
-    pub async fn attempts(&self, delivery_ids: &[String]) -> Result<Vec<Attempt>, StoreError> {
-        self.database.attempts(delivery_ids).await
+    /// One delivery, if there is such, with its attempts in their order: both as they were at one moment.
+    pub async fn delivery_with_attempts(
+        &self,
+        id: &str,
+    ) -> Result<Option<(Delivery, Vec<Attempt>)>, StoreError> {
+        self.database.delivery_with_attempts(id).await
     }
 
-    /// A page of deliveries, newest first, after the end of another.
+    /// A page of deliveries, newest first, after the end of another; with their attempts, if they are asked for.
     pub async fn list(
         &self,
         filter: &DeliveryFilter,
         page_size: u32,
         after: Option<&PageKey>,
+        with_attempts: bool,
     ) -> Result<DeliveryPage, StoreError> {
-        self.database.list(filter, page_size, after).await
+        self.database.list(filter, page_size, after, with_attempts).await
     }
 
     /// A snapshot of an incident.

@@ -1,7 +1,8 @@
 //! Secrets at rest: XChaCha20-Poly1305 with a random nonce, each bound to the row and column that it belongs to.
 //!
-//! A secret is sealed with the data key, and the data key with the master key, which is not in the database. What was
-//! moved to another row does not open there.
+//! A secret is sealed with a data key, and the data keys with the master key, which is not in the database. What was
+//! moved to another row does not open there. An older one that is put back shows by the list of what was sealed last
+//! (`store/sqlite/sealed.rs`).
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -10,6 +11,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use chacha20poly1305::aead::{Aead, Payload};
 use chacha20poly1305::{KeyInit, XChaCha20Poly1305, XNonce};
+use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
 
@@ -49,8 +51,6 @@ pub(super) struct Place<'a> {
 pub(super) struct MasterKey {
     pub(super) key: Zeroizing<[u8; 32]>,
     pub(super) origin: String,
-    /// The file, if it was made just now.
-    pub(super) made: Option<PathBuf>,
 }
 
 /// The secret is not the one that was sealed there.
@@ -106,31 +106,34 @@ impl Place<'_> {
 // === impl MasterKey ===
 
 impl MasterKey {
-    /// Reads the key. A missing file is made where `fresh` says that nothing was sealed yet.
-    pub(super) fn load(
+    /// The key of the source, and where a rotation may have been cut off the one that was to take its place.
+    pub(super) fn candidates(source: &KeySource, database: &Path) -> Result<Vec<Self>, OpenError> {
+        let file = match source {
+            KeySource::Text { text, origin } => {
+                return Ok(vec![Self::parse(text.expose_secret(), origin.clone())?]);
+            }
+            KeySource::File(_) | KeySource::Beside => source.file(database).unwrap_or_default(),
+        };
+        let first = Self::read(&file, database)?;
+        let next = Self::read(&next(&file), database).ok();
+        Ok(std::iter::once(first).chain(next).collect())
+    }
+
+    /// Reads the key of a database that is to be made, or makes it if it has no file yet.
+    pub(super) fn first(
         source: &KeySource,
         database: &Path,
-        fresh: bool,
         entropy: &dyn Entropy,
-    ) -> Result<Self, OpenError> {
-        match source {
-            KeySource::Beside if fresh && !beside(database, "key").exists() => {
-                Self::make(beside(database, "key"), entropy)
-            }
-            source => Self::load_existing(source, database),
+    ) -> Result<(Self, Option<PathBuf>), OpenError> {
+        let file = beside(database, "key");
+        if matches!(source, KeySource::Beside) && !file.exists() {
+            return Ok((Self::make(&file, entropy)?, Some(file)));
         }
+        let mut candidates = Self::candidates(source, database)?;
+        Ok((candidates.swap_remove(0), None))
     }
 
-    /// Reads the key of a database that exists.
-    pub(super) fn load_existing(source: &KeySource, database: &Path) -> Result<Self, OpenError> {
-        match source {
-            KeySource::Text { text, origin } => Self::parse(text.expose_secret(), origin.clone()),
-            KeySource::File(path) => Self::read(path, database),
-            KeySource::Beside => Self::read(&beside(database, "key"), database),
-        }
-    }
-
-    fn read(path: &Path, database: &Path) -> Result<Self, OpenError> {
+    pub(super) fn read(path: &Path, database: &Path) -> Result<Self, OpenError> {
         let text = std::fs::read_to_string(path).map(Zeroizing::new).map_err(|source| {
             let path = path.to_owned();
             match source.kind() {
@@ -141,20 +144,36 @@ impl MasterKey {
         Self::parse(&text, path.display().to_string())
     }
 
-    fn make(path: PathBuf, entropy: &dyn Entropy) -> Result<Self, OpenError> {
+    /// Makes a key and its file.
+    pub(super) fn make(path: &Path, entropy: &dyn Entropy) -> Result<Self, OpenError> {
         let mut key = Zeroizing::new([0; 32]);
         entropy.fill(&mut key[..]);
-        let text = Zeroizing::new(format!("{}\n", STANDARD.encode(&key[..])));
-        write_private(&path, text.as_bytes())
-            .map_err(|source| OpenError::KeyFile { path: path.clone(), source })?;
-        Ok(Self { key, origin: path.display().to_string(), made: Some(path) })
+        let text = Zeroizing::new(format!("{}\n", *Zeroizing::new(STANDARD.encode(&key[..]))));
+        write_private(path, text.as_bytes())
+            .map_err(|source| OpenError::KeyFile { path: path.to_owned(), source })?;
+        Ok(Self { key, origin: path.display().to_string() })
     }
 
     fn parse(text: &str, origin: String) -> Result<Self, OpenError> {
         let bytes = Zeroizing::new(from_hex(text.trim()).or_else(|| STANDARD.decode(text.trim()).ok()));
         let key = bytes.as_deref().and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
         let key = key.ok_or_else(|| OpenError::KeyMalformed { origin: origin.clone() })?;
-        Ok(Self { key: Zeroizing::new(key), origin, made: None })
+        Ok(Self { key: Zeroizing::new(key), origin })
+    }
+
+    pub(super) fn sealer(&self) -> Sealer {
+        Sealer::new(&self.key)
+    }
+}
+
+impl KeySource {
+    /// The file of the key, if it is in one.
+    pub(super) fn file(&self, database: &Path) -> Option<PathBuf> {
+        match self {
+            Self::Beside => Some(beside(database, "key")),
+            Self::File(path) => Some(path.clone()),
+            Self::Text { .. } => None,
+        }
     }
 }
 
@@ -164,7 +183,23 @@ impl fmt::Debug for MasterKey {
     }
 }
 
-/// A file beside the database: its name and another ending.
+/// Where the key lies that is to take the place of the one in `file`.
+pub(super) fn next(file: &Path) -> PathBuf {
+    beside(file, "next")
+}
+
+/// Puts the next key in the place of the one in `file`, which is kept under the name that this returns: copies of the database
+/// that were made before need it.
+pub(super) fn replace_by_next(file: &Path, at: Timestamp) -> std::io::Result<PathBuf> {
+    let former = beside(file, &format!("until-{}", at.strftime("%Y%m%dT%H%M%S%6fZ")));
+    let key = Zeroizing::new(std::fs::read(file)?);
+    write_private(&former, &key)?;
+    std::fs::rename(next(file), file)?;
+    sync_folder(file.parent().unwrap_or(Path::new("")))?;
+    Ok(former)
+}
+
+/// A file beside another: its name and one ending more.
 pub(super) fn beside(database: &Path, ending: &str) -> PathBuf {
     let mut name = database.as_os_str().to_owned();
     name.push(format!(".{ending}"));

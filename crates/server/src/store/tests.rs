@@ -178,9 +178,11 @@ async fn a_secret_that_was_moved_to_another_row_does_not_open_there() {
     )
     .await;
     let (store, _) = open(&path).await.unwrap();
-    let error = store.settings().await.unwrap_err();
+    let all = store.settings().await.unwrap();
+    let error = all[0].lost.as_ref().unwrap();
     assert_eq!(error.kind(), StoreErrorKind::BadRow);
     assert!(error.to_string().contains("column secret of row jira of target_settings"), "{error}");
+    assert!(all[0].secret.is_none() && all[1].secret.is_some(), "the other one is good");
 }
 
 #[tokio::test]

@@ -297,6 +297,8 @@ pub struct StoredSettings {
     /// Where tickets go; `None` while settings are missing.
     pub base_url: Option<String>,
     pub secret: Option<Secret>,
+    /// Why there is none, if one lies there that can not be used.
+    pub lost: Option<StoreError>,
     pub secret_set_at: Option<Timestamp>,
     /// Raised by every change; 1 is the first.
     pub revision: u32,
@@ -347,6 +349,8 @@ pub struct PageKey {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeliveryPage {
     pub deliveries: Vec<Delivery>,
+    /// Theirs, ordered by delivery and number; none where they were not asked for.
+    pub attempts: Vec<Attempt>,
     /// Where to go on; `None` if this was the last page.
     pub next: Option<PageKey>,
 }

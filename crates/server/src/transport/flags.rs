@@ -102,7 +102,7 @@ pub struct Limits {
     pub longest_call: Duration,
 
     /// Mebibytes of requests that are read or worked on at a time; more are refused with RESOURCE_EXHAUSTED. A
-    /// compressed one counts as 4. 8 to 65,536.
+    /// compressed one counts as 4, and one caller holds at most half. 8 to 65,536.
     #[arg(long, env = "TICKETING_REQUEST_MEMORY", default_value_t = 32,
           value_parser = clap::value_parser!(u32).range(8..=65_536))]
     pub request_memory: u32,

@@ -7,6 +7,7 @@
 pub mod dev;
 mod flags;
 mod frames;
+pub(crate) mod fuzzing;
 mod listen;
 mod memory;
 mod peer;

@@ -19,6 +19,7 @@ const RETRY: &str = "ticketing-retry";
 const CORE: &str = "ticketing-core";
 const FAILPOINTS: &str = "ticketing-failpoints";
 const FAULTS: &str = "ticketing-faults";
+const FUZZ: &str = "ticketing-fuzz";
 const HARNESS: &str = "ticketing-harness";
 const OUTBOUND: &str = "ticketing-outbound";
 const JIRA: &str = "ticketing-jira";
@@ -54,6 +55,11 @@ const ALLOWANCES: &[Allowance] = &[
     Allowance {
         package: FAULTS,
         ours: &[ROOT, HARNESS, MODEL, SIMULATOR, FAILPOINTS, DISK],
+        ours_in_tests: &[],
+    },
+    Allowance {
+        package: FUZZ,
+        ours: &[ROOT, SERVER, JIRA, SERVICENOW, OUTBOUND, CORE, RETRY],
         ours_in_tests: &[],
     },
     Allowance { package: XTASK, ours: &[SERVER], ours_in_tests: &[] },

@@ -1,6 +1,7 @@
 //! The rules of the house, which no compiler holds us to.
 
 mod dependencies;
+mod lints;
 mod sources;
 
 use std::fmt;
@@ -20,6 +21,7 @@ pub(crate) struct Violation {
 /// Everything that breaks a rule, in the order of the places.
 pub(crate) fn violations(workspace: &Workspace) -> Result<Vec<Violation>> {
     let mut violations = dependencies::violations(&workspace.packages);
+    violations.extend(lints::violations(workspace)?);
     for source in workspace.files(sources::EXTENSIONS)? {
         violations.extend(sources::violations(&source));
     }

@@ -122,7 +122,7 @@ fn check_word(path: &str, word: &str, violations: &mut Violations) {
 
 fn states(path: &str, values: &[i32], violations: &mut Violations) -> Vec<State> {
     let mut states = Vec::new();
-    for (index, value) in values.iter().enumerate() {
+    for (index, value) in field::choices(path, values, violations).iter().enumerate() {
         match v1::DeliveryState::try_from(*value) {
             Ok(v1::DeliveryState::Pending) => states.push(State::Pending),
             Ok(v1::DeliveryState::Attempting) => states.push(State::Attempting),
@@ -170,6 +170,20 @@ mod tests {
             ..Default::default()
         };
         assert_eq!(fields(list_deliveries(request)), ["states[1]", "systems[0]", "incident_id", "page_size"]);
+    }
+
+    #[test]
+    fn a_long_list_of_nonsense_is_refused_in_few_words() {
+        let request = v1::ListDeliveriesRequest {
+            states: vec![-1; 1_000_000],
+            systems: vec![-1; 1_000_000],
+            ..Default::default()
+        };
+        let refused = fields(list_deliveries(request));
+        assert_eq!(refused.len(), 2 * (1 + 100));
+        assert_eq!((refused[0].as_str(), refused[101].as_str()), ("states", "systems"));
+        let longest = v1::ListDeliveriesRequest { states: vec![1; 100], ..Default::default() };
+        assert_eq!(list_deliveries(longest).unwrap().states.len(), 100);
     }
 
     #[test]

@@ -43,7 +43,7 @@ pub(crate) fn subscription(request: v1::StreamTicketEventsRequest) -> Result<Sub
 
 fn kinds(path: &str, values: &[i32], violations: &mut Violations) -> Vec<EventKind> {
     let mut kinds = Vec::new();
-    for (index, value) in values.iter().enumerate() {
+    for (index, value) in field::choices(path, values, violations).iter().enumerate() {
         match v1::TicketEventKind::try_from(*value).ok().and_then(kind) {
             Some(kind) => kinds.push(kind),
             None => violations.add(

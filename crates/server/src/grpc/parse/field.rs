@@ -10,6 +10,8 @@ use ticketing_core::system::System;
 use ticketing_core::violation::Violations;
 use url::Url;
 
+/// The longest list of enum values; no enum has as many.
+const MOST_CHOICES: usize = 100;
 const NANOS_PER_SECOND: i32 = 1_000_000_000;
 const SYSTEMS: &str = "must be TICKET_SYSTEM_JIRA or TICKET_SYSTEM_SERVICENOW";
 
@@ -67,8 +69,16 @@ pub(crate) fn system(path: &str, value: i32, violations: &mut Violations) -> Opt
 
 /// A list of ticket systems, each of which must be named.
 pub(super) fn systems(path: &str, values: &[i32], violations: &mut Violations) -> Vec<System> {
+    let values = choices(path, values, violations);
     let named = |(index, value): (usize, &i32)| system(&format!("{path}[{index}]"), *value, violations);
     values.iter().enumerate().filter_map(named).collect()
+}
+
+/// The values of a list that are looked at. A caller pays a byte for one of them, and we a hundred for saying what is wrong
+/// with it.
+pub(super) fn choices<'a>(path: &str, values: &'a [i32], violations: &mut Violations) -> &'a [i32] {
+    violations.limit_list(path, values, MOST_CHOICES);
+    &values[..values.len().min(MOST_CHOICES)]
 }
 
 /// The ID of an incident, or nothing where it is empty.

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use rhythmx_ticketing::v1;
 use ticketing_core::incident::{
     Activity, Actor, ActorKind, FiringRule, Incident, IncidentFields, MitreEntry, Risk, RiskFactor, Sla,
-    SlaStatus, Timeline,
+    SlaStatus, Timeline, limits,
 };
 use ticketing_core::risk::RiskLevel;
 use ticketing_core::system::System;
@@ -142,8 +142,11 @@ fn sla(path: &str, message: v1::Sla, violations: &mut Violations) -> Sla {
 
 fn firing_rules(path: &str, rules: Vec<v1::FiringRule>, violations: &mut Violations) -> Vec<FiringRule> {
     let rule = |(index, rule): (usize, v1::FiringRule)| {
-        let severity = field::severity(&format!("{path}[{index}].severity"), rule.severity, violations);
-        FiringRule { name: rule.name, count: rule.count, severity: severity.flatten() }
+        // Of rules beyond the limit it is enough to say that they are too many.
+        let looked_at = index < limits::FIRING_RULES;
+        let path = || format!("{path}[{index}].severity");
+        let severity = looked_at.then(|| field::severity(&path(), rule.severity, violations));
+        FiringRule { name: rule.name, count: rule.count, severity: severity.flatten().flatten() }
     };
     rules.into_iter().enumerate().map(rule).collect()
 }
@@ -187,6 +190,14 @@ mod tests {
         assert_eq!(incident.risk_level(), RiskLevel::Critical);
         assert_eq!(incident.timeline.active(), Duration::from_secs(60));
         assert_eq!(incident.sla, None);
+    }
+
+    #[test]
+    fn of_rules_beyond_the_limit_only_their_number_is_wrong() {
+        let rule = v1::FiringRule { name: "x".to_owned(), count: 1, severity: -1 };
+        let fields = violated(v1::Incident { firing_rules: vec![rule; 10_000], ..message() });
+        assert_eq!(fields.len(), 1_001);
+        assert!(fields.contains(&"incident.firing_rules".to_owned()));
     }
 
     #[test]

@@ -78,6 +78,7 @@ macro_rules! conformance {
             a_look_up_that_finds_the_ticket_settles_the_doubt_and_is_swept_later,
             what_was_cancelled_in_doubt_is_swept_until_its_ticket_is_found,
             attempts_are_numbered_one_by_one,
+            a_delivery_and_its_attempts_are_read_as_they_were_at_one_moment,
             an_operation_is_done_or_refused,
             pending_deliveries_of_a_closed_target_are_put_off_together,
             a_recovered_target_arms_what_waited_for_it_and_what_failed_for_want_of_it,
@@ -117,6 +118,10 @@ impl Bench {
 
     pub(super) async fn accept(&self, id: &str) -> Accepted {
         self.accept_as(incident(id, 90.0), false).await
+    }
+
+    pub(super) async fn attempts(&self, id: &str) -> Vec<crate::store::Attempt> {
+        self.store.delivery_with_attempts(id).await.unwrap().unwrap().1
     }
 
     pub(super) async fn accept_as(&self, incident: Incident, hasten: bool) -> Accepted {

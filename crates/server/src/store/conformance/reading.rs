@@ -18,7 +18,7 @@ pub(in crate::store) async fn pages_go_from_the_newest_to_the_oldest_without_rep
     }
     let (mut seen, mut after) = (vec![], None);
     loop {
-        let page = bench.store.list(&DeliveryFilter::default(), 2, after.as_ref()).await.unwrap();
+        let page = bench.store.list(&DeliveryFilter::default(), 2, after.as_ref(), false).await.unwrap();
         seen.extend(page.deliveries);
         after = page.next;
         if after.is_none() {
@@ -27,8 +27,9 @@ pub(in crate::store) async fn pages_go_from_the_newest_to_the_oldest_without_rep
     }
     assert_eq!(seen.len(), 5);
     assert!(seen.is_sorted_by(|one, next| (one.created_at, &one.id) > (next.created_at, &next.id)));
-    let count =
-        async |filter: DeliveryFilter| bench.store.list(&filter, 9, None).await.unwrap().deliveries.len();
+    let count = async |filter: DeliveryFilter| {
+        bench.store.list(&filter, 9, None, false).await.unwrap().deliveries.len()
+    };
     let of = DeliveryFilter::default;
     assert_eq!(count(DeliveryFilter { states: vec![State::Pending, State::Failed], ..of() }).await, 5);
     assert_eq!(count(DeliveryFilter { states: vec![State::Failed], ..of() }).await, 0);

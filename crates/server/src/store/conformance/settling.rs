@@ -11,8 +11,8 @@ use ticketing_core::target::{Condition, Health};
 use super::{Bench, ClaimKind, Outcome, TARGET, created, fault, ticket};
 use crate::store::audit::noted;
 use crate::store::{
-    AttemptKind, AttemptOutcome, EventFilter, LookUpRecord, Observed, OperateError, Operation, Subject,
-    SweepRecord,
+    AttemptKind, AttemptOutcome, DeliveryFilter, EventFilter, LookUpRecord, Observed, OperateError,
+    Operation, Subject, SweepRecord,
 };
 
 pub(in crate::store) async fn a_created_ticket_is_recorded_with_its_attempt(bench: Bench) {
@@ -20,7 +20,7 @@ pub(in crate::store) async fn a_created_ticket_is_recorded_with_its_attempt(benc
     let delivered = bench.settle(&delivery, created("1")).await.unwrap();
     assert_eq!((delivered.state, delivered.ticket.clone()), (State::Delivered, Some(ticket("1"))));
     assert_eq!(bench.store.delivery(&delivery.id).await.unwrap(), Some(delivered));
-    let attempts = bench.store.attempts(std::slice::from_ref(&delivery.id)).await.unwrap();
+    let attempts = bench.attempts(&delivery.id).await;
     let [attempt] = &attempts[..] else { panic!("{attempts:?}") };
     assert_eq!((attempt.number, attempt.kind, attempt.epoch), (1, AttemptKind::Create, 1));
     assert_eq!((attempt.outcome, attempt.fault.clone()), (AttemptOutcome::Created, None));
@@ -52,7 +52,7 @@ pub(in crate::store) async fn a_failure_of_a_lost_claim_leaves_an_attempt_and_no
     let before = bench.store.delivery(&delivery.id).await.unwrap();
     assert_eq!(bench.settle(&delivery, Outcome::NotSent(fault(FaultKind::Dns))).await, None);
     assert_eq!(bench.store.delivery(&delivery.id).await.unwrap(), before);
-    assert_eq!(bench.store.attempts(&[delivery.id]).await.unwrap().len(), 1);
+    assert_eq!(bench.attempts(&delivery.id).await.len(), 1);
 }
 
 pub(in crate::store) async fn a_look_up_that_finds_the_ticket_settles_the_doubt_and_is_swept_later(
@@ -90,6 +90,27 @@ pub(in crate::store) async fn what_was_cancelled_in_doubt_is_swept_until_its_tic
     assert_eq!((found.state, found.ticket), (State::Delivered, Some(ticket("1"))));
 }
 
+pub(in crate::store) async fn a_delivery_and_its_attempts_are_read_as_they_were_at_one_moment(bench: Bench) {
+    let doubtful = in_doubt(&bench).await;
+    let writing = async {
+        for _ in 0..200 {
+            look_up(&bench, &doubtful, Err(fault(FaultKind::ServerError))).await;
+        }
+    };
+    let reading = async {
+        for _ in 0..200 {
+            let (delivery, attempts) =
+                bench.store.delivery_with_attempts(&doubtful.id).await.unwrap().unwrap();
+            let page = bench.store.list(&DeliveryFilter::default(), 1, None, true).await.unwrap();
+            for (delivery, attempts) in [(&delivery, &attempts), (&page.deliveries[0], &page.attempts)] {
+                let look_ups = attempts.iter().filter(|attempt| attempt.kind == AttemptKind::LookUp).count();
+                assert_eq!(delivery.doubt.as_ref().unwrap().look_ups as usize, look_ups);
+            }
+        }
+    };
+    tokio::join!(writing, reading);
+}
+
 pub(in crate::store) async fn attempts_are_numbered_one_by_one(bench: Bench) {
     let doubtful = in_doubt(&bench).await;
     let unproven = look_up(&bench, &doubtful, Ok(sighting(&[]))).await.unwrap();
@@ -99,7 +120,7 @@ pub(in crate::store) async fn attempts_are_numbered_one_by_one(bench: Bench) {
         look_up(&bench, &doubtful, Ok(sighting(&["1"]))),
     );
     assert!(one.is_some() && other.is_some());
-    let attempts = bench.store.attempts(&[doubtful.id]).await.unwrap();
+    let attempts = bench.attempts(&doubtful.id).await;
     let told: Vec<_> = attempts.iter().map(|attempt| (attempt.number, attempt.outcome)).collect();
     let expected = [
         (1, AttemptOutcome::Ambiguous),

@@ -5,12 +5,17 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
 use zeroize::Zeroizing;
 
+use super::keys::{KeyId, Keyring};
 use super::rows::Reader;
+use super::sealed::Seals;
 use super::{Database, State, writer};
 use crate::entropy::Entropy;
 use crate::store::StoreError;
 use crate::store::audit::{Actor, AuditBroken, AuditEntry, AuditKey, NewAuditEntry, Verifier};
 use crate::store::seal::{Place, Sealer};
+
+/// What an entry follows where what was before it is not what was written: no entry has this hash, so that it shows for ever.
+const BROKEN: [u8; 32] = [0xFF; 32];
 
 const KEY_PLACE: Place<'_> = Place { table: "audit_head", row: "1", column: "key", origin: "" };
 
@@ -44,6 +49,82 @@ impl Database {
     }
 }
 
+/// Where the audit ends, and what was sealed last.
+#[derive(Debug)]
+pub(super) struct Head {
+    count: u64,
+    last: [u8; 32],
+    /// Empty if they can not be believed.
+    pub(super) seals: Seals,
+}
+
+// === impl Head ===
+
+impl Head {
+    /// Of an audit without entries.
+    fn first(seals: Seals) -> Self {
+        Self { count: 0, last: [0; 32], seals }
+    }
+
+    /// Reads it. One that does not fit the last entry was edited, or entries were removed: then nothing that it says is believed, and
+    /// what is written after it tells of that for ever.
+    pub(super) async fn load(db: &mut SqliteConnection, key: &AuditKey) -> Result<Self, StoreError> {
+        let last = sqlx::query("SELECT seq, mac FROM audit ORDER BY seq DESC LIMIT 1");
+        let last = last.fetch_optional(&mut *db).await.map_err(StoreError::read("the audit"))?;
+        let (count, last) = match last {
+            Some(row) => {
+                let seq: i64 = row.try_get("seq").map_err(StoreError::read("the audit"))?;
+                (seq.cast_unsigned(), mac_of(&Reader::named(&row, "audit", seq.to_string()))?)
+            }
+            None => (0, [0; 32]),
+        };
+        let row = sqlx::query("SELECT '1' AS id, count, mac, sealed FROM audit_head").fetch_one(db).await;
+        let row = row.map_err(StoreError::read("the head of the audit"))?;
+        let row = Reader::new(&row, "audit_head", "id")?;
+        let (told, sealed): (i64, String) = (row.get("count")?, row.get("sealed")?);
+        let is_sound = told.cast_unsigned() == count && key.is_head(&mac_of(&row)?, count, &last, &sealed);
+        if !is_sound {
+            tracing::error!("the audit was edited: `ticketing audit verify` tells where");
+            return Ok(Self {
+                count: count.max(told.cast_unsigned()),
+                last: BROKEN,
+                seals: Seals::default(),
+            });
+        }
+        let seals = if sealed.is_empty() { Seals::default() } else { row.json("sealed")? };
+        Ok(Self { count, last, seals })
+    }
+
+    /// Adds entries after the last one.
+    pub(super) async fn append(
+        &mut self,
+        db: &mut SqliteConnection,
+        key: &AuditKey,
+        entries: Vec<NewAuditEntry>,
+    ) -> Result<(), StoreError> {
+        for new in entries {
+            let entry = new.follow(self.count + 1, &self.last, key);
+            (self.count, self.last) = (entry.seq, entry.mac);
+            let query = sqlx::query("INSERT INTO audit VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+            let query = query.bind(entry.seq.cast_signed()).bind(entry.at.as_microsecond());
+            let Actor { name, role, credential, source } = entry.actor;
+            let query = query.bind(name).bind(role).bind(credential).bind(source);
+            let query = query.bind(entry.action).bind(entry.subject).bind(entry.detail).bind(entry.outcome);
+            let done = query.bind(&self.last[..]).execute(&mut *db).await;
+            done.map_err(StoreError::write("the audit"))?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn save(self, db: &mut SqliteConnection, key: &AuditKey) -> Result<(), StoreError> {
+        let sealed = super::rows::json("the seals", &self.seals)?;
+        let mac = key.of_head(self.count, &self.last, &sealed);
+        let query = sqlx::query("UPDATE audit_head SET count = ?, sealed = ?, mac = ?");
+        let done = query.bind(self.count.cast_signed()).bind(sealed).bind(&mac[..]).execute(db).await;
+        done.map(drop).map_err(StoreError::write("the head of the audit"))
+    }
+}
+
 /// Adds entries after the last one.
 pub(super) async fn append(
     db: &mut SqliteConnection,
@@ -53,31 +134,9 @@ pub(super) async fn append(
     if entries.is_empty() {
         return Ok(());
     }
-    let failed = || StoreError::write("the audit");
-    let last =
-        sqlx::query("SELECT seq, mac FROM audit ORDER BY seq DESC LIMIT 1").fetch_optional(&mut *db).await;
-    let (mut count, mut mac) = match last.map_err(StoreError::read("the audit"))? {
-        Some(row) => {
-            let row =
-                Reader::named(&row, "audit", row.try_get::<i64, _>("seq").unwrap_or_default().to_string());
-            (row.get::<i64>("seq")?.cast_unsigned(), mac_of(&row)?)
-        }
-        None => (0, [0; 32]),
-    };
-    for new in entries {
-        count += 1;
-        let entry = new.follow(count, &mac, key);
-        mac = entry.mac;
-        let query = sqlx::query("INSERT INTO audit VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
-        let query = query.bind(entry.seq.cast_signed()).bind(entry.at.as_microsecond());
-        let Actor { name, role, credential, source } = entry.actor;
-        let query = query.bind(name).bind(role).bind(credential).bind(source);
-        let query = query.bind(entry.action).bind(entry.subject).bind(entry.detail).bind(entry.outcome);
-        query.bind(&mac[..]).execute(&mut *db).await.map_err(failed())?;
-    }
-    let head = sqlx::query("UPDATE audit_head SET count = ?, mac = ?").bind(count.cast_signed());
-    head.bind(&key.of_head(count, &mac)[..]).execute(db).await.map_err(failed())?;
-    Ok(())
+    let mut head = Head::load(db, key).await?;
+    head.append(db, key, entries).await?;
+    head.save(db, key).await
 }
 
 /// Goes through the whole audit: how many entries there are, if none was edited, removed or put in.
@@ -102,35 +161,58 @@ pub(super) async fn verify(
             break;
         }
     }
-    let head = sqlx::query("SELECT '1' AS id, count, mac FROM audit_head").fetch_one(db).await;
+    let head = sqlx::query("SELECT '1' AS id, count, mac, sealed FROM audit_head").fetch_one(db).await;
     let head = head.map_err(StoreError::read("the head of the audit"))?;
     let head = Reader::new(&head, "audit_head", "id")?;
-    Ok(verifier.end(head.get::<i64>("count")?.cast_unsigned(), &mac_of(&head)?))
+    let (count, sealed): (i64, String) = (head.get("count")?, head.get("sealed")?);
+    Ok(verifier.end(count.cast_unsigned(), &sealed, &mac_of(&head)?))
 }
 
-/// The key of the audit; made, with the head, where there is none yet.
-pub(super) async fn key(
+/// The key of the audit; `None` where there is no head.
+pub(super) async fn key(db: &mut SqliteConnection, keys: &Keyring) -> Result<Option<AuditKey>, StoreError> {
+    let row = sqlx::query("SELECT '1' AS id, key, key_id FROM audit_head").fetch_optional(&mut *db).await;
+    let Some(row) = row.map_err(StoreError::read("the head of the audit"))? else { return Ok(None) };
+    let row = Reader::new(&row, "audit_head", "id")?;
+    let (sealed, id): (Vec<u8>, KeyId) = (row.get("key")?, row.get("key_id")?);
+    let key = keys.get(db, id).await?.and_then(|sealer| sealer.unseal(&sealed, KEY_PLACE).ok());
+    let key = key.and_then(|key| <[u8; 32]>::try_from(&key[..]).ok()).map(Zeroizing::new);
+    let key = key.ok_or_else(|| row.bad("key", &"it was not sealed here with this key"))?;
+    Ok(Some(AuditKey::new(key)))
+}
+
+/// Makes the head of an audit without entries.
+pub(super) async fn begin(
     db: &mut SqliteConnection,
-    sealer: &Sealer,
+    (id, sealer): (KeyId, &Sealer),
     entropy: &dyn Entropy,
 ) -> Result<AuditKey, StoreError> {
-    let row = sqlx::query("SELECT '1' AS id, key FROM audit_head").fetch_optional(&mut *db).await;
-    if let Some(row) = row.map_err(StoreError::read("the head of the audit"))? {
-        let row = Reader::new(&row, "audit_head", "id")?;
-        let sealed: Vec<u8> = row.get("key")?;
-        let key = sealer.unseal(&sealed, KEY_PLACE).ok();
-        let key = key.and_then(|key| <[u8; 32]>::try_from(&key[..]).ok());
-        let key = key.ok_or_else(|| row.bad("key", &"it was not sealed here with this key"))?;
-        return Ok(AuditKey::new(Zeroizing::new(key)));
-    }
-    let mut key = Zeroizing::new([0; 32]);
-    entropy.fill(&mut key[..]);
-    let sealed = sealer.seal(&key[..], KEY_PLACE, entropy);
-    let key = AuditKey::new(key);
-    let query = sqlx::query("INSERT INTO audit_head (id, key, count, mac) VALUES (1, ?, 0, ?)").bind(sealed);
-    let done = query.bind(&key.of_head(0, &[0; 32])[..]).execute(db).await;
+    let key = AuditKey::random(entropy);
+    let query = sqlx::query("INSERT INTO audit_head (id, key, key_id, count, mac) VALUES (1, ?, ?, 0, x'')");
+    let done = query.bind(sealer.seal(key.bytes(), KEY_PLACE, entropy)).bind(id).execute(&mut *db).await;
     done.map_err(StoreError::write("the head of the audit"))?;
+    Head::first(Seals::default()).save(db, &key).await?;
     Ok(key)
+}
+
+/// Believes the rows as they are, once: earlier versions did not list what they sealed.
+pub(super) async fn adopt(db: &mut SqliteConnection, key: &AuditKey) -> Result<(), StoreError> {
+    let mut head = Head::load(db, key).await?;
+    if head.last != BROKEN {
+        head.seals = Seals::of_rows(db).await?;
+    }
+    head.save(db, key).await
+}
+
+/// Seals the key of the audit anew.
+pub(super) async fn reseal(
+    db: &mut SqliteConnection,
+    key: &AuditKey,
+    (id, sealer): (KeyId, &Sealer),
+    entropy: &dyn Entropy,
+) -> Result<(), StoreError> {
+    let query = sqlx::query("UPDATE audit_head SET key = ?, key_id = ?");
+    let done = query.bind(sealer.seal(key.bytes(), KEY_PLACE, entropy)).bind(id).execute(db).await;
+    done.map(drop).map_err(StoreError::write("the head of the audit"))
 }
 
 fn entry(row: &SqliteRow) -> Result<AuditEntry, StoreError> {

@@ -1,13 +1,14 @@
 //! Work on the database beside the server that has it open: SQLite lets one write after the other.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
 
+use super::keys::{self, Keyring};
 use super::open::{self, MIGRATIONS};
 use super::{audit, tokens};
-use crate::entropy::Entropy;
 use crate::store::audit::{AuditBroken, AuditKey, NewAuditEntry};
 use crate::store::seal::KeySource;
 use crate::store::types::StoredToken;
@@ -16,15 +17,18 @@ use crate::store::{DEFAULT_BUSY_TIMEOUT, OpenError, StoreError};
 /// A connection of its own.
 #[derive(Debug)]
 pub(in crate::store) struct Beside {
-    db: SqliteConnection,
-    audit_key: AuditKey,
+    pub(super) db: SqliteConnection,
+    pub(super) audit_key: AuditKey,
+    pub(super) keys: Keyring,
+    /// A rotation of the master key that was cut off is finished now; the former key has this name.
+    pub(super) finished: Option<PathBuf>,
 }
 
 impl Beside {
     pub(in crate::store) async fn open(
         path: &Path,
         key: &KeySource,
-        entropy: &dyn Entropy,
+        now: Timestamp,
     ) -> Result<Self, OpenError> {
         let options: SqliteConnectOptions =
             open::connect_options(path, DEFAULT_BUSY_TIMEOUT).create_if_missing(false);
@@ -35,9 +39,15 @@ impl Beside {
             return Err(OpenError::OtherVersion { path: path.to_owned() });
         }
         let state = |source| OpenError::State { source };
-        let sealer = open::unlock(&mut db, path, key).await?;
-        let audit_key = audit::key(&mut db, &sealer, entropy).await.map_err(state)?;
-        Ok(Self { db, audit_key })
+        let finished = keys::finish_rotation(&mut db, path, key, now).await?;
+        let unlocked = keys::unlock(&mut db, path, key).await?;
+        if unlocked.is_legacy {
+            return Err(OpenError::OtherVersion { path: path.to_owned() });
+        }
+        let keys = Keyring::new(path, key, &unlocked.keys);
+        let audit_key = audit::key(&mut db, &keys).await.map_err(state)?;
+        let audit_key = audit_key.ok_or_else(|| OpenError::AuditRemoved { path: path.to_owned() })?;
+        Ok(Self { db, audit_key, keys, finished })
     }
 
     pub(in crate::store) async fn tokens(&mut self) -> Result<Vec<StoredToken>, StoreError> {

@@ -4,15 +4,20 @@ mod audit;
 mod backup;
 mod beside;
 mod connection;
+#[cfg(debug_assertions)]
+mod edit;
 mod events;
+mod keys;
 mod load;
 mod mark;
 #[cfg(debug_assertions)]
 mod older;
 mod open;
 mod reads;
+mod rotate;
 mod rows;
 mod save;
+mod sealed;
 mod settings;
 mod start;
 mod tokens;
@@ -34,18 +39,22 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::StoreError;
 use super::audit::AuditKey;
 use super::feed::Feed;
-use super::seal::Sealer;
 use super::types::StreamName;
 use super::work::Verb;
 use crate::entropy::Entropy;
 
+use keys::Keyring;
+
 pub(super) use audit::WriteDown;
 pub(super) use backup::backup;
 pub(super) use beside::Beside;
+#[cfg(debug_assertions)]
+pub use edit::{Edit, edit};
 pub(super) use events::TrimEvents;
 #[cfg(debug_assertions)]
 pub use older::make_older;
 pub(super) use open::open;
+pub use rotate::{DataKeyRotated, MasterRotated};
 pub(super) use settings::{Configure, PruneRetired, SaveTest};
 
 /// The database: one writer, and readers beside it.
@@ -66,7 +75,7 @@ pub(super) struct State {
     /// When the store was last put back from a copy, or may have been.
     pub(super) restored_at: Option<Timestamp>,
     pub(super) marker_key: InstallationKey,
-    sealer: Sealer,
+    keys: Keyring,
     audit_key: AuditKey,
     entropy: Arc<dyn Entropy>,
     pub(super) feed: Feed,

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use sqlx::{ConnectOptions, Connection};
 
+use super::keys;
 use super::open::connect_options;
 use crate::store::DEFAULT_BUSY_TIMEOUT;
 use crate::store::seal::beside;
@@ -13,9 +14,23 @@ use crate::store::seal::beside;
 /// What the later migrations added; those who add another take it away here.
 const TAKE_BACK: &str = "
     BEGIN IMMEDIATE;
+    CREATE TABLE former_installation (
+        id               INTEGER PRIMARY KEY,
+        installation_id  TEXT NOT NULL,
+        stream_id        TEXT NOT NULL,
+        marker_key       BLOB NOT NULL,
+        data_key         BLOB NOT NULL,
+        created_at       INTEGER NOT NULL,
+        CONSTRAINT installation_is_one CHECK (id = 1),
+        CONSTRAINT marker_key_is_32_bytes CHECK (length(marker_key) = 32)
+    ) STRICT;
+    INSERT INTO former_installation SELECT id, installation_id, stream_id, marker_key, x'', created_at FROM installation;
+    DROP TABLE installation;
+    ALTER TABLE former_installation RENAME TO installation;
+    DROP TABLE data_keys;
+    ALTER TABLE target_settings DROP COLUMN secret_key;
+    ALTER TABLE retired_connections DROP COLUMN secret_key;
     ALTER TABLE deliveries DROP COLUMN absences;
-    ALTER TABLE installation DROP COLUMN restored_at;
-    ALTER TABLE installation DROP COLUMN copied_at;
     DROP TABLE former_streams;
     PRAGMA writable_schema = ON;
     UPDATE sqlite_schema
@@ -39,7 +54,11 @@ const TAKE_BACK: &str = "
 /// If it can not be opened, or has not the newest schema.
 pub async fn make_older(path: &Path) -> Result<(), sqlx::Error> {
     let mut db = connect_options(path, DEFAULT_BUSY_TIMEOUT).create_if_missing(false).connect().await?;
+    let first = keys::sealed_as_at_first(&mut db, path)
+        .await
+        .map_err(|error| sqlx::Error::Protocol(error.to_string()))?;
     sqlx::raw_sql(TAKE_BACK).execute(&mut db).await?;
+    sqlx::query("UPDATE installation SET data_key = ?").bind(first).execute(&mut db).await?;
     db.close().await?;
     // The first servers wrote none.
     std::fs::remove_file(beside(path, "mark")).map_err(sqlx::Error::Io)

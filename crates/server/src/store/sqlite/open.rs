@@ -8,24 +8,22 @@ use std::time::Duration;
 
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions, SqlSafeStr, SqliteConnection};
-use ticketing_core::clock::Clock;
+use sqlx::{ConnectOptions, Connection, SqlSafeStr, SqliteConnection};
 use ticketing_core::marker::InstallationKey;
 use ticketing_core::text::single_line;
 use ticketing_failpoints::{self as failpoints, Guard, Point, is_removed};
 use tokio::sync::{mpsc, watch};
-use zeroize::Zeroizing;
 
-use super::audit;
 use super::connection::WriterConnection;
+use super::keys::{self, Keyring, Unlocked};
 use super::mark::Mark;
 use super::rows::Reader;
 use super::start::{self, Begun};
 use super::writer::Writer;
-use super::{Database, State, private_file};
-use crate::entropy::Entropy;
+use super::{Database, State, audit, private_file};
+use crate::store::audit::AuditKey;
 use crate::store::feed::Feed;
-use crate::store::seal::{KeySource, MasterKey, Place, Sealer, beside, sync_folder};
+use crate::store::seal::{MasterKey, Sealer, beside, sync_folder};
 use crate::store::{OpenError, Opened, StoreError, StoreOptions, uuid_v7};
 
 /// An earlier one can lose committed writes.
@@ -37,18 +35,20 @@ const READERS: u32 = 4;
 const INBOX: usize = 1_024;
 
 /// Every migration, oldest first. Listed by hand: the macro that collects them would build SQLite a second time.
-pub(super) const MIGRATIONS: [(i64, &str, &str); 4] = [
+pub(super) const MIGRATIONS: [(i64, &str, &str); 5] = [
     (1, "store", include_str!("../../../migrations/0001_store.sql")),
     (2, "restored", include_str!("../../../migrations/0002_restored.sql")),
     (3, "sweeps", include_str!("../../../migrations/0003_sweeps.sql")),
     (4, "access", include_str!("../../../migrations/0004_access.sql")),
+    (5, "keys", include_str!("../../../migrations/0005_keys.sql")),
 ];
 
 /// The row of table `installation`.
 struct Installation {
     installation_id: String,
     marker_key: InstallationKey,
-    sealer: Sealer,
+    keys: Keyring,
+    audit_key: AuditKey,
     key_made: Option<std::path::PathBuf>,
     /// Made just now.
     is_new: bool,
@@ -71,8 +71,6 @@ pub(in crate::store) async fn open(
     failpoints::pass(Point::Migrated).await;
     let mark = Mark::open(beside(path, "mark"), options.machine.clone(), options.clock.clone());
     let installation = installation(&mut db, path, &mark, &options).await?;
-    let audit_key = audit::key(&mut db, &installation.sealer, &*options.entropy).await;
-    let audit_key = audit_key.map_err(|source| OpenError::State { source })?;
     let begun = start::begin(&mut db, mark, installation.is_new, &options).await;
     let Begun { mark, newest, stream, restored_at, suspicion, step } =
         begun.map_err(|source| OpenError::State { source })?;
@@ -84,8 +82,8 @@ pub(in crate::store) async fn open(
         stream,
         restored_at,
         marker_key: installation.marker_key,
-        sealer: installation.sealer,
-        audit_key,
+        keys: installation.keys,
+        audit_key: installation.audit_key,
         entropy: options.entropy,
         feed: Feed::new(newest),
         commits: AtomicU64::new(0),
@@ -207,91 +205,94 @@ async fn installation(
     let state = |source| OpenError::State { source };
     let row = sqlx::query("SELECT * FROM installation").fetch_optional(&mut *db).await;
     let row = row.map_err(StoreError::read("the installation")).map_err(state)?;
-    let entropy = &*options.entropy;
     if row.is_none()
         && let Some(events) = mark.found().map(|found| found.event).filter(|events| *events > 0)
     {
         // Another installation makes other markers, so that it would find no ticket of this one.
         return Err(OpenError::Emptied { path: path.to_owned(), mark: beside(path, "mark"), events });
     }
-    let master = MasterKey::load(&options.key, path, row.is_none(), entropy)?;
-    let wrap = Sealer::new(&master.key);
-    let Some(row) = row else {
-        let made = make_installation(db, &wrap, &*options.clock, entropy).await.map_err(state)?;
-        return Ok(Installation { key_made: master.made, ..made });
-    };
+    let Some(row) = row else { return make_installation(db, path, options).await };
     let row = Reader::new(&row, "installation", "installation_id").map_err(state)?;
-    let installation_id: String = row.get("installation_id").map_err(state)?;
-    let sealer = unwrap(&row, &installation_id, &master, path)?;
     let marker_key: Vec<u8> = row.get("marker_key").map_err(state)?;
     let marker_key = <[u8; 32]>::try_from(marker_key);
     let marker_key = marker_key.map_err(|_| state(row.bad("marker_key", &"it is not 32 bytes long")))?;
+    let (unlocked, audit_key) = unlock(db, path, options).await?;
     Ok(Installation {
         marker_key: InstallationKey::new(marker_key),
-        sealer,
+        keys: Keyring::new(path, &options.key, &unlocked.keys),
+        audit_key,
         key_made: None,
         is_new: false,
-        installation_id,
+        installation_id: unlocked.installation_id,
     })
 }
 
-/// What seals the secrets of a database that exists.
-pub(super) async fn unlock(
+/// Opens the keys of a database that exists, whatever version has sealed them.
+async fn unlock(
     db: &mut SqliteConnection,
     path: &Path,
-    key: &KeySource,
-) -> Result<Sealer, OpenError> {
+    options: &StoreOptions,
+) -> Result<(Unlocked, AuditKey), OpenError> {
     let state = |source| OpenError::State { source };
-    let row = sqlx::query("SELECT * FROM installation").fetch_one(db).await;
-    let row = row.map_err(StoreError::read("the installation")).map_err(state)?;
-    let row = Reader::new(&row, "installation", "installation_id").map_err(state)?;
-    let installation_id: String = row.get("installation_id").map_err(state)?;
-    unwrap(&row, &installation_id, &MasterKey::load_existing(key, path)?, path)
-}
-
-fn unwrap(
-    row: &Reader<'_>,
-    installation_id: &str,
-    master: &MasterKey,
-    path: &Path,
-) -> Result<Sealer, OpenError> {
-    let sealed: Vec<u8> = row.get("data_key").map_err(|source| OpenError::State { source })?;
-    let wrong = || OpenError::KeyWrong { origin: master.origin.clone(), database: path.to_owned() };
-    let wrap = Sealer::new(&master.key);
-    let data_key = wrap.unseal(&sealed, data_key_place(installation_id)).map_err(|_| wrong())?;
-    let data_key = <&[u8; 32]>::try_from(&data_key[..]).map_err(|_| wrong())?;
-    Ok(Sealer::new(data_key))
+    let (now, entropy) = (options.clock.now(), &*options.entropy);
+    if let Some(former) = keys::finish_rotation(db, path, &options.key, now).await? {
+        tracing::warn!(former = %former.display(), "the rotation of the master key was cut off, and is finished now");
+    }
+    let unlocked = keys::unlock(db, path, &options.key).await?;
+    let known = Keyring::new(path, &options.key, &unlocked.keys);
+    if let Some(audit_key) = audit::key(db, &known).await.map_err(state)?.filter(|_| !unlocked.is_legacy) {
+        return Ok((unlocked, audit_key));
+    }
+    if !unlocked.is_legacy {
+        return Err(OpenError::AuditRemoved { path: path.to_owned() });
+    }
+    // What an earlier version has sealed: from now on there is a list of it.
+    let mut adopting = db.begin_with("BEGIN IMMEDIATE").await.map_err(|source| unopened(path, source))?;
+    let audit_key = match audit::key(&mut adopting, &known).await.map_err(state)? {
+        Some(key) => key,
+        None => {
+            let (id, sealer) = known.newest(&mut adopting).await.map_err(state)?;
+            audit::begin(&mut adopting, (id, &sealer), entropy).await.map_err(state)?
+        }
+    };
+    audit::adopt(&mut adopting, &audit_key).await.map_err(state)?;
+    let wrap = unlocked.master.sealer();
+    for (id, key) in &unlocked.keys {
+        let saved =
+            keys::save_key(&mut adopting, *id, key, &unlocked.installation_id, &wrap, now, entropy).await;
+        saved.map_err(state)?;
+    }
+    adopting.commit().await.map_err(|source| unopened(path, source))?;
+    Ok((unlocked, audit_key))
 }
 
 async fn make_installation(
     db: &mut SqliteConnection,
-    wrap: &Sealer,
-    clock: &dyn Clock,
-    entropy: &dyn Entropy,
-) -> Result<Installation, StoreError> {
-    let now = clock.now();
+    path: &Path,
+    options: &StoreOptions,
+) -> Result<Installation, OpenError> {
+    let state = |source| OpenError::State { source };
+    let (now, entropy) = (options.clock.now(), &*options.entropy);
+    let (master, key_made) = MasterKey::first(&options.key, path, entropy)?;
     let (installation_id, stream_id) = (uuid_v7(now, entropy), uuid_v7(now, entropy));
-    let mut data_key = Zeroizing::new([0; 32]);
-    entropy.fill(&mut data_key[..]);
+    let data_key = keys::new_data_key(entropy);
     let mut marker_key = [0; 32];
     entropy.fill(&mut marker_key);
-    let sealed = wrap.seal(&data_key[..], data_key_place(&installation_id), entropy);
-    sqlx::query(
-        "INSERT INTO installation (id, installation_id, stream_id, marker_key, data_key, created_at)
-        VALUES (1, ?, ?, ?, ?, ?)",
-    )
-    .bind(&installation_id)
-    .bind(&stream_id)
-    .bind(&marker_key[..])
-    .bind(sealed)
-    .bind(now.as_microsecond())
-    .execute(db)
-    .await
-    .map_err(StoreError::write("the installation"))?;
-    let (marker_key, sealer) = (InstallationKey::new(marker_key), Sealer::new(&data_key));
-    Ok(Installation { installation_id, marker_key, sealer, key_made: None, is_new: true })
-}
-
-fn data_key_place(installation_id: &str) -> Place<'_> {
-    Place { table: "installation", row: installation_id, column: "data_key", origin: "" }
+    let mut making = db.begin_with("BEGIN IMMEDIATE").await.map_err(|source| unopened(path, source))?;
+    let query = sqlx::query(
+        "INSERT INTO installation (id, installation_id, stream_id, marker_key, created_at) VALUES (1, ?, ?, ?, ?)",
+    );
+    let query =
+        query.bind(&installation_id).bind(&stream_id).bind(&marker_key[..]).bind(now.as_microsecond());
+    let done = query.execute(&mut *making).await;
+    done.map_err(StoreError::write("the installation")).map_err(state)?;
+    let wrap = master.sealer();
+    let saved = keys::save_key(&mut making, 1, &data_key, &installation_id, &wrap, now, entropy);
+    saved.await.map_err(state)?;
+    let begun = audit::begin(&mut making, (1, &Sealer::new(&data_key)), entropy).await;
+    let audit_key = begun.map_err(state)?;
+    making.commit().await.map_err(|source| unopened(path, source))?;
+    let keys = Keyring::new(path, &options.key, &[(1, data_key)].into());
+    let marker_key = InstallationKey::new(marker_key);
+    Ok(Installation { installation_id, marker_key, keys, audit_key, key_made, is_new: true })
 }

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use sqlx::sqlite::SqliteRow;
-use sqlx::{QueryBuilder, Row, Sqlite};
+use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection};
 use ticketing_core::delivery::{Delivery, LastError, State};
 use ticketing_core::incident::Incident;
 use ticketing_core::marker::Marker;
@@ -62,16 +62,17 @@ impl Database {
         row.map_err(StoreError::read("a delivery"))?.as_ref().map(rows::delivery).transpose()
     }
 
-    pub(in crate::store) async fn attempts(
+    /// Both as they were at one moment.
+    pub(in crate::store) async fn delivery_with_attempts(
         &self,
-        delivery_ids: &[String],
-    ) -> Result<Vec<Attempt>, StoreError> {
-        let query = sqlx::query(
-            "SELECT a.* FROM json_each(?) AS wanted CROSS JOIN attempts AS a ON a.delivery_id = wanted.value
-            ORDER BY a.delivery_id, a.number",
-        );
-        let rows = query.bind(rows::json("ids", delivery_ids)?).fetch_all(&self.readers).await;
-        rows.map_err(StoreError::read("attempts"))?.iter().map(attempt).collect()
+        id: &str,
+    ) -> Result<Option<(Delivery, Vec<Attempt>)>, StoreError> {
+        let mut snapshot = self.readers.begin().await.map_err(StoreError::begin)?;
+        let query = sqlx::query("SELECT * FROM deliveries WHERE id = ?").bind(id);
+        let row = query.fetch_optional(&mut *snapshot).await.map_err(StoreError::read("a delivery"))?;
+        let Some(delivery) = row.as_ref().map(rows::delivery).transpose()? else { return Ok(None) };
+        let attempts = attempts(&mut snapshot, &[&delivery.id]).await?;
+        Ok(Some((delivery, attempts)))
     }
 
     pub(in crate::store) async fn list(
@@ -79,7 +80,9 @@ impl Database {
         filter: &DeliveryFilter,
         page_size: u32,
         after: Option<&PageKey>,
+        with_attempts: bool,
     ) -> Result<DeliveryPage, StoreError> {
+        let mut snapshot = self.readers.begin().await.map_err(StoreError::begin)?;
         let mut query = QueryBuilder::<Sqlite>::new("SELECT * FROM deliveries WHERE true");
         if let Some(incident_id) = &filter.incident_id {
             query.push(" AND incident_id = ").push_bind(incident_id);
@@ -91,13 +94,15 @@ impl Database {
             query.push(", ").push_bind(&after.id).push(")");
         }
         query.push(" ORDER BY created_at DESC, id DESC LIMIT ").push_bind(i64::from(page_size) + 1);
-        let rows = query.build().fetch_all(&self.readers).await.map_err(StoreError::read("deliveries"))?;
+        let rows = query.build().fetch_all(&mut *snapshot).await.map_err(StoreError::read("deliveries"))?;
         let mut deliveries = rows.iter().map(rows::delivery).collect::<Result<Vec<_>, _>>()?;
         let more = deliveries.len() > page_size as usize;
         deliveries.truncate(page_size as usize);
         let last = deliveries.last().filter(|_| more);
         let next = last.map(|last| PageKey { created_at: last.created_at, id: last.id.clone() });
-        Ok(DeliveryPage { deliveries, next })
+        let ids: Vec<_> = deliveries.iter().map(|delivery| delivery.id.as_str()).collect();
+        let attempts = if with_attempts { attempts(&mut snapshot, &ids).await? } else { vec![] };
+        Ok(DeliveryPage { deliveries, attempts, next })
     }
 
     pub(in crate::store) async fn incident(
@@ -189,6 +194,15 @@ impl Database {
         let row = query.fetch_one(&self.readers).await.map_err(StoreError::read("what is due"))?;
         Reader::named(&row, "deliveries", target.to_owned()).time_if("due_at")
     }
+}
+
+async fn attempts(db: &mut SqliteConnection, delivery_ids: &[&str]) -> Result<Vec<Attempt>, StoreError> {
+    let query = sqlx::query(
+        "SELECT a.* FROM json_each(?) AS wanted CROSS JOIN attempts AS a ON a.delivery_id = wanted.value
+        ORDER BY a.delivery_id, a.number",
+    );
+    let rows = query.bind(rows::json("ids", delivery_ids)?).fetch_all(db).await;
+    rows.map_err(StoreError::read("attempts"))?.iter().map(attempt).collect()
 }
 
 fn attempt(row: &SqliteRow) -> Result<Attempt, StoreError> {

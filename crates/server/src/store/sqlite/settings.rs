@@ -7,8 +7,11 @@ use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
 use ticketing_core::system::System;
 
+use super::audit::Head;
+use super::keys::{KeyId, Keyring};
 use super::rows::{self, Reader};
-use super::{Database, State, audit, writer};
+use super::sealed::{self, SealedTable, Seals};
+use super::{Database, State, writer};
 use crate::store::StoreError;
 use crate::store::audit::NewAuditEntry;
 use crate::store::seal::Place;
@@ -17,11 +20,12 @@ use crate::store::types::{
 };
 
 const RETIRE: &str = "
-    INSERT INTO retired_connections (target, base_url, secret_origin, system, draft, secret_kind, secret, retired_at)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+    INSERT INTO retired_connections
+        (target, base_url, secret_origin, system, draft, secret_kind, secret_key, secret, retired_at)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (target, base_url) DO UPDATE SET secret_origin = excluded.secret_origin, system = excluded.system,
-        draft = excluded.draft, secret_kind = excluded.secret_kind, secret = excluded.secret,
-        retired_at = excluded.retired_at";
+        draft = excluded.draft, secret_kind = excluded.secret_kind, secret_key = excluded.secret_key,
+        secret = excluded.secret, retired_at = excluded.retired_at";
 
 const SAVE_SETTINGS: &str = "
     INSERT INTO target_settings (target, system, enabled, draft, base_url, revision, updated_at)
@@ -31,7 +35,8 @@ const SAVE_SETTINGS: &str = "
         updated_at = excluded.updated_at";
 
 const SAVE_SECRET: &str = "
-    UPDATE target_settings SET secret_kind = ?, secret = ?, secret_origin = ?, secret_set_at = ? WHERE target = ?";
+    UPDATE target_settings SET secret_kind = ?, secret_key = ?, secret = ?, secret_origin = ?, secret_set_at = ?
+    WHERE target = ?";
 
 const REMOVE_SECRET: &str = "
     UPDATE target_settings SET secret_kind = NULL, secret = NULL, secret_origin = NULL, secret_set_at = NULL
@@ -78,20 +83,36 @@ pub(in crate::store) struct PruneRetired {
 
 impl Database {
     pub(in crate::store) async fn settings(&self) -> Result<Vec<StoredSettings>, StoreError> {
-        let query = sqlx::query("SELECT * FROM target_settings ORDER BY target");
-        let rows = query.fetch_all(&self.readers).await.map_err(StoreError::read("settings"))?;
-        rows.iter().map(|row| settings(&self.state, row)).collect()
+        let mut db = self.readers.begin().await.map_err(StoreError::begin)?;
+        let seals = Head::load(&mut db, &self.state.audit_key).await?.seals;
+        let rows = sqlx::query("SELECT * FROM target_settings ORDER BY target").fetch_all(&mut *db).await;
+        let mut all = vec![];
+        for row in &rows.map_err(StoreError::read("settings"))? {
+            all.push(settings(&self.state.keys, &seals, row, &mut db).await?);
+        }
+        Ok(all)
     }
 
     pub(in crate::store) async fn retired_connections(
         &self,
         target: &str,
     ) -> Result<Vec<RetiredConnection>, StoreError> {
+        let mut db = self.readers.begin().await.map_err(StoreError::begin)?;
+        let seals = Head::load(&mut db, &self.state.audit_key).await?.seals;
         let query =
             sqlx::query("SELECT * FROM retired_connections WHERE target = ? ORDER BY retired_at DESC");
-        let rows = query.bind(target).fetch_all(&self.readers).await;
-        let rows = rows.map_err(StoreError::read("former connections"))?;
-        rows.iter().map(|row| retired(&self.state, row)).collect()
+        let rows = query.bind(target).fetch_all(&mut *db).await;
+        let mut all = vec![];
+        for row in &rows.map_err(StoreError::read("former connections"))? {
+            match retired(&self.state.keys, &seals, row, &mut db).await {
+                // What was sent there can not be looked up any more; all else goes on.
+                Err(error @ StoreError::Unsealable { .. }) => {
+                    tracing::error!(error = &error as &dyn std::error::Error, "a former connection is lost");
+                }
+                connection => all.push(connection?),
+            }
+        }
+        Ok(all)
     }
 
     pub(in crate::store) async fn policy(&self) -> Result<Option<StoredPolicy>, StoreError> {
@@ -122,9 +143,12 @@ impl writer::Task for Configure {
     type Answer = ();
 
     async fn run(&self, state: &State, db: &mut SqliteConnection) -> Result<(), StoreError> {
+        let mut head = Head::load(db, &state.audit_key).await?;
         for change in &self.changes {
             match change {
-                SettingsChange::Target { .. } => self.save_target(change, state, db).await?,
+                SettingsChange::Target { .. } => {
+                    self.save_target(change, state, &mut head.seals, db).await?;
+                }
                 SettingsChange::Policy { auto_push, retry } => {
                     let (auto_push, retry) = (rows::json("auto_push", auto_push)?, retry.to_string());
                     let query = sqlx::query(SAVE_POLICY).bind(auto_push).bind(retry);
@@ -133,7 +157,8 @@ impl writer::Task for Configure {
                 }
             }
         }
-        audit::append(db, &state.audit_key, vec![self.audit.clone()]).await
+        head.append(db, &state.audit_key, vec![self.audit.clone()]).await?;
+        head.save(db, &state.audit_key).await
     }
 }
 
@@ -142,27 +167,41 @@ impl Configure {
         &self,
         change: &SettingsChange,
         state: &State,
+        seals: &mut Seals,
         db: &mut SqliteConnection,
     ) -> Result<(), StoreError> {
         let SettingsChange::Target { target, system, enabled, draft, base_url, secret } = change else {
             return Ok(());
         };
+        let former = sqlx::query("SELECT * FROM target_settings WHERE target = ?").bind(target);
+        let former = former.fetch_optional(&mut *db).await.map_err(StoreError::read("settings"))?;
+        let former = match former {
+            Some(row) => Some(settings(&state.keys, seals, &row, db).await?),
+            None => None,
+        };
+        let lost = former.as_ref().and_then(|former| former.lost.clone());
         // A secret that somebody removes is gone, whatever may still have to be looked up with it.
         if !matches!(secret, SecretChange::Remove) {
-            self.retire(target, base_url.as_deref(), state, db).await?;
+            self.retire(target, base_url.as_deref(), former, state, seals, db).await?;
         }
         let query = sqlx::query(SAVE_SETTINGS).bind(target).bind(system.as_str()).bind(*enabled);
         let query = query.bind(draft.to_string()).bind(base_url).bind(self.now.as_microsecond());
         let done = query.execute(&mut *db).await.map_err(StoreError::write("settings"))?;
         one_row("target_settings", &done)?;
         match secret {
-            SecretChange::Keep => Ok(()),
+            // What is not believed now is not believed after other settings were changed either.
+            SecretChange::Keep if let Some(lost) = &lost => {
+                tracing::error!(error = lost as &dyn std::error::Error, "a secret is to be given again");
+                return Ok(());
+            }
+            SecretChange::Keep => {}
             SecretChange::Remove => {
                 let done = sqlx::query(REMOVE_SECRET).bind(target).execute(&mut *db).await;
-                one_row("target_settings", &done.map_err(StoreError::write("a secret"))?)
+                one_row("target_settings", &done.map_err(StoreError::write("a secret"))?)?;
             }
-            SecretChange::Set(secret) => self.save_secret(target, secret, state, db).await,
+            SecretChange::Set(secret) => self.save_secret(target, secret, state, db).await?,
         }
+        note(seals, &sealed::SETTINGS, &[target], db).await
     }
 
     async fn save_secret(
@@ -173,9 +212,9 @@ impl Configure {
         db: &mut SqliteConnection,
     ) -> Result<(), StoreError> {
         let place = place("target_settings", target, &secret.origin);
-        let value = secret.value.expose_secret().as_bytes();
-        let sealed = state.sealer.seal(value, place, &*state.entropy);
-        let query = sqlx::query(SAVE_SECRET).bind(&secret.kind).bind(sealed).bind(&secret.origin);
+        let (key, sealer) = state.keys.newest(db).await?;
+        let sealed = sealer.seal(secret.value.expose_secret().as_bytes(), place, &*state.entropy);
+        let query = sqlx::query(SAVE_SECRET).bind(&secret.kind).bind(key).bind(sealed).bind(&secret.origin);
         let done = query.bind(self.now.as_microsecond()).bind(target).execute(db).await;
         one_row("target_settings", &done.map_err(StoreError::write("a secret"))?)
     }
@@ -185,23 +224,26 @@ impl Configure {
         &self,
         target: &str,
         base_url: Option<&str>,
+        former: Option<StoredSettings>,
         state: &State,
+        seals: &mut Seals,
         db: &mut SqliteConnection,
     ) -> Result<(), StoreError> {
         let back = sqlx::query("DELETE FROM retired_connections WHERE target = ? AND base_url = ?");
         let done = back.bind(target).bind(base_url).execute(&mut *db).await;
         done.map_err(StoreError::write("former connections"))?;
-        let query = sqlx::query("SELECT * FROM target_settings WHERE target = ?").bind(target);
-        let row = query.fetch_optional(&mut *db).await.map_err(StoreError::read("settings"))?;
-        let Some(former) = row.map(|row| settings(state, &row)).transpose()? else { return Ok(()) };
+        seals.forget(&sealed::RETIRED, &[target, base_url.unwrap_or_default()]);
+        let Some(former) = former else { return Ok(()) };
         let elsewhere = former.base_url.filter(|former| Some(former.as_str()) != base_url);
         let (Some(former_url), Some(secret)) = (elsewhere, former.secret) else { return Ok(()) };
         let place = place("retired_connections", target, &secret.origin);
-        let sealed = state.sealer.seal(secret.value.expose_secret().as_bytes(), place, &*state.entropy);
-        let query = sqlx::query(RETIRE).bind(target).bind(former_url).bind(&secret.origin);
+        let (key, sealer) = state.keys.newest(db).await?;
+        let sealed = sealer.seal(secret.value.expose_secret().as_bytes(), place, &*state.entropy);
+        let query = sqlx::query(RETIRE).bind(target).bind(&former_url).bind(&secret.origin);
         let query = query.bind(former.system.as_str()).bind(former.draft.to_string()).bind(&secret.kind);
-        let done = query.bind(sealed).bind(self.now.as_microsecond()).execute(db).await;
-        one_row("retired_connections", &done.map_err(StoreError::write("former connections"))?)
+        let done = query.bind(key).bind(sealed).bind(self.now.as_microsecond()).execute(&mut *db).await;
+        one_row("retired_connections", &done.map_err(StoreError::write("former connections"))?)?;
+        note(seals, &sealed::RETIRED, &[target, &former_url], db).await
     }
 }
 
@@ -226,7 +268,7 @@ impl writer::Task for SaveTest {
 impl writer::Task for PruneRetired {
     type Answer = u64;
 
-    async fn run(&self, _: &State, db: &mut SqliteConnection) -> Result<u64, StoreError> {
+    async fn run(&self, state: &State, db: &mut SqliteConnection) -> Result<u64, StoreError> {
         let query = sqlx::query_as("SELECT target, base_url FROM retired_connections WHERE retired_at < ?");
         let old: Vec<(String, String)> = query
             .bind(self.before.as_microsecond())
@@ -241,62 +283,106 @@ impl writer::Task for PruneRetired {
             .await
             .map_err(StoreError::read("open destinations"))?;
         let unused: Vec<_> = old.into_iter().filter(|retired| !open.contains(retired)).collect();
+        if unused.is_empty() {
+            return Ok(0);
+        }
+        let mut head = Head::load(db, &state.audit_key).await?;
+        for (target, base_url) in &unused {
+            head.seals.forget(&sealed::RETIRED, &[target, base_url]);
+        }
         let query = sqlx::query(
             "DELETE FROM retired_connections WHERE (target, base_url) IN
                 (SELECT value ->> 0, value ->> 1 FROM json_each(?))",
         );
-        let done = query.bind(rows::json("former connections", &unused)?).execute(db).await;
-        Ok(done.map_err(StoreError::write("former connections"))?.rows_affected())
+        let done = query.bind(rows::json("former connections", &unused)?).execute(&mut *db).await;
+        let pruned = done.map_err(StoreError::write("former connections"))?.rows_affected();
+        head.save(db, &state.audit_key).await?;
+        Ok(pruned)
     }
 }
 
-fn settings(state: &State, row: &SqliteRow) -> Result<StoredSettings, StoreError> {
-    let row = Reader::new(row, "target_settings", "target")?;
-    let target: String = row.get("target")?;
-    let sealed: Option<Vec<u8>> = row.get("secret")?;
-    let secret = sealed.map(|sealed| unseal(state, &row, "target_settings", &target, &sealed)).transpose()?;
+/// Lists a row as it was just written.
+pub(super) async fn note(
+    seals: &mut Seals,
+    table: &SealedTable,
+    names: &[&str],
+    db: &mut SqliteConnection,
+) -> Result<(), StoreError> {
+    seals.forget(table, names);
+    let all = Seals::of_rows(db).await?;
+    seals.take(all, table, names);
+    Ok(())
+}
+
+async fn settings(
+    keys: &Keyring,
+    seals: &Seals,
+    row: &SqliteRow,
+    db: &mut SqliteConnection,
+) -> Result<StoredSettings, StoreError> {
+    let reader = Reader::new(row, "target_settings", "target")?;
+    let target: String = reader.get("target")?;
+    let sealed: Option<Vec<u8>> = reader.get("secret")?;
+    let opened = match sealed {
+        Some(sealed) => unseal(keys, seals, &sealed::SETTINGS, row, &sealed, db).await.map(Some),
+        None => Ok(None),
+    };
+    let (secret, lost) = match opened {
+        Err(error @ StoreError::Unsealable { .. }) => (None, Some(error)),
+        opened => (opened?, None),
+    };
+    let set_at = reader.time_if("secret_set_at")?;
     Ok(StoredSettings {
-        system: row.name("system", System::parse)?,
-        enabled: row.get("enabled")?,
-        draft: row.json("draft")?,
-        base_url: row.get("base_url")?,
+        system: reader.name("system", System::parse)?,
+        enabled: reader.get("enabled")?,
+        draft: reader.json("draft")?,
+        base_url: reader.get("base_url")?,
+        secret_set_at: set_at.filter(|_| secret.is_some()),
         secret,
-        secret_set_at: row.time_if("secret_set_at")?,
-        revision: row.get("revision")?,
-        updated_at: row.time("updated_at")?,
+        lost,
+        revision: reader.get("revision")?,
+        updated_at: reader.time("updated_at")?,
         target,
     })
 }
 
-fn retired(state: &State, row: &SqliteRow) -> Result<RetiredConnection, StoreError> {
-    let row = Reader::new(row, "retired_connections", "target")?;
-    let target: String = row.get("target")?;
-    let sealed: Vec<u8> = row.get("secret")?;
+async fn retired(
+    keys: &Keyring,
+    seals: &Seals,
+    row: &SqliteRow,
+    db: &mut SqliteConnection,
+) -> Result<RetiredConnection, StoreError> {
+    let reader = Reader::new(row, "retired_connections", "target")?;
+    let sealed: Vec<u8> = reader.get("secret")?;
     Ok(RetiredConnection {
-        system: row.name("system", System::parse)?,
-        draft: row.json("draft")?,
-        secret: unseal(state, &row, "retired_connections", &target, &sealed)?,
-        retired_at: row.time("retired_at")?,
-        target,
+        system: reader.name("system", System::parse)?,
+        draft: reader.json("draft")?,
+        secret: unseal(keys, seals, &sealed::RETIRED, row, &sealed, db).await?,
+        retired_at: reader.time("retired_at")?,
+        target: reader.get("target")?,
     })
 }
 
-fn unseal(
-    state: &State,
-    row: &Reader<'_>,
-    table: &'static str,
-    target: &str,
+/// The secret of a row, if it is the one that was put there last.
+pub(super) async fn unseal(
+    keys: &Keyring,
+    seals: &Seals,
+    table: &SealedTable,
+    row: &SqliteRow,
     sealed: &[u8],
+    db: &mut SqliteConnection,
 ) -> Result<Secret, StoreError> {
-    let (kind, origin): (String, String) = (row.get("secret_kind")?, row.get("secret_origin")?);
-    let value = state
-        .sealer
-        .unseal_text(sealed, place(table, target, &origin))
-        .map_err(|_| StoreError::Unsealable { table, column: "secret", id: target.to_owned() })?;
-    Ok(Secret { kind, value, origin })
+    let reader = Reader::new(row, table.table, "target")?;
+    let (target, key): (String, KeyId) = (reader.get("target")?, reader.get("secret_key")?);
+    let (kind, origin): (String, String) = (reader.get("secret_kind")?, reader.get("secret_origin")?);
+    let sealer = keys.get(db, key).await?.filter(|_| table.row(row).is_ok_and(|row| seals.is_current(&row)));
+    let value =
+        sealer.and_then(|sealer| sealer.unseal_text(sealed, place(table.table, &target, &origin)).ok());
+    let lost = || StoreError::Unsealable { table: table.table, column: "secret", id: target.clone() };
+    Ok(Secret { kind, value: value.ok_or_else(lost)?, origin })
 }
 
-fn place<'a>(table: &'a str, row: &'a str, origin: &'a str) -> Place<'a> {
+pub(super) fn place<'a>(table: &'a str, row: &'a str, origin: &'a str) -> Place<'a> {
     Place { table, row, column: "secret", origin }
 }
 

@@ -356,14 +356,14 @@ export const GetDeliveryResponseSchema: GenMessage<GetDeliveryResponse> = /*@__P
  */
 export type ListDeliveriesRequest = Message<"rhythmx.ticketing.v1.ListDeliveriesRequest"> & {
   /**
-   * Deliveries in any of these states. Empty: in every state.
+   * Deliveries in any of these states, at most 100. Empty: in every state.
    *
    * @generated from field: repeated rhythmx.ticketing.v1.DeliveryState states = 1;
    */
   states: DeliveryState[];
 
   /**
-   * Deliveries to any of these systems. Empty: to every system.
+   * Deliveries to any of these systems, at most 100. Empty: to every system.
    *
    * @generated from field: repeated rhythmx.ticketing.v1.TicketSystem systems = 2;
    */

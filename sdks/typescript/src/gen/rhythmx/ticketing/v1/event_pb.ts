@@ -32,14 +32,14 @@ export type StreamTicketEventsRequest = Message<"rhythmx.ticketing.v1.StreamTick
   incidentId: string;
 
   /**
-   * Events of any of these systems. Empty: of every system.
+   * Events of any of these systems, at most 100. Empty: of every system.
    *
    * @generated from field: repeated rhythmx.ticketing.v1.TicketSystem systems = 2;
    */
   systems: TicketSystem[];
 
   /**
-   * Events of any of these kinds. Empty: of every kind.
+   * Events of any of these kinds, at most 100. Empty: of every kind.
    *
    * @generated from field: repeated rhythmx.ticketing.v1.TicketEventKind kinds = 3;
    */

@@ -1,0 +1,191 @@
+//! The driver of the gate: no instrumentation, the stable compiler, a bounded time, and the same inputs for the same seed.
+
+use std::fs;
+use std::panic::{self, AssertUnwindSafe};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+
+use crate::Target;
+use crate::mutate::{Rng, mutate};
+
+/// An input that takes longer keeps a thread of the server for as long.
+const SLOW: Duration = Duration::from_secs(5);
+/// An input that takes so long will not come to an end.
+const ENDLESS: Duration = Duration::from_secs(60);
+/// How many mutated inputs are kept to be mutated further.
+const MOST_KEPT: usize = 256;
+
+/// For how long, and from where.
+#[derive(Debug, Clone, Copy)]
+pub struct Plan {
+    pub time: Duration,
+    pub seed: u64,
+}
+
+/// What a run came to.
+#[derive(Debug)]
+pub struct Outcome {
+    pub inputs: u64,
+    pub broken: Option<Broken>,
+}
+
+/// An input under which a promise does not hold.
+#[derive(Debug)]
+pub struct Broken {
+    pub input: Vec<u8>,
+    pub why: String,
+}
+
+/// The input that is being tried, for whoever watches.
+type Trying = Arc<Mutex<Option<(Instant, Vec<u8>)>>>;
+
+/// Tries the inputs of a target, and then mutations of them, until one breaks its promise or the time is over.
+///
+/// # Errors
+/// If the corpus can not be read.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a run is bounded by real time; its inputs are by the seed alone"
+)]
+pub fn run(target: &Target, plan: Plan) -> Result<Outcome> {
+    let end = Instant::now() + plan.time;
+    let trying = Trying::default();
+    watch(target.name, &trying);
+    let mut pool = target.inputs()?;
+    let mut outcome = Outcome { inputs: 0, broken: None };
+    let mut rng = Rng::new(plan.seed ^ hash(target.name.as_bytes()));
+    for input in &pool {
+        outcome.inputs += 1;
+        outcome.broken = try_input(target, input, &trying);
+        if outcome.broken.is_some() {
+            return Ok(outcome);
+        }
+    }
+    let kept = pool.len();
+    while outcome.broken.is_none() && Instant::now() < end && !pool.is_empty() {
+        let (from, other) = (rng.below(pool.len()), rng.below(pool.len()));
+        let input = mutate(target.shape, &pool[from], &pool[other], &mut rng);
+        outcome.inputs += 1;
+        outcome.broken = try_input(target, &input, &trying);
+        if pool.len() < kept + MOST_KEPT {
+            pool.push(input);
+        } else if rng.one_in(4) {
+            // What strays far from its seed gives way, and the seeds stay.
+            let at = kept + rng.below(MOST_KEPT);
+            pool[at] = input;
+        }
+    }
+    *trying.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    Ok(outcome)
+}
+
+/// Tries one input.
+#[must_use]
+pub fn try_once(target: &Target, input: &[u8]) -> Option<Broken> {
+    try_input(target, input, &Trying::default())
+}
+
+/// Keeps an input that broke a promise, and says where.
+///
+/// # Errors
+/// If it can not be written.
+pub fn keep(target: &Target, input: &[u8], folder: &Path) -> Result<PathBuf> {
+    save(target.name, input, folder)
+}
+
+#[expect(clippy::disallowed_methods, reason = "how long an input takes is a promise of its own")]
+fn try_input(target: &Target, input: &[u8], trying: &Trying) -> Option<Broken> {
+    let began = Instant::now();
+    *trying.lock().unwrap_or_else(PoisonError::into_inner) = Some((began, input.to_vec()));
+    let outcome = panic::catch_unwind(AssertUnwindSafe(|| (target.run)(input)));
+    let took = began.elapsed();
+    let why = match outcome {
+        Err(panic) => words(panic.as_ref()),
+        Ok(()) if took > SLOW => format!("it took {took:.1?}"),
+        Ok(()) => return None,
+    };
+    Some(Broken { input: input.to_vec(), why })
+}
+
+fn words(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or(panic.downcast_ref::<&str>().copied()).unwrap_or("a panic without words").to_owned()
+}
+
+/// Ends the process where an input does not end by itself: no other thread can be stopped.
+#[allow(clippy::print_stderr, reason = "the process ends here")]
+fn watch(name: &'static str, trying: &Trying) {
+    let trying = Arc::downgrade(trying);
+    thread::spawn(move || {
+        while let Some(trying) = trying.upgrade() {
+            let current = trying.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            if let Some((began, input)) = current.filter(|(began, _)| began.elapsed() > ENDLESS) {
+                let kept = save(name, &input, &default_folder());
+                eprintln!("{name}: an input did not end in {:?}: {kept:?}", began.elapsed());
+                std::process::exit(1);
+            }
+            drop(trying);
+            thread::sleep(Duration::from_millis(200));
+        }
+    });
+}
+
+/// Where broken promises are kept.
+#[must_use]
+pub fn default_folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/fuzz")
+}
+
+fn save(name: &str, input: &[u8], folder: &Path) -> Result<PathBuf> {
+    fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    let path = folder.join(format!("{name}-{:016x}", hash(input)));
+    fs::write(&path, input).with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(path)
+}
+
+/// FNV-1a: only to tell names apart.
+pub(crate) fn hash(bytes: &[u8]) -> u64 {
+    bytes
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Shape;
+
+    fn planted(input: &[u8]) {
+        let text = String::from_utf8_lossy(input);
+        assert!(!text.contains("{noformat}") || text.len() < 20, "planted");
+    }
+
+    const PLANTED: Target = Target {
+        name: "planted",
+        promise: "",
+        shape: Shape::Json,
+        seeds: || vec![br#"{"fields":{"text":"plain"}}"#.to_vec()],
+        run: planted,
+    };
+
+    #[test]
+    fn a_promise_that_does_not_hold_is_found_by_mutation_and_again_with_the_same_seed() {
+        let plan = Plan { time: Duration::from_secs(30), seed: 1 };
+        let found = || run(&PLANTED, plan).unwrap();
+        let (first, second) = (found(), found());
+        let (first_broken, second_broken) = (first.broken.unwrap(), second.broken.unwrap());
+        assert_eq!((first.inputs, first_broken.input), (second.inputs, second_broken.input));
+        assert_eq!(first_broken.why, "planted");
+    }
+
+    #[test]
+    fn a_promise_that_holds_is_tried_for_the_time_given() {
+        let plan = Plan { time: Duration::from_millis(50), seed: 1 };
+        let outcome = run(Target::find("retry-after").unwrap(), plan).unwrap();
+        assert!(outcome.broken.is_none() && outcome.inputs > 10, "{outcome:?}");
+    }
+}

@@ -1,0 +1,97 @@
+//! Credentials.
+
+use std::sync::LazyLock;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ring::signature::{Ed25519KeyPair, KeyPair};
+use serde_json::{Value, json};
+use ticketing_server::fuzzing::{self, Bouncer};
+
+static PROVIDER: LazyLock<Provider> = LazyLock::new(|| Provider::new(1));
+static BOUNCER: LazyLock<Bouncer> =
+    LazyLock::new(|| Bouncer::new(&PROVIDER.keys().to_string()).expect("the keys can be used"));
+
+/// An identity provider.
+struct Provider(Ed25519KeyPair);
+
+// === impl Provider ===
+
+impl Provider {
+    fn new(seed: u8) -> Self {
+        Self(Ed25519KeyPair::from_seed_unchecked(&[seed; 32]).expect("any 32 bytes are a seed"))
+    }
+
+    fn keys(&self) -> Value {
+        let x = URL_SAFE_NO_PAD.encode(self.0.public_key());
+        json!({ "keys": [{ "kty": "OKP", "crv": "Ed25519", "x": x, "kid": "one", "use": "sig" }] })
+    }
+
+    fn sign(&self, header: &Value, claims: &Value) -> String {
+        let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+        let message = format!("{}.{}", part(header), part(claims));
+        let signature = URL_SAFE_NO_PAD.encode(self.0.sign(message.as_bytes()));
+        format!("{message}.{signature}")
+    }
+}
+
+fn header() -> Value {
+    json!({ "alg": "EdDSA", "typ": "JWT", "kid": "one" })
+}
+
+fn claims() -> Value {
+    json!({ "iss": "https://id.example", "aud": "ticketing", "sub": "soar", "exp": 1_800_000_300, "role": "producer" })
+}
+
+pub(super) fn bearer_seeds() -> Vec<Vec<u8>> {
+    let token = format!("rxt_0123456789abcdef_{}", "A".repeat(43));
+    [format!("Bearer {token}"), format!("bearer  {token} "), "Basic YTpi".to_owned()]
+        .map(String::into_bytes)
+        .to_vec()
+}
+
+pub(super) fn bearer(input: &[u8]) {
+    let Some(id) = fuzzing::bearer(input) else { return };
+    assert!(id.len() == 16 && id.bytes().all(|byte| byte.is_ascii_hexdigit()), "{id}");
+}
+
+pub(super) fn jwt_seeds() -> Vec<Vec<u8>> {
+    let mut expired = claims();
+    expired["exp"] = json!(1e300);
+    let none = json!({ "alg": "none" });
+    let tokens = [(header(), claims()), (header(), expired), (none, claims())];
+    tokens.iter().map(|(header, claims)| PROVIDER.sign(header, claims).into_bytes()).collect()
+}
+
+/// The input is a token as a caller may send it; it is taken for claims too, which are signed by somebody else.
+pub(super) fn jwt(input: &[u8]) {
+    let text = String::from_utf8_lossy(input);
+    if let Some(believed) = BOUNCER.check(&text) {
+        assert_eq!(believed, ("soar".to_owned(), "producer"), "{text}");
+        let signed = PROVIDER.sign(&header(), &claims());
+        // The last character of base64 has bits that stand for nothing.
+        let same = |part: usize| text.split('.').nth(part) == signed.split('.').nth(part);
+        assert!(same(0) && same(1), "{text}");
+    }
+    let claims: Value = serde_json::from_slice(input).unwrap_or_else(|_| claims());
+    assert_eq!(BOUNCER.check(&Provider::new(2).sign(&header(), &claims)), None, "{claims}");
+}
+
+pub(super) fn keys_seeds() -> Vec<Vec<u8>> {
+    let rsa = json!({ "kty": "RSA", "n": URL_SAFE_NO_PAD.encode([0xc5; 256]), "e": "AQAB", "alg": "RS256" });
+    let point = URL_SAFE_NO_PAD.encode([7; 32]);
+    let curve = json!({ "kty": "EC", "crv": "P-256", "x": point, "y": point, "kid": "two" });
+    let secret = json!({ "kty": "oct", "k": point });
+    [PROVIDER.keys(), json!({ "keys": [rsa, curve, secret] })]
+        .iter()
+        .map(|keys| keys.to_string().into_bytes())
+        .collect()
+}
+
+pub(super) fn keys(input: &[u8]) {
+    let Ok(text) = std::str::from_utf8(input) else { return };
+    let Some(bouncer) = Bouncer::new(text) else { return };
+    let token = Provider::new(2).sign(&header(), &claims());
+    assert_eq!(bouncer.check(&token), None, "{text}");
+    let _ = bouncer.check(&PROVIDER.sign(&header(), &claims()));
+}

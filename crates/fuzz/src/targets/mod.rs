@@ -1,0 +1,156 @@
+//! The targets, by what they are told.
+
+mod access;
+mod headers;
+mod network;
+mod renders;
+mod replies;
+pub(crate) mod reply;
+mod requests;
+mod settings;
+
+use crate::{Shape, Target};
+
+/// Every target.
+pub const TARGETS: &[Target] = &[
+    Target {
+        name: "requests",
+        promise: "a request of any method is taken, or refused with at most so many violations, each under its field",
+        shape: Shape::Request,
+        seeds: requests::seeds,
+        run: requests::run,
+    },
+    Target {
+        name: "render-adf",
+        promise: "a taken incident becomes a document of the nodes that we write, within Jira's limits",
+        shape: Shape::Message(renders::INCIDENT),
+        seeds: crate::contract::incidents,
+        run: renders::adf,
+    },
+    Target {
+        name: "render-wiki",
+        promise: "a taken incident becomes markup in which no text of it is markup, within Jira's limits",
+        shape: Shape::Message(renders::INCIDENT),
+        seeds: crate::contract::incidents,
+        run: renders::wiki,
+    },
+    Target {
+        name: "render-text",
+        promise: "a taken incident becomes plain text without control characters or code tags, within ServiceNow's limits",
+        shape: Shape::Message(renders::INCIDENT),
+        seeds: crate::contract::incidents,
+        run: renders::text,
+    },
+    Target {
+        name: "jira-create",
+        promise: "what Jira answers to a create is a whole ticket, or a fault that claims no more than is known",
+        shape: Shape::Reply,
+        seeds: replies::jira_create_seeds,
+        run: replies::jira_create,
+    },
+    Target {
+        name: "jira-search",
+        promise: "only an issue that bears the marker is taken for the ticket",
+        shape: Shape::Json,
+        seeds: replies::jira_search_seeds,
+        run: replies::jira_search,
+    },
+    Target {
+        name: "jira-resources",
+        promise: "what Jira says about itself, the account, the project and its create screen is read or left",
+        shape: Shape::Json,
+        seeds: replies::jira_resources_seeds,
+        run: replies::jira_resources,
+    },
+    Target {
+        name: "servicenow-create",
+        promise: "what ServiceNow answers to a create is a whole ticket, or a fault that claims no more than is known",
+        shape: Shape::Reply,
+        seeds: replies::servicenow_create_seeds,
+        run: replies::servicenow_create,
+    },
+    Target {
+        name: "servicenow-search",
+        promise: "only a record that bears the marker is taken for the ticket, and its address is on the instance",
+        shape: Shape::Json,
+        seeds: replies::servicenow_search_seeds,
+        run: replies::servicenow_search,
+    },
+    Target {
+        name: "hidden-secret",
+        promise: "a page that repeats a secret no longer has it in it, nor has its title",
+        shape: Shape::Text,
+        seeds: replies::hidden_seeds,
+        run: replies::hidden,
+    },
+    Target {
+        name: "certificate",
+        promise: "a client certificate is read or not, and its names are as they stand in it",
+        shape: Shape::Bytes,
+        seeds: network::certificate_seeds,
+        run: network::certificate,
+    },
+    Target {
+        name: "frames",
+        promise: "the frames of a connection are counted alike however they arrive",
+        shape: Shape::Bytes,
+        seeds: network::frames_seeds,
+        run: network::frames,
+    },
+    Target {
+        name: "target-address",
+        promise: "an address that may be called without leave is https to the public Internet, and undisguised",
+        shape: Shape::Text,
+        seeds: network::address_seeds,
+        run: network::address,
+    },
+    Target {
+        name: "retry-after",
+        promise: "no header asks for more than a day",
+        shape: Shape::Text,
+        seeds: headers::retry_after_seeds,
+        run: headers::retry_after,
+    },
+    Target {
+        name: "deadline",
+        promise: "a deadline is what the gRPC protocol can say: at most 99,999,999 hours",
+        shape: Shape::Text,
+        seeds: headers::deadline_seeds,
+        run: headers::deadline,
+    },
+    Target {
+        name: "bearer",
+        promise: "only what is shaped like a token of ours is looked up",
+        shape: Shape::Text,
+        seeds: access::bearer_seeds,
+        run: access::bearer,
+    },
+    Target {
+        name: "jwt",
+        promise: "only what the identity provider has signed is believed, and then as it was signed",
+        shape: Shape::Text,
+        seeds: access::jwt_seeds,
+        run: access::jwt,
+    },
+    Target {
+        name: "jwt-keys",
+        promise: "a JWK set of whatever content is read or refused, and believes no token of another provider",
+        shape: Shape::Json,
+        seeds: access::keys_seeds,
+        run: access::keys,
+    },
+    Target {
+        name: "tokens",
+        promise: "only our own resume and page tokens are taken for such",
+        shape: Shape::Text,
+        seeds: headers::tokens_seeds,
+        run: headers::tokens,
+    },
+    Target {
+        name: "settings",
+        promise: "what lies on the disk as settings is read as it was written or not at all, and is used only if it is sound",
+        shape: Shape::Json,
+        seeds: settings::seeds,
+        run: settings::run,
+    },
+];

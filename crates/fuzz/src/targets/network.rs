@@ -1,0 +1,110 @@
+//! What comes over a connection before there is a call, and where we are told to call.
+
+use std::net::IpAddr;
+
+use ticketing_outbound::guard::Guard;
+use ticketing_server::fuzzing;
+use url::{Host, Url};
+
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+const HEAD: usize = 9;
+
+pub(super) fn certificate_seeds() -> Vec<Vec<u8>> {
+    vec![include_bytes!("../../../../fuzz/corpus/certificate/seed-00").to_vec()]
+}
+
+pub(super) fn certificate(input: &[u8]) {
+    let Some(certificate) = fuzzing::certificate(input) else { return };
+    assert_eq!(certificate.fingerprint.len(), 64);
+    for uri in &certificate.uris {
+        let said = input.windows(uri.len().max(1)).any(|window| window == uri.as_bytes());
+        assert!(said || uri.is_empty(), "{uri} is not in the certificate");
+    }
+}
+
+pub(super) fn frames_seeds() -> Vec<Vec<u8>> {
+    let frame = |kind: u8, flags: u8, payload: &[u8]| {
+        let length = u32::try_from(payload.len()).expect("a frame is short").to_be_bytes();
+        [&length[1..], &[kind, flags, 0, 0, 0, 1], payload].concat()
+    };
+    let settings = frame(4, 0, &[]);
+    let headers = frame(1, 0, b"\x82\x86");
+    let (rest, data) = (frame(9, 4, b"\x84"), frame(0, 1, b"\0\0\0\0\0"));
+    let (ping, reset) = (frame(6, 0, &[0; 8]), frame(3, 0, &[0, 0, 0, 8]));
+    vec![
+        [PREFACE, settings.as_slice(), &headers, &rest, &data].concat(),
+        [PREFACE, settings.as_slice(), &ping, &reset, &ping].concat(),
+    ]
+}
+
+/// How the bytes were cut up on their way makes no difference, and no frame is counted that has no head.
+pub(super) fn frames(input: &[u8]) {
+    let whole = fuzzing::frames(input, input.len());
+    assert!(whole.0.len() <= input.len() / HEAD, "{} frames in {} bytes", whole.0.len(), input.len());
+    for piece in [1, 2, 8, 9, 10, 33] {
+        assert_eq!(fuzzing::frames(input, piece), whole, "in pieces of {piece}");
+    }
+}
+
+pub(super) fn address_seeds() -> Vec<Vec<u8>> {
+    let addresses = [
+        "https://acme.atlassian.net",
+        "acme.service-now.com",
+        "https://jira.example:8443/jira",
+        "https://93.184.216.34/",
+        "https://[2606:2800:220:1::1]/",
+        "https://127.0.0.1",
+        "https://0x7f.1",
+        "https://[::ffff:169.254.169.254]/latest",
+        "https://user@10.0.0.1:443",
+        "http://metadata.google.internal",
+    ];
+    addresses.map(Vec::from).to_vec()
+}
+
+/// By another reading of the rules than the guard's own: an address that passes is https on a usual port, to a name or to a
+/// number of the public Internet, and is written so that everybody reads it alike.
+pub(super) fn address(input: &[u8]) {
+    let Ok(typed) = std::str::from_utf8(input) else { return };
+    let guard = Guard::default();
+    if guard.judge_typed(typed).is_err() {
+        return;
+    }
+    let typed = typed.trim();
+    let full = if typed.contains("://") { typed.to_owned() } else { format!("https://{typed}") };
+    let url = Url::parse(&full).expect("what passes can be read");
+    assert_eq!(guard.judge(&url), Ok(()), "{typed}");
+    assert_eq!(url.scheme(), "https", "{typed}");
+    assert!(matches!(url.port_or_known_default(), Some(443 | 8443)), "{typed}");
+    assert!(url.username().is_empty() && url.password().is_none(), "{typed}");
+    match url.host().expect("what passes has a host") {
+        Host::Domain(name) => {
+            let local = name == "localhost" || name.ends_with(".localhost") || name.ends_with('.');
+            assert!(!local && name != "metadata.google.internal", "{typed}");
+        }
+        Host::Ipv4(address) => {
+            assert!(is_public(address.into()), "{typed}");
+            assert!(typed.contains(&address.to_string()), "{typed} is {address} in disguise");
+        }
+        Host::Ipv6(address) => {
+            let held = address.to_ipv4().or(address.to_ipv4_mapped());
+            assert!(is_public(address.into()) && held.is_none(), "{typed}");
+        }
+    }
+}
+
+fn is_public(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => {
+            let shared = v4.octets()[0] == 100 && v4.octets()[1] & 0xc0 == 64;
+            let no =
+                v4.is_loopback() || v4.is_private() || v4.is_link_local() || v4.is_unspecified() || shared;
+            !no && !v4.is_multicast() && !v4.is_broadcast() && v4.octets()[0] != 0 && v4.octets()[0] < 224
+        }
+        IpAddr::V6(v6) => {
+            // 2000::/3 without 6to4 (2002::/16) and Teredo (2001::/32).
+            let [first, second, ..] = v6.segments();
+            first & 0xe000 == 0x2000 && first != 0x2002 && !(first == 0x2001 && second == 0)
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! Incidents that become tickets: text stays text, and limits hold.
+
+use serde_json::Value;
+use ticketing_core::marker::{InstallationKey, Marker};
+use ticketing_core::system::{Order, Rendered};
+use ticketing_jira::fuzzing::{self as jira, Kind};
+use ticketing_server::fuzzing::incident;
+use ticketing_servicenow::fuzzing as servicenow;
+
+use super::replies::SETTINGS;
+
+pub(super) const INCIDENT: &str = "rhythmx.ticketing.v1.Incident";
+
+/// What Jira and ServiceNow take: characters for Jira, UTF-16 units for ServiceNow.
+const LONGEST_SUMMARY: usize = 255;
+const LONGEST_DESCRIPTION: usize = 32_767;
+const LONGEST_SHORT_DESCRIPTION: usize = 160;
+const LONGEST_SERVICENOW_DESCRIPTION: usize = 4_000;
+const LONGEST_WORK_NOTES: usize = 32_000;
+
+/// Every node that we write into an ADF document.
+const NODES: [&str; 13] = [
+    "doc",
+    "panel",
+    "heading",
+    "paragraph",
+    "text",
+    "hardBreak",
+    "status",
+    "bulletList",
+    "listItem",
+    "table",
+    "tableRow",
+    "tableHeader",
+    "tableCell",
+];
+/// What begins with a brace and is ours.
+const BRACES: [&str; 6] =
+    ["{noformat}", "{color}", "{color:#de350b}", "{color:#ff991f}", "{color:#0747a6}", "{color:#00875a}"];
+
+/// The order of an incident, if it is one that is taken.
+pub(super) fn order(message: &[u8]) -> Option<Order> {
+    let incident = incident(message)?;
+    let marker = Marker::derive(&InstallationKey::new([7; 32]), &incident.id, "jira");
+    Some(Order { incident, marker })
+}
+
+pub(super) fn adf(input: &[u8]) {
+    let Some(order) = order(input) else { return };
+    for labels in [true, false] {
+        let rendered = jira::render(&SETTINGS, Kind::Cloud, labels, &order);
+        check_jira(&rendered, &order);
+        let document: Value = serde_json::from_str(&rendered.description).expect("a document is JSON");
+        check_node(&document);
+    }
+    let (document, _) = jira::description(Kind::Cloud, &order);
+    assert!(document.to_string().contains(order.marker.as_str()), "the marker is in the description");
+}
+
+pub(super) fn wiki(input: &[u8]) {
+    let Some(order) = order(input) else { return };
+    for labels in [true, false] {
+        let rendered = jira::render(&SETTINGS, Kind::DataCenter, labels, &order);
+        check_jira(&rendered, &order);
+        check_wiki(&rendered.description);
+    }
+    let (_, markup) = jira::description(Kind::DataCenter, &order);
+    assert!(markup.replace('\\', "").contains(order.marker.as_str()), "the marker is in the description");
+}
+
+pub(super) fn text(input: &[u8]) {
+    let Some(order) = order(input) else { return };
+    let rendered = servicenow::render(&order);
+    let body: Value = serde_json::from_str(&rendered.body).expect("a body is JSON");
+    let fields = [
+        ("short_description", LONGEST_SHORT_DESCRIPTION),
+        ("description", LONGEST_SERVICENOW_DESCRIPTION),
+        ("work_notes", LONGEST_WORK_NOTES),
+    ];
+    for (field, longest) in fields {
+        let text = body[field].as_str().unwrap_or_default();
+        assert!(text.encode_utf16().count() <= longest, "{field} is too long");
+        check_plain(text);
+        let lower = text.to_lowercase();
+        assert!(!lower.contains("[code") && !lower.contains("[/code"), "{field} has a code tag: {text}");
+    }
+    assert!(!rendered.summary.contains('\n'));
+    assert_eq!(body["correlation_id"], order.marker.as_str());
+}
+
+fn check_jira(rendered: &Rendered, order: &Order) {
+    assert!(rendered.description.chars().count() <= LONGEST_DESCRIPTION, "the description is too long");
+    assert!(rendered.summary.chars().count() <= LONGEST_SUMMARY, "the summary is too long");
+    assert!(!rendered.summary.trim().is_empty() && !rendered.summary.contains('\n'), "{}", rendered.summary);
+    check_plain(&rendered.summary);
+    check_plain(&rendered.plain_text);
+    let body: Value = serde_json::from_str(&rendered.body).expect("a body is JSON");
+    let marked = body["fields"]["labels"][0] == order.marker.as_str() || rendered.marker_in_text;
+    assert!(marked, "a ticket bears its marker");
+}
+
+fn check_plain(text: &str) {
+    let control = text.chars().find(|c| c.is_control() && !matches!(c, '\n' | '\t'));
+    assert_eq!(control, None, "a control character in {text:?}");
+}
+
+/// A node of ours, with no more than it may hold: a text is not empty and of one line, a link is one to the web.
+fn check_node(node: &Value) {
+    let kind = node["type"].as_str().expect("a node has a type");
+    assert!(NODES.contains(&kind), "{kind} is no node of ours");
+    if kind == "text" {
+        let text = node["text"].as_str().expect("a text has text");
+        assert!(!text.is_empty() && !text.contains('\n'), "{text:?}");
+        check_plain(text);
+    }
+    for mark in node["marks"].as_array().into_iter().flatten() {
+        match mark["type"].as_str() {
+            Some("strong") => {}
+            Some("link") => {
+                let href = mark["attrs"]["href"].as_str().unwrap_or_default();
+                assert!(href.starts_with("https://") || href.starts_with("http://"), "{href}");
+            }
+            other => panic!("{other:?} is no mark of ours"),
+        }
+    }
+    node["content"].as_array().into_iter().flatten().for_each(check_node);
+}
+
+/// Reads markup as Jira does: what is not escaped has to be of ours.
+fn check_wiki(markup: &str) {
+    let mut rest = markup;
+    let mut before = '\n';
+    while let Some(c) = rest.chars().next() {
+        let taken = match c {
+            '\\' if before != '\\' => 1 + escaped(&rest[1..]),
+            '{' => brace(rest),
+            '[' => link(rest),
+            '!' | '~' | '^' => panic!("{c} is not escaped: {}", excerpt(rest)),
+            c => c.len_utf8(),
+        };
+        // What was escaped is text, a backslash too.
+        before = if taken > 1 { ' ' } else { c };
+        rest = &rest[taken..];
+    }
+}
+
+/// The length of what a backslash takes its meaning from, if it does.
+fn escaped(rest: &str) -> usize {
+    usize::from(rest.starts_with(|c| "-#*_+?^~|%{}[]()!@".contains(c)))
+}
+
+fn brace(rest: &str) -> usize {
+    let found = BRACES.iter().find(|brace| rest.starts_with(**brace));
+    let brace = found.unwrap_or_else(|| panic!("a macro that is not ours: {}", excerpt(rest)));
+    if *brace != "{noformat}" {
+        return brace.len();
+    }
+    let inside = &rest[brace.len()..];
+    let end = inside.to_ascii_lowercase().find("{noformat");
+    let end = end.unwrap_or_else(|| panic!("a block that is not closed: {}", excerpt(rest)));
+    assert!(inside[end..].starts_with("{noformat}"), "a block that is closed by its text: {}", excerpt(rest));
+    brace.len() + end + brace.len()
+}
+
+/// `[words|address]`.
+fn link(rest: &str) -> usize {
+    let end = rest.find("|http").unwrap_or_else(|| panic!("a link that is not ours: {}", excerpt(rest)));
+    let length = rest[end..].find(']').map(|at| end + at + 1);
+    let length = length.unwrap_or_else(|| panic!("a link that does not end: {}", excerpt(rest)));
+    assert!(!rest[..length].contains('\n'), "a link over lines: {}", excerpt(rest));
+    length
+}
+
+fn excerpt(text: &str) -> String {
+    text.chars().take(80).collect()
+}

@@ -1,0 +1,55 @@
+//! The corpus, and that nothing that strangers can send was forgotten.
+
+#![allow(clippy::unwrap_used, reason = "a test that can not go on should stop there")]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use rhythmx_ticketing::Method;
+use ticketing_fuzz::{TARGETS, contract, corpus, driver};
+use ticketing_server::fuzzing::{Heard, hear};
+
+#[test]
+fn every_input_that_is_kept_passes() {
+    for target in TARGETS {
+        for input in target.inputs().unwrap() {
+            let broken = driver::try_once(target, &input).map(|broken| broken.why);
+            assert_eq!(broken, None, "{} with {:?}", target.name, String::from_utf8_lossy(&input));
+        }
+    }
+}
+
+#[test]
+fn each_target_has_a_name_of_its_own_inputs_in_the_corpus_and_a_binary_for_libfuzzer() {
+    let names: BTreeSet<&str> = TARGETS.iter().map(|target| target.name).collect();
+    assert_eq!(names.len(), TARGETS.len());
+    let kept: BTreeSet<String> = fs::read_dir(corpus())
+        .unwrap()
+        .map(|folder| folder.unwrap().file_name().to_string_lossy().into_owned())
+        .collect();
+    assert_eq!(kept, names.iter().map(|name| (*name).to_owned()).collect());
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/Cargo.toml");
+    let manifest = fs::read_to_string(manifest).unwrap();
+    let binaries: BTreeSet<&str> = manifest
+        .split("[[bin]]")
+        .skip(1)
+        .filter_map(|bin| bin.lines().find_map(|line| line.strip_prefix("name = \"")?.strip_suffix('"')))
+        .collect();
+    assert_eq!(binaries, names);
+}
+
+#[test]
+fn the_request_of_every_method_is_understood_as_far_as_it_is_filled() {
+    for method in Method::ALL {
+        let request = prost::Message::encode_to_vec(&contract::filled(&contract::request(method)));
+        assert!(!matches!(hear(method, &request), Heard::Malformed), "{method:?}");
+    }
+}
+
+#[test]
+fn the_incidents_from_which_tickets_are_made_are_taken() {
+    for incident in contract::incidents() {
+        assert!(ticketing_server::fuzzing::incident(&incident).is_some());
+    }
+}

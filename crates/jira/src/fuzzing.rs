@@ -1,0 +1,101 @@
+//! The inside as a fuzzer needs it: what renders, and what reads replies, without a connection. For `ticketing-fuzz` alone.
+//!
+//! It is always compiled, and hidden from the documentation rather than behind a feature: a build of the whole workspace
+//! would switch such a feature on everywhere, and a program that does not call this does not contain it.
+
+use serde_json::Value;
+use ticketing_core::fault::Fault;
+use ticketing_core::marker::Marker;
+use ticketing_core::system::{Order, Rendered, Search, Sighting, TicketRef};
+use ticketing_outbound::Reply;
+
+use crate::client::Api;
+use crate::look_up::sighting;
+use crate::meta::Offer;
+use crate::render;
+use crate::settings::Settings;
+use crate::site::Site;
+use crate::wire::{CreateField, MetaPage, Myself, Named, Permissions, Project, SearchPage, ServerInfo};
+use crate::{create, faults, ticket};
+
+/// Which Jira is meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Cloud,
+    DataCenter,
+}
+
+// === impl Kind ===
+
+impl Kind {
+    fn api(self) -> Api {
+        match self {
+            Self::Cloud => Api::V3,
+            Self::DataCenter => Api::V2,
+        }
+    }
+}
+
+/// The ticket of an order, for a project whose create screen has labels or has none.
+#[must_use]
+pub fn render(settings: &Settings, kind: Kind, labels: bool, order: &Order) -> Rendered {
+    let offer = Offer { labels, ..Offer::assumed("Task", "not asked") };
+    ticket::render(settings, kind.api(), &offer, order)
+}
+
+/// The description with the marker in it, as it goes into the request, and as text.
+#[must_use]
+pub fn description(kind: Kind, order: &Order) -> (Value, String) {
+    let description = render::description(&order.incident, Some(&order.marker), kind.api());
+    (description.value, description.markup)
+}
+
+/// What a reply that is no success means, and which fields it refuses.
+#[must_use]
+pub fn judged(reply: &Reply) -> (Fault, Vec<(String, String)>) {
+    (faults::judge(reply), faults::refused_fields(reply))
+}
+
+/// The ticket that the 201 of a create tells of.
+///
+/// # Errors
+/// If it tells of none.
+pub fn created(reply: &Reply) -> Result<TicketRef, Fault> {
+    let issue = create::created(reply)?;
+    Ok(TicketRef { id: issue.id, key: issue.key, url: String::new() })
+}
+
+/// What a page of a search shows of a marker, and why there may be more; `None` if it is no such page.
+#[must_use]
+pub fn searched(
+    kind: Kind,
+    body: &str,
+    search: &Search,
+    settings: &Settings,
+) -> Option<(Sighting, Option<&'static str>)> {
+    let page: SearchPage = serde_json::from_str(body).ok()?;
+    let flaw = page.complaint().or(page.shortfall(kind.api(), page.issues.len()));
+    let site: &Site = &settings.site;
+    Some((sighting(search, &page.issues, site), flaw))
+}
+
+/// Reads a body as each of the resources that are asked for, and as what a project offers.
+pub fn resources(body: &str) {
+    let _ = serde_json::from_str::<ServerInfo>(body);
+    let _ = serde_json::from_str::<Myself>(body);
+    let _ = serde_json::from_str::<Project>(body);
+    let _ = serde_json::from_str::<Permissions>(body);
+    let issue_type: Named =
+        serde_json::from_value(serde_json::json!({ "id": "1" })).expect("an ID is all that it needs");
+    let types = serde_json::from_str::<MetaPage<Named>>(body).ok().map(MetaPage::rows).unwrap_or_default();
+    let issue_type = types.first().unwrap_or(&issue_type);
+    if let Ok(page) = serde_json::from_str::<MetaPage<CreateField>>(body) {
+        let _ = Offer::of_fields(issue_type, page.rows());
+    }
+}
+
+/// A marker that a reply may bear.
+#[must_use]
+pub fn marker() -> Marker {
+    Marker::parse("rhythmx-0123456789abcdef0123456789abcdef").expect("a marker by its form")
+}

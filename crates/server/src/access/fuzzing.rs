@@ -1,0 +1,48 @@
+//! Credentials, read as the door reads them. See [`crate::fuzzing`].
+
+use http::HeaderValue;
+use jiff::Timestamp;
+
+use super::jwt::{JwtSettings, JwtVerifying};
+use super::token::Presented;
+use super::{algorithm, credential};
+
+/// Checks tokens of an identity provider.
+#[derive(Debug)]
+pub struct Bouncer(JwtVerifying);
+
+/// Whom a token speaks for: subject and role.
+pub type Believed = (String, &'static str);
+
+// === impl Bouncer ===
+
+impl Bouncer {
+    /// For tokens of the issuer `https://id.example` to the audience `ticketing`, with the role in `role`. `None` if the JWK
+    /// set has no key that can be used.
+    #[must_use]
+    pub fn new(jwk_set: &str) -> Option<Self> {
+        let algorithms = ["EdDSA", "ES256", "RS256"].map(|name| algorithm(name).expect("it can be pinned"));
+        let settings = JwtSettings {
+            keys: "keys.json".into(),
+            issuer: "https://id.example".to_owned(),
+            audience: "ticketing".to_owned(),
+            role_claim: "role".to_owned(),
+            algorithms: algorithms.to_vec(),
+        };
+        JwtVerifying::read(jwk_set, &settings).ok().map(Self)
+    }
+
+    /// Whom a token speaks for, in the year 2027.
+    #[must_use]
+    pub fn check(&self, text: &str) -> Option<Believed> {
+        let now = Timestamp::from_second(1_800_000_000).expect("a second of the year 2027");
+        self.0.check(text, now).ok().map(|claims| (claims.subject, claims.role.as_str()))
+    }
+}
+
+/// The ID of the token of ours that a value of the `authorization` header presents.
+#[must_use]
+pub fn bearer(header: &[u8]) -> Option<String> {
+    let value = HeaderValue::from_bytes(header).ok()?;
+    Presented::parse(credential(&value)?).map(|presented| presented.id.to_owned())
+}

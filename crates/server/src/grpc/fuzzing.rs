@@ -1,0 +1,111 @@
+//! What callers send, read as the service reads it. See [`crate::fuzzing`].
+
+use http::{HeaderMap, HeaderValue};
+use jiff::Timestamp;
+use prost::Message;
+use rhythmx_ticketing::{Method, v1};
+use ticketing_core::incident::Incident;
+use ticketing_core::violation::Violations;
+
+use super::parse::{self, ListFilter};
+use super::{deadline, token};
+use crate::settings::Rules;
+use crate::store::{PageKey, StreamName};
+
+const HERE: &str = "here";
+
+/// What becomes of a request.
+#[derive(Debug)]
+pub enum Heard {
+    /// It is no such message.
+    Malformed,
+    Refused(Violations),
+    Taken,
+}
+
+/// Decodes and checks the request of a method.
+#[must_use]
+pub fn hear(method: Method, request: &[u8]) -> Heard {
+    match method {
+        Method::Configure => take(request, |request| {
+            let mut violations = Violations::default();
+            let change = parse::change(request, &Rules::default(), &mut violations);
+            violations.into_result(change)
+        }),
+        Method::TestConnection => take(request, |request| {
+            let (_, change, violations) = parse::tested_connection(request)?;
+            violations.into_result(change)
+        }),
+        Method::GetStatus => take(request, |_: v1::GetStatusRequest| Ok(())),
+        Method::PreviewTicket => take(request, |request: v1::PreviewTicketRequest| {
+            parse::pushed_incident(request.incident, request.system)
+        }),
+        Method::CreateTicket => take(request, |request: v1::CreateTicketRequest| {
+            parse::pushed_incident(request.incident, request.system)
+        }),
+        Method::SubmitIncident => {
+            take(request, |request: v1::SubmitIncidentRequest| parse::submitted_incident(request.incident))
+        }
+        Method::StreamTicketEvents => take(request, parse::subscription),
+        Method::GetDelivery => {
+            take(request, |request: v1::GetDeliveryRequest| parse::delivery_id(request.delivery_id))
+        }
+        Method::ListDeliveries => take(request, |request| {
+            let list = parse::list_deliveries(request)?;
+            let _ = token::read_page_token(HERE, &list.page_token, &list);
+            Ok(list)
+        }),
+        Method::RetryDelivery => {
+            take(request, |request: v1::RetryDeliveryRequest| parse::delivery_id(request.delivery_id))
+        }
+        Method::CancelDelivery => take(request, parse::cancel_delivery),
+        Method::ResolveDelivery => take(request, parse::resolve_delivery),
+        Method::ListAuditEntries => take(request, |request: v1::ListAuditEntriesRequest| {
+            let _ = token::read_audit_token(HERE, &request.page_token);
+            parse::page_size(request.page_size)
+        }),
+    }
+}
+
+fn take<M: Message + Default, T>(bytes: &[u8], check: impl FnOnce(M) -> Result<T, Violations>) -> Heard {
+    let Ok(message) = M::decode(bytes) else { return Heard::Malformed };
+    match check(message) {
+        Ok(_) => Heard::Taken,
+        Err(violations) => Heard::Refused(violations),
+    }
+}
+
+/// The incident of a message, if it is one that is taken.
+#[must_use]
+pub fn incident(message: &[u8]) -> Option<Incident> {
+    parse::submitted_incident(Some(v1::Incident::decode(message).ok()?)).ok()
+}
+
+/// A token of each kind.
+#[must_use]
+pub fn tokens() -> Vec<String> {
+    let key = PageKey { created_at: Timestamp::UNIX_EPOCH, id: "0197".to_owned() };
+    vec![
+        token::resume_token(HERE, 41),
+        token::resume_token("before", 40),
+        token::page_token(HERE, &key, &ListFilter::default()),
+        token::audit_token(HERE, 7),
+    ]
+}
+
+/// Whether a text is taken for a token of any kind.
+#[must_use]
+pub fn is_token(text: &str) -> bool {
+    let stream = StreamName { current: HERE.to_owned(), former: vec![("before".to_owned(), 40)] };
+    token::read_resume_token(&stream, text).is_some()
+        || token::read_page_token(HERE, text, &ListFilter::default()).is_some()
+        || token::read_audit_token(HERE, text).is_some()
+}
+
+/// How long a caller waits, by its `grpc-timeout`.
+#[must_use]
+pub fn deadline(header: &[u8]) -> Option<std::time::Duration> {
+    let mut headers = HeaderMap::new();
+    headers.insert("grpc-timeout", HeaderValue::from_bytes(header).ok()?);
+    deadline::of_headers(&headers)
+}

@@ -1,0 +1,87 @@
+//! Edits the database by hand, as somebody would who can write the file and has not the key: for tests of what is found.
+//!
+//! Invariant: a build without debug assertions has none of this.
+
+use std::path::Path;
+
+use sqlx::{ConnectOptions, Connection};
+
+use super::open::connect_options;
+use crate::store::DEFAULT_BUSY_TIMEOUT;
+
+/// What somebody does to the row of Jira, or to the audit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Edit {
+    /// The secret of ServiceNow takes the place of Jira's.
+    Swap,
+    Truncate,
+    Flip,
+    /// The row is kept as it is, to be put back later.
+    Keep,
+    PutBack,
+    /// The secret alone is put back, with what belongs to it, and the rest stays.
+    PutBackSecret,
+    /// The settings lead elsewhere.
+    Redirect,
+    /// The secret is taken for one of another kind.
+    Kind,
+    /// The list of what was sealed last is emptied.
+    EmptyList,
+    /// The last entry of the audit is removed.
+    CutAudit,
+    /// All of the audit is removed.
+    RemoveAudit,
+}
+
+/// Does it to the database at `path`, whether or not a server works with it.
+///
+/// # Errors
+/// If the database can not be written.
+pub async fn edit(path: &Path, edit: Edit) -> Result<(), sqlx::Error> {
+    let mut db = connect_options(path, DEFAULT_BUSY_TIMEOUT).create_if_missing(false).connect().await?;
+    sqlx::raw_sql(edit.statements()).execute(&mut db).await?;
+    db.close().await
+}
+
+// === impl Edit ===
+
+impl Edit {
+    fn statements(self) -> &'static str {
+        match self {
+            Self::Swap => {
+                "UPDATE target_settings
+                SET secret = (SELECT secret FROM target_settings WHERE target = 'servicenow') WHERE target = 'jira'"
+            }
+            Self::Truncate => {
+                "UPDATE target_settings SET secret = substr(secret, 1, length(secret) - 1) WHERE target = 'jira'"
+            }
+            Self::Flip => {
+                "UPDATE target_settings
+                SET secret = CAST(substr(secret, 1, 30) || unhex(CASE hex(substr(secret, 31, 1)) WHEN '00' THEN '01' ELSE '00' END)
+                    || substr(secret, 32) AS BLOB)
+                WHERE target = 'jira'"
+            }
+            Self::Keep => "CREATE TABLE kept AS SELECT * FROM target_settings WHERE target = 'jira'",
+            Self::PutBack => {
+                "DELETE FROM target_settings WHERE target = 'jira';
+                INSERT INTO target_settings SELECT * FROM kept; DROP TABLE kept"
+            }
+            Self::PutBackSecret => {
+                "UPDATE target_settings SET (secret, secret_kind, secret_origin, secret_set_at, secret_key) =
+                    (SELECT secret, secret_kind, secret_origin, secret_set_at, secret_key FROM kept)
+                WHERE target = 'jira'; DROP TABLE kept"
+            }
+            Self::Redirect => {
+                "UPDATE target_settings SET draft = json_set(draft, '$.url', 'http://127.0.0.1:9') WHERE target = 'jira'"
+            }
+            Self::Kind => {
+                "UPDATE target_settings SET secret_kind = 'personal_access_token' WHERE target = 'jira'"
+            }
+            Self::EmptyList => "UPDATE audit_head SET sealed = '{}'",
+            Self::CutAudit => {
+                "DROP TRIGGER audit_is_never_cut; DELETE FROM audit WHERE seq = (SELECT max(seq) FROM audit)"
+            }
+            Self::RemoveAudit => "DROP TRIGGER audit_is_never_cut; DELETE FROM audit; DELETE FROM audit_head",
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! Rotation of the keys, beside the server that works with them.
+//!
+//! Invariant: at every moment the key file, or the next one beside it, opens the database, and every secret opens with a data
+//! key that is there. Whatever is cut off goes on by doing it again.
+
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use secrecy::ExposeSecret;
+use serde_json::json;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Connection, SqliteConnection};
+use ticketing_failpoints::{self as failpoints, Point};
+
+use super::audit::{self, Head};
+use super::beside::Beside;
+use super::keys::{self, KeyId, Unlocked};
+use super::rows::Reader;
+use super::sealed::{RETIRED, SETTINGS, SealedTable};
+use super::settings::{note, place, unseal};
+use crate::entropy::Entropy;
+use crate::store::audit::NewAuditEntry;
+use crate::store::seal::{MasterKey, next};
+use crate::store::{OpenError, RotateError, StoreError};
+
+/// How a rotation of the master key ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MasterRotated {
+    /// A new key is in the file; the former one is kept under another name.
+    Replaced { file: PathBuf, former: Option<PathBuf> },
+    /// One that was cut off is finished; the former key is kept under this name.
+    Finished { former: PathBuf },
+    /// The key that was given is in force: the server is to be started with it from now on.
+    Given,
+}
+
+/// How a rotation of the data key ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DataKeyRotated {
+    /// The key that seals from now on.
+    pub key: i64,
+    /// One that was cut off went on.
+    pub resumed: bool,
+    /// How many secrets were sealed anew.
+    pub resealed: usize,
+}
+
+/// A secret that an older key has sealed: its table, and the values that name its row.
+#[derive(Debug)]
+struct Old {
+    table: &'static SealedTable,
+    names: [String; 2],
+}
+
+// === impl Beside ===
+
+impl Beside {
+    pub(in crate::store) async fn rotate_master_key(
+        &mut self,
+        given: Option<&Path>,
+        entry: NewAuditEntry,
+        entropy: &dyn Entropy,
+    ) -> Result<MasterRotated, RotateError> {
+        if let (None, Some(former)) = (given, self.finished.take()) {
+            return Ok(MasterRotated::Finished { former });
+        }
+        let (path, source, now) = (self.keys.path().to_owned(), self.keys.source().clone(), entry.at);
+        // Nobody else may rotate meanwhile, nor any server start.
+        let mut transaction = self.db.begin_with("BEGIN IMMEDIATE").await.map_err(StoreError::begin)?;
+        let unlocked = keys::unlock(&mut transaction, &path, &source).await?;
+        if unlocked.is_next {
+            // Another rotation came in between and was cut off: it is finished at the next try.
+            return Err(OpenError::KeyWrong { origin: unlocked.master.origin, database: path }.into());
+        }
+        let file = source.file(&path);
+        let master = match (given, &file) {
+            (Some(given), _) => MasterKey::read(given, &path)?,
+            (None, Some(file)) => MasterKey::make(&next(file), entropy)?,
+            (None, None) => return Err(RotateError::NoFile),
+        };
+        if master.key == unlocked.master.key {
+            return Err(RotateError::Same(master.origin));
+        }
+        failpoints::pass(Point::NewKeyWritten).await;
+        let (id, wrap) = (&unlocked.installation_id, master.sealer());
+        for (number, key) in &unlocked.keys {
+            keys::save_key(&mut transaction, *number, key, id, &wrap, now, entropy).await?;
+        }
+        let rotated = sqlx::query("UPDATE installation SET key_rotated_at = ?").bind(now.as_microsecond());
+        rotated.execute(&mut *transaction).await.map_err(StoreError::write("the installation"))?;
+        audit::append(&mut transaction, &self.audit_key, vec![entry]).await?;
+        transaction.commit().await.map_err(StoreError::commit)?;
+        failpoints::pass(Point::NewKeyCommitted).await;
+        let (None, Some(file)) = (given, file) else { return Ok(MasterRotated::Given) };
+        // None if a server that was just started has done it.
+        let former = keys::finish_rotation(&mut self.db, &path, &source, now).await?;
+        Ok(MasterRotated::Replaced { file, former })
+    }
+
+    pub(in crate::store) async fn rotate_data_key(
+        &mut self,
+        mut entry: NewAuditEntry,
+        entropy: &dyn Entropy,
+    ) -> Result<DataKeyRotated, RotateError> {
+        let (newest, resumed) = self.begin_data_key(&entry, entropy).await?;
+        failpoints::pass(Point::DataKeyMade).await;
+        let mut resealed = 0;
+        for old in self.sealed_before(newest).await? {
+            resealed += usize::from(self.reseal(&old, newest, entropy).await?);
+            failpoints::pass(Point::SecretResealed).await;
+        }
+        let mut transaction = self.db.begin_with("BEGIN IMMEDIATE").await.map_err(StoreError::begin)?;
+        let (id, sealer) = self.keys.newest(&mut transaction).await?;
+        audit::reseal(&mut transaction, &self.audit_key, (id, &sealer), entropy).await?;
+        remove_unused(&mut transaction, id).await?;
+        entry.detail = json!({ "key": id, "step": "done", "sealed_anew": resealed });
+        audit::append(&mut transaction, &self.audit_key, vec![entry]).await?;
+        transaction.commit().await.map_err(StoreError::commit)?;
+        Ok(DataKeyRotated { key: id, resumed, resealed })
+    }
+
+    /// Makes the new key, unless there is one already that has not sealed everything.
+    async fn begin_data_key(
+        &mut self,
+        entry: &NewAuditEntry,
+        entropy: &dyn Entropy,
+    ) -> Result<(KeyId, bool), RotateError> {
+        let (path, source, now) = (self.keys.path().to_owned(), self.keys.source().clone(), entry.at);
+        let mut transaction = self.db.begin_with("BEGIN IMMEDIATE").await.map_err(StoreError::begin)?;
+        let Unlocked { installation_id, master, keys: known, .. } =
+            keys::unlock(&mut transaction, &path, &source).await?;
+        let newest = known.keys().last().copied().unwrap_or_default();
+        if is_under_way(&mut transaction).await? {
+            return Ok((newest, true));
+        }
+        let (id, key) = (newest + 1, keys::new_data_key(entropy));
+        retire_keys(&mut transaction, now).await?;
+        let wrap = master.sealer();
+        keys::save_key(&mut transaction, id, &key, &installation_id, &wrap, now, entropy).await?;
+        let begun = NewAuditEntry { detail: json!({ "key": id, "step": "begun" }), ..entry.clone() };
+        audit::append(&mut transaction, &self.audit_key, vec![begun]).await?;
+        transaction.commit().await.map_err(StoreError::commit)?;
+        Ok((id, false))
+    }
+
+    async fn sealed_before(&mut self, newest: KeyId) -> Result<Vec<Old>, StoreError> {
+        let query = "SELECT target, '' AS base_url, 0 AS retired FROM target_settings
+            WHERE secret IS NOT NULL AND secret_key < ?
+            UNION ALL SELECT target, base_url, 1 FROM retired_connections WHERE secret_key < ?";
+        let rows = sqlx::query_as(query).bind(newest).bind(newest).fetch_all(&mut self.db).await;
+        let rows: Vec<(String, String, bool)> = rows.map_err(StoreError::read("secrets"))?;
+        let table = |retired| if retired { &RETIRED } else { &SETTINGS };
+        let old = |(target, base_url, retired)| Old { table: table(retired), names: [target, base_url] };
+        Ok(rows.into_iter().map(old).collect())
+    }
+
+    /// Seals one secret with the newest key. What can not be used stays as it is: it is given anew or not at all.
+    async fn reseal(&mut self, old: &Old, newest: KeyId, entropy: &dyn Entropy) -> Result<bool, StoreError> {
+        let mut transaction = self.db.begin_with("BEGIN IMMEDIATE").await.map_err(StoreError::begin)?;
+        // Someone may have changed it since.
+        let Some((row, sealed)) = old.row(&mut transaction, newest).await? else { return Ok(false) };
+        let mut head = Head::load(&mut transaction, &self.audit_key).await?;
+        let opened = unseal(&self.keys, &head.seals, old.table, &row, &sealed, &mut transaction).await;
+        let secret = match opened {
+            Err(error @ StoreError::Unsealable { .. }) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "a secret can not be sealed anew");
+                return Ok(false);
+            }
+            opened => opened?,
+        };
+        let [target, base_url] = &old.names;
+        let (key, sealer) = self.keys.newest(&mut transaction).await?;
+        let place = place(old.table.table, target, &secret.origin);
+        let sealed = sealer.seal(secret.value.expose_secret().as_bytes(), place, entropy);
+        let (update, names): (_, &[&str]) = if old.is_retired() {
+            (
+                "UPDATE retired_connections SET secret = ?, secret_key = ? WHERE target = ? AND base_url = ?",
+                &[target, base_url],
+            )
+        } else {
+            ("UPDATE target_settings SET secret = ?, secret_key = ? WHERE target = ? AND '' = ?", &[target])
+        };
+        let done = sqlx::query(update).bind(sealed).bind(key).bind(target).bind(base_url);
+        done.execute(&mut *transaction).await.map_err(StoreError::write("a secret"))?;
+        note(&mut head.seals, old.table, names, &mut transaction).await?;
+        head.save(&mut transaction, &self.audit_key).await?;
+        transaction.commit().await.map_err(StoreError::commit)?;
+        Ok(true)
+    }
+}
+
+// === impl Old ===
+
+impl Old {
+    fn is_retired(&self) -> bool {
+        self.table.table == RETIRED.table
+    }
+
+    /// The row, if its secret is still sealed with an older key.
+    async fn row(
+        &self,
+        db: &mut SqliteConnection,
+        newest: KeyId,
+    ) -> Result<Option<(SqliteRow, Vec<u8>)>, StoreError> {
+        let [target, base_url] = &self.names;
+        let query = if self.is_retired() {
+            "SELECT * FROM retired_connections WHERE target = ? AND base_url = ? AND secret_key < ?"
+        } else {
+            "SELECT * FROM target_settings WHERE target = ? AND '' = ? AND secret_key < ? AND secret IS NOT NULL"
+        };
+        let row = sqlx::query(query).bind(target).bind(base_url).bind(newest).fetch_optional(db).await;
+        let Some(row) = row.map_err(StoreError::read("a secret"))? else { return Ok(None) };
+        let sealed = Reader::new(&row, self.table.table, "target")?.get("secret")?;
+        Ok(Some((row, sealed)))
+    }
+}
+
+/// Whether there is a key that is only good for what it has sealed.
+async fn is_under_way(db: &mut SqliteConnection) -> Result<bool, StoreError> {
+    let query = "SELECT EXISTS (SELECT 1 FROM data_keys WHERE retired_at IS NOT NULL AND (
+        EXISTS (SELECT 1 FROM audit_head WHERE key_id = data_keys.id)))";
+    sqlx::query_scalar(query).fetch_one(db).await.map_err(StoreError::read("the keys"))
+}
+
+async fn retire_keys(db: &mut SqliteConnection, now: Timestamp) -> Result<(), StoreError> {
+    let query = sqlx::query("UPDATE data_keys SET retired_at = ? WHERE retired_at IS NULL");
+    let done = query.bind(now.as_microsecond()).execute(db).await;
+    done.map(drop).map_err(StoreError::write("the keys"))
+}
+
+/// Removes the keys that have sealed nothing that is still there.
+async fn remove_unused(db: &mut SqliteConnection, newest: KeyId) -> Result<(), StoreError> {
+    let query = "DELETE FROM data_keys WHERE id < ?
+        AND id NOT IN (SELECT secret_key FROM target_settings WHERE secret IS NOT NULL)
+        AND id NOT IN (SELECT secret_key FROM retired_connections)
+        AND id NOT IN (SELECT key_id FROM audit_head)";
+    let done = sqlx::query(query).bind(newest).execute(db).await;
+    done.map(drop).map_err(StoreError::write("the keys"))
+}

@@ -1,0 +1,126 @@
+//! What was sealed last: a hash of each row that has a secret, in the head of the audit and covered by its keyed hash.
+//!
+//! The seal of a secret tells whose it is, and not how old it is. A row that is put back from an older copy of the file, or
+//! in which the address was edited, has another hash than the list says. Who puts the list back too must put the
+//! audit back with it: that is, an older copy of the whole.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use sqlx::SqliteConnection;
+use sqlx::sqlite::SqliteRow;
+
+use super::rows::Reader;
+use crate::store::StoreError;
+
+/// The hashes, by table and row.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(in crate::store) struct Seals(BTreeMap<String, String>);
+
+/// A table with secrets: the columns that name its rows, and those that the hash covers beside.
+#[derive(Debug)]
+pub(super) struct SealedTable {
+    pub(super) table: &'static str,
+    names: &'static [&'static str],
+    texts: &'static [&'static str],
+    time: &'static str,
+}
+
+/// A row that has a secret.
+#[derive(Debug)]
+pub(super) struct SealedRow {
+    pub(super) place: String,
+    pub(super) hash: String,
+}
+
+pub(super) const SETTINGS: SealedTable = SealedTable {
+    table: "target_settings",
+    names: &["target"],
+    texts: &["system", "draft", "base_url", "secret_kind", "secret_origin"],
+    time: "secret_set_at",
+};
+
+pub(super) const RETIRED: SealedTable = SealedTable {
+    table: "retired_connections",
+    names: &["target", "base_url"],
+    texts: &["system", "draft", "secret_kind", "secret_origin"],
+    time: "retired_at",
+};
+
+// === impl Seals ===
+
+impl Seals {
+    pub(super) fn is_current(&self, row: &SealedRow) -> bool {
+        self.0.get(&row.place) == Some(&row.hash)
+    }
+
+    pub(super) fn set(&mut self, row: SealedRow) {
+        self.0.insert(row.place, row.hash);
+    }
+
+    pub(super) fn forget(&mut self, table: &SealedTable, names: &[&str]) {
+        self.0.remove(&place(table, names));
+    }
+
+    /// Takes over what `others` say of one row.
+    pub(super) fn take(&mut self, mut others: Self, table: &SealedTable, names: &[&str]) {
+        let place = place(table, names);
+        if let Some(hash) = others.0.remove(&place) {
+            self.0.insert(place, hash);
+        }
+    }
+
+    /// The rows as they are, whatever they were.
+    pub(super) async fn of_rows(db: &mut SqliteConnection) -> Result<Self, StoreError> {
+        let mut seals = Self::default();
+        let settings = sqlx::query("SELECT * FROM target_settings WHERE secret IS NOT NULL");
+        let retired = sqlx::query("SELECT * FROM retired_connections");
+        for (table, query) in [(&SETTINGS, settings), (&RETIRED, retired)] {
+            let rows = query.fetch_all(&mut *db).await.map_err(StoreError::read("secrets"))?;
+            for row in &rows {
+                seals.set(table.row(row)?);
+            }
+        }
+        Ok(seals)
+    }
+}
+
+// === impl SealedTable ===
+
+impl SealedTable {
+    /// The hash of all that decides where the secret of a row goes.
+    pub(super) fn row(&self, row: &SqliteRow) -> Result<SealedRow, StoreError> {
+        let reader = Reader::new(row, self.table, "target")?;
+        let mut hash = Sha256::new();
+        let mut add = |part: &[u8]| {
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part);
+        };
+        for column in self.texts {
+            let text: Option<String> = reader.get(column)?;
+            add(&[u8::from(text.is_some())]);
+            add(text.unwrap_or_default().as_bytes());
+        }
+        add(&reader.get::<i64>(self.time)?.to_be_bytes());
+        add(&reader.get::<i64>("secret_key")?.to_be_bytes());
+        add(&reader.get::<Vec<u8>>("secret")?);
+        let names: Vec<String> = self.names.iter().map(|name| reader.get(name)).collect::<Result<_, _>>()?;
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        Ok(SealedRow { place: place(self, &names), hash: hexadecimal(&hash.finalize()) })
+    }
+}
+
+fn place(table: &SealedTable, names: &[&str]) -> String {
+    format!("{}/{}", table.table, names.join("/"))
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a text can not fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

@@ -1,0 +1,40 @@
+// Configure connects the service to a Jira and switches auto-push on.
+package main
+
+import (
+	"context"
+	"fmt"
+	"log"
+	"os"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/rhythmx/ticketing/sdks/go"
+	"github.com/rhythmx/ticketing/sdks/go/ticketingv1"
+)
+
+func main() {
+	client, err := ticketing.Connect(os.Getenv("TICKETING_ADDRESS"), ticketing.WithToken(os.Getenv("TICKETING_TOKEN")))
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer client.Close()
+	// What is absent stays as it is.
+	answer, err := client.Configure(context.Background(), &ticketingv1.ConfigureRequest{
+		Jira: &ticketingv1.JiraSettings{
+			Url:        proto.String(os.Getenv("JIRA_URL")),
+			Email:      proto.String(os.Getenv("JIRA_EMAIL")),
+			ApiToken:   proto.String(os.Getenv("JIRA_API_TOKEN")),
+			ProjectKey: proto.String(os.Getenv("JIRA_PROJECT_KEY")),
+			Enabled:    proto.Bool(true),
+		},
+		AutoPush: &ticketingv1.AutoPushSettings{
+			Enabled:         proto.Bool(true),
+			MinimumSeverity: ticketingv1.Severity_SEVERITY_HIGH.Enum(),
+		},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("Tickets go to project", answer.GetJira().GetProjectKey(), "of", answer.GetJira().GetUrl())
+}

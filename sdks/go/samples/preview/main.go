@@ -1,0 +1,40 @@
+// Preview shows the ticket of an incident as it would be pushed. Nothing is created.
+package main
+
+import (
+	"context"
+	"fmt"
+	"log"
+	"os"
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/rhythmx/ticketing/sdks/go"
+	"github.com/rhythmx/ticketing/sdks/go/ticketingv1"
+)
+
+func main() {
+	client, err := ticketing.Connect(os.Getenv("TICKETING_ADDRESS"), ticketing.WithToken(os.Getenv("TICKETING_TOKEN")))
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer client.Close()
+	now := time.Now()
+	incident := &ticketingv1.Incident{
+		Id:       "INC-2031",
+		Actor:    &ticketingv1.Actor{Name: "j.doe", Type: ticketingv1.ActorType_ACTOR_TYPE_USER},
+		Risk:     &ticketingv1.Risk{Score: 91},
+		Timeline: &ticketingv1.Timeline{FirstAlert: timestamppb.New(now.Add(-time.Hour)), LastAlert: timestamppb.New(now)},
+	}
+	answer, err := client.PreviewTicket(context.Background(), &ticketingv1.PreviewTicketRequest{
+		Incident: incident,
+		System:   ticketingv1.TicketSystem_TICKET_SYSTEM_JIRA,
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(answer.GetTicket().GetSummary())
+	fmt.Println("Priority:", answer.GetTicket().GetPriority())
+	fmt.Println(answer.GetTicket().GetPlainText())
+}

@@ -1,0 +1,38 @@
+// Retry_failed tries every failed delivery once more.
+package main
+
+import (
+	"context"
+	"fmt"
+	"log"
+	"os"
+
+	"github.com/rhythmx/ticketing/sdks/go"
+	"github.com/rhythmx/ticketing/sdks/go/ticketingv1"
+)
+
+func main() {
+	client, err := ticketing.Connect(os.Getenv("TICKETING_ADDRESS"), ticketing.WithToken(os.Getenv("TICKETING_TOKEN")))
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer client.Close()
+	ctx := context.Background()
+	request := &ticketingv1.ListDeliveriesRequest{States: []ticketingv1.DeliveryState{ticketingv1.DeliveryState_DELIVERY_STATE_FAILED}}
+	for {
+		page, err := client.ListDeliveries(ctx, request)
+		if err != nil {
+			log.Fatal(err)
+		}
+		for _, failed := range page.GetDeliveries() {
+			answer, err := client.RetryDelivery(ctx, &ticketingv1.RetryDeliveryRequest{DeliveryId: failed.GetId()})
+			if err != nil {
+				log.Fatal(err)
+			}
+			fmt.Println(failed.GetIncidentId(), answer.GetDelivery().GetState(), answer.GetDelivery().GetTicket().GetUrl())
+		}
+		if request.PageToken = page.GetNextPageToken(); request.PageToken == "" {
+			return
+		}
+	}
+}

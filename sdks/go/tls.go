@@ -1,0 +1,50 @@
+package ticketing
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"os"
+)
+
+// TLS says whom to trust and what to show. The zero value trusts the system's authorities and shows nothing.
+type TLS struct {
+	// CAFile holds the certificates, in PEM, of the authorities that are trusted instead of the system's.
+	CAFile string
+	// CertificateFile and KeyFile hold, in PEM, the certificate that is shown to the server and its key. They are read anew for
+	// each connection, so that a certificate can be renewed while the program runs.
+	CertificateFile, KeyFile string
+	// ServerName is what the server's certificate has to be for. Empty: the host of the address.
+	ServerName string
+}
+
+func (t *TLS) config() (*tls.Config, error) {
+	config := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: t.ServerName}
+	if t.CAFile != "" {
+		pem, err := os.ReadFile(t.CAFile)
+		if err != nil {
+			return nil, err
+		}
+		config.RootCAs = x509.NewCertPool()
+		if !config.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("%s holds no certificate", t.CAFile)
+		}
+	}
+	if (t.CertificateFile == "") != (t.KeyFile == "") {
+		return nil, errors.New("a client certificate needs both CertificateFile and KeyFile")
+	}
+	if t.CertificateFile == "" {
+		return config, nil
+	}
+	if _, err := t.certificate(nil); err != nil {
+		return nil, err
+	}
+	config.GetClientCertificate = t.certificate
+	return config, nil
+}
+
+func (t *TLS) certificate(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+	pair, err := tls.LoadX509KeyPair(t.CertificateFile, t.KeyFile)
+	return &pair, err
+}

@@ -1,0 +1,26 @@
+import com.rhythmx.ticketing.TicketingClient;
+import com.rhythmx.ticketing.v1.AutoPushSettings;
+import com.rhythmx.ticketing.v1.ConfigureRequest;
+import com.rhythmx.ticketing.v1.JiraSettings;
+import com.rhythmx.ticketing.v1.Severity;
+
+/** Connects the service to a Jira and switches auto-push on. */
+public class Configure {
+  public static void main(String[] arguments) {
+    String address = System.getenv("TICKETING_ADDRESS");
+    String token = System.getenv("TICKETING_TOKEN");
+    try (var client = TicketingClient.connect(address, token)) {
+      // What is absent stays as it is.
+      var answer = client.configure(ConfigureRequest.newBuilder()
+          .setJira(JiraSettings.newBuilder()
+              .setUrl(System.getenv("JIRA_URL"))
+              .setEmail(System.getenv("JIRA_EMAIL"))
+              .setApiToken(System.getenv("JIRA_API_TOKEN"))
+              .setProjectKey(System.getenv("JIRA_PROJECT_KEY"))
+              .setEnabled(true))
+          .setAutoPush(AutoPushSettings.newBuilder().setEnabled(true).setMinimumSeverity(Severity.SEVERITY_HIGH))
+          .build());
+      System.out.println("Tickets go to project " + answer.getJira().getProjectKey() + " of " + answer.getJira().getUrl());
+    }
+  }
+}

@@ -1,0 +1,33 @@
+import com.google.protobuf.Timestamp;
+import com.rhythmx.ticketing.TicketingClient;
+import com.rhythmx.ticketing.v1.Actor;
+import com.rhythmx.ticketing.v1.ActorType;
+import com.rhythmx.ticketing.v1.CreateTicketRequest;
+import com.rhythmx.ticketing.v1.Incident;
+import com.rhythmx.ticketing.v1.Risk;
+import com.rhythmx.ticketing.v1.TicketSystem;
+import com.rhythmx.ticketing.v1.Timeline;
+import java.time.Instant;
+
+/** Pushes an incident to Jira, and waits for the first attempt. */
+public class Create {
+  public static void main(String[] arguments) {
+    String address = System.getenv("TICKETING_ADDRESS");
+    String token = System.getenv("TICKETING_TOKEN");
+    long now = Instant.now().getEpochSecond();
+    var incident = Incident.newBuilder()
+        .setId("INC-2031")
+        .setActor(Actor.newBuilder().setName("j.doe").setType(ActorType.ACTOR_TYPE_USER))
+        .setRisk(Risk.newBuilder().setScore(91))
+        .setTimeline(Timeline.newBuilder()
+            .setFirstAlert(Timestamp.newBuilder().setSeconds(now - 3_600))
+            .setLastAlert(Timestamp.newBuilder().setSeconds(now)))
+        .build();
+    try (var client = TicketingClient.connect(address, token)) {
+      var request = CreateTicketRequest.newBuilder().setIncident(incident).setSystem(TicketSystem.TICKET_SYSTEM_JIRA).build();
+      var answer = client.createTicket(request);
+      // The address is empty while it waits to be tried again: the message says when and why.
+      System.out.println(answer.getMessage() + " " + answer.getDelivery().getTicket().getUrl());
+    }
+  }
+}

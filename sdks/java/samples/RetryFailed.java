@@ -1,0 +1,24 @@
+import com.rhythmx.ticketing.TicketingClient;
+import com.rhythmx.ticketing.v1.DeliveryState;
+import com.rhythmx.ticketing.v1.ListDeliveriesRequest;
+import com.rhythmx.ticketing.v1.RetryDeliveryRequest;
+
+/** Tries every failed delivery once more. */
+public class RetryFailed {
+  public static void main(String[] arguments) {
+    String address = System.getenv("TICKETING_ADDRESS");
+    String token = System.getenv("TICKETING_TOKEN");
+    try (var client = TicketingClient.connect(address, token)) {
+      var request = ListDeliveriesRequest.newBuilder().addStates(DeliveryState.DELIVERY_STATE_FAILED);
+      do {
+        var page = client.listDeliveries(request.build());
+        for (var failed : page.getDeliveriesList()) {
+          var retry = RetryDeliveryRequest.newBuilder().setDeliveryId(failed.getId()).build();
+          var now = client.retryDelivery(retry).getDelivery();
+          System.out.println(failed.getIncidentId() + " " + now.getState() + " " + now.getTicket().getUrl());
+        }
+        request.setPageToken(page.getNextPageToken());
+      } while (!request.getPageToken().isEmpty());
+    }
+  }
+}

@@ -1,0 +1,17 @@
+import com.rhythmx.ticketing.TicketingClient;
+
+/** Prints what happens to deliveries, until it is interrupted. */
+public class Watch {
+  public static void main(String[] arguments) {
+    String address = System.getenv("TICKETING_ADDRESS");
+    String token = System.getenv("TICKETING_TOKEN");
+    try (var client = TicketingClient.connect(address, token)) {
+      var events = client.subscribe();
+      System.out.println("watching");
+      for (var event : events) {
+        System.out.println(event.getSequence() + " " + event.getKind() + " " + event.getIncidentId() + " "
+            + event.getDelivery().getTicket().getKey());
+      }
+    }
+  }
+}

@@ -1,0 +1,183 @@
+package com.rhythmx.ticketing;
+
+import com.rhythmx.ticketing.v1.ErrorReason;
+import com.rhythmx.ticketing.v1.StreamTicketEventsRequest;
+import com.rhythmx.ticketing.v1.StreamTicketEventsResponse;
+import com.rhythmx.ticketing.v1.TicketEvent;
+import io.grpc.Deadline;
+import java.time.Duration;
+import java.util.Iterator;
+import java.util.NoSuchElementException;
+import java.util.concurrent.TimeUnit;
+
+/**
+ * A subscription to events.
+ *
+ * <pre>{@code
+ * try (Events events = client.subscribe()) {
+ *   for (TicketEvent event : events) {
+ *     System.out.println(event.getKind() + " " + event.getIncidentId());
+ *   }
+ * }
+ * }</pre>
+ *
+ * <p>It goes on after a lost connection, a restart of the server or a stream that was ended for slowness: it opens the stream
+ * again after the last event that it handed over, so that the loop sees each event once and in order. The loop ends after {@link
+ * #close}, which any thread may call, and by a {@link TicketingException} that no repetition mends: a credential that is refused,
+ * a request that is invalid, or a resume token whose events are no longer kept. Of that last, RESUME_TOKEN_EXPIRED, {@code
+ * metadata().get("oldest_token")} is where to begin again, after reading with ListDeliveries what was missed. An interrupted
+ * thread gets CANCELLED.
+ *
+ * <p>Used by one thread at a time, but for {@link #close} and {@link #resumeToken}. A loop that was left can be taken up by
+ * another one.
+ */
+public final class Events implements Iterable<TicketEvent>, AutoCloseable {
+  private static final String METHOD = "StreamTicketEvents";
+
+  /** A stream that bears nothing for so long is dead: bookmarks come every 10 s. */
+  static final Duration SILENCE = Duration.ofSeconds(35);
+
+  private final Connection connection;
+  private final Duration silence;
+  private volatile StreamTicketEventsRequest request;
+  private volatile boolean closed;
+
+  /** What is open; guarded by this. */
+  private EventStream stream;
+
+  /** Failures since the last message. */
+  private int failures;
+
+  /** Arrived and not handed over. */
+  private TicketEvent next;
+
+  Events(Connection connection, StreamTicketEventsRequest request, Duration deadline, Duration silence) {
+    this.silence = silence;
+    this.connection = connection;
+    this.request = request;
+    Deadline end = Deadline.after(deadline.toNanos(), TimeUnit.NANOSECONDS);
+    while (true) {
+      try {
+        next = receive(Duration.ofNanos(Math.max(0, end.timeRemaining(TimeUnit.NANOSECONDS))));
+        return;
+      } catch (TicketingException failure) {
+        failures++;
+        if (!Repeat.worthwhile(failure, failures) || !Repeat.rest(Repeat.pause(failure, failures), end)) {
+          throw failure;
+        }
+        connection.channel().resetConnectBackoff();
+      }
+    }
+  }
+
+  /** Hands over each event, as it comes. */
+  @Override
+  public Iterator<TicketEvent> iterator() {
+    return new Iterator<>() {
+      @Override
+      public boolean hasNext() {
+        return arrives();
+      }
+
+      @Override
+      public TicketEvent next() {
+        if (!arrives()) {
+          throw new NoSuchElementException("the subscription was closed");
+        }
+        TicketEvent event = next;
+        next = null;
+        resumeAfter(event.getResumeToken());
+        return event;
+      }
+    };
+  }
+
+  /**
+   * Resumes after the last event that was handed over, in a later process too: put it into the request's start. Where filters let
+   * few events through it is newer than that of the last event, and so is kept for longer.
+   */
+  public String resumeToken() {
+    return request.getResumeToken();
+  }
+
+  /** Ends the subscription, and a loop that waits for its next event. */
+  @Override
+  public void close() {
+    closed = true;
+    drop();
+  }
+
+  /** Waits for the next event. False: there is none, the subscription was closed. */
+  private boolean arrives() {
+    while (!closed && next == null) {
+      try {
+        next = receive(silence);
+      } catch (TicketingException failure) {
+        if (closed) {
+          return false;
+        }
+        failures++;
+        if (!resumes(failure) || !Repeat.rest(Repeat.pause(failure, failures), null)) {
+          throw failure;
+        }
+        connection.channel().resetConnectBackoff();
+      }
+    }
+    return !closed;
+  }
+
+  /** Takes the next message, of a stream that is opened if none is. Null: a bookmark. */
+  private TicketEvent receive(Duration patience) {
+    StreamTicketEventsResponse message;
+    try {
+      message = open().take(patience);
+    } catch (EventStream.Ended ended) {
+      drop();
+      throw TicketingException.of(ended.getCause(), METHOD, connection.address());
+    }
+    failures = 0;
+    if (message.hasEvent()) {
+      return message.getEvent();
+    }
+    resumeAfter(message.getBookmark().getResumeToken());
+    return null;
+  }
+
+  private void resumeAfter(String token) {
+    if (!token.isEmpty()) {
+      request = request.toBuilder().setResumeToken(token).build();
+    }
+  }
+
+  private synchronized EventStream open() {
+    if (stream == null) {
+      stream = new EventStream(connection.intercepted(), request);
+    }
+    if (closed) {
+      stream.cancel();
+    }
+    return stream;
+  }
+
+  private synchronized void drop() {
+    if (stream != null) {
+      stream.cancel();
+      stream = null;
+    }
+  }
+
+  /**
+   * Whether the stream is to be opened again. What a broken connection is called differs, but then no reason of the service is
+   * given.
+   */
+  private static boolean resumes(TicketingException failure) {
+    if (Thread.currentThread().isInterrupted()) {
+      return false;
+    }
+    return switch (failure.code()) {
+      case INTERNAL, UNKNOWN, CANCELLED, ABORTED -> failure.reasonName().isEmpty();
+      default ->
+          Repeat.passes(failure) || failure.reason() == ErrorReason.ERROR_REASON_SUBSCRIBER_TOO_SLOW;
+    };
+  }
+}
