@@ -13,7 +13,7 @@ use rhythmx_ticketing::v1::{
 use rhythmx_ticketing::{Client, FILE_DESCRIPTOR_SET, v1};
 use ring::signature::{Ed25519KeyPair, KeyPair};
 use serde_json::json;
-use ticketing_harness::{Plan, World, incident, refusal, run_to_its_end};
+use ticketing_harness::{Edit, Plan, World, incident, refusal, run_to_its_end};
 use ticketing_server::access::Role;
 
 use tonic::transport::{Channel, Endpoint};
@@ -310,5 +310,47 @@ async fn a_token_of_the_identity_provider_lets_its_subject_in_as_what_it_says() 
         assert_eq!(refused_as(refused), (Code::Unauthenticated, "CREDENTIAL_INVALID".to_owned()), "{bad}");
     }
     world.secrets.push(good);
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_token_that_was_edited_by_hand_is_not_accepted_and_is_named() {
+    for edit in [Edit::Promote, Edit::TakeBackRevocations, Edit::Prolong] {
+        let mut world = Plan::new().in_a_process().guarded().start().await;
+        let (mut viewer, token) = client_of(&mut world, "viewer", Role::Viewer).await;
+        viewer.get_status().await.unwrap();
+        if edit == Edit::TakeBackRevocations {
+            let mut administration = world.server.administration().await;
+            administration.revoke("viewer").await.unwrap();
+            administration.close().await;
+        }
+        world.server.edit(edit).await;
+        let refused = viewer.get_status().await.unwrap_err();
+        assert_eq!(refused_as(refused), (Code::Unauthenticated, "CREDENTIAL_INVALID".to_owned()), "{edit:?}");
+        let id = token.split('_').nth(1).unwrap();
+        assert!(world.server.log().contains(id), "{edit:?}");
+        let mut administration = world.server.administration().await;
+        let verified = administration.verify_audit().await.unwrap().unwrap_err().to_string();
+        administration.close().await;
+        assert!(verified.contains(id) && verified.contains("by hand"), "{edit:?}: {verified}");
+        world.finish().await;
+    }
+}
+
+#[tokio::test]
+async fn two_credentials_in_one_call_are_refused() {
+    let mut world = Plan::new().guarded().start().await;
+    let (_, token) = client_of(&mut world, "viewer", Role::Viewer).await;
+    let channel = channel(&world).await;
+    let path = "/rhythmx.ticketing.v1.TicketingService/GetStatus";
+    let mut grpc = tonic::client::Grpc::new(channel);
+    grpc.ready().await.unwrap();
+    let mut request = Request::new(());
+    for _ in 0..2 {
+        request.metadata_mut().append("authorization", format!("Bearer {token}").parse().unwrap());
+    }
+    let codec = ProstCodec::<(), ()>::default();
+    let refused = grpc.unary(request, path.parse().unwrap(), codec).await.unwrap_err();
+    assert_eq!(refused_as(refused), (Code::Unauthenticated, "CREDENTIAL_INVALID".to_owned()));
     world.finish().await;
 }

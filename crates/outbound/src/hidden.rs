@@ -5,6 +5,9 @@
 
 use std::ops::Range;
 
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+
 /// What stands in the place of a secret.
 const INSTEAD: &str = "[secret]";
 /// How many escapes may stand within one another: HTML within JSON are two.
@@ -23,12 +26,35 @@ struct Reading {
     places: Vec<usize>,
 }
 
-/// `text` without `secret`, however it is escaped.
+/// Shorter pieces of base64 are too common to be taken for a secret.
+const SHORTEST_PIECE: usize = 8;
+
+/// `text` without `secret`, however it is escaped, and without its base64 and hex.
 #[must_use]
 pub fn hide(text: &str, secret: &str) -> String {
     if secret.is_empty() {
         return text.to_owned();
     }
+    let shown = hide_escaped(text, secret);
+    encoded(secret).into_iter().fold(shown, |shown, form| shown.replace(&form, INSTEAD))
+}
+
+/// The secret in hex, and what of its base64 depends on it alone, wherever it stands in what was encoded.
+fn encoded(secret: &str) -> Vec<String> {
+    let hex: String = secret.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let mut forms = vec![hex.to_uppercase(), hex];
+    for before in 0..3 {
+        let text = [&b"..."[..before], secret.as_bytes()].concat();
+        let whole = [STANDARD_NO_PAD.encode(&text), URL_SAFE_NO_PAD.encode(&text)];
+        // Six bits a character: the first ones hold what stands before, the last one may hold what follows.
+        let (first, last) = ((before * 8).div_ceil(6), text.len() * 8 / 6);
+        forms.extend(whole.iter().map(|whole| whole[first..last].to_owned()));
+    }
+    forms.retain(|form| form.len() >= SHORTEST_PIECE);
+    forms
+}
+
+fn hide_escaped(text: &str, secret: &str) -> String {
     // Most of what is very long has no escapes in it.
     if !text.contains(['&', '\\', '%', '+']) {
         return text.replace(secret, INSTEAD);
@@ -197,5 +223,19 @@ mod tests {
             assert_eq!(hide(text, SECRET), text);
             assert_eq!(hide(text, ""), text);
         }
+    }
+
+    #[test]
+    fn a_secret_in_base64_or_in_hex_is_hidden_wherever_it_stands_in_what_was_encoded() {
+        let secret = "a-token-of-some-length";
+        for before in ["", "u", "us", "user:"] {
+            let encoded = STANDARD_NO_PAD.encode(format!("{before}{secret} and more"));
+            let piece = &STANDARD_NO_PAD.encode(secret)[..20];
+            let shown = hide(&format!("got Basic {encoded}"), secret);
+            assert!(shown.contains(INSTEAD) && !shown.contains(piece), "{shown}");
+        }
+        let hex: String = secret.bytes().map(|byte| format!("{byte:02X}")).collect();
+        assert_eq!(hide(&hex, secret), INSTEAD);
+        assert_eq!(hide("nothing of it", secret), "nothing of it");
     }
 }

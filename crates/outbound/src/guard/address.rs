@@ -11,7 +11,7 @@ use super::network::Network;
 
 /// Where clouds hand credentials to whoever asks from inside: AWS, Google, Azure, Oracle, Alibaba, Tencent, Scaleway.
 /// 169.254.0.0/16, where most of them are, is refused as a whole.
-const METADATA: [&str; 11] = [
+const METADATA: [&str; 12] = [
     "169.254.169.254/32",
     "169.254.169.253/32",
     "169.254.170.2/32",
@@ -23,6 +23,7 @@ const METADATA: [&str; 11] = [
     "fd00:ec2::/32",
     "fd20:ce::254/128",
     "fd00:42::42/128",
+    "fd00:c1::a9fe:a9fe/128",
 ];
 
 /// The first that fits decides.

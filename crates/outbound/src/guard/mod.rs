@@ -116,6 +116,10 @@ impl Guard {
         if is_localhost(name) && !named {
             return Err(Refused::unless(Rule::Localhost, format!("{name}:{port}")));
         }
+        // With a port it is permitted on that one alone, whatever it stands for.
+        if !named && self.0.iter().any(|permission| permission.names_at_all(name)) {
+            return Err(Refused::unless(Rule::Port(port), format!("{name}:{port}")));
+        }
         Ok(named)
     }
 

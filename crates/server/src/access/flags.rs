@@ -69,6 +69,8 @@ pub struct AccessArgs {
 pub enum AccessArgsError {
     #[error("--auth jwt needs {0} too")]
     Jwt(&'static str),
+    #[error("{0} does nothing without --auth {1}")]
+    Idle(&'static str, &'static str),
     #[error("--auth certificate needs --certificate-roles too: which certificate may do what")]
     Certificate,
 }
@@ -86,6 +88,13 @@ impl AccessArgs {
     /// What is missing.
     pub fn settings(&self) -> Result<AccessSettings, AccessArgsError> {
         let asked = |source| self.auth.contains(&source);
+        // Whoever gives one of these believes that callers are told apart.
+        if !self.certificate_roles.is_empty() && !asked(AuthSource::Certificate) {
+            return Err(AccessArgsError::Idle("--certificate-roles", "certificate"));
+        }
+        if self.jwt_keys.is_some() && !asked(AuthSource::Jwt) {
+            return Err(AccessArgsError::Idle("--jwt-keys", "jwt"));
+        }
         let certificates = if asked(AuthSource::Certificate) {
             if self.certificate_roles.is_empty() {
                 return Err(AccessArgsError::Certificate);

@@ -132,7 +132,11 @@ impl Access {
         if self.is_open() {
             return Ok(Caller { name: LOCAL.to_owned(), role: Role::Admin, proof: Proof::Open, source });
         }
-        match headers.get(AUTHORIZATION) {
+        let mut given = headers.get_all(AUTHORIZATION).iter();
+        match given.next() {
+            Some(_) if given.next().is_some() => {
+                Err(Denied::Invalid("two credentials came with one call".to_owned()))
+            }
             Some(value) => {
                 let invalid = || Denied::Invalid("it is no bearer token".to_owned());
                 self.bearer(credential(value).ok_or_else(invalid)?, source).await

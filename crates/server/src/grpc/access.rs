@@ -65,9 +65,11 @@ where
         let access = self.access.clone();
         Box::pin(async move {
             let (mut head, body) = request.into_parts();
+            if !is_grpc(&head) {
+                return Ok(not_grpc());
+            }
             match admit(&access, &head).await {
                 Ok(caller) => {
-                    tracing::Span::current().record("caller", caller.name.as_str());
                     head.extensions.insert(caller);
                     inner.call(Request::from_parts(head, body)).await
                 }
@@ -78,7 +80,10 @@ where
 }
 
 async fn admit(access: &Access, head: &Parts) -> Result<Caller, Refusal> {
-    let caller = access.identify(&head.headers, &origin(head)).await.map_err(denied)?;
+    let origin = origin(head);
+    tracing::Span::current().record("peer", origin.source.as_str());
+    let caller = access.identify(&head.headers, &origin).await.map_err(denied)?;
+    tracing::Span::current().record("caller", caller.name.as_str());
     // What is not served is told to be so by the router, to those who may come in at all.
     if let Some(door) = Door::of_path(head.uri.path())
         && !door.roles().contains(&caller.role)
@@ -87,6 +92,18 @@ async fn admit(access: &Access, head: &Parts) -> Result<Caller, Refusal> {
     }
     access.admit(&caller).map_err(Refusal::from)?;
     Ok(caller)
+}
+
+/// What a browser can be made to send is no call: no form, no image, no plain text.
+fn is_grpc(head: &Parts) -> bool {
+    let kind = head.headers.get(http::header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    head.method == http::Method::POST && kind.is_some_and(|kind| kind.starts_with("application/grpc"))
+}
+
+fn not_grpc() -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = http::StatusCode::UNSUPPORTED_MEDIA_TYPE;
+    response
 }
 
 fn denied(denied: Denied) -> Refusal {

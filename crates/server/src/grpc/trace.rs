@@ -62,7 +62,8 @@ where
             "rpc",
             method,
             request = id.to_str().unwrap_or_default(),
-            caller = tracing::field::Empty
+            caller = tracing::field::Empty,
+            peer = tracing::field::Empty
         );
         let answer = span.in_scope(|| self.inner.call(request));
         let answered = async move {

@@ -139,7 +139,7 @@ impl Administration {
         }
         let entry = |token: &StoredToken| {
             let detail = json!({ "name": token.name, "role": token.role.as_str() });
-            (token.id.clone(), self.entry(AuditAction::RevokeToken, &token.id, detail, now))
+            (token.clone(), self.entry(AuditAction::RevokeToken, &token.id, detail, now))
         };
         let entries = meant.iter().map(entry).collect();
         self.beside.revoke_tokens(entries).await?;

@@ -83,6 +83,8 @@ pub enum AuditBroken {
         "the audit ends with entry {found}, and its head says otherwise: entries were removed from its end, or the head was edited"
     )]
     End { found: u64 },
+    #[error("token {0} was edited, put in or removed by hand: it is not accepted")]
+    Token(String),
 }
 
 /// The key of the hashes.

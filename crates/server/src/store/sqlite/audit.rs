@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 use super::keys::{KeyId, Keyring};
 use super::rows::Reader;
 use super::sealed::Seals;
+use super::tokens;
 use super::{Database, State, writer};
 use crate::entropy::Entropy;
 use crate::store::StoreError;
@@ -161,11 +162,16 @@ pub(super) async fn verify(
             break;
         }
     }
-    let head = sqlx::query("SELECT '1' AS id, count, mac, sealed FROM audit_head").fetch_one(db).await;
+    let head = sqlx::query("SELECT '1' AS id, count, mac, sealed FROM audit_head").fetch_one(&mut *db).await;
     let head = head.map_err(StoreError::read("the head of the audit"))?;
     let head = Reader::new(&head, "audit_head", "id")?;
     let (count, sealed): (i64, String) = (head.get("count")?, head.get("sealed")?);
-    Ok(verifier.end(count.cast_unsigned(), &sealed, &mac_of(&head)?))
+    let verified = verifier.end(count.cast_unsigned(), &sealed, &mac_of(&head)?);
+    let seals = Head::load(db, key).await?.seals;
+    match tokens::edited(db, &seals).await? {
+        Some(id) if verified.is_ok() => Ok(Err(AuditBroken::Token(id))),
+        _ => Ok(verified),
+    }
 }
 
 /// The key of the audit; `None` where there is no head.

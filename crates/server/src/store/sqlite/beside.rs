@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
 
+use super::audit::Head;
 use super::keys::{self, Keyring};
 use super::open::{self, MIGRATIONS};
 use super::{audit, tokens};
@@ -63,8 +64,10 @@ impl Beside {
     ) -> Result<(), E> {
         let mut transaction = self.db.begin_with("BEGIN IMMEDIATE").await.map_err(StoreError::begin)?;
         admit(&tokens::all(&mut transaction).await?)?;
-        tokens::insert(&mut transaction, token).await?;
-        audit::append(&mut transaction, &self.audit_key, vec![entry]).await?;
+        let mut head = Head::load(&mut transaction, &self.audit_key).await?;
+        tokens::insert(&mut transaction, &mut head.seals, token).await?;
+        head.append(&mut transaction, &self.audit_key, vec![entry]).await?;
+        head.save(&mut transaction, &self.audit_key).await?;
         transaction.commit().await.map_err(StoreError::commit)?;
         Ok(())
     }
@@ -72,13 +75,15 @@ impl Beside {
     /// Revokes tokens, and writes each down.
     pub(in crate::store) async fn revoke_tokens(
         &mut self,
-        revoked: Vec<(String, NewAuditEntry)>,
+        revoked: Vec<(StoredToken, NewAuditEntry)>,
     ) -> Result<(), StoreError> {
         let mut transaction = self.db.begin_with("BEGIN IMMEDIATE").await.map_err(StoreError::begin)?;
-        for (id, entry) in revoked {
-            tokens::revoke(&mut transaction, &id, entry.at).await?;
-            audit::append(&mut transaction, &self.audit_key, vec![entry]).await?;
+        let mut head = Head::load(&mut transaction, &self.audit_key).await?;
+        for (token, entry) in revoked {
+            tokens::revoke(&mut transaction, &mut head.seals, &token, entry.at).await?;
+            head.append(&mut transaction, &self.audit_key, vec![entry]).await?;
         }
+        head.save(&mut transaction, &self.audit_key).await?;
         transaction.commit().await.map_err(StoreError::commit)
     }
 

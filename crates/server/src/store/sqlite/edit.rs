@@ -31,6 +31,12 @@ pub enum Edit {
     CutAudit,
     /// All of the audit is removed.
     RemoveAudit,
+    /// Every viewer becomes an admin.
+    Promote,
+    /// Tokens that were revoked are good again.
+    TakeBackRevocations,
+    /// Tokens are good for ever.
+    Prolong,
 }
 
 /// Does it to the database at `path`, whether or not a server works with it.
@@ -48,6 +54,9 @@ pub async fn edit(path: &Path, edit: Edit) -> Result<(), sqlx::Error> {
 impl Edit {
     fn statements(self) -> &'static str {
         match self {
+            Self::Promote => "UPDATE tokens SET role = 'admin' WHERE role = 'viewer'",
+            Self::TakeBackRevocations => "UPDATE tokens SET revoked_at = NULL WHERE revoked_at IS NOT NULL",
+            Self::Prolong => "UPDATE tokens SET expires_at = 4000000000000000 WHERE name = 'viewer'",
             Self::Swap => {
                 "UPDATE target_settings
                 SET secret = (SELECT secret FROM target_settings WHERE target = 'servicenow') WHERE target = 'jira'"

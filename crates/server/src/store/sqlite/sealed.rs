@@ -1,4 +1,5 @@
-//! What was sealed last: a hash of each row that has a secret, in the head of the audit and covered by its keyed hash.
+//! What was written last: a hash of each row that has a secret and of each token, in the head of the audit and covered by its
+//! keyed hash. Without it, whoever can write the file could make a viewer an admin.
 //!
 //! The seal of a secret tells whose it is, and not how old it is. A row that is put back from an older copy of the file, or
 //! in which the address was edited, has another hash than the list says. Who puts the list back too must put the
@@ -7,13 +8,16 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
 
 use super::rows::Reader;
+use super::tokens;
 use crate::store::StoreError;
+use crate::store::types::StoredToken;
 
 /// The hashes, by table and row.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,6 +65,11 @@ impl Seals {
         self.0.insert(row.place, row.hash);
     }
 
+    /// The IDs of the tokens that are vouched for.
+    pub(super) fn tokens(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().filter_map(|place| place.strip_prefix("tokens/"))
+    }
+
     pub(super) fn forget(&mut self, table: &SealedTable, names: &[&str]) {
         self.0.remove(&place(table, names));
     }
@@ -84,7 +93,25 @@ impl Seals {
                 seals.set(table.row(row)?);
             }
         }
+        tokens::all(db).await?.iter().for_each(|token| seals.set(SealedRow::of_token(token)));
         Ok(seals)
+    }
+}
+
+// === impl SealedRow ===
+
+impl SealedRow {
+    /// All of a token.
+    pub(super) fn of_token(token: &StoredToken) -> Self {
+        let mut hash = Sha256::new();
+        let times = [Some(token.created_at), Some(token.expires_at), token.revoked_at];
+        let times = times.map(|time| format!("{:?}", time.map(Timestamp::as_microsecond)));
+        let texts = [token.name.as_str(), token.role.as_str(), &times[0], &times[1], &times[2]];
+        for part in texts.map(str::as_bytes).into_iter().chain([&token.hash.0[..]]) {
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part);
+        }
+        Self { place: format!("tokens/{}", token.id), hash: hexadecimal(&hash.finalize()) }
     }
 }
 

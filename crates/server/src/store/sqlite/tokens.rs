@@ -5,16 +5,27 @@ use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
 
 use super::Database;
+use super::audit::Head;
 use super::rows::Reader;
+use super::sealed::{SealedRow, Seals};
 use crate::access::{Role, TokenHash};
 use crate::store::StoreError;
 use crate::store::types::StoredToken;
+use crate::store::work::floor;
 
 impl Database {
     pub(in crate::store) async fn token(&self, id: &str) -> Result<Option<StoredToken>, StoreError> {
+        let mut snapshot = self.readers.begin().await.map_err(StoreError::begin)?;
         let row =
-            sqlx::query("SELECT * FROM tokens WHERE id = ?").bind(id).fetch_optional(&self.readers).await;
-        row.map_err(StoreError::read("a token"))?.as_ref().map(token).transpose()
+            sqlx::query("SELECT * FROM tokens WHERE id = ?").bind(id).fetch_optional(&mut *snapshot).await;
+        let row = row.map_err(StoreError::read("a token"))?;
+        let Some(token) = row.as_ref().map(token).transpose()? else { return Ok(None) };
+        let head = Head::load(&mut snapshot, &self.state.audit_key).await?;
+        if head.seals.is_current(&SealedRow::of_token(&token)) {
+            return Ok(Some(token));
+        }
+        tracing::error!(token = %token.id, "this token was edited or put in by hand, and is not accepted");
+        Ok(None)
     }
 }
 
@@ -24,7 +35,12 @@ pub(super) async fn all(db: &mut SqliteConnection) -> Result<Vec<StoredToken>, S
     rows.map_err(StoreError::read("tokens"))?.iter().map(token).collect()
 }
 
-pub(super) async fn insert(db: &mut SqliteConnection, token: &StoredToken) -> Result<(), StoreError> {
+pub(super) async fn insert(
+    db: &mut SqliteConnection,
+    seals: &mut Seals,
+    token: &StoredToken,
+) -> Result<(), StoreError> {
+    seals.set(SealedRow::of_token(token));
     let query = sqlx::query("INSERT INTO tokens VALUES (?, ?, ?, ?, ?, ?, NULL)").bind(&token.id);
     let query = query.bind(&token.name).bind(token.role.as_str()).bind(&token.hash.0[..]);
     let query = query.bind(token.created_at.as_microsecond()).bind(token.expires_at.as_microsecond());
@@ -32,11 +48,28 @@ pub(super) async fn insert(db: &mut SqliteConnection, token: &StoredToken) -> Re
     Ok(())
 }
 
-pub(super) async fn revoke(db: &mut SqliteConnection, id: &str, now: Timestamp) -> Result<(), StoreError> {
-    let query = sqlx::query("UPDATE tokens SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL");
-    let done = query.bind(now.as_microsecond()).bind(id).execute(db).await;
+/// Revokes a token. One that was edited by hand is not accepted after that either.
+pub(super) async fn revoke(
+    db: &mut SqliteConnection,
+    seals: &mut Seals,
+    token: &StoredToken,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let revoked_at = Some(floor(now));
+    seals.set(SealedRow::of_token(&StoredToken { revoked_at, ..token.clone() }));
+    let query = sqlx::query("UPDATE tokens SET revoked_at = ? WHERE id = ?");
+    let done = query.bind(now.as_microsecond()).bind(&token.id).execute(db).await;
     done.map_err(StoreError::write("a token"))?;
     Ok(())
+}
+
+/// The ID of a token that was edited, put in or removed by hand, if there is one.
+pub(super) async fn edited(db: &mut SqliteConnection, seals: &Seals) -> Result<Option<String>, StoreError> {
+    let all = all(db).await?;
+    let edited = all.iter().find(|token| !seals.is_current(&SealedRow::of_token(token)));
+    let known = |id: &str| all.iter().any(|token| token.id == id);
+    let removed = seals.tokens().find(|id| !known(id));
+    Ok(edited.map(|token| token.id.clone()).or(removed.map(str::to_owned)))
 }
 
 fn token(row: &SqliteRow) -> Result<StoredToken, StoreError> {
