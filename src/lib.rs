@@ -2,14 +2,17 @@
 //!
 //! RhythmX Ticketing turns incidents into tickets in Jira and ServiceNow, effectively once. [`v1`] is the contract as
 //! Rust types; every field's unit, range and default is in its documentation. With the feature `client` (the default)
-//! there is [`Client`]; with the feature `server` there are the server stubs and [`FILE_DESCRIPTOR_SET`].
+//! there is [`Client`], with `tls` (a default too) also under TLS; with the feature `server` there are the server stubs and [`FILE_DESCRIPTOR_SET`].
 
 #[cfg(feature = "client")]
 mod client;
 mod redacted;
 
 #[cfg(feature = "client")]
-pub use client::{Client, ConnectError, InvalidToken};
+pub use client::{Client, ConnectError, Error, Events, InvalidToken, Violation};
+
+#[cfg(feature = "tls")]
+pub use client::Tls;
 
 /// The contract, version 1: messages, and stubs by feature.
 #[allow(
