@@ -143,6 +143,17 @@ async fn a_refusal_is_read_whole_by_its_class() {
     assert_eq!(error.metadata["delivery_id"], unknown);
     holds("NOT_FOUND");
 
+    let servicenow = v1::ServiceNowSettings { enabled: Some(false), ..Default::default() };
+    let off = v1::ConfigureRequest { servicenow: Some(servicenow), ..Default::default() };
+    client.configure(off).await.unwrap();
+    let elsewhere = v1::CreateTicketRequest { system: v1::TicketSystem::Servicenow.into(), ..push("INC-1") };
+    let error = Error::from(client.create_ticket(elsewhere).await.unwrap_err());
+    assert_eq!(
+        (error.code, error.reason),
+        (Code::FailedPrecondition, Some(v1::ErrorReason::SystemNotEnabled))
+    );
+    holds("FAILED_PRECONDITION");
+
     let mut wrong = connect(&world, "rxt_wrong").await;
     let error = Error::from(wrong.get_status().await.unwrap_err());
     assert_eq!((error.code, error.reason), (Code::Unauthenticated, Some(v1::ErrorReason::CredentialInvalid)));
@@ -165,6 +176,45 @@ async fn a_refusal_is_read_whole_by_its_class() {
     let mut hurried = client.clone().with_deadline(Duration::from_nanos(1));
     assert_eq!(Error::from(hurried.get_status().await.unwrap_err()).code, Code::DeadlineExceeded);
     holds("DEADLINE_EXCEEDED");
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn text_of_any_script_and_an_incident_near_the_limits_arrive_and_a_call_can_be_left() {
+    let mut world = guarded().await;
+    let token = token(&mut world, Role::Admin).await;
+    let mut client = connect(&world, &token).await;
+    let investigation_notes = "λόγος\nZoë 王小明 😀 e\u{301}".to_owned();
+    let unicode = v1::Incident { investigation_notes, ..incident("INC-unicode") };
+    let system = v1::TicketSystem::Jira.into();
+    let request = v1::PreviewTicketRequest { incident: Some(unicode), system };
+    let text = client.preview_ticket(request).await.unwrap().ticket.unwrap().plain_text;
+    for part in ["λόγος", "Zoë 王小明 😀", "e\u{301}"] {
+        assert!(text.contains(part), "{part} is not in {text}");
+    }
+    holds("unicode");
+
+    let rule = |n: u32| v1::FiringRule {
+        name: format!("{}{n:04}", "r".repeat(252)),
+        count: n + 1,
+        ..Default::default()
+    };
+    let large = v1::Incident {
+        investigation_notes: "王".repeat(65_536),
+        firing_rules: (0..1_000).map(rule).collect(),
+        ..incident("INC-large")
+    };
+    let request = v1::CreateTicketRequest { incident: Some(large), system };
+    assert_eq!(state(&client.create_ticket(request).await.unwrap()), v1::DeliveryState::Delivered);
+    holds("large incident");
+
+    let slow = Effect::Delay(Duration::from_secs(2));
+    world.jira.weather().push(Rule::new(Call::Create, When::Always, slow));
+    let left = timeout(Duration::from_millis(300), client.create_ticket(push("INC-left"))).await;
+    assert!(left.is_err(), "{left:?}");
+    // The push was accepted, and goes on without its caller.
+    world.until_all_delivered(2).await;
+    holds("cancellation");
     world.finish().await;
 }
 
@@ -195,6 +245,12 @@ async fn a_server_that_is_away_is_named_in_time_and_found_again_when_it_is_back(
     let error = Error::from(Client::connect(address.clone()).await.unwrap_err());
     assert_eq!((error.code, error.address.as_deref()), (Code::Unavailable, Some(address.as_str())));
     holds("UNAVAILABLE within the deadline, naming the address");
+
+    // Asked twice, this might make two tickets: five repetitions would take 5 s at least.
+    let began = Instant::now();
+    let anyway = v1::RetryDeliveryRequest { create_anyway: true, ..ticketing_harness::retrying("0197") };
+    assert_eq!(client.retry_delivery(anyway).await.unwrap_err().code(), Code::Unavailable);
+    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
 
     let patient = tokio::spawn(async move { client.with_retries(20).get_status().await });
     world.server.start_again().await;
