@@ -33,7 +33,7 @@ async fn token(world: &mut World, role: Role) -> String {
 }
 
 async fn connect(world: &World, token: &str) -> Client {
-    Client::connect(world.server.address.to_string()).await.unwrap().with_token(token).unwrap()
+    Client::connect(&world.server.address).await.unwrap().with_token(token).unwrap()
 }
 
 fn push(id: &str) -> v1::CreateTicketRequest {
@@ -67,7 +67,7 @@ fn program(name: &str) -> PathBuf {
 fn sample(world: &World, token: &str, name: &str) -> Command {
     let jira = world.jira_settings();
     let mut sample = Command::new(program(name));
-    sample.env("TICKETING_ADDRESS", world.server.address.to_string()).env("TICKETING_TOKEN", token);
+    sample.env("TICKETING_ADDRESS", &world.server.address).env("TICKETING_TOKEN", token);
     sample.env("JIRA_URL", jira.url()).env("JIRA_EMAIL", jira.email());
     sample.env("JIRA_API_TOKEN", jira.api_token()).env("JIRA_PROJECT_KEY", jira.project_key());
     sample.kill_on_drop(true);
@@ -225,7 +225,7 @@ async fn a_server_that_is_away_is_named_in_time_and_found_again_when_it_is_back(
     let mut client = connect(&world, &token).await;
     client.get_status().await.unwrap();
     world.server.stop().await;
-    let address = world.server.address.to_string();
+    let address = world.server.address.clone();
 
     let (began, mut hurried) = (Instant::now(), client.clone().with_deadline(Duration::from_secs(2)));
     let error = Error::from(hurried.get_status().await.unwrap_err());
@@ -313,7 +313,7 @@ async fn under_tls_the_own_authority_is_trusted_and_a_certificate_shown() {
     let token = token(&mut world, Role::Viewer).await;
     let read = |name| std::fs::read(trial.file(name)).unwrap();
     let tls = Tls::trusting(read("ca.pem")).with_certificate(read("client.pem"), read("client.key"));
-    let address = world.server.address.to_string();
+    let address = world.server.address.clone();
     let client = Client::connect_tls(&address, &tls).await.unwrap();
     client.with_token(&token).unwrap().get_status().await.unwrap();
     assert!(!format!("{tls:?}").contains("PRIVATE"));
@@ -325,7 +325,7 @@ async fn under_tls_the_own_authority_is_trusted_and_a_certificate_shown() {
 #[tokio::test]
 async fn a_token_that_can_not_be_sent_is_refused() {
     let world = Plan::new().start().await;
-    let client = Client::connect(world.server.address.to_string()).await.unwrap();
+    let client = Client::connect(&world.server.address).await.unwrap();
     assert_eq!(client.with_token("rxt 1\n").unwrap_err(), InvalidToken::Characters);
     world.finish().await;
 }
