@@ -29,6 +29,8 @@ type Subscription struct {
 	end    context.CancelFunc
 	// Failures since the last message.
 	failures int
+	// How long a stream may bear nothing.
+	silence time.Duration
 
 	mutex   sync.Mutex
 	request *ticketingv1.StreamTicketEventsRequest
@@ -49,7 +51,7 @@ func (c *Client) Subscribe(
 	if request == nil {
 		request = &ticketingv1.StreamTicketEventsRequest{}
 	}
-	s := &Subscription{client: c, request: proto.CloneOf(request)}
+	s := &Subscription{client: c, request: proto.CloneOf(request), silence: silence}
 	s.ctx, s.cancel = context.WithCancel(ctx)
 	opening, opened := context.WithTimeout(s.ctx, c.deadline)
 	defer opened()
@@ -119,7 +121,7 @@ func (s *Subscription) isClosed() bool {
 
 func (s *Subscription) next() (*ticketingv1.TicketEvent, *Error) {
 	for {
-		event, failure := s.receive(silence)
+		event, failure := s.receive(s.silence)
 		switch {
 		case failure == nil && event != nil:
 			return event, nil

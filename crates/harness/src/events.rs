@@ -1,6 +1,6 @@
 //! What must hold of the events after every test: they tell everything, once, in order, and from any place on.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use rhythmx_ticketing::v1::stream_ticket_events_response::Message;
 use rhythmx_ticketing::v1::{self, DeliveryState, TicketEventKind};
@@ -8,8 +8,9 @@ use rhythmx_ticketing::v1::{self, DeliveryState, TicketEventKind};
 use super::{Subscriber, World, after, from_oldest};
 
 /// Numbered from 1 without a gap, up to the newest; the story of each delivery fits the state that it is in; and a
-/// stream that is opened again in the middle goes on with the next one.
-pub(crate) async fn check(world: &World, deliveries: &[v1::Delivery]) {
+/// stream that is opened again in the middle goes on with the next one. The deliveries whose ticket an operator named are
+/// given back.
+pub(crate) async fn check(world: &World, deliveries: &[v1::Delivery]) -> HashSet<String> {
     let events = all(world).await;
     for (index, event) in events.iter().enumerate() {
         assert_eq!(event.sequence, index as u64 + 1, "out of order or with a gap: {event:#?}");
@@ -30,6 +31,8 @@ pub(crate) async fn check(world: &World, deliveries: &[v1::Delivery]) {
             assert_eq!(&resumed.event().await, next, "what follows a token changes");
         }
     }
+    let resolved = events.into_iter().filter(|event| event.kind() == TicketEventKind::Resolved);
+    resolved.filter_map(|event| Some(event.delivery?.id)).collect()
 }
 
 /// Every event up to the newest at the time of the call.

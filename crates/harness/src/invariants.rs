@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use rhythmx_ticketing::v1;
+use ticketing_simulator::{Simulator, Ticket, Vendor};
 
 use super::secrets::Forms;
 use super::{SECRETS, World, events};
@@ -21,8 +22,12 @@ pub(crate) async fn check(world: &mut World) {
     for (marker, keys) in &tickets {
         assert_eq!(keys.len(), 1, "marker {marker} stands on {keys:?}");
     }
-    deliveries.iter().for_each(|delivery| check_ticket(delivery, &tickets));
-    events::check(world, &deliveries).await;
+    let resolved = events::check(world, &deliveries).await;
+    // Of a ticket that an operator named nobody else knows.
+    let is_ours = |delivery: &&v1::Delivery| {
+        delivery.state() == v1::DeliveryState::Delivered && !resolved.contains(&delivery.id)
+    };
+    deliveries.iter().filter(is_ours).for_each(|delivery| check_ticket(world, delivery, &tickets));
 }
 
 /// No secret is in any file of the server, and no panic in its log.
@@ -51,7 +56,7 @@ fn forms(world: &World) -> Forms {
 /// The keys of all tickets that we made, wherever they are.
 fn by_marker(world: &World) -> HashMap<String, Vec<String>> {
     let mut tickets: HashMap<String, Vec<String>> = HashMap::new();
-    for simulator in [&world.jira, &world.servicenow].into_iter().chain(&world.elsewhere) {
+    for simulator in simulators(world) {
         for ticket in simulator.tickets().into_iter().filter(|ticket| !ticket.foreign) {
             let markers = ticket.marker_candidates().into_iter().filter(|text| text.starts_with("rhythmx-"));
             markers.for_each(|marker| tickets.entry(marker).or_default().push(ticket.key.clone()));
@@ -60,18 +65,38 @@ fn by_marker(world: &World) -> HashMap<String, Vec<String>> {
     tickets
 }
 
-fn check_ticket(delivery: &v1::Delivery, tickets: &HashMap<String, Vec<String>>) {
-    if delivery.state() != v1::DeliveryState::Delivered || is_resolved_by_hand(delivery) {
-        return;
-    }
+/// The reference leads to a ticket that there is, and the one that we made is it or stands beside it.
+fn check_ticket(world: &World, delivery: &v1::Delivery, tickets: &HashMap<String, Vec<String>>) {
     let ours = tickets.get(&delivery.marker).map(|keys| keys[0].as_str());
     let reference = delivery.ticket.as_ref().expect("a delivered one has its ticket");
     // A ticket that a person gave our marker may be the older one.
     let known: Vec<_> = [reference].into_iter().chain(&delivery.duplicates).map(|t| t.key.as_str()).collect();
     assert!(ours.is_some_and(|ours| known.contains(&ours)), "{ours:?}: {delivery:#?}");
+    let exists = simulators(world)
+        .filter(|simulator| system_of(simulator.vendor()) == delivery.system())
+        .flat_map(Simulator::tickets)
+        .any(|ticket| is_it(&ticket, reference, delivery.system()));
+    assert!(exists, "its reference leads to no ticket: {delivery:#?}");
 }
 
-fn is_resolved_by_hand(delivery: &v1::Delivery) -> bool {
-    use v1::AttemptOutcome::{Created, Found};
-    !delivery.attempts.iter().any(|attempt| matches!(attempt.outcome(), Created | Found))
+/// Whether a reference is to this ticket, under the key that it has or had before it was moved. Which address the ticket
+/// system has for its users, the settings decide.
+fn is_it(ticket: &Ticket, reference: &v1::Ticket, system: v1::TicketSystem) -> bool {
+    let page = match system {
+        v1::TicketSystem::Servicenow => format!("/nav_to.do?uri=incident.do%3Fsys_id%3D{}", ticket.id),
+        _ => format!("/browse/{}", reference.key),
+    };
+    let is_key = reference.key == ticket.key || ticket.previous_keys.contains(&reference.key);
+    reference.id == ticket.id && is_key && reference.url.ends_with(&page)
+}
+
+fn simulators(world: &World) -> impl Iterator<Item = &Simulator> {
+    [&world.jira, &world.servicenow].into_iter().chain(&world.elsewhere)
+}
+
+fn system_of(vendor: Vendor) -> v1::TicketSystem {
+    match vendor {
+        Vendor::JiraCloud | Vendor::JiraDataCenter => v1::TicketSystem::Jira,
+        Vendor::ServiceNow => v1::TicketSystem::Servicenow,
+    }
 }

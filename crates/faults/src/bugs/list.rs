@@ -115,7 +115,7 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         what: "Whoever removed the lock file could start a second server",
         found_by: ByHand,
-        replays: &[Cells("neighbours / second server")],
+        replays: &[Cells("neighbours / second server / the lock file removed")],
     },
     Bug {
         what: "A database copied without its log opened as a new installation, blind to its own tickets",

@@ -23,9 +23,11 @@ mod weather;
 
 use std::fs::File;
 use std::io::{BufReader, BufWriter};
+use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Error, Result, bail};
+use futures_util::FutureExt;
 use ticketing_failpoints::Guard;
 use tokio::time::Instant;
 
@@ -33,6 +35,7 @@ use self::checker::{Promise, Verdict};
 use self::naive::Harm;
 use self::record::Entry;
 use self::round::Round;
+use crate::matrix::said;
 
 /// How many broken promises are told with their whole story.
 const STORIES: usize = 3;
@@ -93,6 +96,9 @@ pub(crate) struct Arguments {
 #[derive(Debug, Default)]
 struct Sum {
     deliveries: usize,
+    delivered: usize,
+    failed: usize,
+    cancelled: usize,
     in_doubt: usize,
     creates: usize,
     searches: u64,
@@ -111,13 +117,21 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
     }
     let began = Instant::now();
     let mut sum = Sum::default();
+    let mut broke_off = None;
     let rounds = arguments.rounds()?;
     let mut record =
         arguments.record.as_ref().map(File::create).transpose().context("--record")?.map(BufWriter::new);
     for round in &rounds {
         if !arguments.naive_only {
             let started = Instant::now();
-            let entries = round.play().await?;
+            let played = AssertUnwindSafe(round.play()).catch_unwind().await;
+            let entries = match played.unwrap_or_else(|payload| Err(Error::msg(said(&*payload)))) {
+                Ok(entries) => entries,
+                Err(why) => {
+                    broke_off = Some((round.number, why));
+                    break;
+                }
+            };
             if let Some(file) = &mut record {
                 record::write(&entries, file)?;
             }
@@ -143,6 +157,12 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
         sum.naive.deliveries,
     );
     println!("{}", sum.last_line(&arguments));
+    if let Some((round, why)) = broke_off {
+        bail!(
+            "round {round} could not be played to its end, again with `{}`: {why:#}",
+            arguments.again(round)
+        );
+    }
     sum.verdict(arguments.seed)
 }
 
@@ -238,6 +258,9 @@ fn guard(name: &str) -> Result<Guard> {
 impl Sum {
     fn add(&mut self, verdict: &Verdict) {
         self.deliveries += verdict.deliveries;
+        self.delivered += verdict.delivered;
+        self.failed += verdict.failed;
+        self.cancelled += verdict.cancelled;
         self.in_doubt += verdict.in_doubt;
         self.creates += verdict.creates;
         self.searches += verdict.searches;
@@ -258,11 +281,12 @@ impl Sum {
     }
 
     fn counts(&self) -> String {
-        let Self { deliveries, in_doubt, strokes, void, twice, lost, unexplained, .. } = self;
+        let Self { deliveries, delivered, failed, cancelled, .. } = self;
+        let Self { in_doubt, strokes, void, twice, lost, unexplained, .. } = self;
         let void = if *void > 0 { format!(", {void} void") } else { String::new() };
         format!(
-            "{deliveries} deliveries, {in_doubt} in doubt, {strokes} kills{void}, {twice} twice, {lost} lost, \
-             {unexplained} unexplained"
+            "{deliveries} deliveries, {delivered} delivered, {failed} failed, {cancelled} cancelled, {in_doubt} in \
+             doubt, {strokes} kills{void}, {twice} twice, {lost} lost, {unexplained} unexplained"
         )
     }
 

@@ -13,6 +13,8 @@ use rhythmx_ticketing::v1;
 use serde::{Deserialize, Serialize};
 use ticketing_simulator::Clock;
 
+use super::round::RETRIES;
+
 /// Something that was seen, and when.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Entry {
@@ -83,6 +85,9 @@ pub(super) struct Setting {
     pub(super) attempt_deadline_ms: u64,
     pub(super) server_bound_ms: u64,
     pub(super) index_bound_ms: u64,
+    /// After the first attempt.
+    #[serde(default = "retries")]
+    pub(super) retries: u32,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -194,6 +199,11 @@ pub(super) struct Recorder {
     clock: Clock,
     calls: AtomicU64,
     entries: Mutex<Vec<Entry>>,
+}
+
+/// Records that do not tell were made with the same.
+fn retries() -> u32 {
+    RETRIES
 }
 
 // === impl Recorder ===

@@ -32,6 +32,9 @@ const LOOK_UP_INTERVAL: Duration = Duration::from_millis(1_500);
 /// and the machine may be slow.
 pub(super) const LATEST: Duration = Duration::from_millis(900);
 
+/// After the first attempt.
+pub(super) const RETRIES: u32 = 5;
+
 /// For so long something must change while not all rests.
 const SETTLING: Duration = Duration::from_secs(60);
 
@@ -81,6 +84,7 @@ impl Round<'_> {
             attempt_deadline_ms: millis(ATTEMPT_DEADLINE),
             server_bound_ms: millis(SERVER_BOUND),
             index_bound_ms: millis(INDEX_BOUND),
+            retries: RETRIES,
         }));
         let data = folder(self.data).context("no folder for the database")?;
         let mut world = self.start(data.path()).await;
@@ -136,6 +140,9 @@ impl Round<'_> {
         }
         let mut world = plan.start_unconfigured().await;
         let mut request = world.settings();
+        if let Some(retry) = &mut request.retry {
+            retry.max_attempts = Some(RETRIES);
+        }
         request.auto_push = Some(v1::AutoPushSettings {
             enabled: Some(true),
             minimum_severity: Some(v1::Severity::Low.into()),

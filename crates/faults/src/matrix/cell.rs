@@ -1,5 +1,6 @@
 //! One cell of the matrix: a fault at a point.
 
+use std::any::Any;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -74,6 +75,14 @@ impl Cell {
         Self { family, fault: fault.into(), at: at.into(), play: Play::DoesNotApply(why) }
     }
 
+    /// Why there can not be such a cell; absent if there is.
+    pub(crate) fn why_not(&self) -> Option<&'static str> {
+        match self.play {
+            Play::Plays(_) => None,
+            Play::DoesNotApply(why) => Some(why),
+        }
+    }
+
     /// Plays it on a server that lacks these guards.
     pub(crate) async fn play(&self, removed: &[Guard]) -> Verdict {
         let play = match &self.play {
@@ -121,10 +130,13 @@ impl Stage {
 /// What a panic said.
 pub(crate) fn words(panicked: tokio::task::JoinError) -> String {
     match panicked.try_into_panic() {
-        Ok(payload) => {
-            let text = payload.downcast_ref::<String>().map(String::as_str);
-            text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("it panicked").to_owned()
-        }
+        Ok(payload) => said(&*payload),
         Err(error) => error.to_string(),
     }
+}
+
+/// What a panic that was caught said.
+pub(crate) fn said(payload: &(dyn Any + Send)) -> String {
+    let text = payload.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("it panicked").to_owned()
 }

@@ -47,7 +47,7 @@ use futures_util::StreamExt;
 use futures_util::stream;
 use tokio::time::Instant;
 
-pub(crate) use self::cell::{Cell, Stage, Verdict, words};
+pub(crate) use self::cell::{Cell, Stage, Verdict, said, words};
 pub(crate) use self::flow::Flow;
 pub(crate) use self::process::{GRACE, LEASE, SETTLE, plan};
 
@@ -139,8 +139,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
     };
     let wanted: Vec<_> = (0..).zip(all).filter(is_wanted).map(|(_, cell)| cell).collect();
     if arguments.list {
-        wanted.iter().for_each(|cell| println!("{cell}"));
-        println!("matrix: {} of {known} cells", wanted.len());
+        list(&wanted, known);
         return Ok(());
     }
     if wanted.is_empty() {
@@ -165,6 +164,18 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
         began.elapsed()
     );
     if failed > 0 { bail!("{failed} cells failed") } else { Ok(()) }
+}
+
+/// Names cells, and says of those that there can not be why.
+fn list(wanted: &[Cell], known: usize) {
+    for cell in wanted {
+        match cell.why_not() {
+            Some(why) => println!("{cell}  (does not apply: {why})"),
+            None => println!("{cell}"),
+        }
+    }
+    let not = wanted.iter().filter(|cell| cell.why_not().is_some()).count();
+    println!("matrix: {} of {known} cells, {not} of them do not apply", wanted.len());
 }
 
 /// Plays cells, `jobs` at a time. Those that were merely late are given back, if there is patience for that: six cells share

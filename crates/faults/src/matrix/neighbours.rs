@@ -10,6 +10,10 @@ use super::cell::{Cell, Stage};
 
 const FAMILY: &str = "neighbours";
 const FAULT: &str = "second server";
+/// What `faults bugs` plays again, by this name.
+const LOCK_REMOVED: &str = "the lock file removed";
+/// Beside the database, and held by whoever serves it.
+const LOCK_FILE: &str = "ticketing.db.lock";
 
 /// How the first one is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +27,7 @@ pub(super) fn cells() -> Vec<Cell> {
         Cell::new(FAMILY, FAULT, "beside one that serves", |stage| beside(stage, First::Serves, false)),
         Cell::new(FAMILY, FAULT, "beside one that sleeps", |stage| beside(stage, First::Sleeps, false)),
         Cell::new(FAMILY, FAULT, "by another name of the folder", |stage| beside(stage, First::Serves, true)),
+        Cell::new(FAMILY, FAULT, LOCK_REMOVED, beside_one_whose_lock_file_is_gone),
         Cell::new(FAMILY, FAULT, "both at once on a new folder", both_at_once),
         Cell::new(FAMILY, FAULT, "after kill -9 of the first", after_a_kill),
     ]
@@ -44,6 +49,19 @@ async fn beside(stage: Stage, first: First, by_another_name: bool) {
     if first == First::Sleeps {
         world.server.go_on().await;
     }
+    is_unharmed(world).await;
+}
+
+/// Somebody has tidied up: the file that tells that the folder is in use is gone, and the server is not.
+async fn beside_one_whose_lock_file_is_gone(stage: Stage) {
+    let mut world = stage.plan().in_a_process().start().await;
+    world.push("INC-1", TicketSystem::Jira).await;
+    let data = world.server.data();
+    std::fs::remove_file(data.join(LOCK_FILE)).expect("there is a lock file to remove");
+    let mut second = neighbour(&mut world, &data);
+    second.start_again().await;
+    refused(&mut second).await;
+    assert!(world.server.is_running(), "the first one has ended: {}", world.server.log());
     is_unharmed(world).await;
 }
 

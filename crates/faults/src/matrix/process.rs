@@ -38,11 +38,12 @@ enum At {
     Held(Point),
     /// The intent to create is durable, and the TLS handshake of its connection does not end.
     Connecting,
-    /// The ticket system has read half of the create, and no more.
-    RequestHalfSent,
+    /// The ticket system has read half of the create, and no more. The rest has left the process: it fits the buffers of
+    /// the connection.
+    RequestHalfTaken,
     /// The ticket system has applied the create and does not answer.
     SentAndWaiting,
-    /// The ticket system answers drop by drop.
+    /// The ticket system has applied the create and sent half of its answer's body, and no more.
     ReplyHalfRead,
     /// The first attempt was refused.
     Waiting,
@@ -67,7 +68,7 @@ const PUSHING: [Point; 8] = [
 
 pub(super) fn cells() -> Vec<Cell> {
     let mut points: Vec<At> = PUSHING.map(At::Held).to_vec();
-    points.extend([At::Connecting, At::RequestHalfSent, At::SentAndWaiting, At::ReplyHalfRead, At::Waiting]);
+    points.extend([At::Connecting, At::RequestHalfTaken, At::SentAndWaiting, At::ReplyHalfRead, At::Waiting]);
     points.extend([Point::LookingUp, Point::LookedUp].map(At::LookUpHeld));
     points.extend([At::SweepHeld, At::Suspended]);
     let mut cells = vec![];
@@ -150,7 +151,7 @@ async fn come_to(world: &mut World, at: At, system: TicketSystem) -> JoinHandle<
             tokio::time::timeout(PATIENCE, weather.until_struck(1)).await.expect("nothing connects");
             push
         }
-        At::RequestHalfSent => {
+        At::RequestHalfTaken => {
             weather.push(create(Effect::StopReading));
             let push = begin_push(world, system);
             let half = world.simulator(system).until(Call::Create, simulator::Point::HalfRead, 1);
@@ -164,9 +165,10 @@ async fn come_to(world: &mut World, at: At, system: TicketSystem) -> JoinHandle<
             push
         }
         At::ReplyHalfRead => {
-            weather.push(create(Effect::SlowBody { bytes: 1, every: Duration::from_millis(50) }));
+            weather.push(create(Effect::StopSending));
             let push = begin_push(world, system);
-            world.until_tickets(system, 1).await;
+            let half = world.simulator(system).until(Call::Create, simulator::Point::HalfSent, 1);
+            tokio::time::timeout(PATIENCE, half).await.expect("nothing is answered");
             push
         }
         At::Waiting => {
@@ -308,9 +310,9 @@ impl At {
         match self {
             Self::Held(point) | Self::LookUpHeld(point) => point.name(),
             Self::Connecting => "connecting",
-            Self::RequestHalfSent => "request half sent",
+            Self::RequestHalfTaken => "request sent, half of it read",
             Self::SentAndWaiting => "sent and waiting",
-            Self::ReplyHalfRead => "reply half read",
+            Self::ReplyHalfRead => "half of the reply sent",
             Self::Waiting => "waiting",
             Self::SweepHeld => Point::Sweeping.name(),
             Self::Suspended => "suspended",

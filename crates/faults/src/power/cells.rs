@@ -50,12 +50,14 @@ pub(crate) fn cells() -> Vec<Cell> {
 async fn cut_while_pushing(stage: Stage) {
     let mut outcome = Outcome::default();
     Life::begin(stage.plan(), 7).await.play(8, &mut outcome).await;
+    assert!(outcome.acknowledged > 0, "nothing was shown: {outcome}");
     assert!(outcome.is_good(), "{outcome}\n{:#?}", outcome.gone);
 }
 
 async fn cut_in_the_first_start(stage: Stage) {
     let mut outcome = Outcome::default();
     first_start::play(&|| stage.plan(), 6, 7, &mut outcome).await;
+    assert!(outcome.acknowledged > 0, "nothing was shown: {outcome}");
     assert!(outcome.is_good(), "{outcome}\n{:#?}", outcome.gone);
 }
 

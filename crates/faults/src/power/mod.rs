@@ -92,6 +92,10 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
     outcome.twice.iter().for_each(|twice| println!("TWICE  {twice}"));
     println!("power: {outcome}; {:.0?}", began.elapsed());
     let again = format!("{} power --cuts {cuts} --seed {seed}", crate::command());
+    if outcome.acknowledged == 0 {
+        let why = broke.map(|why| format!(": {why}")).unwrap_or_default();
+        bail!("nothing was acknowledged, so nothing was shown; again with `{again}`{why}");
+    }
     match (weakened, outcome.is_good(), broke) {
         (false, true, None) | (true, false, _) => Ok(()),
         (false, _, Some(why)) => bail!("a promise broke, again with `{again}`: {why}"),

@@ -4,7 +4,7 @@
 //! |-|-|
 //! | nothing twice | a marker stands on two tickets; a create is sent for which no attempt was started |
 //! | nothing lost | a delivery that an answer named is not there in the end, or is delivered without its ticket |
-//! | nothing unexplained | anything else: a state that no event led to, a step that the machine does not know, an event that is missing, doubled or out of order, an answer that contradicts another one, a ticket of nobody, a delivery that says there is no ticket where there is one, or that never comes to rest |
+//! | nothing unexplained | anything else: a state that no event led to, a step that the machine does not know, an event that is missing, doubled or out of order, an answer that contradicts another one, a ticket of nobody, a delivery that says there is no ticket where there is one, that never comes to rest, or that fails before its retries are spent |
 //!
 //! The promises rest on what a ticket system is trusted for: to apply a create no later than the server bound after its
 //! send deadline, and to show it to a search within the index bound. The checker looks whether that held. A delivery for
@@ -20,7 +20,7 @@ mod tickets;
 
 use std::collections::BTreeMap;
 
-use super::record::{Entry, Event, Setting, What};
+use super::record::{Entry, Event, Setting, State, What};
 
 pub(super) use self::case::Case;
 
@@ -29,6 +29,10 @@ pub(super) use self::case::Case;
 pub(super) struct Verdict {
     pub(super) setting: Setting,
     pub(super) deliveries: usize,
+    /// How many of them ended as what.
+    pub(super) delivered: usize,
+    pub(super) failed: usize,
+    pub(super) cancelled: usize,
     /// Deliveries that were ever in doubt.
     pub(super) in_doubt: usize,
     pub(super) creates: usize,
@@ -79,7 +83,7 @@ pub(super) fn check(entries: &[Entry]) -> Verdict {
             void.push(case.delivery.to_owned());
         }
         broken.extend(tickets::check(case, is_void));
-        broken.extend(path::check(case, is_void));
+        broken.extend(path::check(case, history.setting.retries, is_void));
         broken.extend(answers::check(case));
     }
     broken.extend(tickets::check_all(&history));
@@ -87,7 +91,13 @@ pub(super) fn check(entries: &[Entry]) -> Verdict {
     broken.extend(streams::check(&history));
     // The worst first.
     broken.sort_by_key(|broken| broken.promise);
+    let ended = |state| {
+        history.cases.values().filter(|case| case.is_planned() && case.state() == Some(state)).count()
+    };
     Verdict {
+        delivered: ended(State::Delivered),
+        failed: ended(State::Failed),
+        cancelled: ended(State::Cancelled),
         deliveries: history.cases.values().filter(|case| case.is_planned()).count(),
         in_doubt: history.cases.values().filter(|case| case.was_in_doubt()).count(),
         creates: history.cases.values().map(|case| case.creates.len()).sum(),

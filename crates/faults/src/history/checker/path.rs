@@ -3,16 +3,27 @@
 use super::{Broken, Case, Promise};
 use crate::history::record::{Event, Kind, Operation, Reference, State};
 
-pub(super) fn check(case: &Case<'_>, is_void: bool) -> Vec<Broken> {
+pub(super) fn check(case: &Case<'_>, retries: u32, is_void: bool) -> Vec<Broken> {
     let mut all = vec![];
     let mut broken = |why: String| all.push(Broken::about(case, Promise::Explained, why));
     let mut at = State::Unspecified;
-    let mut attempted = false;
+    // All of them, and those that may have spent retries: when it is taken up again, all retries are given back.
+    let (mut attempts, mut spent) = (0_u32, 0_u32);
     let mut ticket: Option<Reference> = None;
     for event in case.events.iter().copied() {
         let to = event.state.unwrap_or(State::Unspecified);
-        attempted |= event.kind == Kind::AttemptStarted;
-        if !is_step(at, event.kind, to, attempted) {
+        match event.kind {
+            Kind::AttemptStarted => (attempts, spent) = (attempts + 1, spent + 1),
+            Kind::Rearmed if matches!(at, State::Failed | State::Cancelled) && to == State::Pending => {
+                spent = 0;
+            }
+            Kind::Failed if spent <= retries => broken(format!(
+                "event {}: it failed for good in attempt {spent}, although {retries} retries are allowed",
+                event.sequence
+            )),
+            _ => {}
+        }
+        if !is_step(at, event.kind, to, attempts > 0) {
             broken(format!("event {}: {:?} leads from {at:?} to {to:?}", event.sequence, event.kind));
         }
         if let Some(why) = unwanted(case, event, is_void) {

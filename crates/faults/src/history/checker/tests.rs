@@ -12,6 +12,8 @@ use crate::history::record::{
 use crate::history::subscribers::{FILTERED, RESTLESS, STEADY};
 
 const KEY: &str = "SEC-1";
+/// After the first attempt.
+const RETRIES: u32 = 2;
 
 /// A history that is told in the order of time, ten milliseconds an entry.
 #[derive(Default)]
@@ -38,7 +40,12 @@ fn standing(state: State, key: Option<&str>) -> Standing {
 
 impl Told {
     fn begin() -> Self {
-        let setting = Setting { attempt_deadline_ms: 1_000, server_bound_ms: 500, ..Setting::default() };
+        let setting = Setting {
+            attempt_deadline_ms: 1_000,
+            server_bound_ms: 500,
+            retries: RETRIES,
+            ..Setting::default()
+        };
         Self::default().and(What::Began(setting)).subscribes(STEADY, false, 0)
     }
 
@@ -129,6 +136,16 @@ impl Told {
         self.event_of(Kind::AttemptStarted, State::Attempting)
     }
 
+    /// An attempt that made nothing, and another one is due.
+    fn refused(self) -> Self {
+        self.attempted().create(None).event_of(Kind::Waiting, State::Waiting)
+    }
+
+    /// An attempt that made nothing, and was the last.
+    fn failed(self) -> Self {
+        self.attempted().create(None).event_of(Kind::Failed, State::Failed)
+    }
+
     fn delivered(self) -> Self {
         self.event_of(Kind::Delivered, State::Delivered)
     }
@@ -208,6 +225,37 @@ fn a_failed_one_that_has_a_ticket_all_the_same_is_seen() {
 fn one_that_never_comes_to_rest_is_seen() {
     let told = Told::begin().accepted().attempted();
     breaks(&told.ends(State::Attempting, None), Promise::Explained, "never comes to rest");
+}
+
+#[test]
+fn one_that_waits_for_ever_is_seen() {
+    let told = Told::begin().accepted().refused();
+    breaks(&told.ends(State::Waiting, None), Promise::Explained, "never comes to rest");
+}
+
+#[test]
+fn one_that_fails_before_its_retries_are_spent_is_seen() {
+    let told = Told::begin().accepted().failed();
+    breaks(&told.ends(State::Failed, None), Promise::Explained, "failed for good in attempt 1");
+    let told = Told::begin().accepted().refused().failed();
+    breaks(&told.ends(State::Failed, None), Promise::Explained, "failed for good in attempt 2");
+}
+
+#[test]
+fn one_that_fails_when_its_retries_are_spent_is_well() {
+    let verdict = Told::begin().accepted().refused().refused().failed().ends(State::Failed, None);
+    assert_eq!(verdict.broken, []);
+    assert_eq!((verdict.delivered, verdict.failed, verdict.cancelled), (0, 1, 0));
+}
+
+#[test]
+fn one_that_is_taken_up_again_has_all_its_retries_again() {
+    let spent = || {
+        let told = Told::begin().accepted().refused().refused().failed();
+        told.event_of(Kind::Rearmed, State::Pending)
+    };
+    breaks(&spent().failed().ends(State::Failed, None), Promise::Explained, "failed for good in attempt 1");
+    assert_eq!(spent().refused().refused().failed().ends(State::Failed, None).broken, []);
 }
 
 #[test]

@@ -32,10 +32,11 @@ pub(super) fn check(case: &Case<'_>, is_void: bool) -> Vec<Broken> {
             let why = format!("it is {:?}, and there is {keys:?} all the same", stands.state);
             all.push(broken(Promise::Explained, why));
         }
-        State::Pending | State::Attempting | State::Reconciling | State::Unspecified => {
+        // The sky has cleared, and everybody had the time for what was left to do.
+        State::Pending | State::Attempting | State::Waiting | State::Reconciling | State::Unspecified => {
             all.push(broken(Promise::Explained, format!("it never comes to rest: it is {:?}", stands.state)));
         }
-        State::Delivered | State::Waiting | State::Failed | State::Cancelled => {}
+        State::Delivered | State::Failed | State::Cancelled => {}
     }
     let unasked = attempts_of(case).iter().filter(|attempt| attempt.is_none()).count();
     if unasked > 0 {

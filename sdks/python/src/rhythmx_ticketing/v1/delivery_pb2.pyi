@@ -585,11 +585,11 @@ class ListDeliveriesRequest(_message.Message):
     """`next_page_token` of the page before, with the same filters. Empty: the first page."""
     @_builtins.property
     def states(self) -> _containers.RepeatedScalarFieldContainer[Global___DeliveryState.ValueType]:
-        """Deliveries in any of these states. Empty: in every state."""
+        """Deliveries in any of these states, at most 100. Empty: in every state."""
 
     @_builtins.property
     def systems(self) -> _containers.RepeatedScalarFieldContainer[_ticket_pb2.TicketSystem.ValueType]:
-        """Deliveries to any of these systems. Empty: to every system."""
+        """Deliveries to any of these systems, at most 100. Empty: to every system."""
 
     def __init__(
         self,

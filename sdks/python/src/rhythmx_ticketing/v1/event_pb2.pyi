@@ -124,11 +124,11 @@ class StreamTicketEventsRequest(_message.Message):
     """After the event or bookmark that bore this token."""
     @_builtins.property
     def systems(self) -> _containers.RepeatedScalarFieldContainer[_ticket_pb2.TicketSystem.ValueType]:
-        """Events of any of these systems. Empty: of every system."""
+        """Events of any of these systems, at most 100. Empty: of every system."""
 
     @_builtins.property
     def kinds(self) -> _containers.RepeatedScalarFieldContainer[Global___TicketEventKind.ValueType]:
-        """Events of any of these kinds. Empty: of every kind."""
+        """Events of any of these kinds, at most 100. Empty: of every kind."""
 
     @_builtins.property
     def oldest(self) -> _empty_pb2.Empty:

@@ -35,9 +35,10 @@ public final class Events implements Iterable<TicketEvent>, AutoCloseable {
   private static final String METHOD = "StreamTicketEvents";
 
   /** A stream that bears nothing for so long is dead: bookmarks come every 10 s. */
-  private static final Duration SILENCE = Duration.ofSeconds(35);
+  static final Duration SILENCE = Duration.ofSeconds(35);
 
   private final Connection connection;
+  private final Duration silence;
   private volatile StreamTicketEventsRequest request;
   private volatile boolean closed;
 
@@ -50,7 +51,8 @@ public final class Events implements Iterable<TicketEvent>, AutoCloseable {
   /** Arrived and not handed over. */
   private TicketEvent next;
 
-  Events(Connection connection, StreamTicketEventsRequest request, Duration deadline) {
+  Events(Connection connection, StreamTicketEventsRequest request, Duration deadline, Duration silence) {
+    this.silence = silence;
     this.connection = connection;
     this.request = request;
     Deadline end = Deadline.after(deadline.toNanos(), TimeUnit.NANOSECONDS);
@@ -109,7 +111,7 @@ public final class Events implements Iterable<TicketEvent>, AutoCloseable {
   private boolean arrives() {
     while (!closed && next == null) {
       try {
-        next = receive(SILENCE);
+        next = receive(silence);
       } catch (TicketingException failure) {
         if (closed) {
           return false;

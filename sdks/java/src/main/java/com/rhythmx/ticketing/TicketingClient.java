@@ -176,7 +176,11 @@ public final class TicketingClient implements AutoCloseable {
    * @throws TicketingException if it can not be opened within the deadline of this client, or is refused
    */
   public Events subscribe(StreamTicketEventsRequest request) {
-    return new Events(connection, request, deadline);
+    return subscribe(request, Events.SILENCE);
+  }
+
+  Events subscribe(StreamTicketEventsRequest request, Duration silence) {
+    return new Events(connection, request, deadline, silence);
   }
 
   /** Ends the connection, and with it every call and subscription. */

@@ -58,6 +58,22 @@ class PlayedTest {
   }
 
   @Test
+  void aStreamThatFallsSilentIsOpenedAgain() throws Exception {
+    Played service = new Played();
+    service.ends.add(null);
+    service.ends.add(null);
+    try (Played.Running running = service.start();
+        Events events =
+            running.client().subscribe(StreamTicketEventsRequest.getDefaultInstance(), Duration.ofSeconds(1))) {
+      var each = events.iterator();
+      for (long sequence = 1; sequence <= 4; sequence++) {
+        assertEquals(sequence, each.next().getSequence());
+      }
+    }
+    assertEquals(List.of("", "2"), service.starts);
+  }
+
+  @Test
   void aCredentialThatRunsOutEndsTheSubscription() throws Exception {
     for (Code code : List.of(Code.UNAUTHENTICATED, Code.PERMISSION_DENIED)) {
       Played service = new Played();
@@ -130,7 +146,7 @@ class PlayedTest {
   }
 
   private static final class Played extends TicketingServiceGrpc.TicketingServiceImplBase {
-    /** How each stream ends, one after the other, after two events. */
+    /** How each stream ends, one after the other, after two events; null: it falls silent. */
     private final List<RuntimeException> ends = Collections.synchronizedList(new ArrayList<>());
 
     /** The start of each stream. */
@@ -166,7 +182,9 @@ class PlayedTest {
         TicketEvent event = TicketEvent.newBuilder().setSequence(sequence).setResumeToken("" + sequence).build();
         answers.onNext(StreamTicketEventsResponse.newBuilder().setEvent(event).build());
       }
-      answers.onError(ends.get(nth));
+      if (ends.get(nth) != null) {
+        answers.onError(ends.get(nth));
+      }
     }
 
     @Override

@@ -1,0 +1,17 @@
+/**
+ * Client of RhythmX Ticketing, which turns incidents into tickets in Jira and ServiceNow, effectively once.
+ *
+ *     import { connect } from "@rhythmx/ticketing";
+ *
+ *     const client = connect("127.0.0.1:50051");
+ *     const status = await client.getStatus();
+ *
+ * `v1` is the contract: its messages are what the methods of `Client` take and resolve to.
+ *
+ * @packageDocumentation
+ */
+export type { Tls } from "./channel.js";
+export { connect, Client, type CallOptions, type ConnectOptions } from "./client.js";
+export { ResumeTokenExpired, TicketingError, type Code, type FieldViolation } from "./errors.js";
+export { Events } from "./events.js";
+export * as v1 from "./v1.js";

@@ -1,0 +1,63 @@
+import assert from "node:assert/strict";
+import { execFile, spawn } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { createInterface } from "node:readline";
+import { promisify } from "node:util";
+
+import { connect, v1 } from "@rhythmx/ticketing";
+
+import { anIncident, behaviour, createInJira, Fixture, PROGRAM } from "./fixture.js";
+
+const BEHAVIOUR = "TLS with a custom CA and a client certificate";
+
+behaviour(BEHAVIOUR, "a server of an authority of one's own is trusted if that is said", async () => {
+  const server = await Fixture.start("--tls");
+  const address = `localhost:${server.said.address.split(":").at(-1)}`;
+  const token = server.said.tokens.admin;
+  const client = connect(address, { tls: { ca: server.said.ca }, token });
+  const events = await client.events();
+  await server.order("restart");
+  await client.createTicket(createInJira(anIncident()));
+  assert.equal((await events.next()).value?.kind, v1.TicketEventKind.ACCEPTED);
+  client.close();
+  // The system knows no such authority.
+  const wary = connect(address, { tls: {}, token });
+  await assert.rejects(wary.getStatus({}, { deadlineMs: 2_000 }), { code: "UNAVAILABLE" });
+  wary.close();
+  await server.stop();
+});
+
+behaviour(BEHAVIOUR, "a client is known by its certificate", async () => {
+  const ticketing = join(dirname(PROGRAM), "ticketing");
+  const folder = mkdtempSync(join(tmpdir(), "ticketing-tls-"));
+  const file = (name: string): string => join(folder, name);
+  await promisify(execFile)(ticketing, ["tls", "dev", `--out=${folder}`]);
+  const flags = ["--listen=127.0.0.1:0", `--data=${file("data")}`, "--log-format=json", "--auth=certificate"];
+  flags.push(`--tls-cert=${file("server.pem")}`, `--tls-key=${file("server.key")}`, `--tls-client-ca=${file("ca.pem")}`);
+  flags.push("--certificate-roles=spiffe://ticketing.test/trial=admin");
+  const server = spawn(ticketing, ["serve", ...flags], { stdio: ["ignore", "ignore", "pipe"] });
+  try {
+    let address = "";
+    for await (const line of createInterface({ input: server.stderr })) {
+      const said = JSON.parse(line) as { message: string; address?: string };
+      if (said.message === "listening") address = said.address!;
+      if (address) break;
+    }
+    const tls = { ca: readFileSync(file("ca.pem")), clientCertificate: file("client.pem"), clientKey: file("client.key") };
+    const client = connect(address, { tls });
+    await client.configure({ retry: { maxAttempts: 3 } });
+    const [entry] = (await client.listAuditEntries({})).entries;
+    assert.equal(entry?.actor, "certificate:spiffe://ticketing.test/trial");
+    client.close();
+    const nobody = connect(address, { tls: { ca: file("ca.pem") } });
+    await assert.rejects(nobody.getStatus({}, { deadlineMs: 2_000 }), { code: "UNAVAILABLE" });
+    nobody.close();
+  } finally {
+    const ended = new Promise((resolve) => server.once("exit", resolve));
+    server.kill();
+    await ended;
+    rmSync(folder, { recursive: true });
+  }
+});
