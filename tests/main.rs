@@ -39,6 +39,7 @@ mod pushing;
 mod reaching;
 mod restoring;
 mod retrying;
+mod sdk_rust;
 mod stopping;
 mod sweeping;
 mod targets;

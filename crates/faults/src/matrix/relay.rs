@@ -54,7 +54,7 @@ impl Relay {
     }
 
     pub(super) async fn client(&self) -> Client {
-        Client::connect(format!("http://{}", self.address)).await.unwrap()
+        Client::connect(format!("http://{}", self.address)).await.unwrap().with_retries(0)
     }
 
     /// Resets every connection at both ends, and takes no more.

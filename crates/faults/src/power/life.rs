@@ -210,7 +210,7 @@ impl Told {
     async fn connect(&self, address: &str) -> Option<Client> {
         while !self.is_over() {
             if let Ok(client) = Client::connect(format!("http://{address}")).await {
-                return Some(client);
+                return Some(client.with_retries(0));
             }
             tokio::time::sleep(Duration::from_millis(5)).await;
         }

@@ -1,0 +1,33 @@
+//! Connects the service to a Jira and switches auto-push on.
+#![allow(clippy::print_stdout, reason = "a sample says what it did")]
+
+use std::env::var;
+use std::error::Error;
+
+use rhythmx_ticketing::{Client, v1};
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let client = Client::connect(var("TICKETING_ADDRESS")?).await?;
+    let mut client = client.with_token(&var("TICKETING_TOKEN")?)?;
+    // What is absent stays as it is.
+    let request = v1::ConfigureRequest {
+        jira: Some(v1::JiraSettings {
+            url: Some(var("JIRA_URL")?),
+            email: Some(var("JIRA_EMAIL")?),
+            api_token: Some(var("JIRA_API_TOKEN")?),
+            project_key: Some(var("JIRA_PROJECT_KEY")?),
+            enabled: Some(true),
+            ..Default::default()
+        }),
+        auto_push: Some(v1::AutoPushSettings {
+            enabled: Some(true),
+            minimum_severity: Some(v1::Severity::High.into()),
+            ..Default::default()
+        }),
+        ..Default::default()
+    };
+    let jira = client.configure(request).await?.jira.unwrap_or_default();
+    println!("Tickets go to project {} of {}", jira.project_key, jira.url);
+    Ok(())
+}

@@ -1,0 +1,33 @@
+//! Shows the ticket of an incident as it would be pushed. Nothing is created.
+#![allow(clippy::print_stdout, reason = "a sample says what it did")]
+
+use std::env::var;
+use std::error::Error;
+
+use rhythmx_ticketing::{Client, v1};
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let client = Client::connect(var("TICKETING_ADDRESS")?).await?;
+    let mut client = client.with_token(&var("TICKETING_TOKEN")?)?;
+    let incident = v1::Incident {
+        id: "INC-2031".to_owned(),
+        actor: Some(v1::Actor {
+            name: "j.doe".to_owned(),
+            r#type: v1::ActorType::User.into(),
+            ..Default::default()
+        }),
+        risk: Some(v1::Risk { score: 91.0, ..Default::default() }),
+        timeline: Some(v1::Timeline {
+            first_alert: Some("2026-03-01T08:00:00Z".parse()?),
+            last_alert: Some("2026-03-01T08:15:00Z".parse()?),
+            ..Default::default()
+        }),
+        ..Default::default()
+    };
+    let system = v1::TicketSystem::Jira.into();
+    let answer = client.preview_ticket(v1::PreviewTicketRequest { incident: Some(incident), system }).await?;
+    let ticket = answer.ticket.unwrap_or_default();
+    println!("{}\nPriority: {}\n{}", ticket.summary, ticket.priority, ticket.plain_text);
+    Ok(())
+}

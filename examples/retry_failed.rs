@@ -1,0 +1,28 @@
+//! Tries every failed delivery once more.
+#![allow(clippy::print_stdout, reason = "a sample says what it did")]
+
+use std::env::var;
+use std::error::Error;
+
+use rhythmx_ticketing::{Client, v1};
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let client = Client::connect(var("TICKETING_ADDRESS")?).await?;
+    let mut client = client.with_token(&var("TICKETING_TOKEN")?)?;
+    let states = vec![v1::DeliveryState::Failed.into()];
+    let mut request = v1::ListDeliveriesRequest { states, ..Default::default() };
+    loop {
+        let page = client.list_deliveries(request.clone()).await?;
+        for failed in page.deliveries {
+            let retry = v1::RetryDeliveryRequest { delivery_id: failed.id, ..Default::default() };
+            let delivery = client.retry_delivery(retry).await?.delivery.unwrap_or_default();
+            let (state, ticket) = (delivery.state().as_str_name(), delivery.ticket.unwrap_or_default());
+            println!("{} {state} {}", failed.incident_id, ticket.url);
+        }
+        request.page_token = page.next_page_token;
+        if request.page_token.is_empty() {
+            return Ok(());
+        }
+    }
+}

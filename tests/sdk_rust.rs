@@ -1,0 +1,331 @@
+//! The Rust SDK as its users have it: the samples, errors that are read, calls that are repeated, events that resume, TLS.
+//!
+//! What was found to hold is written to the file that SDK_RESULTS names, for the table of sdks/README.md.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::sync::Once;
+use std::time::Duration;
+
+use rhythmx_ticketing::v1::stream_ticket_events_request::Start;
+use rhythmx_ticketing::{Client, Error, InvalidToken, Tls, v1};
+use serde_json::json;
+use ticketing_harness::{PATIENCE, Plan, Trial, World, incident, state};
+use ticketing_server::access::Role;
+use ticketing_simulator::{Call, Effect, Reply, Rule, When};
+use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::process::{ChildStdout, Command};
+use tokio::time::{Instant, timeout};
+use tonic::Code;
+
+const HOUR: Duration = Duration::from_secs(3_600);
+
+/// As `sdk-fixture` starts it.
+async fn guarded() -> World {
+    Plan::new().in_a_process().unhurried().guarded().start().await
+}
+
+async fn token(world: &mut World, role: Role) -> String {
+    let token = world.server.make_token(&format!("sdk-{role}"), role, HOUR).await;
+    world.secrets.push(token.clone());
+    token
+}
+
+async fn connect(world: &World, token: &str) -> Client {
+    Client::connect(&world.server.address).await.unwrap().with_token(token).unwrap()
+}
+
+fn push(id: &str) -> v1::CreateTicketRequest {
+    v1::CreateTicketRequest { incident: Some(incident(id)), system: v1::TicketSystem::Jira.into() }
+}
+
+fn holds(behaviour: &str) {
+    let Some(results) = std::env::var_os("SDK_RESULTS") else { return };
+    let mut file = std::fs::File::options().create(true).append(true).open(results).unwrap();
+    writeln!(file, "{behaviour}\tpassed").unwrap();
+}
+
+// === The samples ===
+
+/// The program of a sample. Cargo has built all of them if it was asked to test the whole workspace.
+fn program(name: &str) -> PathBuf {
+    static BUILT: Once = Once::new();
+    let here = std::env::current_exe().unwrap();
+    let program = here.ancestors().nth(2).unwrap().join("examples").join(name);
+    BUILT.call_once(|| {
+        if !program.exists() {
+            let mut cargo = std::process::Command::new(env!("CARGO"));
+            let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../../Cargo.toml");
+            cargo.args(["build", "--quiet", "--package=rhythmx-ticketing", "--examples"]);
+            assert!(cargo.arg(format!("--manifest-path={manifest}")).status().unwrap().success());
+        }
+    });
+    program
+}
+
+fn sample(world: &World, token: &str, name: &str) -> Command {
+    let jira = world.jira_settings();
+    let mut sample = Command::new(program(name));
+    sample.env("TICKETING_ADDRESS", &world.server.address).env("TICKETING_TOKEN", token);
+    sample.env("JIRA_URL", jira.url()).env("JIRA_EMAIL", jira.email());
+    sample.env("JIRA_API_TOKEN", jira.api_token()).env("JIRA_PROJECT_KEY", jira.project_key());
+    sample.kill_on_drop(true);
+    sample
+}
+
+async fn says(world: &World, token: &str, name: &str, expected: &[&str]) {
+    let ended = timeout(PATIENCE, sample(world, token, name).output()).await.unwrap().unwrap();
+    let (told, error) = (String::from_utf8_lossy(&ended.stdout), String::from_utf8_lossy(&ended.stderr));
+    assert!(ended.status.success(), "{name}: {told}{error}");
+    for words in expected {
+        assert!(told.contains(words), "{name}: {words:?} is not in:\n{told}");
+    }
+    holds(&format!("sample {name}"));
+}
+
+async fn line(lines: &mut Lines<BufReader<ChildStdout>>) -> String {
+    timeout(PATIENCE, lines.next_line()).await.unwrap().unwrap().unwrap()
+}
+
+#[tokio::test]
+async fn every_sample_does_what_it_says() {
+    let mut world = guarded().await;
+    let token = token(&mut world, Role::Admin).await;
+    says(&world, &token, "configure", &["Tickets go to project SEC of http"]).await;
+    says(&world, &token, "preview", &["j.doe", "Priority: Highest"]).await;
+    says(&world, &token, "create", &["/browse/SEC-"]).await;
+    says(&world, &token, "submit", &["jira true", "servicenow false"]).await;
+
+    let mut watch = sample(&world, &token, "watch").stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(watch.stdout.take().unwrap()).lines();
+    assert_eq!(line(&mut lines).await, "watching");
+    world.push("INC-watched", v1::TicketSystem::Jira).await;
+    for kind in ["ACCEPTED", "ATTEMPT_STARTED", "DELIVERED"] {
+        let mut told = line(&mut lines).await;
+        // What happens to the incident that was submitted is told as well.
+        while !told.contains("INC-watched") {
+            told = line(&mut lines).await;
+        }
+        assert!(told.contains(&format!("TICKET_EVENT_KIND_{kind} INC-watched")), "{kind}: {told}");
+    }
+    watch.kill().await.unwrap();
+    holds("sample watch");
+
+    let body = json!({ "errorMessages": ["no such luck"], "errors": {} });
+    world.jira.weather().push(Rule::new(Call::Create, When::Always, Effect::Answer(Reply::json(400, &body))));
+    let pushed = world.push("INC-refused", v1::TicketSystem::Jira).await;
+    world.until(&pushed.delivery.unwrap().id, v1::DeliveryState::Failed).await;
+    world.jira.weather().clear();
+    says(&world, &token, "retry_failed", &["INC-refused DELIVERY_STATE_DELIVERED", "/browse/SEC-"]).await;
+    world.finish().await;
+}
+
+// === Errors ===
+
+#[tokio::test]
+async fn a_refusal_is_read_whole_by_its_class() {
+    let mut world = guarded().await;
+    let (admin, viewer) = (token(&mut world, Role::Admin).await, token(&mut world, Role::Viewer).await);
+    let mut client = connect(&world, &admin).await;
+    assert_eq!(state(&client.create_ticket(push("INC-good")).await.unwrap()), v1::DeliveryState::Delivered);
+    assert!(client.create_ticket(push("INC-good")).await.unwrap().already_existed);
+    holds("good calls");
+
+    let error = Error::from(client.create_ticket(push("")).await.unwrap_err());
+    assert_eq!((error.code, error.reason), (Code::InvalidArgument, Some(v1::ErrorReason::IncidentInvalid)));
+    assert!(error.violations.iter().any(|violation| violation.field == "incident.id"), "{error}");
+    holds("INVALID_ARGUMENT with field violations");
+
+    let unknown = "0197a000-0000-7000-8000-000000000000";
+    let error = Error::from(client.get_delivery(unknown).await.unwrap_err());
+    assert_eq!((error.code, error.reason), (Code::NotFound, Some(v1::ErrorReason::DeliveryNotFound)));
+    assert_eq!(error.metadata["delivery_id"], unknown);
+    holds("NOT_FOUND");
+
+    let servicenow = v1::ServiceNowSettings { enabled: Some(false), ..Default::default() };
+    let off = v1::ConfigureRequest { servicenow: Some(servicenow), ..Default::default() };
+    client.configure(off).await.unwrap();
+    let elsewhere = v1::CreateTicketRequest { system: v1::TicketSystem::Servicenow.into(), ..push("INC-1") };
+    let error = Error::from(client.create_ticket(elsewhere).await.unwrap_err());
+    assert_eq!(
+        (error.code, error.reason),
+        (Code::FailedPrecondition, Some(v1::ErrorReason::SystemNotEnabled))
+    );
+    holds("FAILED_PRECONDITION");
+
+    let mut wrong = connect(&world, "rxt_wrong").await;
+    let error = Error::from(wrong.get_status().await.unwrap_err());
+    assert_eq!((error.code, error.reason), (Code::Unauthenticated, Some(v1::ErrorReason::CredentialInvalid)));
+    assert_eq!(wrong.events(Default::default()).await.unwrap_err().code, Code::Unauthenticated);
+    holds("UNAUTHENTICATED");
+
+    let error = Error::from(connect(&world, &viewer).await.create_ticket(push("INC-1")).await.unwrap_err());
+    assert_eq!((error.code, error.reason), (Code::PermissionDenied, Some(v1::ErrorReason::RoleInsufficient)));
+    holds("PERMISSION_DENIED");
+
+    let start = Some(Start::ResumeToken("yesterday".to_owned()));
+    let asked = v1::StreamTicketEventsRequest { start, ..Default::default() };
+    let error = client.events(asked).await.unwrap_err();
+    assert_eq!(
+        (error.code, error.reason),
+        (Code::InvalidArgument, Some(v1::ErrorReason::ResumeTokenInvalid))
+    );
+    holds("events end with a typed error when the token is refused");
+
+    let mut hurried = client.clone().with_deadline(Duration::from_nanos(1));
+    assert_eq!(Error::from(hurried.get_status().await.unwrap_err()).code, Code::DeadlineExceeded);
+    holds("DEADLINE_EXCEEDED");
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn text_of_any_script_and_an_incident_near_the_limits_arrive_and_a_call_can_be_left() {
+    let mut world = guarded().await;
+    let token = token(&mut world, Role::Admin).await;
+    let mut client = connect(&world, &token).await;
+    let investigation_notes = "λόγος\nZoë 王小明 😀 e\u{301}".to_owned();
+    let unicode = v1::Incident { investigation_notes, ..incident("INC-unicode") };
+    let system = v1::TicketSystem::Jira.into();
+    let request = v1::PreviewTicketRequest { incident: Some(unicode), system };
+    let text = client.preview_ticket(request).await.unwrap().ticket.unwrap().plain_text;
+    for part in ["λόγος", "Zoë 王小明 😀", "e\u{301}"] {
+        assert!(text.contains(part), "{part} is not in {text}");
+    }
+    holds("unicode");
+
+    let rule = |n: u32| v1::FiringRule {
+        name: format!("{}{n:04}", "r".repeat(252)),
+        count: n + 1,
+        ..Default::default()
+    };
+    let large = v1::Incident {
+        investigation_notes: "王".repeat(65_536),
+        firing_rules: (0..1_000).map(rule).collect(),
+        ..incident("INC-large")
+    };
+    let request = v1::CreateTicketRequest { incident: Some(large), system };
+    assert_eq!(state(&client.create_ticket(request).await.unwrap()), v1::DeliveryState::Delivered);
+    holds("large incident");
+
+    let slow = Effect::Delay(Duration::from_secs(2));
+    world.jira.weather().push(Rule::new(Call::Create, When::Always, slow));
+    let left = timeout(Duration::from_millis(300), client.create_ticket(push("INC-left"))).await;
+    assert!(left.is_err(), "{left:?}");
+    // The push was accepted, and goes on without its caller.
+    world.until_all_delivered(2).await;
+    holds("cancellation");
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_server_that_is_away_is_named_in_time_and_found_again_when_it_is_back() {
+    let mut world = guarded().await;
+    let token = token(&mut world, Role::Admin).await;
+    let mut client = connect(&world, &token).await;
+    client.get_status().await.unwrap();
+    world.server.stop().await;
+    let address = world.server.address.clone();
+
+    let (began, mut hurried) = (Instant::now(), client.clone().with_deadline(Duration::from_secs(2)));
+    let error = Error::from(hurried.get_status().await.unwrap_err());
+    assert_eq!(
+        (error.code, error.address.as_deref()),
+        (Code::Unavailable, Some(address.as_str())),
+        "{error}"
+    );
+    assert!(error.to_string().contains(&address), "{error}");
+    let error = hurried.events(Default::default()).await.unwrap_err();
+    assert_eq!(
+        (error.code, error.address.as_deref()),
+        (Code::Unavailable, Some(address.as_str())),
+        "{error}"
+    );
+    assert!(began.elapsed() < 2 * Duration::from_secs(2) + Duration::from_secs(1));
+    let error = Error::from(Client::connect(address.clone()).await.unwrap_err());
+    assert_eq!((error.code, error.address.as_deref()), (Code::Unavailable, Some(address.as_str())));
+    holds("UNAVAILABLE within the deadline, naming the address");
+
+    // Asked twice, this might make two tickets: five repetitions would take 5 s at least.
+    let began = Instant::now();
+    let anyway = v1::RetryDeliveryRequest { create_anyway: true, ..ticketing_harness::retrying("0197") };
+    assert_eq!(client.retry_delivery(anyway).await.unwrap_err().code(), Code::Unavailable);
+    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+
+    let patient = tokio::spawn(async move { client.with_retries(20).get_status().await });
+    world.server.start_again().await;
+    world.client = world.server.client().await;
+    timeout(PATIENCE, patient).await.unwrap().unwrap().unwrap();
+    holds("UNAVAILABLE retried until the server is back");
+    world.finish().await;
+}
+
+// === Events ===
+
+/// Pushes go on while the server goes down and comes back. Without filters sequences have no gap, so an event that is missed
+/// or doubled shows.
+async fn resumes(world: &mut World, token: &str, word: &str) {
+    const PUSHES: usize = 12;
+    let mut client = connect(world, token).await;
+    let mut events = client.events(Default::default()).await.unwrap();
+    let names = word.to_owned();
+    let pushing = tokio::spawn(async move {
+        let mut client = client.with_retries(20);
+        for n in 0..PUSHES {
+            client.create_ticket(push(&format!("INC-{names}-{n}"))).await.unwrap();
+        }
+    });
+    let (mut delivered, mut last) = (0, None);
+    while delivered < PUSHES {
+        let event = timeout(3 * PATIENCE, events.next()).await.unwrap().unwrap().unwrap();
+        assert!(last.is_none_or(|last| event.sequence == last + 1), "{} after {last:?}", event.sequence);
+        assert_eq!(events.resume_token(), Some(event.resume_token.as_str()));
+        last = Some(event.sequence);
+        if event.kind() == v1::TicketEventKind::Delivered {
+            delivered += 1;
+            match (delivered, word) {
+                (4 | 8, "restart") => world.restart().await,
+                (4 | 8, _) => world.crash().await,
+                _ => {}
+            }
+        }
+    }
+    pushing.await.unwrap();
+    holds(&format!("events resumed across a {word}"));
+}
+
+#[tokio::test]
+async fn a_loop_sees_each_event_once_and_in_order_through_restarts_and_kills() {
+    let mut world = guarded().await;
+    let token = token(&mut world, Role::Admin).await;
+    resumes(&mut world, &token, "restart").await;
+    resumes(&mut world, &token, "kill").await;
+    world.finish().await;
+}
+
+// === TLS ===
+
+#[tokio::test]
+async fn under_tls_the_own_authority_is_trusted_and_a_certificate_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let trial = Trial::make(folder.path()).await;
+    let mut world = Plan::new().in_a_process().callers_under_tls(&trial).guarded().start().await;
+    let token = token(&mut world, Role::Viewer).await;
+    let read = |name| std::fs::read(trial.file(name)).unwrap();
+    let tls = Tls::trusting(read("ca.pem")).with_certificate(read("client.pem"), read("client.key"));
+    let address = world.server.address.clone();
+    let client = Client::connect_tls(&address, &tls).await.unwrap();
+    client.with_token(&token).unwrap().get_status().await.unwrap();
+    assert!(!format!("{tls:?}").contains("PRIVATE"));
+    Client::connect_tls(&address, &Tls::system()).await.unwrap_err();
+    holds("TLS with a custom CA and a client certificate");
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_token_that_can_not_be_sent_is_refused() {
+    let world = Plan::new().start().await;
+    let client = Client::connect(&world.server.address).await.unwrap();
+    assert_eq!(client.with_token("rxt 1\n").unwrap_err(), InvalidToken::Characters);
+    world.finish().await;
+}
