@@ -222,7 +222,7 @@ impl Login {
     /// `text` without the secret and without the header made of it, should a server have repeated them.
     pub(crate) fn hide(&self, text: &str) -> String {
         let (Self::Basic { token, .. } | Self::Bearer { token }) = self;
-        self.authorization().hide(&hide(text, token.expose_secret()))
+        hide(&self.authorization().hide(text), token.expose_secret())
     }
 }
 

@@ -147,7 +147,7 @@ impl Client {
 
     /// An instance, or something before it, may repeat what it was sent.
     fn fault(&self, reply: &Reply) -> Fault {
-        let discreet = |words: &str| self.authorization.hide(&hide(words, self.password.expose_secret()));
+        let discreet = |words: &str| hide(&self.authorization.hide(words), self.password.expose_secret());
         faults::of(reply, self.now(), discreet)
     }
 }
