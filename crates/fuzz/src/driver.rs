@@ -23,6 +23,8 @@ const MOST_KEPT: usize = 256;
 #[derive(Debug, Clone, Copy)]
 pub struct Plan {
     pub time: Duration,
+    /// The most inputs, so that a run is the same on every machine that has the time for them.
+    pub inputs: u64,
     pub seed: u64,
 }
 
@@ -66,7 +68,8 @@ pub fn run(target: &Target, plan: Plan) -> Result<Outcome> {
         }
     }
     let kept = pool.len();
-    while outcome.broken.is_none() && Instant::now() < end && !pool.is_empty() {
+    let goes_on = |outcome: &Outcome| outcome.broken.is_none() && outcome.inputs < plan.inputs;
+    while goes_on(&outcome) && Instant::now() < end && !pool.is_empty() {
         let (from, other) = (rng.below(pool.len()), rng.below(pool.len()));
         let input = mutate(target.shape, &pool[from], &pool[other], &mut rng);
         outcome.inputs += 1;
@@ -174,7 +177,7 @@ mod tests {
 
     #[test]
     fn a_promise_that_does_not_hold_is_found_by_mutation_and_again_with_the_same_seed() {
-        let plan = Plan { time: Duration::from_secs(30), seed: 1 };
+        let plan = Plan { time: Duration::from_secs(30), inputs: u64::MAX, seed: 1 };
         let found = || run(&PLANTED, plan).unwrap();
         let (first, second) = (found(), found());
         let (first_broken, second_broken) = (first.broken.unwrap(), second.broken.unwrap());
@@ -183,8 +186,14 @@ mod tests {
     }
 
     #[test]
+    fn a_run_of_so_many_inputs_is_no_longer() {
+        let plan = Plan { time: Duration::from_secs(30), inputs: 100, seed: 1 };
+        assert_eq!(run(Target::find("retry-after").unwrap(), plan).unwrap().inputs, 100);
+    }
+
+    #[test]
     fn a_promise_that_holds_is_tried_for_the_time_given() {
-        let plan = Plan { time: Duration::from_millis(50), seed: 1 };
+        let plan = Plan { time: Duration::from_millis(50), inputs: u64::MAX, seed: 1 };
         let outcome = run(Target::find("retry-after").unwrap(), plan).unwrap();
         assert!(outcome.broken.is_none() && outcome.inputs > 10, "{outcome:?}");
     }

@@ -19,6 +19,9 @@ struct Cli {
     /// How long each target is tried.
     #[arg(long, default_value_t = 3)]
     seconds: u64,
+    /// The most inputs that each target is tried with: fewer than it has time for make a run that is the same everywhere.
+    #[arg(long, default_value_t = u64::MAX, hide_default_value = true)]
+    inputs: u64,
     /// The targets; all, if none is named.
     #[arg(long, value_name = "TARGET", value_parser = target)]
     only: Vec<&'static Target>,
@@ -68,6 +71,7 @@ fn run(cli: &Cli) -> Result<usize> {
     if cli.write_seeds {
         return write_seeds(&targets);
     }
+    let plan = Plan { time: Duration::from_secs(cli.seconds), inputs: cli.inputs, seed: cli.seed };
     let (mut inputs, mut broken) = (0, 0);
     for target in &targets {
         let found = match &cli.input {
@@ -77,8 +81,7 @@ fn run(cli: &Cli) -> Result<usize> {
                 driver::try_once(target, &input)
             }
             None => {
-                let outcome =
-                    driver::run(target, Plan { time: Duration::from_secs(cli.seconds), seed: cli.seed })?;
+                let outcome = driver::run(target, plan)?;
                 println!("{:18} {:>8} inputs", target.name, outcome.inputs);
                 inputs += outcome.inputs;
                 outcome.broken
