@@ -204,7 +204,7 @@ impl Refusal {
                 "the credential is not good: it is wrong, has expired or was revoked".to_owned()
             }
             Self::RoleInsufficient { role, needed } => {
-                format!("a caller with the role {role} may not do this: it takes {}", any_of(needed))
+                format!("a caller with the role {role} may not do this: it takes {}", names(needed, " or "))
             }
             Self::RateLimited { .. } => "too many calls: slow down, and try again".to_owned(),
             Self::TooManyStreams { most } => {
@@ -215,14 +215,16 @@ impl Refusal {
     }
 
     fn metadata(&self) -> HashMap<String, String> {
-        if let Self::RoleInsufficient { role, needed } = self {
-            let pairs = [("role", role.as_str().to_owned()), ("needed", names(needed, ", "))];
-            return pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
-        }
-        if let Self::TooManyStreams { most } = self {
-            return HashMap::from([("limit".to_owned(), most.to_string())]);
-        }
+        let (needed, most);
         let pairs = match self {
+            Self::RoleInsufficient { role, needed: roles } => {
+                needed = names(roles, ", ");
+                vec![("role", role.as_str()), ("needed", needed.as_str())]
+            }
+            Self::TooManyStreams { most: streams } => {
+                most = streams.to_string();
+                vec![("limit", most.as_str())]
+            }
             Self::SecretRequired(system, _)
             | Self::SystemNotConfigured(system)
             | Self::SystemNotEnabled(system) => vec![("system", system.as_str())],
@@ -267,8 +269,12 @@ impl Refusal {
             | Self::ShuttingDown { .. }
             | Self::ConnectionEnding { .. }
             | Self::Busy
-            | Self::TooManyStreams { .. } => details_come_back(details, COME_BACK_AFTER),
-            Self::RateLimited { come_back_after } => details_come_back(details, *come_back_after),
+            | Self::TooManyStreams { .. } => {
+                details.set_retry_info(Some(COME_BACK_AFTER));
+            }
+            Self::RateLimited { come_back_after } => {
+                details.set_retry_info(Some(*come_back_after));
+            }
             Self::DeliveryNotFound(_)
             | Self::SubscriberTooSlow { .. }
             | Self::CredentialMissing
@@ -279,16 +285,8 @@ impl Refusal {
     }
 }
 
-fn details_come_back(details: &mut ErrorDetails, after: Duration) {
-    details.set_retry_info(Some(after));
-}
-
 fn names(roles: &[Role], between: &str) -> String {
     roles.iter().map(|role| role.as_str()).collect::<Vec<_>>().join(between)
-}
-
-fn any_of(roles: &[Role]) -> String {
-    names(roles, " or ")
 }
 
 fn summary(violations: &Violations) -> String {
