@@ -12,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use rhythmx_ticketing::Client;
 use tempfile::TempDir;
 use ticketing_core::clock::Clock;
-use ticketing_failpoints::{FOLDER, Point};
+use ticketing_failpoints::{CLOCK, FOLDER, Point};
 use ticketing_server::access::Role;
 use ticketing_server::clock::SystemClock;
 use ticketing_server::config::Config;
@@ -307,6 +307,14 @@ impl Server {
     pub fn open_files(&self) -> usize {
         let id = self.process().id().expect("the server runs");
         std::fs::read_dir(format!("/proc/{id}/fd")).unwrap().count()
+    }
+
+    /// Sets the clock on the wall of the machine that the process runs on, while it runs, until [`release`](Self::release).
+    pub fn set_clock(&self, by: SignedDuration) {
+        // At once, since the process may be reading it.
+        let (new, clock) = (self.folder.path().join("clock"), points(self.folder.path()).join(CLOCK));
+        std::fs::write(&new, by.as_secs().to_string()).unwrap();
+        std::fs::rename(new, clock).unwrap();
     }
 
     /// The next that comes to this point is held there.
