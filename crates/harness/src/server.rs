@@ -25,7 +25,7 @@ use tokio::task::JoinHandle;
 use tonic::transport::Endpoint;
 
 use super::wires::{self, Trial};
-use super::{PATIENCE, binary};
+use super::{PATIENCE, binary, here};
 
 /// Below those that Linux hands out by itself.
 const PORTS: Range<u32> = 10_000..32_000;
@@ -57,6 +57,8 @@ pub struct Server {
     folder: TempDir,
     start: Start,
     running: Option<Running>,
+    /// Where the log of this process was when it was made.
+    log_from: usize,
 }
 
 #[derive(Debug)]
@@ -95,7 +97,7 @@ impl Server {
     pub fn prepare(start: Start) -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(points(folder.path())).unwrap();
-        Self { address: free_address(), folder, start, running: None }
+        Self { address: free_address(), folder, start, running: None, log_from: here::listen() }
     }
 
     /// Changes how it is started the next time.
@@ -149,12 +151,14 @@ impl Server {
         std::fs::read_to_string(self.log_file()).unwrap_or_default()
     }
 
-    /// Every file that the server wrote.
+    /// Every file that the server wrote, and its log.
     pub fn written(&self) -> Vec<(String, Vec<u8>)> {
         let files = [self.folder.path().to_owned(), self.data()];
         let files = files.iter().filter_map(|folder| std::fs::read_dir(folder).ok()).flatten().flatten();
         let files = files.filter(|file| file.path().is_file());
-        files.map(|file| (file.path().display().to_string(), std::fs::read(file.path()).unwrap())).collect()
+        let files =
+            files.map(|file| (file.path().display().to_string(), std::fs::read(file.path()).unwrap()));
+        files.chain([("the log of this process".to_owned(), here::since(self.log_from))]).collect()
     }
 
     pub async fn client(&self) -> Client {
