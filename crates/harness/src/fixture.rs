@@ -1,7 +1,14 @@
 //! `sdk-fixture`: the real server with simulated ticket systems, for the tests of the SDKs in other languages.
 //!
-//! It prints one line of JSON that says where everything is, and stays up until its standard input ends. A line of
-//! standard input is an order; each is answered with one line of JSON once it is carried out:
+//! | argument | what it does |
+//! |---|---|
+//! | `--tls` | callers are under TLS; the line has `ca`, `client_cert` and `client_key`, files in PEM |
+//! | `--unix` | the server listens on a Unix socket, and `address` is `unix:/PATH` |
+//! | `-- FLAGS` | further flags of `ticketing serve`, for example `-- --slow-subscriber=1s --bookmark-interval=500ms` |
+//!
+//! It prints one line of JSON that says where everything is, and stays up until its standard input ends, or SIGTERM. `relay`
+//! is another address of the same server, through a relay (null under TLS and on a socket). A line of standard input is an
+//! order; each is answered with one line of JSON once it is carried out:
 //!
 //! | order | what it does |
 //! |---|---|
@@ -10,14 +17,21 @@
 //! | `away`, `back` | ends it, and starts it again |
 //! | `jira fair`, `jira refuses`, `jira hangs` | Jira takes every ticket, refuses every one for good, takes seconds for each |
 //! | `creates` | says how many creates Jira and ServiceNow have received: `{"jira":1,"servicenow":0}` |
+//! | `relay swallows` | swallows every byte of the relay's connections, closes none of them, and passes new ones |
+//! | `relay mutes` | swallows every message that the server sends on the relay's connections, while pings are answered; passes new ones |
+//! | `relay narrows` | the server takes each new connection for that of a reader who reads 8 KiB of a stream and no more, and ends such a stream for slowness (after `--slow-subscriber`, by default 30 s) |
+//! | `relay fair` | new connections pass as they are |
+//! | `relay connections` | says how many connections the relay has had: `{"connections":1}` |
 
 use std::io::{BufRead, Write};
 use std::time::Duration;
 
+use clap::Parser;
 use serde_json::{Value, json};
-use ticketing_harness::{Plan, Trial, World, creates};
+use ticketing_harness::{Plan, Relay, Trial, World, creates};
 use ticketing_server::access::Role;
 use ticketing_simulator::{Call, Effect, Reply, Rule, When};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 /// How long the tokens are good.
@@ -25,18 +39,66 @@ const DAY: Duration = Duration::from_secs(86_400);
 /// How long Jira takes for a create when it hangs.
 const HANGING: Duration = Duration::from_secs(8);
 
+/// The real server with simulated ticket systems, for the tests of the SDKs in other languages.
+///
+/// It prints one line of JSON that says where everything is, and stays up until its standard input ends, or SIGTERM. Orders
+/// are lines of standard input: the top of crates/harness/src/fixture.rs tells them.
+#[derive(Debug, Parser)]
+#[command(name = "sdk-fixture")]
+struct Arguments {
+    /// Callers are under TLS.
+    #[arg(long, conflicts_with = "unix")]
+    tls: bool,
+    /// The server listens on a Unix socket.
+    #[arg(long)]
+    unix: bool,
+    /// Further flags of `ticketing serve`.
+    #[arg(last = true)]
+    flags: Vec<String>,
+}
+
+/// What orders are for.
+struct Fixture {
+    world: World,
+    relay: Option<Relay>,
+}
+
 #[tokio::main]
 async fn main() {
-    let tls = std::env::args().skip(1).any(|argument| argument == "--tls");
-    let folder = tempfile::tempdir().expect("there is room for certificates");
+    let arguments = Arguments::parse();
+    let (mut asked, mut interrupted) =
+        (signal(SignalKind::terminate()).unwrap(), signal(SignalKind::interrupt()).unwrap());
+    // What is dropped takes its processes along.
+    tokio::select! {
+        () = play(arguments) => {}
+        _ = asked.recv() => {}
+        _ = interrupted.recv() => {}
+    }
+}
+
+async fn play(arguments: Arguments) {
+    let folder = tempfile::tempdir().expect("there is room for certificates and a socket");
     let mut plan = Plan::new().in_a_process().unhurried().guarded();
+    for flag in &arguments.flags {
+        plan = plan.with_flag(flag);
+    }
     let mut trial = None;
-    if tls {
+    if arguments.tls {
         let made = Trial::make(folder.path()).await;
         plan = plan.callers_under_tls(&made);
         trial = Some(made);
     }
-    let mut world = plan.start().await;
+    let socket = arguments.unix.then(|| folder.path().join("ticketing.sock"));
+    if let Some(socket) = &socket {
+        plan = plan.on_socket(socket);
+    }
+    let world = plan.start().await;
+    let address = match &socket {
+        Some(socket) => format!("unix:{}", socket.display()),
+        None => world.server.address.clone(),
+    };
+    let is_plain = !arguments.tls && !arguments.unix;
+    let relay = if is_plain { Some(Relay::before(&address).await) } else { None };
     let mut tokens = serde_json::Map::new();
     for role in Role::ALL {
         let token = world.server.make_token(&format!("sdk-{role}"), role, DAY).await;
@@ -44,19 +106,20 @@ async fn main() {
     }
     let file = |name| trial.as_ref().map(|trial| trial.file(name).display().to_string());
     say(&json!({
-        "address": world.server.address,
+        "address": address,
+        "relay": relay.as_ref().map(|relay| relay.address.as_str()),
         "tokens": tokens,
         "ca": file("ca.pem"),
         "client_cert": file("client.pem"),
         "client_key": file("client.key"),
         "jira": settings(&world),
     }));
-    let mut orders = orders();
+    let (mut fixture, mut orders) = (Fixture { world, relay }, orders());
     while let Some(order) = orders.recv().await {
-        let answer = obey(&mut world, order.trim()).await;
+        let answer = fixture.obey(order.trim()).await;
         say(&answer);
     }
-    world.server.stop().await;
+    fixture.world.server.stop().await;
 }
 
 /// What Configure is to be told of Jira.
@@ -70,28 +133,48 @@ fn settings(world: &World) -> Value {
     })
 }
 
-async fn obey(world: &mut World, order: &str) -> Value {
-    match order {
-        "restart" => world.restart().await,
-        "kill" => world.crash().await,
-        "away" => world.server.stop().await,
-        "back" => {
-            world.server.start_again().await;
-            world.client = world.server.client().await;
+impl Fixture {
+    async fn obey(&mut self, order: &str) -> Value {
+        let world = &mut self.world;
+        match order {
+            "restart" => world.restart().await,
+            "kill" => world.crash().await,
+            "away" => world.server.stop().await,
+            "back" => {
+                world.server.start_again().await;
+                world.client = world.server.client().await;
+            }
+            "jira fair" => world.jira.weather().clear(),
+            "jira refuses" => {
+                let body = json!({ "errorMessages": ["no such luck"], "errors": {} });
+                let refusal = Effect::Answer(Reply::json(400, &body));
+                world.jira.weather().push(Rule::new(Call::Create, When::Always, refusal));
+            }
+            "jira hangs" => {
+                world.jira.weather().push(Rule::new(Call::Create, When::Always, Effect::Delay(HANGING)));
+            }
+            "creates" => {
+                return json!({ "jira": creates(&world.jira), "servicenow": creates(&world.servicenow) });
+            }
+            other => return self.relay(other),
         }
-        "jira fair" => world.jira.weather().clear(),
-        "jira refuses" => {
-            let body = json!({ "errorMessages": ["no such luck"], "errors": {} });
-            let refusal = Effect::Answer(Reply::json(400, &body));
-            world.jira.weather().push(Rule::new(Call::Create, When::Always, refusal));
-        }
-        "jira hangs" => {
-            world.jira.weather().push(Rule::new(Call::Create, When::Always, Effect::Delay(HANGING)));
-        }
-        "creates" => return json!({ "jira": creates(&world.jira), "servicenow": creates(&world.servicenow) }),
-        other => return json!({ "error": format!("there is no order {other:?}") }),
+        json!({ "done": order })
     }
-    json!({ "done": order })
+
+    fn relay(&self, order: &str) -> Value {
+        let Some(relay) = &self.relay else {
+            return json!({ "error": format!("there is no relay for {order:?}") });
+        };
+        match order {
+            "relay swallows" => relay.swallow(),
+            "relay mutes" => relay.mute(),
+            "relay narrows" => relay.narrow(true),
+            "relay fair" => relay.narrow(false),
+            "relay connections" => return json!({ "connections": relay.connections() }),
+            other => return json!({ "error": format!("there is no order {other:?}") }),
+        }
+        json!({ "done": order })
+    }
 }
 
 /// The lines of standard input, as they come.
