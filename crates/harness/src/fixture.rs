@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `--tls` | callers are under TLS; the line has `ca`, `client_cert` and `client_key`, files in PEM |
 //! | `--unix` | the server listens on a Unix socket, and `address` is `unix:/PATH` |
-//! | `-- FLAGS` | further flags of `ticketing serve`, for example `-- --slow-subscriber=1s --bookmark-interval=500ms` |
+//! | `-- FLAGS` | further flags of `ticketing serve`, for example `-- --bookmark-interval=500ms` |
 //!
 //! It prints one line of JSON that says where everything is, and stays up until its standard input ends, or SIGTERM. `relay`
 //! is another address of the same server, through a relay (null under TLS and on a socket). A line of standard input is an
@@ -19,7 +19,7 @@
 //! | `creates` | says how many creates Jira and ServiceNow have received: `{"jira":1,"servicenow":0}` |
 //! | `relay swallows` | swallows every byte of the relay's connections, closes none of them, and passes new ones |
 //! | `relay mutes` | swallows every message that the server sends on the relay's connections, while pings are answered; passes new ones |
-//! | `relay narrows` | the server takes each new connection for that of a reader who reads 8 KiB of a stream and no more, and ends such a stream for slowness (after `--slow-subscriber`, by default 30 s) |
+//! | `relay narrows` | the server takes each new connection for that of a reader who reads 8 KiB of a stream and no more, and ends such a stream for slowness within seconds |
 //! | `relay fair` | new connections pass as they are |
 //! | `relay connections` | says how many connections the relay has had: `{"connections":1}` |
 
@@ -38,6 +38,9 @@ use tokio::sync::mpsc;
 const DAY: Duration = Duration::from_secs(86_400);
 /// How long Jira takes for a create when it hangs.
 const HANGING: Duration = Duration::from_secs(8);
+/// The server's patience with slow readers, and for how long they do not read.
+const PATIENCE: &str = "--slow-subscriber=1s";
+const SLOWNESS: Duration = Duration::from_secs(2);
 
 /// The real server with simulated ticket systems, for the tests of the SDKs in other languages.
 ///
@@ -78,7 +81,7 @@ async fn main() {
 
 async fn play(arguments: Arguments) {
     let folder = tempfile::tempdir().expect("there is room for certificates and a socket");
-    let mut plan = Plan::new().in_a_process().unhurried().guarded();
+    let mut plan = Plan::new().in_a_process().unhurried().guarded().with_flag(PATIENCE);
     for flag in &arguments.flags {
         plan = plan.with_flag(flag);
     }
@@ -168,8 +171,8 @@ impl Fixture {
         match order {
             "relay swallows" => relay.swallow(),
             "relay mutes" => relay.mute(),
-            "relay narrows" => relay.narrow(true),
-            "relay fair" => relay.narrow(false),
+            "relay narrows" => relay.narrow(Some(SLOWNESS)),
+            "relay fair" => relay.narrow(None),
             "relay connections" => return json!({ "connections": relay.connections() }),
             other => return json!({ "error": format!("there is no order {other:?}") }),
         }

@@ -1,24 +1,34 @@
 //! A relay before a server, for the ways in which a connection fails that no server can play.
 
+use std::collections::HashMap;
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Mutex as Turn, mpsc};
 use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep_until};
 
 /// Every frame of HTTP/2 begins with so many bytes: 3 of its payload's length, its kind, its flags, 4 of its stream.
 const HEAD: usize = 9;
-/// Of a frame.
+/// Kinds of frames.
 const DATA: u8 = 0;
+const SETTINGS: u8 = 4;
+const WINDOW_UPDATE: u8 = 8;
+/// A flag of SETTINGS: the other's were heard.
+const ACK: u8 = 1;
 /// What a client begins with, before its SETTINGS.
 const PREFACE: usize = 24;
 /// Of SETTINGS: how many bytes the server may send on a stream before it is told that they were read.
 const INITIAL_WINDOW_SIZE: u16 = 4;
 /// A few events.
 const NARROW: u32 = 8_192;
+/// What a reader reads in the end. Together they are less than what any client lets the server send at first, 65,535.
+const REST: u32 = 49_152;
 
 /// Passes connections to a server on, until it is told otherwise. It reads HTTP/2, and so does not relay TLS.
 #[derive(Debug)]
@@ -32,7 +42,8 @@ pub struct Relay {
 #[derive(Debug, Default)]
 struct Shared {
     ways: Mutex<Vec<Arc<Way>>>,
-    is_narrow: AtomicBool,
+    /// For how long a new connection's reader does not read on.
+    narrow: Mutex<Option<Duration>>,
 }
 
 /// Of a connection: what becomes of its bytes. At first they pass.
@@ -65,10 +76,10 @@ impl Relay {
         self.set(MUTE);
     }
 
-    /// Whether from now on the server takes each new connection for one whose client reads a few events of a stream and no
-    /// more: it ends the stream for slowness.
-    pub fn narrow(&self, is_narrow: bool) {
-        self.shared.is_narrow.store(is_narrow, Ordering::SeqCst);
+    /// From now on the server takes each new connection for that of a reader who reads a few events of a stream, and the next
+    /// ones so long after. A server that has less patience ends the stream for slowness. With `None` new ones pass.
+    pub fn narrow(&self, pause: Option<Duration>) {
+        *self.shared.narrow.lock().unwrap() = pause;
     }
 
     /// How many connections there have been.
@@ -99,46 +110,37 @@ async fn accept(listener: TcpListener, server: String, shared: Arc<Shared>) {
     while let Ok((client, _)) = listener.accept().await {
         let way = Arc::<Way>::default();
         shared.ways.lock().unwrap().push(way.clone());
-        let (server, is_narrow) = (server.clone(), shared.is_narrow.load(Ordering::SeqCst));
-        tokio::spawn(async move { relay(client, &server, &way, is_narrow).await });
+        let (server, narrow) = (server.clone(), *shared.narrow.lock().unwrap());
+        tokio::spawn(async move { relay(client, &server, &way, narrow).await });
     }
 }
 
 // Both sides stay open until both directions have ended.
-async fn relay(mut client: TcpStream, server: &str, way: &Way, is_narrow: bool) {
+async fn relay(mut client: TcpStream, server: &str, way: &Way, narrow: Option<Duration>) {
     // A server that is away refuses, and so does the relay: by closing.
     let Ok(mut server) = TcpStream::connect(server).await else { return };
-    let ((from_client, to_client), (from_server, to_server)) = (client.split(), server.split());
-    tokio::join!(requests(from_client, to_server, way, is_narrow), answers(from_server, to_client, way));
+    let ((mut from_client, mut to_client), (mut from_server, to_server)) = (client.split(), server.split());
+    let to_server = Turn::new(to_server);
+    let (full, filled) = mpsc::unbounded_channel();
+    let requests = async {
+        let _ = match narrow {
+            Some(_) => pass_narrowly(&mut from_client, &to_server, way).await,
+            None => pass_requests(&mut from_client, &to_server, way).await,
+        };
+        if !way.is(SWALLOWS) {
+            let _ = to_server.lock().await.shutdown().await;
+        }
+    };
+    let answers = async {
+        let _ = pass_answers(&mut from_server, &mut to_client, way, full).await;
+        if !way.is(SWALLOWS) {
+            let _ = to_client.shutdown().await;
+        }
+    };
+    tokio::join!(requests, answers, read_on(filled, &to_server, narrow));
 }
 
-async fn requests(mut from: ReadHalf<'_>, mut to: WriteHalf<'_>, way: &Way, is_narrow: bool) {
-    let _ = pass_requests(&mut from, &mut to, way, is_narrow).await;
-    if !way.is(SWALLOWS) {
-        let _ = to.shutdown().await;
-    }
-}
-
-async fn answers(mut from: ReadHalf<'_>, mut to: WriteHalf<'_>, way: &Way) {
-    let _ = pass_answers(&mut from, &mut to, way).await;
-    if !way.is(SWALLOWS) {
-        let _ = to.shutdown().await;
-    }
-}
-
-async fn pass_requests(
-    from: &mut ReadHalf<'_>,
-    to: &mut WriteHalf<'_>,
-    way: &Way,
-    is_narrow: bool,
-) -> io::Result<()> {
-    if is_narrow {
-        let mut preface = [0; PREFACE];
-        from.read_exact(&mut preface).await?;
-        let (head, settings) = frame(from).await?;
-        to.write_all(&preface).await?;
-        to.write_all(&narrowed(head, settings)).await?;
-    }
+async fn pass_requests(from: &mut ReadHalf<'_>, to: &Turn<WriteHalf<'_>>, way: &Way) -> io::Result<()> {
     let mut bytes = [0; 16_384];
     loop {
         let count = from.read(&mut bytes).await?;
@@ -146,19 +148,69 @@ async fn pass_requests(
             return Ok(());
         }
         if !way.is(SWALLOWS) {
-            to.write_all(&bytes[..count]).await?;
+            to.lock().await.write_all(&bytes[..count]).await?;
         }
     }
 }
 
-async fn pass_answers(from: &mut ReadHalf<'_>, to: &mut WriteHalf<'_>, way: &Way) -> io::Result<()> {
+// As from a client that lets the server send little, and never says that it has read it.
+async fn pass_narrowly(from: &mut ReadHalf<'_>, to: &Turn<WriteHalf<'_>>, way: &Way) -> io::Result<()> {
+    let mut preface = [0; PREFACE];
+    from.read_exact(&mut preface).await?;
+    to.lock().await.write_all(&preface).await?;
     loop {
         let (head, payload) = frame(from).await?;
+        let (kind, is_answer) = (head[3], head[4] & ACK != 0);
+        if way.is(SWALLOWS) || kind == WINDOW_UPDATE && stream_of(head) != 0 {
+            continue;
+        }
+        let passed = if kind == SETTINGS && !is_answer {
+            narrowed(head, &payload)
+        } else {
+            [&head[..], &payload].concat()
+        };
+        to.lock().await.write_all(&passed).await?;
+    }
+}
+
+// Tells of each stream whose narrow window is full.
+async fn pass_answers(
+    from: &mut ReadHalf<'_>,
+    to: &mut WriteHalf<'_>,
+    way: &Way,
+    full: mpsc::UnboundedSender<u32>,
+) -> io::Result<()> {
+    let mut sent = HashMap::<u32, usize>::new();
+    loop {
+        let (head, payload) = frame(from).await?;
+        if head[3] == DATA {
+            let (stream, window) = (stream_of(head), NARROW as usize);
+            let before =
+                *sent.entry(stream).and_modify(|sent| *sent += payload.len()).or_insert(payload.len());
+            if before >= window && before - payload.len() < window {
+                let _ = full.send(stream);
+            }
+        }
         if way.is(SWALLOWS) || way.is(MUTE) && head[3] == DATA {
             continue;
         }
         to.write_all(&head).await?;
         to.write_all(&payload).await?;
+    }
+}
+
+// The reader of a narrow connection goes on at last: the server can send the rest, and why it ended the stream.
+async fn read_on(
+    mut filled: mpsc::UnboundedReceiver<u32>,
+    to: &Turn<WriteHalf<'_>>,
+    narrow: Option<Duration>,
+) {
+    while let Some(stream) = filled.recv().await {
+        let Some(pause) = narrow else { continue };
+        sleep_until(Instant::now() + pause).await;
+        let update = super::frame(WINDOW_UPDATE, 0, stream, &REST.to_be_bytes());
+        // A server that is gone needs it no more.
+        let _ = to.lock().await.write_all(&update).await;
     }
 }
 
@@ -170,8 +222,12 @@ async fn frame(from: &mut ReadHalf<'_>) -> io::Result<([u8; HEAD], Vec<u8>)> {
     Ok((head, payload))
 }
 
-// The client's own SETTINGS with a window that the client knows nothing of. So it never says that it has read what fills it.
-fn narrowed(mut head: [u8; HEAD], settings: Vec<u8>) -> Vec<u8> {
+fn stream_of(head: [u8; HEAD]) -> u32 {
+    u32::from_be_bytes([head[5], head[6], head[7], head[8]])
+}
+
+// The client's own SETTINGS with a window that the client knows nothing of.
+fn narrowed(mut head: [u8; HEAD], settings: &[u8]) -> Vec<u8> {
     let id = INITIAL_WINDOW_SIZE.to_be_bytes();
     let mut payload: Vec<u8> =
         settings.chunks(6).filter(|one| !one.starts_with(&id)).flatten().copied().collect();
