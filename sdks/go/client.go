@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"strings"
 	"time"
 
@@ -12,7 +11,9 @@ import (
 	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/keepalive"
 
+	"github.com/rhythmx/ticketing/sdks/go/internal/timing"
 	"github.com/rhythmx/ticketing/sdks/go/ticketingv1"
 )
 
@@ -37,8 +38,13 @@ type Client struct {
 	ticketingv1.TicketingServiceClient
 
 	connection *grpc.ClientConn
-	address    string
-	deadline   time.Duration
+	// Makes another one.
+	dial     func() (*grpc.ClientConn, error)
+	address  string
+	deadline time.Duration
+	// Lasts until Close.
+	life context.Context
+	end  context.CancelFunc
 }
 
 // Option of Connect.
@@ -46,7 +52,7 @@ type Option func(*options)
 
 type options struct {
 	tls      *TLS
-	token    bearer
+	token    *bearer
 	deadline time.Duration
 }
 
@@ -61,50 +67,73 @@ func WithTLS(tls TLS) Option {
 	return func(o *options) { o.tls = &tls }
 }
 
-// WithToken sends a bearer token with each call: one of `ticketing token create`, or a JSON Web Token.
+// WithToken sends a bearer token with each call: one of `ticketing token create`, or a JSON Web Token. Connect refuses an empty
+// one.
 func WithToken(token string) Option {
-	return func(o *options) { o.token = bearer(token) }
+	return func(o *options) {
+		given := bearer(token)
+		o.token = &given
+	}
 }
 
-// WithDeadline bounds each call whose context has no deadline. Default: 30 s. Subscriptions have none.
+// WithDeadline bounds each call whose context has no deadline. Default: 30 s. Subscriptions have none, but for their opening.
 func WithDeadline(deadline time.Duration) Option {
 	return func(o *options) { o.deadline = deadline }
 }
 
 // === Client ===
 
-// Connect makes a client of the service at an address: "HOST:PORT", or "unix:/PATH" for a Unix socket. Nothing is sent before
-// the first call. It fails when the options can not work: files that can not be read, a token that is none, or a token that
-// would travel to another machine without TLS.
+// Connect makes a client of the service at an address: "HOST:PORT", "[IPV6]:PORT", or "unix:/PATH" for a Unix socket;
+// "http://HOST:PORT" is the first, and "https://HOST:PORT" speaks TLS, with the system's authorities unless WithTLS says
+// otherwise. Nothing is sent before the first call. It fails when the address is none, and when the options can not work: files
+// that can not be read, a token that is none, or a token that would travel to another machine without TLS.
 func Connect(address string, with ...Option) (*Client, error) {
 	chosen := options{deadline: DefaultDeadline}
 	for _, option := range with {
 		option(&chosen)
 	}
-	dial, err := chosen.dial(address)
+	place, err := locate(address, chosen.tls != nil)
+	if err != nil {
+		return nil, fmt.Errorf("ticketing: %w", err)
+	}
+	dial, err := chosen.dial(place)
 	if err != nil {
 		return nil, fmt.Errorf("ticketing: %s: %w", address, err)
 	}
 	client := &Client{address: address, deadline: chosen.deadline}
+	client.life, client.end = context.WithCancel(context.Background())
 	dial = append(dial, grpc.WithUnaryInterceptor(client.call))
-	if client.connection, err = grpc.NewClient(address, dial...); err != nil {
+	client.dial = func() (*grpc.ClientConn, error) { return grpc.NewClient(place.target, dial...) }
+	if client.connection, err = client.dial(); err != nil {
+		client.end()
 		return nil, fmt.Errorf("ticketing: %s: %w", address, err)
 	}
 	client.TicketingServiceClient = ticketingv1.NewTicketingServiceClient(client.connection)
 	return client, nil
 }
 
-// Close ends the connection, and with it every call and subscription.
+// Close ends the connection, and with it every call and subscription: with an *Error of code Canceled. Closing twice is fine.
 func (c *Client) Close() error {
-	return c.connection.Close()
+	if c.life.Err() != nil {
+		return nil
+	}
+	c.end()
+	if err := c.connection.Close(); err != nil && !errors.Is(err, grpc.ErrClientConnClosing) {
+		return err
+	}
+	return nil
 }
 
 // === options ===
 
-func (o *options) dial(address string) ([]grpc.DialOption, error) {
+func (o *options) dial(place place) ([]grpc.DialOption, error) {
 	transport := insecure.NewCredentials()
-	if o.tls != nil {
-		config, err := o.tls.config()
+	if place.secure {
+		trust := o.tls
+		if trust == nil {
+			trust = &TLS{}
+		}
+		config, err := trust.config()
 		if err != nil {
 			return nil, err
 		}
@@ -117,33 +146,31 @@ func (o *options) dial(address string) ([]grpc.DialOption, error) {
 		grpc.WithUserAgent("rhythmx-ticketing-go/" + Version),
 		grpc.WithConnectParams(grpc.ConnectParams{Backoff: again, MinConnectTimeout: connectTimeout}),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(largestAnswer)),
+		// A connection that died without a word is noticed by its silence.
+		grpc.WithKeepaliveParams(keepalive.ClientParameters{
+			Time: timing.Ping, Timeout: timing.Pong, PermitWithoutStream: true,
+		}),
 		// What is repeated, and when, is decided here and nowhere else.
 		grpc.WithDisableServiceConfig(),
 		grpc.WithDisableRetry(),
 	}
-	if o.token == "" {
+	if !place.secure || place.here {
+		// A proxy of the environment would read what is not encrypted, and has no way to what is on this machine.
+		dial = append(dial, grpc.WithNoProxy())
+	}
+	if o.token == nil {
 		return dial, nil
 	}
-	if strings.ContainsFunc(string(o.token), func(r rune) bool { return r <= ' ' || r > '~' }) {
+	if *o.token == "" {
+		return nil, errors.New("the token is empty: leave WithToken out where none is needed")
+	}
+	if strings.ContainsFunc(string(*o.token), func(r rune) bool { return r <= ' ' || r > '~' }) {
 		return nil, errors.New("the token has characters that no token has")
 	}
-	if o.tls == nil && !stays(address) {
+	if !place.secure && !place.here {
 		return nil, errors.New("a token is not sent to another machine without TLS: use WithTLS")
 	}
-	return append(dial, grpc.WithPerRPCCredentials(o.token)), nil
-}
-
-// Whether what is sent to the address stays on this machine.
-func stays(address string) bool {
-	if strings.HasPrefix(address, "unix:") {
-		return true
-	}
-	host, _, err := net.SplitHostPort(address)
-	if err != nil {
-		host = address
-	}
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
+	return append(dial, grpc.WithPerRPCCredentials(*o.token)), nil
 }
 
 // === bearer ===

@@ -73,9 +73,12 @@ func (e *Error) Is(target error) bool {
 		target == context.Canceled && e.Code == codes.Canceled
 }
 
-// What the error of a call says.
+// What the error of a call says. Whatever befalls the calls of a client that is closed, it is that.
 func (c *Client) failure(method string, err error) *Error {
 	received := status.Convert(err)
+	if c.life.Err() != nil {
+		received = status.New(codes.Canceled, "the client is closed")
+	}
 	failure := &Error{
 		Code:    received.Code(),
 		Message: received.Message(),

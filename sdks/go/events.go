@@ -13,11 +13,9 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/rhythmx/ticketing/sdks/go/internal/timing"
 	"github.com/rhythmx/ticketing/sdks/go/ticketingv1"
 )
-
-// A stream that bears nothing for so long is dead: bookmarks come every 10 s.
-const silence = 35 * time.Second
 
 // Subscription to events. It is used by one goroutine at a time; Close and ResumeToken by any.
 type Subscription struct {
@@ -27,14 +25,20 @@ type Subscription struct {
 	// The stream that is open, and what ends it.
 	stream grpc.ServerStreamingClient[ticketingv1.StreamTicketEventsResponse]
 	end    context.CancelFunc
+	// The event that the stream began with, if it was no bookmark.
+	first *ticketingv1.TicketEvent
 	// Failures since the last message.
 	failures int
 	// How long a stream may bear nothing.
 	silence time.Duration
+	// Whether an error has ended it.
+	over bool
 
 	mutex   sync.Mutex
 	request *ticketingv1.StreamTicketEventsRequest
 	closed  bool
+	// A connection of its own, since a stream fell silent on that of the client.
+	own *grpc.ClientConn
 }
 
 // Subscribe opens a stream of events, and returns once the server has begun it, or with an *Error within the time of
@@ -51,18 +55,25 @@ func (c *Client) Subscribe(
 	if request == nil {
 		request = &ticketingv1.StreamTicketEventsRequest{}
 	}
-	s := &Subscription{client: c, request: proto.CloneOf(request), silence: silence}
+	s := &Subscription{client: c, request: proto.CloneOf(request), silence: timing.Silence}
 	s.ctx, s.cancel = context.WithCancel(ctx)
+	forget := context.AfterFunc(c.life, s.cancel)
+	context.AfterFunc(s.ctx, func() {
+		forget()
+		s.use(nil)
+	})
 	opening, opened := context.WithTimeout(s.ctx, c.deadline)
 	defer opened()
 	end, _ := opening.Deadline()
 	for {
-		_, failure := s.receive(time.Until(end))
+		first, failure := s.receive(time.Until(end), codes.DeadlineExceeded)
 		if failure == nil {
+			s.first = first
 			return s, nil
 		}
 		s.failures++
 		if s.failures == sends || !failure.passes() || !rest(opening, failure.pause(s.failures)) {
+			failure = c.ended(opening, failure)
 			s.cancel()
 			return nil, failure
 		}
@@ -81,12 +92,14 @@ func (c *Client) Subscribe(
 // A loop that was left can be taken up by another one.
 func (s *Subscription) Events() iter.Seq2[*ticketingv1.TicketEvent, error] {
 	return func(yield func(*ticketingv1.TicketEvent, error) bool) {
-		for {
+		for !s.over {
 			event, failure := s.next()
 			if s.isClosed() {
 				return
 			}
 			if failure != nil {
+				s.over = true
+				s.cancel()
 				yield(nil, failure)
 				return
 			}
@@ -121,9 +134,13 @@ func (s *Subscription) isClosed() bool {
 
 func (s *Subscription) next() (*ticketingv1.TicketEvent, *Error) {
 	for {
-		event, failure := s.receive(s.silence)
+		event, failure := s.first, (*Error)(nil)
+		if s.first = nil; event == nil {
+			event, failure = s.receive(s.silence, codes.Unavailable)
+		}
 		switch {
 		case failure == nil && event != nil:
+			s.keep(event.GetResumeToken())
 			return event, nil
 		case failure == nil:
 		case !failure.resumes() || s.ctx.Err() != nil:
@@ -131,34 +148,26 @@ func (s *Subscription) next() (*ticketingv1.TicketEvent, *Error) {
 		default:
 			s.failures++
 			if !rest(s.ctx, failure.pause(s.failures)) {
-				return nil, failure
+				return nil, s.client.ended(s.ctx, failure)
 			}
 		}
 	}
 }
 
-// Takes the next message, of a stream that is opened if none is. A bookmark is no event.
-func (s *Subscription) receive(patience time.Duration) (*ticketingv1.TicketEvent, *Error) {
-	message, err := s.message(patience)
+// Takes the next message, of a stream that is opened if none is. A bookmark is no event. late is what it is when nothing comes
+// in time.
+func (s *Subscription) receive(patience time.Duration, late codes.Code) (*ticketingv1.TicketEvent, *Error) {
+	message, err := s.message(patience, late)
 	if err != nil {
 		s.drop()
-		return nil, s.client.failure(ticketingv1.TicketingService_StreamTicketEvents_FullMethodName, err)
+		return nil, s.failure(err)
 	}
 	s.failures = 0
-	event := message.GetEvent()
-	token := message.GetBookmark().GetResumeToken()
-	if event != nil {
-		token = event.GetResumeToken()
-	}
-	if token != "" {
-		s.mutex.Lock()
-		s.request.Start = &ticketingv1.StreamTicketEventsRequest_ResumeToken{ResumeToken: token}
-		s.mutex.Unlock()
-	}
-	return event, nil
+	s.keep(message.GetBookmark().GetResumeToken())
+	return message.GetEvent(), nil
 }
 
-func (s *Subscription) message(patience time.Duration) (*ticketingv1.StreamTicketEventsResponse, error) {
+func (s *Subscription) message(patience time.Duration, late codes.Code) (*ticketingv1.StreamTicketEventsResponse, error) {
 	if s.ctx.Err() != nil {
 		return nil, status.FromContextError(s.ctx.Err()).Err()
 	}
@@ -167,9 +176,9 @@ func (s *Subscription) message(patience time.Duration) (*ticketingv1.StreamTicke
 		s.end = end
 		// The opening takes no time of its own: it is over once the request is on its way, or the connection has failed.
 		watch := time.AfterFunc(patience, end)
-		stream, err := s.client.StreamTicketEvents(ctx, s.request)
+		stream, err := s.stub().StreamTicketEvents(ctx, s.request)
 		if !watch.Stop() && s.ctx.Err() == nil {
-			return nil, status.Error(codes.Unavailable, "no connection in time")
+			return nil, status.Error(late, "no connection in time")
 		}
 		if err != nil {
 			return nil, err
@@ -179,12 +188,54 @@ func (s *Subscription) message(patience time.Duration) (*ticketingv1.StreamTicke
 	watch := time.AfterFunc(patience, s.end)
 	message, err := s.stream.Recv()
 	if !watch.Stop() && err != nil && s.ctx.Err() == nil {
-		return nil, status.Error(codes.Unavailable, "nothing came in time: the connection is lost")
+		s.renew()
+		return nil, status.Error(late, "nothing came in time: the connection is lost")
 	}
 	if errors.Is(err, io.EOF) {
 		return nil, status.Error(codes.Unavailable, "the server ended the stream")
 	}
 	return message, err
+}
+
+func (s *Subscription) failure(err error) *Error {
+	return s.client.failure(ticketingv1.TicketingService_StreamTicketEvents_FullMethodName, err)
+}
+
+func (s *Subscription) keep(token string) {
+	if token == "" {
+		return
+	}
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	s.request.Start = &ticketingv1.StreamTicketEventsRequest_ResumeToken{ResumeToken: token}
+}
+
+func (s *Subscription) stub() ticketingv1.TicketingServiceClient {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	if s.own == nil {
+		return s.client
+	}
+	return ticketingv1.NewTicketingServiceClient(s.own)
+}
+
+// Goes on over a new connection: what swallows a stream swallows the next one on the same, too. The calls of others stay where
+// they are.
+func (s *Subscription) renew() {
+	if own, err := s.client.dial(); err == nil {
+		s.use(own)
+	}
+}
+
+func (s *Subscription) use(own *grpc.ClientConn) {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	if s.own != nil {
+		_ = s.own.Close()
+	}
+	if s.own = own; own != nil && s.ctx.Err() != nil {
+		_ = own.Close()
+	}
 }
 
 func (s *Subscription) drop() {
@@ -194,13 +245,14 @@ func (s *Subscription) drop() {
 	s.stream, s.end = nil, nil
 }
 
-// Whether the stream is to be opened again. What a broken connection is called differs, but then no reason of the service is
-// given.
+// Whether the stream is to be opened again: unless the server says that this would be refused as well. What a broken
+// connection is called differs.
 func (e *Error) resumes() bool {
 	switch e.Code {
-	case codes.Internal, codes.Unknown, codes.Canceled, codes.Aborted:
-		return e.ReasonName == ""
+	case codes.InvalidArgument, codes.Unauthenticated, codes.PermissionDenied, codes.NotFound, codes.FailedPrecondition,
+		codes.OutOfRange, codes.Unimplemented, codes.DataLoss:
+		return false
 	default:
-		return e.passes() || e.Reason == ticketingv1.ErrorReason_ERROR_REASON_SUBSCRIBER_TOO_SLOW
+		return true
 	}
 }

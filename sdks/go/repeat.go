@@ -7,6 +7,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/rhythmx/ticketing/sdks/go/ticketingv1"
 )
@@ -30,6 +31,10 @@ func (c *Client) call(
 		ctx, cancel = context.WithTimeout(ctx, c.deadline)
 		defer cancel()
 	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	forget := context.AfterFunc(c.life, cancel)
+	defer forget()
 	for sent := 1; ; sent++ {
 		err := invoke(ctx, method, request, answer, connection, options...)
 		if err == nil {
@@ -37,9 +42,17 @@ func (c *Client) call(
 		}
 		failure := c.failure(method, err)
 		if sent == sends || !repeatable(request) || !failure.passes() || !rest(ctx, failure.pause(sent)) {
-			return failure
+			return c.ended(ctx, failure)
 		}
 	}
+}
+
+// What the caller is told: what ended the call while it waited to be sent again, or why it failed.
+func (c *Client) ended(ctx context.Context, failure *Error) *Error {
+	if ctx.Err() == nil {
+		return failure
+	}
+	return c.failure(failure.Method, status.FromContextError(ctx.Err()).Err())
 }
 
 // Whether asking twice is as good as asking once.

@@ -19,6 +19,9 @@ import (
 	"github.com/rhythmx/ticketing/sdks/go/ticketingv1"
 )
 
+// The streams of a healthy server are never silent for long.
+var lively = []string{"--", "--bookmark-interval=300ms"}
+
 // No test waits longer than this for anything.
 const patience = 30 * time.Second
 
@@ -30,6 +33,7 @@ var server *fixture
 // fixture is the real server with simulated ticket systems.
 type fixture struct {
 	Address    string
+	Relay      string
 	Tokens     struct{ Admin, Analyst, Producer, Viewer string }
 	CA         string `json:"ca"`
 	ClientCert string `json:"client_cert"`

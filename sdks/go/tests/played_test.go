@@ -26,6 +26,8 @@ type played struct {
 	ends []error
 	// The start of each stream.
 	starts []string
+	// Whether a stream begins with an event, and not with a bookmark.
+	blunt bool
 	// How often a unary call came, and how each of them fails.
 	calls    int
 	failures []error
@@ -59,6 +61,22 @@ func TestASubscriptionOutlivesWhatPasses(t *testing.T) {
 	}
 	if time.Since(began) < 300*time.Millisecond {
 		t.Error("it did not wait as long as it was told to")
+	}
+}
+
+func TestWhatComesFirstIsHandedOver(t *testing.T) {
+	broken := told(codes.Internal, "INTERNAL", nil)
+	service := &played{blunt: true, ends: []error{broken, told(codes.DataLoss, "", nil)}}
+	subscription, err := play(t, service).Subscribe(within(t, patience), nil)
+	check(t, err)
+	var seen []uint64
+	for event, failed := range subscription.Events() {
+		if err = failed; err == nil {
+			seen = append(seen, event.GetSequence())
+		}
+	}
+	if status.Code(err) != codes.DataLoss || !slices.Equal(seen, []uint64{1, 2, 3, 4}) {
+		t.Fatal(err, seen)
 	}
 }
 
@@ -129,6 +147,9 @@ func (p *played) StreamTicketEvents(
 		event := &ticketingv1.TicketEvent{Sequence: uint64(sequence), ResumeToken: string(rune('0' + sequence))}
 		one := &ticketingv1.StreamTicketEventsResponse_Event{Event: event}
 		messages = append(messages, &ticketingv1.StreamTicketEventsResponse{Message: one})
+	}
+	if p.blunt {
+		messages = messages[1:]
 	}
 	for _, message := range messages {
 		if err := stream.Send(message); err != nil {

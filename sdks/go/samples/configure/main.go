@@ -1,4 +1,4 @@
-// Configure connects the service to a Jira and switches auto-push on.
+// Configure connects the service to a Jira, switches auto-push on, and proves that the Jira can be reached.
 package main
 
 import (
@@ -14,7 +14,11 @@ import (
 )
 
 func main() {
-	client, err := ticketing.Connect(os.Getenv("TICKETING_ADDRESS"), ticketing.WithToken(os.Getenv("TICKETING_TOKEN")))
+	var options []ticketing.Option
+	if token := os.Getenv("TICKETING_TOKEN"); token != "" {
+		options = append(options, ticketing.WithToken(token))
+	}
+	client, err := ticketing.Connect(os.Getenv("TICKETING_ADDRESS"), options...)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -37,4 +41,17 @@ func main() {
 		log.Fatal(err)
 	}
 	fmt.Println("Tickets go to project", answer.GetJira().GetProjectKey(), "of", answer.GetJira().GetUrl())
+	proof, err := client.TestConnection(context.Background(), &ticketingv1.TestConnectionRequest{
+		System: ticketingv1.TicketSystem_TICKET_SYSTEM_JIRA,
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, check := range proof.GetTest().GetChecks() {
+		verdict := "FAILED"
+		if check.GetPassed() {
+			verdict = "passed"
+		}
+		fmt.Println(verdict, check.GetName(), check.GetHint())
+	}
 }

@@ -12,7 +12,11 @@ import (
 )
 
 func main() {
-	client, err := ticketing.Connect(os.Getenv("TICKETING_ADDRESS"), ticketing.WithToken(os.Getenv("TICKETING_TOKEN")))
+	var options []ticketing.Option
+	if token := os.Getenv("TICKETING_TOKEN"); token != "" {
+		options = append(options, ticketing.WithToken(token))
+	}
+	client, err := ticketing.Connect(os.Getenv("TICKETING_ADDRESS"), options...)
 	if err != nil {
 		log.Fatal(err)
 	}
