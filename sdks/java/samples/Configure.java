@@ -3,8 +3,10 @@ import com.rhythmx.ticketing.v1.AutoPushSettings;
 import com.rhythmx.ticketing.v1.ConfigureRequest;
 import com.rhythmx.ticketing.v1.JiraSettings;
 import com.rhythmx.ticketing.v1.Severity;
+import com.rhythmx.ticketing.v1.TestConnectionRequest;
+import com.rhythmx.ticketing.v1.TicketSystem;
 
-/** Connects the service to a Jira and switches auto-push on. */
+/** Connects the service to a Jira, switches auto-push on, and proves that the Jira can be reached. */
 public class Configure {
   public static void main(String[] arguments) {
     String address = System.getenv("TICKETING_ADDRESS");
@@ -21,6 +23,11 @@ public class Configure {
           .setAutoPush(AutoPushSettings.newBuilder().setEnabled(true).setMinimumSeverity(Severity.SEVERITY_HIGH))
           .build());
       System.out.println("Tickets go to project " + answer.getJira().getProjectKey() + " of " + answer.getJira().getUrl());
+      var proof = client.testConnection(
+          TestConnectionRequest.newBuilder().setSystem(TicketSystem.TICKET_SYSTEM_JIRA).build());
+      for (var check : proof.getTest().getChecksList()) {
+        System.out.println((check.getPassed() ? "passed " : "FAILED ") + check.getName() + " " + check.getHint());
+      }
     }
   }
 }

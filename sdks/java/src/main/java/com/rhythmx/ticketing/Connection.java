@@ -1,13 +1,74 @@
 package com.rhythmx.ticketing;
 
 import io.grpc.Channel;
+import io.grpc.ClientInterceptor;
+import io.grpc.ClientInterceptors;
 import io.grpc.ManagedChannel;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.CountDownLatch;
+import java.util.function.Supplier;
 
-/**
- * What the calls of a client share.
- *
- * @param channel the connection itself
- * @param intercepted the channel that adds the token to each call
- * @param address as it was given by the user
- */
-record Connection(ManagedChannel channel, Channel intercepted, String address) {}
+/** What the calls of a client share. */
+final class Connection {
+  /** As it was given by the user. */
+  final String address;
+
+  /** Counted down when the client is closed. */
+  final CountDownLatch closed = new CountDownLatch(1);
+
+  private final Supplier<ManagedChannel> dial;
+  private final ClientInterceptor[] interceptors;
+  private final ManagedChannel channel;
+  private final Set<Events> subscriptions = ConcurrentHashMap.newKeySet();
+
+  /**
+   * A connection to an address.
+   *
+   * @param dial makes a channel
+   * @param interceptors add the token to each call
+   */
+  Connection(String address, Supplier<ManagedChannel> dial, ClientInterceptor... interceptors) {
+    this.address = address;
+    this.dial = dial;
+    this.interceptors = interceptors;
+    this.channel = dial.get();
+  }
+
+  /** The channel that all share. */
+  ManagedChannel shared() {
+    return channel;
+  }
+
+  /** Another channel, for whom the shared one fell silent. Whoever takes it ends it. */
+  ManagedChannel another() {
+    return dial.get();
+  }
+
+  /** The channel that adds the token to each call. */
+  Channel over(ManagedChannel channel) {
+    return ClientInterceptors.intercept(channel, interceptors);
+  }
+
+  boolean isClosed() {
+    return closed.getCount() == 0;
+  }
+
+  /** Has it ended with the client. */
+  void add(Events events) {
+    subscriptions.add(events);
+    if (isClosed()) {
+      events.drop();
+    }
+  }
+
+  void remove(Events events) {
+    subscriptions.remove(events);
+  }
+
+  void close() {
+    closed.countDown();
+    channel.shutdownNow();
+    subscriptions.forEach(Events::wake);
+  }
+}

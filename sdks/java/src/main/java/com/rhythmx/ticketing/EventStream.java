@@ -17,10 +17,19 @@ final class EventStream {
   private final Taker taker = new Taker();
 
   /** The stream is over. The cause says why. */
-  static final class Ended extends Exception {
+  static class Ended extends Exception {
     private static final long serialVersionUID = 1L;
 
     Ended(Throwable cause) {
+      super(cause);
+    }
+  }
+
+  /** Nothing came in time. */
+  static final class Silent extends Ended {
+    private static final long serialVersionUID = 1L;
+
+    Silent(Throwable cause) {
       super(cause);
     }
   }
@@ -29,8 +38,12 @@ final class EventStream {
     TicketingServiceGrpc.newStub(channel).streamTicketEvents(request, taker);
   }
 
-  /** Waits for the next message, for so long at most. */
-  StreamTicketEventsResponse take(Duration patience) throws Ended {
+  /**
+   * Waits for the next message, for so long at most.
+   *
+   * @param late what it is when nothing comes in time
+   */
+  StreamTicketEventsResponse take(Duration patience, Status late) throws Ended {
     Object arrived;
     try {
       arrived = taker.arrived.poll(patience.toNanos(), TimeUnit.NANOSECONDS);
@@ -39,7 +52,7 @@ final class EventStream {
       throw new Ended(Status.CANCELLED.withDescription("the thread was interrupted").asRuntimeException());
     }
     if (arrived == null) {
-      throw new Ended(lost("nothing came in time: the connection is lost"));
+      throw new Silent(late.withDescription("nothing came in time").asRuntimeException());
     }
     if (arrived instanceof Throwable failed) {
       throw new Ended(failed);

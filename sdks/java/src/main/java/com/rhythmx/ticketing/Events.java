@@ -1,13 +1,15 @@
 package com.rhythmx.ticketing;
 
-import com.rhythmx.ticketing.v1.ErrorReason;
 import com.rhythmx.ticketing.v1.StreamTicketEventsRequest;
 import com.rhythmx.ticketing.v1.StreamTicketEventsResponse;
 import com.rhythmx.ticketing.v1.TicketEvent;
 import io.grpc.Deadline;
+import io.grpc.ManagedChannel;
+import io.grpc.Status;
 import java.time.Duration;
 import java.util.Iterator;
 import java.util.NoSuchElementException;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 
 /**
@@ -34,7 +36,7 @@ import java.util.concurrent.TimeUnit;
 public final class Events implements Iterable<TicketEvent>, AutoCloseable {
   private static final String METHOD = "StreamTicketEvents";
 
-  /** A stream that bears nothing for so long is dead: bookmarks come every 10 s. */
+  /** A stream that bears nothing for so long is dead: bookmarks come every 10 s, and never less often than every 30 s. */
   static final Duration SILENCE = Duration.ofSeconds(35);
 
   private final Connection connection;
@@ -42,8 +44,14 @@ public final class Events implements Iterable<TicketEvent>, AutoCloseable {
   private volatile StreamTicketEventsRequest request;
   private volatile boolean closed;
 
+  /** Counted down when nobody wants to go on. */
+  private final CountDownLatch over = new CountDownLatch(1);
+
   /** What is open; guarded by this. */
   private EventStream stream;
+
+  /** A channel of its own, since a stream fell silent on the shared one; guarded by this. */
+  private ManagedChannel own;
 
   /** Failures since the last message. */
   private int failures;
@@ -55,17 +63,20 @@ public final class Events implements Iterable<TicketEvent>, AutoCloseable {
     this.silence = silence;
     this.connection = connection;
     this.request = request;
-    Deadline end = Deadline.after(deadline.toNanos(), TimeUnit.NANOSECONDS);
+    connection.add(this);
+    Deadline end = Repeat.after(deadline);
     while (true) {
       try {
-        next = receive(Duration.ofNanos(Math.max(0, end.timeRemaining(TimeUnit.NANOSECONDS))));
+        Duration left = Duration.ofNanos(Math.max(0, end.timeRemaining(TimeUnit.NANOSECONDS)));
+        next = receive(left, Status.DEADLINE_EXCEEDED);
         return;
       } catch (TicketingException failure) {
         failures++;
-        if (!Repeat.worthwhile(failure, failures) || !Repeat.rest(Repeat.pause(failure, failures), end)) {
-          throw failure;
+        if (!Repeat.worthwhile(failure, failures) || !Repeat.rest(Repeat.pause(failure, failures), end, over)) {
+          wake();
+          throw ended(failure);
         }
-        connection.channel().resetConnectBackoff();
+        reconnect();
       }
     }
   }
@@ -104,36 +115,59 @@ public final class Events implements Iterable<TicketEvent>, AutoCloseable {
   @Override
   public void close() {
     closed = true;
+    wake();
+  }
+
+  /** It ends, and whoever waits is told so. */
+  void wake() {
+    over.countDown();
+    connection.remove(this);
     drop();
+    use(null);
   }
 
   /** Waits for the next event. False: there is none, the subscription was closed. */
   private boolean arrives() {
     while (!closed && next == null) {
       try {
-        next = receive(silence);
+        next = receive(silence, Status.UNAVAILABLE);
       } catch (TicketingException failure) {
         if (closed) {
           return false;
         }
         failures++;
-        if (!resumes(failure) || !Repeat.rest(Repeat.pause(failure, failures), null)) {
-          throw failure;
+        if (!resumes(failure) || !Repeat.rest(Repeat.pause(failure, failures), null, over)) {
+          if (closed) {
+            return false;
+          }
+          wake();
+          throw ended(failure);
         }
-        connection.channel().resetConnectBackoff();
+        reconnect();
       }
     }
     return !closed;
   }
 
   /** Takes the next message, of a stream that is opened if none is. Null: a bookmark. */
-  private TicketEvent receive(Duration patience) {
+  private TicketEvent receive(Duration patience, Status late) {
     StreamTicketEventsResponse message;
     try {
-      message = open().take(patience);
+      message = open().take(patience, late);
+    } catch (EventStream.Silent silent) {
+      drop();
+      if (late == Status.UNAVAILABLE) {
+        // What swallows a stream swallows the next one on the same connection, too.
+        use(connection.another());
+      }
+      throw TicketingException.of(silent.getCause(), METHOD, connection);
     } catch (EventStream.Ended ended) {
       drop();
-      throw TicketingException.of(ended.getCause(), METHOD, connection.address());
+      throw TicketingException.of(ended.getCause(), METHOD, connection);
+    } catch (RuntimeException unready) {
+      // As gRPC has it when the channel was closed meanwhile.
+      drop();
+      throw TicketingException.of(unready, METHOD, connection);
     }
     failures = 0;
     if (message.hasEvent()) {
@@ -141,6 +175,12 @@ public final class Events implements Iterable<TicketEvent>, AutoCloseable {
     }
     resumeAfter(message.getBookmark().getResumeToken());
     return null;
+  }
+
+  /** What ended it while it waited, if something did. */
+  private TicketingException ended(TicketingException failure) {
+    boolean meanwhile = connection.isClosed() || Thread.currentThread().isInterrupted();
+    return meanwhile ? TicketingException.of(failure.getCause(), METHOD, connection) : failure;
   }
 
   private void resumeAfter(String token) {
@@ -151,33 +191,58 @@ public final class Events implements Iterable<TicketEvent>, AutoCloseable {
 
   private synchronized EventStream open() {
     if (stream == null) {
-      stream = new EventStream(connection.intercepted(), request);
+      stream = new EventStream(connection.over(channel()), request);
     }
-    if (closed) {
+    if (over.getCount() == 0) {
       stream.cancel();
     }
     return stream;
   }
 
-  private synchronized void drop() {
+  synchronized void drop() {
     if (stream != null) {
       stream.cancel();
       stream = null;
     }
   }
 
+  private synchronized void use(ManagedChannel another) {
+    if (own != null) {
+      own.shutdownNow();
+    }
+    own = another;
+    if (own != null && over.getCount() == 0) {
+      own.shutdownNow();
+    }
+  }
+
+  /** At once: the pause before was enough. */
+  private synchronized void reconnect() {
+    channel().resetConnectBackoff();
+  }
+
+  private ManagedChannel channel() {
+    return own == null ? connection.shared() : own;
+  }
+
   /**
-   * Whether the stream is to be opened again. What a broken connection is called differs, but then no reason of the service is
-   * given.
+   * Whether the stream is to be opened again: unless the server says that this would be refused as well. What a broken connection
+   * is called differs.
    */
-  private static boolean resumes(TicketingException failure) {
-    if (Thread.currentThread().isInterrupted()) {
+  private boolean resumes(TicketingException failure) {
+    if (connection.isClosed() || Thread.currentThread().isInterrupted()) {
       return false;
     }
     return switch (failure.code()) {
-      case INTERNAL, UNKNOWN, CANCELLED, ABORTED -> failure.reasonName().isEmpty();
-      default ->
-          Repeat.passes(failure) || failure.reason() == ErrorReason.ERROR_REASON_SUBSCRIBER_TOO_SLOW;
+      case INVALID_ARGUMENT,
+          UNAUTHENTICATED,
+          PERMISSION_DENIED,
+          NOT_FOUND,
+          FAILED_PRECONDITION,
+          OUT_OF_RANGE,
+          UNIMPLEMENTED,
+          DATA_LOSS -> false;
+      default -> true;
     };
   }
 }

@@ -5,6 +5,7 @@ import io.grpc.Context;
 import io.grpc.Deadline;
 import io.grpc.Status;
 import java.time.Duration;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
 
@@ -47,26 +48,36 @@ final class Repeat {
   }
 
   /**
-   * Waits. False when the thread is interrupted (and stays so) or the time ends, or would before the pause does: then there is
-   * nothing to wait for.
+   * Waits. False when the thread is interrupted (and stays so), when it is over or the time ends, or would before the pause does:
+   * then there is nothing to wait for.
    *
    * @param end null: there is none
+   * @param over counted down when nobody wants to go on
    */
-  static boolean rest(Duration pause, Deadline end) {
+  static boolean rest(Duration pause, Deadline end, CountDownLatch over) {
     Deadline outer = Context.current().getDeadline();
     if (passedAfter(pause, end) || passedAfter(pause, outer) || Context.current().isCancelled()) {
       return false;
     }
     try {
-      Thread.sleep(pause.toMillis());
-      return !Context.current().isCancelled();
+      return !over.await(nanos(pause), TimeUnit.NANOSECONDS) && !Context.current().isCancelled();
     } catch (InterruptedException ended) {
       Thread.currentThread().interrupt();
       return false;
     }
   }
 
+  /** When so much time has passed. What is longer than a century is a century. */
+  static Deadline after(Duration time) {
+    return Deadline.after(nanos(time), TimeUnit.NANOSECONDS);
+  }
+
   private static boolean passedAfter(Duration pause, Deadline end) {
-    return end != null && end.timeRemaining(TimeUnit.NANOSECONDS) <= pause.toNanos();
+    return end != null && end.timeRemaining(TimeUnit.NANOSECONDS) <= nanos(pause);
+  }
+
+  private static long nanos(Duration time) {
+    Duration century = Duration.ofDays(36_500);
+    return (time.compareTo(century) > 0 ? century : time.isNegative() ? Duration.ZERO : time).toNanos();
   }
 }

@@ -32,7 +32,6 @@ import io.grpc.MethodDescriptor;
 import io.grpc.StatusRuntimeException;
 import io.grpc.stub.ClientCalls;
 import java.time.Duration;
-import java.util.concurrent.TimeUnit;
 
 /**
  * Calls the service. Safe for use by several threads, which share one connection; that is made at the first call, and again by
@@ -74,7 +73,7 @@ public final class TicketingClient implements AutoCloseable {
   /**
    * A client without TLS and token, for a server on the same machine.
    *
-   * @param address "HOST:PORT", or "unix:/PATH" for a Unix socket
+   * @param address "HOST:PORT", "[IPV6]:PORT", or "unix:/PATH" for a Unix socket
    */
   public static TicketingClient connect(String address) {
     return builder(address).build();
@@ -83,7 +82,7 @@ public final class TicketingClient implements AutoCloseable {
   /**
    * A client without TLS, for a server on the same machine.
    *
-   * @param address "HOST:PORT", or "unix:/PATH" for a Unix socket
+   * @param address "HOST:PORT", "[IPV6]:PORT", or "unix:/PATH" for a Unix socket
    * @param token one of {@code ticketing token create}, or a JSON Web Token
    */
   public static TicketingClient connect(String address, String token) {
@@ -93,7 +92,8 @@ public final class TicketingClient implements AutoCloseable {
   /**
    * What is set before connecting: TLS, token, deadline.
    *
-   * @param address "HOST:PORT", or "unix:/PATH" for a Unix socket
+   * @param address "HOST:PORT", "[IPV6]:PORT", or "unix:/PATH" for a Unix socket; "http://HOST:PORT" is the first, and
+   *     "https://HOST:PORT" speaks TLS, with the system's authorities unless the builder is told otherwise
    */
   public static TicketingClientBuilder builder(String address) {
     return new TicketingClientBuilder(address);
@@ -183,24 +183,26 @@ public final class TicketingClient implements AutoCloseable {
     return new Events(connection, request, deadline, silence);
   }
 
-  /** Ends the connection, and with it every call and subscription. */
+  /** Ends the connection, and with it every call and subscription: with CANCELLED. Closing twice is fine. */
   @Override
   public void close() {
-    connection.channel().shutdownNow();
+    connection.close();
   }
 
   private <Q, A> A call(MethodDescriptor<Q, A> method, Q request) {
-    Deadline end = Deadline.after(deadline.toNanos(), TimeUnit.NANOSECONDS);
+    Deadline end = Repeat.after(deadline);
     CallOptions options = CallOptions.DEFAULT.withDeadline(end);
+    String name = method.getBareMethodName();
     for (int sent = 1; ; sent++) {
       try {
-        return ClientCalls.blockingUnaryCall(connection.intercepted(), method, options, request);
+        return ClientCalls.blockingUnaryCall(connection.over(connection.shared()), method, options, request);
       } catch (StatusRuntimeException failed) {
-        TicketingException failure = TicketingException.of(failed, method.getBareMethodName(), connection.address());
-        if (!Repeat.worthwhile(failure, sent) || !Repeat.safe(request) || !Repeat.rest(Repeat.pause(failure, sent), end)) {
-          throw failure;
+        TicketingException failure = TicketingException.of(failed, name, connection);
+        boolean again = Repeat.safe(request) && Repeat.worthwhile(failure, sent);
+        if (!again || !Repeat.rest(Repeat.pause(failure, sent), end, connection.closed)) {
+          throw connection.isClosed() ? TicketingException.of(failed, name, connection) : failure;
         }
-        connection.channel().resetConnectBackoff();
+        connection.shared().resetConnectBackoff();
       }
     }
   }

@@ -1,19 +1,24 @@
 package com.rhythmx.ticketing;
 
-import io.grpc.Channel;
 import io.grpc.ChannelCredentials;
-import io.grpc.ClientInterceptors;
+import io.grpc.ClientInterceptor;
 import io.grpc.Grpc;
 import io.grpc.InsecureChannelCredentials;
 import io.grpc.ManagedChannel;
+import io.grpc.ManagedChannelBuilder;
 import io.grpc.Metadata;
 import io.grpc.TlsChannelCredentials;
 import io.grpc.stub.MetadataUtils;
 import java.io.File;
+import java.io.FileInputStream;
 import java.io.IOException;
+import java.io.InputStream;
 import java.io.UncheckedIOException;
+import java.security.cert.CertificateException;
+import java.security.cert.CertificateFactory;
 import java.time.Duration;
 import java.util.Objects;
+import java.util.concurrent.TimeUnit;
 
 /** What is set before connecting. Made by {@link TicketingClient#builder}. */
 public final class TicketingClientBuilder {
@@ -26,6 +31,8 @@ public final class TicketingClientBuilder {
   private final String address;
   private String token;
   private Duration deadline = TicketingClient.DEFAULT_DEADLINE;
+  private Duration ping = Duration.ofSeconds(20);
+  private Duration pong = Duration.ofSeconds(10);
   private boolean tls;
   private File authorities;
   private File certificate;
@@ -71,46 +78,84 @@ public final class TicketingClientBuilder {
     return this;
   }
 
+  /** How often a connection is asked whether it lives, and how long its answer may take. gRPC asks every 10 s at most. */
+  TicketingClientBuilder pings(Duration ping, Duration pong) {
+    this.ping = ping;
+    this.pong = pong;
+    return this;
+  }
+
   /**
    * Makes the client. Nothing is sent before the first call.
    *
-   * @throws IllegalArgumentException if the token is none, or would travel to another machine without TLS
+   * @throws IllegalArgumentException if the address is none, a file holds no certificate, or if the token is none, or would travel
+   *     to another machine without TLS
    * @throws UncheckedIOException if a file can not be read
    */
   public TicketingClient build() {
+    Place place = Place.of(address);
+    boolean secure = tls || place.secure();
+    if (tls && place.plain()) {
+      throw new IllegalArgumentException("http:// is without TLS: say https:// or leave TLS out");
+    }
+    if (token != null && token.isEmpty()) {
+      throw new IllegalArgumentException("the token is empty: leave it out where none is needed");
+    }
     if (token != null && !token.chars().allMatch(c -> c > ' ' && c <= '~')) {
       throw new IllegalArgumentException("the token has characters that no token has");
     }
-    if (token != null && !tls && !stays()) {
+    if (token != null && !secure && !place.here()) {
       throw new IllegalArgumentException("a token is not sent to another machine without TLS: use tls()");
     }
-    ManagedChannel channel =
-        Grpc.newChannelBuilder(address, credentials())
-            .userAgent("rhythmx-ticketing-java/" + version())
-            .maxInboundMessageSize(LARGEST_ANSWER)
-            // What is repeated, and when, is decided by this package and nowhere else.
-            .disableRetry()
-            .disableServiceConfigLookUp()
-            .build();
-    Channel intercepted = channel;
-    if (token != null) {
-      Metadata headers = new Metadata();
-      headers.put(AUTHORIZATION, "Bearer " + token);
-      intercepted = ClientInterceptors.intercept(channel, MetadataUtils.newAttachHeadersInterceptor(headers));
-    }
-    return new TicketingClient(new Connection(channel, intercepted, address), deadline);
+    ChannelCredentials credentials = credentials(secure);
+    Connection connection = new Connection(address, () -> channel(place, credentials, secure), interceptors());
+    return new TicketingClient(connection, deadline);
   }
 
-  private ChannelCredentials credentials() {
-    if (!tls) {
+  private ManagedChannel channel(Place place, ChannelCredentials credentials, boolean secure) {
+    ManagedChannelBuilder<?> builder =
+        Grpc.newChannelBuilder(place.target(), credentials)
+            .userAgent("rhythmx-ticketing-java/" + version())
+            .maxInboundMessageSize(LARGEST_ANSWER)
+            // A connection that died without a word is noticed by its silence.
+            .keepAliveTime(ping.toNanos(), TimeUnit.NANOSECONDS)
+            .keepAliveTimeout(pong.toNanos(), TimeUnit.NANOSECONDS)
+            .keepAliveWithoutCalls(true)
+            // What is repeated, and when, is decided by this package and nowhere else.
+            .disableRetry()
+            .disableServiceConfigLookUp();
+    if (place.socket()) {
+      // A path is no name of a host.
+      builder.overrideAuthority("localhost");
+    }
+    if (!secure || place.here()) {
+      // A proxy would read what is not encrypted, and has no way to what is on this machine.
+      builder.proxyDetector(server -> null);
+    }
+    return builder.build();
+  }
+
+  private ClientInterceptor[] interceptors() {
+    if (token == null) {
+      return new ClientInterceptor[0];
+    }
+    Metadata headers = new Metadata();
+    headers.put(AUTHORIZATION, "Bearer " + token);
+    return new ClientInterceptor[] {MetadataUtils.newAttachHeadersInterceptor(headers)};
+  }
+
+  private ChannelCredentials credentials(boolean secure) {
+    if (!secure) {
       return InsecureChannelCredentials.create();
     }
     try {
       TlsChannelCredentials.Builder credentials = TlsChannelCredentials.newBuilder();
       if (authorities != null) {
+        expectCertificates(authorities);
         credentials.trustManager(authorities);
       }
       if (certificate != null) {
+        expectCertificates(certificate);
         credentials.keyManager(certificate, key);
       }
       return credentials.build();
@@ -119,13 +164,15 @@ public final class TicketingClientBuilder {
     }
   }
 
-  /** Whether what is sent to the address stays on this machine. */
-  private boolean stays() {
-    if (address.startsWith("unix:")) {
-      return true;
+  private static void expectCertificates(File file) throws IOException {
+    try (InputStream in = new FileInputStream(file)) {
+      if (!CertificateFactory.getInstance("X.509").generateCertificates(in).isEmpty()) {
+        return;
+      }
+    } catch (CertificateException none) {
+      throw new IllegalArgumentException(file + " holds no certificate", none);
     }
-    String host = address.replaceFirst(":\\d+$", "");
-    return host.equals("localhost") || host.equals("[::1]") || host.matches("127(\\.\\d{1,3}){3}");
+    throw new IllegalArgumentException(file + " holds no certificate");
   }
 
   private static String version() {

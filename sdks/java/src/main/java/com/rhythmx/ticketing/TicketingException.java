@@ -102,12 +102,34 @@ public final class TicketingException extends RuntimeException {
     return address;
   }
 
-  static TicketingException of(Throwable failed, String method, String address) {
-    Status status = Status.fromThrowable(failed);
-    return new TicketingException(details(failed, status), status.getCode(), method, address, failed);
+  /** Whatever befalls the calls of a client that is closed, it is that; and of an interrupted thread. */
+  static TicketingException of(Throwable failed, String method, Connection connection) {
+    Throwable told = failed;
+    if (connection.isClosed()) {
+      told = Status.CANCELLED.withDescription("the client is closed").withCause(failed).asRuntimeException();
+    } else if (Thread.currentThread().isInterrupted()) {
+      told = Status.CANCELLED.withDescription("the thread was interrupted").withCause(failed).asRuntimeException();
+    }
+    Status status = Status.fromThrowable(told);
+    String words = connection.isClosed() ? status.getDescription() : description(status);
+    return new TicketingException(details(told, words), status.getCode(), method, connection.address, told);
   }
 
-  private static Details details(Throwable failed, Status status) {
+  /** With the root of the trouble: what gRPC says of a connection that failed is "io exception" alone. */
+  private static String description(Status status) {
+    String description = status.getDescription() == null ? "" : status.getDescription();
+    Throwable root = status.getCause();
+    while (root != null && root.getCause() != null) {
+      root = root.getCause();
+    }
+    if (root == null || status.getCode() == Status.Code.CANCELLED) {
+      return description;
+    }
+    String words = root.getMessage() == null ? root.getClass().getSimpleName() : root.getMessage();
+    return description.contains(words) ? description : description.isEmpty() ? words : description + ": " + words;
+  }
+
+  private static Details details(Throwable failed, String description) {
     String reason = "";
     Map<String, String> metadata = Map.of();
     List<Violation> violations = new ArrayList<>();
@@ -132,10 +154,6 @@ public final class TicketingException extends RuntimeException {
         // The code and the words are there all the same.
         continue;
       }
-    }
-    String description = status.getDescription() == null ? "" : status.getDescription();
-    if (description.isEmpty() && status.getCause() != null) {
-      description = String.valueOf(status.getCause().getMessage());
     }
     return new Details(description, reason, metadata, List.copyOf(violations), retryAfter);
   }

@@ -77,6 +77,12 @@ final class Fixture implements AutoCloseable {
     assertEquals("{\"done\":\"" + order + "\"}", answers.readLine());
   }
 
+  /** How many connections the relay has had. */
+  synchronized int connections() throws IOException {
+    orders.println("relay connections");
+    return Integer.parseInt(answers.readLine().replaceAll("\\D", ""));
+  }
+
   TicketingClient client() {
     return TicketingClient.connect(address(), token("admin"));
   }
