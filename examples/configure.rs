@@ -1,4 +1,4 @@
-//! Connects the service to a Jira and switches auto-push on.
+//! Connects the service to a Jira, switches auto-push on, and proves that the Jira can be reached.
 #![allow(clippy::print_stdout, reason = "a sample says what it did")]
 
 use std::env::var;
@@ -8,8 +8,10 @@ use rhythmx_ticketing::{Client, v1};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let client = Client::connect(var("TICKETING_ADDRESS")?).await?;
-    let mut client = client.with_token(&var("TICKETING_TOKEN")?)?;
+    let mut client = Client::connect(var("TICKETING_ADDRESS")?).await?;
+    if let Ok(token) = var("TICKETING_TOKEN") {
+        client = client.with_token(&token)?;
+    }
     // What is absent stays as it is.
     let request = v1::ConfigureRequest {
         jira: Some(v1::JiraSettings {
@@ -29,5 +31,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
     };
     let jira = client.configure(request).await?.jira.unwrap_or_default();
     println!("Tickets go to project {} of {}", jira.project_key, jira.url);
+    let system = v1::TicketSystem::Jira.into();
+    let proof = client.test_connection(v1::TestConnectionRequest { system, ..Default::default() }).await?;
+    for check in proof.test.unwrap_or_default().checks {
+        println!("{} {} {}", if check.passed { "passed" } else { "FAILED" }, check.name, check.hint);
+    }
     Ok(())
 }

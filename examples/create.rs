@@ -8,8 +8,10 @@ use rhythmx_ticketing::{Client, v1};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let client = Client::connect(var("TICKETING_ADDRESS")?).await?;
-    let mut client = client.with_token(&var("TICKETING_TOKEN")?)?;
+    let mut client = Client::connect(var("TICKETING_ADDRESS")?).await?;
+    if let Ok(token) = var("TICKETING_TOKEN") {
+        client = client.with_token(&token)?;
+    }
     let incident = v1::Incident {
         id: "INC-2031".to_owned(),
         actor: Some(v1::Actor {

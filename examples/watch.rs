@@ -8,8 +8,10 @@ use rhythmx_ticketing::Client;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let client = Client::connect(var("TICKETING_ADDRESS")?).await?;
-    let mut client = client.with_token(&var("TICKETING_TOKEN")?)?;
+    let mut client = Client::connect(var("TICKETING_ADDRESS")?).await?;
+    if let Ok(token) = var("TICKETING_TOKEN") {
+        client = client.with_token(&token)?;
+    }
     let mut events = client.events(Default::default()).await?;
     println!("watching");
     loop {

@@ -1,6 +1,5 @@
 use std::fmt;
 use std::future::Future;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +8,7 @@ use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Response, Status, Streaming};
 
+use address::{Address, Scheme};
 pub use error::{Error, Violation};
 pub use events::Events;
 #[cfg(feature = "tls")]
@@ -17,18 +17,26 @@ pub use tls::Tls;
 use crate::v1::ticketing_service_client::TicketingServiceClient;
 use crate::v1::*;
 
+mod address;
 mod error;
 mod events;
 mod repeat;
 #[cfg(feature = "tls")]
 mod tls;
 
-/// How long [`Client::connect`] tries.
+/// How long the making of a connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Between two pings of a connection, and how long the answer may take: so a connection that died without a word is noticed.
+const PING: Duration = Duration::from_secs(20);
+const PONG: Duration = Duration::from_secs(10);
 
 /// How long a call may take unless [`Client::with_deadline`] says otherwise. It also bounds for how long the server
 /// waits for the first attempt of a push.
 const DEFAULT_DEADLINE: Duration = Duration::from_secs(30);
+
+/// What is longer is as good as endless, and what travels with a call has no number for it: ten years.
+const LONGEST_DEADLINE: Duration = Duration::from_secs(10 * 365 * 86_400);
 
 /// The largest answer in bytes: a page of 500 deliveries with all their attempts fits.
 const LARGEST_ANSWER: usize = 64 << 20;
@@ -38,7 +46,8 @@ const USER_AGENT: &str = concat!("rhythmx-ticketing-rust/", env!("CARGO_PKG_VERS
 
 type Stub = TicketingServiceClient<Channel>;
 
-/// A client of the service. Cheap to clone; clones share one connection, which reconnects by itself.
+/// A client of the service. Cheap to clone; clones share one connection, which is made by the first call, reconnects by itself,
+/// and ends when the last of them is dropped.
 ///
 /// ```no_run
 /// # async fn example(incident: rhythmx_ticketing::v1::Incident) -> Result<(), Box<dyn std::error::Error>> {
@@ -61,7 +70,7 @@ type Stub = TicketingServiceClient<Channel>;
 /// by presence. So a call that fails with UNAVAILABLE, or with RESOURCE_EXHAUSTED and the time to come back, is repeated: up
 /// to five times, for about 6 s, and never beyond its deadline. The exception is
 /// [`retry_delivery`](Client::retry_delivery) with `create_anyway`, which puts a doubt aside: asked twice, it may make two
-/// tickets, so it is sent once. A client [over](Client::over) a channel of yours repeats nothing unless
+/// tickets, so it is sent once. A connection that died without a word is noticed within 30 s. A client [over](Client::over) a channel of yours repeats nothing unless
 /// [told to](Client::with_retries).
 #[derive(Debug, Clone)]
 pub struct Client {
@@ -73,21 +82,37 @@ pub struct Client {
     authorization: Option<MetadataValue<Ascii>>,
     /// Where the calls go, if this is known.
     address: Option<Arc<str>>,
+    /// Makes another connection, if this is known.
+    endpoint: Option<Arc<Endpoint>>,
+    /// An event stream that bears nothing for so long is dead.
+    silence: Duration,
     /// Whether what is sent leaves this machine unencrypted.
     exposed: bool,
 }
 
-/// The service could not be reached.
+/// A client can not be made so.
 #[derive(Debug)]
 pub struct ConnectError {
     address: String,
-    source: tonic::transport::Error,
+    why: Unusable,
+}
+
+#[derive(Debug)]
+enum Unusable {
+    /// It is no address.
+    Address,
+    /// TLS was asked for, and not.
+    Contradiction,
+    /// What TLS was given can not be read, or the path is none.
+    Transport(tonic::transport::Error),
 }
 
 /// The token can not be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum InvalidToken {
+    /// It is empty.
+    Empty,
     /// It has characters that no header can have: it is not a token.
     Characters,
     /// It would go to another machine without TLS.
@@ -97,56 +122,73 @@ pub enum InvalidToken {
 // === impl Client ===
 
 impl Client {
-    /// Connects to the service at `address` within 5 s: "HOST:PORT" or "http://HOST:PORT", or "unix:/PATH" for a Unix socket.
-    /// Nothing is encrypted, which servers accept on their own machine only; "https://HOST:PORT" speaks TLS, with the
-    /// authorities that the system trusts.
+    /// A client of the service at `address`: "HOST:PORT", "\[IPV6\]:PORT" or "http://HOST:PORT", or "unix:/PATH" for a Unix
+    /// socket. Nothing is encrypted, which servers accept on their own machine only; "https://HOST:PORT" speaks TLS, with the
+    /// authorities that the system trusts. Nothing is sent before the first call.
     ///
     /// # Errors
-    /// If the address can not be reached; with the feature `tls`, also if the handshake fails.
+    /// If `address` is none.
+    #[allow(clippy::unused_async, reason = "a channel is made within a runtime, which this proves")]
     pub async fn connect(address: impl Into<String>) -> Result<Client, ConnectError> {
         let address = address.into();
-        #[cfg(feature = "tls")]
-        if address.starts_with("https://") {
-            return Client::connect_tls(address, &Tls::system()).await;
-        }
-        let with_scheme = address.contains("://") || address.starts_with("unix:");
-        let uri = if with_scheme { address.clone() } else { format!("http://{address}") };
-        let exposed = !address.starts_with("unix:");
-        let connected = match Endpoint::from_shared(uri) {
-            Ok(endpoint) => reach(endpoint, exposed).await,
-            Err(invalid) => Err(invalid),
+        let Some(read) = Address::read(&address) else { return Err(Unusable::Address.of(address)) };
+        let endpoint = match read.scheme {
+            #[cfg(feature = "tls")]
+            Scheme::Https => return Client::connect_tls(address, &Tls::system()).await,
+            #[cfg(not(feature = "tls"))]
+            Scheme::Https => return Err(Unusable::Contradiction.of(address)),
+            Scheme::Unix => Endpoint::from_shared(read.target),
+            Scheme::None | Scheme::Http => Endpoint::from_shared(format!("http://{}", read.target)),
         };
-        connected_to(address, connected)
+        connected_to(address, endpoint, !read.is_here)
     }
 
-    /// Connects under TLS to the service at `address`, "HOST:PORT" or "https://HOST:PORT", within 5 s.
+    /// A client under TLS of the service at `address`, "HOST:PORT", "\[IPV6\]:PORT" or "https://HOST:PORT". Nothing is sent
+    /// before the first call.
     ///
     /// # Errors
-    /// If the address can not be reached, the handshake fails, or what `tls` was given can not be read.
+    /// If `address` is none, or what `tls` was given can not be read.
     #[cfg(feature = "tls")]
+    #[allow(clippy::unused_async, reason = "a channel is made within a runtime, which this proves")]
     pub async fn connect_tls(address: impl Into<String>, tls: &Tls) -> Result<Client, ConnectError> {
         let address = address.into();
-        let (_, host) = address.split_once("://").unwrap_or(("", &address));
+        let Some(read) = Address::read(&address) else { return Err(Unusable::Address.of(address)) };
+        if matches!(read.scheme, Scheme::Http | Scheme::Unix) {
+            return Err(Unusable::Contradiction.of(address));
+        }
         // By any other scheme the channel would not encrypt.
-        let endpoint = Endpoint::from_shared(format!("https://{host}"));
-        let connected = match endpoint.and_then(|endpoint| endpoint.tls_config(tls.config())) {
-            Ok(endpoint) => reach(endpoint, false).await,
-            Err(invalid) => Err(invalid),
-        };
-        connected_to(address, connected)
+        let endpoint = Endpoint::from_shared(format!("https://{}", read.target));
+        connected_to(address, endpoint.and_then(|endpoint| endpoint.tls_config(tls.config())), false)
     }
 
     /// A client over a channel that was set up elsewhere. It sends each call once, see [`Client::with_retries`].
     pub fn over(channel: Channel) -> Client {
-        let stub = TicketingServiceClient::new(channel).max_decoding_message_size(LARGEST_ANSWER);
-        let (deadline, retries) = (DEFAULT_DEADLINE, 0);
-        Client { stub, deadline, retries, authorization: None, address: None, exposed: false }
+        let (deadline, retries, silence) = (DEFAULT_DEADLINE, 0, events::SILENCE);
+        let (authorization, address, endpoint, exposed) = (None, None, None, false);
+        Client { stub: stub(channel), deadline, retries, authorization, address, endpoint, silence, exposed }
     }
 
-    /// The same client with another deadline for each call; 30 s when never set. Streams have none.
+    // For tests: with other times after which what is dead is noticed.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn noticing(self, ping: Duration, pong: Duration, silence: Duration) -> Client {
+        let endpoint = self.endpoint.as_deref().cloned();
+        let endpoint = endpoint.map(|one| one.http2_keep_alive_interval(ping).keep_alive_timeout(pong));
+        Client { endpoint: endpoint.map(Arc::new), silence, ..self }.with_another_connection()
+    }
+
+    /// The same client over a new connection, if it is known how one is made.
+    fn with_another_connection(self) -> Client {
+        match &self.endpoint {
+            Some(endpoint) => Client { stub: stub(endpoint.connect_lazy()), ..self },
+            None => self,
+        }
+    }
+
+    /// The same client with another deadline for each call; 30 s when never set. Streams have none. [`Duration::MAX`] is none.
     #[must_use]
     pub fn with_deadline(self, deadline: Duration) -> Client {
-        Client { deadline, ..self }
+        Client { deadline: deadline.min(LONGEST_DEADLINE), ..self }
     }
 
     /// The same client, which sends a call again at most so often, within its deadline, if it fails with what may pass: 5 when
@@ -159,8 +201,11 @@ impl Client {
     /// The same client with a bearer token that goes with each call: one of `ticketing token create`, or a JSON Web Token.
     ///
     /// # Errors
-    /// If the token can not stand in a header, or if it would go to another machine without TLS.
+    /// If the token is empty or can not stand in a header, or if it would go to another machine without TLS.
     pub fn with_token(self, token: &str) -> Result<Client, InvalidToken> {
+        if token.is_empty() {
+            return Err(InvalidToken::Empty);
+        }
         if self.exposed {
             return Err(InvalidToken::Unencrypted);
         }
@@ -375,30 +420,26 @@ impl Client {
     }
 }
 
-// `exposed` is what holds if the host is another machine.
-async fn reach(endpoint: Endpoint, exposed: bool) -> Result<(Channel, bool), tonic::transport::Error> {
-    let exposed = exposed && !stays(endpoint.uri().host().unwrap_or_default());
-    let endpoint = endpoint.user_agent(USER_AGENT)?.connect_timeout(CONNECT_TIMEOUT);
-    Ok((endpoint.connect().await?, exposed))
+fn stub(channel: Channel) -> Stub {
+    TicketingServiceClient::new(channel).max_decoding_message_size(LARGEST_ANSWER)
 }
 
 fn connected_to(
     address: String,
-    connected: Result<(Channel, bool), tonic::transport::Error>,
+    endpoint: Result<Endpoint, tonic::transport::Error>,
+    exposed: bool,
 ) -> Result<Client, ConnectError> {
-    match connected {
-        Ok((channel, exposed)) => {
-            let (retries, address) = (repeat::RETRIES, Some(address.into()));
-            Ok(Client { retries, address, exposed, ..Client::over(channel) })
-        }
-        Err(source) => Err(ConnectError { address, source }),
-    }
-}
-
-/// Whether what is sent to the host stays on this machine.
-fn stays(host: &str) -> bool {
-    let ip = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-    host == "localhost" || ip.is_ok_and(|ip| ip.is_loopback())
+    let endpoint = match endpoint.and_then(|endpoint| endpoint.user_agent(USER_AGENT)) {
+        Ok(endpoint) => endpoint
+            .connect_timeout(CONNECT_TIMEOUT)
+            .http2_keep_alive_interval(PING)
+            .keep_alive_timeout(PONG)
+            .keep_alive_while_idle(true),
+        Err(source) => return Err(Unusable::Transport(source).of(address)),
+    };
+    let client = Client::over(endpoint.connect_lazy());
+    let (address, endpoint) = (Some(address.into()), Some(Arc::new(endpoint)));
+    Ok(Client { retries: repeat::RETRIES, address, endpoint, exposed, ..client })
 }
 
 // === impl InvalidToken ===
@@ -406,6 +447,7 @@ fn stays(host: &str) -> bool {
 impl fmt::Display for InvalidToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Empty => "the token is empty: leave it out where none is needed",
             Self::Characters => "the token has characters that no token has",
             Self::Unencrypted => "a token is not sent to another machine without TLS",
         })
@@ -418,27 +460,33 @@ impl std::error::Error for InvalidToken {}
 
 impl fmt::Display for ConnectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "cannot connect to the ticketing service at {}", self.address)
+        let address = &self.address;
+        match self.why {
+            Unusable::Address => write!(
+                f,
+                "\"{address}\" is no address of a server: give HOST:PORT, [IPV6]:PORT or unix:/PATH"
+            ),
+            Unusable::Contradiction => {
+                write!(f, "TLS is not spoken at {address}: it takes HOST:PORT or https://")
+            }
+            Unusable::Transport(_) => write!(f, "cannot speak to the ticketing service at {address}"),
+        }
     }
 }
 
 impl std::error::Error for ConnectError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.source)
+        match &self.why {
+            Unusable::Transport(source) => Some(source),
+            Unusable::Address | Unusable::Contradiction => None,
+        }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+// === impl Unusable ===
 
-    #[test]
-    fn what_is_sent_to_this_machine_stays_here_and_to_any_other_does_not() {
-        for host in ["localhost", "127.0.0.1", "127.3.2.1", "[::1]"] {
-            assert!(stays(host), "{host}");
-        }
-        for host in ["10.0.0.1", "localhost.example", "[::2]", ""] {
-            assert!(!stays(host), "{host}");
-        }
+impl Unusable {
+    fn of(self, address: String) -> ConnectError {
+        ConnectError { address, why: self }
     }
 }

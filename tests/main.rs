@@ -40,6 +40,7 @@ mod reaching;
 mod restoring;
 mod retrying;
 mod sdk_rust;
+mod sdk_rust_bad_days;
 mod stopping;
 mod sweeping;
 mod targets;

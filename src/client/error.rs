@@ -101,8 +101,9 @@ impl From<Error> for Status {
 
 impl From<ConnectError> for Error {
     fn from(error: ConnectError) -> Self {
-        let address = Arc::from(error.address.as_str());
-        Self::from(told(Status::from_error(Box::new(error)), Some(&address)))
+        let mut status = Status::invalid_argument(error.to_string());
+        status.set_source(Arc::new(error));
+        Self::from(status)
     }
 }
 

@@ -17,7 +17,7 @@
 //! | `away`, `back` | ends it, and starts it again |
 //! | `jira fair`, `jira refuses`, `jira hangs` | Jira takes every ticket, refuses every one for good, takes seconds for each |
 //! | `creates` | says how many creates Jira and ServiceNow have received: `{"jira":1,"servicenow":0}` |
-//! | `relay swallows` | swallows every byte of the relay's connections, closes none of them, and passes new ones |
+//! | `relay swallows` | swallows every byte of the relay's connections, closes none of them (before `restart` or `away`), and passes new ones |
 //! | `relay mutes` | swallows every message that the server sends on the relay's connections, while pings are answered; passes new ones |
 //! | `relay narrows` | the server takes each new connection for that of a reader who reads 8 KiB of a stream and no more, and ends such a stream for slowness within seconds |
 //! | `relay fair` | new connections pass as they are |
@@ -69,8 +69,8 @@ struct Fixture {
 #[tokio::main]
 async fn main() {
     let arguments = Arguments::parse();
-    let (mut asked, mut interrupted) =
-        (signal(SignalKind::terminate()).unwrap(), signal(SignalKind::interrupt()).unwrap());
+    let hears = |kind| signal(kind).expect("a process hears its signals");
+    let (mut asked, mut interrupted) = (hears(SignalKind::terminate()), hears(SignalKind::interrupt()));
     // What is dropped takes its processes along.
     tokio::select! {
         () = play(arguments) => {}
@@ -122,6 +122,7 @@ async fn play(arguments: Arguments) {
         let answer = fixture.obey(order.trim()).await;
         say(&answer);
     }
+    drop(fixture.relay);
     fixture.world.server.stop().await;
 }
 
@@ -139,6 +140,9 @@ fn settings(world: &World) -> Value {
 impl Fixture {
     async fn obey(&mut self, order: &str) -> Value {
         let world = &mut self.world;
+        if let ("restart" | "away", Some(relay)) = (order, &self.relay) {
+            relay.close_swallowed();
+        }
         match order {
             "restart" => world.restart().await,
             "kill" => world.crash().await,

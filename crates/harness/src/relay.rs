@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Mutex as Turn, mpsc};
-use tokio::task::JoinHandle;
+use tokio::task::{AbortHandle, JoinHandle};
 use tokio::time::{Instant, sleep_until};
 
 /// Every frame of HTTP/2 begins with so many bytes: 3 of its payload's length, its kind, its flags, 4 of its stream.
@@ -41,7 +41,7 @@ pub struct Relay {
 
 #[derive(Debug, Default)]
 struct Shared {
-    ways: Mutex<Vec<Arc<Way>>>,
+    ways: Mutex<Vec<(Arc<Way>, AbortHandle)>>,
     /// For how long a new connection's reader does not read on.
     narrow: Mutex<Option<Duration>>,
 }
@@ -87,14 +87,26 @@ impl Relay {
         self.shared.ways.lock().unwrap().len()
     }
 
+    /// Closes the connections that are swallowed, of which no server that stops would hear the end.
+    pub fn close_swallowed(&self) {
+        self.shared
+            .ways
+            .lock()
+            .unwrap()
+            .iter()
+            .filter(|(way, _)| way.is(SWALLOWS))
+            .for_each(|(_, it)| it.abort());
+    }
+
     fn set(&self, way: u8) {
-        self.shared.ways.lock().unwrap().iter().for_each(|one| one.0.store(way, Ordering::SeqCst));
+        self.shared.ways.lock().unwrap().iter().for_each(|(one, _)| one.0.store(way, Ordering::SeqCst));
     }
 }
 
 impl Drop for Relay {
     fn drop(&mut self) {
         self.accepting.abort();
+        self.shared.ways.lock().unwrap().iter().for_each(|(_, it)| it.abort());
     }
 }
 
@@ -109,9 +121,10 @@ impl Way {
 async fn accept(listener: TcpListener, server: String, shared: Arc<Shared>) {
     while let Ok((client, _)) = listener.accept().await {
         let way = Arc::<Way>::default();
-        shared.ways.lock().unwrap().push(way.clone());
         let (server, narrow) = (server.clone(), *shared.narrow.lock().unwrap());
-        tokio::spawn(async move { relay(client, &server, &way, narrow).await });
+        let its = way.clone();
+        let relayed = tokio::spawn(async move { relay(client, &server, &its, narrow).await });
+        shared.ways.lock().unwrap().push((way, relayed.abort_handle()));
     }
 }
 

@@ -11,6 +11,7 @@ use rhythmx_ticketing::v1::{self, TicketSystem};
 use ticketing_disk::Random;
 use ticketing_harness::{PATIENCE, Plan, World, after, from_oldest, incident, retry};
 use ticketing_simulator::{Call, Effect, Rule, When};
+use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tonic::Code;
 
@@ -209,7 +210,9 @@ impl Told {
     /// A client of the server, as soon as there is one.
     async fn connect(&self, address: &str) -> Option<Client> {
         while !self.is_over() {
-            if let Ok(client) = Client::connect(format!("http://{address}")).await {
+            // A client by itself is no sign of a server: it connects at its first call.
+            if TcpStream::connect(address).await.is_ok() {
+                let client = Client::connect(format!("http://{address}")).await.ok()?;
                 return Some(client.with_retries(0));
             }
             tokio::time::sleep(Duration::from_millis(5)).await;

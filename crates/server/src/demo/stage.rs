@@ -64,7 +64,7 @@ impl Stage {
         let shutdown = async { drop(stopped.await) };
         let server = tokio::spawn(server::serve(config, listening, Arc::new(SystemClock::start()), shutdown));
         let client =
-            Client::connect(format!("http://{address}")).await.context("the server did not start")?;
+            Client::connect(format!("http://{address}")).await.context("the client could not be made")?;
         let (incident, medium_incident) = (incident(INCIDENT)?, incident(MEDIUM_INCIDENT)?);
         Ok(Self { address, client, jira, servicenow, incident, medium_incident, folder, stop, server })
     }
