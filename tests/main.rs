@@ -35,6 +35,7 @@ mod keys;
 mod limits;
 mod packaging;
 mod power;
+mod proxies;
 mod pushing;
 mod reaching;
 mod restoring;

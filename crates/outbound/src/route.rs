@@ -248,7 +248,11 @@ fn login(
         let sendable = !user.contains(':') && !user.contains(char::is_control);
         violations.require(sendable, &name_field, "must not contain a colon or control characters");
         violations.require(has_proxy, &name_field, alone);
-        violations.require(password.is_some() || !has_proxy, &password_field, "is needed with proxy_username");
+        violations.require(
+            password.is_some() || !has_proxy,
+            &password_field,
+            "is needed with proxy_username",
+        );
     }
     if let Some(password) = password {
         let text = password.expose_secret();
@@ -261,12 +265,7 @@ fn login(
     Some(ProxyLogin { user: user?.to_owned(), password: password?.clone() })
 }
 
-fn proxy(
-    text: &str,
-    login: Option<ProxyLogin>,
-    field: &str,
-    violations: &mut Violations,
-) -> Option<Proxy> {
+fn proxy(text: &str, login: Option<ProxyLogin>, field: &str, violations: &mut Violations) -> Option<Proxy> {
     violations.limit_text(field, text, LONGEST_PROXY_URL);
     let url = Url::parse(text).ok().filter(is_proxy);
     let bare = url.filter(|url| url.path() == "/" && url.query().is_none() && url.fragment().is_none());

@@ -10,7 +10,7 @@ use ticketing_core::violation::{Violation, Violations};
 use super::{App, AppError};
 use crate::connections::{Checked, Connection};
 use crate::dispatch::Schedule;
-use crate::settings::{Rules, SecretChange, Settings, SystemChange, SystemSettings, stored};
+use crate::settings::{Rules, SecretKind, SecretUse, Settings, SystemChange, SystemSettings, stored};
 use crate::store::{Actor, AuditAction, DONE, NewAuditEntry, StoredTest};
 
 /// What the audit calls that which Configure changes.
@@ -47,7 +47,7 @@ struct Accepted {
 /// What is wrong with the settings of one system.
 enum Wrong {
     Settings(Violations),
-    /// The address was changed, and the secret was not given again.
+    /// The address, or the way to it, was changed, and the secrets for it were not given again.
     Secret(System, Violations),
 }
 
@@ -140,18 +140,14 @@ impl App {
         let mut found = Violations::default();
         let checked = self.0.connections.check(&settings, &mut found);
         self.0.connections.judge(&settings.draft, &mut found);
-        let wrong = if settings.enabled { found } else { given_only(&found, change, &settings) };
+        let wrong = if settings.enabled { found } else { given_only(&found, &settings) };
         if !wrong.is_empty() {
             return Err(Wrong::Settings(wrong));
         }
         // A secret is bound as soon as the address is known, whatever else is missing.
-        let origin =
-            checked.as_ref().map(|checked| checked.origin.clone()).or_else(|| settings.draft.origin());
-        if let Some(origin) = origin.filter(|_| settings.secret.is_some()) {
-            let bound = settings.secret_origin.get_or_insert_with(|| origin.clone());
-            if *bound != origin {
-                return Err(Wrong::Secret(system, secret_required(system, &settings)));
-            }
+        let given_for_elsewhere = settings.bind();
+        if !given_for_elsewhere.is_empty() {
+            return Err(Wrong::Secret(system, secrets_required(system, &given_for_elsewhere)));
         }
         Ok(Accepted { target, before, settings, checked })
     }
@@ -235,11 +231,13 @@ fn difference(accepted: &[Accepted], rules_before: &Rules, rules: &Rules) -> Val
         if before.enabled != settings.enabled {
             fields.insert("enabled".to_owned(), json!([before.enabled, settings.enabled]));
         }
-        if before.secret_set_at != settings.secret_set_at {
-            let secret = settings.secret.as_ref();
-            let kind = secret.or(before.secret.as_ref()).map_or("secret", |secret| secret.kind.as_str());
-            let what = if secret.is_some() { "set" } else { "removed" };
-            fields.insert(kind.to_owned(), json!(what));
+        for used_for in SecretUse::ALL {
+            let (before, held) = (before.secrets.get(&used_for), settings.secrets.get(&used_for));
+            if before.map(|held| held.set_at) != held.map(|held| held.set_at) {
+                let kind = held.or(before).map_or("secret", |held| held.secret.kind.as_str());
+                let what = if held.is_some() { "set" } else { "removed" };
+                fields.insert(kind.to_owned(), json!(what));
+            }
         }
         changed.insert(target.clone(), Value::Object(fields));
     }
@@ -265,15 +263,12 @@ fn differing(before: &Value, after: &Value) -> Map<String, Value> {
 }
 
 /// Settings that are switched off may be incomplete, but what is given must be right.
-fn given_only(found: &Violations, change: &SystemChange, settings: &SystemSettings) -> Violations {
+fn given_only(found: &Violations, settings: &SystemSettings) -> Violations {
     let draft = settings.draft.to_json();
-    let set_now = match &change.secret {
-        SecretChange::Set(secret) => Some(secret.kind.as_str()),
-        SecretChange::Keep | SecretChange::Remove => None,
-    };
     let is_given = |violation: &&Violation| {
         let field = violation.field.split(['.', '[']).nth(1).unwrap_or_default();
-        draft.get(field).is_some_and(|value| !value.is_null()) || set_now == Some(field)
+        draft.get(field).is_some_and(|value| !value.is_null())
+            || settings.secrets.values().any(|held| held.secret.kind.as_str() == field)
     };
     let mut given = Violations::default();
     found.iter().filter(is_given).for_each(|violation| given.add(&violation.field, &violation.description));
@@ -293,12 +288,13 @@ fn refuse(mut violations: Violations, unbound: Option<(System, Violations)>) -> 
     }
 }
 
-fn secret_required(system: System, settings: &SystemSettings) -> Violations {
-    let kind = settings.secret.as_ref().map_or("secret", |secret| secret.kind.as_str());
+fn secrets_required(system: System, kinds: &[SecretKind]) -> Violations {
     let mut violations = Violations::default();
-    violations.add(
-        format!("{system}.{kind}"),
-        "must be given again, since the address or the way to it was changed: a secret is never sent to another host",
-    );
+    for kind in kinds {
+        violations.add(
+            format!("{system}.{}", kind.as_str()),
+            "must be given again, since the address or the way to it was changed: a secret is never sent to another host",
+        );
+    }
     violations
 }

@@ -137,6 +137,11 @@ impl StoreError {
         }
     }
 
+    /// Whether a secret in this table can not be used.
+    pub(super) fn is_about(&self, place: &str) -> bool {
+        matches!(self, Self::Unsealable { table, .. } if *table == place)
+    }
+
     pub(super) fn begin(source: sqlx::Error) -> Self {
         Self::Begin { source: Arc::new(source) }
     }

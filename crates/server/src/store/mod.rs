@@ -12,6 +12,7 @@ mod audit;
 mod error;
 mod feed;
 mod seal;
+mod settings;
 mod sqlite;
 mod types;
 mod verbs;
@@ -50,6 +51,7 @@ pub use administration::{Administration, RotateError, TokenError};
 pub use audit::{Actor, AuditAction, AuditBroken, AuditEntry, DONE, NewAuditEntry};
 pub use error::{BackupError, OpenError, StoreError, StoreErrorKind};
 pub use seal::KeySource;
+pub use settings::*;
 pub use sqlite::{DataKeyRotated, MasterRotated};
 #[cfg(debug_assertions)]
 pub use sqlite::{Edit, edit, make_older};

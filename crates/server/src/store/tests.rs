@@ -15,8 +15,8 @@ use ticketing_core::system::System;
 use super::audit::noted;
 use super::conformance::{self, BUSY_TIMEOUT, Bench, fault, incident, target};
 use super::{
-    AcceptRequest, EventFilter, KeySource, OpenError, Opened, Secret, SecretChange, SettingsChange, Store,
-    StoreError, StoreErrorKind, StoreOptions,
+    AcceptRequest, EventFilter, KeySource, OpenError, Opened, Secret, SecretChange, SecretUse,
+    SettingsChange, Store, StoreError, StoreErrorKind, StoreOptions,
 };
 use crate::clock::{ManualClock, ManualMachine, ThisMachine};
 use crate::entropy::SeededEntropy;
@@ -61,7 +61,7 @@ fn secret_of(system: System) -> SettingsChange {
         enabled: true,
         draft: json!({}),
         base_url: None,
-        secret: SecretChange::Set(secret),
+        secrets: [(SecretUse::TicketSystem, SecretChange::Set(secret))].into(),
     }
 }
 
@@ -179,10 +179,10 @@ async fn a_secret_that_was_moved_to_another_row_does_not_open_there() {
     .await;
     let (store, _) = open(&path).await.unwrap();
     let all = store.settings().await.unwrap();
-    let error = all[0].lost.as_ref().unwrap();
+    let error = all[0].lost.first().unwrap();
     assert_eq!(error.kind(), StoreErrorKind::BadRow);
     assert!(error.to_string().contains("column secret of row jira of target_settings"), "{error}");
-    assert!(all[0].secret.is_none() && all[1].secret.is_some(), "the other one is good");
+    assert!(all[0].secrets.is_empty() && all[1].secrets.len() == 1, "the other one is good");
 }
 
 #[tokio::test]

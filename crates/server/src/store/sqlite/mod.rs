@@ -18,6 +18,7 @@ mod rotate;
 mod rows;
 mod save;
 mod sealed;
+mod secrets;
 mod settings;
 mod start;
 mod tokens;
