@@ -186,6 +186,47 @@ async fn a_secret_that_was_moved_to_another_row_does_not_open_there() {
 }
 
 #[tokio::test]
+async fn a_password_for_a_proxy_that_is_edited_or_put_back_is_named_and_not_used() {
+    for statement in [
+        "UPDATE target_secrets SET secret = substr(secret, 1, length(secret) - 1) WHERE target = 'jira'",
+        "UPDATE target_secrets SET secret_origin = 'http://evil:3128' WHERE target = 'jira'",
+        "UPDATE target_secrets SET secret_set_at = 1 WHERE target = 'jira'",
+        "UPDATE target_secrets SET (secret, secret_key) = (SELECT secret, secret_key FROM target_secrets WHERE target = 'servicenow')
+         WHERE target = 'jira'",
+        "INSERT OR REPLACE INTO target_secrets SELECT * FROM kept WHERE target = 'jira'",
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ticketing.db");
+        for round in ["older", "newer"] {
+            let (store, _) = open(&path).await.unwrap();
+            let changes = [System::Jira, System::ServiceNow].map(|system| with_proxy(system, round));
+            store.configure(changes.into(), noted(), Timestamp::UNIX_EPOCH).await.unwrap();
+            store.close().await;
+            sql(&path, "CREATE TABLE IF NOT EXISTS kept AS SELECT * FROM target_secrets").await;
+        }
+        sql(&path, statement).await;
+        let (store, _) = open(&path).await.unwrap();
+        let all = store.settings().await.unwrap();
+        let told: Vec<String> = all[0].lost.iter().map(ToString::to_string).collect();
+        assert!(told.len() == 1 && told[0].contains("row jira of target_secrets"), "{statement}: {told:?}");
+        assert!(!all[0].secrets.contains_key(&SecretUse::Proxy), "{statement}");
+        assert!(all[1].lost.is_empty() && all[1].secrets.len() == 2, "{statement}: the other one is good");
+        store.close().await;
+    }
+}
+
+fn with_proxy(system: System, word: &str) -> SettingsChange {
+    let SettingsChange::Target { target, system, enabled, draft, base_url, mut secrets } = secret_of(system)
+    else {
+        panic!("these are the settings of a target")
+    };
+    let (kind, origin) = ("proxy_password".to_owned(), "http://proxy:3128".to_owned());
+    let secret = Secret { kind, value: format!("{word} of {system}").into(), origin };
+    secrets.insert(SecretUse::Proxy, SecretChange::Set(secret));
+    SettingsChange::Target { target, system, enabled, draft, base_url, secrets }
+}
+
+#[tokio::test]
 async fn a_bad_row_is_named_and_spoils_nothing_else() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("ticketing.db");

@@ -70,6 +70,42 @@ pub(in crate::store) async fn a_connection_that_was_replaced_is_kept_while_somet
     assert!(bench.store.retired_connections(TARGET).await.unwrap().is_empty());
 }
 
+pub(in crate::store) async fn a_password_for_a_proxy_is_kept_beside_the_secret_and_goes_with_its_connection(
+    bench: Bench,
+) {
+    let proxy = |word: &str| (SecretUse::Proxy, set_kind("proxy_password", word, "http://proxy:3128"));
+    let with = |change: SettingsChange, more: (SecretUse, SecretChange)| match change {
+        SettingsChange::Target { target, system, enabled, draft, base_url, mut secrets } => {
+            secrets.extend([more]);
+            SettingsChange::Target { target, system, enabled, draft, base_url, secrets }
+        }
+        policy @ SettingsChange::Policy { .. } => policy,
+    };
+    let configure = async |change| bench.store.configure(vec![change], noted(), bench.now()).await.unwrap();
+    let kept = async || {
+        let secrets = bench.store.settings().await.unwrap().remove(0).secrets;
+        let told = |(used_for, kept): (&SecretUse, &StoredSecret)| {
+            format!("{} {}", used_for.as_str(), kept.secret.value.expose_secret())
+        };
+        secrets.iter().map(told).collect::<Vec<_>>()
+    };
+    configure(with(change(true, Some(set("token", HERE))), proxy("one"))).await;
+    configure(change(false, None)).await;
+    assert_eq!(kept().await, ["ticket_system token", "proxy one"]);
+    configure(with(change(true, None), proxy("two"))).await;
+    assert_eq!(kept().await, ["ticket_system token", "proxy two"]);
+    // It goes along with what may still have to be looked up, and another one takes its place.
+    bench.intended("INC-1").await;
+    configure(with(change(true, Some(set("new", THERE))), proxy("three"))).await;
+    assert_eq!(kept().await, ["ticket_system new", "proxy three"]);
+    let retired = bench.store.retired_connections(TARGET).await.unwrap().remove(0).secrets;
+    assert_eq!(retired[&SecretUse::Proxy].secret.value.expose_secret(), "two");
+    configure(with(change(true, Some(set("back", HERE))), (SecretUse::Proxy, SecretChange::Remove))).await;
+    assert_eq!(kept().await, ["ticket_system back"]);
+    let retired = bench.store.retired_connections(TARGET).await.unwrap();
+    assert_eq!((retired.len(), retired[0].secrets.len()), (1, 1), "what was removed is kept nowhere");
+}
+
 pub(in crate::store) async fn a_secret_that_was_removed_is_kept_nowhere(bench: Bench) {
     bench
         .store
@@ -114,5 +150,9 @@ fn change(enabled: bool, secret: Option<SecretChange>) -> SettingsChange {
 }
 
 fn set(value: &str, origin: &str) -> SecretChange {
-    SecretChange::Set(Secret { kind: "api_token".to_owned(), value: value.into(), origin: origin.to_owned() })
+    set_kind("api_token", value, origin)
+}
+
+fn set_kind(kind: &str, value: &str, origin: &str) -> SecretChange {
+    SecretChange::Set(Secret { kind: kind.to_owned(), value: value.into(), origin: origin.to_owned() })
 }

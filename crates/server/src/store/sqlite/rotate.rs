@@ -170,7 +170,7 @@ impl Beside {
         let place = place(old.table, &old.names[0], old.table.used_for(&row)?, &secret.origin);
         let sealed = sealer.seal(secret.value.expose_secret().as_bytes(), place, entropy);
         let update = sqlx::query(old.table.reseal).bind(sealed).bind(key);
-        let update = old.names.iter().fold(update, |update, name| update.bind(name));
+        let update = old.names.iter().fold(update, sqlx::query::Query::bind);
         update.execute(&mut *transaction).await.map_err(StoreError::write("a secret"))?;
         let names: Vec<&str> = old.names.iter().map(String::as_str).collect();
         note(&mut head.seals, old.table, &names, &mut transaction).await?;
