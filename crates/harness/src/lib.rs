@@ -497,13 +497,35 @@ impl World {
     pub async fn close(mut self) {
         self.server.stop().await;
         invariants::check_secrets(&self);
+        invariants::check_panics(&self);
+    }
+
+    /// No secret is in any file as it lies there while the server runs, the write-ahead log and all.
+    ///
+    /// # Panics
+    /// If one is.
+    pub fn check_written(&self) {
+        invariants::check_secrets(self);
     }
 
     /// Checks what must hold after every test.
     pub async fn finish(mut self) {
-        invariants::check(&mut self).await;
+        self.end().await;
+        invariants::check_panics(&self);
+    }
+
+    /// The same after panics that the test has asked for.
+    ///
+    /// # Panics
+    /// As [`finish`](Self::finish).
+    pub async fn finish_after_panics(mut self) {
+        self.end().await;
+    }
+
+    async fn end(&mut self) {
+        invariants::check(self).await;
         self.server.stop().await;
-        invariants::check_secrets(&self);
+        invariants::check_secrets(self);
     }
 }
 

@@ -314,6 +314,11 @@ impl Server {
         std::fs::write(self.point(point, "armed"), "").unwrap();
     }
 
+    /// The next one that comes to this point panics, and says what it holds.
+    pub fn panic_at(&self, point: Point) {
+        std::fs::write(self.point(point, "panics"), "").unwrap();
+    }
+
     /// Waits until the process is held at this point.
     pub async fn until_held(&self, point: Point) {
         let held = self.point(point, "held");

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use secrecy::ExposeSecret;
 use serde_json::{Map, Value, json};
 use ticketing_core::system::{Check, System, TicketSystem};
 use ticketing_core::violation::{Violation, Violations};
+use ticketing_failpoints::{self as failpoints, Point};
 
 use super::{App, AppError};
 use crate::connections::{Checked, Connection};
@@ -77,11 +79,13 @@ impl App {
                 }
             }
         }
+        failpoints::panic_at(Point::Configuring, || exposed(&accepted));
         refuse(violations, unbound)?;
         // A caller that goes away must not leave settings that are saved and not in force.
         let (app, by) = (self.clone(), by.clone());
         let done = tokio::spawn(async move {
             let _one_at_a_time = one_at_a_time;
+            failpoints::panic_at(Point::Saving, || exposed(&accepted));
             app.save(&accepted, &change.rules, by, now).await?;
             let made_due = app.put_in_force(accepted, change.rules).await?;
             // Before the next change comes.
@@ -260,6 +264,12 @@ fn differing(before: &Value, after: &Value) -> Map<String, Value> {
         .filter(|(_, old, new)| old != new)
         .map(|(name, old, new)| (name, json!([brief(old), brief(new)])))
         .collect()
+}
+
+/// What a panic says at its worst.
+fn exposed(accepted: &[Accepted]) -> String {
+    let held = accepted.iter().flat_map(|accepted| accepted.settings.secrets.values());
+    held.map(|held| held.secret.value.expose_secret()).collect::<Vec<_>>().join(" ")
 }
 
 /// Settings that are switched off may be incomplete, but what is given must be right.

@@ -82,7 +82,10 @@ impl Refusal {
                 tracing::error!(error = error as &dyn Error, "the store is not available");
                 Self::StoreUnavailable
             }
-            StoreErrorKind::Corrupt | StoreErrorKind::BadRow | StoreErrorKind::Refused => {
+            StoreErrorKind::Corrupt
+            | StoreErrorKind::BadRow
+            | StoreErrorKind::Refused
+            | StoreErrorKind::Panicked => {
                 tracing::error!(error = error as &dyn Error, "the store failed");
                 Self::Internal
             }

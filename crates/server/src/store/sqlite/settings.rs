@@ -6,6 +6,7 @@ use secrecy::ExposeSecret;
 use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
 use ticketing_core::system::System;
+use ticketing_failpoints::{self as failpoints, Point};
 
 use super::audit::Head;
 use super::keys::Keyring;
@@ -149,12 +150,26 @@ impl writer::Task for Configure {
                 }
             }
         }
+        failpoints::panic_at(Point::SettingsOpen, || self.exposed());
         head.append(db, &state.audit_key, vec![self.audit.clone()]).await?;
         head.save(db, &state.audit_key).await
     }
 }
 
 impl Configure {
+    /// What a panic says at its worst.
+    fn exposed(&self) -> String {
+        let secrets = self.changes.iter().filter_map(|change| match change {
+            SettingsChange::Target { secrets, .. } => Some(secrets.values()),
+            SettingsChange::Policy { .. } => None,
+        });
+        let values = secrets.flatten().filter_map(|change| match change {
+            SecretChange::Set(secret) => Some(secret.value.expose_secret()),
+            SecretChange::Remove => None,
+        });
+        values.collect::<Vec<_>>().join(" ")
+    }
+
     async fn save_target(
         &self,
         change: &SettingsChange,

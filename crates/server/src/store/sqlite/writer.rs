@@ -16,6 +16,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::connection::WriterConnection;
 use super::mark::Mark;
 use super::{State, load, save};
+use crate::panics::{self, Panicked};
 use crate::store::work::{Needs, Verb, Work};
 use crate::store::{StoreError, StoreErrorKind};
 
@@ -156,8 +157,19 @@ impl Writer {
     }
 
     async fn commit_alone<T: Task>(&mut self, task: &T) -> Result<T::Answer, StoreError> {
-        let outcome = self.try_commit_alone(task).await;
-        self.look_after(outcome).await
+        match panics::caught(self.try_commit_alone(task)).await {
+            Ok(outcome) => self.look_after(outcome).await,
+            Err(Panicked(reason)) => {
+                // Whatever was begun on this connection ends with it.
+                self.connection.discard().await;
+                let error = StoreError::Panicked { verb: std::any::type_name::<T>(), reason };
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "a command failed in a way it should not"
+                );
+                Err(error)
+            }
+        }
     }
 
     async fn try_commit(&mut self, batch: &mut [Box<dyn Command>]) -> Result<(), StoreError> {
