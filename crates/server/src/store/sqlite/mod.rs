@@ -22,6 +22,7 @@ mod secrets;
 mod settings;
 mod start;
 mod tokens;
+mod traces;
 mod writer;
 
 #[cfg(test)]

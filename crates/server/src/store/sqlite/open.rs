@@ -148,6 +148,8 @@ pub(super) fn connect_options(path: &Path, busy_timeout: Duration) -> SqliteConn
         .synchronous(synchronous)
         .foreign_keys(true)
         .busy_timeout(busy_timeout)
+        // What is removed or replaced is written over with zeros, rather than left where there is room for something else.
+        .pragma("secure_delete", "ON")
         .disable_statement_logging()
 }
 

@@ -61,6 +61,7 @@ impl Beside {
         entropy: &dyn Entropy,
     ) -> Result<MasterRotated, RotateError> {
         if let (None, Some(former)) = (given, self.finished.take()) {
+            self.erase_traces().await;
             return Ok(MasterRotated::Finished { former });
         }
         let (path, source, now) = (self.keys.path().to_owned(), self.keys.source().clone(), entry.at);
@@ -90,6 +91,7 @@ impl Beside {
         audit::append(&mut transaction, &self.audit_key, vec![entry]).await?;
         transaction.commit().await.map_err(StoreError::commit)?;
         failpoints::pass(Point::NewKeyCommitted).await;
+        self.erase_traces().await;
         let (None, Some(file)) = (given, file) else { return Ok(MasterRotated::Given) };
         // None if a server that was just started has done it.
         let former = keys::finish_rotation(&mut self.db, &path, &source, now).await?;
@@ -115,6 +117,7 @@ impl Beside {
         entry.detail = json!({ "key": id, "step": "done", "sealed_anew": resealed });
         audit::append(&mut transaction, &self.audit_key, vec![entry]).await?;
         transaction.commit().await.map_err(StoreError::commit)?;
+        self.erase_traces().await;
         Ok(DataKeyRotated { key: id, resumed, resealed })
     }
 

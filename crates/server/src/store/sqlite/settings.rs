@@ -154,6 +154,12 @@ impl writer::Task for Configure {
         head.append(db, &state.audit_key, vec![self.audit.clone()]).await?;
         head.save(db, &state.audit_key).await
     }
+
+    fn leaves_traces(&self) -> bool {
+        self.changes
+            .iter()
+            .any(|change| matches!(change, SettingsChange::Target { secrets, .. } if !secrets.is_empty()))
+    }
 }
 
 impl Configure {
