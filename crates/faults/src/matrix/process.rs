@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::cell::{Cell, Stage};
+use super::held::{LOOKING_UP, PUSHING};
 use super::tls::Trust;
 
 const FAMILY: &str = "process";
@@ -55,21 +56,10 @@ enum At {
     Suspended,
 }
 
-const PUSHING: [Point; 8] = [
-    Point::AcceptOpen,
-    Point::AcceptCommitted,
-    Point::Claimed,
-    Point::IntentOpen,
-    Point::IntentCommitted,
-    Point::ReplyRead,
-    Point::RecordOpen,
-    Point::Recorded,
-];
-
 pub(super) fn cells() -> Vec<Cell> {
     let mut points: Vec<At> = PUSHING.map(At::Held).to_vec();
     points.extend([At::Connecting, At::RequestHalfTaken, At::SentAndWaiting, At::ReplyHalfRead, At::Waiting]);
-    points.extend([Point::LookingUp, Point::LookedUp].map(At::LookUpHeld));
+    points.extend(LOOKING_UP.map(At::LookUpHeld));
     points.extend([At::SweepHeld, At::Suspended]);
     let mut cells = vec![];
     for fault in Fault::ALL {
@@ -141,6 +131,11 @@ async fn come_to(world: &mut World, at: At, system: TicketSystem) -> JoinHandle<
             world.server.arm(point);
             let push = begin_push(world, system);
             world.server.until_held(point).await;
+            if point == Point::RequestHalfSent {
+                let begun = world.simulator(system).until(Call::Create, simulator::Point::HeadRead, 1);
+                tokio::time::timeout(PATIENCE, begun).await.expect("nothing is sent");
+                assert_eq!(world.simulator(system).reached(Call::Create, simulator::Point::Read), 0);
+            }
             push
         }
         At::Connecting => {
