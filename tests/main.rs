@@ -9,6 +9,7 @@
 
 mod access;
 mod asking_twice;
+mod auditing;
 mod changing_settings;
 mod contract_canary;
 mod contract_configure;

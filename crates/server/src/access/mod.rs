@@ -20,7 +20,7 @@ use jiff::Timestamp;
 use ticketing_core::clock::Clock;
 use tokio::time::Instant;
 
-use crate::store::{Actor, Store, StoreError};
+use crate::store::{Actor, AuditAction, NewAuditEntry, Store, StoreError};
 use crate::transport::PeerCertificate;
 
 pub use flags::{AccessArgs, AccessArgsError, AuthSource};
@@ -163,6 +163,16 @@ impl Access {
     /// Takes a stream into account for as long as what is returned is kept.
     pub(crate) fn admit_stream(&self, caller: &Caller) -> Result<StreamPlace, Busy> {
         self.0.limits.stream(&caller.name, self.is_open(), Instant::now())
+    }
+
+    /// Writes down that a caller was refused something that is audited. That it can not be written down stops nothing: it was
+    /// not done.
+    pub(crate) async fn note_refusal(&self, actor: Actor, action: AuditAction, subject: &str, reason: &str) {
+        let (at, subject, outcome) = (self.0.clock.now(), subject.to_owned(), reason.to_owned());
+        let entry = NewAuditEntry { at, actor, action, subject, detail: serde_json::Value::Null, outcome };
+        if let Err(error) = self.0.store.write_down(entry).await {
+            tracing::error!(error = &error as &dyn std::error::Error, "a refusal could not be written down");
+        }
     }
 
     async fn bearer(&self, text: &str, source: String) -> Result<Caller, Denied> {

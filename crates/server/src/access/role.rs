@@ -6,6 +6,8 @@ use std::str::FromStr;
 use clap::ValueEnum;
 use rhythmx_ticketing::Method;
 
+use crate::store::AuditAction;
+
 /// What a caller is there for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ValueEnum)]
 pub enum Role {
@@ -43,6 +45,26 @@ fn may_call(method: Method) -> &'static [Role] {
         // A producer hears of what it has handed over, and of nothing else.
         Method::StreamTicketEvents => &[Admin, Analyst, Producer, Viewer],
         Method::GetStatus | Method::GetDelivery | Method::ListDeliveries => &[Admin, Analyst, Viewer],
+    }
+}
+
+/// As what the audit knows a method that changes something, or sends a credential somewhere; `None` for a question. A method of the
+/// contract without a row does not compile.
+fn changes(method: Method) -> Option<AuditAction> {
+    match method {
+        Method::Configure => Some(AuditAction::Configure),
+        Method::TestConnection => Some(AuditAction::TestConnection),
+        Method::CreateTicket => Some(AuditAction::CreateTicket),
+        Method::SubmitIncident => Some(AuditAction::SubmitIncident),
+        Method::RetryDelivery => Some(AuditAction::RetryDelivery),
+        Method::CancelDelivery => Some(AuditAction::CancelDelivery),
+        Method::ResolveDelivery => Some(AuditAction::ResolveDelivery),
+        Method::PreviewTicket
+        | Method::StreamTicketEvents
+        | Method::GetStatus
+        | Method::GetDelivery
+        | Method::ListDeliveries
+        | Method::ListAuditEntries => None,
     }
 }
 
@@ -102,6 +124,14 @@ impl Door {
         match self {
             Self::Contract(method) => may_call(method),
             Self::Health | Self::Reflection => &Role::ALL,
+        }
+    }
+
+    /// As what the audit knows that which is done behind it; `None` where nothing is changed.
+    pub(crate) fn action(self) -> Option<AuditAction> {
+        match self {
+            Self::Contract(method) => changes(method),
+            Self::Health | Self::Reflection => None,
         }
     }
 }

@@ -84,14 +84,19 @@ async fn admit(access: &Access, head: &Parts) -> Result<Caller, Refusal> {
     tracing::Span::current().record("peer", origin.source.as_str());
     let caller = access.identify(&head.headers, &origin).await.map_err(denied)?;
     tracing::Span::current().record("caller", caller.name.as_str());
+    // Before anything is written down, so that who is refused again and again fills no audit.
+    access.admit(&caller)?;
     // What is not served is told to be so by the router, to those who may come in at all.
-    if let Some(door) = Door::of_path(head.uri.path())
-        && !door.roles().contains(&caller.role)
-    {
-        return Err(Refusal::RoleInsufficient { role: caller.role, needed: door.roles() });
+    let Some(door) = Door::of_path(head.uri.path()) else { return Ok(caller) };
+    if door.roles().contains(&caller.role) {
+        return Ok(caller);
     }
-    access.admit(&caller).map_err(Refusal::from)?;
-    Ok(caller)
+    let refusal = Refusal::RoleInsufficient { role: caller.role, needed: door.roles() };
+    if let Some(action) = door.action() {
+        // To what it was to be done is in the message, which is not read.
+        access.note_refusal(caller.actor(), action, "", refusal.reason()).await;
+    }
+    Err(refusal)
 }
 
 /// What a browser can be made to send is no call: no form, no image, no plain text.

@@ -41,7 +41,7 @@ impl Service {
         Self { app, access, streams, closing }
     }
 
-    /// Hands an answer on; a refusal is written down first.
+    /// Hands an answer on; a refusal is written down first, unless it is that there were too many.
     async fn audited<T>(
         &self,
         answer: Result<T, Refusal>,
@@ -49,8 +49,10 @@ impl Service {
         action: AuditAction,
         subject: &str,
     ) -> Result<T, Refusal> {
-        if let Err(refusal) = &answer {
-            self.app.note_refusal(by, action, subject.to_owned(), refusal.reason()).await;
+        if let Err(refusal) = &answer
+            && !matches!(refusal, Refusal::RateLimited { .. })
+        {
+            self.access.note_refusal(by, action, subject, refusal.reason()).await;
         }
         answer
     }
@@ -78,14 +80,22 @@ impl TicketingService for Service {
         &self,
         request: Request<v1::TestConnectionRequest>,
     ) -> Result<Response<v1::TestConnectionResponse>, Status> {
-        let role = caller(&request)?.role;
+        let (role, by) = (caller(&request)?.role, caller(&request)?.actor());
         let parsed = parse::tested_connection(request.into_inner());
         let (system, unsaved, violations) = parsed.map_err(Refusal::RequestInvalid)?;
+        let Some(unsaved) = unsaved else {
+            let test = self.app.test_connection(system).await.map_err(refused)?;
+            return Ok(Response::new(v1::TestConnectionResponse {
+                test: Some(present::connection_test(test)),
+            }));
+        };
         // Such a request says where to connect to, and with which secret.
-        if unsaved.is_some() && !UNSAVED_SETTINGS.contains(&role) {
-            return Err(Refusal::RoleInsufficient { role, needed: UNSAVED_SETTINGS }.into());
-        }
-        let test = self.app.test_connection(system, unsaved, violations).await.map_err(refused)?;
+        let tested = if UNSAVED_SETTINGS.contains(&role) {
+            self.app.test_unsaved(&by, unsaved, violations).await.map_err(Refusal::from)
+        } else {
+            Err(Refusal::RoleInsufficient { role, needed: UNSAVED_SETTINGS })
+        };
+        let test = self.audited(tested, by, AuditAction::TestConnection, system.as_str()).await?;
         Ok(Response::new(v1::TestConnectionResponse { test: Some(present::connection_test(test)) }))
     }
 

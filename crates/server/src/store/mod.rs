@@ -47,7 +47,7 @@ use verbs::operate::Operate;
 use verbs::record::Record;
 
 pub use administration::{Administration, RotateError, TokenError};
-pub use audit::{Actor, AuditAction, AuditBroken, AuditEntry, DONE, NewAuditEntry};
+pub use audit::{Actor, AuditAction, AuditBroken, AuditEntry, DONE, FAILED, NewAuditEntry, PASSED, STARTED};
 pub use error::{BackupError, OpenError, StoreError, StoreErrorKind};
 pub use seal::KeySource;
 pub use sqlite::{DataKeyRotated, MasterRotated};

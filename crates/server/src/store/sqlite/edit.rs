@@ -31,6 +31,8 @@ pub enum Edit {
     CutAudit,
     /// All of the audit is removed.
     RemoveAudit,
+    /// Nothing more can be written to the audit.
+    CloseAudit,
     /// Every viewer becomes an admin.
     Promote,
     /// Tokens that were revoked are good again.
@@ -89,6 +91,9 @@ impl Edit {
             Self::EmptyList => "UPDATE audit_head SET sealed = '{}'",
             Self::CutAudit => {
                 "DROP TRIGGER audit_is_never_cut; DELETE FROM audit WHERE seq = (SELECT max(seq) FROM audit)"
+            }
+            Self::CloseAudit => {
+                "CREATE TRIGGER audit_is_closed BEFORE INSERT ON audit BEGIN SELECT raise(ABORT, 'closed'); END"
             }
             Self::RemoveAudit => "DROP TRIGGER audit_is_never_cut; DELETE FROM audit; DELETE FROM audit_head",
         }
