@@ -80,7 +80,7 @@ fn code(answer: Result<(), Status>) -> Code {
 
 #[tokio::test]
 async fn every_method_is_open_to_the_roles_that_the_table_names_and_to_nobody_else() {
-    let mut world = Plan::new().guarded().start().await;
+    let mut world = Plan::new().guarded().with_flag("--stranger-burst=1000").start().await;
     let channel = channel(&world).await;
     let told = told();
     let mut methods = methods();

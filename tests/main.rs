@@ -42,6 +42,7 @@ mod restoring;
 mod retrying;
 mod sdk_rust;
 mod stopping;
+mod strangers;
 mod sweeping;
 mod targets;
 mod thousand;

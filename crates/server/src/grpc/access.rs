@@ -11,7 +11,8 @@ use tonic::body::Body;
 use tower::{Layer, Service};
 
 use super::errors::Refusal;
-use crate::access::{Access, Caller, Denied, Door, Origin};
+use super::trace::Counted;
+use crate::access::{Access, Caller, Denied, Door};
 use crate::transport::Peer;
 
 /// Lets calls in that somebody makes who may; they bear their [`Caller`] from then on.
@@ -73,16 +74,17 @@ where
                     head.extensions.insert(caller);
                     inner.call(Request::from_parts(head, body)).await
                 }
-                Err(refusal) => Ok(Status::from(refusal).into_http()),
+                Err(refusal) => Ok(refused(refusal)),
             }
         })
     }
 }
 
 async fn admit(access: &Access, head: &Parts) -> Result<Caller, Refusal> {
-    let origin = origin(head);
-    tracing::Span::current().record("peer", origin.source.as_str());
-    let caller = access.identify(&head.headers, &origin).await.map_err(denied)?;
+    // Every connection has put its peer there.
+    let peer = head.extensions.get::<Peer>().ok_or(Refusal::Internal)?;
+    tracing::Span::current().record("peer", tracing::field::display(&peer.address));
+    let caller = access.identify(&head.headers, peer).await.map_err(denied)?;
     tracing::Span::current().record("caller", caller.name.as_str());
     // Before anything is written down, so that who is refused again and again fills no audit.
     access.admit(&caller)?;
@@ -105,6 +107,15 @@ fn is_grpc(head: &Parts) -> bool {
     head.method == http::Method::POST && kind.is_some_and(|kind| kind.starts_with("application/grpc"))
 }
 
+fn refused(refusal: Refusal) -> Response<Body> {
+    let is_counted = matches!(refusal, Refusal::TooManyStrangers { .. });
+    let mut response = Status::from(refusal).into_http();
+    if is_counted {
+        response.extensions_mut().insert(Counted);
+    }
+    response
+}
+
 fn not_grpc() -> Response<Body> {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = http::StatusCode::UNSUPPORTED_MEDIA_TYPE;
@@ -118,11 +129,7 @@ fn denied(denied: Denied) -> Refusal {
             tracing::warn!(%why, "a credential was not accepted");
             Refusal::CredentialInvalid
         }
+        Denied::TooMany { come_back_after } => Refusal::TooManyStrangers { come_back_after },
         Denied::Store(error) => Refusal::of_store(&error),
     }
-}
-
-fn origin(head: &Parts) -> Origin {
-    let Some(peer) = head.extensions.get::<Peer>() else { return Origin::default() };
-    Origin { source: peer.address.to_string(), certificate: peer.certificate.clone() }
 }

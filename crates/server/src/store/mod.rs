@@ -480,6 +480,11 @@ impl Store {
         self.database.token(id).await
     }
 
+    /// All tokens but those that were edited by hand.
+    pub async fn tokens(&self) -> Result<Vec<StoredToken>, StoreError> {
+        self.database.tokens().await
+    }
+
     /// Writes down what was done, or refused, where nothing else is written.
     pub async fn write_down(&self, entry: NewAuditEntry) -> Result<(), StoreError> {
         self.database.write_alone(sqlite::WriteDown(entry)).await

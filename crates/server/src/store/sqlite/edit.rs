@@ -39,6 +39,8 @@ pub enum Edit {
     TakeBackRevocations,
     /// Tokens are good for ever.
     Prolong,
+    /// No token can be read.
+    HideTokens,
 }
 
 /// Does it to the database at `path`, whether or not a server works with it.
@@ -59,6 +61,7 @@ impl Edit {
             Self::Promote => "UPDATE tokens SET role = 'admin' WHERE role = 'viewer'",
             Self::TakeBackRevocations => "UPDATE tokens SET revoked_at = NULL WHERE revoked_at IS NOT NULL",
             Self::Prolong => "UPDATE tokens SET expires_at = 4000000000000000 WHERE name = 'viewer'",
+            Self::HideTokens => "ALTER TABLE tokens RENAME TO hidden_tokens",
             Self::Swap => {
                 "UPDATE target_settings
                 SET secret = (SELECT secret FROM target_settings WHERE target = 'servicenow') WHERE target = 'jira'"
