@@ -10,6 +10,7 @@
 mod access;
 mod asking_twice;
 mod auditing;
+mod bounds;
 mod changing_settings;
 mod contract_canary;
 mod contract_configure;
@@ -34,6 +35,7 @@ mod floods;
 mod hostile_storage;
 mod keys;
 mod limits;
+mod open_streams;
 mod packaging;
 mod power;
 mod pushing;

@@ -1,10 +1,11 @@
 //! Calls without a good credential: how many there may be, and whom their limit does not concern.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rhythmx_ticketing::Client;
 use ticketing_harness::{Edit, PATIENCE, Plan, World, refusal};
 use ticketing_server::access::Role;
+use tokio::time::Instant;
 use tonic::Code;
 use tonic::transport::{Channel, Endpoint};
 

@@ -226,7 +226,7 @@ async fn serve_over(
     };
     let service = grpc::Service::new(app, access.clone(), streams, closing.clone());
     let grpc::Served { calls, health_alone, health } =
-        grpc::router(service, access, &config.transport.limits).await?;
+        grpc::router(service, access, &config.transport.limits, closing.clone()).await?;
     if let Ok(address) = listening.local_address() {
         tracing::info!(%address, data = %config.data.display(), tls = listening.tls.is_some(), "listening");
     }

@@ -70,11 +70,11 @@ impl Limits {
         taken.map_err(|come_back_after| Busy::Calls { come_back_after })
     }
 
-    /// A place for one more stream. Where everybody has the same name there is no limit by name.
-    pub(crate) fn stream(&self, name: &str, unlimited: bool, now: Instant) -> Result<StreamPlace, Busy> {
+    /// A place for one more stream.
+    pub(crate) fn stream(&self, name: &str, now: Instant) -> Result<StreamPlace, Busy> {
         let most = self.limits.streams;
         self.with(name, now, |allowance| {
-            if allowance.streams >= most && !unlimited {
+            if allowance.streams >= most {
                 return Err(Busy::Streams { most });
             }
             allowance.streams += 1;
@@ -134,10 +134,9 @@ mod tests {
             ..CallLimits::default()
         });
         let now = Instant::now();
-        let place = limits.stream("one", false, now).unwrap();
-        assert_eq!(limits.stream("one", false, now).unwrap_err(), Busy::Streams { most: 1 });
-        assert!(limits.stream("one", true, now).is_ok());
+        let place = limits.stream("one", now).unwrap();
+        assert_eq!(limits.stream("one", now).unwrap_err(), Busy::Streams { most: 1 });
         drop(place);
-        assert!(limits.stream("one", false, now).is_ok());
+        assert!(limits.stream("one", now).is_ok());
     }
 }

@@ -26,6 +26,8 @@ pub enum Role {
 pub(crate) enum Door {
     Contract(Method),
     Health,
+    /// Health that stays open.
+    Watch,
     Reflection,
 }
 
@@ -110,9 +112,10 @@ impl Door {
         if let Some(method) = Method::ALL.into_iter().find(|method| method.path() == path) {
             return Some(Self::Contract(method));
         }
-        match path.trim_start_matches('/').split_once('/')?.0 {
-            "grpc.health.v1.Health" => Some(Self::Health),
-            "grpc.reflection.v1.ServerReflection" | "grpc.reflection.v1alpha.ServerReflection" => {
+        match path.trim_start_matches('/').split_once('/')? {
+            ("grpc.health.v1.Health", "Watch") => Some(Self::Watch),
+            ("grpc.health.v1.Health", _) => Some(Self::Health),
+            ("grpc.reflection.v1.ServerReflection" | "grpc.reflection.v1alpha.ServerReflection", _) => {
                 Some(Self::Reflection)
             }
             _ => None,
@@ -123,7 +126,7 @@ impl Door {
     pub(crate) fn roles(self) -> &'static [Role] {
         match self {
             Self::Contract(method) => may_call(method),
-            Self::Health | Self::Reflection => &Role::ALL,
+            Self::Health | Self::Watch | Self::Reflection => &Role::ALL,
         }
     }
 
@@ -131,7 +134,16 @@ impl Door {
     pub(crate) fn action(self) -> Option<AuditAction> {
         match self {
             Self::Contract(method) => changes(method),
-            Self::Health | Self::Reflection => None,
+            Self::Health | Self::Watch | Self::Reflection => None,
+        }
+    }
+
+    /// Whether what is behind it stays open.
+    pub(crate) fn is_stream(self) -> bool {
+        match self {
+            Self::Contract(method) => method.is_stream(),
+            Self::Health => false,
+            Self::Watch | Self::Reflection => true,
         }
     }
 }

@@ -6,31 +6,51 @@ use std::task::{Context, Poll};
 
 use http::request::Parts;
 use http::{Request, Response};
+use tokio_util::sync::CancellationToken;
 use tonic::Status;
 use tonic::body::Body;
 use tower::{Layer, Service};
 
 use super::errors::Refusal;
+use super::lasting::Lease;
+use super::stream::Closing;
 use super::trace::Counted;
 use crate::access::{Access, Caller, Denied, Door};
 use crate::transport::Peer;
 
 /// Lets calls in that somebody makes who may; they bear their [`Caller`] from then on.
 #[derive(Debug, Clone)]
-pub(crate) struct AccessLayer(Access);
+pub(crate) struct AccessLayer {
+    access: Access,
+    closing: CancellationToken,
+}
 
 /// See [`AccessLayer`].
 #[derive(Debug, Clone)]
 pub(crate) struct Guarded<S> {
     inner: S,
-    access: Access,
+    layer: AccessLayer,
 }
 
 // === impl AccessLayer ===
 
 impl AccessLayer {
-    pub(crate) fn new(access: Access) -> Self {
-        Self(access)
+    /// `closing` ends the streams that do not end themselves.
+    pub(crate) fn new(access: Access, closing: CancellationToken) -> Self {
+        Self { access, closing }
+    }
+
+    async fn admit(&self, head: &Parts) -> Result<(Caller, Option<Lease>), Refusal> {
+        let caller = admit(&self.access, head).await?;
+        let Some(door) = Door::of_path(head.uri.path()).filter(|door| door.is_stream()) else {
+            return Ok((caller, None));
+        };
+        let place = self.access.admit_stream(&caller)?;
+        let closing = || Closing::of(self.closing.clone(), &head.extensions);
+        // Those of the contract end themselves, with their last token.
+        let closing = (!matches!(door, Door::Contract(_))).then(closing);
+        let lease = Lease { access: self.access.clone(), caller: caller.clone(), place, closing };
+        Ok((caller, Some(lease)))
     }
 }
 
@@ -38,18 +58,17 @@ impl<S> Layer<S> for AccessLayer {
     type Service = Guarded<S>;
 
     fn layer(&self, inner: S) -> Guarded<S> {
-        Guarded { inner, access: self.0.clone() }
+        Guarded { inner, layer: self.clone() }
     }
 }
 
 // === impl Guarded ===
 
-impl<S, B> Service<Request<B>> for Guarded<S>
+impl<S> Service<Request<Body>> for Guarded<S>
 where
-    S: Service<Request<B>, Response = Response<Body>> + Clone + Send + 'static,
+    S: Service<Request<Body>, Response = Response<Body>> + Clone + Send + 'static,
     S::Future: Send + 'static,
     S::Error: Send + 'static,
-    B: Send + 'static,
 {
     type Response = Response<Body>;
     type Error = S::Error;
@@ -59,23 +78,24 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<B>) -> Self::Future {
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
         // The one that is ready takes the call; its clone may not be ready yet.
         let next = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, next);
-        let access = self.access.clone();
+        let layer = self.layer.clone();
         Box::pin(async move {
             let (mut head, body) = request.into_parts();
             if !is_grpc(&head) {
                 return Ok(not_grpc());
             }
-            match admit(&access, &head).await {
-                Ok(caller) => {
-                    head.extensions.insert(caller);
-                    inner.call(Request::from_parts(head, body)).await
-                }
-                Err(refusal) => Ok(refused(refusal)),
-            }
+            let (caller, lease) = match layer.admit(&head).await {
+                Ok(admitted) => admitted,
+                Err(refusal) => return Ok(refused(refusal)),
+            };
+            head.extensions.insert(caller);
+            let Some(lease) = lease else { return inner.call(Request::from_parts(head, body)).await };
+            let (questions, bound) = lease.begin(body);
+            Ok(inner.call(Request::from_parts(head, questions)).await?.map(bound))
         })
     }
 }

@@ -12,12 +12,11 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
 use super::errors::Refusal;
-use super::stream::{self, Closing, Guest, StreamSettings};
+use super::stream::{self, Closing, StreamSettings};
 use super::{deadline, parse, present, token};
 use crate::access::{Access, Caller, UNSAVED_SETTINGS};
 use crate::app::{App, AppError, SETTINGS};
 use crate::store::{Actor, AuditAction, DeliveryFilter};
-use crate::transport::Ending;
 
 /// How long a call waits for an attempt when its caller set no deadline.
 const DEFAULT_WAIT: Duration = Duration::from_secs(30);
@@ -148,13 +147,11 @@ impl TicketingService for Service {
         &self,
         request: Request<v1::StreamTicketEventsRequest>,
     ) -> Result<Response<Self::StreamTicketEventsStream>, Status> {
-        let ending = request.extensions().get::<Ending>().map(|ending| ending.0.clone());
-        let closing = Closing { server: self.closing.clone(), connection: ending.unwrap_or_default() };
+        let closing = Closing::of(self.closing.clone(), request.extensions());
         let caller = caller(&request)?.clone();
         let subscription = parse::subscription(request.into_inner()).map_err(Refusal::RequestInvalid)?;
-        let guest = Guest::admit(self.access.clone(), caller)?;
         let app = self.app.clone();
-        let events = stream::follow(app, guest, subscription, self.streams.clone(), closing).await?;
+        let events = stream::follow(app, &caller, subscription, self.streams.clone(), closing).await?;
         Ok(Response::new(Box::pin(events)))
     }
 
