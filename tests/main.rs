@@ -38,6 +38,7 @@ mod limits;
 mod open_streams;
 mod packaging;
 mod power;
+mod process;
 mod pushing;
 mod reaching;
 mod restoring;

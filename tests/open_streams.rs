@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use rhythmx_ticketing::v1::{StreamTicketEventsRequest, StreamTicketEventsResponse};
-use ticketing_harness::{Plan, World, refusal};
+use ticketing_harness::{Plan, World, free_address, refusal};
 use ticketing_server::access::Role;
 use tokio::time::Instant;
 use tokio_stream::StreamExt;
 use tonic::service::Interceptor;
-use tonic::transport::Channel;
+use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Status, Streaming};
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
@@ -125,7 +125,9 @@ async fn streams_of_every_kind_count_among_those_of_their_caller() {
 
 #[tokio::test]
 async fn streams_of_health_and_reflection_hold_up_neither_a_stopping_server_nor_an_old_connection() {
+    let health = free_address();
     let plan = Plan::new().in_a_process().guarded().with_flag("--connection-age=1s");
+    let plan = plan.with_flag(&format!("--health-listen={health}"));
     let mut world = plan.start_unconfigured().await;
     let token = world.server.next_start().token.clone().unwrap();
     let old = channel(&world).await;
@@ -139,6 +141,9 @@ async fn streams_of_health_and_reflection_hold_up_neither_a_stopping_server_nor_
     let channel = channel(&world).await;
     let mut watched = watch(&channel, &token).await.unwrap();
     let reflected = reflect(&channel, &token).await.unwrap();
+    let alone = Endpoint::from_shared(format!("http://{health}")).unwrap().connect().await.unwrap();
+    let mut alone = HealthClient::new(alone).watch(HealthCheckRequest::default()).await.unwrap().into_inner();
+    alone.message().await.unwrap();
     let told = tokio::spawn(async move { (watched.message().await, last(watched).await) });
     let begun = Instant::now();
     world.server.stop().await;
@@ -146,6 +151,7 @@ async fn streams_of_health_and_reflection_hold_up_neither_a_stopping_server_nor_
     let (not_serving, watched) = told.await.unwrap();
     assert_eq!(not_serving.unwrap().unwrap().status(), ServingStatus::NotServing);
     refusal::<()>(Err(watched)).is(Code::Unavailable, "SHUTTING_DOWN", &[]);
+    refusal::<()>(Err(last(alone).await)).is(Code::Unavailable, "SHUTTING_DOWN", &[]);
     refusal::<()>(Err(last(reflected).await)).is(Code::Unavailable, "SHUTTING_DOWN", &[]);
 }
 

@@ -14,7 +14,7 @@ use ticketing_server::commands::{AuditCommand, KeyCommand, TokenCommand};
 use ticketing_server::config::Config;
 use ticketing_server::health::{self, HealthArgs};
 use ticketing_server::transport::dev::{self, TlsCommand};
-use ticketing_server::{demo, server, telemetry};
+use ticketing_server::{demo, process, server, telemetry};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Turns RhythmX incidents into tickets in Jira and ServiceNow, effectively once.
@@ -105,6 +105,7 @@ fn report(error: &anyhow::Error) {
 
 async fn serve(config: Config) -> anyhow::Result<()> {
     telemetry::start(&config.log, config.log_format).context("--log can not be read")?;
+    process::raise_file_limit(config.transport.most_connections());
     let listening = server::listen(&config).await?;
     let shutdown = shutdown_signal()?;
     server::serve(config, listening, Arc::new(SystemClock::start()), shutdown).await?;

@@ -20,6 +20,7 @@ use crate::connections::{Connection, Connections};
 use crate::dispatch::{Dispatcher, Schedule};
 use crate::entropy::SystemEntropy;
 use crate::grpc;
+use crate::process;
 use crate::settings::{Settings, stored};
 use crate::store::{
     BackupError, DEFAULT_BUSY_TIMEOUT, KeySource, OpenError, Opened, Store, StoreError, StoreOptions,
@@ -121,6 +122,7 @@ pub async fn serve(
     config.check()?;
     let reach = config.outbound.reach()?;
     let store = open(&config, clock.clone()).await?;
+    process::tell_of_open_secrets(&config.secret_files());
     let served = serve_over(&config, reach, &store, listening, clock, shutdown).await;
     store.close().await;
     served

@@ -125,6 +125,21 @@ impl Access {
         Ok(Self(Arc::new(Inner { store, clock, tokens, certificates, jwt, limits, strangers, known })))
     }
 
+    /// A door without a keeper, for what everybody may know.
+    pub(crate) fn for_anybody(&self) -> Self {
+        let (store, clock, limits) = (self.0.store.clone(), self.0.clock.clone(), CallLimits::default());
+        Self(Arc::new(Inner {
+            store,
+            clock,
+            tokens: false,
+            certificates: HashMap::new(),
+            jwt: None,
+            limits: Limits::new(limits),
+            strangers: Strangers::new(limits.strangers),
+            known: KnownTokens::default(),
+        }))
+    }
+
     /// Whether no credential is asked for.
     pub(crate) fn is_open(&self) -> bool {
         !self.0.tokens && self.0.certificates.is_empty() && self.0.jwt.is_none()

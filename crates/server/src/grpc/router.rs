@@ -29,7 +29,7 @@ type Bounded = WithDeadline<WithinMemory<Routes>>;
 pub(crate) struct Served {
     pub calls: Traced<Guarded<Bounded>>,
     /// For everybody: it tells nothing but whether the server works.
-    pub health_alone: Traced<Bounded>,
+    pub health_alone: Traced<Guarded<Bounded>>,
     pub health: HealthReporter,
 }
 
@@ -51,8 +51,9 @@ pub(crate) async fn router<T: TicketingService>(
         .add_service(health.clone())
         .add_service(reflection().build_v1()?.max_decoding_message_size(LARGEST_QUESTION))
         .add_service(reflection().build_v1alpha()?.max_decoding_message_size(LARGEST_QUESTION));
+    let anybody = AccessLayer::new(access.for_anybody(), closing.clone());
     let calls = TraceLayer::default().layer(AccessLayer::new(access, closing).layer(bounded(calls, limits)));
-    let health_alone = TraceLayer::default().layer(bounded(Routes::new(health), limits));
+    let health_alone = TraceLayer::default().layer(anybody.layer(bounded(Routes::new(health), limits)));
     Ok(Served { calls, health_alone, health: reporter })
 }
 
