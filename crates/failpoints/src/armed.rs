@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use crate::{FOLDER, REMOVED};
+use crate::{CLOCK, FOLDER, REMOVED};
 
 /// Between two looks whether the point is still held.
 const LOOK_EVERY: Duration = Duration::from_millis(2);
@@ -19,6 +19,11 @@ pub(crate) async fn pass(point: &str) {
     if let Some(folder) = POINTS.as_deref() {
         pass_in(folder, point).await;
     }
+}
+
+pub(crate) fn clock_set_by() -> i64 {
+    let said = POINTS.as_deref().and_then(|folder| std::fs::read_to_string(folder.join(CLOCK)).ok());
+    said.and_then(|seconds| seconds.trim().parse().ok()).unwrap_or_default()
 }
 
 pub(crate) fn is_removed(guard: &str) -> bool {

@@ -2,7 +2,7 @@
 //!
 //! A test starts the real binary with [`FOLDER`] set, puts a file `NAME.armed` into that folder, and waits until it is
 //! called `NAME.held`: the program stands at that point now, and goes on when the file is removed. What happens
-//! meanwhile, a `kill -9` for instance, is for the test to say. With [`REMOVED`] set, the guards named there do not guard;
+//! meanwhile, a `kill -9` for instance, is for the test to say. A file [`CLOCK`] there sets the clock on the wall. With [`REMOVED`] set, the guards named there do not guard;
 //! a test that stays green then does not test them.
 //!
 //! Invariant: a build without debug assertions holds nowhere, guards always, and has none of these names in it.
@@ -16,6 +16,10 @@ pub const FOLDER: &str = "TICKETING_FAILPOINTS_FOLDER";
 /// The environment variable with the names of the guards to take away, separated by commas.
 #[cfg(debug_assertions)]
 pub const REMOVED: &str = "TICKETING_FAILPOINTS_REMOVED";
+
+/// The file in that folder that says by how many seconds the clock on the wall is set, forward if positive.
+#[cfg(debug_assertions)]
+pub const CLOCK: &str = "clock";
 
 /// A place in the program.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -33,6 +37,8 @@ pub enum Point {
     IntentOpen,
     /// The intent is committed, and nothing was sent.
     IntentCommitted,
+    /// Half of the body of a request is sent, and the other half is still here.
+    RequestHalfSent,
     /// The reply is read, and not recorded.
     ReplyRead,
     /// The outcome is written, and not committed.
@@ -110,6 +116,21 @@ pub async fn pass(point: Point) {
 #[inline(always)]
 pub async fn pass(_: Point) {}
 
+/// By how many seconds a test has set the clock on the wall.
+#[cfg(debug_assertions)]
+#[must_use]
+pub fn clock_set_by() -> i64 {
+    armed::clock_set_by()
+}
+
+/// By how many seconds a test has set the clock on the wall: none.
+#[cfg(not(debug_assertions))]
+#[inline(always)]
+#[must_use]
+pub const fn clock_set_by() -> i64 {
+    0
+}
+
 /// Whether a test has taken this guard away.
 #[cfg(debug_assertions)]
 #[must_use]
@@ -129,13 +150,14 @@ pub const fn is_removed(_: Guard) -> bool {
 
 #[cfg(debug_assertions)]
 impl Point {
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Migrated,
         Self::AcceptOpen,
         Self::AcceptCommitted,
         Self::Claimed,
         Self::IntentOpen,
         Self::IntentCommitted,
+        Self::RequestHalfSent,
         Self::ReplyRead,
         Self::RecordOpen,
         Self::Recorded,
@@ -158,6 +180,7 @@ impl Point {
             Self::Claimed => "failpoint-claimed",
             Self::IntentOpen => "failpoint-intent-open",
             Self::IntentCommitted => "failpoint-intent-committed",
+            Self::RequestHalfSent => "failpoint-request-half-sent",
             Self::ReplyRead => "failpoint-reply-read",
             Self::RecordOpen => "failpoint-record-open",
             Self::Recorded => "failpoint-recorded",

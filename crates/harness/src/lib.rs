@@ -7,6 +7,7 @@ mod binary;
 mod copies;
 mod crowd;
 mod events;
+mod here;
 mod hostile;
 mod incidents;
 mod invariants;

@@ -12,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use rhythmx_ticketing::Client;
 use tempfile::TempDir;
 use ticketing_core::clock::Clock;
-use ticketing_failpoints::{FOLDER, Point};
+use ticketing_failpoints::{CLOCK, FOLDER, Point};
 use ticketing_server::access::Role;
 use ticketing_server::clock::SystemClock;
 use ticketing_server::config::Config;
@@ -25,7 +25,7 @@ use tokio::task::JoinHandle;
 use tonic::transport::Endpoint;
 
 use super::wires::{self, Trial};
-use super::{PATIENCE, binary};
+use super::{PATIENCE, binary, here};
 
 /// Below those that Linux hands out by itself.
 const PORTS: Range<u32> = 10_000..32_000;
@@ -57,6 +57,8 @@ pub struct Server {
     folder: TempDir,
     start: Start,
     running: Option<Running>,
+    /// Where the log of this process was when it was made.
+    log_from: usize,
 }
 
 #[derive(Debug)]
@@ -95,7 +97,7 @@ impl Server {
     pub fn prepare(start: Start) -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(points(folder.path())).unwrap();
-        Self { address: free_address(), folder, start, running: None }
+        Self { address: free_address(), folder, start, running: None, log_from: here::listen() }
     }
 
     /// Changes how it is started the next time.
@@ -144,17 +146,22 @@ impl Server {
         self.start.data.clone().unwrap_or_else(|| self.folder.path().join("data"))
     }
 
-    /// What the binary logged.
+    /// What it logged; if it is in this process, what all servers there did meanwhile.
     pub fn log(&self) -> String {
-        std::fs::read_to_string(self.log_file()).unwrap_or_default()
+        if self.start.process {
+            return std::fs::read_to_string(self.log_file()).unwrap_or_default();
+        }
+        String::from_utf8_lossy(&here::since(self.log_from)).into_owned()
     }
 
-    /// Every file that the server wrote.
+    /// Every file that the server wrote, and its log.
     pub fn written(&self) -> Vec<(String, Vec<u8>)> {
         let files = [self.folder.path().to_owned(), self.data()];
         let files = files.iter().filter_map(|folder| std::fs::read_dir(folder).ok()).flatten().flatten();
         let files = files.filter(|file| file.path().is_file());
-        files.map(|file| (file.path().display().to_string(), std::fs::read(file.path()).unwrap())).collect()
+        let files =
+            files.map(|file| (file.path().display().to_string(), std::fs::read(file.path()).unwrap()));
+        files.chain([("the log of this process".to_owned(), here::since(self.log_from))]).collect()
     }
 
     pub async fn client(&self) -> Client {
@@ -162,6 +169,7 @@ impl Server {
             loop {
                 match self.connect().await {
                     Ok(client) => return self.authorized(client),
+                    Err(error) if self.has_ended() => panic!("{error}: {}", self.log()),
                     Err(_not_yet) => tokio::time::sleep(Duration::from_millis(10)).await,
                 }
             }
@@ -309,6 +317,14 @@ impl Server {
         std::fs::read_dir(format!("/proc/{id}/fd")).unwrap().count()
     }
 
+    /// Sets the clock on the wall of the machine that the process runs on, while it runs, until [`release`](Self::release).
+    pub fn set_clock(&self, by: SignedDuration) {
+        // At once, since the process may be reading it.
+        let (new, clock) = (self.folder.path().join("clock"), points(self.folder.path()).join(CLOCK));
+        std::fs::write(&new, by.as_secs().to_string()).unwrap();
+        std::fs::rename(new, clock).unwrap();
+    }
+
     /// The next that comes to this point is held there.
     pub fn arm(&self, point: Point) {
         std::fs::write(self.point(point, "armed"), "").unwrap();
@@ -342,6 +358,11 @@ impl Server {
         kilobytes * 1_024
     }
 
+    /// Whether a server in this process has ended by itself.
+    fn has_ended(&self) -> bool {
+        matches!(&self.running, Some(Running::Here { server, .. }) if server.is_finished())
+    }
+
     fn process(&self) -> &Child {
         match &self.running {
             Some(Running::Process(child)) => child,
@@ -358,12 +379,11 @@ impl Server {
         let listening = server::listen(&config).await.unwrap();
         let (stop, stopped) = oneshot::channel();
         let shutdown = async { drop(stopped.await) };
-        let server = tokio::spawn(server::serve(
-            config,
-            listening,
-            Arc::new(SetClock(SystemClock::start(), self.start.clock_set)),
-            shutdown,
-        ));
+        let clock = Arc::new(SetClock(SystemClock::start(), self.start.clock_set));
+        let server = tokio::spawn(async {
+            let served = server::serve(config, listening, clock, shutdown).await;
+            served.inspect_err(|error| tracing::error!(?error, "a server in this process ended"))
+        });
         Running::Here { stop, server }
     }
 

@@ -8,6 +8,7 @@
 //! It calls nobody whom the [`guard`] refuses: the address is judged before anything is done, a name is resolved once,
 //! every answer is judged, and what was judged is what is called.
 
+mod body;
 pub mod guard;
 mod hidden;
 mod resolve;
@@ -28,6 +29,7 @@ use ticketing_failpoints::{Guard as Guarded, is_removed};
 use ticketing_retry::retry_after;
 use url::Url;
 
+use crate::body::Halves;
 use crate::guard::{Guard, Refused, Rule};
 use crate::resolve::JudgedNames;
 use crate::route::Proxy;
@@ -190,7 +192,9 @@ impl Door {
             builder = builder.header(http::header::AUTHORIZATION, sensitive(value));
         }
         match request.body {
-            Some(body) => builder.header(http::header::CONTENT_TYPE, "application/json").body(body),
+            Some(body) => builder
+                .header(http::header::CONTENT_TYPE, "application/json")
+                .body(reqwest::Body::wrap(Halves::of(body))),
             None => builder,
         }
     }

@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use ticketing_core::clock::Clock;
 
 /// The clock of the machine as it stood when the server started, and the time that has passed since: a clock that
@@ -52,9 +52,8 @@ pub struct ManualClock(Mutex<Timestamp>);
 impl SystemClock {
     /// Takes the wall clock's word, once.
     #[must_use]
-    #[expect(clippy::disallowed_methods, reason = "this is the one door to the wall clock")]
     pub fn start() -> Self {
-        Self { booted_at: Timestamp::now() - since_boot() }
+        Self { booted_at: wall() - since_boot() }
     }
 }
 
@@ -65,6 +64,11 @@ impl Clock for SystemClock {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "this is the one door to the wall clock")]
+fn wall() -> Timestamp {
+    Timestamp::now() + SignedDuration::from_secs(ticketing_failpoints::clock_set_by())
+}
+
 fn since_boot() -> Duration {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
     Duration::try_from(time).unwrap_or_default()
@@ -73,9 +77,8 @@ fn since_boot() -> Duration {
 // === impl ThisMachine ===
 
 impl Machine for ThisMachine {
-    #[expect(clippy::disallowed_methods, reason = "this is the one door to the wall clock")]
     fn wall(&self) -> Timestamp {
-        Timestamp::now()
+        wall()
     }
 
     fn since_boot(&self) -> Duration {

@@ -161,6 +161,11 @@ pub(super) const BUGS: &[Bug] = &[
         found_by: By(r#"matrix --only "races / ""#),
         replays: &[Test("a_delivery_and_its_attempts_are_read_as_they_were_at_one_moment")],
     },
+    Bug {
+        what: "A locked account was asked once more when a retry was due before the lock was known",
+        found_by: By(r#"matrix --only "process / ""#),
+        replays: &[Cells("logins / account locked, and a retry is due")],
+    },
 ];
 
 /// Weather that no bug was found in, and that is the hardest that there is: everything in doubt, a process that is

@@ -28,12 +28,13 @@ const HALF: usize = 900;
 const TOO_BRIEF: Duration = Duration::from_millis(500);
 
 /// Where a call comes past whose caller waits for its ticket.
-const POINTS: [Point; 8] = [
+const POINTS: [Point; 9] = [
     Point::AcceptOpen,
     Point::AcceptCommitted,
     Point::Claimed,
     Point::IntentOpen,
     Point::IntentCommitted,
+    Point::RequestHalfSent,
     Point::ReplyRead,
     Point::RecordOpen,
     Point::Recorded,

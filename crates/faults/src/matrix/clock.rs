@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 use rhythmx_ticketing::v1::{DeliveryState, TicketSystem};
-use ticketing_simulator::{Call, Effect, Profile, RetryAfter, Rule, Vendor, When};
+use ticketing_simulator::{self as simulator, Call, Effect, Profile, RetryAfter, Rule, Vendor};
 use tokio::time::Instant;
 
 use super::cell::{Cell, Stage};
+use super::held;
 
 const FAMILY: &str = "clock";
 
@@ -18,13 +19,21 @@ const INDEX_LAG: Duration = Duration::from_millis(1_000);
 /// Everything is well again after the bounds, whatever the clock says.
 const LIMIT: Duration = Duration::from_secs(8);
 
-/// What lies in the database when the clock is set.
-#[derive(Debug, Clone, Copy)]
+/// What is going on when the clock is set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum What {
+    /// A create is applied, and not answered yet.
+    Sending,
     /// Applied, and not answered.
     InDoubt,
     /// Throttled for a second.
     Waiting,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum When {
+    BetweenTwoRuns,
+    WhileItRuns,
 }
 
 pub(super) fn cells() -> Vec<Cell> {
@@ -38,36 +47,43 @@ pub(super) fn cells() -> Vec<Cell> {
     let mut cells = vec![];
     for (name, step) in steps {
         for what in [What::InDoubt, What::Waiting] {
-            let fault = format!("set {name} between two runs");
-            cells.push(Cell::new(FAMILY, fault, what.name(), move |stage| set(stage, what, step)));
+            cells.push(cell(name, step, When::BetweenTwoRuns, what));
+        }
+        for what in [What::Sending, What::InDoubt, What::Waiting] {
+            cells.push(cell(name, step, When::WhileItRuns, what));
         }
     }
-    cells.push(Cell::does_not_apply(
-        FAMILY,
-        "set while the server runs",
-        "everywhere",
-        "the wall is read once, at the start; after that time is counted since boot",
-    ));
     cells
 }
 
-async fn set(stage: Stage, what: What, step: SignedDuration) {
+fn cell(name: &str, step: SignedDuration, when: When, what: What) -> Cell {
+    let fault = format!("set {name} {}", when.name());
+    Cell::new(FAMILY, fault, what.name(), move |stage| set(stage, step, when, what))
+}
+
+async fn set(stage: Stage, step: SignedDuration, when: When, what: What) {
     let lagging = Profile::of(Vendor::JiraCloud).with_index_lag(INDEX_LAG);
     let plan = stage.plan().with_jira(Vendor::JiraCloud, lagging);
+    let plan = plan.with_flag("--attempt-deadline=600ms").with_flag("--lease=1500ms");
     let plan = plan.with_flag(&format!("--jira-cloud-index-bound={}ms", INDEX_BOUND.as_millis()));
+    let plan = if when == When::WhileItRuns { plan.in_a_process() } else { plan };
     let mut world = plan.start().await;
-    let then = match what {
-        What::InDoubt => Effect::ApplyThenDrop,
-        What::Waiting => Effect::throttle(RetryAfter::Seconds(1)),
-    };
-    world.jira.weather().push(Rule::new(Call::Create, When::Next(1), then));
-    world.push("INC-1", TicketSystem::Jira).await;
-    let state =
-        if matches!(what, What::InDoubt) { DeliveryState::Reconciling } else { DeliveryState::Waiting };
-    world.until_some(state).await;
-    world.server.next_start().clock_set = step;
+    world.jira.weather().push(Rule::new(Call::Create, simulator::When::Next(1), what.effect()));
+    let push = held::begin_push(&world, "INC-1", TicketSystem::Jira);
+    match what {
+        What::Sending => world.until_tickets(TicketSystem::Jira, 1).await,
+        What::InDoubt => world.until_some(DeliveryState::Reconciling).await,
+        What::Waiting => world.until_some(DeliveryState::Waiting).await,
+    }
     let began = Instant::now();
-    world.restart().await;
+    match when {
+        When::WhileItRuns => world.server.set_clock(step),
+        When::BetweenTwoRuns => {
+            world.server.next_start().clock_set = step;
+            world.restart().await;
+        }
+    }
+    held::end(&mut world, push, TicketSystem::Jira).await;
     world.until_all_delivered(1).await;
     stage.recovered(began.elapsed(), LIMIT);
     assert_eq!(world.jira.tickets().len(), 1);
@@ -77,10 +93,30 @@ async fn set(stage: Stage, what: What, step: SignedDuration) {
 // === impl What ===
 
 impl What {
+    fn effect(self) -> Effect {
+        match self {
+            Self::Sending => Effect::Hang { applied: true },
+            Self::InDoubt => Effect::ApplyThenDrop,
+            Self::Waiting => Effect::throttle(RetryAfter::Seconds(1)),
+        }
+    }
+
     fn name(self) -> &'static str {
         match self {
+            Self::Sending => "the create hangs",
             Self::InDoubt => "in doubt",
             Self::Waiting => "waiting, throttled",
+        }
+    }
+}
+
+// === impl When ===
+
+impl When {
+    fn name(self) -> &'static str {
+        match self {
+            Self::BetweenTwoRuns => "between two runs",
+            Self::WhileItRuns => "while the server runs",
         }
     }
 }

@@ -11,12 +11,13 @@ use tonic::Status;
 pub(crate) type Push = JoinHandle<Result<CreateTicketResponse, Status>>;
 
 /// Every point on the way of a push, that of a look-up and of a sweep included.
-pub(crate) const ON_THE_WAY: [Point; 11] = [
+pub(crate) const ON_THE_WAY: [Point; 12] = [
     Point::AcceptOpen,
     Point::AcceptCommitted,
     Point::Claimed,
     Point::IntentOpen,
     Point::IntentCommitted,
+    Point::RequestHalfSent,
     Point::ReplyRead,
     Point::RecordOpen,
     Point::Recorded,

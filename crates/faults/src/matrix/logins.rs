@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use rhythmx_ticketing::v1::{ConfigureRequest, TargetConditionKind};
+use ticketing_failpoints::Point;
 use ticketing_harness::retry;
 use ticketing_simulator::{Call, Effect, Rule, Vendor, When};
 
 use super::calls::{VENDORS, name, plan, simulator, start, system};
 use super::cell::{Cell, Stage};
 use super::doubt::status;
+use super::held;
 
 const FAMILY: &str = "logins";
 
@@ -36,7 +38,29 @@ pub(super) fn cells() -> Vec<Cell> {
             }));
         }
     }
+    for vendor in [Vendor::JiraCloud, Vendor::JiraDataCenter] {
+        cells.push(Cell::new(FAMILY, "account locked, and a retry is due", name(vendor), move |stage| {
+            not_asked_again(stage, vendor)
+        }));
+    }
     cells
+}
+
+/// When the refusal is on record the target is known to be locked: no tick finds the one without the other.
+async fn not_asked_again(stage: Stage, vendor: Vendor) {
+    let mut world = start(plan(&stage, vendor).in_a_process()).await;
+    simulator(&world, vendor).weather().push(Rule::new(Call::Any, When::Next(1), locked()));
+    world.server.arm(Point::Recorded);
+    let push = held::begin_push(&world, "INC-1", system(vendor));
+    world.server.until_held(Point::Recorded).await;
+    let asked = simulator(&world, vendor).requests().len();
+    world.while_nothing_happens_for(SOON).await;
+    assert_eq!(simulator(&world, vendor).requests().len(), asked, "it was asked again");
+    world.server.release();
+    held::end(&mut world, push, system(vendor)).await;
+    world.test_passes(system(vendor)).await;
+    world.until_all_delivered(1).await;
+    world.finish().await;
 }
 
 /// After one refusal nothing but a probe a tick is asked any more, however much is pushed, until a person has tested the connection. What was

@@ -55,12 +55,13 @@ enum At {
     Suspended,
 }
 
-const PUSHING: [Point; 8] = [
+const PUSHING: [Point; 9] = [
     Point::AcceptOpen,
     Point::AcceptCommitted,
     Point::Claimed,
     Point::IntentOpen,
     Point::IntentCommitted,
+    Point::RequestHalfSent,
     Point::ReplyRead,
     Point::RecordOpen,
     Point::Recorded,
@@ -141,6 +142,11 @@ async fn come_to(world: &mut World, at: At, system: TicketSystem) -> JoinHandle<
             world.server.arm(point);
             let push = begin_push(world, system);
             world.server.until_held(point).await;
+            if point == Point::RequestHalfSent {
+                let begun = world.simulator(system).until(Call::Create, simulator::Point::HeadRead, 1);
+                tokio::time::timeout(PATIENCE, begun).await.expect("nothing is sent");
+                assert_eq!(world.simulator(system).reached(Call::Create, simulator::Point::Read), 0);
+            }
             push
         }
         At::Connecting => {

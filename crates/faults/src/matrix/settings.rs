@@ -46,9 +46,10 @@ enum At {
 const CHANGES: [Change; 5] = [Change::Site, Change::Enabled, Change::Secret, Change::Place, Change::Retries];
 const SYSTEMS: [TicketSystem; 2] = [TicketSystem::Jira, TicketSystem::Servicenow];
 /// Points at which it is known beforehand what the former settings do.
-const HELD: [At; 5] = [
+const HELD: [At; 6] = [
     At::Held(Point::Claimed),
     At::Held(Point::IntentCommitted),
+    At::Held(Point::RequestHalfSent),
     At::Held(Point::ReplyRead),
     At::Held(Point::Recorded),
     At::Suspended,
@@ -90,7 +91,8 @@ fn held(change: Change, at: At, system: TicketSystem) -> Cell {
     let is_intended = at == At::Held(Point::IntentCommitted);
     let stays = matches!(at, At::Suspended | At::Held(Point::Claimed));
     let creates = usize::from(!(stays || is_intended && change == Change::Enabled));
-    let refused = is_intended && change == Change::Secret;
+    let on_its_way = is_intended || at == At::Held(Point::RequestHalfSent);
+    let refused = on_its_way && change == Change::Secret;
     let sent = Sent { system, applied: creates == 1 && !refused, creates };
     Cell::new(FAMILY, change.name(), name, move |stage| play(stage, change, at, sent))
 }
@@ -143,8 +145,6 @@ async fn come_to(world: &mut World, at: At, sent: Sent) -> String {
         At::Suspended => {
             let locked = Effect::captcha("https://jira.example/login.jsp");
             weather.push(Rule::new(Call::Any, When::Next(1), locked));
-            // The next attempt does not begin before the lock is heard of.
-            world.retry_by_hand_alone().await;
         }
         At::Held(_) => {}
     }

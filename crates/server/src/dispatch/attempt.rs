@@ -41,11 +41,15 @@ impl Dispatcher {
                 self.0.origins.forget(&delivery.id);
             }
             failpoints::pass(Point::ReplyRead).await;
+            // What ails the target is known before the delivery can be due again: a locked account is not asked once more.
+            if let Some(fault) = &fault {
+                self.observe(&delivery.target, api.as_ref(), Observation::Failure(fault, started_at)).await;
+            }
             self.record(&delivery, outcome, started_at).await;
             failpoints::pass(Point::Recorded).await;
-            let failure = |fault| Observation::Failure(fault, started_at);
-            let observation = fault.as_ref().map_or(Observation::Created, failure);
-            self.observe(&delivery.target, api.as_ref(), observation).await;
+            if fault.is_none() {
+                self.observe(&delivery.target, api.as_ref(), Observation::Created).await;
+            }
         }
         .instrument(span)
         .await;

@@ -11,8 +11,10 @@ use tokio::sync::Semaphore;
 use super::Dispatcher;
 use crate::store::StoreError;
 
-/// Look-ups at a time in one target: few, for they can wait.
-const LOOK_UPS_AT_A_TIME: usize = 2;
+/// Look-ups at a time in one target, for so many creates: they can wait, but after an outage there are as many.
+fn look_ups_beside(creates: usize) -> usize {
+    creates.div_ceil(2)
+}
 
 /// One target as the dispatcher sees it.
 #[derive(Debug)]
@@ -43,7 +45,7 @@ impl TargetState {
     pub(super) fn new(concurrency: usize) -> Self {
         Self {
             sends: Arc::new(Semaphore::new(concurrency)),
-            look_ups: Arc::new(Semaphore::new(LOOK_UPS_AT_A_TIME)),
+            look_ups: Arc::new(Semaphore::new(look_ups_beside(concurrency))),
             pumping: tokio::sync::Mutex::new(()),
             observing: tokio::sync::Mutex::new(()),
             sweeping: tokio::sync::Mutex::new(()),
