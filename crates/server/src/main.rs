@@ -105,7 +105,7 @@ fn report(error: &anyhow::Error) {
 
 async fn serve(config: Config) -> anyhow::Result<()> {
     telemetry::start(&config.log, config.log_format).context("--log can not be read")?;
-    process::raise_file_limit(config.transport.most_connections());
+    process::raise_file_limit();
     let listening = server::listen(&config).await?;
     let shutdown = shutdown_signal()?;
     server::serve(config, listening, Arc::new(SystemClock::start()), shutdown).await?;

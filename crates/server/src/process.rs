@@ -12,13 +12,17 @@ const OWN_FILES: u64 = 64;
 /// What others may do with a file, by its mode.
 const OTHERS: u32 = 0o077;
 
-/// Has the process open as many files as the system lets it, and tells if that is too few for so many connections of callers.
-pub fn raise_file_limit(connections: u64) {
+/// Has the process open as many files as the system lets it.
+pub fn raise_file_limit() {
     let before = getrlimit(Resource::Nofile);
     let most = Rlimit { current: before.maximum, maximum: before.maximum };
     if let Err(error) = setrlimit(Resource::Nofile, most) {
         tracing::warn!(%error, "the limit on open files can not be raised");
     }
+}
+
+/// Tells how many files may be open, and if that is too few for so many connections of callers.
+pub(crate) fn tell_of_file_limit(connections: u64) {
     let files = getrlimit(Resource::Nofile).current;
     let told = files.map_or_else(|| "any number".to_owned(), |files| files.to_string());
     tracing::info!(files = told, "open files");

@@ -122,6 +122,7 @@ pub async fn serve(
     config.check()?;
     let reach = config.outbound.reach()?;
     let store = open(&config, clock.clone()).await?;
+    process::tell_of_file_limit(config.transport.most_connections());
     process::tell_of_open_secrets(&config.secret_files());
     let served = serve_over(&config, reach, &store, listening, clock, shutdown).await;
     store.close().await;
