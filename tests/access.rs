@@ -23,7 +23,7 @@ use tonic_prost::ProstCodec;
 const HOUR: Duration = Duration::from_secs(3_600);
 
 /// Who may call what, as the README tells it.
-fn told() -> Vec<(String, Vec<Role>)> {
+pub fn told() -> Vec<(String, Vec<Role>)> {
     let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../README.md")).unwrap();
     let begin = readme.find("| method | admin | analyst | producer | viewer |").expect("the table of roles");
     let rows = readme[begin..].lines().skip(2).take_while(|line| line.starts_with('|'));
@@ -63,13 +63,13 @@ pub async fn channel(world: &World) -> Channel {
     Endpoint::from_shared(format!("http://{}", world.server.address)).unwrap().connect().await.unwrap()
 }
 
-async fn client_of(world: &mut World, name: &str, role: Role) -> (Client, String) {
+pub async fn client_of(world: &mut World, name: &str, role: Role) -> (Client, String) {
     let token = world.server.make_token(name, role, HOUR).await;
     world.secrets.push(token.clone());
     (Client::over(channel(world).await).with_token(&token).unwrap(), token)
 }
 
-fn refused_as(status: Status) -> (Code, String) {
+pub fn refused_as(status: Status) -> (Code, String) {
     let refused = refusal::<()>(Err(status));
     (refused.code, refused.reason)
 }
@@ -80,7 +80,7 @@ fn code(answer: Result<(), Status>) -> Code {
 
 #[tokio::test]
 async fn every_method_is_open_to_the_roles_that_the_table_names_and_to_nobody_else() {
-    let mut world = Plan::new().guarded().start().await;
+    let mut world = Plan::new().guarded().with_flag("--stranger-burst=1000").start().await;
     let channel = channel(&world).await;
     let told = told();
     let mut methods = methods();

@@ -55,7 +55,7 @@ pub enum TokenCommand {
         #[command(flatten)]
         data: DataArgs,
     },
-    /// Revoke a token by its ID, or all tokens of a name. It is good no more at once; open event streams end within about a second.
+    /// Revoke a token by its ID, or all tokens of a name. It is good no more at once; open streams end within about a second.
     Revoke {
         id_or_name: String,
 

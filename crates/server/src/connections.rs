@@ -35,6 +35,8 @@ pub struct Connection {
 #[derive(Debug, Clone)]
 pub struct Checked {
     pub api: Arc<dyn TicketSystem>,
+    /// Where its secrets go: the ticket system, and the way there.
+    pub origin: String,
 }
 
 // === impl Connections ===
@@ -196,7 +198,7 @@ impl Connections {
                 Arc::new(ServiceNow::new(settings?, door?))
             }
         };
-        Some(Checked { api })
+        Some(Checked { api, origin: draft.origin()? })
     }
 
     /// The door of one target, which may have a way of its own.

@@ -15,6 +15,7 @@ pub mod fuzzing;
 mod grpc;
 pub mod health;
 pub mod panics;
+pub mod process;
 pub mod server;
 pub mod settings;
 pub mod store;

@@ -14,7 +14,7 @@ use ticketing_server::commands::{AuditCommand, KeyCommand, TokenCommand};
 use ticketing_server::config::Config;
 use ticketing_server::health::{self, HealthArgs};
 use ticketing_server::transport::dev::{self, TlsCommand};
-use ticketing_server::{demo, panics, server, telemetry};
+use ticketing_server::{demo, panics, process, server, telemetry};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Turns RhythmX incidents into tickets in Jira and ServiceNow, effectively once.
@@ -106,6 +106,7 @@ fn report(error: &anyhow::Error) {
 
 async fn serve(config: Config) -> anyhow::Result<()> {
     telemetry::start(&config.log, config.log_format).context("--log can not be read")?;
+    process::raise_file_limit();
     let listening = server::listen(&config).await?;
     let shutdown = shutdown_signal()?;
     server::serve(config, listening, Arc::new(SystemClock::start()), shutdown).await?;

@@ -8,12 +8,15 @@ use serde_json::{Map, Value, json};
 use ticketing_core::system::{Check, System, TicketSystem};
 use ticketing_core::violation::{Violation, Violations};
 use ticketing_failpoints::{self as failpoints, Point};
+use tracing::Instrument;
 
 use super::{App, AppError};
 use crate::connections::{Checked, Connection};
 use crate::dispatch::Schedule;
 use crate::settings::{Rules, SecretKind, SecretUse, Settings, SystemChange, SystemSettings, stored};
-use crate::store::{Actor, AuditAction, DONE, NewAuditEntry, StoredTest};
+use crate::store::{
+    Actor, AuditAction, DONE, FAILED, NewAuditEntry, PASSED, STARTED, StoreError, StoredTest,
+};
 
 /// What the audit calls that which Configure changes.
 pub(crate) const SETTINGS: &str = "settings";
@@ -94,44 +97,80 @@ impl App {
         done.await.map_err(AppError::Interrupted)?
     }
 
-    /// Makes the calls that prove a connection. With `change` it tests settings that are not saved, and keeps nothing.
+    /// Makes the calls that prove the connection of the saved settings, and keeps what came of it.
     ///
     /// # Errors
-    /// [`AppError::SettingsInvalid`] or [`AppError::SecretRequired`] for unsaved settings that can not work,
-    /// [`AppError::NotConfigured`] where there is nothing to test, [`AppError::TooManyCalls`] where there were too many.
-    pub async fn test_connection(
-        &self,
-        system: System,
-        change: Option<SystemChange>,
-        mut violations: Violations,
-    ) -> Result<ConnectionTest, AppError> {
-        let (api, unsaved) = match change {
-            Some(mut change) => {
-                // What is tested must be complete, whether or not it is switched on.
-                change.enabled = Some(true);
-                let (mut accepted, mut unbound) = (None, None);
-                match self.accept(&change, self.now()) {
-                    Ok(settings) => accepted = settings.checked,
-                    Err(Wrong::Settings(found)) => violations.extend(found),
-                    Err(Wrong::Secret(system, found)) => unbound = Some((system, found)),
-                }
-                refuse(violations, unbound)?;
-                (accepted.map(|checked| checked.api), true)
-            }
-            None => (self.0.connections.current(system.as_str()), false),
-        };
-        let api = api.ok_or(AppError::NotConfigured(system))?;
-        let allowed = self.0.tests.take(self.now());
-        allowed.map_err(|come_back_after| AppError::TooManyCalls { come_back_after })?;
+    /// [`AppError::NotConfigured`] where there is nothing to test, [`AppError::TooManyCalls`] where there were too many, or the
+    /// store's failure.
+    pub async fn test_connection(&self, system: System) -> Result<ConnectionTest, AppError> {
+        let api = self.0.connections.current(system.as_str()).ok_or(AppError::NotConfigured(system))?;
+        self.take_test()?;
         let test = ConnectionTest { at: self.now(), checks: api.test().await };
-        if !unsaved {
-            let kept = StoredTest { at: test.at, checks: test.checks.clone() };
-            self.0.store.save_test(system.as_str(), kept).await?;
-            if test.passed() {
-                self.0.dispatcher.forgive(system.as_str()).await?;
-            }
+        let kept = StoredTest { at: test.at, checks: test.checks.clone() };
+        self.0.store.save_test(system.as_str(), kept).await?;
+        if test.passed() {
+            self.0.dispatcher.forgive(system.as_str()).await?;
         }
         Ok(test)
+    }
+
+    /// The same for settings that are not saved; nothing of it is kept but who had it sent where, which is on disk before
+    /// anything is sent.
+    ///
+    /// # Errors
+    /// [`AppError::SettingsInvalid`] or [`AppError::SecretRequired`] for settings that can not work,
+    /// [`AppError::TooManyCalls`] where there were too many, or the store's failure.
+    pub async fn test_unsaved(
+        &self,
+        by: &Actor,
+        mut change: SystemChange,
+        mut violations: Violations,
+    ) -> Result<ConnectionTest, AppError> {
+        // What is tested must be complete, whether or not it is switched on.
+        change.enabled = Some(true);
+        let system = change.draft.system();
+        let (mut accepted, mut unbound) = (None, None);
+        match self.accept(&change, self.now()) {
+            Ok(settings) => accepted = settings.checked,
+            Err(Wrong::Settings(found)) => violations.extend(found),
+            Err(Wrong::Secret(system, found)) => unbound = Some((system, found)),
+        }
+        refuse(violations, unbound)?;
+        let Checked { api, origin } = accepted.ok_or(AppError::NotConfigured(system))?;
+        self.take_test()?;
+        let detail = json!({ "address": origin });
+        // A caller that goes away must not leave a credential that was sent, and nothing that says what came of it.
+        let (app, by) = (self.clone(), by.clone());
+        let tested = async move {
+            app.note_test(&by, system, &detail, STARTED).await?;
+            let test = ConnectionTest { at: app.now(), checks: api.test().await };
+            app.note_test(&by, system, &detail, if test.passed() { PASSED } else { FAILED }).await?;
+            Ok(test)
+        };
+        tokio::spawn(tested.in_current_span()).await.map_err(AppError::Interrupted)?
+    }
+
+    fn take_test(&self) -> Result<(), AppError> {
+        let allowed = self.0.tests.take(self.now());
+        allowed.map_err(|come_back_after| AppError::TooManyCalls { come_back_after })
+    }
+
+    async fn note_test(
+        &self,
+        by: &Actor,
+        system: System,
+        detail: &Value,
+        outcome: &str,
+    ) -> Result<(), StoreError> {
+        let entry = NewAuditEntry {
+            at: self.now(),
+            actor: by.clone(),
+            action: AuditAction::TestConnection,
+            subject: system.as_str().to_owned(),
+            detail: detail.clone(),
+            outcome: outcome.to_owned(),
+        };
+        self.0.store.write_down(entry).await
     }
 
     /// The settings that a change leads to, if they are in order.

@@ -85,6 +85,10 @@ where
     }
 }
 
+/// Among the extensions of an answer: the log tells of it with others like it, and not by itself.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Counted;
+
 /// The name that the caller gave, if it is fit for a log, else the next number.
 fn request_id<B>(request: &Request<B>, calls: &AtomicU64) -> HeaderValue {
     let fit = |id: &&HeaderValue| {
@@ -97,6 +101,9 @@ fn request_id<B>(request: &Request<B>, calls: &AtomicU64) -> HeaderValue {
 
 // An answer whose status is known before its body: every refusal is.
 fn log(response: &Response<Body>) {
+    if response.extensions().get::<Counted>().is_some() {
+        return;
+    }
     match Status::from_header_map(response.headers()) {
         Some(status) if status.code() != Code::Ok => {
             tracing::info!(code = ?status.code(), message = status.message(), "refused");
