@@ -70,7 +70,10 @@ def test_a_certificate_goes_with_its_key() -> None:
         Tls(client_certificate="client.pem")
 
 
-@pytest.mark.parametrize("token", ["", "two words", "no\nheader", "ключ"])
-def test_what_can_not_be_a_token_is_refused(token: str) -> None:
-    with pytest.raises(ValueError, match="token"):
-        connect("127.0.0.1:1", token=token)
+def test_what_is_no_pem_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "ca.pem"
+    file.write_text("garbage")
+    with pytest.raises(ValueError, match=r"ca: there is no PEM with CERTIFICATE in .*ca\.pem"):
+        connect("localhost:1", tls=Tls(ca=file))
+    with pytest.raises(ValueError, match="client_key: there is no PEM"):
+        connect("localhost:1", tls=Tls(client_certificate=b"-----BEGIN CERTIFICATE-----", client_key=b"key"))
