@@ -28,7 +28,7 @@ class Broken:
 
 
 class Played(grpc.GenericRpcHandler):
-    """Each stream does what the next list says: 0 is a bookmark, another number an event. Without a list left it is mute.
+    """Each stream does what the next list says: 0 is a bookmark, another number an event of that kind. Without a list left it is mute.
     Every other call is unavailable."""
 
     def __init__(self, *streams: list[int | Broken]) -> None:
@@ -78,6 +78,7 @@ class Played(grpc.GenericRpcHandler):
                 yield v1.StreamTicketEventsResponse(bookmark=v1.Bookmark(resume_token=token))
             else:
                 event = v1.TicketEvent(resume_token=token, sequence=step)
+                event.MergeFromString(b"\x20" + bytes([step]))  # Its kind.
                 yield v1.StreamTicketEventsResponse(event=event)
 
 

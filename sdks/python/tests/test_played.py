@@ -155,6 +155,7 @@ def test_a_deadline_that_is_endless_is_none(deadline: float) -> None:
 def test_a_stream_that_falls_silent_before_it_begins_is_opened_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_position, "SILENCE", 0.3)
     with Played() as server, connect(server.address) as client:
-        with pytest.raises(DeadlineExceeded):
+        # The latter is what it says when there is no time for another attempt.
+        with pytest.raises((DeadlineExceeded, Unavailable)):
             client.events(deadline=1.5)
         assert len(server.asked) >= 2

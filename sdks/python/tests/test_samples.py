@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from fixture import SDK, Fixture, an_incident, create_in_jira
+from played import Played
 
 from rhythmx_ticketing import Client, v1
 
@@ -107,6 +108,17 @@ def test_watch_prints_each_event_of_a_push_through_a_restart(
             ]
             server.order("restart")
         watch.terminate()
+
+
+@pytest.mark.behaviour("unknown fields and enum values survive")
+def test_watch_prints_the_number_of_a_kind_that_is_newer_than_the_package(pasted: Pasted) -> None:
+    with Played([0, 1, 99]) as played:
+        settings = os.environ | {"TICKETING_ADDRESS": played.address}
+        with subprocess.Popen(pasted("watch"), env=settings, stdout=subprocess.PIPE, text=True) as watch:
+            assert watch.stdout is not None
+            lines = [watch.stdout.readline().split() for _ in range(3)]
+            watch.terminate()
+    assert lines == [["watching"], ["1", "TICKET_EVENT_KIND_ACCEPTED"], ["99", "99"]]
 
 
 @pytest.mark.behaviour("sample retry_failed")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -186,6 +187,10 @@ def from_rpc(error: grpc.RpcError, address: str) -> TicketingError:
     """The typed error of what grpc raised, which is its cause."""
     failed = cast(_Failed, error)
     code, message = failed.code(), failed.details() or "no details were given"
+    if code is grpc.StatusCode.UNAVAILABLE and re.search(
+        r"^failed to connect .*(Socket closed|reset)", message
+    ):
+        message = f"the connection was closed at once: does only one side speak TLS? {message}"
     details = _details(failed.trailing_metadata())
     made = _CLASSES.get(code, TicketingError)(code, message, address, details)
     if type(made) is OutOfRange and made.reason == v1.ERROR_REASON_RESUME_TOKEN_EXPIRED:
