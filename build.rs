@@ -35,12 +35,15 @@ fn methods(files: &FileDescriptorSet) -> String {
     let mut variants = String::new();
     let mut all = Vec::new();
     let mut paths = String::new();
+    let mut streams = String::new();
     for file in &files.file {
         for service in &file.service {
             for method in &service.method {
                 let path = format!("/{}.{}/{}", file.package(), service.name(), method.name());
                 variants += &format!("    /// `{path}`\n    {},\n", method.name());
                 paths += &format!("            Self::{} => \"{path}\",\n", method.name());
+                streams +=
+                    &format!("            Self::{} => {},\n", method.name(), method.server_streaming());
                 all.push(format!("Self::{}", method.name()));
             }
         }
@@ -51,7 +54,9 @@ fn methods(files: &FileDescriptorSet) -> String {
          pub enum Method {{\n{variants}}}\n\n\
          impl Method {{\n    pub const ALL: [Self; {}] = [{}];\n\n    \
              /// The path of its calls, for example `/rhythmx.ticketing.v1.TicketingService/Configure`.\n    \
-             #[must_use]\n    pub const fn path(self) -> &'static str {{\n        match self {{\n{paths}        }}\n    }}\n}}\n",
+             #[must_use]\n    pub const fn path(self) -> &'static str {{\n        match self {{\n{paths}        }}\n    }}\n\n    \
+             /// Whether it answers with a stream of messages.\n    \
+             #[must_use]\n    pub const fn is_stream(self) -> bool {{\n        match self {{\n{streams}        }}\n    }}\n}}\n",
         all.len(),
         all.join(", ")
     )

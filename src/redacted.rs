@@ -37,6 +37,8 @@ impl fmt::Debug for JiraSettings {
             // Whoever puts a login into an address does so here.
             .field("proxy_url", &redacted(&self.proxy_url))
             .field("ca_certificates", &self.ca_certificates)
+            .field("proxy_username", &self.proxy_username)
+            .field("proxy_password", &redacted(&self.proxy_password))
             .finish()
     }
 }
@@ -55,6 +57,8 @@ impl fmt::Debug for ServiceNowSettings {
             .field("priorities", &self.priorities)
             .field("proxy_url", &redacted(&self.proxy_url))
             .field("ca_certificates", &self.ca_certificates)
+            .field("proxy_username", &self.proxy_username)
+            .field("proxy_password", &redacted(&self.proxy_password))
             .finish()
     }
 }
@@ -70,13 +74,18 @@ mod tests {
             jira: Some(v1::JiraSettings {
                 api_token: secret(),
                 personal_access_token: secret(),
+                proxy_password: secret(),
                 ..Default::default()
             }),
-            servicenow: Some(v1::ServiceNowSettings { password: secret(), ..Default::default() }),
+            servicenow: Some(v1::ServiceNowSettings {
+                password: secret(),
+                proxy_password: secret(),
+                ..Default::default()
+            }),
             ..Default::default()
         };
         let logged = format!("{request:?}");
         assert!(!logged.contains("hunter2"), "{logged}");
-        assert_eq!(logged.matches("Some([redacted])").count(), 3, "{logged}");
+        assert_eq!(logged.matches("Some([redacted])").count(), 5, "{logged}");
     }
 }

@@ -23,7 +23,7 @@ use tonic_prost::ProstCodec;
 const HOUR: Duration = Duration::from_secs(3_600);
 
 /// Who may call what, as the README tells it.
-fn told() -> Vec<(String, Vec<Role>)> {
+pub fn told() -> Vec<(String, Vec<Role>)> {
     let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../README.md")).unwrap();
     let begin = readme.find("| method | admin | analyst | producer | viewer |").expect("the table of roles");
     let rows = readme[begin..].lines().skip(2).take_while(|line| line.starts_with('|'));
@@ -63,13 +63,13 @@ pub async fn channel(world: &World) -> Channel {
     Endpoint::from_shared(format!("http://{}", world.server.address)).unwrap().connect().await.unwrap()
 }
 
-async fn client_of(world: &mut World, name: &str, role: Role) -> (Client, String) {
+pub async fn client_of(world: &mut World, name: &str, role: Role) -> (Client, String) {
     let token = world.server.make_token(name, role, HOUR).await;
     world.secrets.push(token.clone());
     (Client::over(channel(world).await).with_token(&token).unwrap(), token)
 }
 
-fn refused_as(status: Status) -> (Code, String) {
+pub fn refused_as(status: Status) -> (Code, String) {
     let refused = refusal::<()>(Err(status));
     (refused.code, refused.reason)
 }
@@ -80,7 +80,7 @@ fn code(answer: Result<(), Status>) -> Code {
 
 #[tokio::test]
 async fn every_method_is_open_to_the_roles_that_the_table_names_and_to_nobody_else() {
-    let mut world = Plan::new().guarded().start().await;
+    let mut world = Plan::new().guarded().with_flag("--stranger-burst=1000").start().await;
     let channel = channel(&world).await;
     let told = told();
     let mut methods = methods();
@@ -273,29 +273,48 @@ async fn tokens_are_made_before_the_first_start_listed_and_revoked_from_the_comm
     assert_eq!(run(&["token", "create", "x", "--role=viewer", "--lifetime=8785h"]).await.code, Some(2));
 }
 
-#[tokio::test]
-async fn a_token_of_the_identity_provider_lets_its_subject_in_as_what_it_says() {
-    let folder = tempfile::tempdir().unwrap();
-    let signer = Ed25519KeyPair::from_seed_unchecked(&[7; 32]).unwrap();
-    let key = json!({
-        "kty": "OKP", "crv": "Ed25519", "kid": "one", "x": URL_SAFE_NO_PAD.encode(signer.public_key().as_ref()),
-    });
-    let keys = folder.path().join("keys.json");
-    std::fs::write(&keys, json!({ "keys": [key] }).to_string()).unwrap();
-    let plan = Plan::new().guarded().with_flag("--auth=token,jwt").with_flag("--jwt-algorithms=EdDSA");
-    let plan = plan.with_flag(&format!("--jwt-keys={}", keys.display()));
-    let plan = plan.with_flag("--jwt-issuer=https://id.example").with_flag("--jwt-audience=ticketing");
-    let mut world = plan.start().await;
-    let signed = |role: &str, expires: i64| {
+/// Somebody who says who callers are, by tokens that they sign.
+pub struct IdentityProvider {
+    folder: tempfile::TempDir,
+    signer: Ed25519KeyPair,
+}
+
+impl IdentityProvider {
+    pub fn new() -> Self {
+        let (folder, signer) =
+            (tempfile::tempdir().unwrap(), Ed25519KeyPair::from_seed_unchecked(&[7; 32]).unwrap());
+        let key = json!({
+            "kty": "OKP", "crv": "Ed25519", "kid": "one", "x": URL_SAFE_NO_PAD.encode(signer.public_key().as_ref()),
+        });
+        std::fs::write(folder.path().join("keys.json"), json!({ "keys": [key] }).to_string()).unwrap();
+        Self { folder, signer }
+    }
+
+    /// The server believes it.
+    pub fn believed(&self, plan: Plan) -> Plan {
+        let keys = self.folder.path().join("keys.json");
+        let plan = plan.guarded().with_flag("--auth=token,jwt").with_flag("--jwt-algorithms=EdDSA");
+        let plan = plan.with_flag(&format!("--jwt-keys={}", keys.display()));
+        plan.with_flag("--jwt-issuer=https://id.example").with_flag("--jwt-audience=ticketing")
+    }
+
+    pub fn signed(&self, role: &str, expires: i64) -> String {
         let part = |value: serde_json::Value| URL_SAFE_NO_PAD.encode(value.to_string());
         let header = part(json!({ "alg": "EdDSA", "kid": "one" }));
         let claims = part(json!({
             "iss": "https://id.example", "aud": "ticketing", "sub": "ana", "exp": expires, "ticketing_role": role,
         }));
         let message = format!("{header}.{claims}");
-        let signature = URL_SAFE_NO_PAD.encode(signer.sign(message.as_bytes()));
+        let signature = URL_SAFE_NO_PAD.encode(self.signer.sign(message.as_bytes()));
         format!("{message}.{signature}")
-    };
+    }
+}
+
+#[tokio::test]
+async fn a_token_of_the_identity_provider_lets_its_subject_in_as_what_it_says() {
+    let provider = IdentityProvider::new();
+    let mut world = provider.believed(Plan::new()).start().await;
+    let signed = |role: &str, expires: i64| provider.signed(role, expires);
     let channel = channel(&world).await;
     let client = |token: &str| Client::over(channel.clone()).with_token(token).unwrap();
     let good = signed("analyst", 4_000_000_000);

@@ -20,7 +20,7 @@ const JIRA_SECRET: &str = "CANARY-jira-5f1e77c0ffee";
 const SERVICENOW_USER: &str = "canary.integration";
 const SERVICENOW_SECRET: &str = "CANARY-servicenow-5f1e77c0ffee";
 const UNSAVED_SECRET: &str = "CANARY-unsaved-5f1e77c0ffee";
-const REFUSALS: [u16; 9] = [400, 401, 403, 404, 409, 422, 429, 500, 503];
+pub const REFUSALS: [u16; 9] = [400, 401, 403, 404, 409, 422, 429, 500, 503];
 
 #[tokio::test]
 async fn no_secret_is_in_any_log_file_event_or_answer_even_when_a_vendor_repeats_it() {
@@ -134,7 +134,7 @@ async fn configured() -> World {
 }
 
 /// Everything that can be asked while the systems misbehave, as it was answered.
-async fn everything(world: &mut World, id: &str) -> String {
+pub async fn everything(world: &mut World, id: &str) -> String {
     let mut told = String::new();
     for system in [TicketSystem::Jira, TicketSystem::Servicenow] {
         let saved = v1::TestConnectionRequest { system: system.into(), unsaved: None };
@@ -173,7 +173,7 @@ fn repeat(world: &World, call: Call, status: u16, secrets: [&str; 2]) {
 }
 
 /// The answer of a system, or of something before it, that repeats what it was sent, in every place that is read.
-fn echo(status: u16, user: &str, secret: &str) -> Reply {
+pub fn echo(status: u16, user: &str, secret: &str) -> Reply {
     let header = STANDARD.encode(format!("{user}:{secret}"));
     let said = format!("you sent {secret} in Authorization: Basic {header}");
     let body = json!({

@@ -9,6 +9,9 @@
 
 mod access;
 mod asking_twice;
+mod auditing;
+mod bounds;
+mod canaries;
 mod changing_settings;
 mod contract_canary;
 mod contract_configure;
@@ -33,14 +36,18 @@ mod floods;
 mod hostile_storage;
 mod keys;
 mod limits;
+mod open_streams;
 mod packaging;
 mod power;
+mod process;
+mod proxies;
 mod pushing;
 mod reaching;
 mod restoring;
 mod retrying;
 mod sdk_rust;
 mod stopping;
+mod strangers;
 mod sweeping;
 mod targets;
 mod thousand;

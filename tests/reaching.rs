@@ -1,14 +1,11 @@
 //! Whom the real binary calls: what an administrator types is judged, and only the operator's flags widen it.
 
-use std::io::Write;
 use std::time::Duration;
 
 use rhythmx_ticketing::v1::test_connection_request::Unsaved;
 use rhythmx_ticketing::v1::{self, DeliveryState, FaultKind, TicketSystem};
 use ticketing_harness::{Plan, World, free_address, refusal, retrying, run_to_its_end, state, text};
 use ticketing_simulator::{Authority, Call, Certificate, Effect, Point, Rule, When};
-use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
-use tokio::net::{TcpListener, TcpStream};
 use tonic::Code;
 use tonic_types::StatusExt;
 
@@ -193,101 +190,6 @@ async fn an_authority_of_its_own_is_trusted_for_one_target_alone() {
     let delivery = world.delivery(&pushed.delivery.unwrap().id).await;
     assert_eq!(delivery.attempts.last().unwrap().fault.clone().unwrap().kind(), FaultKind::Tls);
     world.finish().await;
-}
-
-#[tokio::test]
-async fn tickets_go_through_a_proxy_with_the_login_of_the_operators_file() {
-    let folder = tempfile::tempdir().unwrap();
-    let authority = Authority::new(folder.path()).unwrap();
-    let good = authority.issue(Certificate::Good).unwrap();
-    let proxy = Proxy::start().await;
-    let logins = folder.path().join("logins");
-    writeln!(std::fs::File::create(&logins).unwrap(), "{} bot:{PROXY_SECRET}", proxy.address).unwrap();
-    let plan = Plan::new().under_tls(&good, authority.pem_file());
-    let mut world =
-        plan.with_flag(&format!("--proxy-logins={}", logins.display())).start_unconfigured().await;
-    let url = format!("http://{}", proxy.address);
-    let jira = v1::JiraSettings { proxy_url: text(&url), ..world.jira_settings() };
-    world.configure(v1::ConfigureRequest { jira: Some(jira), ..Default::default() }).await;
-    assert_eq!(state(&world.push("INC-1", TicketSystem::Jira).await), DeliveryState::Delivered);
-    let host = world.jira.base_url().replace("https://", "");
-    let heard = proxy.heard.lock().unwrap().clone();
-    assert!(
-        !heard.is_empty() && heard.iter().all(|head| head.starts_with(&format!("CONNECT {host} "))),
-        "{heard:?}"
-    );
-    // bot:proxy-canary
-    let login = "Basic Ym90OnByb3h5LWNhbmFyeQ==".to_lowercase();
-    assert!(heard.iter().all(|head| head.to_lowercase().contains(&login)), "{heard:?}");
-    assert!(!world.server.log().contains(PROXY_SECRET));
-    let v1::system_status::Settings::Jira(view) = world.status(TicketSystem::Jira).await.settings.unwrap()
-    else {
-        panic!("not Jira's settings")
-    };
-    assert_eq!(view.proxy_url, url);
-    // Another way needs the token again, however it is written.
-    for other in ["", "http://127.0.0.1:9"] {
-        let jira = Some(v1::JiraSettings { proxy_url: text(other), ..Default::default() });
-        let request = v1::ConfigureRequest { jira, ..Default::default() };
-        refusal(world.client.configure(request).await).is_invalid("SECRET_REQUIRED", &["jira.api_token"]);
-    }
-    world.finish().await;
-}
-
-#[tokio::test]
-async fn the_environments_proxy_is_ignored_until_a_flag_asks_for_it() {
-    let folder = tempfile::tempdir().unwrap();
-    let authority = Authority::new(folder.path()).unwrap();
-    let good = authority.issue(Certificate::Good).unwrap();
-    for asked_for in [false, true] {
-        let proxy = Proxy::start().await;
-        let url = format!("http://bot:{PROXY_SECRET}@{}", proxy.address);
-        let plan = Plan::new().under_tls(&good, authority.pem_file()).with_variable("HTTPS_PROXY", &url);
-        let plan = if asked_for { plan.with_flag("--proxy-from-environment") } else { plan };
-        let mut world = plan.start().await;
-        assert_eq!(state(&world.push("INC-1", TicketSystem::Jira).await), DeliveryState::Delivered);
-        assert_eq!(!proxy.heard.lock().unwrap().is_empty(), asked_for);
-        world.finish().await;
-    }
-}
-
-const PROXY_SECRET: &str = "proxy-canary";
-
-/// A proxy that connects to whomever it is asked for, and remembers what it was asked.
-struct Proxy {
-    address: std::net::SocketAddr,
-    heard: std::sync::Arc<std::sync::Mutex<Vec<String>>>,
-}
-
-impl Proxy {
-    async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let (address, heard) = (listener.local_addr().unwrap(), std::sync::Arc::default());
-        tokio::spawn({
-            let heard = std::sync::Arc::clone(&heard);
-            async move {
-                while let Ok((stream, _)) = listener.accept().await {
-                    tokio::spawn(pass_on(stream, std::sync::Arc::clone(&heard)));
-                }
-            }
-        });
-        Self { address, heard }
-    }
-}
-
-async fn pass_on(mut client: TcpStream, heard: std::sync::Arc<std::sync::Mutex<Vec<String>>>) {
-    let mut head = vec![];
-    while !head.ends_with(b"\r\n\r\n") {
-        let Ok(byte) = client.read_u8().await else { return };
-        head.push(byte);
-    }
-    let head = String::from_utf8(head).unwrap();
-    let host = head.split(' ').nth(1).unwrap_or_default().to_owned();
-    heard.lock().unwrap().push(head);
-    let Ok(mut server) = TcpStream::connect(host).await else { return };
-    if client.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n").await.is_ok() {
-        let _ = copy_bidirectional(&mut client, &mut server).await;
-    }
 }
 
 async fn test(world: &mut World, settings: Unsaved) -> Result<v1::TestConnectionResponse, tonic::Status> {

@@ -21,6 +21,13 @@ pub(crate) async fn pass(point: &str) {
     }
 }
 
+pub(crate) fn panic_at(point: &str, words: impl FnOnce() -> String) {
+    let file = POINTS.as_deref().map(|folder| folder.join(format!("{point}.panics")));
+    if file.is_some_and(|file| std::fs::remove_file(file).is_ok()) {
+        panic!("{}", words());
+    }
+}
+
 pub(crate) fn clock_set_by() -> i64 {
     let said = POINTS.as_deref().and_then(|folder| std::fs::read_to_string(folder.join(CLOCK)).ok());
     said.and_then(|seconds| seconds.trim().parse().ok()).unwrap_or_default()

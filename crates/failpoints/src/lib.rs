@@ -2,7 +2,8 @@
 //!
 //! A test starts the real binary with [`FOLDER`] set, puts a file `NAME.armed` into that folder, and waits until it is
 //! called `NAME.held`: the program stands at that point now, and goes on when the file is removed. What happens
-//! meanwhile, a `kill -9` for instance, is for the test to say. A file [`CLOCK`] there sets the clock on the wall. With [`REMOVED`] set, the guards named there do not guard;
+//! meanwhile, a `kill -9` for instance, is for the test to say. At some points a file `NAME.panics` is a panic, and a file
+//! [`CLOCK`] sets the clock on the wall. With [`REMOVED`] set, the guards named there do not guard;
 //! a test that stays green then does not test them.
 //!
 //! Invariant: a build without debug assertions holds nowhere, guards always, and has none of these names in it.
@@ -61,6 +62,12 @@ pub enum Point {
     DataKeyMade,
     /// One secret more is sealed with the new data key.
     SecretResealed,
+    /// New settings are asked for, by whoever answers the caller.
+    Configuring,
+    /// New settings are found to be in order, by whoever finishes without the caller.
+    Saving,
+    /// New settings are written, and not committed.
+    SettingsOpen,
 }
 
 /// Something that keeps a promise of the service.
@@ -116,6 +123,17 @@ pub async fn pass(point: Point) {
 #[inline(always)]
 pub async fn pass(_: Point) {}
 
+/// Panics with these words, once, where a test has left a file `NAME.panics`.
+#[cfg(debug_assertions)]
+pub fn panic_at(point: Point, words: impl FnOnce() -> String) {
+    armed::panic_at(point.name(), words);
+}
+
+/// Goes past a point.
+#[cfg(not(debug_assertions))]
+#[inline(always)]
+pub fn panic_at(_: Point, _: impl FnOnce() -> String) {}
+
 /// By how many seconds a test has set the clock on the wall.
 #[cfg(debug_assertions)]
 #[must_use]
@@ -150,7 +168,7 @@ pub const fn is_removed(_: Guard) -> bool {
 
 #[cfg(debug_assertions)]
 impl Point {
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 21] = [
         Self::Migrated,
         Self::AcceptOpen,
         Self::AcceptCommitted,
@@ -169,6 +187,9 @@ impl Point {
         Self::NewKeyCommitted,
         Self::DataKeyMade,
         Self::SecretResealed,
+        Self::Configuring,
+        Self::Saving,
+        Self::SettingsOpen,
     ];
 
     #[must_use]
@@ -192,6 +213,9 @@ impl Point {
             Self::NewKeyCommitted => "failpoint-new-key-committed",
             Self::DataKeyMade => "failpoint-data-key-made",
             Self::SecretResealed => "failpoint-secret-resealed",
+            Self::Configuring => "failpoint-configuring",
+            Self::Saving => "failpoint-saving",
+            Self::SettingsOpen => "failpoint-settings-open",
         }
     }
 }

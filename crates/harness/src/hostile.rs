@@ -1,11 +1,12 @@
 //! Peers that speak HTTP/2 by hand, and mean no good.
 
 use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinHandle;
 
 use super::PATIENCE;
@@ -37,6 +38,15 @@ pub struct Flooded {
     pub sent: u32,
     /// Whether the server closed the connection.
     pub closed: bool,
+}
+
+/// How a server answers a call.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// With a block of headers, which may be followed by more.
+    Headers(Vec<u8>),
+    /// By resetting its stream, with this error code.
+    Reset(u32),
 }
 
 /// A connection whose frames are written by hand.
@@ -168,6 +178,18 @@ impl Hostile {
         Ok(Self { read, write })
     }
 
+    /// Connects from an address of this machine, and sends what a connection begins with.
+    pub async fn connect_from(from: IpAddr, address: &str) -> io::Result<Self> {
+        let socket = TcpSocket::new_v4()?;
+        socket.bind((from, 0).into())?;
+        let address: SocketAddr = address.parse().unwrap();
+        let (read, write) = socket.connect(address).await?.into_split();
+        let mut peer = Self { read, write };
+        peer.send(PREFACE).await?;
+        peer.send(&frame(0x4, 0, 0, &[])).await?;
+        Ok(peer)
+    }
+
     pub async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.write.write_all(bytes).await
     }
@@ -180,6 +202,28 @@ impl Hostile {
     /// Sends a piece of the message of a call.
     pub async fn data(&mut self, stream: u32, bytes: &[u8], ends: bool) -> io::Result<()> {
         self.send(&frame(0x0, u8::from(ends), stream, bytes)).await
+    }
+
+    /// The first thing that the server says on a stream. What it says on others meanwhile is lost.
+    pub async fn answer(&mut self, stream: u32) -> Answer {
+        let listen = async {
+            loop {
+                let mut head = [0; 9];
+                self.read.read_exact(&mut head).await.expect("the server closes");
+                let [a, b, c, kind, _flags, rest @ ..] = head;
+                let mut payload = vec![0; u32::from_be_bytes([0, a, b, c]) as usize];
+                self.read.read_exact(&mut payload).await.expect("the server closes");
+                match kind {
+                    0x1 if u32::from_be_bytes(rest) == stream => return Answer::Headers(payload),
+                    0x3 if u32::from_be_bytes(rest) == stream => {
+                        let code = payload.try_into().expect("a reset has four bytes");
+                        return Answer::Reset(u32::from_be_bytes(code));
+                    }
+                    _ => {}
+                }
+            }
+        };
+        tokio::time::timeout(PATIENCE, listen).await.expect("the server does not answer")
     }
 
     /// Waits until the server closes the connection; what it sent until then.

@@ -11,6 +11,7 @@ mod here;
 mod hostile;
 mod incidents;
 mod invariants;
+mod proxy;
 mod refusals;
 mod relay;
 mod secrets;
@@ -34,8 +35,9 @@ pub use acknowledged::Acknowledged;
 pub use binary::{Ended, binary, run_to_its_end};
 pub use copies::{Copy, How};
 pub use crowd::push_all;
-pub use hostile::{Flood, Flooded, Hostile, call_head, flood, frame};
+pub use hostile::{Answer, Flood, Flooded, Hostile, call_head, flood, frame};
 pub use incidents::incident;
+pub use proxy::Proxy;
 pub use refusals::refusal;
 pub use relay::Relay;
 pub use secrets::SECRETS;
@@ -498,13 +500,35 @@ impl World {
     pub async fn close(mut self) {
         self.server.stop().await;
         invariants::check_secrets(&self);
+        invariants::check_panics(&self);
+    }
+
+    /// No secret is in any file as it lies there while the server runs, the write-ahead log and all.
+    ///
+    /// # Panics
+    /// If one is.
+    pub fn check_written(&self) {
+        invariants::check_secrets(self);
     }
 
     /// Checks what must hold after every test.
     pub async fn finish(mut self) {
-        invariants::check(&mut self).await;
+        self.end().await;
+        invariants::check_panics(&self);
+    }
+
+    /// The same after panics that the test has asked for.
+    ///
+    /// # Panics
+    /// As [`finish`](Self::finish).
+    pub async fn finish_after_panics(mut self) {
+        self.end().await;
+    }
+
+    async fn end(&mut self) {
+        invariants::check(self).await;
         self.server.stop().await;
-        invariants::check_secrets(&self);
+        invariants::check_secrets(self);
     }
 }
 

@@ -146,9 +146,12 @@ impl Server {
         self.start.data.clone().unwrap_or_else(|| self.folder.path().join("data"))
     }
 
-    /// What the binary logged.
+    /// What it logged; if it is in this process, what all servers there did meanwhile.
     pub fn log(&self) -> String {
-        std::fs::read_to_string(self.log_file()).unwrap_or_default()
+        if self.start.process {
+            return std::fs::read_to_string(self.log_file()).unwrap_or_default();
+        }
+        String::from_utf8_lossy(&here::since(self.log_from)).into_owned()
     }
 
     /// Every file that the server wrote, and its log.
@@ -166,6 +169,7 @@ impl Server {
             loop {
                 match self.connect().await {
                     Ok(client) => return self.authorized(client),
+                    Err(error) if self.has_ended() => panic!("{error}: {}", self.log()),
                     Err(_not_yet) => tokio::time::sleep(Duration::from_millis(10)).await,
                 }
             }
@@ -326,6 +330,11 @@ impl Server {
         std::fs::write(self.point(point, "armed"), "").unwrap();
     }
 
+    /// The next one that comes to this point panics, and says what it holds.
+    pub fn panic_at(&self, point: Point) {
+        std::fs::write(self.point(point, "panics"), "").unwrap();
+    }
+
     /// Waits until the process is held at this point.
     pub async fn until_held(&self, point: Point) {
         let held = self.point(point, "held");
@@ -354,6 +363,11 @@ impl Server {
         kilobytes * 1_024
     }
 
+    /// Whether a server in this process has ended by itself.
+    fn has_ended(&self) -> bool {
+        matches!(&self.running, Some(Running::Here { server, .. }) if server.is_finished())
+    }
+
     fn process(&self) -> &Child {
         match &self.running {
             Some(Running::Process(child)) => child,
@@ -370,12 +384,11 @@ impl Server {
         let listening = server::listen(&config).await.unwrap();
         let (stop, stopped) = oneshot::channel();
         let shutdown = async { drop(stopped.await) };
-        let server = tokio::spawn(server::serve(
-            config,
-            listening,
-            Arc::new(SetClock(SystemClock::start(), self.start.clock_set)),
-            shutdown,
-        ));
+        let clock = Arc::new(SetClock(SystemClock::start(), self.start.clock_set));
+        let server = tokio::spawn(async {
+            let served = server::serve(config, listening, clock, shutdown).await;
+            served.inspect_err(|error| tracing::error!(?error, "a server in this process ended"))
+        });
         Running::Here { stop, server }
     }
 

@@ -88,8 +88,13 @@ impl Client {
     }
 
     pub(crate) fn without_secret(&self, mut fault: Fault) -> Fault {
-        fault.message = self.settings.login.hide(&fault.message);
+        fault.message = self.hide(&fault.message);
         fault
+    }
+
+    /// `text` without anything that proves who we are, to Jira or to the proxy on the way.
+    fn hide(&self, text: &str) -> String {
+        self.door.hide(&self.settings.login.hide(text))
     }
 
     async fn send(
@@ -112,7 +117,7 @@ impl Client {
         let reply = self.door.send(Request { method, url, authorization, body, timeout }).await?;
         // A refusal may repeat what it was sent. It is made harmless before a part of it goes anywhere.
         let refused = !(200..300).contains(&reply.status);
-        Ok(if refused { Reply { body: self.settings.login.hide(&reply.body), ..reply } } else { reply })
+        Ok(if refused { Reply { body: self.hide(&reply.body), ..reply } } else { reply })
     }
 
     fn base(&self, api: Api, path: &[&str]) -> url::Url {

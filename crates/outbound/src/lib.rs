@@ -134,6 +134,14 @@ impl Door {
         &self.reach.guard
     }
 
+    /// `text` without the login for the proxy, should somebody on the way have repeated it.
+    #[must_use]
+    pub fn hide(&self, text: &str) -> String {
+        let proxy = self.reach.route.proxy.as_ref();
+        let login = proxy.and_then(|proxy| proxy.login(&self.reach.logins));
+        login.map_or_else(|| text.to_owned(), |login| login.hide(text))
+    }
+
     /// Sends one request, once.
     ///
     /// # Errors

@@ -10,17 +10,25 @@ use sha2::{Digest, Sha256};
 use ticketing_core::violation::Violations;
 use url::Url;
 
+use crate::{Authorization, hide};
+
 /// In characters.
 const LONGEST_PROXY_URL: usize = 2_048;
+/// In characters.
+const LONGEST_USERNAME: usize = 255;
+/// In characters.
+const LONGEST_PASSWORD: usize = 4_096;
 /// In bytes: a handful of authorities.
 const LONGEST_CERTIFICATES: usize = 65_536;
 
-/// The way as it is saved: anything may be missing or wrong.
+/// The way as it is saved: anything may be missing or wrong. The password for the proxy is kept elsewhere.
 #[derive(Default, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct RouteDraft {
     /// A proxy that is asked to CONNECT, for example `http://proxy.corp.example:3128`.
     pub proxy_url: Option<String>,
+    /// Who we are to it, where it asks.
+    pub proxy_username: Option<String>,
     /// The authorities that are trusted instead of the public ones: PEM.
     pub ca_certificates: Option<String>,
 }
@@ -75,6 +83,7 @@ impl RouteDraft {
             }
         };
         text(&mut self.proxy_url, patch.proxy_url);
+        text(&mut self.proxy_username, patch.proxy_username);
         text(&mut self.ca_certificates, patch.ca_certificates);
     }
 
@@ -87,17 +96,33 @@ impl RouteDraft {
         let parts: Vec<_> = proxy.into_iter().chain(authorities).collect();
         (!parts.is_empty()).then(|| parts.join(" "))
     }
+
+    /// What the password for the proxy is bound to: the proxy, and who says that it is the one, where it is spoken to by
+    /// TLS. `None` while there is no proxy.
+    #[must_use]
+    pub fn proxy_binding(&self) -> Option<String> {
+        let url = Url::parse(given(self.proxy_url.as_deref())?).ok().filter(is_proxy)?;
+        let origin = url.origin().ascii_serialization();
+        let pem = given(self.ca_certificates.as_deref()).filter(|_| url.scheme() == "https");
+        Some(pem.map_or_else(|| origin.clone(), |pem| format!("{origin} ca {}", fingerprint(pem))))
+    }
 }
 
 // === impl Route ===
 
 impl Route {
-    /// Reads a draft; `path` is what the contract calls the settings, for example `jira`. Everything wrong with it is
-    /// added to `violations`, and then there is no way.
-    pub fn parse(draft: &RouteDraft, path: &str, violations: &mut Violations) -> Option<Self> {
+    /// Reads a draft and the password for its proxy; `path` is what the contract calls the settings, for example `jira`.
+    /// Everything wrong with it is added to `violations`, and then there is no way.
+    pub fn parse(
+        draft: &RouteDraft,
+        password: Option<&SecretString>,
+        path: &str,
+        violations: &mut Violations,
+    ) -> Option<Self> {
         let before = violations.iter().count();
+        let login = login(draft, password, path, violations);
         let proxy = given(draft.proxy_url.as_deref())
-            .and_then(|url| proxy(url, &format!("{path}.proxy_url"), violations));
+            .and_then(|url| proxy(url, login, &format!("{path}.proxy_url"), violations));
         let authorities = given(draft.ca_certificates.as_deref())
             .and_then(|pem| authorities(pem, &format!("{path}.ca_certificates"), violations));
         (violations.iter().count() == before).then_some(Self { proxy, authorities })
@@ -132,6 +157,14 @@ impl fmt::Debug for Authorities {
 }
 
 // === impl ProxyLogin ===
+
+impl ProxyLogin {
+    /// `text` without the password and without the header made of it, should somebody have repeated them.
+    pub(crate) fn hide(&self, text: &str) -> String {
+        let header = Authorization::basic(&self.user, &self.password);
+        hide(&header.hide(text), self.password.expose_secret())
+    }
+}
 
 impl fmt::Debug for ProxyLogin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -178,10 +211,15 @@ impl ProxyLogins {
 // === impl Proxy ===
 
 impl Proxy {
+    /// Who we are to it: as its settings say, else as the operator's file does.
+    pub(crate) fn login<'a>(&'a self, logins: &'a ProxyLogins) -> Option<&'a ProxyLogin> {
+        self.login.as_ref().or_else(|| logins.of(&self.url))
+    }
+
     /// As the client takes it: for https alone, which it is asked to CONNECT for.
     pub(crate) fn client_setting(&self, logins: &ProxyLogins) -> reqwest::Result<reqwest::Proxy> {
         let proxy = reqwest::Proxy::https(self.url.clone())?;
-        let proxy = match self.login.as_ref().or_else(|| logins.of(&self.url)) {
+        let proxy = match self.login(logins) {
             Some(login) => proxy.basic_auth(&login.user, login.password.expose_secret()),
             None => proxy,
         };
@@ -193,7 +231,41 @@ fn given(text: Option<&str>) -> Option<&str> {
     text.map(str::trim).filter(|text| !text.is_empty())
 }
 
-fn proxy(text: &str, field: &str, violations: &mut Violations) -> Option<Proxy> {
+/// Who we are to the proxy: both or neither, and only where there is one.
+fn login(
+    draft: &RouteDraft,
+    password: Option<&SecretString>,
+    path: &str,
+    violations: &mut Violations,
+) -> Option<ProxyLogin> {
+    let (name_field, password_field) = (format!("{path}.proxy_username"), format!("{path}.proxy_password"));
+    let user = given(draft.proxy_username.as_deref());
+    let password = password.filter(|password| !password.expose_secret().is_empty());
+    let has_proxy = given(draft.proxy_url.as_deref()).is_some();
+    let alone = "must not be set without proxy_url; \"\" removes it";
+    if let Some(user) = user {
+        violations.limit_text(&name_field, user, LONGEST_USERNAME);
+        let sendable = !user.contains(':') && !user.contains(char::is_control);
+        violations.require(sendable, &name_field, "must not contain a colon or control characters");
+        violations.require(has_proxy, &name_field, alone);
+        violations.require(
+            password.is_some() || !has_proxy,
+            &password_field,
+            "is needed with proxy_username",
+        );
+    }
+    if let Some(password) = password {
+        let text = password.expose_secret();
+        violations.limit_text(&password_field, text, LONGEST_PASSWORD);
+        let sendable = !text.contains(char::is_control);
+        violations.require(sendable, &password_field, "must not contain control characters");
+        violations.require(has_proxy, &password_field, alone);
+        violations.require(user.is_some() || !has_proxy, &name_field, "is needed with proxy_password");
+    }
+    Some(ProxyLogin { user: user?.to_owned(), password: password?.clone() })
+}
+
+fn proxy(text: &str, login: Option<ProxyLogin>, field: &str, violations: &mut Violations) -> Option<Proxy> {
     violations.limit_text(field, text, LONGEST_PROXY_URL);
     let url = Url::parse(text).ok().filter(is_proxy);
     let bare = url.filter(|url| url.path() == "/" && url.query().is_none() && url.fragment().is_none());
@@ -207,11 +279,11 @@ fn proxy(text: &str, field: &str, violations: &mut Violations) -> Option<Proxy> 
     if !url.username().is_empty() || url.password().is_some() {
         violations.add(
             field,
-            "must not carry a user name or password: the server's operator gives them with --proxy-logins",
+            "must not carry a user name or password: give them as proxy_username and proxy_password",
         );
         return None;
     }
-    Some(Proxy { url, except: None, login: None })
+    Some(Proxy { url, except: None, login })
 }
 
 fn is_proxy(url: &Url) -> bool {

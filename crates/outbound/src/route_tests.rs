@@ -4,11 +4,75 @@ fn parse(proxy_url: &str, ca_certificates: &str) -> Result<Route, Vec<String>> {
     let draft = RouteDraft {
         proxy_url: Some(proxy_url.to_owned()),
         ca_certificates: Some(ca_certificates.to_owned()),
+        proxy_username: None,
     };
+    read(&draft, None)
+}
+
+fn read(draft: &RouteDraft, password: Option<&str>) -> Result<Route, Vec<String>> {
     let mut violations = Violations::default();
-    let route = Route::parse(&draft, "jira", &mut violations);
+    let route = Route::parse(draft, password.map(SecretString::from).as_ref(), "jira", &mut violations);
     assert_eq!(route.is_none(), !violations.is_empty());
     route.ok_or_else(|| violations.iter().map(|violation| violation.field.clone()).collect())
+}
+
+fn with_login(proxy_url: &str, user: &str, password: &str) -> Result<Route, Vec<String>> {
+    let [proxy_url, proxy_username] = [proxy_url, user].map(|text| Some(text.to_owned()));
+    let draft = RouteDraft { proxy_url, proxy_username, ca_certificates: None };
+    read(&draft, Some(password))
+}
+
+const PROXY: &str = "http://proxy.corp:3128";
+
+#[test]
+fn a_login_is_a_name_and_a_password_for_a_proxy_that_is_named_and_any_part_that_is_missing_is_told() {
+    let login = with_login(PROXY, " bot ", "pass word:é").unwrap().proxy.unwrap().login.unwrap();
+    assert_eq!((login.user.as_str(), login.password.expose_secret()), ("bot", "pass word:é"));
+    assert!(with_login(PROXY, "", "").unwrap().proxy.unwrap().login.is_none());
+    let (name, password) = ("jira.proxy_username", "jira.proxy_password");
+    assert_eq!(with_login("", "bot", "word").unwrap_err(), [name, password]);
+    assert_eq!(with_login("", "bot", "").unwrap_err(), [name]);
+    assert_eq!(with_login("", "", "word").unwrap_err(), [password]);
+    assert_eq!(with_login(PROXY, "bot", "").unwrap_err(), [password]);
+    assert_eq!(with_login(PROXY, "", "word").unwrap_err(), [name]);
+    for user in ["a:b", "a\nb"] {
+        assert_eq!(with_login(PROXY, user, "word").unwrap_err(), [name], "{user}");
+    }
+    assert_eq!(with_login(PROXY, "bot", "two\nlines").unwrap_err(), [password]);
+}
+
+#[test]
+fn a_login_is_as_long_as_its_limits_and_not_one_character_longer() {
+    let (name, password) = ("é".repeat(LONGEST_USERNAME), "é".repeat(LONGEST_PASSWORD));
+    assert!(with_login(PROXY, &name, &password).is_ok());
+    let longer = with_login(PROXY, &format!("{name}x"), &format!("{password}x")).unwrap_err();
+    assert_eq!(longer, ["jira.proxy_username", "jira.proxy_password"]);
+}
+
+#[test]
+fn the_login_of_the_settings_goes_before_the_operators_and_is_never_printed_or_repeated() {
+    let logins = ProxyLogins::parse("proxy.corp:3128 operator:other\n").unwrap();
+    let proxy = |route: Route| route.proxy.unwrap();
+    let (own, none) =
+        (proxy(with_login(PROXY, "bot", "canary-word").unwrap()), proxy(parse(PROXY, "").unwrap()));
+    assert_eq!(own.login(&logins).unwrap().user, "bot");
+    assert_eq!(none.login(&logins).unwrap().user, "operator");
+    assert!(!format!("{own:?}").contains("canary"));
+    let header = STANDARD.encode("bot:canary-word");
+    let told = own.login(&logins).unwrap().hide(&format!("you sent {header}, that is canary-word"));
+    assert_eq!(told, "you sent [secret], that is [secret]");
+}
+
+#[test]
+fn the_password_for_a_proxy_is_bound_to_it_and_to_who_vouches_for_it() {
+    let binding = |url: &str, pem: Option<&str>| {
+        let draft = RouteDraft { proxy_url: Some(url.to_owned()), ..RouteDraft::default() };
+        RouteDraft { ca_certificates: pem.map(str::to_owned), ..draft }.proxy_binding()
+    };
+    assert_eq!(binding("http://Proxy.corp:3128/", Some("pem")).as_deref(), Some(PROXY));
+    assert_eq!(binding("https://proxy.corp", None).as_deref(), Some("https://proxy.corp"));
+    assert_ne!(binding("https://proxy.corp", Some("pem")), binding("https://proxy.corp", None));
+    assert_eq!(binding(" ", None), None);
 }
 
 #[test]
@@ -41,6 +105,7 @@ fn what_is_no_certificate_is_refused() {
 fn whoever_stands_on_the_way_is_a_part_of_what_a_secret_is_bound_to() {
     let draft = |proxy: Option<&str>, pem: Option<&str>| RouteDraft {
         proxy_url: proxy.map(str::to_owned),
+        proxy_username: None,
         ca_certificates: pem.map(str::to_owned),
     };
     assert_eq!(draft(None, Some("  ")).binding(), None);
@@ -90,11 +155,11 @@ fn a_way_is_saved_beside_other_settings_and_absent_ones_are_read_as_none() {
     let draft: RouteDraft = serde_json::from_str("{}").unwrap();
     assert_eq!(draft, RouteDraft::default());
     let mut merged = RouteDraft { proxy_url: Some("http://a".to_owned()), ..draft };
-    merged.merge(RouteDraft { proxy_url: None, ca_certificates: Some("pem".to_owned()) });
+    merged.merge(RouteDraft { ca_certificates: Some("pem".to_owned()), ..RouteDraft::default() });
     assert_eq!(
         (merged.proxy_url.as_deref(), merged.ca_certificates.as_deref()),
         (Some("http://a"), Some("pem"))
     );
-    merged.merge(RouteDraft { proxy_url: Some(String::new()), ca_certificates: None });
+    merged.merge(RouteDraft { proxy_url: Some(String::new()), ..RouteDraft::default() });
     assert_eq!(merged.proxy_url, None);
 }

@@ -54,7 +54,7 @@ fn never_connected(error: &reqwest::Error, host: &str, cause: &str) -> Fault {
     }
     if chain(error).any(|cause| cause.to_string().contains("proxy authorization required")) {
         return Fault::new(FaultKind::Connect, format!("the proxy on the way to {host} asks for a login"))
-            .with_hint("the server's operator gives it with --proxy-logins");
+            .with_hint("give proxy_username and proxy_password with the settings, or have the server's operator give --proxy-logins");
     }
     // A closed port and a filtered one are told in the same words: nobody shall map a network through us.
     tracing::info!(host, cause, "no connection");

@@ -218,9 +218,9 @@ fn a_refusal_is_definite_and_of_the_whole_target() {
 }
 
 fn by_proxy(door: &Door, url: &str) -> Door {
-    let draft = RouteDraft { proxy_url: Some(url.to_owned()), ca_certificates: None };
+    let draft = RouteDraft { proxy_url: Some(url.to_owned()), ..RouteDraft::default() };
     let mut violations = Violations::default();
-    let route = Route::parse(&draft, "jira", &mut violations).unwrap_or_else(|| panic!("{violations}"));
+    let route = Route::parse(&draft, None, "jira", &mut violations).unwrap_or_else(|| panic!("{violations}"));
     door.by(&route).unwrap()
 }
 

@@ -55,7 +55,7 @@ pub enum TokenCommand {
         #[command(flatten)]
         data: DataArgs,
     },
-    /// Revoke a token by its ID, or all tokens of a name. It is good no more at once; open event streams end within about a second.
+    /// Revoke a token by its ID, or all tokens of a name. It is good no more at once; open streams end within about a second.
     Revoke {
         id_or_name: String,
 
@@ -151,12 +151,13 @@ impl KeyCommand {
         if data_key {
             let mut administration = data.open().await?;
             let rotated = administration.rotate_data_key().await;
+            let has_traces = administration.has_traces();
             administration.close().await;
             let DataKeyRotated { key, resumed, resealed } =
                 rotated.context("the data key was not rotated")?;
             let how = if resumed { "a rotation that was cut off went on: " } else { "" };
             writeln!(out, "{how}{resealed} secrets are sealed anew, with data key {key}")?;
-            return Ok(());
+            return tell_of_traces(has_traces, out);
         }
         let mut administration = match data.open().await {
             Ok(administration) => administration,
@@ -171,6 +172,7 @@ impl KeyCommand {
             }
         };
         let rotated = administration.rotate_master_key(new_key_file.as_deref()).await;
+        let has_traces = administration.has_traces();
         administration.close().await;
         match rotated.context("the master key was not rotated")? {
             MasterRotated::Replaced { file, former } => {
@@ -185,8 +187,18 @@ impl KeyCommand {
                 writeln!(out, "the new key is in force: start the server with it from now on")?;
             }
         }
-        Ok(())
+        tell_of_traces(has_traces, out)
     }
+}
+
+fn tell_of_traces(has_traces: bool, out: &mut impl Write) -> anyhow::Result<()> {
+    if has_traces {
+        writeln!(
+            out,
+            "what the former key has sealed can be read in the file beside the database until the server stops"
+        )?;
+    }
+    Ok(())
 }
 
 // === impl AuditCommand ===

@@ -12,6 +12,7 @@ use ticketing_failpoints::{Guard, is_removed};
 
 use crate::access::{AccessArgs, AccessArgsError, AuthSource};
 use crate::dispatch::DispatchSettings;
+use crate::server::DATABASE;
 use crate::store::KeySource;
 use crate::transport::{ListenAddress, TransportFlags};
 
@@ -188,6 +189,13 @@ impl Config {
     pub fn demands_certificate(&self) -> bool {
         !self.access.auth.is_empty()
             && self.access.auth.iter().all(|source| *source == AuthSource::Certificate)
+    }
+
+    /// The files that hold secrets; the key of the stored ones may not be there yet.
+    pub(crate) fn secret_files(&self) -> Vec<PathBuf> {
+        let key = self.key.source().file(&self.data.join(DATABASE));
+        let given = [&self.transport.tls.tls_key, &self.outbound.proxy_logins];
+        key.into_iter().chain(given.into_iter().flatten().cloned()).collect()
     }
 
     fn check_tls(&self) -> Result<(), ConfigError> {

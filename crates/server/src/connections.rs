@@ -10,7 +10,7 @@ use ticketing_jira::Jira;
 use ticketing_outbound::{Door, Route};
 use ticketing_servicenow::ServiceNow;
 
-use crate::settings::{Draft, Secret, SecretKind, SystemSettings, stored};
+use crate::settings::{Draft, Secret, SecretKind, SecretUse, SystemSettings, stored};
 use crate::store::RetiredConnection;
 
 /// All targets and how to reach them; cheap to clone.
@@ -35,7 +35,7 @@ pub struct Connection {
 #[derive(Debug, Clone)]
 pub struct Checked {
     pub api: Arc<dyn TicketSystem>,
-    /// What the secret is bound to.
+    /// Where its secrets go: the ticket system, and the way there.
     pub origin: String,
 }
 
@@ -94,29 +94,32 @@ impl Connections {
         targets.insert(target.to_owned(), connection);
     }
 
-    /// Reads settings; everything wrong with them is added to `violations`. Their secret is used for its own origin
+    /// Reads settings; everything wrong with them is added to `violations`. Their secrets are used for their own origins
     /// alone.
     pub fn check(&self, settings: &SystemSettings, violations: &mut Violations) -> Option<Checked> {
         let mut found = Violations::default();
-        let checked = self.connect(&settings.draft, settings.secret.as_ref(), &mut found);
+        let checked = self.connect(&settings.draft, |used_for| settings.secret(used_for), &mut found);
         violations.extend(found);
         checked
     }
 
-    /// The way to `target` by settings that were kept. Their secret is bound to an origin; where the settings lead to another,
+    /// The way to `target` by settings that were kept. Their secrets are bound to origins; where the settings lead to others,
     /// somebody has edited the database, and nothing is sent.
     #[must_use]
     pub fn kept(&self, target: &str, settings: &SystemSettings) -> Option<Arc<dyn TicketSystem>> {
         let checked = self.check(settings, &mut Violations::default())?;
-        if settings.secret_origin.as_ref() == Some(&checked.origin) {
-            return Some(checked.api);
+        for (used_for, held) in &settings.secrets {
+            let leads_to = settings.draft.binding(*used_for);
+            if held.origin.is_none() || held.origin != leads_to {
+                tracing::error!(
+                    %target, ?leads_to, bound_to = ?held.origin, secret = held.secret.kind.as_str(),
+                    "nothing is sent: the settings were edited in the database, and lead elsewhere than their secret may go; \
+                     give the secret again with Configure"
+                );
+                return None;
+            }
         }
-        tracing::error!(
-            %target, leads_to = %checked.origin, bound_to = ?settings.secret_origin,
-            "nothing is sent: the settings were edited in the database, and lead elsewhere than their secret may go; give the \
-             secret again with Configure"
-        );
-        None
+        Some(checked.api)
     }
 
     /// Judges the addresses of settings as they were typed; those that may not be called are added to `violations`, unless
@@ -163,7 +166,8 @@ impl Connections {
                 (Draft::ServiceNow(draft), secret(SecretKind::Password))
             }
         };
-        Some(self.connect(&draft, Some(&secret), &mut Violations::default())?.api)
+        let for_system = |used_for| Some(&secret).filter(|_| used_for == SecretUse::TicketSystem);
+        Some(self.connect(&draft, for_system, &mut Violations::default())?.api)
     }
 
     /// The way to where tickets went before the settings changed; `None` if its settings no longer make sense.
@@ -173,14 +177,15 @@ impl Connections {
         self.kept(&target, &stored::retired(retired).ok()?)
     }
 
-    fn connect(
+    fn connect<'s>(
         &self,
         draft: &Draft,
-        secret: Option<&Secret>,
+        secret: impl Fn(SecretUse) -> Option<&'s Secret>,
         violations: &mut Violations,
     ) -> Option<Checked> {
         let path = draft.system().as_str();
-        let door = self.door(draft, violations);
+        let door = self.door(draft, secret(SecretUse::Proxy), violations);
+        let secret = secret(SecretUse::TicketSystem);
         let api: Arc<dyn TicketSystem> = match draft {
             Draft::Jira(draft) => {
                 let secret = secret.and_then(jira_secret);
@@ -197,9 +202,10 @@ impl Connections {
     }
 
     /// The door of one target, which may have a way of its own.
-    fn door(&self, draft: &Draft, violations: &mut Violations) -> Option<Door> {
+    fn door(&self, draft: &Draft, password: Option<&Secret>, violations: &mut Violations) -> Option<Door> {
         let path = draft.system().as_str();
-        let route = Route::parse(draft.route(), path, violations)?;
+        let password = password.map(|secret| &secret.value);
+        let route = Route::parse(draft.route(), password, path, violations)?;
         let door = self.door.by(&route);
         door.map_err(|_| violations.add(format!("{path}.ca_certificates"), "can not be used")).ok()
     }
@@ -213,7 +219,7 @@ fn jira_secret(secret: &Secret) -> Option<ticketing_jira::Secret> {
     let kind = match secret.kind {
         SecretKind::ApiToken => ticketing_jira::SecretKind::ApiToken,
         SecretKind::PersonalAccessToken => ticketing_jira::SecretKind::PersonalAccessToken,
-        SecretKind::Password => return None,
+        SecretKind::Password | SecretKind::ProxyPassword => return None,
     };
     Some(ticketing_jira::Secret { kind, value: secret.value.clone() })
 }

@@ -14,6 +14,8 @@ pub mod entropy;
 pub mod fuzzing;
 mod grpc;
 pub mod health;
+pub mod panics;
+pub mod process;
 pub mod server;
 pub mod settings;
 pub mod store;

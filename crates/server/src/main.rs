@@ -14,7 +14,7 @@ use ticketing_server::commands::{AuditCommand, KeyCommand, TokenCommand};
 use ticketing_server::config::Config;
 use ticketing_server::health::{self, HealthArgs};
 use ticketing_server::transport::dev::{self, TlsCommand};
-use ticketing_server::{demo, server, telemetry};
+use ticketing_server::{demo, panics, process, server, telemetry};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Turns RhythmX incidents into tickets in Jira and ServiceNow, effectively once.
@@ -67,6 +67,7 @@ async fn main() -> ExitCode {
         report(&anyhow::Error::new(error).context("core dumps can not be switched off"));
         return ExitCode::FAILURE;
     }
+    panics::tell_in_the_log();
     let done = match Cli::parse().command {
         Command::Serve(config) => serve(*config).await,
         Command::Backup(args) => backup(&args).await,
@@ -105,6 +106,7 @@ fn report(error: &anyhow::Error) {
 
 async fn serve(config: Config) -> anyhow::Result<()> {
     telemetry::start(&config.log, config.log_format).context("--log can not be read")?;
+    process::raise_file_limit();
     let listening = server::listen(&config).await?;
     let shutdown = shutdown_signal()?;
     server::serve(config, listening, Arc::new(SystemClock::start()), shutdown).await?;

@@ -20,6 +20,7 @@ use crate::connections::{Connection, Connections};
 use crate::dispatch::{Dispatcher, Schedule};
 use crate::entropy::SystemEntropy;
 use crate::grpc;
+use crate::process;
 use crate::settings::{Settings, stored};
 use crate::store::{
     BackupError, DEFAULT_BUSY_TIMEOUT, KeySource, OpenError, Opened, Store, StoreError, StoreOptions,
@@ -121,6 +122,8 @@ pub async fn serve(
     config.check()?;
     let reach = config.outbound.reach()?;
     let store = open(&config, clock.clone()).await?;
+    process::tell_of_file_limit(config.transport.most_connections());
+    process::tell_of_open_secrets(&config.secret_files());
     let served = serve_over(&config, reach, &store, listening, clock, shutdown).await;
     store.close().await;
     served
@@ -226,7 +229,7 @@ async fn serve_over(
     };
     let service = grpc::Service::new(app, access.clone(), streams, closing.clone());
     let grpc::Served { calls, health_alone, health } =
-        grpc::router(service, access, &config.transport.limits).await?;
+        grpc::router(service, access, &config.transport.limits, closing.clone()).await?;
     if let Ok(address) = listening.local_address() {
         tracing::info!(%address, data = %config.data.display(), tls = listening.tls.is_some(), "listening");
     }

@@ -147,7 +147,10 @@ impl Client {
 
     /// An instance, or something before it, may repeat what it was sent.
     fn fault(&self, reply: &Reply) -> Fault {
-        let discreet = |words: &str| hide(&self.authorization.hide(words), self.password.expose_secret());
+        let discreet = |words: &str| {
+            let words = hide(&self.authorization.hide(words), self.password.expose_secret());
+            self.door.hide(&words)
+        };
         faults::of(reply, self.now(), discreet)
     }
 }

@@ -132,7 +132,7 @@ func (x *ListAuditEntriesResponse) GetNextPageToken() string {
 	return ""
 }
 
-// Something that somebody did. Kept for ever, never changed: entries are sealed to each other, and
+// Something that somebody did, or was refused. Kept for ever, never changed: entries are sealed to each other, and
 // `ticketing audit verify` finds one that was edited or removed.
 type AuditEntry struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -149,15 +149,18 @@ type AuditEntry struct {
 	Credential string `protobuf:"bytes,5,opt,name=credential,proto3" json:"credential,omitempty"`
 	// Output only. From where. Examples: "192.0.2.7:51234", "unix uid 1000".
 	Source string `protobuf:"bytes,6,opt,name=source,proto3" json:"source,omitempty"`
-	// Output only. What was done: CONFIGURE, RETRY_DELIVERY, CREATE_ANYWAY, CANCEL_DELIVERY, RESOLVE_DELIVERY, CREATE_TOKEN,
-	// REVOKE_TOKEN or ROTATE_KEY. More may follow.
+	// Output only. What was done: CONFIGURE, TEST_CONNECTION (of settings that were not saved), RETRY_DELIVERY, CREATE_ANYWAY,
+	// CANCEL_DELIVERY, RESOLVE_DELIVERY, CREATE_TOKEN, REVOKE_TOKEN or ROTATE_KEY; or what a caller's role did not permit: one of
+	// these, CREATE_TICKET or SUBMIT_INCIDENT. More may follow.
 	Action string `protobuf:"bytes,7,opt,name=action,proto3" json:"action,omitempty"`
-	// Output only. To what: the ID of a delivery or a token, or "settings".
+	// Output only. To what: the ID of a delivery or a token, "settings", or for tests "jira" or "servicenow". Empty where a caller's
+	// role did not permit the call: then its request was not read.
 	Subject string `protobuf:"bytes,8,opt,name=subject,proto3" json:"subject,omitempty"`
 	// Output only. What exactly, as JSON. For settings each changed field with its former and its new value; secrets are "set" or
-	// "removed".
+	// "removed". For tests `{"address": "https://..."}`: where the credential went, and by which proxy.
 	Detail string `protobuf:"bytes,9,opt,name=detail,proto3" json:"detail,omitempty"`
-	// Output only. "OK", or the `ErrorReason` without its prefix for which it was not done. Example: "SETTINGS_INVALID".
+	// Output only. "OK", or the `ErrorReason` without its prefix for which it was not done. Examples: "SETTINGS_INVALID",
+	// "ROLE_INSUFFICIENT". A test has two entries: "STARTED", which is on disk before anything is sent, then "PASSED" or "FAILED".
 	Outcome       string `protobuf:"bytes,10,opt,name=outcome,proto3" json:"outcome,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

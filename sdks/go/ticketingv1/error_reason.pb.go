@@ -123,12 +123,13 @@ const (
 	// Example: a viewer who calls CreateTicket. PERMISSION_DENIED with
 	// `{"reason":"ROLE_INSUFFICIENT","domain":"ticketing.rhythmx","metadata":{"role":"viewer","needed":"admin, analyst"}}`.
 	ErrorReason_ERROR_REASON_ROLE_INSUFFICIENT ErrorReason = 18
-	// The caller makes more calls than it may; `RetryInfo` says when to try again.
+	// The caller makes more calls than it may, or too many calls without a good credential came from its address; `RetryInfo` says
+	// when to try again.
 	//
 	// Example: a loop without a pause, or the 31st TestConnection within a minute. RESOURCE_EXHAUSTED with
 	// `{"reason":"RATE_LIMITED","domain":"ticketing.rhythmx","metadata":{}}`.
 	ErrorReason_ERROR_REASON_RATE_LIMITED ErrorReason = 19
-	// The caller has as many event streams open as it may.
+	// The caller has as many streams open as it may: of events, of health, of reflection.
 	//
 	// Example: a client that opens streams and closes none. RESOURCE_EXHAUSTED with
 	// `{"reason":"TOO_MANY_STREAMS","domain":"ticketing.rhythmx","metadata":{"limit":"32"}}`.

@@ -128,7 +128,8 @@ type TicketingServiceClient interface {
 	//
 	// Errors: INVALID_ARGUMENT (REQUEST_INVALID), NOT_FOUND (DELIVERY_NOT_FOUND), FAILED_PRECONDITION (DELIVERY_STATE).
 	ResolveDelivery(ctx context.Context, in *ResolveDeliveryRequest, opts ...grpc.CallOption) (*ResolveDeliveryResponse, error)
-	// Lists who changed settings, deliveries and tokens, the newest first, page by page.
+	// Lists who changed settings, deliveries and tokens, who sent credentials to test them, and who was refused a change, the newest
+	// first, page by page.
 	//
 	// Errors: INVALID_ARGUMENT (REQUEST_INVALID, PAGE_TOKEN_INVALID).
 	ListAuditEntries(ctx context.Context, in *ListAuditEntriesRequest, opts ...grpc.CallOption) (*ListAuditEntriesResponse, error)
@@ -375,7 +376,8 @@ type TicketingServiceServer interface {
 	//
 	// Errors: INVALID_ARGUMENT (REQUEST_INVALID), NOT_FOUND (DELIVERY_NOT_FOUND), FAILED_PRECONDITION (DELIVERY_STATE).
 	ResolveDelivery(context.Context, *ResolveDeliveryRequest) (*ResolveDeliveryResponse, error)
-	// Lists who changed settings, deliveries and tokens, the newest first, page by page.
+	// Lists who changed settings, deliveries and tokens, who sent credentials to test them, and who was refused a change, the newest
+	// first, page by page.
 	//
 	// Errors: INVALID_ARGUMENT (REQUEST_INVALID, PAGE_TOKEN_INVALID).
 	ListAuditEntries(context.Context, *ListAuditEntriesRequest) (*ListAuditEntriesResponse, error)

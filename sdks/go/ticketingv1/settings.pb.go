@@ -239,7 +239,9 @@ func (x *ConfigureResponse) GetDeliveriesMadeDue() uint32 {
 // access token, given now or before.
 //
 // A secret is bound to its origin and to the way there: a change of the host in `url` or `gateway_url`, of `cloud_id`,
-// `proxy_url` or `ca_certificates` demands the secret again in the same request (SECRET_REQUIRED).
+// `proxy_url` or `ca_certificates` demands the secret again in the same request (SECRET_REQUIRED). `proxy_password` is
+// bound to the proxy: another host, port or scheme in `proxy_url`, or other `ca_certificates` where the proxy is https,
+// demands it again.
 //
 // Addresses are https, on port 443 or 8443, and lead to the public Internet. What else is called, the server's operator
 // permits (`ticketing serve --allow-target`), and nobody by a request: other ports, plain http, private networks and the
@@ -276,15 +278,22 @@ type JiraSettings struct {
 	// Labels for every ticket, besides the one that marks it. Absent: stays; an empty list removes them.
 	Labels *JiraLabels `protobuf:"bytes,11,opt,name=labels,proto3" json:"labels,omitempty"`
 	// Address of an HTTP proxy that is asked to CONNECT to the site; nothing but https goes through it. http or https, at
-	// most 2,048 characters, without user, path and query; "" removes it. Its login is the operator's to give
-	// (`ticketing serve --proxy-logins`). It is judged like `url`: one that is within, or spoken to by plain http, has to be
-	// permitted by the operator. Example: "http://proxy.acme.example:3128".
+	// most 2,048 characters, without user, path and query; "" removes it. It is judged like
+	// `url`: one that is within, or spoken to by plain http, has to be permitted by the operator. Example:
+	// "http://proxy.acme.example:3128".
 	ProxyUrl *string `protobuf:"bytes,12,opt,name=proxy_url,json=proxyUrl,proto3,oneof" json:"proxy_url,omitempty"`
 	// Certificates of the authorities that are trusted for this site, instead of the public ones: PEM, at most 65,536
 	// bytes; "" removes them.
 	CaCertificates *string `protobuf:"bytes,13,opt,name=ca_certificates,json=caCertificates,proto3,oneof" json:"ca_certificates,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// Who we are to the proxy of `proxy_url`, where it asks for a login. At most 255 characters, without a colon; ""
+	// removes it. Given with `proxy_password` or not at all. Absent: what the server's operator gives for this proxy
+	// (`ticketing serve --proxy-logins`), if anything.
+	ProxyUsername *string `protobuf:"bytes,14,opt,name=proxy_username,json=proxyUsername,proto3,oneof" json:"proxy_username,omitempty"`
+	// Write-only. Password of `proxy_username`, sent by basic authentication to the proxy alone. At most 4,096 characters;
+	// "" removes it.
+	ProxyPassword *string `protobuf:"bytes,15,opt,name=proxy_password,json=proxyPassword,proto3,oneof" json:"proxy_password,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *JiraSettings) Reset() {
@@ -408,6 +417,20 @@ func (x *JiraSettings) GetCaCertificates() string {
 	return ""
 }
 
+func (x *JiraSettings) GetProxyUsername() string {
+	if x != nil && x.ProxyUsername != nil {
+		return *x.ProxyUsername
+	}
+	return ""
+}
+
+func (x *JiraSettings) GetProxyPassword() string {
+	if x != nil && x.ProxyPassword != nil {
+		return *x.ProxyPassword
+	}
+	return ""
+}
+
 // A list of labels that can be present and empty.
 type JiraLabels struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -483,8 +506,12 @@ type JiraSettingsView struct {
 	ProxyUrl string `protobuf:"bytes,12,opt,name=proxy_url,json=proxyUrl,proto3" json:"proxy_url,omitempty"`
 	// Output only. Empty: the authorities that the server's machine trusts.
 	CaCertificates string `protobuf:"bytes,13,opt,name=ca_certificates,json=caCertificates,proto3" json:"ca_certificates,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// Output only. Empty: no login in these settings.
+	ProxyUsername string `protobuf:"bytes,14,opt,name=proxy_username,json=proxyUsername,proto3" json:"proxy_username,omitempty"`
+	// Output only. When the password for the proxy was set. Absent: there is none.
+	ProxyPasswordSetAt *timestamppb.Timestamp `protobuf:"bytes,15,opt,name=proxy_password_set_at,json=proxyPasswordSetAt,proto3" json:"proxy_password_set_at,omitempty"`
+	unknownFields      protoimpl.UnknownFields
+	sizeCache          protoimpl.SizeCache
 }
 
 func (x *JiraSettingsView) Reset() {
@@ -608,10 +635,25 @@ func (x *JiraSettingsView) GetCaCertificates() string {
 	return ""
 }
 
+func (x *JiraSettingsView) GetProxyUsername() string {
+	if x != nil {
+		return x.ProxyUsername
+	}
+	return ""
+}
+
+func (x *JiraSettingsView) GetProxyPasswordSetAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ProxyPasswordSetAt
+	}
+	return nil
+}
+
 // How to reach and use ServiceNow. `enabled: true` needs an instance, a username and a password, given now or before.
 //
 // A secret is bound to its origin and to the way there: a change of the host in `instance`, of `proxy_url` or
-// `ca_certificates` demands the password again in the same request (SECRET_REQUIRED).
+// `ca_certificates` demands the password again in the same request (SECRET_REQUIRED). `proxy_password` is bound to the
+// proxy, as in Jira's settings.
 //
 // The address keeps the same rules as Jira's.
 type ServiceNowSettings struct {
@@ -633,15 +675,22 @@ type ServiceNowSettings struct {
 	// Impact and urgency for each risk level. A level that is absent stays.
 	Priorities *ServiceNowPriorities `protobuf:"bytes,7,opt,name=priorities,proto3" json:"priorities,omitempty"`
 	// Address of an HTTP proxy that is asked to CONNECT to the site; nothing but https goes through it. http or https, at
-	// most 2,048 characters, without user, path and query; "" removes it. Its login is the operator's to give
-	// (`ticketing serve --proxy-logins`). It is judged like `instance`: one that is within, or spoken to by plain http, has to be
-	// permitted by the operator. Example: "http://proxy.acme.example:3128".
+	// most 2,048 characters, without user, path and query; "" removes it. It is judged like
+	// `instance`: one that is within, or spoken to by plain http, has to be permitted by the operator. Example:
+	// "http://proxy.acme.example:3128".
 	ProxyUrl *string `protobuf:"bytes,8,opt,name=proxy_url,json=proxyUrl,proto3,oneof" json:"proxy_url,omitempty"`
 	// Certificates of the authorities that are trusted for this site, instead of the public ones: PEM, at most 65,536
 	// bytes; "" removes them.
 	CaCertificates *string `protobuf:"bytes,9,opt,name=ca_certificates,json=caCertificates,proto3,oneof" json:"ca_certificates,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// Who we are to the proxy of `proxy_url`, where it asks for a login. At most 255 characters, without a colon; ""
+	// removes it. Given with `proxy_password` or not at all. Absent: what the server's operator gives for this proxy
+	// (`ticketing serve --proxy-logins`), if anything.
+	ProxyUsername *string `protobuf:"bytes,10,opt,name=proxy_username,json=proxyUsername,proto3,oneof" json:"proxy_username,omitempty"`
+	// Write-only. Password of `proxy_username`, sent by basic authentication to the proxy alone. At most 4,096 characters;
+	// "" removes it.
+	ProxyPassword *string `protobuf:"bytes,11,opt,name=proxy_password,json=proxyPassword,proto3,oneof" json:"proxy_password,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ServiceNowSettings) Reset() {
@@ -733,6 +782,20 @@ func (x *ServiceNowSettings) GetProxyUrl() string {
 func (x *ServiceNowSettings) GetCaCertificates() string {
 	if x != nil && x.CaCertificates != nil {
 		return *x.CaCertificates
+	}
+	return ""
+}
+
+func (x *ServiceNowSettings) GetProxyUsername() string {
+	if x != nil && x.ProxyUsername != nil {
+		return *x.ProxyUsername
+	}
+	return ""
+}
+
+func (x *ServiceNowSettings) GetProxyPassword() string {
+	if x != nil && x.ProxyPassword != nil {
+		return *x.ProxyPassword
 	}
 	return ""
 }
@@ -886,8 +949,12 @@ type ServiceNowSettingsView struct {
 	ProxyUrl string `protobuf:"bytes,8,opt,name=proxy_url,json=proxyUrl,proto3" json:"proxy_url,omitempty"`
 	// Output only. Empty: the authorities that the server's machine trusts.
 	CaCertificates string `protobuf:"bytes,9,opt,name=ca_certificates,json=caCertificates,proto3" json:"ca_certificates,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// Output only. Empty: no login in these settings.
+	ProxyUsername string `protobuf:"bytes,10,opt,name=proxy_username,json=proxyUsername,proto3" json:"proxy_username,omitempty"`
+	// Output only. When the password for the proxy was set. Absent: there is none.
+	ProxyPasswordSetAt *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=proxy_password_set_at,json=proxyPasswordSetAt,proto3" json:"proxy_password_set_at,omitempty"`
+	unknownFields      protoimpl.UnknownFields
+	sizeCache          protoimpl.SizeCache
 }
 
 func (x *ServiceNowSettingsView) Reset() {
@@ -981,6 +1048,20 @@ func (x *ServiceNowSettingsView) GetCaCertificates() string {
 		return x.CaCertificates
 	}
 	return ""
+}
+
+func (x *ServiceNowSettingsView) GetProxyUsername() string {
+	if x != nil {
+		return x.ProxyUsername
+	}
+	return ""
+}
+
+func (x *ServiceNowSettingsView) GetProxyPasswordSetAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ProxyPasswordSetAt
+	}
+	return nil
 }
 
 // Which incidents are pushed by themselves, and where.
@@ -1197,7 +1278,7 @@ const file_rhythmx_ticketing_v1_settings_proto_rawDesc = "" +
 	"servicenow\x12C\n" +
 	"\tauto_push\x18\x03 \x01(\v2&.rhythmx.ticketing.v1.AutoPushSettingsR\bautoPush\x129\n" +
 	"\x05retry\x18\x04 \x01(\v2#.rhythmx.ticketing.v1.RetrySettingsR\x05retry\x12.\n" +
-	"\x13deliveries_made_due\x18\x05 \x01(\rR\x11deliveriesMadeDue\"\xd0\x05\n" +
+	"\x13deliveries_made_due\x18\x05 \x01(\rR\x11deliveriesMadeDue\"\xd3\x06\n" +
 	"\fJiraSettings\x12\x1d\n" +
 	"\aenabled\x18\x01 \x01(\bH\x00R\aenabled\x88\x01\x01\x12\x15\n" +
 	"\x03url\x18\x02 \x01(\tH\x01R\x03url\x88\x01\x01\x12\x19\n" +
@@ -1216,7 +1297,9 @@ const file_rhythmx_ticketing_v1_settings_proto_rawDesc = "" +
 	"\x06labels\x18\v \x01(\v2 .rhythmx.ticketing.v1.JiraLabelsR\x06labels\x12 \n" +
 	"\tproxy_url\x18\f \x01(\tH\n" +
 	"R\bproxyUrl\x88\x01\x01\x12,\n" +
-	"\x0fca_certificates\x18\r \x01(\tH\vR\x0ecaCertificates\x88\x01\x01B\n" +
+	"\x0fca_certificates\x18\r \x01(\tH\vR\x0ecaCertificates\x88\x01\x01\x12*\n" +
+	"\x0eproxy_username\x18\x0e \x01(\tH\fR\rproxyUsername\x88\x01\x01\x12/\n" +
+	"\x0eproxy_password\x18\x0f \x01(\tB\x03\x80\x01\x01H\rR\rproxyPassword\x88\x01\x01B\n" +
 	"\n" +
 	"\b_enabledB\x06\n" +
 	"\x04_urlB\b\n" +
@@ -1232,10 +1315,12 @@ const file_rhythmx_ticketing_v1_settings_proto_rawDesc = "" +
 	"\f_gateway_urlB\f\n" +
 	"\n" +
 	"_proxy_urlB\x12\n" +
-	"\x10_ca_certificates\"$\n" +
+	"\x10_ca_certificatesB\x11\n" +
+	"\x0f_proxy_usernameB\x11\n" +
+	"\x0f_proxy_password\"$\n" +
 	"\n" +
 	"JiraLabels\x12\x16\n" +
-	"\x06values\x18\x01 \x03(\tR\x06values\"\x8c\x04\n" +
+	"\x06values\x18\x01 \x03(\tR\x06values\"\x82\x05\n" +
 	"\x10JiraSettingsView\x12\x18\n" +
 	"\aenabled\x18\x01 \x01(\bR\aenabled\x12\x10\n" +
 	"\x03url\x18\x02 \x01(\tR\x03url\x12\x14\n" +
@@ -1253,7 +1338,9 @@ const file_rhythmx_ticketing_v1_settings_proto_rawDesc = "" +
 	"gatewayUrl\x12\x16\n" +
 	"\x06labels\x18\v \x03(\tR\x06labels\x12\x1b\n" +
 	"\tproxy_url\x18\f \x01(\tR\bproxyUrl\x12'\n" +
-	"\x0fca_certificates\x18\r \x01(\tR\x0ecaCertificates\"\xf6\x03\n" +
+	"\x0fca_certificates\x18\r \x01(\tR\x0ecaCertificates\x12%\n" +
+	"\x0eproxy_username\x18\x0e \x01(\tR\rproxyUsername\x12M\n" +
+	"\x15proxy_password_set_at\x18\x0f \x01(\v2\x1a.google.protobuf.TimestampR\x12proxyPasswordSetAt\"\xf9\x04\n" +
 	"\x12ServiceNowSettings\x12\x1d\n" +
 	"\aenabled\x18\x01 \x01(\bH\x00R\aenabled\x88\x01\x01\x12\x1f\n" +
 	"\binstance\x18\x02 \x01(\tH\x01R\binstance\x88\x01\x01\x12\x1f\n" +
@@ -1265,7 +1352,10 @@ const file_rhythmx_ticketing_v1_settings_proto_rawDesc = "" +
 	"priorities\x18\a \x01(\v2*.rhythmx.ticketing.v1.ServiceNowPrioritiesR\n" +
 	"priorities\x12 \n" +
 	"\tproxy_url\x18\b \x01(\tH\x06R\bproxyUrl\x88\x01\x01\x12,\n" +
-	"\x0fca_certificates\x18\t \x01(\tH\aR\x0ecaCertificates\x88\x01\x01B\n" +
+	"\x0fca_certificates\x18\t \x01(\tH\aR\x0ecaCertificates\x88\x01\x01\x12*\n" +
+	"\x0eproxy_username\x18\n" +
+	" \x01(\tH\bR\rproxyUsername\x88\x01\x01\x12/\n" +
+	"\x0eproxy_password\x18\v \x01(\tB\x03\x80\x01\x01H\tR\rproxyPassword\x88\x01\x01B\n" +
 	"\n" +
 	"\b_enabledB\v\n" +
 	"\t_instanceB\v\n" +
@@ -1275,7 +1365,9 @@ const file_rhythmx_ticketing_v1_settings_proto_rawDesc = "" +
 	"\x06_tableB\f\n" +
 	"\n" +
 	"_proxy_urlB\x12\n" +
-	"\x10_ca_certificates\"\x98\x02\n" +
+	"\x10_ca_certificatesB\x11\n" +
+	"\x0f_proxy_usernameB\x11\n" +
+	"\x0f_proxy_password\"\x98\x02\n" +
 	"\x14ServiceNowPriorities\x12D\n" +
 	"\bcritical\x18\x01 \x01(\v2(.rhythmx.ticketing.v1.ServiceNowPriorityR\bcritical\x12<\n" +
 	"\x04high\x18\x02 \x01(\v2(.rhythmx.ticketing.v1.ServiceNowPriorityR\x04high\x12@\n" +
@@ -1283,7 +1375,7 @@ const file_rhythmx_ticketing_v1_settings_proto_rawDesc = "" +
 	"\x03low\x18\x04 \x01(\v2(.rhythmx.ticketing.v1.ServiceNowPriorityR\x03low\"F\n" +
 	"\x12ServiceNowPriority\x12\x16\n" +
 	"\x06impact\x18\x01 \x01(\rR\x06impact\x12\x18\n" +
-	"\aurgency\x18\x02 \x01(\rR\aurgency\"\x81\x03\n" +
+	"\aurgency\x18\x02 \x01(\rR\aurgency\"\xf7\x03\n" +
 	"\x16ServiceNowSettingsView\x12\x18\n" +
 	"\aenabled\x18\x01 \x01(\bR\aenabled\x12\x1a\n" +
 	"\binstance\x18\x02 \x01(\tR\binstance\x12\x1a\n" +
@@ -1295,7 +1387,10 @@ const file_rhythmx_ticketing_v1_settings_proto_rawDesc = "" +
 	"priorities\x18\a \x01(\v2*.rhythmx.ticketing.v1.ServiceNowPrioritiesR\n" +
 	"priorities\x12\x1b\n" +
 	"\tproxy_url\x18\b \x01(\tR\bproxyUrl\x12'\n" +
-	"\x0fca_certificates\x18\t \x01(\tR\x0ecaCertificates\"\xe4\x01\n" +
+	"\x0fca_certificates\x18\t \x01(\tR\x0ecaCertificates\x12%\n" +
+	"\x0eproxy_username\x18\n" +
+	" \x01(\tR\rproxyUsername\x12M\n" +
+	"\x15proxy_password_set_at\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\x12proxyPasswordSetAt\"\xe4\x01\n" +
 	"\x10AutoPushSettings\x12\x1d\n" +
 	"\aenabled\x18\x01 \x01(\bH\x00R\aenabled\x88\x01\x01\x12N\n" +
 	"\x10minimum_severity\x18\x02 \x01(\x0e2\x1e.rhythmx.ticketing.v1.SeverityH\x01R\x0fminimumSeverity\x88\x01\x01\x12@\n" +
@@ -1368,24 +1463,26 @@ var file_rhythmx_ticketing_v1_settings_proto_depIdxs = []int32{
 	13, // 10: rhythmx.ticketing.v1.JiraSettingsView.api_token_set_at:type_name -> google.protobuf.Timestamp
 	13, // 11: rhythmx.ticketing.v1.JiraSettingsView.personal_access_token_set_at:type_name -> google.protobuf.Timestamp
 	0,  // 12: rhythmx.ticketing.v1.JiraSettingsView.flavour:type_name -> rhythmx.ticketing.v1.JiraFlavour
-	7,  // 13: rhythmx.ticketing.v1.ServiceNowSettings.priorities:type_name -> rhythmx.ticketing.v1.ServiceNowPriorities
-	8,  // 14: rhythmx.ticketing.v1.ServiceNowPriorities.critical:type_name -> rhythmx.ticketing.v1.ServiceNowPriority
-	8,  // 15: rhythmx.ticketing.v1.ServiceNowPriorities.high:type_name -> rhythmx.ticketing.v1.ServiceNowPriority
-	8,  // 16: rhythmx.ticketing.v1.ServiceNowPriorities.medium:type_name -> rhythmx.ticketing.v1.ServiceNowPriority
-	8,  // 17: rhythmx.ticketing.v1.ServiceNowPriorities.low:type_name -> rhythmx.ticketing.v1.ServiceNowPriority
-	13, // 18: rhythmx.ticketing.v1.ServiceNowSettingsView.password_set_at:type_name -> google.protobuf.Timestamp
-	7,  // 19: rhythmx.ticketing.v1.ServiceNowSettingsView.priorities:type_name -> rhythmx.ticketing.v1.ServiceNowPriorities
-	14, // 20: rhythmx.ticketing.v1.AutoPushSettings.minimum_severity:type_name -> rhythmx.ticketing.v1.Severity
-	11, // 21: rhythmx.ticketing.v1.AutoPushSettings.systems:type_name -> rhythmx.ticketing.v1.TicketSystemList
-	15, // 22: rhythmx.ticketing.v1.TicketSystemList.values:type_name -> rhythmx.ticketing.v1.TicketSystem
-	16, // 23: rhythmx.ticketing.v1.RetrySettings.base_delay:type_name -> google.protobuf.Duration
-	16, // 24: rhythmx.ticketing.v1.RetrySettings.max_delay:type_name -> google.protobuf.Duration
-	16, // 25: rhythmx.ticketing.v1.RetrySettings.processor_interval:type_name -> google.protobuf.Duration
-	26, // [26:26] is the sub-list for method output_type
-	26, // [26:26] is the sub-list for method input_type
-	26, // [26:26] is the sub-list for extension type_name
-	26, // [26:26] is the sub-list for extension extendee
-	0,  // [0:26] is the sub-list for field type_name
+	13, // 13: rhythmx.ticketing.v1.JiraSettingsView.proxy_password_set_at:type_name -> google.protobuf.Timestamp
+	7,  // 14: rhythmx.ticketing.v1.ServiceNowSettings.priorities:type_name -> rhythmx.ticketing.v1.ServiceNowPriorities
+	8,  // 15: rhythmx.ticketing.v1.ServiceNowPriorities.critical:type_name -> rhythmx.ticketing.v1.ServiceNowPriority
+	8,  // 16: rhythmx.ticketing.v1.ServiceNowPriorities.high:type_name -> rhythmx.ticketing.v1.ServiceNowPriority
+	8,  // 17: rhythmx.ticketing.v1.ServiceNowPriorities.medium:type_name -> rhythmx.ticketing.v1.ServiceNowPriority
+	8,  // 18: rhythmx.ticketing.v1.ServiceNowPriorities.low:type_name -> rhythmx.ticketing.v1.ServiceNowPriority
+	13, // 19: rhythmx.ticketing.v1.ServiceNowSettingsView.password_set_at:type_name -> google.protobuf.Timestamp
+	7,  // 20: rhythmx.ticketing.v1.ServiceNowSettingsView.priorities:type_name -> rhythmx.ticketing.v1.ServiceNowPriorities
+	13, // 21: rhythmx.ticketing.v1.ServiceNowSettingsView.proxy_password_set_at:type_name -> google.protobuf.Timestamp
+	14, // 22: rhythmx.ticketing.v1.AutoPushSettings.minimum_severity:type_name -> rhythmx.ticketing.v1.Severity
+	11, // 23: rhythmx.ticketing.v1.AutoPushSettings.systems:type_name -> rhythmx.ticketing.v1.TicketSystemList
+	15, // 24: rhythmx.ticketing.v1.TicketSystemList.values:type_name -> rhythmx.ticketing.v1.TicketSystem
+	16, // 25: rhythmx.ticketing.v1.RetrySettings.base_delay:type_name -> google.protobuf.Duration
+	16, // 26: rhythmx.ticketing.v1.RetrySettings.max_delay:type_name -> google.protobuf.Duration
+	16, // 27: rhythmx.ticketing.v1.RetrySettings.processor_interval:type_name -> google.protobuf.Duration
+	28, // [28:28] is the sub-list for method output_type
+	28, // [28:28] is the sub-list for method input_type
+	28, // [28:28] is the sub-list for extension type_name
+	28, // [28:28] is the sub-list for extension extendee
+	0,  // [0:28] is the sub-list for field type_name
 }
 
 func init() { file_rhythmx_ticketing_v1_settings_proto_init() }

@@ -10,7 +10,7 @@ use tonic::Code;
 
 use super::cell::{Cell, Stage};
 use super::foreign::{self, Foreign};
-use super::held::{self, ON_THE_WAY};
+use super::held::{self, on_the_way};
 
 const FAMILY: &str = "busy";
 
@@ -33,7 +33,7 @@ enum Kept {
 pub(super) fn cells() -> Vec<Cell> {
     let mut cells = vec![];
     for kept in [Kept::Shorter, Kept::Longer] {
-        for point in ON_THE_WAY {
+        for point in on_the_way() {
             for system in [TicketSystem::Jira, TicketSystem::Servicenow] {
                 let at = format!("{}, {}", point.name(), system.as_str_name());
                 let play = move |stage| locked(stage, kept, point, system);

@@ -14,6 +14,7 @@ use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Status};
 
 use super::cell::{Cell, Stage};
+use super::held::{LOOKING_UP, PUSHING};
 use super::relay::Relay;
 
 const FAMILY: &str = "callers";
@@ -27,21 +28,6 @@ const HALF: usize = 900;
 /// What a caller waits for at most whose deadline passes: enough to come to any point, and less than it is held there.
 const TOO_BRIEF: Duration = Duration::from_millis(500);
 
-/// Where a call comes past whose caller waits for its ticket.
-const POINTS: [Point; 9] = [
-    Point::AcceptOpen,
-    Point::AcceptCommitted,
-    Point::Claimed,
-    Point::IntentOpen,
-    Point::IntentCommitted,
-    Point::RequestHalfSent,
-    Point::ReplyRead,
-    Point::RecordOpen,
-    Point::Recorded,
-];
-/// Where one comes past whose ticket is looked for.
-const LOOK_UP_POINTS: [Point; 2] = [Point::LookingUp, Point::LookedUp];
-
 /// How a caller goes away.
 #[derive(Debug, Clone, Copy)]
 enum Gone {
@@ -54,7 +40,7 @@ enum Gone {
 pub(super) fn cells() -> Vec<Cell> {
     let mut cells = vec![];
     for gone in [Gone::CancelsTheCall, Gone::ResetsTheConnection, Gone::DeadlinePasses] {
-        for point in POINTS {
+        for point in PUSHING {
             for system in [TicketSystem::Jira, TicketSystem::Servicenow] {
                 let at = format!("{}, {}", point.name(), system.as_str_name());
                 let play = move |stage| go_away(stage, gone, point, system);
@@ -62,7 +48,7 @@ pub(super) fn cells() -> Vec<Cell> {
             }
         }
     }
-    for point in LOOK_UP_POINTS {
+    for point in LOOKING_UP {
         for system in [TicketSystem::Jira, TicketSystem::Servicenow] {
             let at = format!("{}, {}", point.name(), system.as_str_name());
             let play = move |stage| outlasted_by_a_look_up(stage, point, system);

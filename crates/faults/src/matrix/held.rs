@@ -10,8 +10,8 @@ use tonic::Status;
 /// A call whose answer is waited for elsewhere.
 pub(crate) type Push = JoinHandle<Result<CreateTicketResponse, Status>>;
 
-/// Every point on the way of a push, that of a look-up and of a sweep included.
-pub(crate) const ON_THE_WAY: [Point; 12] = [
+/// Every point on the way of a push.
+pub(crate) const PUSHING: [Point; 9] = [
     Point::AcceptOpen,
     Point::AcceptCommitted,
     Point::Claimed,
@@ -21,10 +21,14 @@ pub(crate) const ON_THE_WAY: [Point; 12] = [
     Point::ReplyRead,
     Point::RecordOpen,
     Point::Recorded,
-    Point::LookingUp,
-    Point::LookedUp,
-    Point::Sweeping,
 ];
+/// Every point on the way of a look-up.
+pub(crate) const LOOKING_UP: [Point; 2] = [Point::LookingUp, Point::LookedUp];
+
+/// Every point on the way of a push, that of a look-up and of a sweep included.
+pub(crate) fn on_the_way() -> impl Iterator<Item = Point> {
+    PUSHING.into_iter().chain(LOOKING_UP).chain([Point::Sweeping])
+}
 
 /// Pushes INC-1, and waits until that is held at this point. Where nothing comes unless there is a doubt, the reply to its
 /// create is lost.

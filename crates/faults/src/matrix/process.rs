@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::cell::{Cell, Stage};
+use super::held::{LOOKING_UP, PUSHING};
 use super::tls::Trust;
 
 const FAMILY: &str = "process";
@@ -55,22 +56,10 @@ enum At {
     Suspended,
 }
 
-const PUSHING: [Point; 9] = [
-    Point::AcceptOpen,
-    Point::AcceptCommitted,
-    Point::Claimed,
-    Point::IntentOpen,
-    Point::IntentCommitted,
-    Point::RequestHalfSent,
-    Point::ReplyRead,
-    Point::RecordOpen,
-    Point::Recorded,
-];
-
 pub(super) fn cells() -> Vec<Cell> {
     let mut points: Vec<At> = PUSHING.map(At::Held).to_vec();
     points.extend([At::Connecting, At::RequestHalfTaken, At::SentAndWaiting, At::ReplyHalfRead, At::Waiting]);
-    points.extend([Point::LookingUp, Point::LookedUp].map(At::LookUpHeld));
+    points.extend(LOOKING_UP.map(At::LookUpHeld));
     points.extend([At::SweepHeld, At::Suspended]);
     let mut cells = vec![];
     for fault in Fault::ALL {

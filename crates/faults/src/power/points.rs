@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::Mounted;
 use super::cells::{DATABASE, until_well};
-use crate::matrix::held::{self, ON_THE_WAY};
+use crate::matrix::held::{self, on_the_way};
 use crate::matrix::{Cell, Stage};
 
 const FAMILY: &str = "ill disk";
@@ -54,7 +54,7 @@ pub(crate) fn cells() -> Vec<Cell> {
 
 fn places() -> impl Iterator<Item = (Point, TicketSystem, String)> {
     let systems = [TicketSystem::Jira, TicketSystem::Servicenow];
-    let all = ON_THE_WAY.into_iter().flat_map(move |point| systems.map(|system| (point, system)));
+    let all = on_the_way().flat_map(move |point| systems.map(|system| (point, system)));
     all.map(|(point, system)| (point, system, format!("{}, {}", point.name(), system.as_str_name())))
 }
 

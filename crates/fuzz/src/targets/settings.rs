@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use ticketing_core::system::System;
 use ticketing_core::violation::Violations;
 use ticketing_jira::{Secret, SecretKind};
+use ticketing_outbound::Route;
 use ticketing_server::settings::{Draft, RetrySchedule};
 
 /// The settings of each system, and the retry schedule, as one document.
@@ -22,6 +23,7 @@ pub(super) fn seeds() -> Vec<Vec<u8>> {
     let servicenow = json!({
         "instance": "acme", "username": "u", "assignment_group": "Security", "table": "incident",
         "priorities": { "critical": { "impact": 1, "urgency": 1 } },
+        "proxy_url": "http://proxy.acme.example:3128", "proxy_username": "bot",
     });
     let retry = serde_json::to_value(RetrySchedule::default()).expect("a schedule is made of numbers");
     let all = [cloud, scoped, data_center];
@@ -60,6 +62,12 @@ fn sound(draft: &Draft) {
                 .is_some()
         }
     };
+    let password = SecretString::from("secret");
+    for password in [None, Some(&password)] {
+        let mut found = Violations::default();
+        let way = Route::parse(draft.route(), password, draft.system().as_str(), &mut found);
+        assert_eq!(way.is_none(), !found.is_empty(), "a way is refused without a reason: {draft:?}");
+    }
     assert!(usable || !violations.is_empty(), "settings are refused without a reason: {draft:?}");
     let Some(origin) = draft.origin() else {
         assert!(!usable, "settings without an origin are used: {draft:?}");

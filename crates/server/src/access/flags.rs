@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use jsonwebtoken::Algorithm;
 
-use super::{AccessSettings, CallLimits, JwtSettings, Role, algorithm};
+use super::{AccessSettings, CallLimits, JwtSettings, Rate, Role, algorithm};
 
 /// A kind of credential.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -59,9 +59,18 @@ pub struct AccessArgs {
     #[arg(long, env = "TICKETING_CALL_BURST", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub call_burst: u32,
 
-    /// Event streams that one caller may have open. 1 to 10,000.
+    /// Streams that one caller may have open: of events, of health (Watch), of reflection. 1 to 10,000.
     #[arg(long, env = "TICKETING_STREAMS_PER_CALLER", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub streams_per_caller: u32,
+
+    /// Calls a second without a good credential that one peer may make in the long run: an IPv4 address, an IPv6 /64 network or a
+    /// local user. More are refused with RESOURCE_EXHAUSTED; good credentials from there are not affected. 1 to 100,000.
+    #[arg(long, env = "TICKETING_STRANGER_RATE", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub stranger_rate: u32,
+
+    /// Calls without a good credential that one peer may make at once, after a pause. 1 to 100,000.
+    #[arg(long, env = "TICKETING_STRANGER_BURST", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub stranger_burst: u32,
 }
 
 /// What is missing for a kind of credential.
@@ -104,8 +113,11 @@ impl AccessArgs {
             Default::default()
         };
         let jwt = if asked(AuthSource::Jwt) { Some(self.jwt()?) } else { None };
-        let limits =
-            CallLimits { rate: self.call_rate, burst: self.call_burst, streams: self.streams_per_caller };
+        let limits = CallLimits {
+            calls: Rate { rate: self.call_rate, burst: self.call_burst },
+            streams: self.streams_per_caller,
+            strangers: Rate { rate: self.stranger_rate, burst: self.stranger_burst },
+        };
         Ok(AccessSettings { tokens: asked(AuthSource::Token), certificates, jwt, limits })
     }
 

@@ -6,18 +6,20 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::bucket::{Bucket, Rate};
+
 /// The most names that are remembered. Beyond that those are forgotten who have their whole allowance.
 const MOST_NAMES: usize = 10_000;
 
-/// The limits of each caller, told apart by name.
+/// The limits of each caller, told apart by name, and of those who are not known, told apart by where they are.
 #[derive(Debug, Clone, Copy)]
 pub struct CallLimits {
-    /// Calls a second, in the long run.
-    pub rate: u32,
-    /// Calls at once, after a pause.
-    pub burst: u32,
-    /// Event streams at a time.
+    /// Calls of one caller.
+    pub calls: Rate,
+    /// Streams of one caller at a time.
     pub streams: u32,
+    /// Calls without a good credential from one peer.
+    pub strangers: Rate,
 }
 
 /// A caller has had too many.
@@ -42,8 +44,7 @@ pub(crate) struct StreamPlace {
 
 #[derive(Debug)]
 struct Allowance {
-    calls: f64,
-    since: Instant,
+    calls: Bucket,
     streams: u32,
 }
 
@@ -51,7 +52,8 @@ struct Allowance {
 
 impl Default for CallLimits {
     fn default() -> Self {
-        Self { rate: 200, burst: 1_000, streams: 32 }
+        let (calls, strangers) = (Rate { rate: 200, burst: 1_000 }, Rate { rate: 10, burst: 50 });
+        Self { calls, streams: 32, strangers }
     }
 }
 
@@ -64,25 +66,15 @@ impl Limits {
 
     /// Spends a call of the caller's allowance.
     pub(crate) fn call(&self, name: &str, now: Instant) -> Result<(), Busy> {
-        let CallLimits { rate, burst, .. } = self.limits;
-        self.with(name, now, |allowance| {
-            let earned = now.duration_since(allowance.since).as_secs_f64() * f64::from(rate);
-            allowance.calls = (allowance.calls + earned).min(f64::from(burst));
-            allowance.since = now;
-            if allowance.calls >= 1.0 {
-                allowance.calls -= 1.0;
-                return Ok(());
-            }
-            let come_back_after = Duration::from_secs_f64((1.0 - allowance.calls) / f64::from(rate));
-            Err(Busy::Calls { come_back_after })
-        })
+        let taken = self.with(name, now, |allowance| allowance.calls.take(self.limits.calls, now));
+        taken.map_err(|come_back_after| Busy::Calls { come_back_after })
     }
 
-    /// A place for one more stream. Where everybody has the same name there is no limit by name.
-    pub(crate) fn stream(&self, name: &str, unlimited: bool, now: Instant) -> Result<StreamPlace, Busy> {
+    /// A place for one more stream.
+    pub(crate) fn stream(&self, name: &str, now: Instant) -> Result<StreamPlace, Busy> {
         let most = self.limits.streams;
         self.with(name, now, |allowance| {
-            if allowance.streams >= most && !unlimited {
+            if allowance.streams >= most {
                 return Err(Busy::Streams { most });
             }
             allowance.streams += 1;
@@ -94,11 +86,9 @@ impl Limits {
     fn with<T>(&self, name: &str, now: Instant, act: impl FnOnce(&mut Allowance) -> T) -> T {
         let mut callers = self.callers.lock().unwrap_or_else(PoisonError::into_inner);
         if callers.len() >= MOST_NAMES && !callers.contains_key(name) {
-            let refilled =
-                Duration::from_secs_f64(f64::from(self.limits.burst) / f64::from(self.limits.rate));
-            callers.retain(|_, known| known.streams > 0 || now.duration_since(known.since) < refilled);
+            callers.retain(|_, known| known.streams > 0 || !known.calls.is_full(self.limits.calls, now));
         }
-        let full = || Allowance { calls: f64::from(self.limits.burst), since: now, streams: 0 };
+        let full = || Allowance { calls: Bucket::full(self.limits.calls, now), streams: 0 };
         act(callers.entry(name.to_owned()).or_insert_with(full))
     }
 }
@@ -120,7 +110,11 @@ mod tests {
 
     #[test]
     fn a_caller_has_its_burst_at_once_and_its_rate_after_that_whatever_others_do() {
-        let limits = Limits::new(CallLimits { rate: 10, burst: 3, streams: 1 });
+        let limits = Limits::new(CallLimits {
+            calls: Rate { rate: 10, burst: 3 },
+            streams: 1,
+            ..CallLimits::default()
+        });
         let now = Instant::now();
         for _ in 0..3 {
             assert_eq!(limits.call("one", now), Ok(()));
@@ -134,12 +128,15 @@ mod tests {
 
     #[test]
     fn a_place_for_a_stream_is_given_back() {
-        let limits = Limits::new(CallLimits { rate: 10, burst: 3, streams: 1 });
+        let limits = Limits::new(CallLimits {
+            calls: Rate { rate: 10, burst: 3 },
+            streams: 1,
+            ..CallLimits::default()
+        });
         let now = Instant::now();
-        let place = limits.stream("one", false, now).unwrap();
-        assert_eq!(limits.stream("one", false, now).unwrap_err(), Busy::Streams { most: 1 });
-        assert!(limits.stream("one", true, now).is_ok());
+        let place = limits.stream("one", now).unwrap();
+        assert_eq!(limits.stream("one", now).unwrap_err(), Busy::Streams { most: 1 });
         drop(place);
-        assert!(limits.stream("one", false, now).is_ok());
+        assert!(limits.stream("one", now).is_ok());
     }
 }

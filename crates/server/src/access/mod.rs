@@ -4,15 +4,18 @@
 //! provider. Where no kind of credential is asked for, which only loopback and a Unix socket allow, everybody who can
 //! reach the port is the local operator, with the role of an admin.
 
+mod bucket;
 mod flags;
 pub(crate) mod fuzzing;
 mod jwt;
 mod limits;
 mod role;
+mod strangers;
 mod token;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue};
@@ -20,9 +23,10 @@ use jiff::Timestamp;
 use ticketing_core::clock::Clock;
 use tokio::time::Instant;
 
-use crate::store::{Actor, Store, StoreError};
-use crate::transport::PeerCertificate;
+use crate::store::{Actor, AuditAction, NewAuditEntry, Store, StoreError};
+use crate::transport::{Peer, PeerCertificate, Whose};
 
+pub use bucket::Rate;
 pub use flags::{AccessArgs, AccessArgsError, AuthSource};
 pub use jwt::{JwtKeysError, JwtSettings, algorithm};
 pub use limits::CallLimits;
@@ -33,6 +37,7 @@ pub use token::{NewToken, TokenHash};
 
 use jwt::JwtVerifying;
 use limits::Limits;
+use strangers::{KnownTokens, Strangers};
 use token::Presented;
 
 /// The name of whoever calls where no credential is asked for.
@@ -62,14 +67,8 @@ struct Inner {
     certificates: HashMap<String, Role>,
     jwt: Option<JwtVerifying>,
     limits: Limits,
-}
-
-/// What a connection tells of who is at its other end.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Origin {
-    /// Where the call comes from, for example `192.0.2.7:51000`.
-    pub(crate) source: String,
-    pub(crate) certificate: Option<PeerCertificate>,
+    strangers: Strangers,
+    known: KnownTokens,
 }
 
 /// Who calls.
@@ -106,6 +105,10 @@ pub(crate) enum Denied {
     Missing,
     /// The credential is not good; why is for the log alone.
     Invalid(String),
+    /// Nor is one of those that came from the same peer before, of which there were too many.
+    TooMany {
+        come_back_after: Duration,
+    },
     Store(StoreError),
 }
 
@@ -117,8 +120,24 @@ impl Access {
     pub fn new(settings: AccessSettings, store: Store, clock: Arc<dyn Clock>) -> Result<Self, JwtKeysError> {
         let AccessSettings { tokens, certificates, jwt, limits } = settings;
         let jwt = jwt.as_ref().map(JwtVerifying::load).transpose()?;
+        let (strangers, known) = (Strangers::new(limits.strangers), KnownTokens::default());
         let limits = Limits::new(limits);
-        Ok(Self(Arc::new(Inner { store, clock, tokens, certificates, jwt, limits })))
+        Ok(Self(Arc::new(Inner { store, clock, tokens, certificates, jwt, limits, strangers, known })))
+    }
+
+    /// A door without a keeper, for what everybody may know.
+    pub(crate) fn for_anybody(&self) -> Self {
+        let (store, clock, limits) = (self.0.store.clone(), self.0.clock.clone(), CallLimits::default());
+        Self(Arc::new(Inner {
+            store,
+            clock,
+            tokens: false,
+            certificates: HashMap::new(),
+            jwt: None,
+            limits: Limits::new(limits),
+            strangers: Strangers::new(limits.strangers),
+            known: KnownTokens::default(),
+        }))
     }
 
     /// Whether no credential is asked for.
@@ -126,12 +145,28 @@ impl Access {
         !self.0.tokens && self.0.certificates.is_empty() && self.0.jwt.is_none()
     }
 
-    /// Whose call it is.
-    pub(crate) async fn identify(&self, headers: &HeaderMap, origin: &Origin) -> Result<Caller, Denied> {
-        let source = origin.source.clone();
+    /// Whose call it is. See `strangers.rs` for those that are nobody's.
+    pub(crate) async fn identify(&self, headers: &HeaderMap, peer: &Peer) -> Result<Caller, Denied> {
         if self.is_open() {
+            let source = peer.address.to_string();
             return Ok(Caller { name: LOCAL.to_owned(), role: Role::Admin, proof: Proof::Open, source });
         }
+        let (strangers, whose) = (&self.0.strangers, Whose::of(&peer.address));
+        let allowed = strangers.take(whose, Instant::now());
+        let recognised = self.recognise(headers, peer, allowed.is_ok()).await;
+        match (&recognised, allowed) {
+            (Err(Denied::Missing | Denied::Invalid(_)), Err(come_back_after)) => {
+                strangers.count(whose);
+                return Err(Denied::TooMany { come_back_after });
+            }
+            (Ok(_), Ok(())) => strangers.give_back(whose),
+            // A store that fails is spared, too.
+            (Ok(_), Err(_)) | (Err(_), _) => {}
+        }
+        recognised
+    }
+
+    async fn recognise(&self, headers: &HeaderMap, peer: &Peer, allowed: bool) -> Result<Caller, Denied> {
         let mut given = headers.get_all(AUTHORIZATION).iter();
         match given.next() {
             Some(_) if given.next().is_some() => {
@@ -139,9 +174,9 @@ impl Access {
             }
             Some(value) => {
                 let invalid = || Denied::Invalid("it is no bearer token".to_owned());
-                self.bearer(credential(value).ok_or_else(invalid)?, source).await
+                self.bearer(credential(value).ok_or_else(invalid)?, peer.address.to_string(), allowed).await
             }
-            None => self.certified(origin),
+            None => self.certified(peer),
         }
     }
 
@@ -160,16 +195,30 @@ impl Access {
         if self.is_open() { Ok(()) } else { self.0.limits.call(&caller.name, Instant::now()) }
     }
 
-    /// Takes a stream into account for as long as what is returned is kept.
-    pub(crate) fn admit_stream(&self, caller: &Caller) -> Result<StreamPlace, Busy> {
-        self.0.limits.stream(&caller.name, self.is_open(), Instant::now())
+    /// Takes a stream into account for as long as what is returned is kept. Where everybody is the same caller there is no limit, and
+    /// no credential that could end: `None`.
+    pub(crate) fn admit_stream(&self, caller: &Caller) -> Result<Option<StreamPlace>, Busy> {
+        if self.is_open() {
+            return Ok(None);
+        }
+        self.0.limits.stream(&caller.name, Instant::now()).map(Some)
     }
 
-    async fn bearer(&self, text: &str, source: String) -> Result<Caller, Denied> {
+    /// Writes down that a caller was refused something that is audited. That it can not be written down stops nothing: it was
+    /// not done.
+    pub(crate) async fn note_refusal(&self, actor: Actor, action: AuditAction, subject: &str, reason: &str) {
+        let (at, subject, outcome) = (self.0.clock.now(), subject.to_owned(), reason.to_owned());
+        let entry = NewAuditEntry { at, actor, action, subject, detail: serde_json::Value::Null, outcome };
+        if let Err(error) = self.0.store.write_down(entry).await {
+            tracing::error!(error = &error as &dyn std::error::Error, "a refusal could not be written down");
+        }
+    }
+
+    async fn bearer(&self, text: &str, source: String, allowed: bool) -> Result<Caller, Denied> {
         if self.0.tokens
             && let Some(presented) = Presented::parse(text)
         {
-            return self.token(&presented, source).await;
+            return self.token(&presented, source, allowed).await;
         }
         let Some(jwt) = &self.0.jwt else {
             return Err(Denied::Invalid("it is not shaped like a token of this service".to_owned()));
@@ -179,22 +228,31 @@ impl Access {
         Ok(Caller { name: format!("jwt:{}", claims.subject), role: claims.role, proof, source })
     }
 
-    async fn token(&self, presented: &Presented<'_>, source: String) -> Result<Caller, Denied> {
-        let stored = self.0.store.token(presented.id).await.map_err(Denied::Store)?;
+    async fn token(
+        &self,
+        presented: &Presented<'_>,
+        source: String,
+        allowed: bool,
+    ) -> Result<Caller, Denied> {
+        let Inner { store, clock, known, .. } = &*self.0;
         let invalid = |why: &str| Denied::Invalid(format!("token {}: {why}", presented.id));
+        if !allowed && !known.has(presented, store, clock.now()).await.map_err(Denied::Store)? {
+            return Err(invalid("it is not in the list of those that are good"));
+        }
+        let stored = store.token(presented.id).await.map_err(Denied::Store)?;
         let stored = stored.ok_or_else(|| invalid("there is none with this ID"))?;
         if !stored.hash.is_of(presented) {
             return Err(invalid("its secret is wrong"));
         }
-        if !stored.is_good(self.0.clock.now()) {
+        if !stored.is_good(clock.now()) {
             return Err(invalid("it was revoked or has expired"));
         }
         let proof = Proof::Token { id: stored.id };
         Ok(Caller { name: format!("token:{}", stored.name), role: stored.role, proof, source })
     }
 
-    fn certified(&self, origin: &Origin) -> Result<Caller, Denied> {
-        let Some(certificate) = &origin.certificate else { return Err(Denied::Missing) };
+    fn certified(&self, peer: &Peer) -> Result<Caller, Denied> {
+        let Some(certificate) = &peer.certificate else { return Err(Denied::Missing) };
         let known = |uri: &String| self.0.certificates.get(uri).map(|role| (uri.clone(), *role));
         let mut found = certificate.uris.iter().filter_map(known);
         let Some((uri, role)) = found.next() else {
@@ -211,7 +269,7 @@ impl Access {
             return Err(Denied::Invalid("the certificate has expired since the handshake".to_owned()));
         }
         let proof = Proof::Certificate { fingerprint, not_after };
-        Ok(Caller { name: format!("certificate:{uri}"), role, proof, source: origin.source.clone() })
+        Ok(Caller { name: format!("certificate:{uri}"), role, proof, source: peer.address.to_string() })
     }
 }
 

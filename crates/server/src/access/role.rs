@@ -6,6 +6,8 @@ use std::str::FromStr;
 use clap::ValueEnum;
 use rhythmx_ticketing::Method;
 
+use crate::store::AuditAction;
+
 /// What a caller is there for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ValueEnum)]
 pub enum Role {
@@ -24,6 +26,8 @@ pub enum Role {
 pub(crate) enum Door {
     Contract(Method),
     Health,
+    /// Health that stays open.
+    Watch,
     Reflection,
 }
 
@@ -43,6 +47,26 @@ fn may_call(method: Method) -> &'static [Role] {
         // A producer hears of what it has handed over, and of nothing else.
         Method::StreamTicketEvents => &[Admin, Analyst, Producer, Viewer],
         Method::GetStatus | Method::GetDelivery | Method::ListDeliveries => &[Admin, Analyst, Viewer],
+    }
+}
+
+/// As what the audit knows a method that changes something, or sends a credential somewhere; `None` for a question. A method of the
+/// contract without a row does not compile.
+fn changes(method: Method) -> Option<AuditAction> {
+    match method {
+        Method::Configure => Some(AuditAction::Configure),
+        Method::TestConnection => Some(AuditAction::TestConnection),
+        Method::CreateTicket => Some(AuditAction::CreateTicket),
+        Method::SubmitIncident => Some(AuditAction::SubmitIncident),
+        Method::RetryDelivery => Some(AuditAction::RetryDelivery),
+        Method::CancelDelivery => Some(AuditAction::CancelDelivery),
+        Method::ResolveDelivery => Some(AuditAction::ResolveDelivery),
+        Method::PreviewTicket
+        | Method::StreamTicketEvents
+        | Method::GetStatus
+        | Method::GetDelivery
+        | Method::ListDeliveries
+        | Method::ListAuditEntries => None,
     }
 }
 
@@ -88,9 +112,10 @@ impl Door {
         if let Some(method) = Method::ALL.into_iter().find(|method| method.path() == path) {
             return Some(Self::Contract(method));
         }
-        match path.trim_start_matches('/').split_once('/')?.0 {
-            "grpc.health.v1.Health" => Some(Self::Health),
-            "grpc.reflection.v1.ServerReflection" | "grpc.reflection.v1alpha.ServerReflection" => {
+        match path.trim_start_matches('/').split_once('/')? {
+            ("grpc.health.v1.Health", "Watch") => Some(Self::Watch),
+            ("grpc.health.v1.Health", _) => Some(Self::Health),
+            ("grpc.reflection.v1.ServerReflection" | "grpc.reflection.v1alpha.ServerReflection", _) => {
                 Some(Self::Reflection)
             }
             _ => None,
@@ -101,7 +126,24 @@ impl Door {
     pub(crate) fn roles(self) -> &'static [Role] {
         match self {
             Self::Contract(method) => may_call(method),
-            Self::Health | Self::Reflection => &Role::ALL,
+            Self::Health | Self::Watch | Self::Reflection => &Role::ALL,
+        }
+    }
+
+    /// As what the audit knows that which is done behind it; `None` where nothing is changed.
+    pub(crate) fn action(self) -> Option<AuditAction> {
+        match self {
+            Self::Contract(method) => changes(method),
+            Self::Health | Self::Watch | Self::Reflection => None,
+        }
+    }
+
+    /// Whether what is behind it stays open.
+    pub(crate) fn is_stream(self) -> bool {
+        match self {
+            Self::Contract(method) => method.is_stream(),
+            Self::Health => false,
+            Self::Watch | Self::Reflection => true,
         }
     }
 }

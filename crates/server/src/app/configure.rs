@@ -3,15 +3,20 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use secrecy::ExposeSecret;
 use serde_json::{Map, Value, json};
 use ticketing_core::system::{Check, System, TicketSystem};
 use ticketing_core::violation::{Violation, Violations};
+use ticketing_failpoints::{self as failpoints, Point};
+use tracing::Instrument;
 
 use super::{App, AppError};
 use crate::connections::{Checked, Connection};
 use crate::dispatch::Schedule;
-use crate::settings::{Rules, SecretChange, Settings, SystemChange, SystemSettings, stored};
-use crate::store::{Actor, AuditAction, DONE, NewAuditEntry, StoredTest};
+use crate::settings::{Rules, SecretKind, SecretUse, Settings, SystemChange, SystemSettings, stored};
+use crate::store::{
+    Actor, AuditAction, DONE, FAILED, NewAuditEntry, PASSED, STARTED, StoreError, StoredTest,
+};
 
 /// What the audit calls that which Configure changes.
 pub(crate) const SETTINGS: &str = "settings";
@@ -47,7 +52,7 @@ struct Accepted {
 /// What is wrong with the settings of one system.
 enum Wrong {
     Settings(Violations),
-    /// The address was changed, and the secret was not given again.
+    /// The address, or the way to it, was changed, and the secrets for it were not given again.
     Secret(System, Violations),
 }
 
@@ -77,11 +82,13 @@ impl App {
                 }
             }
         }
+        failpoints::panic_at(Point::Configuring, || exposed(&accepted));
         refuse(violations, unbound)?;
         // A caller that goes away must not leave settings that are saved and not in force.
         let (app, by) = (self.clone(), by.clone());
         let done = tokio::spawn(async move {
             let _one_at_a_time = one_at_a_time;
+            failpoints::panic_at(Point::Saving, || exposed(&accepted));
             app.save(&accepted, &change.rules, by, now).await?;
             let made_due = app.put_in_force(accepted, change.rules).await?;
             // Before the next change comes.
@@ -90,44 +97,80 @@ impl App {
         done.await.map_err(AppError::Interrupted)?
     }
 
-    /// Makes the calls that prove a connection. With `change` it tests settings that are not saved, and keeps nothing.
+    /// Makes the calls that prove the connection of the saved settings, and keeps what came of it.
     ///
     /// # Errors
-    /// [`AppError::SettingsInvalid`] or [`AppError::SecretRequired`] for unsaved settings that can not work,
-    /// [`AppError::NotConfigured`] where there is nothing to test, [`AppError::TooManyCalls`] where there were too many.
-    pub async fn test_connection(
-        &self,
-        system: System,
-        change: Option<SystemChange>,
-        mut violations: Violations,
-    ) -> Result<ConnectionTest, AppError> {
-        let (api, unsaved) = match change {
-            Some(mut change) => {
-                // What is tested must be complete, whether or not it is switched on.
-                change.enabled = Some(true);
-                let (mut accepted, mut unbound) = (None, None);
-                match self.accept(&change, self.now()) {
-                    Ok(settings) => accepted = settings.checked,
-                    Err(Wrong::Settings(found)) => violations.extend(found),
-                    Err(Wrong::Secret(system, found)) => unbound = Some((system, found)),
-                }
-                refuse(violations, unbound)?;
-                (accepted.map(|checked| checked.api), true)
-            }
-            None => (self.0.connections.current(system.as_str()), false),
-        };
-        let api = api.ok_or(AppError::NotConfigured(system))?;
-        let allowed = self.0.tests.take(self.now());
-        allowed.map_err(|come_back_after| AppError::TooManyCalls { come_back_after })?;
+    /// [`AppError::NotConfigured`] where there is nothing to test, [`AppError::TooManyCalls`] where there were too many, or the
+    /// store's failure.
+    pub async fn test_connection(&self, system: System) -> Result<ConnectionTest, AppError> {
+        let api = self.0.connections.current(system.as_str()).ok_or(AppError::NotConfigured(system))?;
+        self.take_test()?;
         let test = ConnectionTest { at: self.now(), checks: api.test().await };
-        if !unsaved {
-            let kept = StoredTest { at: test.at, checks: test.checks.clone() };
-            self.0.store.save_test(system.as_str(), kept).await?;
-            if test.passed() {
-                self.0.dispatcher.forgive(system.as_str()).await?;
-            }
+        let kept = StoredTest { at: test.at, checks: test.checks.clone() };
+        self.0.store.save_test(system.as_str(), kept).await?;
+        if test.passed() {
+            self.0.dispatcher.forgive(system.as_str()).await?;
         }
         Ok(test)
+    }
+
+    /// The same for settings that are not saved; nothing of it is kept but who had it sent where, which is on disk before
+    /// anything is sent.
+    ///
+    /// # Errors
+    /// [`AppError::SettingsInvalid`] or [`AppError::SecretRequired`] for settings that can not work,
+    /// [`AppError::TooManyCalls`] where there were too many, or the store's failure.
+    pub async fn test_unsaved(
+        &self,
+        by: &Actor,
+        mut change: SystemChange,
+        mut violations: Violations,
+    ) -> Result<ConnectionTest, AppError> {
+        // What is tested must be complete, whether or not it is switched on.
+        change.enabled = Some(true);
+        let system = change.draft.system();
+        let (mut accepted, mut unbound) = (None, None);
+        match self.accept(&change, self.now()) {
+            Ok(settings) => accepted = settings.checked,
+            Err(Wrong::Settings(found)) => violations.extend(found),
+            Err(Wrong::Secret(system, found)) => unbound = Some((system, found)),
+        }
+        refuse(violations, unbound)?;
+        let Checked { api, origin } = accepted.ok_or(AppError::NotConfigured(system))?;
+        self.take_test()?;
+        let detail = json!({ "address": origin });
+        // A caller that goes away must not leave a credential that was sent, and nothing that says what came of it.
+        let (app, by) = (self.clone(), by.clone());
+        let tested = async move {
+            app.note_test(&by, system, &detail, STARTED).await?;
+            let test = ConnectionTest { at: app.now(), checks: api.test().await };
+            app.note_test(&by, system, &detail, if test.passed() { PASSED } else { FAILED }).await?;
+            Ok(test)
+        };
+        tokio::spawn(tested.in_current_span()).await.map_err(AppError::Interrupted)?
+    }
+
+    fn take_test(&self) -> Result<(), AppError> {
+        let allowed = self.0.tests.take(self.now());
+        allowed.map_err(|come_back_after| AppError::TooManyCalls { come_back_after })
+    }
+
+    async fn note_test(
+        &self,
+        by: &Actor,
+        system: System,
+        detail: &Value,
+        outcome: &str,
+    ) -> Result<(), StoreError> {
+        let entry = NewAuditEntry {
+            at: self.now(),
+            actor: by.clone(),
+            action: AuditAction::TestConnection,
+            subject: system.as_str().to_owned(),
+            detail: detail.clone(),
+            outcome: outcome.to_owned(),
+        };
+        self.0.store.write_down(entry).await
     }
 
     /// The settings that a change leads to, if they are in order.
@@ -140,18 +183,14 @@ impl App {
         let mut found = Violations::default();
         let checked = self.0.connections.check(&settings, &mut found);
         self.0.connections.judge(&settings.draft, &mut found);
-        let wrong = if settings.enabled { found } else { given_only(&found, change, &settings) };
+        let wrong = if settings.enabled { found } else { given_only(&found, &settings) };
         if !wrong.is_empty() {
             return Err(Wrong::Settings(wrong));
         }
         // A secret is bound as soon as the address is known, whatever else is missing.
-        let origin =
-            checked.as_ref().map(|checked| checked.origin.clone()).or_else(|| settings.draft.origin());
-        if let Some(origin) = origin.filter(|_| settings.secret.is_some()) {
-            let bound = settings.secret_origin.get_or_insert_with(|| origin.clone());
-            if *bound != origin {
-                return Err(Wrong::Secret(system, secret_required(system, &settings)));
-            }
+        let given_for_elsewhere = settings.bind();
+        if !given_for_elsewhere.is_empty() {
+            return Err(Wrong::Secret(system, secrets_required(system, &given_for_elsewhere)));
         }
         Ok(Accepted { target, before, settings, checked })
     }
@@ -235,11 +274,13 @@ fn difference(accepted: &[Accepted], rules_before: &Rules, rules: &Rules) -> Val
         if before.enabled != settings.enabled {
             fields.insert("enabled".to_owned(), json!([before.enabled, settings.enabled]));
         }
-        if before.secret_set_at != settings.secret_set_at {
-            let secret = settings.secret.as_ref();
-            let kind = secret.or(before.secret.as_ref()).map_or("secret", |secret| secret.kind.as_str());
-            let what = if secret.is_some() { "set" } else { "removed" };
-            fields.insert(kind.to_owned(), json!(what));
+        for used_for in SecretUse::ALL {
+            let (before, held) = (before.secrets.get(&used_for), settings.secrets.get(&used_for));
+            if before.map(|held| held.set_at) != held.map(|held| held.set_at) {
+                let kind = held.or(before).map_or("secret", |held| held.secret.kind.as_str());
+                let what = if held.is_some() { "set" } else { "removed" };
+                fields.insert(kind.to_owned(), json!(what));
+            }
         }
         changed.insert(target.clone(), Value::Object(fields));
     }
@@ -264,16 +305,19 @@ fn differing(before: &Value, after: &Value) -> Map<String, Value> {
         .collect()
 }
 
+/// What a panic says at its worst.
+fn exposed(accepted: &[Accepted]) -> String {
+    let held = accepted.iter().flat_map(|accepted| accepted.settings.secrets.values());
+    held.map(|held| held.secret.value.expose_secret()).collect::<Vec<_>>().join(" ")
+}
+
 /// Settings that are switched off may be incomplete, but what is given must be right.
-fn given_only(found: &Violations, change: &SystemChange, settings: &SystemSettings) -> Violations {
+fn given_only(found: &Violations, settings: &SystemSettings) -> Violations {
     let draft = settings.draft.to_json();
-    let set_now = match &change.secret {
-        SecretChange::Set(secret) => Some(secret.kind.as_str()),
-        SecretChange::Keep | SecretChange::Remove => None,
-    };
     let is_given = |violation: &&Violation| {
         let field = violation.field.split(['.', '[']).nth(1).unwrap_or_default();
-        draft.get(field).is_some_and(|value| !value.is_null()) || set_now == Some(field)
+        draft.get(field).is_some_and(|value| !value.is_null())
+            || settings.secrets.values().any(|held| held.secret.kind.as_str() == field)
     };
     let mut given = Violations::default();
     found.iter().filter(is_given).for_each(|violation| given.add(&violation.field, &violation.description));
@@ -293,12 +337,13 @@ fn refuse(mut violations: Violations, unbound: Option<(System, Violations)>) -> 
     }
 }
 
-fn secret_required(system: System, settings: &SystemSettings) -> Violations {
-    let kind = settings.secret.as_ref().map_or("secret", |secret| secret.kind.as_str());
+fn secrets_required(system: System, kinds: &[SecretKind]) -> Violations {
     let mut violations = Violations::default();
-    violations.add(
-        format!("{system}.{kind}"),
-        "must be given again, since the address or the way to it was changed: a secret is never sent to another host",
-    );
+    for kind in kinds {
+        violations.add(
+            format!("{system}.{}", kind.as_str()),
+            "must be given again, since the address or the way to it was changed: a secret is never sent to another host",
+        );
+    }
     violations
 }

@@ -27,7 +27,7 @@ use rate::RateLimit;
 use crate::connections::Connections;
 use crate::dispatch::Dispatcher;
 use crate::settings::{Rules, Settings};
-use crate::store::{Actor, AuditAction, NewAuditEntry, Store, StoreError};
+use crate::store::{Store, StoreError};
 
 /// The service; cheap to clone.
 #[derive(Debug, Clone)]
@@ -115,22 +115,6 @@ impl App {
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.0.clock.now()
-    }
-
-    /// Writes down that somebody was refused something that is audited. That it can not be written down stops nothing: it was
-    /// not done.
-    pub(crate) async fn note_refusal(
-        &self,
-        actor: Actor,
-        action: AuditAction,
-        subject: String,
-        reason: &str,
-    ) {
-        let (at, outcome) = (self.now(), reason.to_owned());
-        let entry = NewAuditEntry { at, actor, action, subject, detail: serde_json::Value::Null, outcome };
-        if let Err(error) = self.0.store.write_down(entry).await {
-            tracing::error!(error = &error as &dyn std::error::Error, "a refusal could not be written down");
-        }
     }
 
     fn edit_settings<T>(&self, edit: impl FnOnce(&mut Settings) -> T) -> T {

@@ -20,7 +20,8 @@ pub struct OutboundFlags {
     #[arg(long, env = "TICKETING_ALLOW_TARGET", value_delimiter = ',', value_parser = permission)]
     pub allow_target: Vec<Permission>,
 
-    /// File with the logins to proxies, a line for each: "proxy.corp.example:3128 user:password". Read at the start.
+    /// File with the logins to proxies, a line for each: "proxy.corp.example:3128 user:password". Read at the start. A login
+    /// in the settings of a ticket system goes before it.
     #[arg(long, env = "TICKETING_PROXY_LOGINS")]
     pub proxy_logins: Option<PathBuf>,
 

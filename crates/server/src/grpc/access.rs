@@ -6,30 +6,51 @@ use std::task::{Context, Poll};
 
 use http::request::Parts;
 use http::{Request, Response};
+use tokio_util::sync::CancellationToken;
 use tonic::Status;
 use tonic::body::Body;
 use tower::{Layer, Service};
 
 use super::errors::Refusal;
-use crate::access::{Access, Caller, Denied, Door, Origin};
+use super::lasting::Lease;
+use super::stream::Closing;
+use super::trace::Counted;
+use crate::access::{Access, Caller, Denied, Door};
 use crate::transport::Peer;
 
 /// Lets calls in that somebody makes who may; they bear their [`Caller`] from then on.
 #[derive(Debug, Clone)]
-pub(crate) struct AccessLayer(Access);
+pub(crate) struct AccessLayer {
+    access: Access,
+    closing: CancellationToken,
+}
 
 /// See [`AccessLayer`].
 #[derive(Debug, Clone)]
 pub(crate) struct Guarded<S> {
     inner: S,
-    access: Access,
+    layer: AccessLayer,
 }
 
 // === impl AccessLayer ===
 
 impl AccessLayer {
-    pub(crate) fn new(access: Access) -> Self {
-        Self(access)
+    /// `closing` ends the streams that do not end themselves.
+    pub(crate) fn new(access: Access, closing: CancellationToken) -> Self {
+        Self { access, closing }
+    }
+
+    async fn admit(&self, head: &Parts) -> Result<(Caller, Option<Lease>), Refusal> {
+        let caller = admit(&self.access, head).await?;
+        let Some(door) = Door::of_path(head.uri.path()).filter(|door| door.is_stream()) else {
+            return Ok((caller, None));
+        };
+        let place = self.access.admit_stream(&caller)?;
+        let closing = || Closing::of(self.closing.clone(), &head.extensions);
+        // Those of the contract end themselves, with their last token.
+        let closing = (!matches!(door, Door::Contract(_))).then(closing);
+        let lease = Lease { access: self.access.clone(), caller: caller.clone(), place, closing };
+        Ok((caller, Some(lease)))
     }
 }
 
@@ -37,18 +58,17 @@ impl<S> Layer<S> for AccessLayer {
     type Service = Guarded<S>;
 
     fn layer(&self, inner: S) -> Guarded<S> {
-        Guarded { inner, access: self.0.clone() }
+        Guarded { inner, layer: self.clone() }
     }
 }
 
 // === impl Guarded ===
 
-impl<S, B> Service<Request<B>> for Guarded<S>
+impl<S> Service<Request<Body>> for Guarded<S>
 where
-    S: Service<Request<B>, Response = Response<Body>> + Clone + Send + 'static,
+    S: Service<Request<Body>, Response = Response<Body>> + Clone + Send + 'static,
     S::Future: Send + 'static,
     S::Error: Send + 'static,
-    B: Send + 'static,
 {
     type Response = Response<Body>;
     type Error = S::Error;
@@ -58,46 +78,62 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<B>) -> Self::Future {
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
         // The one that is ready takes the call; its clone may not be ready yet.
         let next = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, next);
-        let access = self.access.clone();
+        let layer = self.layer.clone();
         Box::pin(async move {
             let (mut head, body) = request.into_parts();
             if !is_grpc(&head) {
                 return Ok(not_grpc());
             }
-            match admit(&access, &head).await {
-                Ok(caller) => {
-                    head.extensions.insert(caller);
-                    inner.call(Request::from_parts(head, body)).await
-                }
-                Err(refusal) => Ok(Status::from(refusal).into_http()),
-            }
+            let (caller, lease) = match layer.admit(&head).await {
+                Ok(admitted) => admitted,
+                Err(refusal) => return Ok(refused(refusal)),
+            };
+            head.extensions.insert(caller);
+            let Some(lease) = lease else { return inner.call(Request::from_parts(head, body)).await };
+            let (questions, bound) = lease.begin(body);
+            Ok(inner.call(Request::from_parts(head, questions)).await?.map(bound))
         })
     }
 }
 
 async fn admit(access: &Access, head: &Parts) -> Result<Caller, Refusal> {
-    let origin = origin(head);
-    tracing::Span::current().record("peer", origin.source.as_str());
-    let caller = access.identify(&head.headers, &origin).await.map_err(denied)?;
+    // Every connection has put its peer there.
+    let peer = head.extensions.get::<Peer>().ok_or(Refusal::Internal)?;
+    tracing::Span::current().record("peer", tracing::field::display(&peer.address));
+    let caller = access.identify(&head.headers, peer).await.map_err(denied)?;
     tracing::Span::current().record("caller", caller.name.as_str());
+    // Before anything is written down, so that who is refused again and again fills no audit.
+    access.admit(&caller)?;
     // What is not served is told to be so by the router, to those who may come in at all.
-    if let Some(door) = Door::of_path(head.uri.path())
-        && !door.roles().contains(&caller.role)
-    {
-        return Err(Refusal::RoleInsufficient { role: caller.role, needed: door.roles() });
+    let Some(door) = Door::of_path(head.uri.path()) else { return Ok(caller) };
+    if door.roles().contains(&caller.role) {
+        return Ok(caller);
     }
-    access.admit(&caller).map_err(Refusal::from)?;
-    Ok(caller)
+    let refusal = Refusal::RoleInsufficient { role: caller.role, needed: door.roles() };
+    if let Some(action) = door.action() {
+        // To what it was to be done is in the message, which is not read.
+        access.note_refusal(caller.actor(), action, "", refusal.reason()).await;
+    }
+    Err(refusal)
 }
 
 /// What a browser can be made to send is no call: no form, no image, no plain text.
 fn is_grpc(head: &Parts) -> bool {
     let kind = head.headers.get(http::header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
     head.method == http::Method::POST && kind.is_some_and(|kind| kind.starts_with("application/grpc"))
+}
+
+fn refused(refusal: Refusal) -> Response<Body> {
+    let is_counted = matches!(refusal, Refusal::TooManyStrangers { .. });
+    let mut response = Status::from(refusal).into_http();
+    if is_counted {
+        response.extensions_mut().insert(Counted);
+    }
+    response
 }
 
 fn not_grpc() -> Response<Body> {
@@ -113,11 +149,7 @@ fn denied(denied: Denied) -> Refusal {
             tracing::warn!(%why, "a credential was not accepted");
             Refusal::CredentialInvalid
         }
+        Denied::TooMany { come_back_after } => Refusal::TooManyStrangers { come_back_after },
         Denied::Store(error) => Refusal::of_store(&error),
     }
-}
-
-fn origin(head: &Parts) -> Origin {
-    let Some(peer) = head.extensions.get::<Peer>() else { return Origin::default() };
-    Origin { source: peer.address.to_string(), certificate: peer.certificate.clone() }
 }

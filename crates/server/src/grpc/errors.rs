@@ -65,6 +65,8 @@ pub(crate) enum Refusal {
     RoleInsufficient { role: Role, needed: &'static [Role] },
     /// The caller has had too many calls.
     RateLimited { come_back_after: Duration },
+    /// Too many calls without a good credential came from where this one did. Who they are is not known.
+    TooManyStrangers { come_back_after: Duration },
     /// The caller has as many streams as it may.
     TooManyStreams { most: u32 },
     /// The server failed in a way it should not.
@@ -82,7 +84,10 @@ impl Refusal {
                 tracing::error!(error = error as &dyn Error, "the store is not available");
                 Self::StoreUnavailable
             }
-            StoreErrorKind::Corrupt | StoreErrorKind::BadRow | StoreErrorKind::Refused => {
+            StoreErrorKind::Corrupt
+            | StoreErrorKind::BadRow
+            | StoreErrorKind::Refused
+            | StoreErrorKind::Panicked => {
                 tracing::error!(error = error as &dyn Error, "the store failed");
                 Self::Internal
             }
@@ -150,7 +155,9 @@ impl Refusal {
             Self::CredentialMissing => (Code::Unauthenticated, ErrorReason::CredentialMissing),
             Self::CredentialInvalid => (Code::Unauthenticated, ErrorReason::CredentialInvalid),
             Self::RoleInsufficient { .. } => (Code::PermissionDenied, ErrorReason::RoleInsufficient),
-            Self::RateLimited { .. } => (Code::ResourceExhausted, ErrorReason::RateLimited),
+            Self::RateLimited { .. } | Self::TooManyStrangers { .. } => {
+                (Code::ResourceExhausted, ErrorReason::RateLimited)
+            }
             Self::TooManyStreams { .. } => (Code::ResourceExhausted, ErrorReason::TooManyStreams),
             Self::Internal => (Code::Internal, ErrorReason::Internal),
         }
@@ -207,8 +214,11 @@ impl Refusal {
                 format!("a caller with the role {role} may not do this: it takes {}", names(needed, " or "))
             }
             Self::RateLimited { .. } => "too many calls: slow down, and try again".to_owned(),
+            Self::TooManyStrangers { .. } => {
+                "too many calls without a good credential came from this address: try again with one".to_owned()
+            }
             Self::TooManyStreams { most } => {
-                format!("this caller has {most} event streams open already: close one first")
+                format!("this caller has {most} streams open already: close one first")
             }
             Self::Internal => "the server failed; its log has the details".to_owned(),
         }
@@ -272,7 +282,7 @@ impl Refusal {
             | Self::TooManyStreams { .. } => {
                 details.set_retry_info(Some(COME_BACK_AFTER));
             }
-            Self::RateLimited { come_back_after } => {
+            Self::RateLimited { come_back_after } | Self::TooManyStrangers { come_back_after } => {
                 details.set_retry_info(Some(*come_back_after));
             }
             Self::DeliveryNotFound(_)

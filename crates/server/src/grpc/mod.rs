@@ -4,6 +4,7 @@ mod access;
 mod deadline;
 mod errors;
 pub(crate) mod fuzzing;
+mod lasting;
 mod parse;
 mod present;
 mod router;

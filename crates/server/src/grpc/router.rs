@@ -2,6 +2,7 @@
 
 use rhythmx_ticketing::FILE_DESCRIPTOR_SET;
 use rhythmx_ticketing::v1::ticketing_service_server::{TicketingService, TicketingServiceServer};
+use tokio_util::sync::CancellationToken;
 use tonic::codec::CompressionEncoding;
 use tonic::service::Routes;
 use tonic_health::ServingStatus;
@@ -28,15 +29,16 @@ type Bounded = WithDeadline<WithinMemory<Routes>>;
 pub(crate) struct Served {
     pub calls: Traced<Guarded<Bounded>>,
     /// For everybody: it tells nothing but whether the server works.
-    pub health_alone: Traced<Bounded>,
+    pub health_alone: Traced<Guarded<Bounded>>,
     pub health: HealthReporter,
 }
 
-/// Serves `service`.
+/// Serves `service`. `closing` ends the streams of health and of reflection; the service ends its own.
 pub(crate) async fn router<T: TicketingService>(
     service: T,
     access: Access,
     limits: &Limits,
+    closing: CancellationToken,
 ) -> Result<Served, server::Error> {
     let (reporter, health) = tonic_health::server::health_reporter();
     let health = health.max_decoding_message_size(LARGEST_QUESTION);
@@ -49,8 +51,9 @@ pub(crate) async fn router<T: TicketingService>(
         .add_service(health.clone())
         .add_service(reflection().build_v1()?.max_decoding_message_size(LARGEST_QUESTION))
         .add_service(reflection().build_v1alpha()?.max_decoding_message_size(LARGEST_QUESTION));
-    let calls = TraceLayer::default().layer(AccessLayer::new(access).layer(bounded(calls, limits)));
-    let health_alone = TraceLayer::default().layer(bounded(Routes::new(health), limits));
+    let anybody = AccessLayer::new(access.for_anybody(), closing.clone());
+    let calls = TraceLayer::default().layer(AccessLayer::new(access, closing).layer(bounded(calls, limits)));
+    let health_alone = TraceLayer::default().layer(anybody.layer(bounded(Routes::new(health), limits)));
     Ok(Served { calls, health_alone, health: reporter })
 }
 

@@ -12,12 +12,11 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
 use super::errors::Refusal;
-use super::stream::{self, Closing, Guest, StreamSettings};
+use super::stream::{self, Closing, StreamSettings};
 use super::{deadline, parse, present, token};
 use crate::access::{Access, Caller, UNSAVED_SETTINGS};
 use crate::app::{App, AppError, SETTINGS};
 use crate::store::{Actor, AuditAction, DeliveryFilter};
-use crate::transport::Ending;
 
 /// How long a call waits for an attempt when its caller set no deadline.
 const DEFAULT_WAIT: Duration = Duration::from_secs(30);
@@ -41,7 +40,7 @@ impl Service {
         Self { app, access, streams, closing }
     }
 
-    /// Hands an answer on; a refusal is written down first.
+    /// Hands an answer on; a refusal is written down first, unless it is that there were too many.
     async fn audited<T>(
         &self,
         answer: Result<T, Refusal>,
@@ -49,8 +48,10 @@ impl Service {
         action: AuditAction,
         subject: &str,
     ) -> Result<T, Refusal> {
-        if let Err(refusal) = &answer {
-            self.app.note_refusal(by, action, subject.to_owned(), refusal.reason()).await;
+        if let Err(refusal) = &answer
+            && !matches!(refusal, Refusal::RateLimited { .. })
+        {
+            self.access.note_refusal(by, action, subject, refusal.reason()).await;
         }
         answer
     }
@@ -78,14 +79,22 @@ impl TicketingService for Service {
         &self,
         request: Request<v1::TestConnectionRequest>,
     ) -> Result<Response<v1::TestConnectionResponse>, Status> {
-        let role = caller(&request)?.role;
+        let (role, by) = (caller(&request)?.role, caller(&request)?.actor());
         let parsed = parse::tested_connection(request.into_inner());
         let (system, unsaved, violations) = parsed.map_err(Refusal::RequestInvalid)?;
+        let Some(unsaved) = unsaved else {
+            let test = self.app.test_connection(system).await.map_err(refused)?;
+            return Ok(Response::new(v1::TestConnectionResponse {
+                test: Some(present::connection_test(test)),
+            }));
+        };
         // Such a request says where to connect to, and with which secret.
-        if unsaved.is_some() && !UNSAVED_SETTINGS.contains(&role) {
-            return Err(Refusal::RoleInsufficient { role, needed: UNSAVED_SETTINGS }.into());
-        }
-        let test = self.app.test_connection(system, unsaved, violations).await.map_err(refused)?;
+        let tested = if UNSAVED_SETTINGS.contains(&role) {
+            self.app.test_unsaved(&by, unsaved, violations).await.map_err(Refusal::from)
+        } else {
+            Err(Refusal::RoleInsufficient { role, needed: UNSAVED_SETTINGS })
+        };
+        let test = self.audited(tested, by, AuditAction::TestConnection, system.as_str()).await?;
         Ok(Response::new(v1::TestConnectionResponse { test: Some(present::connection_test(test)) }))
     }
 
@@ -138,13 +147,11 @@ impl TicketingService for Service {
         &self,
         request: Request<v1::StreamTicketEventsRequest>,
     ) -> Result<Response<Self::StreamTicketEventsStream>, Status> {
-        let ending = request.extensions().get::<Ending>().map(|ending| ending.0.clone());
-        let closing = Closing { server: self.closing.clone(), connection: ending.unwrap_or_default() };
+        let closing = Closing::of(self.closing.clone(), request.extensions());
         let caller = caller(&request)?.clone();
         let subscription = parse::subscription(request.into_inner()).map_err(Refusal::RequestInvalid)?;
-        let guest = Guest::admit(self.access.clone(), caller)?;
         let app = self.app.clone();
-        let events = stream::follow(app, guest, subscription, self.streams.clone(), closing).await?;
+        let events = stream::follow(app, &caller, subscription, self.streams.clone(), closing).await?;
         Ok(Response::new(Box::pin(events)))
     }
 

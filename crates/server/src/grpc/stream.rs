@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::FutureExt;
+use http::Extensions;
 use rhythmx_ticketing::v1;
 use rhythmx_ticketing::v1::stream_ticket_events_response::Message;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -20,15 +20,13 @@ use super::errors::Refusal;
 use super::parse::{Start, Subscription};
 use super::token::ResumeAt;
 use super::{present, token};
-use crate::access::{Access, Caller, Role, StreamPlace};
+use crate::access::{Caller, Role};
 use crate::app::App;
 use crate::store::{Event, EventBounds, EventFilter, StoreError, StreamName};
+use crate::transport::Ending;
 
 /// The most events that are read at a time.
 const PAGE: u32 = 100;
-
-/// How often a stream looks whether its credential is still good.
-const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The times of a stream.
 #[derive(Debug, Clone)]
@@ -51,28 +49,18 @@ enum End {
     ConnectionEnding,
     /// What was to come next was trimmed meanwhile.
     Missed,
-    /// The credential was revoked, or has run out.
-    CredentialEnded,
     Store(StoreError),
 }
 
 /// What ends a stream from outside.
 #[derive(Debug, Clone)]
 pub(crate) struct Closing {
-    pub server: CancellationToken,
-    pub connection: CancellationToken,
-}
-
-/// Who follows, for as long as his credential is good.
-pub(crate) struct Guest {
-    access: Access,
-    caller: Caller,
-    _place: StreamPlace,
+    server: CancellationToken,
+    connection: CancellationToken,
 }
 
 struct Follower {
     app: App,
-    guest: Guest,
     filter: EventFilter,
     settings: StreamSettings,
     closing: Closing,
@@ -87,7 +75,7 @@ struct Follower {
 /// A resume token that is not ours or is too old, or the store's failure.
 pub(crate) async fn follow(
     app: App,
-    guest: Guest,
+    caller: &Caller,
     subscription: Subscription,
     settings: StreamSettings,
     closing: Closing,
@@ -99,8 +87,8 @@ pub(crate) async fn follow(
     let (outlet, messages) = mpsc::channel(1);
     let (finish, end) = oneshot::channel();
     let Subscription { incident_id, systems, kinds, start: _ } = subscription;
-    let filter = EventFilter { incident_id, systems, kinds, requested_by: guest.hears_of() };
-    let follower = Follower { app, guest, filter, settings, closing, position, outlet };
+    let filter = EventFilter { incident_id, systems, kinds, requested_by: hears_of(caller) };
+    let follower = Follower { app, filter, settings, closing, position, outlet };
     tokio::spawn(async move {
         if let Some(refusal) = follower.run(news).await {
             // A subscriber that is gone does not hear it.
@@ -109,6 +97,11 @@ pub(crate) async fn follow(
     });
     let end = futures_util::stream::once(end).filter_map(|refusal| Some(Err(Status::from(refusal.ok()?))));
     Ok(ReceiverStream::new(messages).chain(end))
+}
+
+/// Whose deliveries alone a caller hears of; `None` for all.
+fn hears_of(caller: &Caller) -> Option<String> {
+    (caller.role == Role::Producer).then(|| caller.name.clone())
 }
 
 fn begin(start: &Start, stream: &StreamName, bounds: EventBounds) -> Result<u64, Refusal> {
@@ -149,35 +142,26 @@ impl Default for StreamSettings {
 // === impl Closing ===
 
 impl Closing {
+    /// For a request of a connection.
+    pub(crate) fn of(server: CancellationToken, extensions: &Extensions) -> Self {
+        let ending = extensions.get::<Ending>().map(|ending| ending.0.clone());
+        Self { server, connection: ending.unwrap_or_default() }
+    }
+
+    /// Completes when the server stops or the connection is too old.
+    pub(crate) async fn reached(&self) -> Refusal {
+        let resume_token = String::new();
+        tokio::select! {
+            () = self.server.cancelled() => Refusal::ShuttingDown { resume_token },
+            () = self.connection.cancelled() => Refusal::ConnectionEnding { resume_token },
+        }
+    }
+
     fn check(&self) -> Result<(), End> {
         if self.server.is_cancelled() {
             return Err(End::ShuttingDown);
         }
         if self.connection.is_cancelled() { Err(End::ConnectionEnding) } else { Ok(()) }
-    }
-}
-
-// === impl Guest ===
-
-impl Guest {
-    /// # Errors
-    /// If the caller has as many streams as it may.
-    pub(crate) fn admit(access: Access, caller: Caller) -> Result<Self, Refusal> {
-        let place = access.admit_stream(&caller)?;
-        Ok(Self { access, caller, _place: place })
-    }
-
-    /// Whose deliveries alone he hears of; `None` for all.
-    fn hears_of(&self) -> Option<String> {
-        (self.caller.role == Role::Producer).then(|| self.caller.name.clone())
-    }
-
-    async fn check(&self) -> Result<(), End> {
-        match self.access.is_still_good(&self.caller).await {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(End::CredentialEnded),
-            Err(error) => Err(End::Store(error)),
-        }
     }
 }
 
@@ -188,11 +172,9 @@ impl Follower {
         let first = Instant::now() + self.settings.bookmark_interval;
         let mut bookmarks = tokio::time::interval_at(first, self.settings.bookmark_interval);
         bookmarks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut checks = tokio::time::interval_at(Instant::now() + CHECK_INTERVAL, CHECK_INTERVAL);
-        checks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let end = match self.bookmark().await {
             Ok(()) => loop {
-                if let Err(end) = self.step(&mut news, &mut bookmarks, &mut checks).await {
+                if let Err(end) = self.step(&mut news, &mut bookmarks).await {
                     break end;
                 }
             },
@@ -205,7 +187,6 @@ impl Follower {
             End::ShuttingDown => Some(Refusal::ShuttingDown { resume_token }),
             End::ConnectionEnding => Some(Refusal::ConnectionEnding { resume_token }),
             End::Missed => Some(self.expired().await),
-            End::CredentialEnded => Some(Refusal::CredentialInvalid),
             End::Store(error) => Some(Refusal::of_store(&error)),
         }
     }
@@ -220,22 +201,13 @@ impl Follower {
     }
 
     /// Hands over what there is, then waits for more.
-    async fn step(
-        &mut self,
-        news: &mut watch::Receiver<u64>,
-        bookmarks: &mut Interval,
-        checks: &mut Interval,
-    ) -> Result<(), End> {
+    async fn step(&mut self, news: &mut watch::Receiver<u64>, bookmarks: &mut Interval) -> Result<(), End> {
         let newest = *news.borrow_and_update();
         while self.position < newest {
             let page =
                 self.app.store().events_after(self.position, &self.filter, PAGE).await.map_err(End::Store)?;
             if page.missed {
                 return Err(End::Missed);
-            }
-            // Where there is much to tell, nothing below is waited for.
-            if checks.tick().now_or_never().is_some() {
-                self.guest.check().await?;
             }
             for event in &page.events {
                 self.tell(event).await?;
@@ -246,7 +218,6 @@ impl Follower {
         tokio::select! {
             changed = news.changed() => changed.map_err(|_closed| End::ShuttingDown),
             _ = bookmarks.tick() => self.bookmark().await,
-            _ = checks.tick() => self.guest.check().await,
             () = self.closing.server.cancelled() => Err(End::ShuttingDown),
             () = self.closing.connection.cancelled() => Err(End::ConnectionEnding),
             () = self.outlet.closed() => Err(End::Gone),

@@ -1,6 +1,7 @@
 //! A span for each call, so that every line logged on its way bears its request ID.
 
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,11 +13,14 @@ use tonic::{Code, Status};
 use tower::{Layer, Service};
 use tracing::Instrument;
 
+use super::errors::Refusal;
+use crate::panics::caught;
+
 /// Where a caller may name its request; the answer bears the same name, or the one it was given here.
 const HEADER: HeaderName = HeaderName::from_static("x-request-id");
 const LONGEST_ID: usize = 64;
 
-/// Opens a span for each call and logs how it was refused.
+/// Opens a span for each call and logs how it was refused. A call that panics is answered too.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct TraceLayer {
     calls: Arc<AtomicU64>,
@@ -65,9 +69,14 @@ where
             caller = tracing::field::Empty,
             peer = tracing::field::Empty
         );
-        let answer = span.in_scope(|| self.inner.call(request));
+        let begun = catch_unwind(AssertUnwindSafe(|| span.in_scope(|| self.inner.call(request))));
         let answered = async move {
-            let mut response = answer.await?;
+            let answer = match begun {
+                Ok(answer) => caught(answer).await.ok(),
+                Err(_) => None,
+            };
+            // The log has where it was.
+            let mut response = answer.unwrap_or_else(|| Ok(Status::from(Refusal::Internal).into_http()))?;
             log(&response);
             response.headers_mut().insert(HEADER, id);
             Ok(response)
@@ -75,6 +84,10 @@ where
         Box::pin(answered.instrument(span))
     }
 }
+
+/// Among the extensions of an answer: the log tells of it with others like it, and not by itself.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Counted;
 
 /// The name that the caller gave, if it is fit for a log, else the next number.
 fn request_id<B>(request: &Request<B>, calls: &AtomicU64) -> HeaderValue {
@@ -88,6 +101,9 @@ fn request_id<B>(request: &Request<B>, calls: &AtomicU64) -> HeaderValue {
 
 // An answer whose status is known before its body: every refusal is.
 fn log(response: &Response<Body>) {
+    if response.extensions().get::<Counted>().is_some() {
+        return;
+    }
     match Status::from_header_map(response.headers()) {
         Some(status) if status.code() != Code::Ok => {
             tracing::info!(code = ?status.code(), message = status.message(), "refused");

@@ -15,7 +15,9 @@ use ticketing_core::system::System;
 use ticketing_outbound::RouteDraft;
 use ticketing_retry::{Backoff, InvalidBackoff};
 
-/// The settings of one ticket system, without its secret.
+pub use crate::store::SecretUse;
+
+/// The settings of one ticket system, without its secrets.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Draft {
     Jira(ticketing_jira::SettingsDraft),
@@ -39,17 +41,28 @@ pub enum SecretKind {
     PersonalAccessToken,
     /// ServiceNow: with the user name.
     Password,
+    /// Any system: with the user name for the proxy on the way.
+    ProxyPassword,
 }
+
+/// A secret that is kept, and where it may go.
+#[derive(Debug, Clone)]
+pub struct Held {
+    pub secret: Secret,
+    /// What it is bound to: it is sent nowhere else. None while that was not given.
+    pub origin: Option<String>,
+    pub set_at: Timestamp,
+}
+
+/// The secrets of one system: at most one for each use.
+pub type Secrets = BTreeMap<SecretUse, Held>;
 
 /// The settings of one system as they are.
 #[derive(Debug, Clone)]
 pub struct SystemSettings {
     pub draft: Draft,
     pub enabled: bool,
-    pub secret: Option<Secret>,
-    /// What the secret is bound to: it is sent nowhere else.
-    pub secret_origin: Option<String>,
-    pub secret_set_at: Option<Timestamp>,
+    pub secrets: Secrets,
 }
 
 /// A change to the settings of one system.
@@ -58,13 +71,13 @@ pub struct SystemChange {
     /// What is set in it replaces.
     pub draft: Draft,
     pub enabled: Option<bool>,
-    pub secret: SecretChange,
+    /// Secrets that are absent stay.
+    pub secrets: BTreeMap<SecretUse, SecretChange>,
 }
 
 /// A change to a secret.
 #[derive(Debug, Clone)]
 pub enum SecretChange {
-    Keep,
     Remove,
     Set(Secret),
 }
@@ -132,8 +145,17 @@ impl Draft {
         }
     }
 
-    /// What a secret is bound to: where it goes, and who stands on the way. `None` while the address is absent or makes no
-    /// sense.
+    /// What a secret is bound to by what it is for: where it goes, and who stands on the way. `None` while that is absent
+    /// or makes no sense.
+    #[must_use]
+    pub fn binding(&self, used_for: SecretUse) -> Option<String> {
+        match used_for {
+            SecretUse::TicketSystem => self.origin(),
+            SecretUse::Proxy => self.route().proxy_binding(),
+        }
+    }
+
+    /// What the secret for the ticket system is bound to.
     #[must_use]
     pub fn origin(&self) -> Option<String> {
         let origin = match self {
@@ -190,25 +212,43 @@ impl SystemSettings {
     /// Nothing set yet.
     #[must_use]
     pub fn empty(system: System) -> Self {
-        let draft = Draft::empty(system);
-        Self { draft, enabled: false, secret: None, secret_origin: None, secret_set_at: None }
+        Self { draft: Draft::empty(system), enabled: false, secrets: Secrets::new() }
     }
 
-    /// The settings after a change. A secret that is set now is bound to no origin yet.
+    /// The settings after a change. A secret that is set now is bound to nothing yet.
     #[must_use]
     pub fn changed(&self, change: &SystemChange, now: Timestamp) -> Self {
         let mut next = self.clone();
         next.draft.merge(change.draft.clone());
         next.enabled = change.enabled.unwrap_or(self.enabled);
-        match &change.secret {
-            SecretChange::Keep => return next,
-            SecretChange::Remove => (next.secret, next.secret_set_at) = (None, None),
-            SecretChange::Set(secret) => {
-                (next.secret, next.secret_set_at) = (Some(secret.clone()), Some(now));
+        for (used_for, change) in &change.secrets {
+            match change {
+                SecretChange::Remove => next.secrets.remove(used_for),
+                SecretChange::Set(secret) => {
+                    let held = Held { secret: secret.clone(), origin: None, set_at: now };
+                    next.secrets.insert(*used_for, held)
+                }
+            };
+        }
+        next
+    }
+
+    /// Binds each secret to where it goes, as soon as that is known. The kinds of those that were given for elsewhere.
+    pub fn bind(&mut self) -> Vec<SecretKind> {
+        let mut given_for_elsewhere = vec![];
+        for (used_for, held) in &mut self.secrets {
+            let Some(goes_to) = self.draft.binding(*used_for) else { continue };
+            let bound = held.origin.get_or_insert_with(|| goes_to.clone());
+            if *bound != goes_to {
+                given_for_elsewhere.push(held.secret.kind);
             }
         }
-        next.secret_origin = None;
-        next
+        given_for_elsewhere
+    }
+
+    #[must_use]
+    pub fn secret(&self, used_for: SecretUse) -> Option<&Secret> {
+        self.secrets.get(&used_for).map(|held| &held.secret)
     }
 }
 
@@ -222,12 +262,21 @@ impl SecretKind {
             Self::ApiToken => "api_token",
             Self::PersonalAccessToken => "personal_access_token",
             Self::Password => "password",
+            Self::ProxyPassword => "proxy_password",
+        }
+    }
+
+    #[must_use]
+    pub fn used_for(self) -> SecretUse {
+        match self {
+            Self::ApiToken | Self::PersonalAccessToken | Self::Password => SecretUse::TicketSystem,
+            Self::ProxyPassword => SecretUse::Proxy,
         }
     }
 
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::ApiToken, Self::PersonalAccessToken, Self::Password]
+        [Self::ApiToken, Self::PersonalAccessToken, Self::Password, Self::ProxyPassword]
             .into_iter()
             .find(|kind| kind.as_str() == text)
     }

@@ -3,9 +3,11 @@
 use ticketing_core::auto_push::AutoPush;
 use ticketing_core::system::System;
 
-use super::{Draft, RetrySchedule, Rules, Secret, SecretKind, SystemSettings};
+use super::{Draft, Held, RetrySchedule, Rules, Secret, SecretKind, SecretUse, Secrets, SystemSettings};
 use crate::settings::Settings;
-use crate::store::{self, RetiredConnection, SettingsChange, Store, StoreError, StoredSettings};
+use crate::store::{
+    self, RetiredConnection, SettingsChange, Store, StoreError, StoredSecrets, StoredSettings,
+};
 
 /// All settings that are kept. A secret that can not be used is told of and left out: its system is not configured until it is
 /// given again, and the others go on.
@@ -16,7 +18,7 @@ pub async fn read(store: &Store) -> Result<Settings, StoreError> {
     let mut settings = Settings::default();
     for stored in store.settings().await? {
         let target = stored.target.clone();
-        if let Some(lost) = &stored.lost {
+        for lost in &stored.lost {
             tracing::error!(
                 error = lost as &dyn std::error::Error, %target,
                 "nothing is sent to this ticket system until its secret is given again with Configure"
@@ -36,9 +38,8 @@ pub async fn read(store: &Store) -> Result<Settings, StoreError> {
 /// If they are not what was kept.
 pub fn retired(retired: RetiredConnection) -> Result<SystemSettings, StoreError> {
     let draft = draft(retired.system, &retired.target, retired.draft)?;
-    let (secret, secret_origin) =
-        (self::secret(&retired.target, &retired.secret)?, Some(retired.secret.origin));
-    Ok(SystemSettings { draft, enabled: true, secret: Some(secret), secret_origin, secret_set_at: None })
+    let secrets = secrets(&retired.target, retired.secrets)?;
+    Ok(SystemSettings { draft, enabled: true, secrets })
 }
 
 /// What to keep of one target's settings. A secret is sealed anew only where it, or what it is bound to, has changed.
@@ -49,18 +50,28 @@ pub fn target_change(
     after: &SystemSettings,
     base_url: Option<String>,
 ) -> SettingsChange {
-    let same = before.secret_set_at == after.secret_set_at && before.secret_origin == after.secret_origin;
-    let secret = match &after.secret {
-        _ if same => store::SecretChange::Keep,
-        None => store::SecretChange::Remove,
-        Some(secret) => store::SecretChange::Set(store::Secret {
+    let change = |used_for| {
+        secret_change(before.secrets.get(&used_for), after.secrets.get(&used_for))
+            .map(|change| (used_for, change))
+    };
+    let secrets = SecretUse::ALL.into_iter().filter_map(change).collect();
+    let (system, enabled, draft) = (after.draft.system(), after.enabled, after.draft.to_json());
+    let target = target.to_owned();
+    SettingsChange::Target { target, system, enabled, draft, base_url, secrets }
+}
+
+fn secret_change(before: Option<&Held>, after: Option<&Held>) -> Option<store::SecretChange> {
+    let of = |held: Option<&Held>| held.map(|held| (held.set_at, held.origin.clone()));
+    if of(before) == of(after) {
+        return None;
+    }
+    Some(after.map_or(store::SecretChange::Remove, |Held { secret, origin, .. }| {
+        store::SecretChange::Set(store::Secret {
             kind: secret.kind.as_str().to_owned(),
             value: secret.value.clone(),
-            origin: after.secret_origin.clone().unwrap_or_default(),
-        }),
-    };
-    let (system, enabled, draft) = (after.draft.system(), after.enabled, after.draft.to_json());
-    SettingsChange::Target { target: target.to_owned(), system, enabled, draft, base_url, secret }
+            origin: origin.clone().unwrap_or_default(),
+        })
+    }))
 }
 
 /// What to keep of the rules.
@@ -72,15 +83,18 @@ pub fn rules_change(rules: &Rules) -> SettingsChange {
 
 fn system(stored: StoredSettings) -> Result<SystemSettings, StoreError> {
     let draft = draft(stored.system, &stored.target, stored.draft)?;
-    let secret = stored.secret.as_ref().map(|secret| self::secret(&stored.target, secret)).transpose()?;
-    Ok(SystemSettings {
-        draft,
-        enabled: stored.enabled,
-        secret,
+    let secrets = secrets(&stored.target, stored.secrets)?;
+    Ok(SystemSettings { draft, enabled: stored.enabled, secrets })
+}
+
+fn secrets(target: &str, stored: StoredSecrets) -> Result<Secrets, StoreError> {
+    let held = |(used_for, stored): (SecretUse, store::StoredSecret)| {
+        let secret = secret(target, &stored.secret)?;
         // A secret that was set before its address is bound to none yet.
-        secret_origin: stored.secret.map(|secret| secret.origin).filter(|origin| !origin.is_empty()),
-        secret_set_at: stored.secret_set_at,
-    })
+        let origin = Some(stored.secret.origin).filter(|origin| !origin.is_empty());
+        Ok((used_for, Held { secret, origin, set_at: stored.set_at }))
+    };
+    stored.into_iter().map(held).collect()
 }
 
 fn draft(system: System, target: &str, json: serde_json::Value) -> Result<Draft, StoreError> {

@@ -168,6 +168,13 @@ impl Administration {
         self.beside.rotate_data_key(entry, &*self.entropy).await
     }
 
+    /// Whether what a rotation has replaced can still be read in the write-ahead log, since somebody reads from that all the
+    /// time. It goes when the server stops.
+    #[must_use]
+    pub fn has_traces(&self) -> bool {
+        self.beside.has_traces()
+    }
+
     /// How many entries the audit has, if none was edited, removed or put in.
     ///
     /// # Errors

@@ -18,6 +18,11 @@ use crate::entropy::Entropy;
 /// The outcome of what was done as it was asked for.
 pub const DONE: &str = "OK";
 
+/// The outcomes of what takes its time: written down before the first byte is sent, and again when it has ended.
+pub const STARTED: &str = "STARTED";
+pub const PASSED: &str = "PASSED";
+pub const FAILED: &str = "FAILED";
+
 /// Who did it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Actor {
@@ -34,6 +39,12 @@ pub struct Actor {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum AuditAction {
     Configure,
+    /// With settings that are not saved: somebody says where to send which credential.
+    TestConnection,
+    /// Only where it was refused: what was asked for is told by the delivery.
+    CreateTicket,
+    /// As above.
+    SubmitIncident,
     RetryDelivery,
     CreateAnyway,
     CancelDelivery,
@@ -53,7 +64,7 @@ pub struct NewAuditEntry {
     pub subject: String,
     /// What exactly; no secrets.
     pub detail: Value,
-    /// [`DONE`], or the reason of the refusal.
+    /// [`DONE`], one of [`STARTED`], [`PASSED`] and [`FAILED`], or the reason of the refusal.
     pub outcome: String,
 }
 
@@ -101,21 +112,13 @@ pub(super) struct Verifier<'a> {
 // === impl AuditAction ===
 
 impl AuditAction {
-    pub const ALL: [Self; 8] = [
-        Self::Configure,
-        Self::RetryDelivery,
-        Self::CreateAnyway,
-        Self::CancelDelivery,
-        Self::ResolveDelivery,
-        Self::CreateToken,
-        Self::RevokeToken,
-        Self::RotateKey,
-    ];
-
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Configure => "CONFIGURE",
+            Self::TestConnection => "TEST_CONNECTION",
+            Self::CreateTicket => "CREATE_TICKET",
+            Self::SubmitIncident => "SUBMIT_INCIDENT",
             Self::RetryDelivery => "RETRY_DELIVERY",
             Self::CreateAnyway => "CREATE_ANYWAY",
             Self::CancelDelivery => "CANCEL_DELIVERY",

@@ -5,6 +5,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::panics;
+
 /// Why something could not be read or written. Cheap to clone: all callers of a failed transaction get the same.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
@@ -29,7 +31,7 @@ pub enum StoreError {
     #[error("{what} can not be expressed as JSON")]
     Encode { what: &'static str, source: Arc<serde_json::Error> },
     #[error("{verb} panicked: {reason}")]
-    Panicked { verb: &'static str, reason: String },
+    Panicked { verb: &'static str, reason: &'static str },
     #[error("the store is closed")]
     Closed,
 }
@@ -49,7 +51,9 @@ pub enum StoreErrorKind {
     BadRow,
     /// The schema refused what was to be written.
     Refused,
-    /// Any other failure: of the database, of the disk, or of the program itself.
+    /// The program itself failed: nothing was written.
+    Panicked,
+    /// Any other failure: of the database or of the disk.
     Other,
 }
 
@@ -132,9 +136,15 @@ impl StoreError {
             | Self::Commit { source } => kind_of(source),
             Self::BadRow { .. } | Self::Unsealable { .. } => StoreErrorKind::BadRow,
             Self::Miscounted { .. } | Self::Encode { .. } => StoreErrorKind::Refused,
-            Self::Panicked { .. } | Self::Keys { .. } => StoreErrorKind::Other,
+            Self::Panicked { .. } => StoreErrorKind::Panicked,
+            Self::Keys { .. } => StoreErrorKind::Other,
             Self::Closed => StoreErrorKind::Closed,
         }
+    }
+
+    /// Whether a secret in this table can not be used.
+    pub(super) fn is_about(&self, place: &str) -> bool {
+        matches!(self, Self::Unsealable { table, .. } if *table == place)
     }
 
     pub(super) fn begin(source: sqlx::Error) -> Self {
@@ -159,9 +169,7 @@ impl StoreError {
 
     /// What was caught of a panic.
     pub(super) fn panicked(verb: &'static str, payload: &(dyn Any + Send)) -> Self {
-        let text = payload.downcast_ref::<&str>().copied();
-        let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
-        Self::Panicked { verb, reason: text.unwrap_or("no reason was given").to_owned() }
+        Self::Panicked { verb, reason: panics::words(payload) }
     }
 
     pub(crate) fn bad(

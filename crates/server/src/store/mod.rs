@@ -12,6 +12,7 @@ mod audit;
 mod error;
 mod feed;
 mod seal;
+mod settings;
 mod sqlite;
 mod types;
 mod verbs;
@@ -47,9 +48,10 @@ use verbs::operate::Operate;
 use verbs::record::Record;
 
 pub use administration::{Administration, RotateError, TokenError};
-pub use audit::{Actor, AuditAction, AuditBroken, AuditEntry, DONE, NewAuditEntry};
+pub use audit::{Actor, AuditAction, AuditBroken, AuditEntry, DONE, FAILED, NewAuditEntry, PASSED, STARTED};
 pub use error::{BackupError, OpenError, StoreError, StoreErrorKind};
 pub use seal::KeySource;
+pub use settings::*;
 pub use sqlite::{DataKeyRotated, MasterRotated};
 #[cfg(debug_assertions)]
 pub use sqlite::{Edit, edit, make_older};
@@ -478,6 +480,11 @@ impl Store {
     /// The token with an ID, if there is one.
     pub async fn token(&self, id: &str) -> Result<Option<StoredToken>, StoreError> {
         self.database.token(id).await
+    }
+
+    /// All tokens but those that were edited by hand.
+    pub async fn tokens(&self) -> Result<Vec<StoredToken>, StoreError> {
+        self.database.tokens().await
     }
 
     /// Writes down what was done, or refused, where nothing else is written.

@@ -168,7 +168,7 @@ impl MasterKey {
 
 impl KeySource {
     /// The file of the key, if it is in one.
-    pub(super) fn file(&self, database: &Path) -> Option<PathBuf> {
+    pub(crate) fn file(&self, database: &Path) -> Option<PathBuf> {
         match self {
             Self::Beside => Some(beside(database, "key")),
             Self::File(path) => Some(path.clone()),

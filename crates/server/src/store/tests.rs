@@ -15,8 +15,8 @@ use ticketing_core::system::System;
 use super::audit::noted;
 use super::conformance::{self, BUSY_TIMEOUT, Bench, fault, incident, target};
 use super::{
-    AcceptRequest, EventFilter, KeySource, OpenError, Opened, Secret, SecretChange, SettingsChange, Store,
-    StoreError, StoreErrorKind, StoreOptions,
+    AcceptRequest, Administration, EventFilter, KeySource, OpenError, Opened, Secret, SecretChange,
+    SecretUse, SettingsChange, Store, StoreError, StoreErrorKind, StoreOptions,
 };
 use crate::clock::{ManualClock, ManualMachine, ThisMachine};
 use crate::entropy::SeededEntropy;
@@ -61,7 +61,7 @@ fn secret_of(system: System) -> SettingsChange {
         enabled: true,
         draft: json!({}),
         base_url: None,
-        secret: SecretChange::Set(secret),
+        secrets: [(SecretUse::TicketSystem, SecretChange::Set(secret))].into(),
     }
 }
 
@@ -179,10 +179,51 @@ async fn a_secret_that_was_moved_to_another_row_does_not_open_there() {
     .await;
     let (store, _) = open(&path).await.unwrap();
     let all = store.settings().await.unwrap();
-    let error = all[0].lost.as_ref().unwrap();
+    let error = all[0].lost.first().unwrap();
     assert_eq!(error.kind(), StoreErrorKind::BadRow);
     assert!(error.to_string().contains("column secret of row jira of target_settings"), "{error}");
-    assert!(all[0].secret.is_none() && all[1].secret.is_some(), "the other one is good");
+    assert!(all[0].secrets.is_empty() && all[1].secrets.len() == 1, "the other one is good");
+}
+
+#[tokio::test]
+async fn a_password_for_a_proxy_that_is_edited_or_put_back_is_named_and_not_used() {
+    for statement in [
+        "UPDATE target_secrets SET secret = substr(secret, 1, length(secret) - 1) WHERE target = 'jira'",
+        "UPDATE target_secrets SET secret_origin = 'http://evil:3128' WHERE target = 'jira'",
+        "UPDATE target_secrets SET secret_set_at = 1 WHERE target = 'jira'",
+        "UPDATE target_secrets SET (secret, secret_key) = (SELECT secret, secret_key FROM target_secrets WHERE target = 'servicenow')
+         WHERE target = 'jira'",
+        "INSERT OR REPLACE INTO target_secrets SELECT * FROM kept WHERE target = 'jira'",
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ticketing.db");
+        for round in ["older", "newer"] {
+            let (store, _) = open(&path).await.unwrap();
+            let changes = [System::Jira, System::ServiceNow].map(|system| with_proxy(system, round));
+            store.configure(changes.into(), noted(), Timestamp::UNIX_EPOCH).await.unwrap();
+            store.close().await;
+            sql(&path, "CREATE TABLE IF NOT EXISTS kept AS SELECT * FROM target_secrets").await;
+        }
+        sql(&path, statement).await;
+        let (store, _) = open(&path).await.unwrap();
+        let all = store.settings().await.unwrap();
+        let told: Vec<String> = all[0].lost.iter().map(ToString::to_string).collect();
+        assert!(told.len() == 1 && told[0].contains("row jira of target_secrets"), "{statement}: {told:?}");
+        assert!(!all[0].secrets.contains_key(&SecretUse::Proxy), "{statement}");
+        assert!(all[1].lost.is_empty() && all[1].secrets.len() == 2, "{statement}: the other one is good");
+        store.close().await;
+    }
+}
+
+fn with_proxy(system: System, word: &str) -> SettingsChange {
+    let SettingsChange::Target { target, system, enabled, draft, base_url, mut secrets } = secret_of(system)
+    else {
+        panic!("these are the settings of a target")
+    };
+    let (kind, origin) = ("proxy_password".to_owned(), "http://proxy:3128".to_owned());
+    let secret = Secret { kind, value: format!("{word} of {system}").into(), origin };
+    secrets.insert(SecretUse::Proxy, SecretChange::Set(secret));
+    SettingsChange::Target { target, system, enabled, draft, base_url, secrets }
 }
 
 #[tokio::test]
@@ -304,4 +345,98 @@ async fn a_file_that_is_no_database_is_refused_as_damaged() {
     std::fs::write(&path, "not a database, and long enough to be looked at as one ".repeat(50)).unwrap();
     let refused = open(&path).await;
     assert!(matches!(refused, Err(OpenError::Damaged { .. })), "{refused:?}");
+}
+
+/// Every value that is sealed in the database, whatever for.
+async fn all_sealed(path: &Path) -> Vec<Vec<u8>> {
+    let mut db = SqliteConnection::connect(path.to_str().unwrap()).await.unwrap();
+    let query = "SELECT secret FROM target_settings WHERE secret IS NOT NULL UNION ALL SELECT secret FROM target_secrets
+        UNION ALL SELECT secret FROM retired_connections UNION ALL SELECT sealed FROM data_keys UNION ALL SELECT key FROM audit_head";
+    let all = sqlx::query_scalar(query).fetch_all(&mut db).await.unwrap();
+    db.close().await.unwrap();
+    all
+}
+
+/// The file of the database and those beside it that have one of these values in them.
+fn files_with(path: &Path, values: &[Vec<u8>]) -> Vec<String> {
+    let files = std::fs::read_dir(path.parent().unwrap()).unwrap().map(|file| file.unwrap().path());
+    let has_one = |file: &std::path::PathBuf| {
+        let bytes = std::fs::read(file).unwrap();
+        values.iter().any(|value| bytes.windows(value.len()).any(|window| window == value))
+    };
+    files.filter(has_one).map(|file| file.file_name().unwrap().to_string_lossy().into_owned()).collect()
+}
+
+/// Those of `before` that are no longer in force.
+async fn gone_since(path: &Path, before: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
+    let now = all_sealed(path).await;
+    before.into_iter().filter(|value| !now.contains(value)).collect()
+}
+
+async fn administration(path: &Path) -> Administration {
+    let clock = Arc::new(ManualClock::new(Timestamp::UNIX_EPOCH));
+    let entropy = Arc::new(SeededEntropy::new(7));
+    Administration::open(path, &KeySource::Beside, clock, entropy, String::new()).await.unwrap()
+}
+
+#[tokio::test]
+async fn what_a_rotation_has_sealed_anew_is_nowhere_as_it_was_even_while_the_server_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ticketing.db");
+    let (store, _) = open(&path).await.unwrap();
+    let changes = [System::Jira, System::ServiceNow].map(|system| with_proxy(system, "a word"));
+    store.configure(changes.into(), noted(), Timestamp::UNIX_EPOCH).await.unwrap();
+    let mut beside = administration(&path).await;
+    let before = all_sealed(&path).await;
+    beside.rotate_data_key().await.unwrap();
+    let gone = gone_since(&path, before).await;
+    assert_eq!(gone.len(), 6, "four secrets, a key and that of the audit");
+    assert_eq!(files_with(&path, &gone), [""; 0]);
+    let before = all_sealed(&path).await;
+    beside.rotate_master_key(None).await.unwrap();
+    let gone = gone_since(&path, before).await;
+    assert_eq!(gone.len(), 1, "the data key");
+    assert_eq!(files_with(&path, &gone), [""; 0]);
+    assert!(!beside.has_traces());
+    beside.close().await;
+    assert_eq!(store.settings().await.unwrap()[0].secrets.len(), 2, "the server reads them as ever");
+    store.close().await;
+}
+
+#[tokio::test]
+async fn a_secret_that_was_replaced_or_removed_is_nowhere_as_it_was_sealed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ticketing.db");
+    let (store, _) = open(&path).await.unwrap();
+    let configure =
+        async |change| store.configure(vec![change], noted(), Timestamp::UNIX_EPOCH).await.unwrap();
+    // Of another length, so that it does not fit where the former one was.
+    for (round, change) in [
+        with_proxy(System::Jira, "a much longer word than the one before, by far"),
+        with_proxy(System::Jira, "short"),
+        without_secrets(System::Jira),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        if round == 0 {
+            configure(with_proxy(System::Jira, "a word")).await;
+        }
+        let before = all_sealed(&path).await;
+        configure(change).await;
+        let gone = gone_since(&path, before).await;
+        assert_eq!(gone.len(), 2, "{round}");
+        assert_eq!(files_with(&path, &gone), [""; 0], "{round}: while the server runs");
+    }
+    let before = all_sealed(&path).await;
+    store.close().await;
+    assert_eq!(files_with(&path, &gone_since(&path, before).await), [""; 0]);
+}
+
+fn without_secrets(system: System) -> SettingsChange {
+    let SettingsChange::Target { target, system, draft, .. } = secret_of(system) else {
+        panic!("these are the settings of a target")
+    };
+    let secrets = SecretUse::ALL.map(|used_for| (used_for, SecretChange::Remove)).into();
+    SettingsChange::Target { target, system, enabled: false, draft, base_url: None, secrets }
 }

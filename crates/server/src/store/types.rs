@@ -1,9 +1,7 @@
 //! What goes into the store and what comes out of it, beside the domain's own types.
 
 use jiff::Timestamp;
-use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
-use ticketing_core::auto_push::AutoPush;
 use ticketing_core::delivery::look_up::LookUp;
 use ticketing_core::delivery::operate::OperationError;
 use ticketing_core::delivery::settle::SendIntent;
@@ -11,7 +9,7 @@ use ticketing_core::delivery::start::Place;
 use ticketing_core::delivery::{Delivery, EventKind, LastError, Outcome, State, Trigger};
 use ticketing_core::fault::Fault;
 use ticketing_core::incident::Incident;
-use ticketing_core::system::{Check, Destination, Sighting, System, TicketRef};
+use ticketing_core::system::{Destination, Sighting, System, TicketRef};
 use ticketing_core::target::{Health, Observation};
 
 use super::StoreError;
@@ -248,86 +246,6 @@ pub struct EventBounds {
     pub first: Option<u64>,
     /// The newest there ever was; 0 if there was none.
     pub last: u64,
-}
-
-/// One thing to save; see [`Store::configure`](super::Store::configure).
-#[derive(Debug)]
-pub enum SettingsChange {
-    Target {
-        target: String,
-        system: System,
-        enabled: bool,
-        /// The public part.
-        draft: serde_json::Value,
-        /// Where tickets go; `None` while settings are missing.
-        base_url: Option<String>,
-        secret: SecretChange,
-    },
-    Policy {
-        auto_push: AutoPush,
-        retry: serde_json::Value,
-    },
-}
-
-/// What to do with the secret of a target.
-#[derive(Debug)]
-pub enum SecretChange {
-    Keep,
-    Remove,
-    Set(Secret),
-}
-
-/// A secret and where it may be sent.
-#[derive(Debug, Clone)]
-pub struct Secret {
-    /// What it is, for example `api_token`.
-    pub kind: String,
-    pub value: SecretString,
-    /// Scheme, host and port, for example `https://example.atlassian.net`.
-    pub origin: String,
-}
-
-/// The settings of a target as they are kept.
-#[derive(Debug, Clone)]
-pub struct StoredSettings {
-    pub target: String,
-    pub system: System,
-    pub enabled: bool,
-    pub draft: serde_json::Value,
-    /// Where tickets go; `None` while settings are missing.
-    pub base_url: Option<String>,
-    pub secret: Option<Secret>,
-    /// Why there is none, if one lies there that can not be used.
-    pub lost: Option<StoreError>,
-    pub secret_set_at: Option<Timestamp>,
-    /// Raised by every change; 1 is the first.
-    pub revision: u32,
-    pub updated_at: Timestamp,
-}
-
-/// A former connection of a target, kept so that what was sent there can still be looked up.
-#[derive(Debug, Clone)]
-pub struct RetiredConnection {
-    pub target: String,
-    pub system: System,
-    pub draft: serde_json::Value,
-    pub secret: Secret,
-    pub retired_at: Timestamp,
-}
-
-/// The settings that belong to no target.
-#[derive(Debug, Clone, PartialEq)]
-pub struct StoredPolicy {
-    pub auto_push: AutoPush,
-    pub retry: serde_json::Value,
-    pub updated_at: Timestamp,
-}
-
-/// A connection test that was made.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StoredTest {
-    pub at: Timestamp,
-    pub checks: Vec<Check>,
 }
 
 /// Which deliveries to list. An empty field filters nothing.

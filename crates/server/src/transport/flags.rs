@@ -107,3 +107,14 @@ pub struct Limits {
           value_parser = clap::value_parser!(u32).range(8..=65_536))]
     pub request_memory: u32,
 }
+
+// === impl TransportFlags ===
+
+impl TransportFlags {
+    /// How many connections there can be at a time. Each address has as many places as the limit says.
+    #[must_use]
+    pub fn most_connections(&self) -> u64 {
+        let addresses = if self.health_listen.is_some() { 2 } else { 1 };
+        addresses * u64::from(self.limits.connections)
+    }
+}

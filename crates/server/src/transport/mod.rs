@@ -19,6 +19,7 @@ mod watched;
 pub use flags::{Limits, TlsFiles, TransportFlags};
 pub use listen::{ListenAddress, ListenError, Listener};
 pub(crate) use memory::{MemoryLayer, WithinMemory};
+pub(crate) use peer::Whose;
 pub use peer::{Peer, PeerAddress, PeerCertificate};
 pub(crate) use serve::{Ending, serve};
 pub use tls::{Tls, TlsError};

@@ -1,6 +1,6 @@
 //! Who is at the other end of a connection. Each request has its [`Peer`] among its extensions.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
@@ -27,6 +27,14 @@ pub enum PeerAddress {
     },
 }
 
+/// Whom something is counted for that one peer may use up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Whose {
+    /// An IPv4 address, or the network of an IPv6 address: who has one address of it has them all.
+    Network(IpAddr),
+    User(u32),
+}
+
 /// A client certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PeerCertificate {
@@ -51,6 +59,33 @@ impl std::fmt::Display for PeerAddress {
             Self::Tcp(address) => address.fmt(f),
             Self::Unix { uid, pid: Some(pid) } => write!(f, "unix uid {uid} pid {pid}"),
             Self::Unix { uid, pid: None } => write!(f, "unix uid {uid}"),
+        }
+    }
+}
+
+// === impl Whose ===
+
+impl Whose {
+    pub(crate) fn of(peer: &PeerAddress) -> Self {
+        match peer {
+            PeerAddress::Unix { uid, .. } => Self::User(*uid),
+            PeerAddress::Tcp(address) => Self::Network(match address.ip().to_canonical() {
+                IpAddr::V4(ip) => ip.into(),
+                IpAddr::V6(ip) => {
+                    let [a, b, c, d, ..] = ip.segments();
+                    Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
+                }
+            }),
+        }
+    }
+}
+
+impl std::fmt::Display for Whose {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Network(IpAddr::V4(address)) => address.fmt(f),
+            Self::Network(IpAddr::V6(network)) => write!(f, "{network}/64"),
+            Self::User(uid) => write!(f, "unix uid {uid}"),
         }
     }
 }

@@ -1,11 +1,10 @@
 //! How many connections there are, in all and from one peer.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::flags::Limits;
-use super::peer::PeerAddress;
+use super::peer::{PeerAddress, Whose};
 
 /// The count of connections.
 #[derive(Debug)]
@@ -27,14 +26,6 @@ pub(super) struct Place {
 pub(super) enum NoPlace {
     InAll,
     ForThisPeer,
-}
-
-/// Whom connections are counted for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Whose {
-    /// An IPv4 address, or the network of an IPv6 address: who has one address of it has them all.
-    Network(IpAddr),
-    User(u32),
 }
 
 #[derive(Debug, Default)]
@@ -87,25 +78,10 @@ impl Drop for Place {
     }
 }
 
-// === impl Whose ===
-
-impl Whose {
-    fn of(peer: &PeerAddress) -> Self {
-        match peer {
-            PeerAddress::Unix { uid, .. } => Self::User(*uid),
-            PeerAddress::Tcp(address) => Self::Network(match address.ip().to_canonical() {
-                IpAddr::V4(ip) => ip.into(),
-                IpAddr::V6(ip) => {
-                    let [a, b, c, d, ..] = ip.segments();
-                    Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
-                }
-            }),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
     use super::*;
 
     fn places(all: u32, per_peer: u32) -> Arc<Places> {

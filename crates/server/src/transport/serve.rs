@@ -230,7 +230,8 @@ where
             .timer(TokioTimer::new())
             .keep_alive_interval(KEEP_ALIVE_INTERVAL)
             .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
-            .max_header_list_size(limits.header_list_size)
+            // h2 takes less than what it is told, and not as much.
+            .max_header_list_size(limits.header_list_size + 1)
             .max_concurrent_streams(limits.streams_per_connection)
             .max_local_error_reset_streams(resets)
             // A burst of calls that are taken back at once: the allowance of resets would let all of them be served.

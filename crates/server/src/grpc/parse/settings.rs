@@ -1,6 +1,8 @@
 //! Changes of the settings of ticket systems. What the settings must be is for the systems to say, once a change is
 //! merged; here is only what a change itself can get wrong.
 
+use std::collections::BTreeMap;
+
 use rhythmx_ticketing::v1;
 use rhythmx_ticketing::v1::test_connection_request::Unsaved;
 use ticketing_core::system::System;
@@ -11,7 +13,7 @@ use ticketing_servicenow::{ImpactUrgencyDraft, PrioritiesDraft};
 
 use super::{field, rules};
 use crate::app::Change;
-use crate::settings::{Draft, Rules, Secret, SecretChange, SecretKind, SystemChange};
+use crate::settings::{Draft, Rules, Secret, SecretChange, SecretKind, SecretUse, SystemChange};
 
 /// What a Configure changes, given the rules in force.
 pub(crate) fn change(request: v1::ConfigureRequest, current: &Rules, violations: &mut Violations) -> Change {
@@ -63,22 +65,28 @@ fn jira(settings: v1::JiraSettings, violations: &mut Violations) -> SystemChange
         cloud_id: settings.cloud_id,
         gateway_url: settings.gateway_url,
         labels: settings.labels.map(|labels| labels.values),
-        route: RouteDraft { proxy_url: settings.proxy_url, ca_certificates: settings.ca_certificates },
+        route: RouteDraft {
+            proxy_url: settings.proxy_url,
+            proxy_username: settings.proxy_username,
+            ca_certificates: settings.ca_certificates,
+        },
     };
     let token = secret(settings.api_token, SecretKind::ApiToken);
     let kind = SecretKind::PersonalAccessToken;
     let access_token = secret(settings.personal_access_token, kind);
     let secret = match (token, access_token) {
-        (SecretChange::Set(_), SecretChange::Set(_)) => {
+        (Some(SecretChange::Set(_)), Some(SecretChange::Set(_))) => {
             let description = "must not be given together with api_token: one of them is used";
             violations.add("jira.personal_access_token", description);
-            SecretChange::Keep
+            None
         }
-        (SecretChange::Set(secret), _) | (_, SecretChange::Set(secret)) => SecretChange::Set(secret),
-        (SecretChange::Remove, _) | (_, SecretChange::Remove) => SecretChange::Remove,
-        (SecretChange::Keep, SecretChange::Keep) => SecretChange::Keep,
+        (Some(SecretChange::Set(secret)), _) | (_, Some(SecretChange::Set(secret))) => {
+            Some(SecretChange::Set(secret))
+        }
+        (removed, None) | (_, removed) => removed,
     };
-    SystemChange { draft: Draft::Jira(draft), enabled: settings.enabled, secret }
+    let password = self::secret(settings.proxy_password, SecretKind::ProxyPassword);
+    SystemChange { draft: Draft::Jira(draft), enabled: settings.enabled, secrets: secrets(secret, password) }
 }
 
 fn servicenow(settings: v1::ServiceNowSettings) -> SystemChange {
@@ -97,10 +105,16 @@ fn servicenow(settings: v1::ServiceNowSettings) -> SystemChange {
             medium: pair(given.medium),
             low: pair(given.low),
         },
-        route: RouteDraft { proxy_url: settings.proxy_url, ca_certificates: settings.ca_certificates },
+        route: RouteDraft {
+            proxy_url: settings.proxy_url,
+            proxy_username: settings.proxy_username,
+            ca_certificates: settings.ca_certificates,
+        },
     };
     let secret = secret(settings.password, SecretKind::Password);
-    SystemChange { draft: Draft::ServiceNow(draft), enabled: settings.enabled, secret }
+    let proxy_password = self::secret(settings.proxy_password, SecretKind::ProxyPassword);
+    let secrets = secrets(secret, proxy_password);
+    SystemChange { draft: Draft::ServiceNow(draft), enabled: settings.enabled, secrets }
 }
 
 fn flavour(path: &str, value: i32, violations: &mut Violations) -> Option<Flavour> {
@@ -116,12 +130,19 @@ fn flavour(path: &str, value: i32, violations: &mut Violations) -> Option<Flavou
     }
 }
 
-fn secret(value: Option<String>, kind: SecretKind) -> SecretChange {
-    match value {
-        None => SecretChange::Keep,
-        Some(value) if value.is_empty() => SecretChange::Remove,
-        Some(value) => SecretChange::Set(Secret { kind, value: value.into() }),
-    }
+fn secret(value: Option<String>, kind: SecretKind) -> Option<SecretChange> {
+    Some(match value? {
+        value if value.is_empty() => SecretChange::Remove,
+        value => SecretChange::Set(Secret { kind, value: value.into() }),
+    })
+}
+
+fn secrets(
+    of_system: Option<SecretChange>,
+    of_proxy: Option<SecretChange>,
+) -> BTreeMap<SecretUse, SecretChange> {
+    let all = [(SecretUse::TicketSystem, of_system), (SecretUse::Proxy, of_proxy)];
+    all.into_iter().filter_map(|(used_for, change)| Some((used_for, change?))).collect()
 }
 
 #[cfg(test)]
@@ -151,17 +172,24 @@ mod tests {
         assert_eq!(change.rules, Rules::default());
         let [only] = change.systems.as_slice() else { panic!("{:?}", change.systems) };
         assert_eq!((only.enabled, &only.draft), (Some(true), &Draft::empty(System::Jira)));
-        assert!(matches!(only.secret, SecretChange::Keep));
+        assert!(only.secrets.is_empty());
     }
 
     #[test]
     fn a_secret_is_set_removed_or_kept() {
         let settings = v1::JiraSettings { personal_access_token: text("pat"), ..Default::default() };
         let (change, _) = changed(jira(settings));
-        let SecretChange::Set(secret) = &change.systems[0].secret else { panic!("the secret is not set") };
+        let of_system = |change: &Change| change.systems[0].secrets.get(&SecretUse::TicketSystem).cloned();
+        let Some(SecretChange::Set(secret)) = of_system(&change) else { panic!("the secret is not set") };
         assert_eq!((secret.kind, secret.value.expose_secret()), (SecretKind::PersonalAccessToken, "pat"));
         let (change, _) = changed(jira(v1::JiraSettings { api_token: text(""), ..Default::default() }));
-        assert!(matches!(change.systems[0].secret, SecretChange::Remove));
+        assert!(matches!(of_system(&change), Some(SecretChange::Remove)));
+        let (change, _) =
+            changed(jira(v1::JiraSettings { proxy_password: text("word"), ..Default::default() }));
+        let secrets = &change.systems[0].secrets;
+        let Some(SecretChange::Set(secret)) = secrets.get(&SecretUse::Proxy) else { panic!("it is not set") };
+        assert_eq!(secrets.len(), 1);
+        assert_eq!((secret.kind, secret.value.expose_secret()), (SecretKind::ProxyPassword, "word"));
     }
 
     #[test]

@@ -57,6 +57,8 @@ fn jira(draft: &ticketing_jira::SettingsDraft, settings: &SystemSettings) -> v1:
         gateway_url: draft.gateway_url().to_owned(),
         labels: draft.labels.clone().unwrap_or_default(),
         proxy_url: text(&draft.route.proxy_url),
+        proxy_username: text(&draft.route.proxy_username),
+        proxy_password_set_at: set_at(settings, SecretKind::ProxyPassword),
         ca_certificates: text(&draft.route.ca_certificates),
     }
 }
@@ -84,13 +86,15 @@ fn servicenow(
             low: pair(matrix.low),
         }),
         proxy_url: draft.route.proxy_url.clone().unwrap_or_default(),
+        proxy_username: draft.route.proxy_username.clone().unwrap_or_default(),
+        proxy_password_set_at: set_at(settings, SecretKind::ProxyPassword),
         ca_certificates: draft.route.ca_certificates.clone().unwrap_or_default(),
     }
 }
 
 fn set_at(settings: &SystemSettings, kind: SecretKind) -> Option<prost_types::Timestamp> {
-    settings.secret.as_ref().filter(|secret| secret.kind == kind)?;
-    settings.secret_set_at.map(field::timestamp)
+    let held = settings.secrets.get(&kind.used_for()).filter(|held| held.secret.kind == kind)?;
+    Some(field::timestamp(held.set_at))
 }
 
 fn flavour(flavour: Flavour) -> v1::JiraFlavour {
@@ -107,19 +111,20 @@ mod tests {
     use ticketing_core::system::System;
 
     use super::*;
-    use crate::settings::Secret;
+    use crate::settings::{Held, Secret};
 
     #[test]
     fn a_secret_is_told_by_when_it_was_set_and_never_by_what_it_is() {
-        let secret = Secret { kind: SecretKind::PersonalAccessToken, value: "hunter2".into() };
-        let settings = SystemSettings {
-            secret: Some(secret),
-            secret_set_at: Some(Timestamp::UNIX_EPOCH),
-            ..SystemSettings::empty(System::Jira)
+        let held = |kind| {
+            let secret = Secret { kind, value: "hunter2".into() };
+            (kind.used_for(), Held { secret, origin: None, set_at: Timestamp::UNIX_EPOCH })
         };
+        let secrets = [SecretKind::PersonalAccessToken, SecretKind::ProxyPassword].map(held);
+        let settings = SystemSettings { secrets: secrets.into(), ..SystemSettings::empty(System::Jira) };
         let View::Jira(view) = system_settings(&settings) else { panic!("not Jira's settings") };
         assert_eq!(view.api_token_set_at, None);
-        assert_eq!(view.personal_access_token_set_at, Some(prost_types::Timestamp::default()));
+        let then = Some(prost_types::Timestamp::default());
+        assert_eq!((view.personal_access_token_set_at, view.proxy_password_set_at), (then, then));
         assert!(!format!("{view:?} {settings:?}").contains("hunter2"));
     }
 

@@ -7,7 +7,7 @@ use ticketing_core::system::{Check, System};
 
 use super::{Bench, TARGET, created};
 use crate::store::audit::noted;
-use crate::store::{Secret, SecretChange, SettingsChange, StoredTest};
+use crate::store::{Secret, SecretChange, SecretUse, SettingsChange, StoredSecret, StoredTest};
 
 const HERE: &str = "https://jira.example";
 const THERE: &str = "https://other.example";
@@ -19,13 +19,13 @@ pub(in crate::store) async fn settings_that_are_saved_together_are_read_back(ben
     let policy = SettingsChange::Policy { auto_push: auto_push.clone(), retry: json!({"max_attempts": 3}) };
     bench
         .store
-        .configure(vec![change(true, set("hunter2", HERE)), policy], noted(), bench.now())
+        .configure(vec![change(true, Some(set("hunter2", HERE))), policy], noted(), bench.now())
         .await
         .unwrap();
     let stored = bench.store.settings().await.unwrap().remove(0);
     assert_eq!((stored.target.as_str(), stored.system, stored.enabled), (TARGET, System::Jira, true));
-    assert_eq!((stored.revision, stored.secret_set_at), (1, Some(bench.now())));
-    let secret = stored.secret.unwrap();
+    let StoredSecret { secret, set_at } = &stored.secrets[&SecretUse::TicketSystem];
+    assert_eq!((stored.revision, *set_at), (1, bench.now()));
     assert_eq!((secret.kind.as_str(), secret.origin.as_str()), ("api_token", HERE));
     assert_eq!(secret.value.expose_secret(), "hunter2");
     assert!(!format!("{secret:?}").contains("hunter2"));
@@ -34,38 +34,91 @@ pub(in crate::store) async fn settings_that_are_saved_together_are_read_back(ben
 }
 
 pub(in crate::store) async fn a_toggle_keeps_the_secret(bench: Bench) {
-    bench.store.configure(vec![change(true, set("hunter2", HERE))], noted(), bench.now()).await.unwrap();
+    bench
+        .store
+        .configure(vec![change(true, Some(set("hunter2", HERE)))], noted(), bench.now())
+        .await
+        .unwrap();
     let set_at = bench.now();
     bench.clock.advance(Duration::from_secs(5));
-    bench.store.configure(vec![change(false, SecretChange::Keep)], noted(), bench.now()).await.unwrap();
+    bench.store.configure(vec![change(false, None)], noted(), bench.now()).await.unwrap();
     let stored = bench.store.settings().await.unwrap().remove(0);
     assert_eq!((stored.enabled, stored.revision, stored.updated_at), (false, 2, bench.now()));
-    assert_eq!(stored.secret_set_at, Some(set_at));
-    assert_eq!(stored.secret.unwrap().value.expose_secret(), "hunter2");
+    let kept = &stored.secrets[&SecretUse::TicketSystem];
+    assert_eq!((kept.set_at, kept.secret.value.expose_secret()), (set_at, "hunter2"));
 }
 
 pub(in crate::store) async fn a_connection_that_was_replaced_is_kept_while_something_may_lie_there(
     bench: Bench,
 ) {
-    bench.store.configure(vec![change(true, set("old", HERE))], noted(), bench.now()).await.unwrap();
-    bench.store.configure(vec![change(true, set("rotated", HERE))], noted(), bench.now()).await.unwrap();
+    bench.store.configure(vec![change(true, Some(set("old", HERE)))], noted(), bench.now()).await.unwrap();
+    bench
+        .store
+        .configure(vec![change(true, Some(set("rotated", HERE)))], noted(), bench.now())
+        .await
+        .unwrap();
     assert!(bench.store.retired_connections(TARGET).await.unwrap().is_empty());
     let delivery = bench.intended("INC-1").await;
-    bench.store.configure(vec![change(true, set("new", THERE))], noted(), bench.now()).await.unwrap();
+    bench.store.configure(vec![change(true, Some(set("new", THERE)))], noted(), bench.now()).await.unwrap();
     let later = bench.now() + Duration::from_secs(1);
     assert_eq!(bench.store.prune_retired(later).await.unwrap(), 0);
     let retired = bench.store.retired_connections(TARGET).await.unwrap().remove(0);
-    assert_eq!((retired.secret.origin.as_str(), retired.secret.value.expose_secret()), (HERE, "rotated"));
+    let secret = &retired.secrets[&SecretUse::TicketSystem].secret;
+    assert_eq!((secret.origin.as_str(), secret.value.expose_secret()), (HERE, "rotated"));
     bench.settle(&delivery, created("1")).await.unwrap();
     assert_eq!(bench.store.prune_retired(later).await.unwrap(), 1);
     assert!(bench.store.retired_connections(TARGET).await.unwrap().is_empty());
 }
 
-pub(in crate::store) async fn a_secret_that_was_removed_is_kept_nowhere(bench: Bench) {
-    bench.store.configure(vec![change(true, set("hunter2", HERE))], noted(), bench.now()).await.unwrap();
+pub(in crate::store) async fn a_password_for_a_proxy_is_kept_beside_the_secret_and_goes_with_its_connection(
+    bench: Bench,
+) {
+    let proxy = |word: &str| (SecretUse::Proxy, set_kind("proxy_password", word, "http://proxy:3128"));
+    let with = |change: SettingsChange, more: (SecretUse, SecretChange)| match change {
+        SettingsChange::Target { target, system, enabled, draft, base_url, mut secrets } => {
+            secrets.extend([more]);
+            SettingsChange::Target { target, system, enabled, draft, base_url, secrets }
+        }
+        policy @ SettingsChange::Policy { .. } => policy,
+    };
+    let configure = async |change| bench.store.configure(vec![change], noted(), bench.now()).await.unwrap();
+    let kept = async || {
+        let secrets = bench.store.settings().await.unwrap().remove(0).secrets;
+        let told = |(used_for, kept): (&SecretUse, &StoredSecret)| {
+            format!("{} {}", used_for.as_str(), kept.secret.value.expose_secret())
+        };
+        secrets.iter().map(told).collect::<Vec<_>>()
+    };
+    configure(with(change(true, Some(set("token", HERE))), proxy("one"))).await;
+    configure(change(false, None)).await;
+    assert_eq!(kept().await, ["ticket_system token", "proxy one"]);
+    configure(with(change(true, None), proxy("two"))).await;
+    assert_eq!(kept().await, ["ticket_system token", "proxy two"]);
+    // It goes along with what may still have to be looked up, and another one takes its place.
     bench.intended("INC-1").await;
-    bench.store.configure(vec![change(false, SecretChange::Remove)], noted(), bench.now()).await.unwrap();
-    assert!(bench.store.settings().await.unwrap().remove(0).secret.is_none());
+    configure(with(change(true, Some(set("new", THERE))), proxy("three"))).await;
+    assert_eq!(kept().await, ["ticket_system new", "proxy three"]);
+    let retired = bench.store.retired_connections(TARGET).await.unwrap().remove(0).secrets;
+    assert_eq!(retired[&SecretUse::Proxy].secret.value.expose_secret(), "two");
+    configure(with(change(true, Some(set("back", HERE))), (SecretUse::Proxy, SecretChange::Remove))).await;
+    assert_eq!(kept().await, ["ticket_system back"]);
+    let retired = bench.store.retired_connections(TARGET).await.unwrap();
+    assert_eq!((retired.len(), retired[0].secrets.len()), (1, 1), "what was removed is kept nowhere");
+}
+
+pub(in crate::store) async fn a_secret_that_was_removed_is_kept_nowhere(bench: Bench) {
+    bench
+        .store
+        .configure(vec![change(true, Some(set("hunter2", HERE)))], noted(), bench.now())
+        .await
+        .unwrap();
+    bench.intended("INC-1").await;
+    bench
+        .store
+        .configure(vec![change(false, Some(SecretChange::Remove))], noted(), bench.now())
+        .await
+        .unwrap();
+    assert!(bench.store.settings().await.unwrap().remove(0).secrets.is_empty());
     assert!(bench.store.retired_connections(TARGET).await.unwrap().is_empty());
 }
 
@@ -78,23 +131,28 @@ pub(in crate::store) async fn a_test_is_kept_until_the_next(bench: Bench) {
     }
 }
 
-fn change(enabled: bool, secret: SecretChange) -> SettingsChange {
+fn change(enabled: bool, secret: Option<SecretChange>) -> SettingsChange {
     let draft = json!({"url": "https://jira.example/site", "project": "SEC"});
     let base_url = match &secret {
-        SecretChange::Set(secret) => Some(format!("{}/site", secret.origin)),
-        SecretChange::Keep => Some(format!("{HERE}/site")),
-        SecretChange::Remove => None,
+        Some(SecretChange::Set(secret)) => Some(format!("{}/site", secret.origin)),
+        None => Some(format!("{HERE}/site")),
+        Some(SecretChange::Remove) => None,
     };
+    let secrets = secret.map(|change| (SecretUse::TicketSystem, change)).into_iter().collect();
     SettingsChange::Target {
         target: TARGET.to_owned(),
         system: System::Jira,
         enabled,
         draft,
         base_url,
-        secret,
+        secrets,
     }
 }
 
 fn set(value: &str, origin: &str) -> SecretChange {
-    SecretChange::Set(Secret { kind: "api_token".to_owned(), value: value.into(), origin: origin.to_owned() })
+    set_kind("api_token", value, origin)
+}
+
+fn set_kind(kind: &str, value: &str, origin: &str) -> SecretChange {
+    SecretChange::Set(Secret { kind: kind.to_owned(), value: value.into(), origin: origin.to_owned() })
 }

@@ -86,6 +86,7 @@ macro_rules! conformance {
             settings_that_are_saved_together_are_read_back,
             a_toggle_keeps_the_secret,
             a_connection_that_was_replaced_is_kept_while_something_may_lie_there,
+            a_password_for_a_proxy_is_kept_beside_the_secret_and_goes_with_its_connection,
             a_secret_that_was_removed_is_kept_nowhere,
             a_test_is_kept_until_the_next,
             events_are_numbered_without_gaps_in_the_order_of_what_happened,

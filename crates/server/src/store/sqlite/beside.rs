@@ -9,7 +9,7 @@ use sqlx::{ConnectOptions, Connection, SqliteConnection};
 use super::audit::Head;
 use super::keys::{self, Keyring};
 use super::open::{self, MIGRATIONS};
-use super::{audit, tokens};
+use super::{audit, tokens, traces};
 use crate::store::audit::{AuditBroken, AuditKey, NewAuditEntry};
 use crate::store::seal::KeySource;
 use crate::store::types::StoredToken;
@@ -23,6 +23,8 @@ pub(in crate::store) struct Beside {
     pub(super) keys: Keyring,
     /// A rotation of the master key that was cut off is finished now; the former key has this name.
     pub(super) finished: Option<PathBuf>,
+    /// What a rotation has replaced is still to be read in the write-ahead log.
+    pub(super) has_traces: bool,
 }
 
 impl Beside {
@@ -48,7 +50,16 @@ impl Beside {
         let keys = Keyring::new(path, key, &unlocked.keys);
         let audit_key = audit::key(&mut db, &keys).await.map_err(state)?;
         let audit_key = audit_key.ok_or_else(|| OpenError::AuditRemoved { path: path.to_owned() })?;
-        Ok(Self { db, audit_key, keys, finished })
+        Ok(Self { db, audit_key, keys, finished, has_traces: false })
+    }
+
+    /// Cuts off what the write-ahead log has of what a rotation has replaced.
+    pub(super) async fn erase_traces(&mut self) {
+        self.has_traces = !traces::erase(&mut self.db, DEFAULT_BUSY_TIMEOUT).await;
+    }
+
+    pub(in crate::store) fn has_traces(&self) -> bool {
+        self.has_traces
     }
 
     pub(in crate::store) async fn tokens(&mut self) -> Result<Vec<StoredToken>, StoreError> {

@@ -31,12 +31,16 @@ pub enum Edit {
     CutAudit,
     /// All of the audit is removed.
     RemoveAudit,
+    /// Nothing more can be written to the audit.
+    CloseAudit,
     /// Every viewer becomes an admin.
     Promote,
     /// Tokens that were revoked are good again.
     TakeBackRevocations,
     /// Tokens are good for ever.
     Prolong,
+    /// No token can be read.
+    HideTokens,
 }
 
 /// Does it to the database at `path`, whether or not a server works with it.
@@ -57,6 +61,7 @@ impl Edit {
             Self::Promote => "UPDATE tokens SET role = 'admin' WHERE role = 'viewer'",
             Self::TakeBackRevocations => "UPDATE tokens SET revoked_at = NULL WHERE revoked_at IS NOT NULL",
             Self::Prolong => "UPDATE tokens SET expires_at = 4000000000000000 WHERE name = 'viewer'",
+            Self::HideTokens => "ALTER TABLE tokens RENAME TO hidden_tokens",
             Self::Swap => {
                 "UPDATE target_settings
                 SET secret = (SELECT secret FROM target_settings WHERE target = 'servicenow') WHERE target = 'jira'"
@@ -89,6 +94,9 @@ impl Edit {
             Self::EmptyList => "UPDATE audit_head SET sealed = '{}'",
             Self::CutAudit => {
                 "DROP TRIGGER audit_is_never_cut; DELETE FROM audit WHERE seq = (SELECT max(seq) FROM audit)"
+            }
+            Self::CloseAudit => {
+                "CREATE TRIGGER audit_is_closed BEFORE INSERT ON audit BEGIN SELECT raise(ABORT, 'closed'); END"
             }
             Self::RemoveAudit => "DROP TRIGGER audit_is_never_cut; DELETE FROM audit; DELETE FROM audit_head",
         }

@@ -18,9 +18,11 @@ mod rotate;
 mod rows;
 mod save;
 mod sealed;
+mod secrets;
 mod settings;
 mod start;
 mod tokens;
+mod traces;
 mod writer;
 
 #[cfg(test)]

@@ -28,6 +28,7 @@ const TAKE_BACK: &str = "
     DROP TABLE installation;
     ALTER TABLE former_installation RENAME TO installation;
     DROP TABLE data_keys;
+    DROP TABLE target_secrets;
     ALTER TABLE target_settings DROP COLUMN secret_key;
     ALTER TABLE retired_connections DROP COLUMN secret_key;
     ALTER TABLE deliveries DROP COLUMN absences;

@@ -35,12 +35,13 @@ const READERS: u32 = 4;
 const INBOX: usize = 1_024;
 
 /// Every migration, oldest first. Listed by hand: the macro that collects them would build SQLite a second time.
-pub(super) const MIGRATIONS: [(i64, &str, &str); 5] = [
+pub(super) const MIGRATIONS: [(i64, &str, &str); 6] = [
     (1, "store", include_str!("../../../migrations/0001_store.sql")),
     (2, "restored", include_str!("../../../migrations/0002_restored.sql")),
     (3, "sweeps", include_str!("../../../migrations/0003_sweeps.sql")),
     (4, "access", include_str!("../../../migrations/0004_access.sql")),
     (5, "keys", include_str!("../../../migrations/0005_keys.sql")),
+    (6, "proxies", include_str!("../../../migrations/0006_proxies.sql")),
 ];
 
 /// The row of table `installation`.
@@ -147,6 +148,8 @@ pub(super) fn connect_options(path: &Path, busy_timeout: Duration) -> SqliteConn
         .synchronous(synchronous)
         .foreign_keys(true)
         .busy_timeout(busy_timeout)
+        // What is removed or replaced is written over with zeros, rather than left where there is room for something else.
+        .pragma("secure_delete", "ON")
         .disable_statement_logging()
 }
 

@@ -15,9 +15,8 @@ use ticketing_failpoints::{self as failpoints, Point};
 use super::audit::{self, Head};
 use super::beside::Beside;
 use super::keys::{self, KeyId, Unlocked};
-use super::rows::Reader;
-use super::sealed::{RETIRED, SETTINGS, SealedTable};
-use super::settings::{note, place, unseal};
+use super::sealed::{self, SealedTable};
+use super::secrets::{note, place, unseal};
 use crate::entropy::Entropy;
 use crate::store::audit::NewAuditEntry;
 use crate::store::seal::{MasterKey, next};
@@ -49,7 +48,7 @@ pub struct DataKeyRotated {
 #[derive(Debug)]
 struct Old {
     table: &'static SealedTable,
-    names: [String; 2],
+    names: Vec<String>,
 }
 
 // === impl Beside ===
@@ -62,6 +61,7 @@ impl Beside {
         entropy: &dyn Entropy,
     ) -> Result<MasterRotated, RotateError> {
         if let (None, Some(former)) = (given, self.finished.take()) {
+            self.erase_traces().await;
             return Ok(MasterRotated::Finished { former });
         }
         let (path, source, now) = (self.keys.path().to_owned(), self.keys.source().clone(), entry.at);
@@ -91,6 +91,7 @@ impl Beside {
         audit::append(&mut transaction, &self.audit_key, vec![entry]).await?;
         transaction.commit().await.map_err(StoreError::commit)?;
         failpoints::pass(Point::NewKeyCommitted).await;
+        self.erase_traces().await;
         let (None, Some(file)) = (given, file) else { return Ok(MasterRotated::Given) };
         // None if a server that was just started has done it.
         let former = keys::finish_rotation(&mut self.db, &path, &source, now).await?;
@@ -116,6 +117,7 @@ impl Beside {
         entry.detail = json!({ "key": id, "step": "done", "sealed_anew": resealed });
         audit::append(&mut transaction, &self.audit_key, vec![entry]).await?;
         transaction.commit().await.map_err(StoreError::commit)?;
+        self.erase_traces().await;
         Ok(DataKeyRotated { key: id, resumed, resealed })
     }
 
@@ -144,23 +146,22 @@ impl Beside {
     }
 
     async fn sealed_before(&mut self, newest: KeyId) -> Result<Vec<Old>, StoreError> {
-        let query = "SELECT target, '' AS base_url, 0 AS retired FROM target_settings
-            WHERE secret IS NOT NULL AND secret_key < ?
-            UNION ALL SELECT target, base_url, 1 FROM retired_connections WHERE secret_key < ?";
-        let rows = sqlx::query_as(query).bind(newest).bind(newest).fetch_all(&mut self.db).await;
-        let rows: Vec<(String, String, bool)> = rows.map_err(StoreError::read("secrets"))?;
-        let table = |retired| if retired { &RETIRED } else { &SETTINGS };
-        let old = |(target, base_url, retired)| Old { table: table(retired), names: [target, base_url] };
-        Ok(rows.into_iter().map(old).collect())
+        let mut all = vec![];
+        for table in sealed::ALL {
+            for row in table.older_than(newest, &mut self.db).await? {
+                all.push(Old { table, names: table.names_of(&row)? });
+            }
+        }
+        Ok(all)
     }
 
     /// Seals one secret with the newest key. What can not be used stays as it is: it is given anew or not at all.
     async fn reseal(&mut self, old: &Old, newest: KeyId, entropy: &dyn Entropy) -> Result<bool, StoreError> {
         let mut transaction = self.db.begin_with("BEGIN IMMEDIATE").await.map_err(StoreError::begin)?;
         // Someone may have changed it since.
-        let Some((row, sealed)) = old.row(&mut transaction, newest).await? else { return Ok(false) };
+        let Some(row) = old.row(&mut transaction, newest).await? else { return Ok(false) };
         let mut head = Head::load(&mut transaction, &self.audit_key).await?;
-        let opened = unseal(&self.keys, &head.seals, old.table, &row, &sealed, &mut transaction).await;
+        let opened = unseal(&self.keys, &head.seals, old.table, &row, &mut transaction).await;
         let secret = match opened {
             Err(error @ StoreError::Unsealable { .. }) => {
                 tracing::error!(error = &error as &dyn std::error::Error, "a secret can not be sealed anew");
@@ -168,21 +169,14 @@ impl Beside {
             }
             opened => opened?,
         };
-        let [target, base_url] = &old.names;
         let (key, sealer) = self.keys.newest(&mut transaction).await?;
-        let place = place(old.table.table, target, &secret.origin);
+        let place = place(old.table, &old.names[0], old.table.used_for(&row)?, &secret.origin);
         let sealed = sealer.seal(secret.value.expose_secret().as_bytes(), place, entropy);
-        let (update, names): (_, &[&str]) = if old.is_retired() {
-            (
-                "UPDATE retired_connections SET secret = ?, secret_key = ? WHERE target = ? AND base_url = ?",
-                &[target, base_url],
-            )
-        } else {
-            ("UPDATE target_settings SET secret = ?, secret_key = ? WHERE target = ? AND '' = ?", &[target])
-        };
-        let done = sqlx::query(update).bind(sealed).bind(key).bind(target).bind(base_url);
-        done.execute(&mut *transaction).await.map_err(StoreError::write("a secret"))?;
-        note(&mut head.seals, old.table, names, &mut transaction).await?;
+        let update = sqlx::query(old.table.reseal).bind(sealed).bind(key);
+        let update = old.names.iter().fold(update, sqlx::query::Query::bind);
+        update.execute(&mut *transaction).await.map_err(StoreError::write("a secret"))?;
+        let names: Vec<&str> = old.names.iter().map(String::as_str).collect();
+        note(&mut head.seals, old.table, &names, &mut transaction).await?;
         head.save(&mut transaction, &self.audit_key).await?;
         transaction.commit().await.map_err(StoreError::commit)?;
         Ok(true)
@@ -192,26 +186,14 @@ impl Beside {
 // === impl Old ===
 
 impl Old {
-    fn is_retired(&self) -> bool {
-        self.table.table == RETIRED.table
-    }
-
     /// The row, if its secret is still sealed with an older key.
-    async fn row(
-        &self,
-        db: &mut SqliteConnection,
-        newest: KeyId,
-    ) -> Result<Option<(SqliteRow, Vec<u8>)>, StoreError> {
-        let [target, base_url] = &self.names;
-        let query = if self.is_retired() {
-            "SELECT * FROM retired_connections WHERE target = ? AND base_url = ? AND secret_key < ?"
-        } else {
-            "SELECT * FROM target_settings WHERE target = ? AND '' = ? AND secret_key < ? AND secret IS NOT NULL"
-        };
-        let row = sqlx::query(query).bind(target).bind(base_url).bind(newest).fetch_optional(db).await;
-        let Some(row) = row.map_err(StoreError::read("a secret"))? else { return Ok(None) };
-        let sealed = Reader::new(&row, self.table.table, "target")?.get("secret")?;
-        Ok(Some((row, sealed)))
+    async fn row(&self, db: &mut SqliteConnection, newest: KeyId) -> Result<Option<SqliteRow>, StoreError> {
+        for row in self.table.older_than(newest, db).await? {
+            if self.table.names_of(&row)? == self.names {
+                return Ok(Some(row));
+            }
+        }
+        Ok(None)
     }
 }
 
@@ -233,6 +215,7 @@ async fn remove_unused(db: &mut SqliteConnection, newest: KeyId) -> Result<(), S
     let query = "DELETE FROM data_keys WHERE id < ?
         AND id NOT IN (SELECT secret_key FROM target_settings WHERE secret IS NOT NULL)
         AND id NOT IN (SELECT secret_key FROM retired_connections)
+        AND id NOT IN (SELECT secret_key FROM target_secrets)
         AND id NOT IN (SELECT key_id FROM audit_head)";
     let done = sqlx::query(query).bind(newest).execute(db).await;
     done.map(drop).map_err(StoreError::write("the keys"))

@@ -14,10 +14,11 @@ use sha2::{Digest, Sha256};
 use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
 
+use super::keys::KeyId;
 use super::rows::Reader;
 use super::tokens;
-use crate::store::StoreError;
 use crate::store::types::StoredToken;
+use crate::store::{SecretUse, StoreError};
 
 /// The hashes, by table and row.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,7 +31,13 @@ pub(super) struct SealedTable {
     pub(super) table: &'static str,
     names: &'static [&'static str],
     texts: &'static [&'static str],
-    time: &'static str,
+    pub(super) time: &'static str,
+    /// Every row that has a secret.
+    all: &'static str,
+    /// The rows whose secret a key before this one has sealed.
+    older: &'static str,
+    /// Sets the secret and its key, of the row of these names.
+    pub(super) reseal: &'static str,
 }
 
 /// A row that has a secret.
@@ -45,6 +52,9 @@ pub(super) const SETTINGS: SealedTable = SealedTable {
     names: &["target"],
     texts: &["system", "draft", "base_url", "secret_kind", "secret_origin"],
     time: "secret_set_at",
+    all: "SELECT * FROM target_settings WHERE secret IS NOT NULL",
+    older: "SELECT * FROM target_settings WHERE secret IS NOT NULL AND secret_key < ?",
+    reseal: "UPDATE target_settings SET secret = ?, secret_key = ? WHERE target = ?",
 };
 
 pub(super) const RETIRED: SealedTable = SealedTable {
@@ -52,7 +62,23 @@ pub(super) const RETIRED: SealedTable = SealedTable {
     names: &["target", "base_url"],
     texts: &["system", "draft", "secret_kind", "secret_origin"],
     time: "retired_at",
+    all: "SELECT * FROM retired_connections",
+    older: "SELECT * FROM retired_connections WHERE secret_key < ?",
+    reseal: "UPDATE retired_connections SET secret = ?, secret_key = ? WHERE target = ? AND base_url = ?",
 };
+
+pub(super) const FURTHER: SealedTable = SealedTable {
+    table: "target_secrets",
+    names: &["target", "base_url", "used_for"],
+    texts: &["secret_kind", "secret_origin"],
+    time: "secret_set_at",
+    all: "SELECT * FROM target_secrets",
+    older: "SELECT * FROM target_secrets WHERE secret_key < ?",
+    reseal: "UPDATE target_secrets SET secret = ?, secret_key = ? WHERE target = ? AND base_url = ? AND used_for = ?",
+};
+
+/// Every table with secrets.
+pub(super) const ALL: [&SealedTable; 3] = [&SETTINGS, &RETIRED, &FURTHER];
 
 // === impl Seals ===
 
@@ -85,10 +111,9 @@ impl Seals {
     /// The rows as they are, whatever they were.
     pub(super) async fn of_rows(db: &mut SqliteConnection) -> Result<Self, StoreError> {
         let mut seals = Self::default();
-        let settings = sqlx::query("SELECT * FROM target_settings WHERE secret IS NOT NULL");
-        let retired = sqlx::query("SELECT * FROM retired_connections");
-        for (table, query) in [(&SETTINGS, settings), (&RETIRED, retired)] {
-            let rows = query.fetch_all(&mut *db).await.map_err(StoreError::read("secrets"))?;
+        for table in ALL {
+            let rows =
+                sqlx::query(table.all).fetch_all(&mut *db).await.map_err(StoreError::read("secrets"))?;
             for row in &rows {
                 seals.set(table.row(row)?);
             }
@@ -134,9 +159,33 @@ impl SealedTable {
         add(&reader.get::<i64>(self.time)?.to_be_bytes());
         add(&reader.get::<i64>("secret_key")?.to_be_bytes());
         add(&reader.get::<Vec<u8>>("secret")?);
-        let names: Vec<String> = self.names.iter().map(|name| reader.get(name)).collect::<Result<_, _>>()?;
+        let names = self.names_of(row)?;
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         Ok(SealedRow { place: place(self, &names), hash: hexadecimal(&hash.finalize()) })
+    }
+
+    /// The rows whose secret a key before `newest` has sealed.
+    pub(super) async fn older_than(
+        &self,
+        newest: KeyId,
+        db: &mut SqliteConnection,
+    ) -> Result<Vec<SqliteRow>, StoreError> {
+        let rows = sqlx::query(self.older).bind(newest).fetch_all(db).await;
+        rows.map_err(StoreError::read("secrets"))
+    }
+
+    /// What names a row.
+    pub(super) fn names_of(&self, row: &SqliteRow) -> Result<Vec<String>, StoreError> {
+        let reader = Reader::new(row, self.table, "target")?;
+        self.names.iter().map(|name| reader.get(name)).collect()
+    }
+
+    /// What the secret of a row is for.
+    pub(super) fn used_for(&self, row: &SqliteRow) -> Result<SecretUse, StoreError> {
+        if !self.names.contains(&"used_for") {
+            return Ok(SecretUse::TicketSystem);
+        }
+        Reader::new(row, self.table, "target")?.name("used_for", SecretUse::parse)
     }
 }
 

@@ -6,17 +6,18 @@ use secrecy::ExposeSecret;
 use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
 use ticketing_core::system::System;
+use ticketing_failpoints::{self as failpoints, Point};
 
 use super::audit::Head;
-use super::keys::{KeyId, Keyring};
+use super::keys::Keyring;
 use super::rows::{self, Reader};
-use super::sealed::{self, SealedTable, Seals};
+use super::sealed::{self, Seals};
+use super::secrets::{self, note, place};
 use super::{Database, State, writer};
-use crate::store::StoreError;
 use crate::store::audit::NewAuditEntry;
-use crate::store::seal::Place;
-use crate::store::types::{
-    RetiredConnection, Secret, SecretChange, SettingsChange, StoredPolicy, StoredSettings, StoredTest,
+use crate::store::{
+    RetiredConnection, SecretChange, SecretUse, SettingsChange, StoreError, StoredPolicy, StoredSecret,
+    StoredSettings, StoredTest,
 };
 
 const RETIRE: &str = "
@@ -33,14 +34,6 @@ const SAVE_SETTINGS: &str = "
     ON CONFLICT (target) DO UPDATE SET system = excluded.system, enabled = excluded.enabled,
         draft = excluded.draft, base_url = excluded.base_url, revision = revision + 1,
         updated_at = excluded.updated_at";
-
-const SAVE_SECRET: &str = "
-    UPDATE target_settings SET secret_kind = ?, secret_key = ?, secret = ?, secret_origin = ?, secret_set_at = ?
-    WHERE target = ?";
-
-const REMOVE_SECRET: &str = "
-    UPDATE target_settings SET secret_kind = NULL, secret = NULL, secret_origin = NULL, secret_set_at = NULL
-    WHERE target = ?";
 
 const SAVE_POLICY: &str = "
     INSERT INTO policy (id, auto_push, retry, updated_at) VALUES (1, ?, ?, ?)
@@ -157,12 +150,32 @@ impl writer::Task for Configure {
                 }
             }
         }
+        failpoints::panic_at(Point::SettingsOpen, || self.exposed());
         head.append(db, &state.audit_key, vec![self.audit.clone()]).await?;
         head.save(db, &state.audit_key).await
+    }
+
+    fn leaves_traces(&self) -> bool {
+        self.changes
+            .iter()
+            .any(|change| matches!(change, SettingsChange::Target { secrets, .. } if !secrets.is_empty()))
     }
 }
 
 impl Configure {
+    /// What a panic says at its worst.
+    fn exposed(&self) -> String {
+        let secrets = self.changes.iter().filter_map(|change| match change {
+            SettingsChange::Target { secrets, .. } => Some(secrets.values()),
+            SettingsChange::Policy { .. } => None,
+        });
+        let values = secrets.flatten().filter_map(|change| match change {
+            SecretChange::Set(secret) => Some(secret.value.expose_secret()),
+            SecretChange::Remove => None,
+        });
+        values.collect::<Vec<_>>().join(" ")
+    }
+
     async fn save_target(
         &self,
         change: &SettingsChange,
@@ -170,53 +183,44 @@ impl Configure {
         seals: &mut Seals,
         db: &mut SqliteConnection,
     ) -> Result<(), StoreError> {
-        let SettingsChange::Target { target, system, enabled, draft, base_url, secret } = change else {
+        let SettingsChange::Target { target, system, enabled, draft, base_url, secrets } = change else {
             return Ok(());
         };
         let former = sqlx::query("SELECT * FROM target_settings WHERE target = ?").bind(target);
         let former = former.fetch_optional(&mut *db).await.map_err(StoreError::read("settings"))?;
-        let former = match former {
+        let mut former = match former {
             Some(row) => Some(settings(&state.keys, seals, &row, db).await?),
             None => None,
         };
-        let lost = former.as_ref().and_then(|former| former.lost.clone());
+        let lost = former.as_mut().map(|former| std::mem::take(&mut former.lost)).unwrap_or_default();
+        let of_system = secrets.get(&SecretUse::TicketSystem);
         // A secret that somebody removes is gone, whatever may still have to be looked up with it.
-        if !matches!(secret, SecretChange::Remove) {
+        if let Some(former) = &mut former {
+            former.secrets.retain(|used_for, _| !matches!(secrets.get(used_for), Some(SecretChange::Remove)));
+        }
+        if !matches!(of_system, Some(SecretChange::Remove)) {
             self.retire(target, base_url.as_deref(), former, state, seals, db).await?;
         }
         let query = sqlx::query(SAVE_SETTINGS).bind(target).bind(system.as_str()).bind(*enabled);
         let query = query.bind(draft.to_string()).bind(base_url).bind(self.now.as_microsecond());
         let done = query.execute(&mut *db).await.map_err(StoreError::write("settings"))?;
         one_row("target_settings", &done)?;
-        match secret {
-            // What is not believed now is not believed after other settings were changed either.
-            SecretChange::Keep if let Some(lost) = &lost => {
-                tracing::error!(error = lost as &dyn std::error::Error, "a secret is to be given again");
-                return Ok(());
+        for (used_for, change) in secrets {
+            let place = secrets::Of { target, base_url: "", used_for: *used_for };
+            match change {
+                SecretChange::Remove => place.remove(seals, db).await?,
+                SecretChange::Set(secret) => place.save(secret, self.now, state, seals, db).await?,
             }
-            SecretChange::Keep => {}
-            SecretChange::Remove => {
-                let done = sqlx::query(REMOVE_SECRET).bind(target).execute(&mut *db).await;
-                one_row("target_settings", &done.map_err(StoreError::write("a secret"))?)?;
-            }
-            SecretChange::Set(secret) => self.save_secret(target, secret, state, db).await?,
         }
-        note(seals, &sealed::SETTINGS, &[target], db).await
-    }
-
-    async fn save_secret(
-        &self,
-        target: &str,
-        secret: &Secret,
-        state: &State,
-        db: &mut SqliteConnection,
-    ) -> Result<(), StoreError> {
-        let place = place("target_settings", target, &secret.origin);
-        let (key, sealer) = state.keys.newest(db).await?;
-        let sealed = sealer.seal(secret.value.expose_secret().as_bytes(), place, &*state.entropy);
-        let query = sqlx::query(SAVE_SECRET).bind(&secret.kind).bind(key).bind(sealed).bind(&secret.origin);
-        let done = query.bind(self.now.as_microsecond()).bind(target).execute(db).await;
-        one_row("target_settings", &done.map_err(StoreError::write("a secret"))?)
+        let is_of_row = |lost: &&StoreError| lost.is_about(sealed::SETTINGS.table);
+        match lost.iter().find(is_of_row).filter(|_| of_system.is_none()) {
+            // What is not believed now is not believed after other settings were changed either.
+            Some(lost) => {
+                tracing::error!(error = lost as &dyn std::error::Error, "a secret is to be given again");
+            }
+            None => note(seals, &sealed::SETTINGS, &[target], db).await?,
+        }
+        Ok(())
     }
 
     /// Keeps the former connection if the new one leads elsewhere; one that leads there again is no longer former.
@@ -229,21 +233,28 @@ impl Configure {
         seals: &mut Seals,
         db: &mut SqliteConnection,
     ) -> Result<(), StoreError> {
-        let back = sqlx::query("DELETE FROM retired_connections WHERE target = ? AND base_url = ?");
-        let done = back.bind(target).bind(base_url).execute(&mut *db).await;
-        done.map_err(StoreError::write("former connections"))?;
-        seals.forget(&sealed::RETIRED, &[target, base_url.unwrap_or_default()]);
-        let Some(former) = former else { return Ok(()) };
+        if let Some(base_url) = base_url {
+            forget_retired(target, base_url, seals, db).await?;
+        }
+        let Some(mut former) = former else { return Ok(()) };
         let elsewhere = former.base_url.filter(|former| Some(former.as_str()) != base_url);
-        let (Some(former_url), Some(secret)) = (elsewhere, former.secret) else { return Ok(()) };
-        let place = place("retired_connections", target, &secret.origin);
+        let of_system = former.secrets.remove(&SecretUse::TicketSystem);
+        let (Some(former_url), Some(StoredSecret { secret, .. })) = (elsewhere, of_system) else {
+            return Ok(());
+        };
+        let place = place(&sealed::RETIRED, target, SecretUse::TicketSystem, &secret.origin);
         let (key, sealer) = state.keys.newest(db).await?;
         let sealed = sealer.seal(secret.value.expose_secret().as_bytes(), place, &*state.entropy);
         let query = sqlx::query(RETIRE).bind(target).bind(&former_url).bind(&secret.origin);
         let query = query.bind(former.system.as_str()).bind(former.draft.to_string()).bind(&secret.kind);
         let done = query.bind(key).bind(sealed).bind(self.now.as_microsecond()).execute(&mut *db).await;
         one_row("retired_connections", &done.map_err(StoreError::write("former connections"))?)?;
-        note(seals, &sealed::RETIRED, &[target, &former_url], db).await
+        note(seals, &sealed::RETIRED, &[target, &former_url], db).await?;
+        for (used_for, StoredSecret { secret, set_at }) in former.secrets {
+            let place = secrets::Of { target, base_url: &former_url, used_for };
+            place.save(&secret, set_at, state, seals, db).await?;
+        }
+        Ok(())
     }
 }
 
@@ -288,29 +299,27 @@ impl writer::Task for PruneRetired {
         }
         let mut head = Head::load(db, &state.audit_key).await?;
         for (target, base_url) in &unused {
-            head.seals.forget(&sealed::RETIRED, &[target, base_url]);
+            forget_retired(target, base_url, &mut head.seals, db).await?;
         }
-        let query = sqlx::query(
-            "DELETE FROM retired_connections WHERE (target, base_url) IN
-                (SELECT value ->> 0, value ->> 1 FROM json_each(?))",
-        );
-        let done = query.bind(rows::json("former connections", &unused)?).execute(&mut *db).await;
-        let pruned = done.map_err(StoreError::write("former connections"))?.rows_affected();
         head.save(db, &state.audit_key).await?;
-        Ok(pruned)
+        Ok(unused.len() as u64)
     }
 }
 
-/// Lists a row as it was just written.
-pub(super) async fn note(
+/// Forgets a former connection and all that is secret about it.
+async fn forget_retired(
+    target: &str,
+    base_url: &str,
     seals: &mut Seals,
-    table: &SealedTable,
-    names: &[&str],
     db: &mut SqliteConnection,
 ) -> Result<(), StoreError> {
-    seals.forget(table, names);
-    let all = Seals::of_rows(db).await?;
-    seals.take(all, table, names);
+    let query = sqlx::query("DELETE FROM retired_connections WHERE target = ? AND base_url = ?");
+    let done = query.bind(target).bind(base_url).execute(&mut *db).await;
+    done.map_err(StoreError::write("former connections"))?;
+    seals.forget(&sealed::RETIRED, &[target, base_url]);
+    for used_for in SecretUse::ALL.into_iter().filter(|used_for| *used_for != SecretUse::TicketSystem) {
+        secrets::Of { target, base_url, used_for }.remove(seals, db).await?;
+    }
     Ok(())
 }
 
@@ -322,23 +331,13 @@ async fn settings(
 ) -> Result<StoredSettings, StoreError> {
     let reader = Reader::new(row, "target_settings", "target")?;
     let target: String = reader.get("target")?;
-    let sealed: Option<Vec<u8>> = reader.get("secret")?;
-    let opened = match sealed {
-        Some(sealed) => unseal(keys, seals, &sealed::SETTINGS, row, &sealed, db).await.map(Some),
-        None => Ok(None),
-    };
-    let (secret, lost) = match opened {
-        Err(error @ StoreError::Unsealable { .. }) => (None, Some(error)),
-        opened => (opened?, None),
-    };
-    let set_at = reader.time_if("secret_set_at")?;
+    let (secrets, lost) = secrets::of_connection(keys, seals, (&sealed::SETTINGS, row), "", db).await?;
     Ok(StoredSettings {
         system: reader.name("system", System::parse)?,
         enabled: reader.get("enabled")?,
         draft: reader.json("draft")?,
         base_url: reader.get("base_url")?,
-        secret_set_at: set_at.filter(|_| secret.is_some()),
-        secret,
+        secrets,
         lost,
         revision: reader.get("revision")?,
         updated_at: reader.time("updated_at")?,
@@ -353,40 +352,22 @@ async fn retired(
     db: &mut SqliteConnection,
 ) -> Result<RetiredConnection, StoreError> {
     let reader = Reader::new(row, "retired_connections", "target")?;
-    let sealed: Vec<u8> = reader.get("secret")?;
+    let base_url: String = reader.get("base_url")?;
+    let (secrets, mut lost) =
+        secrets::of_connection(keys, seals, (&sealed::RETIRED, row), &base_url, db).await?;
+    if let Some(lost) = lost.pop() {
+        return Err(lost);
+    }
     Ok(RetiredConnection {
         system: reader.name("system", System::parse)?,
         draft: reader.json("draft")?,
-        secret: unseal(keys, seals, &sealed::RETIRED, row, &sealed, db).await?,
+        secrets,
         retired_at: reader.time("retired_at")?,
         target: reader.get("target")?,
     })
 }
 
-/// The secret of a row, if it is the one that was put there last.
-pub(super) async fn unseal(
-    keys: &Keyring,
-    seals: &Seals,
-    table: &SealedTable,
-    row: &SqliteRow,
-    sealed: &[u8],
-    db: &mut SqliteConnection,
-) -> Result<Secret, StoreError> {
-    let reader = Reader::new(row, table.table, "target")?;
-    let (target, key): (String, KeyId) = (reader.get("target")?, reader.get("secret_key")?);
-    let (kind, origin): (String, String) = (reader.get("secret_kind")?, reader.get("secret_origin")?);
-    let sealer = keys.get(db, key).await?.filter(|_| table.row(row).is_ok_and(|row| seals.is_current(&row)));
-    let value =
-        sealer.and_then(|sealer| sealer.unseal_text(sealed, place(table.table, &target, &origin)).ok());
-    let lost = || StoreError::Unsealable { table: table.table, column: "secret", id: target.clone() };
-    Ok(Secret { kind, value: value.ok_or_else(lost)?, origin })
-}
-
-pub(super) fn place<'a>(table: &'a str, row: &'a str, origin: &'a str) -> Place<'a> {
-    Place { table, row, column: "secret", origin }
-}
-
-fn one_row(table: &'static str, done: &sqlx::sqlite::SqliteQueryResult) -> Result<(), StoreError> {
+pub(super) fn one_row(table: &'static str, done: &sqlx::sqlite::SqliteQueryResult) -> Result<(), StoreError> {
     match done.rows_affected() {
         1 => Ok(()),
         touched => Err(StoreError::Miscounted { table, expected: 1, touched }),

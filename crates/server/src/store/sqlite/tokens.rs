@@ -27,6 +27,14 @@ impl Database {
         tracing::error!(token = %token.id, "this token was edited or put in by hand, and is not accepted");
         Ok(None)
     }
+
+    pub(in crate::store) async fn tokens(&self) -> Result<Vec<StoredToken>, StoreError> {
+        let mut snapshot = self.readers.begin().await.map_err(StoreError::begin)?;
+        let mut tokens = all(&mut snapshot).await?;
+        let head = Head::load(&mut snapshot, &self.state.audit_key).await?;
+        tokens.retain(|token| head.seals.is_current(&SealedRow::of_token(token)));
+        Ok(tokens)
+    }
 }
 
 /// All tokens, by name and age.

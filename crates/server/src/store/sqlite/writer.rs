@@ -7,6 +7,7 @@ use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use sqlx::{Connection, SqliteConnection};
@@ -15,12 +16,15 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::connection::WriterConnection;
 use super::mark::Mark;
-use super::{State, load, save};
+use super::{State, load, save, traces};
+use crate::panics::{self, Panicked};
 use crate::store::work::{Needs, Verb, Work};
 use crate::store::{StoreError, StoreErrorKind};
 
 /// The most commands in one transaction.
 const LARGEST_BATCH: usize = 256;
+/// How long pushes wait for readers so that a secret that was replaced can be taken out of the log.
+const PATIENCE_WITH_READERS: Duration = Duration::from_millis(250);
 
 /// What the writer is asked for.
 pub(super) enum Message {
@@ -45,6 +49,11 @@ pub(in crate::store) trait Task: Send + Sync + 'static {
     type Answer: Send + 'static;
 
     async fn run(&self, state: &State, db: &mut SqliteConnection) -> Result<Self::Answer, StoreError>;
+
+    /// Whether it takes secrets away, or puts others in their place.
+    fn leaves_traces(&self) -> bool {
+        false
+    }
 }
 
 /// A task with somebody who waits for its answer.
@@ -156,8 +165,19 @@ impl Writer {
     }
 
     async fn commit_alone<T: Task>(&mut self, task: &T) -> Result<T::Answer, StoreError> {
-        let outcome = self.try_commit_alone(task).await;
-        self.look_after(outcome).await
+        match panics::caught(self.try_commit_alone(task)).await {
+            Ok(outcome) => self.look_after(outcome).await,
+            Err(Panicked(reason)) => {
+                // Whatever was begun on this connection ends with it.
+                self.connection.discard().await;
+                let error = StoreError::Panicked { verb: std::any::type_name::<T>(), reason };
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "a command failed in a way it should not"
+                );
+                Err(error)
+            }
+        }
     }
 
     async fn try_commit(&mut self, batch: &mut [Box<dyn Command>]) -> Result<(), StoreError> {
@@ -191,6 +211,10 @@ impl Writer {
         transaction.commit().await.map_err(StoreError::commit)?;
         self.state.commits.fetch_add(1, Ordering::Relaxed);
         self.mark.touch();
+        if task.leaves_traces() {
+            // Pushes wait meanwhile: a reader that takes long is not waited for.
+            traces::erase(db, PATIENCE_WITH_READERS).await;
+        }
         Ok(answer)
     }
 

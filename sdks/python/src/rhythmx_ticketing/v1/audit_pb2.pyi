@@ -75,7 +75,7 @@ Global___ListAuditEntriesResponse: _TypeAlias = ListAuditEntriesResponse  # noqa
 
 @_typing.final
 class AuditEntry(_message.Message):
-    """Something that somebody did. Kept for ever, never changed: entries are sealed to each other, and
+    """Something that somebody did, or was refused. Kept for ever, never changed: entries are sealed to each other, and
     `ticketing audit verify` finds one that was edited or removed.
     """
 
@@ -104,17 +104,22 @@ class AuditEntry(_message.Message):
     source: _builtins.str
     """Output only. From where. Examples: "192.0.2.7:51234", "unix uid 1000"."""
     action: _builtins.str
-    """Output only. What was done: CONFIGURE, RETRY_DELIVERY, CREATE_ANYWAY, CANCEL_DELIVERY, RESOLVE_DELIVERY, CREATE_TOKEN,
-    REVOKE_TOKEN or ROTATE_KEY. More may follow.
+    """Output only. What was done: CONFIGURE, TEST_CONNECTION (of settings that were not saved), RETRY_DELIVERY, CREATE_ANYWAY,
+    CANCEL_DELIVERY, RESOLVE_DELIVERY, CREATE_TOKEN, REVOKE_TOKEN or ROTATE_KEY; or what a caller's role did not permit: one of
+    these, CREATE_TICKET or SUBMIT_INCIDENT. More may follow.
     """
     subject: _builtins.str
-    """Output only. To what: the ID of a delivery or a token, or "settings"."""
+    """Output only. To what: the ID of a delivery or a token, "settings", or for tests "jira" or "servicenow". Empty where a caller's
+    role did not permit the call: then its request was not read.
+    """
     detail: _builtins.str
     """Output only. What exactly, as JSON. For settings each changed field with its former and its new value; secrets are "set" or
-    "removed".
+    "removed". For tests `{"address": "https://..."}`: where the credential went, and by which proxy.
     """
     outcome: _builtins.str
-    """Output only. "OK", or the `ErrorReason` without its prefix for which it was not done. Example: "SETTINGS_INVALID"."""
+    """Output only. "OK", or the `ErrorReason` without its prefix for which it was not done. Examples: "SETTINGS_INVALID",
+    "ROLE_INSUFFICIENT". A test has two entries: "STARTED", which is on disk before anything is sent, then "PASSED" or "FAILED".
+    """
     @_builtins.property
     def time(self) -> _timestamp_pb2.Timestamp:
         """Output only. When it was done."""

@@ -138,13 +138,14 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     `{"reason":"ROLE_INSUFFICIENT","domain":"ticketing.rhythmx","metadata":{"role":"viewer","needed":"admin, analyst"}}`.
     """
     ERROR_REASON_RATE_LIMITED: _ErrorReason.ValueType  # 19
-    """The caller makes more calls than it may; `RetryInfo` says when to try again.
+    """The caller makes more calls than it may, or too many calls without a good credential came from its address; `RetryInfo` says
+    when to try again.
 
     Example: a loop without a pause, or the 31st TestConnection within a minute. RESOURCE_EXHAUSTED with
     `{"reason":"RATE_LIMITED","domain":"ticketing.rhythmx","metadata":{}}`.
     """
     ERROR_REASON_TOO_MANY_STREAMS: _ErrorReason.ValueType  # 20
-    """The caller has as many event streams open as it may.
+    """The caller has as many streams open as it may: of events, of health, of reflection.
 
     Example: a client that opens streams and closes none. RESOURCE_EXHAUSTED with
     `{"reason":"TOO_MANY_STREAMS","domain":"ticketing.rhythmx","metadata":{"limit":"32"}}`.
@@ -284,13 +285,14 @@ Example: a viewer who calls CreateTicket. PERMISSION_DENIED with
 `{"reason":"ROLE_INSUFFICIENT","domain":"ticketing.rhythmx","metadata":{"role":"viewer","needed":"admin, analyst"}}`.
 """
 ERROR_REASON_RATE_LIMITED: ErrorReason.ValueType  # 19
-"""The caller makes more calls than it may; `RetryInfo` says when to try again.
+"""The caller makes more calls than it may, or too many calls without a good credential came from its address; `RetryInfo` says
+when to try again.
 
 Example: a loop without a pause, or the 31st TestConnection within a minute. RESOURCE_EXHAUSTED with
 `{"reason":"RATE_LIMITED","domain":"ticketing.rhythmx","metadata":{}}`.
 """
 ERROR_REASON_TOO_MANY_STREAMS: ErrorReason.ValueType  # 20
-"""The caller has as many event streams open as it may.
+"""The caller has as many streams open as it may: of events, of health, of reflection.
 
 Example: a client that opens streams and closes none. RESOURCE_EXHAUSTED with
 `{"reason":"TOO_MANY_STREAMS","domain":"ticketing.rhythmx","metadata":{"limit":"32"}}`.

@@ -279,7 +279,8 @@ class TicketingServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ListAuditEntries(self, request, context):
-        """Lists who changed settings, deliveries and tokens, the newest first, page by page.
+        """Lists who changed settings, deliveries and tokens, who sent credentials to test them, and who was refused a change, the newest
+        first, page by page.
 
         Errors: INVALID_ARGUMENT (REQUEST_INVALID, PAGE_TOKEN_INVALID).
         """

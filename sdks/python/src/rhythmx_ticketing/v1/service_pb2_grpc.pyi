@@ -141,7 +141,8 @@ class TicketingServiceStub:
     Errors: INVALID_ARGUMENT (REQUEST_INVALID), NOT_FOUND (DELIVERY_NOT_FOUND), FAILED_PRECONDITION (DELIVERY_STATE).
     """
     ListAuditEntries: _grpc.UnaryUnaryMultiCallable[_audit_pb2.ListAuditEntriesRequest, _audit_pb2.ListAuditEntriesResponse]
-    """Lists who changed settings, deliveries and tokens, the newest first, page by page.
+    """Lists who changed settings, deliveries and tokens, who sent credentials to test them, and who was refused a change, the newest
+    first, page by page.
 
     Errors: INVALID_ARGUMENT (REQUEST_INVALID, PAGE_TOKEN_INVALID).
     """
@@ -253,7 +254,8 @@ class TicketingServiceAsyncStub(TicketingServiceStub):
     Errors: INVALID_ARGUMENT (REQUEST_INVALID), NOT_FOUND (DELIVERY_NOT_FOUND), FAILED_PRECONDITION (DELIVERY_STATE).
     """
     ListAuditEntries: _aio.UnaryUnaryMultiCallable[_audit_pb2.ListAuditEntriesRequest, _audit_pb2.ListAuditEntriesResponse]  # type: ignore[assignment]
-    """Lists who changed settings, deliveries and tokens, the newest first, page by page.
+    """Lists who changed settings, deliveries and tokens, who sent credentials to test them, and who was refused a change, the newest
+    first, page by page.
 
     Errors: INVALID_ARGUMENT (REQUEST_INVALID, PAGE_TOKEN_INVALID).
     """
@@ -440,7 +442,8 @@ class TicketingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _audit_pb2.ListAuditEntriesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_audit_pb2.ListAuditEntriesResponse, _abc.Awaitable[_audit_pb2.ListAuditEntriesResponse]]:
-        """Lists who changed settings, deliveries and tokens, the newest first, page by page.
+        """Lists who changed settings, deliveries and tokens, who sent credentials to test them, and who was refused a change, the newest
+        first, page by page.
 
         Errors: INVALID_ARGUMENT (REQUEST_INVALID, PAGE_TOKEN_INVALID).
         """

@@ -145,7 +145,9 @@ class JiraSettings(_message.Message):
     access token, given now or before.
 
     A secret is bound to its origin and to the way there: a change of the host in `url` or `gateway_url`, of `cloud_id`,
-    `proxy_url` or `ca_certificates` demands the secret again in the same request (SECRET_REQUIRED).
+    `proxy_url` or `ca_certificates` demands the secret again in the same request (SECRET_REQUIRED). `proxy_password` is
+    bound to the proxy: another host, port or scheme in `proxy_url`, or other `ca_certificates` where the proxy is https,
+    demands it again.
 
     Addresses are https, on port 443 or 8443, and lead to the public Internet. What else is called, the server's operator
     permits (`ticketing serve --allow-target`), and nobody by a request: other ports, plain http, private networks and the
@@ -168,6 +170,8 @@ class JiraSettings(_message.Message):
     LABELS_FIELD_NUMBER: _builtins.int
     PROXY_URL_FIELD_NUMBER: _builtins.int
     CA_CERTIFICATES_FIELD_NUMBER: _builtins.int
+    PROXY_USERNAME_FIELD_NUMBER: _builtins.int
+    PROXY_PASSWORD_FIELD_NUMBER: _builtins.int
     enabled: _builtins.bool
     """Whether tickets are created in Jira. Default false."""
     url: _builtins.str
@@ -202,13 +206,22 @@ class JiraSettings(_message.Message):
     """Address of Atlassian's gateway. Used only with `cloud_id`. Default "https://api.atlassian.com"."""
     proxy_url: _builtins.str
     """Address of an HTTP proxy that is asked to CONNECT to the site; nothing but https goes through it. http or https, at
-    most 2,048 characters, without user, path and query; "" removes it. Its login is the operator's to give
-    (`ticketing serve --proxy-logins`). It is judged like `url`: one that is within, or spoken to by plain http, has to be
-    permitted by the operator. Example: "http://proxy.acme.example:3128".
+    most 2,048 characters, without user, path and query; "" removes it. It is judged like
+    `url`: one that is within, or spoken to by plain http, has to be permitted by the operator. Example:
+    "http://proxy.acme.example:3128".
     """
     ca_certificates: _builtins.str
     """Certificates of the authorities that are trusted for this site, instead of the public ones: PEM, at most 65,536
     bytes; "" removes them.
+    """
+    proxy_username: _builtins.str
+    """Who we are to the proxy of `proxy_url`, where it asks for a login. At most 255 characters, without a colon; ""
+    removes it. Given with `proxy_password` or not at all. Absent: what the server's operator gives for this proxy
+    (`ticketing serve --proxy-logins`), if anything.
+    """
+    proxy_password: _builtins.str
+    """Write-only. Password of `proxy_username`, sent by basic authentication to the proxy alone. At most 4,096 characters;
+    "" removes it.
     """
     @_builtins.property
     def labels(self) -> Global___JiraLabels:
@@ -230,10 +243,12 @@ class JiraSettings(_message.Message):
         labels: Global___JiraLabels | None = ...,
         proxy_url: _builtins.str | None = ...,
         ca_certificates: _builtins.str | None = ...,
+        proxy_username: _builtins.str | None = ...,
+        proxy_password: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_api_token", b"_api_token", "_ca_certificates", b"_ca_certificates", "_cloud_id", b"_cloud_id", "_email", b"_email", "_enabled", b"_enabled", "_flavour", b"_flavour", "_gateway_url", b"_gateway_url", "_issue_type", b"_issue_type", "_personal_access_token", b"_personal_access_token", "_project_key", b"_project_key", "_proxy_url", b"_proxy_url", "_url", b"_url", "api_token", b"api_token", "ca_certificates", b"ca_certificates", "cloud_id", b"cloud_id", "email", b"email", "enabled", b"enabled", "flavour", b"flavour", "gateway_url", b"gateway_url", "issue_type", b"issue_type", "labels", b"labels", "personal_access_token", b"personal_access_token", "project_key", b"project_key", "proxy_url", b"proxy_url", "url", b"url"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_api_token", b"_api_token", "_ca_certificates", b"_ca_certificates", "_cloud_id", b"_cloud_id", "_email", b"_email", "_enabled", b"_enabled", "_flavour", b"_flavour", "_gateway_url", b"_gateway_url", "_issue_type", b"_issue_type", "_personal_access_token", b"_personal_access_token", "_project_key", b"_project_key", "_proxy_password", b"_proxy_password", "_proxy_url", b"_proxy_url", "_proxy_username", b"_proxy_username", "_url", b"_url", "api_token", b"api_token", "ca_certificates", b"ca_certificates", "cloud_id", b"cloud_id", "email", b"email", "enabled", b"enabled", "flavour", b"flavour", "gateway_url", b"gateway_url", "issue_type", b"issue_type", "labels", b"labels", "personal_access_token", b"personal_access_token", "project_key", b"project_key", "proxy_password", b"proxy_password", "proxy_url", b"proxy_url", "proxy_username", b"proxy_username", "url", b"url"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_api_token", b"_api_token", "_ca_certificates", b"_ca_certificates", "_cloud_id", b"_cloud_id", "_email", b"_email", "_enabled", b"_enabled", "_flavour", b"_flavour", "_gateway_url", b"_gateway_url", "_issue_type", b"_issue_type", "_personal_access_token", b"_personal_access_token", "_project_key", b"_project_key", "_proxy_url", b"_proxy_url", "_url", b"_url", "api_token", b"api_token", "ca_certificates", b"ca_certificates", "cloud_id", b"cloud_id", "email", b"email", "enabled", b"enabled", "flavour", b"flavour", "gateway_url", b"gateway_url", "issue_type", b"issue_type", "labels", b"labels", "personal_access_token", b"personal_access_token", "project_key", b"project_key", "proxy_url", b"proxy_url", "url", b"url"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_api_token", b"_api_token", "_ca_certificates", b"_ca_certificates", "_cloud_id", b"_cloud_id", "_email", b"_email", "_enabled", b"_enabled", "_flavour", b"_flavour", "_gateway_url", b"_gateway_url", "_issue_type", b"_issue_type", "_personal_access_token", b"_personal_access_token", "_project_key", b"_project_key", "_proxy_password", b"_proxy_password", "_proxy_url", b"_proxy_url", "_proxy_username", b"_proxy_username", "_url", b"_url", "api_token", b"api_token", "ca_certificates", b"ca_certificates", "cloud_id", b"cloud_id", "email", b"email", "enabled", b"enabled", "flavour", b"flavour", "gateway_url", b"gateway_url", "issue_type", b"issue_type", "labels", b"labels", "personal_access_token", b"personal_access_token", "project_key", b"project_key", "proxy_password", b"proxy_password", "proxy_url", b"proxy_url", "proxy_username", b"proxy_username", "url", b"url"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__api_token: _TypeAlias = _typing.Literal["api_token"]  # noqa: Y015
     _WhichOneofArgType__api_token: _TypeAlias = _typing.Literal["_api_token", b"_api_token"]  # noqa: Y015
@@ -255,8 +270,12 @@ class JiraSettings(_message.Message):
     _WhichOneofArgType__personal_access_token: _TypeAlias = _typing.Literal["_personal_access_token", b"_personal_access_token"]  # noqa: Y015
     _WhichOneofReturnType__project_key: _TypeAlias = _typing.Literal["project_key"]  # noqa: Y015
     _WhichOneofArgType__project_key: _TypeAlias = _typing.Literal["_project_key", b"_project_key"]  # noqa: Y015
+    _WhichOneofReturnType__proxy_password: _TypeAlias = _typing.Literal["proxy_password"]  # noqa: Y015
+    _WhichOneofArgType__proxy_password: _TypeAlias = _typing.Literal["_proxy_password", b"_proxy_password"]  # noqa: Y015
     _WhichOneofReturnType__proxy_url: _TypeAlias = _typing.Literal["proxy_url"]  # noqa: Y015
     _WhichOneofArgType__proxy_url: _TypeAlias = _typing.Literal["_proxy_url", b"_proxy_url"]  # noqa: Y015
+    _WhichOneofReturnType__proxy_username: _TypeAlias = _typing.Literal["proxy_username"]  # noqa: Y015
+    _WhichOneofArgType__proxy_username: _TypeAlias = _typing.Literal["_proxy_username", b"_proxy_username"]  # noqa: Y015
     _WhichOneofReturnType__url: _TypeAlias = _typing.Literal["url"]  # noqa: Y015
     _WhichOneofArgType__url: _TypeAlias = _typing.Literal["_url", b"_url"]  # noqa: Y015
     @_typing.overload
@@ -280,7 +299,11 @@ class JiraSettings(_message.Message):
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__project_key) -> _WhichOneofReturnType__project_key | None: ...
     @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__proxy_password) -> _WhichOneofReturnType__proxy_password | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__proxy_url) -> _WhichOneofReturnType__proxy_url | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__proxy_username) -> _WhichOneofReturnType__proxy_username | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__url) -> _WhichOneofReturnType__url | None: ...
 
@@ -329,6 +352,8 @@ class JiraSettingsView(_message.Message):
     LABELS_FIELD_NUMBER: _builtins.int
     PROXY_URL_FIELD_NUMBER: _builtins.int
     CA_CERTIFICATES_FIELD_NUMBER: _builtins.int
+    PROXY_USERNAME_FIELD_NUMBER: _builtins.int
+    PROXY_PASSWORD_SET_AT_FIELD_NUMBER: _builtins.int
     enabled: _builtins.bool
     """Output only."""
     url: _builtins.str
@@ -349,6 +374,8 @@ class JiraSettingsView(_message.Message):
     """Output only. Empty: no proxy of its own."""
     ca_certificates: _builtins.str
     """Output only. Empty: the authorities that the server's machine trusts."""
+    proxy_username: _builtins.str
+    """Output only. Empty: no login in these settings."""
     @_builtins.property
     def api_token_set_at(self) -> _timestamp_pb2.Timestamp:
         """Output only. When the API token was set. Absent: there is none."""
@@ -360,6 +387,10 @@ class JiraSettingsView(_message.Message):
     @_builtins.property
     def labels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Output only."""
+
+    @_builtins.property
+    def proxy_password_set_at(self) -> _timestamp_pb2.Timestamp:
+        """Output only. When the password for the proxy was set. Absent: there is none."""
 
     def __init__(
         self,
@@ -377,10 +408,12 @@ class JiraSettingsView(_message.Message):
         labels: _abc.Iterable[_builtins.str] | None = ...,
         proxy_url: _builtins.str = ...,
         ca_certificates: _builtins.str = ...,
+        proxy_username: _builtins.str = ...,
+        proxy_password_set_at: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["api_token_set_at", b"api_token_set_at", "personal_access_token_set_at", b"personal_access_token_set_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["api_token_set_at", b"api_token_set_at", "personal_access_token_set_at", b"personal_access_token_set_at", "proxy_password_set_at", b"proxy_password_set_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_token_set_at", b"api_token_set_at", "ca_certificates", b"ca_certificates", "cloud_id", b"cloud_id", "email", b"email", "enabled", b"enabled", "flavour", b"flavour", "gateway_url", b"gateway_url", "issue_type", b"issue_type", "labels", b"labels", "personal_access_token_set_at", b"personal_access_token_set_at", "project_key", b"project_key", "proxy_url", b"proxy_url", "url", b"url"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_token_set_at", b"api_token_set_at", "ca_certificates", b"ca_certificates", "cloud_id", b"cloud_id", "email", b"email", "enabled", b"enabled", "flavour", b"flavour", "gateway_url", b"gateway_url", "issue_type", b"issue_type", "labels", b"labels", "personal_access_token_set_at", b"personal_access_token_set_at", "project_key", b"project_key", "proxy_password_set_at", b"proxy_password_set_at", "proxy_url", b"proxy_url", "proxy_username", b"proxy_username", "url", b"url"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -391,7 +424,8 @@ class ServiceNowSettings(_message.Message):
     """How to reach and use ServiceNow. `enabled: true` needs an instance, a username and a password, given now or before.
 
     A secret is bound to its origin and to the way there: a change of the host in `instance`, of `proxy_url` or
-    `ca_certificates` demands the password again in the same request (SECRET_REQUIRED).
+    `ca_certificates` demands the password again in the same request (SECRET_REQUIRED). `proxy_password` is bound to the
+    proxy, as in Jira's settings.
 
     The address keeps the same rules as Jira's.
     """
@@ -407,6 +441,8 @@ class ServiceNowSettings(_message.Message):
     PRIORITIES_FIELD_NUMBER: _builtins.int
     PROXY_URL_FIELD_NUMBER: _builtins.int
     CA_CERTIFICATES_FIELD_NUMBER: _builtins.int
+    PROXY_USERNAME_FIELD_NUMBER: _builtins.int
+    PROXY_PASSWORD_FIELD_NUMBER: _builtins.int
     enabled: _builtins.bool
     """Whether tickets are created in ServiceNow. Default false."""
     instance: _builtins.str
@@ -425,13 +461,22 @@ class ServiceNowSettings(_message.Message):
     """
     proxy_url: _builtins.str
     """Address of an HTTP proxy that is asked to CONNECT to the site; nothing but https goes through it. http or https, at
-    most 2,048 characters, without user, path and query; "" removes it. Its login is the operator's to give
-    (`ticketing serve --proxy-logins`). It is judged like `instance`: one that is within, or spoken to by plain http, has to be
-    permitted by the operator. Example: "http://proxy.acme.example:3128".
+    most 2,048 characters, without user, path and query; "" removes it. It is judged like
+    `instance`: one that is within, or spoken to by plain http, has to be permitted by the operator. Example:
+    "http://proxy.acme.example:3128".
     """
     ca_certificates: _builtins.str
     """Certificates of the authorities that are trusted for this site, instead of the public ones: PEM, at most 65,536
     bytes; "" removes them.
+    """
+    proxy_username: _builtins.str
+    """Who we are to the proxy of `proxy_url`, where it asks for a login. At most 255 characters, without a colon; ""
+    removes it. Given with `proxy_password` or not at all. Absent: what the server's operator gives for this proxy
+    (`ticketing serve --proxy-logins`), if anything.
+    """
+    proxy_password: _builtins.str
+    """Write-only. Password of `proxy_username`, sent by basic authentication to the proxy alone. At most 4,096 characters;
+    "" removes it.
     """
     @_builtins.property
     def priorities(self) -> Global___ServiceNowPriorities:
@@ -449,10 +494,12 @@ class ServiceNowSettings(_message.Message):
         priorities: Global___ServiceNowPriorities | None = ...,
         proxy_url: _builtins.str | None = ...,
         ca_certificates: _builtins.str | None = ...,
+        proxy_username: _builtins.str | None = ...,
+        proxy_password: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_assignment_group", b"_assignment_group", "_ca_certificates", b"_ca_certificates", "_enabled", b"_enabled", "_instance", b"_instance", "_password", b"_password", "_proxy_url", b"_proxy_url", "_table", b"_table", "_username", b"_username", "assignment_group", b"assignment_group", "ca_certificates", b"ca_certificates", "enabled", b"enabled", "instance", b"instance", "password", b"password", "priorities", b"priorities", "proxy_url", b"proxy_url", "table", b"table", "username", b"username"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_assignment_group", b"_assignment_group", "_ca_certificates", b"_ca_certificates", "_enabled", b"_enabled", "_instance", b"_instance", "_password", b"_password", "_proxy_password", b"_proxy_password", "_proxy_url", b"_proxy_url", "_proxy_username", b"_proxy_username", "_table", b"_table", "_username", b"_username", "assignment_group", b"assignment_group", "ca_certificates", b"ca_certificates", "enabled", b"enabled", "instance", b"instance", "password", b"password", "priorities", b"priorities", "proxy_password", b"proxy_password", "proxy_url", b"proxy_url", "proxy_username", b"proxy_username", "table", b"table", "username", b"username"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_assignment_group", b"_assignment_group", "_ca_certificates", b"_ca_certificates", "_enabled", b"_enabled", "_instance", b"_instance", "_password", b"_password", "_proxy_url", b"_proxy_url", "_table", b"_table", "_username", b"_username", "assignment_group", b"assignment_group", "ca_certificates", b"ca_certificates", "enabled", b"enabled", "instance", b"instance", "password", b"password", "priorities", b"priorities", "proxy_url", b"proxy_url", "table", b"table", "username", b"username"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_assignment_group", b"_assignment_group", "_ca_certificates", b"_ca_certificates", "_enabled", b"_enabled", "_instance", b"_instance", "_password", b"_password", "_proxy_password", b"_proxy_password", "_proxy_url", b"_proxy_url", "_proxy_username", b"_proxy_username", "_table", b"_table", "_username", b"_username", "assignment_group", b"assignment_group", "ca_certificates", b"ca_certificates", "enabled", b"enabled", "instance", b"instance", "password", b"password", "priorities", b"priorities", "proxy_password", b"proxy_password", "proxy_url", b"proxy_url", "proxy_username", b"proxy_username", "table", b"table", "username", b"username"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__assignment_group: _TypeAlias = _typing.Literal["assignment_group"]  # noqa: Y015
     _WhichOneofArgType__assignment_group: _TypeAlias = _typing.Literal["_assignment_group", b"_assignment_group"]  # noqa: Y015
@@ -464,8 +511,12 @@ class ServiceNowSettings(_message.Message):
     _WhichOneofArgType__instance: _TypeAlias = _typing.Literal["_instance", b"_instance"]  # noqa: Y015
     _WhichOneofReturnType__password: _TypeAlias = _typing.Literal["password"]  # noqa: Y015
     _WhichOneofArgType__password: _TypeAlias = _typing.Literal["_password", b"_password"]  # noqa: Y015
+    _WhichOneofReturnType__proxy_password: _TypeAlias = _typing.Literal["proxy_password"]  # noqa: Y015
+    _WhichOneofArgType__proxy_password: _TypeAlias = _typing.Literal["_proxy_password", b"_proxy_password"]  # noqa: Y015
     _WhichOneofReturnType__proxy_url: _TypeAlias = _typing.Literal["proxy_url"]  # noqa: Y015
     _WhichOneofArgType__proxy_url: _TypeAlias = _typing.Literal["_proxy_url", b"_proxy_url"]  # noqa: Y015
+    _WhichOneofReturnType__proxy_username: _TypeAlias = _typing.Literal["proxy_username"]  # noqa: Y015
+    _WhichOneofArgType__proxy_username: _TypeAlias = _typing.Literal["_proxy_username", b"_proxy_username"]  # noqa: Y015
     _WhichOneofReturnType__table: _TypeAlias = _typing.Literal["table"]  # noqa: Y015
     _WhichOneofArgType__table: _TypeAlias = _typing.Literal["_table", b"_table"]  # noqa: Y015
     _WhichOneofReturnType__username: _TypeAlias = _typing.Literal["username"]  # noqa: Y015
@@ -481,7 +532,11 @@ class ServiceNowSettings(_message.Message):
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__password) -> _WhichOneofReturnType__password | None: ...
     @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__proxy_password) -> _WhichOneofReturnType__proxy_password | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__proxy_url) -> _WhichOneofReturnType__proxy_url | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__proxy_username) -> _WhichOneofReturnType__proxy_username | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__table) -> _WhichOneofReturnType__table | None: ...
     @_typing.overload
@@ -572,6 +627,8 @@ class ServiceNowSettingsView(_message.Message):
     PRIORITIES_FIELD_NUMBER: _builtins.int
     PROXY_URL_FIELD_NUMBER: _builtins.int
     CA_CERTIFICATES_FIELD_NUMBER: _builtins.int
+    PROXY_USERNAME_FIELD_NUMBER: _builtins.int
+    PROXY_PASSWORD_SET_AT_FIELD_NUMBER: _builtins.int
     enabled: _builtins.bool
     """Output only."""
     instance: _builtins.str
@@ -586,6 +643,8 @@ class ServiceNowSettingsView(_message.Message):
     """Output only. Empty: no proxy of its own."""
     ca_certificates: _builtins.str
     """Output only. Empty: the authorities that the server's machine trusts."""
+    proxy_username: _builtins.str
+    """Output only. Empty: no login in these settings."""
     @_builtins.property
     def password_set_at(self) -> _timestamp_pb2.Timestamp:
         """Output only. When the password was set. Absent: there is none."""
@@ -593,6 +652,10 @@ class ServiceNowSettingsView(_message.Message):
     @_builtins.property
     def priorities(self) -> Global___ServiceNowPriorities:
         """Output only. Every level is set."""
+
+    @_builtins.property
+    def proxy_password_set_at(self) -> _timestamp_pb2.Timestamp:
+        """Output only. When the password for the proxy was set. Absent: there is none."""
 
     def __init__(
         self,
@@ -606,10 +669,12 @@ class ServiceNowSettingsView(_message.Message):
         priorities: Global___ServiceNowPriorities | None = ...,
         proxy_url: _builtins.str = ...,
         ca_certificates: _builtins.str = ...,
+        proxy_username: _builtins.str = ...,
+        proxy_password_set_at: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["password_set_at", b"password_set_at", "priorities", b"priorities"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["password_set_at", b"password_set_at", "priorities", b"priorities", "proxy_password_set_at", b"proxy_password_set_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["assignment_group", b"assignment_group", "ca_certificates", b"ca_certificates", "enabled", b"enabled", "instance", b"instance", "password_set_at", b"password_set_at", "priorities", b"priorities", "proxy_url", b"proxy_url", "table", b"table", "username", b"username"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["assignment_group", b"assignment_group", "ca_certificates", b"ca_certificates", "enabled", b"enabled", "instance", b"instance", "password_set_at", b"password_set_at", "priorities", b"priorities", "proxy_password_set_at", b"proxy_password_set_at", "proxy_url", b"proxy_url", "proxy_username", b"proxy_username", "table", b"table", "username", b"username"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

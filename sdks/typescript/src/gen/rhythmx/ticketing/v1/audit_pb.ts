@@ -71,7 +71,7 @@ export const ListAuditEntriesResponseSchema: GenMessage<ListAuditEntriesResponse
   messageDesc(file_rhythmx_ticketing_v1_audit, 1);
 
 /**
- * Something that somebody did. Kept for ever, never changed: entries are sealed to each other, and
+ * Something that somebody did, or was refused. Kept for ever, never changed: entries are sealed to each other, and
  * `ticketing audit verify` finds one that was edited or removed.
  *
  * @generated from message rhythmx.ticketing.v1.AuditEntry
@@ -121,15 +121,17 @@ export type AuditEntry = Message<"rhythmx.ticketing.v1.AuditEntry"> & {
   source: string;
 
   /**
-   * Output only. What was done: CONFIGURE, RETRY_DELIVERY, CREATE_ANYWAY, CANCEL_DELIVERY, RESOLVE_DELIVERY, CREATE_TOKEN,
-   * REVOKE_TOKEN or ROTATE_KEY. More may follow.
+   * Output only. What was done: CONFIGURE, TEST_CONNECTION (of settings that were not saved), RETRY_DELIVERY, CREATE_ANYWAY,
+   * CANCEL_DELIVERY, RESOLVE_DELIVERY, CREATE_TOKEN, REVOKE_TOKEN or ROTATE_KEY; or what a caller's role did not permit: one of
+   * these, CREATE_TICKET or SUBMIT_INCIDENT. More may follow.
    *
    * @generated from field: string action = 7;
    */
   action: string;
 
   /**
-   * Output only. To what: the ID of a delivery or a token, or "settings".
+   * Output only. To what: the ID of a delivery or a token, "settings", or for tests "jira" or "servicenow". Empty where a caller's
+   * role did not permit the call: then its request was not read.
    *
    * @generated from field: string subject = 8;
    */
@@ -137,14 +139,15 @@ export type AuditEntry = Message<"rhythmx.ticketing.v1.AuditEntry"> & {
 
   /**
    * Output only. What exactly, as JSON. For settings each changed field with its former and its new value; secrets are "set" or
-   * "removed".
+   * "removed". For tests `{"address": "https://..."}`: where the credential went, and by which proxy.
    *
    * @generated from field: string detail = 9;
    */
   detail: string;
 
   /**
-   * Output only. "OK", or the `ErrorReason` without its prefix for which it was not done. Example: "SETTINGS_INVALID".
+   * Output only. "OK", or the `ErrorReason` without its prefix for which it was not done. Examples: "SETTINGS_INVALID",
+   * "ROLE_INSUFFICIENT". A test has two entries: "STARTED", which is on disk before anything is sent, then "PASSED" or "FAILED".
    *
    * @generated from field: string outcome = 10;
    */

@@ -211,7 +211,8 @@ export enum ErrorReason {
   ROLE_INSUFFICIENT = 18,
 
   /**
-   * The caller makes more calls than it may; `RetryInfo` says when to try again.
+   * The caller makes more calls than it may, or too many calls without a good credential came from its address; `RetryInfo` says
+   * when to try again.
    *
    * Example: a loop without a pause, or the 31st TestConnection within a minute. RESOURCE_EXHAUSTED with
    * `{"reason":"RATE_LIMITED","domain":"ticketing.rhythmx","metadata":{}}`.
@@ -221,7 +222,7 @@ export enum ErrorReason {
   RATE_LIMITED = 19,
 
   /**
-   * The caller has as many event streams open as it may.
+   * The caller has as many streams open as it may: of events, of health, of reflection.
    *
    * Example: a client that opens streams and closes none. RESOURCE_EXHAUSTED with
    * `{"reason":"TOO_MANY_STREAMS","domain":"ticketing.rhythmx","metadata":{"limit":"32"}}`.

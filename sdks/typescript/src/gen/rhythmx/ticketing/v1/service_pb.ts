@@ -216,7 +216,8 @@ export const TicketingService: GenService<{
     output: typeof ResolveDeliveryResponseSchema;
   },
   /**
-   * Lists who changed settings, deliveries and tokens, the newest first, page by page.
+   * Lists who changed settings, deliveries and tokens, who sent credentials to test them, and who was refused a change, the newest
+   * first, page by page.
    *
    * Errors: INVALID_ARGUMENT (REQUEST_INVALID, PAGE_TOKEN_INVALID).
    *

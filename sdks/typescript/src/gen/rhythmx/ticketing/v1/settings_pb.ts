@@ -16,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file rhythmx/ticketing/v1/settings.proto.
  */
 export const file_rhythmx_ticketing_v1_settings: GenFile = /*@__PURE__*/
-  fileDesc("CiNyaHl0aG14L3RpY2tldGluZy92MS9zZXR0aW5ncy5wcm90bxIUcmh5dGhteC50aWNrZXRpbmcudjEi8QEKEENvbmZpZ3VyZVJlcXVlc3QSMAoEamlyYRgBIAEoCzIiLnJoeXRobXgudGlja2V0aW5nLnYxLkppcmFTZXR0aW5ncxI8CgpzZXJ2aWNlbm93GAIgASgLMigucmh5dGhteC50aWNrZXRpbmcudjEuU2VydmljZU5vd1NldHRpbmdzEjkKCWF1dG9fcHVzaBgDIAEoCzImLnJoeXRobXgudGlja2V0aW5nLnYxLkF1dG9QdXNoU2V0dGluZ3MSMgoFcmV0cnkYBCABKAsyIy5yaHl0aG14LnRpY2tldGluZy52MS5SZXRyeVNldHRpbmdzIpcCChFDb25maWd1cmVSZXNwb25zZRI0CgRqaXJhGAEgASgLMiYucmh5dGhteC50aWNrZXRpbmcudjEuSmlyYVNldHRpbmdzVmlldxJACgpzZXJ2aWNlbm93GAIgASgLMiwucmh5dGhteC50aWNrZXRpbmcudjEuU2VydmljZU5vd1NldHRpbmdzVmlldxI5CglhdXRvX3B1c2gYAyABKAsyJi5yaHl0aG14LnRpY2tldGluZy52MS5BdXRvUHVzaFNldHRpbmdzEjIKBXJldHJ5GAQgASgLMiMucmh5dGhteC50aWNrZXRpbmcudjEuUmV0cnlTZXR0aW5ncxIbChNkZWxpdmVyaWVzX21hZGVfZHVlGAUgASgNIsUECgxKaXJhU2V0dGluZ3MSFAoHZW5hYmxlZBgBIAEoCEgAiAEBEhAKA3VybBgCIAEoCUgBiAEBEhIKBWVtYWlsGAMgASgJSAKIAQESGwoJYXBpX3Rva2VuGAQgASgJQgOAAQFIA4gBARInChVwZXJzb25hbF9hY2Nlc3NfdG9rZW4YBSABKAlCA4ABAUgEiAEBEhgKC3Byb2plY3Rfa2V5GAYgASgJSAWIAQESFwoKaXNzdWVfdHlwZRgHIAEoCUgGiAEBEjcKB2ZsYXZvdXIYCCABKA4yIS5yaHl0aG14LnRpY2tldGluZy52MS5KaXJhRmxhdm91ckgHiAEBEhUKCGNsb3VkX2lkGAkgASgJSAiIAQESGAoLZ2F0ZXdheV91cmwYCiABKAlICYgBARIwCgZsYWJlbHMYCyABKAsyIC5yaHl0aG14LnRpY2tldGluZy52MS5KaXJhTGFiZWxzEhYKCXByb3h5X3VybBgMIAEoCUgKiAEBEhwKD2NhX2NlcnRpZmljYXRlcxgNIAEoCUgLiAEBQgoKCF9lbmFibGVkQgYKBF91cmxCCAoGX2VtYWlsQgwKCl9hcGlfdG9rZW5CGAoWX3BlcnNvbmFsX2FjY2Vzc190b2tlbkIOCgxfcHJvamVjdF9rZXlCDQoLX2lzc3VlX3R5cGVCCgoIX2ZsYXZvdXJCCwoJX2Nsb3VkX2lkQg4KDF9nYXRld2F5X3VybEIMCgpfcHJveHlfdXJsQhIKEF9jYV9jZXJ0aWZpY2F0ZXMiHAoKSmlyYUxhYmVscxIOCgZ2YWx1ZXMYASADKAki9wIKEEppcmFTZXR0aW5nc1ZpZXcSDwoHZW5hYmxlZBgBIAEoCBILCgN1cmwYAiABKAkSDQoFZW1haWwYAyABKAkSNAoQYXBpX3Rva2VuX3NldF9hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASQAoccGVyc29uYWxfYWNjZXNzX3Rva2VuX3NldF9hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEwoLcHJvamVjdF9rZXkYBiABKAkSEgoKaXNzdWVfdHlwZRgHIAEoCRIyCgdmbGF2b3VyGAggASgOMiEucmh5dGhteC50aWNrZXRpbmcudjEuSmlyYUZsYXZvdXISEAoIY2xvdWRfaWQYCSABKAkSEwoLZ2F0ZXdheV91cmwYCiABKAkSDgoGbGFiZWxzGAsgAygJEhEKCXByb3h5X3VybBgMIAEoCRIXCg9jYV9jZXJ0aWZpY2F0ZXMYDSABKAkikQMKElNlcnZpY2VOb3dTZXR0aW5ncxIUCgdlbmFibGVkGAEgASgISACIAQESFQoIaW5zdGFuY2UYAiABKAlIAYgBARIVCgh1c2VybmFtZRgDIAEoCUgCiAEBEhoKCHBhc3N3b3JkGAQgASgJQgOAAQFIA4gBARIdChBhc3NpZ25tZW50X2dyb3VwGAUgASgJSASIAQESEgoFdGFibGUYBiABKAlIBYgBARI+Cgpwcmlvcml0aWVzGAcgASgLMioucmh5dGhteC50aWNrZXRpbmcudjEuU2VydmljZU5vd1ByaW9yaXRpZXMSFgoJcHJveHlfdXJsGAggASgJSAaIAQESHAoPY2FfY2VydGlmaWNhdGVzGAkgASgJSAeIAQFCCgoIX2VuYWJsZWRCCwoJX2luc3RhbmNlQgsKCV91c2VybmFtZUILCglfcGFzc3dvcmRCEwoRX2Fzc2lnbm1lbnRfZ3JvdXBCCAoGX3RhYmxlQgwKCl9wcm94eV91cmxCEgoQX2NhX2NlcnRpZmljYXRlcyL7AQoUU2VydmljZU5vd1ByaW9yaXRpZXMSOgoIY3JpdGljYWwYASABKAsyKC5yaHl0aG14LnRpY2tldGluZy52MS5TZXJ2aWNlTm93UHJpb3JpdHkSNgoEaGlnaBgCIAEoCzIoLnJoeXRobXgudGlja2V0aW5nLnYxLlNlcnZpY2VOb3dQcmlvcml0eRI4CgZtZWRpdW0YAyABKAsyKC5yaHl0aG14LnRpY2tldGluZy52MS5TZXJ2aWNlTm93UHJpb3JpdHkSNQoDbG93GAQgASgLMigucmh5dGhteC50aWNrZXRpbmcudjEuU2VydmljZU5vd1ByaW9yaXR5IjUKElNlcnZpY2VOb3dQcmlvcml0eRIOCgZpbXBhY3QYASABKA0SDwoHdXJnZW5jeRgCIAEoDSKXAgoWU2VydmljZU5vd1NldHRpbmdzVmlldxIPCgdlbmFibGVkGAEgASgIEhAKCGluc3RhbmNlGAIgASgJEhAKCHVzZXJuYW1lGAMgASgJEjMKD3Bhc3N3b3JkX3NldF9hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASGAoQYXNzaWdubWVudF9ncm91cBgFIAEoCRINCgV0YWJsZRgGIAEoCRI+Cgpwcmlvcml0aWVzGAcgASgLMioucmh5dGhteC50aWNrZXRpbmcudjEuU2VydmljZU5vd1ByaW9yaXRpZXMSEQoJcHJveHlfdXJsGAggASgJEhcKD2NhX2NlcnRpZmljYXRlcxgJIAEoCSLBAQoQQXV0b1B1c2hTZXR0aW5ncxIUCgdlbmFibGVkGAEgASgISACIAQESPQoQbWluaW11bV9zZXZlcml0eRgCIAEoDjIeLnJoeXRobXgudGlja2V0aW5nLnYxLlNldmVyaXR5SAGIAQESNwoHc3lzdGVtcxgDIAEoCzImLnJoeXRobXgudGlja2V0aW5nLnYxLlRpY2tldFN5c3RlbUxpc3RCCgoIX2VuYWJsZWRCEwoRX21pbmltdW1fc2V2ZXJpdHkiRgoQVGlja2V0U3lzdGVtTGlzdBIyCgZ2YWx1ZXMYASADKA4yIi5yaHl0aG14LnRpY2tldGluZy52MS5UaWNrZXRTeXN0ZW0i7wEKDVJldHJ5U2V0dGluZ3MSGQoMbWF4X2F0dGVtcHRzGAEgASgNSACIAQESLQoKYmFzZV9kZWxheRgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIsCgltYXhfZGVsYXkYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SNQoScHJvY2Vzc29yX2ludGVydmFsGAQgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhMKBmppdHRlchgFIAEoAUgBiAEBQg8KDV9tYXhfYXR0ZW1wdHNCCQoHX2ppdHRlcip4CgtKaXJhRmxhdm91chIcChhKSVJBX0ZMQVZPVVJfVU5TUEVDSUZJRUQQABIVChFKSVJBX0ZMQVZPVVJfQVVUTxABEhYKEkpJUkFfRkxBVk9VUl9DTE9VRBACEhwKGEpJUkFfRkxBVk9VUl9EQVRBX0NFTlRFUhADYgZwcm90bzM", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_rhythmx_ticketing_v1_incident, file_rhythmx_ticketing_v1_ticket]);
+  fileDesc("CiNyaHl0aG14L3RpY2tldGluZy92MS9zZXR0aW5ncy5wcm90bxIUcmh5dGhteC50aWNrZXRpbmcudjEi8QEKEENvbmZpZ3VyZVJlcXVlc3QSMAoEamlyYRgBIAEoCzIiLnJoeXRobXgudGlja2V0aW5nLnYxLkppcmFTZXR0aW5ncxI8CgpzZXJ2aWNlbm93GAIgASgLMigucmh5dGhteC50aWNrZXRpbmcudjEuU2VydmljZU5vd1NldHRpbmdzEjkKCWF1dG9fcHVzaBgDIAEoCzImLnJoeXRobXgudGlja2V0aW5nLnYxLkF1dG9QdXNoU2V0dGluZ3MSMgoFcmV0cnkYBCABKAsyIy5yaHl0aG14LnRpY2tldGluZy52MS5SZXRyeVNldHRpbmdzIpcCChFDb25maWd1cmVSZXNwb25zZRI0CgRqaXJhGAEgASgLMiYucmh5dGhteC50aWNrZXRpbmcudjEuSmlyYVNldHRpbmdzVmlldxJACgpzZXJ2aWNlbm93GAIgASgLMiwucmh5dGhteC50aWNrZXRpbmcudjEuU2VydmljZU5vd1NldHRpbmdzVmlldxI5CglhdXRvX3B1c2gYAyABKAsyJi5yaHl0aG14LnRpY2tldGluZy52MS5BdXRvUHVzaFNldHRpbmdzEjIKBXJldHJ5GAQgASgLMiMucmh5dGhteC50aWNrZXRpbmcudjEuUmV0cnlTZXR0aW5ncxIbChNkZWxpdmVyaWVzX21hZGVfZHVlGAUgASgNIqoFCgxKaXJhU2V0dGluZ3MSFAoHZW5hYmxlZBgBIAEoCEgAiAEBEhAKA3VybBgCIAEoCUgBiAEBEhIKBWVtYWlsGAMgASgJSAKIAQESGwoJYXBpX3Rva2VuGAQgASgJQgOAAQFIA4gBARInChVwZXJzb25hbF9hY2Nlc3NfdG9rZW4YBSABKAlCA4ABAUgEiAEBEhgKC3Byb2plY3Rfa2V5GAYgASgJSAWIAQESFwoKaXNzdWVfdHlwZRgHIAEoCUgGiAEBEjcKB2ZsYXZvdXIYCCABKA4yIS5yaHl0aG14LnRpY2tldGluZy52MS5KaXJhRmxhdm91ckgHiAEBEhUKCGNsb3VkX2lkGAkgASgJSAiIAQESGAoLZ2F0ZXdheV91cmwYCiABKAlICYgBARIwCgZsYWJlbHMYCyABKAsyIC5yaHl0aG14LnRpY2tldGluZy52MS5KaXJhTGFiZWxzEhYKCXByb3h5X3VybBgMIAEoCUgKiAEBEhwKD2NhX2NlcnRpZmljYXRlcxgNIAEoCUgLiAEBEhsKDnByb3h5X3VzZXJuYW1lGA4gASgJSAyIAQESIAoOcHJveHlfcGFzc3dvcmQYDyABKAlCA4ABAUgNiAEBQgoKCF9lbmFibGVkQgYKBF91cmxCCAoGX2VtYWlsQgwKCl9hcGlfdG9rZW5CGAoWX3BlcnNvbmFsX2FjY2Vzc190b2tlbkIOCgxfcHJvamVjdF9rZXlCDQoLX2lzc3VlX3R5cGVCCgoIX2ZsYXZvdXJCCwoJX2Nsb3VkX2lkQg4KDF9nYXRld2F5X3VybEIMCgpfcHJveHlfdXJsQhIKEF9jYV9jZXJ0aWZpY2F0ZXNCEQoPX3Byb3h5X3VzZXJuYW1lQhEKD19wcm94eV9wYXNzd29yZCIcCgpKaXJhTGFiZWxzEg4KBnZhbHVlcxgBIAMoCSLKAwoQSmlyYVNldHRpbmdzVmlldxIPCgdlbmFibGVkGAEgASgIEgsKA3VybBgCIAEoCRINCgVlbWFpbBgDIAEoCRI0ChBhcGlfdG9rZW5fc2V0X2F0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBJAChxwZXJzb25hbF9hY2Nlc3NfdG9rZW5fc2V0X2F0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBITCgtwcm9qZWN0X2tleRgGIAEoCRISCgppc3N1ZV90eXBlGAcgASgJEjIKB2ZsYXZvdXIYCCABKA4yIS5yaHl0aG14LnRpY2tldGluZy52MS5KaXJhRmxhdm91chIQCghjbG91ZF9pZBgJIAEoCRITCgtnYXRld2F5X3VybBgKIAEoCRIOCgZsYWJlbHMYCyADKAkSEQoJcHJveHlfdXJsGAwgASgJEhcKD2NhX2NlcnRpZmljYXRlcxgNIAEoCRIWCg5wcm94eV91c2VybmFtZRgOIAEoCRI5ChVwcm94eV9wYXNzd29yZF9zZXRfYXQYDyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIvYDChJTZXJ2aWNlTm93U2V0dGluZ3MSFAoHZW5hYmxlZBgBIAEoCEgAiAEBEhUKCGluc3RhbmNlGAIgASgJSAGIAQESFQoIdXNlcm5hbWUYAyABKAlIAogBARIaCghwYXNzd29yZBgEIAEoCUIDgAEBSAOIAQESHQoQYXNzaWdubWVudF9ncm91cBgFIAEoCUgEiAEBEhIKBXRhYmxlGAYgASgJSAWIAQESPgoKcHJpb3JpdGllcxgHIAEoCzIqLnJoeXRobXgudGlja2V0aW5nLnYxLlNlcnZpY2VOb3dQcmlvcml0aWVzEhYKCXByb3h5X3VybBgIIAEoCUgGiAEBEhwKD2NhX2NlcnRpZmljYXRlcxgJIAEoCUgHiAEBEhsKDnByb3h5X3VzZXJuYW1lGAogASgJSAiIAQESIAoOcHJveHlfcGFzc3dvcmQYCyABKAlCA4ABAUgJiAEBQgoKCF9lbmFibGVkQgsKCV9pbnN0YW5jZUILCglfdXNlcm5hbWVCCwoJX3Bhc3N3b3JkQhMKEV9hc3NpZ25tZW50X2dyb3VwQggKBl90YWJsZUIMCgpfcHJveHlfdXJsQhIKEF9jYV9jZXJ0aWZpY2F0ZXNCEQoPX3Byb3h5X3VzZXJuYW1lQhEKD19wcm94eV9wYXNzd29yZCL7AQoUU2VydmljZU5vd1ByaW9yaXRpZXMSOgoIY3JpdGljYWwYASABKAsyKC5yaHl0aG14LnRpY2tldGluZy52MS5TZXJ2aWNlTm93UHJpb3JpdHkSNgoEaGlnaBgCIAEoCzIoLnJoeXRobXgudGlja2V0aW5nLnYxLlNlcnZpY2VOb3dQcmlvcml0eRI4CgZtZWRpdW0YAyABKAsyKC5yaHl0aG14LnRpY2tldGluZy52MS5TZXJ2aWNlTm93UHJpb3JpdHkSNQoDbG93GAQgASgLMigucmh5dGhteC50aWNrZXRpbmcudjEuU2VydmljZU5vd1ByaW9yaXR5IjUKElNlcnZpY2VOb3dQcmlvcml0eRIOCgZpbXBhY3QYASABKA0SDwoHdXJnZW5jeRgCIAEoDSLqAgoWU2VydmljZU5vd1NldHRpbmdzVmlldxIPCgdlbmFibGVkGAEgASgIEhAKCGluc3RhbmNlGAIgASgJEhAKCHVzZXJuYW1lGAMgASgJEjMKD3Bhc3N3b3JkX3NldF9hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASGAoQYXNzaWdubWVudF9ncm91cBgFIAEoCRINCgV0YWJsZRgGIAEoCRI+Cgpwcmlvcml0aWVzGAcgASgLMioucmh5dGhteC50aWNrZXRpbmcudjEuU2VydmljZU5vd1ByaW9yaXRpZXMSEQoJcHJveHlfdXJsGAggASgJEhcKD2NhX2NlcnRpZmljYXRlcxgJIAEoCRIWCg5wcm94eV91c2VybmFtZRgKIAEoCRI5ChVwcm94eV9wYXNzd29yZF9zZXRfYXQYCyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIsEBChBBdXRvUHVzaFNldHRpbmdzEhQKB2VuYWJsZWQYASABKAhIAIgBARI9ChBtaW5pbXVtX3NldmVyaXR5GAIgASgOMh4ucmh5dGhteC50aWNrZXRpbmcudjEuU2V2ZXJpdHlIAYgBARI3CgdzeXN0ZW1zGAMgASgLMiYucmh5dGhteC50aWNrZXRpbmcudjEuVGlja2V0U3lzdGVtTGlzdEIKCghfZW5hYmxlZEITChFfbWluaW11bV9zZXZlcml0eSJGChBUaWNrZXRTeXN0ZW1MaXN0EjIKBnZhbHVlcxgBIAMoDjIiLnJoeXRobXgudGlja2V0aW5nLnYxLlRpY2tldFN5c3RlbSLvAQoNUmV0cnlTZXR0aW5ncxIZCgxtYXhfYXR0ZW1wdHMYASABKA1IAIgBARItCgpiYXNlX2RlbGF5GAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEiwKCW1heF9kZWxheRgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhI1ChJwcm9jZXNzb3JfaW50ZXJ2YWwYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SEwoGaml0dGVyGAUgASgBSAGIAQFCDwoNX21heF9hdHRlbXB0c0IJCgdfaml0dGVyKngKC0ppcmFGbGF2b3VyEhwKGEpJUkFfRkxBVk9VUl9VTlNQRUNJRklFRBAAEhUKEUpJUkFfRkxBVk9VUl9BVVRPEAESFgoSSklSQV9GTEFWT1VSX0NMT1VEEAISHAoYSklSQV9GTEFWT1VSX0RBVEFfQ0VOVEVSEANiBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_rhythmx_ticketing_v1_incident, file_rhythmx_ticketing_v1_ticket]);
 
 /**
  * What to change. A field that is absent stays as it is.
@@ -114,7 +114,9 @@ export const ConfigureResponseSchema: GenMessage<ConfigureResponse> = /*@__PURE_
  * access token, given now or before.
  *
  * A secret is bound to its origin and to the way there: a change of the host in `url` or `gateway_url`, of `cloud_id`,
- * `proxy_url` or `ca_certificates` demands the secret again in the same request (SECRET_REQUIRED).
+ * `proxy_url` or `ca_certificates` demands the secret again in the same request (SECRET_REQUIRED). `proxy_password` is
+ * bound to the proxy: another host, port or scheme in `proxy_url`, or other `ca_certificates` where the proxy is https,
+ * demands it again.
  *
  * Addresses are https, on port 443 or 8443, and lead to the public Internet. What else is called, the server's operator
  * permits (`ticketing serve --allow-target`), and nobody by a request: other ports, plain http, private networks and the
@@ -209,9 +211,9 @@ export type JiraSettings = Message<"rhythmx.ticketing.v1.JiraSettings"> & {
 
   /**
    * Address of an HTTP proxy that is asked to CONNECT to the site; nothing but https goes through it. http or https, at
-   * most 2,048 characters, without user, path and query; "" removes it. Its login is the operator's to give
-   * (`ticketing serve --proxy-logins`). It is judged like `url`: one that is within, or spoken to by plain http, has to be
-   * permitted by the operator. Example: "http://proxy.acme.example:3128".
+   * most 2,048 characters, without user, path and query; "" removes it. It is judged like
+   * `url`: one that is within, or spoken to by plain http, has to be permitted by the operator. Example:
+   * "http://proxy.acme.example:3128".
    *
    * @generated from field: optional string proxy_url = 12;
    */
@@ -224,6 +226,23 @@ export type JiraSettings = Message<"rhythmx.ticketing.v1.JiraSettings"> & {
    * @generated from field: optional string ca_certificates = 13;
    */
   caCertificates?: string | undefined;
+
+  /**
+   * Who we are to the proxy of `proxy_url`, where it asks for a login. At most 255 characters, without a colon; ""
+   * removes it. Given with `proxy_password` or not at all. Absent: what the server's operator gives for this proxy
+   * (`ticketing serve --proxy-logins`), if anything.
+   *
+   * @generated from field: optional string proxy_username = 14;
+   */
+  proxyUsername?: string | undefined;
+
+  /**
+   * Write-only. Password of `proxy_username`, sent by basic authentication to the proxy alone. At most 4,096 characters;
+   * "" removes it.
+   *
+   * @generated from field: optional string proxy_password = 15;
+   */
+  proxyPassword?: string | undefined;
 };
 
 /**
@@ -350,6 +369,20 @@ export type JiraSettingsView = Message<"rhythmx.ticketing.v1.JiraSettingsView"> 
    * @generated from field: string ca_certificates = 13;
    */
   caCertificates: string;
+
+  /**
+   * Output only. Empty: no login in these settings.
+   *
+   * @generated from field: string proxy_username = 14;
+   */
+  proxyUsername: string;
+
+  /**
+   * Output only. When the password for the proxy was set. Absent: there is none.
+   *
+   * @generated from field: google.protobuf.Timestamp proxy_password_set_at = 15;
+   */
+  proxyPasswordSetAt?: Timestamp | undefined;
 };
 
 /**
@@ -363,7 +396,8 @@ export const JiraSettingsViewSchema: GenMessage<JiraSettingsView> = /*@__PURE__*
  * How to reach and use ServiceNow. `enabled: true` needs an instance, a username and a password, given now or before.
  *
  * A secret is bound to its origin and to the way there: a change of the host in `instance`, of `proxy_url` or
- * `ca_certificates` demands the password again in the same request (SECRET_REQUIRED).
+ * `ca_certificates` demands the password again in the same request (SECRET_REQUIRED). `proxy_password` is bound to the
+ * proxy, as in Jira's settings.
  *
  * The address keeps the same rules as Jira's.
  *
@@ -423,9 +457,9 @@ export type ServiceNowSettings = Message<"rhythmx.ticketing.v1.ServiceNowSetting
 
   /**
    * Address of an HTTP proxy that is asked to CONNECT to the site; nothing but https goes through it. http or https, at
-   * most 2,048 characters, without user, path and query; "" removes it. Its login is the operator's to give
-   * (`ticketing serve --proxy-logins`). It is judged like `instance`: one that is within, or spoken to by plain http, has to be
-   * permitted by the operator. Example: "http://proxy.acme.example:3128".
+   * most 2,048 characters, without user, path and query; "" removes it. It is judged like
+   * `instance`: one that is within, or spoken to by plain http, has to be permitted by the operator. Example:
+   * "http://proxy.acme.example:3128".
    *
    * @generated from field: optional string proxy_url = 8;
    */
@@ -438,6 +472,23 @@ export type ServiceNowSettings = Message<"rhythmx.ticketing.v1.ServiceNowSetting
    * @generated from field: optional string ca_certificates = 9;
    */
   caCertificates?: string | undefined;
+
+  /**
+   * Who we are to the proxy of `proxy_url`, where it asks for a login. At most 255 characters, without a colon; ""
+   * removes it. Given with `proxy_password` or not at all. Absent: what the server's operator gives for this proxy
+   * (`ticketing serve --proxy-logins`), if anything.
+   *
+   * @generated from field: optional string proxy_username = 10;
+   */
+  proxyUsername?: string | undefined;
+
+  /**
+   * Write-only. Password of `proxy_username`, sent by basic authentication to the proxy alone. At most 4,096 characters;
+   * "" removes it.
+   *
+   * @generated from field: optional string proxy_password = 11;
+   */
+  proxyPassword?: string | undefined;
 };
 
 /**
@@ -585,6 +636,20 @@ export type ServiceNowSettingsView = Message<"rhythmx.ticketing.v1.ServiceNowSet
    * @generated from field: string ca_certificates = 9;
    */
   caCertificates: string;
+
+  /**
+   * Output only. Empty: no login in these settings.
+   *
+   * @generated from field: string proxy_username = 10;
+   */
+  proxyUsername: string;
+
+  /**
+   * Output only. When the password for the proxy was set. Absent: there is none.
+   *
+   * @generated from field: google.protobuf.Timestamp proxy_password_set_at = 11;
+   */
+  proxyPasswordSetAt?: Timestamp | undefined;
 };
 
 /**

@@ -7,7 +7,7 @@ package com.rhythmx.ticketing.v1;
 
 /**
  * <pre>
- * Something that somebody did. Kept for ever, never changed: entries are sealed to each other, and
+ * Something that somebody did, or was refused. Kept for ever, never changed: entries are sealed to each other, and
  * `ticketing audit verify` finds one that was edited or removed.
  * </pre>
  *
@@ -310,8 +310,9 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object action_ = "";
   /**
    * <pre>
-   * Output only. What was done: CONFIGURE, RETRY_DELIVERY, CREATE_ANYWAY, CANCEL_DELIVERY, RESOLVE_DELIVERY, CREATE_TOKEN,
-   * REVOKE_TOKEN or ROTATE_KEY. More may follow.
+   * Output only. What was done: CONFIGURE, TEST_CONNECTION (of settings that were not saved), RETRY_DELIVERY, CREATE_ANYWAY,
+   * CANCEL_DELIVERY, RESOLVE_DELIVERY, CREATE_TOKEN, REVOKE_TOKEN or ROTATE_KEY; or what a caller's role did not permit: one of
+   * these, CREATE_TICKET or SUBMIT_INCIDENT. More may follow.
    * </pre>
    *
    * <code>string action = 7 [json_name = "action"];</code>
@@ -332,8 +333,9 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. What was done: CONFIGURE, RETRY_DELIVERY, CREATE_ANYWAY, CANCEL_DELIVERY, RESOLVE_DELIVERY, CREATE_TOKEN,
-   * REVOKE_TOKEN or ROTATE_KEY. More may follow.
+   * Output only. What was done: CONFIGURE, TEST_CONNECTION (of settings that were not saved), RETRY_DELIVERY, CREATE_ANYWAY,
+   * CANCEL_DELIVERY, RESOLVE_DELIVERY, CREATE_TOKEN, REVOKE_TOKEN or ROTATE_KEY; or what a caller's role did not permit: one of
+   * these, CREATE_TICKET or SUBMIT_INCIDENT. More may follow.
    * </pre>
    *
    * <code>string action = 7 [json_name = "action"];</code>
@@ -359,7 +361,8 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object subject_ = "";
   /**
    * <pre>
-   * Output only. To what: the ID of a delivery or a token, or "settings".
+   * Output only. To what: the ID of a delivery or a token, "settings", or for tests "jira" or "servicenow". Empty where a caller's
+   * role did not permit the call: then its request was not read.
    * </pre>
    *
    * <code>string subject = 8 [json_name = "subject"];</code>
@@ -380,7 +383,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. To what: the ID of a delivery or a token, or "settings".
+   * Output only. To what: the ID of a delivery or a token, "settings", or for tests "jira" or "servicenow". Empty where a caller's
+   * role did not permit the call: then its request was not read.
    * </pre>
    *
    * <code>string subject = 8 [json_name = "subject"];</code>
@@ -407,7 +411,7 @@ private static final long serialVersionUID = 0L;
   /**
    * <pre>
    * Output only. What exactly, as JSON. For settings each changed field with its former and its new value; secrets are "set" or
-   * "removed".
+   * "removed". For tests `{"address": "https://..."}`: where the credential went, and by which proxy.
    * </pre>
    *
    * <code>string detail = 9 [json_name = "detail"];</code>
@@ -429,7 +433,7 @@ private static final long serialVersionUID = 0L;
   /**
    * <pre>
    * Output only. What exactly, as JSON. For settings each changed field with its former and its new value; secrets are "set" or
-   * "removed".
+   * "removed". For tests `{"address": "https://..."}`: where the credential went, and by which proxy.
    * </pre>
    *
    * <code>string detail = 9 [json_name = "detail"];</code>
@@ -455,7 +459,8 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object outcome_ = "";
   /**
    * <pre>
-   * Output only. "OK", or the `ErrorReason` without its prefix for which it was not done. Example: "SETTINGS_INVALID".
+   * Output only. "OK", or the `ErrorReason` without its prefix for which it was not done. Examples: "SETTINGS_INVALID",
+   * "ROLE_INSUFFICIENT". A test has two entries: "STARTED", which is on disk before anything is sent, then "PASSED" or "FAILED".
    * </pre>
    *
    * <code>string outcome = 10 [json_name = "outcome"];</code>
@@ -476,7 +481,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. "OK", or the `ErrorReason` without its prefix for which it was not done. Example: "SETTINGS_INVALID".
+   * Output only. "OK", or the `ErrorReason` without its prefix for which it was not done. Examples: "SETTINGS_INVALID",
+   * "ROLE_INSUFFICIENT". A test has two entries: "STARTED", which is on disk before anything is sent, then "PASSED" or "FAILED".
    * </pre>
    *
    * <code>string outcome = 10 [json_name = "outcome"];</code>
@@ -757,7 +763,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Something that somebody did. Kept for ever, never changed: entries are sealed to each other, and
+   * Something that somebody did, or was refused. Kept for ever, never changed: entries are sealed to each other, and
    * `ticketing audit verify` finds one that was edited or removed.
    * </pre>
    *
@@ -1610,8 +1616,9 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object action_ = "";
     /**
      * <pre>
-     * Output only. What was done: CONFIGURE, RETRY_DELIVERY, CREATE_ANYWAY, CANCEL_DELIVERY, RESOLVE_DELIVERY, CREATE_TOKEN,
-     * REVOKE_TOKEN or ROTATE_KEY. More may follow.
+     * Output only. What was done: CONFIGURE, TEST_CONNECTION (of settings that were not saved), RETRY_DELIVERY, CREATE_ANYWAY,
+     * CANCEL_DELIVERY, RESOLVE_DELIVERY, CREATE_TOKEN, REVOKE_TOKEN or ROTATE_KEY; or what a caller's role did not permit: one of
+     * these, CREATE_TICKET or SUBMIT_INCIDENT. More may follow.
      * </pre>
      *
      * <code>string action = 7 [json_name = "action"];</code>
@@ -1631,8 +1638,9 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. What was done: CONFIGURE, RETRY_DELIVERY, CREATE_ANYWAY, CANCEL_DELIVERY, RESOLVE_DELIVERY, CREATE_TOKEN,
-     * REVOKE_TOKEN or ROTATE_KEY. More may follow.
+     * Output only. What was done: CONFIGURE, TEST_CONNECTION (of settings that were not saved), RETRY_DELIVERY, CREATE_ANYWAY,
+     * CANCEL_DELIVERY, RESOLVE_DELIVERY, CREATE_TOKEN, REVOKE_TOKEN or ROTATE_KEY; or what a caller's role did not permit: one of
+     * these, CREATE_TICKET or SUBMIT_INCIDENT. More may follow.
      * </pre>
      *
      * <code>string action = 7 [json_name = "action"];</code>
@@ -1653,8 +1661,9 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. What was done: CONFIGURE, RETRY_DELIVERY, CREATE_ANYWAY, CANCEL_DELIVERY, RESOLVE_DELIVERY, CREATE_TOKEN,
-     * REVOKE_TOKEN or ROTATE_KEY. More may follow.
+     * Output only. What was done: CONFIGURE, TEST_CONNECTION (of settings that were not saved), RETRY_DELIVERY, CREATE_ANYWAY,
+     * CANCEL_DELIVERY, RESOLVE_DELIVERY, CREATE_TOKEN, REVOKE_TOKEN or ROTATE_KEY; or what a caller's role did not permit: one of
+     * these, CREATE_TICKET or SUBMIT_INCIDENT. More may follow.
      * </pre>
      *
      * <code>string action = 7 [json_name = "action"];</code>
@@ -1671,8 +1680,9 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. What was done: CONFIGURE, RETRY_DELIVERY, CREATE_ANYWAY, CANCEL_DELIVERY, RESOLVE_DELIVERY, CREATE_TOKEN,
-     * REVOKE_TOKEN or ROTATE_KEY. More may follow.
+     * Output only. What was done: CONFIGURE, TEST_CONNECTION (of settings that were not saved), RETRY_DELIVERY, CREATE_ANYWAY,
+     * CANCEL_DELIVERY, RESOLVE_DELIVERY, CREATE_TOKEN, REVOKE_TOKEN or ROTATE_KEY; or what a caller's role did not permit: one of
+     * these, CREATE_TICKET or SUBMIT_INCIDENT. More may follow.
      * </pre>
      *
      * <code>string action = 7 [json_name = "action"];</code>
@@ -1686,8 +1696,9 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. What was done: CONFIGURE, RETRY_DELIVERY, CREATE_ANYWAY, CANCEL_DELIVERY, RESOLVE_DELIVERY, CREATE_TOKEN,
-     * REVOKE_TOKEN or ROTATE_KEY. More may follow.
+     * Output only. What was done: CONFIGURE, TEST_CONNECTION (of settings that were not saved), RETRY_DELIVERY, CREATE_ANYWAY,
+     * CANCEL_DELIVERY, RESOLVE_DELIVERY, CREATE_TOKEN, REVOKE_TOKEN or ROTATE_KEY; or what a caller's role did not permit: one of
+     * these, CREATE_TICKET or SUBMIT_INCIDENT. More may follow.
      * </pre>
      *
      * <code>string action = 7 [json_name = "action"];</code>
@@ -1707,7 +1718,8 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object subject_ = "";
     /**
      * <pre>
-     * Output only. To what: the ID of a delivery or a token, or "settings".
+     * Output only. To what: the ID of a delivery or a token, "settings", or for tests "jira" or "servicenow". Empty where a caller's
+     * role did not permit the call: then its request was not read.
      * </pre>
      *
      * <code>string subject = 8 [json_name = "subject"];</code>
@@ -1727,7 +1739,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. To what: the ID of a delivery or a token, or "settings".
+     * Output only. To what: the ID of a delivery or a token, "settings", or for tests "jira" or "servicenow". Empty where a caller's
+     * role did not permit the call: then its request was not read.
      * </pre>
      *
      * <code>string subject = 8 [json_name = "subject"];</code>
@@ -1748,7 +1761,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. To what: the ID of a delivery or a token, or "settings".
+     * Output only. To what: the ID of a delivery or a token, "settings", or for tests "jira" or "servicenow". Empty where a caller's
+     * role did not permit the call: then its request was not read.
      * </pre>
      *
      * <code>string subject = 8 [json_name = "subject"];</code>
@@ -1765,7 +1779,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. To what: the ID of a delivery or a token, or "settings".
+     * Output only. To what: the ID of a delivery or a token, "settings", or for tests "jira" or "servicenow". Empty where a caller's
+     * role did not permit the call: then its request was not read.
      * </pre>
      *
      * <code>string subject = 8 [json_name = "subject"];</code>
@@ -1779,7 +1794,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. To what: the ID of a delivery or a token, or "settings".
+     * Output only. To what: the ID of a delivery or a token, "settings", or for tests "jira" or "servicenow". Empty where a caller's
+     * role did not permit the call: then its request was not read.
      * </pre>
      *
      * <code>string subject = 8 [json_name = "subject"];</code>
@@ -1800,7 +1816,7 @@ private static final long serialVersionUID = 0L;
     /**
      * <pre>
      * Output only. What exactly, as JSON. For settings each changed field with its former and its new value; secrets are "set" or
-     * "removed".
+     * "removed". For tests `{"address": "https://..."}`: where the credential went, and by which proxy.
      * </pre>
      *
      * <code>string detail = 9 [json_name = "detail"];</code>
@@ -1821,7 +1837,7 @@ private static final long serialVersionUID = 0L;
     /**
      * <pre>
      * Output only. What exactly, as JSON. For settings each changed field with its former and its new value; secrets are "set" or
-     * "removed".
+     * "removed". For tests `{"address": "https://..."}`: where the credential went, and by which proxy.
      * </pre>
      *
      * <code>string detail = 9 [json_name = "detail"];</code>
@@ -1843,7 +1859,7 @@ private static final long serialVersionUID = 0L;
     /**
      * <pre>
      * Output only. What exactly, as JSON. For settings each changed field with its former and its new value; secrets are "set" or
-     * "removed".
+     * "removed". For tests `{"address": "https://..."}`: where the credential went, and by which proxy.
      * </pre>
      *
      * <code>string detail = 9 [json_name = "detail"];</code>
@@ -1861,7 +1877,7 @@ private static final long serialVersionUID = 0L;
     /**
      * <pre>
      * Output only. What exactly, as JSON. For settings each changed field with its former and its new value; secrets are "set" or
-     * "removed".
+     * "removed". For tests `{"address": "https://..."}`: where the credential went, and by which proxy.
      * </pre>
      *
      * <code>string detail = 9 [json_name = "detail"];</code>
@@ -1876,7 +1892,7 @@ private static final long serialVersionUID = 0L;
     /**
      * <pre>
      * Output only. What exactly, as JSON. For settings each changed field with its former and its new value; secrets are "set" or
-     * "removed".
+     * "removed". For tests `{"address": "https://..."}`: where the credential went, and by which proxy.
      * </pre>
      *
      * <code>string detail = 9 [json_name = "detail"];</code>
@@ -1896,7 +1912,8 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object outcome_ = "";
     /**
      * <pre>
-     * Output only. "OK", or the `ErrorReason` without its prefix for which it was not done. Example: "SETTINGS_INVALID".
+     * Output only. "OK", or the `ErrorReason` without its prefix for which it was not done. Examples: "SETTINGS_INVALID",
+     * "ROLE_INSUFFICIENT". A test has two entries: "STARTED", which is on disk before anything is sent, then "PASSED" or "FAILED".
      * </pre>
      *
      * <code>string outcome = 10 [json_name = "outcome"];</code>
@@ -1916,7 +1933,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. "OK", or the `ErrorReason` without its prefix for which it was not done. Example: "SETTINGS_INVALID".
+     * Output only. "OK", or the `ErrorReason` without its prefix for which it was not done. Examples: "SETTINGS_INVALID",
+     * "ROLE_INSUFFICIENT". A test has two entries: "STARTED", which is on disk before anything is sent, then "PASSED" or "FAILED".
      * </pre>
      *
      * <code>string outcome = 10 [json_name = "outcome"];</code>
@@ -1937,7 +1955,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. "OK", or the `ErrorReason` without its prefix for which it was not done. Example: "SETTINGS_INVALID".
+     * Output only. "OK", or the `ErrorReason` without its prefix for which it was not done. Examples: "SETTINGS_INVALID",
+     * "ROLE_INSUFFICIENT". A test has two entries: "STARTED", which is on disk before anything is sent, then "PASSED" or "FAILED".
      * </pre>
      *
      * <code>string outcome = 10 [json_name = "outcome"];</code>
@@ -1954,7 +1973,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. "OK", or the `ErrorReason` without its prefix for which it was not done. Example: "SETTINGS_INVALID".
+     * Output only. "OK", or the `ErrorReason` without its prefix for which it was not done. Examples: "SETTINGS_INVALID",
+     * "ROLE_INSUFFICIENT". A test has two entries: "STARTED", which is on disk before anything is sent, then "PASSED" or "FAILED".
      * </pre>
      *
      * <code>string outcome = 10 [json_name = "outcome"];</code>
@@ -1968,7 +1988,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. "OK", or the `ErrorReason` without its prefix for which it was not done. Example: "SETTINGS_INVALID".
+     * Output only. "OK", or the `ErrorReason` without its prefix for which it was not done. Examples: "SETTINGS_INVALID",
+     * "ROLE_INSUFFICIENT". A test has two entries: "STARTED", which is on disk before anything is sent, then "PASSED" or "FAILED".
      * </pre>
      *
      * <code>string outcome = 10 [json_name = "outcome"];</code>

@@ -131,8 +131,9 @@ public interface AuditEntryOrBuilder extends
 
   /**
    * <pre>
-   * Output only. What was done: CONFIGURE, RETRY_DELIVERY, CREATE_ANYWAY, CANCEL_DELIVERY, RESOLVE_DELIVERY, CREATE_TOKEN,
-   * REVOKE_TOKEN or ROTATE_KEY. More may follow.
+   * Output only. What was done: CONFIGURE, TEST_CONNECTION (of settings that were not saved), RETRY_DELIVERY, CREATE_ANYWAY,
+   * CANCEL_DELIVERY, RESOLVE_DELIVERY, CREATE_TOKEN, REVOKE_TOKEN or ROTATE_KEY; or what a caller's role did not permit: one of
+   * these, CREATE_TICKET or SUBMIT_INCIDENT. More may follow.
    * </pre>
    *
    * <code>string action = 7 [json_name = "action"];</code>
@@ -141,8 +142,9 @@ public interface AuditEntryOrBuilder extends
   java.lang.String getAction();
   /**
    * <pre>
-   * Output only. What was done: CONFIGURE, RETRY_DELIVERY, CREATE_ANYWAY, CANCEL_DELIVERY, RESOLVE_DELIVERY, CREATE_TOKEN,
-   * REVOKE_TOKEN or ROTATE_KEY. More may follow.
+   * Output only. What was done: CONFIGURE, TEST_CONNECTION (of settings that were not saved), RETRY_DELIVERY, CREATE_ANYWAY,
+   * CANCEL_DELIVERY, RESOLVE_DELIVERY, CREATE_TOKEN, REVOKE_TOKEN or ROTATE_KEY; or what a caller's role did not permit: one of
+   * these, CREATE_TICKET or SUBMIT_INCIDENT. More may follow.
    * </pre>
    *
    * <code>string action = 7 [json_name = "action"];</code>
@@ -153,7 +155,8 @@ public interface AuditEntryOrBuilder extends
 
   /**
    * <pre>
-   * Output only. To what: the ID of a delivery or a token, or "settings".
+   * Output only. To what: the ID of a delivery or a token, "settings", or for tests "jira" or "servicenow". Empty where a caller's
+   * role did not permit the call: then its request was not read.
    * </pre>
    *
    * <code>string subject = 8 [json_name = "subject"];</code>
@@ -162,7 +165,8 @@ public interface AuditEntryOrBuilder extends
   java.lang.String getSubject();
   /**
    * <pre>
-   * Output only. To what: the ID of a delivery or a token, or "settings".
+   * Output only. To what: the ID of a delivery or a token, "settings", or for tests "jira" or "servicenow". Empty where a caller's
+   * role did not permit the call: then its request was not read.
    * </pre>
    *
    * <code>string subject = 8 [json_name = "subject"];</code>
@@ -174,7 +178,7 @@ public interface AuditEntryOrBuilder extends
   /**
    * <pre>
    * Output only. What exactly, as JSON. For settings each changed field with its former and its new value; secrets are "set" or
-   * "removed".
+   * "removed". For tests `{"address": "https://..."}`: where the credential went, and by which proxy.
    * </pre>
    *
    * <code>string detail = 9 [json_name = "detail"];</code>
@@ -184,7 +188,7 @@ public interface AuditEntryOrBuilder extends
   /**
    * <pre>
    * Output only. What exactly, as JSON. For settings each changed field with its former and its new value; secrets are "set" or
-   * "removed".
+   * "removed". For tests `{"address": "https://..."}`: where the credential went, and by which proxy.
    * </pre>
    *
    * <code>string detail = 9 [json_name = "detail"];</code>
@@ -195,7 +199,8 @@ public interface AuditEntryOrBuilder extends
 
   /**
    * <pre>
-   * Output only. "OK", or the `ErrorReason` without its prefix for which it was not done. Example: "SETTINGS_INVALID".
+   * Output only. "OK", or the `ErrorReason` without its prefix for which it was not done. Examples: "SETTINGS_INVALID",
+   * "ROLE_INSUFFICIENT". A test has two entries: "STARTED", which is on disk before anything is sent, then "PASSED" or "FAILED".
    * </pre>
    *
    * <code>string outcome = 10 [json_name = "outcome"];</code>
@@ -204,7 +209,8 @@ public interface AuditEntryOrBuilder extends
   java.lang.String getOutcome();
   /**
    * <pre>
-   * Output only. "OK", or the `ErrorReason` without its prefix for which it was not done. Example: "SETTINGS_INVALID".
+   * Output only. "OK", or the `ErrorReason` without its prefix for which it was not done. Examples: "SETTINGS_INVALID",
+   * "ROLE_INSUFFICIENT". A test has two entries: "STARTED", which is on disk before anything is sent, then "PASSED" or "FAILED".
    * </pre>
    *
    * <code>string outcome = 10 [json_name = "outcome"];</code>

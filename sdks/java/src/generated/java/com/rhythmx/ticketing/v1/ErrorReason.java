@@ -229,7 +229,8 @@ public enum ErrorReason
   ERROR_REASON_ROLE_INSUFFICIENT(18),
   /**
    * <pre>
-   * The caller makes more calls than it may; `RetryInfo` says when to try again.
+   * The caller makes more calls than it may, or too many calls without a good credential came from its address; `RetryInfo` says
+   * when to try again.
    *
    * Example: a loop without a pause, or the 31st TestConnection within a minute. RESOURCE_EXHAUSTED with
    * `{"reason":"RATE_LIMITED","domain":"ticketing.rhythmx","metadata":{}}`.
@@ -240,7 +241,7 @@ public enum ErrorReason
   ERROR_REASON_RATE_LIMITED(19),
   /**
    * <pre>
-   * The caller has as many event streams open as it may.
+   * The caller has as many streams open as it may: of events, of health, of reflection.
    *
    * Example: a client that opens streams and closes none. RESOURCE_EXHAUSTED with
    * `{"reason":"TOO_MANY_STREAMS","domain":"ticketing.rhythmx","metadata":{"limit":"32"}}`.
@@ -497,7 +498,8 @@ public enum ErrorReason
   public static final int ERROR_REASON_ROLE_INSUFFICIENT_VALUE = 18;
   /**
    * <pre>
-   * The caller makes more calls than it may; `RetryInfo` says when to try again.
+   * The caller makes more calls than it may, or too many calls without a good credential came from its address; `RetryInfo` says
+   * when to try again.
    *
    * Example: a loop without a pause, or the 31st TestConnection within a minute. RESOURCE_EXHAUSTED with
    * `{"reason":"RATE_LIMITED","domain":"ticketing.rhythmx","metadata":{}}`.
@@ -508,7 +510,7 @@ public enum ErrorReason
   public static final int ERROR_REASON_RATE_LIMITED_VALUE = 19;
   /**
    * <pre>
-   * The caller has as many event streams open as it may.
+   * The caller has as many streams open as it may: of events, of health, of reflection.
    *
    * Example: a client that opens streams and closes none. RESOURCE_EXHAUSTED with
    * `{"reason":"TOO_MANY_STREAMS","domain":"ticketing.rhythmx","metadata":{"limit":"32"}}`.

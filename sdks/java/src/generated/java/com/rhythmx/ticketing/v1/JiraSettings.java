@@ -11,7 +11,9 @@ package com.rhythmx.ticketing.v1;
  * access token, given now or before.
  *
  * A secret is bound to its origin and to the way there: a change of the host in `url` or `gateway_url`, of `cloud_id`,
- * `proxy_url` or `ca_certificates` demands the secret again in the same request (SECRET_REQUIRED).
+ * `proxy_url` or `ca_certificates` demands the secret again in the same request (SECRET_REQUIRED). `proxy_password` is
+ * bound to the proxy: another host, port or scheme in `proxy_url`, or other `ca_certificates` where the proxy is https,
+ * demands it again.
  *
  * Addresses are https, on port 443 or 8443, and lead to the public Internet. What else is called, the server's operator
  * permits (`ticketing serve --allow-target`), and nobody by a request: other ports, plain http, private networks and the
@@ -52,6 +54,8 @@ private static final long serialVersionUID = 0L;
     gatewayUrl_ = "";
     proxyUrl_ = "";
     caCertificates_ = "";
+    proxyUsername_ = "";
+    proxyPassword_ = "";
   }
 
   public static final com.google.protobuf.Descriptors.Descriptor
@@ -671,9 +675,9 @@ private static final long serialVersionUID = 0L;
   /**
    * <pre>
    * Address of an HTTP proxy that is asked to CONNECT to the site; nothing but https goes through it. http or https, at
-   * most 2,048 characters, without user, path and query; "" removes it. Its login is the operator's to give
-   * (`ticketing serve --proxy-logins`). It is judged like `url`: one that is within, or spoken to by plain http, has to be
-   * permitted by the operator. Example: "http://proxy.acme.example:3128".
+   * most 2,048 characters, without user, path and query; "" removes it. It is judged like
+   * `url`: one that is within, or spoken to by plain http, has to be permitted by the operator. Example:
+   * "http://proxy.acme.example:3128".
    * </pre>
    *
    * <code>optional string proxy_url = 12 [json_name = "proxyUrl"];</code>
@@ -686,9 +690,9 @@ private static final long serialVersionUID = 0L;
   /**
    * <pre>
    * Address of an HTTP proxy that is asked to CONNECT to the site; nothing but https goes through it. http or https, at
-   * most 2,048 characters, without user, path and query; "" removes it. Its login is the operator's to give
-   * (`ticketing serve --proxy-logins`). It is judged like `url`: one that is within, or spoken to by plain http, has to be
-   * permitted by the operator. Example: "http://proxy.acme.example:3128".
+   * most 2,048 characters, without user, path and query; "" removes it. It is judged like
+   * `url`: one that is within, or spoken to by plain http, has to be permitted by the operator. Example:
+   * "http://proxy.acme.example:3128".
    * </pre>
    *
    * <code>optional string proxy_url = 12 [json_name = "proxyUrl"];</code>
@@ -710,9 +714,9 @@ private static final long serialVersionUID = 0L;
   /**
    * <pre>
    * Address of an HTTP proxy that is asked to CONNECT to the site; nothing but https goes through it. http or https, at
-   * most 2,048 characters, without user, path and query; "" removes it. Its login is the operator's to give
-   * (`ticketing serve --proxy-logins`). It is judged like `url`: one that is within, or spoken to by plain http, has to be
-   * permitted by the operator. Example: "http://proxy.acme.example:3128".
+   * most 2,048 characters, without user, path and query; "" removes it. It is judged like
+   * `url`: one that is within, or spoken to by plain http, has to be permitted by the operator. Example:
+   * "http://proxy.acme.example:3128".
    * </pre>
    *
    * <code>optional string proxy_url = 12 [json_name = "proxyUrl"];</code>
@@ -795,6 +799,133 @@ private static final long serialVersionUID = 0L;
     }
   }
 
+  public static final int PROXY_USERNAME_FIELD_NUMBER = 14;
+  @SuppressWarnings("serial")
+  private volatile java.lang.Object proxyUsername_ = "";
+  /**
+   * <pre>
+   * Who we are to the proxy of `proxy_url`, where it asks for a login. At most 255 characters, without a colon; ""
+   * removes it. Given with `proxy_password` or not at all. Absent: what the server's operator gives for this proxy
+   * (`ticketing serve --proxy-logins`), if anything.
+   * </pre>
+   *
+   * <code>optional string proxy_username = 14 [json_name = "proxyUsername"];</code>
+   * @return Whether the proxyUsername field is set.
+   */
+  @java.lang.Override
+  public boolean hasProxyUsername() {
+    return ((bitField0_ & 0x00002000) != 0);
+  }
+  /**
+   * <pre>
+   * Who we are to the proxy of `proxy_url`, where it asks for a login. At most 255 characters, without a colon; ""
+   * removes it. Given with `proxy_password` or not at all. Absent: what the server's operator gives for this proxy
+   * (`ticketing serve --proxy-logins`), if anything.
+   * </pre>
+   *
+   * <code>optional string proxy_username = 14 [json_name = "proxyUsername"];</code>
+   * @return The proxyUsername.
+   */
+  @java.lang.Override
+  public java.lang.String getProxyUsername() {
+    java.lang.Object ref = proxyUsername_;
+    if (ref instanceof java.lang.String) {
+      return (java.lang.String) ref;
+    } else {
+      com.google.protobuf.ByteString bs = 
+          (com.google.protobuf.ByteString) ref;
+      java.lang.String s = bs.toStringUtf8();
+      proxyUsername_ = s;
+      return s;
+    }
+  }
+  /**
+   * <pre>
+   * Who we are to the proxy of `proxy_url`, where it asks for a login. At most 255 characters, without a colon; ""
+   * removes it. Given with `proxy_password` or not at all. Absent: what the server's operator gives for this proxy
+   * (`ticketing serve --proxy-logins`), if anything.
+   * </pre>
+   *
+   * <code>optional string proxy_username = 14 [json_name = "proxyUsername"];</code>
+   * @return The bytes for proxyUsername.
+   */
+  @java.lang.Override
+  public com.google.protobuf.ByteString
+      getProxyUsernameBytes() {
+    java.lang.Object ref = proxyUsername_;
+    if (ref instanceof java.lang.String) {
+      com.google.protobuf.ByteString b = 
+          com.google.protobuf.ByteString.copyFromUtf8(
+              (java.lang.String) ref);
+      proxyUsername_ = b;
+      return b;
+    } else {
+      return (com.google.protobuf.ByteString) ref;
+    }
+  }
+
+  public static final int PROXY_PASSWORD_FIELD_NUMBER = 15;
+  @SuppressWarnings("serial")
+  private volatile java.lang.Object proxyPassword_ = "";
+  /**
+   * <pre>
+   * Write-only. Password of `proxy_username`, sent by basic authentication to the proxy alone. At most 4,096 characters;
+   * "" removes it.
+   * </pre>
+   *
+   * <code>optional string proxy_password = 15 [json_name = "proxyPassword", debug_redact = true];</code>
+   * @return Whether the proxyPassword field is set.
+   */
+  @java.lang.Override
+  public boolean hasProxyPassword() {
+    return ((bitField0_ & 0x00004000) != 0);
+  }
+  /**
+   * <pre>
+   * Write-only. Password of `proxy_username`, sent by basic authentication to the proxy alone. At most 4,096 characters;
+   * "" removes it.
+   * </pre>
+   *
+   * <code>optional string proxy_password = 15 [json_name = "proxyPassword", debug_redact = true];</code>
+   * @return The proxyPassword.
+   */
+  @java.lang.Override
+  public java.lang.String getProxyPassword() {
+    java.lang.Object ref = proxyPassword_;
+    if (ref instanceof java.lang.String) {
+      return (java.lang.String) ref;
+    } else {
+      com.google.protobuf.ByteString bs = 
+          (com.google.protobuf.ByteString) ref;
+      java.lang.String s = bs.toStringUtf8();
+      proxyPassword_ = s;
+      return s;
+    }
+  }
+  /**
+   * <pre>
+   * Write-only. Password of `proxy_username`, sent by basic authentication to the proxy alone. At most 4,096 characters;
+   * "" removes it.
+   * </pre>
+   *
+   * <code>optional string proxy_password = 15 [json_name = "proxyPassword", debug_redact = true];</code>
+   * @return The bytes for proxyPassword.
+   */
+  @java.lang.Override
+  public com.google.protobuf.ByteString
+      getProxyPasswordBytes() {
+    java.lang.Object ref = proxyPassword_;
+    if (ref instanceof java.lang.String) {
+      com.google.protobuf.ByteString b = 
+          com.google.protobuf.ByteString.copyFromUtf8(
+              (java.lang.String) ref);
+      proxyPassword_ = b;
+      return b;
+    } else {
+      return (com.google.protobuf.ByteString) ref;
+    }
+  }
+
   private byte memoizedIsInitialized = -1;
   @java.lang.Override
   public final boolean isInitialized() {
@@ -848,6 +979,12 @@ private static final long serialVersionUID = 0L;
     if (((bitField0_ & 0x00001000) != 0)) {
       com.google.protobuf.GeneratedMessage.writeString(output, 13, caCertificates_);
     }
+    if (((bitField0_ & 0x00002000) != 0)) {
+      com.google.protobuf.GeneratedMessage.writeString(output, 14, proxyUsername_);
+    }
+    if (((bitField0_ & 0x00004000) != 0)) {
+      com.google.protobuf.GeneratedMessage.writeString(output, 15, proxyPassword_);
+    }
     getUnknownFields().writeTo(output);
   }
   private int computeSerializedSize_0() {
@@ -893,6 +1030,12 @@ private static final long serialVersionUID = 0L;
     }
     if (((bitField0_ & 0x00001000) != 0)) {
       size += com.google.protobuf.GeneratedMessage.computeStringSize(13, caCertificates_);
+    }
+    if (((bitField0_ & 0x00002000) != 0)) {
+      size += com.google.protobuf.GeneratedMessage.computeStringSize(14, proxyUsername_);
+    }
+    if (((bitField0_ & 0x00004000) != 0)) {
+      size += com.google.protobuf.GeneratedMessage.computeStringSize(15, proxyPassword_);
     }
     return size;
   }
@@ -982,6 +1125,16 @@ private static final long serialVersionUID = 0L;
       if (!getCaCertificates()
           .equals(other.getCaCertificates())) return false;
     }
+    if (hasProxyUsername() != other.hasProxyUsername()) return false;
+    if (hasProxyUsername()) {
+      if (!getProxyUsername()
+          .equals(other.getProxyUsername())) return false;
+    }
+    if (hasProxyPassword() != other.hasProxyPassword()) return false;
+    if (hasProxyPassword()) {
+      if (!getProxyPassword()
+          .equals(other.getProxyPassword())) return false;
+    }
     if (!getUnknownFields().equals(other.getUnknownFields())) return false;
     return true;
   }
@@ -1045,6 +1198,14 @@ private static final long serialVersionUID = 0L;
     if (hasCaCertificates()) {
       hash = (37 * hash) + CA_CERTIFICATES_FIELD_NUMBER;
       hash = (53 * hash) + getCaCertificates().hashCode();
+    }
+    if (hasProxyUsername()) {
+      hash = (37 * hash) + PROXY_USERNAME_FIELD_NUMBER;
+      hash = (53 * hash) + getProxyUsername().hashCode();
+    }
+    if (hasProxyPassword()) {
+      hash = (37 * hash) + PROXY_PASSWORD_FIELD_NUMBER;
+      hash = (53 * hash) + getProxyPassword().hashCode();
     }
     hash = (29 * hash) + getUnknownFields().hashCode();
     memoizedHashCode = hash;
@@ -1149,7 +1310,9 @@ private static final long serialVersionUID = 0L;
    * access token, given now or before.
    *
    * A secret is bound to its origin and to the way there: a change of the host in `url` or `gateway_url`, of `cloud_id`,
-   * `proxy_url` or `ca_certificates` demands the secret again in the same request (SECRET_REQUIRED).
+   * `proxy_url` or `ca_certificates` demands the secret again in the same request (SECRET_REQUIRED). `proxy_password` is
+   * bound to the proxy: another host, port or scheme in `proxy_url`, or other `ca_certificates` where the proxy is https,
+   * demands it again.
    *
    * Addresses are https, on port 443 or 8443, and lead to the public Internet. What else is called, the server's operator
    * permits (`ticketing serve --allow-target`), and nobody by a request: other ports, plain http, private networks and the
@@ -1213,6 +1376,8 @@ private static final long serialVersionUID = 0L;
       }
       proxyUrl_ = "";
       caCertificates_ = "";
+      proxyUsername_ = "";
+      proxyPassword_ = "";
       return this;
     }
 
@@ -1301,6 +1466,14 @@ private static final long serialVersionUID = 0L;
         result.caCertificates_ = caCertificates_;
         to_bitField0_ |= 0x00001000;
       }
+      if (((from_bitField0_ & 0x00002000) != 0)) {
+        result.proxyUsername_ = proxyUsername_;
+        to_bitField0_ |= 0x00002000;
+      }
+      if (((from_bitField0_ & 0x00004000) != 0)) {
+        result.proxyPassword_ = proxyPassword_;
+        to_bitField0_ |= 0x00004000;
+      }
       result.bitField0_ |= to_bitField0_;
     }
 
@@ -1373,6 +1546,16 @@ private static final long serialVersionUID = 0L;
       if (other.hasCaCertificates()) {
         caCertificates_ = other.caCertificates_;
         bitField0_ |= 0x00001000;
+        onChanged();
+      }
+      if (other.hasProxyUsername()) {
+        proxyUsername_ = other.proxyUsername_;
+        bitField0_ |= 0x00002000;
+        onChanged();
+      }
+      if (other.hasProxyPassword()) {
+        proxyPassword_ = other.proxyPassword_;
+        bitField0_ |= 0x00004000;
         onChanged();
       }
       this.mergeUnknownFields(other.getUnknownFields());
@@ -1466,6 +1649,16 @@ private static final long serialVersionUID = 0L;
               bitField0_ |= 0x00001000;
               break;
             } // case 106
+            case 114: {
+              proxyUsername_ = input.readStringRequireUtf8();
+              bitField0_ |= 0x00002000;
+              break;
+            } // case 114
+            case 122: {
+              proxyPassword_ = input.readStringRequireUtf8();
+              bitField0_ |= 0x00004000;
+              break;
+            } // case 122
             default: {
               if (!super.parseUnknownField(input, extensionRegistry, tag)) {
                 done = true; // was an endgroup tag
@@ -2641,9 +2834,9 @@ private static final long serialVersionUID = 0L;
     /**
      * <pre>
      * Address of an HTTP proxy that is asked to CONNECT to the site; nothing but https goes through it. http or https, at
-     * most 2,048 characters, without user, path and query; "" removes it. Its login is the operator's to give
-     * (`ticketing serve --proxy-logins`). It is judged like `url`: one that is within, or spoken to by plain http, has to be
-     * permitted by the operator. Example: "http://proxy.acme.example:3128".
+     * most 2,048 characters, without user, path and query; "" removes it. It is judged like
+     * `url`: one that is within, or spoken to by plain http, has to be permitted by the operator. Example:
+     * "http://proxy.acme.example:3128".
      * </pre>
      *
      * <code>optional string proxy_url = 12 [json_name = "proxyUrl"];</code>
@@ -2655,9 +2848,9 @@ private static final long serialVersionUID = 0L;
     /**
      * <pre>
      * Address of an HTTP proxy that is asked to CONNECT to the site; nothing but https goes through it. http or https, at
-     * most 2,048 characters, without user, path and query; "" removes it. Its login is the operator's to give
-     * (`ticketing serve --proxy-logins`). It is judged like `url`: one that is within, or spoken to by plain http, has to be
-     * permitted by the operator. Example: "http://proxy.acme.example:3128".
+     * most 2,048 characters, without user, path and query; "" removes it. It is judged like
+     * `url`: one that is within, or spoken to by plain http, has to be permitted by the operator. Example:
+     * "http://proxy.acme.example:3128".
      * </pre>
      *
      * <code>optional string proxy_url = 12 [json_name = "proxyUrl"];</code>
@@ -2678,9 +2871,9 @@ private static final long serialVersionUID = 0L;
     /**
      * <pre>
      * Address of an HTTP proxy that is asked to CONNECT to the site; nothing but https goes through it. http or https, at
-     * most 2,048 characters, without user, path and query; "" removes it. Its login is the operator's to give
-     * (`ticketing serve --proxy-logins`). It is judged like `url`: one that is within, or spoken to by plain http, has to be
-     * permitted by the operator. Example: "http://proxy.acme.example:3128".
+     * most 2,048 characters, without user, path and query; "" removes it. It is judged like
+     * `url`: one that is within, or spoken to by plain http, has to be permitted by the operator. Example:
+     * "http://proxy.acme.example:3128".
      * </pre>
      *
      * <code>optional string proxy_url = 12 [json_name = "proxyUrl"];</code>
@@ -2702,9 +2895,9 @@ private static final long serialVersionUID = 0L;
     /**
      * <pre>
      * Address of an HTTP proxy that is asked to CONNECT to the site; nothing but https goes through it. http or https, at
-     * most 2,048 characters, without user, path and query; "" removes it. Its login is the operator's to give
-     * (`ticketing serve --proxy-logins`). It is judged like `url`: one that is within, or spoken to by plain http, has to be
-     * permitted by the operator. Example: "http://proxy.acme.example:3128".
+     * most 2,048 characters, without user, path and query; "" removes it. It is judged like
+     * `url`: one that is within, or spoken to by plain http, has to be permitted by the operator. Example:
+     * "http://proxy.acme.example:3128".
      * </pre>
      *
      * <code>optional string proxy_url = 12 [json_name = "proxyUrl"];</code>
@@ -2722,9 +2915,9 @@ private static final long serialVersionUID = 0L;
     /**
      * <pre>
      * Address of an HTTP proxy that is asked to CONNECT to the site; nothing but https goes through it. http or https, at
-     * most 2,048 characters, without user, path and query; "" removes it. Its login is the operator's to give
-     * (`ticketing serve --proxy-logins`). It is judged like `url`: one that is within, or spoken to by plain http, has to be
-     * permitted by the operator. Example: "http://proxy.acme.example:3128".
+     * most 2,048 characters, without user, path and query; "" removes it. It is judged like
+     * `url`: one that is within, or spoken to by plain http, has to be permitted by the operator. Example:
+     * "http://proxy.acme.example:3128".
      * </pre>
      *
      * <code>optional string proxy_url = 12 [json_name = "proxyUrl"];</code>
@@ -2739,9 +2932,9 @@ private static final long serialVersionUID = 0L;
     /**
      * <pre>
      * Address of an HTTP proxy that is asked to CONNECT to the site; nothing but https goes through it. http or https, at
-     * most 2,048 characters, without user, path and query; "" removes it. Its login is the operator's to give
-     * (`ticketing serve --proxy-logins`). It is judged like `url`: one that is within, or spoken to by plain http, has to be
-     * permitted by the operator. Example: "http://proxy.acme.example:3128".
+     * most 2,048 characters, without user, path and query; "" removes it. It is judged like
+     * `url`: one that is within, or spoken to by plain http, has to be permitted by the operator. Example:
+     * "http://proxy.acme.example:3128".
      * </pre>
      *
      * <code>optional string proxy_url = 12 [json_name = "proxyUrl"];</code>
@@ -2863,6 +3056,230 @@ private static final long serialVersionUID = 0L;
       checkByteStringIsUtf8(value);
       caCertificates_ = value;
       bitField0_ |= 0x00001000;
+      onChanged();
+      return this;
+    }
+
+    private java.lang.Object proxyUsername_ = "";
+    /**
+     * <pre>
+     * Who we are to the proxy of `proxy_url`, where it asks for a login. At most 255 characters, without a colon; ""
+     * removes it. Given with `proxy_password` or not at all. Absent: what the server's operator gives for this proxy
+     * (`ticketing serve --proxy-logins`), if anything.
+     * </pre>
+     *
+     * <code>optional string proxy_username = 14 [json_name = "proxyUsername"];</code>
+     * @return Whether the proxyUsername field is set.
+     */
+    public boolean hasProxyUsername() {
+      return ((bitField0_ & 0x00002000) != 0);
+    }
+    /**
+     * <pre>
+     * Who we are to the proxy of `proxy_url`, where it asks for a login. At most 255 characters, without a colon; ""
+     * removes it. Given with `proxy_password` or not at all. Absent: what the server's operator gives for this proxy
+     * (`ticketing serve --proxy-logins`), if anything.
+     * </pre>
+     *
+     * <code>optional string proxy_username = 14 [json_name = "proxyUsername"];</code>
+     * @return The proxyUsername.
+     */
+    public java.lang.String getProxyUsername() {
+      java.lang.Object ref = proxyUsername_;
+      if (!(ref instanceof java.lang.String)) {
+        com.google.protobuf.ByteString bs =
+            (com.google.protobuf.ByteString) ref;
+        java.lang.String s = bs.toStringUtf8();
+        proxyUsername_ = s;
+        return s;
+      } else {
+        return (java.lang.String) ref;
+      }
+    }
+    /**
+     * <pre>
+     * Who we are to the proxy of `proxy_url`, where it asks for a login. At most 255 characters, without a colon; ""
+     * removes it. Given with `proxy_password` or not at all. Absent: what the server's operator gives for this proxy
+     * (`ticketing serve --proxy-logins`), if anything.
+     * </pre>
+     *
+     * <code>optional string proxy_username = 14 [json_name = "proxyUsername"];</code>
+     * @return The bytes for proxyUsername.
+     */
+    public com.google.protobuf.ByteString
+        getProxyUsernameBytes() {
+      java.lang.Object ref = proxyUsername_;
+      if (ref instanceof String) {
+        com.google.protobuf.ByteString b = 
+            com.google.protobuf.ByteString.copyFromUtf8(
+                (java.lang.String) ref);
+        proxyUsername_ = b;
+        return b;
+      } else {
+        return (com.google.protobuf.ByteString) ref;
+      }
+    }
+    /**
+     * <pre>
+     * Who we are to the proxy of `proxy_url`, where it asks for a login. At most 255 characters, without a colon; ""
+     * removes it. Given with `proxy_password` or not at all. Absent: what the server's operator gives for this proxy
+     * (`ticketing serve --proxy-logins`), if anything.
+     * </pre>
+     *
+     * <code>optional string proxy_username = 14 [json_name = "proxyUsername"];</code>
+     * @param value The proxyUsername to set.
+     * @return This builder for chaining.
+     */
+    public Builder setProxyUsername(
+        java.lang.String value) {
+      java.util.Objects.requireNonNull(value);
+      proxyUsername_ = value;
+      bitField0_ |= 0x00002000;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Who we are to the proxy of `proxy_url`, where it asks for a login. At most 255 characters, without a colon; ""
+     * removes it. Given with `proxy_password` or not at all. Absent: what the server's operator gives for this proxy
+     * (`ticketing serve --proxy-logins`), if anything.
+     * </pre>
+     *
+     * <code>optional string proxy_username = 14 [json_name = "proxyUsername"];</code>
+     * @return This builder for chaining.
+     */
+    public Builder clearProxyUsername() {
+      proxyUsername_ = getDefaultInstance().getProxyUsername();
+      bitField0_ = (bitField0_ & ~0x00002000);
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Who we are to the proxy of `proxy_url`, where it asks for a login. At most 255 characters, without a colon; ""
+     * removes it. Given with `proxy_password` or not at all. Absent: what the server's operator gives for this proxy
+     * (`ticketing serve --proxy-logins`), if anything.
+     * </pre>
+     *
+     * <code>optional string proxy_username = 14 [json_name = "proxyUsername"];</code>
+     * @param value The bytes for proxyUsername to set.
+     * @return This builder for chaining.
+     */
+    public Builder setProxyUsernameBytes(
+        com.google.protobuf.ByteString value) {
+      java.util.Objects.requireNonNull(value);
+      checkByteStringIsUtf8(value);
+      proxyUsername_ = value;
+      bitField0_ |= 0x00002000;
+      onChanged();
+      return this;
+    }
+
+    private java.lang.Object proxyPassword_ = "";
+    /**
+     * <pre>
+     * Write-only. Password of `proxy_username`, sent by basic authentication to the proxy alone. At most 4,096 characters;
+     * "" removes it.
+     * </pre>
+     *
+     * <code>optional string proxy_password = 15 [json_name = "proxyPassword", debug_redact = true];</code>
+     * @return Whether the proxyPassword field is set.
+     */
+    public boolean hasProxyPassword() {
+      return ((bitField0_ & 0x00004000) != 0);
+    }
+    /**
+     * <pre>
+     * Write-only. Password of `proxy_username`, sent by basic authentication to the proxy alone. At most 4,096 characters;
+     * "" removes it.
+     * </pre>
+     *
+     * <code>optional string proxy_password = 15 [json_name = "proxyPassword", debug_redact = true];</code>
+     * @return The proxyPassword.
+     */
+    public java.lang.String getProxyPassword() {
+      java.lang.Object ref = proxyPassword_;
+      if (!(ref instanceof java.lang.String)) {
+        com.google.protobuf.ByteString bs =
+            (com.google.protobuf.ByteString) ref;
+        java.lang.String s = bs.toStringUtf8();
+        proxyPassword_ = s;
+        return s;
+      } else {
+        return (java.lang.String) ref;
+      }
+    }
+    /**
+     * <pre>
+     * Write-only. Password of `proxy_username`, sent by basic authentication to the proxy alone. At most 4,096 characters;
+     * "" removes it.
+     * </pre>
+     *
+     * <code>optional string proxy_password = 15 [json_name = "proxyPassword", debug_redact = true];</code>
+     * @return The bytes for proxyPassword.
+     */
+    public com.google.protobuf.ByteString
+        getProxyPasswordBytes() {
+      java.lang.Object ref = proxyPassword_;
+      if (ref instanceof String) {
+        com.google.protobuf.ByteString b = 
+            com.google.protobuf.ByteString.copyFromUtf8(
+                (java.lang.String) ref);
+        proxyPassword_ = b;
+        return b;
+      } else {
+        return (com.google.protobuf.ByteString) ref;
+      }
+    }
+    /**
+     * <pre>
+     * Write-only. Password of `proxy_username`, sent by basic authentication to the proxy alone. At most 4,096 characters;
+     * "" removes it.
+     * </pre>
+     *
+     * <code>optional string proxy_password = 15 [json_name = "proxyPassword", debug_redact = true];</code>
+     * @param value The proxyPassword to set.
+     * @return This builder for chaining.
+     */
+    public Builder setProxyPassword(
+        java.lang.String value) {
+      java.util.Objects.requireNonNull(value);
+      proxyPassword_ = value;
+      bitField0_ |= 0x00004000;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Write-only. Password of `proxy_username`, sent by basic authentication to the proxy alone. At most 4,096 characters;
+     * "" removes it.
+     * </pre>
+     *
+     * <code>optional string proxy_password = 15 [json_name = "proxyPassword", debug_redact = true];</code>
+     * @return This builder for chaining.
+     */
+    public Builder clearProxyPassword() {
+      proxyPassword_ = getDefaultInstance().getProxyPassword();
+      bitField0_ = (bitField0_ & ~0x00004000);
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Write-only. Password of `proxy_username`, sent by basic authentication to the proxy alone. At most 4,096 characters;
+     * "" removes it.
+     * </pre>
+     *
+     * <code>optional string proxy_password = 15 [json_name = "proxyPassword", debug_redact = true];</code>
+     * @param value The bytes for proxyPassword to set.
+     * @return This builder for chaining.
+     */
+    public Builder setProxyPasswordBytes(
+        com.google.protobuf.ByteString value) {
+      java.util.Objects.requireNonNull(value);
+      checkByteStringIsUtf8(value);
+      proxyPassword_ = value;
+      bitField0_ |= 0x00004000;
       onChanged();
       return this;
     }

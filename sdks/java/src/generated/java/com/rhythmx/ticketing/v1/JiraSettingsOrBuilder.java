@@ -337,9 +337,9 @@ public interface JiraSettingsOrBuilder extends
   /**
    * <pre>
    * Address of an HTTP proxy that is asked to CONNECT to the site; nothing but https goes through it. http or https, at
-   * most 2,048 characters, without user, path and query; "" removes it. Its login is the operator's to give
-   * (`ticketing serve --proxy-logins`). It is judged like `url`: one that is within, or spoken to by plain http, has to be
-   * permitted by the operator. Example: "http://proxy.acme.example:3128".
+   * most 2,048 characters, without user, path and query; "" removes it. It is judged like
+   * `url`: one that is within, or spoken to by plain http, has to be permitted by the operator. Example:
+   * "http://proxy.acme.example:3128".
    * </pre>
    *
    * <code>optional string proxy_url = 12 [json_name = "proxyUrl"];</code>
@@ -349,9 +349,9 @@ public interface JiraSettingsOrBuilder extends
   /**
    * <pre>
    * Address of an HTTP proxy that is asked to CONNECT to the site; nothing but https goes through it. http or https, at
-   * most 2,048 characters, without user, path and query; "" removes it. Its login is the operator's to give
-   * (`ticketing serve --proxy-logins`). It is judged like `url`: one that is within, or spoken to by plain http, has to be
-   * permitted by the operator. Example: "http://proxy.acme.example:3128".
+   * most 2,048 characters, without user, path and query; "" removes it. It is judged like
+   * `url`: one that is within, or spoken to by plain http, has to be permitted by the operator. Example:
+   * "http://proxy.acme.example:3128".
    * </pre>
    *
    * <code>optional string proxy_url = 12 [json_name = "proxyUrl"];</code>
@@ -361,9 +361,9 @@ public interface JiraSettingsOrBuilder extends
   /**
    * <pre>
    * Address of an HTTP proxy that is asked to CONNECT to the site; nothing but https goes through it. http or https, at
-   * most 2,048 characters, without user, path and query; "" removes it. Its login is the operator's to give
-   * (`ticketing serve --proxy-logins`). It is judged like `url`: one that is within, or spoken to by plain http, has to be
-   * permitted by the operator. Example: "http://proxy.acme.example:3128".
+   * most 2,048 characters, without user, path and query; "" removes it. It is judged like
+   * `url`: one that is within, or spoken to by plain http, has to be permitted by the operator. Example:
+   * "http://proxy.acme.example:3128".
    * </pre>
    *
    * <code>optional string proxy_url = 12 [json_name = "proxyUrl"];</code>
@@ -403,4 +403,71 @@ public interface JiraSettingsOrBuilder extends
    */
   com.google.protobuf.ByteString
       getCaCertificatesBytes();
+
+  /**
+   * <pre>
+   * Who we are to the proxy of `proxy_url`, where it asks for a login. At most 255 characters, without a colon; ""
+   * removes it. Given with `proxy_password` or not at all. Absent: what the server's operator gives for this proxy
+   * (`ticketing serve --proxy-logins`), if anything.
+   * </pre>
+   *
+   * <code>optional string proxy_username = 14 [json_name = "proxyUsername"];</code>
+   * @return Whether the proxyUsername field is set.
+   */
+  boolean hasProxyUsername();
+  /**
+   * <pre>
+   * Who we are to the proxy of `proxy_url`, where it asks for a login. At most 255 characters, without a colon; ""
+   * removes it. Given with `proxy_password` or not at all. Absent: what the server's operator gives for this proxy
+   * (`ticketing serve --proxy-logins`), if anything.
+   * </pre>
+   *
+   * <code>optional string proxy_username = 14 [json_name = "proxyUsername"];</code>
+   * @return The proxyUsername.
+   */
+  java.lang.String getProxyUsername();
+  /**
+   * <pre>
+   * Who we are to the proxy of `proxy_url`, where it asks for a login. At most 255 characters, without a colon; ""
+   * removes it. Given with `proxy_password` or not at all. Absent: what the server's operator gives for this proxy
+   * (`ticketing serve --proxy-logins`), if anything.
+   * </pre>
+   *
+   * <code>optional string proxy_username = 14 [json_name = "proxyUsername"];</code>
+   * @return The bytes for proxyUsername.
+   */
+  com.google.protobuf.ByteString
+      getProxyUsernameBytes();
+
+  /**
+   * <pre>
+   * Write-only. Password of `proxy_username`, sent by basic authentication to the proxy alone. At most 4,096 characters;
+   * "" removes it.
+   * </pre>
+   *
+   * <code>optional string proxy_password = 15 [json_name = "proxyPassword", debug_redact = true];</code>
+   * @return Whether the proxyPassword field is set.
+   */
+  boolean hasProxyPassword();
+  /**
+   * <pre>
+   * Write-only. Password of `proxy_username`, sent by basic authentication to the proxy alone. At most 4,096 characters;
+   * "" removes it.
+   * </pre>
+   *
+   * <code>optional string proxy_password = 15 [json_name = "proxyPassword", debug_redact = true];</code>
+   * @return The proxyPassword.
+   */
+  java.lang.String getProxyPassword();
+  /**
+   * <pre>
+   * Write-only. Password of `proxy_username`, sent by basic authentication to the proxy alone. At most 4,096 characters;
+   * "" removes it.
+   * </pre>
+   *
+   * <code>optional string proxy_password = 15 [json_name = "proxyPassword", debug_redact = true];</code>
+   * @return The bytes for proxyPassword.
+   */
+  com.google.protobuf.ByteString
+      getProxyPasswordBytes();
 }

@@ -43,6 +43,7 @@ private static final long serialVersionUID = 0L;
         com.google.protobuf.LazyStringArrayList.emptyList();
     proxyUrl_ = "";
     caCertificates_ = "";
+    proxyUsername_ = "";
   }
 
   public static final com.google.protobuf.Descriptors.Descriptor
@@ -610,6 +611,91 @@ private static final long serialVersionUID = 0L;
     }
   }
 
+  public static final int PROXY_USERNAME_FIELD_NUMBER = 14;
+  @SuppressWarnings("serial")
+  private volatile java.lang.Object proxyUsername_ = "";
+  /**
+   * <pre>
+   * Output only. Empty: no login in these settings.
+   * </pre>
+   *
+   * <code>string proxy_username = 14 [json_name = "proxyUsername"];</code>
+   * @return The proxyUsername.
+   */
+  @java.lang.Override
+  public java.lang.String getProxyUsername() {
+    java.lang.Object ref = proxyUsername_;
+    if (ref instanceof java.lang.String) {
+      return (java.lang.String) ref;
+    } else {
+      com.google.protobuf.ByteString bs = 
+          (com.google.protobuf.ByteString) ref;
+      java.lang.String s = bs.toStringUtf8();
+      proxyUsername_ = s;
+      return s;
+    }
+  }
+  /**
+   * <pre>
+   * Output only. Empty: no login in these settings.
+   * </pre>
+   *
+   * <code>string proxy_username = 14 [json_name = "proxyUsername"];</code>
+   * @return The bytes for proxyUsername.
+   */
+  @java.lang.Override
+  public com.google.protobuf.ByteString
+      getProxyUsernameBytes() {
+    java.lang.Object ref = proxyUsername_;
+    if (ref instanceof java.lang.String) {
+      com.google.protobuf.ByteString b = 
+          com.google.protobuf.ByteString.copyFromUtf8(
+              (java.lang.String) ref);
+      proxyUsername_ = b;
+      return b;
+    } else {
+      return (com.google.protobuf.ByteString) ref;
+    }
+  }
+
+  public static final int PROXY_PASSWORD_SET_AT_FIELD_NUMBER = 15;
+  private com.google.protobuf.Timestamp proxyPasswordSetAt_;
+  /**
+   * <pre>
+   * Output only. When the password for the proxy was set. Absent: there is none.
+   * </pre>
+   *
+   * <code>.google.protobuf.Timestamp proxy_password_set_at = 15 [json_name = "proxyPasswordSetAt"];</code>
+   * @return Whether the proxyPasswordSetAt field is set.
+   */
+  @java.lang.Override
+  public boolean hasProxyPasswordSetAt() {
+    return ((bitField0_ & 0x00000004) != 0);
+  }
+  /**
+   * <pre>
+   * Output only. When the password for the proxy was set. Absent: there is none.
+   * </pre>
+   *
+   * <code>.google.protobuf.Timestamp proxy_password_set_at = 15 [json_name = "proxyPasswordSetAt"];</code>
+   * @return The proxyPasswordSetAt.
+   */
+  @java.lang.Override
+  public com.google.protobuf.Timestamp getProxyPasswordSetAt() {
+    return proxyPasswordSetAt_ == null ? com.google.protobuf.Timestamp.getDefaultInstance() : proxyPasswordSetAt_;
+  }
+  /**
+   * <pre>
+   * Output only. When the password for the proxy was set. Absent: there is none.
+   * </pre>
+   *
+   * <code>.google.protobuf.Timestamp proxy_password_set_at = 15 [json_name = "proxyPasswordSetAt"];</code>
+   */
+  @java.lang.Override
+  public com.google.protobuf.TimestampOrBuilder getProxyPasswordSetAtOrBuilder() {
+    return proxyPasswordSetAt_ == null ? com.google.protobuf.Timestamp.getDefaultInstance() : proxyPasswordSetAt_;
+  }
+
   private byte memoizedIsInitialized = -1;
   @java.lang.Override
   public final boolean isInitialized() {
@@ -663,6 +749,12 @@ private static final long serialVersionUID = 0L;
     if (!com.google.protobuf.GeneratedMessage.isStringEmpty(caCertificates_)) {
       com.google.protobuf.GeneratedMessage.writeString(output, 13, caCertificates_);
     }
+    if (!com.google.protobuf.GeneratedMessage.isStringEmpty(proxyUsername_)) {
+      com.google.protobuf.GeneratedMessage.writeString(output, 14, proxyUsername_);
+    }
+    if (((bitField0_ & 0x00000004) != 0)) {
+      output.writeMessage(15, getProxyPasswordSetAt());
+    }
     getUnknownFields().writeTo(output);
   }
   private int computeSerializedSize_0() {
@@ -714,6 +806,13 @@ private static final long serialVersionUID = 0L;
     }
     if (!com.google.protobuf.GeneratedMessage.isStringEmpty(caCertificates_)) {
       size += com.google.protobuf.GeneratedMessage.computeStringSize(13, caCertificates_);
+    }
+    if (!com.google.protobuf.GeneratedMessage.isStringEmpty(proxyUsername_)) {
+      size += com.google.protobuf.GeneratedMessage.computeStringSize(14, proxyUsername_);
+    }
+    if (((bitField0_ & 0x00000004) != 0)) {
+      size += com.google.protobuf.CodedOutputStream
+        .computeMessageSize(15, getProxyPasswordSetAt());
     }
     return size;
   }
@@ -770,6 +869,13 @@ private static final long serialVersionUID = 0L;
         .equals(other.getProxyUrl())) return false;
     if (!getCaCertificates()
         .equals(other.getCaCertificates())) return false;
+    if (!getProxyUsername()
+        .equals(other.getProxyUsername())) return false;
+    if (hasProxyPasswordSetAt() != other.hasProxyPasswordSetAt()) return false;
+    if (hasProxyPasswordSetAt()) {
+      if (!getProxyPasswordSetAt()
+          .equals(other.getProxyPasswordSetAt())) return false;
+    }
     if (!getUnknownFields().equals(other.getUnknownFields())) return false;
     return true;
   }
@@ -814,6 +920,12 @@ private static final long serialVersionUID = 0L;
     hash = (53 * hash) + getProxyUrl().hashCode();
     hash = (37 * hash) + CA_CERTIFICATES_FIELD_NUMBER;
     hash = (53 * hash) + getCaCertificates().hashCode();
+    hash = (37 * hash) + PROXY_USERNAME_FIELD_NUMBER;
+    hash = (53 * hash) + getProxyUsername().hashCode();
+    if (hasProxyPasswordSetAt()) {
+      hash = (37 * hash) + PROXY_PASSWORD_SET_AT_FIELD_NUMBER;
+      hash = (53 * hash) + getProxyPasswordSetAt().hashCode();
+    }
     hash = (29 * hash) + getUnknownFields().hashCode();
     memoizedHashCode = hash;
     return hash;
@@ -950,6 +1062,7 @@ private static final long serialVersionUID = 0L;
               .alwaysUseFieldBuilders) {
         internalGetApiTokenSetAtFieldBuilder();
         internalGetPersonalAccessTokenSetAtFieldBuilder();
+        internalGetProxyPasswordSetAtFieldBuilder();
       }
     }
     @java.lang.Override
@@ -978,6 +1091,12 @@ private static final long serialVersionUID = 0L;
           com.google.protobuf.LazyStringArrayList.emptyList();
       proxyUrl_ = "";
       caCertificates_ = "";
+      proxyUsername_ = "";
+      proxyPasswordSetAt_ = null;
+      if (proxyPasswordSetAtBuilder_ != null) {
+        proxyPasswordSetAtBuilder_.dispose();
+        proxyPasswordSetAtBuilder_ = null;
+      }
       return this;
     }
 
@@ -1058,6 +1177,15 @@ private static final long serialVersionUID = 0L;
       if (((from_bitField0_ & 0x00001000) != 0)) {
         result.caCertificates_ = caCertificates_;
       }
+      if (((from_bitField0_ & 0x00002000) != 0)) {
+        result.proxyUsername_ = proxyUsername_;
+      }
+      if (((from_bitField0_ & 0x00004000) != 0)) {
+        result.proxyPasswordSetAt_ = proxyPasswordSetAtBuilder_ == null
+            ? proxyPasswordSetAt_
+            : proxyPasswordSetAtBuilder_.build();
+        to_bitField0_ |= 0x00000004;
+      }
       result.bitField0_ |= to_bitField0_;
     }
 
@@ -1134,6 +1262,14 @@ private static final long serialVersionUID = 0L;
         caCertificates_ = other.caCertificates_;
         bitField0_ |= 0x00001000;
         onChanged();
+      }
+      if (!other.getProxyUsername().isEmpty()) {
+        proxyUsername_ = other.proxyUsername_;
+        bitField0_ |= 0x00002000;
+        onChanged();
+      }
+      if (other.hasProxyPasswordSetAt()) {
+        mergeProxyPasswordSetAt(other.getProxyPasswordSetAt());
       }
       this.mergeUnknownFields(other.getUnknownFields());
       onChanged();
@@ -1228,6 +1364,18 @@ private static final long serialVersionUID = 0L;
               bitField0_ |= 0x00001000;
               break;
             } // case 106
+            case 114: {
+              proxyUsername_ = input.readStringRequireUtf8();
+              bitField0_ |= 0x00002000;
+              break;
+            } // case 114
+            case 122: {
+              input.readMessage(
+                  internalGetProxyPasswordSetAtFieldBuilder().getBuilder(),
+                  extensionRegistry);
+              bitField0_ |= 0x00004000;
+              break;
+            } // case 122
             default: {
               if (!super.parseUnknownField(input, extensionRegistry, tag)) {
                 done = true; // was an endgroup tag
@@ -2552,6 +2700,253 @@ private static final long serialVersionUID = 0L;
       bitField0_ |= 0x00001000;
       onChanged();
       return this;
+    }
+
+    private java.lang.Object proxyUsername_ = "";
+    /**
+     * <pre>
+     * Output only. Empty: no login in these settings.
+     * </pre>
+     *
+     * <code>string proxy_username = 14 [json_name = "proxyUsername"];</code>
+     * @return The proxyUsername.
+     */
+    public java.lang.String getProxyUsername() {
+      java.lang.Object ref = proxyUsername_;
+      if (!(ref instanceof java.lang.String)) {
+        com.google.protobuf.ByteString bs =
+            (com.google.protobuf.ByteString) ref;
+        java.lang.String s = bs.toStringUtf8();
+        proxyUsername_ = s;
+        return s;
+      } else {
+        return (java.lang.String) ref;
+      }
+    }
+    /**
+     * <pre>
+     * Output only. Empty: no login in these settings.
+     * </pre>
+     *
+     * <code>string proxy_username = 14 [json_name = "proxyUsername"];</code>
+     * @return The bytes for proxyUsername.
+     */
+    public com.google.protobuf.ByteString
+        getProxyUsernameBytes() {
+      java.lang.Object ref = proxyUsername_;
+      if (ref instanceof String) {
+        com.google.protobuf.ByteString b = 
+            com.google.protobuf.ByteString.copyFromUtf8(
+                (java.lang.String) ref);
+        proxyUsername_ = b;
+        return b;
+      } else {
+        return (com.google.protobuf.ByteString) ref;
+      }
+    }
+    /**
+     * <pre>
+     * Output only. Empty: no login in these settings.
+     * </pre>
+     *
+     * <code>string proxy_username = 14 [json_name = "proxyUsername"];</code>
+     * @param value The proxyUsername to set.
+     * @return This builder for chaining.
+     */
+    public Builder setProxyUsername(
+        java.lang.String value) {
+      java.util.Objects.requireNonNull(value);
+      proxyUsername_ = value;
+      bitField0_ |= 0x00002000;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Output only. Empty: no login in these settings.
+     * </pre>
+     *
+     * <code>string proxy_username = 14 [json_name = "proxyUsername"];</code>
+     * @return This builder for chaining.
+     */
+    public Builder clearProxyUsername() {
+      proxyUsername_ = getDefaultInstance().getProxyUsername();
+      bitField0_ = (bitField0_ & ~0x00002000);
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Output only. Empty: no login in these settings.
+     * </pre>
+     *
+     * <code>string proxy_username = 14 [json_name = "proxyUsername"];</code>
+     * @param value The bytes for proxyUsername to set.
+     * @return This builder for chaining.
+     */
+    public Builder setProxyUsernameBytes(
+        com.google.protobuf.ByteString value) {
+      java.util.Objects.requireNonNull(value);
+      checkByteStringIsUtf8(value);
+      proxyUsername_ = value;
+      bitField0_ |= 0x00002000;
+      onChanged();
+      return this;
+    }
+
+    private com.google.protobuf.Timestamp proxyPasswordSetAt_;
+    private com.google.protobuf.SingleFieldBuilder<
+        com.google.protobuf.Timestamp, com.google.protobuf.Timestamp.Builder, com.google.protobuf.TimestampOrBuilder> proxyPasswordSetAtBuilder_;
+    /**
+     * <pre>
+     * Output only. When the password for the proxy was set. Absent: there is none.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp proxy_password_set_at = 15 [json_name = "proxyPasswordSetAt"];</code>
+     * @return Whether the proxyPasswordSetAt field is set.
+     */
+    public boolean hasProxyPasswordSetAt() {
+      return ((bitField0_ & 0x00004000) != 0);
+    }
+    /**
+     * <pre>
+     * Output only. When the password for the proxy was set. Absent: there is none.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp proxy_password_set_at = 15 [json_name = "proxyPasswordSetAt"];</code>
+     * @return The proxyPasswordSetAt.
+     */
+    public com.google.protobuf.Timestamp getProxyPasswordSetAt() {
+      if (proxyPasswordSetAtBuilder_ == null) {
+        return proxyPasswordSetAt_ == null ? com.google.protobuf.Timestamp.getDefaultInstance() : proxyPasswordSetAt_;
+      } else {
+        return proxyPasswordSetAtBuilder_.getMessage();
+      }
+    }
+    /**
+     * <pre>
+     * Output only. When the password for the proxy was set. Absent: there is none.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp proxy_password_set_at = 15 [json_name = "proxyPasswordSetAt"];</code>
+     */
+    public Builder setProxyPasswordSetAt(com.google.protobuf.Timestamp value) {
+      if (proxyPasswordSetAtBuilder_ == null) {
+        java.util.Objects.requireNonNull(value);
+        proxyPasswordSetAt_ = value;
+      } else {
+        proxyPasswordSetAtBuilder_.setMessage(value);
+      }
+      bitField0_ |= 0x00004000;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Output only. When the password for the proxy was set. Absent: there is none.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp proxy_password_set_at = 15 [json_name = "proxyPasswordSetAt"];</code>
+     */
+    public Builder setProxyPasswordSetAt(
+        com.google.protobuf.Timestamp.Builder builderForValue) {
+      if (proxyPasswordSetAtBuilder_ == null) {
+        proxyPasswordSetAt_ = builderForValue.build();
+      } else {
+        proxyPasswordSetAtBuilder_.setMessage(builderForValue.build());
+      }
+      bitField0_ |= 0x00004000;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Output only. When the password for the proxy was set. Absent: there is none.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp proxy_password_set_at = 15 [json_name = "proxyPasswordSetAt"];</code>
+     */
+    public Builder mergeProxyPasswordSetAt(com.google.protobuf.Timestamp value) {
+      if (proxyPasswordSetAtBuilder_ == null) {
+        if (((bitField0_ & 0x00004000) != 0) &&
+          proxyPasswordSetAt_ != null &&
+          proxyPasswordSetAt_ != com.google.protobuf.Timestamp.getDefaultInstance()) {
+          getProxyPasswordSetAtBuilder().mergeFrom(value);
+        } else {
+          proxyPasswordSetAt_ = value;
+        }
+      } else {
+        proxyPasswordSetAtBuilder_.mergeFrom(value);
+      }
+      if (proxyPasswordSetAt_ != null) {
+        bitField0_ |= 0x00004000;
+        onChanged();
+      }
+      return this;
+    }
+    /**
+     * <pre>
+     * Output only. When the password for the proxy was set. Absent: there is none.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp proxy_password_set_at = 15 [json_name = "proxyPasswordSetAt"];</code>
+     */
+    public Builder clearProxyPasswordSetAt() {
+      bitField0_ = (bitField0_ & ~0x00004000);
+      proxyPasswordSetAt_ = null;
+      if (proxyPasswordSetAtBuilder_ != null) {
+        proxyPasswordSetAtBuilder_.dispose();
+        proxyPasswordSetAtBuilder_ = null;
+      }
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Output only. When the password for the proxy was set. Absent: there is none.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp proxy_password_set_at = 15 [json_name = "proxyPasswordSetAt"];</code>
+     */
+    public com.google.protobuf.Timestamp.Builder getProxyPasswordSetAtBuilder() {
+      bitField0_ |= 0x00004000;
+      onChanged();
+      return internalGetProxyPasswordSetAtFieldBuilder().getBuilder();
+    }
+    /**
+     * <pre>
+     * Output only. When the password for the proxy was set. Absent: there is none.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp proxy_password_set_at = 15 [json_name = "proxyPasswordSetAt"];</code>
+     */
+    public com.google.protobuf.TimestampOrBuilder getProxyPasswordSetAtOrBuilder() {
+      if (proxyPasswordSetAtBuilder_ != null) {
+        return proxyPasswordSetAtBuilder_.getMessageOrBuilder();
+      } else {
+        return proxyPasswordSetAt_ == null ?
+            com.google.protobuf.Timestamp.getDefaultInstance() : proxyPasswordSetAt_;
+      }
+    }
+    /**
+     * <pre>
+     * Output only. When the password for the proxy was set. Absent: there is none.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp proxy_password_set_at = 15 [json_name = "proxyPasswordSetAt"];</code>
+     */
+    private com.google.protobuf.SingleFieldBuilder<
+        com.google.protobuf.Timestamp, com.google.protobuf.Timestamp.Builder, com.google.protobuf.TimestampOrBuilder> 
+        internalGetProxyPasswordSetAtFieldBuilder() {
+      if (proxyPasswordSetAtBuilder_ == null) {
+        proxyPasswordSetAtBuilder_ = new com.google.protobuf.SingleFieldBuilder<
+            com.google.protobuf.Timestamp, com.google.protobuf.Timestamp.Builder, com.google.protobuf.TimestampOrBuilder>(
+                getProxyPasswordSetAt(),
+                getParentForChildren(),
+                isClean());
+        proxyPasswordSetAt_ = null;
+      }
+      return proxyPasswordSetAtBuilder_;
     }
 
     // @@protoc_insertion_point(builder_scope:rhythmx.ticketing.v1.JiraSettingsView)

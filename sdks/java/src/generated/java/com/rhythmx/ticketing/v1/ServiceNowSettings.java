@@ -10,7 +10,8 @@ package com.rhythmx.ticketing.v1;
  * How to reach and use ServiceNow. `enabled: true` needs an instance, a username and a password, given now or before.
  *
  * A secret is bound to its origin and to the way there: a change of the host in `instance`, of `proxy_url` or
- * `ca_certificates` demands the password again in the same request (SECRET_REQUIRED).
+ * `ca_certificates` demands the password again in the same request (SECRET_REQUIRED). `proxy_password` is bound to the
+ * proxy, as in Jira's settings.
  *
  * The address keeps the same rules as Jira's.
  * </pre>
@@ -44,6 +45,8 @@ private static final long serialVersionUID = 0L;
     table_ = "";
     proxyUrl_ = "";
     caCertificates_ = "";
+    proxyUsername_ = "";
+    proxyPassword_ = "";
   }
 
   public static final com.google.protobuf.Descriptors.Descriptor
@@ -437,9 +440,9 @@ private static final long serialVersionUID = 0L;
   /**
    * <pre>
    * Address of an HTTP proxy that is asked to CONNECT to the site; nothing but https goes through it. http or https, at
-   * most 2,048 characters, without user, path and query; "" removes it. Its login is the operator's to give
-   * (`ticketing serve --proxy-logins`). It is judged like `instance`: one that is within, or spoken to by plain http, has to be
-   * permitted by the operator. Example: "http://proxy.acme.example:3128".
+   * most 2,048 characters, without user, path and query; "" removes it. It is judged like
+   * `instance`: one that is within, or spoken to by plain http, has to be permitted by the operator. Example:
+   * "http://proxy.acme.example:3128".
    * </pre>
    *
    * <code>optional string proxy_url = 8 [json_name = "proxyUrl"];</code>
@@ -452,9 +455,9 @@ private static final long serialVersionUID = 0L;
   /**
    * <pre>
    * Address of an HTTP proxy that is asked to CONNECT to the site; nothing but https goes through it. http or https, at
-   * most 2,048 characters, without user, path and query; "" removes it. Its login is the operator's to give
-   * (`ticketing serve --proxy-logins`). It is judged like `instance`: one that is within, or spoken to by plain http, has to be
-   * permitted by the operator. Example: "http://proxy.acme.example:3128".
+   * most 2,048 characters, without user, path and query; "" removes it. It is judged like
+   * `instance`: one that is within, or spoken to by plain http, has to be permitted by the operator. Example:
+   * "http://proxy.acme.example:3128".
    * </pre>
    *
    * <code>optional string proxy_url = 8 [json_name = "proxyUrl"];</code>
@@ -476,9 +479,9 @@ private static final long serialVersionUID = 0L;
   /**
    * <pre>
    * Address of an HTTP proxy that is asked to CONNECT to the site; nothing but https goes through it. http or https, at
-   * most 2,048 characters, without user, path and query; "" removes it. Its login is the operator's to give
-   * (`ticketing serve --proxy-logins`). It is judged like `instance`: one that is within, or spoken to by plain http, has to be
-   * permitted by the operator. Example: "http://proxy.acme.example:3128".
+   * most 2,048 characters, without user, path and query; "" removes it. It is judged like
+   * `instance`: one that is within, or spoken to by plain http, has to be permitted by the operator. Example:
+   * "http://proxy.acme.example:3128".
    * </pre>
    *
    * <code>optional string proxy_url = 8 [json_name = "proxyUrl"];</code>
@@ -561,6 +564,133 @@ private static final long serialVersionUID = 0L;
     }
   }
 
+  public static final int PROXY_USERNAME_FIELD_NUMBER = 10;
+  @SuppressWarnings("serial")
+  private volatile java.lang.Object proxyUsername_ = "";
+  /**
+   * <pre>
+   * Who we are to the proxy of `proxy_url`, where it asks for a login. At most 255 characters, without a colon; ""
+   * removes it. Given with `proxy_password` or not at all. Absent: what the server's operator gives for this proxy
+   * (`ticketing serve --proxy-logins`), if anything.
+   * </pre>
+   *
+   * <code>optional string proxy_username = 10 [json_name = "proxyUsername"];</code>
+   * @return Whether the proxyUsername field is set.
+   */
+  @java.lang.Override
+  public boolean hasProxyUsername() {
+    return ((bitField0_ & 0x00000200) != 0);
+  }
+  /**
+   * <pre>
+   * Who we are to the proxy of `proxy_url`, where it asks for a login. At most 255 characters, without a colon; ""
+   * removes it. Given with `proxy_password` or not at all. Absent: what the server's operator gives for this proxy
+   * (`ticketing serve --proxy-logins`), if anything.
+   * </pre>
+   *
+   * <code>optional string proxy_username = 10 [json_name = "proxyUsername"];</code>
+   * @return The proxyUsername.
+   */
+  @java.lang.Override
+  public java.lang.String getProxyUsername() {
+    java.lang.Object ref = proxyUsername_;
+    if (ref instanceof java.lang.String) {
+      return (java.lang.String) ref;
+    } else {
+      com.google.protobuf.ByteString bs = 
+          (com.google.protobuf.ByteString) ref;
+      java.lang.String s = bs.toStringUtf8();
+      proxyUsername_ = s;
+      return s;
+    }
+  }
+  /**
+   * <pre>
+   * Who we are to the proxy of `proxy_url`, where it asks for a login. At most 255 characters, without a colon; ""
+   * removes it. Given with `proxy_password` or not at all. Absent: what the server's operator gives for this proxy
+   * (`ticketing serve --proxy-logins`), if anything.
+   * </pre>
+   *
+   * <code>optional string proxy_username = 10 [json_name = "proxyUsername"];</code>
+   * @return The bytes for proxyUsername.
+   */
+  @java.lang.Override
+  public com.google.protobuf.ByteString
+      getProxyUsernameBytes() {
+    java.lang.Object ref = proxyUsername_;
+    if (ref instanceof java.lang.String) {
+      com.google.protobuf.ByteString b = 
+          com.google.protobuf.ByteString.copyFromUtf8(
+              (java.lang.String) ref);
+      proxyUsername_ = b;
+      return b;
+    } else {
+      return (com.google.protobuf.ByteString) ref;
+    }
+  }
+
+  public static final int PROXY_PASSWORD_FIELD_NUMBER = 11;
+  @SuppressWarnings("serial")
+  private volatile java.lang.Object proxyPassword_ = "";
+  /**
+   * <pre>
+   * Write-only. Password of `proxy_username`, sent by basic authentication to the proxy alone. At most 4,096 characters;
+   * "" removes it.
+   * </pre>
+   *
+   * <code>optional string proxy_password = 11 [json_name = "proxyPassword", debug_redact = true];</code>
+   * @return Whether the proxyPassword field is set.
+   */
+  @java.lang.Override
+  public boolean hasProxyPassword() {
+    return ((bitField0_ & 0x00000400) != 0);
+  }
+  /**
+   * <pre>
+   * Write-only. Password of `proxy_username`, sent by basic authentication to the proxy alone. At most 4,096 characters;
+   * "" removes it.
+   * </pre>
+   *
+   * <code>optional string proxy_password = 11 [json_name = "proxyPassword", debug_redact = true];</code>
+   * @return The proxyPassword.
+   */
+  @java.lang.Override
+  public java.lang.String getProxyPassword() {
+    java.lang.Object ref = proxyPassword_;
+    if (ref instanceof java.lang.String) {
+      return (java.lang.String) ref;
+    } else {
+      com.google.protobuf.ByteString bs = 
+          (com.google.protobuf.ByteString) ref;
+      java.lang.String s = bs.toStringUtf8();
+      proxyPassword_ = s;
+      return s;
+    }
+  }
+  /**
+   * <pre>
+   * Write-only. Password of `proxy_username`, sent by basic authentication to the proxy alone. At most 4,096 characters;
+   * "" removes it.
+   * </pre>
+   *
+   * <code>optional string proxy_password = 11 [json_name = "proxyPassword", debug_redact = true];</code>
+   * @return The bytes for proxyPassword.
+   */
+  @java.lang.Override
+  public com.google.protobuf.ByteString
+      getProxyPasswordBytes() {
+    java.lang.Object ref = proxyPassword_;
+    if (ref instanceof java.lang.String) {
+      com.google.protobuf.ByteString b = 
+          com.google.protobuf.ByteString.copyFromUtf8(
+              (java.lang.String) ref);
+      proxyPassword_ = b;
+      return b;
+    } else {
+      return (com.google.protobuf.ByteString) ref;
+    }
+  }
+
   private byte memoizedIsInitialized = -1;
   @java.lang.Override
   public final boolean isInitialized() {
@@ -602,6 +732,12 @@ private static final long serialVersionUID = 0L;
     if (((bitField0_ & 0x00000100) != 0)) {
       com.google.protobuf.GeneratedMessage.writeString(output, 9, caCertificates_);
     }
+    if (((bitField0_ & 0x00000200) != 0)) {
+      com.google.protobuf.GeneratedMessage.writeString(output, 10, proxyUsername_);
+    }
+    if (((bitField0_ & 0x00000400) != 0)) {
+      com.google.protobuf.GeneratedMessage.writeString(output, 11, proxyPassword_);
+    }
     getUnknownFields().writeTo(output);
   }
   private int computeSerializedSize_0() {
@@ -634,6 +770,12 @@ private static final long serialVersionUID = 0L;
     }
     if (((bitField0_ & 0x00000100) != 0)) {
       size += com.google.protobuf.GeneratedMessage.computeStringSize(9, caCertificates_);
+    }
+    if (((bitField0_ & 0x00000200) != 0)) {
+      size += com.google.protobuf.GeneratedMessage.computeStringSize(10, proxyUsername_);
+    }
+    if (((bitField0_ & 0x00000400) != 0)) {
+      size += com.google.protobuf.GeneratedMessage.computeStringSize(11, proxyPassword_);
     }
     return size;
   }
@@ -704,6 +846,16 @@ private static final long serialVersionUID = 0L;
       if (!getCaCertificates()
           .equals(other.getCaCertificates())) return false;
     }
+    if (hasProxyUsername() != other.hasProxyUsername()) return false;
+    if (hasProxyUsername()) {
+      if (!getProxyUsername()
+          .equals(other.getProxyUsername())) return false;
+    }
+    if (hasProxyPassword() != other.hasProxyPassword()) return false;
+    if (hasProxyPassword()) {
+      if (!getProxyPassword()
+          .equals(other.getProxyPassword())) return false;
+    }
     if (!getUnknownFields().equals(other.getUnknownFields())) return false;
     return true;
   }
@@ -751,6 +903,14 @@ private static final long serialVersionUID = 0L;
     if (hasCaCertificates()) {
       hash = (37 * hash) + CA_CERTIFICATES_FIELD_NUMBER;
       hash = (53 * hash) + getCaCertificates().hashCode();
+    }
+    if (hasProxyUsername()) {
+      hash = (37 * hash) + PROXY_USERNAME_FIELD_NUMBER;
+      hash = (53 * hash) + getProxyUsername().hashCode();
+    }
+    if (hasProxyPassword()) {
+      hash = (37 * hash) + PROXY_PASSWORD_FIELD_NUMBER;
+      hash = (53 * hash) + getProxyPassword().hashCode();
     }
     hash = (29 * hash) + getUnknownFields().hashCode();
     memoizedHashCode = hash;
@@ -854,7 +1014,8 @@ private static final long serialVersionUID = 0L;
    * How to reach and use ServiceNow. `enabled: true` needs an instance, a username and a password, given now or before.
    *
    * A secret is bound to its origin and to the way there: a change of the host in `instance`, of `proxy_url` or
-   * `ca_certificates` demands the password again in the same request (SECRET_REQUIRED).
+   * `ca_certificates` demands the password again in the same request (SECRET_REQUIRED). `proxy_password` is bound to the
+   * proxy, as in Jira's settings.
    *
    * The address keeps the same rules as Jira's.
    * </pre>
@@ -911,6 +1072,8 @@ private static final long serialVersionUID = 0L;
       }
       proxyUrl_ = "";
       caCertificates_ = "";
+      proxyUsername_ = "";
+      proxyPassword_ = "";
       return this;
     }
 
@@ -983,6 +1146,14 @@ private static final long serialVersionUID = 0L;
         result.caCertificates_ = caCertificates_;
         to_bitField0_ |= 0x00000100;
       }
+      if (((from_bitField0_ & 0x00000200) != 0)) {
+        result.proxyUsername_ = proxyUsername_;
+        to_bitField0_ |= 0x00000200;
+      }
+      if (((from_bitField0_ & 0x00000400) != 0)) {
+        result.proxyPassword_ = proxyPassword_;
+        to_bitField0_ |= 0x00000400;
+      }
       result.bitField0_ |= to_bitField0_;
     }
 
@@ -1037,6 +1208,16 @@ private static final long serialVersionUID = 0L;
       if (other.hasCaCertificates()) {
         caCertificates_ = other.caCertificates_;
         bitField0_ |= 0x00000100;
+        onChanged();
+      }
+      if (other.hasProxyUsername()) {
+        proxyUsername_ = other.proxyUsername_;
+        bitField0_ |= 0x00000200;
+        onChanged();
+      }
+      if (other.hasProxyPassword()) {
+        proxyPassword_ = other.proxyPassword_;
+        bitField0_ |= 0x00000400;
         onChanged();
       }
       this.mergeUnknownFields(other.getUnknownFields());
@@ -1110,6 +1291,16 @@ private static final long serialVersionUID = 0L;
               bitField0_ |= 0x00000100;
               break;
             } // case 74
+            case 82: {
+              proxyUsername_ = input.readStringRequireUtf8();
+              bitField0_ |= 0x00000200;
+              break;
+            } // case 82
+            case 90: {
+              proxyPassword_ = input.readStringRequireUtf8();
+              bitField0_ |= 0x00000400;
+              break;
+            } // case 90
             default: {
               if (!super.parseUnknownField(input, extensionRegistry, tag)) {
                 done = true; // was an endgroup tag
@@ -1869,9 +2060,9 @@ private static final long serialVersionUID = 0L;
     /**
      * <pre>
      * Address of an HTTP proxy that is asked to CONNECT to the site; nothing but https goes through it. http or https, at
-     * most 2,048 characters, without user, path and query; "" removes it. Its login is the operator's to give
-     * (`ticketing serve --proxy-logins`). It is judged like `instance`: one that is within, or spoken to by plain http, has to be
-     * permitted by the operator. Example: "http://proxy.acme.example:3128".
+     * most 2,048 characters, without user, path and query; "" removes it. It is judged like
+     * `instance`: one that is within, or spoken to by plain http, has to be permitted by the operator. Example:
+     * "http://proxy.acme.example:3128".
      * </pre>
      *
      * <code>optional string proxy_url = 8 [json_name = "proxyUrl"];</code>
@@ -1883,9 +2074,9 @@ private static final long serialVersionUID = 0L;
     /**
      * <pre>
      * Address of an HTTP proxy that is asked to CONNECT to the site; nothing but https goes through it. http or https, at
-     * most 2,048 characters, without user, path and query; "" removes it. Its login is the operator's to give
-     * (`ticketing serve --proxy-logins`). It is judged like `instance`: one that is within, or spoken to by plain http, has to be
-     * permitted by the operator. Example: "http://proxy.acme.example:3128".
+     * most 2,048 characters, without user, path and query; "" removes it. It is judged like
+     * `instance`: one that is within, or spoken to by plain http, has to be permitted by the operator. Example:
+     * "http://proxy.acme.example:3128".
      * </pre>
      *
      * <code>optional string proxy_url = 8 [json_name = "proxyUrl"];</code>
@@ -1906,9 +2097,9 @@ private static final long serialVersionUID = 0L;
     /**
      * <pre>
      * Address of an HTTP proxy that is asked to CONNECT to the site; nothing but https goes through it. http or https, at
-     * most 2,048 characters, without user, path and query; "" removes it. Its login is the operator's to give
-     * (`ticketing serve --proxy-logins`). It is judged like `instance`: one that is within, or spoken to by plain http, has to be
-     * permitted by the operator. Example: "http://proxy.acme.example:3128".
+     * most 2,048 characters, without user, path and query; "" removes it. It is judged like
+     * `instance`: one that is within, or spoken to by plain http, has to be permitted by the operator. Example:
+     * "http://proxy.acme.example:3128".
      * </pre>
      *
      * <code>optional string proxy_url = 8 [json_name = "proxyUrl"];</code>
@@ -1930,9 +2121,9 @@ private static final long serialVersionUID = 0L;
     /**
      * <pre>
      * Address of an HTTP proxy that is asked to CONNECT to the site; nothing but https goes through it. http or https, at
-     * most 2,048 characters, without user, path and query; "" removes it. Its login is the operator's to give
-     * (`ticketing serve --proxy-logins`). It is judged like `instance`: one that is within, or spoken to by plain http, has to be
-     * permitted by the operator. Example: "http://proxy.acme.example:3128".
+     * most 2,048 characters, without user, path and query; "" removes it. It is judged like
+     * `instance`: one that is within, or spoken to by plain http, has to be permitted by the operator. Example:
+     * "http://proxy.acme.example:3128".
      * </pre>
      *
      * <code>optional string proxy_url = 8 [json_name = "proxyUrl"];</code>
@@ -1950,9 +2141,9 @@ private static final long serialVersionUID = 0L;
     /**
      * <pre>
      * Address of an HTTP proxy that is asked to CONNECT to the site; nothing but https goes through it. http or https, at
-     * most 2,048 characters, without user, path and query; "" removes it. Its login is the operator's to give
-     * (`ticketing serve --proxy-logins`). It is judged like `instance`: one that is within, or spoken to by plain http, has to be
-     * permitted by the operator. Example: "http://proxy.acme.example:3128".
+     * most 2,048 characters, without user, path and query; "" removes it. It is judged like
+     * `instance`: one that is within, or spoken to by plain http, has to be permitted by the operator. Example:
+     * "http://proxy.acme.example:3128".
      * </pre>
      *
      * <code>optional string proxy_url = 8 [json_name = "proxyUrl"];</code>
@@ -1967,9 +2158,9 @@ private static final long serialVersionUID = 0L;
     /**
      * <pre>
      * Address of an HTTP proxy that is asked to CONNECT to the site; nothing but https goes through it. http or https, at
-     * most 2,048 characters, without user, path and query; "" removes it. Its login is the operator's to give
-     * (`ticketing serve --proxy-logins`). It is judged like `instance`: one that is within, or spoken to by plain http, has to be
-     * permitted by the operator. Example: "http://proxy.acme.example:3128".
+     * most 2,048 characters, without user, path and query; "" removes it. It is judged like
+     * `instance`: one that is within, or spoken to by plain http, has to be permitted by the operator. Example:
+     * "http://proxy.acme.example:3128".
      * </pre>
      *
      * <code>optional string proxy_url = 8 [json_name = "proxyUrl"];</code>
@@ -2091,6 +2282,230 @@ private static final long serialVersionUID = 0L;
       checkByteStringIsUtf8(value);
       caCertificates_ = value;
       bitField0_ |= 0x00000100;
+      onChanged();
+      return this;
+    }
+
+    private java.lang.Object proxyUsername_ = "";
+    /**
+     * <pre>
+     * Who we are to the proxy of `proxy_url`, where it asks for a login. At most 255 characters, without a colon; ""
+     * removes it. Given with `proxy_password` or not at all. Absent: what the server's operator gives for this proxy
+     * (`ticketing serve --proxy-logins`), if anything.
+     * </pre>
+     *
+     * <code>optional string proxy_username = 10 [json_name = "proxyUsername"];</code>
+     * @return Whether the proxyUsername field is set.
+     */
+    public boolean hasProxyUsername() {
+      return ((bitField0_ & 0x00000200) != 0);
+    }
+    /**
+     * <pre>
+     * Who we are to the proxy of `proxy_url`, where it asks for a login. At most 255 characters, without a colon; ""
+     * removes it. Given with `proxy_password` or not at all. Absent: what the server's operator gives for this proxy
+     * (`ticketing serve --proxy-logins`), if anything.
+     * </pre>
+     *
+     * <code>optional string proxy_username = 10 [json_name = "proxyUsername"];</code>
+     * @return The proxyUsername.
+     */
+    public java.lang.String getProxyUsername() {
+      java.lang.Object ref = proxyUsername_;
+      if (!(ref instanceof java.lang.String)) {
+        com.google.protobuf.ByteString bs =
+            (com.google.protobuf.ByteString) ref;
+        java.lang.String s = bs.toStringUtf8();
+        proxyUsername_ = s;
+        return s;
+      } else {
+        return (java.lang.String) ref;
+      }
+    }
+    /**
+     * <pre>
+     * Who we are to the proxy of `proxy_url`, where it asks for a login. At most 255 characters, without a colon; ""
+     * removes it. Given with `proxy_password` or not at all. Absent: what the server's operator gives for this proxy
+     * (`ticketing serve --proxy-logins`), if anything.
+     * </pre>
+     *
+     * <code>optional string proxy_username = 10 [json_name = "proxyUsername"];</code>
+     * @return The bytes for proxyUsername.
+     */
+    public com.google.protobuf.ByteString
+        getProxyUsernameBytes() {
+      java.lang.Object ref = proxyUsername_;
+      if (ref instanceof String) {
+        com.google.protobuf.ByteString b = 
+            com.google.protobuf.ByteString.copyFromUtf8(
+                (java.lang.String) ref);
+        proxyUsername_ = b;
+        return b;
+      } else {
+        return (com.google.protobuf.ByteString) ref;
+      }
+    }
+    /**
+     * <pre>
+     * Who we are to the proxy of `proxy_url`, where it asks for a login. At most 255 characters, without a colon; ""
+     * removes it. Given with `proxy_password` or not at all. Absent: what the server's operator gives for this proxy
+     * (`ticketing serve --proxy-logins`), if anything.
+     * </pre>
+     *
+     * <code>optional string proxy_username = 10 [json_name = "proxyUsername"];</code>
+     * @param value The proxyUsername to set.
+     * @return This builder for chaining.
+     */
+    public Builder setProxyUsername(
+        java.lang.String value) {
+      java.util.Objects.requireNonNull(value);
+      proxyUsername_ = value;
+      bitField0_ |= 0x00000200;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Who we are to the proxy of `proxy_url`, where it asks for a login. At most 255 characters, without a colon; ""
+     * removes it. Given with `proxy_password` or not at all. Absent: what the server's operator gives for this proxy
+     * (`ticketing serve --proxy-logins`), if anything.
+     * </pre>
+     *
+     * <code>optional string proxy_username = 10 [json_name = "proxyUsername"];</code>
+     * @return This builder for chaining.
+     */
+    public Builder clearProxyUsername() {
+      proxyUsername_ = getDefaultInstance().getProxyUsername();
+      bitField0_ = (bitField0_ & ~0x00000200);
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Who we are to the proxy of `proxy_url`, where it asks for a login. At most 255 characters, without a colon; ""
+     * removes it. Given with `proxy_password` or not at all. Absent: what the server's operator gives for this proxy
+     * (`ticketing serve --proxy-logins`), if anything.
+     * </pre>
+     *
+     * <code>optional string proxy_username = 10 [json_name = "proxyUsername"];</code>
+     * @param value The bytes for proxyUsername to set.
+     * @return This builder for chaining.
+     */
+    public Builder setProxyUsernameBytes(
+        com.google.protobuf.ByteString value) {
+      java.util.Objects.requireNonNull(value);
+      checkByteStringIsUtf8(value);
+      proxyUsername_ = value;
+      bitField0_ |= 0x00000200;
+      onChanged();
+      return this;
+    }
+
+    private java.lang.Object proxyPassword_ = "";
+    /**
+     * <pre>
+     * Write-only. Password of `proxy_username`, sent by basic authentication to the proxy alone. At most 4,096 characters;
+     * "" removes it.
+     * </pre>
+     *
+     * <code>optional string proxy_password = 11 [json_name = "proxyPassword", debug_redact = true];</code>
+     * @return Whether the proxyPassword field is set.
+     */
+    public boolean hasProxyPassword() {
+      return ((bitField0_ & 0x00000400) != 0);
+    }
+    /**
+     * <pre>
+     * Write-only. Password of `proxy_username`, sent by basic authentication to the proxy alone. At most 4,096 characters;
+     * "" removes it.
+     * </pre>
+     *
+     * <code>optional string proxy_password = 11 [json_name = "proxyPassword", debug_redact = true];</code>
+     * @return The proxyPassword.
+     */
+    public java.lang.String getProxyPassword() {
+      java.lang.Object ref = proxyPassword_;
+      if (!(ref instanceof java.lang.String)) {
+        com.google.protobuf.ByteString bs =
+            (com.google.protobuf.ByteString) ref;
+        java.lang.String s = bs.toStringUtf8();
+        proxyPassword_ = s;
+        return s;
+      } else {
+        return (java.lang.String) ref;
+      }
+    }
+    /**
+     * <pre>
+     * Write-only. Password of `proxy_username`, sent by basic authentication to the proxy alone. At most 4,096 characters;
+     * "" removes it.
+     * </pre>
+     *
+     * <code>optional string proxy_password = 11 [json_name = "proxyPassword", debug_redact = true];</code>
+     * @return The bytes for proxyPassword.
+     */
+    public com.google.protobuf.ByteString
+        getProxyPasswordBytes() {
+      java.lang.Object ref = proxyPassword_;
+      if (ref instanceof String) {
+        com.google.protobuf.ByteString b = 
+            com.google.protobuf.ByteString.copyFromUtf8(
+                (java.lang.String) ref);
+        proxyPassword_ = b;
+        return b;
+      } else {
+        return (com.google.protobuf.ByteString) ref;
+      }
+    }
+    /**
+     * <pre>
+     * Write-only. Password of `proxy_username`, sent by basic authentication to the proxy alone. At most 4,096 characters;
+     * "" removes it.
+     * </pre>
+     *
+     * <code>optional string proxy_password = 11 [json_name = "proxyPassword", debug_redact = true];</code>
+     * @param value The proxyPassword to set.
+     * @return This builder for chaining.
+     */
+    public Builder setProxyPassword(
+        java.lang.String value) {
+      java.util.Objects.requireNonNull(value);
+      proxyPassword_ = value;
+      bitField0_ |= 0x00000400;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Write-only. Password of `proxy_username`, sent by basic authentication to the proxy alone. At most 4,096 characters;
+     * "" removes it.
+     * </pre>
+     *
+     * <code>optional string proxy_password = 11 [json_name = "proxyPassword", debug_redact = true];</code>
+     * @return This builder for chaining.
+     */
+    public Builder clearProxyPassword() {
+      proxyPassword_ = getDefaultInstance().getProxyPassword();
+      bitField0_ = (bitField0_ & ~0x00000400);
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Write-only. Password of `proxy_username`, sent by basic authentication to the proxy alone. At most 4,096 characters;
+     * "" removes it.
+     * </pre>
+     *
+     * <code>optional string proxy_password = 11 [json_name = "proxyPassword", debug_redact = true];</code>
+     * @param value The bytes for proxyPassword to set.
+     * @return This builder for chaining.
+     */
+    public Builder setProxyPasswordBytes(
+        com.google.protobuf.ByteString value) {
+      java.util.Objects.requireNonNull(value);
+      checkByteStringIsUtf8(value);
+      proxyPassword_ = value;
+      bitField0_ |= 0x00000400;
       onChanged();
       return this;
     }

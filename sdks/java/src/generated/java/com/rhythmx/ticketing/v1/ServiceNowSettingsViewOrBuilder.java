@@ -193,4 +193,51 @@ public interface ServiceNowSettingsViewOrBuilder extends
    */
   com.google.protobuf.ByteString
       getCaCertificatesBytes();
+
+  /**
+   * <pre>
+   * Output only. Empty: no login in these settings.
+   * </pre>
+   *
+   * <code>string proxy_username = 10 [json_name = "proxyUsername"];</code>
+   * @return The proxyUsername.
+   */
+  java.lang.String getProxyUsername();
+  /**
+   * <pre>
+   * Output only. Empty: no login in these settings.
+   * </pre>
+   *
+   * <code>string proxy_username = 10 [json_name = "proxyUsername"];</code>
+   * @return The bytes for proxyUsername.
+   */
+  com.google.protobuf.ByteString
+      getProxyUsernameBytes();
+
+  /**
+   * <pre>
+   * Output only. When the password for the proxy was set. Absent: there is none.
+   * </pre>
+   *
+   * <code>.google.protobuf.Timestamp proxy_password_set_at = 11 [json_name = "proxyPasswordSetAt"];</code>
+   * @return Whether the proxyPasswordSetAt field is set.
+   */
+  boolean hasProxyPasswordSetAt();
+  /**
+   * <pre>
+   * Output only. When the password for the proxy was set. Absent: there is none.
+   * </pre>
+   *
+   * <code>.google.protobuf.Timestamp proxy_password_set_at = 11 [json_name = "proxyPasswordSetAt"];</code>
+   * @return The proxyPasswordSetAt.
+   */
+  com.google.protobuf.Timestamp getProxyPasswordSetAt();
+  /**
+   * <pre>
+   * Output only. When the password for the proxy was set. Absent: there is none.
+   * </pre>
+   *
+   * <code>.google.protobuf.Timestamp proxy_password_set_at = 11 [json_name = "proxyPasswordSetAt"];</code>
+   */
+  com.google.protobuf.TimestampOrBuilder getProxyPasswordSetAtOrBuilder();
 }

@@ -669,7 +669,8 @@ public final class TicketingServiceGrpc {
 
     /**
      * <pre>
-     * Lists who changed settings, deliveries and tokens, the newest first, page by page.
+     * Lists who changed settings, deliveries and tokens, who sent credentials to test them, and who was refused a change, the newest
+     * first, page by page.
      * Errors: INVALID_ARGUMENT (REQUEST_INVALID, PAGE_TOKEN_INVALID).
      * </pre>
      */
@@ -909,7 +910,8 @@ public final class TicketingServiceGrpc {
 
     /**
      * <pre>
-     * Lists who changed settings, deliveries and tokens, the newest first, page by page.
+     * Lists who changed settings, deliveries and tokens, who sent credentials to test them, and who was refused a change, the newest
+     * first, page by page.
      * Errors: INVALID_ARGUMENT (REQUEST_INVALID, PAGE_TOKEN_INVALID).
      * </pre>
      */
@@ -1112,7 +1114,8 @@ public final class TicketingServiceGrpc {
 
     /**
      * <pre>
-     * Lists who changed settings, deliveries and tokens, the newest first, page by page.
+     * Lists who changed settings, deliveries and tokens, who sent credentials to test them, and who was refused a change, the newest
+     * first, page by page.
      * Errors: INVALID_ARGUMENT (REQUEST_INVALID, PAGE_TOKEN_INVALID).
      * </pre>
      */
@@ -1313,7 +1316,8 @@ public final class TicketingServiceGrpc {
 
     /**
      * <pre>
-     * Lists who changed settings, deliveries and tokens, the newest first, page by page.
+     * Lists who changed settings, deliveries and tokens, who sent credentials to test them, and who was refused a change, the newest
+     * first, page by page.
      * Errors: INVALID_ARGUMENT (REQUEST_INVALID, PAGE_TOKEN_INVALID).
      * </pre>
      */
@@ -1510,7 +1514,8 @@ public final class TicketingServiceGrpc {
 
     /**
      * <pre>
-     * Lists who changed settings, deliveries and tokens, the newest first, page by page.
+     * Lists who changed settings, deliveries and tokens, who sent credentials to test them, and who was refused a change, the newest
+     * first, page by page.
      * Errors: INVALID_ARGUMENT (REQUEST_INVALID, PAGE_TOKEN_INVALID).
      * </pre>
      */

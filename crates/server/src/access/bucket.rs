@@ -1,0 +1,91 @@
+//! An allowance that fills up with time.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// How often something may be done.
+#[derive(Debug, Clone, Copy)]
+pub struct Rate {
+    /// Times a second, in the long run.
+    pub rate: u32,
+    /// Times at once, after a pause.
+    pub burst: u32,
+}
+
+/// What is left of an allowance.
+#[derive(Debug)]
+pub(super) struct Bucket {
+    left: f64,
+    since: Instant,
+}
+
+// === impl Rate ===
+
+impl Rate {
+    /// How long an allowance takes to be whole again.
+    pub(super) fn refill(self) -> Duration {
+        Duration::from_secs_f64(f64::from(self.burst) / f64::from(self.rate))
+    }
+}
+
+// === impl Bucket ===
+
+impl Bucket {
+    /// A whole allowance.
+    pub(super) fn full(rate: Rate, now: Instant) -> Self {
+        Self { left: f64::from(rate.burst), since: now }
+    }
+
+    /// Takes one, or tells when there is one again.
+    pub(super) fn take(&mut self, rate: Rate, now: Instant) -> Result<(), Duration> {
+        let earned = now.duration_since(self.since).as_secs_f64() * f64::from(rate.rate);
+        self.left = (self.left + earned).min(f64::from(rate.burst));
+        self.since = now;
+        if self.left < 1.0 {
+            return Err(Duration::from_secs_f64((1.0 - self.left) / f64::from(rate.rate)));
+        }
+        self.left -= 1.0;
+        Ok(())
+    }
+
+    /// Gives one back.
+    pub(super) fn give_back(&mut self, rate: Rate) {
+        self.left = (self.left + 1.0).min(f64::from(rate.burst));
+    }
+
+    /// Whether it is whole again, so that nobody has to remember it.
+    pub(super) fn is_full(&self, rate: Rate, now: Instant) -> bool {
+        now.duration_since(self.since) >= rate.refill()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_burst_is_there_at_once_and_then_one_by_one() {
+        let (rate, now) = (Rate { rate: 10, burst: 3 }, Instant::now());
+        let mut bucket = Bucket::full(rate, now);
+        for _ in 0..3 {
+            assert_eq!(bucket.take(rate, now), Ok(()));
+        }
+        let wait = Duration::from_millis(100);
+        assert_eq!(bucket.take(rate, now), Err(wait));
+        bucket.give_back(rate);
+        assert_eq!((bucket.take(rate, now), bucket.take(rate, now)), (Ok(()), Err(wait)));
+        assert_eq!((bucket.take(rate, now + wait), bucket.take(rate, now + wait)), (Ok(()), Err(wait)));
+    }
+
+    #[test]
+    fn nothing_is_saved_up_beyond_the_burst() {
+        let (rate, now) = (Rate { rate: 10, burst: 1 }, Instant::now());
+        let mut bucket = Bucket::full(rate, now);
+        bucket.give_back(rate);
+        let later = now + Duration::from_secs(3_600);
+        assert!(bucket.is_full(rate, later));
+        assert_eq!(bucket.take(rate, later), Ok(()));
+        assert!(bucket.take(rate, later).is_err());
+    }
+}

@@ -1,0 +1,151 @@
+//! How often a peer may call without a good credential.
+//!
+//! Whether a token is good only the store knows, and the limit must spare the store. So each look at a credential is taken
+//! from the allowance of the peer that it came from, and given back when the credential is good. A peer that has used up its
+//! allowance may be many: behind one address there is a whole company, and a wrong caller there must not lock out the right
+//! ones. So then a token is looked for in a list in memory first, which is read anew at most once a second for all peers
+//! together, and goes to the store only if it is good by that list. A JSON Web Token or a certificate costs no read of the
+//! store, and is looked at as ever. What is refused beyond the allowance is counted, and the log tells of it once in a while.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use super::bucket::{Bucket, Rate};
+use super::token::Presented;
+use crate::store::{Store, StoreError, StoredToken};
+use crate::transport::Whose;
+
+/// The most peers that are remembered. Beyond that those are forgotten who have their whole allowance.
+const MOST_PEERS: usize = 10_000;
+/// How often the list of tokens is read, while it is asked for.
+const READ_INTERVAL: Duration = Duration::from_secs(1);
+/// How often the log tells of one peer.
+const TELL_INTERVAL: Duration = Duration::from_secs(5);
+
+/// The allowances of peers.
+#[derive(Debug)]
+pub(super) struct Strangers {
+    rate: Rate,
+    peers: Arc<Mutex<HashMap<Whose, Allowance>>>,
+}
+
+#[derive(Debug)]
+struct Allowance {
+    bucket: Bucket,
+    /// Calls of which the log has yet to tell.
+    untold: u64,
+}
+
+/// The tokens, as they were a second ago at most.
+#[derive(Debug, Default)]
+pub(super) struct KnownTokens(tokio::sync::Mutex<List>);
+
+#[derive(Debug, Default)]
+struct List {
+    read_at: Option<Instant>,
+    tokens: HashMap<String, StoredToken>,
+}
+
+// === impl Strangers ===
+
+impl Strangers {
+    pub(super) fn new(rate: Rate) -> Self {
+        Self { rate, peers: Arc::default() }
+    }
+
+    /// Takes a look at a credential from the allowance of a peer, or tells when there is one again.
+    pub(super) fn take(&self, peer: Whose, now: Instant) -> Result<(), Duration> {
+        let mut peers = lock(&self.peers);
+        if peers.len() >= MOST_PEERS && !peers.contains_key(&peer) {
+            peers.retain(|_, known| known.untold > 0 || !known.bucket.is_full(self.rate, now));
+        }
+        let new = || Allowance { bucket: Bucket::full(self.rate, now), untold: 0 };
+        peers.entry(peer).or_insert_with(new).bucket.take(self.rate, now)
+    }
+
+    /// The credential was good.
+    pub(super) fn give_back(&self, peer: Whose) {
+        if let Some(known) = lock(&self.peers).get_mut(&peer) {
+            known.bucket.give_back(self.rate);
+        }
+    }
+
+    /// Counts a call that is refused beyond the allowance, for the log to tell of it with others.
+    pub(super) fn count(&self, peer: Whose) {
+        {
+            let mut peers = lock(&self.peers);
+            let Some(known) = peers.get_mut(&peer) else { return };
+            known.untold += 1;
+            if known.untold > 1 {
+                return;
+            }
+        }
+        let peers = self.peers.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(TELL_INTERVAL).await;
+            let calls = lock(&peers).get_mut(&peer).map_or(0, |known| std::mem::take(&mut known.untold));
+            tracing::warn!(%peer, calls, "calls without a good credential were refused");
+        });
+    }
+}
+
+// An allowance is whole after each of its steps.
+fn lock(peers: &Mutex<HashMap<Whose, Allowance>>) -> MutexGuard<'_, HashMap<Whose, Allowance>> {
+    peers.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+// === impl KnownTokens ===
+
+impl KnownTokens {
+    /// Whether a token is good by the list.
+    pub(super) async fn has(
+        &self,
+        presented: &Presented<'_>,
+        store: &Store,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let mut list = self.0.lock().await;
+        if list.read_at.is_none_or(|read_at| read_at.elapsed() >= READ_INTERVAL) {
+            // First, so that a store that fails is not asked more often than one that does not.
+            list.read_at = Some(Instant::now());
+            let tokens = store.tokens().await?;
+            list.tokens = tokens.into_iter().map(|token| (token.id.clone(), token)).collect();
+        }
+        let known = list.tokens.get(presented.id);
+        Ok(known.is_some_and(|token| token.hash.is_of(presented) && token.is_good(now)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RATE: Rate = Rate { rate: 10, burst: 2 };
+
+    #[test]
+    fn good_credentials_cost_nothing_and_each_peer_has_an_allowance_of_its_own() {
+        let (strangers, now) = (Strangers::new(RATE), Instant::now());
+        let (one, other) = (Whose::User(1), Whose::User(2));
+        for _ in 0..100 {
+            assert_eq!(strangers.take(one, now), Ok(()));
+            strangers.give_back(one);
+        }
+        assert_eq!((strangers.take(one, now), strangers.take(one, now)), (Ok(()), Ok(())));
+        assert!(strangers.take(one, now).is_err());
+        assert_eq!(strangers.take(other, now), Ok(()));
+    }
+
+    #[test]
+    fn peers_that_stay_away_are_forgotten_when_there_are_too_many() {
+        let (strangers, now) = (Strangers::new(RATE), Instant::now());
+        for number in 0..MOST_PEERS {
+            strangers.take(Whose::User(number as u32), now).unwrap();
+        }
+        strangers.take(Whose::User(u32::MAX), now + RATE.refill()).unwrap();
+        assert_eq!(lock(&strangers.peers).len(), 1);
+    }
+}

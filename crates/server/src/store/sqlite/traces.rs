@@ -1,0 +1,41 @@
+//! What a sealed secret leaves behind when another takes its place.
+//!
+//! In the main file it is written over with zeros. The write-ahead log has it still, until that is written over too or cut
+//! off: it is cut off here, which has to wait until nobody reads from it.
+
+use std::fmt::Display;
+use std::time::Duration;
+
+use sqlx::{AssertSqlSafe, SqliteConnection};
+
+/// Cuts off the write-ahead log, waiting for readers as long as `patience`. Tells whether it was done: where it was not, the
+/// log is cut off when the last server or command lets go of the database.
+pub(super) async fn erase(db: &mut SqliteConnection, patience: Duration) -> bool {
+    match try_erase(db, patience.as_millis()).await {
+        Ok(erased) => erased,
+        Err(error) => {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "what was sealed before may lie in the write-ahead log still"
+            );
+            false
+        }
+    }
+}
+
+async fn try_erase(db: &mut SqliteConnection, patience: u128) -> Result<bool, sqlx::Error> {
+    let usual: i64 = sqlx::query_scalar("PRAGMA busy_timeout").fetch_one(&mut *db).await?;
+    wait_at_most(db, &patience).await?;
+    let cut_off = sqlx::query_as("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&mut *db).await;
+    wait_at_most(db, &usual).await?;
+    let (busy, _, _): (i64, i64, i64) = cut_off?;
+    Ok(busy == 0)
+}
+
+async fn wait_at_most(
+    db: &mut SqliteConnection,
+    milliseconds: &(dyn Display + Sync),
+) -> Result<(), sqlx::Error> {
+    let statement = format!("PRAGMA busy_timeout = {milliseconds}");
+    sqlx::raw_sql(AssertSqlSafe(statement)).execute(db).await.map(drop)
+}

@@ -1,0 +1,178 @@
+//! Limits of connections at their exact value and one beyond it, seen by peers that write their frames by hand.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use rhythmx_ticketing::v1::TicketSystem;
+use tokio::time::Instant;
+
+use ticketing_harness::{Answer, Hostile, PATIENCE, Plan, World, call_head, frame};
+
+/// `:status`, as RFC 7541 writes it: 200 from the table, the others by name of the table and in Huffman's code.
+const OK: &[u8] = b"\x88";
+const TOO_LARGE_431: &[u8] = b"\x48\x83\x69\x90\xFF";
+const UNSUPPORTED_415: &[u8] = b"\x48\x83\x68\x2D\xFF";
+const REFUSED_STREAM: u32 = 7;
+/// An empty message.
+const EMPTY: &[u8] = &[0; 5];
+/// The peers do not take part in an orderly end.
+const STOPS_SOON: &str = "--shutdown-grace=1s";
+
+async fn begins(peer: &mut Hostile, stream: u32, status: &[u8]) {
+    match peer.answer(stream).await {
+        Answer::Headers(block) => assert!(block.starts_with(status), "{block:02x?}"),
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn peer(world: &World) -> Hostile {
+    Hostile::connect(&world.server.address).await.unwrap()
+}
+
+/// Whether there is a place for one more from this address. One for which there is none may be closed before it has said anything.
+async fn is_served(from: IpAddr, address: &str) -> bool {
+    match Hostile::connect_from(from, address).await {
+        Ok(mut peer) => peer.is_alive().await,
+        Err(_closed) => false,
+    }
+}
+
+/// Headers of which the list has exactly so many bytes, as RFC 9113 counts them, with those that every call has.
+fn headers_of(bytes: usize) -> Vec<(String, String)> {
+    let counted = |name: &str, value: &str| name.len() + value.len() + 32;
+    let path = "/rhythmx.ticketing.v1.TicketingService/GetStatus";
+    let call = [(":method", "POST"), (":scheme", "http"), (":path", path), (":authority", "localhost")];
+    let call = call.iter().chain(&[("content-type", "application/grpc"), ("te", "trailers")]);
+    let mut left = bytes - call.map(|(name, value)| counted(name, value)).sum::<usize>();
+    let mut further = vec![];
+    while left > 0 {
+        // What is left after it must be enough for another, or nothing.
+        let size = if left <= 120 { left } else { 80 };
+        further.push(("x-a".to_owned(), "x".repeat(size - counted("x-a", ""))));
+        left -= size;
+    }
+    further
+}
+
+#[tokio::test]
+async fn headers_are_taken_up_to_their_limit_and_not_one_byte_more() {
+    for limit in [1_024, 16_384] {
+        let plan = Plan::new().in_a_process().with_flag(&format!("--header-list-size={limit}"));
+        let mut world = plan.with_flag(STOPS_SOON).start().await;
+        for (bytes, status) in [(limit, OK), (limit + 1, TOO_LARGE_431), (limit - 1, OK)] {
+            let headers = headers_of(bytes);
+            let further: Vec<_> =
+                headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+            let mut peer = peer(&world).await;
+            peer.call(1, "GetStatus", &further).await.unwrap();
+            peer.data(1, EMPTY, true).await.unwrap();
+            begins(&mut peer, 1, status).await;
+            assert!(peer.is_alive().await);
+        }
+        world.push("INC-1", TicketSystem::Jira).await;
+        world.finish().await;
+    }
+}
+
+#[tokio::test]
+async fn a_connection_has_so_many_calls_at_a_time_and_another_when_one_of_them_ends() {
+    let plan = Plan::new().in_a_process().with_flag("--streams-per-connection=2").with_flag(STOPS_SOON);
+    let mut world = plan.start().await;
+    let mut peer = peer(&world).await;
+    for stream in [1, 3, 5] {
+        peer.call(stream, "GetStatus", &[]).await.unwrap();
+    }
+    assert_eq!(peer.answer(5).await, Answer::Reset(REFUSED_STREAM));
+    peer.data(1, EMPTY, true).await.unwrap();
+    begins(&mut peer, 1, OK).await;
+    assert!(peer.is_alive().await);
+    peer.call(7, "GetStatus", &[]).await.unwrap();
+    peer.data(7, EMPTY, true).await.unwrap();
+    begins(&mut peer, 7, OK).await;
+    // Another connection has its own.
+    world.push("INC-1", TicketSystem::Jira).await;
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn there_are_so_many_connections_in_all_and_each_peer_has_its_share_of_them() {
+    let plan = Plan::new().in_a_process().with_flag("--connections=4").with_flag("--connections-per-peer=2");
+    let mut world = plan.start().await;
+    let address = world.server.address.clone();
+    let from = |last: u8| IpAddr::from([127, 0, 0, last]);
+    let mut peers = vec![];
+    // One of the two of this address is that of the honest caller.
+    for last in [1, 2, 2] {
+        let mut peer = Hostile::connect_from(from(last), &address).await.unwrap();
+        assert!(peer.is_alive().await);
+        peers.push(peer);
+    }
+    // The share of a peer, then all.
+    for (last, why) in [(1, "--connections-per-peer allows"), (3, "--connections allows")] {
+        assert!(!is_served(from(last), &address).await, "{last}");
+        if last == 1 {
+            assert!(world.server.log().contains(why), "{}", world.server.log());
+        }
+    }
+    world.push("INC-1", TicketSystem::Jira).await;
+    drop(peers.pop());
+    let free = async {
+        while !is_served(from(3), &address).await {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, free).await.expect("there is a place again");
+    drop(peers);
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_connection_that_is_too_old_is_cut_off_when_its_grace_is_over() {
+    let (age, grace) = (Duration::from_millis(500), Duration::from_millis(700));
+    let plan = Plan::new().in_a_process().with_flag("--connection-age=500ms");
+    let mut world = plan.with_flag("--connection-age-grace=700ms").with_flag(STOPS_SOON).start().await;
+    let mut idle = peer(&world).await;
+    let begun = Instant::now();
+    let mut busy = peer(&world).await;
+    // Its message never comes.
+    busy.call(1, "SubmitIncident", &[]).await.unwrap();
+    idle.until_closed().await;
+    // It says goodbye, and goes on with what it has.
+    let (heard, goodbye) = (busy.until_closed().await, 0x7);
+    let kept = begun.elapsed();
+    assert!(kept >= age.mul_f64(0.9) + grace, "cut off after {kept:?}");
+    assert!(kept < age * 2 + grace + Duration::from_secs(5), "cut off after {kept:?}");
+    let mut frames = heard.as_slice();
+    let mut kinds = vec![];
+    while let [a, b, c, kind, ..] = *frames {
+        kinds.push(kind);
+        frames = &frames[9 + u32::from_be_bytes([0, a, b, c]) as usize..];
+    }
+    assert!(kinds.contains(&goodbye), "{kinds:?}");
+    world.client = world.server.client().await;
+    world.push("INC-1", TicketSystem::Jira).await;
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn what_is_no_call_of_grpc_is_told_so_whoever_sends_it() {
+    for plan in [Plan::new(), Plan::new().guarded()] {
+        let mut world = plan.in_a_process().with_flag(STOPS_SOON).start().await;
+        let head = call_head("Configure", &[]);
+        let grpc = b"application/grpc";
+        let at = head.windows(grpc.len()).position(|window| window == grpc).unwrap();
+        for kind in ["text/plain", "application/json", "application/x-www-form-urlencoded", ""] {
+            let length = u8::try_from(kind.len()).unwrap();
+            let other = [&head[..at - 1], &[length], kind.as_bytes(), &head[at + grpc.len()..]].concat();
+            let mut peer = peer(&world).await;
+            peer.send(&frame(0x1, 0x5, 1, &other)).await.unwrap();
+            begins(&mut peer, 1, UNSUPPORTED_415).await;
+        }
+        // A question of a browser: GET is 2 in the table, POST is 3.
+        let mut peer = peer(&world).await;
+        peer.send(&frame(0x1, 0x5, 1, &[&[0x82], &head[1..]].concat())).await.unwrap();
+        begins(&mut peer, 1, UNSUPPORTED_415).await;
+        world.push("INC-1", TicketSystem::Jira).await;
+        world.finish().await;
+    }
+}

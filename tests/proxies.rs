@@ -1,0 +1,190 @@
+//! The way through a proxy: who logs in to it as whom, and that its password goes to it alone.
+
+use std::io::Write;
+
+use rhythmx_ticketing::v1::test_connection_request::Unsaved;
+use rhythmx_ticketing::v1::{self, DeliveryState, FaultKind, TicketSystem};
+use ticketing_harness::{Plan, Proxy, SECRETS, World, refusal, retrying, state, text};
+use ticketing_simulator::{Authority, Certificate};
+
+const PROXY_SECRET: &str = "proxy-canary";
+const ELSEWHERE: &str = "http://127.0.0.1:9";
+
+/// Ticket systems under TLS, which alone goes through a proxy.
+struct Site {
+    folder: tempfile::TempDir,
+    plan: Plan,
+}
+
+impl Site {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let authority = Authority::new(folder.path()).unwrap();
+        let good = authority.issue(Certificate::Good).unwrap();
+        let plan = Plan::new().under_tls(&good, authority.pem_file());
+        Self { folder, plan }
+    }
+
+    /// The operator's file for this proxy.
+    fn with_logins(self, proxy: &Proxy, login: &str) -> Self {
+        let logins = self.folder.path().join("logins");
+        writeln!(std::fs::File::create(&logins).unwrap(), "{} {login}", proxy.address).unwrap();
+        let plan = self.plan.with_flag(&format!("--proxy-logins={}", logins.display()));
+        Self { plan, ..self }
+    }
+}
+
+fn by_proxy(world: &World, proxy: &Proxy, password: &str) -> v1::JiraSettings {
+    v1::JiraSettings {
+        proxy_url: text(proxy.url()),
+        proxy_username: text("bot"),
+        proxy_password: text(password),
+        ..world.jira_settings()
+    }
+}
+
+async fn jira_view(world: &mut World) -> v1::JiraSettingsView {
+    match world.status(TicketSystem::Jira).await.settings.unwrap() {
+        v1::system_status::Settings::Jira(view) => view,
+        other => panic!("not Jira's settings: {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn tickets_go_through_a_proxy_with_the_login_of_the_settings_rather_than_the_operators() {
+    let proxy = Proxy::start().await;
+    proxy.wants("bot", PROXY_SECRET);
+    let Site { folder: _folder, plan } = Site::new().with_logins(&proxy, "operator:other");
+    let mut world = plan.start_unconfigured().await;
+    world.secrets.push(PROXY_SECRET.to_owned());
+    let jira = by_proxy(&world, &proxy, PROXY_SECRET);
+    let view = world.try_jira(jira).await.unwrap().jira.unwrap();
+    assert_eq!((view.proxy_username.as_str(), view.proxy_password_set_at.is_some()), ("bot", true));
+    let servicenow = v1::ServiceNowSettings {
+        proxy_url: text(proxy.url()),
+        proxy_username: text("bot"),
+        proxy_password: text(PROXY_SECRET),
+        ..world.servicenow_settings()
+    };
+    let view = world.try_servicenow(servicenow).await.unwrap().servicenow.unwrap();
+    assert_eq!((view.proxy_username.as_str(), view.proxy_password_set_at.is_some()), ("bot", true));
+    for system in [TicketSystem::Jira, TicketSystem::Servicenow] {
+        assert_eq!(state(&world.push("INC-1", system).await), DeliveryState::Delivered);
+    }
+    assert!(proxy.heard_only("bot", PROXY_SECRET), "{:?}", proxy.heard());
+    // It is kept where it is not sent again, and after a restart.
+    world.try_jira(v1::JiraSettings { issue_type: text("Bug"), ..Default::default() }).await.unwrap();
+    world.restart().await;
+    assert!(jira_view(&mut world).await.proxy_password_set_at.is_some());
+    assert_eq!(state(&world.push("INC-2", TicketSystem::Jira).await), DeliveryState::Delivered);
+    assert!(proxy.heard_only("bot", PROXY_SECRET), "{:?}", proxy.heard());
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn the_password_for_a_proxy_is_demanded_again_for_another_and_is_taken_away_by_an_empty_text() {
+    let proxy = Proxy::start().await;
+    let Site { folder: _folder, plan } = Site::new();
+    let mut world = plan.start_unconfigured().await;
+    let jira = by_proxy(&world, &proxy, PROXY_SECRET);
+    world.try_jira(jira).await.unwrap();
+    let moved = v1::JiraSettings { proxy_url: text(ELSEWHERE), ..Default::default() };
+    let both = ["jira.api_token", "jira.proxy_password"];
+    refusal(world.try_jira(moved.clone()).await).is_invalid("SECRET_REQUIRED", &both);
+    let with_token = v1::JiraSettings { api_token: text(SECRETS[0]), ..moved };
+    refusal(world.try_jira(with_token.clone()).await).is_invalid("SECRET_REQUIRED", &both[1..]);
+    let request = v1::TestConnectionRequest {
+        system: TicketSystem::Jira.into(),
+        unsaved: Some(Unsaved::Jira(with_token.clone())),
+    };
+    refusal(world.client.test_connection(request).await).is_invalid("SECRET_REQUIRED", &both[1..]);
+    let with_both = v1::JiraSettings { proxy_password: text("another"), ..with_token };
+    assert_eq!(world.try_jira(with_both).await.unwrap().jira.unwrap().proxy_url, ELSEWHERE);
+    // Half a login is none, and a login without a proxy is nobody's.
+    let half = v1::JiraSettings { proxy_password: text(""), ..Default::default() };
+    refusal(world.try_jira(half.clone()).await).is_invalid("SETTINGS_INVALID", &["jira.proxy_password"]);
+    let no_proxy =
+        v1::JiraSettings { proxy_url: text(""), api_token: text(SECRETS[0]), ..Default::default() };
+    refusal(world.try_jira(no_proxy.clone()).await)
+        .is_invalid("SETTINGS_INVALID", &["jira.proxy_username", "jira.proxy_password"]);
+    let none = v1::JiraSettings { proxy_username: text(""), proxy_password: text(""), ..no_proxy };
+    let view = world.try_jira(none).await.unwrap().jira.unwrap();
+    assert_eq!((view.proxy_username.as_str(), view.proxy_password_set_at), ("", None));
+    assert_eq!(state(&world.push("INC-1", TicketSystem::Jira).await), DeliveryState::Delivered);
+    assert!(proxy.heard().is_empty());
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_login_that_a_proxy_refuses_is_told_as_that_and_one_that_is_not_saved_can_be_tested() {
+    let proxy = Proxy::start().await;
+    proxy.wants("bot", "right");
+    let Site { folder: _folder, plan } = Site::new();
+    let mut world = plan.start_unconfigured().await;
+    world.secrets.extend([PROXY_SECRET.to_owned()]);
+    let jira = by_proxy(&world, &proxy, PROXY_SECRET);
+    world.try_jira(jira.clone()).await.unwrap();
+    world.retry_by_hand_alone().await;
+    let pushed = world.push("INC-1", TicketSystem::Jira).await;
+    let id = pushed.delivery.unwrap().id;
+    let delivery = world.delivery(&id).await;
+    let fault = delivery.attempts.last().unwrap().fault.clone().unwrap();
+    assert_eq!((fault.kind(), fault.ambiguous), (FaultKind::Connect, false), "{fault:#?}");
+    assert!(
+        fault.message.contains("asks for a login") && fault.hint.contains("proxy_password"),
+        "{fault:#?}"
+    );
+    let unsaved = v1::JiraSettings { proxy_password: text("right"), ..Default::default() };
+    let request = v1::TestConnectionRequest {
+        system: TicketSystem::Jira.into(),
+        unsaved: Some(Unsaved::Jira(unsaved.clone())),
+    };
+    assert!(world.client.test_connection(request).await.unwrap().test.unwrap().passed);
+    world.try_jira(unsaved).await.unwrap();
+    world.client.retry_delivery(retrying(&id)).await.ok();
+    world.until(&id, DeliveryState::Delivered).await;
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn tickets_go_through_a_proxy_with_the_login_of_the_operators_file() {
+    let proxy = Proxy::start().await;
+    let Site { folder: _folder, plan } = Site::new().with_logins(&proxy, &format!("bot:{PROXY_SECRET}"));
+    let mut world = plan.start_unconfigured().await;
+    let url = proxy.url();
+    let jira = v1::JiraSettings { proxy_url: text(&url), ..world.jira_settings() };
+    world.configure(v1::ConfigureRequest { jira: Some(jira), ..Default::default() }).await;
+    assert_eq!(state(&world.push("INC-1", TicketSystem::Jira).await), DeliveryState::Delivered);
+    let host = world.jira.base_url().replace("https://", "");
+    let heard = proxy.heard();
+    assert!(heard.iter().all(|head| head.starts_with(&format!("CONNECT {host} "))), "{heard:?}");
+    assert!(proxy.heard_only("bot", PROXY_SECRET), "{heard:?}");
+    assert!(!world.server.log().contains(PROXY_SECRET));
+    let v1::system_status::Settings::Jira(view) = world.status(TicketSystem::Jira).await.settings.unwrap()
+    else {
+        panic!("not Jira's settings")
+    };
+    assert_eq!(view.proxy_url, url);
+    // Another way needs the token again, however it is written.
+    for other in ["", "http://127.0.0.1:9"] {
+        let jira = Some(v1::JiraSettings { proxy_url: text(other), ..Default::default() });
+        let request = v1::ConfigureRequest { jira, ..Default::default() };
+        refusal(world.client.configure(request).await).is_invalid("SECRET_REQUIRED", &["jira.api_token"]);
+    }
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn the_environments_proxy_is_ignored_until_a_flag_asks_for_it() {
+    for asked_for in [false, true] {
+        let proxy = Proxy::start().await;
+        let url = format!("http://bot:{PROXY_SECRET}@{}", proxy.address);
+        let Site { folder: _folder, plan } = Site::new();
+        let plan = plan.with_variable("HTTPS_PROXY", &url);
+        let plan = if asked_for { plan.with_flag("--proxy-from-environment") } else { plan };
+        let mut world = plan.start().await;
+        assert_eq!(state(&world.push("INC-1", TicketSystem::Jira).await), DeliveryState::Delivered);
+        assert_eq!(!proxy.heard().is_empty(), asked_for);
+        world.finish().await;
+    }
+}
