@@ -1,14 +1,20 @@
-"""Pushes an incident to Jira: create.py INCIDENT_ID."""
+"""Pushes an incident to Jira, and waits for the first attempt."""
 
 import os
-import sys
-
-from _incident import incident
+from datetime import datetime, timezone
 
 from rhythmx_ticketing import connect, v1
 
-with connect(os.environ["TICKETING_ADDRESS"], token=os.environ.get("TICKETING_TOKEN")) as client:
-    request = v1.CreateTicketRequest(incident=incident(sys.argv[1]), system=v1.TICKET_SYSTEM_JIRA)
+incident = v1.Incident(
+    id="INC-2031",
+    actor=v1.Actor(name="j.doe", type=v1.ACTOR_TYPE_USER),
+    risk=v1.Risk(score=91),
+)
+incident.timeline.first_alert.FromDatetime(datetime(2026, 3, 1, 8, 0, tzinfo=timezone.utc))
+incident.timeline.last_alert.FromDatetime(datetime(2026, 3, 1, 8, 15, tzinfo=timezone.utc))
+address = os.environ.get("TICKETING_ADDRESS", "127.0.0.1:50051")
+with connect(address, token=os.environ.get("TICKETING_TOKEN")) as client:
+    request = v1.CreateTicketRequest(incident=incident, system=v1.TICKET_SYSTEM_JIRA)
     answer = client.create_ticket(request)
-    print(v1.DeliveryState.Name(answer.delivery.state), answer.delivery.ticket.url)
-    print(answer.message)
+    # There is no ticket while it waits to be tried again: the message says when and why.
+    print(answer.message, answer.delivery.ticket.url)

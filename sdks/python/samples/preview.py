@@ -1,14 +1,21 @@
-"""Shows the ticket that an incident would become: preview.py INCIDENT_ID."""
+"""Shows the ticket of an incident as it would be pushed. Nothing is created."""
 
 import os
-import sys
-
-from _incident import incident
+from datetime import datetime, timezone
 
 from rhythmx_ticketing import connect, v1
 
-with connect(os.environ["TICKETING_ADDRESS"], token=os.environ.get("TICKETING_TOKEN")) as client:
-    request = v1.PreviewTicketRequest(incident=incident(sys.argv[1]), system=v1.TICKET_SYSTEM_JIRA)
-    preview = client.preview_ticket(request)
-    print(preview.ticket.priority, preview.ticket.summary)
-    print(preview.auto_push.explanation)
+incident = v1.Incident(
+    id="INC-2031",
+    actor=v1.Actor(name="j.doe", type=v1.ACTOR_TYPE_USER),
+    risk=v1.Risk(score=91),
+)
+incident.timeline.first_alert.FromDatetime(datetime(2026, 3, 1, 8, 0, tzinfo=timezone.utc))
+incident.timeline.last_alert.FromDatetime(datetime(2026, 3, 1, 8, 15, tzinfo=timezone.utc))
+address = os.environ.get("TICKETING_ADDRESS", "127.0.0.1:50051")
+with connect(address, token=os.environ.get("TICKETING_TOKEN")) as client:
+    request = v1.PreviewTicketRequest(incident=incident, system=v1.TICKET_SYSTEM_JIRA)
+    ticket = client.preview_ticket(request).ticket
+    print(ticket.summary)
+    print("Priority:", ticket.priority)
+    print(ticket.plain_text)

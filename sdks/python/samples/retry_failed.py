@@ -1,11 +1,18 @@
-"""Tries every delivery again whose retries are spent."""
+"""Tries every failed delivery once more."""
 
 import os
 
-from rhythmx_ticketing import connect, v1
+from rhythmx_ticketing import connect, enum_name, v1
 
-with connect(os.environ["TICKETING_ADDRESS"], token=os.environ.get("TICKETING_TOKEN")) as client:
-    request = v1.ListDeliveriesRequest(states=[v1.DELIVERY_STATE_FAILED], page_size=500)
-    for delivery in client.list_deliveries(request).deliveries:
-        retried = client.retry_delivery(v1.RetryDeliveryRequest(delivery_id=delivery.id)).delivery
-        print(delivery.incident_id, v1.DeliveryState.Name(retried.state), retried.ticket.url)
+address = os.environ.get("TICKETING_ADDRESS", "127.0.0.1:50051")
+with connect(address, token=os.environ.get("TICKETING_TOKEN")) as client:
+    request = v1.ListDeliveriesRequest(states=[v1.DELIVERY_STATE_FAILED])
+    while True:
+        page = client.list_deliveries(request)
+        for failed in page.deliveries:
+            retried = client.retry_delivery(v1.RetryDeliveryRequest(delivery_id=failed.id)).delivery
+            state = enum_name(v1.DeliveryState, retried.state)
+            print(failed.incident_id, state, retried.ticket.url)
+        request.page_token = page.next_page_token
+        if not request.page_token:
+            break

@@ -1,14 +1,20 @@
-"""Offers an incident to auto-push: submit.py INCIDENT_ID."""
+"""Offers an incident to auto-push, which decides by its severity."""
 
 import os
-import sys
-
-from _incident import incident
+from datetime import datetime, timezone
 
 from rhythmx_ticketing import connect, v1
 
-with connect(os.environ["TICKETING_ADDRESS"], token=os.environ.get("TICKETING_TOKEN")) as client:
-    answer = client.submit_incident(v1.SubmitIncidentRequest(incident=incident(sys.argv[1])))
+incident = v1.Incident(
+    id="INC-2032",
+    actor=v1.Actor(name="j.doe", type=v1.ACTOR_TYPE_USER),
+    risk=v1.Risk(score=91),
+)
+incident.timeline.first_alert.FromDatetime(datetime(2026, 3, 1, 8, 0, tzinfo=timezone.utc))
+incident.timeline.last_alert.FromDatetime(datetime(2026, 3, 1, 8, 15, tzinfo=timezone.utc))
+address = os.environ.get("TICKETING_ADDRESS", "127.0.0.1:50051")
+with connect(address, token=os.environ.get("TICKETING_TOKEN")) as client:
+    answer = client.submit_incident(v1.SubmitIncidentRequest(incident=incident))
     for result in answer.results:
         verdict = "pushed" if result.decision.push else "skipped"
         print(result.decision.target, verdict, result.decision.explanation)

@@ -25,6 +25,7 @@ class Fixture:
         )
         said = self._answer()
         self.address: str = said["address"]
+        self.relay: str = said["relay"]
         self.tokens: dict[str, str] = said["tokens"]
         self.jira: dict[str, str] = said["jira"]
         self.ca: str = said["ca"]

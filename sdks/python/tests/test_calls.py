@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from fixture import Fixture, an_incident, create_in_jira
 
-from rhythmx_ticketing import Client, aio, v1
+from rhythmx_ticketing import Client, aio, enum_name, v1
 
 
 @pytest.mark.behaviour("good calls")
@@ -90,6 +90,8 @@ def test_a_message_of_a_newer_contract_keeps_what_is_not_known_here() -> None:
     assert event.incident_id == "INC-1"
     again = event.SerializeToString()
     assert b"\xc2\x3e\x05later" in again and b"\x20\xe7\x07" in again
+    assert enum_name(v1.TicketEventKind, event.kind) == "999"
+    assert enum_name(v1.TicketEventKind, v1.TICKET_EVENT_KIND_FAILED) == "TICKET_EVENT_KIND_FAILED"
     copy = v1.TicketEvent()
     copy.CopyFrom(event)
     assert copy.SerializeToString() == again

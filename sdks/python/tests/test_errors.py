@@ -153,7 +153,7 @@ def test_a_reason_that_is_newer_than_this_package_is_told_by_its_name() -> None:
 )
 def test_only_what_passes_by_itself_is_retried(error: Callable[[], TicketingError], retried: bool) -> None:
     assert (_retry.before_retry(None, error(), 0, 30) is not None) == retried
-    assert _retry.before_retry(None, error(), _retry.RETRIES, 30) is None
+    assert _retry.before_retry(None, error(), _retry.ATTEMPTS - 1, 30) is None
 
 
 def test_a_retry_waits_as_long_as_the_server_asks_or_is_not_made() -> None:

@@ -5,25 +5,14 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Iterator
-from typing import Any
 
-import grpc
 import pytest
 from fixture import Fixture, an_incident, create_in_jira
-from google.rpc.error_details_pb2 import ErrorInfo
-from google.rpc.status_pb2 import Status
 
 from rhythmx_ticketing import (
-    Cancelled,
     Client,
-    Events,
     InvalidArgument,
-    ResumeTokenExpired,
-    TicketingError,
-    _errors,
-    _retry,
     aio,
-    connect,
     v1,
 )
 
@@ -152,15 +141,6 @@ def test_closing_a_subscription_ends_its_loop(client: Client) -> None:
 
 
 @pytest.mark.behaviour("cancellation")
-def test_closing_the_client_ends_the_loop_of_its_subscription(server: Fixture) -> None:
-    client = connect(server.address, token=server.tokens["viewer"])
-    events = client.events()
-    threading.Timer(0.3, client.close).start()
-    with pytest.raises(Cancelled):
-        list(events)
-
-
-@pytest.mark.behaviour("cancellation")
 def test_closing_a_subscription_of_asyncio_ends_its_loop(server: Fixture) -> None:
     async def asynchronously() -> None:
         async with aio.connect(server.address, token=server.tokens["viewer"]) as client:
@@ -190,76 +170,3 @@ def test_a_token_that_is_refused_ends_the_subscription(server: Fixture, client: 
                 await client.events(request)
 
     asyncio.run(asynchronously())
-
-
-class Broken(grpc.RpcError):
-    """What grpc would raise."""
-
-    def __init__(self, code: grpc.StatusCode, reason: str, **metadata: str) -> None:
-        self._code = code
-        self._details = Status()
-        info = ErrorInfo(domain="ticketing.rhythmx", reason=reason, metadata=metadata)
-        self._details.details.add().Pack(info)
-
-    def code(self) -> grpc.StatusCode:
-        return self._code
-
-    def details(self) -> str:
-        return "broken"
-
-    def trailing_metadata(self) -> Any:
-        return (("grpc-status-details-bin", self._details.SerializeToString()),)
-
-
-class Script:
-    """Streams that do as they are told, and what they were asked for."""
-
-    def __init__(self, *streams: list[int | Broken]) -> None:
-        self.asked: list[str] = []
-        self._streams = iter(streams)
-
-    def start(self, request: v1.StreamTicketEventsRequest) -> Script:
-        self.asked.append(request.resume_token)
-        self._steps = iter(next(self._streams))
-        return self
-
-    def __next__(self) -> v1.StreamTicketEventsResponse:
-        step = next(self._steps)
-        if isinstance(step, Broken):
-            raise step
-        token = f"after {step}"
-        if step == 0:
-            return v1.StreamTicketEventsResponse(bookmark=v1.Bookmark(resume_token=token))
-        return v1.StreamTicketEventsResponse(event=v1.TicketEvent(resume_token=token, sequence=step))
-
-    def cancel(self) -> None:
-        pass
-
-
-@pytest.mark.behaviour("events end with a typed error when the token is refused")
-def test_an_expired_token_is_handed_to_the_caller_with_the_oldest_one() -> None:
-    expired = Broken(grpc.StatusCode.OUT_OF_RANGE, "RESUME_TOKEN_EXPIRED", oldest_token="oldest")
-    script = Script([0, 1, Broken(grpc.StatusCode.UNAVAILABLE, "SHUTTING_DOWN")], [expired])
-    events = Events(script.start, "host:1", None, 5)
-    assert next(events).sequence == 1
-    with pytest.raises(ResumeTokenExpired) as raised:
-        next(events)
-    assert raised.value.oldest_token == "oldest"
-    assert script.asked == ["", "after 1"]
-    assert list(events) == []
-
-
-def test_slowness_and_an_end_without_a_word_are_resumed_and_a_revoked_credential_is_not() -> None:
-    slow = Broken(grpc.StatusCode.RESOURCE_EXHAUSTED, "SUBSCRIBER_TOO_SLOW", resume_token="elsewhere")
-    revoked = Broken(grpc.StatusCode.UNAUTHENTICATED, "CREDENTIAL_INVALID")
-    script = Script([0, 1, slow], [2], [0, 3, revoked])
-    events = Events(script.start, "host:1", None, 5)
-    assert [next(events).sequence for _ in range(3)] == [1, 2, 3]
-    with pytest.raises(TicketingError, match="UNAUTHENTICATED"):
-        next(events)
-    assert script.asked == ["", "after 1", "after 2"]
-
-
-def test_a_slow_subscriber_comes_back_at_once() -> None:
-    slow = _errors.from_rpc(Broken(grpc.StatusCode.RESOURCE_EXHAUSTED, "SUBSCRIBER_TOO_SLOW"), "host:1")
-    assert _retry.before_resume(slow, 7) == 0

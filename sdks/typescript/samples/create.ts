@@ -1,12 +1,19 @@
-// Pushes an incident to Jira: create.js INCIDENT_ID.
-import { connect, v1 } from "@rhythmx/ticketing";
-
-import { incident } from "./incident.js";
+// Pushes an incident to Jira, and waits for the first attempt.
+import { connect, timestampFromDate, v1 } from "@rhythmx/ticketing";
 
 const { TICKETING_ADDRESS = "127.0.0.1:50051", TICKETING_TOKEN: token } = process.env;
 const client = connect(TICKETING_ADDRESS, token ? { token } : {});
 
-const answer = await client.createTicket({ incident: incident(process.argv[2]!), system: v1.TicketSystem.JIRA });
-console.log(v1.DeliveryState[answer.delivery!.state], answer.delivery?.ticket?.url ?? "");
-console.log(answer.message);
+const incident = {
+  id: "INC-2031",
+  actor: { name: "j.doe", type: v1.ActorType.USER },
+  risk: { score: 91 },
+  timeline: {
+    firstAlert: timestampFromDate(new Date("2026-03-01T08:00:00Z")),
+    lastAlert: timestampFromDate(new Date("2026-03-01T08:15:00Z")),
+  },
+};
+const { message, delivery } = await client.createTicket({ incident, system: v1.TicketSystem.JIRA });
+// There is no ticket while it waits to be tried again: the message says when and why.
+console.log(message, delivery?.ticket?.url ?? "");
 client.close();

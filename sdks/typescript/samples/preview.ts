@@ -1,12 +1,20 @@
-// Shows the ticket that an incident would become: preview.js INCIDENT_ID.
-import { connect, v1 } from "@rhythmx/ticketing";
-
-import { incident } from "./incident.js";
+// Shows the ticket of an incident as it would be pushed. Nothing is created.
+import { connect, timestampFromDate, v1 } from "@rhythmx/ticketing";
 
 const { TICKETING_ADDRESS = "127.0.0.1:50051", TICKETING_TOKEN: token } = process.env;
 const client = connect(TICKETING_ADDRESS, token ? { token } : {});
 
-const preview = await client.previewTicket({ incident: incident(process.argv[2]!), system: v1.TicketSystem.JIRA });
-console.log(preview.ticket?.priority, preview.ticket?.summary);
-console.log(preview.autoPush?.explanation);
+const incident = {
+  id: "INC-2031",
+  actor: { name: "j.doe", type: v1.ActorType.USER },
+  risk: { score: 91 },
+  timeline: {
+    firstAlert: timestampFromDate(new Date("2026-03-01T08:00:00Z")),
+    lastAlert: timestampFromDate(new Date("2026-03-01T08:15:00Z")),
+  },
+};
+const { ticket } = await client.previewTicket({ incident, system: v1.TicketSystem.JIRA });
+console.log(ticket?.summary);
+console.log("Priority:", ticket?.priority);
+console.log(ticket?.plainText);
 client.close();

@@ -1,13 +1,20 @@
-// Offers an incident to auto-push: submit.js INCIDENT_ID.
-import { connect } from "@rhythmx/ticketing";
-
-import { incident } from "./incident.js";
+// Offers an incident to auto-push, which decides by its severity.
+import { connect, timestampFromDate, v1 } from "@rhythmx/ticketing";
 
 const { TICKETING_ADDRESS = "127.0.0.1:50051", TICKETING_TOKEN: token } = process.env;
 const client = connect(TICKETING_ADDRESS, token ? { token } : {});
 
-const answer = await client.submitIncident({ incident: incident(process.argv[2]!) });
-for (const { decision } of answer.results) {
+const incident = {
+  id: "INC-2032",
+  actor: { name: "j.doe", type: v1.ActorType.USER },
+  risk: { score: 91 },
+  timeline: {
+    firstAlert: timestampFromDate(new Date("2026-03-01T08:00:00Z")),
+    lastAlert: timestampFromDate(new Date("2026-03-01T08:15:00Z")),
+  },
+};
+const { results } = await client.submitIncident({ incident });
+for (const { decision } of results) {
   console.log(decision?.target, decision?.push ? "pushed" : "skipped", decision?.explanation);
 }
 client.close();

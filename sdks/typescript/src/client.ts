@@ -9,12 +9,13 @@ import {
   type MessageInitShape as Init,
   type MessageShape,
 } from "@bufbuild/protobuf";
-import { Client as GrpcClient, Metadata, status, type ServiceError } from "@grpc/grpc-js";
+import { Client as GrpcClient, type ServiceError } from "@grpc/grpc-js";
 
-import { authorization, channelCredentials, OPTIONS, type Tls } from "./channel.js";
-import { fromGrpc, TicketingError } from "./errors.js";
-import { Events, type Call } from "./events.js";
+import { routeTo, type Route, type Tls } from "./channel.js";
+import { closed, fromGrpc } from "./errors.js";
+import { Events, type Call, type Source } from "./events.js";
 import { beforeRetry } from "./retry.js";
+import { left, untilThen } from "./times.js";
 import * as v1 from "./v1.js";
 
 const METHODS = v1.TicketingService.method;
@@ -22,24 +23,30 @@ const DEFAULT_DEADLINE_MS = 30_000;
 
 /** How to connect. */
 export interface ConnectOptions {
-  /** How to trust the server. Absent: plaintext, for loopback and Unix sockets. */
+  /** How to trust the server. Absent: plaintext, for loopback and Unix sockets; after https://, as `{}`. */
   readonly tls?: Tls;
-  /** A bearer token that goes with each call: one of `ticketing token create`, or a JSON Web Token. */
+  /**
+   * A bearer token that goes with each call: one of `ticketing token create`, or a JSON Web Token. It is not sent to another
+   * machine without TLS.
+   */
   readonly token?: string;
-  /** Milliseconds that a call may take, its retries included, unless the call says otherwise. Default 30,000. */
+  /**
+   * Milliseconds that a call may take, its retries included, unless the call says otherwise. Default 30,000. Infinity: for ever.
+   */
   readonly deadlineMs?: number;
 }
 
 /** How to make one call. */
 export interface CallOptions {
-  /** Milliseconds that it may take, its retries included. */
+  /** Milliseconds that it may take, its retries included. Infinity: for ever. */
   readonly deadlineMs?: number;
   /** Takes the call back; it then rejects with the reason of the signal. What the server had accepted by then goes on. */
   readonly signal?: AbortSignal;
 }
 
 /**
- * A client of the server at `address` (HOST:PORT, or unix:PATH), for example "ticketing.acme.example:50051".
+ * A client of the server at `address`, for example "ticketing.acme.example:50051": HOST:PORT, [IPV6]:PORT or unix:/PATH. Before the
+ * first two may be https://, which is TLS, or http://. A TypeError says what can not be.
  *
  * It connects when it is first used, and again by itself when the connection is lost; so a server that is away shows as UNAVAILABLE
  * from the first call.
@@ -57,25 +64,24 @@ export function connect(address: string, options: ConnectOptions = {}): Client {
  * `TicketingError`.
  */
 export class Client {
-  readonly #address: string;
-  readonly #grpc: GrpcClient;
-  readonly #metadata = new Metadata();
+  readonly #route: Route;
   readonly #deadlineMs: number;
-  readonly #closing = new AbortController();
-  readonly #underWay = new Set<{ cancel(): void }>();
+  // What ends all that is under way.
+  readonly #ends = new Set<() => void>();
+  #grpc: GrpcClient;
+  #isClosed = false;
 
   constructor(address: string, options: ConnectOptions = {}) {
-    this.#address = address;
+    this.#route = routeTo(address, options.tls, options.token);
     this.#deadlineMs = options.deadlineMs ?? DEFAULT_DEADLINE_MS;
-    const bearer = authorization(options.token);
-    if (bearer !== undefined) this.#metadata.set("authorization", bearer);
-    this.#grpc = new GrpcClient(address, channelCredentials(options.tls), OPTIONS);
+    this.#grpc = this.#connected();
   }
 
-  /** Ends every call that is under way, and the connection. */
+  /** Ends every call and every subscription, which fail with CANCELLED, and the connection. Twice is fine. */
   close(): void {
-    this.#closing.abort();
-    for (const call of this.#underWay) call.cancel();
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    for (const end of this.#ends) end();
     this.#grpc.close();
   }
 
@@ -147,8 +153,9 @@ export class Client {
     request: Init<typeof v1.StreamTicketEventsRequestSchema> = {},
     options: CallOptions = {},
   ): Promise<Events> {
+    this.#throwIfClosed();
     const message = create(v1.StreamTicketEventsRequestSchema, request);
-    const events = new Events((next) => this.#stream(next), this.#address, message, options.signal);
+    const events = new Events(this.#source(), message, options.signal);
     return await events.begin(options.deadlineMs ?? this.#deadlineMs);
   }
 
@@ -157,20 +164,20 @@ export class Client {
     request: Init<I>,
     options: CallOptions = {},
   ): Promise<MessageShape<O>> {
-    const until = performance.now() + (options.deadlineMs ?? this.#deadlineMs);
+    const until = untilThen(options.deadlineMs ?? this.#deadlineMs);
     const message = create(method.input, request);
-    for (let retries = 0; ; retries++) {
+    for (let failures = 0; ; failures++) {
       options.signal?.throwIfAborted();
       this.#throwIfClosed();
       try {
         return await this.#once(method, message, until, options.signal);
       } catch (failed) {
         options.signal?.throwIfAborted();
-        const error = fromGrpc(failed as ServiceError, this.#address);
-        const delay = isIdempotent(request) ? beforeRetry(error, retries, until - performance.now()) : undefined;
+        this.#throwIfClosed();
+        const error = fromGrpc(failed as ServiceError, this.#route.address);
+        const delay = isIdempotent(request) ? beforeRetry(error, failures, left(until)) : undefined;
         if (delay === undefined) throw error;
-        const signals = options.signal ? [options.signal, this.#closing.signal] : [this.#closing.signal];
-        await sleep(delay, undefined, { signal: AbortSignal.any(signals) }).catch(() => undefined);
+        await this.#pause(delay, options.signal);
       }
     }
   }
@@ -182,45 +189,71 @@ export class Client {
     signal: AbortSignal | undefined,
   ): Promise<MessageShape<O>> {
     return new Promise((resolve, reject) => {
-      const deadline = Date.now() + Math.max(0, until - performance.now());
       const call = this.#grpc.makeUnaryRequest(
         path(method.name),
         (request: MessageShape<I>) => Buffer.from(toBinary(method.input, request)),
         (bytes: Buffer) => fromBinary(method.output, bytes),
         message,
-        this.#metadata,
-        { deadline },
+        this.#route.metadata,
+        until === Infinity ? {} : { deadline: Date.now() + left(until) },
         (error, response) => {
-          this.#underWay.delete(call);
+          this.#ends.delete(cancel);
           signal?.removeEventListener("abort", cancel);
           if (error) reject(error);
           else resolve(response as MessageShape<O>);
         },
       );
       const cancel = (): void => call.cancel();
-      this.#underWay.add(call);
+      this.#ends.add(cancel);
       signal?.addEventListener("abort", cancel, { once: true });
     });
   }
 
+  async #pause(delayMs: number, signal: AbortSignal | undefined): Promise<void> {
+    const waking = new AbortController();
+    const wake = (): void => waking.abort();
+    this.#ends.add(wake);
+    const signals = signal ? [signal, waking.signal] : [waking.signal];
+    await sleep(delayMs, undefined, { signal: AbortSignal.any(signals) }).catch(() => undefined);
+    this.#ends.delete(wake);
+  }
+
+  #source(): Source {
+    return {
+      address: this.#route.address,
+      start: (request) => this.#stream(request),
+      add: (end) => this.#ends.add(end),
+      remove: (end) => this.#ends.delete(end),
+    };
+  }
+
   #stream(request: v1.StreamTicketEventsRequest): Call {
     this.#throwIfClosed();
-    const call = this.#grpc.makeServerStreamRequest(
+    const grpc = this.#grpc;
+    const stream = grpc.makeServerStreamRequest(
       path(METHODS.streamTicketEvents.name),
       (message: v1.StreamTicketEventsRequest) => Buffer.from(toBinary(v1.StreamTicketEventsRequestSchema, message)),
       (bytes: Buffer) => fromBinary(v1.StreamTicketEventsResponseSchema, bytes),
       request,
-      this.#metadata,
+      this.#route.metadata,
     );
-    this.#underWay.add(call);
-    call.on("close", () => this.#underWay.delete(call));
-    return call;
+    return { stream, avoid: () => this.#avoid(grpc) };
+  }
+
+  // A connection that is known to be broken is replaced by its channel. One that is merely silent the channel would keep, so that
+  // only another channel comes by another connection. What is under way there may end.
+  #avoid(grpc: GrpcClient): void {
+    if (this.#isClosed || this.#grpc !== grpc) return;
+    this.#grpc = this.#connected();
+    grpc.close();
+  }
+
+  #connected(): GrpcClient {
+    return new GrpcClient(this.#route.target, this.#route.credentials, this.#route.options);
   }
 
   #throwIfClosed(): void {
-    if (this.#closing.signal.aborted) {
-      throw new TicketingError("CANCELLED", "the client was closed", this.#address);
-    }
+    if (this.#isClosed) throw closed(this.#route.address);
   }
 }
 

@@ -78,7 +78,30 @@ export function fromGrpc(error: ServiceError, address: string): TicketingError {
   const details = read(error);
   const expired = error.code === status.OUT_OF_RANGE && details.reasonName === "RESUME_TOKEN_EXPIRED";
   const Kind = expired ? ResumeTokenExpired : TicketingError;
-  return new Kind(status[error.code] as Code, error.details, address, details, error);
+  // grpc-js knows no more of a connection that was made and closed at once.
+  const closedAtOnce = error.code === status.UNAVAILABLE && /Last error: Failed to connect/.test(error.details);
+  const text = closedAtOnce ? `the connection was closed at once: does only one side speak TLS? ${error.details}` : error.details;
+  return new Kind(status[error.code] as Code, text, address, details, error);
+}
+
+/** What calls of a closed client fail with. */
+export function closed(address: string): TicketingError {
+  return new TicketingError("CANCELLED", "the client is closed", address);
+}
+
+/** Why a stream is resumed that ended without an error: something between ended it, for it has no end of its own. */
+export function ended(address: string): TicketingError {
+  return new TicketingError("UNAVAILABLE", "the stream was ended", address);
+}
+
+/** Why a stream is resumed that nothing came from for too long. */
+export function silent(address: string): TicketingError {
+  return new TicketingError("UNAVAILABLE", "the stream fell silent", address);
+}
+
+/** Why a subscription is given up. */
+export function notBegun(address: string): TicketingError {
+  return new TicketingError("DEADLINE_EXCEEDED", "the subscription did not begin in time", address);
 }
 
 function read(error: ServiceError): Details {
@@ -104,6 +127,8 @@ function told(code: Code, text: string, address: string, details: Details): stri
   // The server's message names the first violation alone.
   const violations = details.violations.map(({ field, description }) => `${field}: ${description}`).join("; ");
   const reason = details.reasonName && ` (${details.reasonName})`;
-  const where = code === "UNAVAILABLE" || code === "DEADLINE_EXCEEDED" ? ` [ticketing service at ${address}]` : "";
+  // Of the service's own refusals the address is no news.
+  const isFar = !reason || code === "UNAVAILABLE" || code === "DEADLINE_EXCEEDED";
+  const where = isFar ? ` [ticketing service at ${address}]` : "";
   return `${code}${reason}: ${violations || text}${where}`;
 }

@@ -3,8 +3,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { clone } from "@bufbuild/protobuf";
 import type { ClientReadableStream, ServiceError } from "@grpc/grpc-js";
 
-import { fromGrpc, TicketingError } from "./errors.js";
-import { beforeResume } from "./retry.js";
+import { closed, ended, fromGrpc, notBegun, silent, TicketingError } from "./errors.js";
+import { ATTEMPTS, beforeResume } from "./retry.js";
+import { left, TIMES, untilThen } from "./times.js";
 import {
   StreamTicketEventsRequestSchema,
   type StreamTicketEventsRequest,
@@ -12,41 +13,53 @@ import {
   type TicketEvent,
 } from "./v1.js";
 
-export type Call = ClientReadableStream<StreamTicketEventsResponse>;
+/** A stream that is under way. */
+export interface Call {
+  readonly stream: ClientReadableStream<StreamTicketEventsResponse>;
+  /** Has the next one come by another connection. */
+  avoid(): void;
+}
+
+/** Where streams come from. */
+export interface Source {
+  /** Of the server, for people. */
+  readonly address: string;
+  start(request: StreamTicketEventsRequest): Call;
+  /** Has this called when the client is closed. */
+  add(end: () => void): void;
+  remove(end: () => void): void;
+}
 
 /**
  * What happens to deliveries: each event once, in order, through restarts of the server and lost connections.
  *
  * Iteration ends when the subscription is closed, by `close` or by leaving the loop. It throws a `TicketingError` when it can not be
  * resumed: `ResumeTokenExpired`, UNAUTHENTICATED, PERMISSION_DENIED and whatever else the server says that waiting would not mend;
- * and the reason of its signal when that is aborted.
+ * CANCELLED when the client is closed; and the reason of its signal when that is aborted.
  */
 export class Events implements AsyncIterableIterator<TicketEvent, undefined> {
-  readonly #start: (request: StreamTicketEventsRequest) => Call;
-  readonly #address: string;
+  readonly #source: Source;
   readonly #request: StreamTicketEventsRequest;
-  readonly #closing = new AbortController();
   readonly #signal: AbortSignal | undefined;
+  // Aborted once nothing more will come; then `#failure` may say why.
+  readonly #ended = new AbortController();
+  #failure: unknown;
   #call: Call;
   #messages: AsyncIterator<StreamTicketEventsResponse>;
   #failures = 0;
   #token = "";
-  #ahead: TicketEvent | undefined;
+  #ahead: StreamTicketEventsResponse | undefined;
+  #turn: Promise<unknown> = Promise.resolve();
 
   /** @internal */
-  constructor(
-    start: (request: StreamTicketEventsRequest) => Call,
-    address: string,
-    request: StreamTicketEventsRequest,
-    signal: AbortSignal | undefined,
-  ) {
+  constructor(source: Source, request: StreamTicketEventsRequest, signal: AbortSignal | undefined) {
     signal?.throwIfAborted();
-    this.#start = start;
-    this.#address = address;
+    this.#source = source;
     this.#request = clone(StreamTicketEventsRequestSchema, request);
-    [this.#call, this.#messages] = this.#started();
     this.#signal = signal;
-    signal?.addEventListener("abort", this.#end, { once: true });
+    [this.#call, this.#messages] = this.#started();
+    source.add(this.#closed);
+    signal?.addEventListener("abort", this.#aborted, { once: true });
   }
 
   /**
@@ -59,25 +72,14 @@ export class Events implements AsyncIterableIterator<TicketEvent, undefined> {
 
   /** Ends the subscription. */
   close(): void {
-    this.#signal?.removeEventListener("abort", this.#end);
-    this.#end();
+    this.#end(undefined);
   }
 
-  async next(): Promise<IteratorResult<TicketEvent, undefined>> {
-    const ahead = this.#ahead;
-    this.#ahead = undefined;
-    if (ahead) return { done: false, value: ahead };
-    while (!this.#closing.signal.aborted) {
-      const [message, error] = await this.#read();
-      if (message) {
-        const event = this.#take(message);
-        if (event) return { done: false, value: event };
-      } else if (!this.#closing.signal.aborted) {
-        await this.#resume(error, Infinity);
-      }
-    }
-    this.#signal?.throwIfAborted();
-    return { done: true, value: undefined };
+  /** The next event. Who asks again before it is there gets the one after it. */
+  next(): Promise<IteratorResult<TicketEvent, undefined>> {
+    const turn = this.#turn.then(() => this.#next());
+    this.#turn = turn.catch(() => undefined);
+    return turn;
   }
 
   async return(): Promise<IteratorResult<TicketEvent, undefined>> {
@@ -91,28 +93,40 @@ export class Events implements AsyncIterableIterator<TicketEvent, undefined> {
 
   /** @internal Waits for the first message: the bookmark that says where the stream begins. */
   async begin(deadlineMs: number): Promise<this> {
-    const until = performance.now() + deadlineMs;
-    // Reading has no time-out of its own.
-    const timer = setTimeout(() => this.#call.cancel(), deadlineMs);
+    const until = untilThen(deadlineMs);
     try {
-      for (;;) {
-        const [message, error] = await this.#read();
-        this.#signal?.throwIfAborted();
-        if (message) {
-          this.#ahead = this.#take(message);
-          return this;
+      while (!this.#ended.signal.aborted) {
+        if (left(until) === 0) throw notBegun(this.#source.address);
+        const message = await this.#read(until);
+        if (message instanceof TicketingError) {
+          // A deadline that passed is told above.
+          if (left(until) > 0) await this.#resume(message, until);
+          continue;
         }
-        if (performance.now() >= until) {
-          throw new TicketingError("DEADLINE_EXCEEDED", "the subscription did not begin in time", this.#address);
-        }
-        await this.#resume(error, until);
+        if (message.message.case === "event") this.#ahead = message;
+        else this.#take(message);
+        return this;
       }
+      throw this.#failure;
     } catch (error) {
       this.close();
       throw error;
-    } finally {
-      clearTimeout(timer);
     }
+  }
+
+  async #next(): Promise<IteratorResult<TicketEvent, undefined>> {
+    while (!this.#ended.signal.aborted) {
+      const message = this.#ahead ?? (await this.#read(Infinity));
+      this.#ahead = undefined;
+      if (message instanceof TicketingError) {
+        await this.#resume(message, undefined);
+        continue;
+      }
+      const event = this.#take(message);
+      if (event) return { done: false, value: event };
+    }
+    if (this.#failure !== undefined) throw this.#failure;
+    return { done: true, value: undefined };
   }
 
   #take({ message }: StreamTicketEventsResponse): TicketEvent | undefined {
@@ -124,37 +138,63 @@ export class Events implements AsyncIterableIterator<TicketEvent, undefined> {
     return message.case === "event" ? message.value : undefined;
   }
 
-  async #read(): Promise<[StreamTicketEventsResponse | undefined, TicketingError | undefined]> {
+  /** The next message, or what the stream ended with. */
+  async #read(until: number): Promise<StreamTicketEventsResponse | TicketingError> {
+    const call = this.#call;
+    const isLast = left(until) <= TIMES.silence;
+    let isLate = false;
+    // Reading has no time-out of its own.
+    const timer = setTimeout(() => {
+      isLate = true;
+      call.stream.cancel();
+    }, isLast ? left(until) : TIMES.silence);
     try {
       const { done, value } = await this.#messages.next();
-      return [done ? undefined : value, undefined];
+      return done ? ended(this.#source.address) : value;
     } catch (error) {
-      return [undefined, fromGrpc(error as ServiceError, this.#address)];
+      if (!isLate) return fromGrpc(error as ServiceError, this.#source.address);
+      // Whatever the clock says now: it is not the timer's.
+      if (isLast) throw notBegun(this.#source.address);
+      call.avoid();
+      return silent(this.#source.address);
+    } finally {
+      clearTimeout(timer);
     }
   }
 
-  async #resume(error: TicketingError | undefined, until: number): Promise<void> {
+  /** Starts another stream, after a while; or throws what the last one ended with. `until`: before the subscription stands. */
+  async #resume(error: TicketingError, until: number | undefined): Promise<void> {
+    if (this.#ended.signal.aborted) return;
     const delay = beforeResume(error, this.#failures++);
-    if (error && (delay === undefined || performance.now() + delay >= until)) {
+    const isGivenUp = until !== undefined && (this.#failures >= ATTEMPTS || (delay ?? 0) >= left(until));
+    if (delay === undefined || isGivenUp) {
       this.close();
       throw error;
     }
     // Ended before its first bookmark: the server may have said where.
-    const told = error?.metadata["resume_token"];
+    const told = error.metadata["resume_token"];
     if (told && this.#request.start.case === undefined) this.#request.start = { case: "resumeToken", value: told };
-    await sleep(delay, undefined, { signal: this.#closing.signal }).catch(() => undefined);
-    if (!this.#closing.signal.aborted) [this.#call, this.#messages] = this.#started();
+    await sleep(delay, undefined, { signal: this.#ended.signal }).catch(() => undefined);
+    if (!this.#ended.signal.aborted) [this.#call, this.#messages] = this.#started();
   }
 
   #started(): [Call, AsyncIterator<StreamTicketEventsResponse>] {
-    const call = this.#start(this.#request);
+    const call = this.#source.start(this.#request);
     // Who iterates is told; a call that was cancelled after that has nobody to tell.
-    call.on("error", () => undefined);
-    return [call, call[Symbol.asyncIterator]() as AsyncIterator<StreamTicketEventsResponse>];
+    call.stream.on("error", () => undefined);
+    return [call, call.stream[Symbol.asyncIterator]() as AsyncIterator<StreamTicketEventsResponse>];
   }
 
-  readonly #end = (): void => {
-    this.#closing.abort();
-    this.#call.cancel();
-  };
+  #end(failure: unknown): void {
+    if (!this.#ended.signal.aborted) {
+      this.#failure = failure;
+      this.#ended.abort();
+    }
+    this.#source.remove(this.#closed);
+    this.#signal?.removeEventListener("abort", this.#aborted);
+    this.#call.stream.cancel();
+  }
+
+  readonly #closed = (): void => this.#end(closed(this.#source.address));
+  readonly #aborted = (): void => this.#end(this.#signal?.reason);
 }

@@ -10,6 +10,9 @@
  *
  * @packageDocumentation
  */
+// For messages that are made before they are sent, and for times: who uses this package needs no other one.
+export { create } from "@bufbuild/protobuf";
+export { timestampDate, timestampFromDate } from "@bufbuild/protobuf/wkt";
 export type { Tls } from "./channel.js";
 export { connect, Client, type CallOptions, type ConnectOptions } from "./client.js";
 export { ResumeTokenExpired, TicketingError, type Code, type FieldViolation } from "./errors.js";

@@ -1,32 +1,41 @@
-import type { TicketingError } from "./errors.js";
+import type { Code, TicketingError } from "./errors.js";
+import { TIMES } from "./times.js";
 import { ErrorReason } from "./v1.js";
 
-/** Of one unary call: with the delays below about 11 s, which is longer than a restart takes. */
-export const RETRIES = 6;
-/** Before the first retry; each further one waits twice as long. */
-const FIRST_DELAY_MS = 200;
-/** Between two attempts. */
-const LONGEST_DELAY_MS = 5_000;
+/** Of one unary call, and of beginning a subscription: with their delays about 6 s, which is longer than a restart takes. */
+export const ATTEMPTS = 6;
+
+// What ends a subscription, since waiting would not mend it. Everything else does, and is often of something between.
+const FINAL: ReadonlySet<Code> = new Set([
+  "INVALID_ARGUMENT",
+  "UNAUTHENTICATED",
+  "PERMISSION_DENIED",
+  "NOT_FOUND",
+  "FAILED_PRECONDITION",
+  "OUT_OF_RANGE",
+  "UNIMPLEMENTED",
+  "DATA_LOSS",
+]);
 
 /**
- * How long to wait before a failed unary call is made again, `retries` having been made and `leftMs` being left. `undefined`: it
- * is not, and the error is the caller's.
+ * How long to wait before a failed unary call is made again, `failures` attempts having failed before and `leftMs` being left.
+ * `undefined`: it is not, and the error is the caller's.
  */
-export function beforeRetry(error: TicketingError, retries: number, leftMs: number): number | undefined {
-  if (retries >= RETRIES || !passes(error)) return undefined;
-  const delay = delayMs(error, retries);
+export function beforeRetry(error: TicketingError, failures: number, leftMs: number): number | undefined {
+  if (failures + 1 >= ATTEMPTS || !passes(error)) return undefined;
+  const delay = delayMs(error, failures);
   // Rather what is known now than that the deadline passed.
   return delay < leftMs ? delay : undefined;
 }
 
 /**
  * How long to wait before a stream that ended is resumed, `failures` attempts in a row having failed before. `undefined`: it is not
- * resumed. A stream that ends without an error was ended by something between, for it has no end of its own.
+ * resumed.
  */
-export function beforeResume(error: TicketingError | undefined, failures: number): number | undefined {
-  if (!error) return backoffMs(failures);
-  if (error.reason === ErrorReason.SUBSCRIBER_TOO_SLOW) return 0;
-  return passes(error) ? delayMs(error, failures) : undefined;
+export function beforeResume(error: TicketingError, failures: number): number | undefined {
+  if (FINAL.has(error.code)) return undefined;
+  if (error.reason === ErrorReason.SUBSCRIBER_TOO_SLOW && failures === 0) return 0;
+  return delayMs(error, failures);
 }
 
 function passes(error: TicketingError): boolean {
@@ -39,5 +48,5 @@ function delayMs(error: TicketingError, failures: number): number {
 
 function backoffMs(failures: number): number {
   // Spread, so that clients that lost one server do not come back as one.
-  return Math.min(LONGEST_DELAY_MS, FIRST_DELAY_MS * 2 ** failures) * (0.8 + 0.4 * Math.random());
+  return Math.min(TIMES.longestDelay, TIMES.firstDelay * 2 ** failures) * (0.8 + 0.4 * Math.random());
 }

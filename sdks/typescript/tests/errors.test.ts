@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { after, before } from "node:test";
 
 import { connect, TicketingError, v1, type Client, type Code } from "@rhythmx/ticketing";
 
@@ -83,13 +83,6 @@ behaviour("UNAVAILABLE retried until the server is back", "a call outlasts a res
   await new Promise((resolve) => setTimeout(resolve, 500)); // Into its first retries.
   await server.order("back");
   assert.equal((await call).delivery?.state, v1.DeliveryState.DELIVERED);
-});
-
-test("what can not be a token, or a certificate without its key, is refused", () => {
-  for (const token of ["", "two words", "no\nheader", "ключ"]) {
-    assert.throws(() => connect("127.0.0.1:1", { token }), /token/);
-  }
-  assert.throws(() => connect("127.0.0.1:1", { tls: { clientCertificate: "client.pem" } }), /go together/);
 });
 
 // Of this file the last: the server waits for an attempt that hangs before it stops.

@@ -6,9 +6,7 @@ import { test } from "node:test";
 import type { Readable, Writable } from "node:stream";
 
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import { v1 } from "@rhythmx/ticketing";
-
-import { incident } from "../samples/incident.js";
+import { create, timestampFromDate, v1 } from "@rhythmx/ticketing";
 
 // From build/tests, where this runs.
 export const SDK = new URL("../..", import.meta.url).pathname;
@@ -16,6 +14,7 @@ export const PROGRAM = process.env["TICKETING_FIXTURE"] ?? `${SDK}/../../target/
 
 interface Said {
   readonly address: string;
+  readonly relay: string;
   readonly tokens: Record<"admin" | "analyst" | "producer" | "viewer", string>;
   readonly jira: Record<"url" | "email" | "api_token" | "project_key", string>;
   readonly ca: string;
@@ -65,7 +64,16 @@ export function behaviour(name: string, title: string, body: () => Promise<void>
 
 /** One that nobody has pushed yet, severe enough for auto-push. */
 export function anIncident(more: MessageInitShape<typeof v1.IncidentSchema> = {}): v1.Incident {
-  return incident(`INC-${randomUUID()}`, more);
+  return create(v1.IncidentSchema, {
+    id: `INC-${randomUUID()}`,
+    actor: { name: "j.doe", type: v1.ActorType.USER },
+    risk: { score: 91.5, level: v1.RiskLevel.CRITICAL },
+    timeline: {
+      firstAlert: timestampFromDate(new Date("2026-03-01T08:00:00Z")),
+      lastAlert: timestampFromDate(new Date("2026-03-01T08:15:00Z")),
+    },
+    ...(more as object),
+  });
 }
 
 export function createInJira(pushed: v1.Incident): MessageInitShape<typeof v1.CreateTicketRequestSchema> {

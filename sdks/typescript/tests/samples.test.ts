@@ -1,21 +1,39 @@
 import assert from "node:assert/strict";
 import { execFile, spawn } from "node:child_process";
-import { randomUUID } from "node:crypto";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { after, before } from "node:test";
+import { after, before, test } from "node:test";
 import { promisify } from "node:util";
 
 import { connect, v1, type Client } from "@rhythmx/ticketing";
 
 import { anIncident, behaviour, createInJira, Fixture, SDK } from "./fixture.js";
+import { Played } from "./played.js";
 
 let server: Fixture;
 let client: Client;
+// A project that has installed the package as `npm install` does from a checkout, and nothing else.
+const project = mkdtempSync(join(tmpdir(), "ticketing-samples-"));
 before(async () => {
+  mkdirSync(join(project, "node_modules/@rhythmx"), { recursive: true });
+  symlinkSync(SDK, join(project, "node_modules/@rhythmx/ticketing"));
+  for (const sample of readdirSync(join(SDK, "samples"))) {
+    const text = readFileSync(join(SDK, "samples", sample), "utf8");
+    // Many pages of what the server would give on one.
+    writeFileSync(join(project, sample.replace(/\.ts$/, ".mts")), text.replace("pageToken }", "pageToken, pageSize: 1 }"));
+  }
+  const types = ["--typeRoots", join(SDK, "node_modules/@types"), "--types", "node"];
+  const strictness = ["--strict", "--noUncheckedIndexedAccess", "--exactOptionalPropertyTypes"];
+  const files = readdirSync(project).filter((name) => name.endsWith(".mts"));
+  const compiler = [join(SDK, "node_modules/typescript/bin/tsc"), "--module", "nodenext", "--target", "es2022"];
+  await promisify(execFile)(process.execPath, [...compiler, ...strictness, ...types, ...files], { cwd: project });
   server = await Fixture.start();
   client = connect(server.said.address, { token: server.said.tokens.admin });
 });
 after(async () => {
+  rmSync(project, { recursive: true });
   client.close();
   await server.stop();
 });
@@ -26,40 +44,47 @@ function environment(): NodeJS.ProcessEnv {
   return { ...process.env, ...Object.fromEntries(settings), TICKETING_ADDRESS: address, TICKETING_TOKEN: tokens.admin };
 }
 
-async function run(sample: string, ...flags: string[]): Promise<string[]> {
-  const program = [`${SDK}/build/samples/${sample}.js`, ...flags];
-  const { stdout } = await promisify(execFile)(process.execPath, program, { env: environment(), timeout: 60_000 });
+async function run(sample: string): Promise<string[]> {
+  const { stdout } = await promisify(execFile)(process.execPath, [join(project, `${sample}.mjs`)], { env: environment(), timeout: 60_000 });
   return stdout.trimEnd().split("\n");
 }
 
-behaviour("sample configure", "configure shows every check", async () => {
-  const lines = await run("configure");
-  assert.ok(lines.every((line) => line.startsWith("passed ")), lines.join());
-  assert.ok(lines.some((line) => line.trim() === "passed authentication"));
+void test("the licence is the product's", () => {
+  assert.deepEqual(readFileSync(join(SDK, "LICENSE")), readFileSync(join(SDK, "../../LICENSE")));
 });
 
-behaviour("sample preview", "preview shows the ticket and the verdict", async () => {
-  const [ticket, verdict] = await run("preview", "INC-2031");
-  assert.match(ticket!, /^Highest .*j\.doe/);
-  assert.match(verdict!, /auto-push is off/);
+behaviour("sample configure", "configure switches auto-push on and shows every check", async () => {
+  const [saved, ...checks] = await run("configure");
+  assert.equal(saved, `Tickets go to project SEC of ${server.said.jira.url}`);
+  assert.ok(checks.every((line) => line.startsWith("passed ")), checks.join());
+  assert.ok(checks.some((line) => line.trim() === "passed authentication"));
+  assert.equal((await client.getStatus()).autoPush?.enabled, true);
+  await client.configure({ autoPush: { enabled: false } });
+});
+
+behaviour("sample preview", "preview shows the ticket", async () => {
+  const [summary, priority, ...text] = await run("preview");
+  assert.match(summary!, /j\.doe/);
+  assert.match(priority!, /^Priority: High/);
+  assert.ok(text.some((line) => line.includes("j.doe")));
 });
 
 behaviour("sample create", "create prints the ticket's address", async () => {
-  const [first, message] = await run("create", `INC-${randomUUID()}`);
-  assert.ok(first!.startsWith(`DELIVERED ${server.said.jira.url}/browse/SEC-`), first);
-  assert.ok(message);
+  const lines = await run("create");
+  assert.equal(lines.length, 1);
+  assert.ok(lines[0]!.includes(` ${server.said.jira.url}/browse/SEC-`), lines[0]);
 });
 
 behaviour("sample submit", "submit explains the decision for each system", async () => {
   await client.configure({ autoPush: { enabled: true } });
-  const [jira, servicenow] = await run("submit", `INC-${randomUUID()}`);
+  const [jira, servicenow] = await run("submit");
   await client.configure({ autoPush: { enabled: false } });
   assert.match(jira!, /^jira pushed/);
   assert.match(servicenow!, /^servicenow skipped/);
 });
 
 behaviour("sample watch", "watch prints each event of a push, through a restart", async () => {
-  const watch = spawn(process.execPath, [`${SDK}/build/samples/watch.js`], {
+  const watch = spawn(process.execPath, [join(project, "watch.mjs")], {
     env: environment(),
     stdio: ["ignore", "pipe", "inherit"],
   });
@@ -71,7 +96,7 @@ behaviour("sample watch", "watch prints each event of a push, through a restart"
       await client.createTicket(createInJira(incident));
       for (const kind of ["ACCEPTED", "ATTEMPT_STARTED", "DELIVERED"]) {
         const line = (await lines.next()).value as string;
-        assert.equal(line.replace(/^\d+ /, ""), `${kind} ${incident.id}`);
+        assert.deepEqual(line.split(" ").slice(1, 3), [kind, incident.id]);
       }
       await server.order("restart");
     }
@@ -80,16 +105,32 @@ behaviour("sample watch", "watch prints each event of a push, through a restart"
   }
 });
 
-behaviour("sample retry_failed", "retry_failed tries what was given up", async () => {
+behaviour("unknown fields and enum values survive", "watch prints the number of a kind that is newer", async () => {
+  const played = await Played.start([0, 1, 99]);
+  const env = { ...process.env, TICKETING_ADDRESS: played.address };
+  const watch = spawn(process.execPath, [join(project, "watch.mjs")], { env, stdio: ["ignore", "pipe", "inherit"] });
+  const lines = createInterface({ input: watch.stdout })[Symbol.asyncIterator]();
+  const found = [await lines.next(), await lines.next(), await lines.next()].map(({ value }) => String(value).trim());
+  assert.deepEqual(found, ["watching", "1 ACCEPTED", "99 99"]);
+  watch.kill();
+  played.stop();
+});
+
+behaviour("sample retry_failed", "retry_failed tries what was given up, page by page", async () => {
   await server.order("jira refuses");
-  const incident = anIncident();
-  let { delivery } = await client.createTicket(createInJira(incident));
-  for (let waited = 0; delivery!.state !== v1.DeliveryState.FAILED && waited < 300; waited++) {
-    await new Promise((resolve) => setTimeout(resolve, 100));
-    ({ delivery } = await client.getDelivery({ deliveryId: delivery!.id }));
+  const incidents = [anIncident(), anIncident(), anIncident()];
+  for (const incident of incidents) {
+    let { delivery } = await client.createTicket(createInJira(incident));
+    for (let waited = 0; delivery!.state !== v1.DeliveryState.FAILED && waited < 300; waited++) {
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      ({ delivery } = await client.getDelivery({ deliveryId: delivery!.id }));
+    }
   }
   await server.order("jira fair");
-  const lines = await run("retry_failed");
-  assert.equal(lines.length, 1);
-  assert.ok(lines[0]!.startsWith(`${incident.id} DELIVERED ${server.said.jira.url}/browse/SEC-`), lines[0]);
+  const lines = (await run("retry_failed")).map((line) => line.split(" "));
+  assert.deepEqual(lines.map(([id]) => id).sort(), incidents.map(({ id }) => id).sort());
+  for (const [, state, url] of lines) {
+    assert.equal(state, "DELIVERED");
+    assert.ok(url!.startsWith(`${server.said.jira.url}/browse/SEC-`), url);
+  }
 });

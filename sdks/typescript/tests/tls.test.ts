@@ -24,8 +24,13 @@ behaviour(BEHAVIOUR, "a server of an authority of one's own is trusted if that i
   client.close();
   // The system knows no such authority.
   const wary = connect(address, { tls: {}, token });
-  await assert.rejects(wary.getStatus({}, { deadlineMs: 2_000 }), { code: "UNAVAILABLE" });
+  await assert.rejects(wary.getStatus({}, { deadlineMs: 2_000 }), { code: "UNAVAILABLE", message: /certificate/ });
   wary.close();
+  const plain = connect(server.said.address);
+  await assert.rejects(plain.getStatus({}, { deadlineMs: 1_000 }), (error: Error) => {
+    return error.message.includes("does only one side speak TLS?") && error.message.includes(server.said.address);
+  });
+  plain.close();
   await server.stop();
 });
 

@@ -28,6 +28,7 @@ from ._errors import (
     Unavailable,
 )
 from ._events import Events
+from ._names import enum_name
 
 __all__ = [
     "Cancelled",
@@ -47,5 +48,6 @@ __all__ = [
     "Unauthenticated",
     "Unavailable",
     "connect",
+    "enum_name",
     "v1",
 ]

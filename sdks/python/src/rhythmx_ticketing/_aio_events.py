@@ -3,40 +3,67 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import AsyncIterator, Callable
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 import grpc
-from grpc import aio
 
-from . import v1
-from ._errors import DeadlineExceeded, TicketingError, from_rpc
+from . import _channel, _errors, _position, v1
+from ._errors import TicketingError
 from ._position import Position
 
-if TYPE_CHECKING:
-    Call = aio.UnaryStreamCall[v1.StreamTicketEventsRequest, v1.StreamTicketEventsResponse]
+
+class Call(Protocol):
+    """A stream that is under way."""
+
+    async def read(self) -> v1.StreamTicketEventsResponse | None:
+        """The next message; None after the last one."""
+
+    def end(self) -> object:
+        """Takes it back; twice is fine."""
+
+    def avoid(self) -> object:
+        """Has the next one come by another connection."""
+
+
+class Source(Protocol):
+    """Where streams come from."""
+
+    @property
+    def address(self) -> str:
+        """Of the server, for people."""
+
+    def start(self, request: v1.StreamTicketEventsRequest) -> Call:
+        """Starts one."""
+
+    def add(self, events: AsyncEvents) -> object:
+        """Has the subscription ended when there are no more streams."""
 
 
 class AsyncEvents(AsyncIterator[v1.TicketEvent]):
     """What happens to deliveries: each event once, in order, through restarts of the server and lost connections.
 
-    It ends, and fails, as `rhythmx_ticketing.Events` does. Cancelling the task that iterates ends it too.
+    It ends, and fails, as `rhythmx_ticketing.Events` does. Cancelling who waits for the next event loses none: whoever asks
+    again, for example after a time-out of `asyncio.wait_for`, goes on where that one was.
     """
 
-    def __init__(
-        self,
-        start: Callable[[v1.StreamTicketEventsRequest], Call],
-        address: str,
-        request: v1.StreamTicketEventsRequest | None,
-    ) -> None:
-        self._start = start
-        self._address = address
+    def __init__(self, source: Source, request: v1.StreamTicketEventsRequest | None) -> None:
+        self._source = source
         self._position = Position(request)
-        self._closed = asyncio.Event()
-        self._ahead: v1.TicketEvent | None = None
-        self._call: Call = self._started()
+        # Set once nothing more will come; `_failure` may say why.
+        self._ended = asyncio.Event()
+        self._failure: TicketingError | None = None
+        self._ahead: v1.StreamTicketEventsResponse | None = None
+        # None, while it waits until `_start_at` to start another one.
+        self._call: Call | None = None
+        self._start_at = 0.0
+        # Outlives who waits for it; and until when it has to find something.
+        self._reading: asyncio.Future[v1.StreamTicketEventsResponse | None] | None = None
+        self._heard_by = 0.0
+        source.add(self)
 
     @property
     def resume_token(self) -> str:
@@ -46,8 +73,7 @@ class AsyncEvents(AsyncIterator[v1.TicketEvent]):
 
     def close(self) -> None:
         """Ends the subscription."""
-        self._closed.set()
-        self._call.cancel()
+        self._end(None)
 
     async def __aenter__(self) -> AsyncEvents:
         return self
@@ -61,61 +87,106 @@ class AsyncEvents(AsyncIterator[v1.TicketEvent]):
         return self
 
     async def __anext__(self) -> v1.TicketEvent:
-        if self._ahead is not None:
-            event, self._ahead = self._ahead, None
-            return event
-        while not self._closed.is_set():
-            message, error = await self._read()
-            if message is not None:
-                event_or_none = self._position.take(message)
-                if event_or_none is not None:
-                    return event_or_none
-            elif not self._closed.is_set():
-                await self._resume(error, None)
+        while not self._ended.is_set():
+            try:
+                message, self._ahead = self._ahead or await self._read(float("inf")), None
+            except TicketingError as error:
+                self._resume(error, self._position.before_resume)
+                continue
+            event = self._position.take(message)
+            if event is not None:
+                return event
+        if self._failure is not None:
+            raise self._failure
         raise StopAsyncIteration
 
     async def _begin(self, deadline: float) -> None:
         """Waits for the first message: the bookmark that says where the stream begins."""
-        until = time.monotonic() + deadline
-        while True:
-            try:
-                message, error = await asyncio.wait_for(self._read(), max(0.0, until - time.monotonic()))
-            except asyncio.TimeoutError:
-                self.close()
-                raise DeadlineExceeded(
-                    grpc.StatusCode.DEADLINE_EXCEEDED, "the subscription did not begin in time", self._address
-                ) from None
-            except BaseException:
-                self.close()
-                raise
-            if message is not None:
-                self._ahead = self._position.take(message)
+        begun_by = _channel.until(deadline)
+        try:
+            while not self._ended.is_set():
+                if _channel.left(begun_by) == 0:
+                    raise _errors.not_begun(self._source.address)
+                try:
+                    message = await self._read(begun_by)
+                except TicketingError as error:
+                    if _channel.left(begun_by) != 0:
+                        self._resume(
+                            error, lambda why: self._position.before_begin(why, _channel.left(begun_by))
+                        )
+                    continue
+                if message.WhichOneof("message") == "event":
+                    self._ahead = message
+                else:
+                    self._position.take(message)
                 return
-            await self._resume(error, until)
-
-    async def _read(self) -> tuple[v1.StreamTicketEventsResponse | None, TicketingError | None]:
-        try:
-            message = await self._call.read()
-        except grpc.RpcError as failed:
-            error = from_rpc(failed, self._address)
-            error.__cause__ = failed
-            return None, error
-        except asyncio.CancelledError:
-            # Also what grpc raises when `close` cancelled the call: that ends the iteration, and no task.
-            if self._closed.is_set():
-                return None, None
+            if self._failure is not None:
+                raise self._failure
+        except BaseException:
+            self.close()
             raise
-        return (message, None) if isinstance(message, v1.StreamTicketEventsResponse) else (None, None)
 
-    async def _resume(self, error: TicketingError | None, until: float | None) -> None:
-        delay = self._position.before_resume(error)
-        if error is not None and (delay is None or (until is not None and time.monotonic() + delay >= until)):
-            self._closed.set()
-            raise error
+    async def _read(self, begun_by: float) -> v1.StreamTicketEventsResponse:
+        """The next message, or raises what the stream ended with."""
+        call = await self._started()
+        if self._reading is None:
+            self._reading = asyncio.ensure_future(call.read())
+            self._reading.add_done_callback(retrieve)
+            self._heard_by = time.monotonic() + _position.SILENCE
+        reading = self._reading
+        # Unlike `wait_for` it leaves the reading alone, whatever becomes of us.
+        await asyncio.wait({reading}, timeout=_channel.left(min(self._heard_by, begun_by)))
+        if not reading.done():
+            call.avoid()
+            raise _errors.silent(self._source.address)
+        if self._reading is reading:
+            self._reading = None
+        if reading.cancelled():
+            raise _errors.ended(self._source.address)
         try:
-            await asyncio.wait_for(self._closed.wait(), delay)
-        except asyncio.TimeoutError:
-            self._call = self._started()
+            message = reading.result()
+        except grpc.RpcError as failed:
+            raise _errors.from_rpc(failed, self._source.address) from failed
+        if message is None:
+            raise _errors.ended(self._source.address)
+        return message
 
-    def _started(self) -> Call:
-        return self._start(self._position.request())
+    async def _started(self) -> Call:
+        if self._call is None:
+            delay = max(0.0, self._start_at - time.monotonic())
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._ended.wait(), delay)
+            if self._ended.is_set():
+                raise _errors.ended(self._source.address)
+            self._call = self._source.start(self._position.request())
+        return self._call
+
+    def _resume(self, error: TicketingError, before: Callable[[TicketingError], float]) -> None:
+        if self._ended.is_set():
+            return
+        try:
+            self._start_at = time.monotonic() + before(error)
+        except TicketingError:
+            self.close()
+            raise
+        self._drop()
+
+    def _end(self, failure: TicketingError | None) -> None:
+        if not self._ended.is_set():
+            self._failure = failure
+            self._ended.set()
+        self._drop()
+
+    def _drop(self) -> None:
+        if self._reading is not None:
+            self._reading.cancel()
+            self._reading = None
+        if self._call is not None:
+            self._call.end()
+            self._call = None
+
+
+def retrieve(done: asyncio.Future[Any]) -> None:
+    """Takes note of an exception: of one that nobody waits for any more asyncio would complain."""
+    if not done.cancelled():
+        done.exception()

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import threading
-import time
+import weakref
 from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import grpc
 
-from . import _retry, v1
-from ._channel import DEFAULT_DEADLINE, OPTIONS, Tls, metadata
-from ._errors import Cancelled, from_rpc
-from ._events import Call, Events
+from . import _channel, _retry, v1
+from ._channel import DEFAULT_DEADLINE, Route, Tls
+from ._errors import from_rpc
+from ._events import Events
+from ._lines import Lines
 
-if TYPE_CHECKING:
-    Request = TypeVar("Request")
-    Response = TypeVar("Response")
+Request = TypeVar("Request")
+Response = TypeVar("Response")
+SyncLines = Lines[grpc.Channel, v1.TicketingServiceStub]
 
 
 def connect(
@@ -29,16 +30,16 @@ def connect(
     `Unavailable` from the first call.
 
     Args:
-        address: HOST:PORT, or unix:PATH.
-        tls: How to trust the server. None: plaintext, for loopback and Unix sockets.
-        token: A bearer token that goes with each call: one of `ticketing token create`, or a JSON Web Token.
-        deadline: Seconds that a call may take, its retries included, unless the call says otherwise.
+        address: HOST:PORT, [IPV6]:PORT or unix:/PATH. Before the first two may be https://, which is TLS, or http://.
+        tls: How to trust the server. None: plaintext, for loopback and Unix sockets; after https://, `Tls()`.
+        token: A bearer token that goes with each call: one of `ticketing token create`, or a JSON Web Token. It is not sent
+            to another machine without TLS.
+        deadline: Seconds that a call may take, its retries included, unless the call says otherwise. `math.inf`: for ever.
+
+    Raises:
+        ValueError: if one of these can not be, or not with another one.
     """
-    if tls is None:
-        channel = grpc.insecure_channel(address, OPTIONS)
-    else:
-        channel = grpc.secure_channel(address, tls.credentials(), OPTIONS)
-    return Client(channel, address, token=token, deadline=deadline)
+    return Client(_channel.route(address, tls, token), deadline)
 
 
 class Client:
@@ -49,25 +50,27 @@ class Client:
     exception is not retried: `retry_delivery` with `create_anyway`, which made twice may make two tickets. A call that fails raises a `TicketingError`.
     """
 
-    def __init__(
-        self,
-        channel: grpc.Channel,
-        address: str,
-        *,
-        token: str | None = None,
-        deadline: float = DEFAULT_DEADLINE,
-    ) -> None:
-        self._channel = channel
-        self._address = address
-        self._stub = v1.TicketingServiceStub(channel)
-        self._metadata = metadata(token)
+    def __init__(self, route: Route, deadline: float) -> None:
+        """`connect` is there for this."""
+        self._route = route
         self._deadline = deadline
+        self._lines: SyncLines = Lines(
+            route.address, lambda: _connected(route), lambda channel: channel.close()
+        )
         self._closed = threading.Event()
+        self._subscriptions: weakref.WeakSet[Events] = weakref.WeakSet()
+        self._lock = threading.RLock()
 
     def close(self) -> None:
-        """Ends every call that is under way, and the connection."""
-        self._closed.set()
-        self._channel.close()
+        """Ends every call and every subscription, which fail with `Cancelled`, and the connection. Twice is fine."""
+        with self._lock:
+            channels = self._lines.close()
+            self._closed.set()
+            subscriptions = list(self._subscriptions)
+        for events in subscriptions:
+            events._end(self._lines.error())
+        for channel in channels:
+            channel.close()
 
     def __enter__(self) -> Client:
         return self
@@ -81,105 +84,154 @@ class Client:
         self, request: v1.ConfigureRequest, *, deadline: float | None = None
     ) -> v1.ConfigureResponse:
         """Changes settings; what is absent stays."""
-        return self._call(self._stub.Configure, request, deadline)
+        return self._call(lambda stub: stub.Configure, request, deadline)
 
     def test_connection(
         self, request: v1.TestConnectionRequest, *, deadline: float | None = None
     ) -> v1.TestConnectionResponse:
         """Proves authentication and access, with saved or unsaved settings."""
-        return self._call(self._stub.TestConnection, request, deadline)
+        return self._call(lambda stub: stub.TestConnection, request, deadline)
 
     def get_status(
         self, request: v1.GetStatusRequest | None = None, *, deadline: float | None = None
     ) -> v1.GetStatusResponse:
         """How every ticket system stands."""
-        return self._call(self._stub.GetStatus, request or v1.GetStatusRequest(), deadline)
+        return self._call(lambda stub: stub.GetStatus, request or v1.GetStatusRequest(), deadline)
 
     def preview_ticket(
         self, request: v1.PreviewTicketRequest, *, deadline: float | None = None
     ) -> v1.PreviewTicketResponse:
         """The ticket as it would be pushed."""
-        return self._call(self._stub.PreviewTicket, request, deadline)
+        return self._call(lambda stub: stub.PreviewTicket, request, deadline)
 
     def create_ticket(
         self, request: v1.CreateTicketRequest, *, deadline: float | None = None
     ) -> v1.CreateTicketResponse:
         """Pushes an incident to one ticket system and waits for the first attempt, as long as the deadline allows."""
-        return self._call(self._stub.CreateTicket, request, deadline)
+        return self._call(lambda stub: stub.CreateTicket, request, deadline)
 
     def submit_incident(
         self, request: v1.SubmitIncidentRequest, *, deadline: float | None = None
     ) -> v1.SubmitIncidentResponse:
         """Offers an incident to auto-push."""
-        return self._call(self._stub.SubmitIncident, request, deadline)
+        return self._call(lambda stub: stub.SubmitIncident, request, deadline)
 
     def get_delivery(
         self, request: v1.GetDeliveryRequest, *, deadline: float | None = None
     ) -> v1.GetDeliveryResponse:
         """One delivery with its attempts."""
-        return self._call(self._stub.GetDelivery, request, deadline)
+        return self._call(lambda stub: stub.GetDelivery, request, deadline)
 
     def list_deliveries(
         self, request: v1.ListDeliveriesRequest, *, deadline: float | None = None
     ) -> v1.ListDeliveriesResponse:
         """A page of deliveries, the newest first."""
-        return self._call(self._stub.ListDeliveries, request, deadline)
+        return self._call(lambda stub: stub.ListDeliveries, request, deadline)
 
     def retry_delivery(
         self, request: v1.RetryDeliveryRequest, *, deadline: float | None = None
     ) -> v1.RetryDeliveryResponse:
         """Tries a waiting, failed or cancelled delivery now and waits for the attempt."""
-        return self._call(self._stub.RetryDelivery, request, deadline)
+        return self._call(lambda stub: stub.RetryDelivery, request, deadline)
 
     def cancel_delivery(
         self, request: v1.CancelDeliveryRequest, *, deadline: float | None = None
     ) -> v1.CancelDeliveryResponse:
         """Gives a delivery up."""
-        return self._call(self._stub.CancelDelivery, request, deadline)
+        return self._call(lambda stub: stub.CancelDelivery, request, deadline)
 
     def resolve_delivery(
         self, request: v1.ResolveDeliveryRequest, *, deadline: float | None = None
     ) -> v1.ResolveDeliveryResponse:
         """Tells which ticket a delivery has."""
-        return self._call(self._stub.ResolveDelivery, request, deadline)
+        return self._call(lambda stub: stub.ResolveDelivery, request, deadline)
 
     def list_audit_entries(
         self, request: v1.ListAuditEntriesRequest, *, deadline: float | None = None
     ) -> v1.ListAuditEntriesResponse:
         """A page of who did what, the newest first."""
-        return self._call(self._stub.ListAuditEntries, request, deadline)
+        return self._call(lambda stub: stub.ListAuditEntries, request, deadline)
 
     def events(
         self, request: v1.StreamTicketEventsRequest | None = None, *, deadline: float | None = None
     ) -> Events:
         """Subscribes to what happens to deliveries, and returns once the subscription stands: every event from then on is
         in it, or from where the request says. `deadline` is for that alone; a subscription has no end of its own."""
-        return Events(self._open, self._address, request, self._deadline if deadline is None else deadline)
-
-    def _open(self, request: v1.StreamTicketEventsRequest) -> Call:
-        self._ensure_open()
-        return self._stub.StreamTicketEvents(request, metadata=self._metadata)
+        return Events(_Source(self), request, self._deadline if deadline is None else deadline)
 
     def _call(
         self,
-        method: Callable[..., Response],
+        method: Callable[[v1.TicketingServiceStub], Callable[..., Response]],
         request: Request,
         deadline: float | None,
     ) -> Response:
-        until = time.monotonic() + (self._deadline if deadline is None else deadline)
-        retries = 0
+        until = _channel.until(self._deadline if deadline is None else deadline)
+        failures = 0
         while True:
-            self._ensure_open()
+            line = self._lines.take()
             try:
-                return method(request, timeout=max(0.0, until - time.monotonic()), metadata=self._metadata)
-            except grpc.RpcError as failed:
-                error = from_rpc(failed, self._address)
-                delay = _retry.before_retry(request, error, retries, until - time.monotonic())
+                call = method(line.stub)
+                return call(request, timeout=_channel.left(until), metadata=self._route.metadata)
+            except (grpc.RpcError, ValueError) as failed:
+                if self._closed.is_set():
+                    raise self._lines.error() from failed
+                if not isinstance(failed, grpc.RpcError):
+                    raise
+                error = from_rpc(failed, self._route.address)
+                delay = _retry.before_retry(request, error, failures, _channel.left(until))
                 if delay is None:
                     raise error from failed
-            retries += 1
+            finally:
+                self._lines.give_back(line)
+            failures += 1
             self._closed.wait(delay)
 
-    def _ensure_open(self) -> None:
-        if self._closed.is_set():
-            raise Cancelled(grpc.StatusCode.CANCELLED, "the client was closed", self._address)
+
+class _Source:
+    """Where the subscriptions of a client get their streams."""
+
+    def __init__(self, client: Client) -> None:
+        self.address = client._route.address
+        self._client = client
+
+    def start(self, request: v1.StreamTicketEventsRequest) -> _Stream:
+        return _Stream(self._client._lines, request, self._client._route)
+
+    def add(self, events: Events) -> None:
+        with self._client._lock:
+            if self._client._lines.closed:
+                raise self._client._lines.error()
+            self._client._subscriptions.add(events)
+
+
+class _Stream:
+    """One stream, and the line that it goes over."""
+
+    def __init__(self, lines: SyncLines, request: v1.StreamTicketEventsRequest, route: Route) -> None:
+        self._lines = lines
+        self._line = lines.take()
+        # Once, and be it because the stream was forgotten.
+        self._give_back = weakref.finalize(self, lines.give_back, self._line)
+        self._give_back.atexit = False
+        try:
+            self._call = self._line.stub.StreamTicketEvents(request, metadata=route.metadata)
+        except ValueError as failed:
+            raise (lines.error() if lines.closed else failed) from failed
+
+    def __next__(self) -> v1.StreamTicketEventsResponse:
+        return next(self._call)
+
+    def end(self) -> None:
+        self._call.cancel()
+        self._give_back()
+
+    def avoid(self) -> None:
+        self._lines.avoid(self._line)
+
+
+def _connected(route: Route) -> tuple[grpc.Channel, v1.TicketingServiceStub]:
+    if route.credentials is None:
+        channel = grpc.insecure_channel(route.target, route.options)
+    else:
+        channel = grpc.secure_channel(route.target, route.credentials, route.options)
+    return channel, v1.TicketingServiceStub(channel)

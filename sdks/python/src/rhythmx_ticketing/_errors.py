@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -82,7 +83,8 @@ class TicketingError(Exception):
         # The server's message names the first violation alone.
         text = "; ".join(f"{violation.field}: {violation.description}" for violation in self.violations)
         text = f"{code}: {text or self.message}"
-        if isinstance(self, (Unavailable, DeadlineExceeded)):
+        # Of the service's own refusals the address is no news.
+        if not self.reason_name or isinstance(self, (Unavailable, DeadlineExceeded)):
             text += f" [ticketing service at {self.address}]"
         return text
 
@@ -159,15 +161,41 @@ class _Failed(Protocol):
     def trailing_metadata(self) -> object: ...
 
 
+def closed(address: str) -> Cancelled:
+    """What calls of a closed client fail with."""
+    return Cancelled(grpc.StatusCode.CANCELLED, "the client is closed", address)
+
+
+def ended(address: str) -> Unavailable:
+    """Why a stream is resumed that ended without an error: something between ended it, for it has no end of its own."""
+    return Unavailable(grpc.StatusCode.UNAVAILABLE, "the stream was ended", address)
+
+
+def silent(address: str) -> Unavailable:
+    """Why a stream is resumed that nothing came from for too long."""
+    return Unavailable(grpc.StatusCode.UNAVAILABLE, "the stream fell silent", address)
+
+
+def not_begun(address: str) -> DeadlineExceeded:
+    """Why a subscription is given up."""
+    return DeadlineExceeded(
+        grpc.StatusCode.DEADLINE_EXCEEDED, "the subscription did not begin in time", address
+    )
+
+
 def from_rpc(error: grpc.RpcError, address: str) -> TicketingError:
-    """The typed error of what grpc raised."""
+    """The typed error of what grpc raised, which is its cause."""
     failed = cast(_Failed, error)
     code, message = failed.code(), failed.details() or "no details were given"
+    if code is grpc.StatusCode.UNAVAILABLE and re.search(
+        r"^failed to connect .*(Socket closed|reset)", message
+    ):
+        message = f"the connection was closed at once: does only one side speak TLS? {message}"
     details = _details(failed.trailing_metadata())
-    kind = _CLASSES.get(code, TicketingError)
-    made = kind(code, message, address, details)
-    if kind is OutOfRange and made.reason == v1.ERROR_REASON_RESUME_TOKEN_EXPIRED:
+    made = _CLASSES.get(code, TicketingError)(code, message, address, details)
+    if type(made) is OutOfRange and made.reason == v1.ERROR_REASON_RESUME_TOKEN_EXPIRED:
         made = ResumeTokenExpired(code, message, address, details)
+    made.__cause__ = error
     return made
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from . import _retry, v1
 from ._errors import TicketingError
 
+SILENCE = 35.0
+"""Seconds without any message after which a stream is lost: the server sends a bookmark every 10 s."""
+
 
 class Position:
     """What has been handed over, and so what a stream is to be resumed with."""
@@ -38,11 +41,21 @@ class Position:
             self._request.resume_token = message.bookmark.resume_token
         return None
 
-    def before_resume(self, error: TicketingError | None) -> float | None:
-        """Seconds to wait after the stream ended; None: it is over."""
+    def before_begin(self, error: TicketingError, left: float | None) -> float:
+        """Seconds to wait after a stream ended that had not begun, `left` seconds being left; or the error is raised."""
+        delay = self.before_resume(error)
+        # Rather what is known now than that the deadline passed.
+        if self._failures >= _retry.ATTEMPTS or (left is not None and delay >= left):
+            raise error
+        return delay
+
+    def before_resume(self, error: TicketingError) -> float:
+        """Seconds to wait after the stream ended; or the error is raised, since it is over."""
         delay = _retry.before_resume(error, self._failures)
+        if delay is None:
+            raise error
         self._failures += 1
-        if error is not None and not self._request.WhichOneof("start"):
+        if not self._request.WhichOneof("start"):
             # Ended before its first bookmark: the server may have said where.
             token = error.metadata.get("resume_token")
             if token:

@@ -9,41 +9,49 @@ import grpc
 from . import v1
 from ._errors import TicketingError
 
-RETRIES = 6
-"""Of one unary call: with the delays below about 11 s, which is longer than a restart takes."""
+ATTEMPTS = 6
+"""Of one unary call, and of beginning a subscription: with the delays below about 6 s, which is longer than a restart takes."""
 FIRST_DELAY = 0.2
-"""Before the first retry, in seconds; each further one waits twice as long."""
+"""Before the second attempt, in seconds; before each further one twice as long."""
 LONGEST_DELAY = 5.0
 """Between two attempts, in seconds."""
 
-# What passes by itself.
-_PASSING = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED)
+# What ends a subscription, since waiting would not mend it. Everything else does, and is often of something between.
+_FINAL = (
+    grpc.StatusCode.INVALID_ARGUMENT,
+    grpc.StatusCode.UNAUTHENTICATED,
+    grpc.StatusCode.PERMISSION_DENIED,
+    grpc.StatusCode.NOT_FOUND,
+    grpc.StatusCode.FAILED_PRECONDITION,
+    grpc.StatusCode.OUT_OF_RANGE,
+    grpc.StatusCode.UNIMPLEMENTED,
+    grpc.StatusCode.DATA_LOSS,
+)
 
 
-def before_retry(request: object, error: TicketingError, retries: int, left: float) -> float | None:
-    """Seconds to wait before a failed unary call is made again, `retries` having been made and `left` seconds being left.
-    None: it is not, and the error is the caller's."""
-    if error.code not in _PASSING or retries >= RETRIES or not _is_idempotent(request):
+def before_retry(request: object, error: TicketingError, failures: int, left: float | None) -> float | None:
+    """Seconds to wait before a failed unary call is made again, `failures` attempts having failed before and `left` seconds
+    being left. None: it is not, and the error is the caller's."""
+    if failures + 1 >= ATTEMPTS or not _passes(error) or not _is_idempotent(request):
         return None
-    if error.code is grpc.StatusCode.RESOURCE_EXHAUSTED and error.retry_after is None:
-        return None
-    delay = _delay(error, retries)
+    delay = _delay(error, failures)
     # Rather what is known now than that the deadline passed.
-    return delay if delay < left else None
+    return delay if left is None or delay < left else None
 
 
-def before_resume(error: TicketingError | None, failures: int) -> float | None:
+def before_resume(error: TicketingError, failures: int) -> float | None:
     """Seconds to wait before a stream that ended is resumed, `failures` attempts in a row having failed before. None: it
-    is not resumed. A stream that ends without an error was ended by something between, for it has no end of its own."""
-    if error is None:
-        return _backoff(failures)
-    if error.code not in _PASSING:
+    is not resumed."""
+    if error.code in _FINAL:
         return None
-    if error.reason == v1.ERROR_REASON_SUBSCRIBER_TOO_SLOW:
+    if error.reason == v1.ERROR_REASON_SUBSCRIBER_TOO_SLOW and failures == 0:
         return 0.0
-    if error.code is grpc.StatusCode.RESOURCE_EXHAUSTED and error.retry_after is None:
-        return None
     return _delay(error, failures)
+
+
+def _passes(error: TicketingError) -> bool:
+    busy = error.code is grpc.StatusCode.RESOURCE_EXHAUSTED and error.retry_after is not None
+    return busy or error.code is grpc.StatusCode.UNAVAILABLE
 
 
 def _is_idempotent(request: object) -> bool:

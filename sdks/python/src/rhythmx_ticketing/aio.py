@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-import time
+import contextlib
+import weakref
 from collections.abc import Awaitable, Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import grpc
 from grpc import aio
 
-from . import _retry, v1
-from ._aio_events import AsyncEvents
-from ._channel import DEFAULT_DEADLINE, OPTIONS, Tls, metadata
-from ._errors import Cancelled, from_rpc
+from . import _channel, _retry, v1
+from ._aio_events import AsyncEvents, retrieve
+from ._channel import DEFAULT_DEADLINE, Route, Tls
+from ._errors import from_rpc
+from ._lines import Lines
 
 if TYPE_CHECKING:
     from .v1.service_pb2_grpc import TicketingServiceAsyncStub
 
-    Request = TypeVar("Request")
-    Response = TypeVar("Response")
+    AsyncLines = Lines[aio.Channel, TicketingServiceAsyncStub]
+
+Request = TypeVar("Request")
+Response = TypeVar("Response")
 
 __all__ = ["AsyncClient", "AsyncEvents", "connect"]
 
@@ -34,44 +38,49 @@ def connect(
     `Unavailable` from the first call.
 
     Args:
-        address: HOST:PORT, or unix:PATH.
-        tls: How to trust the server. None: plaintext, for loopback and Unix sockets.
-        token: A bearer token that goes with each call: one of `ticketing token create`, or a JSON Web Token.
-        deadline: Seconds that a call may take, its retries included, unless the call says otherwise.
+        address: HOST:PORT, [IPV6]:PORT or unix:/PATH. Before the first two may be https://, which is TLS, or http://.
+        tls: How to trust the server. None: plaintext, for loopback and Unix sockets; after https://, `Tls()`.
+        token: A bearer token that goes with each call: one of `ticketing token create`, or a JSON Web Token. It is not sent
+            to another machine without TLS.
+        deadline: Seconds that a call may take, its retries included, unless the call says otherwise. `math.inf`: for ever.
+
+    Raises:
+        ValueError: if one of these can not be, or not with another one.
     """
-    if tls is None:
-        channel = aio.insecure_channel(address, OPTIONS)
-    else:
-        channel = aio.secure_channel(address, tls.credentials(), OPTIONS)
-    return AsyncClient(channel, address, token=token, deadline=deadline)
+    return AsyncClient(_channel.route(address, tls, token), deadline)
 
 
 class AsyncClient:
-    """A client of the service, for the tasks of one event loop. `connect` makes one; closing it ends its calls.
+    """A client of the service, for the tasks of one event loop: the one that its first call is made in. `connect` makes one,
+    anywhere; closing it ends its calls.
 
     Retries and errors are those of `rhythmx_ticketing.Client`. Cancelling the task that awaits a call cancels the call;
     what the server had accepted by then goes on.
     """
 
-    def __init__(
-        self,
-        channel: aio.Channel,
-        address: str,
-        *,
-        token: str | None = None,
-        deadline: float = DEFAULT_DEADLINE,
-    ) -> None:
-        self._channel = channel
-        self._address = address
-        self._stub: TicketingServiceAsyncStub = v1.TicketingServiceStub(channel)
-        self._metadata = metadata(token)
+    def __init__(self, route: Route, deadline: float) -> None:
+        """`connect` is there for this."""
+        self._route = route
         self._deadline = deadline
-        self._closed = False
+        self._lines: AsyncLines = Lines(route.address, lambda: _connected(route), self._end)
+        self._closed = asyncio.Event()
+        self._subscriptions: weakref.WeakSet[AsyncEvents] = weakref.WeakSet()
+        # Nobody else holds them while they run.
+        self._calls: set[asyncio.Future[Any]] = set()
+        self._endings: set[asyncio.Future[None]] = set()
 
     async def close(self) -> None:
-        """Ends every call that is under way, and the connection."""
-        self._closed = True
-        await self._channel.close()
+        """Ends every call and every subscription, which fail with `Cancelled`, and the connection. Twice is fine."""
+        channels = self._lines.close()
+        self._closed.set()
+        for events in list(self._subscriptions):
+            events._end(self._lines.error())
+        for call in self._calls:
+            call.cancel()
+        # grpc cancels every task that it finds waiting for one of its calls: first they are to have ended by themselves.
+        if self._calls:
+            await asyncio.wait(self._calls)
+        await asyncio.gather(*(channel.close() for channel in channels), *self._endings)
 
     async def __aenter__(self) -> AsyncClient:
         return self
@@ -85,108 +94,176 @@ class AsyncClient:
         self, request: v1.ConfigureRequest, *, deadline: float | None = None
     ) -> v1.ConfigureResponse:
         """Changes settings; what is absent stays."""
-        return await self._call(self._stub.Configure, request, deadline)
+        return await self._call(lambda stub: stub.Configure, request, deadline)
 
     async def test_connection(
         self, request: v1.TestConnectionRequest, *, deadline: float | None = None
     ) -> v1.TestConnectionResponse:
         """Proves authentication and access, with saved or unsaved settings."""
-        return await self._call(self._stub.TestConnection, request, deadline)
+        return await self._call(lambda stub: stub.TestConnection, request, deadline)
 
     async def get_status(
         self, request: v1.GetStatusRequest | None = None, *, deadline: float | None = None
     ) -> v1.GetStatusResponse:
         """How every ticket system stands."""
-        return await self._call(self._stub.GetStatus, request or v1.GetStatusRequest(), deadline)
+        return await self._call(lambda stub: stub.GetStatus, request or v1.GetStatusRequest(), deadline)
 
     async def preview_ticket(
         self, request: v1.PreviewTicketRequest, *, deadline: float | None = None
     ) -> v1.PreviewTicketResponse:
         """The ticket as it would be pushed."""
-        return await self._call(self._stub.PreviewTicket, request, deadline)
+        return await self._call(lambda stub: stub.PreviewTicket, request, deadline)
 
     async def create_ticket(
         self, request: v1.CreateTicketRequest, *, deadline: float | None = None
     ) -> v1.CreateTicketResponse:
         """Pushes an incident to one ticket system and waits for the first attempt, as long as the deadline allows."""
-        return await self._call(self._stub.CreateTicket, request, deadline)
+        return await self._call(lambda stub: stub.CreateTicket, request, deadline)
 
     async def submit_incident(
         self, request: v1.SubmitIncidentRequest, *, deadline: float | None = None
     ) -> v1.SubmitIncidentResponse:
         """Offers an incident to auto-push."""
-        return await self._call(self._stub.SubmitIncident, request, deadline)
+        return await self._call(lambda stub: stub.SubmitIncident, request, deadline)
 
     async def get_delivery(
         self, request: v1.GetDeliveryRequest, *, deadline: float | None = None
     ) -> v1.GetDeliveryResponse:
         """One delivery with its attempts."""
-        return await self._call(self._stub.GetDelivery, request, deadline)
+        return await self._call(lambda stub: stub.GetDelivery, request, deadline)
 
     async def list_deliveries(
         self, request: v1.ListDeliveriesRequest, *, deadline: float | None = None
     ) -> v1.ListDeliveriesResponse:
         """A page of deliveries, the newest first."""
-        return await self._call(self._stub.ListDeliveries, request, deadline)
+        return await self._call(lambda stub: stub.ListDeliveries, request, deadline)
 
     async def retry_delivery(
         self, request: v1.RetryDeliveryRequest, *, deadline: float | None = None
     ) -> v1.RetryDeliveryResponse:
         """Tries a waiting, failed or cancelled delivery now and waits for the attempt."""
-        return await self._call(self._stub.RetryDelivery, request, deadline)
+        return await self._call(lambda stub: stub.RetryDelivery, request, deadline)
 
     async def cancel_delivery(
         self, request: v1.CancelDeliveryRequest, *, deadline: float | None = None
     ) -> v1.CancelDeliveryResponse:
         """Gives a delivery up."""
-        return await self._call(self._stub.CancelDelivery, request, deadline)
+        return await self._call(lambda stub: stub.CancelDelivery, request, deadline)
 
     async def resolve_delivery(
         self, request: v1.ResolveDeliveryRequest, *, deadline: float | None = None
     ) -> v1.ResolveDeliveryResponse:
         """Tells which ticket a delivery has."""
-        return await self._call(self._stub.ResolveDelivery, request, deadline)
+        return await self._call(lambda stub: stub.ResolveDelivery, request, deadline)
 
     async def list_audit_entries(
         self, request: v1.ListAuditEntriesRequest, *, deadline: float | None = None
     ) -> v1.ListAuditEntriesResponse:
         """A page of who did what, the newest first."""
-        return await self._call(self._stub.ListAuditEntries, request, deadline)
+        return await self._call(lambda stub: stub.ListAuditEntries, request, deadline)
 
     async def events(
         self, request: v1.StreamTicketEventsRequest | None = None, *, deadline: float | None = None
     ) -> AsyncEvents:
         """Subscribes to what happens to deliveries, and returns once the subscription stands: every event from then on is
         in it, or from where the request says. `deadline` is for that alone; a subscription has no end of its own."""
-        events = AsyncEvents(self._open, self._address, request)
+        events = AsyncEvents(_Source(self), request)
         await events._begin(self._deadline if deadline is None else deadline)
         return events
 
-    def _open(
-        self, request: v1.StreamTicketEventsRequest
-    ) -> aio.UnaryStreamCall[v1.StreamTicketEventsRequest, v1.StreamTicketEventsResponse]:
-        self._ensure_open()
-        return self._stub.StreamTicketEvents(request, metadata=self._metadata)
-
     async def _call(
-        self, method: Callable[..., Awaitable[Response]], request: Request, deadline: float | None
+        self,
+        method: Callable[[TicketingServiceAsyncStub], Callable[..., Awaitable[Response]]],
+        request: Request,
+        deadline: float | None,
     ) -> Response:
-        until = time.monotonic() + (self._deadline if deadline is None else deadline)
-        retries = 0
+        until = _channel.until(self._deadline if deadline is None else deadline)
+        failures = 0
         while True:
-            self._ensure_open()
+            line = self._lines.take()
             try:
-                return await method(
-                    request, timeout=max(0.0, until - time.monotonic()), metadata=self._metadata
-                )
+                return await self._once(method(line.stub), request, _channel.left(until))
             except grpc.RpcError as failed:
-                error = from_rpc(failed, self._address)
-                delay = _retry.before_retry(request, error, retries, until - time.monotonic())
+                if self._lines.closed:
+                    raise self._lines.error() from failed
+                error = from_rpc(failed, self._route.address)
+                delay = _retry.before_retry(request, error, failures, _channel.left(until))
                 if delay is None:
                     raise error from failed
-            retries += 1
-            await asyncio.sleep(delay)
+            finally:
+                self._lines.give_back(line)
+            failures += 1
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._closed.wait(), delay)
 
-    def _ensure_open(self) -> None:
-        if self._closed:
-            raise Cancelled(grpc.StatusCode.CANCELLED, "the client was closed", self._address)
+    async def _once(
+        self, method: Callable[..., Awaitable[Response]], request: Request, timeout: float | None
+    ) -> Response:
+        # In a task of its own, so that it shows whether the call was cancelled, by `close`, or who waits for it.
+        call: asyncio.Future[Response] = asyncio.ensure_future(
+            method(request, timeout=timeout, metadata=self._route.metadata)
+        )
+        call.add_done_callback(retrieve)
+        self._calls.add(call)
+        try:
+            await asyncio.wait({call})
+        finally:
+            self._calls.discard(call)
+            call.cancel()
+        if call.cancelled():
+            raise self._lines.error()
+        return call.result()
+
+    def _end(self, channel: aio.Channel) -> None:
+        # A forgotten stream may end outside of the loop: then the channel is forgotten too, which closes it.
+        with contextlib.suppress(RuntimeError):
+            ending = asyncio.get_running_loop().create_task(channel.close())
+            self._endings.add(ending)
+            ending.add_done_callback(self._endings.discard)
+
+
+class _Source:
+    """Where the subscriptions of a client get their streams."""
+
+    def __init__(self, client: AsyncClient) -> None:
+        self.address = client._route.address
+        self._client = client
+
+    def start(self, request: v1.StreamTicketEventsRequest) -> _Stream:
+        return _Stream(self._client._lines, request, self._client._route)
+
+    def add(self, events: AsyncEvents) -> None:
+        if self._client._lines.closed:
+            raise self._client._lines.error()
+        self._client._subscriptions.add(events)
+
+
+class _Stream:
+    """One stream, and the line that it goes over."""
+
+    def __init__(self, lines: AsyncLines, request: v1.StreamTicketEventsRequest, route: Route) -> None:
+        self._lines = lines
+        self._line = lines.take()
+        # Once, and be it because the stream was forgotten.
+        self._give_back = weakref.finalize(self, lines.give_back, self._line)
+        self._give_back.atexit = False
+        self._call = self._line.stub.StreamTicketEvents(request, metadata=route.metadata)
+
+    async def read(self) -> v1.StreamTicketEventsResponse | None:
+        message = await self._call.read()
+        return message if isinstance(message, v1.StreamTicketEventsResponse) else None
+
+    def end(self) -> None:
+        self._call.cancel()
+        self._give_back()
+
+    def avoid(self) -> None:
+        self._lines.avoid(self._line)
+
+
+def _connected(route: Route) -> tuple[aio.Channel, TicketingServiceAsyncStub]:
+    if route.credentials is None:
+        channel = aio.insecure_channel(route.target, route.options)
+    else:
+        channel = aio.secure_channel(route.target, route.credentials, route.options)
+    return channel, v1.TicketingServiceStub(channel)
