@@ -8,6 +8,11 @@ use clap::Args;
 
 use crate::config::duration;
 
+/// On `--health-listen` an orchestrator asks with one connection or a few, and watches with one stream of each. Nobody
+/// shows a credential there, so that connections and streams are all that can be counted.
+const HEALTH_STREAMS_PER_CONNECTION: u32 = 8;
+const HEALTH_CONNECTIONS_PER_PEER: u32 = 16;
+
 /// How callers connect, and what they may use up.
 #[derive(Debug, Clone, Args)]
 pub struct TransportFlags {
@@ -116,5 +121,18 @@ impl TransportFlags {
     pub fn most_connections(&self) -> u64 {
         let addresses = if self.health_listen.is_some() { 2 } else { 1 };
         addresses * u64::from(self.limits.connections)
+    }
+}
+
+// === impl Limits ===
+
+impl Limits {
+    /// Those of `--health-listen`, which are never wider.
+    pub(crate) fn for_health(&self) -> Self {
+        Self {
+            connections_per_peer: self.connections_per_peer.min(HEALTH_CONNECTIONS_PER_PEER),
+            streams_per_connection: self.streams_per_connection.min(HEALTH_STREAMS_PER_CONNECTION),
+            ..self.clone()
+        }
     }
 }
