@@ -70,6 +70,11 @@ pub struct Limits {
     #[arg(long, env = "TICKETING_REQUEST_TIMEOUT", default_value = "30s", value_parser = duration)]
     pub request_timeout: Duration,
 
+    /// A connection is closed on which no call came for so long that had a good credential, where one is asked for. One
+    /// that has borne such a call may be idle until it is too old.
+    #[arg(long, env = "TICKETING_FIRST_CALL_TIMEOUT", default_value = "30s", value_parser = duration)]
+    pub first_call_timeout: Duration,
+
     /// After this time, more or less a tenth, a connection takes no new calls, and its client connects again. Event
     /// streams end with their token.
     #[arg(long, env = "TICKETING_CONNECTION_AGE", default_value = "1h", value_parser = duration)]
