@@ -70,8 +70,8 @@ pub struct Limits {
     #[arg(long, env = "TICKETING_REQUEST_TIMEOUT", default_value = "30s", value_parser = duration)]
     pub request_timeout: Duration,
 
-    /// A connection is closed on which no call came for so long that had a good credential, where one is asked for. One
-    /// that has borne such a call may be idle until it is too old.
+    /// How long a connection may be open before a call comes that is let in: one with a good credential, or any where
+    /// none is asked for. One that has borne such a call may be idle until it is too old.
     #[arg(long, env = "TICKETING_FIRST_CALL_TIMEOUT", default_value = "30s", value_parser = duration)]
     pub first_call_timeout: Duration,
 
