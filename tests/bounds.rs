@@ -161,7 +161,13 @@ async fn what_is_no_call_of_grpc_is_told_so_whoever_sends_it() {
         let head = call_head("Configure", &[]);
         let grpc = b"application/grpc";
         let at = head.windows(grpc.len()).position(|window| window == grpc).unwrap();
-        for kind in ["text/plain", "application/json", "application/x-www-form-urlencoded", ""] {
+        for kind in [
+            "text/plain",
+            "application/json",
+            "application/x-www-form-urlencoded",
+            "application/grpc-web",
+            "",
+        ] {
             let length = u8::try_from(kind.len()).unwrap();
             let other = [&head[..at - 1], &[length], kind.as_bytes(), &head[at + grpc.len()..]].concat();
             let mut peer = peer(&world).await;

@@ -34,13 +34,16 @@ pub(super) struct Strangers {
 
 /// The tokens, as they were a second ago at most.
 #[derive(Debug, Default)]
-pub(super) struct KnownTokens(tokio::sync::Mutex<List>);
+pub(super) struct KnownTokens(Arc<tokio::sync::Mutex<List>>);
 
 #[derive(Debug, Default)]
 struct List {
     read_at: Option<Instant>,
-    tokens: HashMap<String, StoredToken>,
+    tokens: Tokens,
 }
+
+/// By their IDs.
+type Tokens = Arc<HashMap<String, StoredToken>>;
 
 // === impl Strangers ===
 
@@ -91,21 +94,36 @@ impl KnownTokens {
         store: &Store,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        let mut list = self.0.lock().await;
-        if list.read_at.is_none_or(|read_at| read_at.elapsed() >= READ_INTERVAL) {
-            // First, so that a store that fails is not asked more often than one that does not.
-            list.read_at = Some(Instant::now());
-            let tokens = store.tokens().await?;
-            list.tokens = tokens.into_iter().map(|token| (token.id.clone(), token)).collect();
-        }
-        let known = list.tokens.get(presented.id);
+        let (list, store) = (self.0.clone(), store.clone());
+        // By itself: whoever asks may go away at once, and the list would stay as it was for the others.
+        let read = tokio::spawn(async move { list.lock().await.tokens(&store).await });
+        let tokens = read.await.map_err(|_| StoreError::Closed)??;
+        let known = tokens.get(presented.id);
         Ok(known.is_some_and(|token| token.hash.is_of(presented) && token.is_good(now)))
+    }
+}
+
+// === impl List ===
+
+impl List {
+    async fn tokens(&mut self, store: &Store) -> Result<Tokens, StoreError> {
+        if self.read_at.is_none_or(|read_at| read_at.elapsed() >= READ_INTERVAL) {
+            // First, so that a store that fails is not asked more often than one that does not.
+            self.read_at = Some(Instant::now());
+            let tokens = store.tokens().await?;
+            self.tokens = Arc::new(tokens.into_iter().map(|token| (token.id.clone(), token)).collect());
+        }
+        Ok(self.tokens.clone())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::access::Role;
+    use crate::clock::{SystemClock, ThisMachine};
+    use crate::entropy::SystemEntropy;
+    use crate::store::{Administration, KeySource, StoreOptions};
 
     const RATE: Rate = Rate { rate: 10, burst: 2 };
 
@@ -120,6 +138,36 @@ mod tests {
         assert_eq!((strangers.take(one, now), strangers.take(one, now)), (Ok(()), Ok(())));
         assert!(strangers.take(one, now).is_err());
         assert_eq!(strangers.take(other, now), Ok(()));
+    }
+
+    #[tokio::test]
+    async fn one_who_goes_away_while_the_list_is_read_does_not_keep_it_from_the_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ticketing.db");
+        let (clock, entropy) = (Arc::new(SystemClock::start()), Arc::new(SystemEntropy));
+        let options = StoreOptions {
+            clock: clock.clone(),
+            entropy: entropy.clone(),
+            machine: Arc::new(ThisMachine),
+            key: KeySource::Beside,
+            restored: false,
+            busy_timeout: Duration::from_secs(5),
+        };
+        let (store, _) = Store::open(&path, options).await.unwrap();
+        let source = "test".to_owned();
+        let mut administration =
+            Administration::open(&path, &KeySource::Beside, clock, entropy, source).await.unwrap();
+        let lifetime = Duration::from_secs(3_600);
+        let (token, stored) = administration.create_token("wall", Role::Viewer, lifetime).await.unwrap();
+        administration.close().await;
+        let (known, now) = (KnownTokens::default(), stored.expires_at - lifetime);
+        let presented = Presented::parse(token.show()).unwrap();
+        {
+            let mut first = std::pin::pin!(known.has(&presented, &store, now));
+            assert!(futures_util::poll!(first.as_mut()).is_pending());
+        }
+        assert!(known.has(&presented, &store, now).await.unwrap());
+        store.close().await;
     }
 
     #[test]

@@ -127,7 +127,12 @@ async fn admit(access: &Access, head: &Parts) -> Result<Caller, Refusal> {
 /// What a browser can be made to send is no call: no form, no image, no plain text.
 fn is_grpc(head: &Parts) -> bool {
     let kind = head.headers.get(http::header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
-    head.method == http::Method::POST && kind.is_some_and(|kind| kind.starts_with("application/grpc"))
+    // Behind it may stand how messages are written: "+proto".
+    let is_grpc = |kind: &str| {
+        kind.strip_prefix("application/grpc")
+            .is_some_and(|how| !how.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '-'))
+    };
+    head.method == http::Method::POST && kind.is_some_and(is_grpc)
 }
 
 fn refused(refusal: Refusal) -> Response<Body> {

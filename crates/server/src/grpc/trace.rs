@@ -19,6 +19,8 @@ use crate::panics::caught;
 /// Where a caller may name its request; the answer bears the same name, or the one it was given here.
 const HEADER: HeaderName = HeaderName::from_static("x-request-id");
 const LONGEST_ID: usize = 64;
+/// The most characters of a method that the log tells: strangers call what they like.
+const LONGEST_METHOD: usize = 64;
 
 /// Opens a span for each call and logs how it was refused. A call that panics is answered too.
 #[derive(Debug, Clone, Default)]
@@ -61,7 +63,7 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let id = request_id(&request, &self.calls);
-        let method = request.uri().path().rsplit('/').next().unwrap_or_default();
+        let method = method(request.uri().path());
         let span = tracing::info_span!(
             "rpc",
             method,
@@ -89,6 +91,12 @@ where
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Counted;
 
+/// The name of a method, of which so much is told as the longest one has.
+fn method(path: &str) -> &str {
+    let name = path.rsplit('/').next().unwrap_or_default();
+    name.char_indices().nth(LONGEST_METHOD).map_or(name, |(end, _)| &name[..end])
+}
+
 /// The name that the caller gave, if it is fit for a log, else the next number.
 fn request_id<B>(request: &Request<B>, calls: &AtomicU64) -> HeaderValue {
     let fit = |id: &&HeaderValue| {
@@ -115,6 +123,13 @@ fn log(response: &Response<Body>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_more_of_a_method_is_told_than_one_can_have() {
+        assert_eq!(method("/rhythmx.ticketing.v1.TicketingService/GetStatus"), "GetStatus");
+        assert_eq!(method(&format!("/a/{}", "x".repeat(15_000))), "x".repeat(64));
+        assert_eq!((method("/"), method("")), ("", ""));
+    }
 
     fn id_of(given: Option<&str>, calls: &AtomicU64) -> HeaderValue {
         let mut request = Request::new(());
