@@ -8,7 +8,7 @@
 //! store, and is looked at as ever. What is refused beyond the allowance is counted, and the log tells of it once in a while.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;

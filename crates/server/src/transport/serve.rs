@@ -286,7 +286,7 @@ impl Used {
     async fn none_after(&self, time: Duration) {
         tokio::time::sleep(time).await;
         if self.is_noted() {
-            std::future::pending().await;
+            std::future::pending::<()>().await;
         }
     }
 }
