@@ -134,7 +134,7 @@ async fn health_is_told_on_a_listener_of_its_own_and_nothing_else_is() {
 
 #[tokio::test]
 async fn who_declares_much_or_watches_much_on_the_listener_for_health_keeps_nobody_else_from_asking() {
-    let address = free_address().to_string();
+    let address = free_address();
     let plan = Plan::new().in_a_process().with_flag(&format!("--health-listen={address}"));
     let world = plan.with_flag("--shutdown-grace=1s").start().await;
     let (check, watch) = ("/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/Watch");

@@ -11,7 +11,7 @@ use ticketing_harness::{
     Hostile, PATIENCE, Plan, Subscriber, World, after, call_head, frame, from_oldest, incident, refusal,
 };
 
-use super::access::client_of;
+use super::access::{call, channel, client_of};
 
 /// By how much attacks may make the memory of the server grow.
 const GROWTH: u64 = 32 * 1_024 * 1_024;
@@ -79,6 +79,8 @@ async fn a_connection_without_a_call_that_is_let_in_is_closed_and_one_that_bore_
         good.call(1, "GetStatus", &[("authorization", &bearer)]).await.unwrap();
         good.data(1, &[0; 5], true).await.unwrap();
         good.answer(1).await;
+        // A client that connects before it has anything to ask.
+        let early = channel(&world).await;
         let mut silent = Hostile::connect(&address).await.unwrap();
         assert!(silent.is_alive().await);
         if guarded {
@@ -90,6 +92,8 @@ async fn a_connection_without_a_call_that_is_let_in_is_closed_and_one_that_bore_
         }
         silent.until_closed().await;
         assert!(good.is_alive().await);
+        let bearer = guarded.then_some(token.as_str());
+        call(&early, "/rhythmx.ticketing.v1.TicketingService/GetStatus", bearer).await.unwrap();
         world.client.get_status().await.unwrap();
         world.close().await;
     }
