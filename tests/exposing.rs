@@ -12,7 +12,8 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 
 use ticketing_harness::{
-    PATIENCE, Plan, Server, Start, Subscriber, Trial, World, free_address, from_oldest, over_socket,
+    Answer, Hostile, PATIENCE, Plan, Server, Start, Subscriber, Trial, World, frame, free_address,
+    from_oldest, head_of, over_socket,
 };
 
 #[tokio::test]
@@ -128,6 +129,41 @@ async fn health_is_told_on_a_listener_of_its_own_and_nothing_else_is() {
         tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient::new(channel);
     let refused = reflection.server_reflection_info(tokio_stream::empty()).await.unwrap_err();
     assert_eq!(refused.code(), Code::Unimplemented);
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn who_declares_much_or_watches_much_on_the_listener_for_health_keeps_nobody_else_from_asking() {
+    let address = free_address();
+    let plan = Plan::new().in_a_process().with_flag(&format!("--health-listen={address}"));
+    let world = plan.with_flag("--shutdown-grace=1s").start().await;
+    let (check, watch) = ("/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/Watch");
+    let mut peers = vec![];
+    for number in 0..16 {
+        let mut peer = Hostile::connect(&address).await.unwrap();
+        for stream in (1..17).step_by(2) {
+            let (path, further) = if number % 2 == 0 {
+                (check, &[("content-length", "4194304")][..])
+            } else {
+                (watch, &[][..])
+            };
+            peer.send(&frame(0x1, 0x4, stream, &head_of(path, further))).await.unwrap();
+            if path == watch {
+                peer.data(stream, &[0; 5], true).await.unwrap();
+            }
+        }
+        // One more than there may be on a connection.
+        peer.send(&frame(0x1, 0x4, 17, &head_of(watch, &[]))).await.unwrap();
+        assert_eq!(peer.answer(17).await, Answer::Reset(7), "REFUSED_STREAM");
+        assert!(peer.is_alive().await);
+        peers.push(peer);
+    }
+    let one_too_many = Hostile::connect(&address).await;
+    assert!(one_too_many.is_err() || !one_too_many.unwrap().is_alive().await);
+    let elsewhere = Endpoint::from_shared(format!("http://{address}")).unwrap();
+    let elsewhere = elsewhere.local_address(Some([127, 0, 0, 2].into())).connect().await.unwrap();
+    let answer = HealthClient::new(elsewhere).check(HealthCheckRequest::default()).await.unwrap();
+    assert_eq!(answer.into_inner().status, 1, "SERVING");
     world.finish().await;
 }
 

@@ -4,11 +4,14 @@ use std::io::Write;
 use std::time::Duration;
 
 use rhythmx_ticketing::v1::TicketSystem;
+use ticketing_server::access::Role;
 use tonic::Code;
 
 use ticketing_harness::{
     Hostile, PATIENCE, Plan, Subscriber, World, after, call_head, frame, from_oldest, incident, refusal,
 };
+
+use super::access::{call, channel, client_of};
 
 /// By how much attacks may make the memory of the server grow.
 const GROWTH: u64 = 32 * 1_024 * 1_024;
@@ -54,6 +57,67 @@ async fn a_head_has_its_time_and_a_connection_without_calls_has_more() {
     half_a_head.send(&frame(0x1, 0, 1, &call_head("GetStatus", &[]))).await.unwrap();
     half_a_head.until_closed().await;
     assert!(idle.is_alive().await);
+    world.push("INC-1", TicketSystem::Jira).await;
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_connection_without_a_call_that_is_let_in_is_closed_and_one_that_bore_one_may_be_idle() {
+    for guarded in [false, true] {
+        let plan = if guarded { Plan::new().guarded() } else { Plan::new() };
+        let plan =
+            plan.in_a_process().with_flag("--first-call-timeout=1s").with_flag("--header-timeout=500ms");
+        let mut world = plan.with_flag(STOPS_SOON).start_unconfigured().await;
+        let address = world.server.address.clone();
+        let (_, token) = if guarded {
+            client_of(&mut world, "wall", Role::Viewer).await
+        } else {
+            (world.client.clone(), String::new())
+        };
+        let mut good = Hostile::connect(&address).await.unwrap();
+        let bearer = format!("Bearer {token}");
+        good.call(1, "GetStatus", &[("authorization", &bearer)]).await.unwrap();
+        good.data(1, &[0; 5], true).await.unwrap();
+        good.answer(1).await;
+        // A client that connects before it has anything to ask.
+        let early = channel(&world).await;
+        let mut silent = Hostile::connect(&address).await.unwrap();
+        assert!(silent.is_alive().await);
+        if guarded {
+            let mut stranger = Hostile::connect(&address).await.unwrap();
+            stranger.call(1, "GetStatus", &[]).await.unwrap();
+            stranger.data(1, &[0; 5], true).await.unwrap();
+            stranger.answer(1).await;
+            stranger.until_closed().await;
+        }
+        silent.until_closed().await;
+        assert!(good.is_alive().await);
+        let bearer = guarded.then_some(token.as_str());
+        call(&early, "/rhythmx.ticketing.v1.TicketingService/GetStatus", bearer).await.unwrap();
+        world.client.get_status().await.unwrap();
+        world.close().await;
+    }
+}
+
+#[tokio::test]
+async fn connections_that_come_to_nothing_by_the_hundred_are_told_of_in_a_line_now_and_then() {
+    let mut world = Plan::new().in_a_process().start().await;
+    for _ in 0..200 {
+        let mut garbage = Hostile::silent(&world.server.address).await.unwrap();
+        garbage.send(b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
+        garbage.until_closed().await;
+    }
+    let told = async {
+        while !world.server.log().contains("further connections came to nothing") {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, told).await.expect("nothing is told of them");
+    let log = world.server.log();
+    let lines = |words: &str| log.lines().filter(|line| line.contains(words)).count();
+    assert_eq!(lines("the connection was closed"), 1, "{log}");
+    // One for each 5 s that this took.
+    assert!(lines("further connections") < 10, "{log}");
     world.push("INC-1", TicketSystem::Jira).await;
     world.finish().await;
 }

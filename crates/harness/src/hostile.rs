@@ -67,10 +67,14 @@ pub fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
 
 /// The block of headers of a call to a method of the service, with further headers.
 pub fn call_head(method: &str, further: &[(&str, &str)]) -> Vec<u8> {
-    let path = format!("/rhythmx.ticketing.v1.TicketingService/{method}");
+    head_of(&format!("/rhythmx.ticketing.v1.TicketingService/{method}"), further)
+}
+
+/// The same for a method that is named in full, `/SERVICE/METHOD`.
+pub fn head_of(path: &str, further: &[(&str, &str)]) -> Vec<u8> {
     // POST and http from the static table; then names of that table, or literal ones.
     let mut block = vec![0x83, 0x86, 0x04];
-    text(&mut block, &path);
+    text(&mut block, path);
     block.push(0x01);
     text(&mut block, "localhost");
     for (name, value) in [("content-type", "application/grpc"), ("te", "trailers")].iter().chain(further) {

@@ -35,7 +35,7 @@ pub use acknowledged::Acknowledged;
 pub use binary::{Ended, binary, run_to_its_end};
 pub use copies::{Copy, How};
 pub use crowd::push_all;
-pub use hostile::{Answer, Flood, Flooded, Hostile, call_head, flood, frame};
+pub use hostile::{Answer, Flood, Flooded, Hostile, call_head, flood, frame, head_of};
 pub use incidents::incident;
 pub use proxy::Proxy;
 pub use refusals::refusal;

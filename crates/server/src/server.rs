@@ -257,7 +257,7 @@ async fn serve_over(
     let Listening { main, tls, health } = listening;
     let checks = async {
         if let Some(health) = health {
-            transport::serve(health, None, health_alone, limits.clone(), closing.clone()).await;
+            transport::serve(health, None, health_alone, limits.for_health(), closing.clone()).await;
         }
     };
     let serving = transport::serve(main, tls, calls, limits.clone(), closing.clone());

@@ -17,27 +17,19 @@ use tokio::time::Instant;
 use super::bucket::{Bucket, Rate};
 use super::token::Presented;
 use crate::store::{Store, StoreError, StoredToken};
-use crate::transport::Whose;
+use crate::transport::{Tally, Whose};
 
 /// The most peers that are remembered. Beyond that those are forgotten who have their whole allowance.
 const MOST_PEERS: usize = 10_000;
 /// How often the list of tokens is read, while it is asked for.
 const READ_INTERVAL: Duration = Duration::from_secs(1);
-/// How often the log tells of one peer.
-const TELL_INTERVAL: Duration = Duration::from_secs(5);
 
 /// The allowances of peers.
 #[derive(Debug)]
 pub(super) struct Strangers {
     rate: Rate,
-    peers: Arc<Mutex<HashMap<Whose, Allowance>>>,
-}
-
-#[derive(Debug)]
-struct Allowance {
-    bucket: Bucket,
-    /// Calls of which the log has yet to tell.
-    untold: u64,
+    peers: Mutex<HashMap<Whose, Bucket>>,
+    refused: Tally,
 }
 
 /// The tokens, as they were a second ago at most.
@@ -57,47 +49,38 @@ type Tokens = Arc<HashMap<String, StoredToken>>;
 
 impl Strangers {
     pub(super) fn new(rate: Rate) -> Self {
-        Self { rate, peers: Arc::default() }
+        Self { rate, peers: Mutex::default(), refused: Tally::default() }
     }
 
     /// Takes a look at a credential from the allowance of a peer, or tells when there is one again.
     pub(super) fn take(&self, peer: Whose, now: Instant) -> Result<(), Duration> {
         let mut peers = lock(&self.peers);
         if peers.len() >= MOST_PEERS && !peers.contains_key(&peer) {
-            peers.retain(|_, known| known.untold > 0 || !known.bucket.is_full(self.rate, now));
+            peers.retain(|_, bucket| !bucket.is_full(self.rate, now));
         }
-        let new = || Allowance { bucket: Bucket::full(self.rate, now), untold: 0 };
-        peers.entry(peer).or_insert_with(new).bucket.take(self.rate, now)
+        peers.entry(peer).or_insert_with(|| Bucket::full(self.rate, now)).take(self.rate, now)
     }
 
     /// The credential was good.
     pub(super) fn give_back(&self, peer: Whose) {
-        if let Some(known) = lock(&self.peers).get_mut(&peer) {
-            known.bucket.give_back(self.rate);
+        if let Some(bucket) = lock(&self.peers).get_mut(&peer) {
+            bucket.give_back(self.rate);
         }
     }
 
     /// Counts a call that is refused beyond the allowance, for the log to tell of it with others.
     pub(super) fn count(&self, peer: Whose) {
-        {
-            let mut peers = lock(&self.peers);
-            let Some(known) = peers.get_mut(&peer) else { return };
-            known.untold += 1;
-            if known.untold > 1 {
-                return;
-            }
-        }
-        let peers = self.peers.clone();
-        tokio::spawn(async move {
-            tokio::time::sleep(TELL_INTERVAL).await;
-            let calls = lock(&peers).get_mut(&peer).map_or(0, |known| std::mem::take(&mut known.untold));
+        let tell = |peer: Whose, calls| {
             tracing::warn!(%peer, calls, "calls without a good credential were refused");
-        });
+        };
+        if self.refused.is_first(peer, tell) {
+            tell(peer, 1);
+        }
     }
 }
 
-// An allowance is whole after each of its steps.
-fn lock(peers: &Mutex<HashMap<Whose, Allowance>>) -> MutexGuard<'_, HashMap<Whose, Allowance>> {
+// A bucket is whole after each of its steps.
+fn lock(peers: &Mutex<HashMap<Whose, Bucket>>) -> MutexGuard<'_, HashMap<Whose, Bucket>> {
     peers.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -16,7 +16,7 @@ use super::lasting::Lease;
 use super::stream::Closing;
 use super::trace::Counted;
 use crate::access::{Access, Caller, Denied, Door};
-use crate::transport::Peer;
+use crate::transport::{Peer, Used};
 
 /// Lets calls in that somebody makes who may; they bear their [`Caller`] from then on.
 #[derive(Debug, Clone)]
@@ -106,6 +106,9 @@ async fn admit(access: &Access, head: &Parts) -> Result<Caller, Refusal> {
     tracing::Span::current().record("peer", tracing::field::display(&peer.address));
     let caller = access.identify(&head.headers, peer).await.map_err(denied)?;
     tracing::Span::current().record("caller", caller.name.as_str());
+    if let Some(used) = head.extensions.get::<Used>() {
+        used.note();
+    }
     // Before anything is written down, so that who is refused again and again fills no audit.
     access.admit(&caller)?;
     // What is not served is told to be so by the router, to those who may come in at all.

@@ -15,7 +15,7 @@ use tonic::body::Body;
 
 use super::errors::Refusal;
 use super::stream::Closing;
-use crate::access::{Access, Caller, StreamPlace};
+use crate::access::{Access, Caller, Proof, StreamPlace};
 
 /// How often a stream looks whether its credential is still good.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
@@ -48,8 +48,11 @@ pub(super) struct Messages {
     _over: DropGuard,
 }
 
-/// Completes when the credential of a caller was revoked or has run out, or when nobody can tell.
+/// Completes when the credential of a caller was revoked or has run out, or when nobody can tell. Without one, never.
 async fn credential_ended(access: Access, caller: Caller) -> Refusal {
+    if matches!(caller.proof, Proof::Open) {
+        return std::future::pending().await;
+    }
     let mut checks = tokio::time::interval_at(Instant::now() + CHECK_INTERVAL, CHECK_INTERVAL);
     checks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {

@@ -29,7 +29,7 @@ type Bounded = WithDeadline<WithinMemory<Routes>>;
 pub(crate) struct Served {
     pub calls: Traced<Guarded<Bounded>>,
     /// For everybody: it tells nothing but whether the server works.
-    pub health_alone: Traced<Guarded<Bounded>>,
+    pub health_alone: Traced<Guarded<WithDeadline<Routes>>>,
     pub health: HealthReporter,
 }
 
@@ -53,7 +53,10 @@ pub(crate) async fn router<T: TicketingService>(
         .add_service(reflection().build_v1alpha()?.max_decoding_message_size(LARGEST_QUESTION));
     let anybody = AccessLayer::new(access.for_anybody(), closing.clone());
     let calls = TraceLayer::default().layer(AccessLayer::new(access, closing).layer(bounded(calls, limits)));
-    let health_alone = TraceLayer::default().layer(anybody.layer(bounded(Routes::new(health), limits)));
+    // A question is small and answered at once. Nobody is told apart there, so that a budget of memory would let one caller
+    // keep all the others out.
+    let health = DeadlineLayer::new(limits.request_timeout).layer(Routes::new(health).prepare());
+    let health_alone = TraceLayer::default().layer(anybody.layer(health));
     Ok(Served { calls, health_alone, health: reporter })
 }
 

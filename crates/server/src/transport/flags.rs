@@ -8,6 +8,11 @@ use clap::Args;
 
 use crate::config::duration;
 
+/// On `--health-listen` an orchestrator asks with one connection or a few, and watches with one stream of each. Nobody
+/// shows a credential there, so that connections and streams are all that can be counted.
+const HEALTH_STREAMS_PER_CONNECTION: u32 = 8;
+const HEALTH_CONNECTIONS_PER_PEER: u32 = 16;
+
 /// How callers connect, and what they may use up.
 #[derive(Debug, Clone, Args)]
 pub struct TransportFlags {
@@ -65,6 +70,11 @@ pub struct Limits {
     #[arg(long, env = "TICKETING_REQUEST_TIMEOUT", default_value = "30s", value_parser = duration)]
     pub request_timeout: Duration,
 
+    /// How long a connection may be open before a call comes that is let in: one with a good credential, or any where
+    /// none is asked for. One that has borne such a call may be idle until it is too old.
+    #[arg(long, env = "TICKETING_FIRST_CALL_TIMEOUT", default_value = "30s", value_parser = duration)]
+    pub first_call_timeout: Duration,
+
     /// After this time, more or less a tenth, a connection takes no new calls, and its client connects again. Event
     /// streams end with their token.
     #[arg(long, env = "TICKETING_CONNECTION_AGE", default_value = "1h", value_parser = duration)]
@@ -116,5 +126,18 @@ impl TransportFlags {
     pub fn most_connections(&self) -> u64 {
         let addresses = if self.health_listen.is_some() { 2 } else { 1 };
         addresses * u64::from(self.limits.connections)
+    }
+}
+
+// === impl Limits ===
+
+impl Limits {
+    /// Those of `--health-listen`, which are never wider.
+    pub(crate) fn for_health(&self) -> Self {
+        Self {
+            connections_per_peer: self.connections_per_peer.min(HEALTH_CONNECTIONS_PER_PEER),
+            streams_per_connection: self.streams_per_connection.min(HEALTH_STREAMS_PER_CONNECTION),
+            ..self.clone()
+        }
     }
 }

@@ -13,6 +13,7 @@ mod memory;
 mod peer;
 mod places;
 mod serve;
+mod tally;
 mod tls;
 mod watched;
 
@@ -21,5 +22,6 @@ pub use listen::{ListenAddress, ListenError, Listener};
 pub(crate) use memory::{MemoryLayer, WithinMemory};
 pub(crate) use peer::Whose;
 pub use peer::{Peer, PeerAddress, PeerCertificate};
-pub(crate) use serve::{Ending, serve};
+pub(crate) use serve::{Ending, Used, serve};
+pub(crate) use tally::Tally;
 pub use tls::{Tls, TlsError};

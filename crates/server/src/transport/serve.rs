@@ -22,8 +22,9 @@ use tower::{Service, ServiceExt};
 
 use super::flags::Limits;
 use super::listen::Listener;
-use super::peer::{Peer, PeerAddress, PeerCertificate};
+use super::peer::{Peer, PeerAddress, PeerCertificate, Whose};
 use super::places::{NoPlace, Place, Places};
+use super::tally::Tally;
 use super::tls::Tls;
 use super::watched::Watched;
 
@@ -45,12 +46,26 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Bytestream for T {}
 #[derive(Debug, Clone)]
 pub(crate) struct Ending(pub CancellationToken);
 
+/// Among the extensions of a request: whether its connection has borne a call that was let in.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Used(Arc<AtomicBool>);
+
+/// Why a connection takes no more calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Over {
+    Stopping,
+    TooOld,
+    Unused,
+}
+
 /// What serves connections.
 struct Server<S> {
     service: S,
     tls: Option<Arc<Tls>>,
     limits: Limits,
     stop: CancellationToken,
+    /// Connections that came to nothing.
+    failed: Tally,
 }
 
 /// A connection that was taken.
@@ -86,13 +101,14 @@ pub(crate) async fn serve<S>(
     S::Future: Send + 'static,
 {
     let places = Places::new(&limits);
-    let server = Arc::new(Server { service, tls: tls.clone(), limits, stop: stop.clone() });
+    let server =
+        Arc::new(Server { service, tls: tls.clone(), limits, stop: stop.clone(), failed: Tally::default() });
     let mut connections = JoinSet::new();
     let taking = async {
-        let (mut number, full) = (0_u64, AtomicBool::new(false));
+        let (mut number, turned_away) = (0_u64, Tally::default());
         loop {
             tokio::select! {
-                taken = take(&listener, &places, &full) => {
+                taken = take(&listener, &places, &turned_away) => {
                     number += 1;
                     let Some((wire, address, place)) = taken else { continue };
                     let age = spread(server.limits.connection_age, number);
@@ -122,7 +138,7 @@ pub(crate) async fn serve<S>(
 async fn take(
     listener: &Listener,
     places: &Arc<Places>,
-    full: &AtomicBool,
+    turned_away: &Tally,
 ) -> Option<(Wire, PeerAddress, Place)> {
     let (wire, address) = match listener.accept().await {
         Ok(taken) => taken,
@@ -134,13 +150,12 @@ async fn take(
         }
     };
     match places.take(&address) {
-        Ok(place) => {
-            full.store(false, Ordering::Relaxed);
-            Some((wire, address, place))
-        }
+        Ok(place) => Some((wire, address, place)),
         Err(why) => {
-            // Once until it is better: who has no place may ask very often.
-            if !full.swap(true, Ordering::Relaxed) {
+            let tell_rest = |peer: Whose, connections| {
+                tracing::warn!(%peer, connections, "further connections are closed");
+            };
+            if turned_away.is_first(Whose::of(&address), tell_rest) {
                 tracing::warn!(peer = %address, "connections are closed: {why}");
             }
             None
@@ -172,13 +187,23 @@ where
         let (wire, certificate) = match shaken {
             Ok(shaken) => shaken,
             Err(error) => {
-                tracing::info!(peer = %address, error = &error as &dyn std::error::Error, "no connection");
+                self.tell(&address, &error, "no connection");
                 return;
             }
         };
         let peer = Peer { address, certificate };
         if let Err(error) = self.converse(wire, peer, age).await {
-            tracing::info!(peer = %address, error = &error as &dyn std::error::Error, "the connection was closed");
+            self.tell(&address, &error, "the connection was closed");
+        }
+    }
+
+    /// Whoever connects may make this happen as often as it likes.
+    fn tell(&self, address: &PeerAddress, error: &(dyn std::error::Error + 'static), what: &str) {
+        let tell_rest = |peer: Whose, connections| {
+            tracing::info!(%peer, connections, "further connections came to nothing");
+        };
+        if self.failed.is_first(Whose::of(address), tell_rest) {
+            tracing::info!(peer = %address, error, "{what}");
         }
     }
 
@@ -194,29 +219,35 @@ where
     }
 
     async fn converse(&self, wire: Wire, peer: Peer, age: Duration) -> Result<(), hyper::Error> {
-        let ending = Ending(CancellationToken::new());
+        let (ending, used) = (Ending(CancellationToken::new()), Used::default());
         let service = service_fn(|request: Request<Incoming>| {
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(peer.clone());
             request.extensions_mut().insert(ending.clone());
+            request.extensions_mut().insert(used.clone());
             self.service.clone().oneshot(request)
         });
         let wire = TokioIo::new(Watched::new(wire, &self.limits));
         let mut connection = pin!(self.protocol().serve_connection(wire, service));
-        let stop = self.stop.clone();
-        let mut over = pin!(async move {
-            tokio::select! {
-                () = stop.cancelled() => false,
-                () = tokio::time::sleep(age) => true,
-            }
-        });
-        let old = tokio::select! {
+        let over = tokio::select! {
             served = connection.as_mut() => return served,
-            old = over.as_mut() => old,
+            () = self.stop.cancelled() => Over::Stopping,
+            () = tokio::time::sleep(age) => Over::TooOld,
+            () = used.none_after(self.limits.first_call_timeout) => Over::Unused,
         };
         connection.as_mut().graceful_shutdown();
-        if !old {
+        if over == Over::Stopping {
             return connection.await;
+        }
+        if over == Over::Unused {
+            // A call may be under way, and is served then.
+            let head = tokio::time::timeout(self.limits.header_timeout, connection.as_mut());
+            if let Ok(served) = head.await {
+                return served;
+            }
+            if !used.is_noted() {
+                return Ok(());
+            }
         }
         ending.0.cancel();
         let grace = self.limits.connection_age_grace;
@@ -237,6 +268,26 @@ where
             // A burst of calls that are taken back at once: the allowance of resets would let all of them be served.
             .max_pending_accept_reset_streams(limits.streams_per_connection as usize);
         protocol
+    }
+}
+
+// === impl Used ===
+
+impl Used {
+    pub(crate) fn note(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    fn is_noted(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// Completes after this time, or never if a call was let in until then.
+    async fn none_after(&self, time: Duration) {
+        tokio::time::sleep(time).await;
+        if self.is_noted() {
+            std::future::pending::<()>().await;
+        }
     }
 }
 
