@@ -6,7 +6,7 @@ use std::time::Duration;
 use rhythmx_ticketing::v1::TicketSystem;
 use tokio::time::Instant;
 
-use ticketing_harness::{Answer, Hostile, PATIENCE, Plan, World, call_head, frame};
+use ticketing_harness::{Answer, Flood, Hostile, PATIENCE, Plan, World, call_head, flood, frame};
 
 /// `:status`, as RFC 7541 writes it: 200 from the table, the others by name of the table and in Huffman's code.
 const OK: &[u8] = b"\x88";
@@ -123,6 +123,24 @@ async fn there_are_so_many_connections_in_all_and_each_peer_has_its_share_of_the
     };
     tokio::time::timeout(PATIENCE, free).await.expect("there is a place again");
     drop(peers);
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_connection_that_was_closed_for_a_flood_keeps_its_place_for_a_while() {
+    let plan = Plan::new().in_a_process().with_flag("--connections-per-peer=2").with_flag(STOPS_SOON);
+    let mut world = plan.start().await;
+    let address = world.server.address.clone();
+    // The other place is that of the honest caller.
+    flood(&address, Flood::Settings, 20_000).await.unwrap();
+    assert!(!is_served([127, 0, 0, 1].into(), &address).await, "it could begin anew at once");
+    world.push("INC-1", TicketSystem::Jira).await;
+    let free = async {
+        while !is_served([127, 0, 0, 1].into(), &address).await {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, free).await.expect("there is a place again");
     world.finish().await;
 }
 

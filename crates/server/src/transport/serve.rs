@@ -31,6 +31,8 @@ use super::watched::Watched;
 /// A silent peer is asked for a sign of life this often, and given up when none comes in time.
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(30);
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(20);
+/// For so long a connection that came to nothing keeps its place, which bounds how often one peer can begin anew.
+const COOL_DOWN: Duration = Duration::from_secs(2);
 /// After a connection could not be taken, for want of files or memory.
 const BREATH: Duration = Duration::from_millis(50);
 
@@ -188,12 +190,21 @@ where
             Ok(shaken) => shaken,
             Err(error) => {
                 self.tell(&address, &error, "no connection");
-                return;
+                return self.cool_down().await;
             }
         };
         let peer = Peer { address, certificate };
         if let Err(error) = self.converse(wire, peer, age).await {
             self.tell(&address, &error, "the connection was closed");
+            self.cool_down().await;
+        }
+    }
+
+    /// A connection that came to nothing keeps its place for a while: who floods could come back at once, and floods on.
+    async fn cool_down(&self) {
+        tokio::select! {
+            () = tokio::time::sleep(COOL_DOWN) => {}
+            () = self.stop.cancelled() => {}
         }
     }
 
