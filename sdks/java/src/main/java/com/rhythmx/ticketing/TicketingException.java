@@ -10,6 +10,7 @@ import io.grpc.Status;
 import io.grpc.StatusException;
 import io.grpc.StatusRuntimeException;
 import io.grpc.protobuf.StatusProto;
+import java.io.IOException;
 import java.io.Serializable;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -112,7 +113,13 @@ public final class TicketingException extends RuntimeException {
     }
     Status status = Status.fromThrowable(told);
     String words = connection.isClosed() ? status.getDescription() : description(status);
-    return new TicketingException(details(told, words), status.getCode(), method, connection.address, told);
+    return new TicketingException(details(told, words), code(status), method, connection.address, told);
+  }
+
+  /** A connection that breaks while it is written to is UNKNOWN to gRPC at times: nobody said so but the connection. */
+  private static Status.Code code(Status status) {
+    boolean broke = status.getCode() == Status.Code.UNKNOWN && status.getCause() instanceof IOException;
+    return broke ? Status.Code.UNAVAILABLE : status.getCode();
   }
 
   /** With the root of the trouble: what gRPC says of a connection that failed is "io exception" alone. */

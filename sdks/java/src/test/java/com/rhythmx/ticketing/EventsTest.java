@@ -66,6 +66,12 @@ class EventsTest {
     try (TicketingClient client = server.client();
         Events events = client.subscribe()) {
       var pushed = CompletableFuture.runAsync(() -> pushAll(client, order));
+      // What went wrong there is told, rather than waited for.
+      pushed.exceptionally(
+          failed -> {
+            events.close();
+            return null;
+          });
       Set<String> delivered = new HashSet<>();
       long last = 0;
       for (TicketEvent event : events) {
