@@ -64,7 +64,7 @@ pub struct AccessArgs {
     pub streams_per_caller: u32,
 
     /// Calls a second without a good credential that one peer may make in the long run: an IPv4 address, an IPv6 /64 network or a
-    /// local user. More are refused with RESOURCE_EXHAUSTED; good credentials from there are not affected. 1 to 100,000.
+    /// local user. More are refused with RESOURCE_EXHAUSTED; good credentials from there are let in, a token once it is a second old. 1 to 100,000.
     #[arg(long, env = "TICKETING_STRANGER_RATE", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub stranger_rate: u32,
 
