@@ -145,6 +145,37 @@ async fn a_connection_that_was_closed_for_a_flood_keeps_its_place_for_a_while() 
 }
 
 #[tokio::test]
+async fn a_caller_whose_connections_break_may_begin_anew_at_once() {
+    let plan = Plan::new().in_a_process().with_flag("--connections-per-peer=2").with_flag(STOPS_SOON);
+    let mut world = plan.start().await;
+    // One place is that of the honest caller. Were the other kept for a while each time, this would take too long.
+    let breaking = async {
+        let mut broken = 0;
+        while broken < 30 {
+            let Ok(mut peer) = Hostile::connect(&world.server.address).await else { continue };
+            // The place may not be free yet.
+            if !peer.is_alive().await {
+                continue;
+            }
+            peer.call(1, "StreamTicketEvents", &[]).await.unwrap();
+            if broken % 2 == 0 {
+                peer.data(1, EMPTY, true).await.unwrap();
+                begins(&mut peer, 1, OK).await;
+            }
+            if broken % 3 == 0 {
+                drop(peer)
+            } else {
+                peer.vanish()
+            }
+            broken += 1;
+        }
+    };
+    tokio::time::timeout(PATIENCE, breaking).await.expect("places of connections that broke are free");
+    world.push("INC-1", TicketSystem::Jira).await;
+    world.finish().await;
+}
+
+#[tokio::test]
 async fn a_connection_that_is_too_old_is_cut_off_when_its_grace_is_over() {
     let (age, grace) = (Duration::from_millis(500), Duration::from_millis(700));
     let plan = Plan::new().in_a_process().with_flag("--connection-age=500ms");

@@ -194,6 +194,12 @@ impl Hostile {
         Ok(peer)
     }
 
+    /// Is gone without a word, as if its process or its network had failed.
+    pub fn vanish(self) {
+        let wire = self.read.reunite(self.write).unwrap();
+        wire.set_zero_linger().unwrap();
+    }
+
     pub async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.write.write_all(bytes).await
     }

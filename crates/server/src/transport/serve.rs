@@ -1,6 +1,7 @@
 //! Connections: taken, shaken hands with, served, and ended in time.
 
 use std::convert::Infallible;
+use std::error::Error;
 use std::fmt;
 use std::io;
 use std::pin::pin;
@@ -31,7 +32,7 @@ use super::watched::Watched;
 /// A silent peer is asked for a sign of life this often, and given up when none comes in time.
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(30);
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(20);
-/// For so long a connection that came to nothing keeps its place, which bounds how often one peer can begin anew.
+/// For so long a connection of which a peer made ill use keeps its place, which bounds how often it can begin anew.
 const COOL_DOWN: Duration = Duration::from_secs(2);
 /// After a connection could not be taken, for want of files or memory.
 const BREATH: Duration = Duration::from_millis(50);
@@ -172,6 +173,15 @@ fn spread(age: Duration, number: u64) -> Duration {
     age.mul_f64(0.9 + 0.2 * share)
 }
 
+/// Whether the connection merely broke, as it does when a process or a network fails; its caller may come back at once.
+fn is_broken(error: &hyper::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected, UnexpectedEof};
+    let wire = error.source().and_then(|source| source.downcast_ref::<io::Error>());
+    wire.is_some_and(|wire| {
+        matches!(wire.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | NotConnected | UnexpectedEof)
+    })
+}
+
 // === impl Server ===
 
 impl<S> Server<S>
@@ -196,11 +206,13 @@ where
         let peer = Peer { address, certificate };
         if let Err(error) = self.converse(wire, peer, age).await {
             self.tell(&address, &error, "the connection was closed");
-            self.cool_down().await;
+            if !is_broken(&error) {
+                self.cool_down().await;
+            }
         }
     }
 
-    /// A connection that came to nothing keeps its place for a while: who floods could come back at once, and floods on.
+    /// The connection keeps its place for a while: who floods could come back at once, and flood on.
     async fn cool_down(&self) {
         tokio::select! {
             () = tokio::time::sleep(COOL_DOWN) => {}
@@ -209,7 +221,7 @@ where
     }
 
     /// Whoever connects may make this happen as often as it likes.
-    fn tell(&self, address: &PeerAddress, error: &(dyn std::error::Error + 'static), what: &str) {
+    fn tell(&self, address: &PeerAddress, error: &(dyn Error + 'static), what: &str) {
         let tell_rest = |peer: Whose, connections| {
             tracing::info!(%peer, connections, "further connections came to nothing");
         };
