@@ -172,18 +172,18 @@ async fn a_deadline_may_be_endless_and_what_is_late_is_no_cancellation() {
 async fn nothing_is_left_of_a_client_and_its_subscriptions_that_are_dropped() {
     let mut world = guarded().await;
     let token = token(&mut world, Role::Admin).await;
-    let before = world.server.open_files();
+    let before = world.server.connections();
     let mut client = Client::connect(&world.server.address).await.unwrap().with_token(&token).unwrap();
     let events = client.events(StreamTicketEventsRequest::default()).await.unwrap();
     drop(client);
-    assert!(world.server.open_files() > before, "a subscription keeps its connection");
+    assert_eq!(world.server.connections(), before + 1, "a subscription keeps its connection");
     drop(events);
     let (began, mut left) = (Instant::now(), usize::MAX);
     while left > before && began.elapsed() < PATIENCE {
         sleep(Duration::from_millis(20)).await;
-        left = world.server.open_files();
+        left = world.server.connections();
     }
-    assert!(left <= before, "{left} files and connections are open, {before} were");
+    assert!(left <= before, "{left} connections are open, {before} were");
     holds("closing");
     world.finish().await;
 }

@@ -112,18 +112,18 @@ async fn reconnect(stage: Stage) {
     let all = Arc::new(Subscriber::open(&world.client, from_oldest()).await.events(PUSHES * STORY).await);
     // Whatever is made once is made before it is measured.
     storm(&world, &all, STREAMS / 20, CONNECTIONS / 20).await;
-    let before = (world.server.memory(), world.server.open_files());
+    let before = (world.server.memory(), world.server.connections());
     storm(&world, &all, STREAMS, CONNECTIONS).await;
-    let files = async {
+    let closed = async {
         // The last connections may not be closed yet.
-        while world.server.open_files() > before.1 {
+        while world.server.connections() > before.1 {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
     assert!(
-        tokio::time::timeout(PATIENCE, files).await.is_ok(),
-        "{} files are open",
-        world.server.open_files()
+        tokio::time::timeout(PATIENCE, closed).await.is_ok(),
+        "{} connections are open",
+        world.server.connections()
     );
     let grown = world.server.memory().saturating_sub(before.0);
     assert!(grown < MORE_MEMORY, "{grown} bytes more");
