@@ -163,9 +163,9 @@ async fn a_caller_whose_connections_break_may_begin_anew_at_once() {
                 begins(&mut peer, 1, OK).await;
             }
             if broken % 3 == 0 {
-                drop(peer)
+                drop(peer);
             } else {
-                peer.vanish()
+                peer.vanish();
             }
             broken += 1;
         }

@@ -1,12 +1,14 @@
 //! What floods do to an honest caller: the time of its calls alone, and beside each flood.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Result, bail};
 use rhythmx_ticketing::v1::TicketSystem;
 use ticketing_harness::{Flood, Plan, World, flood};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 /// Frames of one connection, unless it is closed before.
@@ -24,39 +26,39 @@ pub(crate) struct Arguments {
 }
 
 /// How long calls took.
+#[derive(Default)]
 struct Times(Vec<Duration>);
 
+/// A peer that floods, and comes back at once when it is cut off.
+struct Attack {
+    stop: Arc<AtomicBool>,
+    connections: JoinHandle<u64>,
+}
+
 pub(crate) async fn run(arguments: Arguments) -> Result<()> {
+    let elsewhere = nobody().await?;
     let mut world = Plan::new().in_a_process().start().await;
     let time = Duration::from_secs(arguments.seconds);
     calls(&mut world, "warm", time / 5).await;
     let memory = world.server.memory();
-    let alone = calls(&mut world, "alone", time).await.p99();
-    println!("alone: p99 {alone:?}");
-    let mut worst: f64 = 0.0;
+    let (mut alone, mut beside, mut floods) = (Times::default(), Times::default(), vec![]);
+    // By turns, since a machine is not equally fast all the time.
     for kind in Flood::ALL {
-        let (stop, connections) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
-        let attack = tokio::spawn({
-            let (stop, connections, address) =
-                (stop.clone(), connections.clone(), world.server.address.clone());
-            async move {
-                // A peer that is cut off comes back at once.
-                while !stop.load(Ordering::Relaxed) {
-                    let _ = flood(&address, kind, MOST).await;
-                    connections.fetch_add(1, Ordering::Relaxed);
-                }
-            }
-        });
-        let p99 = calls(&mut world, &format!("{kind:?}"), time).await.p99();
-        stop.store(true, Ordering::Relaxed);
-        attack.await?;
-        let ratio = p99.as_secs_f64() / alone.as_secs_f64();
-        worst = worst.max(ratio);
-        println!(
-            "{kind:?}: p99 {p99:?}, {ratio:.2} times, {} connections",
-            connections.load(Ordering::Relaxed)
-        );
+        alone.0.extend(calls(&mut world, &format!("alone-{kind:?}"), time / 2).await.0);
+        let attack = Attack::on(&elsewhere, kind);
+        beside.0.extend(calls(&mut world, &format!("beside-{kind:?}"), time / 2).await.0);
+        attack.end().await?;
+        let attack = Attack::on(&world.server.address, kind);
+        floods.push((kind, calls(&mut world, &format!("{kind:?}"), time).await.p99(), attack.end().await?));
     }
+    let (alone, beside) = (alone.p99(), beside.p99());
+    let times = |p99: Duration| p99.as_secs_f64() / alone.as_secs_f64();
+    println!("alone: p99 {alone:?}");
+    println!("beside floods of nobody: p99 {beside:?}, {:.2} times", times(beside));
+    for (kind, p99, connections) in &floods {
+        println!("{kind:?}: p99 {p99:?}, {:.2} times, {connections} connections", times(*p99));
+    }
+    let worst = floods.iter().map(|(_, p99, _)| times(*p99)).fold(0.0, f64::max);
     let grown = world.server.peak_memory().saturating_sub(memory);
     world.finish().await;
     println!("floods: p99 {worst:.2} times at worst, memory {:.1} MiB more", grown as f64 / 1_048_576.0);
@@ -69,6 +71,19 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
     Ok(())
 }
 
+/// An address at which every connection is closed at once: what a flood of it costs is the attacker's own work, which here
+/// is done on the same cores.
+async fn nobody() -> Result<String> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let address = listener.local_addr()?.to_string();
+    tokio::spawn(async move {
+        loop {
+            let _ = listener.accept().await;
+        }
+    });
+    Ok(address)
+}
+
 /// Pushes, one after the other.
 async fn calls(world: &mut World, name: &str, time: Duration) -> Times {
     let (begun, mut times) = (Instant::now(), vec![]);
@@ -78,6 +93,30 @@ async fn calls(world: &mut World, name: &str, time: Duration) -> Times {
         times.push(call.elapsed());
     }
     Times(times)
+}
+
+// === impl Attack ===
+
+impl Attack {
+    fn on(address: &str, kind: Flood) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let (stopped, address) = (stop.clone(), address.to_owned());
+        let connections = tokio::spawn(async move {
+            let mut connections = 0;
+            while !stopped.load(Ordering::Relaxed) {
+                let _ = flood(&address, kind, MOST).await;
+                connections += 1;
+            }
+            connections
+        });
+        Self { stop, connections }
+    }
+
+    /// How many connections it took.
+    async fn end(self) -> Result<u64> {
+        self.stop.store(true, Ordering::Relaxed);
+        Ok(self.connections.await?)
+    }
 }
 
 // === impl Times ===

@@ -33,7 +33,7 @@ use super::watched::Watched;
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(30);
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 /// For so long a connection of which a peer made ill use keeps its place, which bounds how often it can begin anew.
-const COOL_DOWN: Duration = Duration::from_secs(2);
+const COOL_DOWN: Duration = Duration::from_secs(10);
 /// After a connection could not be taken, for want of files or memory.
 const BREATH: Duration = Duration::from_millis(50);
 
@@ -75,8 +75,7 @@ struct Server<S> {
 struct Taken {
     wire: Wire,
     address: PeerAddress,
-    /// After how long it is too old.
-    age: Duration,
+    number: u64,
     _place: Place,
 }
 
@@ -114,8 +113,7 @@ pub(crate) async fn serve<S>(
                 taken = take(&listener, &places, &turned_away) => {
                     number += 1;
                     let Some((wire, address, place)) = taken else { continue };
-                    let age = spread(server.limits.connection_age, number);
-                    let taken = Taken { wire, address, age, _place: place };
+                    let taken = Taken { wire, address, number, _place: place };
                     connections.spawn(server.clone().attend(taken));
                 }
                 Some(_ended) = connections.join_next() => {}
@@ -166,11 +164,11 @@ async fn take(
     }
 }
 
-/// The age of the connection with this number: a tenth more or less, so that not all that began together end together.
-fn spread(age: Duration, number: u64) -> Duration {
+/// A time for the connection with this number: a tenth more or less, so that not all that began together end together.
+fn spread(time: Duration, number: u64) -> Duration {
     // The golden ratio spreads any run of numbers evenly.
     let share = (number as f64 * 0.618_033_988_749_895).fract();
-    age.mul_f64(0.9 + 0.2 * share)
+    time.mul_f64(0.9 + 0.2 * share)
 }
 
 /// Whether the connection merely broke, as it does when a process or a network fails; its caller may come back at once.
@@ -191,7 +189,7 @@ where
 {
     /// Serves a connection to its end.
     async fn attend(self: Arc<Self>, taken: Taken) {
-        let Taken { wire, address, age, _place } = taken;
+        let Taken { wire, address, number, _place } = taken;
         let shaken = tokio::select! {
             shaken = self.shake_hands(wire) => shaken,
             () = self.stop.cancelled() => return,
@@ -200,22 +198,22 @@ where
             Ok(shaken) => shaken,
             Err(error) => {
                 self.tell(&address, &error, "no connection");
-                return self.cool_down().await;
+                return self.cool_down(number).await;
             }
         };
         let peer = Peer { address, certificate };
-        if let Err(error) = self.converse(wire, peer, age).await {
+        if let Err(error) = self.converse(wire, peer, spread(self.limits.connection_age, number)).await {
             self.tell(&address, &error, "the connection was closed");
             if !is_broken(&error) {
-                self.cool_down().await;
+                self.cool_down(number).await;
             }
         }
     }
 
     /// The connection keeps its place for a while: who floods could come back at once, and flood on.
-    async fn cool_down(&self) {
+    async fn cool_down(&self, number: u64) {
         tokio::select! {
-            () = tokio::time::sleep(COOL_DOWN) => {}
+            () = tokio::time::sleep(spread(COOL_DOWN, number)) => {}
             () = self.stop.cancelled() => {}
         }
     }
@@ -330,7 +328,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_ages_of_connections_are_a_tenth_around_the_one_that_is_set() {
+    fn the_times_of_connections_are_a_tenth_around_the_one_that_is_set() {
         let ages: Vec<_> =
             (1..=100).map(|number| spread(Duration::from_secs(100), number).as_secs()).collect();
         assert!(ages.iter().all(|age| (90..=110).contains(age)), "{ages:?}");
