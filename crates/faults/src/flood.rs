@@ -20,7 +20,7 @@ const GROWTH: u64 = 32 * 1_024 * 1_024;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// Seconds of calls, alone and beside each flood.
+    /// Seconds of calls beside each flood; half of it alone before, and half beside a flood of nobody.
     #[arg(long, default_value_t = 10)]
     seconds: u64,
 }

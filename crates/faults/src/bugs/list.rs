@@ -166,6 +166,14 @@ pub(super) const BUGS: &[Bug] = &[
         found_by: By(r#"matrix --only "process / ""#),
         replays: &[Cells("logins / account locked, and a retry is due")],
     },
+    Bug {
+        what: "A caller whose connections broke was kept out for a while, as if it had flooded",
+        found_by: By(r#"matrix --only "streams / ""#),
+        replays: &[
+            Test("a_caller_whose_connections_break_may_begin_anew_at_once"),
+            Cells("streams / 10,000 reconnections"),
+        ],
+    },
 ];
 
 /// Weather that no bug was found in, and that is the hardest that there is: everything in doubt, a process that is
