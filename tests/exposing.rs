@@ -78,6 +78,26 @@ async fn certificates_are_replaced_while_a_stream_goes_on_and_broken_ones_are_no
 }
 
 #[tokio::test]
+async fn a_handshake_that_comes_to_nothing_keeps_nobody_out() {
+    let (_folder, trial) = trial().await;
+    let plan = Plan::new().callers_under_tls(&trial).with_flag("--connections-per-peer=2");
+    let mut world = plan.start().await;
+    // One place is that of the honest caller.
+    let failing = async {
+        for said in [&b""[..], b"\x16\x03\x01\x02\x00\x01\x00", b"GET / HTTP/1.1\r\n\r\n"].repeat(8) {
+            let mut peer = Hostile::silent(&world.server.address).await.unwrap();
+            // It may be closed already.
+            let _ = peer.send(said).await;
+            peer.vanish();
+            while trial.connect(&world.server.address).await.is_err() {}
+        }
+    };
+    tokio::time::timeout(PATIENCE, failing).await.expect("there is a place again");
+    world.push("INC-1", TicketSystem::Jira).await;
+    world.finish().await;
+}
+
+#[tokio::test]
 async fn a_handshake_that_does_not_go_on_is_given_up() {
     let (_folder, trial) = trial().await;
     let mut world =
@@ -164,6 +184,26 @@ async fn who_declares_much_or_watches_much_on_the_listener_for_health_keeps_nobo
     let elsewhere = elsewhere.local_address(Some([127, 0, 0, 2].into())).connect().await.unwrap();
     let answer = HealthClient::new(elsewhere).check(HealthCheckRequest::default()).await.unwrap();
     assert_eq!(answer.into_inner().status, 1, "SERVING");
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn who_is_refused_again_and_again_on_the_listener_for_health_does_not_fill_the_log() {
+    const CALLS: usize = 400;
+    let address = free_address();
+    let plan = Plan::new().in_a_process().with_flag(&format!("--health-listen={address}"));
+    let world = plan.start().await;
+    let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
+    let mut health = HealthClient::new(endpoint.connect().await.unwrap());
+    for _ in 0..CALLS {
+        let unknown = HealthCheckRequest { service: "unknown".to_owned() };
+        assert_eq!(health.check(unknown).await.unwrap_err().code(), Code::NotFound);
+    }
+    until_logged(&world, "further calls were refused").await;
+    let log = world.server.log();
+    let lines = log.lines().filter(|line| line.contains("refused")).count();
+    assert!((50..60).contains(&lines), "{lines} lines for {CALLS} calls:\n{log}");
+    drop(health);
     world.finish().await;
 }
 

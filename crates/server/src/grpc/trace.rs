@@ -15,17 +15,21 @@ use tracing::Instrument;
 
 use super::errors::Refusal;
 use crate::panics::caught;
+use crate::transport::{Peer, Tally, Whose};
 
 /// Where a caller may name its request; the answer bears the same name, or the one it was given here.
 const HEADER: HeaderName = HeaderName::from_static("x-request-id");
 const LONGEST_ID: usize = 64;
 /// The most characters of a method that the log tells: strangers call what they like.
 const LONGEST_METHOD: usize = 64;
+/// Refusals of one peer of which the log tells at once; of more within some seconds it tells in one line.
+const REFUSALS_TOLD: u64 = 50;
 
 /// Opens a span for each call and logs how it was refused. A call that panics is answered too.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(crate) struct TraceLayer {
     calls: Arc<AtomicU64>,
+    refused: Tally,
 }
 
 /// See [`TraceLayer`].
@@ -33,15 +37,22 @@ pub(crate) struct TraceLayer {
 pub(crate) struct Traced<S> {
     inner: S,
     calls: Arc<AtomicU64>,
+    refused: Tally,
 }
 
 // === impl TraceLayer ===
+
+impl Default for TraceLayer {
+    fn default() -> Self {
+        Self { calls: Arc::default(), refused: Tally::of(REFUSALS_TOLD) }
+    }
+}
 
 impl<S> Layer<S> for TraceLayer {
     type Service = Traced<S>;
 
     fn layer(&self, inner: S) -> Traced<S> {
-        Traced { inner, calls: self.calls.clone() }
+        Traced { inner, calls: self.calls.clone(), refused: self.refused.clone() }
     }
 }
 
@@ -71,6 +82,8 @@ where
             caller = tracing::field::Empty,
             peer = tracing::field::Empty
         );
+        let whose = request.extensions().get::<Peer>().map(|peer| Whose::of(&peer.address));
+        let refused = self.refused.clone();
         let begun = catch_unwind(AssertUnwindSafe(|| span.in_scope(|| self.inner.call(request))));
         let answered = async move {
             let answer = match begun {
@@ -79,7 +92,7 @@ where
             };
             // The log has where it was.
             let mut response = answer.unwrap_or_else(|| Ok(Status::from(Refusal::Internal).into_http()))?;
-            log(&response);
+            log(&response, whose, &refused);
             response.headers_mut().insert(HEADER, id);
             Ok(response)
         };
@@ -108,12 +121,16 @@ fn request_id<B>(request: &Request<B>, calls: &AtomicU64) -> HeaderValue {
 }
 
 // An answer whose status is known before its body: every refusal is.
-fn log(response: &Response<Body>) {
+fn log(response: &Response<Body>, whose: Option<Whose>, refused: &Tally) {
+    let tell_rest = |peer: Whose, calls| tracing::info!(%peer, calls, "further calls were refused");
     if response.extensions().get::<Counted>().is_some() {
         return;
     }
     match Status::from_header_map(response.headers()) {
         Some(status) if status.code() != Code::Ok => {
+            if whose.is_some_and(|whose| !refused.is_first(whose, tell_rest)) {
+                return;
+            }
             tracing::info!(code = ?status.code(), message = status.message(), "refused");
         }
         Some(_) | None => tracing::debug!("answered"),

@@ -11,28 +11,42 @@ const TELL_INTERVAL: Duration = Duration::from_secs(5);
 /// The most peers that are told of at a time; of others nothing is told meanwhile.
 const MOST_PEERS: usize = 1_000;
 
-/// Counts what peers do, so that the log tells of the first at once, and of those that follow in one line now and then.
-#[derive(Debug, Clone, Default)]
+/// Counts what peers do, so that the log tells of the first ones at once, and of those that follow in one line now and then.
+#[derive(Debug, Clone)]
 pub(crate) struct Tally {
-    /// How many the log has yet to tell of, for each peer of whom it told a while ago.
-    untold: Arc<Mutex<HashMap<Whose, u64>>>,
+    /// Lines for what one peer does within [`TELL_INTERVAL`].
+    lines: u64,
+    peers: Arc<Mutex<HashMap<Whose, Count>>>,
+}
+
+/// What one peer did of late.
+#[derive(Debug, Clone, Copy, Default)]
+struct Count {
+    told: u64,
+    untold: u64,
 }
 
 // === impl Tally ===
 
 impl Tally {
+    /// Tells of so many at once.
+    pub(crate) fn of(lines: u64) -> Self {
+        Self { lines, peers: Arc::default() }
+    }
+
     /// Counts one. `true` if it is for the caller to tell of it now; else `tell` tells of it with others.
     pub(crate) fn is_first(&self, peer: Whose, tell: fn(Whose, u64)) -> bool {
         {
-            let mut untold = self.untold();
-            if let Some(number) = untold.get_mut(&peer) {
-                *number += 1;
+            let mut peers = self.peers();
+            if let Some(count) = peers.get_mut(&peer) {
+                let is_first = count.told < self.lines;
+                *if is_first { &mut count.told } else { &mut count.untold } += 1;
+                return is_first;
+            }
+            if peers.len() >= MOST_PEERS {
                 return false;
             }
-            if untold.len() >= MOST_PEERS {
-                return false;
-            }
-            untold.insert(peer, 0);
+            peers.insert(peer, Count { told: 1, untold: 0 });
         }
         let tally = self.clone();
         tokio::spawn(async move {
@@ -49,17 +63,25 @@ impl Tally {
 
     /// Those that are to be told of now. A peer without any is forgotten.
     fn take(&self, peer: Whose) -> u64 {
-        let mut untold = self.untold();
-        let number = untold.get_mut(&peer).map_or(0, std::mem::take);
+        let mut peers = self.peers();
+        let number = peers.get_mut(&peer).map_or(0, |count| std::mem::take(&mut count.untold));
         if number == 0 {
-            untold.remove(&peer);
+            peers.remove(&peer);
         }
         number
     }
 
     // A number is whole after each of its steps.
-    fn untold(&self) -> MutexGuard<'_, HashMap<Whose, u64>> {
-        self.untold.lock().unwrap_or_else(PoisonError::into_inner)
+    fn peers(&self) -> MutexGuard<'_, HashMap<Whose, Count>> {
+        self.peers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// === impl Default for Tally ===
+
+impl Default for Tally {
+    fn default() -> Self {
+        Self::of(1)
     }
 }
 
@@ -79,6 +101,17 @@ mod tests {
         assert!(tally.is_first(Whose::User(2), nothing), "another peer has its own");
         assert_eq!((tally.take(ONE), tally.take(ONE)), (3, 0));
         assert!(tally.is_first(ONE, nothing));
+    }
+
+    #[tokio::test]
+    async fn where_more_lines_are_allowed_so_many_are_told_at_once_and_as_many_again_after_a_pause() {
+        let tally = Tally::of(2);
+        let told = || (0..4).map(|_| tally.is_first(ONE, nothing)).collect::<Vec<_>>();
+        assert_eq!(told(), [true, true, false, false]);
+        assert_eq!(tally.take(ONE), 2);
+        assert_eq!(told(), [false; 4]);
+        assert_eq!((tally.take(ONE), tally.take(ONE)), (4, 0));
+        assert_eq!(told(), [true, true, false, false]);
     }
 
     #[tokio::test]
