@@ -127,13 +127,26 @@ async fn there_are_so_many_connections_in_all_and_each_peer_has_its_share_of_the
 }
 
 #[tokio::test]
-async fn a_connection_that_was_closed_for_a_flood_keeps_its_place_for_a_while() {
-    let plan = Plan::new().in_a_process().with_flag("--connections-per-peer=2").with_flag(STOPS_SOON);
-    let mut world = plan.start().await;
+async fn whoever_floods_soon_has_no_place_left_however_its_connections_end_and_gets_them_back_one_by_one() {
+    const FLOODS: usize = 60;
+    let plan = Plan::new().in_a_process().with_flag("--connections-per-peer=12").with_flag(STOPS_SOON);
+    let mut world = plan.with_flag("--control-frames=1000").start().await;
     let address = world.server.address.clone();
-    // The other place is that of the honest caller.
-    flood(&address, Flood::Settings, 20_000).await.unwrap();
-    assert!(!is_served([127, 0, 0, 1].into(), &address).await, "it could begin anew at once");
+    let mut floods = 0;
+    while is_served([127, 0, 0, 1].into(), &address).await {
+        floods += 1;
+        assert!(floods < FLOODS, "it may begin anew for ever");
+        let mut peer = peer(&world).await;
+        let short_of_the_limit = Flood::Pings.frames(0).repeat(900);
+        match floods % 3 {
+            0 => drop(flood(&address, Flood::Settings, 20_000).await.unwrap()),
+            1 if peer.send(&short_of_the_limit).await.is_ok() && peer.is_alive().await => peer.vanish(),
+            _ => drop(peer.send(&short_of_the_limit).await),
+        }
+    }
+    assert!(floods > 5, "its places were gone after {floods} floods");
+    // Others have theirs, and so do calls on a connection that is open.
+    assert!(is_served([127, 0, 0, 2].into(), &address).await);
     world.push("INC-1", TicketSystem::Jira).await;
     let free = async {
         while !is_served([127, 0, 0, 1].into(), &address).await {
@@ -145,22 +158,28 @@ async fn a_connection_that_was_closed_for_a_flood_keeps_its_place_for_a_while() 
 }
 
 #[tokio::test]
-async fn a_caller_whose_connections_break_may_begin_anew_at_once() {
+async fn a_caller_whose_connections_break_may_begin_anew_at_once_wherever_they_broke() {
     let plan = Plan::new().in_a_process().with_flag("--connections-per-peer=2").with_flag(STOPS_SOON);
     let mut world = plan.start().await;
+    let (internal_error, half_a_frame) = ([[0; 4], [0, 0, 0, 2]].concat(), [0, 0, 9]);
     // One place is that of the honest caller. Were the other kept for a while each time, this would take too long.
     let breaking = async {
         let mut broken = 0;
-        while broken < 30 {
+        while broken < 40 {
             let Ok(mut peer) = Hostile::connect(&world.server.address).await else { continue };
             // The place may not be free yet.
             if !peer.is_alive().await {
                 continue;
             }
             peer.call(1, "StreamTicketEvents", &[]).await.unwrap();
-            if broken % 2 == 0 {
-                peer.data(1, EMPTY, true).await.unwrap();
-                begins(&mut peer, 1, OK).await;
+            match broken % 4 {
+                0 => {
+                    peer.data(1, EMPTY, true).await.unwrap();
+                    begins(&mut peer, 1, OK).await;
+                }
+                1 => peer.send(&frame(0x7, 0, 0, &internal_error)).await.unwrap(),
+                2 => peer.send(&half_a_frame).await.unwrap(),
+                _ => {}
             }
             if broken % 3 == 0 {
                 drop(peer);

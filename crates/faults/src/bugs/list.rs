@@ -170,7 +170,7 @@ pub(super) const BUGS: &[Bug] = &[
         what: "A caller whose connections broke was kept out for a while, as if it had flooded",
         found_by: By(r#"matrix --only "streams / ""#),
         replays: &[
-            Test("a_caller_whose_connections_break_may_begin_anew_at_once"),
+            Test("a_caller_whose_connections_break_may_begin_anew_at_once_wherever_they_broke"),
             Cells("streams / 10,000 reconnections"),
         ],
     },

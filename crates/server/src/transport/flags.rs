@@ -53,7 +53,9 @@ pub struct Limits {
           value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub connections: u32,
 
-    /// Connections at a time from one IPv4 address, IPv6 /64 network or local user. 1 to 100,000.
+    /// Connections at a time from one IPv4 address, IPv6 /64 network or local user. What a closed one had used up of
+    /// `--stream-resets` and `--control-frames` counts as that share of a connection; in a minute as many come back as
+    /// there may be. 1 to 100,000.
     #[arg(long, env = "TICKETING_CONNECTIONS_PER_PEER", default_value_t = 128,
           value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub connections_per_peer: u32,
@@ -95,7 +97,8 @@ pub struct Limits {
     pub streams_per_connection: u32,
 
     /// Streams in a minute that a peer may reset on one connection, and in its whole life those that it may have us
-    /// reset. A connection with more is closed. 10 to 100,000.
+    /// reset. A connection with more is closed; so is one on which more than `--streams-per-connection` are reset at
+    /// once. 10 to 100,000.
     #[arg(long, env = "TICKETING_STREAM_RESETS", default_value_t = 1_000,
           value_parser = clap::value_parser!(u32).range(10..=100_000))]
     pub stream_resets: u32,

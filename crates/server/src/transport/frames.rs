@@ -18,7 +18,7 @@ const CONTINUATION: u8 = 0x9;
 const END_HEADERS: u8 = 0x4;
 
 /// The time after which a [`Bucket`] is full again.
-const REFILL: Duration = Duration::from_secs(60);
+pub(super) const REFILL: Duration = Duration::from_secs(60);
 /// Empty frames that go along with one that carries something: a window and a ping, for the stream and the connection.
 const ALONG: u32 = 4;
 
@@ -58,6 +58,8 @@ enum Place {
 pub(super) struct Allowance {
     resets: Bucket,
     control: Bucket,
+    /// Resets of ours, of which h2 bounds the number; counted for what is [spent](Self::spent) alone.
+    resets_of_ours: Bucket,
 }
 
 /// Why a connection is closed.
@@ -155,7 +157,8 @@ impl Frames {
 
 impl Allowance {
     pub(super) fn new(resets: u32, control: u32, now: Instant) -> Self {
-        Self { resets: Bucket::full(resets, now), control: Bucket::full(control, now) }
+        let [resets, resets_of_ours] = [Bucket::full(resets, now), Bucket::full(resets, now)];
+        Self { resets, control: Bucket::full(control, now), resets_of_ours }
     }
 
     /// Takes what a frame of the peer costs.
@@ -169,8 +172,23 @@ impl Allowance {
         Ok(())
     }
 
+    /// Takes note of a frame of ours.
+    pub(super) fn answer(&mut self, frame: Frame, now: Instant) {
+        match frame {
+            Frame::Carrying => self.give(),
+            Frame::Reset => _ = self.resets_of_ours.take(now),
+            Frame::Empty => {}
+        }
+    }
+
+    /// The share of it that is used up, of that part of which most is, from 0 to 1.
+    pub(super) fn spent(&mut self, now: Instant) -> f64 {
+        let parts = [&mut self.resets, &mut self.control, &mut self.resets_of_ours];
+        parts.into_iter().map(|bucket| bucket.spent(now)).fold(0.0, f64::max)
+    }
+
     /// A frame that carries something went one way or the other.
-    pub(super) fn give(&mut self) {
+    fn give(&mut self) {
         self.control.give(ALONG);
     }
 }
@@ -198,6 +216,11 @@ impl Bucket {
             self.filled = now;
             self.give(drops);
         }
+    }
+
+    fn spent(&mut self, now: Instant) -> f64 {
+        self.refill(now);
+        1.0 - f64::from(self.left) / f64::from(self.capacity)
     }
 
     fn give(&mut self, drops: u32) {

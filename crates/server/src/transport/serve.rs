@@ -1,7 +1,6 @@
 //! Connections: taken, shaken hands with, served, and ended in time.
 
 use std::convert::Infallible;
-use std::error::Error;
 use std::fmt;
 use std::io;
 use std::pin::pin;
@@ -16,6 +15,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
@@ -32,8 +32,6 @@ use super::watched::Watched;
 /// A silent peer is asked for a sign of life this often, and given up when none comes in time.
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(30);
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(20);
-/// For so long a connection of which a peer made ill use keeps its place, which bounds how often it can begin anew.
-const COOL_DOWN: Duration = Duration::from_secs(10);
 /// After a connection could not be taken, for want of files or memory.
 const BREATH: Duration = Duration::from_millis(50);
 
@@ -75,8 +73,9 @@ struct Server<S> {
 struct Taken {
     wire: Wire,
     address: PeerAddress,
-    number: u64,
-    _place: Place,
+    /// After how long it is too old.
+    age: Duration,
+    place: Place,
 }
 
 /// Why a connection came to nothing.
@@ -113,7 +112,8 @@ pub(crate) async fn serve<S>(
                 taken = take(&listener, &places, &turned_away) => {
                     number += 1;
                     let Some((wire, address, place)) = taken else { continue };
-                    let taken = Taken { wire, address, number, _place: place };
+                    let age = spread(server.limits.connection_age, number);
+                    let taken = Taken { wire, address, age, place };
                     connections.spawn(server.clone().attend(taken));
                 }
                 Some(_ended) = connections.join_next() => {}
@@ -150,7 +150,7 @@ async fn take(
             return None;
         }
     };
-    match places.take(&address) {
+    match places.take(&address, Instant::now()) {
         Ok(place) => Some((wire, address, place)),
         Err(why) => {
             let tell_rest = |peer: Whose, connections| {
@@ -164,20 +164,11 @@ async fn take(
     }
 }
 
-/// A time for the connection with this number: a tenth more or less, so that not all that began together end together.
-fn spread(time: Duration, number: u64) -> Duration {
+/// The age of the connection with this number: a tenth more or less, so that not all that began together end together.
+fn spread(age: Duration, number: u64) -> Duration {
     // The golden ratio spreads any run of numbers evenly.
     let share = (number as f64 * 0.618_033_988_749_895).fract();
-    time.mul_f64(0.9 + 0.2 * share)
-}
-
-/// Whether the connection merely broke, as it does when a process or a network fails; its caller may come back at once.
-fn is_broken(error: &hyper::Error) -> bool {
-    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected, UnexpectedEof};
-    let wire = error.source().and_then(|source| source.downcast_ref::<io::Error>());
-    wire.is_some_and(|wire| {
-        matches!(wire.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | NotConnected | UnexpectedEof)
-    })
+    age.mul_f64(0.9 + 0.2 * share)
 }
 
 // === impl Server ===
@@ -189,7 +180,7 @@ where
 {
     /// Serves a connection to its end.
     async fn attend(self: Arc<Self>, taken: Taken) {
-        let Taken { wire, address, number, _place } = taken;
+        let Taken { wire, address, age, place } = taken;
         let shaken = tokio::select! {
             shaken = self.shake_hands(wire) => shaken,
             () = self.stop.cancelled() => return,
@@ -197,29 +188,17 @@ where
         let (wire, certificate) = match shaken {
             Ok(shaken) => shaken,
             Err(error) => {
-                self.tell(&address, &error, "no connection");
-                return self.cool_down(number).await;
+                return self.tell(&address, &error, "no connection");
             }
         };
         let peer = Peer { address, certificate };
-        if let Err(error) = self.converse(wire, peer, spread(self.limits.connection_age, number)).await {
+        if let Err(error) = self.converse(wire, peer, place, age).await {
             self.tell(&address, &error, "the connection was closed");
-            if !is_broken(&error) {
-                self.cool_down(number).await;
-            }
-        }
-    }
-
-    /// The connection keeps its place for a while: who floods could come back at once, and flood on.
-    async fn cool_down(&self, number: u64) {
-        tokio::select! {
-            () = tokio::time::sleep(spread(COOL_DOWN, number)) => {}
-            () = self.stop.cancelled() => {}
         }
     }
 
     /// Whoever connects may make this happen as often as it likes.
-    fn tell(&self, address: &PeerAddress, error: &(dyn Error + 'static), what: &str) {
+    fn tell(&self, address: &PeerAddress, error: &(dyn std::error::Error + 'static), what: &str) {
         let tell_rest = |peer: Whose, connections| {
             tracing::info!(%peer, connections, "further connections came to nothing");
         };
@@ -239,7 +218,13 @@ where
         Ok((Box::new(stream), certificate))
     }
 
-    async fn converse(&self, wire: Wire, peer: Peer, age: Duration) -> Result<(), hyper::Error> {
+    async fn converse(
+        &self,
+        wire: Wire,
+        peer: Peer,
+        place: Place,
+        age: Duration,
+    ) -> Result<(), hyper::Error> {
         let (ending, used) = (Ending(CancellationToken::new()), Used::default());
         let service = service_fn(|request: Request<Incoming>| {
             let mut request = request.map(Body::new);
@@ -248,7 +233,7 @@ where
             request.extensions_mut().insert(used.clone());
             self.service.clone().oneshot(request)
         });
-        let wire = TokioIo::new(Watched::new(wire, &self.limits));
+        let wire = TokioIo::new(Watched::new(wire, place, &self.limits));
         let mut connection = pin!(self.protocol().serve_connection(wire, service));
         let over = tokio::select! {
             served = connection.as_mut() => return served,
@@ -318,7 +303,9 @@ impl fmt::Display for NoPlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::InAll => "there are as many as --connections allows",
-            Self::ForThisPeer => "the peer has as many as --connections-per-peer allows",
+            Self::ForThisPeer => {
+                "the peer has, or has spent of late, as many as --connections-per-peer allows"
+            }
         })
     }
 }
@@ -328,7 +315,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_times_of_connections_are_a_tenth_around_the_one_that_is_set() {
+    fn the_ages_of_connections_are_a_tenth_around_the_one_that_is_set() {
         let ages: Vec<_> =
             (1..=100).map(|number| spread(Duration::from_secs(100), number).as_secs()).collect();
         assert!(ages.iter().all(|age| (90..=110).contains(age)), "{ages:?}");

@@ -9,7 +9,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
 use super::flags::Limits;
-use super::frames::{Allowance, Frame, Frames};
+use super::frames::{Allowance, Frames};
+use super::places::Place;
 
 /// A connection that fails once its peer takes too long for a head, or sends too much that is nothing.
 #[derive(Debug)]
@@ -18,6 +19,7 @@ pub(super) struct Watched<T> {
     heard: Frames,
     said: Frames,
     allowance: Allowance,
+    place: Place,
     patience: Duration,
     /// The head that is waited for, and until when.
     waiting: Option<(u64, Pin<Box<Sleep>>)>,
@@ -31,7 +33,7 @@ struct TooLate;
 // === impl Watched ===
 
 impl<T> Watched<T> {
-    pub(super) fn new(wire: T, limits: &Limits) -> Self {
+    pub(super) fn new(wire: T, place: Place, limits: &Limits) -> Self {
         let allowance = Allowance::new(limits.stream_resets, limits.control_frames, Instant::now());
         let patience = limits.header_timeout;
         Self {
@@ -39,6 +41,7 @@ impl<T> Watched<T> {
             heard: Frames::of_client(),
             said: Frames::of_server(),
             allowance,
+            place,
             patience,
             waiting: None,
         }
@@ -51,12 +54,8 @@ impl<T> Watched<T> {
     }
 
     fn say(&mut self, bytes: &[u8]) {
-        let allowance = &mut self.allowance;
-        self.said.follow(bytes, |frame| {
-            if frame == Frame::Carrying {
-                allowance.give();
-            }
-        });
+        let (allowance, now) = (&mut self.allowance, Instant::now());
+        self.said.follow(bytes, |frame| allowance.answer(frame, now));
     }
 
     /// Fails when the head that has begun should be complete by now.
@@ -70,6 +69,13 @@ impl<T> Watched<T> {
         }
         let over = self.waiting.as_mut().is_some_and(|(_, over)| over.as_mut().poll(cx).is_ready());
         if over { Err(io::Error::new(io::ErrorKind::TimedOut, TooLate)) } else { Ok(()) }
+    }
+}
+
+impl<T> Drop for Watched<T> {
+    fn drop(&mut self) {
+        let now = Instant::now();
+        self.place.spend(self.allowance.spent(now), now);
     }
 }
 
