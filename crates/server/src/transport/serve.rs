@@ -187,9 +187,7 @@ where
         };
         let (wire, certificate) = match shaken {
             Ok(shaken) => shaken,
-            Err(error) => {
-                return self.tell(&address, &error, "no connection");
-            }
+            Err(error) => return self.tell(&address, &error, "no connection"),
         };
         let peer = Peer { address, certificate };
         if let Err(error) = self.converse(wire, peer, place, age).await {
