@@ -9,12 +9,18 @@ use ticketing_core::risk::RiskLevel;
 use ticketing_core::system::Check;
 
 use crate::client::{Api, Client};
+use crate::evidence;
 use crate::meta::{self, Offer, Priorities};
 use crate::priority;
 use crate::settings::{Flavour, Settings};
-use crate::wire::{Myself, Permissions, Project, ServerInfo};
+use crate::ticket;
+use crate::wire::{Myself, Project, ServerInfo};
 
-const REQUIRED: [&str; 2] = ["BROWSE_PROJECTS", "CREATE_ISSUES"];
+/// For one read of the test.
+const READ_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What is checked of the create screen, in order.
+const FIELDS: [&str; 4] = ["priority", "labels", "description", "required_fields"];
 
 /// What a step found.
 type Step = Result<String, Fault>;
@@ -43,8 +49,11 @@ impl<'a> Tester<'a> {
     /// The checks, and which Jira it turned out to be.
     pub(crate) async fn run(mut self) -> (Vec<Check>, Option<Flavour>) {
         let (began, step) = (self.clock.now(), self.reach().await);
-        self.note_reach(began, step);
-        let api = if self.flavour == Flavour::Cloud { Api::V3 } else { Api::V2 };
+        match step {
+            Err(fault) if !meta::is_final(fault.kind) => self.reach_by_login(began, fault).await,
+            step => self.note_reach(began, step),
+        }
+        let api = self.api();
         if self.go_on("authentication") {
             let (began, step) = (self.clock.now(), self.authentication(api).await);
             self.note("authentication", began, step);
@@ -60,31 +69,53 @@ impl<'a> Tester<'a> {
         if self.go_on("issue_type") {
             self.offer(api).await;
         } else {
-            self.go_on("priority");
-            self.go_on("labels");
+            self.skip_fields();
         }
         (self.checks, Some(self.flavour).filter(|flavour| *flavour != Flavour::Auto))
     }
 
     async fn reach(&mut self) -> Step {
-        let api = if self.flavour == Flavour::Cloud { Api::V3 } else { Api::V2 };
-        let answer = self.client.read::<ServerInfo>(api, &["serverInfo"], &[]).await?;
-        let (info, cloud) = (&answer.value, answer.value.deployment_type == "Cloud");
-        if self.flavour == Flavour::Auto {
-            self.flavour = if cloud { Flavour::Cloud } else { Flavour::DataCenter };
-        }
-        let kind = if cloud { "Jira Cloud".to_owned() } else { format!("Jira Data Center {}", info.version) };
+        let budget = self.client.optional_budget();
+        let answer = self.client.read_within::<ServerInfo>(self.api(), &["serverInfo"], &[], budget).await?;
+        let info = answer.value;
+        self.learn(info.flavour());
+        let kind = match info.flavour() {
+            Flavour::Cloud => "Jira Cloud".to_owned(),
+            _ => format!("Jira Data Center {}", info.version),
+        };
         Ok(format!("{} is {}", self.settings.site.as_text(), kind.trim()))
+    }
+
+    /// Jira did not say which it is: that is no matter where the login works. The trouble is of the login if only that is
+    /// refused, and else of the way there.
+    async fn reach_by_login(&mut self, began: Timestamp, fault: Fault) {
+        let address = self.settings.site.as_text().to_owned();
+        if self.settings.is_cloud() {
+            self.learn(Flavour::Cloud);
+        }
+        let then = self.clock.now();
+        let answer = self.client.read::<Myself>(self.api(), &["myself"], &[]).await;
+        match answer {
+            Ok(answer) => {
+                let detail = format!(
+                    "{address} answers; its version was not found out, since serverInfo was not answered ({})",
+                    fault.message
+                );
+                self.learn(answer.value.flavour());
+                self.note("reach", began, Ok(detail));
+                self.note("authentication", then, logged_in(answer.value));
+            }
+            Err(refused) if is_login(refused.kind) || refused.kind == FaultKind::Forbidden => {
+                self.note("reach", began, Ok(format!("{address} answers")));
+                self.note("authentication", then, Err(refused));
+            }
+            Err(_) => self.note("reach", began, Err(fault)),
+        }
     }
 
     async fn authentication(&self, api: Api) -> Step {
         let answer = self.client.read::<Myself>(api, &["myself"], &[]).await?;
-        let me = answer.value;
-        let Some(name) = me.display_name.or(me.name).or(me.key).or(me.account_id) else {
-            let fault = Fault::new(FaultKind::Unauthorized, "Jira did not say who is logged in");
-            return Err(fault.with_hint("check jira.email and the API token (or the personal access token)"));
-        };
-        Ok(format!("logged in as {name}"))
+        logged_in(answer.value)
     }
 
     async fn project(&self, api: Api) -> Step {
@@ -101,19 +132,10 @@ impl<'a> Tester<'a> {
 
     async fn create_permission(&self, api: Api) -> Step {
         let key = self.settings.project_key.as_str();
-        let asked = REQUIRED.join(",");
-        let query = [("projectKey", key), ("permissions", asked.as_str())];
-        // Data Center knows no such parameter, and tells them all.
-        let query = if api == Api::V3 { &query[..] } else { &query[..1] };
-        let answer = self.client.read::<Permissions>(api, &["mypermissions"], query).await?;
-        let granted = |name: &&str| answer.value.permissions.get(*name).is_some_and(|it| it.have_permission);
-        let missing: Vec<&str> = REQUIRED.into_iter().filter(|name| !granted(name)).collect();
-        if missing.is_empty() {
-            return Ok(format!("the account may browse {key} and create issues in it"));
+        match evidence::missing(self.client, api, key, READ_TIMEOUT).await? {
+            None => Ok(format!("the account may browse {key} and create issues in it")),
+            Some(fault) => Err(fault),
         }
-        let message = format!("the account lacks {} in project {key}", missing.join(" and "));
-        let hint = "grant the account Browse projects and Create issues in the project's permission scheme";
-        Err(Fault::new(FaultKind::Forbidden, message).with_hint(hint))
     }
 
     async fn offer(&mut self, api: Api) {
@@ -123,10 +145,24 @@ impl<'a> Tester<'a> {
         self.note("issue_type", began, offer.as_ref().map(issue_type).map_err(Clone::clone));
         match offer {
             Ok(offer) => self.checks.extend(field_checks(&offer)),
-            Err(_) => {
-                self.go_on("priority");
-                self.go_on("labels");
-            }
+            Err(_) => self.skip_fields(),
+        }
+    }
+
+    fn skip_fields(&mut self) {
+        for name in FIELDS {
+            self.go_on(name);
+        }
+    }
+
+    /// The API of the Jira that it is, as far as is known.
+    fn api(&self) -> Api {
+        if self.flavour == Flavour::Cloud { Api::V3 } else { Api::V2 }
+    }
+
+    fn learn(&mut self, flavour: Flavour) {
+        if self.flavour == Flavour::Auto {
+            self.flavour = flavour;
         }
     }
 
@@ -175,8 +211,16 @@ fn issue_type(offer: &Offer) -> String {
     }
 }
 
-/// Priority and labels never fail a test: a ticket goes out without them.
-fn field_checks(offer: &Offer) -> [Check; 2] {
+fn logged_in(me: Myself) -> Step {
+    let Some(name) = me.display_name.or(me.name).or(me.key).or(me.account_id) else {
+        let fault = Fault::new(FaultKind::Unauthorized, "Jira did not say who is logged in");
+        return Err(fault.with_hint("check jira.email and the API token (or the personal access token)"));
+    };
+    Ok(format!("logged in as {name}"))
+}
+
+/// Priority, labels and description never fail a test: a ticket goes out without one of them.
+fn field_checks(offer: &Offer) -> [Check; 4] {
     let priority = match &offer.priorities {
         Priorities::Offered(offered) => priorities(offered),
         Priorities::OffScreen => {
@@ -184,13 +228,40 @@ fn field_checks(offer: &Offer) -> [Check; 2] {
         }
         Priorities::Unknown => "could not be checked".to_owned(),
     };
-    let labels = if offer.labels {
-        "on the create screen: tickets bear their marker as a label"
-    } else {
-        "not on the create screen: tickets bear their marker in the description"
+    let known = |text: &'static str| if offer.is_known { text } else { "could not be checked" };
+    let labels = known(match offer.labels {
+        true => "on the create screen: tickets bear their marker as a label",
+        false => "not on the create screen: tickets bear their marker in the description",
+    });
+    let description = known(match offer.description {
+        true => "on the create screen",
+        false => {
+            "not on the create screen: the text of tickets is sent as a first comment; put the field on the screen to have it \
+             in the description"
+        }
+    });
+    let passed = |name: &str, detail: &str| Check::passed(name, detail, Duration::ZERO);
+    let description = match offer.labels || offer.description {
+        true => passed(FIELDS[2], description),
+        false => Check::failed(FIELDS[2], &ticket::without_marker(), Duration::ZERO),
     };
-    let passed = |name: &str, detail: String| Check::passed(name, detail, Duration::ZERO);
-    [passed("priority", priority), passed("labels", labels.to_owned())]
+    [passed(FIELDS[0], &priority), passed(FIELDS[1], labels), description, required_fields(offer)]
+}
+
+/// A field that must be given and is not sent has every ticket refused.
+fn required_fields(offer: &Offer) -> Check {
+    if offer.unfilled.is_empty() {
+        let detail = if offer.is_known { "every required field is filled" } else { "could not be checked" };
+        return Check::passed(FIELDS[3], detail, Duration::ZERO);
+    }
+    let named: Vec<String> = offer.unfilled.iter().map(|(id, name)| format!("\"{name}\" ({id})")).collect();
+    let message = format!("the project requires fields that are not sent: {}", named.join(", "));
+    let hint = format!(
+        "make {} optional for {}, give them a default value there, or set jira.issue_type to a type that does not require them",
+        named.join(", "),
+        offer.issue_type.name
+    );
+    Check::failed(FIELDS[3], &Fault::new(FaultKind::Misconfigured, message).with_hint(hint), Duration::ZERO)
 }
 
 fn priorities(offered: &[crate::wire::Named]) -> String {

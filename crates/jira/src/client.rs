@@ -3,12 +3,16 @@
 use std::time::Duration;
 
 use http::Method;
+use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_outbound::{Door, Reply, Request};
 
-use crate::faults;
+use crate::faults::{self, Asked};
 use crate::settings::Settings;
+
+/// The longest that reads may take in all that can be done without.
+const MAX_OPTIONAL: Duration = Duration::from_secs(5);
 
 /// The REST API versions: Cloud speaks ADF in 3, Data Center wiki markup in 2. Both know 2 well enough to be asked
 /// which of them they are.
@@ -40,11 +44,6 @@ impl Client {
         Self { door, settings, read_timeout }
     }
 
-    /// Asks for a resource.
-    pub(crate) async fn get(&self, api: Api, path: &[&str], query: &[(&str, &str)]) -> Result<Reply, Fault> {
-        self.send(Method::GET, api, path, query, None, self.read_timeout).await
-    }
-
     /// Asks for a resource and reads the JSON of a 200.
     pub(crate) async fn read<T: DeserializeOwned>(
         &self,
@@ -52,8 +51,20 @@ impl Client {
         path: &[&str],
         query: &[(&str, &str)],
     ) -> Result<Answer<T>, Fault> {
-        let reply = self.get(api, path, query).await?;
-        self.understand(reply, path.last().unwrap_or(&"answer"))
+        self.read_within(api, path, query, self.read_timeout).await
+    }
+
+    /// The same within a time of its own: for what can be done without, or must not take long.
+    pub(crate) async fn read_within<T: DeserializeOwned>(
+        &self,
+        api: Api,
+        path: &[&str],
+        query: &[(&str, &str)],
+        timeout: Duration,
+    ) -> Result<Answer<T>, Fault> {
+        let timeout = timeout.min(self.read_timeout);
+        let reply = self.send(Method::GET, api, path, query, None, timeout).await?;
+        self.understand(reply, path)
     }
 
     /// Asks with a body, writing nothing, and reads the JSON of a 200.
@@ -64,31 +75,75 @@ impl Client {
         body: String,
     ) -> Result<Answer<T>, Fault> {
         let reply = self.send(Method::POST, api, path, &[], Some(body), self.read_timeout).await?;
-        self.understand(reply, path.last().unwrap_or(&"answer"))
+        self.understand(reply, path)
     }
 
-    /// Sends the one request that writes.
+    /// How long a read that can be done without may take, of the time that a request has: the rest is for what is needed.
+    pub(crate) fn optional_budget(&self) -> Duration {
+        MAX_OPTIONAL.min(self.door.longest() / 3)
+    }
+
+    /// What is left of the time that began at `began`.
+    pub(crate) fn left(&self, began: Timestamp, within: Duration) -> Duration {
+        within.saturating_sub(self.door.now().duration_since(began).unsigned_abs())
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.door.now()
+    }
+
+    /// Adds a comment to a ticket that was just made.
+    pub(crate) async fn comment(
+        &self,
+        api: Api,
+        issue: &str,
+        body: String,
+        within: Duration,
+    ) -> Result<(), Fault> {
+        let path = ["issue", issue, "comment"];
+        let reply = self.send(Method::POST, api, &path, &[], Some(body), within).await?;
+        match reply.status {
+            201 if !reply.is_html() => Ok(()),
+            _ => Err(self.without_secret(faults::judge(&reply, Asked::Project))),
+        }
+    }
+
+    /// Sends the request that makes the ticket.
     pub(crate) async fn create(&self, api: Api, body: String, within: Duration) -> Result<Reply, Fault> {
         self.send(Method::POST, api, &["issue"], &[], Some(body), within).await
     }
 
-    /// Judges a reply that is no success.
-    pub(crate) fn judge(&self, reply: &Reply) -> Fault {
-        self.without_secret(faults::judge(reply))
+    /// Judges the reply to a create that made no ticket.
+    pub(crate) fn judge_create(&self, reply: &Reply) -> Fault {
+        self.without_secret(faults::judge(reply, Asked::Create))
     }
 
-    fn understand<T: DeserializeOwned>(&self, reply: Reply, expected: &str) -> Result<Answer<T>, Fault> {
+    fn understand<T: DeserializeOwned>(&self, reply: Reply, path: &[&str]) -> Result<Answer<T>, Fault> {
+        let asked = match path.last() {
+            Some(&("serverInfo" | "myself" | "mypermissions")) => Asked::Account,
+            _ => Asked::Project,
+        };
         if reply.status != 200 {
-            return Err(self.judge(&reply));
+            return Err(self.without_secret(faults::judge(&reply, asked)));
+        }
+        // Who serverInfo is told to is no matter: everybody may ask it.
+        if path.last() != Some(&"serverInfo")
+            && let Some(fault) = faults::answered_to_nobody(&reply)
+        {
+            return Err(self.without_secret(fault));
         }
         match serde_json::from_str(&reply.body) {
             Ok(value) => Ok(Answer { value, reply }),
-            Err(_) => Err(self.without_secret(faults::unreadable(&reply, &format!("a readable {expected}")))),
+            Err(_) => {
+                let expected = format!("a readable {}", path.last().unwrap_or(&"answer"));
+                Err(self.without_secret(faults::unreadable(&reply, &expected, asked)))
+            }
         }
     }
 
     pub(crate) fn without_secret(&self, mut fault: Fault) -> Fault {
         fault.message = self.hide(&fault.message);
+        fault.hint = self.hide(&fault.hint);
         fault
     }
 

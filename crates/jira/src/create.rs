@@ -3,53 +3,71 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use ticketing_core::fault::Fault;
 use ticketing_core::system::{Adjustment, Order, Rendered};
 use ticketing_outbound::Reply;
 
 use crate::client::{Api, Client};
-use crate::faults;
+use crate::evidence;
+use crate::faults::{self, Asked};
 use crate::render;
 use crate::wire::CreatedIssue;
 
 /// How often a refused request is repeated without the fields that were refused.
 const MOST_REPEATS: usize = 2;
-const OPTIONAL: [&str; 2] = ["priority", "labels"];
+const OPTIONAL: [&str; 3] = ["priority", "labels", "description"];
 
 /// A ticket that exists, by id and key.
 pub(crate) type Issue = CreatedIssue;
 
-/// Sends the create, and repeats it after a definite refusal of optional fields alone. `labels_were_refused` is set before
-/// a ticket is sent whose marker stands in the description.
+/// Where a ticket is made, and what is known of it.
+#[derive(Debug)]
+pub(crate) struct Site<'a> {
+    pub(crate) client: &'a Client,
+    pub(crate) project: &'a str,
+    /// Jira said that the create screen has a description: what it refuses of one is its content.
+    pub(crate) takes_description: bool,
+    /// Set before a ticket is sent whose marker stands in the description although labels were offered.
+    pub(crate) labels_were_refused: &'a AtomicBool,
+}
+
+/// Sends the create, and repeats it after a definite refusal of optional fields alone. A description that the ticket cannot
+/// have follows as a comment.
 pub(crate) async fn create(
-    client: &Client,
+    site: &Site<'_>,
     order: &Order,
     rendered: &Rendered,
     within: Duration,
-    labels_were_refused: &AtomicBool,
 ) -> Result<(Issue, Vec<Adjustment>), Fault> {
+    let client = site.client;
+    // What was rendered says for which Jira: ADF is an object, wiki markup a text.
+    let api = if is_adf(rendered) { Api::V3 } else { Api::V2 };
     let mut body = rendered.body.clone();
     let mut adjustments = Vec::new();
     let mut left = within;
     let mut repeats = 0;
     loop {
-        // What was rendered says for which Jira: ADF is an object, wiki markup a text.
         let mut ticket: Value = serde_json::from_str(&body).unwrap_or_default();
-        let api = if ticket["fields"]["description"].is_object() { Api::V3 } else { Api::V2 };
         let reply = client.create(api, body, left).await?;
+        left = left.saturating_sub(reply.elapsed);
         if reply.status == 201 {
-            return created(&reply)
-                .map(|issue| (issue, adjustments))
-                .map_err(|fault| client.without_secret(fault));
+            let issue = created(&reply).map_err(|fault| client.without_secret(fault))?;
+            if ticket["fields"].get("description").is_none() {
+                adjustments.extend(comment(client, api, &issue, order, left).await);
+            }
+            return Ok((issue, adjustments));
         }
         let refused = faults::refused_fields(&reply);
-        left = left.saturating_sub(reply.elapsed);
-        if repeats >= MOST_REPEATS || left.is_zero() || !drop_optional(&mut ticket, &refused, order, api) {
-            return Err(client.judge(&reply));
+        if repeats >= MOST_REPEATS
+            || left.is_zero()
+            || !drop_optional(&mut ticket, &refused, order, api, site)
+        {
+            let refusal = client.judge_create(&reply);
+            return Err(evidence::weigh(client, api, site.project, &reply, refusal, left).await);
         }
         if refused.iter().any(|(field, _)| field == "labels") {
-            labels_were_refused.store(true, Ordering::Relaxed);
+            site.labels_were_refused.store(true, Ordering::Relaxed);
         }
         adjustments.extend(refused.iter().map(|(field, reason)| dropped(field, reason)));
         body = ticket.to_string();
@@ -57,10 +75,30 @@ pub(crate) async fn create(
     }
 }
 
+fn is_adf(rendered: &Rendered) -> bool {
+    rendered.description.starts_with('{') && serde_json::from_str::<Value>(&rendered.description).is_ok()
+}
+
+/// Writes what the incident says as the first comment of a ticket without a description. The ticket stands, whatever becomes of
+/// it; so the comment is sent once.
+async fn comment(
+    client: &Client,
+    api: Api,
+    issue: &Issue,
+    order: &Order,
+    left: Duration,
+) -> Option<Adjustment> {
+    let text = render::description(&order.incident, None, api);
+    let body = json!({ "body": text.value }).to_string();
+    let fault = client.comment(api, &issue.id, body, left).await.err()?;
+    let reason = format!("the comment that should hold it may be missing: {}", fault.message);
+    Some(Adjustment::new("description", reason))
+}
+
 /// The ticket that a 201 tells of.
 pub(crate) fn created(reply: &Reply) -> Result<Issue, Fault> {
     let issue = serde_json::from_str(&reply.body).ok().filter(is_whole);
-    issue.ok_or_else(|| faults::unreadable(reply, "the id and key of an issue"))
+    issue.ok_or_else(|| faults::unreadable(reply, "the id and key of an issue", Asked::Create))
 }
 
 fn is_whole(issue: &Issue) -> bool {
@@ -71,11 +109,23 @@ fn is_whole(issue: &Issue) -> bool {
 }
 
 /// Takes the refused fields off the ticket; `false` if one of them can not go, or none was there.
-fn drop_optional(ticket: &mut Value, refused: &[(String, String)], order: &Order, api: Api) -> bool {
+fn drop_optional(
+    ticket: &mut Value,
+    refused: &[(String, String)],
+    order: &Order,
+    api: Api,
+    site: &Site<'_>,
+) -> bool {
     let Some(fields) = ticket["fields"].as_object_mut() else { return false };
+    let goes = |wanted: &str| refused.iter().any(|(field, _)| field == wanted);
     let optional =
         |(field, _): &(String, String)| OPTIONAL.contains(&field.as_str()) && fields.contains_key(field);
     if refused.is_empty() || !refused.iter().all(optional) {
+        return false;
+    }
+    // The marker has to stand somewhere, and in the description of a ticket without labels it does.
+    let bears_marker = !fields.contains_key("labels") || goes("labels");
+    if goes("description") && (site.takes_description || bears_marker) {
         return false;
     }
     for (field, _) in refused {
@@ -89,6 +139,10 @@ fn drop_optional(ticket: &mut Value, refused: &[(String, String)], order: &Order
 }
 
 fn dropped(field: &str, reason: &str) -> Adjustment {
-    let consequence = if field == "labels" { ", and the marker stands in the description" } else { "" };
+    let consequence = match field {
+        "labels" => ", and the marker stands in the description",
+        "description" => ", and its text is a first comment",
+        _ => "",
+    };
     Adjustment::new(field, format!("not sent{consequence}: Jira refused it: {reason}"))
 }

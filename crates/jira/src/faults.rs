@@ -1,28 +1,48 @@
 //! What a reply that is not the documented success means, in words that say what to mend.
+//!
+//! Status and headers decide. What Jira says in its profile's language, or a page of something before it, chooses a hint and
+//! nothing else; where a status leaves open whose trouble a refused create is, [`evidence`](crate::evidence) asks.
 
 use serde_json::Value;
 use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_core::text::{shorten, single_line};
-use ticketing_outbound::{Reply, title_of_page};
+use ticketing_outbound::foreign::{self, ForeignKind, Names};
+use ticketing_outbound::{Reply, mentions, title_of_page};
 
 use crate::wire::ErrorCollection;
 
-const LONGEST_WORDS: usize = 400;
+const MAX_WORDS: usize = 400;
+
+const NAMES: Names = Names { system: "Jira", address: "jira.url", proxy: "jira.proxy_url" };
+
+/// What was asked for: it tells what a refusal can be about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Asked {
+    /// What every account may ask: `serverInfo`, `myself`, `mypermissions`.
+    Account,
+    /// Something of the project, or a search.
+    Project,
+    /// The create.
+    Create,
+}
 
 /// Judges a reply that is not the success its caller hoped for. The message repeats what Jira said, and nothing of ours.
-pub(crate) fn judge(reply: &Reply) -> Fault {
-    let said = Said::read(reply);
-    let fault = reply.fault(&said.words());
+pub(crate) fn judge(reply: &Reply, asked: Asked) -> Fault {
+    let said = ErrorBody::read(reply);
+    let words = match foreign::points_to(reply) {
+        Some(location) => format!("it points to {location}"),
+        None => said.words(),
+    };
     let kind = kind(reply, &said);
-    let hint = hint(kind, &said);
-    Fault { kind, ..fault }.with_hint(hint)
+    let hint = hint(kind, reply, &said, asked);
+    Fault { kind, ..reply.fault(&words) }.with_hint(hint)
 }
 
 /// A success whose body is not what Jira documents.
-pub(crate) fn unreadable(reply: &Reply, expected: &str) -> Fault {
-    let judged = kind(reply, &Said::default());
+pub(crate) fn unreadable(reply: &Reply, expected: &str, asked: Asked) -> Fault {
+    let judged = kind(reply, &ErrorBody::default());
     if judged == FaultKind::LockedOut || judged == FaultKind::Unauthorized || reply.is_html() {
-        return judge(reply);
+        return judge(reply, asked);
     }
     let message = format!("HTTP {} without {expected}", reply.status);
     Fault::new(FaultKind::UnreadableReply, message)
@@ -32,19 +52,70 @@ pub(crate) fn unreadable(reply: &Reply, expected: &str) -> Fault {
 
 /// The fields that a definite refusal names, with what is wrong with each.
 pub(crate) fn refused_fields(reply: &Reply) -> Vec<(String, String)> {
-    if reply.status == 400 { Said::read(reply).fields } else { Vec::new() }
+    if reply.status == 400 { ErrorBody::read(reply).fields } else { Vec::new() }
+}
+
+/// Whether headers or status alone show that a refusal is about the login or the site, in any language.
+pub(crate) fn is_about_the_connection(reply: &Reply) -> bool {
+    is_anonymous(reply)
+        || reply.status == 402
+        || reply.header("x-seraph-loginreason").contains("AUTHORISATION_FAILED")
+}
+
+/// Whether Jira took the caller for nobody: it says so in a header, and answers what nobody may see and do.
+pub(crate) fn is_anonymous(reply: &Reply) -> bool {
+    reply.header("x-ausername").trim().eq_ignore_ascii_case("anonymous")
+}
+
+/// The fault of a read that was answered although Jira did not take the login: what it then shows is what nobody may see.
+pub(crate) fn answered_to_nobody(reply: &Reply) -> Option<Fault> {
+    let login = reply.header("x-seraph-loginreason");
+    if login.contains("AUTHENTICATED_FAILED") || login.contains("AUTHENTICATION_DENIED") {
+        return Some(judge(reply, Asked::Account));
+    }
+    let message = format!("HTTP {}: Jira took the caller for nobody", reply.status);
+    let hint = plain_hint(FaultKind::Unauthorized, &ErrorBody::default(), Asked::Account);
+    let fault = Fault::new(FaultKind::Unauthorized, message).with_status(reply.status).with_hint(hint);
+    is_anonymous(reply).then_some(fault)
+}
+
+/// Whether a refusal speaks of a login, so that the login is what to ask about.
+pub(crate) fn speaks_of_login(reply: &Reply) -> bool {
+    let said = ErrorBody::read(reply);
+    ["anonymous", "logged in", "log in", "logging in", "authenticated"]
+        .iter()
+        .any(|phrase| said.mentions(phrase))
+}
+
+/// The hint for a create that is refused while the same login may create in the project.
+pub(crate) fn item_hint(reply: &Reply) -> String {
+    let said = ErrorBody::read(reply);
+    if let Some(hint) = foreign_hint(reply, FaultKind::Rejected) {
+        return hint;
+    }
+    if let Some(hint) = phrase_hint(reply, &said) {
+        return hint.to_owned();
+    }
+    if reply.status == 400 {
+        return "a rule of the project's workflow (a validator) or a required field refuses this ticket: do what Jira's words \
+                ask for, or exempt the issue type of jira.issue_type or this account from the rule"
+            .to_owned();
+    }
+    "Jira, or something before it, refuses this ticket alone, for the same login may create in jira.project_key: look for a \
+     firewall, a security setting or an app that objects to its content, then try the delivery again"
+        .to_owned()
 }
 
 /// What a reply says, whatever it is written in.
 #[derive(Debug, Default)]
-struct Said {
+struct ErrorBody {
     messages: Vec<String>,
     fields: Vec<(String, String)>,
 }
 
-// === impl Said ===
+// === impl ErrorBody ===
 
-impl Said {
+impl ErrorBody {
     fn read(reply: &Reply) -> Self {
         if let Ok(collection) = serde_json::from_str::<ErrorCollection>(&reply.body) {
             return Self::of_json(&collection);
@@ -60,8 +131,21 @@ impl Said {
     }
 
     fn of_json(collection: &ErrorCollection) -> Self {
-        let lists = [&collection.error_messages, &collection.message, &collection.error_message];
-        let mut messages: Vec<String> = lists.into_iter().flat_map(texts).collect();
+        let lists = [
+            &collection.error_messages,
+            &collection.message,
+            &collection.error_message,
+            &collection.error,
+            &collection.error_description,
+            &collection.detail,
+        ];
+        let mut messages: Vec<String> = Vec::new();
+        for text in lists.into_iter().flat_map(texts) {
+            // Some sites say the same thing in two members.
+            if !messages.contains(&text) {
+                messages.push(text);
+            }
+        }
         let fields = match &collection.errors {
             Value::Object(fields) => {
                 fields.iter().map(|(field, value)| (field.clone(), texts(value).join(", "))).collect()
@@ -77,21 +161,22 @@ impl Said {
     fn words(&self) -> String {
         let fields = self.fields.iter().map(|(field, text)| format!("{field}: {text}"));
         let all: Vec<String> = self.messages.iter().cloned().chain(fields).collect();
-        shorten(&single_line(&all.join("; ")), LONGEST_WORDS)
+        shorten(&single_line(&all.join("; ")), MAX_WORDS)
     }
 
     fn names(&self, field: &str) -> bool {
         self.fields.iter().any(|(name, _)| name == field)
     }
 
-    fn mentions(&self, words: &str) -> bool {
-        self.messages.iter().any(|message| message.contains(words))
+    /// Whether a message has the phrase in it as whole words.
+    fn mentions(&self, phrase: &str) -> bool {
+        self.messages.iter().any(|message| mentions(message, phrase))
     }
 }
 
-/// The status decides, but for three things: Jira's login header, which is right where the status is not; a page for
-/// people where JSON was due; and a refusal that names the project or the issue type.
-fn kind(reply: &Reply, said: &Said) -> FaultKind {
+/// The status decides, but for Jira's login headers, which are right where the status is not; for a page where JSON was due;
+/// and for a refusal that names the project or the issue type.
+fn kind(reply: &Reply, said: &ErrorBody) -> FaultKind {
     let login = reply.header("x-seraph-loginreason");
     let denied = reply.header("x-authentication-denied-reason");
     let refusal = matches!(reply.status, 200 | 400..=404);
@@ -102,26 +187,51 @@ fn kind(reply: &Reply, said: &Said) -> FaultKind {
         return FaultKind::Unauthorized;
     }
     match reply.status {
+        400..=404 if is_anonymous(reply) => FaultKind::Unauthorized,
         200 | 201 | 203 if reply.is_html() => FaultKind::Dormant,
         400 if said.names("project") || said.names("issuetype") => FaultKind::Misconfigured,
-        400 if said.mentions("permission to create issues") => FaultKind::Forbidden,
+        402 => FaultKind::Forbidden,
         status => FaultKind::of_status(status),
     }
 }
 
-fn hint(kind: FaultKind, said: &Said) -> &'static str {
+fn hint(kind: FaultKind, reply: &Reply, said: &ErrorBody, asked: Asked) -> String {
+    if kind == FaultKind::LockedOut {
+        return "log in to Jira once in a browser as this account and solve the CAPTCHA, then check the token and test again"
+            .to_owned();
+    }
+    if let Some(hint) = foreign_hint(reply, kind) {
+        return hint;
+    }
+    if let Some(hint) = phrase_hint(reply, said) {
+        return hint.to_owned();
+    }
     match kind {
-        FaultKind::Unauthorized if said.mentions("Client must be authenticated") => {
-            "check jira.email and the API token, which may have expired; if it is a scoped token, set jira.cloud_id"
+        FaultKind::Rejected if !said.fields.is_empty() => {
+            let fields: Vec<&str> = said.fields.iter().map(|(field, _)| field.as_str()).collect();
+            shorten(
+                &format!(
+                    "let the project accept or stop requiring for the issue type of jira.issue_type: {}",
+                    fields.join(", ")
+                ),
+                MAX_WORDS,
+            )
         }
-        FaultKind::Unauthorized if said.mentions("scope does not match") => {
-            "give the token the scopes read:jira-work, write:jira-work and read:jira-user"
-        }
+        FaultKind::Rejected if asked == Asked::Create => item_hint(reply),
+        _ => plain_hint(kind, said, asked).to_owned(),
+    }
+}
+
+/// The hint of a kind where nothing in the reply says more.
+fn plain_hint(kind: FaultKind, said: &ErrorBody, asked: Asked) -> &'static str {
+    match kind {
         FaultKind::Unauthorized => {
-            "check jira.email and the API token (or the personal access token): it may be wrong, expired or revoked"
+            "check jira.email and the API token (or the personal access token): it may be wrong, expired or revoked, or this \
+             Jira may take no such token"
         }
-        FaultKind::LockedOut => {
-            "log in to Jira once in a browser as this account and solve the CAPTCHA, then check the token and test again"
+        FaultKind::Forbidden if asked == Asked::Account => {
+            "Jira refuses this account or this machine everything: check the site's IP allowlist, that the account may use Jira, \
+             and on Data Center that this kind of login is allowed (if not, use a personal access token)"
         }
         FaultKind::Forbidden => "grant the account Browse projects and Create issues in jira.project_key",
         FaultKind::NotFound => {
@@ -131,9 +241,6 @@ fn hint(kind: FaultKind, said: &Said) -> &'static str {
             "set jira.issue_type to a type that the project offers"
         }
         FaultKind::Misconfigured => "check jira.project_key, and that the account may create issues there",
-        FaultKind::Rejected if said.mentions("is required") || !said.fields.is_empty() => {
-            "let the project accept the fields named, or make them optional for this issue type"
-        }
         FaultKind::Redirected => {
             "set jira.url to the address to which Jira itself answers, with https if it has it"
         }
@@ -143,6 +250,88 @@ fn hint(kind: FaultKind, said: &Said) -> &'static str {
         FaultKind::TooLarge => "Jira, or something before it, takes no request of this size",
         _ => "",
     }
+}
+
+/// The hint for what something before Jira wrote. A plain page says less than a kind that is about the login.
+fn foreign_hint(reply: &Reply, kind: FaultKind) -> Option<String> {
+    let found = foreign::recognize(reply)?;
+    let says_more = match found.kind {
+        ForeignKind::Page => !matches!(kind, FaultKind::Unauthorized | FaultKind::LockedOut),
+        _ => true,
+    };
+    says_more.then(|| found.hint(&NAMES))
+}
+
+/// The hint for a phrase that Atlassian documents, in English, for a refusal. A 400 has the words of anybody's rule.
+fn phrase_hint(reply: &Reply, said: &ErrorBody) -> Option<&'static str> {
+    const HINTS: &[(&[&str], &str)] = &[
+        (
+            &["allowlist", "allow list", "allowlisted", "whitelist", "ip address"],
+            "the site's IP allowlist blocks this machine: let an organization admin add its outgoing address, or send requests \
+             by a proxy (jira.proxy_url) whose address is listed",
+        ),
+        (
+            &[
+                "basic authentication has been disabled",
+                "basic auth",
+                "basic authentication",
+                "basic authentication is disabled",
+            ],
+            "this Jira takes no user name and password: set jira.personal_access_token to a personal access token of the account",
+        ),
+        (
+            &["xsrf"],
+            "Jira's XSRF check refused the request, since something on the way adds a browser's headers: let the proxy before \
+             Jira pass User-Agent, Origin and Referer unchanged",
+        ),
+        (
+            &[
+                "anonymous",
+                "not logged in",
+                "logging in first",
+                "not authenticated",
+                "authentication required",
+            ],
+            "Jira took the caller for nobody: check jira.email and the API token (or the personal access token, which Jira \
+             knows from version 8.14 on)",
+        ),
+        (
+            &["client must be authenticated"],
+            "check jira.email and the API token, which may have expired; if it is a scoped token, set jira.cloud_id",
+        ),
+        (
+            &["scope does not match"],
+            "give the token the scopes read:jira-work, write:jira-work and read:jira-user",
+        ),
+        (
+            &["license", "licence", "licensed", "unlicensed", "user limit"],
+            "Jira's license does not admit this account or this site: give the account access to Jira, or have the license renewed",
+        ),
+        (
+            &[
+                "site is unavailable",
+                "site unavailable",
+                "deactivated",
+                "suspended",
+                "payment",
+                "subscription",
+            ],
+            "the site is suspended or deactivated, usually for an unpaid or ended subscription: let its owner check the billing, \
+             and check jira.url",
+        ),
+        (&["archived"], "restore the archived project, or set jira.project_key to another"),
+        (
+            &["read-only mode", "read only mode"],
+            "Jira is in read-only mode for maintenance: wait, deliveries are tried again",
+        ),
+    ];
+    if !(401..=404).contains(&reply.status) {
+        return None;
+    }
+    HINTS
+        .iter()
+        .find(|(phrases, _)| phrases.iter().any(|phrase| said.mentions(phrase)))
+        .map(|(_, hint)| *hint)
 }
 
 /// The texts of a value, however deep.

@@ -53,7 +53,7 @@ pub fn description(kind: Kind, order: &Order) -> (Value, String) {
 /// What a reply that is no success means, and which fields it refuses.
 #[must_use]
 pub fn judged(reply: &Reply) -> (Fault, Vec<(String, String)>) {
-    (faults::judge(reply), faults::refused_fields(reply))
+    (faults::judge(reply, faults::Asked::Create), faults::refused_fields(reply))
 }
 
 /// The ticket that the 201 of a create tells of.

@@ -3,11 +3,12 @@
 //!
 //! Start at [`Settings::parse`], which turns what people save into a connection that can work; [`Jira`] is the
 //! connection. What a project offers is asked in `meta`, what goes on the ticket is written in `ticket` and `render`,
-//! and what a refusal means is judged in `faults`.
+//! and what a refusal means is judged in `faults` and `evidence`.
 
 mod checks;
 mod client;
 mod create;
+mod evidence;
 mod faults;
 #[doc(hidden)]
 pub mod fuzzing;

@@ -1,5 +1,11 @@
 //! What the project offers: issue types, and the fields of the create screen.
+//!
+//! It helps to render and is not needed: where Jira does not say it, says it too slowly or not readably, tickets are made by
+//! the settings alone, and say what could not be checked. That needs one proof: the login works and sees the project.
 
+use std::time::Duration;
+
+use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use ticketing_core::fault::{Fault, FaultKind};
@@ -21,6 +27,11 @@ pub(crate) struct Offer {
     pub(crate) issue_type: Choice,
     pub(crate) priorities: Priorities,
     pub(crate) labels: bool,
+    pub(crate) description: bool,
+    /// Whether Jira said so, rather than the settings.
+    pub(crate) is_known: bool,
+    /// The fields that must be given and are not sent, by ID and name.
+    pub(crate) unfilled: Vec<(String, String)>,
     /// What could not be checked, or may be missed.
     pub(crate) remarks: Vec<Adjustment>,
 }
@@ -45,6 +56,9 @@ impl Offer {
             issue_type: Choice::named(issue_type),
             priorities: Priorities::Unknown,
             labels: true,
+            description: true,
+            is_known: false,
+            unfilled: Vec::new(),
             remarks: remarks.to_vec(),
         }
     }
@@ -54,6 +68,9 @@ impl Offer {
             issue_type: Choice::with_id(&issue_type.id, &issue_type.name),
             priorities: Priorities::OffScreen,
             labels: false,
+            description: false,
+            is_known: true,
+            unfilled: Vec::new(),
             remarks: Vec::new(),
         };
         for field in fields {
@@ -61,6 +78,7 @@ impl Offer {
             match id.as_str() {
                 "priority" => offer.priorities = Priorities::Offered(named(field.allowed_values)),
                 "labels" => offer.labels = true,
+                "description" => offer.description = true,
                 id if field.required && !field.has_default_value && !NO_CONCERN.contains(&id) => {
                     let reason = format!(
                         "the project requires \"{}\", which is not sent: the ticket may be refused; make it optional or \
@@ -68,6 +86,7 @@ impl Offer {
                         field.name, issue_type.name
                     );
                     offer.remarks.push(Adjustment::new(id, reason));
+                    offer.unfilled.push((id.to_owned(), field.name));
                 }
                 _ => {}
             }
@@ -76,22 +95,25 @@ impl Offer {
     }
 }
 
-/// Asks what `project` offers to issues of the type called `issue_type`.
+/// Asks what `project` offers to issues of the type called `issue_type`, for as long as a read may take that can be done
+/// without.
 pub(crate) async fn offer(
     client: &Client,
     api: Api,
     project: &str,
     issue_type: &str,
 ) -> Result<Offer, Fault> {
-    let types = match pages::<Named>(client, api, &["issue", "createmeta", project, "issuetypes"]).await {
-        Ok(types) => types,
-        Err(fault) => return without_meta(client, api, project, issue_type, fault).await,
-    };
+    let began = client.now();
+    let types =
+        match pages::<Named>(client, api, &["issue", "createmeta", project, "issuetypes"], began).await {
+            Ok(types) => types,
+            Err(fault) => return without_meta(client, api, project, issue_type, fault).await,
+        };
     // A sub-task can not be created without its parent.
     let mut whole = types.iter().filter(|offered| !offered.subtask);
     let found = whole.find(|offered| offered.name.trim().eq_ignore_ascii_case(issue_type));
     let Some(found) = found else { return Err(not_offered(project, issue_type, &types)) };
-    match pages(client, api, &["issue", "createmeta", project, "issuetypes", &found.id]).await {
+    match pages(client, api, &["issue", "createmeta", project, "issuetypes", &found.id], began).await {
         Ok(fields) => Ok(Offer::of_fields(found, fields)),
         Err(fault) => without_meta(client, api, project, issue_type, fault).await,
     }
@@ -108,8 +130,9 @@ fn not_offered(project: &str, issue_type: &str, types: &[Named]) -> Fault {
     Fault::new(FaultKind::Misconfigured, message).with_hint(hint)
 }
 
-/// A Jira that tells nothing about its create screen may still create: Data Center before 8.4 knows no such resource,
-/// and some sites refuse it. What a wrong login or a missing project looks like is told apart by asking for both.
+/// A Jira that tells nothing about its create screen may still create: Data Center before 8.4 knows no such resource, some sites
+/// refuse it or switch it off, and it may be too much to read. What a wrong login or a missing project looks like is told
+/// apart by asking for both.
 async fn without_meta(
     client: &Client,
     api: Api,
@@ -117,7 +140,7 @@ async fn without_meta(
     issue_type: &str,
     fault: Fault,
 ) -> Result<Offer, Fault> {
-    if !matches!(fault.kind, FaultKind::Forbidden | FaultKind::NotFound | FaultKind::Rejected) {
+    if is_final(fault.kind) {
         return Err(fault);
     }
     client.read::<Myself>(api, &["myself"], &[]).await?;
@@ -128,12 +151,49 @@ async fn without_meta(
     ))
 }
 
-async fn pages<T: DeserializeOwned>(client: &Client, api: Api, path: &[&str]) -> Result<Vec<T>, Fault> {
+/// Whether the next request would fail in the same way, or must not be made.
+pub(crate) fn is_final(kind: FaultKind) -> bool {
+    match kind {
+        FaultKind::NotPermitted
+        | FaultKind::Dns
+        | FaultKind::Connect
+        | FaultKind::Tls
+        | FaultKind::Misconfigured
+        | FaultKind::Unauthorized
+        | FaultKind::LockedOut
+        | FaultKind::RateLimited => true,
+        FaultKind::TooLate
+        | FaultKind::Rejected
+        | FaultKind::Forbidden
+        | FaultKind::NotFound
+        | FaultKind::TooLarge
+        | FaultKind::TimedOut
+        | FaultKind::ConnectionLost
+        | FaultKind::Redirected
+        | FaultKind::Conflict
+        | FaultKind::ServerError
+        | FaultKind::UnreadableReply
+        | FaultKind::Dormant
+        | FaultKind::Dropped
+        | FaultKind::Restored => false,
+    }
+}
+
+async fn pages<T: DeserializeOwned>(
+    client: &Client,
+    api: Api,
+    path: &[&str],
+    began: Timestamp,
+) -> Result<Vec<T>, Fault> {
     let mut rows = Vec::new();
     for _ in 0..MOST_PAGES {
         let (start, size) = (rows.len().to_string(), PAGE.to_string());
         let query = [("startAt", start.as_str()), ("maxResults", size.as_str())];
-        let page: MetaPage<T> = client.read(api, path, &query).await?.value;
+        let left: Duration = client.left(began, client.optional_budget());
+        let page: MetaPage<T> = client.read_within(api, path, &query, left).await?.value;
+        if page.is_hollow() {
+            return Err(Fault::new(FaultKind::UnreadableReply, "HTTP 200 without issue types or fields"));
+        }
         let (is_last, total) = (page.is_last, page.total);
         let more = page.rows();
         let empty = more.is_empty();
@@ -149,6 +209,11 @@ async fn pages<T: DeserializeOwned>(client: &Client, api: Api, path: &[&str]) ->
 // === impl MetaPage ===
 
 impl<T> MetaPage<T> {
+    /// Whether it has none of the lists that such a page has.
+    fn is_hollow(&self) -> bool {
+        self.issue_types.is_none() && self.fields.is_none() && self.values.is_none()
+    }
+
     pub(crate) fn rows(self) -> Vec<T> {
         self.issue_types.or(self.fields).or(self.values).unwrap_or_default()
     }

@@ -200,6 +200,11 @@ impl Settings {
 }
 
 impl Settings {
+    /// Whether the address alone tells that it is Jira Cloud.
+    pub(crate) fn is_cloud(&self) -> bool {
+        self.gateway.is_some() || self.site.is_cloud()
+    }
+
     /// Where requests go: below the gateway if there is one, else to the site.
     pub(crate) fn base_url(&self) -> String {
         match &self.gateway {

@@ -18,13 +18,15 @@ use crate::checks::Tester;
 use crate::client::{Api, Client};
 use crate::meta::{self, Offer};
 use crate::settings::{Flavour, Settings};
-use crate::wire::ServerInfo;
+use crate::wire::{Myself, ServerInfo};
 use crate::{create, look_up, ticket};
 
 /// For one request that only reads.
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long what the project offers is taken for granted.
 const OFFER_AGE: Duration = Duration::from_secs(300);
+/// How long it is not asked again what the project offers, once Jira did not say it.
+const ASSUMED_OFFER_AGE: Duration = Duration::from_secs(60);
 
 /// One Jira project, and the account that writes to it.
 #[derive(Debug)]
@@ -66,11 +68,20 @@ impl Jira {
 
     async fn api(&self) -> Result<Api, Fault> {
         if self.known_flavour() == Flavour::Auto {
-            let info = self.client.read::<ServerInfo>(Api::V2, &["serverInfo"], &[]).await?.value;
-            let cloud = info.deployment_type == "Cloud";
-            let _ = self.told.set(if cloud { Flavour::Cloud } else { Flavour::DataCenter });
+            let _ = self.told.set(self.find_flavour().await?);
         }
         Ok(self.assumed_api())
+    }
+
+    /// Asks which Jira it is. A Jira that keeps it to itself gives itself away by its address, or by how it names accounts.
+    async fn find_flavour(&self) -> Result<Flavour, Fault> {
+        let budget = self.client.optional_budget();
+        match self.client.read_within::<ServerInfo>(Api::V2, &["serverInfo"], &[], budget).await {
+            Ok(info) => Ok(info.value.flavour()),
+            Err(fault) if meta::is_final(fault.kind) => Err(fault),
+            Err(_) if self.settings.is_cloud() => Ok(Flavour::Cloud),
+            Err(_) => Ok(self.client.read::<Myself>(Api::V2, &["myself"], &[]).await?.value.flavour()),
+        }
     }
 
     /// The API of the flavour that is known, of Data Center while none is.
@@ -85,7 +96,8 @@ impl Jira {
         let now = self.clock.now();
         let known = self.offer.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some((at, offer)) = known
-            && now.duration_since(at).unsigned_abs() < OFFER_AGE
+            && now.duration_since(at).unsigned_abs()
+                < if offer.is_known { OFFER_AGE } else { ASSUMED_OFFER_AGE }
         {
             return Ok(offer);
         }
@@ -121,6 +133,9 @@ impl TicketSystem for Jira {
     async fn prepare(&self, order: &Order) -> Result<Rendered, Fault> {
         let api = self.api().await?;
         let offer = self.offer(api).await?;
+        if !offer.labels && !offer.description {
+            return Err(ticket::without_marker());
+        }
         Ok(ticket::render(&self.settings, api, &offer, order))
     }
 
@@ -130,7 +145,14 @@ impl TicketSystem for Jira {
     }
 
     async fn create(&self, order: &Order, rendered: &Rendered, within: Duration) -> Result<Created, Fault> {
-        let created = create::create(&self.client, order, rendered, within, &self.labels_were_refused).await;
+        let known = self.offer.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let site = create::Site {
+            client: &self.client,
+            project: &self.settings.project_key,
+            takes_description: known.is_some_and(|(_, offer)| offer.is_known && offer.description),
+            labels_were_refused: &self.labels_were_refused,
+        };
+        let created = create::create(&site, order, rendered, within).await;
         if !matches!(&created, Ok((_, adjustments)) if adjustments.is_empty()) {
             // Whatever was refused, what the project offers is not what we thought.
             self.forget_offer();

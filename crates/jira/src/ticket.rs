@@ -3,6 +3,7 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 use ticketing_core::content;
+use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_core::system::{Adjustment, Order, Rendered};
 
 use crate::client::Api;
@@ -35,7 +36,8 @@ struct Fields<'a> {
     priority: Option<Value>,
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     labels: &'a [String],
-    description: &'a Value,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<&'a Value>,
 }
 
 // === impl Choice ===
@@ -73,6 +75,9 @@ pub(crate) fn render(settings: &Settings, api: Api, offer: &Offer, order: &Order
     let marker = (!offer.labels).then_some(&order.marker);
     let description = render::description(&order.incident, marker, api);
     adjustments.extend(description.adjustments.iter().cloned());
+    if !offer.description {
+        adjustments.push(off_screen("description", "sent as a first comment"));
+    }
     let summary = render::clean_line(&content::summary(&order.incident, LONGEST_SUMMARY));
     let whole = render::clean_line(&content::summary(&order.incident, usize::MAX));
     if summary != whole {
@@ -86,7 +91,7 @@ pub(crate) fn render(settings: &Settings, api: Api, offer: &Offer, order: &Order
             summary: &summary,
             priority: priority.as_ref().map(Choice::to_json),
             labels: &labels,
-            description: &description.value,
+            description: offer.description.then_some(&description.value),
         },
     };
     let body =
@@ -95,6 +100,14 @@ pub(crate) fn render(settings: &Settings, api: Api, offer: &Offer, order: &Order
     let priority = priority.map(|choice| choice.name);
     let marker_in_text = !offer.labels;
     Rendered { body, summary, priority, labels, description: markup, plain_text, marker_in_text, adjustments }
+}
+
+/// The fault of a create screen on which no marker can stand: a ticket whose create is in doubt could not be found again.
+pub(crate) fn without_marker() -> Fault {
+    let message =
+        "the project's create screen has neither labels nor a description, so a ticket cannot be found again";
+    Fault::new(FaultKind::Misconfigured, message)
+        .with_hint("put the field Labels or Description on the create screen of jira.issue_type")
 }
 
 /// The marker first, then the labels of the settings, each once.

@@ -3,6 +3,8 @@
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::settings::Flavour;
+
 /// The reply to a create.
 #[derive(Debug, Deserialize)]
 pub(crate) struct CreatedIssue {
@@ -28,6 +30,23 @@ pub(crate) struct Myself {
     pub(crate) name: Option<String>,
     pub(crate) key: Option<String>,
     pub(crate) display_name: Option<String>,
+}
+
+// === impl ServerInfo ===
+
+impl ServerInfo {
+    pub(crate) fn flavour(&self) -> Flavour {
+        if self.deployment_type == "Cloud" { Flavour::Cloud } else { Flavour::DataCenter }
+    }
+}
+
+// === impl Myself ===
+
+impl Myself {
+    /// Only Cloud knows people by an account ID.
+    pub(crate) fn flavour(&self) -> Flavour {
+        if self.account_id.is_some() { Flavour::Cloud } else { Flavour::DataCenter }
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -129,4 +148,9 @@ pub(crate) struct ErrorCollection {
     pub(crate) errors: Value,
     pub(crate) message: Value,
     pub(crate) error_message: Value,
+    /// What gateways say instead.
+    pub(crate) error: Value,
+    #[serde(rename = "error_description")]
+    pub(crate) error_description: Value,
+    pub(crate) detail: Value,
 }

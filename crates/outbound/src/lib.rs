@@ -9,6 +9,7 @@
 //! every answer is judged, and what was judged is what is called.
 
 mod body;
+pub mod foreign;
 pub mod guard;
 mod hidden;
 mod resolve;
@@ -34,10 +35,10 @@ use crate::guard::{Guard, Refused, Rule};
 use crate::resolve::JudgedNames;
 use crate::route::Proxy;
 
+pub use foreign::{mentions, title_of_page};
 pub use hidden::hide;
 pub use resolve::{Answers, Names, SystemNames};
 pub use route::{NotALogin, ProxyLogins, Route, RouteDraft};
-pub use words::title_of_page;
 
 /// The most of a reply that is read. A longer one is not a reply that we could trust.
 pub const LARGEST_BODY: usize = 4 * 1024 * 1024;
@@ -85,6 +86,8 @@ pub struct Authorization(SecretString);
 /// A whole reply, whatever its status.
 #[derive(Debug, Clone)]
 pub struct Reply {
+    /// What was asked.
+    pub url: Url,
     pub status: u16,
     pub headers: HeaderMap,
     pub body: String,
@@ -128,6 +131,12 @@ impl Door {
         Self::new(self.clock.clone(), self.longest, reach)
     }
 
+    /// How long a request may take at most.
+    #[must_use]
+    pub fn longest(&self) -> Duration {
+        self.longest
+    }
+
     /// The rules for whom it calls.
     #[must_use]
     pub fn guard(&self) -> &Guard {
@@ -152,6 +161,7 @@ impl Door {
         let host = authority(&request.url);
         self.judge(&request.url).map_err(|(host, refused)| transport::refused(&host, &refused))?;
         let began = self.clock.now();
+        let url = request.url.clone();
         let response = self.request(request).send().await.map_err(|error| transport::fault(&error, &host))?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let body = read_body(response, &host).await.map_err(|fault| fault.with_status(status))?;
@@ -159,7 +169,7 @@ impl Door {
         let header = headers.get(http::header::RETRY_AFTER).and_then(|value| value.to_str().ok());
         let retry_after = header.and_then(|text| retry_after::parse(text, now));
         let elapsed = now.duration_since(began).unsigned_abs();
-        Ok(Reply { status, headers, body, elapsed, retry_after })
+        Ok(Reply { url, status, headers, body, elapsed, retry_after })
     }
 
     /// The door's clock.
@@ -273,10 +283,10 @@ impl Reply {
         self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
     }
 
+    /// Whether it is a page for people, whatever its type says.
     #[must_use]
     pub fn is_html(&self) -> bool {
-        self.header("content-type").starts_with("text/html")
-            || self.body.trim_start().starts_with("<!DOCTYPE")
+        foreign::is_page(self)
     }
 
     /// The fault that the status alone stands for, with the words given.

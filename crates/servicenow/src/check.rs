@@ -11,6 +11,7 @@ use crate::client::{Client, READ_TIMEOUT};
 use crate::faults;
 use crate::group;
 use crate::look_up::{self, hides_rows};
+use crate::mandatory;
 use crate::settings::Settings;
 use crate::wire::Record;
 
@@ -18,7 +19,11 @@ const AUTHENTICATION: &str = "authentication";
 const TABLE: &str = "table";
 const LOOK_UP: &str = "look_up";
 const ASSIGNMENT_GROUP: &str = "assignment_group";
+const REQUIRED_FIELDS: &str = "required_fields";
 const CREATE_ACCESS: &str = "create_access";
+
+/// All steps in order.
+const STEPS: [&str; 6] = [AUTHENTICATION, TABLE, LOOK_UP, ASSIGNMENT_GROUP, REQUIRED_FIELDS, CREATE_ACCESS];
 
 /// A marker that no ticket has.
 const NOBODYS_MARKER: &str = "rhythmx-00000000000000000000000000000000";
@@ -33,13 +38,14 @@ pub(crate) async fn run(client: &Client, settings: &Settings) -> Vec<Check> {
         checks.push(assignment_group(client, settings).await);
     }
     if all_passed(&checks) {
+        checks.push(required_fields(client, settings).await);
+    }
+    if all_passed(&checks) {
         checks.push(create_access(settings));
     }
     let failed =
         checks.iter().find(|check| !check.passed).map(|check| check.name.clone()).unwrap_or_default();
-    for name in
-        [AUTHENTICATION, TABLE, LOOK_UP, ASSIGNMENT_GROUP, CREATE_ACCESS].into_iter().skip(checks.len())
-    {
+    for name in STEPS.into_iter().skip(checks.len()) {
         let fault = Fault::new(FaultKind::TooLate, format!("not tried: {failed} failed"));
         checks.push(Check::failed(name, &fault, Duration::ZERO));
     }
@@ -87,11 +93,37 @@ async fn assignment_group(client: &Client, settings: &Settings) -> Check {
         return Check::passed(ASSIGNMENT_GROUP, detail, Duration::ZERO);
     };
     let began = client.now();
-    let outcome = group::find(client, wanted).await;
+    let outcome = group::find(client, wanted, READ_TIMEOUT).await;
     let took = since(client, began);
     match outcome {
         Ok(group) => Check::passed(ASSIGNMENT_GROUP, format!("\"{}\" is {}", group.name, group.sys_id), took),
         Err(fault) => Check::failed(ASSIGNMENT_GROUP, &fault, took),
+    }
+}
+
+/// Most accounts may not read what fields a data policy demands: then the first ticket tells.
+async fn required_fields(client: &Client, settings: &Settings) -> Check {
+    let began = client.now();
+    let outcome = mandatory::unfilled(client, settings).await;
+    let took = since(client, began);
+    match outcome {
+        Ok(unfilled) if unfilled.is_empty() => {
+            Check::passed(REQUIRED_FIELDS, "no data policy demands a field that is not sent", took)
+        }
+        Ok(unfilled) => {
+            let fields = unfilled.join(", ");
+            let message =
+                format!("data policies of {} demand fields that are not sent: {fields}", settings.table);
+            let hint = format!(
+                "give {fields} a default value in ServiceNow, or exempt the account of servicenow.username from the data policy"
+            );
+            let fault = Fault::new(FaultKind::Misconfigured, message).with_hint(hint);
+            Check::failed(REQUIRED_FIELDS, &fault, took)
+        }
+        Err(fault) => {
+            let detail = format!("could not be checked: data policies were not shown ({})", fault.message);
+            Check::passed(REQUIRED_FIELDS, detail, took)
+        }
     }
 }
 

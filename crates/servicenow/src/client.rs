@@ -10,12 +10,16 @@ use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_outbound::{Authorization, Door, Reply, Request, hide};
 use url::Url;
 
+use crate::evidence;
 use crate::faults;
 use crate::settings::Settings;
 use crate::wire::Answer;
 
 /// How long a read may take.
 pub(crate) const READ_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// The longest that a read may take that can be done without.
+const MAX_OPTIONAL: Duration = Duration::from_secs(5);
 
 /// One instance, and an account on it.
 #[derive(Debug)]
@@ -45,6 +49,11 @@ impl Client {
 
     pub(crate) fn now(&self) -> Timestamp {
         self.door.now()
+    }
+
+    /// How long a read that can be done without may take, of the time that a request has.
+    pub(crate) fn optional_budget(&self) -> Duration {
+        MAX_OPTIONAL.min(self.door.longest() / 3)
     }
 
     pub(crate) fn deadline(&self, within: Duration) -> Deadline {
@@ -93,7 +102,10 @@ impl Client {
         let request =
             self.request(Method::POST, self.address(&[table], query), Some(body.to_owned()), timeout);
         let reply = self.send(request).await?;
-        self.read(reply, 201).map(|(record, _)| record)
+        if reply.status == 201 {
+            return self.read(reply, 201).map(|(record, _)| record);
+        }
+        Err(evidence::weigh(self, table, &reply, self.fault(&reply), deadline).await)
     }
 
     /// Changes a record.
@@ -145,12 +157,13 @@ impl Client {
         }
     }
 
-    /// An instance, or something before it, may repeat what it was sent.
     fn fault(&self, reply: &Reply) -> Fault {
-        let discreet = |words: &str| {
-            let words = hide(&self.authorization.hide(words), self.password.expose_secret());
-            self.door.hide(&words)
-        };
-        faults::of(reply, self.now(), discreet)
+        faults::of(reply, self.now(), |words| self.discreet(words))
+    }
+
+    /// An instance, or something before it, may repeat what it was sent.
+    pub(crate) fn discreet(&self, words: &str) -> String {
+        let words = hide(&self.authorization.hide(words), self.password.expose_secret());
+        self.door.hide(&words)
     }
 }

@@ -1,24 +1,29 @@
 //! What a reply of an instance means. Every status has its verdict here, once.
+//!
+//! Status and headers decide. The instance's words, in whatever language, and pages of something before it choose a hint and
+//! nothing else; whose trouble a refused insert is, [`evidence`](crate::evidence) finds out.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_core::text::single_line;
-use ticketing_outbound::{Reply, title_of_page};
+use ticketing_outbound::foreign::{self, ForeignKind, Names};
+use ticketing_outbound::{Reply, mentions, title_of_page};
 
 use crate::wire::{self, FailureWords};
 
 /// A wait that no sane rate limit asks for: the platform's are per hour.
 const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// The words that ServiceNow puts into a 403 which is about access; any other is about the record.
-const ACCESS_WORDS: [&str; 5] =
-    ["user not authorized", "acl", "security constraints", "insufficient rights", "permission"];
+const NAMES: Names =
+    Names { system: "ServiceNow", address: "servicenow.instance", proxy: "servicenow.proxy_url" };
 
-/// The words of a business rule, a data policy or the database that refuses one record.
-const RECORD_WORDS: [&str; 5] =
-    ["business rule", "data policy", "mandatory", "data too long", "operation failed"];
+/// Phrases that ServiceNow documents for a refusal of access, of a business rule, and of a data policy. They choose hints.
+const ACCESS_PHRASES: [&str; 5] =
+    ["user not authorized", "acl", "security constraints", "insufficient rights", "permission"];
+const RULE_PHRASES: [&str; 2] = ["business rule", "aborted by business rule"];
+const POLICY_PHRASES: [&str; 3] = ["data policy", "mandatory", "fields are mandatory"];
 
 /// The fault of a reply that is not the success it was meant to be. `discreet` takes out of the vendor's words what must
 /// not be repeated.
@@ -26,9 +31,9 @@ pub(crate) fn of(reply: &Reply, now: Timestamp, discreet: impl Fn(&str) -> Strin
     let words = wire::failure_words(&reply.body);
     let said = words.as_ref().map(FailureWords::said).unwrap_or_default();
     let fault = reply.fault(&discreet(&words_of(reply, &said)));
-    let (kind, hint) = verdict(reply, &said.to_lowercase());
+    let (kind, hint) = verdict(reply, &said);
     let retry_after = reply.retry_after.or_else(|| rate_limit_reset(reply, now));
-    Fault { kind, ..fault.with_hint(hint).with_retry_after(retry_after) }
+    Fault { kind, ..fault.with_hint(discreet(&hint)).with_retry_after(retry_after) }
 }
 
 /// The fault of a reply with the right status and the wrong content.
@@ -51,7 +56,7 @@ pub(crate) fn is_from_instance(reply: &Reply) -> bool {
     wire::failure_words(&reply.body).is_some()
 }
 
-/// Whether the instance let the account in and refused it the table.
+/// Whether the instance let the account in and refused it the table: its own error to a valid login.
 pub(crate) fn is_about_the_table(fault: &Fault) -> bool {
     fault.hint.contains("servicenow.table")
 }
@@ -66,64 +71,95 @@ impl FailureWords {
     }
 }
 
-/// What is worth repeating of a reply: its own error words, or the title of its page.
+/// What is worth repeating of a reply: its own error words, the title of its page, or where it points.
 fn words_of(reply: &Reply, said: &str) -> String {
+    if let Some(location) = foreign::points_to(reply) {
+        return format!("it points to {location}");
+    }
     match said {
-        "" if reply.is_html() => {
-            let title = title_of_page(&reply.body).unwrap_or_else(|| "without a title".to_owned());
-            format!("a page called \"{title}\"")
-        }
+        "" if reply.is_html() => match title_of_page(&reply.body) {
+            Some(title) => format!("a page called \"{title}\""),
+            None => "a page without a title".to_owned(),
+        },
         "" if reply.body.trim().is_empty() => "an empty body".to_owned(),
         said => said.to_owned(),
     }
 }
 
-fn verdict(reply: &Reply, said: &str) -> (FaultKind, &'static str) {
-    const TABLE: &str = "check servicenow.table: the instance has no such table";
+fn verdict(reply: &Reply, said: &str) -> (FaultKind, String) {
+    let kind = kind(reply, said);
+    let hint = match (kind, foreign_hint(reply)) {
+        // The kind says more, or less would do harm.
+        (FaultKind::Dropped | FaultKind::Conflict, _) | (_, None) => plain_hint(kind, reply, said).to_owned(),
+        (_, Some(hint)) => hint,
+    };
+    (kind, hint)
+}
+
+fn kind(reply: &Reply, said: &str) -> FaultKind {
     match FaultKind::of_status(reply.status) {
-        FaultKind::Dropped => {
-            (FaultKind::Dropped, "the instance is overloaded and may have dropped the request")
+        FaultKind::UnreadableReply if reply.is_html() => FaultKind::Dormant,
+        FaultKind::Rejected | FaultKind::NotFound if is_about_the_address(said) => FaultKind::Misconfigured,
+        FaultKind::Rejected if reply.status == 402 => FaultKind::Forbidden,
+        _ if is_duplicate(said) => FaultKind::Conflict,
+        kind => kind,
+    }
+}
+
+/// The instance has no such table, or no Table API. The platform writes both in English whatever the user's language.
+fn is_about_the_address(said: &str) -> bool {
+    mentions(said, "invalid table") || mentions(said, "does not represent any resource")
+}
+
+/// The hint for what something before the instance wrote. A page without a known origin says less than the status.
+fn foreign_hint(reply: &Reply) -> Option<String> {
+    let found = foreign::recognize(reply)?;
+    match found.kind {
+        ForeignKind::Page => None,
+        // The page of a sleeping instance is not always recognized, nor told from the login page.
+        ForeignKind::LoginPage if reply.status < 300 => {
+            Some(format!("{}; an instance that sleeps may show such a page, too", found.hint(&NAMES)))
         }
-        FaultKind::UnreadableReply if reply.is_html() => (
-            FaultKind::Dormant,
-            "the instance sleeps, is offline or shows its login page: wake it up in a browser and check \
-             servicenow.instance",
-        ),
-        FaultKind::Rejected | FaultKind::NotFound if said.contains("invalid table") => {
-            (FaultKind::Misconfigured, TABLE)
+        _ => Some(found.hint(&NAMES)),
+    }
+}
+
+/// The hint of a kind where nothing in the reply says more.
+fn plain_hint(kind: FaultKind, reply: &Reply, said: &str) -> &'static str {
+    const FOREIGN: &str = "something that is not ServiceNow's API answers: check servicenow.instance, and that this machine may \
+                           call it (the instance's IP address access control may refuse it)";
+    match kind {
+        FaultKind::Dropped => "the instance is overloaded and may have dropped the request",
+        FaultKind::Dormant => {
+            "the instance sleeps, is offline or shows its login page: wake it up in a browser and check servicenow.instance"
         }
-        FaultKind::Rejected if said.contains("does not represent any resource") => {
-            (FaultKind::Misconfigured, "check servicenow.instance: the Table API is not at this address")
+        FaultKind::Misconfigured if mentions(said, "invalid table") => {
+            "check servicenow.table: the instance has no such table"
         }
-        _ if is_duplicate(said) => (FaultKind::Conflict, ""),
-        FaultKind::Rejected => (FaultKind::Rejected, "the instance refuses this ticket: its words say why"),
-        FaultKind::Unauthorized => (
-            FaultKind::Unauthorized,
-            "check servicenow.username and servicenow.password, and that the account is active",
-        ),
-        FaultKind::Forbidden | FaultKind::NotFound if !is_from_instance(reply) => (
-            FaultKind::of_status(reply.status),
-            "something that is not ServiceNow's API answers: check servicenow.instance, and that this machine may \
-             call it",
-        ),
-        FaultKind::Forbidden => forbidden(said),
-        FaultKind::NotFound => (
-            FaultKind::NotFound,
-            "check servicenow.table, and that the account of servicenow.username may read it",
-        ),
-        FaultKind::TooLarge => (FaultKind::TooLarge, "the instance takes no request of this size"),
-        FaultKind::RateLimited => (
-            FaultKind::RateLimited,
-            "the instance limits its callers: raise its rate limit or send fewer tickets",
-        ),
-        FaultKind::Redirected => {
-            (FaultKind::Redirected, "set servicenow.instance to the address that the instance itself uses")
+        FaultKind::Misconfigured => "check servicenow.instance: the Table API is not at this address",
+        FaultKind::Rejected => item_hint(reply, said),
+        FaultKind::Unauthorized if asks_for_a_second_factor(reply) => {
+            "the instance asks for multi-factor authentication (MFA): exempt the account of servicenow.username from it, or allow \
+             basic authentication without it for APIs"
         }
-        kind @ (FaultKind::NotPermitted
+        FaultKind::Unauthorized => {
+            "check servicenow.username and servicenow.password, and that the account is active, not locked, and may log in with a \
+             password: an instance that takes OAuth alone or asks for multi-factor authentication (MFA) has to exempt it"
+        }
+        FaultKind::Forbidden | FaultKind::NotFound if !is_from_instance(reply) => FOREIGN,
+        FaultKind::Forbidden => ROLE,
+        FaultKind::NotFound => {
+            "check servicenow.table, and that the account of servicenow.username may read it"
+        }
+        FaultKind::TooLarge => "the instance takes no request of this size",
+        FaultKind::RateLimited => {
+            "the instance limits its callers: raise its rate limit or send fewer tickets"
+        }
+        FaultKind::Redirected => "set servicenow.instance to the address that the instance itself uses",
+        FaultKind::NotPermitted
         | FaultKind::Dns
         | FaultKind::Connect
         | FaultKind::Tls
-        | FaultKind::Misconfigured
         | FaultKind::TooLate
         | FaultKind::LockedOut
         | FaultKind::TimedOut
@@ -131,25 +167,48 @@ fn verdict(reply: &Reply, said: &str) -> (FaultKind, &'static str) {
         | FaultKind::Conflict
         | FaultKind::ServerError
         | FaultKind::UnreadableReply
-        | FaultKind::Dormant
-        | FaultKind::Restored) => (kind, ""),
+        | FaultKind::Restored => "",
     }
 }
 
-/// A 403 is about the account, or about this one record.
-fn forbidden(said: &str) -> (FaultKind, &'static str) {
-    let any = |words: &[&str]| words.iter().any(|words| said.contains(words));
-    if !any(&["business rule", "data policy"]) && any(&ACCESS_WORDS) || !any(&RECORD_WORDS) {
-        return (
-            FaultKind::Forbidden,
-            "give the account of servicenow.username the role itil or sn_incident_write on servicenow.table",
-        );
+const ROLE: &str =
+    "give the account of servicenow.username the role itil or sn_incident_write on servicenow.table";
+
+/// The hint for an insert that is refused while the same login may read the table.
+pub(crate) fn hint_of_refused_item(reply: &Reply) -> String {
+    let said = wire::failure_words(&reply.body).map(|words| words.said()).unwrap_or_default();
+    foreign_hint(reply).unwrap_or_else(|| item_hint(reply, &said).to_owned())
+}
+
+fn item_hint(reply: &Reply, said: &str) -> &'static str {
+    let any = |phrases: &[&str]| phrases.iter().any(|phrase| mentions(said, phrase));
+    match () {
+        () if any(&POLICY_PHRASES) => {
+            "a data policy of the instance demands the fields that its words name: give them a default value in ServiceNow, or \
+             exempt the account of servicenow.username from the policy"
+        }
+        () if any(&RULE_PHRASES) => {
+            "a business rule of the instance refuses this ticket: exempt the account of servicenow.username from it, or satisfy \
+             it"
+        }
+        () if any(&ACCESS_PHRASES) => {
+            "the account of servicenow.username may read servicenow.table but not insert into it: give it the role itil or \
+             sn_incident_write, and write access to the fields of a ticket"
+        }
+        () if reply.is_html() => {
+            "something before the instance answered this ticket with a page of its own: look for a firewall that objects to its \
+             content, and let it exempt the Table API of servicenow.instance"
+        }
+        () => {
+            "the instance refuses this ticket by a business rule, a data policy or an access rule (ACL): its words say which; \
+             satisfy it, or exempt the account of servicenow.username"
+        }
     }
-    (
-        FaultKind::Rejected,
-        "a business rule or data policy of the instance refuses this ticket: exempt the account of \
-         servicenow.username from it, or satisfy it",
-    )
+}
+
+/// Basic authentication where the instance wants a second factor.
+fn asks_for_a_second_factor(reply: &Reply) -> bool {
+    reply.headers.contains_key("x-mfa_token") || reply.headers.contains_key("x-mfa-token")
 }
 
 /// `X-RateLimit-Reset` is in seconds of Unix time on ServiceNow.

@@ -8,12 +8,14 @@
 mod check;
 mod client;
 mod create;
+mod evidence;
 mod faults;
 #[doc(hidden)]
 pub mod fuzzing;
 mod group;
 mod instance;
 mod look_up;
+mod mandatory;
 mod priority;
 mod render;
 mod settings;

@@ -57,11 +57,13 @@ impl TicketSystem for ServiceNow {
     }
 
     async fn prepare(&self, order: &Order) -> Result<Rendered, Fault> {
-        let group = match &self.settings.assignment_group {
-            Some(wanted) => self.group.resolve(&self.client, wanted).await?.sys_id,
-            None => String::new(),
+        let Some(wanted) = &self.settings.assignment_group else {
+            return Ok(ticket::render(order, self.weight(order), ""));
         };
-        Ok(ticket::render(order, self.weight(order), &group))
+        let assigned = self.group.resolve(&self.client, wanted).await?;
+        let mut rendered = ticket::render(order, self.weight(order), &assigned.sys_id);
+        rendered.adjustments.extend(assigned.remark);
+        Ok(rendered)
     }
 
     fn sketch(&self, order: &Order) -> Rendered {

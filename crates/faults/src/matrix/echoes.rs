@@ -59,7 +59,9 @@ async fn play(stage: Stage, vendor: Vendor, writing: Writing) {
     let echo = |status| Effect::Answer(writing.reply(status, vendor));
     let system = system(vendor);
     let weather = world.simulator(system).weather();
-    weather.push(Rule::new(Call::Any, When::Next(1), echo(400)));
+    // Jira is asked who it is, and then who we are; ServiceNow both at once.
+    let asked = if vendor == Vendor::ServiceNow { 1 } else { 2 };
+    weather.push(Rule::new(Call::Any, When::Next(asked), echo(400)));
     let request = v1::TestConnectionRequest { system: system.into(), ..Default::default() };
     let tested = world.client.test_connection(request).await.unwrap();
     assert!(!tested.test.as_ref().unwrap().passed, "{tested:?}");

@@ -4,6 +4,7 @@
 //! gone; at most one ticket bears a marker; a recorded ticket exists; events are ordered, unique and gap-free; no secret
 //! is in anything that was written; and nobody had to lend a hand.
 
+mod blocked;
 mod busy;
 mod callers;
 mod calls;
@@ -59,6 +60,7 @@ const BUSY: [&str; 4] = ["crowds", "streams", "operators", "disk"];
 const FAMILIES: &[fn() -> Vec<Cell>] = &[
     process::cells,
     replies::cells,
+    blocked::cells,
     throttling::cells,
     logins::cells,
     redirects::cells,

@@ -27,5 +27,6 @@ pub(super) fn read(input: &[u8]) -> Reply {
     }
     let header = headers.get(http::header::RETRY_AFTER).and_then(|value| value.to_str().ok());
     let retry_after = header.and_then(|text| retry_after::parse(text, Timestamp::UNIX_EPOCH));
-    Reply { status, headers, body: body.to_owned(), elapsed: Duration::ZERO, retry_after }
+    let url = "https://acme.example/rest/api/2/issue".parse().expect("an address");
+    Reply { url, status, headers, body: body.to_owned(), elapsed: Duration::ZERO, retry_after }
 }

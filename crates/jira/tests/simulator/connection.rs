@@ -1,12 +1,22 @@
 //! Testing a connection.
 
+use serde_json::json;
 use ticketing_core::system::{Check, TicketSystem};
-use ticketing_simulator::{Profile, Project, Vendor};
+use ticketing_simulator::{Call, Effect, Profile, Project, Reply, Rule, Vendor, When};
 
 use crate::support::{Site, api_token, pat};
 
-const STEPS: [&str; 7] =
-    ["reach", "authentication", "project", "create_permission", "issue_type", "priority", "labels"];
+const STEPS: [&str; 9] = [
+    "reach",
+    "authentication",
+    "project",
+    "create_permission",
+    "issue_type",
+    "priority",
+    "labels",
+    "description",
+    "required_fields",
+];
 
 fn failed(checks: &[Check]) -> Vec<&str> {
     assert_eq!(checks.iter().map(|check| check.name.as_str()).collect::<Vec<_>>(), STEPS);
@@ -72,4 +82,83 @@ async fn fields_off_the_screen_are_told_without_failing() {
     let checks = Site::cloud_with(profile).await.jira.test().await;
     assert_eq!(failed(&checks), [""; 0]);
     assert!(checks[6].detail.contains("marker in the description"), "{}", checks[6].detail);
+}
+
+#[tokio::test]
+async fn passes_although_server_info_is_blocked() {
+    let page = |status| Effect::Answer(Reply::html(status, "<html><title>Blocked</title></html>"));
+    for effect in [page(403), page(404), page(200), page(503), Effect::Hang { applied: false }] {
+        for site in [Site::cloud().await, Site::data_center().await] {
+            site.simulator.weather().push(Rule::new(Call::Meta, When::Next(1), effect.clone()));
+            let checks = site.jira.test().await;
+            assert_eq!(failed(&checks), [""; 0], "{effect:?}");
+            assert!(checks[0].detail.contains("serverInfo was not answered"), "{}", checks[0].detail);
+        }
+    }
+}
+
+#[tokio::test]
+async fn passes_although_the_create_screen_is_not_told() {
+    let site = Site::cloud().await;
+    // After serverInfo and the project.
+    site.simulator.weather().push(Rule::new(
+        Call::Meta,
+        When::Nth(3),
+        Effect::Answer(Reply::json(500, &json!({}))),
+    ));
+    let checks = site.jira.test().await;
+    assert_eq!(failed(&checks), [""; 0], "{checks:?}");
+    assert!(checks[4].detail.contains("not checked"), "{}", checks[4].detail);
+    assert_eq!(checks[8].detail, "could not be checked");
+}
+
+#[tokio::test]
+async fn fails_where_a_required_field_is_not_filled_and_names_it() {
+    let mut project = Project::new("10100", "SEC");
+    project.screen.insert("environment".to_owned());
+    project.required.insert("environment".to_owned());
+    let checks =
+        Site::cloud_with(Profile::of(Vendor::JiraCloud).with_project(project)).await.jira.test().await;
+    assert_eq!(failed(&checks), ["required_fields"]);
+    assert!(checks[8].hint.contains("\"Environment\" (environment)"), "{}", checks[8].hint);
+}
+
+#[tokio::test]
+async fn foresees_a_description_off_the_screen() {
+    let profile = Profile::of(Vendor::JiraCloud).without_field("description");
+    let checks = Site::cloud_with(profile.clone()).await.jira.test().await;
+    assert_eq!(failed(&checks), [""; 0]);
+    assert!(checks[7].detail.contains("first comment"), "{}", checks[7].detail);
+    let checks = Site::cloud_with(profile.without_field("labels")).await.jira.test().await;
+    assert_eq!(failed(&checks), ["description"]);
+}
+
+#[tokio::test]
+async fn a_refusal_of_everything_fails_at_authentication_and_says_why() {
+    let text = |text: &str| Effect::Answer(Reply::json(403, &json!({ "message": text })));
+    let table = [
+        (text("The IP address has been rejected because it is not on the allowlist."), "IP allowlist"),
+        (text("Basic Authentication has been disabled on this instance."), "jira.personal_access_token"),
+        (text("Die Anmeldung wurde abgelehnt."), "personal access token"),
+        (text("XSRF check failed"), "User-Agent"),
+    ];
+    for (effect, words) in table {
+        let site = Site::data_center().await;
+        site.weather(Call::Any, effect);
+        let checks = site.jira.test().await;
+        assert_eq!(failed(&checks), ["authentication"]);
+        assert!(checks[1].hint.contains(words) && !checks[1].hint.contains("grant"), "{}", checks[1].hint);
+    }
+}
+
+#[tokio::test]
+async fn a_redirect_to_single_sign_on_fails_at_reach_and_says_where_to() {
+    let site = Site::data_center().await;
+    let location = "https://login.idp.corp.example/oauth2/authorize?client_id=jira".to_owned();
+    site.weather(Call::Any, Effect::Redirect { status: 302, location });
+    let checks = site.jira.test().await;
+    assert_eq!(failed(&checks), ["reach"]);
+    let (detail, hint) = (&checks[0].detail, &checks[0].hint);
+    assert!(detail.ends_with("it points to https://login.idp.corp.example/oauth2/authorize"), "{detail}");
+    assert!(hint.contains("single sign-on") && hint.contains("login.idp.corp.example"), "{hint}");
 }

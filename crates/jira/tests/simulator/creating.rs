@@ -170,15 +170,93 @@ async fn a_create_whose_time_has_passed_sends_nothing() {
 }
 
 #[tokio::test]
-async fn an_answer_that_says_nothing_about_a_jira_does_not_tell_which_jira_it_is() {
-    let site = Site::cloud().await;
+async fn learns_which_jira_it_is_from_the_account_where_server_info_says_nothing() {
     let hollow = Effect::Answer(Reply::json(200, &json!({})));
-    site.simulator.weather().push(Rule::new(Call::Meta, When::Next(1), hollow));
-    let order = order("INC-1");
-    assert_eq!(site.push(&order).await.unwrap_err().kind, FaultKind::UnreadableReply);
-    // What was taken for a Data Center would be searched as one from now on, where Cloud answers 410.
-    site.push(&order).await.unwrap();
-    assert_eq!(site.look_up(&order, &[]).await.unwrap().tickets.len(), 1);
+    let page = Effect::Answer(Reply::html(404, "<html>"));
+    for (vendor, index) in
+        [(Vendor::JiraCloud, Index::JiraCloud), (Vendor::JiraDataCenter, Index::JiraDataCenter)]
+    {
+        for effect in [hollow.clone(), page.clone(), Effect::Hang { applied: false }] {
+            let site = match vendor {
+                Vendor::JiraCloud => Site::cloud().await,
+                _ => Site::data_center().await,
+            };
+            site.simulator.weather().push(Rule::new(Call::Meta, When::Next(1), effect));
+            let (rendered, _) = site.push(&order("INC-1")).await.unwrap();
+            assert_eq!(rendered.adjustments, []);
+            assert_eq!(site.jira.visibility(), Visibility::Indexed(index));
+        }
+    }
+}
+
+#[tokio::test]
+async fn makes_the_ticket_although_the_create_screen_is_not_told() {
+    let table = [
+        Effect::Answer(Reply::json(500, &json!({ "errorMessages": ["Internal server error"] }))),
+        Effect::Answer(Reply::json(503, &json!({}))),
+        Effect::Answer(Reply::json(410, &json!({}))),
+        Effect::Answer(Reply::html(403, "<html><title>Blocked</title></html>")),
+        Effect::Answer(Reply::json(200, &json!({ "odd": true }))),
+        Effect::Html { status: 200 },
+        Effect::Garbage { status: 200, applied: false },
+        Effect::HugeBody(5_000_000),
+        Effect::Hang { applied: false },
+        Effect::Redirect { status: 302, location: "/elsewhere".to_owned() },
+    ];
+    for effect in table {
+        let site = Site::cloud().await;
+        let shown = format!("{effect:?}");
+        // The first of these calls is serverInfo, the second asks for the issue types.
+        site.simulator.weather().push(Rule::new(Call::Meta, When::Nth(2), effect));
+        let (rendered, _) =
+            site.push(&order("INC-1")).await.unwrap_or_else(|fault| panic!("{shown}: {fault}"));
+        assert_eq!(adjusted(&rendered.adjustments), ["issuetype", "priority", "labels"], "{shown}");
+        assert!(rendered.adjustments[0].reason.starts_with("not checked: "), "{shown}");
+        assert_eq!(site.only_ticket()["priority"]["name"], "Highest");
+    }
+}
+
+#[tokio::test]
+async fn asks_again_for_the_create_screen_a_minute_after_it_was_not_told() {
+    let (site, order) = (Site::cloud().await, order("INC-1"));
+    site.simulator.weather().push(Rule::new(Call::Meta, When::Nth(2), Effect::Html { status: 500 }));
+    assert_eq!(site.jira.prepare(&order).await.unwrap().adjustments.len(), 3);
+    assert_eq!(site.jira.prepare(&order).await.unwrap().adjustments.len(), 3);
+    site.clock.advance(Duration::from_secs(61));
+    assert_eq!(site.jira.prepare(&order).await.unwrap().adjustments, []);
+}
+
+#[tokio::test]
+async fn a_description_off_the_screen_is_sent_as_a_comment() {
+    for vendor in [Vendor::JiraCloud, Vendor::JiraDataCenter] {
+        let profile = Profile::of(vendor).without_field("description");
+        let site = match vendor {
+            Vendor::JiraCloud => Site::cloud_with(profile).await,
+            _ => Site::data_center_with(profile).await,
+        };
+        let (rendered, created) = site.push(&order("INC-1")).await.unwrap();
+        assert_eq!((adjusted(&rendered.adjustments), created.adjustments), (vec!["description"], vec![]));
+        let comment = site.only_ticket()["comments"][0]["body"].to_string();
+        assert!(comment.contains("CRITICAL"), "{comment}");
+    }
+}
+
+#[tokio::test]
+async fn a_description_that_is_refused_is_dropped_where_the_screen_is_not_told() {
+    let site = Site::cloud_with(Profile::of(Vendor::JiraCloud).without_field("description")).await;
+    site.simulator.weather().push(Rule::new(Call::Meta, When::Nth(2), Effect::Html { status: 500 }));
+    site.weather(Call::Update, Effect::Html { status: 403 });
+    let (_, created) = site.push(&order("INC-1")).await.unwrap();
+    assert_eq!(adjusted(&created.adjustments), ["description", "description"]);
+    assert!(created.adjustments[1].reason.contains("may be missing"), "{:?}", created.adjustments);
+}
+
+#[tokio::test]
+async fn a_screen_on_which_no_marker_can_stand_gets_no_ticket() {
+    let profile = Profile::of(Vendor::JiraCloud).without_field("description").without_field("labels");
+    let fault = Site::cloud_with(profile).await.push(&order("INC-1")).await.unwrap_err();
+    assert_eq!(fault.kind, FaultKind::Misconfigured);
+    assert!(fault.hint.contains("Labels or Description"), "{}", fault.hint);
 }
 
 #[tokio::test]

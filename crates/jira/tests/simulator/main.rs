@@ -4,6 +4,7 @@
 
 mod connection;
 mod creating;
+mod evidence;
 mod faults;
 mod looking_up;
 mod support;

@@ -26,10 +26,11 @@ async fn a_sound_connection_passes_every_step_and_writes_nothing() {
         ("table", true),
         ("look_up", true),
         ("assignment_group", true),
+        ("required_fields", true),
         ("create_access", true),
     ];
     assert_eq!(outcome(&checks), expected);
-    assert!(checks[4].detail.starts_with("not proven"));
+    assert!(checks[5].detail.starts_with("not proven"));
     assert_eq!(site.simulator.tickets().len(), 0);
     assert!(site.simulator.requests().iter().all(|request| request.method == "GET"));
 }

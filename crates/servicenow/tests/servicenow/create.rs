@@ -141,7 +141,7 @@ async fn a_create_that_was_applied_and_answered_504_is_found_again() {
 }
 
 #[tokio::test]
-async fn a_data_policy_refuses_the_ticket_and_an_acl_the_account() {
+async fn a_data_policy_and_an_acl_refuse_the_ticket_while_the_table_can_be_read() {
     let policy = Site::of(|profile| {
         profile.mandatory.insert("caller_id".to_owned());
     })
@@ -151,8 +151,15 @@ async fn a_data_policy_refuses_the_ticket_and_an_acl_the_account() {
     assert!(fault.message.contains("caller_id"));
     let acl = Site::of(|profile| profile.withdraw("create")).await;
     let fault = acl.push(&order("INC-1")).await.unwrap_err();
-    assert_eq!((fault.kind, fault.status), (FaultKind::Forbidden, Some(403)));
+    assert_eq!((fault.kind, fault.status), (FaultKind::Rejected, Some(403)));
     assert!(fault.hint.contains("servicenow.username"));
+    let neither = Site::of(|profile| {
+        profile.withdraw("create");
+        profile.withdraw("read");
+    })
+    .await;
+    let fault = neither.push(&order("INC-1")).await.unwrap_err();
+    assert_eq!((fault.kind, fault.status), (FaultKind::Forbidden, Some(403)));
 }
 
 #[tokio::test]

@@ -2,6 +2,8 @@
 
 mod connection;
 mod create;
+mod evidence;
+mod group;
 mod look_up;
 mod statuses;
 mod support;

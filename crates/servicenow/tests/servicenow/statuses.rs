@@ -14,7 +14,7 @@ fn failure(status: u16, message: &str, detail: &str) -> Reply {
 }
 
 /// Status, message, detail, verdict.
-const TABLE: [(u16, &str, &str, FaultKind); 32] = [
+const TABLE: [(u16, &str, &str, FaultKind); 33] = [
     (200, "", "", FaultKind::UnreadableReply),
     (201, "", "", FaultKind::UnreadableReply),
     (202, "", "", FaultKind::Dropped),
@@ -25,15 +25,11 @@ const TABLE: [(u16, &str, &str, FaultKind); 32] = [
     (400, "Invalid table incidents", "", FaultKind::Misconfigured),
     (400, "Requested URI does not represent any resource", "", FaultKind::Misconfigured),
     (401, "User Not Authenticated", "Required to provide Auth information", FaultKind::Unauthorized),
-    (403, "", "", FaultKind::Forbidden),
-    (
-        403,
-        "Operation Failed",
-        "ACL Exception Insert Failed due to security constraints",
-        FaultKind::Forbidden,
-    ),
-    (403, "User Not Authorized", "Failed API level ACL Validation", FaultKind::Forbidden),
-    (403, "Insufficient rights to query records", "", FaultKind::Forbidden),
+    (402, "", "", FaultKind::Forbidden),
+    (403, "", "", FaultKind::Rejected),
+    (403, "Operation Failed", "ACL Exception Insert Failed due to security constraints", FaultKind::Rejected),
+    (403, "User Not Authorized", "Failed API level ACL Validation", FaultKind::Rejected),
+    (403, "Insufficient rights to query records", "", FaultKind::Rejected),
     (
         403,
         "Operation Failed",
@@ -49,12 +45,12 @@ const TABLE: [(u16, &str, &str, FaultKind); 32] = [
     (403, "Operation Failed", "Data too long for column 'short_description'", FaultKind::Rejected),
     (403, "Operation Failed", "Unique Key violation detected by database", FaultKind::Conflict),
     (404, "Invalid table incidents", "", FaultKind::Misconfigured),
-    (404, "No Record found", "", FaultKind::NotFound),
+    (404, "No Record found", "", FaultKind::Rejected),
     (405, "Method not supported", "", FaultKind::Rejected),
     (406, "", "", FaultKind::Rejected),
     (408, "", "", FaultKind::ServerError),
     (409, "", "", FaultKind::Conflict),
-    (410, "", "", FaultKind::NotFound),
+    (410, "", "", FaultKind::Rejected),
     (413, "", "", FaultKind::TooLarge),
     (415, "Unsupported media type", "", FaultKind::Rejected),
     (422, "", "", FaultKind::Rejected),

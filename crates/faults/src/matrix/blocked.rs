@@ -1,0 +1,44 @@
+//! One incident whose text something before the ticket system blocks, while others pass: it waits alone.
+
+use rhythmx_ticketing::v1::{DeliveryState, FaultKind, RetryDeliveryRequest, TargetConditionKind};
+use ticketing_simulator::{Call, Effect, Reply, Vendor};
+
+use super::calls::{VENDORS, deliver, name, plan, simulator, start, system};
+use super::cell::{Cell, Stage};
+
+const FAMILY: &str = "blocked";
+const BLOCKED: &str = "INC-BLOCKED";
+const OTHERS: usize = 5;
+
+pub(super) fn cells() -> Vec<Cell> {
+    let cell = |vendor| {
+        Cell::new(FAMILY, "403 page for one incident", name(vendor), move |stage| waits_alone(stage, vendor))
+    };
+    VENDORS.into_iter().map(cell).collect()
+}
+
+async fn waits_alone(stage: Stage, vendor: Vendor) {
+    let mut world = start(plan(&stage, vendor)).await;
+    let page = Reply::html(403, "<html><head><title>Blocked</title></head></html>");
+    let firewall = move |call: Call, _: &str, body: &[u8]| {
+        let is_struck = call == Call::Create && String::from_utf8_lossy(body).contains(BLOCKED);
+        is_struck.then(|| Effect::Answer(page.clone()))
+    };
+    simulator(&world, vendor).weather().forecast(firewall);
+    let blocked = world.push(BLOCKED, system(vendor)).await.delivery.unwrap();
+    assert_eq!(blocked.last_error.unwrap().kind(), FaultKind::Rejected);
+    for number in 0..OTHERS {
+        let delivery = deliver(&mut world, &format!("INC-{number}"), vendor).await;
+        assert_eq!(delivery.attempts.len(), 1, "it waited: {delivery:#?}");
+    }
+    let condition = world.status(system(vendor)).await.condition.unwrap();
+    assert_eq!(condition.kind(), TargetConditionKind::Ok, "{condition:?}");
+    assert!(simulator(&world, vendor).weather().struck() > 0, "nothing was blocked");
+    simulator(&world, vendor).weather().forecast(|_, _, _| None);
+    if world.delivery(&blocked.id).await.state() == DeliveryState::Failed {
+        let request = RetryDeliveryRequest { delivery_id: blocked.id.clone(), ..Default::default() };
+        world.client.retry_delivery(request).await.unwrap();
+    }
+    world.until_all_delivered(OTHERS + 1).await;
+    world.finish().await;
+}

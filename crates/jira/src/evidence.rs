@@ -1,0 +1,131 @@
+//! Whose trouble a refused create is: this ticket's alone, or the connection's.
+//!
+//! A refusal concerns the one ticket unless there is evidence that the connection is in trouble, for a connection in trouble
+//! stops all its tickets. Evidence is what headers and status say in any language, or one read with the same login right after
+//! the refusal: if that is refused, too, or says that a permission is missing, it is the connection; if it is answered, or
+//! fails on the way, it is the ticket. A refused login is never asked again: each try may bring its account closer to a
+//! lock-out.
+
+use std::time::Duration;
+
+use ticketing_core::fault::{Fault, FaultKind};
+use ticketing_outbound::Reply;
+
+use crate::client::{Api, Client};
+use crate::faults;
+use crate::wire::{Myself, Permissions};
+
+/// For the one read.
+const BUDGET: Duration = Duration::from_secs(5);
+
+/// What an account needs in a project.
+pub(crate) const REQUIRED: [&str; 2] = ["BROWSE_PROJECTS", "CREATE_ISSUES"];
+
+/// What the read showed.
+enum Finding {
+    /// The login may create there.
+    Sound,
+    /// What is wrong with the connection.
+    Trouble(Fault),
+}
+
+/// The fault of a create that was refused by `reply`, judged as `refusal`; `left` is the time there is.
+pub(crate) async fn weigh(
+    client: &Client,
+    api: Api,
+    project: &str,
+    reply: &Reply,
+    refusal: Fault,
+    left: Duration,
+) -> Fault {
+    if !leaves_open(&refusal, reply) {
+        return refusal;
+    }
+    match find(client, api, project, reply, left.min(BUDGET)).await {
+        Finding::Sound => Fault { kind: FaultKind::Rejected, ..refusal }.with_hint(faults::item_hint(reply)),
+        Finding::Trouble(found) => {
+            let kind = match (found.kind, refusal.kind) {
+                (FaultKind::Unauthorized | FaultKind::LockedOut, _) => found.kind,
+                (_, FaultKind::NotFound) => FaultKind::NotFound,
+                _ => FaultKind::Forbidden,
+            };
+            let message = format!("{}; then {}", refusal.message, found.message);
+            let fault = Fault::new(kind, message).with_hint(found.hint).with_retry_after(refusal.retry_after);
+            Fault { status: refusal.status, ..fault }
+        }
+    }
+}
+
+fn leaves_open(refusal: &Fault, reply: &Reply) -> bool {
+    match refusal.kind {
+        FaultKind::Forbidden | FaultKind::NotFound => !faults::is_about_the_connection(reply),
+        // A refusal that names no field may be about what the account may do.
+        FaultKind::Rejected => reply.status == 400 && faults::refused_fields(reply).is_empty(),
+        _ => false,
+    }
+}
+
+async fn find(client: &Client, api: Api, project: &str, reply: &Reply, budget: Duration) -> Finding {
+    let answer = if faults::speaks_of_login(reply) {
+        client.read_within::<Myself>(Api::V2, &["myself"], &[], budget).await.map(|_| None)
+    } else {
+        missing(client, api, project, budget).await
+    };
+    match answer {
+        Ok(None) => Finding::Sound,
+        Ok(Some(fault)) => Finding::Trouble(fault),
+        Err(fault) => match fault.kind {
+            FaultKind::Unauthorized
+            | FaultKind::Forbidden
+            | FaultKind::LockedOut
+            | FaultKind::NotFound
+            | FaultKind::Misconfigured
+            | FaultKind::Redirected
+            | FaultKind::Dormant => Finding::Trouble(fault),
+            // Nothing was found out.
+            FaultKind::NotPermitted
+            | FaultKind::Dns
+            | FaultKind::Connect
+            | FaultKind::Tls
+            | FaultKind::TooLate
+            | FaultKind::Rejected
+            | FaultKind::TooLarge
+            | FaultKind::RateLimited
+            | FaultKind::TimedOut
+            | FaultKind::ConnectionLost
+            | FaultKind::Conflict
+            | FaultKind::ServerError
+            | FaultKind::UnreadableReply
+            | FaultKind::Dropped
+            | FaultKind::Restored => Finding::Sound,
+        },
+    }
+}
+
+/// The fault of an account that lacks a permission in a project; `None` if it has them all.
+pub(crate) async fn missing(
+    client: &Client,
+    api: Api,
+    project: &str,
+    budget: Duration,
+) -> Result<Option<Fault>, Fault> {
+    let asked = REQUIRED.join(",");
+    let query = [("projectKey", project), ("permissions", asked.as_str())];
+    // Data Center knows no such parameter, and tells them all.
+    let query = if api == Api::V3 { &query[..] } else { &query[..1] };
+    let answer = client.read_within::<Permissions>(api, &["mypermissions"], query, budget).await?;
+    let granted = |name: &&str| answer.value.permissions.get(*name).is_some_and(|it| it.have_permission);
+    let missing: Vec<&str> = REQUIRED.into_iter().filter(|name| !granted(name)).collect();
+    if missing.is_empty() {
+        return Ok(None);
+    }
+    if faults::is_anonymous(&answer.reply) {
+        let fault = Fault::new(FaultKind::Unauthorized, "Jira took the caller for nobody");
+        return Ok(Some(
+            fault.with_hint("check jira.email and the API token (or the personal access token)"),
+        ));
+    }
+    let message = format!("the account lacks {} in project {project}", missing.join(" and "));
+    let hint = "grant the account Browse projects and Create issues in the project's permission scheme";
+    Ok(Some(Fault::new(FaultKind::Forbidden, message).with_hint(hint)))
+}

@@ -1,0 +1,79 @@
+//! Whose trouble a refused insert is: this ticket's alone, or the connection's.
+//!
+//! A refusal concerns the one ticket unless there is evidence that the connection is in trouble, for a connection in trouble
+//! stops all its tickets. Evidence is one read of the table with the same login right after the refusal: if that is refused,
+//! too, it is the connection; if it is answered, or fails on the way, it is the ticket. A refused login is never asked again:
+//! each try may bring its account closer to a lock-out.
+
+use std::time::Duration;
+
+use ticketing_core::fault::{Fault, FaultKind};
+use ticketing_outbound::Reply;
+
+use crate::client::{Client, Deadline};
+use crate::faults;
+use crate::wire::Record;
+
+/// For the one read.
+const BUDGET: Duration = Duration::from_secs(5);
+
+/// The fault of an insert into `table` that was refused by `reply`, judged as `refusal`.
+pub(crate) async fn weigh(
+    client: &Client,
+    table: &str,
+    reply: &Reply,
+    refusal: Fault,
+    deadline: Deadline,
+) -> Fault {
+    // A status of 402 is of a site that is not paid for.
+    let leaves_open =
+        matches!(refusal.kind, FaultKind::Forbidden | FaultKind::NotFound) && reply.status != 402;
+    if !leaves_open {
+        return refusal;
+    }
+    let trouble = match client.time_left(deadline) {
+        Ok(left) => trouble(client, table, left.min(BUDGET)).await,
+        Err(_) => None,
+    };
+    let Some(found) = trouble else {
+        let hint = client.discreet(&faults::hint_of_refused_item(reply));
+        return Fault { kind: FaultKind::Rejected, ..refusal }.with_hint(hint);
+    };
+    let kind = match (found.kind, refusal.kind) {
+        (FaultKind::Unauthorized | FaultKind::LockedOut, _) => found.kind,
+        (_, FaultKind::NotFound) => FaultKind::NotFound,
+        _ => FaultKind::Forbidden,
+    };
+    Fault { kind, ..refusal }.with_hint(found.hint)
+}
+
+/// What is wrong with the connection, as far as a read of the table tells.
+async fn trouble(client: &Client, table: &str, budget: Duration) -> Option<Fault> {
+    let query = [("sysparm_limit", "1"), ("sysparm_fields", "sys_id")];
+    let fault = client.list::<Vec<Record>>(table, &query, budget).await.err()?;
+    match fault.kind {
+        FaultKind::Unauthorized
+        | FaultKind::Forbidden
+        | FaultKind::LockedOut
+        | FaultKind::NotFound
+        | FaultKind::Misconfigured
+        | FaultKind::Redirected
+        | FaultKind::Dormant => Some(fault),
+        // Nothing was found out.
+        FaultKind::NotPermitted
+        | FaultKind::Dns
+        | FaultKind::Connect
+        | FaultKind::Tls
+        | FaultKind::TooLate
+        | FaultKind::Rejected
+        | FaultKind::TooLarge
+        | FaultKind::RateLimited
+        | FaultKind::TimedOut
+        | FaultKind::ConnectionLost
+        | FaultKind::Conflict
+        | FaultKind::ServerError
+        | FaultKind::UnreadableReply
+        | FaultKind::Dropped
+        | FaultKind::Restored => None,
+    }
+}

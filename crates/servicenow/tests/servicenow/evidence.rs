@@ -1,0 +1,93 @@
+//! Whose trouble a refused insert is, and what to do about it.
+
+use serde_json::json;
+use ticketing_core::fault::{Fault, FaultKind, Scope};
+use ticketing_simulator::{Call, Effect, Reply};
+
+use crate::support::{Site, order};
+
+fn failure(status: u16, detail: &str) -> Reply {
+    let error = json!({ "message": "Operation Failed", "detail": detail });
+    Reply::json(status, &json!({ "error": error, "status": "failure" }))
+}
+
+async fn insert(site: &Site, reply: Reply) -> Fault {
+    site.answer(Call::Create, reply);
+    site.push(&order("INC-1")).await.unwrap_err()
+}
+
+#[tokio::test]
+async fn a_refusal_is_of_the_ticket_alone_where_the_table_can_be_read() {
+    let blocked = Reply::html(403, "<html><title>403</title>Your support ID is: 1</html>");
+    let table = [
+        (failure(403, "Incidents about Oracle databases need a configuration item"), "business rule"),
+        (failure(403, "Geschäftsregel abgebrochen"), "business rule"),
+        (failure(403, "Operation against file 'incident' was aborted by Business Rule 'x'"), "business rule"),
+        (failure(403, "Data Policy Exception: Following fields are mandatory: Caller"), "default value"),
+        (failure(403, "ACL Exception Insert Failed due to security constraints"), "sn_incident_write"),
+        (blocked, "F5 BIG-IP"),
+    ];
+    for (reply, words) in table {
+        let site = Site::of(|_| {}).await;
+        let fault = insert(&site, reply.clone()).await;
+        assert_eq!((fault.kind, fault.status), (FaultKind::Rejected, Some(403)), "{reply:?}");
+        assert_eq!((fault.kind.scope(), fault.is_ambiguous()), (Scope::Ticket, false));
+        assert!(fault.hint.contains(words), "{}", fault.hint);
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_is_of_the_connection_where_a_read_is_refused_too() {
+    let table = [
+        (failure(401, "no"), FaultKind::Unauthorized),
+        (failure(403, "no"), FaultKind::Forbidden),
+        (Reply::html(200, "<html>"), FaultKind::Forbidden),
+    ];
+    for (read, kind) in table {
+        let site = Site::of(|_| {}).await;
+        site.answer(Call::Auth, read.clone());
+        let fault = insert(&site, failure(403, "no")).await;
+        assert_eq!((fault.kind, fault.status, fault.is_ambiguous()), (kind, Some(403), false), "{read:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_read_that_fails_on_the_way_proves_nothing_against_the_connection() {
+    for effect in [Effect::Html { status: 503 }, Effect::DropBefore, Effect::Hang { applied: false }] {
+        let site = Site::of(|_| {}).await;
+        site.strike(Call::Auth, effect.clone());
+        assert_eq!(insert(&site, failure(403, "no")).await.kind, FaultKind::Rejected, "{effect:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_refused_login_is_not_asked_again_and_hears_of_oauth() {
+    let site = Site::of(|_| {}).await;
+    let refusal = failure(401, "no").header("www-authenticate", "BASIC realm=\"Service-now\", Bearer");
+    let fault = insert(&site, refusal).await;
+    assert_eq!((fault.kind, site.simulator.requests().len()), (FaultKind::Unauthorized, 1));
+    assert!(fault.hint.contains("OAuth") && fault.hint.contains("MFA"), "{}", fault.hint);
+    let site = Site::of(|_| {}).await;
+    let fault = insert(&site, failure(401, "no").header("x-mfa_token", "invalid")).await;
+    assert!(fault.hint.starts_with("the instance asks for multi-factor"), "{}", fault.hint);
+}
+
+#[tokio::test]
+async fn what_stands_before_the_instance_is_named_with_the_way_out() {
+    let login = "https://acme.service-now.com/login_with_sso.do";
+    let redirect = Reply { status: 302, headers: [].into(), body: String::new() };
+    let redirect = redirect.header("location", &format!("{login}?glide_sso_id=secret"));
+    let table = [
+        (redirect, FaultKind::Redirected, login),
+        (Reply::html(200, "<title>Instance Hibernating page</title>"), FaultKind::Dormant, "sleeps"),
+        (Reply::html(200, "<html><title>Instanz im Ruhezustand</title>"), FaultKind::Dormant, "sleeps"),
+        (Reply::html(200, "<html><input type='password'>"), FaultKind::Dormant, "login page"),
+        (Reply::html(403, "<html>Zscaler"), FaultKind::Rejected, "Zscaler"),
+        (Reply::html(503, "<html>Maintenance"), FaultKind::ServerError, "maintenance"),
+    ];
+    for (reply, kind, words) in table {
+        let fault = insert(&Site::of(|_| {}).await, reply.clone()).await;
+        assert_eq!(fault.kind, kind, "{reply:?}");
+        assert!(fault.hint.contains(words) && !fault.hint.contains("secret"), "{}", fault.hint);
+    }
+}

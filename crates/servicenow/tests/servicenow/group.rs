@@ -1,0 +1,91 @@
+//! Which group a ticket is assigned to.
+
+use serde_json::{Value, json};
+use ticketing_core::system::{Check, TicketSystem};
+use ticketing_simulator::{Call, Effect, Reply};
+
+use crate::support::{GROUP, GROUP_ID, Site, order};
+
+const OTHER_ID: &str = "0123456789abcdef0123456789abcdef";
+
+fn group(sys_id: &str, active: &str) -> Value {
+    json!({ "sys_id": sys_id, "name": GROUP, "active": active })
+}
+
+async fn check(groups: &[Value]) -> Check {
+    let site = Site::start().await;
+    site.answer(Call::Meta, Reply::json(200, &json!({ "result": groups })));
+    site.system.test().await.into_iter().find(|check| check.name == "assignment_group").unwrap()
+}
+
+#[tokio::test]
+async fn takes_the_active_one_of_several_groups() {
+    let found = check(&[group(OTHER_ID, "false"), group(GROUP_ID, "true")]).await;
+    assert!(found.passed && found.detail.contains(GROUP_ID), "{found:?}");
+}
+
+#[tokio::test]
+async fn refuses_an_inactive_group() {
+    let found = check(&[group(GROUP_ID, "false")]).await;
+    assert!(
+        !found.passed && found.detail.contains("inactive") && found.hint.contains("activate"),
+        "{found:?}"
+    );
+}
+
+#[tokio::test]
+async fn lists_the_active_groups_of_one_name() {
+    let found = check(&[group(OTHER_ID, "true"), group(GROUP_ID, "true")]).await;
+    assert!(!found.passed && found.hint.contains(OTHER_ID) && found.hint.contains(GROUP_ID), "{found:?}");
+}
+
+#[tokio::test]
+async fn takes_a_group_that_does_not_show_whether_it_is_active() {
+    assert!(check(&[json!({ "sys_id": GROUP_ID, "name": GROUP })]).await.passed);
+}
+
+#[tokio::test]
+async fn a_sys_id_needs_no_answer_of_the_group_table() {
+    let weather = [
+        Effect::Html { status: 500 },
+        Effect::Hang { applied: false },
+        Effect::Answer(Reply::json(403, &json!({ "error": { "message": "no" } }))),
+    ];
+    for effect in weather {
+        let site = Site::with(|_| {}, |draft| draft.assignment_group = Some(GROUP_ID.to_owned())).await;
+        site.strike(Call::Meta, effect);
+        let rendered = site.system.prepare(&order("INC-1")).await.unwrap();
+        assert!(rendered.adjustments.iter().any(|adjustment| adjustment.reason.starts_with("not checked")));
+        site.push(&order("INC-1")).await.unwrap();
+        assert_eq!(site.only_ticket().fields["assignment_group"], GROUP_ID);
+    }
+}
+
+#[tokio::test]
+async fn a_name_keeps_its_group_while_the_group_table_is_silent() {
+    let site = Site::start().await;
+    site.push(&order("INC-1")).await.unwrap();
+    site.clock.advance(std::time::Duration::from_secs(301));
+    site.strike(Call::Meta, Effect::Html { status: 500 });
+    let rendered = site.system.prepare(&order("INC-2")).await.unwrap();
+    assert!(rendered.body.contains(GROUP_ID), "{}", rendered.body);
+}
+
+#[tokio::test]
+async fn a_field_that_a_data_policy_demands_fails_the_test() {
+    let rule = |conditions: &str| {
+        let field = json!({ "table": "incident", "field": "caller_id", "mandatory": "true" });
+        let mut rule = field;
+        rule["sys_data_policy.conditions"] = conditions.into();
+        rule
+    };
+    for (rows, passes) in [(json!([rule("")]), false), (json!([rule("state=6^EQ")]), true), (json!([]), true)]
+    {
+        let site = Site::of(|_| {}).await;
+        site.answer(Call::Meta, Reply::json(200, &json!({ "result": rows })));
+        let checks = site.system.test().await;
+        let found = checks.iter().find(|check| check.name == "required_fields").unwrap();
+        assert_eq!(found.passed, passes, "{found:?}");
+        assert!(passes || found.hint.contains("caller_id"), "{found:?}");
+    }
+}
