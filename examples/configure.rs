@@ -8,10 +8,7 @@ use rhythmx_ticketing::{Client, v1};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let mut client = Client::connect(var("TICKETING_ADDRESS")?).await?;
-    if let Ok(token) = var("TICKETING_TOKEN") {
-        client = client.with_token(&token)?;
-    }
+    let mut client = Client::from_env().await?;
     // What is absent stays as it is.
     let request = v1::ConfigureRequest {
         jira: Some(v1::JiraSettings {

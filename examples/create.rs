@@ -1,17 +1,13 @@
 //! Pushes an incident to Jira, and waits for the first attempt.
 #![allow(clippy::print_stdout, reason = "a sample says what it did")]
 
-use std::env::var;
 use std::error::Error;
 
 use rhythmx_ticketing::{Client, v1};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let mut client = Client::connect(var("TICKETING_ADDRESS")?).await?;
-    if let Ok(token) = var("TICKETING_TOKEN") {
-        client = client.with_token(&token)?;
-    }
+    let mut client = Client::from_env().await?;
     let incident = v1::Incident {
         id: "INC-2031".to_owned(),
         actor: Some(v1::Actor {

@@ -1,17 +1,13 @@
 //! Tries every failed delivery once more.
 #![allow(clippy::print_stdout, reason = "a sample says what it did")]
 
-use std::env::var;
 use std::error::Error;
 
 use rhythmx_ticketing::{Client, v1};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let mut client = Client::connect(var("TICKETING_ADDRESS")?).await?;
-    if let Ok(token) = var("TICKETING_TOKEN") {
-        client = client.with_token(&token)?;
-    }
+    let mut client = Client::from_env().await?;
     let states = vec![v1::DeliveryState::Failed.into()];
     let mut request = v1::ListDeliveriesRequest { states, ..Default::default() };
     loop {

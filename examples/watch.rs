@@ -1,17 +1,13 @@
 //! Prints what happens to deliveries, until it is interrupted, through restarts of the server.
 #![allow(clippy::print_stdout, reason = "a sample says what it did")]
 
-use std::env::var;
 use std::error::Error;
 
 use rhythmx_ticketing::Client;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let mut client = Client::connect(var("TICKETING_ADDRESS")?).await?;
-    if let Ok(token) = var("TICKETING_TOKEN") {
-        client = client.with_token(&token)?;
-    }
+    let mut client = Client::from_env().await?;
     let mut events = client.events(Default::default()).await?;
     println!("watching");
     loop {

@@ -18,6 +18,7 @@ use crate::v1::ticketing_service_client::TicketingServiceClient;
 use crate::v1::*;
 
 mod address;
+mod environment;
 mod error;
 mod events;
 mod repeat;
@@ -105,6 +106,14 @@ enum Unusable {
     Contradiction,
     /// What TLS was given can not be read, or the path is none.
     Transport(tonic::transport::Error),
+    /// The token of the environment can not be sent there.
+    Token(InvalidToken),
+    /// A file that the environment names can not be read.
+    #[cfg(feature = "tls")]
+    File(&'static str, std::io::Error),
+    /// Of a client certificate and its key the environment names only one.
+    #[cfg(feature = "tls")]
+    Pair,
 }
 
 /// The token can not be sent.
@@ -461,7 +470,7 @@ impl std::error::Error for InvalidToken {}
 impl fmt::Display for ConnectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let address = &self.address;
-        match self.why {
+        match &self.why {
             Unusable::Address => write!(
                 f,
                 "\"{address}\" is no address of a server: give HOST:PORT, [IPV6]:PORT or unix:/PATH"
@@ -470,6 +479,16 @@ impl fmt::Display for ConnectError {
                 write!(f, "TLS is not spoken at {address}: it takes HOST:PORT or https://")
             }
             Unusable::Transport(_) => write!(f, "cannot speak to the ticketing service at {address}"),
+            Unusable::Token(_) => write!(f, "TICKETING_TOKEN cannot be sent to {address}"),
+            #[cfg(feature = "tls")]
+            Unusable::File(name, _) => write!(f, "the file that {name} names cannot be read"),
+            #[cfg(feature = "tls")]
+            Unusable::Pair => {
+                write!(
+                    f,
+                    "TICKETING_TLS_CLIENT_CERT and TICKETING_TLS_CLIENT_KEY are given together or not at all"
+                )
+            }
         }
     }
 }
@@ -478,6 +497,11 @@ impl std::error::Error for ConnectError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match &self.why {
             Unusable::Transport(source) => Some(source),
+            Unusable::Token(source) => Some(source),
+            #[cfg(feature = "tls")]
+            Unusable::File(_, source) => Some(source),
+            #[cfg(feature = "tls")]
+            Unusable::Pair => None,
             Unusable::Address | Unusable::Contradiction => None,
         }
     }

@@ -1,5 +1,6 @@
 //! Who may do what: every method of the contract with every kind of credential, from the outside.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine;
@@ -15,6 +16,9 @@ use ring::signature::{Ed25519KeyPair, KeyPair};
 use serde_json::json;
 use ticketing_harness::{Edit, Plan, World, incident, refusal, run_to_its_end};
 use ticketing_server::access::Role;
+use ticketing_server::clock::SystemClock;
+use ticketing_server::server;
+use ticketing_server::store::KeySource;
 
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Status};
@@ -236,7 +240,7 @@ async fn whoever_changes_something_is_written_down_with_what_came_of_it() {
 }
 
 #[tokio::test]
-async fn tokens_are_made_before_the_first_start_listed_and_revoked_from_the_command_line() {
+async fn tokens_are_made_listed_and_revoked_from_the_command_line() {
     let folder = tempfile::tempdir().unwrap();
     let data = format!("--data={}", folder.path().join("data").display());
     let run = async |arguments: &[&str]| {
@@ -244,7 +248,12 @@ async fn tokens_are_made_before_the_first_start_listed_and_revoked_from_the_comm
             arguments.iter().map(|text| (*text).to_owned()).chain([data.clone()]).collect();
         run_to_its_end(&all, &[]).await
     };
-    let made = run(&["token", "create", "soar", "--role=producer"]).await;
+    let mistaken = run(&["token", "create", "soar", "--role=producer"]).await;
+    assert!(mistaken.code == Some(1) && mistaken.stderr.contains("there is no database"), "{mistaken:?}");
+    assert!(mistaken.stderr.contains("--data") && !folder.path().join("data").exists(), "{mistaken:?}");
+    let clock = Arc::new(SystemClock::start());
+    server::make(&folder.path().join("data"), KeySource::Beside, clock).await.unwrap();
+    let made = run(&["token", "create", "soar", "--role=producer", "--namespace=soc-eu"]).await;
     assert_eq!(made.code, Some(0), "{made:?}");
     assert!(
         made.stdout.starts_with("rxt_") && made.stderr.contains("for soar, producer, good until"),
@@ -254,11 +263,8 @@ async fn tokens_are_made_before_the_first_start_listed_and_revoked_from_the_comm
     let third = run(&["token", "create", "soar", "--role=producer"]).await;
     assert!(third.code == Some(1) && third.stderr.contains("revoke one first"), "{third:?}");
     let listed = run(&["token", "list"]).await.stdout;
-    assert_eq!(
-        listed.lines().filter(|line| line.contains("soar  producer  good until")).count(),
-        2,
-        "{listed}"
-    );
+    let good = |line: &&str| line.contains("soar  producer  good until") && line.ends_with("  soc-eu");
+    assert_eq!(listed.lines().filter(good).count(), 2, "{listed}");
     let secret = made.stdout.trim().rsplit_once('_').unwrap().1;
     assert!(!listed.contains(secret));
     let revoked = run(&["token", "revoke", "soar"]).await;
@@ -271,6 +277,11 @@ async fn tokens_are_made_before_the_first_start_listed_and_revoked_from_the_comm
         assert_eq!(run(&["token", "create", name, "--role=viewer"]).await.code, Some(2));
     }
     assert_eq!(run(&["token", "create", "x", "--role=viewer", "--lifetime=8785h"]).await.code, Some(2));
+    assert_eq!(run(&["token", "create", "x", "--role=viewer", "--namespace=SOC"]).await.code, Some(2));
+    let key = folder.path().join("data/ticketing.db.key");
+    std::fs::rename(&key, folder.path().join("elsewhere")).unwrap();
+    let without_key = run(&["token", "list"]).await;
+    assert!(without_key.code == Some(1) && without_key.stderr.contains("--key-file"), "{without_key:?}");
 }
 
 /// Somebody who says who callers are, by tokens that they sign.
@@ -299,10 +310,16 @@ impl IdentityProvider {
     }
 
     pub fn signed(&self, role: &str, expires: i64) -> String {
+        self.signed_with(role, expires, "other", &"claim".into())
+    }
+
+    /// With a further claim.
+    pub fn signed_with(&self, role: &str, expires: i64, name: &str, value: &serde_json::Value) -> String {
         let part = |value: serde_json::Value| URL_SAFE_NO_PAD.encode(value.to_string());
         let header = part(json!({ "alg": "EdDSA", "kid": "one" }));
         let claims = part(json!({
             "iss": "https://id.example", "aud": "ticketing", "sub": "ana", "exp": expires, "ticketing_role": role,
+            name: value,
         }));
         let message = format!("{header}.{claims}");
         let signature = URL_SAFE_NO_PAD.encode(self.signer.sign(message.as_bytes()));
@@ -334,7 +351,7 @@ async fn a_token_of_the_identity_provider_lets_its_subject_in_as_what_it_says() 
 
 #[tokio::test]
 async fn a_token_that_was_edited_by_hand_is_not_accepted_and_is_named() {
-    for edit in [Edit::Promote, Edit::TakeBackRevocations, Edit::Prolong] {
+    for edit in [Edit::Promote, Edit::ChangeNamespaces, Edit::TakeBackRevocations, Edit::Prolong] {
         let mut world = Plan::new().in_a_process().guarded().start().await;
         let (mut viewer, token) = client_of(&mut world, "viewer", Role::Viewer).await;
         viewer.get_status().await.unwrap();

@@ -175,3 +175,62 @@ fn copy(server: &Server, to: &Path) {
         std::fs::copy(file.path(), to.join(file.file_name())).unwrap();
     }
 }
+
+#[tokio::test]
+async fn a_symbolic_link_is_not_followed_where_the_servers_own_files_are() {
+    for name in [
+        "ticketing.db",
+        "ticketing.db.lock",
+        "ticketing.db.mark",
+        "ticketing.db.key",
+        "ticketing.db-wal",
+        "ticketing.db.key.unfinished",
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let (data, victim) = (folder.path().join("data"), folder.path().join("victim"));
+        std::fs::create_dir(&data).unwrap();
+        std::fs::write(&victim, KEY).unwrap();
+        std::os::unix::fs::symlink(&victim, data.join(name)).unwrap();
+        let ended = start(&data, &[], &[]).await;
+        assert_eq!(ended.code, Some(1), "{name}: {ended:?}");
+        assert!(ended.stderr.contains("link"), "{name}: {ended:?}");
+        assert_eq!(std::fs::read_to_string(&victim).unwrap(), KEY, "{name}");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("victim")).unwrap();
+    std::os::unix::fs::symlink(folder.path().join("victim"), folder.path().join("data")).unwrap();
+    let ended = start(&folder.path().join("data"), &[], &[]).await;
+    says(&ended, &["data", "symbolic link"]);
+    assert!(std::fs::read_dir(folder.path().join("victim")).unwrap().next().is_none());
+}
+
+#[tokio::test]
+async fn a_fifo_is_refused_where_a_file_is_needed() {
+    let folder = tempfile::tempdir().unwrap();
+    let fifo = folder.path().join("fifo");
+    assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    let flag = |flag: &str| format!("--{flag}={}", fifo.display());
+    let jwt = ["--auth=jwt", "--jwt-issuer=i", "--jwt-audience=a"].map(str::to_owned);
+    for flags in [
+        vec![flag("tls-cert"), flag("tls-key")],
+        vec![flag("key-file")],
+        vec![flag("proxy-logins")],
+        [vec![flag("jwt-keys")], jwt.to_vec()].concat(),
+    ] {
+        let flags: Vec<_> = flags.iter().map(String::as_str).collect();
+        let ended = start(&folder.path().join("data"), &flags, &[]).await;
+        assert_eq!(ended.code, Some(1), "{flags:?}: {ended:?}");
+        assert!(ended.stderr.contains("fifo") && ended.stderr.contains("not a regular file"), "{ended:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_data_folder_that_others_can_write_is_warned_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    std::fs::create_dir(&data).unwrap();
+    std::fs::set_permissions(&data, std::fs::Permissions::from_mode(0o777)).unwrap();
+    let world = Plan::new().in_a_process().with_data(&data).start().await;
+    assert!(world.server.log().contains("chmod 700"), "{}", world.server.log());
+    world.finish().await;
+}

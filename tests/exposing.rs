@@ -239,3 +239,11 @@ async fn until_logged(world: &World, words: &str) {
     let in_time = tokio::time::timeout(PATIENCE, wait).await;
     assert!(in_time.is_ok(), "{words:?} is not logged: {}", world.server.log());
 }
+
+#[tokio::test]
+async fn a_server_without_certificates_goes_on_after_sighup() {
+    let mut world = Plan::new().in_a_process().start().await;
+    world.server.hang_up().await;
+    world.push("INC-1", rhythmx_ticketing::v1::TicketSystem::Jira).await;
+    world.finish().await;
+}

@@ -194,3 +194,24 @@ async fn the_process_leaves_no_core_dump_and_its_memory_is_for_no_one_else() {
     assert!(world.server.memory_is_private());
     world.finish().await;
 }
+
+#[tokio::test]
+async fn the_audit_names_a_row_of_settings_that_was_edited_by_hand() {
+    let edits = [
+        (Edit::SwitchOff, "row servicenow of target_settings"),
+        (Edit::WidenAutoPush, "row 1 of policy"),
+        (Edit::Redirect, "row jira of target_settings"),
+        (Edit::Kind, "row jira of target_settings"),
+    ];
+    for (edit, told) in edits {
+        let mut world = Plan::new().in_a_process().start().await;
+        works(&mut world, "1").await;
+        audit_is_sound(&world).await;
+        world.server.edit(edit).await;
+        let mut administration = world.server.administration().await;
+        let verified = administration.verify_audit().await.unwrap().unwrap_err().to_string();
+        administration.close().await;
+        assert!(verified.contains(told), "{edit:?}: {verified}");
+        world.finish().await;
+    }
+}

@@ -36,6 +36,8 @@ mod floods;
 mod hostile_storage;
 mod keys;
 mod limits;
+mod logs;
+mod namespaces;
 mod open_streams;
 mod packaging;
 mod power;

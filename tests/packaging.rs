@@ -35,7 +35,8 @@ fn settings(unit: &str) -> BTreeMap<String, Vec<String>> {
 fn the_unit_takes_from_the_service_whatever_it_does_not_need() {
     let unit = settings(&packaged("packaging/ticketing.service"));
     let expected = [
-        ("DynamicUser", "yes"),
+        ("User", "ticketing"),
+        ("UMask", "0077"),
         ("ProtectSystem", "strict"),
         ("ProtectHome", "yes"),
         ("PrivateTmp", "yes"),
@@ -52,10 +53,10 @@ fn the_unit_takes_from_the_service_whatever_it_does_not_need() {
         assert_eq!(unit.get(name), Some(&vec![value.to_owned()]), "{name}");
     }
     assert_eq!(unit["SystemCallFilter"], ["@system-service", "~@privileged @resources"]);
-    assert!(
-        unit["LoadCredential"][0].starts_with("key:"),
-        "the key is handed over, and not readable by others"
-    );
+    assert!(!unit.contains_key("LoadCredential"), "a copy that is made at the start is never read again");
+    assert_eq!(unit["ExecReload"], ["/bin/kill -HUP $MAINPID"]);
+    let users = packaged("packaging/ticketing.sysusers.conf");
+    assert!(users.lines().any(|line| line.starts_with("u ticketing ")), "{users}");
 }
 
 #[test]
@@ -70,6 +71,21 @@ fn the_unit_starts_the_server_with_flags_that_it_has_and_stops_it_later_than_its
     let grace = help.split("--shutdown-grace").nth(1).unwrap().split("[default: ").nth(1).unwrap();
     let seconds = |text: &str| text.split('s').next().unwrap().parse::<u32>().unwrap();
     assert!(seconds(&unit["TimeoutStopSec"][0]) >= seconds(grace) + 10);
+}
+
+#[test]
+fn the_commands_that_the_unit_tells_of_have_flags_of_the_program() {
+    let unit = packaged("packaging/ticketing.service").replace("\\\n#", "");
+    let command = unit.split("runuser -u ticketing -- ticketing ").nth(1).unwrap().lines().next().unwrap();
+    let help = String::from_utf8(ticketing(&["token", "create", "--help"]).stdout).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let words = command.replace("/var/lib/ticketing", &folder.path().display().to_string());
+    let words: Vec<_> = words.split_whitespace().collect();
+    for flag in words.iter().filter(|word| word.starts_with("--")) {
+        assert!(help.contains(&format!("{flag} <")), "{flag}");
+    }
+    let said = String::from_utf8(ticketing(&words).stderr).unwrap();
+    assert!(said.contains("there is no database"), "{said}");
 }
 
 #[test]

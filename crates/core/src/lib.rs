@@ -14,6 +14,7 @@ pub mod fault;
 pub mod fit;
 pub mod incident;
 pub mod marker;
+pub mod namespace;
 pub mod policy;
 pub mod risk;
 pub mod system;

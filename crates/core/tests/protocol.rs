@@ -12,6 +12,7 @@ use ticketing_core::delivery::settle::SendIntent;
 use ticketing_core::delivery::{Delivery, EventKind, Outcome, Settled, State, Trigger};
 use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_core::marker::{InstallationKey, Marker};
+use ticketing_core::namespace::Namespace;
 use ticketing_core::policy::Policy;
 use ticketing_core::system::{Created, Destination, FoundTicket, Sighting, System, TicketRef};
 
@@ -70,6 +71,7 @@ impl World {
             trigger: Trigger::Manual,
             marker: Marker::derive(&InstallationKey::new([0; 32]), "INC-1", "jira"),
             requested_by: String::new(),
+            namespace: Namespace::default(),
         };
         let delivery = Delivery::accept(new, now).delivery;
         let (policy, index_lag) = (Policy::default(), Duration::from_secs(index_lag));

@@ -14,6 +14,7 @@ use ticketing_core::delivery::start::{MEMORY, Pause, Place, Start};
 use ticketing_core::delivery::{Delivery, Outcome, Settled, State, Trigger};
 use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_core::marker::{InstallationKey, Marker};
+use ticketing_core::namespace::Namespace;
 use ticketing_core::policy::Policy;
 use ticketing_core::system::{Created, Destination, FoundTicket, Sighting, System, TicketRef};
 use ticketing_core::target::Health;
@@ -175,6 +176,7 @@ fn accepted(now: Timestamp) -> Delivery {
         trigger: Trigger::Manual,
         marker: Marker::derive(&InstallationKey::new([0; 32]), "INC-1", "jira"),
         requested_by: String::new(),
+        namespace: Namespace::default(),
     };
     Delivery::accept(new, now).delivery
 }

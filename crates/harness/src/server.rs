@@ -191,8 +191,20 @@ impl Server {
 
     /// Makes a bearer token, beside the server if it runs.
     pub async fn make_token(&self, name: &str, role: Role, lifetime: Duration) -> String {
+        self.make_token_in(None, name, role, lifetime).await
+    }
+
+    /// Makes a token that carries a namespace.
+    pub async fn make_token_in(
+        &self,
+        namespace: Option<&str>,
+        name: &str,
+        role: Role,
+        lifetime: Duration,
+    ) -> String {
+        let namespace = namespace.map(|namespace| namespace.parse().expect("a namespace"));
         let mut administration = self.administration().await;
-        let made = administration.create_token(name, role, lifetime).await;
+        let made = administration.create_token(name, role, namespace, lifetime).await;
         administration.close().await;
         made.unwrap().0.show().to_owned()
     }

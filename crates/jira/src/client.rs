@@ -6,7 +6,7 @@ use http::Method;
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use ticketing_core::fault::{Fault, FaultKind};
-use ticketing_outbound::{Door, Reply, Request};
+use ticketing_outbound::{Door, Reply, Request, hide_in_reply};
 
 use crate::faults::{self, Asked};
 use crate::settings::Settings;
@@ -170,9 +170,14 @@ impl Client {
         }
         let authorization = Some(self.settings.login.authorization());
         let reply = self.door.send(Request { method, url, authorization, body, timeout }).await?;
-        // A refusal may repeat what it was sent. It is made harmless before a part of it goes anywhere.
-        let refused = !(200..300).contains(&reply.status);
-        Ok(if refused { Reply { body: self.hide(&reply.body), ..reply } } else { reply })
+        // A reply may repeat what it was sent. It is made harmless before a part of it goes anywhere.
+        let is_success = (200..300).contains(&reply.status);
+        let body = if is_success {
+            hide_in_reply(reply.body, self.settings.login.secret(), |text| self.hide(text))
+        } else {
+            self.hide(&reply.body)
+        };
+        Ok(Reply { body, ..reply })
     }
 
     fn base(&self, api: Api, path: &[&str]) -> url::Url {

@@ -224,6 +224,12 @@ impl Login {
         }
     }
 
+    /// The token or password itself.
+    pub(crate) fn secret(&self) -> &str {
+        let (Self::Basic { token, .. } | Self::Bearer { token }) = self;
+        token.expose_secret()
+    }
+
     /// `text` without the secret and without the header made of it, should a server have repeated them.
     pub(crate) fn hide(&self, text: &str) -> String {
         let (Self::Basic { token, .. } | Self::Bearer { token }) = self;

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use ticketing_core::delivery::operate::NewDelivery;
 use ticketing_core::delivery::{Delivery, Settled, State, Trigger};
 use ticketing_core::marker::{InstallationKey, Marker};
+use ticketing_core::namespace::Namespace;
 use ticketing_core::system::{System, TicketRef};
 
 use crate::setup::{Fleet, Setup, time};
@@ -113,6 +114,7 @@ impl World {
             trigger: Trigger::Manual,
             marker: Marker::derive(&InstallationKey::new([0; 32]), "", ""),
             requested_by: String::new(),
+            namespace: Namespace::default(),
         };
         Self {
             now: 0,

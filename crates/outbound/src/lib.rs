@@ -9,6 +9,7 @@
 //! every answer is judged, and what was judged is what is called.
 
 mod body;
+mod echoed;
 pub mod foreign;
 pub mod guard;
 mod hidden;
@@ -35,6 +36,7 @@ use crate::guard::{Guard, Refused, Rule};
 use crate::resolve::JudgedNames;
 use crate::route::Proxy;
 
+pub use echoed::hide_in_reply;
 pub use foreign::{mentions, title_of_page};
 pub use hidden::hide;
 pub use resolve::{Answers, Names, SystemNames};

@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
+use ticketing_core::namespace::Namespace;
 
 use crate::access::Role;
 use crate::clock::SystemClock;
 use crate::config::{KeyArgs, duration};
 use crate::entropy::SystemEntropy;
-use crate::server::{self, DATABASE};
+use crate::server::DATABASE;
 use crate::store::{Administration, DataKeyRotated, MasterRotated, StoredToken};
 
 /// The longest name of a token.
@@ -42,6 +43,12 @@ pub enum TokenCommand {
         /// What its bearer may do.
         #[arg(long, value_enum)]
         role: Role,
+
+        /// The namespace that it carries: a producer acts on incidents of its own namespace alone. By default that of the newest
+        /// token of this name, or "default" where there is none. 1 to 63 lowercase letters, digits and hyphens, beginning with
+        /// a letter.
+        #[arg(long)]
+        namespace: Option<Namespace>,
 
         /// How long it is good: at most 8784h, which is 366 days.
         #[arg(long, default_value = "2160h", value_parser = lifetime)]
@@ -103,16 +110,16 @@ impl TokenCommand {
     /// What was not done, and why.
     pub async fn run(self, out: &mut impl Write) -> anyhow::Result<()> {
         match self {
-            Self::Create { name, role, lifetime, data } => {
-                let mut administration = data.open_or_make().await?;
-                let made = administration.create_token(&name, role, lifetime).await;
+            Self::Create { name, role, namespace, lifetime, data } => {
+                let mut administration = data.open().await?;
+                let made = administration.create_token(&name, role, namespace, lifetime).await;
                 administration.close().await;
                 let (new, token) = made.with_context(|| format!("no token was made for {name}"))?;
-                let StoredToken { id, expires_at, .. } = token;
+                let StoredToken { id, namespace, expires_at, .. } = token;
                 writeln!(out, "{}", new.show())?;
                 tell(&format!(
-                    "token {id} for {name}, {role}, good until {expires_at}; it is shown this once. A server asks for it \
-                     with --auth token"
+                    "token {id} for {name}, {role}, good until {expires_at}, of namespace {namespace}; it is shown this \
+                     once. A server asks for it with --auth token"
                 ));
             }
             Self::List { data } => {
@@ -125,7 +132,8 @@ impl TokenCommand {
                         None if token.is_good(now) => format!("good until {}", token.expires_at),
                         None => format!("expired at {}", token.expires_at),
                     };
-                    writeln!(out, "{}  {}  {}  {state}", token.id, token.name, token.role)?;
+                    let StoredToken { id, name, role, namespace, .. } = token;
+                    writeln!(out, "{id}  {name}  {role}  {state}  {namespace}")?;
                 }
             }
             Self::Revoke { id_or_name, data } => {
@@ -225,21 +233,16 @@ impl DataArgs {
     async fn open(&self) -> anyhow::Result<Administration> {
         let database = self.data.join(DATABASE);
         if !database.is_file() {
-            bail!("there is no database {}; --data names its folder", database.display());
+            bail!(
+                "there is no database {}: --data names the folder that the server works in, and `ticketing serve` makes the \
+                 database at its first start",
+                database.display()
+            );
         }
         let (clock, entropy) = (Arc::new(SystemClock::start()), Arc::new(SystemEntropy));
         let source = operator();
         let opened = Administration::open(&database, &self.key.source(), clock, entropy, source).await;
-        opened.context("the data folder can not be worked on")
-    }
-
-    /// The first token may be made before the first start.
-    async fn open_or_make(&self) -> anyhow::Result<Administration> {
-        if !self.data.join(DATABASE).is_file() {
-            let made = server::make(&self.data, self.key.source(), Arc::new(SystemClock::start())).await;
-            made.context("the database can not be made")?;
-        }
-        self.open().await
+        opened.context("failed to open the data folder")
     }
 }
 

@@ -112,7 +112,7 @@ impl Connections {
             let leads_to = settings.draft.binding(*used_for);
             if held.origin.is_none() || held.origin != leads_to {
                 tracing::error!(
-                    %target, ?leads_to, bound_to = ?held.origin, secret = held.secret.kind.as_str(),
+                    connection = %target, ?leads_to, bound_to = ?held.origin, secret = held.secret.kind.as_str(),
                     "nothing is sent: the settings were edited in the database, and lead elsewhere than their secret may go; \
                      give the secret again with Configure"
                 );

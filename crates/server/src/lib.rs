@@ -10,10 +10,12 @@ pub mod connections;
 pub mod demo;
 pub mod dispatch;
 pub mod entropy;
+mod files;
 #[doc(hidden)]
 pub mod fuzzing;
 mod grpc;
 pub mod health;
+mod offline_changes;
 pub mod panics;
 pub mod process;
 pub mod server;

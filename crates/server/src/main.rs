@@ -122,7 +122,10 @@ async fn backup(args: &BackupArgs) -> anyhow::Result<()> {
 fn shutdown_signal() -> anyhow::Result<impl Future<Output = ()> + Send + 'static> {
     let mut terminate = signal(SignalKind::terminate()).context("SIGTERM can not be waited for")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT can not be waited for")?;
+    // Certificates are read again on SIGHUP. Where there are none it does nothing, rather than to end the process.
+    let hang_up = signal(SignalKind::hangup()).context("SIGHUP can not be waited for")?;
     Ok(async move {
+        let _hang_up = hang_up;
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}

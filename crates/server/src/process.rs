@@ -1,9 +1,9 @@
 //! What the system lets this process do, and what its files let others do.
 
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, geteuid, getrlimit, setrlimit};
 
 /// Files that a server has open besides its callers' connections: the database and its readers, connections to ticket systems,
 /// what it listens on, its log. More than it needs.
@@ -41,6 +41,21 @@ pub(crate) fn tell_of_open_secrets(files: &[PathBuf]) {
     for file in files.iter().filter(|file| is_open_to_others(file)) {
         let file = file.display();
         tracing::warn!(%file, "others than its owner can read or write a file with a secret: chmod 600 {file}");
+    }
+}
+
+/// Warns of a data folder that others than its owner can read or write: they could put files of their own there, or read the
+/// incidents.
+pub(crate) fn warn_of_open_folder(folder: &Path) {
+    let Ok(found) = folder.metadata() else { return };
+    let (mode, owner, us) = (found.permissions().mode() & 0o777, found.uid(), geteuid().as_raw());
+    let folder = folder.display();
+    if mode & OTHERS != 0 {
+        let mode = format!("{mode:03o}");
+        tracing::warn!(%folder, mode, "others than its owner can read or write the data folder: chmod 700 {folder}");
+    }
+    if owner != us {
+        tracing::warn!(%folder, owner, user = us, "the data folder belongs to another user: chown {us} {folder}");
     }
 }
 

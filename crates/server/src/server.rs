@@ -20,6 +20,7 @@ use crate::connections::{Connection, Connections};
 use crate::dispatch::{Dispatcher, Schedule};
 use crate::entropy::SystemEntropy;
 use crate::grpc;
+use crate::offline_changes::log_offline_changes;
 use crate::process;
 use crate::settings::{Settings, stored};
 use crate::store::{
@@ -124,6 +125,7 @@ pub async fn serve(
     let store = open(&config, clock.clone()).await?;
     process::tell_of_file_limit(config.transport.most_connections());
     process::tell_of_open_secrets(&config.secret_files());
+    process::warn_of_open_folder(&config.data);
     let served = serve_over(&config, reach, &store, listening, clock, shutdown).await;
     store.close().await;
     served
@@ -253,6 +255,7 @@ async fn serve_over(
             let _ = stopping.send(why);
         }
     };
+    tokio::spawn(log_offline_changes(store.clone(), closing.clone()));
     let limits = &config.transport.limits;
     let Listening { main, tls, health } = listening;
     let checks = async {

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 use ticketing_core::fault::{Fault, FaultKind};
-use ticketing_outbound::{Authorization, Door, Reply, Request, hide};
+use ticketing_outbound::{Authorization, Door, Reply, Request, hide, hide_in_reply};
 use url::Url;
 
 use crate::evidence;
@@ -143,7 +143,12 @@ impl Client {
     }
 
     async fn send(&self, request: Request) -> Result<Reply, Fault> {
-        self.door.send(request).await
+        let reply = self.door.send(request).await?;
+        if !(200..300).contains(&reply.status) {
+            return Ok(reply);
+        }
+        let body = hide_in_reply(reply.body, self.password.expose_secret(), |text| self.discreet(text));
+        Ok(Reply { body, ..reply })
     }
 
     fn read<T: DeserializeOwned>(&self, reply: Reply, success: u16) -> Result<(T, Reply), Fault> {

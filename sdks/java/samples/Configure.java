@@ -9,9 +9,7 @@ import com.rhythmx.ticketing.v1.TicketSystem;
 /** Connects the service to a Jira, switches auto-push on, and proves that the Jira can be reached. */
 public class Configure {
   public static void main(String[] arguments) {
-    String address = System.getenv("TICKETING_ADDRESS");
-    String token = System.getenv("TICKETING_TOKEN");
-    try (var client = TicketingClient.connect(address, token)) {
+    try (var client = TicketingClient.connectFromEnvironment()) {
       // What is absent stays as it is.
       var answer = client.configure(ConfigureRequest.newBuilder()
           .setJira(JiraSettings.newBuilder()

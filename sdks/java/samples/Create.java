@@ -12,8 +12,6 @@ import java.time.Instant;
 /** Pushes an incident to Jira, and waits for the first attempt. */
 public class Create {
   public static void main(String[] arguments) {
-    String address = System.getenv("TICKETING_ADDRESS");
-    String token = System.getenv("TICKETING_TOKEN");
     long now = Instant.now().getEpochSecond();
     var incident = Incident.newBuilder()
         .setId("INC-2031")
@@ -23,7 +21,7 @@ public class Create {
             .setFirstAlert(Timestamp.newBuilder().setSeconds(now - 3_600))
             .setLastAlert(Timestamp.newBuilder().setSeconds(now)))
         .build();
-    try (var client = TicketingClient.connect(address, token)) {
+    try (var client = TicketingClient.connectFromEnvironment()) {
       var request = CreateTicketRequest.newBuilder().setIncident(incident).setSystem(TicketSystem.TICKET_SYSTEM_JIRA).build();
       var answer = client.createTicket(request);
       // The address is empty while it waits to be tried again: the message says when and why.

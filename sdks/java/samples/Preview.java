@@ -12,8 +12,6 @@ import java.time.Instant;
 /** Shows the ticket of an incident as it would be pushed. Nothing is created. */
 public class Preview {
   public static void main(String[] arguments) {
-    String address = System.getenv("TICKETING_ADDRESS");
-    String token = System.getenv("TICKETING_TOKEN");
     long now = Instant.now().getEpochSecond();
     var incident = Incident.newBuilder()
         .setId("INC-2031")
@@ -23,7 +21,7 @@ public class Preview {
             .setFirstAlert(Timestamp.newBuilder().setSeconds(now - 3_600))
             .setLastAlert(Timestamp.newBuilder().setSeconds(now)))
         .build();
-    try (var client = TicketingClient.connect(address, token)) {
+    try (var client = TicketingClient.connectFromEnvironment()) {
       var request = PreviewTicketRequest.newBuilder().setIncident(incident).setSystem(TicketSystem.TICKET_SYSTEM_JIRA).build();
       var ticket = client.previewTicket(request).getTicket();
       System.out.println(ticket.getSummary());

@@ -6,9 +6,7 @@ import com.rhythmx.ticketing.v1.RetryDeliveryRequest;
 /** Tries every failed delivery once more. */
 public class RetryFailed {
   public static void main(String[] arguments) {
-    String address = System.getenv("TICKETING_ADDRESS");
-    String token = System.getenv("TICKETING_TOKEN");
-    try (var client = TicketingClient.connect(address, token)) {
+    try (var client = TicketingClient.connectFromEnvironment()) {
       var request = ListDeliveriesRequest.newBuilder().addStates(DeliveryState.DELIVERY_STATE_FAILED);
       do {
         var page = client.listDeliveries(request.build());

@@ -11,8 +11,6 @@ import java.time.Instant;
 /** Offers an incident to auto-push, which decides by its severity. */
 public class Submit {
   public static void main(String[] arguments) {
-    String address = System.getenv("TICKETING_ADDRESS");
-    String token = System.getenv("TICKETING_TOKEN");
     long now = Instant.now().getEpochSecond();
     var incident = Incident.newBuilder()
         .setId("INC-2032")
@@ -22,7 +20,7 @@ public class Submit {
             .setFirstAlert(Timestamp.newBuilder().setSeconds(now - 3_600))
             .setLastAlert(Timestamp.newBuilder().setSeconds(now)))
         .build();
-    try (var client = TicketingClient.connect(address, token)) {
+    try (var client = TicketingClient.connectFromEnvironment()) {
       var request = SubmitIncidentRequest.newBuilder().setIncident(incident).build();
       for (var result : client.submitIncident(request).getResultsList()) {
         var decision = result.getDecision();

@@ -3,9 +3,7 @@ import com.rhythmx.ticketing.TicketingClient;
 /** Prints what happens to deliveries, until it is interrupted. */
 public class Watch {
   public static void main(String[] arguments) {
-    String address = System.getenv("TICKETING_ADDRESS");
-    String token = System.getenv("TICKETING_TOKEN");
-    try (var client = TicketingClient.connect(address, token)) {
+    try (var client = TicketingClient.connectFromEnvironment()) {
       var events = client.subscribe();
       System.out.println("watching");
       for (var event : events) {

@@ -2,10 +2,9 @@
 
 import os
 
-from rhythmx_ticketing import connect, v1
+from rhythmx_ticketing import connect_from_env, v1
 
-address = os.environ.get("TICKETING_ADDRESS", "127.0.0.1:50051")
-with connect(address, token=os.environ.get("TICKETING_TOKEN")) as client:
+with connect_from_env() as client:
     # What is absent stays as it is.
     jira = v1.JiraSettings(
         url=os.environ["JIRA_URL"],

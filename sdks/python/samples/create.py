@@ -1,9 +1,8 @@
 """Pushes an incident to Jira, and waits for the first attempt."""
 
-import os
 from datetime import datetime, timezone
 
-from rhythmx_ticketing import connect, v1
+from rhythmx_ticketing import connect_from_env, v1
 
 incident = v1.Incident(
     id="INC-2031",
@@ -12,8 +11,7 @@ incident = v1.Incident(
 )
 incident.timeline.first_alert.FromDatetime(datetime(2026, 3, 1, 8, 0, tzinfo=timezone.utc))
 incident.timeline.last_alert.FromDatetime(datetime(2026, 3, 1, 8, 15, tzinfo=timezone.utc))
-address = os.environ.get("TICKETING_ADDRESS", "127.0.0.1:50051")
-with connect(address, token=os.environ.get("TICKETING_TOKEN")) as client:
+with connect_from_env() as client:
     request = v1.CreateTicketRequest(incident=incident, system=v1.TICKET_SYSTEM_JIRA)
     answer = client.create_ticket(request)
     # There is no ticket while it waits to be tried again: the message says when and why.

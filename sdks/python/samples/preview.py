@@ -1,9 +1,8 @@
 """Shows the ticket of an incident as it would be pushed. Nothing is created."""
 
-import os
 from datetime import datetime, timezone
 
-from rhythmx_ticketing import connect, v1
+from rhythmx_ticketing import connect_from_env, v1
 
 incident = v1.Incident(
     id="INC-2031",
@@ -12,8 +11,7 @@ incident = v1.Incident(
 )
 incident.timeline.first_alert.FromDatetime(datetime(2026, 3, 1, 8, 0, tzinfo=timezone.utc))
 incident.timeline.last_alert.FromDatetime(datetime(2026, 3, 1, 8, 15, tzinfo=timezone.utc))
-address = os.environ.get("TICKETING_ADDRESS", "127.0.0.1:50051")
-with connect(address, token=os.environ.get("TICKETING_TOKEN")) as client:
+with connect_from_env() as client:
     request = v1.PreviewTicketRequest(incident=incident, system=v1.TICKET_SYSTEM_JIRA)
     ticket = client.preview_ticket(request).ticket
     print(ticket.summary)

@@ -1,11 +1,8 @@
 """Tries every failed delivery once more."""
 
-import os
+from rhythmx_ticketing import connect_from_env, enum_name, v1
 
-from rhythmx_ticketing import connect, enum_name, v1
-
-address = os.environ.get("TICKETING_ADDRESS", "127.0.0.1:50051")
-with connect(address, token=os.environ.get("TICKETING_TOKEN")) as client:
+with connect_from_env() as client:
     request = v1.ListDeliveriesRequest(states=[v1.DELIVERY_STATE_FAILED])
     while True:
         page = client.list_deliveries(request)

@@ -1,9 +1,8 @@
 """Offers an incident to auto-push, which decides by its severity."""
 
-import os
 from datetime import datetime, timezone
 
-from rhythmx_ticketing import connect, v1
+from rhythmx_ticketing import connect_from_env, v1
 
 incident = v1.Incident(
     id="INC-2032",
@@ -12,8 +11,7 @@ incident = v1.Incident(
 )
 incident.timeline.first_alert.FromDatetime(datetime(2026, 3, 1, 8, 0, tzinfo=timezone.utc))
 incident.timeline.last_alert.FromDatetime(datetime(2026, 3, 1, 8, 15, tzinfo=timezone.utc))
-address = os.environ.get("TICKETING_ADDRESS", "127.0.0.1:50051")
-with connect(address, token=os.environ.get("TICKETING_TOKEN")) as client:
+with connect_from_env() as client:
     answer = client.submit_incident(v1.SubmitIncidentRequest(incident=incident))
     for result in answer.results:
         verdict = "pushed" if result.decision.push else "skipped"

@@ -1,8 +1,7 @@
 // Connects the service to a Jira, switches auto-push on, and proves that the Jira can be reached.
-import { connect, v1 } from "@rhythmx/ticketing";
+import { connectFromEnv, v1 } from "@rhythmx/ticketing";
 
-const { TICKETING_ADDRESS = "127.0.0.1:50051", TICKETING_TOKEN: token } = process.env;
-const client = connect(TICKETING_ADDRESS, token ? { token } : {});
+const client = connectFromEnv();
 
 const { JIRA_URL = "", JIRA_EMAIL = "", JIRA_API_TOKEN = "", JIRA_PROJECT_KEY = "" } = process.env;
 // What is absent stays as it is.

@@ -1,8 +1,7 @@
 // Pushes an incident to Jira, and waits for the first attempt.
-import { connect, timestampFromDate, v1 } from "@rhythmx/ticketing";
+import { connectFromEnv, timestampFromDate, v1 } from "@rhythmx/ticketing";
 
-const { TICKETING_ADDRESS = "127.0.0.1:50051", TICKETING_TOKEN: token } = process.env;
-const client = connect(TICKETING_ADDRESS, token ? { token } : {});
+const client = connectFromEnv();
 
 const incident = {
   id: "INC-2031",

@@ -1,8 +1,7 @@
 // Tries every failed delivery once more.
-import { connect, v1 } from "@rhythmx/ticketing";
+import { connectFromEnv, v1 } from "@rhythmx/ticketing";
 
-const { TICKETING_ADDRESS = "127.0.0.1:50051", TICKETING_TOKEN: token } = process.env;
-const client = connect(TICKETING_ADDRESS, token ? { token } : {});
+const client = connectFromEnv();
 
 let pageToken = "";
 do {

@@ -1,8 +1,7 @@
 // Prints what happens to deliveries, until it is interrupted, through restarts of the server.
-import { connect, v1 } from "@rhythmx/ticketing";
+import { connectFromEnv, v1 } from "@rhythmx/ticketing";
 
-const { TICKETING_ADDRESS = "127.0.0.1:50051", TICKETING_TOKEN: token } = process.env;
-const client = connect(TICKETING_ADDRESS, token ? { token } : {});
+const client = connectFromEnv();
 
 const events = await client.events();
 console.log("watching");

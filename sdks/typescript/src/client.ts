@@ -55,6 +55,28 @@ export function connect(address: string, options: ConnectOptions = {}): Client {
   return new Client(address, options);
 }
 
+/** Where a server listens unless it is told otherwise. */
+const DEFAULT_ADDRESS = "127.0.0.1:50051";
+
+/**
+ * A client by the environment, for example in a container: TICKETING_ADDRESS is the address, by default 127.0.0.1:50051;
+ * TICKETING_TOKEN the bearer token. TICKETING_TLS_CA names a PEM file with the authorities to trust, and TICKETING_TLS_CLIENT_CERT
+ * and TICKETING_TLS_CLIENT_KEY the client's certificate and its key: any of them means TLS. What is empty or not set is left out.
+ * Options that are given win over the environment.
+ */
+export function connectFromEnv(options: ConnectOptions = {}): Client {
+  const variable = (name: string): string | undefined => process.env[name] || undefined;
+  const given = {
+    ca: variable("TICKETING_TLS_CA"),
+    clientCertificate: variable("TICKETING_TLS_CLIENT_CERT"),
+    clientKey: variable("TICKETING_TLS_CLIENT_KEY"),
+  };
+  const tls: Tls = Object.fromEntries(Object.entries(given).filter(([, file]) => file !== undefined));
+  const token = variable("TICKETING_TOKEN");
+  const address = variable("TICKETING_ADDRESS") ?? DEFAULT_ADDRESS;
+  return connect(address, { ...(Object.keys(tls).length > 0 && { tls }), ...(token && { token }), ...options });
+}
+
 /**
  * A client of the service. `connect` makes one; closing it ends its calls.
  *

@@ -14,7 +14,7 @@
 export { create } from "@bufbuild/protobuf";
 export { timestampDate, timestampFromDate } from "@bufbuild/protobuf/wkt";
 export type { Tls } from "./channel.js";
-export { connect, Client, type CallOptions, type ConnectOptions } from "./client.js";
+export { connect, connectFromEnv, Client, type CallOptions, type ConnectOptions } from "./client.js";
 export { ResumeTokenExpired, TicketingError, type Code, type FieldViolation } from "./errors.js";
 export { Events } from "./events.js";
 export * as v1 from "./v1.js";

@@ -49,6 +49,21 @@ async function run(sample: string): Promise<string[]> {
   return stdout.trimEnd().split("\n");
 }
 
+void test("require and import load the package, with types", async () => {
+  const body = 'const client = connectFromEnv();\nconsole.log(typeof client.getStatus, v1.TicketSystem.JIRA);\nclient.close();\n';
+  writeFileSync(join(project, "required.cts"), `import { connectFromEnv, v1 } from "@rhythmx/ticketing";\n${body}`);
+  writeFileSync(join(project, "imported.mts"), `import { connectFromEnv, v1 } from "@rhythmx/ticketing";\n${body}`);
+  const types = ["--typeRoots", join(SDK, "node_modules/@types"), "--types", "node", "--strict"];
+  const compiler = [join(SDK, "node_modules/typescript/bin/tsc"), "--module", "nodenext", "--target", "es2022", ...types];
+  await promisify(execFile)(process.execPath, [...compiler, "required.cts", "imported.mts"], { cwd: project });
+  assert.match(readFileSync(join(project, "required.cjs"), "utf8"), /require\("@rhythmx\/ticketing"\)/);
+  // As older releases of Node 20 do, which do not require ES modules.
+  for (const file of ["required.cjs", "imported.mjs"]) {
+    const { stdout } = await promisify(execFile)(process.execPath, [join(project, file)], { env: environment() });
+    assert.equal(stdout, "function 1\n", file);
+  }
+});
+
 void test("the licence is the product's", () => {
   assert.deepEqual(readFileSync(join(SDK, "LICENSE")), readFileSync(join(SDK, "../../LICENSE")));
 });

@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::fault::Fault;
 use crate::marker::Marker;
+use crate::namespace::Namespace;
 use crate::system::{Adjustment, Created, Destination, System, TicketRef};
 
 /// A delivery as it is kept.
@@ -40,6 +41,9 @@ pub struct Delivery {
     /// Who first asked for it, for example `token:soar`; empty where nobody wrote that down.
     #[serde(default)]
     pub requested_by: String,
+    /// The namespace that its incident belongs to.
+    #[serde(default)]
+    pub namespace: Namespace,
     pub state: State,
     /// Raised by every claim: only its holder may send and settle.
     pub epoch: u32,

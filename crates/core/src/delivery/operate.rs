@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use super::{Delivery, EventKind, Settled, State, Trigger};
 use crate::fault::Scope;
 use crate::marker::Marker;
+use crate::namespace::Namespace;
 use crate::policy::Policy;
 use crate::system::{System, TicketRef};
 
@@ -21,6 +22,8 @@ pub struct NewDelivery {
     pub marker: Marker,
     /// Who asks for it.
     pub requested_by: String,
+    /// The namespace that its incident belongs to.
+    pub namespace: Namespace,
 }
 
 /// Why an operation can not be done on a delivery.
@@ -43,6 +46,7 @@ impl Delivery {
             trigger: new.trigger,
             marker: new.marker,
             requested_by: new.requested_by,
+            namespace: new.namespace,
             state: State::Pending,
             epoch: 0,
             lease_until: None,

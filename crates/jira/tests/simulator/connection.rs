@@ -4,7 +4,7 @@ use serde_json::json;
 use ticketing_core::system::{Check, TicketSystem};
 use ticketing_simulator::{Call, Effect, Profile, Project, Reply, Rule, Vendor, When};
 
-use crate::support::{Site, api_token, pat};
+use crate::support::{Site, api_token, order, pat};
 
 const STEPS: [&str; 9] = [
     "reach",
@@ -82,6 +82,21 @@ async fn fields_off_the_screen_are_told_without_failing() {
     let checks = Site::cloud_with(profile).await.jira.test().await;
     assert_eq!(failed(&checks), [""; 0]);
     assert!(checks[6].detail.contains("marker in the description"), "{}", checks[6].detail);
+}
+
+#[tokio::test]
+async fn a_token_in_a_successful_reply_is_hidden() {
+    let site = Site::cloud().await;
+    let me = serde_json::json!({ "accountId": "1", "displayName": "Bot with cloud-api-token" });
+    site.weather(Call::Auth, Effect::Answer(Reply::json(200, &me)));
+    let checks = site.jira.test().await;
+    assert!(checks[1].detail.contains("Bot with [secret]"), "{checks:?}");
+    assert!(!format!("{checks:?}").contains("cloud-api-token"), "{checks:?}");
+    let issue = serde_json::json!({ "id": "10001", "key": "cloud-api-token-1" });
+    site.weather(Call::Create, Effect::Answer(Reply::json(201, &issue)));
+    let (_, created) = site.push(&order("INC-1")).await.unwrap();
+    assert_eq!(created.ticket.key, "[secret]-1");
+    assert!(!created.ticket.url.contains("cloud-api-token"), "{}", created.ticket.url);
 }
 
 #[tokio::test]

@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use jsonwebtoken::Algorithm;
+use ticketing_core::namespace::{InvalidNamespace, Namespace};
 
-use super::{AccessSettings, CallLimits, JwtSettings, Rate, Role, algorithm};
+use super::{AccessSettings, CallLimits, Grant, JwtSettings, Rate, algorithm};
 
 /// A kind of credential.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -26,10 +27,10 @@ pub struct AccessArgs {
     #[arg(long, env = "TICKETING_AUTH", value_enum, value_delimiter = ',')]
     pub auth: Vec<AuthSource>,
 
-    /// What the bearer of a client certificate may do, by a SAN URI of the certificate: URI=ROLE, separated by commas, for
-    /// example spiffe://acme.example/soar=producer.
+    /// What the bearer of a client certificate may do, by a SAN URI of the certificate: URI=ROLE or URI=ROLE@NAMESPACE,
+    /// separated by commas, for example spiffe://acme.example/soar=producer@soc-eu. The namespace is "default" if none is given.
     #[arg(long, env = "TICKETING_CERTIFICATE_ROLES", value_delimiter = ',', value_parser = certificate_role)]
-    pub certificate_roles: Vec<(String, Role)>,
+    pub certificate_roles: Vec<(String, Grant)>,
 
     /// File with the identity provider's public keys, a JWK set.
     #[arg(long, env = "TICKETING_JWT_KEYS")]
@@ -46,6 +47,11 @@ pub struct AccessArgs {
     /// The claim that names the role: admin, analyst, producer or viewer.
     #[arg(long, env = "TICKETING_JWT_ROLE_CLAIM", default_value = "ticketing_role")]
     pub jwt_role_claim: String,
+
+    /// The claim that names the namespace: 1 to 63 lowercase letters, digits and hyphens, beginning with a letter. It is
+    /// "default" for a token without the claim.
+    #[arg(long, env = "TICKETING_JWT_NAMESPACE_CLAIM", default_value = "ticketing_namespace")]
+    pub jwt_namespace_claim: String,
 
     /// How they may be signed, separated by commas: RS256, RS512, PS256, ES256, ES384, EdDSA.
     #[arg(long, env = "TICKETING_JWT_ALGORITHMS", default_value = "RS256,ES256", value_delimiter = ',', value_parser = algorithm)]
@@ -128,15 +134,42 @@ impl AccessArgs {
             issuer: self.jwt_issuer.clone().ok_or(missing("--jwt-issuer"))?,
             audience: self.jwt_audience.clone().ok_or(missing("--jwt-audience"))?,
             role_claim: self.jwt_role_claim.clone(),
+            namespace_claim: self.jwt_namespace_claim.clone(),
             algorithms: self.jwt_algorithms.clone(),
         })
     }
 }
 
-fn certificate_role(text: &str) -> Result<(String, Role), String> {
-    let (uri, role) = text.rsplit_once('=').ok_or("must be URI=ROLE")?;
+fn certificate_role(text: &str) -> Result<(String, Grant), String> {
+    let (uri, grant) = text.rsplit_once('=').ok_or("must be URI=ROLE or URI=ROLE@NAMESPACE")?;
     if !uri.contains("://") {
         return Err("must begin with a URI such as spiffe://acme.example/soar".to_owned());
     }
-    Ok((uri.to_owned(), role.parse()?))
+    let (role, namespace) = match grant.split_once('@') {
+        Some((role, namespace)) => {
+            (role, namespace.parse().map_err(|error: InvalidNamespace| error.to_string())?)
+        }
+        None => (grant, Namespace::default()),
+    };
+    Ok((uri.to_owned(), Grant { role: role.parse()?, namespace }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::access::Role;
+
+    #[test]
+    fn a_certificate_grants_a_role_and_a_namespace() {
+        let granted = |text: &str| certificate_role(text).unwrap();
+        let uri = "spiffe://acme.example/soar".to_owned();
+        let grant = |namespace: &str| Grant { role: Role::Producer, namespace: namespace.parse().unwrap() };
+        assert_eq!(granted("spiffe://acme.example/soar=producer"), (uri.clone(), grant("default")));
+        assert_eq!(granted("spiffe://acme.example/soar=producer@soc-eu"), (uri, grant("soc-eu")));
+        for text in
+            ["a=producer", "s://a", "s://a=root", "s://a=producer@", "s://a=producer@SOC", "s://a=@soc"]
+        {
+            assert!(certificate_role(text).is_err(), "{text}");
+        }
+    }
 }

@@ -27,6 +27,7 @@ impl Bouncer {
             issuer: "https://id.example".to_owned(),
             audience: "ticketing".to_owned(),
             role_claim: "role".to_owned(),
+            namespace_claim: "namespace".to_owned(),
             algorithms: algorithms.to_vec(),
         };
         JwtVerifying::read(jwk_set, &settings).ok().map(Self)
@@ -36,7 +37,7 @@ impl Bouncer {
     #[must_use]
     pub fn check(&self, text: &str) -> Option<Believed> {
         let now = Timestamp::from_second(1_800_000_000).expect("a second of the year 2027");
-        self.0.check(text, now).ok().map(|claims| (claims.subject, claims.role.as_str()))
+        self.0.check(text, now).ok().map(|claims| (claims.subject, claims.grant.role.as_str()))
     }
 }
 

@@ -13,8 +13,10 @@ use jsonwebtoken::{
     Algorithm, AlgorithmFamily, DecodingKey, DecodingKeyKind, Validation, decode, decode_header,
 };
 use serde_json::{Map, Value};
+use ticketing_core::namespace::Namespace;
 
-use super::Role;
+use super::{Grant, Role};
+use crate::files::read_text;
 
 /// By how much the clocks of an identity provider and of this machine may differ, in seconds.
 const LEEWAY: i64 = 60;
@@ -30,6 +32,8 @@ pub struct JwtSettings {
     pub audience: String,
     /// The claim that names the role.
     pub role_claim: String,
+    /// The claim that names the namespace.
+    pub namespace_claim: String,
     pub algorithms: Vec<Algorithm>,
 }
 
@@ -39,6 +43,7 @@ pub(crate) struct JwtVerifying {
     keys: Vec<Key>,
     validation: Validation,
     role_claim: String,
+    namespace_claim: String,
 }
 
 #[derive(Debug)]
@@ -52,7 +57,7 @@ struct Key {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Claims {
     pub(crate) subject: String,
-    pub(crate) role: Role,
+    pub(crate) grant: Grant,
     pub(crate) expires_at: Timestamp,
 }
 
@@ -78,6 +83,8 @@ pub(crate) enum Disbelief {
     OutOfTime,
     #[error("its subject or its role is missing or not known")]
     NoRole,
+    #[error("its namespace is not a namespace")]
+    NoNamespace,
 }
 
 // === impl JwtVerifying ===
@@ -85,8 +92,8 @@ pub(crate) enum Disbelief {
 impl JwtVerifying {
     pub(crate) fn load(settings: &JwtSettings) -> Result<Self, JwtKeysError> {
         let path = || settings.keys.clone();
-        let text = std::fs::read_to_string(&settings.keys)
-            .map_err(|source| JwtKeysError::Unreadable { path: path(), source })?;
+        let text =
+            read_text(&settings.keys).map_err(|source| JwtKeysError::Unreadable { path: path(), source })?;
         Self::read(&text, settings)
     }
 
@@ -107,7 +114,8 @@ impl JwtVerifying {
         validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
         // By our own clock, below.
         validation.validate_exp = false;
-        Ok(Self { keys, validation, role_claim: settings.role_claim.clone() })
+        let JwtSettings { role_claim, namespace_claim, .. } = settings.clone();
+        Ok(Self { keys, validation, role_claim, namespace_claim })
     }
 
     pub(crate) fn check(&self, text: &str, now: Timestamp) -> Result<Claims, Disbelief> {
@@ -142,7 +150,12 @@ impl JwtVerifying {
         let subject = claims.get("sub").and_then(Value::as_str).filter(|subject| !subject.trim().is_empty());
         let role = claims.get(&self.role_claim).and_then(role_of);
         let (subject, role) = subject.zip(role).ok_or(Disbelief::NoRole)?;
-        Ok(Claims { subject: subject.to_owned(), role, expires_at })
+        let namespace = match claims.get(&self.namespace_claim) {
+            None => Namespace::default(),
+            // Whatever cannot be read is not taken for the default one.
+            Some(claim) => claim.as_str().and_then(|text| text.parse().ok()).ok_or(Disbelief::NoNamespace)?,
+        };
+        Ok(Claims { subject: subject.to_owned(), grant: Grant { role, namespace }, expires_at })
     }
 }
 
@@ -278,6 +291,7 @@ mod tests {
                 issuer: "https://id.example".to_owned(),
                 audience: "ticketing".to_owned(),
                 role_claim: "ticketing_role".to_owned(),
+                namespace_claim: "ticketing_namespace".to_owned(),
                 algorithms,
             })
         }
@@ -316,10 +330,17 @@ mod tests {
     #[test]
     fn a_token_of_the_provider_tells_whom_it_speaks_for_and_until_when() {
         let expires_at = Timestamp::from_second(NOW + 300 + LEEWAY).unwrap();
-        let soar = Claims { subject: "soar".to_owned(), role: Role::Producer, expires_at };
+        let grant = Grant { role: Role::Producer, namespace: Namespace::default() };
+        let soar = Claims { subject: "soar".to_owned(), grant, expires_at };
         assert_eq!(checked(&header(), &claims()), Ok(soar));
         let among_others = with("ticketing_role", json!(["staff", "producer"]));
-        assert_eq!(checked(&header(), &among_others).unwrap().role, Role::Producer);
+        assert_eq!(checked(&header(), &among_others).unwrap().grant.role, Role::Producer);
+    }
+
+    #[test]
+    fn a_claim_names_the_namespace() {
+        let claims = with("ticketing_namespace", json!("soc-eu"));
+        assert_eq!(checked(&header(), &claims).unwrap().grant.namespace.as_str(), "soc-eu");
     }
 
     #[test]
@@ -333,6 +354,9 @@ mod tests {
             (with("nbf", json!("tomorrow")), Disbelief::OutOfTime),
             (with("sub", json!(" ")), Disbelief::NoRole),
             (with("ticketing_role", json!("root")), Disbelief::NoRole),
+            (with("ticketing_namespace", json!("SOC")), Disbelief::NoNamespace),
+            (with("ticketing_namespace", json!(["soc"])), Disbelief::NoNamespace),
+            (with("ticketing_namespace", Value::Null), Disbelief::NoNamespace),
             (with("ticketing_role", json!(["viewer", "admin"])), Disbelief::NoRole),
         ];
         for (claims, why) in table {

@@ -21,9 +21,10 @@ use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue};
 use jiff::Timestamp;
 use ticketing_core::clock::Clock;
+use ticketing_core::namespace::Namespace;
 use tokio::time::Instant;
 
-use crate::store::{Actor, AuditAction, NewAuditEntry, Store, StoreError};
+use crate::store::{Actor, AuditAction, NewAuditEntry, Requester, Store, StoreError, StoredToken};
 use crate::transport::{Peer, PeerCertificate, Whose};
 
 pub use bucket::Rate;
@@ -48,11 +49,18 @@ const LOCAL: &str = "local";
 pub struct AccessSettings {
     /// Bearer tokens made by `ticketing token create`.
     pub tokens: bool,
-    /// Client certificates: the role of each SAN URI.
-    pub certificates: HashMap<String, Role>,
+    /// Client certificates: what each SAN URI is granted.
+    pub certificates: HashMap<String, Grant>,
     /// Tokens of an identity provider.
     pub jwt: Option<JwtSettings>,
     pub limits: CallLimits,
+}
+
+/// What a credential gives its bearer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grant {
+    pub role: Role,
+    pub namespace: Namespace,
 }
 
 /// The doorkeeper; cheap to clone.
@@ -64,7 +72,7 @@ struct Inner {
     store: Store,
     clock: Arc<dyn Clock>,
     tokens: bool,
-    certificates: HashMap<String, Role>,
+    certificates: HashMap<String, Grant>,
     jwt: Option<JwtVerifying>,
     limits: Limits,
     strangers: Strangers,
@@ -77,6 +85,8 @@ pub(crate) struct Caller {
     /// Unique over all kinds of credentials: `token:NAME`, `certificate:URI`, `jwt:SUBJECT` or `local`.
     pub(crate) name: String,
     pub(crate) role: Role,
+    /// The namespace of the credential.
+    pub(crate) namespace: Namespace,
     pub(crate) proof: Proof,
     pub(crate) source: String,
 }
@@ -149,7 +159,8 @@ impl Access {
     pub(crate) async fn identify(&self, headers: &HeaderMap, peer: &Peer) -> Result<Caller, Denied> {
         if self.is_open() {
             let source = peer.address.to_string();
-            return Ok(Caller { name: LOCAL.to_owned(), role: Role::Admin, proof: Proof::Open, source });
+            let (name, namespace) = (LOCAL.to_owned(), Namespace::default());
+            return Ok(Caller { name, role: Role::Admin, namespace, proof: Proof::Open, source });
         }
         let (strangers, whose) = (&self.0.strangers, Whose::of(&peer.address));
         let allowed = strangers.take(whose, Instant::now());
@@ -225,7 +236,8 @@ impl Access {
         };
         let claims = jwt.check(text, self.0.clock.now()).map_err(|why| Denied::Invalid(why.to_string()))?;
         let proof = Proof::Jwt { expires_at: claims.expires_at };
-        Ok(Caller { name: format!("jwt:{}", claims.subject), role: claims.role, proof, source })
+        let (name, Grant { role, namespace }) = (format!("jwt:{}", claims.subject), claims.grant);
+        Ok(Caller { name, role, namespace, proof, source })
     }
 
     async fn token(
@@ -248,14 +260,15 @@ impl Access {
             return Err(invalid("it was revoked or has expired"));
         }
         let proof = Proof::Token { id: stored.id };
-        Ok(Caller { name: format!("token:{}", stored.name), role: stored.role, proof, source })
+        let StoredToken { name, role, namespace, .. } = stored;
+        Ok(Caller { name: format!("token:{name}"), role, namespace, proof, source })
     }
 
     fn certified(&self, peer: &Peer) -> Result<Caller, Denied> {
         let Some(certificate) = &peer.certificate else { return Err(Denied::Missing) };
-        let known = |uri: &String| self.0.certificates.get(uri).map(|role| (uri.clone(), *role));
+        let known = |uri: &String| self.0.certificates.get(uri).map(|grant| (uri.clone(), grant.clone()));
         let mut found = certificate.uris.iter().filter_map(known);
-        let Some((uri, role)) = found.next() else {
+        let Some((uri, Grant { role, namespace })) = found.next() else {
             return Err(Denied::Invalid(format!("no role is given to certificate {:?}", certificate.uris)));
         };
         if found.next().is_some() {
@@ -269,7 +282,8 @@ impl Access {
             return Err(Denied::Invalid("the certificate has expired since the handshake".to_owned()));
         }
         let proof = Proof::Certificate { fingerprint, not_after };
-        Ok(Caller { name: format!("certificate:{uri}"), role, proof, source: peer.address.to_string() })
+        let (name, source) = (format!("certificate:{uri}"), peer.address.to_string());
+        Ok(Caller { name, role, namespace, proof, source })
     }
 }
 
@@ -282,6 +296,13 @@ fn credential(header: &HeaderValue) -> Option<&str> {
 // === impl Caller ===
 
 impl Caller {
+    /// The caller as one who hands incidents over. Producers are confined to their namespace; admins and analysts act on
+    /// all of them.
+    pub(crate) fn requester(&self) -> Requester {
+        let (name, namespace) = (self.name.clone(), self.namespace.clone());
+        Requester { name, namespace, is_confined: self.role.is_confined() }
+    }
+
     /// The caller as the audit names it.
     pub(crate) fn actor(&self) -> Actor {
         let credential = match &self.proof {

@@ -78,6 +78,12 @@ pub(crate) const UNSAVED_SETTINGS: &[Role] = &[Admin];
 impl Role {
     pub const ALL: [Self; 4] = [Admin, Analyst, Producer, Viewer];
 
+    /// Whether its bearers act on incidents of their own namespace alone.
+    #[must_use]
+    pub fn is_confined(self) -> bool {
+        self == Producer
+    }
+
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {

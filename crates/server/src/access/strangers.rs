@@ -158,7 +158,8 @@ mod tests {
         let mut administration =
             Administration::open(&path, &KeySource::Beside, clock, entropy, source).await.unwrap();
         let lifetime = Duration::from_secs(3_600);
-        let (token, stored) = administration.create_token("wall", Role::Viewer, lifetime).await.unwrap();
+        let (token, stored) =
+            administration.create_token("wall", Role::Viewer, None, lifetime).await.unwrap();
         administration.close().await;
         let (known, now) = (KnownTokens::default(), stored.expires_at - lifetime);
         let presented = Presented::parse(token.show()).unwrap();

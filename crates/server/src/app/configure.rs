@@ -86,15 +86,15 @@ impl App {
         refuse(violations, unbound)?;
         // A caller that goes away must not leave settings that are saved and not in force.
         let (app, by) = (self.clone(), by.clone());
-        let done = tokio::spawn(async move {
+        let saving = async move {
             let _one_at_a_time = one_at_a_time;
             failpoints::panic_at(Point::Saving, || exposed(&accepted));
             app.save(&accepted, &change.rules, by, now).await?;
             let made_due = app.put_in_force(accepted, change.rules).await?;
             // Before the next change comes.
             Ok((app.settings(), made_due))
-        });
-        done.await.map_err(AppError::Interrupted)?
+        };
+        tokio::spawn(saving.in_current_span()).await.map_err(AppError::Interrupted)?
     }
 
     /// Makes the calls that prove the connection of the saved settings, and keeps what came of it.
@@ -207,15 +207,19 @@ impl App {
             stored::target_change(&accepted.target, &accepted.before, &accepted.settings, base_url)
         });
         let changes = systems.chain([stored::rules_change(rules)]).collect();
+        let (actor, detail) = (by.name.clone(), difference(accepted, &self.rules(), rules));
+        let changed = names(&detail);
         let audit = NewAuditEntry {
             at: now,
             actor: by,
             action: AuditAction::Configure,
             subject: SETTINGS.to_owned(),
-            detail: difference(accepted, &self.rules(), rules),
+            detail,
             outcome: DONE.to_owned(),
         };
         self.0.store.configure(changes, audit, now).await?;
+        let action = AuditAction::Configure.as_str();
+        tracing::info!(%actor, action, subject = SETTINGS, %changed, "settings were changed");
         Ok(())
     }
 
@@ -248,7 +252,7 @@ impl App {
     /// The former connections, which only look-ups need: settings are put in force even where these can not be read.
     async fn retired(&self, target: &str) -> Vec<Arc<dyn TicketSystem>> {
         let retired = self.0.store.retired_connections(target).await.unwrap_or_else(|error| {
-            tracing::error!(error = &error as &dyn std::error::Error, %target, "former connections could not be read");
+            tracing::error!(error = &error as &dyn std::error::Error, connection = %target, "former connections could not be read");
             vec![]
         });
         retired.into_iter().filter_map(|retired| self.0.connections.retired(retired)).collect()
@@ -287,6 +291,18 @@ fn difference(accepted: &[Accepted], rules_before: &Rules, rules: &Rules) -> Val
     let told = |rules: &Rules| json!({ "auto_push": rules.auto_push, "retry": rules.retry });
     changed.extend(differing(&told(rules_before), &told(rules)));
     Value::Object(changed)
+}
+
+/// The names of the settings in what [`difference`] tells, without their values.
+fn names(difference: &Value) -> String {
+    let mut names = vec![];
+    for (name, value) in difference.as_object().into_iter().flatten() {
+        match value {
+            Value::Object(fields) => names.extend(fields.keys().map(|field| format!("{name}.{field}"))),
+            _ => names.push(name.clone()),
+        }
+    }
+    names.join(", ")
 }
 
 fn differing(before: &Value, after: &Value) -> Map<String, Value> {

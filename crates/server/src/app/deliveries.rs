@@ -73,6 +73,7 @@ impl App {
         let delivery = self.delivery(id).await?.delivery;
         self.require_enabled(delivery.system)?;
         let asked = self.operate(by, id, Operation::Retry { create_anyway }, "").await?;
+        self.remember_origin(&asked);
         self.wait_for_attempt(asked, deadline).await?;
         self.delivery(id).await
     }
@@ -115,9 +116,13 @@ impl App {
         operation: Operation,
         note: &str,
     ) -> Result<Delivery, AppError> {
-        let policy = self.0.dispatcher.schedule().policy;
+        let (policy, action) = (self.0.dispatcher.schedule().policy, operation.audited_as());
         let operated = self.0.store.operate(by, id, operation, note, &policy, self.now()).await;
         self.0.dispatcher.waiters().notify(id);
+        if let Ok(delivery) = &operated {
+            let (action, state) = (action.as_str(), delivery.state.as_str());
+            tracing::info!(actor = %by.name, action, subject = id, state, "changed by an operator");
+        }
         operated.map_err(|error| match error {
             OperateError::NotFound => AppError::DeliveryNotFound(id.to_owned()),
             OperateError::Refused(OperationError::WrongState(state, operation)) => {

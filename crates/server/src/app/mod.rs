@@ -59,6 +59,8 @@ pub enum AppError {
     NotConfigured(System),
     #[error("{0} is not enabled")]
     NotEnabled(System),
+    #[error("incident {0} belongs to another namespace")]
+    OwnedByOther(String),
     #[error("there is no delivery {0}")]
     DeliveryNotFound(String),
     #[error("delivery {delivery_id} is {state} and can not be {operation}")]

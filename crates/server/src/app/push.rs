@@ -10,7 +10,7 @@ use ticketing_core::target::Admission;
 use tokio::time::Instant;
 
 use super::{App, AppError};
-use crate::store::{AcceptRequest, AcceptTarget};
+use crate::store::{AcceptError, AcceptRequest, AcceptTarget, Accepted, Requester};
 
 /// A ticket as it would be pushed.
 #[derive(Debug, Clone)]
@@ -70,23 +70,23 @@ impl App {
     /// Accepts a push and waits for its first attempt until `deadline`.
     ///
     /// # Errors
-    /// [`AppError::NotConfigured`], [`AppError::NotEnabled`], [`AppError::DeliveryState`] for a delivery that an
-    /// operator gave up, or the store's failure. A failed attempt is not an error.
+    /// [`AppError::NotConfigured`], [`AppError::NotEnabled`], [`AppError::OwnedByOther`], [`AppError::DeliveryState`] for a
+    /// delivery that an operator gave up, or the store's failure. A failed attempt is not an error.
     pub async fn create_ticket(
         &self,
         incident: Incident,
         system: System,
-        by: &str,
+        by: Requester,
         deadline: Instant,
     ) -> Result<Pushed, AppError> {
         self.require_enabled(system)?;
         let target = AcceptTarget { target: system.as_str().to_owned(), system, trigger: Trigger::Manual };
-        let order = AcceptRequest { incident, targets: vec![target], hasten: true, by: by.to_owned() };
-        let accepted = self.0.store.accept(order).await?.into_iter().next();
+        let order = AcceptRequest { incident, targets: vec![target], hasten: true, by };
+        let accepted = self.accept_push(order).await?.into_iter().next();
         let accepted = accepted.expect("one delivery is accepted for each target");
         let delivery = accepted.delivery;
         tracing::info!(delivery = %delivery.id, incident = %delivery.incident_id, %system, "a push was accepted");
-        self.0.dispatcher.origins().remember(&delivery.id);
+        self.remember_origin(&delivery);
         if delivery.state == State::Cancelled {
             let (delivery_id, state) = (delivery.id, delivery.state.as_str());
             return Err(AppError::DeliveryState {
@@ -103,8 +103,8 @@ impl App {
     /// Offers an incident to auto-push, and answers as soon as what follows from that is durable.
     ///
     /// # Errors
-    /// If the store can not be written: then nothing was accepted.
-    pub async fn submit(&self, incident: Incident, by: &str) -> Result<Submission, AppError> {
+    /// [`AppError::OwnedByOther`], or the store's failure: then nothing was accepted.
+    pub async fn submit(&self, incident: Incident, by: Requester) -> Result<Submission, AppError> {
         let (severity, auto_push) = (incident.severity(), self.rules().auto_push);
         let verdicts = System::ALL.map(|system| (system, self.verdict(&auto_push, severity, system)));
         let pushed = verdicts.iter().filter(|(_, verdict)| *verdict == Verdict::Push);
@@ -115,13 +115,15 @@ impl App {
         let targets: Vec<_> = pushed.map(|(system, _)| target(*system)).collect();
         let mut accepted = Vec::new();
         if !targets.is_empty() {
-            accepted = self
-                .0
-                .store
-                .accept(AcceptRequest { incident, targets, hasten: false, by: by.to_owned() })
-                .await?;
-            accepted.iter().for_each(|accepted| self.0.dispatcher.origins().remember(&accepted.delivery.id));
+            accepted = self.accept_push(AcceptRequest { incident, targets, hasten: false, by }).await?;
+            accepted.iter().for_each(|accepted| self.remember_origin(&accepted.delivery));
             self.0.dispatcher.wake();
+        } else if by.is_confined {
+            // Nothing is accepted, so that nothing else has looked whose incident it is.
+            let owner = self.0.store.owner(&incident.id).await?;
+            if owner.is_some_and(|owner| owner != by.namespace) {
+                return Err(AppError::OwnedByOther(incident.id.clone()));
+            }
         }
         let mut decisions = Vec::new();
         for (system, verdict) in verdicts {
@@ -133,6 +135,21 @@ impl App {
             decisions.push(Decision { system, verdict, pushed });
         }
         Ok(Submission { severity, auto_push, decisions })
+    }
+
+    /// Has the log of the next attempt name the present call, if there is to be one.
+    pub(super) fn remember_origin(&self, delivery: &Delivery) {
+        if matches!(delivery.state, State::Pending | State::Waiting | State::Reconciling) {
+            self.0.dispatcher.origins().remember(&delivery.id);
+        }
+    }
+
+    async fn accept_push(&self, request: AcceptRequest) -> Result<Vec<Accepted>, AppError> {
+        let incident_id = request.incident.id.clone();
+        self.0.store.accept(request).await.map_err(|error| match error {
+            AcceptError::OwnedByOther => AppError::OwnedByOther(incident_id),
+            AcceptError::Store(error) => AppError::Store(error),
+        })
     }
 
     /// Wakes the dispatcher and waits until the attempt or look-up that `asked` is up to has ended, until `deadline`, or

@@ -7,6 +7,8 @@ use clap::Args;
 use ticketing_outbound::guard::{Guard, Permission};
 use ticketing_outbound::{NotALogin, ProxyLogins, Reach, Route};
 
+use crate::files::read_text;
+
 /// Where the environment names a proxy, the first that is set.
 const PROXY_VARIABLES: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
 const EXCEPT_VARIABLES: [&str; 2] = ["NO_PROXY", "no_proxy"];
@@ -63,7 +65,7 @@ impl OutboundFlags {
 
     fn logins(&self) -> Result<ProxyLogins, OutboundError> {
         let Some(path) = self.proxy_logins.clone() else { return Ok(ProxyLogins::default()) };
-        let text = std::fs::read_to_string(&path);
+        let text = read_text(&path);
         let text = text.map_err(|source| OutboundError::LoginsMissing { path: path.clone(), source })?;
         ProxyLogins::parse(&text).map_err(|source| OutboundError::LoginsUnreadable { path, source })
     }

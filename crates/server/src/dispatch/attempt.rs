@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use ticketing_core::delivery::settle::SendIntent;
-use ticketing_core::delivery::{Delivery, Outcome};
+use ticketing_core::delivery::{Delivery, Outcome, State};
 use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_core::system::{Created, Order, Rendered, TicketSystem};
 use ticketing_core::target::Observation;
@@ -25,9 +25,9 @@ impl Dispatcher {
     /// Carries out the attempt that was claimed, and records how it ended.
     pub(super) async fn attempt(&self, claimed: Claimed) {
         let Claimed { delivery, incident } = claimed;
-        let caller = self.0.origins.of(&delivery.id);
+        let caller = self.0.origins.take(&delivery.id);
         let span = tracing::info_span!(
-            parent: &caller, "attempt", delivery = %delivery.id, incident = %delivery.incident_id, target = %delivery.target,
+            parent: &caller, "attempt", delivery = %delivery.id, incident = %delivery.incident_id, connection = %delivery.target,
             epoch = delivery.epoch,
         );
         async {
@@ -37,9 +37,6 @@ impl Dispatcher {
             let api = self.0.connections.current(&delivery.target);
             let Some(outcome) = self.try_to_create(api.as_ref(), &delivery, &order).await else { return };
             let fault = fault_of(&outcome).cloned();
-            if fault.is_none() {
-                self.0.origins.forget(&delivery.id);
-            }
             failpoints::pass(Point::ReplyRead).await;
             // What ails the target is known before the delivery can be due again: a locked account is not asked once more.
             if let Some(fault) = &fault {
@@ -166,7 +163,7 @@ impl Dispatcher {
                 random: self.0.entropy.unit(),
             };
             match self.0.store.record_attempt(record, &policy, now).await {
-                Ok(_) => return,
+                Ok(settled) => return settled.iter().for_each(log_if_failed),
                 Err(error) => {
                     tracing::error!(
                         error = &error as &dyn std::error::Error,
@@ -205,6 +202,19 @@ fn fault_of(outcome: &Outcome) -> Option<&Fault> {
 
 fn not_prepared_in_time() -> Fault {
     Fault::new(FaultKind::TimedOut, "the ticket system did not say in time what a ticket may hold")
+}
+
+/// Logs that a delivery has FAILED: nothing more is tried by itself, so that people have to look after it.
+pub(super) fn log_if_failed(delivery: &Delivery) {
+    if delivery.state != State::Failed {
+        return;
+    }
+    tracing::error!(
+        delivery = %delivery.id, incident = %delivery.incident_id, connection = %delivery.target,
+        state = delivery.state.as_str(), failures = delivery.failures,
+        fault = delivery.last_error.as_ref().map(|error| tracing::field::display(&error.fault)),
+        "the delivery FAILED: its retries are spent"
+    );
 }
 
 fn log(outcome: &Outcome) {

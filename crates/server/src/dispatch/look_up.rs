@@ -14,6 +14,7 @@ use ticketing_failpoints::{self as failpoints, Guard, Point, is_removed};
 use tracing::Instrument;
 
 use super::Dispatcher;
+use super::attempt::log_if_failed;
 use super::target::warn;
 use crate::store::{AttemptTimes, Claimed, LookUpRecord, StoreError, SweepRecord, WitnessQuery};
 
@@ -27,7 +28,8 @@ impl Dispatcher {
     pub(super) async fn look_up(&self, claimed: Claimed) {
         let delivery = claimed.delivery;
         let span = tracing::info_span!(
-            "look_up", delivery = %delivery.id, incident = %delivery.incident_id, target = %delivery.target,
+            parent: &self.0.origins.take(&delivery.id), "look_up", delivery = %delivery.id,
+            incident = %delivery.incident_id, connection = %delivery.target,
         );
         async {
             failpoints::pass(Point::LookingUp).await;
@@ -176,12 +178,13 @@ impl Dispatcher {
             let record = LookUpRecord { delivery_id, epoch, look_up: look_up.clone(), times };
             match self.0.store.record_look_up(record, &policy, now).await {
                 Ok(settled) => {
-                    let state = settled.map(|delivery| delivery.state);
+                    let state = settled.as_ref().map(|delivery| delivery.state);
                     tracing::info!(
                         ?state,
                         fault = fault.as_ref().map(tracing::field::display),
                         "looked for the ticket"
                     );
+                    settled.iter().for_each(log_if_failed);
                     break;
                 }
                 Err(error) => {

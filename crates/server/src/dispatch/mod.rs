@@ -226,6 +226,7 @@ impl Dispatcher {
         match self.0.store.lapse(leases, &policy, self.0.clock.now()).await {
             Ok(lapsed) => lapsed.iter().for_each(|delivery| {
                 tracing::warn!(delivery = %delivery.id, state = %delivery.state, "a claim went silent");
+                attempt::log_if_failed(delivery);
             }),
             Err(error) => tracing::error!(error = &error as &dyn std::error::Error, "silent claims stay"),
         }

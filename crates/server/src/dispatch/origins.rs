@@ -1,5 +1,5 @@
-//! The calls that asked for deliveries, so that the log of an attempt names the call. For the log alone: they are forgotten
-//! at a restart.
+//! The calls that asked for deliveries, so that the log of the attempt that follows names the call. Later attempts have no
+//! caller. For the log alone: they are forgotten at a restart.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -27,14 +27,10 @@ impl Origins {
         map.insert(delivery_id.to_owned(), Span::current());
     }
 
-    /// The call that asked for a delivery; no span if none is known.
-    pub(super) fn of(&self, delivery_id: &str) -> Span {
-        let map = self.by_delivery.lock().unwrap_or_else(PoisonError::into_inner);
-        map.get(delivery_id).cloned().unwrap_or_else(Span::none)
-    }
-
-    /// The delivery has its ticket.
-    pub(super) fn forget(&self, delivery_id: &str) {
-        self.by_delivery.lock().unwrap_or_else(PoisonError::into_inner).remove(delivery_id);
+    /// The call that asked for the attempt or look-up that begins now; no span if nobody did. It is forgotten, since what
+    /// comes after is not its doing.
+    pub(super) fn take(&self, delivery_id: &str) -> Span {
+        let mut map = self.by_delivery.lock().unwrap_or_else(PoisonError::into_inner);
+        map.remove(delivery_id).unwrap_or_else(Span::none)
     }
 }

@@ -146,7 +146,7 @@ impl Dispatcher {
     async fn became(&self, target: &str, before: &Health, health: Health) {
         let recovered = before.condition != Condition::Ok && health.condition == Condition::Ok;
         if health.condition != before.condition {
-            tracing::warn!(%target, condition = %health.condition, "the target's condition changed");
+            tracing::warn!(connection = %target, condition = %health.condition, "the target's condition changed");
         }
         self.state(target).set_health(health);
         let now = self.0.clock.now();
@@ -165,5 +165,5 @@ impl Dispatcher {
 }
 
 pub(super) fn warn(error: &StoreError, target: &str, what: &str) {
-    tracing::error!(error = error as &dyn std::error::Error, %target, "{what}");
+    tracing::error!(error = error as &dyn std::error::Error, connection = %target, "{what}");
 }

@@ -37,6 +37,8 @@ pub(crate) enum Refusal {
     SystemNotConfigured(System),
     /// The system is switched off.
     SystemNotEnabled(System),
+    /// The incident belongs to another namespace; its ID.
+    IncidentOwnedByOther(String),
     /// There is no delivery with this ID.
     DeliveryNotFound(String),
     /// The operation does not fit the delivery's state.
@@ -111,6 +113,7 @@ impl From<AppError> for Refusal {
             AppError::SecretRequired(system, violations) => Self::SecretRequired(system, violations),
             AppError::NotConfigured(system) => Self::SystemNotConfigured(system),
             AppError::NotEnabled(system) => Self::SystemNotEnabled(system),
+            AppError::OwnedByOther(incident_id) => Self::IncidentOwnedByOther(incident_id),
             AppError::DeliveryNotFound(id) => Self::DeliveryNotFound(id),
             AppError::DeliveryState { delivery_id, state, operation } => {
                 Self::DeliveryState { delivery_id, state, operation }
@@ -142,6 +145,7 @@ impl Refusal {
             Self::SecretRequired(..) => (Code::InvalidArgument, ErrorReason::SecretRequired),
             Self::SystemNotConfigured(_) => (Code::FailedPrecondition, ErrorReason::SystemNotConfigured),
             Self::SystemNotEnabled(_) => (Code::FailedPrecondition, ErrorReason::SystemNotEnabled),
+            Self::IncidentOwnedByOther(_) => (Code::PermissionDenied, ErrorReason::IncidentOwnedByOther),
             Self::DeliveryNotFound(_) => (Code::NotFound, ErrorReason::DeliveryNotFound),
             Self::DeliveryState { .. } => (Code::FailedPrecondition, ErrorReason::DeliveryState),
             Self::PageTokenInvalid => (Code::InvalidArgument, ErrorReason::PageTokenInvalid),
@@ -183,6 +187,11 @@ impl Refusal {
             }
             Self::SystemNotEnabled(system) => {
                 format!("{} is not enabled: set {system}.enabled to true with Configure", system.title())
+            }
+            Self::IncidentOwnedByOther(_) => {
+                "the incident belongs to another namespace: hand it over with a credential of that namespace, or under \
+                 another ID"
+                    .to_owned()
             }
             Self::DeliveryNotFound(_) => "there is no delivery with this ID".to_owned(),
             Self::DeliveryState { state, operation, .. } => {
@@ -238,6 +247,7 @@ impl Refusal {
             Self::SecretRequired(system, _)
             | Self::SystemNotConfigured(system)
             | Self::SystemNotEnabled(system) => vec![("system", system.as_str())],
+            Self::IncidentOwnedByOther(id) => vec![("incident_id", id.as_str())],
             Self::DeliveryNotFound(id) => vec![("delivery_id", id.as_str())],
             Self::DeliveryState { delivery_id, state, .. } => {
                 vec![("delivery_id", delivery_id.as_str()), ("state", state)]
@@ -285,7 +295,8 @@ impl Refusal {
             Self::RateLimited { come_back_after } | Self::TooManyStrangers { come_back_after } => {
                 details.set_retry_info(Some(*come_back_after));
             }
-            Self::DeliveryNotFound(_)
+            Self::IncidentOwnedByOther(_)
+            | Self::DeliveryNotFound(_)
             | Self::SubscriberTooSlow { .. }
             | Self::CredentialMissing
             | Self::CredentialInvalid

@@ -56,6 +56,21 @@ impl Service {
         answer
     }
 
+    /// Hands an answer on; that an incident belongs to another namespace is written down first.
+    async fn audited_if_foreign<T>(
+        &self,
+        answer: Result<T, AppError>,
+        by: &Caller,
+        action: AuditAction,
+        incident_id: &str,
+    ) -> Result<T, Refusal> {
+        let answer = answer.map_err(Refusal::from);
+        if matches!(answer, Err(Refusal::IncidentOwnedByOther(_))) {
+            return self.audited(answer, by.actor(), action, incident_id).await;
+        }
+        answer
+    }
+
     fn max_attempts(&self) -> u32 {
         self.app.settings().rules.retry.backoff.max_attempts()
     }
@@ -121,11 +136,13 @@ impl TicketingService for Service {
         &self,
         request: Request<v1::CreateTicketRequest>,
     ) -> Result<Response<v1::CreateTicketResponse>, Status> {
-        let (deadline, by) = (answer_by(&request), caller(&request)?.name.clone());
+        let (deadline, by) = (answer_by(&request), caller(&request)?.clone());
         let request = request.into_inner();
         let parsed = parse::pushed_incident(request.incident, request.system);
         let (incident, system) = parsed.map_err(Refusal::IncidentInvalid)?;
-        let pushed = self.app.create_ticket(incident, system, &by, deadline).await.map_err(refused)?;
+        let id = incident.id.clone();
+        let pushed = self.app.create_ticket(incident, system, by.requester(), deadline).await;
+        let pushed = self.audited_if_foreign(pushed, &by, AuditAction::CreateTicket, &id).await?;
         Ok(Response::new(present::pushed(pushed, self.max_attempts())))
     }
 
@@ -133,10 +150,12 @@ impl TicketingService for Service {
         &self,
         request: Request<v1::SubmitIncidentRequest>,
     ) -> Result<Response<v1::SubmitIncidentResponse>, Status> {
-        let by = caller(&request)?.name.clone();
+        let by = caller(&request)?.clone();
         let parsed = parse::submitted_incident(request.into_inner().incident);
         let incident = parsed.map_err(Refusal::IncidentInvalid)?;
-        let submission = self.app.submit(incident, &by).await.map_err(refused)?;
+        let id = incident.id.clone();
+        let submission = self.app.submit(incident, by.requester()).await;
+        let submission = self.audited_if_foreign(submission, &by, AuditAction::SubmitIncident, &id).await?;
         Ok(Response::new(present::submission(submission, self.max_attempts())))
     }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 use http::Extensions;
 use rhythmx_ticketing::v1;
 use rhythmx_ticketing::v1::stream_ticket_events_response::Message;
+use ticketing_core::namespace::Namespace;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, Interval, MissedTickBehavior};
 use tokio_stream::wrappers::ReceiverStream;
@@ -20,7 +21,7 @@ use super::errors::Refusal;
 use super::parse::{Start, Subscription};
 use super::token::ResumeAt;
 use super::{present, token};
-use crate::access::{Caller, Role};
+use crate::access::Caller;
 use crate::app::App;
 use crate::store::{Event, EventBounds, EventFilter, StoreError, StreamName};
 use crate::transport::Ending;
@@ -87,7 +88,8 @@ pub(crate) async fn follow(
     let (outlet, messages) = mpsc::channel(1);
     let (finish, end) = oneshot::channel();
     let Subscription { incident_id, systems, kinds, start: _ } = subscription;
-    let filter = EventFilter { incident_id, systems, kinds, requested_by: hears_of(caller) };
+    let (requested_by, namespace) = hears_of(caller).unzip();
+    let filter = EventFilter { incident_id, systems, kinds, requested_by, namespace };
     let follower = Follower { app, filter, settings, closing, position, outlet };
     tokio::spawn(async move {
         if let Some(refusal) = follower.run(news).await {
@@ -99,9 +101,9 @@ pub(crate) async fn follow(
     Ok(ReceiverStream::new(messages).chain(end))
 }
 
-/// Whose deliveries alone a caller hears of; `None` for all.
-fn hears_of(caller: &Caller) -> Option<String> {
-    (caller.role == Role::Producer).then(|| caller.name.clone())
+/// Whose deliveries alone a caller hears of, and of which namespace; `None` for all.
+fn hears_of(caller: &Caller) -> Option<(String, Namespace)> {
+    caller.role.is_confined().then(|| (caller.name.clone(), caller.namespace.clone()))
 }
 
 fn begin(start: &Start, stream: &StreamName, bounds: EventBounds) -> Result<u64, Refusal> {

@@ -131,7 +131,7 @@ fn log(response: &Response<Body>, whose: Option<Whose>, refused: &Tally) {
             if whose.is_some_and(|whose| !refused.is_first(whose, tell_rest)) {
                 return;
             }
-            tracing::info!(code = ?status.code(), message = status.message(), "refused");
+            tracing::info!(code = ?status.code(), why = status.message(), "refused");
         }
         Some(_) | None => tracing::debug!("answered"),
     }

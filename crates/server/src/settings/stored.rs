@@ -20,7 +20,7 @@ pub async fn read(store: &Store) -> Result<Settings, StoreError> {
         let target = stored.target.clone();
         for lost in &stored.lost {
             tracing::error!(
-                error = lost as &dyn std::error::Error, %target,
+                error = lost as &dyn std::error::Error, connection = %target,
                 "nothing is sent to this ticket system until its secret is given again with Configure"
             );
         }

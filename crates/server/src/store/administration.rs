@@ -8,6 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::json;
 use ticketing_core::clock::Clock;
+use ticketing_core::namespace::Namespace;
 
 use super::audit::{Actor, AuditAction, AuditBroken, DONE, NewAuditEntry};
 use super::seal::KeySource;
@@ -19,6 +20,9 @@ use crate::entropy::Entropy;
 
 /// How many tokens of one name may be good at a time: the old one and the new one, while one takes the other's place.
 const MOST_ALIVE: usize = 2;
+
+/// How the audit names the credential of whoever works on the data folder itself.
+pub const OFFLINE_CREDENTIAL: &str = "data folder";
 
 /// The data folder in the hands of an operator.
 #[derive(Debug)]
@@ -73,13 +77,14 @@ impl Administration {
         let operator = Actor {
             name: "operator".to_owned(),
             role: Role::Admin.as_str().to_owned(),
-            credential: "data folder".to_owned(),
+            credential: OFFLINE_CREDENTIAL.to_owned(),
             source,
         };
         Ok(Self { beside, clock, entropy, operator })
     }
 
-    /// Makes a token that is good for `lifetime`.
+    /// Makes a token that is good for `lifetime`. Without a namespace it carries that of the newest token of its name, so that a
+    /// token that takes the place of another keeps its incidents; the first of a name carries the default one.
     ///
     /// # Errors
     /// If its name has two that are good already, or the database can not be written.
@@ -87,21 +92,29 @@ impl Administration {
         &mut self,
         name: &str,
         role: Role,
+        namespace: Option<Namespace>,
         lifetime: Duration,
     ) -> Result<(NewToken, StoredToken), TokenError> {
+        let namespace = match namespace {
+            Some(namespace) => namespace,
+            None => self.namespace_of(name).await?,
+        };
         let new = NewToken::make(&*self.entropy);
         let now = super::work::floor(self.clock.now());
         let token = StoredToken {
             id: new.id.clone(),
             name: name.to_owned(),
             role,
+            namespace,
             hash: new.hash,
             created_at: now,
             expires_at: now + lifetime,
             revoked_at: None,
         };
-        let detail =
-            json!({ "name": name, "role": role.as_str(), "expires_at": token.expires_at.to_string() });
+        let detail = json!({
+            "name": name, "role": role.as_str(), "namespace": token.namespace.as_str(),
+            "expires_at": token.expires_at.to_string(),
+        });
         let entry = self.entry(AuditAction::CreateToken, &new.id, detail, now);
         let room = |all: &[StoredToken]| {
             let good = all.iter().filter(|other| other.name == name && other.is_good(now));
@@ -114,6 +127,12 @@ impl Administration {
         };
         self.beside.add_token(&token, room, entry).await?;
         Ok((new, token))
+    }
+
+    async fn namespace_of(&mut self, name: &str) -> Result<Namespace, StoreError> {
+        let all = self.tokens().await?;
+        let newest = all.into_iter().filter(|token| token.name == name).max_by_key(|token| token.created_at);
+        Ok(newest.map(|token| token.namespace).unwrap_or_default())
     }
 
     /// All tokens there ever were, by name.

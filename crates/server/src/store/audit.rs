@@ -96,6 +96,8 @@ pub enum AuditBroken {
     End { found: u64 },
     #[error("token {0} was edited, put in or removed by hand: it is not accepted")]
     Token(String),
+    #[error("the row {row} of {table} was edited, put in or removed by hand")]
+    Row { table: String, row: String },
 }
 
 /// The key of the hashes.
@@ -107,6 +109,21 @@ pub(super) struct Verifier<'a> {
     key: &'a AuditKey,
     count: u64,
     mac: [u8; 32],
+}
+
+// === impl AuditBroken ===
+
+impl AuditBroken {
+    /// A row is not as it was written last; `place` is its table and what names it.
+    pub(super) fn of_row(place: &str) -> Self {
+        let (table, row) = place.split_once('/').unwrap_or((place, ""));
+        let row = row.to_owned();
+        match table {
+            "tokens" => Self::Token(row),
+            "settings" => Self::Row { table: "target_settings".to_owned(), row },
+            _ => Self::Row { table: table.to_owned(), row },
+        }
+    }
 }
 
 // === impl AuditAction ===

@@ -65,6 +65,11 @@ pub enum OpenError {
     #[error("the file {path} can not be opened for writing")]
     File { path: PathBuf, source: std::io::Error },
     #[error(
+        "{path} is a symbolic link, and the server follows none where its own files are: put the file itself there (the \
+         data folder is named by --data, the key by --key-file)"
+    )]
+    Link { path: PathBuf },
+    #[error(
         "another server uses the database {path}; stop it first, or give this one a data folder of its own"
     )]
     InUse { path: PathBuf },
@@ -82,7 +87,7 @@ pub enum OpenError {
     #[error("the schema of the database {path} can not be brought up to date")]
     Migrate { path: PathBuf, source: Box<sqlx::migrate::MigrateError> },
     #[error(
-        "the key file {path} is missing; without it the secrets in the database {database} can not be read: put it back (for a new database, make one: head -c 32 /dev/urandom | base64)"
+        "the key file {path} is missing; without it the secrets in the database {database} can not be read: put it back, or name its file by --key-file if it is elsewhere (for a new database, make one: head -c 32 /dev/urandom | base64)"
     )]
     KeyMissing { path: PathBuf, database: PathBuf },
     #[error("the key file {path} can not be read or made")]
@@ -90,7 +95,7 @@ pub enum OpenError {
     #[error("the key in {origin} is not 32 bytes in base64 or 64 hex digits")]
     KeyMalformed { origin: String },
     #[error(
-        "the key in {origin} is not the one that the secrets in the database {database} were sealed with: put that one back"
+        "the key in {origin} is not the one that the secrets in the database {database} were sealed with: put that one back, or name its file by --key-file"
     )]
     KeyWrong { origin: String, database: PathBuf },
     #[error(

@@ -33,6 +33,7 @@ use ticketing_core::delivery::Delivery;
 use ticketing_core::fault::Fault;
 use ticketing_core::incident::Incident;
 use ticketing_core::marker::Marker;
+use ticketing_core::namespace::Namespace;
 use ticketing_core::policy::{Bounds, Policy};
 use ticketing_core::target::Health;
 use ticketing_failpoints::{self as failpoints, Point};
@@ -47,7 +48,7 @@ use verbs::health::{Forgive, Observe};
 use verbs::operate::Operate;
 use verbs::record::Record;
 
-pub use administration::{Administration, RotateError, TokenError};
+pub use administration::{Administration, OFFLINE_CREDENTIAL, RotateError, TokenError};
 pub use audit::{Actor, AuditAction, AuditBroken, AuditEntry, DONE, FAILED, NewAuditEntry, PASSED, STARTED};
 pub use error::{BackupError, OpenError, StoreError, StoreErrorKind};
 pub use seal::KeySource;
@@ -170,7 +171,10 @@ impl Store {
 impl Store {
     /// Keeps the intent to create tickets: one delivery for each target, old or new, in the order of the request. An
     /// incident that differs from its snapshot becomes the new one of all its deliveries that can still take it.
-    pub async fn accept(&self, request: AcceptRequest) -> Result<Vec<Accepted>, StoreError> {
+    ///
+    /// # Errors
+    /// If the incident belongs to another namespace than the one that its caller is confined to, or the store fails.
+    pub async fn accept(&self, request: AcceptRequest) -> Result<Vec<Accepted>, AcceptError> {
         let now = self.clock.now();
         let AcceptRequest { incident, targets, hasten, by } = request;
         let body = serde_json::to_string(&incident).map_err(StoreError::encode("the incident"))?;
@@ -182,7 +186,7 @@ impl Store {
         let (incident_id, wanted) = (incident.id.clone(), wanted.collect());
         let accepted = self.database.write(Accept { incident_id, body, wanted, hasten, by, now }).await;
         failpoints::pass(Point::AcceptCommitted).await;
-        accepted
+        accepted?
     }
 
     /// Takes at most `limit` deliveries for one attempt or one look-up each, those longest due first. What is fresh is
@@ -354,6 +358,11 @@ impl Store {
         self.database.delivery_for(incident_id, target).await
     }
 
+    /// The namespace that an incident belongs to, if it was ever accepted.
+    pub async fn owner(&self, incident_id: &str) -> Result<Option<Namespace>, StoreError> {
+        self.database.owner(incident_id).await
+    }
+
     /// One delivery, if there is such, with its attempts in their order: both as they were at one moment.
     pub async fn delivery_with_attempts(
         &self,
@@ -490,6 +499,11 @@ impl Store {
     /// Writes down what was done, or refused, where nothing else is written.
     pub async fn write_down(&self, entry: NewAuditEntry) -> Result<(), StoreError> {
         self.database.write_alone(sqlite::WriteDown(entry)).await
+    }
+
+    /// At most `limit` entries of the audit after another, the oldest first.
+    pub async fn audit_after(&self, after: u64, limit: u32) -> Result<Vec<AuditEntry>, StoreError> {
+        self.database.audit_after(after, limit).await
     }
 
     /// At most `limit` entries of the audit before another, the newest first.

@@ -17,6 +17,7 @@ use zeroize::Zeroizing;
 
 use super::OpenError;
 use crate::entropy::Entropy;
+use crate::files::read_text;
 
 const NONCE: usize = 24;
 
@@ -114,6 +115,10 @@ impl MasterKey {
             }
             KeySource::File(_) | KeySource::Beside => source.file(database).unwrap_or_default(),
         };
+        // The server makes this one itself, so that a link in its place was put there by somebody else.
+        if matches!(source, KeySource::Beside) && file.is_symlink() {
+            return Err(OpenError::Link { path: file });
+        }
         let first = Self::read(&file, database)?;
         let next = Self::read(&next(&file), database).ok();
         Ok(std::iter::once(first).chain(next).collect())
@@ -134,7 +139,7 @@ impl MasterKey {
     }
 
     pub(super) fn read(path: &Path, database: &Path) -> Result<Self, OpenError> {
-        let text = std::fs::read_to_string(path).map(Zeroizing::new).map_err(|source| {
+        let text = read_text(path).map(Zeroizing::new).map_err(|source| {
             let path = path.to_owned();
             match source.kind() {
                 std::io::ErrorKind::NotFound => OpenError::KeyMissing { path, database: database.to_owned() },

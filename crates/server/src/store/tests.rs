@@ -15,8 +15,8 @@ use ticketing_core::system::System;
 use super::audit::noted;
 use super::conformance::{self, BUSY_TIMEOUT, Bench, fault, incident, target};
 use super::{
-    AcceptRequest, Administration, EventFilter, KeySource, OpenError, Opened, Secret, SecretChange,
-    SecretUse, SettingsChange, Store, StoreError, StoreErrorKind, StoreOptions,
+    AcceptError, AcceptRequest, Administration, EventFilter, KeySource, OpenError, Opened, Requester, Secret,
+    SecretChange, SecretUse, SettingsChange, Store, StoreError, StoreErrorKind, StoreOptions,
 };
 use crate::clock::{ManualClock, ManualMachine, ThisMachine};
 use crate::entropy::SeededEntropy;
@@ -84,9 +84,9 @@ async fn a_second_server_is_refused_until_the_first_has_closed() {
         incident: incident("INC-1", 90.0),
         targets: vec![],
         hasten: false,
-        by: String::new(),
+        by: Requester::default(),
     };
-    assert!(matches!(store.accept(request).await, Err(StoreError::Closed)));
+    assert!(matches!(store.accept(request).await, Err(AcceptError::Store(StoreError::Closed))));
 }
 
 #[cfg(unix)]
@@ -236,7 +236,7 @@ async fn a_bad_row_is_named_and_spoils_nothing_else() {
             incident: incident(id, 90.0),
             targets: vec![target(System::Jira)],
             hasten: false,
-            by: String::new(),
+            by: Requester::default(),
         };
         store.accept(request).await.unwrap();
     }
@@ -248,7 +248,7 @@ async fn a_bad_row_is_named_and_spoils_nothing_else() {
             incident: incident(id, 90.0),
             targets: vec![target(System::Jira)],
             hasten: false,
-            by: String::new(),
+            by: Requester::default(),
         };
         store.accept(request)
     };
@@ -289,7 +289,7 @@ async fn what_was_acknowledged_survives_the_death_of_the_process() {
         tokio::spawn(async move {
             let (incident, targets) = (incident(&format!("INC-{n}"), 90.0), vec![target(System::Jira)]);
             store
-                .accept(AcceptRequest { incident, targets, hasten: false, by: String::new() })
+                .accept(AcceptRequest { incident, targets, hasten: false, by: Requester::default() })
                 .await
                 .unwrap()
                 .remove(0)
@@ -319,7 +319,10 @@ async fn a_reader_learns_that_events_were_trimmed_before_they_were_read() {
     let (store, _) = open(&path).await.unwrap();
     for id in ["INC-1", "INC-2", "INC-3"] {
         let (incident, targets) = (incident(id, 90.0), vec![target(System::Jira)]);
-        store.accept(AcceptRequest { incident, targets, hasten: false, by: String::new() }).await.unwrap();
+        store
+            .accept(AcceptRequest { incident, targets, hasten: false, by: Requester::default() })
+            .await
+            .unwrap();
     }
     // What is in memory is there for its readers even when the table no longer has it.
     store.trim_events(Timestamp::MAX, 2).await.unwrap();

@@ -9,6 +9,7 @@ use ticketing_core::delivery::start::Place;
 use ticketing_core::delivery::{Delivery, EventKind, LastError, Outcome, State, Trigger};
 use ticketing_core::fault::Fault;
 use ticketing_core::incident::Incident;
+use ticketing_core::namespace::Namespace;
 use ticketing_core::system::{Destination, Sighting, System, TicketRef};
 use ticketing_core::target::{Health, Observation};
 
@@ -24,8 +25,27 @@ pub struct AcceptRequest {
     pub targets: Vec<AcceptTarget>,
     /// Whether a delivery that waits or has failed is to be tried now.
     pub hasten: bool,
-    /// Who asks, for example `token:soar`.
-    pub by: String,
+    pub by: Requester,
+}
+
+/// Who hands an incident over.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Requester {
+    /// For example `token:soar`.
+    pub name: String,
+    /// The namespace of the credential. A new incident belongs to it.
+    pub namespace: Namespace,
+    /// Whether incidents of other namespaces are refused.
+    pub is_confined: bool,
+}
+
+/// Why an incident was not accepted.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum AcceptError {
+    #[error("the incident belongs to another namespace")]
+    OwnedByOther,
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
 /// One target of an incident.
@@ -226,6 +246,8 @@ pub struct EventFilter {
     pub kinds: Vec<EventKind>,
     /// Who asked for the delivery; events of targets are nobody's.
     pub requested_by: Option<String>,
+    /// The namespace of the incident; events of targets have none.
+    pub namespace: Option<Namespace>,
 }
 
 /// Some events, in order.
@@ -323,6 +345,8 @@ pub struct StoredToken {
     /// Whom it speaks for.
     pub name: String,
     pub role: Role,
+    /// The namespace that it carries.
+    pub namespace: Namespace,
     pub hash: TokenHash,
     pub created_at: Timestamp,
     pub expires_at: Timestamp,
@@ -396,6 +420,15 @@ impl Event {
         }
     }
 
+    /// The namespace of the incident, if the event is about a delivery.
+    #[must_use]
+    pub fn namespace(&self) -> Option<&Namespace> {
+        match &self.subject {
+            Subject::Delivery(delivery) => Some(&delivery.namespace),
+            Subject::Target(_) => None,
+        }
+    }
+
     /// The delivery, if the event is about one.
     #[must_use]
     pub fn delivery_id(&self) -> Option<&str> {
@@ -414,7 +447,8 @@ impl EventFilter {
         let incident = self.incident_id.as_deref().is_none_or(|id| event.incident_id() == Some(id));
         let system = self.systems.is_empty() || self.systems.contains(&event.system);
         let asked = self.requested_by.as_deref().is_none_or(|name| event.requested_by() == Some(name));
-        incident && system && asked && (self.kinds.is_empty() || self.kinds.contains(&event.kind))
+        let owned = self.namespace.as_ref().is_none_or(|namespace| event.namespace() == Some(namespace));
+        incident && system && asked && owned && (self.kinds.is_empty() || self.kinds.contains(&event.kind))
     }
 }
 

@@ -19,7 +19,7 @@ use crate::clock::SystemClock;
 
 /// What client certificates are told apart by.
 const CLIENT: &str = "spiffe://ticketing.test/trial";
-/// Whom the server's certificate is for, unless told otherwise.
+/// Whom the server's certificate is for in any case.
 const HOSTS: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 const VALID_DAYS: i32 = 90;
 
@@ -37,8 +37,8 @@ pub struct DevArgs {
     #[arg(long)]
     pub out: PathBuf,
 
-    /// A name or an IP address that callers know the server by; may be given several times. By default localhost,
-    /// 127.0.0.1 and ::1.
+    /// A name or an IP address that callers know the server by, besides localhost, 127.0.0.1 and ::1; may be given several
+    /// times.
     #[arg(long = "host", value_name = "NAME")]
     pub hosts: Vec<String>,
 }
@@ -56,9 +56,9 @@ struct Days {
 /// The file that could not be written, or the name that no certificate can bear.
 pub fn run(command: &TlsCommand) -> anyhow::Result<()> {
     let TlsCommand::Dev(args) = command;
-    let hosts = if args.hosts.is_empty() { HOSTS.map(str::to_owned).to_vec() } else { args.hosts.clone() };
+    let hosts: Vec<_> = args.hosts.iter().cloned().chain(HOSTS.map(str::to_owned)).collect();
     make(&args.out, &hosts, SystemClock::start().now())?;
-    tell(&how_to_use(&args.out, &hosts[0]));
+    tell(&how_to_use(&args.out, args.hosts.first().map(String::as_str)));
     Ok(())
 }
 
@@ -128,18 +128,31 @@ fn write(path: &Path, text: &str) -> anyhow::Result<()> {
     }
 }
 
-fn how_to_use(out: &Path, host: &str) -> String {
-    let out = out.display();
+/// Two commands to copy into a shell. A name of this machine may lead to one of its addresses, or to none, so that the server
+/// listens on all of them where there is one.
+fn how_to_use(out: &Path, host: Option<&str>) -> String {
+    let listen = if host.is_some() { "0.0.0.0:50051" } else { "localhost:50051" };
+    let host = host.unwrap_or("localhost");
     let address = if host.contains(':') { format!("[{host}]:50051") } else { format!("{host}:50051") };
+    let file = |name: &str| quoted(&out.join(name).display().to_string());
+    let [ca, server, server_key, client, client_key] =
+        ["ca.pem", "server.pem", "server.key", "client.pem", "client.key"].map(file);
+    let out = out.display();
     format!(
         "Made an authority, a server certificate and a client certificate ({CLIENT}) in {out}.\n\n\
          Serve, and let in who shows the client certificate:\n\n  \
-         ticketing serve --listen {address} --tls-cert {out}/server.pem --tls-key {out}/server.key \\\n    \
-         --auth certificate --tls-client-ca {out}/ca.pem --certificate-roles {CLIENT}=admin\n\n\
+         ticketing serve --listen {listen} --tls-cert {server} --tls-key {server_key} \\\n    \
+         --auth certificate --tls-client-ca {ca} --certificate-roles {CLIENT}=admin\n\n\
          Call:\n\n  \
-         grpcurl -cacert {out}/ca.pem -cert {out}/client.pem -key {out}/client.key {address} \\\n    \
+         grpcurl -cacert {ca} -cert {client} -key {client_key} {address} \\\n    \
          rhythmx.ticketing.v1.TicketingService/GetStatus\n"
     )
+}
+
+/// As a shell takes it for one word.
+fn quoted(path: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+,@:".contains(c);
+    if path.chars().all(is_plain) { path.to_owned() } else { format!("'{}'", path.replace('\'', r"'\''")) }
 }
 
 #[expect(clippy::print_stdout, reason = "what to type next is for the terminal")]
@@ -153,6 +166,23 @@ mod tests {
 
     use super::*;
     use crate::transport::{Tls, TlsFiles};
+
+    #[test]
+    fn the_commands_of_the_readme_are_those_that_are_printed() {
+        let readme = include_str!("../../../../README.md");
+        let printed = how_to_use(Path::new("trial"), None);
+        let commands = printed.lines().filter(|line| line.starts_with("  ")).map(str::trim);
+        let told: Vec<_> = readme.lines().map(str::trim).collect();
+        assert!(told.contains(&"ticketing tls dev --out trial"));
+        for command in commands {
+            assert!(told.contains(&command), "{command}");
+        }
+        let printed = how_to_use(Path::new("a b's"), Some("ticketing.example"));
+        assert!(
+            printed.contains(r"--tls-cert 'a b'\''s/server.pem'") && printed.contains("0.0.0.0:50051"),
+            "{printed}"
+        );
+    }
 
     #[test]
     fn the_files_serve_tls_are_for_their_owner_alone_and_are_never_overwritten() {

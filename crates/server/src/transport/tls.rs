@@ -2,19 +2,25 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{VerifierBuilderError, WebPkiClientVerifier};
 use rustls::{RootCertStore, ServerConfig};
 use sha2::{Digest, Sha256};
+use ticketing_core::clock::Clock;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_rustls::TlsAcceptor;
 use zeroize::Zeroizing;
 
 use super::flags::TlsFiles;
+use super::peer::PeerCertificate;
+use crate::clock::SystemClock;
+use crate::files::read_regular;
 
 /// Between two looks at the files.
 const LOOK: Duration = Duration::from_secs(5);
@@ -27,6 +33,9 @@ pub struct Tls {
     current: RwLock<Arc<ServerConfig>>,
     /// Of the files that were read last, good or bad.
     seen: RwLock<Option<Seen>>,
+    clock: SystemClock,
+    /// Whether it was logged that the certificate shown now has expired.
+    is_expiry_logged: AtomicBool,
 }
 
 /// Why there is no TLS.
@@ -83,7 +92,10 @@ impl Tls {
         let files = Files { cert, key, client_ca: files.tls_client_ca.clone(), required };
         let contents = files.read()?;
         let current = RwLock::new(Arc::new(files.config(&contents)?));
-        Ok(Some(Self { files, current, seen: RwLock::new(Some(Ok(contents.digest()))) }))
+        let (seen, clock) = (RwLock::new(Some(Ok(contents.digest()))), SystemClock::start());
+        let tls = Self { files, current, seen, clock, is_expiry_logged: AtomicBool::new(false) };
+        tls.check_expiry(&contents);
+        Ok(Some(tls))
     }
 
     /// Shakes hands with what is shown now.
@@ -119,18 +131,33 @@ impl Tls {
         };
         let before = self.seen.write().unwrap_or_else(PoisonError::into_inner).replace(now);
         if before == Some(now) && !asked {
-            return;
+            // It may expire while it is shown.
+            return read.iter().for_each(|contents| self.check_expiry(contents));
         }
-        match read.and_then(|contents| self.files.config(&contents)) {
-            Ok(config) => {
+        match read.and_then(|contents| Ok((self.files.config(&contents)?, contents))) {
+            Ok((config, contents)) => {
                 *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
                 tracing::info!(cert = %self.files.cert.display(), "new connections are shown the new certificate");
+                self.is_expiry_logged.store(false, Ordering::Relaxed);
+                self.check_expiry(&contents);
             }
             Err(error) => {
                 let error = &error as &dyn std::error::Error;
                 tracing::error!(error, "the new certificates can not be used, and the former ones stay");
             }
         }
+    }
+}
+
+impl Tls {
+    /// Logs, once, that the certificate in the file has expired: every caller refuses it.
+    fn check_expiry(&self, contents: &Contents) {
+        let Some(not_after) = contents.not_after() else { return };
+        if self.clock.now() < not_after || self.is_expiry_logged.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let cert = self.files.cert.display();
+        tracing::error!(%cert, %not_after, "the certificate of --tls-cert has expired: callers refuse it");
     }
 }
 
@@ -171,6 +198,12 @@ impl Files {
 // === impl Contents ===
 
 impl Contents {
+    /// Until when the certificate to show is valid; `None` if it can not be read.
+    fn not_after(&self) -> Option<Timestamp> {
+        let first = CertificateDer::pem_slice_iter(&self.cert).next()?.ok()?;
+        PeerCertificate::of_der(&first).ok().map(|certificate| certificate.not_after)
+    }
+
     fn digest(&self) -> [u8; 32] {
         let parts = [Some(self.cert.as_slice()), Some(self.key.as_slice()), self.client_ca.as_deref()];
         let mut digest = Sha256::new();
@@ -183,7 +216,7 @@ impl Contents {
 }
 
 fn read(flag: &'static str, path: &Path) -> Result<Vec<u8>, TlsError> {
-    std::fs::read(path).map_err(|source| TlsError::Read { flag, path: path.to_owned(), source })
+    read_regular(path).map_err(|source| TlsError::Read { flag, path: path.to_owned(), source })
 }
 
 fn certificates(

@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"log"
-	"os"
 	"time"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -15,11 +14,7 @@ import (
 )
 
 func main() {
-	var options []ticketing.Option
-	if token := os.Getenv("TICKETING_TOKEN"); token != "" {
-		options = append(options, ticketing.WithToken(token))
-	}
-	client, err := ticketing.Connect(os.Getenv("TICKETING_ADDRESS"), options...)
+	client, err := ticketing.ConnectFromEnv()
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -5,18 +5,13 @@ import (
 	"context"
 	"fmt"
 	"log"
-	"os"
 
 	"github.com/rhythmx/ticketing/sdks/go"
 	"github.com/rhythmx/ticketing/sdks/go/ticketingv1"
 )
 
 func main() {
-	var options []ticketing.Option
-	if token := os.Getenv("TICKETING_TOKEN"); token != "" {
-		options = append(options, ticketing.WithToken(token))
-	}
-	client, err := ticketing.Connect(os.Getenv("TICKETING_ADDRESS"), options...)
+	client, err := ticketing.ConnectFromEnv()
 	if err != nil {
 		log.Fatal(err)
 	}

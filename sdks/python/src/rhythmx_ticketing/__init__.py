@@ -11,7 +11,7 @@ for asyncio.
 
 from . import v1
 from ._channel import Tls
-from ._client import Client, connect
+from ._client import Client, connect, connect_from_env
 from ._errors import (
     Cancelled,
     DeadlineExceeded,
@@ -48,6 +48,7 @@ __all__ = [
     "Unauthenticated",
     "Unavailable",
     "connect",
+    "connect_from_env",
     "enum_name",
     "v1",
 ]

@@ -12,6 +12,7 @@ import grpc
 
 from . import _channel, _retry, v1
 from ._channel import DEFAULT_DEADLINE, Route, Tls
+from ._environment import from_environment
 from ._errors import from_rpc
 from ._events import Events
 from ._lines import Lines
@@ -40,6 +41,20 @@ def connect(
         ValueError: if one of these can not be, or not with another one.
     """
     return Client(_channel.route(address, tls, token), deadline)
+
+
+def connect_from_env(*, deadline: float = DEFAULT_DEADLINE) -> Client:
+    """A client by the environment, for example in a container.
+
+    TICKETING_ADDRESS is the address, by default 127.0.0.1:50051; TICKETING_TOKEN the bearer token. TICKETING_TLS_CA names a PEM file
+    with the authorities to trust, and TICKETING_TLS_CLIENT_CERT and TICKETING_TLS_CLIENT_KEY the client's certificate and its key:
+    any of them means TLS. What is empty or not set is left out.
+
+    Raises:
+        ValueError: if one of these can not be, or not with another one.
+    """
+    address, tls, token = from_environment()
+    return connect(address, tls=tls, token=token, deadline=deadline)
 
 
 class Client:

@@ -15,6 +15,7 @@ from grpc import aio
 from . import _channel, _retry, v1
 from ._aio_events import AsyncEvents, retrieve
 from ._channel import DEFAULT_DEADLINE, Route, Tls
+from ._environment import from_environment
 from ._errors import from_rpc
 from ._lines import Lines
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 Request = TypeVar("Request")
 Response = TypeVar("Response")
 
-__all__ = ["AsyncClient", "AsyncEvents", "connect"]
+__all__ = ["AsyncClient", "AsyncEvents", "connect", "connect_from_env"]
 
 
 def connect(
@@ -48,6 +49,20 @@ def connect(
         ValueError: if one of these can not be, or not with another one.
     """
     return AsyncClient(_channel.route(address, tls, token), deadline)
+
+
+def connect_from_env(*, deadline: float = DEFAULT_DEADLINE) -> AsyncClient:
+    """A client by the environment, for example in a container.
+
+    TICKETING_ADDRESS is the address, by default 127.0.0.1:50051; TICKETING_TOKEN the bearer token. TICKETING_TLS_CA names a PEM file
+    with the authorities to trust, and TICKETING_TLS_CLIENT_CERT and TICKETING_TLS_CLIENT_KEY the client's certificate and its key:
+    any of them means TLS. What is empty or not set is left out.
+
+    Raises:
+        ValueError: if one of these can not be, or not with another one.
+    """
+    address, tls, token = from_environment()
+    return connect(address, tls=tls, token=token, deadline=deadline)
 
 
 class AsyncClient:

@@ -29,6 +29,7 @@ pub(crate) fn delivery(delivery: Delivery, max_attempts: u32) -> v1::Delivery {
         duplicates: delivery.duplicates.into_iter().map(ticket::ticket).collect(),
         attempts: vec![],
         requested_by: delivery.requested_by,
+        namespace: delivery.namespace.into(),
     }
 }
 
@@ -95,6 +96,7 @@ mod tests {
     use ticketing_core::delivery::operate::NewDelivery;
     use ticketing_core::fault::{Fault, FaultKind};
     use ticketing_core::marker::{InstallationKey, Marker};
+    use ticketing_core::namespace::Namespace;
     use ticketing_core::system::System;
 
     use super::*;
@@ -110,6 +112,7 @@ mod tests {
             trigger: Trigger::Manual,
             marker,
             requested_by: "local".to_owned(),
+            namespace: Namespace::default(),
         };
         Delivery::accept(new, Timestamp::UNIX_EPOCH).delivery
     }

@@ -84,6 +84,7 @@ mod tests {
     use ticketing_core::delivery::{LastError, Trigger};
     use ticketing_core::fault::Fault;
     use ticketing_core::marker::{InstallationKey, Marker};
+    use ticketing_core::namespace::Namespace;
     use ticketing_core::system::{System, TicketRef};
 
     use super::*;
@@ -98,6 +99,7 @@ mod tests {
             trigger: Trigger::Manual,
             marker: Marker::derive(&InstallationKey::new([1; 32]), "INC-1", "jira"),
             requested_by: String::new(),
+            namespace: Namespace::default(),
         };
         let fault =
             Fault::new(FaultKind::Unauthorized, "Jira refused the login").with_hint("renew the API token");

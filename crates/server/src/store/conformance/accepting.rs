@@ -3,12 +3,12 @@ use ticketing_core::fault::FaultKind;
 use ticketing_core::system::System;
 
 use super::{Bench, ClaimKind, Outcome, TARGET, fault, incident, target};
-use crate::store::AcceptRequest;
+use crate::store::{AcceptError, AcceptRequest, Requester};
 
 pub(in crate::store) async fn an_incident_becomes_one_delivery_for_each_target(bench: Bench) {
     let targets = vec![target(System::ServiceNow), target(System::Jira)];
     let request =
-        AcceptRequest { incident: incident("INC-1", 90.0), targets, hasten: false, by: String::new() };
+        AcceptRequest { incident: incident("INC-1", 90.0), targets, hasten: false, by: Requester::default() };
     let accepted = bench.store.accept(request).await.unwrap();
     let targets: Vec<_> = accepted.iter().map(|accepted| accepted.delivery.target.as_str()).collect();
     assert_eq!(targets, ["servicenow", "jira"]);
@@ -40,7 +40,7 @@ pub(in crate::store) async fn a_thousand_callers_at_once_make_one_delivery(bench
                     incident: incident("INC-1", 90.0),
                     targets,
                     hasten: false,
-                    by: String::new(),
+                    by: Requester::default(),
                 })
                 .await
         })
@@ -63,7 +63,7 @@ pub(in crate::store) async fn a_changed_incident_updates_every_delivery_that_was
         incident: incident("INC-1", 50.0),
         targets: vec![target(System::ServiceNow), target(System::Jira)],
         hasten: false,
-        by: String::new(),
+        by: Requester::default(),
     };
     let accepted = bench.store.accept(request).await.unwrap();
     assert!(!accepted[0].existed && !accepted[0].snapshot_updated);
@@ -90,4 +90,43 @@ pub(in crate::store) async fn whoever_asks_again_hastens_a_delivery_that_waits(b
     assert_eq!((hastened.state, hastened.due_at), (State::Pending, Some(bench.now())));
     assert_eq!(bench.store.delivery_for("INC-1", TARGET).await.unwrap(), Some(hastened));
     assert_eq!(bench.claim(ClaimKind::Fresh, 1).await.len(), 1);
+}
+
+fn confined(name: &str, namespace: &str) -> Requester {
+    Requester { name: name.to_owned(), namespace: namespace.parse().unwrap(), is_confined: true }
+}
+
+pub(in crate::store) async fn an_incident_of_another_namespace_is_refused_to_who_is_confined(bench: Bench) {
+    let accept = async |score, hasten, by| {
+        let targets = vec![target(System::Jira)];
+        let request = AcceptRequest { incident: incident("INC-1", score), targets, hasten, by };
+        bench.store.accept(request).await.map(|mut accepted| accepted.remove(0).delivery)
+    };
+    let first = accept(90.0, false, confined("token:one", "a")).await.unwrap();
+    assert_eq!(first.namespace.as_str(), "a");
+    let events = bench.store.event_bounds().await.unwrap().last;
+    let refused = accept(95.0, true, confined("token:two", "b")).await;
+    assert!(matches!(refused, Err(AcceptError::OwnedByOther)), "{refused:?}");
+    assert_eq!(bench.store.delivery(&first.id).await.unwrap(), Some(first.clone()));
+    assert_eq!(bench.store.event_bounds().await.unwrap().last, events);
+    // Another credential of the same namespace, and one that is not confined.
+    let again = accept(90.0, false, confined("token:three", "a")).await.unwrap();
+    let by = Requester { is_confined: false, ..confined("token:ana", "b") };
+    let analyst = accept(95.0, false, by).await.unwrap();
+    assert_eq!((again.id, &analyst.id, analyst.namespace.as_str()), (first.id, &analyst.id, "a"));
+    assert_eq!(analyst.incident_revision, 2);
+    assert_eq!(bench.store.owner("INC-1").await.unwrap().unwrap().as_str(), "a");
+    assert_eq!(bench.store.owner("INC-2").await.unwrap(), None);
+}
+
+pub(in crate::store) async fn two_confined_callers_with_one_new_incident_make_one_owner(bench: Bench) {
+    for number in 0..20 {
+        let accept = |namespace: &str| {
+            let (by, targets) = (confined("token:any", namespace), vec![target(System::Jira)]);
+            let incident = incident(&format!("INC-{number}"), 90.0);
+            bench.store.accept(AcceptRequest { incident, targets, hasten: false, by })
+        };
+        let (one, other) = tokio::join!(accept("a"), accept("b"));
+        assert_eq!(usize::from(one.is_ok()) + usize::from(other.is_ok()), 1);
+    }
 }

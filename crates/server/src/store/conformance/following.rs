@@ -46,7 +46,12 @@ pub(in crate::store) async fn events_that_left_the_memory_are_read_from_the_tabl
             let (incident, targets) =
                 (super::incident(&format!("INC-{n}"), 90.0), vec![super::target(System::Jira)]);
             store
-                .accept(super::AcceptRequest { incident, targets, hasten: false, by: String::new() })
+                .accept(super::AcceptRequest {
+                    incident,
+                    targets,
+                    hasten: false,
+                    by: crate::store::Requester::default(),
+                })
                 .await
                 .unwrap();
         })

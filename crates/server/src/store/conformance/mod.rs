@@ -22,7 +22,8 @@ use ticketing_core::policy::Policy;
 use ticketing_core::system::{Created, Destination, System, TicketRef};
 
 use super::{
-    AcceptRequest, AcceptTarget, Accepted, AttemptRecord, AttemptTimes, ClaimKind, Claimed, Intent, Store,
+    AcceptRequest, AcceptTarget, Accepted, AttemptRecord, AttemptTimes, ClaimKind, Claimed, Intent,
+    Requester, Store,
 };
 use crate::clock::ManualClock;
 
@@ -62,6 +63,8 @@ macro_rules! conformance {
             a_thousand_callers_at_once_make_one_delivery,
             a_changed_incident_updates_every_delivery_that_was_not_sent,
             a_changed_incident_that_no_delivery_takes_is_not_kept,
+            an_incident_of_another_namespace_is_refused_to_who_is_confined,
+            two_confined_callers_with_one_new_incident_make_one_owner,
             whoever_asks_again_hastens_a_delivery_that_waits,
             a_claim_takes_the_longest_due_first_and_nobody_else_gets_them,
             a_claim_sees_the_snapshot_that_the_delivery_is_to_send,
@@ -127,7 +130,7 @@ impl Bench {
 
     pub(super) async fn accept_as(&self, incident: Incident, hasten: bool) -> Accepted {
         let request =
-            AcceptRequest { incident, targets: vec![target(System::Jira)], hasten, by: String::new() };
+            AcceptRequest { incident, targets: vec![target(System::Jira)], hasten, by: Requester::default() };
         self.store.accept(request).await.unwrap().remove(0)
     }
 

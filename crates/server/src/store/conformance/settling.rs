@@ -246,7 +246,12 @@ async fn accept_many(bench: &Bench, count: usize) {
             let incident = super::incident(&format!("MANY-{n}"), 90.0);
             let targets = vec![super::target(super::System::Jira)];
             store
-                .accept(super::AcceptRequest { incident, targets, hasten: false, by: String::new() })
+                .accept(super::AcceptRequest {
+                    incident,
+                    targets,
+                    hasten: false,
+                    by: crate::store::Requester::default(),
+                })
                 .await
                 .unwrap();
         })

@@ -2,13 +2,12 @@
 
 use async_trait::async_trait;
 use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, SqliteConnection};
+use sqlx::{Connection, Row, SqliteConnection};
 use zeroize::Zeroizing;
 
 use super::keys::{KeyId, Keyring};
 use super::rows::Reader;
 use super::sealed::Seals;
-use super::tokens;
 use super::{Database, State, writer};
 use crate::entropy::Entropy;
 use crate::store::StoreError;
@@ -46,6 +45,19 @@ impl Database {
         let before = before.map_or(i64::MAX, u64::cast_signed);
         let query = sqlx::query("SELECT * FROM audit WHERE seq < ? ORDER BY seq DESC LIMIT ?");
         let rows = query.bind(before).bind(limit).fetch_all(&self.readers).await;
+        rows.map_err(StoreError::read("the audit"))?.iter().map(entry).collect()
+    }
+}
+
+impl Database {
+    /// At most `limit` entries after `after`, the oldest first.
+    pub(in crate::store) async fn audit_after(
+        &self,
+        after: u64,
+        limit: u32,
+    ) -> Result<Vec<AuditEntry>, StoreError> {
+        let query = sqlx::query("SELECT * FROM audit WHERE seq > ? ORDER BY seq LIMIT ?");
+        let rows = query.bind(after.cast_signed()).bind(limit).fetch_all(&self.readers).await;
         rows.map_err(StoreError::read("the audit"))?.iter().map(entry).collect()
     }
 }
@@ -168,8 +180,8 @@ pub(super) async fn verify(
     let (count, sealed): (i64, String) = (head.get("count")?, head.get("sealed")?);
     let verified = verifier.end(count.cast_unsigned(), &sealed, &mac_of(&head)?);
     let seals = Head::load(db, key).await?.seals;
-    match tokens::edited(db, &seals).await? {
-        Some(id) if verified.is_ok() => Ok(Err(AuditBroken::Token(id))),
+    match seals.edited_row(db).await? {
+        Some(place) if verified.is_ok() => Ok(Err(AuditBroken::of_row(&place))),
         _ => Ok(verified),
     }
 }
@@ -207,6 +219,18 @@ pub(super) async fn adopt(db: &mut SqliteConnection, key: &AuditKey) -> Result<(
         head.seals = Seals::of_rows(db).await?;
     }
     head.save(db, key).await
+}
+
+/// Believes the plain settings as they are, once: earlier versions did not list them.
+pub(super) async fn adopt_settings(db: &mut SqliteConnection, key: &AuditKey) -> Result<(), StoreError> {
+    let mut transaction = db.begin_with("BEGIN IMMEDIATE").await.map_err(StoreError::begin)?;
+    let mut head = Head::load(&mut transaction, key).await?;
+    if head.last == BROKEN || head.seals.lists_settings() {
+        return Ok(());
+    }
+    head.seals.note_settings(&mut transaction).await?;
+    head.save(&mut transaction, key).await?;
+    transaction.commit().await.map_err(StoreError::commit)
 }
 
 /// Seals the key of the audit anew.

@@ -23,6 +23,10 @@ pub enum Edit {
     PutBackSecret,
     /// The settings lead elsewhere.
     Redirect,
+    /// ServiceNow, which has a secret, is switched off.
+    SwitchOff,
+    /// What becomes a ticket by itself is widened.
+    WidenAutoPush,
     /// The secret is taken for one of another kind.
     Kind,
     /// The list of what was sealed last is emptied.
@@ -35,6 +39,8 @@ pub enum Edit {
     CloseAudit,
     /// Every viewer becomes an admin.
     Promote,
+    /// Tokens carry another namespace.
+    ChangeNamespaces,
     /// Tokens that were revoked are good again.
     TakeBackRevocations,
     /// Tokens are good for ever.
@@ -58,6 +64,7 @@ pub async fn edit(path: &Path, edit: Edit) -> Result<(), sqlx::Error> {
 impl Edit {
     fn statements(self) -> &'static str {
         match self {
+            Self::ChangeNamespaces => "UPDATE tokens SET namespace = 'other' WHERE name = 'viewer'",
             Self::Promote => "UPDATE tokens SET role = 'admin' WHERE role = 'viewer'",
             Self::TakeBackRevocations => "UPDATE tokens SET revoked_at = NULL WHERE revoked_at IS NOT NULL",
             Self::Prolong => "UPDATE tokens SET expires_at = 4000000000000000 WHERE name = 'viewer'",
@@ -91,6 +98,8 @@ impl Edit {
             Self::Kind => {
                 "UPDATE target_settings SET secret_kind = 'personal_access_token' WHERE target = 'jira'"
             }
+            Self::SwitchOff => "UPDATE target_settings SET enabled = 0 WHERE target = 'servicenow'",
+            Self::WidenAutoPush => "UPDATE policy SET auto_push = json_set(auto_push, '$.edited', 1)",
             Self::EmptyList => "UPDATE audit_head SET sealed = '{}'",
             Self::CutAudit => {
                 "DROP TRIGGER audit_is_never_cut; DELETE FROM audit WHERE seq = (SELECT max(seq) FROM audit)"

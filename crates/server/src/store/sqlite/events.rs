@@ -97,6 +97,12 @@ impl Database {
         if let Some(name) = &filter.requested_by {
             query.push(" AND body ->> '$.delivery.requested_by' = ").push_bind(name);
         }
+        if let Some(namespace) = &filter.namespace {
+            // Events from before there were namespaces name none.
+            query.push(" AND coalesce(body ->> '$.delivery.namespace', 'default') = ");
+            query.push_bind(namespace.as_str());
+            query.push(" AND delivery_id IS NOT NULL");
+        }
         query.push(" ORDER BY seq LIMIT ").push_bind(limit);
         let rows = query.build().fetch_all(&mut *snapshot).await.map_err(StoreError::read("events"))?;
         rows.iter().map(|row| event(row).map(Arc::new)).collect::<Result<_, _>>().map(Some)

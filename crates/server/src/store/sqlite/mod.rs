@@ -136,14 +136,14 @@ impl Database {
     }
 }
 
-/// Opens files that their owner alone can read.
+/// Opens files that their owner alone can read. A symbolic link in the place of one is not followed.
 pub(super) fn private_file() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.write(true);
     #[cfg(unix)]
     {
         use std::os::unix::fs::OpenOptionsExt;
-        options.mode(0o600);
+        options.mode(0o600).custom_flags(crate::files::no_follow());
     }
     options
 }

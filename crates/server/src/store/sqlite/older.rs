@@ -42,6 +42,7 @@ const TAKE_BACK: &str = "
     WHERE type = 'table' AND name = 'deliveries';
     PRAGMA writable_schema = RESET;
     ALTER TABLE deliveries DROP COLUMN requested_by;
+    ALTER TABLE deliveries DROP COLUMN namespace;
     DROP TABLE tokens;
     DROP TABLE audit;
     DROP TABLE audit_head;

@@ -1,7 +1,7 @@
 //! Opening the database: one owner, a sound file, the schema of this version, the right key.
 
 use std::fs::{DirBuilder, File, TryLockError};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -35,13 +35,14 @@ const READERS: u32 = 4;
 const INBOX: usize = 1_024;
 
 /// Every migration, oldest first. Listed by hand: the macro that collects them would build SQLite a second time.
-pub(super) const MIGRATIONS: [(i64, &str, &str); 6] = [
+pub(super) const MIGRATIONS: [(i64, &str, &str); 7] = [
     (1, "store", include_str!("../../../migrations/0001_store.sql")),
     (2, "restored", include_str!("../../../migrations/0002_restored.sql")),
     (3, "sweeps", include_str!("../../../migrations/0003_sweeps.sql")),
     (4, "access", include_str!("../../../migrations/0004_access.sql")),
     (5, "keys", include_str!("../../../migrations/0005_keys.sql")),
     (6, "proxies", include_str!("../../../migrations/0006_proxies.sql")),
+    (9, "namespaces", include_str!("../../../migrations/0009_namespaces.sql")),
 ];
 
 /// The row of table `installation`.
@@ -50,7 +51,7 @@ struct Installation {
     marker_key: InstallationKey,
     keys: Keyring,
     audit_key: AuditKey,
-    key_made: Option<std::path::PathBuf>,
+    key_made: Option<PathBuf>,
     /// Made just now.
     is_new: bool,
 }
@@ -59,6 +60,7 @@ pub(in crate::store) async fn open(
     path: &Path,
     options: StoreOptions,
 ) -> Result<(Database, Opened), OpenError> {
+    refuse_links(path)?;
     make_folder(path)?;
     let locks = [lock(&beside(path, "lock"), path)?, lock(path, path)?];
     let connect = connect_options(path, options.busy_timeout);
@@ -75,6 +77,9 @@ pub(in crate::store) async fn open(
     let begun = start::begin(&mut db, mark, installation.is_new, &options).await;
     let Begun { mark, newest, stream, restored_at, suspicion, step } =
         begun.map_err(|source| OpenError::State { source })?;
+    audit::adopt_settings(&mut db, &installation.audit_key)
+        .await
+        .map_err(|source| OpenError::State { source })?;
     let readers = SqlitePoolOptions::new().max_connections(READERS).test_before_acquire(false);
     let connection = WriterConnection::new(connect.clone(), db);
     let readers = readers.connect_lazy_with(connect.create_if_missing(false).read_only(true));
@@ -121,6 +126,22 @@ fn make_folder(path: &Path) -> Result<(), OpenError> {
         }
     }
     Ok(())
+}
+
+/// Refuses symbolic links in the place of the data folder and of the files that SQLite or the server would write through them:
+/// somebody else may have planted them. Links further up, and those of files that flags name, are the operator's.
+fn refuse_links(path: &Path) -> Result<(), OpenError> {
+    let endings = ["-wal", "-shm", "-journal"].map(|ending| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(ending);
+        PathBuf::from(name)
+    });
+    let folder = path.parent().map(Path::to_owned).unwrap_or_default();
+    let ours = [folder, path.to_owned(), beside(path, "lock"), beside(path, "mark")];
+    match ours.into_iter().chain(endings).find(|file| file.is_symlink()) {
+        Some(path) => Err(OpenError::Link { path }),
+        None => Ok(()),
+    }
 }
 
 /// Makes a file, if it is not there, and locks it for as long as it is kept open. The system lets go of it when the process

@@ -6,6 +6,7 @@ use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection};
 use ticketing_core::delivery::{Delivery, LastError, State};
 use ticketing_core::incident::Incident;
 use ticketing_core::marker::Marker;
+use ticketing_core::namespace::Namespace;
 use ticketing_core::target::Health;
 
 use super::Database;
@@ -60,6 +61,14 @@ impl Database {
         let query = sqlx::query("SELECT * FROM deliveries WHERE incident_id = ? AND target = ?");
         let row = query.bind(incident_id).bind(target).fetch_optional(&self.readers).await;
         row.map_err(StoreError::read("a delivery"))?.as_ref().map(rows::delivery).transpose()
+    }
+
+    pub(in crate::store) async fn owner(&self, incident_id: &str) -> Result<Option<Namespace>, StoreError> {
+        let query = sqlx::query("SELECT id, namespace FROM deliveries WHERE incident_id = ? LIMIT 1");
+        let row = query.bind(incident_id).fetch_optional(&self.readers).await;
+        let Some(row) = row.map_err(StoreError::read("a delivery"))? else { return Ok(None) };
+        let row = Reader::new(&row, "deliveries", "id")?;
+        row.name("namespace", |name| Namespace::parse(name).ok()).map(Some)
     }
 
     /// Both as they were at one moment.

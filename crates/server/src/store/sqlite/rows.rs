@@ -7,6 +7,7 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Decode, Row, Sqlite, Type};
 use ticketing_core::delivery::{Delivery, State, Trigger};
 use ticketing_core::marker::Marker;
+use ticketing_core::namespace::Namespace;
 use ticketing_core::system::System;
 
 use crate::store::StoreError;
@@ -29,6 +30,7 @@ pub(super) struct DeliveryColumns<'a> {
     trigger: &'static str,
     marker: &'a str,
     requested_by: &'a str,
+    namespace: &'a str,
     state: &'static str,
     epoch: u32,
     lease_until: Option<i64>,
@@ -119,6 +121,7 @@ impl<'a> From<&'a Delivery> for DeliveryColumns<'a> {
             trigger: trigger_name(delivery.trigger),
             marker: delivery.marker.as_str(),
             requested_by: &delivery.requested_by,
+            namespace: delivery.namespace.as_str(),
             state: delivery.state.as_str(),
             epoch: delivery.epoch,
             lease_until: delivery.lease_until.map(Timestamp::as_microsecond),
@@ -153,6 +156,7 @@ pub(super) fn delivery(row: &SqliteRow) -> Result<Delivery, StoreError> {
         trigger: row.name("trigger", trigger)?,
         marker: row.name("marker", Marker::parse)?,
         requested_by: row.get("requested_by")?,
+        namespace: row.name("namespace", |name| Namespace::parse(name).ok())?,
         state: row.name("state", State::parse)?,
         epoch: row.get("epoch")?,
         lease_until: row.time_if("lease_until")?,

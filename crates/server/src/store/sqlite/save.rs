@@ -19,11 +19,11 @@ const INSERT_SNAPSHOTS: &str = "
     SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM json_each(?)";
 
 const INSERT_DELIVERIES: &str = r#"
-    INSERT INTO deliveries (id, incident_id, incident_revision, target, system, "trigger", marker, requested_by, state, epoch,
+    INSERT INTO deliveries (id, incident_id, incident_revision, target, system, "trigger", marker, requested_by, namespace, state, epoch,
         lease_until, failures, failing_since, due_at, send, send_at, doubt, doubted, absences, sweep, sweep_due_at, ticket, duplicates, adjustments,
         last_error, created_at, updated_at)
     SELECT value ->> 'id', value ->> 'incident_id', value ->> 'incident_revision', value ->> 'target',
-        value ->> 'system', value ->> 'trigger', value ->> 'marker', value ->> 'requested_by', value ->> 'state', value ->> 'epoch',
+        value ->> 'system', value ->> 'trigger', value ->> 'marker', value ->> 'requested_by', value ->> 'namespace', value ->> 'state', value ->> 'epoch',
         value ->> 'lease_until', value ->> 'failures', value ->> 'failing_since', value ->> 'due_at', value ->> 'send', value ->> 'send_at',
         value ->> 'doubt', value ->> 'doubted', value ->> 'absences', value ->> 'sweep', value ->> 'sweep_due_at', value ->> 'ticket', value ->> 'duplicates',
         value ->> 'adjustments', value ->> 'last_error', value ->> 'created_at', value ->> 'updated_at'

@@ -80,6 +80,15 @@ pub(super) const FURTHER: SealedTable = SealedTable {
 /// Every table with secrets.
 pub(super) const ALL: [&SealedTable; 3] = [&SETTINGS, &RETIRED, &FURTHER];
 
+/// Settings that are no secret, whether or not their row has one: a flipped switch matters, too.
+const PLAIN_SETTINGS: &str = "
+    SELECT 'settings/' || target AS place, system, CAST(enabled AS TEXT) AS switch, draft, coalesce(base_url, '') AS base_url
+    FROM target_settings
+    UNION ALL SELECT 'policy/1', auto_push, retry, '', '' FROM policy";
+
+/// Stands in the list once plain settings are in it: earlier versions did not list them.
+const SETTINGS_LISTED: &str = "settings";
+
 // === impl Seals ===
 
 impl Seals {
@@ -91,9 +100,37 @@ impl Seals {
         self.0.insert(row.place, row.hash);
     }
 
-    /// The IDs of the tokens that are vouched for.
-    pub(super) fn tokens(&self) -> impl Iterator<Item = &str> {
-        self.0.keys().filter_map(|place| place.strip_prefix("tokens/"))
+    /// Whether plain settings are in the list.
+    pub(super) fn lists_settings(&self) -> bool {
+        self.0.contains_key(SETTINGS_LISTED)
+    }
+
+    /// Takes the plain settings into the list, as they are now.
+    pub(super) async fn note_settings(&mut self, db: &mut SqliteConnection) -> Result<(), StoreError> {
+        self.0.retain(|place, _| !place.starts_with("settings/") && !place.starts_with("policy/"));
+        self.0.insert(SETTINGS_LISTED.to_owned(), String::new());
+        let rows = sqlx::query(PLAIN_SETTINGS).fetch_all(db).await.map_err(StoreError::read("settings"))?;
+        for row in &rows {
+            let row = Reader::new(row, "target_settings", "place")?;
+            let mut hash = Sha256::new();
+            for column in ["system", "switch", "draft", "base_url"] {
+                let text: String = row.get(column)?;
+                hash.update((text.len() as u64).to_be_bytes());
+                hash.update(text.as_bytes());
+            }
+            self.0.insert(row.get("place")?, hexadecimal(&hash.finalize()));
+        }
+        Ok(())
+    }
+
+    /// The first row that is not as it was written last, by its place in the list: edited, put in or removed by hand.
+    pub(super) async fn edited_row(&self, db: &mut SqliteConnection) -> Result<Option<String>, StoreError> {
+        let mut found = Self::of_rows(db).await?;
+        if self.lists_settings() {
+            found.note_settings(db).await?;
+        }
+        let places: std::collections::BTreeSet<&String> = self.0.keys().chain(found.0.keys()).collect();
+        Ok(places.into_iter().find(|place| self.0.get(*place) != found.0.get(*place)).cloned())
     }
 
     pub(super) fn forget(&mut self, table: &SealedTable, names: &[&str]) {
@@ -132,7 +169,9 @@ impl SealedRow {
         let times = [Some(token.created_at), Some(token.expires_at), token.revoked_at];
         let times = times.map(|time| format!("{:?}", time.map(Timestamp::as_microsecond)));
         let texts = [token.name.as_str(), token.role.as_str(), &times[0], &times[1], &times[2]];
-        for part in texts.map(str::as_bytes).into_iter().chain([&token.hash.0[..]]) {
+        // Left out where it is the default, so that the digests of tokens from before there were namespaces still hold.
+        let namespace = Some(token.namespace.as_str().as_bytes()).filter(|_| !token.namespace.is_default());
+        for part in texts.map(str::as_bytes).into_iter().chain([&token.hash.0[..]]).chain(namespace) {
             hash.update((part.len() as u64).to_be_bytes());
             hash.update(part);
         }

@@ -150,6 +150,9 @@ impl writer::Task for Configure {
                 }
             }
         }
+        if head.seals.lists_settings() {
+            head.seals.note_settings(db).await?;
+        }
         failpoints::panic_at(Point::SettingsOpen, || self.exposed());
         head.append(db, &state.audit_key, vec![self.audit.clone()]).await?;
         head.save(db, &state.audit_key).await

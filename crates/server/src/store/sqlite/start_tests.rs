@@ -19,7 +19,7 @@ use crate::entropy::SeededEntropy;
 use crate::store::conformance::{BUSY_TIMEOUT, LEASE, TARGET, destination, incident, target};
 use crate::store::{
     AcceptRequest, AttemptRecord, AttemptTimes, BackupError, ClaimKind, Intent, KeySource, Observed,
-    OpenError, Opened, Store, StoreOptions, Suspicion, make_older,
+    OpenError, Opened, Requester, Store, StoreOptions, Suspicion, make_older,
 };
 
 /// A machine with a disk.
@@ -116,7 +116,7 @@ impl Bench {
 
 async fn accept(store: &Store, id: &str) -> Delivery {
     let (incident, targets) = (incident(id, 90.0), vec![target(System::Jira)]);
-    let request = AcceptRequest { incident, targets, hasten: false, by: String::new() };
+    let request = AcceptRequest { incident, targets, hasten: false, by: Requester::default() };
     store.accept(request).await.unwrap().remove(0).delivery
 }
 

@@ -14,7 +14,9 @@ use crate::clock::{ManualClock, ThisMachine};
 use crate::entropy::SeededEntropy;
 use crate::store::conformance::{BUSY_TIMEOUT, incident, target};
 use crate::store::work::{Needs, Verb, Work};
-use crate::store::{AcceptRequest, Accepted, EventFilter, KeySource, Store, StoreError, StoreOptions};
+use crate::store::{
+    AcceptError, AcceptRequest, Accepted, EventFilter, KeySource, Requester, Store, StoreError, StoreOptions,
+};
 
 /// Has the writer's connection fail to commit: SQLite then rolls back by itself, as it does when the disk is full.
 #[derive(Debug)]
@@ -80,8 +82,13 @@ async fn open(folder: &tempfile::TempDir) -> Store {
 
 async fn accept(store: &Store, id: &str) -> Result<Accepted, StoreError> {
     let (incident, targets) = (incident(id, 90.0), vec![target(System::Jira)]);
-    let mut accepted =
-        store.accept(AcceptRequest { incident, targets, hasten: false, by: String::new() }).await?;
+    let mut accepted = store
+        .accept(AcceptRequest { incident, targets, hasten: false, by: Requester::default() })
+        .await
+        .map_err(|error| match error {
+            AcceptError::Store(error) => error,
+            other => panic!("{other}"),
+        })?;
     Ok(accepted.remove(0))
 }
 

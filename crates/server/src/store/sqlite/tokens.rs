@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
+use ticketing_core::namespace::Namespace;
 
 use super::Database;
 use super::audit::Head;
@@ -12,6 +13,9 @@ use crate::access::{Role, TokenHash};
 use crate::store::StoreError;
 use crate::store::types::StoredToken;
 use crate::store::work::floor;
+
+const INSERT: &str = "
+    INSERT INTO tokens (id, name, role, hash, created_at, expires_at, namespace) VALUES (?, ?, ?, ?, ?, ?, ?)";
 
 impl Database {
     pub(in crate::store) async fn token(&self, id: &str) -> Result<Option<StoredToken>, StoreError> {
@@ -49,9 +53,10 @@ pub(super) async fn insert(
     token: &StoredToken,
 ) -> Result<(), StoreError> {
     seals.set(SealedRow::of_token(token));
-    let query = sqlx::query("INSERT INTO tokens VALUES (?, ?, ?, ?, ?, ?, NULL)").bind(&token.id);
+    let query = sqlx::query(INSERT).bind(&token.id);
     let query = query.bind(&token.name).bind(token.role.as_str()).bind(&token.hash.0[..]);
     let query = query.bind(token.created_at.as_microsecond()).bind(token.expires_at.as_microsecond());
+    let query = query.bind(token.namespace.as_str());
     query.execute(db).await.map_err(StoreError::write("a token"))?;
     Ok(())
 }
@@ -71,15 +76,6 @@ pub(super) async fn revoke(
     Ok(())
 }
 
-/// The ID of a token that was edited, put in or removed by hand, if there is one.
-pub(super) async fn edited(db: &mut SqliteConnection, seals: &Seals) -> Result<Option<String>, StoreError> {
-    let all = all(db).await?;
-    let edited = all.iter().find(|token| !seals.is_current(&SealedRow::of_token(token)));
-    let known = |id: &str| all.iter().any(|token| token.id == id);
-    let removed = seals.tokens().find(|id| !known(id));
-    Ok(edited.map(|token| token.id.clone()).or(removed.map(str::to_owned)))
-}
-
 fn token(row: &SqliteRow) -> Result<StoredToken, StoreError> {
     let row = Reader::new(row, "tokens", "id")?;
     let hash: Vec<u8> = row.get("hash")?;
@@ -88,6 +84,7 @@ fn token(row: &SqliteRow) -> Result<StoredToken, StoreError> {
         id: row.get("id")?,
         name: row.get("name")?,
         role: row.name("role", |name| name.parse::<Role>().ok())?,
+        namespace: row.name("namespace", |name| Namespace::parse(name).ok())?,
         hash: TokenHash(hash),
         created_at: row.time("created_at")?,
         expires_at: row.time("expires_at")?,

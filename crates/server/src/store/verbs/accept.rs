@@ -4,10 +4,11 @@ use jiff::Timestamp;
 use ticketing_core::delivery::operate::NewDelivery;
 use ticketing_core::delivery::{Delivery, Settled};
 use ticketing_core::marker::Marker;
+use ticketing_core::namespace::Namespace;
 use ticketing_failpoints::Point;
 
 use crate::store::StoreError;
-use crate::store::types::{AcceptTarget, Accepted};
+use crate::store::types::{AcceptError, AcceptTarget, Accepted, Requester};
 use crate::store::work::{Needs, Verb, Work};
 
 #[derive(Debug)]
@@ -17,8 +18,7 @@ pub(in crate::store) struct Accept {
     pub(in crate::store) body: String,
     pub(in crate::store) wanted: Vec<Wanted>,
     pub(in crate::store) hasten: bool,
-    /// Who asks.
-    pub(in crate::store) by: String,
+    pub(in crate::store) by: Requester,
     pub(in crate::store) now: Timestamp,
 }
 
@@ -31,7 +31,7 @@ pub(in crate::store) struct Wanted {
 }
 
 impl Verb for Accept {
-    type Answer = Vec<Accepted>;
+    type Answer = Result<Vec<Accepted>, AcceptError>;
 
     const OPEN: Option<Point> = Some(Point::AcceptOpen);
 
@@ -39,22 +39,31 @@ impl Verb for Accept {
         needs.incidents.insert(self.incident_id.clone());
     }
 
-    fn apply(&self, work: &mut Work) -> Result<Vec<Accepted>, StoreError> {
+    fn apply(&self, work: &mut Work) -> Result<Self::Answer, StoreError> {
+        // In the accepting transaction, so that of two callers with one new incident only one becomes its owner.
+        let Some(owner) = self.owner(work) else { return Ok(Err(AcceptError::OwnedByOther)) };
         let newest = work.newest_revision(&self.incident_id);
         let known = work.snapshot(&self.incident_id, newest) == Some(self.body.as_str());
         let revision = if known { newest } else { newest + 1 };
         let updated = self.update_snapshots(revision, work);
         let accepted: Vec<_> =
-            self.wanted.iter().map(|wanted| self.accept(wanted, revision, &updated, work)).collect();
+            self.wanted.iter().map(|wanted| self.accept(wanted, revision, &owner, &updated, work)).collect();
         let used = !updated.is_empty() || accepted.iter().any(|accepted| !accepted.existed);
         if used && !known {
             work.add_snapshot(&self.incident_id, revision, &self.body, self.now);
         }
-        Ok(accepted)
+        Ok(Ok(accepted))
     }
 }
 
 impl Accept {
+    /// The namespace that the incident belongs to; `None` if that is another than the caller may act on.
+    fn owner(&self, work: &Work) -> Option<Namespace> {
+        let known = work.of_incident(&self.incident_id).first().map(|delivery| delivery.namespace.clone());
+        let owner = known.unwrap_or_else(|| self.by.namespace.clone());
+        (!self.by.is_confined || owner == self.by.namespace).then_some(owner)
+    }
+
     /// Gives every delivery of the incident that can still take it the newest snapshot: the ids of those that took it.
     fn update_snapshots(&self, revision: u32, work: &mut Work) -> Vec<String> {
         let deliveries: Vec<Delivery> = work.of_incident(&self.incident_id).into_iter().cloned().collect();
@@ -65,12 +74,20 @@ impl Accept {
         updated.into_iter().map(|settled| work.settle(settled, "").id).collect()
     }
 
-    fn accept(&self, wanted: &Wanted, revision: u32, updated: &[String], work: &mut Work) -> Accepted {
+    fn accept(
+        &self,
+        wanted: &Wanted,
+        revision: u32,
+        owner: &Namespace,
+        updated: &[String],
+        work: &mut Work,
+    ) -> Accepted {
         let deliveries = work.of_incident(&self.incident_id);
         let existing =
             deliveries.into_iter().find(|delivery| delivery.target == wanted.target.target).cloned();
         let Some(existing) = existing else {
-            let delivery = work.insert(Delivery::accept(self.new_delivery(wanted, revision), self.now));
+            let delivery =
+                work.insert(Delivery::accept(self.new_delivery(wanted, revision, owner), self.now));
             return Accepted { delivery, existed: false, snapshot_updated: false };
         };
         let snapshot_updated = updated.contains(&existing.id);
@@ -79,7 +96,7 @@ impl Accept {
         Accepted { delivery, existed: true, snapshot_updated }
     }
 
-    fn new_delivery(&self, wanted: &Wanted, revision: u32) -> NewDelivery {
+    fn new_delivery(&self, wanted: &Wanted, revision: u32, owner: &Namespace) -> NewDelivery {
         NewDelivery {
             id: wanted.id.clone(),
             incident_id: self.incident_id.clone(),
@@ -88,7 +105,8 @@ impl Accept {
             system: wanted.target.system,
             trigger: wanted.target.trigger,
             marker: wanted.marker.clone(),
-            requested_by: self.by.clone(),
+            requested_by: self.by.name.clone(),
+            namespace: owner.clone(),
         }
     }
 }

@@ -90,6 +90,15 @@ public final class TicketingClient implements AutoCloseable {
   }
 
   /**
+   * A client by the environment, for example in a container: TICKETING_ADDRESS is the address, by default 127.0.0.1:50051;
+   * TICKETING_TOKEN the bearer token. TICKETING_TLS_CA names a PEM file with the authorities to trust, and TICKETING_TLS_CLIENT_CERT
+   * and TICKETING_TLS_CLIENT_KEY the client's certificate and its key: any of them means TLS. What is empty or not set is left out.
+   */
+  public static TicketingClient connectFromEnvironment() {
+    return TicketingClientBuilder.of(System.getenv()).build();
+  }
+
+  /**
    * What is set before connecting: TLS, token, deadline.
    *
    * @param address "HOST:PORT", "[IPV6]:PORT", or "unix:/PATH" for a Unix socket; "http://HOST:PORT" is the first, and

@@ -17,8 +17,11 @@ import java.io.UncheckedIOException;
 import java.security.cert.CertificateException;
 import java.security.cert.CertificateFactory;
 import java.time.Duration;
+import java.util.Map;
 import java.util.Objects;
+import java.util.Optional;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Function;
 
 /** What is set before connecting. Made by {@link TicketingClient#builder}. */
 public final class TicketingClientBuilder {
@@ -27,6 +30,9 @@ public final class TicketingClientBuilder {
 
   private static final Metadata.Key<String> AUTHORIZATION =
       Metadata.Key.of("authorization", Metadata.ASCII_STRING_MARSHALLER);
+
+  /** Where a server listens unless it is told otherwise. */
+  private static final String DEFAULT_ADDRESS = "127.0.0.1:50051";
 
   private final String address;
   private String token;
@@ -40,6 +46,26 @@ public final class TicketingClientBuilder {
 
   TicketingClientBuilder(String address) {
     this.address = Objects.requireNonNull(address, "address");
+  }
+
+  /** By these environment variables. */
+  static TicketingClientBuilder of(Map<String, String> environment) {
+    Function<String, String> variable =
+        name -> Optional.ofNullable(environment.get(name)).filter(text -> !text.isEmpty()).orElse(null);
+    String address = variable.apply("TICKETING_ADDRESS");
+    String authorities = variable.apply("TICKETING_TLS_CA");
+    String certificate = variable.apply("TICKETING_TLS_CLIENT_CERT");
+    String key = variable.apply("TICKETING_TLS_CLIENT_KEY");
+    TicketingClientBuilder builder = new TicketingClientBuilder(address == null ? DEFAULT_ADDRESS : address);
+    builder.token(variable.apply("TICKETING_TOKEN"));
+    if (authorities != null) {
+      builder.tls(new File(authorities));
+    }
+    if ((certificate == null) != (key == null)) {
+      throw new IllegalArgumentException(
+          "a client certificate needs both TICKETING_TLS_CLIENT_CERT and TICKETING_TLS_CLIENT_KEY");
+    }
+    return certificate == null ? builder : builder.clientCertificate(new File(certificate), new File(key));
   }
 
   /** Sends a bearer token with each call: one of {@code ticketing token create}, or a JSON Web Token. */

@@ -1,0 +1,89 @@
+//! Files that operators name: certificates, keys, logins.
+
+use std::fs::OpenOptions;
+use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use rustix::fs::OFlags;
+
+/// No file of keys or certificates is larger.
+const MAX_SIZE: u64 = 4 * 1024 * 1024;
+
+/// How a file is opened that the server makes or writes: a symbolic link in its place, which somebody else may have
+/// planted, is not followed.
+#[must_use]
+pub(crate) fn no_follow() -> i32 {
+    flags(OFlags::NOFOLLOW)
+}
+
+/// Reads a file of at most 4 MiB. Symbolic links are followed, since orchestrators hand secrets over as such.
+///
+/// # Errors
+/// If it can not be read, is too large, or is not a regular file: a FIFO would be waited for without end.
+pub(crate) fn read_regular(path: &Path) -> io::Result<Vec<u8>> {
+    let opened = OpenOptions::new().read(true).custom_flags(flags(OFlags::NONBLOCK)).open(path);
+    let file = opened.map_err(|error| with_user(error, path))?;
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
+    }
+    if metadata.len() > MAX_SIZE {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "it is larger than 4 MiB"));
+    }
+    let mut bytes = vec![];
+    file.take(MAX_SIZE).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// The same for text in UTF-8.
+///
+/// # Errors
+/// As above, or if it is not UTF-8.
+pub(crate) fn read_text(path: &Path) -> io::Result<String> {
+    let text = String::from_utf8(read_regular(path)?);
+    text.map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8"))
+}
+
+/// Who was denied: in a container, or under a unit, that is seldom who started it.
+fn with_user(error: io::Error, path: &Path) -> io::Error {
+    if error.kind() != io::ErrorKind::PermissionDenied {
+        return error;
+    }
+    let uid = rustix::process::geteuid().as_raw();
+    let hint = format!("{error}: this process runs as user ID {uid}; chown {uid} {}", path.display());
+    io::Error::new(io::ErrorKind::PermissionDenied, hint)
+}
+
+#[expect(clippy::cast_possible_wrap, reason = "the flags of open(2) are an int")]
+fn flags(flags: OFlags) -> i32 {
+    flags.bits() as i32
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn reads_a_regular_file_and_a_link_to_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, link) = (folder.path().join("file"), folder.path().join("link"));
+        std::fs::write(&file, "text").unwrap();
+        symlink(&file, &link).unwrap();
+        assert_eq!((read_text(&file).unwrap(), read_text(&link).unwrap()), ("text".into(), "text".into()));
+    }
+
+    #[test]
+    fn refuses_a_fifo_a_folder_and_a_device() {
+        let folder = tempfile::tempdir().unwrap();
+        let fifo = folder.path().join("fifo");
+        let made = std::process::Command::new("mkfifo").arg(&fifo).status().unwrap();
+        assert!(made.success());
+        for path in [fifo.as_path(), folder.path(), Path::new("/dev/zero")] {
+            let refused = read_regular(path).unwrap_err().to_string();
+            assert!(refused.contains("not a regular file"), "{}: {refused}", path.display());
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! Logs what operators do on the data folder with the binary itself while the server runs: tokens created and revoked, keys
+//! rotated. Such a command has no log of its own, but it leaves an audit entry.
+
+use std::time::Duration;
+
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+
+use crate::store::{OFFLINE_CREDENTIAL, Store, StoreError};
+
+/// Between two looks at the audit.
+const INTERVAL: Duration = Duration::from_secs(2);
+/// Entries that are read at a time.
+const PAGE: u32 = 100;
+
+/// Logs the entries that are added from now on, until `closing`.
+pub(crate) async fn log_offline_changes(store: Store, closing: CancellationToken) {
+    let mut ticks = tokio::time::interval(INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut seen = None;
+    loop {
+        tokio::select! {
+            () = closing.cancelled() => return,
+            _ = ticks.tick() => {}
+        }
+        match log_after(&store, seen).await {
+            Ok(newest) => seen = Some(newest),
+            Err(StoreError::Closed) => return,
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::warn!(error, "failed to read what was done on the data folder");
+            }
+        }
+    }
+}
+
+/// Logs the entries after `seen`, or none if that is not known yet: the number of the newest entry.
+async fn log_after(store: &Store, seen: Option<u64>) -> Result<u64, StoreError> {
+    let Some(mut seen) = seen else {
+        let newest = store.audit(None, 1).await?;
+        return Ok(newest.first().map_or(0, |entry| entry.seq));
+    };
+    loop {
+        let entries = store.audit_after(seen, PAGE).await?;
+        let Some(last) = entries.last() else { return Ok(seen) };
+        seen = last.seq;
+        for entry in entries.iter().filter(|entry| entry.actor.credential == OFFLINE_CREDENTIAL) {
+            tracing::info!(
+                actor = %entry.actor.name, source = %entry.actor.source, action = %entry.action,
+                subject = %entry.subject, outcome = %entry.outcome, "changed on the data folder"
+            );
+        }
+    }
+}
