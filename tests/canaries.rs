@@ -81,7 +81,7 @@ async fn no_login_for_a_proxy_is_told_whoever_gave_it_and_whatever_the_proxy_ans
     told.push_str(&everything(&mut world, "INC-407").await);
     let unsaved = v1::TestConnectionRequest { system: TicketSystem::Jira.into(), unsaved: Some(unsaved) };
     told.push_str(&format!("{:?}", world.client.test_connection(unsaved).await));
-    assert!(told.contains("asks for a login"));
+    assert!(told.contains("refused the login"));
     let moved = v1::JiraSettings { proxy_url: text("http://127.0.0.1:9"), ..Default::default() };
     told.push_str(&format!("{:?}", world.try_jira(moved).await));
     told.push_str(&told_elsewhere(&mut world).await);

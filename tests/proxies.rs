@@ -131,7 +131,7 @@ async fn a_login_that_a_proxy_refuses_is_told_as_that_and_one_that_is_not_saved_
     let fault = delivery.attempts.last().unwrap().fault.clone().unwrap();
     assert_eq!((fault.kind(), fault.ambiguous), (FaultKind::Connect, false), "{fault:#?}");
     assert!(
-        fault.message.contains("asks for a login") && fault.hint.contains("proxy_password"),
+        fault.message.contains("refused the login") && fault.hint.contains("proxy_password"),
         "{fault:#?}"
     );
     let unsaved = v1::JiraSettings { proxy_password: text("right"), ..Default::default() };
@@ -185,6 +185,8 @@ async fn the_environments_proxy_is_ignored_until_a_flag_asks_for_it() {
         let mut world = plan.start().await;
         assert_eq!(state(&world.push("INC-1", TicketSystem::Jira).await), DeliveryState::Delivered);
         assert_eq!(!proxy.heard().is_empty(), asked_for);
+        let said = world.server.log().matches("ignoring the proxy that the environment names").count();
+        assert_eq!(said, usize::from(!asked_for), "said once, if it is so");
         world.finish().await;
     }
 }

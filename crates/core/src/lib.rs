@@ -15,6 +15,7 @@ pub mod fit;
 pub mod incident;
 pub mod marker;
 pub mod namespace;
+pub mod pasted;
 pub mod policy;
 pub mod risk;
 pub mod system;

@@ -31,6 +31,8 @@ pub(crate) struct Tester<'a> {
     settings: &'a Settings,
     clock: &'a dyn Clock,
     flavour: Flavour,
+    /// What Jira says of itself.
+    info: Option<ServerInfo>,
     checks: Vec<Check>,
 }
 
@@ -43,11 +45,11 @@ impl<'a> Tester<'a> {
         clock: &'a dyn Clock,
         flavour: Flavour,
     ) -> Self {
-        Self { client, settings, clock, flavour, checks: Vec::new() }
+        Self { client, settings, clock, flavour, info: None, checks: Vec::new() }
     }
 
-    /// The checks, and which Jira it turned out to be.
-    pub(crate) async fn run(mut self) -> (Vec<Check>, Option<Flavour>) {
+    /// The checks, which Jira it turned out to be, and what it says of itself.
+    pub(crate) async fn run(mut self) -> (Vec<Check>, Option<Flavour>, Option<ServerInfo>) {
         let (began, step) = (self.clock.now(), self.reach().await);
         match step {
             Err(fault) if !meta::is_final(fault.kind) => self.reach_by_login(began, fault).await,
@@ -71,7 +73,7 @@ impl<'a> Tester<'a> {
         } else {
             self.skip_fields();
         }
-        (self.checks, Some(self.flavour).filter(|flavour| *flavour != Flavour::Auto))
+        (self.checks, Some(self.flavour).filter(|flavour| *flavour != Flavour::Auto), self.info)
     }
 
     async fn reach(&mut self) -> Step {
@@ -79,11 +81,18 @@ impl<'a> Tester<'a> {
         let answer = self.client.read_within::<ServerInfo>(self.api(), &["serverInfo"], &[], budget).await?;
         let info = answer.value;
         self.learn(info.flavour());
+        let is_cloud = info.flavour() == Flavour::Cloud;
         let kind = match info.flavour() {
             Flavour::Cloud => "Jira Cloud".to_owned(),
             _ => format!("Jira Data Center {}", info.version),
         };
-        Ok(format!("{} is {}", self.settings.site.as_text(), kind.trim()))
+        let site = &self.settings.site;
+        let told = info.base_url.as_deref().filter(|_| !is_cloud).and_then(|told| site.public(told));
+        let public = self.settings.public_site.clone().or(told).filter(|public| public != site);
+        let links = public.map(|public| format!("; links lead to {}", public.as_text())).unwrap_or_default();
+        let told = format!("{} is {}{links}", site.as_text(), kind.trim());
+        self.info = Some(info);
+        Ok(told)
     }
 
     /// Jira did not say which it is: that is no matter where the login works. The trouble is of the login if only that is

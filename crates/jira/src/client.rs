@@ -144,6 +144,9 @@ impl Client {
     pub(crate) fn without_secret(&self, mut fault: Fault) -> Fault {
         fault.message = self.hide(&fault.message);
         fault.hint = self.hide(&fault.hint);
+        if let (FaultKind::Unauthorized, Some(oddity)) = (fault.kind, &self.settings.oddity) {
+            fault.hint.push_str(&format!("; note that {oddity}"));
+        }
         fault
     }
 

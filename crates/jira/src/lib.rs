@@ -12,6 +12,7 @@ mod evidence;
 mod faults;
 #[doc(hidden)]
 pub mod fuzzing;
+mod issue_type;
 mod look_up;
 mod meta;
 mod priority;

@@ -12,6 +12,7 @@ use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_core::system::Adjustment;
 
 use crate::client::{Api, Client};
+use crate::issue_type;
 use crate::ticket::Choice;
 use crate::wire::{CreateField, MetaPage, Myself, Named, Project};
 
@@ -109,9 +110,10 @@ pub(crate) async fn offer(
             Ok(types) => types,
             Err(fault) => return without_meta(client, api, project, issue_type, fault).await,
         };
-    // A sub-task can not be created without its parent.
-    let mut whole = types.iter().filter(|offered| !offered.subtask);
-    let found = whole.find(|offered| offered.name.trim().eq_ignore_ascii_case(issue_type));
+    let found = match issue_type::find(&types, issue_type) {
+        Some(found) => Some(found),
+        None => by_project(client, api, project, issue_type, &types).await,
+    };
     let Some(found) = found else { return Err(not_offered(project, issue_type, &types)) };
     match pages(client, api, &["issue", "createmeta", project, "issuetypes", &found.id], began).await {
         Ok(fields) => Ok(Offer::of_fields(found, fields)),
@@ -119,15 +121,36 @@ pub(crate) async fn offer(
     }
 }
 
+/// The type that the project itself knows by this name: it may say more of its types than the create screen does.
+async fn by_project<'t>(
+    client: &Client,
+    api: Api,
+    project: &str,
+    issue_type: &str,
+    types: &'t [Named],
+) -> Option<&'t Named> {
+    let budget = client.optional_budget();
+    let answer = client.read_within::<Project>(api, &["project", project], &[], budget).await;
+    let known = answer.ok()?.value.issue_types;
+    let known = named(known);
+    let found = issue_type::find(&known, issue_type)?;
+    types.iter().find(|offered| offered.id == found.id)
+}
+
 fn not_offered(project: &str, issue_type: &str, types: &[Named]) -> Fault {
-    let offered: Vec<&str> =
-        types.iter().filter(|offered| !offered.subtask).map(|offered| offered.name.as_str()).collect();
+    if issue_type::find_any(types, issue_type).is_some_and(|found| found.subtask) {
+        let message = format!("\"{issue_type}\" is a sub-task type, of which no issue can be created alone");
+        return Fault::new(FaultKind::Misconfigured, message).with_hint(offered_hint(types, issue_type));
+    }
     let message = format!("project {project} offers no issue type \"{issue_type}\" to this account");
-    let hint = match offered.as_slice() {
+    Fault::new(FaultKind::Misconfigured, message).with_hint(offered_hint(types, issue_type))
+}
+
+fn offered_hint(types: &[Named], issue_type: &str) -> String {
+    match issue_type::nearest_first(types, issue_type).as_slice() {
         [] => "the account may create no issues in this project: grant it Create issues".to_owned(),
         offered => format!("set jira.issue_type to one of: {}", offered.join(", ")),
-    };
-    Fault::new(FaultKind::Misconfigured, message).with_hint(hint)
+    }
 }
 
 /// A Jira that tells nothing about its create screen may still create: Data Center before 8.4 knows no such resource, some sites

@@ -26,15 +26,27 @@ pub(crate) fn choose(level: RiskLevel, offered: &[Named]) -> (Option<Choice>, Op
     let usual = usual_name(level);
     let by_name = |name: &&str| offered.iter().find(|choice| choice.name.trim().eq_ignore_ascii_case(name));
     let list = || offered.iter().map(|choice| choice.name.as_str()).collect::<Vec<_>>().join(", ");
-    let Some(found) = names(level).iter().find_map(by_name) else {
+    // Jira's own pictures have the same names in every language.
+    let by_icon = |name: &&str| offered.iter().find(|choice| icon(choice).eq_ignore_ascii_case(name));
+    let found = names(level).iter().find_map(by_name).map(|found| (found, false));
+    let found = found.or_else(|| names(level).iter().find_map(by_icon).map(|found| (found, true)));
+    let Some((found, is_translated)) = found else {
         let reason = format!("not sent: the project offers no \"{usual}\", only: {}", list());
         return (None, Some(Adjustment::new("priority", reason)));
     };
-    let adjustment = (!found.name.trim().eq_ignore_ascii_case(usual)).then(|| {
+    let is_usual = found.name.trim().eq_ignore_ascii_case(usual)
+        || is_translated && icon(found).eq_ignore_ascii_case(usual);
+    let adjustment = (!is_usual).then(|| {
         let reason = format!("\"{}\" instead of \"{usual}\": the project offers: {}", found.name, list());
         Adjustment::new("priority", reason)
     });
     (Some(Choice::with_id(&found.id, &found.name)), adjustment)
+}
+
+/// The name of a priority's picture: `highest` of `https://…/images/icons/priorities/highest.svg`.
+fn icon(choice: &Named) -> &str {
+    let file = choice.icon_url.as_deref().and_then(|url| url.rsplit('/').next()).unwrap_or_default();
+    file.split('.').next().unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -45,7 +57,7 @@ mod tests {
         let named = |(index, name): (usize, &&str)| Named {
             id: index.to_string(),
             name: (*name).to_owned(),
-            subtask: false,
+            ..Named::default()
         };
         names.iter().enumerate().map(named).collect()
     }
@@ -58,6 +70,16 @@ mod tests {
             let (choice, adjustment) = choose(level, &usual);
             assert_eq!((choice.unwrap().id, adjustment), (Some(index.to_string()), None));
         }
+    }
+
+    #[test]
+    fn translated_priority_is_known_by_its_picture() {
+        let mut offered = offered(&["Basse", "La plus haute"]);
+        let icon =
+            |name: &str| Some(format!("https://acme.atlassian.net/images/icons/priorities/{name}.svg"));
+        (offered[0].icon_url, offered[1].icon_url) = (icon("low"), icon("highest"));
+        let (choice, adjustment) = choose(RiskLevel::Critical, &offered);
+        assert_eq!((choice.unwrap().name.as_str(), adjustment), ("La plus haute", None));
     }
 
     #[test]

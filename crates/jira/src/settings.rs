@@ -4,10 +4,11 @@ use std::fmt;
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
+use ticketing_core::pasted;
 use ticketing_core::violation::Violations;
 use ticketing_outbound::{Authorization, RouteDraft, hide};
 
-use crate::site::Site;
+use crate::site::{Site, completed};
 
 /// The issue type when none is given.
 const DEFAULT_ISSUE_TYPE: &str = "Task";
@@ -38,6 +39,8 @@ pub struct SettingsDraft {
     pub gateway_url: Option<String>,
     /// Labels for every ticket, beside the marker: at most 10. Default none.
     pub labels: Option<Vec<String>>,
+    /// Where people open the site, if that is not `url`.
+    pub public_url: Option<String>,
     #[serde(flatten)]
     pub route: RouteDraft,
 }
@@ -80,6 +83,10 @@ pub struct Settings {
     pub(crate) issue_type: String,
     pub(crate) flavour: Flavour,
     pub(crate) labels: Vec<String>,
+    /// Where people open tickets, if the settings say it.
+    pub(crate) public_site: Option<Site>,
+    /// What may be wrong with the login, should it be refused.
+    pub(crate) oddity: Option<String>,
 }
 
 /// The way to a site for scoped tokens.
@@ -112,6 +119,7 @@ impl SettingsDraft {
         text(&mut self.issue_type, patch.issue_type);
         text(&mut self.cloud_id, patch.cloud_id);
         text(&mut self.gateway_url, patch.gateway_url);
+        text(&mut self.public_url, patch.public_url);
         self.route.merge(patch.route);
         self.flavour = patch.flavour.or(self.flavour);
         if let Some(labels) = patch.labels {
@@ -129,14 +137,26 @@ impl SettingsDraft {
         Some(origin(&site, gateway.as_ref()))
     }
 
-    /// Every address that is called, under the name of its field and as it was typed.
+    /// Every address that is called, under the name of its field: whole, and otherwise as it was typed.
     #[must_use]
     pub fn addresses(&self) -> Vec<(&'static str, String)> {
         let gateway = self.cloud_id.as_ref().and(self.gateway_url.as_ref());
         let all = [("url", self.url.as_ref()), ("gateway_url", gateway)];
         all.into_iter()
-            .filter_map(|(field, text)| Some((field, given(text.map(String::as_str))?.to_owned())))
+            .filter_map(|(field, text)| Some((field, completed(given(text.map(String::as_str))?))))
             .collect()
+    }
+
+    /// The site that `url` is understood as; as it was typed where it cannot be.
+    #[must_use]
+    pub fn site_url(&self) -> String {
+        shown(self.url.as_deref())
+    }
+
+    /// The site at which people see tickets, as `public_url` is understood; empty where it is not given.
+    #[must_use]
+    pub fn public_url(&self) -> String {
+        shown(self.public_url.as_deref())
     }
 
     /// The issue type that is used: the one given, else `Task`.
@@ -166,16 +186,25 @@ impl Settings {
         let at = |field: &str| format!("{path}.{field}");
         let site = site(draft, &at("url"), violations);
         let gateway = gateway(draft, path, violations);
-        let login = login(draft, secret, path, violations);
+        let can_be_password = gateway.as_ref().is_some_and(Option::is_none)
+            && site.as_ref().is_some_and(|site| !site.is_cloud())
+            && draft.flavour != Some(Flavour::Cloud);
+        let login = login(draft, secret, can_be_password, path, violations);
+        let public_site = match given(draft.public_url.as_deref()) {
+            Some(url) => Some(Site::parse(url, &at("public_url"), violations)),
+            None => None,
+        };
         let project_key = project_key(draft, &at("project_key"), violations);
         let issue_type = draft.issue_type().to_owned();
         violations.limit_text(&at("issue_type"), &issue_type, LONGEST_NAME);
+        check_name(&issue_type, &at("issue_type"), violations);
         let labels = labels(draft, &at("labels"), violations);
         let flavour = draft.flavour.unwrap_or_default();
         if gateway.as_ref().is_some_and(Option::is_some) && flavour == Flavour::DataCenter {
             violations.add(at("flavour"), "must not be Data Center where cloud_id is set");
         }
         let (site, gateway, login) = (site?, gateway?, login?);
+        let oddity = login.oddity();
         let flavour = match flavour {
             Flavour::Auto if site.is_cloud() || gateway.is_some() => Flavour::Cloud,
             flavour => flavour,
@@ -189,6 +218,8 @@ impl Settings {
             issue_type,
             flavour,
             labels,
+            public_site: public_site.flatten(),
+            oddity,
         })
     }
 
@@ -230,6 +261,18 @@ impl Login {
         token.expose_secret()
     }
 
+    /// What may be wrong with it, should it be refused: a part of a sentence.
+    fn oddity(&self) -> Option<String> {
+        let Self::Basic { user, token } = self else { return None };
+        let of_user = user.chars().find(|c| !c.is_ascii());
+        let of_user = of_user.map(|c| format!("jira.email contains {}", pasted::describe(c)));
+        let of_token = || {
+            pasted::oddity(token.expose_secret())
+                .map(|oddity| format!("the password that was given {oddity}"))
+        };
+        of_user.or_else(of_token)
+    }
+
     /// `text` without the secret and without the header made of it, should a server have repeated them.
     pub(crate) fn hide(&self, text: &str) -> String {
         let (Self::Basic { token, .. } | Self::Bearer { token }) = self;
@@ -263,12 +306,33 @@ pub(crate) fn is_project_key(text: &str) -> bool {
 }
 
 fn given(text: Option<&str>) -> Option<&str> {
-    text.map(str::trim).filter(|text| !text.is_empty())
+    text.map(pasted::trim).filter(|text| !text.is_empty())
+}
+
+fn shown(typed: Option<&str>) -> String {
+    let site = given(typed).and_then(|typed| Site::parse(typed, "", &mut Violations::default()));
+    site.map_or_else(|| typed.unwrap_or_default().to_owned(), |site| site.as_text().to_owned())
+}
+
+/// Notes what cannot be seen in a text that is compared with what Jira says.
+fn check_name(text: &str, field: &str, violations: &mut Violations) -> bool {
+    let wrong = pasted::name(text).err();
+    let is_clean = wrong.is_none();
+    wrong.into_iter().for_each(|wrong| violations.add(field, wrong));
+    is_clean
 }
 
 fn site(draft: &SettingsDraft, field: &str, violations: &mut Violations) -> Option<Site> {
     match given(draft.url.as_deref()) {
-        Some(url) => Site::parse(url, field, violations),
+        Some(url) => {
+            let site = Site::parse(url, field, violations)?;
+            if site.origin() == ATLASSIAN_GATEWAY {
+                let description = "is Atlassian's gateway: give the address of your site here, and the site's ID as cloud_id";
+                violations.add(field, description);
+                return None;
+            }
+            Some(site)
+        }
         None => {
             violations.add(field, "is needed, for example https://your-site.atlassian.net");
             None
@@ -293,6 +357,7 @@ fn gateway(draft: &SettingsDraft, path: &str, violations: &mut Violations) -> Op
 fn login(
     draft: &SettingsDraft,
     secret: Option<&Secret>,
+    can_be_password: bool,
     path: &str,
     violations: &mut Violations,
 ) -> Option<Login> {
@@ -306,19 +371,32 @@ fn login(
         SecretKind::ApiToken => "api_token",
         SecretKind::PersonalAccessToken => "personal_access_token",
     };
-    let token = value.expose_secret().trim();
-    violations.limit_text(&format!("{path}.{field}"), token, LONGEST_SECRET);
-    let sendable = !token.is_empty() && token.chars().all(|c| !c.is_control() && !c.is_whitespace());
-    let plain = sendable && (*kind == SecretKind::ApiToken || token.is_ascii());
-    violations.require(plain, &format!("{path}.{field}"), "must not be empty or contain white space");
-    let token = SecretString::from(token);
+    let field = format!("{path}.{field}");
+    let text = value.expose_secret();
+    // A password of Data Center is given as an API token, and may hold whatever can be typed.
+    let read = match kind {
+        SecretKind::ApiToken if can_be_password => pasted::password(text).map(str::trim),
+        SecretKind::ApiToken | SecretKind::PersonalAccessToken => pasted::token(text),
+    };
+    let token = match read {
+        Ok("") => Err("must not be empty".to_owned()),
+        read => read,
+    };
+    let token = match token {
+        Ok(token) => {
+            violations.limit_text(&field, token, LONGEST_SECRET);
+            Some(SecretString::from(token))
+        }
+        Err(wrong) => {
+            violations.add(&field, wrong);
+            None
+        }
+    };
     match (kind, given(draft.email.as_deref())) {
-        (SecretKind::PersonalAccessToken, _) => plain.then_some(Login::Bearer { token }),
+        (SecretKind::PersonalAccessToken, _) => Some(Login::Bearer { token: token? }),
         (SecretKind::ApiToken, Some(user)) => {
-            let sendable = !user.contains(':') && !user.chars().any(char::is_control);
-            violations.require(sendable, &format!("{path}.email"), "must not contain a colon");
-            violations.limit_text(&format!("{path}.email"), user, LONGEST_EMAIL);
-            Some(Login::Basic { user: user.to_owned(), token }).filter(|_| plain && sendable)
+            let user = account(user, &format!("{path}.email"), violations);
+            Some(Login::Basic { user: user?, token: token? })
         }
         (SecretKind::ApiToken, None) => {
             violations.add(format!("{path}.email"), "is needed with an API token: the account that owns it");
@@ -327,22 +405,51 @@ fn login(
     }
 }
 
+/// The email or user name of an account: nothing of a header, and nothing that only looks like it.
+fn account(text: &str, field: &str, violations: &mut Violations) -> Option<String> {
+    const MAIL: &str = "mailto:";
+    let is_link = text.get(..MAIL.len()).is_some_and(|start| start.eq_ignore_ascii_case(MAIL));
+    let text = if is_link { &text[MAIL.len()..] } else { text };
+    violations.limit_text(field, text, LONGEST_EMAIL);
+    let wrong = match pasted::find(text, |c| pasted::is_invisible(c) || c.is_whitespace()) {
+        Some(wrong) => Some(format!("contains {wrong}: type it anew")),
+        None if text.is_empty() => Some("must not be empty".to_owned()),
+        None if text.contains(':') => Some("must not contain a colon".to_owned()),
+        None if text.contains(['<', '>', '"']) => {
+            Some("must be the address alone, without a name, brackets or quotation marks".to_owned())
+        }
+        None => None,
+    };
+    match wrong {
+        Some(wrong) => {
+            violations.add(field, wrong);
+            None
+        }
+        None => Some(text.to_owned()),
+    }
+}
+
 fn project_key(draft: &SettingsDraft, field: &str, violations: &mut Violations) -> Option<String> {
     let key = given(draft.project_key.as_deref()).unwrap_or_default();
     let description =
         "must be the project's key, for example SEC: upper-case letters, digits and _, from 2 characters";
-    violations.require(is_project_key(key), field, description);
+    if check_name(key, field, violations) {
+        violations.require(is_project_key(key), field, description);
+    }
     is_project_key(key).then(|| key.to_owned())
 }
 
 fn labels(draft: &SettingsDraft, field: &str, violations: &mut Violations) -> Vec<String> {
-    let labels: Vec<String> = draft.labels.iter().flatten().map(|label| label.trim().to_owned()).collect();
+    let labels: Vec<String> =
+        draft.labels.iter().flatten().map(|label| pasted::trim(label).to_owned()).collect();
     violations.limit_list(field, &labels, MOST_LABELS);
     for (index, label) in labels.iter().enumerate().take(MOST_LABELS) {
         let field = format!("{field}.values[{index}]");
         violations.require_text(&field, label, LONGEST_LABEL);
-        let one_word = !label.chars().any(|c| c.is_whitespace() || c.is_control());
-        violations.require(one_word, &field, "must not contain white space: Jira refuses such labels");
+        let wrong = pasted::find(label, |c| c.is_whitespace() || pasted::is_invisible(c));
+        if let Some(wrong) = wrong {
+            violations.add(&field, format!("contains {wrong}: Jira refuses such labels"));
+        }
     }
     labels
 }
@@ -354,98 +461,5 @@ fn is_uuid(text: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn draft() -> SettingsDraft {
-        SettingsDraft {
-            url: Some("https://x.atlassian.net/browse/SEC-1".to_owned()),
-            email: Some(" analyst@example.com ".to_owned()),
-            project_key: Some(" SEC ".to_owned()),
-            ..SettingsDraft::default()
-        }
-    }
-
-    fn secret(kind: SecretKind, value: &str) -> Secret {
-        Secret { kind, value: SecretString::from(value) }
-    }
-
-    fn parse(draft: &SettingsDraft, secret: Option<&Secret>) -> Result<Settings, Vec<String>> {
-        let mut violations = Violations::default();
-        let settings = Settings::parse(draft, secret, "jira", &mut violations);
-        settings.ok_or_else(|| violations.iter().map(|violation| violation.field.clone()).collect())
-    }
-
-    #[test]
-    fn pasted_settings_are_tidied_and_the_issue_type_defaults_to_task() {
-        let settings = parse(&draft(), Some(&secret(SecretKind::ApiToken, "token\n"))).unwrap();
-        assert_eq!(settings.site.as_text(), "https://x.atlassian.net");
-        assert_eq!((settings.project_key.as_str(), settings.issue_type.as_str()), ("SEC", "Task"));
-        assert_eq!(settings.flavour, Flavour::Cloud);
-        assert_eq!(settings.origin(), "https://x.atlassian.net");
-    }
-
-    #[test]
-    fn every_violation_is_reported_at_once_with_its_path() {
-        let bad = SettingsDraft {
-            url: Some("nonsense://".to_owned()),
-            project_key: Some("sec".to_owned()),
-            cloud_id: Some("1234".to_owned()),
-            labels: Some(vec!["two words".to_owned()]),
-            ..SettingsDraft::default()
-        };
-        let fields = parse(&bad, Some(&secret(SecretKind::ApiToken, "a b"))).unwrap_err();
-        let expected = [
-            "jira.url",
-            "jira.cloud_id",
-            "jira.api_token",
-            "jira.email",
-            "jira.project_key",
-            "jira.labels.values[0]",
-        ];
-        assert_eq!(fields, expected);
-        assert_eq!(parse(&draft(), None).unwrap_err(), ["jira.api_token"]);
-    }
-
-    #[test]
-    fn a_label_with_a_space_is_refused_and_so_are_more_than_ten() {
-        let token = secret(SecretKind::ApiToken, "token");
-        let many = SettingsDraft { labels: Some(vec!["a".to_owned(); 11]), ..draft() };
-        assert_eq!(parse(&many, Some(&token)).unwrap_err(), ["jira.labels"]);
-    }
-
-    #[test]
-    fn a_personal_access_token_needs_no_email_and_the_gateway_is_part_of_the_origin() {
-        let mut with_gateway = draft();
-        with_gateway.email = None;
-        let pat = secret(SecretKind::PersonalAccessToken, "pat");
-        assert!(parse(&with_gateway, Some(&pat)).is_ok());
-        with_gateway.cloud_id = Some("11223344-a1b2-3b33-c444-def123456789".to_owned());
-        let settings = parse(&with_gateway, Some(&pat)).unwrap();
-        assert_eq!(
-            settings.origin(),
-            "https://x.atlassian.net https://api.atlassian.com/11223344-a1b2-3b33-c444-def123456789"
-        );
-    }
-
-    #[test]
-    fn debug_output_never_shows_a_secret() {
-        for kind in [SecretKind::ApiToken, SecretKind::PersonalAccessToken] {
-            let secret = secret(kind, "hunter2");
-            let settings = parse(&draft(), Some(&secret)).unwrap();
-            assert!(!format!("{secret:?} {settings:?}").contains("hunter2"));
-            assert_eq!(settings.login.hide("bad token hunter2"), "bad token [secret]");
-        }
-    }
-
-    #[test]
-    fn merging_replaces_what_is_set_clears_what_is_empty_and_leaves_the_rest() {
-        let mut merged = draft();
-        merged.merge(SettingsDraft {
-            email: Some(String::new()),
-            issue_type: Some("Bug".to_owned()),
-            ..SettingsDraft::default()
-        });
-        assert_eq!(merged, SettingsDraft { email: None, issue_type: Some("Bug".to_owned()), ..draft() });
-    }
-}
+#[path = "settings_tests.rs"]
+mod tests;

@@ -1,10 +1,46 @@
 //! Reading the address of a Jira site as people paste it.
 
+use ticketing_core::pasted;
 use ticketing_core::violation::Violations;
 use url::{Host, Url};
 
 const CLOUD_DOMAIN: &str = ".atlassian.net";
-const PAGES: [&str; 6] = ["browse", "jira", "projects", "issues", "secure", "rest"];
+/// Of an address that Jira tells, in bytes.
+const MAX_PUBLIC: usize = 2_048;
+/// The pages of a Jira, by the first part of their path below the context path.
+const PAGES: [&str; 12] = [
+    "browse",
+    "projects",
+    "issues",
+    "secure",
+    "rest",
+    "servicedesk",
+    "plugins",
+    "login",
+    "logout",
+    "download",
+    "si",
+    "sr",
+];
+/// What stands below `/jira/` where that is no context path, as in `/jira/software/projects/SEC/boards/1`.
+const CLOUD_PAGES: [&str; 13] = [
+    "software",
+    "core",
+    "servicedesk",
+    "dashboards",
+    "your-work",
+    "for-you",
+    "people",
+    "filters",
+    "boards",
+    "settings",
+    "apps",
+    "plans",
+    "discovery",
+];
+/// Hosts of Atlassian that are nobody's site.
+const PORTALS: [&str; 11] =
+    ["id", "auth", "admin", "home", "start", "my", "www", "support", "developer", "community", "team"];
 
 /// An http or https address without a trailing slash, user name, query or fragment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,11 +49,10 @@ pub(crate) struct Site(Url);
 // === impl Site ===
 
 impl Site {
-    /// Reads an address; the address of a page on Jira Cloud is reduced to its site, a context path elsewhere is kept.
+    /// Reads an address; that of a page is reduced to its site, with the context path where there is one.
     pub(crate) fn parse(text: &str, field: &str, violations: &mut Violations) -> Option<Self> {
-        let text = text.trim();
-        let full = if text.contains("://") { text.to_owned() } else { format!("https://{text}") };
-        let url = Url::parse(&full).ok().filter(|url| url.host_str().is_some_and(|host| !host.is_empty()));
+        let url = Url::parse(&completed(text)).ok();
+        let url = url.filter(|url| url.host_str().is_some_and(|host| !host.is_empty()));
         let Some(mut url) = url.filter(|url| matches!(url.scheme(), "http" | "https")) else {
             violations
                 .add(field, "must be an http or https address, for example https://your-site.atlassian.net");
@@ -27,16 +62,42 @@ impl Site {
             violations.add(field, "must not carry a user name or password: they have fields of their own");
             return None;
         }
-        let cloud = is_cloud(&url);
-        if !cloud && (url.query().is_some() || url.fragment().is_some()) {
-            violations.add(field, "must end before any ? or #: give the address of the site, not of a page");
+        if is_portal(&url) {
+            violations.add(
+                field,
+                "is a page of Atlassian and not your site: give the address at which you see your issues, for example \
+                 https://your-site.atlassian.net",
+            );
             return None;
         }
         url.set_query(None);
         url.set_fragment(None);
-        let path = if cloud { String::new() } else { context_path(url.path()) };
+        let path = if is_cloud(&url) { String::new() } else { context_path(url.path()) };
         url.set_path(&path);
         Some(Self(url))
+    }
+
+    /// The site at which people see Jira, by what Jira itself says; `None` where that cannot be meant for people.
+    ///
+    /// It is taken from a Data Center whose administrator may never have set it. So it must be a web address without a
+    /// login, and neither this machine nor, unless this site is too, a bare name or address within a network, nor plain http
+    /// in the place of https.
+    pub(crate) fn public(&self, told: &str) -> Option<Self> {
+        let told = Some(told).filter(|told| told.len() <= MAX_PUBLIC)?;
+        let public = Self::parse(told, "", &mut Violations::default())?;
+        let is_inside = |site: &Self| match site.0.host() {
+            Some(Host::Domain(name)) => !name.contains('.'),
+            _ => true,
+        };
+        let is_this_machine = match public.0.host() {
+            Some(Host::Ipv4(address)) => address.is_loopback() || address.is_unspecified(),
+            Some(Host::Ipv6(address)) => address.is_loopback() || address.is_unspecified(),
+            Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+            None => true,
+        };
+        let is_worse = is_inside(&public) && !is_inside(self)
+            || public.0.scheme() == "http" && self.0.scheme() == "https";
+        (!is_this_machine && !is_worse).then_some(public)
     }
 
     pub(crate) fn is_cloud(&self) -> bool {
@@ -65,13 +126,36 @@ fn is_cloud(url: &Url) -> bool {
     matches!(url.host(), Some(Host::Domain(domain)) if domain.ends_with(CLOUD_DOMAIN))
 }
 
+/// The whole address that a pasted text means. Jira Cloud is spoken to by https, whatever was pasted.
+pub(crate) fn completed(text: &str) -> String {
+    let address = pasted::complete_address(&pasted::tidy_address(text));
+    match address.strip_prefix("http://") {
+        Some(rest) if rest.split(['/', '?', '#']).next().is_some_and(|host| host.ends_with(CLOUD_DOMAIN)) => {
+            format!("https://{rest}")
+        }
+        _ => address,
+    }
+}
+
+fn is_portal(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    let name = host.strip_suffix(".atlassian.com");
+    matches!(host, "atlassian.com" | "atlassian.net" | "www.atlassian.net")
+        || name.is_some_and(|name| PORTALS.contains(&name))
+}
+
 /// The part of a path before any page of Jira: a context path may itself be called `/jira`.
 fn context_path(path: &str) -> String {
     let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
-    let page = segments
-        .iter()
-        .enumerate()
-        .position(|(index, segment)| PAGES.contains(segment) && !(index == 0 && *segment == "jira"));
+    let is_page =
+        |segment: &&str| PAGES.contains(segment) || segment.ends_with(".jsp") || segment.ends_with(".jspa");
+    if let ["jira", page, rest @ ..] = segments.as_slice()
+        && CLOUD_PAGES.contains(page)
+        && (*page != "servicedesk" || rest.first() == Some(&"projects"))
+    {
+        return String::new();
+    }
+    let page = segments.iter().position(|segment| is_page(segment));
     segments[..page.unwrap_or(segments.len())].join("/")
 }
 
@@ -96,6 +180,21 @@ mod tests {
             ("https://jira.example.com:8443/jira/", "https://jira.example.com:8443/jira"),
             ("https://jira.example.com/jira/browse/SEC-1", "https://jira.example.com/jira"),
             ("http://jira.example.com/tools/jira2", "http://jira.example.com/tools/jira2"),
+            ("http://x.atlassian.net", "https://x.atlassian.net"),
+            ("<HTTPS://X.Atlassian.net.>", "https://x.atlassian.net"),
+            ("\u{FEFF}x.atlassian\u{200B}.net", "https://x.atlassian.net"),
+            ("https:/jira.example.com//", "https://jira.example.com"),
+            ("https://jira.example.com/jira/rest/api/latest/", "https://jira.example.com/jira"),
+            ("https://jira.example.com/jira/secure/Dashboard.jspa", "https://jira.example.com/jira"),
+            ("https://jira.example.com/login.jsp?os_destination=%2Fdefault.jsp", "https://jira.example.com"),
+            ("https://jira.example.com/default.jsp", "https://jira.example.com"),
+            ("https://jira.example.com/issues/?jql=project%3DSEC#x", "https://jira.example.com"),
+            ("https://jira.example.com/plugins/servlet/samlsso", "https://jira.example.com"),
+            ("https://jira.example.com/servicedesk/customer/portal/3", "https://jira.example.com"),
+            ("https://jira.example.com/jira/servicedesk/customer/portal/3", "https://jira.example.com/jira"),
+            ("https://jira.example.com/jira/servicedesk/projects/SEC/queues", "https://jira.example.com"),
+            ("https://jira.example.com/jira/software/c/projects/SEC/boards/1", "https://jira.example.com"),
+            ("https://jira.example.com/jira/projects/SEC/summary", "https://jira.example.com/jira"),
         ];
         for (pasted, site) in table {
             assert_eq!(read(pasted).as_deref(), Some(site), "{pasted}");
@@ -109,10 +208,41 @@ mod tests {
             "ftp://x.example",
             "https://",
             "https://a:b@x.example",
-            "https://x.example/?a=b",
             "https://x y",
+            "https://id.atlassian.com/login?continue=https%3A%2F%2Fx.atlassian.net",
+            "https://admin.atlassian.com",
+            "www.atlassian.com/software/jira",
+            "https://atlassian.net",
         ] {
             assert_eq!(read(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn believes_a_public_address_that_people_can_open() {
+        let public = |own: &str, told: &str| {
+            let own = Site::parse(own, "url", &mut Violations::default()).unwrap();
+            own.public(told).map(|site| site.as_text().to_owned())
+        };
+        let (inner, outer) = ("http://10.0.0.5:8080/jira", "https://jira.corp.example/jira");
+        assert_eq!(public(inner, "https://jira.corp.example/jira/").as_deref(), Some(outer));
+        assert_eq!(
+            public("https://jira.corp.example", "https://issues.corp.example").as_deref(),
+            Some("https://issues.corp.example")
+        );
+        assert_eq!(public("http://jira01:8080", "http://10.0.0.5").as_deref(), Some("http://10.0.0.5"));
+        for told in [
+            "",
+            "nonsense://",
+            "https://u:p@x.example",
+            "http://localhost:8080",
+            "http://127.0.0.1",
+            "ftp://x.example",
+        ] {
+            assert_eq!(public(inner, told), None, "{told}");
+        }
+        for told in ["http://jira.corp.example", "https://jira01", "https://10.0.0.5"] {
+            assert_eq!(public(outer, told), None, "{told}");
         }
     }
 

@@ -18,9 +18,12 @@ use crate::checks::Tester;
 use crate::client::{Api, Client};
 use crate::meta::{self, Offer};
 use crate::settings::{Flavour, Settings};
+use crate::site::Site;
 use crate::wire::{Myself, ServerInfo};
 use crate::{create, look_up, ticket};
 
+/// For what links alone depend on.
+const GLANCE: Duration = Duration::from_secs(2);
 /// For one request that only reads.
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long what the project offers is taken for granted.
@@ -37,6 +40,8 @@ pub struct Jira {
     /// Which Jira it is, once it said so.
     told: OnceLock<Flavour>,
     offer: Mutex<Option<(Timestamp, Offer)>>,
+    /// What Jira says of where people see it; the inner one is `None` where it said nothing that can be meant for people.
+    public: Mutex<Option<Option<Site>>>,
     /// A create had to put the marker into the description although the project had offered labels.
     labels_were_refused: AtomicBool,
 }
@@ -54,6 +59,7 @@ impl Jira {
             clock,
             told: OnceLock::new(),
             offer: Mutex::new(None),
+            public: Mutex::new(None),
             labels_were_refused: AtomicBool::new(false),
         }
     }
@@ -77,7 +83,10 @@ impl Jira {
     async fn find_flavour(&self) -> Result<Flavour, Fault> {
         let budget = self.client.optional_budget();
         match self.client.read_within::<ServerInfo>(Api::V2, &["serverInfo"], &[], budget).await {
-            Ok(info) => Ok(info.value.flavour()),
+            Ok(info) => {
+                self.note_public(&info.value);
+                Ok(info.value.flavour())
+            }
             Err(fault) if meta::is_final(fault.kind) => Err(fault),
             Err(_) if self.settings.is_cloud() => Ok(Flavour::Cloud),
             Err(_) => Ok(self.client.read::<Myself>(Api::V2, &["myself"], &[]).await?.value.flavour()),
@@ -90,6 +99,32 @@ impl Jira {
             Flavour::Cloud => Api::V3,
             Flavour::DataCenter | Flavour::Auto => Api::V2,
         }
+    }
+
+    /// Where people see the site: by the settings, else by what a Data Center says itself, else where it is called.
+    fn people_site(&self) -> Site {
+        let told = self.public.lock().unwrap_or_else(PoisonError::into_inner).clone().flatten();
+        self.settings.public_site.clone().or(told).unwrap_or_else(|| self.settings.site.clone())
+    }
+
+    /// Asks once where people see a Data Center of which nothing else had to be asked. Links are better for it, and nothing
+    /// depends on it.
+    async fn learn_public(&self, api: Api) {
+        let is_known = self.public.lock().unwrap_or_else(PoisonError::into_inner).is_some();
+        if api == Api::V3 || is_known || self.settings.public_site.is_some() {
+            return;
+        }
+        match self.client.read_within::<ServerInfo>(api, &["serverInfo"], &[], GLANCE).await {
+            Ok(info) => self.note_public(&info.value),
+            Err(_) => *self.public.lock().unwrap_or_else(PoisonError::into_inner) = Some(None),
+        }
+    }
+
+    /// The site of a Cloud is where people see it.
+    fn note_public(&self, info: &ServerInfo) {
+        let told = info.base_url.as_deref().filter(|_| info.flavour() == Flavour::DataCenter);
+        let site = told.and_then(|told| self.settings.site.public(told));
+        *self.public.lock().unwrap_or_else(PoisonError::into_inner) = Some(site);
     }
 
     async fn offer(&self, api: Api) -> Result<Offer, Fault> {
@@ -119,7 +154,7 @@ impl TicketSystem for Jira {
     }
 
     fn ticket_url(&self, key: &str) -> Option<String> {
-        Some(self.settings.site.join(&["browse", key]).to_string())
+        Some(self.people_site().join(&["browse", key]).to_string())
     }
 
     /// Until Jira said which it is, the longer bound holds.
@@ -136,6 +171,7 @@ impl TicketSystem for Jira {
         if !offer.labels && !offer.description {
             return Err(ticket::without_marker());
         }
+        self.learn_public(api).await;
         Ok(ticket::render(&self.settings, api, &offer, order))
     }
 
@@ -171,14 +207,15 @@ impl TicketSystem for Jira {
         }
         let api = self.api().await?;
         let labelled = !search.marker_in_text && !self.labels_were_refused.load(Ordering::Relaxed);
-        let place =
-            look_up::Place { project: &search.destination.place, site: &self.settings.site, labelled };
+        let site = self.people_site();
+        let place = look_up::Place { project: &search.destination.place, site: &site, labelled };
         look_up::look_up(&self.client, api, search, &place).await
     }
 
     async fn test(&self) -> Vec<Check> {
         let tester = Tester::new(&self.client, &self.settings, self.clock.as_ref(), self.known_flavour());
-        let (checks, told) = tester.run().await;
+        let (checks, told, info) = tester.run().await;
+        info.iter().for_each(|info| self.note_public(info));
         if let Some(flavour) = told {
             let _ = self.told.set(flavour);
         }

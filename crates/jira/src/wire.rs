@@ -20,6 +20,9 @@ pub(crate) struct ServerInfo {
     #[serde(default)]
     pub(crate) deployment_type: String,
     pub(crate) version: String,
+    /// Where people see it, as its administrator has set it.
+    #[serde(default)]
+    pub(crate) base_url: Option<String>,
 }
 
 /// Who we are; one of the names is there.
@@ -56,6 +59,8 @@ pub(crate) struct Project {
     pub(crate) name: String,
     #[serde(default)]
     pub(crate) archived: bool,
+    #[serde(default, rename = "issueTypes")]
+    pub(crate) issue_types: Option<Vec<Value>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -81,11 +86,19 @@ pub(crate) struct MetaPage<T> {
     pub(crate) is_last: Option<bool>,
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct Named {
     pub(crate) id: String,
+    /// In the language of the account.
     #[serde(default)]
     pub(crate) name: String,
+    /// As it was called when it was made; Cloud alone says it.
+    #[serde(default)]
+    pub(crate) untranslated_name: Option<String>,
+    /// Its picture, whose file has the same name in every language.
+    #[serde(default)]
+    pub(crate) icon_url: Option<String>,
     #[serde(default)]
     pub(crate) subtask: bool,
 }

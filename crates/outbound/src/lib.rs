@@ -9,13 +9,18 @@
 //! every answer is judged, and what was judged is what is called.
 
 mod body;
+mod decode;
 mod echoed;
 pub mod foreign;
 pub mod guard;
 mod hidden;
+pub mod pem;
+mod proxy;
 mod resolve;
 mod route;
+mod tls_faults;
 mod transport;
+mod trust;
 mod words;
 
 use std::sync::Arc;
@@ -32,9 +37,12 @@ use ticketing_retry::retry_after;
 use url::Url;
 
 use crate::body::Halves;
+use crate::decode::Undecodable;
 use crate::guard::{Guard, Refused, Rule};
 use crate::resolve::JudgedNames;
 use crate::route::Proxy;
+use crate::transport::{TunnelRefusal, Way};
+use crate::trust::{ClientCertificateAsked, TlsSetupError};
 
 pub use echoed::hide_in_reply;
 pub use foreign::{mentions, title_of_page};
@@ -56,6 +64,8 @@ pub struct Door {
     clock: Arc<dyn Clock>,
     longest: Duration,
     reach: Arc<Reach>,
+    tls: Arc<rustls::ClientConfig>,
+    asked_for_certificate: ClientCertificateAsked,
 }
 
 /// How far a door leads, and which way.
@@ -67,6 +77,8 @@ pub struct Reach {
     pub logins: ProxyLogins,
     /// The way that is gone where a target names none.
     pub route: Route,
+    /// A variable of the environment that names a proxy which is not used, since nobody said that it shall be.
+    pub ignored_proxy: Option<&'static str>,
 }
 
 /// One request.
@@ -101,8 +113,12 @@ pub struct Reply {
 
 /// Why a door could not be made.
 #[derive(Debug, thiserror::Error)]
-#[error("the HTTP client could not be set up")]
-pub struct DoorError(#[source] reqwest::Error);
+pub enum DoorError {
+    #[error("failed to set up the HTTP client")]
+    Client(#[source] reqwest::Error),
+    #[error("failed to set up TLS")]
+    Tls(#[source] TlsSetupError),
+}
 
 // === impl Door ===
 
@@ -114,8 +130,12 @@ impl Door {
     /// # Errors
     /// If the TLS set-up of this machine can not be used.
     pub fn new(clock: Arc<dyn Clock>, longest: Duration, reach: Reach) -> Result<Self, DoorError> {
-        let client = client(&reach, CONNECT_TIMEOUT.min(longest / 2)).map_err(DoorError)?;
-        Ok(Self { client, clock, longest, reach: Arc::new(reach) })
+        let asked_for_certificate = ClientCertificateAsked::default();
+        let tls = trust::client_config(reach.route.authorities.as_ref(), &asked_for_certificate)
+            .map_err(DoorError::Tls)?;
+        let client =
+            client(&reach, tls.clone(), CONNECT_TIMEOUT.min(longest / 2)).map_err(DoorError::Client)?;
+        Ok(Self { client, clock, longest, reach: Arc::new(reach), tls: Arc::new(tls), asked_for_certificate })
     }
 
     /// A door to where this one leads, by another way. What `route` leaves open stays as it is.
@@ -157,16 +177,19 @@ impl Door {
     ///
     /// # Errors
     /// A fault of the way there or back: [`FaultKind::NotPermitted`], [`FaultKind::Dns`], [`FaultKind::Connect`] and [`FaultKind::Tls`] mean that
-    /// nothing was sent; [`FaultKind::TimedOut`], [`FaultKind::ConnectionLost`] and [`FaultKind::UnreadableReply`] that
+    /// nothing was sent, or nothing of it was read; [`FaultKind::TimedOut`], [`FaultKind::ConnectionLost`] and [`FaultKind::UnreadableReply`] that
     /// something may have been.
     pub async fn send(&self, request: Request) -> Result<Reply, Fault> {
         let host = authority(&request.url);
         self.judge(&request.url).map_err(|(host, refused)| transport::refused(&host, &refused))?;
         let began = self.clock.now();
-        let url = request.url.clone();
-        let response = self.request(request).send().await.map_err(|error| transport::fault(&error, &host))?;
+        let (url, timeout) = (request.url.clone(), request.timeout);
+        let response = match self.request(request).send().await {
+            Ok(response) => response,
+            Err(error) => return Err(self.fault(&error, &url, &host, timeout).await),
+        };
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        let body = read_body(response, &host).await.map_err(|fault| fault.with_status(status))?;
+        let body = read_body(response, &headers, &host).await.map_err(|fault| fault.with_status(status))?;
         let now = self.clock.now();
         let header = headers.get(http::header::RETRY_AFTER).and_then(|value| value.to_str().ok());
         let retry_after = header.and_then(|text| retry_after::parse(text, now));
@@ -184,6 +207,33 @@ impl Door {
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// What the failure of a request means. A proxy that opened no tunnel is asked why.
+    async fn fault(&self, error: &reqwest::Error, url: &Url, host: &str, timeout: Duration) -> Fault {
+        let proxy = self.reach.route.proxy.as_ref().filter(|_| url.scheme() == "https");
+        let way = Way {
+            host,
+            is_https: url.scheme() == "https",
+            proxy: proxy.map(Proxy::called),
+            ignored_proxy: self.reach.ignored_proxy,
+            asked_for_certificate: self.asked_for_certificate.get(),
+        };
+        let (Some(proxy), Some(refusal)) = (proxy, transport::tunnel_refusal(error)) else {
+            return transport::fault(error, &way);
+        };
+        let login = proxy.login(&self.reach.logins);
+        let question = proxy::Question {
+            proxy: &proxy.url,
+            target: url,
+            login: login.filter(|_| refusal != TunnelRefusal::Login),
+            guard: &self.reach.guard,
+            names: self.reach.names.as_ref(),
+            tls: self.tls.clone(),
+        };
+        let answer = question.ask(timeout).await;
+        let explained = answer.map(|answer| proxy::explain(&answer, host, login.is_some()));
+        transport::refused_by_proxy(&way, refusal, explained)
     }
 
     /// Judges whom a request would call. The client itself asks [`JudgedNames`] what a name stands for, but nobody about an
@@ -231,7 +281,7 @@ impl Default for Reach {
 impl From<Guard> for Reach {
     fn from(guard: Guard) -> Self {
         let names = Arc::new(SystemNames);
-        Self { guard, names, logins: ProxyLogins::default(), route: Route::default() }
+        Self { guard, names, logins: ProxyLogins::default(), route: Route::default(), ignored_proxy: None }
     }
 }
 
@@ -303,8 +353,11 @@ impl Reply {
     }
 }
 
-fn client(reach: &Reach, connect_timeout: Duration) -> reqwest::Result<reqwest::Client> {
-    route::use_our_cryptography();
+fn client(
+    reach: &Reach,
+    tls: rustls::ClientConfig,
+    connect_timeout: Duration,
+) -> reqwest::Result<reqwest::Client> {
     let elsewhere = if is_removed(Guarded::NoRedirects) { Policy::default() } else { Policy::none() };
     let names = JudgedNames { names: reach.names.clone(), guard: reach.guard.clone() };
     let mut builder = reqwest::Client::builder()
@@ -315,12 +368,10 @@ fn client(reach: &Reach, connect_timeout: Duration) -> reqwest::Result<reqwest::
         .connect_timeout(connect_timeout)
         .pool_max_idle_per_host(0)
         .http1_only()
+        .tls_backend_preconfigured(tls)
         .user_agent(concat!("rhythmx-ticketing/", env!("CARGO_PKG_VERSION")));
     if let Some(proxy) = &reach.route.proxy {
         builder = builder.proxy(proxy.client_setting(&reach.logins)?);
-    }
-    if let Some(authorities) = &reach.route.authorities {
-        builder = builder.tls_certs_only(authorities.certificates.clone());
     }
     builder.build()
 }
@@ -339,7 +390,12 @@ fn sensitive(value: &SecretString) -> http::HeaderValue {
     header
 }
 
-async fn read_body(mut response: reqwest::Response, host: &str) -> Result<String, Fault> {
+async fn read_body(
+    mut response: reqwest::Response,
+    headers: &HeaderMap,
+    host: &str,
+) -> Result<String, Fault> {
+    let is_success = response.status().is_success();
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(|error| transport::fault_of_reply(&error, host))? {
         if body.len() + chunk.len() > LARGEST_BODY {
@@ -348,5 +404,9 @@ async fn read_body(mut response: reqwest::Response, host: &str) -> Result<String
         }
         body.extend_from_slice(&chunk);
     }
-    Ok(String::from_utf8_lossy(&body).into_owned())
+    match decode::text(headers, body, LARGEST_BODY) {
+        // A refusal is one by its status, whether or not its words can be read.
+        Err(Undecodable::Damaged(_) | Undecodable::Unknown(_)) if !is_success => Ok(String::new()),
+        text => text.map_err(|error| transport::undecodable(&error, host)),
+    }
 }

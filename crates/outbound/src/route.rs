@@ -4,13 +4,16 @@ use std::fmt;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use ticketing_core::pasted;
 use ticketing_core::violation::Violations;
 use url::Url;
 
-use crate::{Authorization, hide};
+use crate::{Authorization, hide, pem};
 
 /// In characters.
 const LONGEST_PROXY_URL: usize = 2_048;
@@ -51,7 +54,7 @@ pub(crate) struct Proxy {
 
 #[derive(Clone)]
 pub(crate) struct Authorities {
-    pub(crate) certificates: Vec<reqwest::Certificate>,
+    pub(crate) certificates: Vec<CertificateDer<'static>>,
     /// Of the text that they were read from.
     fingerprint: String,
 }
@@ -69,7 +72,9 @@ pub struct ProxyLogins(Vec<(String, ProxyLogin)>);
 
 /// A line of a file of logins that can not be read. It never repeats the line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("line {0} is not of the form \"proxy.corp.example:3128 user:password\"")]
+#[error(
+    "line {0} is not of the form \"proxy.corp.example:3128 user:password\", or has an invisible character in it"
+)]
 pub struct NotALogin(pub usize);
 
 // === impl RouteDraft ===
@@ -182,7 +187,7 @@ impl ProxyLogins {
     /// The first line that is of another form.
     pub fn parse(text: &str) -> Result<Self, NotALogin> {
         let mut logins = Vec::new();
-        for (index, line) in text.lines().enumerate() {
+        for (index, line) in pasted::without_mark(text).lines().enumerate() {
             let line = line.trim();
             if line.is_empty() || line.starts_with('#') {
                 continue;
@@ -191,7 +196,9 @@ impl ProxyLogins {
                 let (proxy, login) = line.split_once(char::is_whitespace)?;
                 let (user, password) = login.trim_start().split_once(':')?;
                 let (_, port) = proxy.rsplit_once(':')?;
-                let sound = port.parse::<u16>().is_ok() && !user.is_empty();
+                let password = pasted::password(password).ok()?;
+                let visible = pasted::name(proxy).is_ok() && pasted::name(user).is_ok();
+                let sound = port.parse::<u16>().is_ok() && !user.is_empty() && visible;
                 let login = ProxyLogin { user: user.to_owned(), password: password.to_owned().into() };
                 sound.then(|| (proxy.to_ascii_lowercase(), login))
             };
@@ -216,6 +223,14 @@ impl Proxy {
         self.login.as_ref().or_else(|| logins.of(&self.url))
     }
 
+    /// What faults call it. The operator's is not named to callers.
+    pub(crate) fn called(&self) -> String {
+        match &self.except {
+            Some(_) => "the proxy".to_owned(),
+            None => format!("the proxy {}", crate::authority(&self.url)),
+        }
+    }
+
     /// As the client takes it: for https alone, which it is asked to CONNECT for.
     pub(crate) fn client_setting(&self, logins: &ProxyLogins) -> reqwest::Result<reqwest::Proxy> {
         let proxy = reqwest::Proxy::https(self.url.clone())?;
@@ -228,7 +243,7 @@ impl Proxy {
 }
 
 fn given(text: Option<&str>) -> Option<&str> {
-    text.map(str::trim).filter(|text| !text.is_empty())
+    text.map(pasted::trim).filter(|text| !text.is_empty())
 }
 
 /// Who we are to the proxy: both or neither, and only where there is one.
@@ -245,8 +260,10 @@ fn login(
     let alone = "must not be set without proxy_url; \"\" removes it";
     if let Some(user) = user {
         violations.limit_text(&name_field, user, LONGEST_USERNAME);
-        let sendable = !user.contains(':') && !user.contains(char::is_control);
-        violations.require(sendable, &name_field, "must not contain a colon or control characters");
+        violations.require(!user.contains(':'), &name_field, "must not contain a colon");
+        if let Err(wrong) = pasted::name(user) {
+            violations.add(&name_field, wrong);
+        }
         violations.require(has_proxy, &name_field, alone);
         violations.require(
             password.is_some() || !has_proxy,
@@ -254,15 +271,16 @@ fn login(
             "is needed with proxy_username",
         );
     }
-    if let Some(password) = password {
-        let text = password.expose_secret();
-        violations.limit_text(&password_field, text, LONGEST_PASSWORD);
-        let sendable = !text.contains(char::is_control);
-        violations.require(sendable, &password_field, "must not contain control characters");
+    let checked = password.map(|password| pasted::password(password.expose_secret()));
+    if let Some(checked) = &checked {
+        match checked {
+            Ok(text) => violations.limit_text(&password_field, text, LONGEST_PASSWORD),
+            Err(wrong) => violations.add(&password_field, wrong.clone()),
+        }
         violations.require(has_proxy, &password_field, alone);
         violations.require(user.is_some() || !has_proxy, &name_field, "is needed with proxy_password");
     }
-    Some(ProxyLogin { user: user?.to_owned(), password: password?.clone() })
+    Some(ProxyLogin { user: user?.to_owned(), password: checked?.ok()?.into() })
 }
 
 fn proxy(text: &str, login: Option<ProxyLogin>, field: &str, violations: &mut Violations) -> Option<Proxy> {
@@ -295,26 +313,26 @@ fn authorities(pem: &str, field: &str, violations: &mut Violations) -> Option<Au
         violations.add(field, format!("must be at most {LONGEST_CERTIFICATES} bytes"));
         return None;
     }
-    if pem.contains("PRIVATE KEY") {
-        violations.add(field, "must hold certificates alone: it holds a private key");
-        return None;
+    let certificates = match pem::certificates(pem) {
+        Ok(certificates) => certificates.into_iter().map(CertificateDer::from).collect::<Vec<_>>(),
+        Err(wrong) => {
+            violations.add(field, wrong.to_string());
+            return None;
+        }
+    };
+    let count = certificates.len();
+    for (index, certificate) in certificates.iter().enumerate() {
+        if RootCertStore::empty().add(certificate.clone()).is_err() {
+            let which = if count == 1 {
+                "the certificate".to_owned()
+            } else {
+                format!("certificate {} of {count}", index + 1)
+            };
+            violations.add(field, format!("{which} cannot be read: copy the file anew"));
+            return None;
+        }
     }
-    use_our_cryptography();
-    let read = reqwest::Certificate::from_pem_bundle(pem.as_bytes()).unwrap_or_default();
-    // What is no certificate is found out only when a client is made of it.
-    let usable = !read.is_empty()
-        && reqwest::Client::builder().no_proxy().tls_certs_only(read.clone()).build().is_ok();
-    violations.require(
-        usable,
-        field,
-        "must be certificates in PEM, those of the authorities that issued the server's",
-    );
-    usable.then(|| Authorities { certificates: read, fingerprint: fingerprint(pem) })
-}
-
-/// The client has no cryptography of its own, and wants it chosen before it is made.
-pub(crate) fn use_our_cryptography() {
-    let _ = rustls::crypto::ring::default_provider().install_default();
+    Some(Authorities { certificates, fingerprint: fingerprint(pem) })
 }
 
 fn fingerprint(text: &str) -> String {

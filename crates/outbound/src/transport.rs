@@ -1,13 +1,37 @@
-//! What a failure on the way to a server or back means: whether something may have been sent.
+//! What a failure on the way to a server or back means: whether something may have been sent, and what helps.
 
 use std::error::Error;
 use std::io;
 
-use rustls::CertificateError;
+use rustls::Error as TlsError;
 use ticketing_core::fault::{Fault, FaultKind};
 
+use crate::decode::Undecodable;
 use crate::guard::Refused;
 use crate::resolve::RefusedAnswer;
+use crate::tls_faults::{self, Explained};
+
+/// What is known about the way of a request.
+#[derive(Debug)]
+pub(crate) struct Way<'a> {
+    /// Who is called: the host, and the port where it is not the usual one.
+    pub(crate) host: &'a str,
+    pub(crate) is_https: bool,
+    /// What the proxy on the way is called, if there may be one.
+    pub(crate) proxy: Option<String>,
+    /// A variable of the environment that names a proxy which is not used.
+    pub(crate) ignored_proxy: Option<&'static str>,
+    /// Whether a certificate of ours was asked for.
+    pub(crate) asked_for_certificate: bool,
+}
+
+/// A proxy that was reached and opened no tunnel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TunnelRefusal {
+    /// It asked for a login, or for another one.
+    Login,
+    Other,
+}
 
 /// The fault of a request that was not begun, since `host` may not be called.
 pub(crate) fn refused(host: &str, refused: &Refused) -> Fault {
@@ -15,22 +39,58 @@ pub(crate) fn refused(host: &str, refused: &Refused) -> Fault {
     Fault::new(FaultKind::NotPermitted, message).with_hint(refused.hint())
 }
 
+/// Whether a proxy opened no tunnel. The client has no type for it, only its words.
+pub(crate) fn tunnel_refusal(error: &reqwest::Error) -> Option<TunnelRefusal> {
+    let words = chain(error).map(ToString::to_string).find(|words| words.starts_with("tunnel error: "))?;
+    match words.trim_start_matches("tunnel error: ") {
+        "proxy authorization required" => Some(TunnelRefusal::Login),
+        "failed to create underlying connection" => None,
+        _ => Some(TunnelRefusal::Other),
+    }
+}
+
 /// The fault of a request that got no reply.
-pub(crate) fn fault(error: &reqwest::Error, host: &str) -> Fault {
+pub(crate) fn fault(error: &reqwest::Error, way: &Way<'_>) -> Fault {
     if let Some(RefusedAnswer { name, refused: rule }) = chain(error).find_map(|cause| cause.downcast_ref()) {
         return refused(name, rule);
     }
-    let cause = root_cause(error);
     if error.is_connect() {
-        return never_connected(error, host, &cause);
+        return never_connected(error, way);
     }
+    let (host, cause) = (way.host, root_cause(error));
     if error.is_builder() {
         return Fault::new(FaultKind::Misconfigured, format!("no request can be made to {host}: {cause}"));
+    }
+    if let Some(TlsError::AlertReceived(alert)) = chain(error).find_map(tls_error)
+        && tls_faults::is_about_client_certificate(*alert, way.asked_for_certificate)
+    {
+        // TLS 1.3 tells it only after the handshake, when the request may be on its way. It is not read then.
+        let error = TlsError::AlertReceived(*alert);
+        return untrusted(host, tls_faults::explain(&error, host, way.asked_for_certificate));
     }
     if error.is_timeout() {
         return Fault::new(FaultKind::TimedOut, format!("{host} did not answer in time"));
     }
-    Fault::new(FaultKind::ConnectionLost, format!("the connection to {host} broke: {cause}"))
+    if is_not_http(error) {
+        let hint = if way.is_https {
+            "check the port: another service may listen there"
+        } else {
+            "the server may expect https: check the address, and the port"
+        };
+        return Fault::new(FaultKind::ConnectionLost, format!("{host} did not answer in HTTP"))
+            .with_hint(hint);
+    }
+    let fault = Fault::new(FaultKind::ConnectionLost, format!("the connection to {host} broke: {cause}"));
+    match (way.asked_for_certificate, way.is_https) {
+        (true, _) => fault.with_hint(
+            "the server has asked for a client certificate, which cannot be given: it may have ended the connection for \
+             want of one",
+        ),
+        (false, false) => {
+            fault.with_hint("if this goes on, check the port, and whether the address is meant to be https")
+        }
+        (false, true) => fault,
+    }
 }
 
 /// The fault of a reply that broke off.
@@ -42,64 +102,103 @@ pub(crate) fn fault_of_reply(error: &reqwest::Error, host: &str) -> Fault {
     Fault::new(FaultKind::ConnectionLost, format!("the reply of {host} broke off: {cause}"))
 }
 
-fn never_connected(error: &reqwest::Error, host: &str, cause: &str) -> Fault {
+/// The fault of a reply whose text cannot be had.
+pub(crate) fn undecodable(error: &Undecodable, host: &str) -> Fault {
+    let hint = match error {
+        Undecodable::TooLarge(_) => "",
+        Undecodable::Damaged(_) | Undecodable::Unknown(_) => {
+            "a gateway before the ticket system compresses its replies without being asked: have that switched off"
+        }
+    };
+    Fault::new(FaultKind::UnreadableReply, format!("the reply of {host} {error}")).with_hint(hint)
+}
+
+/// The fault of a proxy that answered without opening a tunnel; `None` if it could not be asked why.
+pub(crate) fn refused_by_proxy(
+    way: &Way<'_>,
+    refusal: TunnelRefusal,
+    explained: Option<(String, String)>,
+) -> Fault {
+    let proxy = way.proxy.as_deref().unwrap_or("the proxy");
+    let host = way.host;
+    let (words, hint) = explained.unwrap_or_else(|| match refusal {
+        TunnelRefusal::Login => {
+            crate::proxy::explain(&crate::proxy::Answer::Status(407, vec![]), host, false)
+        }
+        TunnelRefusal::Other => (format!("did not connect to {host}"), "the proxy's log says why".to_owned()),
+    });
+    Fault::new(FaultKind::Connect, format!("no connection to {host}: {proxy} {words}")).with_hint(hint)
+}
+
+fn never_connected(error: &reqwest::Error, way: &Way<'_>) -> Fault {
+    let (host, cause) = (way.host, root_cause(error));
+    let is_of_proxy =
+        chain(error).any(|cause| cause.to_string() == "tunnel error: failed to create underlying connection");
+    let proxy = way.proxy.as_deref().filter(|_| is_of_proxy);
+    let peer = proxy.unwrap_or(host);
     if let Some(error) = chain(error).find_map(tls_error) {
-        let (words, hint) = distrust(error);
-        return Fault::new(FaultKind::Tls, format!("no trusted connection to {host}: {words}"))
-            .with_hint(hint);
+        return untrusted(peer, tls_faults::explain(error, peer, way.asked_for_certificate));
     }
     if chain(error).any(|cause| cause.to_string().contains("dns error")) {
-        return Fault::new(FaultKind::Dns, format!("{host} does not resolve: {cause}"))
-            .with_hint("check the spelling of the address and this machine's DNS");
+        return Fault::new(FaultKind::Dns, format!("{peer} does not resolve: {cause}")).with_hint(
+            with_ignored(
+                way,
+                if proxy.is_some() {
+                    "check the spelling of proxy_url and this machine's DNS"
+                } else {
+                    "check the spelling of the address and this machine's DNS"
+                },
+            ),
+        );
     }
-    if chain(error).any(|cause| cause.to_string().contains("proxy authorization required")) {
-        return Fault::new(FaultKind::Connect, format!("the proxy on the way to {host} asks for a login"))
-            .with_hint("give proxy_username and proxy_password with the settings, or have the server's operator give --proxy-logins");
+    if way.is_https && chain(error).any(is_cut_off) {
+        let Explained { words, hint } = tls_faults::cut_off(way.asked_for_certificate);
+        return untrusted(peer, Explained { words, hint: with_ignored(way, &hint) });
     }
     // A closed port and a filtered one are told in the same words: nobody shall map a network through us.
     tracing::info!(host, cause, "no connection");
-    Fault::new(FaultKind::Connect, format!("no connection to {host}"))
-        .with_hint("check the address and port, and that a firewall lets this machine through; the server's log has the cause")
+    let hint = if proxy.is_some() {
+        "check proxy_url and its port, and that a firewall lets this machine through to the proxy; the server's log has the cause"
+    } else {
+        "check the address and port, and that a firewall lets this machine through; the server's log has the cause"
+    };
+    Fault::new(FaultKind::Connect, format!("no connection to {peer}")).with_hint(with_ignored(way, hint))
+}
+
+fn untrusted(peer: &str, Explained { words, hint }: Explained) -> Fault {
+    Fault::new(FaultKind::Tls, format!("no trusted connection to {peer}: {words}")).with_hint(hint)
+}
+
+/// A hint, and what else it may be where a proxy was meant to be used.
+fn with_ignored(way: &Way<'_>, hint: &str) -> String {
+    match way.ignored_proxy.filter(|_| way.proxy.is_none()) {
+        Some(variable) => format!(
+            "{hint}; {variable} is set but not used: set proxy_url with the settings, or start the server with \
+             --proxy-from-environment"
+        ),
+        None => hint.to_owned(),
+    }
+}
+
+/// Whether a connection that was there has ended. The error may be inside another.
+fn is_cut_off(cause: &(dyn Error + 'static)) -> bool {
+    use io::ErrorKind as Kind;
+    let Some(error) = cause.downcast_ref::<io::Error>() else { return false };
+    matches!(
+        error.kind(),
+        Kind::UnexpectedEof | Kind::ConnectionReset | Kind::BrokenPipe | Kind::ConnectionAborted
+    ) || error.get_ref().is_some_and(|inner| is_cut_off(inner))
+}
+
+/// Whether something came that is no reply. The client has no type for it, only its words.
+fn is_not_http(error: &reqwest::Error) -> bool {
+    chain(error).any(|cause| cause.to_string().contains("invalid HTTP"))
 }
 
 /// rustls hands its errors over inside an `io::Error`, which may be inside another.
-fn tls_error<'e>(cause: &'e (dyn Error + 'static)) -> Option<&'e rustls::Error> {
+fn tls_error<'e>(cause: &'e (dyn Error + 'static)) -> Option<&'e TlsError> {
     let wrapped = || cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
     cause.downcast_ref().or_else(|| tls_error(wrapped()?))
-}
-
-/// Why a server is not trusted, and what to do about it.
-fn distrust(error: &rustls::Error) -> (String, &'static str) {
-    use CertificateError as Certificate;
-    let (words, hint) = match error {
-        rustls::Error::InvalidCertificate(Certificate::Expired | Certificate::ExpiredContext { .. }) => (
-            "its certificate has expired",
-            "who runs the server must renew the certificate; check this machine's clock, too",
-        ),
-        rustls::Error::InvalidCertificate(
-            Certificate::NotValidYet | Certificate::NotValidYetContext { .. },
-        ) => ("its certificate is not valid yet", "check this machine's clock"),
-        rustls::Error::InvalidCertificate(
-            Certificate::NotValidForName | Certificate::NotValidForNameContext { .. },
-        ) => (
-            "its certificate is for another host",
-            "check the spelling of the address; it must be one that the certificate names",
-        ),
-        rustls::Error::InvalidCertificate(Certificate::UnknownIssuer) => (
-            "its certificate was issued by an authority that this machine does not trust",
-            "add the issuing authority to ca_certificates of the settings, to those that this machine trusts, or to the file \
-             that SSL_CERT_FILE names",
-        ),
-        rustls::Error::InvalidMessage(_) => (
-            "it does not speak TLS on this port",
-            "check the port, and whether the address is meant to be http",
-        ),
-        _ => {
-            let hint = "the server's certificate must be valid for this host and issued by a known authority";
-            return (error.to_string(), hint);
-        }
-    };
-    (words.to_owned(), hint)
 }
 
 fn chain(error: &reqwest::Error) -> impl Iterator<Item = &(dyn Error + 'static)> {

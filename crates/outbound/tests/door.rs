@@ -137,6 +137,54 @@ async fn a_reply_that_does_not_end_is_cut_off() {
     assert_eq!(fault.kind, FaultKind::UnreadableReply);
 }
 
+/// A server that answers with this status and these bytes, compressed or marked as it likes.
+async fn answering(status: u16, header: &'static str, body: Vec<u8>) -> SocketAddr {
+    server(move |mut stream| {
+        let body = body.clone();
+        async move {
+            let head = format!("HTTP/1.1 {status} x\r\n{header}content-length: {}\r\n\r\n", body.len());
+            let _ = stream.write_all(&[head.as_bytes(), &body].concat()).await;
+        }
+    })
+    .await
+}
+
+fn gzip(text: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    std::io::Write::write_all(&mut encoder, text).unwrap();
+    encoder.finish().unwrap()
+}
+
+#[tokio::test]
+async fn reads_reply_that_was_compressed_unasked_or_has_a_byte_order_mark() {
+    for (header, body) in [
+        ("content-encoding: gzip\r\n", gzip(b"{}")),
+        ("", gzip("\u{FEFF}{}".as_bytes())),
+        ("", "\u{FEFF}{}".into()),
+    ] {
+        let address = answering(201, header, body).await;
+        assert_eq!(get(&format!("http://{address}")).await.unwrap().body, "{}", "{header}");
+    }
+}
+
+#[tokio::test]
+async fn refuses_to_decompress_more_than_a_reply_may_have() {
+    let address = answering(200, "content-encoding: gzip\r\n", gzip(&vec![b' '; LARGEST_BODY + 1])).await;
+    let door = door_for(Duration::from_secs(20));
+    let url = format!("http://{address}").parse().unwrap();
+    let fault = door.send(Request::get(url, None, Duration::from_secs(20))).await.unwrap_err();
+    assert_eq!((fault.kind, fault.status), (FaultKind::UnreadableReply, Some(200)));
+}
+
+#[tokio::test]
+async fn refusal_stays_one_in_an_unknown_encoding_and_a_success_leaves_a_doubt() {
+    let refused = answering(401, "content-encoding: br\r\n", vec![0x0B, 2, 0x80]).await;
+    assert_eq!(get(&format!("http://{refused}")).await.unwrap().status, 401);
+    let created = answering(201, "content-encoding: br\r\n", vec![0x0B, 2, 0x80]).await;
+    let fault = get(&format!("http://{created}")).await.unwrap_err();
+    assert!(fault.is_ambiguous() && fault.message.contains("\"br\""), "{fault}");
+}
+
 #[tokio::test]
 async fn every_request_has_a_connection_of_its_own() {
     let address = saying("HTTP/1.1 200 OK\r\nset-cookie: a=b\r\ncontent-length: 0\r\n\r\n").await;

@@ -251,7 +251,7 @@ async fn a_proxy_without_a_login_says_so_and_one_that_refuses_shows_nothing() {
     let names = Told::new(&["127.0.0.1"]);
     let asks = Inner::start("HTTP/1.1 407 x\r\ncontent-length: 6\r\n\r\nbanner").await;
     let refuses = Inner::start("HTTP/1.1 403 banner\r\ncontent-length: 6\r\n\r\nbanner").await;
-    for (proxy, words) in [(asks, "asks for a login"), (refuses, "no connection")] {
+    for (proxy, words) in [(asks, "asks for a login"), (refuses, "refused to connect to jira.example")] {
         let door = by_proxy(&door("127.0.0.1", &names), &format!("http://127.0.0.1:{}", proxy.port));
         let fault = get(&door, "https://jira.example").await.unwrap_err();
         assert_eq!(fault.kind, FaultKind::Connect, "{fault}");
@@ -292,7 +292,68 @@ async fn the_proxy_of_the_environment_is_left_out_where_it_says_so() {
     let reach = Reach { route, ..reach("127.0.0.1 within.corp outside.example", &names) };
     let door = Door::new(Arc::new(Epoch), LONGEST, reach).unwrap();
     let fault = get(&door, &format!("https://outside.example:{}", inner.port)).await.unwrap_err();
-    assert_eq!((fault.kind, proxy.calls(), inner.calls()), (FaultKind::Connect, 1, 0));
+    assert_eq!((fault.kind, inner.calls()), (FaultKind::Connect, 0));
+    assert!(!fault.message.contains("127.0.0.1"), "the operator's proxy is not named: {fault}");
+    let asked = proxy.calls();
     let fault = get(&door, &format!("https://within.corp:{}", inner.port)).await.unwrap_err();
-    assert_eq!((fault.kind, proxy.calls(), inner.calls()), (FaultKind::Tls, 1, 1));
+    assert_eq!((fault.kind, proxy.calls(), inner.calls()), (FaultKind::Tls, asked, 1));
+}
+
+/// What is told of a proxy that gives this answer, and how often the login was sent.
+async fn told(answer: &'static str, has_login: bool) -> (Fault, usize) {
+    let proxy = Inner::start(answer).await;
+    let authority = format!("127.0.0.1:{}", proxy.port);
+    let logins = if has_login { format!("{authority} bot:canary") } else { String::new() };
+    let logins = ProxyLogins::parse(&logins).unwrap();
+    let reach = Reach { logins, ..reach("127.0.0.1", &Told::new(&["127.0.0.1"])) };
+    let door = by_proxy(&Door::new(Arc::new(Epoch), LONGEST, reach).unwrap(), &format!("http://{authority}"));
+    let fault = get(&door, "https://jira.example").await.unwrap_err();
+    assert_eq!(fault.kind, FaultKind::Connect, "{fault}");
+    assert!(fault.message.contains(&authority), "{fault}");
+    let sent = proxy.heard().to_lowercase().matches("proxy-authorization").count();
+    (fault, sent)
+}
+
+#[tokio::test]
+async fn tells_proxy_that_takes_only_windows_logins() {
+    let answer = "HTTP/1.1 407 x\r\nProxy-Authenticate: Negotiate\r\nProxy-Authenticate: NTLM\r\ncontent-length: 0\r\n\r\n";
+    for has_login in [false, true] {
+        let (fault, _) = told(answer, has_login).await;
+        assert!(
+            fault.message.contains("NTLM") && fault.hint.contains("no user name or password will help"),
+            "{fault}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn sends_refused_proxy_login_only_once() {
+    let (fault, sent) = told("HTTP/1.1 407 x\r\nProxy-Authenticate: Basic realm=\"x\"\r\n\r\n", true).await;
+    assert!(fault.message.contains("refused the login") && fault.hint.contains("proxy_password"), "{fault}");
+    assert_eq!(sent, 1);
+}
+
+#[tokio::test]
+async fn tells_what_a_proxy_answers_instead_of_a_tunnel() {
+    let table = [
+        ("HTTP/1.1 403 x\r\n\r\n", "HTTP 403", "permit jira.example"),
+        ("HTTP/1.1 502 x\r\n\r\n", "could not connect to jira.example (HTTP 502)", "spelling"),
+        ("HTTP/1.1 503 x\r\n\r\n", "could not connect to jira.example (HTTP 503)", "spelling"),
+        ("HTTP/1.1 302 x\r\nlocation: /\r\n\r\n<html>", "a page instead of a connection", "exempted"),
+        ("HTTP/1.1 405 x\r\n\r\n", "does not open connections", "CONNECT"),
+        ("\u{5}\u{2}", "does not speak HTTP", "SOCKS"),
+    ];
+    for (answer, words, hint) in table {
+        let (fault, _) = told(answer, false).await;
+        assert!(fault.message.contains(words) && fault.hint.contains(hint), "{fault}");
+    }
+}
+
+#[tokio::test]
+async fn tells_proxy_that_cannot_be_reached_from_the_site() {
+    let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let door = by_proxy(&door("127.0.0.1", &Told::new(&["127.0.0.1"])), &format!("http://{closed}"));
+    let fault = get(&door, "https://jira.example").await.unwrap_err();
+    assert_eq!(fault.message, format!("no connection to the proxy {closed}"));
+    assert!(fault.hint.contains("proxy_url"), "{fault}");
 }

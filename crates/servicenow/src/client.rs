@@ -28,6 +28,8 @@ pub(crate) struct Client {
     authorization: Authorization,
     /// What must never be repeated, should the instance repeat it.
     password: SecretString,
+    /// What may be wrong with the login, should it be refused.
+    oddity: Option<String>,
     door: Door,
 }
 
@@ -43,6 +45,7 @@ impl Client {
             instance: settings.instance.clone(),
             authorization: Authorization::basic(&settings.username, &settings.password),
             password: settings.password.clone(),
+            oddity: settings.oddity(),
             door,
         }
     }
@@ -163,7 +166,11 @@ impl Client {
     }
 
     fn fault(&self, reply: &Reply) -> Fault {
-        faults::of(reply, self.now(), |words| self.discreet(words))
+        let mut fault = faults::of(reply, self.now(), |words| self.discreet(words));
+        if let (FaultKind::Unauthorized, Some(oddity)) = (fault.kind, &self.oddity) {
+            fault.hint.push_str(&format!("; note that {oddity}"));
+        }
+        fault
     }
 
     /// An instance, or something before it, may repeat what it was sent.

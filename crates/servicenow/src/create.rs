@@ -100,7 +100,7 @@ pub(crate) fn differences(record: &Record, rendered: &Rendered) -> Vec<Adjustmen
     let group =
         differs("assignment_group", &sent.assignment_group).filter(|_| !sent.assignment_group.is_empty());
     let found = [
-        differs("priority", &sent.priority()).map(|_| {
+        differs("priority", &sent.priority()).filter(|_| !sent.priority().is_empty()).map(|_| {
             let became = record.display("priority").unwrap_or_default();
             let (meant, impact, urgency) = (sent.priority_label(), &sent.impact, &sent.urgency);
             let made = format!("impact {impact} and urgency {urgency} made it \"{became}\", not \"{meant}\"");
@@ -124,11 +124,14 @@ pub(crate) fn differences(record: &Record, rendered: &Rendered) -> Vec<Adjustmen
 
 impl Body {
     fn priority(&self) -> String {
-        self.weight().map(|weight| weight.priority().to_string()).unwrap_or_default()
+        self.weight()
+            .and_then(ImpactUrgency::priority)
+            .map(|priority| priority.to_string())
+            .unwrap_or_default()
     }
 
     fn priority_label(&self) -> &'static str {
-        self.weight().map_or("", |weight| priority::label(weight.priority()))
+        self.weight().and_then(ImpactUrgency::priority).map_or("", priority::label)
     }
 
     fn weight(&self) -> Option<ImpactUrgency> {

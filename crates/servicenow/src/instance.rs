@@ -1,8 +1,11 @@
 //! The instance, however people write it.
 
+use ticketing_core::pasted;
 use url::Url;
 
 const CLOUD_DOMAIN: &str = "service-now.com";
+/// Hosts of ServiceNow that are nobody's instance.
+const PORTALS: [&str; 8] = ["www", "hi", "signon", "support", "developer", "docs", "store", "partnerportal"];
 
 /// The origin of an instance: of a bare name, of a host, of an address, or of a page that somebody pasted. Plain http is
 /// kept, for whether an address may be called is decided where calls go out.
@@ -13,18 +16,23 @@ pub(crate) fn origin_of(text: &str) -> Result<Url, &'static str> {
     origin(&completed(text))
 }
 
-/// The whole address that a text stands for, otherwise as it was typed.
+/// The whole address that a text stands for, otherwise as it was typed. Instances of the vendor are spoken to by https,
+/// whatever was pasted.
 pub(crate) fn completed(text: &str) -> String {
-    let text = text.trim();
-    if is_bare_name(text) {
-        return format!("https://{text}.{CLOUD_DOMAIN}");
+    let text = pasted::tidy_address(text);
+    if text.is_empty() {
+        return text;
     }
-    if text.contains("://") {
-        return text.to_owned();
+    let address = pasted::complete_address(&text);
+    let Some((scheme, rest)) = address.split_once("://") else { return address };
+    let (host, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    if is_bare_name(host) && !text.contains("://") {
+        return format!("https://{host}.{CLOUD_DOMAIN}{path}");
     }
-    let (host, path) = text.split_at(text.find(['/', '?', '#']).unwrap_or(text.len()));
-    let host = if is_bare_name(host) { format!("{host}.{CLOUD_DOMAIN}") } else { host.to_owned() };
-    format!("https://{host}{path}")
+    if scheme == "http" && host.to_ascii_lowercase().ends_with(&format!(".{CLOUD_DOMAIN}")) {
+        return format!("https://{rest}");
+    }
+    address
 }
 
 /// The address of an origin without a trailing slash.
@@ -36,6 +44,15 @@ fn is_bare_name(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
 }
 
+fn is_portal(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    let name = host.strip_suffix(CLOUD_DOMAIN).and_then(|name| name.strip_suffix('.'));
+    host == CLOUD_DOMAIN
+        || name.is_some_and(|name| PORTALS.contains(&name))
+        || host == "servicenow.com"
+        || host.ends_with(".servicenow.com")
+}
+
 fn origin(text: &str) -> Result<Url, &'static str> {
     const EXAMPLES: &str =
         "must be the instance's name, host or address, for example acme or https://acme.service-now.com";
@@ -45,6 +62,11 @@ fn origin(text: &str) -> Result<Url, &'static str> {
     }
     if !url.username().is_empty() || url.password().is_some() {
         return Err("must not carry a user name or password; give them as username and password");
+    }
+    if is_portal(&url) {
+        return Err(
+            "is a page of ServiceNow and not an instance; give yours, for example acme or https://acme.service-now.com",
+        );
     }
     url.set_path("");
     url.set_query(None);
@@ -74,6 +96,12 @@ mod tests {
             ("https://tickets.acme.example:8443/x", "https://tickets.acme.example:8443"),
             ("http://127.0.0.1:4000", "http://127.0.0.1:4000"),
             ("localhost:4000", "https://localhost:4000"),
+            ("http://acme.service-now.com/login.do", cloud),
+            ("<https://ACME.Service-Now.com./now/nav/ui/home>,", cloud),
+            ("\u{FEFF}acme\u{200B}", cloud),
+            ("https:/acme.service-now.com/sp?id=index", cloud),
+            ("https://acme.service-now.com/$pa_dashboard.do?sysparm_dashboard=1", cloud),
+            ("\"acme.servicenowservices.com/\"", "https://acme.servicenowservices.com"),
         ];
         for (text, expected) in table {
             assert_eq!(origin_of(text).map(|url| text_of(&url)).as_deref(), Ok(expected), "{text}");
@@ -93,6 +121,10 @@ mod tests {
             "user@acme.example",
             "//",
             "http://[::1",
+            "https://developer.servicenow.com/dev.do",
+            "https://acme.servicenow.com",
+            "https://signon.service-now.com/x",
+            "service-now.com",
         ];
         for text in table {
             assert!(origin_of(text).is_err(), "{text}");

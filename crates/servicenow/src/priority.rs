@@ -2,7 +2,7 @@
 
 use ticketing_core::risk::RiskLevel;
 
-/// What ServiceNow computes a priority from; each 1 (high) to 3 (low).
+/// What ServiceNow computes a priority from; each 1 (high) to 3 (low), or up to 5 where an instance has more levels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ImpactUrgency {
     pub impact: u8,
@@ -26,10 +26,12 @@ impl ImpactUrgency {
         Self { impact, urgency }
     }
 
-    /// The priority that an instance with the vendor's own look-up table computes, 1 to 5.
+    /// The priority that an instance with the vendor's own look-up table computes, 1 to 5. `None` for levels that this table
+    /// does not have: what comes of them only the instance knows.
     #[must_use]
-    pub fn priority(self) -> u8 {
-        (self.impact + self.urgency).saturating_sub(1)
+    pub fn priority(self) -> Option<u8> {
+        let is_known = |level| (1..=3).contains(&level);
+        (is_known(self.impact) && is_known(self.urgency)).then(|| self.impact + self.urgency - 1)
     }
 }
 
@@ -79,7 +81,14 @@ mod tests {
         let table =
             [((1, 1), 1), ((1, 2), 2), ((1, 3), 3), ((2, 1), 2), ((2, 2), 3), ((2, 3), 4), ((3, 3), 5)];
         for ((impact, urgency), priority) in table {
-            assert_eq!(ImpactUrgency::new(impact, urgency).priority(), priority, "{impact} {urgency}");
+            assert_eq!(ImpactUrgency::new(impact, urgency).priority(), Some(priority), "{impact} {urgency}");
+        }
+    }
+
+    #[test]
+    fn no_priority_is_foretold_of_levels_that_the_vendor_does_not_have() {
+        for (impact, urgency) in [(4, 1), (1, 5), (0, 1)] {
+            assert_eq!(ImpactUrgency::new(impact, urgency).priority(), None);
         }
     }
 
@@ -87,7 +96,7 @@ mod tests {
     fn by_default_the_four_levels_become_the_priorities_1_to_4() {
         let matrix = PriorityMatrix::default();
         let levels = [RiskLevel::Critical, RiskLevel::High, RiskLevel::Medium, RiskLevel::Low];
-        let labels = levels.map(|level| label(matrix.of_level(level).priority()));
+        let labels = levels.map(|level| label(matrix.of_level(level).priority().unwrap()));
         assert_eq!(labels, ["1 - Critical", "2 - High", "3 - Moderate", "4 - Low"]);
     }
 }

@@ -2,6 +2,7 @@
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
+use ticketing_core::pasted;
 use ticketing_core::violation::Violations;
 use ticketing_outbound::RouteDraft;
 use url::Url;
@@ -18,6 +19,9 @@ mod limits {
     pub(super) const TABLE: usize = 80;
 }
 
+/// Of impact and urgency. An instance has three of each; its administrator may add others, and does in the same list.
+const LEVELS: std::ops::RangeInclusive<u32> = 1..=5;
+
 const DEFAULT_TABLE: &str = "incident";
 
 /// The settings as they are saved: whatever was given so far, without the password.
@@ -32,6 +36,8 @@ pub struct SettingsDraft {
     /// Absent: `incident`.
     pub table: Option<String>,
     pub priorities: PrioritiesDraft,
+    /// Where people open the instance, if that is not `instance`.
+    pub public_url: Option<String>,
     #[serde(flatten)]
     pub route: RouteDraft,
 }
@@ -46,7 +52,7 @@ pub struct PrioritiesDraft {
     pub low: Option<ImpactUrgencyDraft>,
 }
 
-/// Impact and urgency as given, each meant to be 1 to 3.
+/// Impact and urgency as given, each meant to be 1 to 5.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ImpactUrgencyDraft {
     pub impact: u32,
@@ -62,6 +68,8 @@ pub struct Settings {
     pub(crate) assignment_group: Option<AssignmentGroup>,
     pub(crate) table: String,
     pub(crate) priorities: PriorityMatrix,
+    /// Where people open the instance.
+    pub(crate) public: Url,
 }
 
 /// The group that gets the tickets.
@@ -81,6 +89,7 @@ impl SettingsDraft {
         merge_text(&mut self.username, patch.username);
         merge_text(&mut self.assignment_group, patch.assignment_group);
         merge_text(&mut self.table, patch.table);
+        merge_text(&mut self.public_url, patch.public_url);
         self.route.merge(patch.route);
         let (mine, theirs) = (&mut self.priorities, patch.priorities);
         mine.critical = theirs.critical.or(mine.critical);
@@ -97,7 +106,14 @@ impl SettingsDraft {
         Some(instance::text_of(&url))
     }
 
-    /// Every address that is called, under the name of its field and as it was typed; a bare name as it is completed.
+    /// Where people open the instance, as `public_url` is understood; empty where it is not given.
+    #[must_use]
+    pub fn public_url(&self) -> String {
+        let typed = given(self.public_url.as_ref()).unwrap_or_default();
+        instance::origin_of(typed).map_or_else(|_| typed.to_owned(), |url| instance::text_of(&url))
+    }
+
+    /// Every address that is called, under the name of its field: whole, and otherwise as it was typed.
     #[must_use]
     pub fn addresses(&self) -> Vec<(&'static str, String)> {
         let text = given(self.instance.as_ref());
@@ -137,17 +153,22 @@ impl SettingsDraft {
         }
         if let Some(text) = given(self.username.as_ref()) {
             violations.limit_text(&at("username"), text, limits::USERNAME);
-            let sendable = !text.contains(':') && !text.contains(char::is_control);
-            violations.require(sendable, &at("username"), "must not contain a colon or control characters");
+            violations.require(!text.contains(':'), &at("username"), "must not contain a colon");
+            check_name(&at("username"), text, violations);
+        }
+        if let Some(Err(wrong)) = given(self.public_url.as_ref()).map(instance::origin_of) {
+            violations.add(at("public_url"), wrong);
         }
         if let Some(text) = given(self.assignment_group.as_ref()) {
             check_group(&at("assignment_group"), text, violations);
         }
-        violations.require(
-            is_table(self.table()),
-            &at("table"),
-            "must be a lower-case letter, then lower-case letters, digits or _, at most 80 in all",
-        );
+        if check_name(&at("table"), self.table(), violations) {
+            violations.require(
+                is_table(self.table()),
+                &at("table"),
+                "must be a lower-case letter, then lower-case letters, digits or _, at most 80 in all",
+            );
+        }
         self.priorities.check(&at("priorities"), violations);
     }
 }
@@ -162,7 +183,11 @@ impl PrioritiesDraft {
             let Some(pair) = pair else { continue };
             for (field, value) in [("impact", pair.impact), ("urgency", pair.urgency)] {
                 let path = format!("{path}.{level}.{field}");
-                violations.require((1..=3).contains(&value), &path, "must be 1 (high) to 3 (low)");
+                violations.require(
+                    LEVELS.contains(&value),
+                    &path,
+                    "must be 1 (high) to 3 (low), or up to 5 where the instance has more levels",
+                );
             }
         }
     }
@@ -172,7 +197,7 @@ impl PrioritiesDraft {
 
 impl ImpactUrgencyDraft {
     fn parse(self) -> Option<ImpactUrgency> {
-        let level = |value: u32| u8::try_from(value).ok().filter(|value| (1..=3).contains(value));
+        let level = |value: u32| u8::try_from(value).ok().filter(|_| LEVELS.contains(&value));
         Some(ImpactUrgency::new(level(self.impact)?, level(self.urgency)?))
     }
 }
@@ -210,8 +235,11 @@ impl Settings {
         );
         let password = password.filter(|password| !password.expose_secret().is_empty());
         found.require(password.is_some(), &at("password"), "is required: the password of username");
-        if let Some(password) = password {
-            found.limit_text(&at("password"), password.expose_secret(), limits::PASSWORD);
+        let read = password.map(|password| pasted::password(password.expose_secret()));
+        match &read {
+            Some(Ok(password)) => found.limit_text(&at("password"), password, limits::PASSWORD),
+            Some(Err(wrong)) => found.add(at("password"), wrong.clone()),
+            None => {}
         }
         let sound = found.is_empty();
         violations.extend(found);
@@ -219,9 +247,10 @@ impl Settings {
             return None;
         }
         Some(Self {
+            public: instance::origin_of(given(draft.public_url.as_ref()).or(instance)?).ok()?,
             instance: instance::origin_of(instance?).ok()?,
             username: username?.to_owned(),
-            password: password?.clone(),
+            password: read?.ok()?.into(),
             assignment_group: given(draft.assignment_group.as_ref()).map(AssignmentGroup::of),
             table: draft.table().to_owned(),
             priorities: draft.priorities(),
@@ -232,6 +261,22 @@ impl Settings {
     #[must_use]
     pub fn origin(&self) -> String {
         instance::text_of(&self.instance)
+    }
+
+    /// The address at which people open the instance, without a trailing slash.
+    pub(crate) fn public_origin(&self) -> String {
+        instance::text_of(&self.public)
+    }
+
+    /// What may be wrong with the login, should it be refused: a part of a sentence.
+    pub(crate) fn oddity(&self) -> Option<String> {
+        let of_user = self.username.chars().find(|c| !c.is_ascii());
+        let of_user = of_user.map(|c| format!("servicenow.username contains {}", pasted::describe(c)));
+        let of_password = || {
+            let oddity = pasted::oddity(self.password.expose_secret());
+            oddity.map(|oddity| format!("the password that was given {oddity}"))
+        };
+        of_user.or_else(of_password)
     }
 }
 
@@ -262,24 +307,29 @@ pub(crate) fn is_table(text: &str) -> bool {
 
 fn merge_text(mine: &mut Option<String>, theirs: Option<String>) {
     if let Some(text) = theirs {
-        let text = text.trim();
+        let text = pasted::trim(&text);
         *mine = (!text.is_empty()).then(|| text.to_owned());
     }
 }
 
 fn given(text: Option<&String>) -> Option<&str> {
-    text.map(|text| text.trim()).filter(|text| !text.is_empty())
+    text.map(|text| pasted::trim(text)).filter(|text| !text.is_empty())
+}
+
+/// Notes what cannot be seen in a text that is compared with what the instance says.
+fn check_name(path: &str, text: &str, violations: &mut Violations) -> bool {
+    let wrong = pasted::name(text).err();
+    let is_clean = wrong.is_none();
+    wrong.into_iter().for_each(|wrong| violations.add(path, wrong));
+    is_clean
 }
 
 /// The name becomes part of an encoded query: `^` ends a term in it, and `javascript:` starts a script.
 fn check_group(path: &str, text: &str, violations: &mut Violations) {
     violations.limit_text(path, text, limits::ASSIGNMENT_GROUP);
-    let plain = !text.contains('^') && !text.contains(char::is_control);
-    violations.require(
-        plain,
-        path,
-        "must not contain ^ or line breaks; the group's sys_id can be given instead",
-    );
+    let plain = !text.contains('^');
+    violations.require(plain, path, "must not contain ^; the group's sys_id can be given instead");
+    check_name(path, text, violations);
     let script = text.to_ascii_lowercase().starts_with("javascript:");
     violations.require(!script, path, "must not begin with javascript:");
 }

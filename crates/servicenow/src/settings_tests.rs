@@ -46,11 +46,13 @@ fn everything_that_is_wrong_or_missing_is_said_at_once_with_its_path() {
         assignment_group: Some("SOC^active=true".to_owned()),
         table: Some("Incident/1".to_owned()),
         priorities: PrioritiesDraft { critical: pair(0, 1), low: pair(1, 300), ..PrioritiesDraft::default() },
+        public_url: Some("ftp://x".to_owned()),
         route: RouteDraft::default(),
     };
     let expected = [
         "servicenow.instance",
         "servicenow.username",
+        "servicenow.public_url",
         "servicenow.assignment_group",
         "servicenow.table",
         "servicenow.priorities.critical.impact",
@@ -107,4 +109,50 @@ fn a_patch_replaces_what_it_sets_clears_what_it_empties_and_leaves_the_rest() {
 #[test]
 fn settings_shown_for_debugging_hide_the_password() {
     assert!(!format!("{:?}", parsed(&draft())).contains("sesame"));
+}
+
+#[test]
+fn pasted_logins_work_or_are_refused_by_their_character() {
+    let told = |username: &str, password: &str| {
+        let draft = SettingsDraft { username: Some(username.to_owned()), ..draft() };
+        let mut violations = Violations::default();
+        let settings =
+            Settings::parse(&draft, Some(&SecretString::from(password)), "servicenow", &mut violations);
+        settings.ok_or_else(|| violations.to_string())
+    };
+    let settings = told("\u{FEFF}abel tuter\u{200B}", "pass word\r\n").unwrap();
+    assert_eq!((settings.username.as_str(), settings.password.expose_secret()), ("abel tuter", "pass word"));
+    assert_eq!(settings.oddity(), None);
+    assert_eq!(told("x", "pässword").unwrap().password.expose_secret(), "pässword");
+    assert!(told("x", "password ").unwrap().oddity().unwrap().contains("ends with a space"));
+    let wrong = told("a\u{200B}b", "pa\u{2060}ss").unwrap_err();
+    assert!(
+        wrong.contains("servicenow.username: contains a zero-width space (U+200B) as character 2 of 3"),
+        "{wrong}"
+    );
+    assert!(
+        wrong.contains("servicenow.password: contains a word joiner (U+2060) as character 3 of 5"),
+        "{wrong}"
+    );
+}
+
+#[test]
+fn impact_and_urgency_go_up_to_five() {
+    let of = |impact, urgency| {
+        let critical = Some(ImpactUrgencyDraft { impact, urgency });
+        SettingsDraft { priorities: PrioritiesDraft { critical, ..PrioritiesDraft::default() }, ..draft() }
+    };
+    assert_eq!(parsed(&of(4, 5)).priorities.critical, ImpactUrgency::new(4, 5));
+    let field = "servicenow.priorities.critical.urgency";
+    assert_eq!(violations_of(&of(1, 6), Some("x")), [field]);
+    assert_eq!(violations_of(&of(1, 0), Some("x")), [field]);
+}
+
+#[test]
+fn links_lead_to_the_public_address_where_one_is_given() {
+    let mut public = draft();
+    assert_eq!(parsed(&public).public.as_str(), "https://acme.service-now.com/");
+    public.public_url = Some("https://help.acme.example/sp?id=x".to_owned());
+    assert_eq!(parsed(&public).public.as_str(), "https://help.acme.example/");
+    assert_eq!(public.public_url(), "https://help.acme.example");
 }

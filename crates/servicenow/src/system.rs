@@ -5,7 +5,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use ticketing_core::fault::Fault;
 use ticketing_core::system::{
-    Adjustment, Check, Created, Destination, Order, Rendered, Search, Sighting, TicketSystem, Visibility,
+    Adjustment, Check, Created, Destination, Order, Rendered, Search, Sighting, TicketRef, TicketSystem,
+    Visibility,
 };
 use ticketing_outbound::Door;
 
@@ -33,6 +34,14 @@ impl ServiceNow {
     pub fn new(settings: Settings, door: Door) -> Self {
         let client = Client::new(&settings, door);
         Self { settings, client, group: KnownGroup::default() }
+    }
+
+    /// A ticket with the address at which people open it.
+    fn published(&self, ticket: TicketRef) -> TicketRef {
+        match ticket.url.strip_prefix(&self.settings.origin()) {
+            Some(page) => TicketRef { url: format!("{}{page}", self.settings.public_origin()), ..ticket },
+            None => ticket,
+        }
     }
 
     fn weight(&self, order: &Order) -> ImpactUrgency {
@@ -87,11 +96,15 @@ impl TicketSystem for ServiceNow {
         if !as_sent {
             self.group.forget();
         }
-        outcome
+        outcome.map(|created| Created { ticket: self.published(created.ticket), ..created })
     }
 
     async fn look_up(&self, search: &Search) -> Result<Sighting, Fault> {
-        look_up::look_up(&self.client, &self.settings.origin(), search).await
+        let mut sighting = look_up::look_up(&self.client, &self.settings.origin(), search).await?;
+        for found in &mut sighting.tickets {
+            found.ticket = self.published(found.ticket.clone());
+        }
+        Ok(sighting)
     }
 
     async fn test(&self) -> Vec<Check> {

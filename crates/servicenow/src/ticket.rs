@@ -63,7 +63,7 @@ pub(crate) fn render(order: &Order, weight: ImpactUrgency, group: &str) -> Rende
     Rendered {
         body: serde_json::to_string(&body).expect("texts are always valid JSON"),
         summary: short_description,
-        priority: Some(priority::label(weight.priority()).to_owned()),
+        priority: weight.priority().map(|priority| priority::label(priority).to_owned()),
         labels: Vec::new(),
         description: texts.description,
         plain_text,

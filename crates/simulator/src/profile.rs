@@ -1,6 +1,6 @@
 //! What a simulated site is like: who may log in, which projects and groups it has, and its habits.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// The three ticket systems that can be simulated.
@@ -110,6 +110,10 @@ pub struct Profile {
     pub withdrawn: BTreeSet<String>,
     /// Jira Data Center: the path before `/rest`, such as `/jira`; empty for none.
     pub context_path: String,
+    /// Jira Data Center: the base URL that its administrator has set; `None` for where it is called.
+    pub base_url: Option<String>,
+    /// Jira Cloud: what issue types were called before they were translated, by their identifier.
+    pub untranslated: BTreeMap<String, String>,
     /// Jira Cloud: the cloud id under which the gateway path `/ex/jira/{cloudId}` answers.
     pub cloud_id: String,
     /// Jira: how long after its creation a search first shows a ticket.
@@ -152,6 +156,8 @@ impl Profile {
             ]),
             withdrawn: BTreeSet::new(),
             context_path: String::new(),
+            base_url: None,
+            untranslated: BTreeMap::new(),
             cloud_id: "11223344-a1b2-3b33-c444-def123456789".to_owned(),
             index_lag: Duration::ZERO,
             anonymous_search_is_empty: true,

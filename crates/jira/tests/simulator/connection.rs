@@ -2,6 +2,7 @@
 
 use serde_json::json;
 use ticketing_core::system::{Check, TicketSystem};
+use ticketing_jira::Flavour;
 use ticketing_simulator::{Call, Effect, Profile, Project, Reply, Rule, Vendor, When};
 
 use crate::support::{Site, api_token, order, pat};
@@ -74,6 +75,64 @@ async fn an_issue_type_that_is_not_offered_fails_at_its_step() {
     let checks = site.jira.test().await;
     assert_eq!(failed(&checks), ["issue_type"]);
     assert!(checks[4].hint.contains("Task"), "{}", checks[4].hint);
+}
+
+#[tokio::test]
+async fn finds_issue_type_in_the_language_of_the_account_and_offers_nearest_first() {
+    let translated = |wanted: &'static str| async move {
+        let mut profile = Profile::of(Vendor::JiraCloud);
+        let types = &mut profile.projects[0].issue_types;
+        let (id, name) = (types[0].id.clone(), std::mem::replace(&mut types[0].name, "Écart".to_owned()));
+        profile.untranslated.insert(id, name);
+        let site = Site::with(Vendor::JiraCloud, profile, &api_token("cloud-api-token"), |draft| {
+            draft.issue_type = Some(wanted.to_owned());
+        })
+        .await;
+        site.jira.test().await
+    };
+    for wanted in ["Task", "écart"] {
+        assert_eq!(failed(&translated(wanted).await), [""; 0], "{wanted}");
+    }
+    let checks = translated("Ecart").await;
+    assert_eq!(failed(&checks), ["issue_type"]);
+    assert!(checks[4].hint.starts_with("set jira.issue_type to one of: Écart"), "{}", checks[4].hint);
+}
+
+#[tokio::test]
+async fn links_lead_to_where_people_see_data_center() {
+    let public = "https://jira.corp.example/jira";
+    let mut profile = Profile::of(Vendor::JiraDataCenter);
+    profile.base_url = Some(public.to_owned());
+    for (flavour, by_settings) in
+        [(None, None), (Some(Flavour::DataCenter), None), (None, Some("issues.corp.example"))]
+    {
+        let site = Site::with(Vendor::JiraDataCenter, profile.clone(), &pat("data-center-pat"), |draft| {
+            (draft.flavour, draft.public_url) = (flavour, by_settings.map(str::to_owned));
+        })
+        .await;
+        let expected = by_settings.map_or(public, |_| "https://issues.corp.example");
+        let (_, created) = site.push(&order("INC-1")).await.unwrap();
+        assert_eq!(created.ticket.url, format!("{expected}/browse/{}", created.ticket.key));
+        let found = site.look_up(&order("INC-1"), &[]).await.unwrap();
+        assert_eq!(found.tickets[0].ticket.url, created.ticket.url);
+        let checks = site.jira.test().await;
+        assert!(checks[0].detail.ends_with(&format!("; links lead to {expected}")), "{}", checks[0].detail);
+    }
+}
+
+#[tokio::test]
+async fn refused_password_is_told_what_may_be_wrong_with_it() {
+    let profile = Profile::of(Vendor::JiraDataCenter);
+    let site = Site::with(Vendor::JiraDataCenter, profile, &api_token("\"data-center-password\""), |draft| {
+        draft.email = Some("analyst".to_owned());
+    })
+    .await;
+    let checks = site.jira.test().await;
+    assert_eq!(failed(&checks), ["authentication"]);
+    assert!(
+        checks[1].hint.contains("the password that was given stands within quotation marks"),
+        "{checks:?}"
+    );
 }
 
 #[tokio::test]

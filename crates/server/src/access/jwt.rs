@@ -14,9 +14,10 @@ use jsonwebtoken::{
 };
 use serde_json::{Map, Value};
 use ticketing_core::namespace::Namespace;
+use ticketing_core::pasted;
 
 use super::{Grant, Role};
-use crate::files::read_text;
+use crate::files::read_regular;
 
 /// By how much the clocks of an identity provider and of this machine may differ, in seconds.
 const LEEWAY: i64 = 60;
@@ -68,6 +69,8 @@ pub enum JwtKeysError {
     Unreadable { path: PathBuf, source: std::io::Error },
     #[error("{path} is not a JWK set: {source}")]
     Malformed { path: PathBuf, source: serde_json::Error },
+    #[error("{path} is not a JWK set but {what}")]
+    OtherFile { path: PathBuf, what: &'static str },
     #[error("{path} has no key for any of the algorithms of --jwt-algorithms")]
     NoKey { path: PathBuf },
 }
@@ -92,8 +95,16 @@ pub(crate) enum Disbelief {
 impl JwtVerifying {
     pub(crate) fn load(settings: &JwtSettings) -> Result<Self, JwtKeysError> {
         let path = || settings.keys.clone();
-        let text =
-            read_text(&settings.keys).map_err(|source| JwtKeysError::Unreadable { path: path(), source })?;
+        let bytes = read_regular(&settings.keys)
+            .map_err(|source| JwtKeysError::Unreadable { path: path(), source })?;
+        let other = |what| JwtKeysError::OtherFile { path: path(), what };
+        let text = pasted::decode(&bytes).ok_or(other("no text"))?;
+        if text.contains("-----BEGIN ") {
+            return Err(other("PEM: write the public key as a JWK"));
+        }
+        if text.contains("\"jwks_uri\"") {
+            return Err(other("the provider's configuration: download what its jwks_uri names"));
+        }
         Self::read(&text, settings)
     }
 
@@ -285,7 +296,12 @@ mod tests {
             let x = URL_SAFE_NO_PAD.encode(self.0.public_key());
             let key = json!({ "kty": "OKP", "crv": "Ed25519", "x": x, "kid": "one", "use": "sig" });
             let keys = folder.path().join("keys.json");
-            std::fs::write(&keys, json!({ "keys": [key] }).to_string()).unwrap();
+            // A byte order mark before it is no part of it.
+            Self::load(keys, &format!("\u{FEFF}{}", json!({ "keys": [key] })), algorithms)
+        }
+
+        fn load(keys: PathBuf, text: &str, algorithms: Vec<Algorithm>) -> Result<JwtVerifying, JwtKeysError> {
+            std::fs::write(&keys, text).unwrap();
             JwtVerifying::load(&JwtSettings {
                 keys,
                 issuer: "https://id.example".to_owned(),
@@ -386,5 +402,18 @@ mod tests {
     fn keys_that_no_pinned_algorithm_can_use_are_refused() {
         let refused = Provider::new(1).verifying(vec![Algorithm::RS256]).unwrap_err();
         assert!(matches!(refused, JwtKeysError::NoKey { .. }), "{refused}");
+    }
+
+    #[test]
+    fn names_file_that_is_no_key_set() {
+        let folder = tempfile::tempdir().unwrap();
+        for (text, expected) in [
+            ("-----BEGIN PUBLIC KEY-----\n", "but PEM"),
+            (r#"{"issuer": "x", "jwks_uri": "https://id.example/keys"}"#, "jwks_uri"),
+        ] {
+            let wrong = Provider::load(folder.path().join("keys"), text, vec![Algorithm::EdDSA]);
+            let wrong = wrong.err().unwrap().to_string();
+            assert!(wrong.contains(expected), "{wrong}");
+        }
     }
 }

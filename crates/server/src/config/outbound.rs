@@ -4,10 +4,11 @@ use std::io;
 use std::path::PathBuf;
 
 use clap::Args;
+use ticketing_core::pasted;
 use ticketing_outbound::guard::{Guard, Permission};
 use ticketing_outbound::{NotALogin, ProxyLogins, Reach, Route};
 
-use crate::files::read_text;
+use crate::files::read_regular;
 
 /// Where the environment names a proxy, the first that is set.
 const PROXY_VARIABLES: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
@@ -45,6 +46,8 @@ pub enum OutboundError {
     LoginsMissing { path: PathBuf, source: io::Error },
     #[error("--proxy-logins {} can not be used", .path.display())]
     LoginsUnreadable { path: PathBuf, source: NotALogin },
+    #[error("--proxy-logins {} is not a text in UTF-8", .path.display())]
+    LoginsNotText { path: PathBuf },
     #[error("--proxy-from-environment: {0} names no http or https proxy")]
     NoProxy(&'static str),
 }
@@ -59,25 +62,45 @@ impl OutboundFlags {
     pub fn reach(&self) -> Result<Reach, OutboundError> {
         let guard = Guard::permitting(self.allow_target.clone());
         let logins = self.logins()?;
-        let route = if self.proxy_from_environment { environment()? } else { Route::default() };
-        Ok(Reach { logins, route, ..guard.into() })
+        let (route, ignored_proxy) = if self.proxy_from_environment {
+            (environment()?, None)
+        } else {
+            (Route::default(), proxy_variable(variable).map(|(name, _)| name))
+        };
+        if let Some(variable) = ignored_proxy {
+            tracing::warn!(
+                variable,
+                "ignoring the proxy that the environment names: set proxy_url with the settings of a ticket system, or start \
+                 with --proxy-from-environment"
+            );
+        }
+        Ok(Reach { logins, route, ignored_proxy, ..guard.into() })
     }
 
     fn logins(&self) -> Result<ProxyLogins, OutboundError> {
         let Some(path) = self.proxy_logins.clone() else { return Ok(ProxyLogins::default()) };
-        let text = read_text(&path);
-        let text = text.map_err(|source| OutboundError::LoginsMissing { path: path.clone(), source })?;
+        let bytes = read_regular(&path);
+        let bytes = bytes.map_err(|source| OutboundError::LoginsMissing { path: path.clone(), source })?;
+        let Some(text) = pasted::decode(&bytes) else { return Err(OutboundError::LoginsNotText { path }) };
         ProxyLogins::parse(&text).map_err(|source| OutboundError::LoginsUnreadable { path, source })
     }
 }
 
 /// The way that the environment names, if it does.
 fn environment() -> Result<Route, OutboundError> {
-    let set = |name: &&'static str| Some((*name, std::env::var(name).ok().filter(|text| !text.is_empty())?));
-    let Some((name, proxy)) = PROXY_VARIABLES.iter().find_map(set) else { return Ok(Route::default()) };
+    let Some((name, proxy)) = proxy_variable(variable) else { return Ok(Route::default()) };
     // Exceptions that name nothing: what makes this the environment's proxy.
-    let except = EXCEPT_VARIABLES.iter().find_map(set).map_or_else(String::new, |(_, text)| text);
+    let except = EXCEPT_VARIABLES.into_iter().find_map(variable).unwrap_or_default();
     Route::of_environment(&proxy, Some(except)).ok_or(OutboundError::NoProxy(name))
+}
+
+/// The variable that names a proxy, and the proxy.
+fn proxy_variable(read: impl Fn(&str) -> Option<String>) -> Option<(&'static str, String)> {
+    PROXY_VARIABLES.into_iter().find_map(|name| Some((name, read(name)?)))
+}
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|text| !text.trim().is_empty())
 }
 
 fn permission(text: &str) -> Result<Permission, String> {
@@ -124,7 +147,17 @@ mod tests {
         let error = anyhow::Error::from(reach().unwrap_err());
         let told = format!("{error:#}");
         assert!(told.contains("logins") && told.contains("line 1") && !told.contains("canary"), "{told}");
-        std::fs::write(&file, "proxy.corp:3128 bot:canary\n").unwrap();
+        // A byte order mark before it and Windows line ends are no part of it.
+        std::fs::write(&file, "\u{FEFF}proxy.corp:3128 bot:canary\r\n").unwrap();
         assert!(!format!("{:?}", reach().unwrap()).contains("canary"));
+        std::fs::write(&file, b"\xFF\xFE\xFF").unwrap();
+        assert!(matches!(reach(), Err(OutboundError::LoginsNotText { .. })));
+    }
+
+    #[test]
+    fn finds_first_variable_that_names_proxy() {
+        let read = |name: &str| (name != "HTTPS_PROXY").then(|| format!("http://{name}"));
+        assert_eq!(proxy_variable(read), Some(("https_proxy", "http://https_proxy".to_owned())));
+        assert_eq!(proxy_variable(|_| None), None);
     }
 }

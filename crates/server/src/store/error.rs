@@ -92,8 +92,8 @@ pub enum OpenError {
     KeyMissing { path: PathBuf, database: PathBuf },
     #[error("the key file {path} can not be read or made")]
     KeyFile { path: PathBuf, source: std::io::Error },
-    #[error("the key in {origin} is not 32 bytes in base64 or 64 hex digits")]
-    KeyMalformed { origin: String },
+    #[error("the key in {origin} is not 32 bytes in base64 (44 characters) or 64 hex digits: it has {what}")]
+    KeyMalformed { origin: String, what: String },
     #[error(
         "the key in {origin} is not the one that the secrets in the database {database} were sealed with: put that one back, or name its file by --key-file"
     )]

@@ -13,11 +13,12 @@ use chacha20poly1305::aead::{Aead, Payload};
 use chacha20poly1305::{KeyInit, XChaCha20Poly1305, XNonce};
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
+use ticketing_core::pasted;
 use zeroize::Zeroizing;
 
 use super::OpenError;
 use crate::entropy::Entropy;
-use crate::files::read_text;
+use crate::files::read_regular;
 
 const NONCE: usize = 24;
 
@@ -139,14 +140,21 @@ impl MasterKey {
     }
 
     pub(super) fn read(path: &Path, database: &Path) -> Result<Self, OpenError> {
-        let text = read_text(path).map(Zeroizing::new).map_err(|source| {
+        let bytes = read_regular(path).map(Zeroizing::new).map_err(|source| {
             let path = path.to_owned();
             match source.kind() {
                 std::io::ErrorKind::NotFound => OpenError::KeyMissing { path, database: database.to_owned() },
                 _ => OpenError::KeyFile { path, source },
             }
         })?;
-        Self::parse(&text, path.display().to_string())
+        let origin = path.display().to_string();
+        match pasted::decode(&bytes).map(Zeroizing::new) {
+            Some(text) => Self::parse(&text, origin),
+            None => Err(OpenError::KeyMalformed {
+                origin,
+                what: format!("{} bytes that are no text", bytes.len()),
+            }),
+        }
     }
 
     /// Makes a key and its file.
@@ -160,9 +168,11 @@ impl MasterKey {
     }
 
     fn parse(text: &str, origin: String) -> Result<Self, OpenError> {
-        let bytes = Zeroizing::new(from_hex(text.trim()).or_else(|| STANDARD.decode(text.trim()).ok()));
+        let text = pasted::trim(text).trim_matches(['"', '\'']);
+        let bytes = Zeroizing::new(from_hex(text).or_else(|| STANDARD.decode(text).ok()));
         let key = bytes.as_deref().and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
-        let key = key.ok_or_else(|| OpenError::KeyMalformed { origin: origin.clone() })?;
+        let key =
+            key.ok_or_else(|| OpenError::KeyMalformed { origin: origin.clone(), what: found_instead(text) })?;
         Ok(Self { key: Zeroizing::new(key), origin })
     }
 
@@ -211,6 +221,15 @@ pub(super) fn beside(database: &Path, ending: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
+/// What a text is that is no key, without showing it.
+fn found_instead(text: &str) -> String {
+    let is_strange = |c: char| !c.is_ascii_alphanumeric() && !"+/=".contains(c);
+    match pasted::find(text, is_strange) {
+        Some(wrong) => wrong.to_string(),
+        None => format!("{} characters", text.chars().count()),
+    }
+}
+
 fn from_hex(text: &str) -> Option<Vec<u8>> {
     if text.len() != 64 || !text.is_ascii() {
         return None;
@@ -234,4 +253,44 @@ fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
 pub(super) fn sync_folder(folder: &Path) -> std::io::Result<()> {
     let here = folder.as_os_str().is_empty();
     std::fs::File::open(if here { Path::new(".") } else { folder })?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(bytes: &[u8]) -> Result<MasterKey, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        std::fs::write(&path, bytes).unwrap();
+        MasterKey::read(&path, Path::new("db")).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn reads_key_however_its_file_was_written() {
+        let base64 = STANDARD.encode([7; 32]);
+        let utf16: Vec<u8> = base64.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let files = [
+            format!("\u{FEFF}{base64}\r\n").into_bytes(),
+            format!("\"{base64}\"\n").into_bytes(),
+            [&[0xFF, 0xFE], utf16.as_slice()].concat(),
+            "07".repeat(32).into_bytes(),
+        ];
+        for file in files {
+            assert_eq!(*read(&file).unwrap().key, [7; 32], "{file:?}");
+        }
+    }
+
+    #[test]
+    fn says_what_a_key_file_has_instead_and_shows_none_of_it() {
+        let base64 = STANDARD.encode([7; 32]);
+        for (file, expected) in [
+            (vec![0xFF; 32], "32 bytes that are no text"),
+            (base64[..43].as_bytes().to_vec(), "43 characters"),
+            (base64.replacen('c', "\u{200B}", 1).into_bytes(), "a zero-width space (U+200B) as character"),
+        ] {
+            let wrong = read(&file).unwrap_err();
+            assert!(wrong.contains(expected) && !wrong.contains(&base64[..8]), "{wrong}");
+        }
+    }
 }

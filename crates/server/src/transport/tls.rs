@@ -7,12 +7,14 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use rustls::pki_types::pem::{self, PemObject};
+use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{VerifierBuilderError, WebPkiClientVerifier};
 use rustls::{RootCertStore, ServerConfig};
 use sha2::{Digest, Sha256};
 use ticketing_core::clock::Clock;
+use ticketing_core::pasted;
+use ticketing_outbound::pem::{self, NotCertificates};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_rustls::TlsAcceptor;
 use zeroize::Zeroizing;
@@ -43,10 +45,10 @@ pub struct Tls {
 pub enum TlsError {
     #[error("{flag} {} can not be read", .path.display())]
     Read { flag: &'static str, path: PathBuf, source: io::Error },
-    #[error("{flag} {} is not PEM of the right kind", .path.display())]
-    Pem { flag: &'static str, path: PathBuf, source: pem::Error },
-    #[error("{flag} {} holds no certificate", .path.display())]
-    Empty { flag: &'static str, path: PathBuf },
+    #[error("{flag} {} cannot be used", .path.display())]
+    Certificates { flag: &'static str, path: PathBuf, source: NotCertificates },
+    #[error("{KEY} {} {what}", .path.display())]
+    Key { path: PathBuf, what: &'static str },
     #[error("--tls-cert and --tls-key do not make a pair")]
     Pair(#[source] rustls::Error),
     #[error("--tls-client-ca {} holds a certificate that is no authority", .path.display())]
@@ -76,6 +78,7 @@ type Seen = Result<[u8; 32], io::ErrorKind>;
 
 const CERT: &str = "--tls-cert";
 const KEY: &str = "--tls-key";
+const BEGIN: &str = "-----BEGIN ";
 const CLIENT_CA: &str = "--tls-client-ca";
 
 // === impl Tls ===
@@ -171,11 +174,8 @@ impl Files {
 
     fn config(&self, contents: &Contents) -> Result<ServerConfig, TlsError> {
         let chain = certificates(CERT, &self.cert, &contents.cert)?;
-        let key = PrivateKeyDer::from_pem_slice(&contents.key).map_err(|source| TlsError::Pem {
-            flag: KEY,
-            path: self.key.clone(),
-            source,
-        })?;
+        let key =
+            private_key(&contents.key).map_err(|what| TlsError::Key { path: self.key.clone(), what })?;
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let builder = ServerConfig::builder_with_provider(provider.clone())
             .with_safe_default_protocol_versions()
@@ -200,7 +200,8 @@ impl Files {
 impl Contents {
     /// Until when the certificate to show is valid; `None` if it can not be read.
     fn not_after(&self) -> Option<Timestamp> {
-        let first = CertificateDer::pem_slice_iter(&self.cert).next()?.ok()?;
+        let text = pasted::decode(&self.cert)?;
+        let first = CertificateDer::pem_slice_iter(text.as_bytes()).next()?.ok()?;
         PeerCertificate::of_der(&first).ok().map(|certificate| certificate.not_after)
     }
 
@@ -222,15 +223,38 @@ fn read(flag: &'static str, path: &Path) -> Result<Vec<u8>, TlsError> {
 fn certificates(
     flag: &'static str,
     path: &Path,
-    pem: &[u8],
+    file: &[u8],
 ) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let certificates: Vec<_> = CertificateDer::pem_slice_iter(pem)
-        .collect::<Result<_, _>>()
-        .map_err(|source| TlsError::Pem { flag, path: path.to_owned(), source })?;
-    if certificates.is_empty() {
-        return Err(TlsError::Empty { flag, path: path.to_owned() });
+    let text = pasted::decode(file).unwrap_or_default();
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(text.as_bytes()).collect();
+    if let Ok(certificates) = found
+        && !certificates.is_empty()
+    {
+        return Ok(certificates);
     }
-    Ok(certificates)
+    let found = pem::certificates_of_file(file);
+    let found = found.map_err(|source| TlsError::Certificates { flag, path: path.to_owned(), source })?;
+    Ok(found.into_iter().map(CertificateDer::from).collect())
+}
+
+/// The first key of a file; if there is none, what is there instead.
+fn private_key(file: &[u8]) -> Result<PrivateKeyDer<'static>, &'static str> {
+    let text = Zeroizing::new(pasted::decode(file).unwrap_or_default());
+    PrivateKeyDer::from_pem_slice(text.as_bytes()).map_err(|_| {
+        if file.first() == Some(&0x30) && !text.contains(BEGIN) {
+            "is DER or PKCS #12, not PEM: convert it with openssl pkey -inform DER or openssl pkcs12 -nocerts -noenc"
+        } else if text.contains("ENCRYPTED") {
+            "is encrypted with a pass phrase: decrypt it with openssl pkey"
+        } else if text.contains("OPENSSH PRIVATE KEY") {
+            "is a key of OpenSSH: make one with openssl genpkey"
+        } else if text.contains("PRIVATE KEY") {
+            "holds a private key that is damaged or cut short: copy the file anew"
+        } else if text.contains("CERTIFICATE") {
+            "holds a certificate and no key: it may have been given in the place of --tls-cert"
+        } else {
+            "holds no private key in PEM (-----BEGIN PRIVATE KEY-----)"
+        }
+    })
 }
 
 fn roots(path: &Path, pem: &[u8]) -> Result<RootCertStore, TlsError> {
@@ -239,4 +263,61 @@ fn roots(path: &Path, pem: &[u8]) -> Result<RootCertStore, TlsError> {
         roots.add(authority).map_err(|source| TlsError::Authority { path: path.to_owned(), source })?;
     }
     Ok(roots)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A certificate and its key, in PEM.
+    fn pair() -> (String, String) {
+        let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+        (made.cert.pem(), made.signing_key.serialize_pem())
+    }
+
+    fn load(cert: &[u8], key: &[u8]) -> Result<Option<Tls>, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let (cert_file, key_file) = (folder.path().join("cert"), folder.path().join("key"));
+        std::fs::write(&cert_file, cert).unwrap();
+        std::fs::write(&key_file, key).unwrap();
+        let files = TlsFiles { tls_cert: Some(cert_file), tls_key: Some(key_file), tls_client_ca: None };
+        Tls::load(&files, false).map_err(|error| format!("{:#}", anyhow::Error::from(error)))
+    }
+
+    #[test]
+    fn reads_files_with_byte_order_mark_and_windows_line_ends() {
+        let (cert, key) = pair();
+        let windows =
+            |text: &str| format!("\u{FEFF}text before\r\n{}", text.replace('\n', "\r\n")).into_bytes();
+        let utf16 = |text: &str| {
+            let units = text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<_>>();
+            [&[0xFF, 0xFE], units.as_slice()].concat()
+        };
+        assert!(load(&windows(&cert), &windows(&key)).unwrap().is_some());
+        assert!(load(&utf16(&cert), &utf16(&key)).unwrap().is_some());
+        assert!(
+            load(format!("{key}{cert}").as_bytes(), format!("{cert}{key}").as_bytes()).unwrap().is_some()
+        );
+    }
+
+    #[test]
+    fn names_file_that_was_given_in_the_place_of_another() {
+        let (cert, key) = pair();
+        let table: [(&[u8], &[u8], &str); 6] = [
+            (key.as_bytes(), key.as_bytes(), "holds a private key"),
+            (&[0x30, 0x82, 0, 6, 0x30], key.as_bytes(), "DER"),
+            (b"", key.as_bytes(), "holds no certificate"),
+            (cert.as_bytes(), cert.as_bytes(), "holds a certificate and no key"),
+            (
+                cert.as_bytes(),
+                b"-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----",
+                "pass phrase",
+            ),
+            (cert.as_bytes(), &[0x30, 0x82, 0, 6], "DER"),
+        ];
+        for (cert, key, expected) in table {
+            let wrong = load(cert, key).unwrap_err();
+            assert!(wrong.contains("--tls-") && wrong.contains(expected), "{wrong}");
+        }
+    }
 }

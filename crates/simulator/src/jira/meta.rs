@@ -17,7 +17,7 @@ pub(super) fn server_info(visit: &Visit<'_, '_>) -> Answer {
     };
     let site = match visit.flavour {
         Flavour::Cloud => visit.turn.origin,
-        Flavour::DataCenter => &visit.base,
+        Flavour::DataCenter => visit.turn.state.profile.base_url.as_ref().unwrap_or(&visit.base),
     };
     Answer::json(
         200,
@@ -163,10 +163,15 @@ fn page(visit: &Visit<'_, '_>, member: &str, all: &[Value]) -> Answer {
 }
 
 fn issue_type(visit: &Visit<'_, '_>, kind: &Named) -> Value {
-    json!({
+    let mut body = json!({
         "self": visit.api(&format!("issuetype/{}", kind.id)), "id": kind.id, "name": kind.name,
         "description": "", "subtask": false, "iconUrl": format!("{}/images/{}.png", visit.base, kind.id),
-    })
+    });
+    if visit.flavour == Flavour::Cloud {
+        let untranslated = visit.turn.state.profile.untranslated.get(&kind.id).unwrap_or(&kind.name);
+        body["untranslatedName"] = untranslated.as_str().into();
+    }
+    body
 }
 
 fn priority(visit: &Visit<'_, '_>, id: &str, name: &str) -> Value {

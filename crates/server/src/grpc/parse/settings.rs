@@ -65,6 +65,7 @@ fn jira(settings: v1::JiraSettings, violations: &mut Violations) -> SystemChange
         cloud_id: settings.cloud_id,
         gateway_url: settings.gateway_url,
         labels: settings.labels.map(|labels| labels.values),
+        public_url: settings.public_url,
         route: RouteDraft {
             proxy_url: settings.proxy_url,
             proxy_username: settings.proxy_username,
@@ -105,6 +106,7 @@ fn servicenow(settings: v1::ServiceNowSettings) -> SystemChange {
             medium: pair(given.medium),
             low: pair(given.low),
         },
+        public_url: settings.public_url,
         route: RouteDraft {
             proxy_url: settings.proxy_url,
             proxy_username: settings.proxy_username,

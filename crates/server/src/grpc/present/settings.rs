@@ -46,7 +46,7 @@ fn jira(draft: &ticketing_jira::SettingsDraft, settings: &SystemSettings) -> v1:
     let text = |field: &Option<String>| field.clone().unwrap_or_default();
     v1::JiraSettingsView {
         enabled: settings.enabled,
-        url: text(&draft.url),
+        url: draft.site_url(),
         email: text(&draft.email),
         api_token_set_at: set_at(settings, SecretKind::ApiToken),
         personal_access_token_set_at: set_at(settings, SecretKind::PersonalAccessToken),
@@ -60,6 +60,7 @@ fn jira(draft: &ticketing_jira::SettingsDraft, settings: &SystemSettings) -> v1:
         proxy_username: text(&draft.route.proxy_username),
         proxy_password_set_at: set_at(settings, SecretKind::ProxyPassword),
         ca_certificates: text(&draft.route.ca_certificates),
+        public_url: draft.public_url(),
     }
 }
 
@@ -89,6 +90,7 @@ fn servicenow(
         proxy_username: draft.route.proxy_username.clone().unwrap_or_default(),
         proxy_password_set_at: set_at(settings, SecretKind::ProxyPassword),
         ca_certificates: draft.route.ca_certificates.clone().unwrap_or_default(),
+        public_url: draft.public_url(),
     }
 }
 
@@ -126,6 +128,15 @@ mod tests {
         let then = Some(prost_types::Timestamp::default());
         assert_eq!((view.personal_access_token_set_at, view.proxy_password_set_at), (then, then));
         assert!(!format!("{view:?} {settings:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn pasted_pages_are_shown_as_the_site_that_they_are_of() {
+        let url = Some("jira.corp.example/jira/secure/Dashboard.jspa".to_owned());
+        let draft = Draft::Jira(ticketing_jira::SettingsDraft { url, ..Default::default() });
+        let settings = SystemSettings { draft, ..SystemSettings::empty(System::Jira) };
+        let View::Jira(view) = system_settings(&settings) else { panic!("not Jira's settings") };
+        assert_eq!(view.url, "https://jira.corp.example/jira");
     }
 
     #[test]

@@ -1,0 +1,139 @@
+//! Finding the issue type that the settings name, whatever language Jira speaks to the account.
+
+use ticketing_core::text::{shorten, single_line};
+
+use crate::wire::Named;
+
+/// How many types are offered in place of one that is not there, and how much of each name.
+const MAX_OFFERED: usize = 20;
+const MAX_NAME: usize = 60;
+
+/// What Jira calls the default type in its own translations. Data Center does not say the untranslated name.
+const TASK: [&str; 20] = [
+    "Task",
+    "Tâche",
+    "Aufgabe",
+    "Vorgang",
+    "Tarea",
+    "Tarefa",
+    "Attività",
+    "Taak",
+    "Opgave",
+    "Oppgave",
+    "Uppgift",
+    "Zadanie",
+    "Задача",
+    "Úkol",
+    "Tehtävä",
+    "Feladat",
+    "タスク",
+    "任务",
+    "工作",
+    "작업",
+];
+
+/// The type called `wanted`: by its name, by its untranslated name, by its ID, each in any case. A sub-task cannot be created
+/// without its parent, so it is none.
+pub(crate) fn find<'t>(types: &'t [Named], wanted: &str) -> Option<&'t Named> {
+    let whole = || types.iter().filter(|offered| !offered.subtask);
+    let by_name = |name: &str| whole().find(|offered| same(&offered.name, name));
+    by_name(wanted)
+        .or_else(|| {
+            whole()
+                .find(|offered| offered.untranslated_name.as_deref().is_some_and(|name| same(name, wanted)))
+        })
+        .or_else(|| whole().find(|offered| offered.id == wanted))
+        .or_else(|| TASK.iter().filter(|_| same(wanted, TASK[0])).find_map(|name| by_name(name)))
+}
+
+/// The type called `wanted`, be it a sub-task.
+pub(crate) fn find_any<'t>(types: &'t [Named], wanted: &str) -> Option<&'t Named> {
+    types.iter().find(|offered| {
+        same(&offered.name, wanted)
+            || offered.untranslated_name.as_deref().is_some_and(|name| same(name, wanted))
+    })
+}
+
+/// The names of what can be created, those first that are spelled most like `wanted`.
+pub(crate) fn nearest_first(types: &[Named], wanted: &str) -> Vec<String> {
+    let wanted = wanted.to_lowercase();
+    let mut whole: Vec<&Named> = types.iter().filter(|offered| !offered.subtask).collect();
+    whole.sort_by_key(|offered| distance(&shorten(&offered.name.to_lowercase(), MAX_NAME), &wanted));
+    whole.iter().take(MAX_OFFERED).map(|offered| shorten(&single_line(&offered.name), MAX_NAME)).collect()
+}
+
+fn same(one: &str, other: &str) -> bool {
+    one.trim().to_lowercase() == other.trim().to_lowercase()
+}
+
+/// How many characters have to be put in, taken out or changed to get from one text to the other.
+fn distance(one: &str, other: &str) -> usize {
+    let other: Vec<char> = other.chars().collect();
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (line, c) in one.chars().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], line + 1);
+        for (column, d) in other.iter().enumerate() {
+            let changed = diagonal + usize::from(c != *d);
+            diagonal = row[column + 1];
+            row[column + 1] = changed.min(row[column] + 1).min(diagonal + 1);
+        }
+    }
+    row[other.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn types(names: &[(&str, &str, Option<&str>)]) -> Vec<Named> {
+        let named = |(id, name, untranslated): &(&str, &str, Option<&str>)| Named {
+            id: (*id).to_owned(),
+            name: (*name).to_owned(),
+            untranslated_name: untranslated.map(str::to_owned),
+            ..Named::default()
+        };
+        names.iter().map(named).collect()
+    }
+
+    #[test]
+    fn finds_type_in_any_language_and_case_and_by_id() {
+        let types =
+            types(&[("1", "Écart", Some("Bug")), ("2", "Tâche", Some("Task")), ("3", "Incident", None)]);
+        let id = |wanted| find(&types, wanted).map(|found| found.id.as_str());
+        for (wanted, expected) in [
+            ("Task", "2"),
+            ("TASK", "2"),
+            ("tâche", "2"),
+            ("ÉCART", "1"),
+            ("bug", "1"),
+            ("3", "3"),
+            ("incident ", "3"),
+        ] {
+            assert_eq!(id(wanted), Some(expected), "{wanted}");
+        }
+        assert_eq!(id("Epic"), None);
+    }
+
+    #[test]
+    fn a_name_that_people_see_goes_before_an_untranslated_one() {
+        let types = types(&[("1", "Aufgabe", Some("Incident")), ("2", "Incident", Some("Störung"))]);
+        assert_eq!(find(&types, "incident").map(|found| found.id.as_str()), Some("2"));
+    }
+
+    #[test]
+    fn default_type_is_found_in_translations_of_data_center() {
+        for name in ["Aufgabe", "タスク", "ЗАДАЧА"] {
+            let types = types(&[("1", "Story", None), ("2", name, None)]);
+            assert_eq!(find(&types, "Task").map(|found| found.id.as_str()), Some("2"), "{name}");
+            assert!(find(&types, "Bug").is_none());
+        }
+    }
+
+    #[test]
+    fn offers_nearest_first_and_no_sub_task() {
+        let mut types = types(&[("1", "Epic", None), ("2", "Incident", None), ("3", "Sub-task", None)]);
+        types[2].subtask = true;
+        assert_eq!(nearest_first(&types, "Incidents"), ["Incident", "Epic"]);
+        assert!(find(&types, "sub-task").is_none() && find_any(&types, "sub-task").is_some());
+    }
+}

@@ -1,0 +1,137 @@
+//! From the bytes of a reply to its text: byte order marks and compression that was not asked for.
+//!
+//! No request asks for a compressed reply, yet some gateways compress all the same, and some forget to say so. What is read
+//! of a compressed reply is bounded by its size after decompression.
+
+use std::io::{self, Read};
+
+use flate2::read::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
+use http::HeaderMap;
+use http::header::CONTENT_ENCODING;
+use ticketing_core::pasted;
+use ticketing_core::text::{shorten, single_line};
+
+const GZIP: &[u8] = &[0x1F, 0x8B, 0x08];
+/// Of a header that is repeated, in characters.
+const MAX_ENCODING: usize = 40;
+
+/// Why the text of a reply cannot be had.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Undecodable {
+    #[error("is larger than {0} bytes when it is decompressed")]
+    TooLarge(usize),
+    #[error("is compressed ({0}) and damaged or cut short")]
+    Damaged(&'static str),
+    #[error("is encoded as \"{0}\", which was not asked for and cannot be read")]
+    Unknown(String),
+}
+
+/// The text of a body, at most `limit` bytes of it. Bytes that are no text become U+FFFD.
+pub(crate) fn text(headers: &HeaderMap, body: Vec<u8>, limit: usize) -> Result<String, Undecodable> {
+    let body = decompressed(headers, body, limit)?;
+    Ok(pasted::decode(&body)
+        .unwrap_or_else(|| pasted::without_mark(&String::from_utf8_lossy(&body)).to_owned()))
+}
+
+/// The bytes decide where they can: a proxy may have decompressed a reply and left the header as it was.
+fn decompressed(headers: &HeaderMap, body: Vec<u8>, limit: usize) -> Result<Vec<u8>, Undecodable> {
+    if body.starts_with(GZIP) {
+        return bounded(MultiGzDecoder::new(body.as_slice()), limit, "gzip");
+    }
+    let named = headers.get(CONTENT_ENCODING).map(|value| String::from_utf8_lossy(value.as_bytes()));
+    let named = named.map(|value| value.trim().to_ascii_lowercase()).unwrap_or_default();
+    match named.as_str() {
+        "" | "identity" | "gzip" | "x-gzip" | "utf-8" | "none" => Ok(body),
+        _ if body.is_empty() || is_plain(&body) => Ok(body),
+        "deflate" => {
+            bounded(ZlibDecoder::new(body.as_slice()), limit, "deflate").or_else(|error| match error {
+                // What "deflate" stands for was read in two ways.
+                Undecodable::Damaged(_) => bounded(DeflateDecoder::new(body.as_slice()), limit, "deflate"),
+                error => Err(error),
+            })
+        }
+        other => Err(Undecodable::Unknown(shorten(&single_line(other), MAX_ENCODING))),
+    }
+}
+
+fn bounded(decoder: impl Read, limit: usize, name: &'static str) -> Result<Vec<u8>, Undecodable> {
+    let mut bytes = Vec::new();
+    let read: io::Result<usize> = decoder.take(limit as u64 + 1).read_to_end(&mut bytes);
+    match read {
+        Ok(_) if bytes.len() > limit => Err(Undecodable::TooLarge(limit)),
+        Ok(_) => Ok(bytes),
+        Err(_) => Err(Undecodable::Damaged(name)),
+    }
+}
+
+/// Whether it begins like JSON, HTML or XML.
+fn is_plain(body: &[u8]) -> bool {
+    let text = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body).trim_ascii_start();
+    matches!(text.first(), Some(b'{' | b'[' | b'<')) && std::str::from_utf8(text).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use flate2::Compression;
+    use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
+
+    use super::*;
+
+    const JSON: &str = r#"{"key":"SEC-1"}"#;
+
+    fn read(encoding: &str, body: &[u8]) -> Result<String, Undecodable> {
+        let mut headers = HeaderMap::new();
+        if !encoding.is_empty() {
+            headers.insert(CONTENT_ENCODING, encoding.parse().unwrap());
+        }
+        text(&headers, body.to_vec(), 1_000)
+    }
+
+    fn gzip(text: &[u8]) -> Vec<u8> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+        encoder.write_all(text).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    #[test]
+    fn reads_gzip_whatever_the_header_says() {
+        let two = [gzip(&JSON.as_bytes()[..4]), gzip(&JSON.as_bytes()[4..])].concat();
+        for body in [gzip(JSON.as_bytes()), two] {
+            for encoding in ["gzip", "x-gzip", "GZIP", "", "br"] {
+                assert_eq!(read(encoding, &body).as_deref(), Ok(JSON), "{encoding}");
+            }
+        }
+        assert_eq!(read("gzip", JSON.as_bytes()).as_deref(), Ok(JSON), "decompressed on the way");
+        assert_eq!(read("br", JSON.as_bytes()).as_deref(), Ok(JSON));
+    }
+
+    #[test]
+    fn reads_deflate_in_both_of_its_forms() {
+        let mut zlib = ZlibEncoder::new(Vec::new(), Compression::default());
+        zlib.write_all(JSON.as_bytes()).unwrap();
+        let mut raw = DeflateEncoder::new(Vec::new(), Compression::default());
+        raw.write_all(JSON.as_bytes()).unwrap();
+        for body in [zlib.finish().unwrap(), raw.finish().unwrap()] {
+            assert_eq!(read("deflate", &body).as_deref(), Ok(JSON));
+        }
+    }
+
+    #[test]
+    fn refuses_bomb_damage_and_unknown_encoding() {
+        assert_eq!(read("gzip", &gzip(&[b' '; 1_001])), Err(Undecodable::TooLarge(1_000)));
+        assert_eq!(read("gzip", &gzip(&[b' '; 1_000])).map(|text| text.len()), Ok(1_000));
+        let whole = gzip(JSON.as_bytes());
+        assert_eq!(read("gzip", &whole[..whole.len() - 9]), Err(Undecodable::Damaged("gzip")));
+        assert_eq!(read("br", &[0x0B, 0x02, 0x80]), Err(Undecodable::Unknown("br".to_owned())));
+    }
+
+    #[test]
+    fn skips_byte_order_mark_also_in_compressed_reply() {
+        let marked = format!("\u{FEFF}{JSON}");
+        assert_eq!(read("", marked.as_bytes()).as_deref(), Ok(JSON));
+        assert_eq!(read("", &gzip(marked.as_bytes())).as_deref(), Ok(JSON));
+        assert_eq!(read("", b"\xEF\xBB\xBF\xC3!").as_deref(), Ok("\u{FFFD}!"));
+    }
+}

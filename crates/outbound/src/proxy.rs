@@ -1,0 +1,264 @@
+//! Why a proxy did not open a tunnel.
+//!
+//! The HTTP client only tells that it did not. So the proxy is asked once more, on a connection of its own, and its answer is
+//! read: the status and the kinds of login that it accepts, and nothing else of it. The login is not sent again where it
+//! was refused: a second refusal could lock the account.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use url::{Host, Url};
+
+use crate::guard::Guard;
+use crate::resolve::Names;
+use crate::route::ProxyLogin;
+use crate::words::base64;
+
+/// Of an answer.
+const MAX_HEAD: usize = 16 * 1024;
+/// For all of the question.
+const TIMEOUT: Duration = Duration::from_secs(3);
+
+/// What a proxy answered to CONNECT.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// An HTTP status, and the kinds of login of `Proxy-Authenticate`, in lower case.
+    Status(u16, Vec<String>),
+    /// Something that is not HTTP.
+    NotHttp,
+    /// Nothing.
+    Closed,
+}
+
+/// Asks a proxy.
+#[derive(Debug)]
+pub(crate) struct Question<'a> {
+    pub(crate) proxy: &'a Url,
+    pub(crate) target: &'a Url,
+    pub(crate) login: Option<&'a ProxyLogin>,
+    pub(crate) guard: &'a Guard,
+    pub(crate) names: &'a dyn Names,
+    pub(crate) tls: Arc<ClientConfig>,
+}
+
+/// What a proxy's refusal means: the words follow the name of the proxy.
+pub(crate) fn explain(answer: &Answer, target: &str, has_login: bool) -> (String, String) {
+    let words = |words: &str, hint: &str| (words.to_owned(), hint.to_owned());
+    match answer {
+        Answer::Status(407, kinds) => login(kinds, has_login),
+        Answer::Status(403, _) => (
+            format!("refused to connect to {target} (HTTP 403)"),
+            format!("have whoever runs the proxy permit {target} to this machine"),
+        ),
+        Answer::Status(status @ (502..=504 | 500), _) => (
+            format!("could not connect to {target} (HTTP {status})"),
+            "check the spelling of the address; the proxy could not resolve or reach it, and its log says why".to_owned(),
+        ),
+        Answer::Status(status @ (300..=399 | 511), _) => (
+            format!("answered with a page instead of a connection (HTTP {status})"),
+            "the proxy wants people to sign in on a page first: have this machine exempted".to_owned(),
+        ),
+        Answer::Status(429, _) => words("has had too many requests (HTTP 429)", "ask whoever runs the proxy about its limits"),
+        Answer::Status(status @ (400 | 404 | 405 | 501), _) => (
+            format!("does not open connections (HTTP {status})"),
+            "check proxy_url: it must be the address and port of a proxy that takes CONNECT, not of a web server".to_owned(),
+        ),
+        Answer::Status(status, _) if (200..300).contains(status) => words(
+            "answered differently when it was asked again",
+            "try again; a balancer may stand before several proxies of different settings",
+        ),
+        Answer::Status(status, _) => (
+            format!("refused the connection to {target} (HTTP {status})"),
+            "the proxy's log says why".to_owned(),
+        ),
+        Answer::NotHttp => words(
+            "does not speak HTTP",
+            "check proxy_url: its port may be of another protocol, such as SOCKS; a proxy that is spoken to by TLS needs https://",
+        ),
+        Answer::Closed => words(
+            "closed the connection without an answer",
+            "check proxy_url and its port, and that the proxy permits this machine; its log may say why",
+        ),
+    }
+}
+
+fn login(kinds: &[String], has_login: bool) -> (String, String) {
+    let basic = kinds.is_empty() || kinds.iter().any(|kind| kind == "basic");
+    if !basic {
+        let named: Vec<&str> = kinds.iter().map(|kind| proper(kind)).collect();
+        return (
+            format!("accepts only {} logins, which are not supported: only Basic is", named.join(" or ")),
+            "no user name or password will help: use a proxy, or a port of it, that takes Basic or no login, have this machine \
+             exempted from the login, or set proxy_url to a relay that signs in for it (such as cntlm or px)"
+                .to_owned(),
+        );
+    }
+    if has_login {
+        return (
+            "refused the login".to_owned(),
+            "check proxy_username and proxy_password, or the line of this proxy in the file of --proxy-logins; a user of a \
+             Windows domain may have to be written DOMAIN\\user"
+                .to_owned(),
+        );
+    }
+    (
+        "asks for a login".to_owned(),
+        "give proxy_username and proxy_password with the settings, or have the server's operator give --proxy-logins"
+            .to_owned(),
+    )
+}
+
+/// As it is usually written; anything else is not repeated.
+fn proper(kind: &str) -> &'static str {
+    match kind {
+        "ntlm" => "NTLM",
+        "negotiate" => "Negotiate (Kerberos or NTLM)",
+        "kerberos" => "Kerberos",
+        "digest" => "Digest",
+        "bearer" => "Bearer",
+        _ => "other",
+    }
+}
+
+// === impl Question ===
+
+impl Question<'_> {
+    /// Asks; `None` if the proxy could not be asked.
+    pub(crate) async fn ask(&self, within: Duration) -> Option<Answer> {
+        tokio::time::timeout(TIMEOUT.min(within), self.exchange()).await.ok()?.ok()
+    }
+
+    async fn exchange(&self) -> io::Result<Answer> {
+        let stream = self.connect().await?;
+        if self.proxy.scheme() != "https" {
+            return self.converse(stream).await;
+        }
+        let name = self.proxy.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
+        let name = ServerName::try_from(name).map_err(io::Error::other)?;
+        self.converse(TlsConnector::from(self.tls.clone()).connect(name, stream).await?).await
+    }
+
+    /// To an address that was judged.
+    async fn connect(&self) -> io::Result<TcpStream> {
+        let port = self.proxy.port_or_known_default().unwrap_or_default();
+        let addresses: Vec<IpAddr> = match self.proxy.host() {
+            Some(Host::Ipv4(address)) => vec![address.into()],
+            Some(Host::Ipv6(address)) => vec![address.into()],
+            Some(Host::Domain(name)) => {
+                let answers = self.names.addresses(name).await?;
+                self.guard.judge_answers(name, &answers).map_err(|_| io::ErrorKind::PermissionDenied)?;
+                answers
+            }
+            None => vec![],
+        };
+        let addresses: Vec<_> = addresses.into_iter().map(|address| SocketAddr::new(address, port)).collect();
+        TcpStream::connect(addresses.as_slice()).await
+    }
+
+    async fn converse(&self, mut stream: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<Answer> {
+        let host = self.target.host_str().unwrap_or_default();
+        let port = self.target.port_or_known_default().unwrap_or_default();
+        let login = self.login.map(ProxyLogin::header).unwrap_or_default();
+        let request = format!("CONNECT {host}:{port} HTTP/1.1\r\nHost: {host}:{port}\r\n{login}\r\n");
+        stream.write_all(request.as_bytes()).await?;
+        let mut head = Vec::new();
+        while head.len() < MAX_HEAD && !ends(&head) && may_be_http(&head) {
+            let mut part = [0; 2_048];
+            match stream.read(&mut part).await? {
+                0 => break,
+                length => head.extend_from_slice(&part[..length]),
+            }
+        }
+        Ok(read(&head))
+    }
+}
+
+// === impl ProxyLogin ===
+
+impl ProxyLogin {
+    /// The header line, with its end.
+    fn header(&self) -> String {
+        use secrecy::ExposeSecret;
+        let login = base64(&format!("{}:{}", self.user, self.password.expose_secret()));
+        format!("Proxy-Authorization: Basic {login}\r\n")
+    }
+}
+
+fn ends(head: &[u8]) -> bool {
+    head.windows(4).any(|window| window == b"\r\n\r\n")
+}
+
+/// What is something else is not waited for.
+fn may_be_http(head: &[u8]) -> bool {
+    head.iter().zip(b"HTTP/1.").all(|(byte, expected)| byte == expected)
+}
+
+fn read(head: &[u8]) -> Answer {
+    if head.is_empty() {
+        return Answer::Closed;
+    }
+    let text = String::from_utf8_lossy(head);
+    let mut lines = text.split("\r\n");
+    let mut status = lines.next().unwrap_or_default().split(' ');
+    let is_http = status.next().is_some_and(|version| version.starts_with("HTTP/1."));
+    let Some(status) = status.next().and_then(|status| status.parse().ok()).filter(|_| is_http) else {
+        return Answer::NotHttp;
+    };
+    let mut kinds: Vec<String> = lines
+        .take_while(|line| !line.is_empty())
+        .filter_map(|line| line.split_once(':'))
+        .filter(|(name, _)| name.trim().eq_ignore_ascii_case("proxy-authenticate"))
+        .flat_map(|(_, value)| kinds_of(value))
+        .collect();
+    kinds.dedup();
+    Answer::Status(status, kinds)
+}
+
+/// The first words of a list of challenges; what has an equals sign is a parameter of the one before.
+fn kinds_of(value: &str) -> Vec<String> {
+    let words = value.split(',').filter_map(|part| part.split_whitespace().next());
+    words.filter(|word| !word.contains('=')).map(str::to_ascii_lowercase).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_status_and_kinds_of_login() {
+        let head = b"HTTP/1.1 407 x\r\nProxy-Authenticate: Negotiate\r\nproxy-authenticate: NTLM abc=\r\n\
+                     Proxy-Authenticate: Digest realm=\"a\", nonce=b, Basic realm=\"c\"\r\n\r\nProxy-Authenticate: X";
+        let kinds = ["negotiate", "ntlm", "digest", "basic"].map(str::to_owned).to_vec();
+        assert_eq!(read(head), Answer::Status(407, kinds));
+        assert_eq!(read(b"HTTP/1.0 503 gone"), Answer::Status(503, vec![]));
+        for answer in [&b"\x05\xFF"[..], b"SSH-2.0-x\r\n", b"HTTP/1.1 abc\r\n"] {
+            assert_eq!(read(answer), Answer::NotHttp);
+        }
+        assert_eq!(read(b""), Answer::Closed);
+    }
+
+    #[test]
+    fn says_what_helps_against_each_refusal() {
+        let told = |status, kinds: &[&str], has_login| {
+            let kinds = kinds.iter().map(|kind| (*kind).to_owned()).collect();
+            let (words, hint) = explain(&Answer::Status(status, kinds), "jira.example:443", has_login);
+            format!("{words}. {hint}")
+        };
+        assert!(told(407, &["ntlm", "negotiate"], true).contains("accepts only NTLM or Negotiate"));
+        assert!(told(407, &["evil\u{202E}"], false).contains("accepts only other"));
+        assert!(told(407, &["ntlm", "basic"], true).contains("refused the login"));
+        assert!(told(407, &["basic"], false).contains("proxy_username"));
+        assert!(told(407, &[], false).contains("asks for a login"));
+        assert!(told(403, &[], false).contains("permit jira.example:443"));
+        assert!(told(503, &[], false).contains("could not connect to jira.example:443"));
+        assert!(told(302, &[], false).contains("a page instead"));
+        assert!(told(405, &[], false).contains("not of a web server"));
+    }
+}
