@@ -45,33 +45,105 @@ async fn an_open_circuit_is_probed_at_most_once_a_tick() {
 
 #[tokio::test]
 async fn deliveries_that_failed_because_the_target_was_away_are_armed_again_when_it_recovers() {
-    let mut world = with_slow_ticks(Plan::new().with_flag("--circuit-threshold=3"), 0).await;
+    let mut world = with_slow_ticks(Plan::new(), 0).await;
     world.jira.stop().await;
-    let mut ids = vec![];
-    for n in 1..=3 {
-        let delivery = world.push(&format!("INC-{n}"), JIRA).await.delivery.unwrap();
-        assert_eq!(delivery.state(), DeliveryState::Failed);
-        ids.push(delivery.id);
+    // While a single delivery has failed, the next is sent at once.
+    for n in 1..=2 {
+        assert_eq!(state(&world.push(&format!("INC-{n}"), JIRA).await), DeliveryState::Failed);
     }
     world.until_target(JIRA, TargetConditionKind::CircuitOpen).await;
-    world.push("INC-4", JIRA).await;
+    assert_eq!(state(&world.push("INC-3", JIRA).await), DeliveryState::Waiting);
     world.jira.restart().await.unwrap();
-    world.until_all_delivered(4).await;
+    world.until_all_delivered(3).await;
     world.until_event("INC-1", TicketEventKind::Rearmed).await;
     world.finish().await;
 }
 
 #[tokio::test]
-async fn a_delivery_that_outlived_its_retries_in_an_outage_goes_with_the_next_push_that_succeeds() {
+async fn a_quiet_target_is_probed_until_it_recovers() {
     let mut world = with_slow_ticks(Plan::new(), 1).await;
     world.jira.stop().await;
     let id = world.push("INC-1", JIRA).await.delivery.unwrap().id;
     world.until(&id, DeliveryState::Failed).await;
+    world.until_target(JIRA, TargetConditionKind::CircuitOpen).await;
+    world.restart().await;
+    world.until_target(JIRA, TargetConditionKind::CircuitOpen).await;
     world.jira.restart().await.unwrap();
-    world.while_nothing_happens_for(TICK * 2).await;
-    assert_eq!(world.delivery(&id).await.state(), DeliveryState::Failed);
-    assert_eq!(state(&world.push("INC-2", JIRA).await), DeliveryState::Delivered);
     world.until(&id, DeliveryState::Delivered).await;
+    world.until_target(JIRA, TargetConditionKind::Ok).await;
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_ticket_that_is_refused_for_itself_delays_no_other() {
+    let mut world = with_slow_ticks(Plan::new(), 20).await;
+    let body = serde_json::json!({ "errorMessages": ["The workflow refuses it."], "errors": {} });
+    let refusal = Effect::Answer(ticketing_simulator::Reply::json(400, &body));
+    world.jira.weather().push(Rule::new(Call::Create, When::Nth(1), refusal.clone()));
+    world.push("INC-0", JIRA).await;
+    for n in 1..=5 {
+        assert_eq!(state(&world.push(&format!("INC-{n}"), JIRA).await), DeliveryState::Delivered);
+    }
+    world.until_target(JIRA, TargetConditionKind::Ok).await;
+    world.until_all_delivered(6).await;
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_wrong_password_never_locks_the_account() {
+    for (system, limit) in [(JIRA, 3), (TicketSystem::Servicenow, 5)] {
+        let plan = Plan::new().with_jira(Vendor::JiraDataCenter, data_center_with_password());
+        let mut world = plan.start_unconfigured().await;
+        let wrong = with_password(&world, "not-the-password");
+        world.client.configure(wrong).await.unwrap();
+        let tick = i32::try_from(TICK.as_millis()).unwrap();
+        let slow = v1::ConfigureRequest { retry: Some(retry(20, 3_600, tick)), ..Default::default() };
+        world.client.configure(slow).await.unwrap();
+        let ids = (1..=12).map(|n| format!("INC-{n}")).collect();
+        world.push_all(ids, system, 12).await;
+        world.until_target(system, TargetConditionKind::Suspended).await;
+        let test = v1::PreviewTicketRequest {
+            incident: Some(ticketing_harness::incident("INC-1")),
+            system: system.into(),
+        };
+        world.client.preview_ticket(test).await.unwrap();
+        world.while_nothing_happens_for(TICK * 16).await;
+        let refused = match system {
+            TicketSystem::Servicenow => world.servicenow.requests().len(),
+            _ => world.jira.requests().len(),
+        };
+        assert!((1..limit).contains(&refused), "{system:?}: {refused} refusals");
+        assert_eq!(world.counts().await.failed, 0);
+        // The vendor takes the right password: the account was not locked.
+        let right = with_password(&world, PASSWORD);
+        world.client.configure(right).await.unwrap();
+        world.until_all_delivered(12).await;
+        world.finish().await;
+    }
+}
+
+#[tokio::test]
+async fn a_passed_test_or_a_retry_lifts_a_pause() {
+    let mut world = with_slow_ticks(Plan::new(), 5).await;
+    for (round, by_test) in [(0, true), (10, false)] {
+        let throttle = Effect::throttle(ticketing_simulator::RetryAfter::Seconds(3_000));
+        world.jira.weather().push(Rule::new(Call::Create, When::Next(1), throttle));
+        for n in 1..=3 {
+            let answer = world.push(&format!("INC-{}", round + n), JIRA).await;
+            assert_eq!(state(&answer), DeliveryState::Waiting);
+        }
+        world.until_target(JIRA, TargetConditionKind::Throttled).await;
+        if by_test {
+            world.test_passes(JIRA).await;
+            world.until_all_delivered(3).await;
+        } else {
+            let second = world.deliveries().await.into_iter().find(|d| d.incident_id == "INC-12").unwrap();
+            let retried = world.client.retry_delivery(ticketing_harness::retrying(&second.id)).await.unwrap();
+            assert_eq!(retried.delivery.unwrap().state(), DeliveryState::Delivered);
+            world.until_all_delivered(6).await;
+        }
+        world.until_target(JIRA, TargetConditionKind::Ok).await;
+    }
     world.finish().await;
 }
 
@@ -165,6 +237,29 @@ async fn trouble_with_one_target_does_not_hold_up_the_other() {
     world.until_target(JIRA, TargetConditionKind::CircuitOpen).await;
     assert_eq!(state(&world.push("INC-1", TicketSystem::Servicenow).await), DeliveryState::Delivered);
     world.finish().await;
+}
+
+const PASSWORD: &str = "correct-horse-battery";
+
+/// Jira Data Center and an account that proves itself by a password.
+fn data_center_with_password() -> Profile {
+    let (user, secret) = ("svc".to_owned(), PASSWORD.to_owned());
+    Profile::of(Vendor::JiraDataCenter).with_credential(Credential::Basic { user, secret })
+}
+
+/// Settings of both systems with this password.
+fn with_password(world: &World, password: &str) -> v1::ConfigureRequest {
+    let mut settings = world.settings();
+    let wanted = Some(password.to_owned());
+    if let Some(jira) = &mut settings.jira {
+        jira.personal_access_token = None;
+        jira.email = Some("svc".to_owned());
+        jira.api_token = wanted;
+    }
+    if let Some(servicenow) = settings.servicenow.as_mut().filter(|_| password != PASSWORD) {
+        servicenow.password = Some(password.to_owned());
+    }
+    settings
 }
 
 /// Ticks that are far enough apart to count what happens between them.

@@ -190,6 +190,12 @@ impl FaultKind {
         }
     }
 
+    /// Whether the vendor counts it among the refused logins of an account.
+    #[must_use]
+    pub fn is_login_refused(self) -> bool {
+        matches!(self, Self::Unauthorized | Self::LockedOut)
+    }
+
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -246,6 +252,13 @@ impl Fault {
     pub fn with_retry_after(mut self, retry_after: Option<Duration>) -> Self {
         self.retry_after = retry_after;
         self
+    }
+
+    /// Whether others may fail alike: the failure is of the target, or a refusal of one ticket with a status that a target in
+    /// trouble answers, too (401, 403, 404).
+    #[must_use]
+    pub fn may_be_of_target(&self) -> bool {
+        self.kind.scope() == Scope::Target || matches!(self.status, Some(401 | 403 | 404))
     }
 
     #[must_use]

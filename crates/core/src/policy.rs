@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ticketing_retry::Backoff;
 
-use crate::system::{Index, Visibility};
+use crate::system::{Index, System, Visibility};
 
 /// All that a decision about a delivery depends on, beside the delivery and the time.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -33,6 +33,13 @@ pub struct Bounds {
     pub sweeps: [Duration; 3],
     /// Target-scoped failures in a row that open a target's circuit. Default 10.
     pub circuit_threshold: u32,
+    /// The longest that a ticket system is believed when it asks for a pause, and the longest between two probes of a login
+    /// that was refused. Default 1 h.
+    pub max_retry_after: Duration,
+    /// Refused logins in a row after which Jira Data Center locks an account. Default 3.
+    pub jira_lockout_limit: u32,
+    /// Refused logins in a row after which ServiceNow locks an account. Default 5.
+    pub servicenow_lockout_limit: u32,
 }
 
 // === impl Bounds ===
@@ -45,6 +52,28 @@ impl Bounds {
             Visibility::Immediate => Duration::ZERO,
             Visibility::Indexed(Index::JiraCloud) => self.jira_cloud_index_bound,
             Visibility::Indexed(Index::JiraDataCenter) => self.jira_data_center_index_bound,
+        }
+    }
+
+    /// How long to stay away where a ticket system asks for `asked`.
+    #[must_use]
+    pub fn believed(&self, asked: Duration) -> Duration {
+        asked.min(self.max_retry_after)
+    }
+
+    /// How long a login that cannot lock rests after it was refused, having been refused `before` times in a row: a look-up
+    /// interval, doubled each time.
+    #[must_use]
+    pub fn login_probe_delay(&self, before: u32) -> Duration {
+        self.believed(self.look_up_interval.saturating_mul(1 << before.min(16)))
+    }
+
+    /// Refused logins in a row after which `system` locks an account that it can lock.
+    #[must_use]
+    pub fn lockout_limit(&self, system: System) -> u32 {
+        match system {
+            System::Jira => self.jira_lockout_limit,
+            System::ServiceNow => self.servicenow_lockout_limit,
         }
     }
 }
@@ -61,6 +90,9 @@ impl Default for Bounds {
             look_up_interval: MINUTE / 2,
             sweeps: [MINUTE * 15, MINUTE * 60, MINUTE * 60 * 24],
             circuit_threshold: 10,
+            max_retry_after: MINUTE * 60,
+            jira_lockout_limit: 3,
+            servicenow_lockout_limit: 5,
         }
     }
 }

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::fault::Fault;
+use crate::fault::{Fault, FaultKind};
 use crate::incident::Incident;
 use crate::marker::Marker;
 
@@ -28,6 +28,9 @@ pub enum System {
 pub trait TicketSystem: Send + Sync + fmt::Debug {
     /// Where its tickets go. Frozen on a delivery at its first send.
     fn destination(&self) -> Destination;
+
+    /// The account that calls are made as.
+    fn login(&self) -> Login;
 
     /// Where people read the ticket that they call `key`; `None` if that can not be told from the key alone.
     fn ticket_url(&self, key: &str) -> Option<String>;
@@ -59,6 +62,15 @@ pub struct Destination {
     pub base_url: String,
     /// The project key, or the table.
     pub place: String,
+}
+
+/// An account of a ticket system, as its vendor counts refused logins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Login {
+    /// The address and the account; the same for every connection that logs in as it. It holds no secret.
+    pub name: String,
+    /// Whether the vendor locks the account after a few refused logins in a row: it does for passwords, not for tokens.
+    pub is_lockable: bool,
 }
 
 /// When a look-up shows a ticket that was created before it.
@@ -168,6 +180,9 @@ pub struct Check {
     /// What to mend; empty where it passed.
     pub hint: String,
     pub duration: Duration,
+    /// What went wrong, where a call failed.
+    #[serde(default)]
+    pub fault_kind: Option<FaultKind>,
 }
 
 // === impl System ===
@@ -217,11 +232,24 @@ impl Adjustment {
 
 impl Check {
     pub fn passed(name: &str, detail: impl Into<String>, duration: Duration) -> Self {
-        Self { name: name.to_owned(), passed: true, detail: detail.into(), hint: String::new(), duration }
+        Self {
+            name: name.to_owned(),
+            passed: true,
+            detail: detail.into(),
+            hint: String::new(),
+            duration,
+            fault_kind: None,
+        }
     }
 
     pub fn failed(name: &str, fault: &Fault, duration: Duration) -> Self {
         let (detail, hint) = (fault.message.clone(), fault.hint.clone());
-        Self { name: name.to_owned(), passed: false, detail, hint, duration }
+        Self { name: name.to_owned(), passed: false, detail, hint, duration, fault_kind: Some(fault.kind) }
+    }
+
+    /// Whether the login was refused.
+    #[must_use]
+    pub fn is_login_refused(&self) -> bool {
+        self.fault_kind.is_some_and(FaultKind::is_login_refused)
     }
 }

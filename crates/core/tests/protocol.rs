@@ -117,7 +117,7 @@ impl World {
                 Outcome::Sent(Err(Fault::new(FaultKind::TimedOut, "lost")))
             }
         };
-        self.apply(|delivery, policy, now| delivery.settle(epoch, outcome, policy, now, 0.0));
+        self.apply(|delivery, policy, now| delivery.settle(epoch, outcome, policy, now, now, 0.0));
     }
 
     fn crash(&mut self, applied: bool) {
@@ -251,7 +251,7 @@ fn a_ticket_that_was_made_is_recorded_even_after_the_claim_was_lost() {
     assert_eq!(world.delivery.state, State::Reconciling);
     world.tickets.push(world.now);
     let created = Outcome::Sent(Ok(Created { ticket: ticket(1), adjustments: vec![] }));
-    world.apply(|delivery, policy, now| delivery.settle(epoch, created, policy, now, 0.0));
+    world.apply(|delivery, policy, now| delivery.settle(epoch, created, policy, now, now, 0.0));
     assert_eq!(world.delivery.state, State::Delivered);
 }
 
@@ -262,7 +262,7 @@ fn a_system_that_asks_to_be_left_alone_while_it_leaves_a_doubt_is_not_searched_b
     let wait = Duration::from_secs(3_600);
     let fault = Fault::new(FaultKind::ServerError, "no").with_retry_after(Some(wait));
     let outcome = Outcome::Sent(Err(fault));
-    world.apply(|delivery, policy, now| delivery.settle(epoch, outcome, policy, now, 0.0));
+    world.apply(|delivery, policy, now| delivery.settle(epoch, outcome, policy, now, now, 0.0));
     assert_eq!((world.delivery.state, world.delivery.due_at), (State::Reconciling, Some(world.now + wait)));
 }
 
@@ -377,9 +377,9 @@ fn of_two_tickets_the_older_is_the_reference_whichever_was_known_first() {
     world.attempt(Weather::Lose { applied_after: Some(0) });
     let created = |number| Outcome::Sent(Ok(Created { ticket: ticket(number), adjustments: vec![] }));
     let epoch = world.delivery.epoch;
-    world.apply(|delivery, policy, now| delivery.settle(epoch, created(2), policy, now, 0.0));
+    world.apply(|delivery, policy, now| delivery.settle(epoch, created(2), policy, now, now, 0.0));
     // The answer to the first send comes at last: nothing says yet which of the two is older.
-    world.apply(|delivery, policy, now| delivery.settle(epoch, created(1), policy, now, 0.0));
+    world.apply(|delivery, policy, now| delivery.settle(epoch, created(1), policy, now, now, 0.0));
     let found = |number, at| FoundTicket { ticket: ticket(number), created_at: Some(at) };
     let tickets = vec![found(1, world.now), found(2, world.now + Duration::from_secs(1))];
     let sighting = Sighting { tickets, witness_seen: false };

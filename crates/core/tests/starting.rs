@@ -114,7 +114,9 @@ impl World {
             Weather::Refuse => Err(Fault::new(FaultKind::Rejected, "no")),
             Weather::Lose(_) => Err(Fault::new(FaultKind::TimedOut, "lost")),
         };
-        self.apply(|delivery, policy, now| delivery.settle(epoch, Outcome::Sent(outcome), policy, now, 0.0));
+        self.apply(|delivery, policy, now| {
+            delivery.settle(epoch, Outcome::Sent(outcome), policy, now, now, 0.0)
+        });
     }
 
     /// Claims and sends, unless the ticket is to be looked for first; the epoch of the send.

@@ -110,6 +110,8 @@ pub enum Guard {
     Suspicion,
     /// A target that refused the login, or has locked the account, is left alone.
     LoginStop,
+    /// A login that can be locked has fewer calls in flight, and fewer refused, than lock it.
+    LockOut,
 }
 
 /// Goes past a point; stays there as long as a test holds it.
@@ -224,7 +226,7 @@ impl Point {
 
 #[cfg(debug_assertions)]
 impl Guard {
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Intent,
         Self::LookUp,
         Self::IndexBound,
@@ -243,6 +245,7 @@ impl Guard {
         Self::NoRedirects,
         Self::Suspicion,
         Self::LoginStop,
+        Self::LockOut,
     ];
 
     #[must_use]
@@ -266,6 +269,7 @@ impl Guard {
             Self::NoRedirects => "guard-no-redirects",
             Self::Suspicion => "guard-suspicion",
             Self::LoginStop => "guard-login-stop",
+            Self::LockOut => "guard-lock-out",
         }
     }
 }

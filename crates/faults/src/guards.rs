@@ -71,6 +71,7 @@ impl Trial {
             Guard::NoRedirects => ("redirect", None),
             Guard::Suspicion => ("older copy, ", None),
             Guard::LoginStop => ("and many pushes", None),
+            Guard::LockOut => ("many pushes at once", None),
         };
         Self { guard, covered_by, witnesses }
     }

@@ -273,6 +273,14 @@ impl Login {
         of_user.or_else(of_token)
     }
 
+    /// The account, where it proves itself by a password or an API token.
+    pub(crate) fn user(&self) -> Option<&str> {
+        match self {
+            Self::Basic { user, .. } => Some(user),
+            Self::Bearer { .. } => None,
+        }
+    }
+
     /// `text` without the secret and without the header made of it, should a server have repeated them.
     pub(crate) fn hide(&self, text: &str) -> String {
         let (Self::Basic { token, .. } | Self::Bearer { token }) = self;

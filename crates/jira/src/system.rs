@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use ticketing_core::clock::Clock;
 use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_core::system::{
-    Check, Created, Destination, Index, Order, Rendered, Search, Sighting, TicketRef, TicketSystem,
+    Check, Created, Destination, Index, Login, Order, Rendered, Search, Sighting, TicketRef, TicketSystem,
     Visibility,
 };
 use ticketing_outbound::Door;
@@ -151,6 +151,15 @@ impl Jira {
 impl TicketSystem for Jira {
     fn destination(&self) -> Destination {
         Destination { base_url: self.settings.base_url(), place: self.settings.project_key.clone() }
+    }
+
+    /// Data Center answers a few wrong passwords in a row with a CAPTCHA. API tokens of Cloud and personal access tokens are
+    /// not counted. Until Jira said which it is, a password is assumed.
+    fn login(&self) -> Login {
+        let is_cloud = self.known_flavour() == Flavour::Cloud;
+        let account = self.settings.login.user().unwrap_or_default();
+        let is_lockable = self.settings.login.user().is_some() && !is_cloud;
+        Login { name: format!("{} {account}", self.settings.origin()), is_lockable }
     }
 
     fn ticket_url(&self, key: &str) -> Option<String> {

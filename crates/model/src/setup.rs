@@ -176,6 +176,7 @@ impl Setup {
                 look_up_interval: duration(bounds.look_up_interval),
                 sweeps: bounds.sweeps.map(duration),
                 circuit_threshold: 1,
+                ..Bounds::default()
             },
         }
     }

@@ -166,7 +166,7 @@ impl<'a> Mover<'a> {
                 let own = self.epoch_of(&world.delivery, epoch);
                 let is_ours = world.delivery.state == State::Attempting && world.delivery.epoch == own;
                 if is_ours || !self.setup.lacks(Guard::LateSuccess) {
-                    world.commit(|delivery, now| delivery.settle(own, outcome, &self.policy, now, 0.0));
+                    world.commit(|delivery, now| delivery.settle(own, outcome, &self.policy, now, now, 0.0));
                 }
             }
             Stage::Searched { epoch, asked, sight } => {

@@ -107,7 +107,7 @@ pub struct Reply {
     pub body: String,
     /// From the first step to the last byte.
     pub elapsed: Duration,
-    /// What `Retry-After` asked for, if it said something sensible.
+    /// What `Retry-After` asked for, or on a 429 without it `X-RateLimit-Reset`, if it said something sensible.
     pub retry_after: Option<Duration>,
 }
 
@@ -191,8 +191,10 @@ impl Door {
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let body = read_body(response, &headers, &host).await.map_err(|fault| fault.with_status(status))?;
         let now = self.clock.now();
-        let header = headers.get(http::header::RETRY_AFTER).and_then(|value| value.to_str().ok());
-        let retry_after = header.and_then(|text| retry_after::parse(text, now));
+        let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+        let asked = header("retry-after").and_then(|text| retry_after::parse(text, now));
+        let reset = header("x-ratelimit-reset").filter(|_| status == 429);
+        let retry_after = asked.or_else(|| retry_after::parse_reset(reset?, now));
         let elapsed = now.duration_since(began).unsigned_abs();
         Ok(Reply { url, status, headers, body, elapsed, retry_after })
     }

@@ -1,4 +1,4 @@
-//! The `Retry-After` header: seconds, or an HTTP date.
+//! How long a server asks us to stay away: `Retry-After` (seconds, or an HTTP date), or `X-RateLimit-Reset`.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::Offset;
 
-/// The longest that a server can ask us to stay away: a day. More is a mistake or malice.
+/// The longest wait that is read: a day. More is a mistake or malice. The policy may believe less.
 pub const LONGEST: Duration = Duration::from_secs(24 * 3_600);
 
 /// How long `header` asks us to wait from `now`, at most [`LONGEST`]; `None` if it says nothing sensible. A date in the
@@ -19,6 +19,22 @@ pub fn parse(header: &str, now: Timestamp) -> Option<Duration> {
     }
     let wait = http_date(header)?.duration_since(now);
     Some(Duration::try_from(wait).unwrap_or(Duration::ZERO).min(LONGEST))
+}
+
+/// How long `header`, the moment at which a rate limit is reset, asks us to wait from `now`, at most [`LONGEST`]; `None` if
+/// it says nothing sensible or the moment has passed. ServiceNow sends seconds of Unix time, Jira ISO 8601.
+#[must_use]
+pub fn parse_reset(header: &str, now: Timestamp) -> Option<Duration> {
+    let header = header.trim();
+    let reset = match !header.is_empty() && header.bytes().all(|b| b.is_ascii_digit()) {
+        true => {
+            let seconds = header.parse().ok();
+            seconds.and_then(|seconds| Timestamp::from_second(seconds).ok()).unwrap_or(Timestamp::MAX)
+        }
+        false => header.parse().ok()?,
+    };
+    let wait = Duration::try_from(reset.duration_since(now)).ok()?;
+    Some(wait.min(LONGEST)).filter(|wait| !wait.is_zero())
 }
 
 /// The date in the one form that may still be sent: `Sun, 06 Nov 1994 08:49:37 GMT`.
@@ -67,10 +83,30 @@ mod tests {
         }
     }
 
+    #[test]
+    fn the_reset_of_a_rate_limit_is_read_in_both_forms() {
+        let table = [
+            ("784111777", Some(30)),
+            ("1994-11-06T08:49:37Z", Some(30)),
+            ("1994-11-06T08:50Z", Some(53)),
+            ("1994-11-06T08:00Z", None),
+            ("1", None),
+            ("99999999999999999999999", Some(86_400)),
+            ("9998-12-31T23:59:59Z", Some(86_400)),
+            ("", None),
+            ("-5", None),
+            ("soon", None),
+        ];
+        for (header, seconds) in table {
+            assert_eq!(parse_reset(header, now()), seconds.map(Duration::from_secs), "{header:?}");
+        }
+    }
+
     proptest! {
         #[test]
         fn no_header_panics_or_asks_for_more_than_a_day(header in "\\PC{0,60}") {
             prop_assert!(parse(&header, now()).is_none_or(|wait| wait <= LONGEST));
+            prop_assert!(parse_reset(&header, now()).is_none_or(|wait| wait <= LONGEST));
         }
     }
 }

@@ -9,6 +9,7 @@ use clap::{Args, ValueEnum};
 use jiff::SignedDuration;
 use ticketing_core::policy::Bounds;
 use ticketing_failpoints::{Guard, is_removed};
+use ticketing_retry::retry_after;
 
 use crate::access::{AccessArgs, AccessArgsError, AuthSource};
 use crate::dispatch::DispatchSettings;
@@ -97,6 +98,22 @@ pub struct Config {
     #[arg(long, env = "TICKETING_CIRCUIT_THRESHOLD", default_value_t = 10,
           value_parser = clap::value_parser!(u32).range(1..=1_000))]
     pub circuit_threshold: u32,
+
+    /// The longest pause that a ticket system is believed when it asks for one (429, Retry-After), and the longest between two
+    /// probes of a refused login that cannot be locked. 1 ms to 24 h.
+    #[arg(long, env = "TICKETING_MAX_RETRY_AFTER", default_value = "1h", value_parser = pause)]
+    pub max_retry_after: Duration,
+
+    /// Refused logins in a row after which Jira Data Center asks an account for a CAPTCHA. With a password, one call fewer
+    /// is in flight at a time, and the login is suspended before that many were refused. 2 to 1,000.
+    #[arg(long, env = "TICKETING_JIRA_LOCKOUT_LIMIT", default_value_t = 3,
+          value_parser = clap::value_parser!(u32).range(2..=1_000))]
+    pub jira_lockout_limit: u32,
+
+    /// The same for ServiceNow, which locks the account. 2 to 1,000.
+    #[arg(long, env = "TICKETING_SERVICENOW_LOCKOUT_LIMIT", default_value_t = 5,
+          value_parser = clap::value_parser!(u32).range(2..=1_000))]
+    pub servicenow_lockout_limit: u32,
 
     /// How long events are kept.
     #[arg(long, env = "TICKETING_EVENT_RETENTION", default_value = "720h", value_parser = duration)]
@@ -240,6 +257,9 @@ impl Config {
             look_up_interval: self.look_up_interval,
             sweeps: self.sweeps,
             circuit_threshold: self.circuit_threshold,
+            max_retry_after: self.max_retry_after,
+            jira_lockout_limit: self.jira_lockout_limit,
+            servicenow_lockout_limit: self.servicenow_lockout_limit,
         }
     }
 
@@ -271,6 +291,12 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let duration = Duration::try_from(parsed).map_err(|_| "must not be negative".to_owned())?;
     let possible = (Config::SHORTEST..=Config::LONGEST).contains(&duration);
     if possible { Ok(duration) } else { Err("must be 1ms to 87600h".to_owned()) }
+}
+
+/// Reads a duration of at most a day.
+fn pause(text: &str) -> Result<Duration, String> {
+    let pause = duration(text)?;
+    if pause <= retry_after::LONGEST { Ok(pause) } else { Err("must be at most 24h".to_owned()) }
 }
 
 /// Reads three durations that grow, such as 15m,1h,24h.

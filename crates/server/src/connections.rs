@@ -1,23 +1,40 @@
 //! The configured connections: where settings become a [`TicketSystem`]. This is the only place that chooses between
 //! vendors.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError, RwLock};
+mod gate;
 
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
+
+use ticketing_core::policy::Bounds;
 use ticketing_core::system::{Destination, System, TicketSystem};
 use ticketing_core::violation::Violations;
+use ticketing_failpoints::{Guard, is_removed};
 use ticketing_jira::Jira;
 use ticketing_outbound::{Door, Route};
 use ticketing_servicenow::ServiceNow;
 
+use self::gate::{GatedSystem, LoginGate};
 use crate::settings::{Draft, Secret, SecretKind, SecretUse, SystemSettings, stored};
 use crate::store::RetiredConnection;
+
+pub use self::gate::Refusal;
 
 /// All targets and how to reach them; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Connections {
     door: Door,
+    lockout_limits: LockoutLimits,
     targets: Arc<RwLock<BTreeMap<String, Connection>>>,
+    /// The gates of the logins in use, by system and login.
+    gates: Arc<Mutex<HashMap<String, Weak<LoginGate>>>>,
+}
+
+/// After how many refused logins in a row each vendor locks an account.
+#[derive(Debug, Clone, Copy)]
+struct LockoutLimits {
+    jira: u32,
+    servicenow: u32,
 }
 
 /// One target.
@@ -44,10 +61,59 @@ pub struct Checked {
 impl Connections {
     /// One target for each system that we know, none of them configured.
     #[must_use]
-    pub fn new(door: Door) -> Self {
+    pub fn new(door: Door, bounds: &Bounds) -> Self {
         let unset = |system| Connection { system, enabled: false, current: None, retired: vec![] };
         let targets = System::ALL.map(|system| (system.as_str().to_owned(), unset(system)));
-        Self { door, targets: Arc::new(RwLock::new(targets.into())) }
+        let lockout_limits = LockoutLimits {
+            jira: bounds.lockout_limit(System::Jira),
+            servicenow: bounds.lockout_limit(System::ServiceNow),
+        };
+        Self { door, lockout_limits, targets: Arc::new(RwLock::new(targets.into())), gates: Arc::default() }
+    }
+
+    /// After how many refused logins in a row the vendor locks the account of `target`; `None` if it never does.
+    #[must_use]
+    pub fn lockout_limit(&self, target: &str) -> Option<u32> {
+        let connection = self.get(target)?;
+        let is_lockable = connection.current?.login().is_lockable && !is_removed(Guard::LockOut);
+        is_lockable.then(|| self.lockout_limits.of(connection.system))
+    }
+
+    /// The refusal that closed the gate of the login of `target`, if it is closed.
+    #[must_use]
+    pub fn login_refusal(&self, target: &str) -> Option<Refusal> {
+        self.gate_in_use(target)?.refusal()
+    }
+
+    /// Lets the login of `target` be tried again.
+    pub fn reopen_login(&self, target: &str) {
+        if let Some(gate) = self.gate_in_use(target) {
+            gate.reopen();
+        }
+    }
+
+    fn gate_in_use(&self, target: &str) -> Option<Arc<LoginGate>> {
+        let connection = self.get(target)?;
+        Some(self.gate(connection.system, &*connection.current?))
+    }
+
+    /// `api` behind the gate of its login.
+    pub(crate) fn gated(&self, system: System, api: Arc<dyn TicketSystem>) -> Arc<dyn TicketSystem> {
+        let gate = self.gate(system, &*api);
+        Arc::new(GatedSystem::new(api, gate))
+    }
+
+    /// The one gate of a login, whichever connections use it.
+    fn gate(&self, system: System, api: &dyn TicketSystem) -> Arc<LoginGate> {
+        let mut gates = self.gates.lock().unwrap_or_else(PoisonError::into_inner);
+        let name = format!("{system} {}", api.login().name);
+        if let Some(gate) = gates.get(&name).and_then(Weak::upgrade) {
+            return gate;
+        }
+        gates.retain(|_, gate| gate.strong_count() > 0);
+        let gate = Arc::new(LoginGate::new(self.lockout_limits.of(system), self.door.clock()));
+        gates.insert(name, Arc::downgrade(&gate));
+        gate
     }
 
     /// The names of all targets.
@@ -198,7 +264,7 @@ impl Connections {
                 Arc::new(ServiceNow::new(settings?, door?))
             }
         };
-        Some(Checked { api, origin: draft.origin()? })
+        Some(Checked { api: self.gated(draft.system(), api), origin: draft.origin()? })
     }
 
     /// The door of one target, which may have a way of its own.
@@ -212,6 +278,17 @@ impl Connections {
 
     fn read<T>(&self, read: impl FnOnce(&BTreeMap<String, Connection>) -> T) -> T {
         read(&self.targets.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+// === impl LockoutLimits ===
+
+impl LockoutLimits {
+    fn of(self, system: System) -> u32 {
+        match system {
+            System::Jira => self.jira,
+            System::ServiceNow => self.servicenow,
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use ticketing_core::clock::Clock;
 use ticketing_core::delivery::start::MEMORY;
+use ticketing_core::policy::Bounds;
 use ticketing_outbound::{Door, DoorError, Reach};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
@@ -197,9 +198,9 @@ async fn serve_over(
     clock: Arc<dyn Clock>,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), ServeError> {
-    let (settings, connections) =
-        connect(store, Door::new(clock.clone(), config.attempt_deadline, reach)?).await?;
     let bounds = config.bounds();
+    let (settings, connections) =
+        connect(store, Door::new(clock.clone(), config.attempt_deadline, reach)?, &bounds).await?;
     let retry = &settings.rules.retry;
     let schedule =
         Schedule { policy: Arc::new(retry.policy(&bounds)), processor_interval: retry.processor_interval };
@@ -287,9 +288,9 @@ async fn drain(dispatcher: &Dispatcher, closing: &CancellationToken, grace: Dura
 }
 
 /// Reads the settings and makes the connections that they describe.
-async fn connect(store: &Store, door: Door) -> Result<(Settings, Connections), ServeError> {
+async fn connect(store: &Store, door: Door, bounds: &Bounds) -> Result<(Settings, Connections), ServeError> {
     let settings = stored::read(store).await.map_err(ServeError::Settings)?;
-    let connections = Connections::new(door);
+    let connections = Connections::new(door, bounds);
     for (target, system) in &settings.systems {
         let retired = store.retired_connections(target).await.map_err(ServeError::Settings)?;
         let connection = Connection {

@@ -166,7 +166,7 @@ impl Client {
     }
 
     fn fault(&self, reply: &Reply) -> Fault {
-        let mut fault = faults::of(reply, self.now(), |words| self.discreet(words));
+        let mut fault = faults::of(reply, |words| self.discreet(words));
         if let (FaultKind::Unauthorized, Some(oddity)) = (fault.kind, &self.oddity) {
             fault.hint.push_str(&format!("; note that {oddity}"));
         }

@@ -3,18 +3,12 @@
 //! Status and headers decide. The instance's words, in whatever language, and pages of something before it choose a hint and
 //! nothing else; whose trouble a refused insert is, [`evidence`](crate::evidence) finds out.
 
-use std::time::Duration;
-
-use jiff::Timestamp;
 use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_core::text::single_line;
 use ticketing_outbound::foreign::{self, ForeignKind, Names};
 use ticketing_outbound::{Reply, mentions, title_of_page};
 
 use crate::wire::{self, FailureWords};
-
-/// A wait that no sane rate limit asks for: the platform's are per hour.
-const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 
 const NAMES: Names =
     Names { system: "ServiceNow", address: "servicenow.instance", proxy: "servicenow.proxy_url" };
@@ -27,13 +21,12 @@ const POLICY_PHRASES: [&str; 3] = ["data policy", "mandatory", "fields are manda
 
 /// The fault of a reply that is not the success it was meant to be. `discreet` takes out of the vendor's words what must
 /// not be repeated.
-pub(crate) fn of(reply: &Reply, now: Timestamp, discreet: impl Fn(&str) -> String) -> Fault {
+pub(crate) fn of(reply: &Reply, discreet: impl Fn(&str) -> String) -> Fault {
     let words = wire::failure_words(&reply.body);
     let said = words.as_ref().map(FailureWords::said).unwrap_or_default();
     let fault = reply.fault(&discreet(&words_of(reply, &said)));
     let (kind, hint) = verdict(reply, &said);
-    let retry_after = reply.retry_after.or_else(|| rate_limit_reset(reply, now));
-    Fault { kind, ..fault.with_hint(discreet(&hint)).with_retry_after(retry_after) }
+    Fault { kind, ..fault.with_hint(discreet(&hint)) }
 }
 
 /// The fault of a reply with the right status and the wrong content.
@@ -209,19 +202,4 @@ fn item_hint(reply: &Reply, said: &str) -> &'static str {
 /// Basic authentication where the instance wants a second factor.
 fn asks_for_a_second_factor(reply: &Reply) -> bool {
     reply.headers.contains_key("x-mfa_token") || reply.headers.contains_key("x-mfa-token")
-}
-
-/// `X-RateLimit-Reset` is in seconds of Unix time on ServiceNow.
-fn rate_limit_reset(reply: &Reply, now: Timestamp) -> Option<Duration> {
-    if reply.status != 429 {
-        return None;
-    }
-    let at = reply
-        .header("x-ratelimit-reset")
-        .trim()
-        .parse()
-        .ok()
-        .and_then(|at| Timestamp::from_second(at).ok())?;
-    let wait = Duration::try_from(at.duration_since(now)).ok()?;
-    (wait <= LONGEST_WAIT).then_some(wait)
 }

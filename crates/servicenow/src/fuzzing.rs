@@ -33,8 +33,8 @@ pub fn render(order: &Order) -> Rendered {
 
 /// What a reply that is no success means.
 #[must_use]
-pub fn judged(reply: &Reply, now: Timestamp) -> Fault {
-    faults::of(reply, now, str::to_owned)
+pub fn judged(reply: &Reply) -> Fault {
+    faults::of(reply, str::to_owned)
 }
 
 /// The record of a create or of a look-up by `sys_id`; `None` if the body holds none.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use ticketing_core::fault::Fault;
 use ticketing_core::system::{
-    Adjustment, Check, Created, Destination, Order, Rendered, Search, Sighting, TicketRef, TicketSystem,
+    Adjustment, Check, Created, Destination, Login, Order, Rendered, Search, Sighting, TicketRef, TicketSystem,
     Visibility,
 };
 use ticketing_outbound::Door;
@@ -54,6 +54,12 @@ impl TicketSystem for ServiceNow {
     /// A record's address needs its `sys_id`.
     fn ticket_url(&self, _key: &str) -> Option<String> {
         None
+    }
+
+    /// An instance locks an account after a few wrong passwords in a row.
+    fn login(&self) -> Login {
+        let name = format!("{} {}", self.settings.origin(), self.settings.username);
+        Login { name, is_lockable: true }
     }
 
     fn destination(&self) -> Destination {

@@ -120,8 +120,10 @@ pub struct Profile {
     pub index_lag: Duration,
     /// Jira: a search without a valid login answers 200 with no issues (true) or 401 (false).
     pub anonymous_search_is_empty: bool,
-    /// Jira Data Center: after so many wrong passwords every Basic login meets the CAPTCHA; `None` for never.
+    /// Jira Data Center: after so many wrong passwords in a row every Basic login meets the CAPTCHA; `None` for never.
     pub captcha_after: Option<u32>,
+    /// ServiceNow: after so many wrong passwords in a row the account is locked, and every login refused; `None` for never.
+    pub locks_after: Option<u32>,
     /// Jira Cloud refuses text over 32,767 characters; an administrator of Data Center may set another limit.
     pub text_limit: usize,
     /// ServiceNow: a `sys_id` in a POST is ignored and another one given.
@@ -161,7 +163,8 @@ impl Profile {
             cloud_id: "11223344-a1b2-3b33-c444-def123456789".to_owned(),
             index_lag: Duration::ZERO,
             anonymous_search_is_empty: true,
-            captcha_after: None,
+            captcha_after: (vendor == Vendor::JiraDataCenter).then_some(3),
+            locks_after: (vendor == Vendor::ServiceNow).then_some(5),
             text_limit: 32_767,
             ignores_sys_id: false,
             ignores_correlation_id: false,

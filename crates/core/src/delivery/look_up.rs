@@ -48,7 +48,7 @@ impl Delivery {
         match answer {
             Err(fault) => {
                 let patience = policy.bounds.look_up_interval * doubt.look_ups.min(MOST_PATIENCE);
-                let floor = fault.retry_after.unwrap_or_default();
+                let floor = policy.bounds.believed(fault.retry_after.unwrap_or_default());
                 self.last_error = Some(LastError { fault, ambiguous: true, at: now });
                 self.due_at = Some(now + patience.max(floor));
                 Some(self.become_(State::Reconciling, now, &[]))
@@ -207,7 +207,7 @@ impl Delivery {
         if supposed {
             return self.send_after_all(now);
         }
-        let since = self.doubt.as_ref().map_or(now, |doubt| doubt.since);
+        let since = self.doubt.as_ref().map_or(now, |doubt| doubt.counted_from.unwrap_or(doubt.since));
         let due_at = match self.failures {
             0 => Some(now),
             failures => policy.retry.after_failure(failures, 0.0).map(|delay| (since + delay).max(now)),

@@ -140,6 +140,9 @@ pub struct Absence {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Doubt {
     pub since: Timestamp,
+    /// From when the delay of the next retry counts, should no ticket have been made; by default since the doubt.
+    #[serde(default)]
+    pub counted_from: Option<Timestamp>,
     /// Look-ups that were answered "not found" and count as proof, since the bound had passed.
     pub empty_answers: u32,
     pub last_empty_at: Option<Timestamp>,

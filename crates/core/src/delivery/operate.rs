@@ -3,7 +3,6 @@
 use jiff::Timestamp;
 
 use super::{Delivery, EventKind, Settled, State, Trigger};
-use crate::fault::Scope;
 use crate::marker::Marker;
 use crate::namespace::Namespace;
 use crate::policy::Policy;
@@ -188,14 +187,20 @@ impl Delivery {
         concerned.then(|| self.rearm(now))
     }
 
-    /// The target is in trouble and nothing else is left to see whether it is well again.
+    /// The target is in trouble and nothing else is left to see whether it is well again. A probe that fails has failed for
+    /// good again, so that the next tick can send another one: its retries stay spent.
     #[must_use]
-    pub fn rearm_as_probe(self, now: Timestamp) -> Option<Settled> {
-        (self.state == State::Failed && self.wanted_the_target()).then(|| self.rearm(now))
+    pub fn rearm_as_probe(mut self, now: Timestamp) -> Option<Settled> {
+        if self.state != State::Failed || !self.wanted_the_target() {
+            return None;
+        }
+        self.due_at = Some(now);
+        Some(self.become_(State::Pending, now, &[EventKind::Rearmed]))
     }
 
+    /// Whether a refusal was the ticket's own trouble shows when the target is well.
     fn wanted_the_target(&self) -> bool {
-        self.last_error.as_ref().is_some_and(|error| error.fault.kind.scope() == Scope::Target)
+        self.last_error.as_ref().is_some_and(|error| error.fault.may_be_of_target())
     }
 
     /// To be sent as soon as possible. A delivery whose retries were spent gets them all again.

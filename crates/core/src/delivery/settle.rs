@@ -60,13 +60,16 @@ impl Delivery {
     }
 
     /// Records how the attempt of `epoch` ended; `None` if that is nobody's business any more. A ticket that was made is
-    /// always somebody's business, even when the claim was lost. `random` is 0 to 1.
+    /// always somebody's business, even when the claim was lost. The delay of the next retry counts from `counted_from`: the
+    /// tick at which the attempt was claimed, or for the first attempt the acceptance. Were it counted from the failure,
+    /// each retry would just miss its tick. `random` is 0 to 1.
     #[must_use]
     pub fn settle(
         self,
         epoch: u32,
         outcome: Outcome,
         policy: &Policy,
+        counted_from: Timestamp,
         now: Timestamp,
         random: f64,
     ) -> Option<Settled> {
@@ -77,11 +80,25 @@ impl Delivery {
             return None;
         }
         Some(match outcome {
-            Outcome::NotSent(fault) => self.refused(fault, policy, now, random),
-            Outcome::Sent(Err(fault)) if fault.is_ambiguous() => self.left_in_doubt(Some(fault), policy, now),
-            Outcome::Sent(Err(fault)) => self.refused(fault, policy, now, random),
+            Outcome::Sent(Err(fault)) if fault.is_ambiguous() => {
+                self.left_in_doubt(Some((fault, counted_from)), policy, now)
+            }
+            Outcome::NotSent(fault) | Outcome::Sent(Err(fault)) => {
+                self.refused(fault, policy, counted_from, now, random)
+            }
             Outcome::Sent(Ok(_)) => unreachable!("recorded above"),
         })
+    }
+
+    /// Records that an attempt of `epoch` was refused a login that is suspended since: it spends no retry, and waits until
+    /// the suspension is lifted. `None` if the claim was lost.
+    #[must_use]
+    pub fn hold(mut self, epoch: u32, fault: Fault, policy: &Policy, now: Timestamp) -> Option<Settled> {
+        if self.state != State::Attempting || self.epoch != epoch {
+            return None;
+        }
+        self.last_error = Some(LastError { fault, ambiguous: false, at: now });
+        Some(self.wait_or_fail(Some(now + policy.retry.delay(1, 0.0)), policy, now))
     }
 
     /// What becomes of a claim whose holder went silent; `None` while the lease holds.
@@ -153,24 +170,40 @@ impl Delivery {
         }
     }
 
-    fn left_in_doubt(mut self, fault: Option<Fault>, policy: &Policy, now: Timestamp) -> Settled {
-        let floor = fault.as_ref().and_then(|fault| fault.retry_after).unwrap_or(Duration::ZERO);
-        if let Some(fault) = fault {
+    fn left_in_doubt(
+        mut self,
+        failure: Option<(Fault, Timestamp)>,
+        policy: &Policy,
+        now: Timestamp,
+    ) -> Settled {
+        let mut floor = Duration::ZERO;
+        let mut counted_from = None;
+        if let Some((fault, from)) = failure {
+            floor = policy.bounds.believed(fault.retry_after.unwrap_or_default());
+            counted_from = Some(from);
             self.count_failure(now);
             self.last_error = Some(LastError { fault, ambiguous: true, at: now });
         }
         if let Some(send) = self.send.as_ref().filter(|send| !self.doubted.contains(&send.destination)) {
             self.doubted.push(send.destination.clone());
         }
-        self.doubt = Some(Doubt { since: now, empty_answers: 0, last_empty_at: None, look_ups: 0 });
+        self.doubt =
+            Some(Doubt { since: now, counted_from, empty_answers: 0, last_empty_at: None, look_ups: 0 });
         self.due_at = Some(self.next_look_up(policy, now).max(now + floor));
         self.become_(State::Reconciling, now, &[EventKind::Reconciling])
     }
 
-    fn refused(mut self, fault: Fault, policy: &Policy, now: Timestamp, random: f64) -> Settled {
+    fn refused(
+        mut self,
+        fault: Fault,
+        policy: &Policy,
+        counted_from: Timestamp,
+        now: Timestamp,
+        random: f64,
+    ) -> Settled {
         let spends =
             !matches!(fault.kind, FaultKind::RateLimited | FaultKind::LockedOut | FaultKind::TooLate);
-        let floor = fault.retry_after.unwrap_or(Duration::ZERO);
+        let floor = policy.bounds.believed(fault.retry_after.unwrap_or_default());
         self.last_error = Some(LastError { fault, ambiguous: false, at: now });
         if spends {
             self.count_failure(now);
@@ -178,9 +211,9 @@ impl Delivery {
         let delay = match spends {
             true => policy.retry.after_failure(self.failures, random),
             false if floor.is_zero() => Some(policy.retry.delay(1, random)),
-            false => Some(floor),
+            false => Some(Duration::ZERO),
         };
-        self.wait_or_fail(delay.map(|delay| now + delay.max(floor)), policy, now)
+        self.wait_or_fail(delay.map(|delay| (counted_from + delay).max(now + floor)), policy, now)
     }
 
     fn count_failure(&mut self, now: Timestamp) {

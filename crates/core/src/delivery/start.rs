@@ -97,6 +97,7 @@ impl Start {
             throttled_until: moved(health.throttled_until),
             failing_since: moved(health.failing_since),
             since: moved(health.since),
+            probe_after: moved(health.probe_after),
             ..health
         }
     }
@@ -189,7 +190,13 @@ impl Delivery {
         if !self.is_long_past(&policy.bounds, now) && !self.doubted.contains(&destination) {
             self.doubted.push(destination);
         }
-        self.doubt = Some(Doubt { since: now, empty_answers: 0, last_empty_at: None, look_ups: 0 });
+        self.doubt = Some(Doubt {
+            since: now,
+            counted_from: None,
+            empty_answers: 0,
+            last_empty_at: None,
+            look_ups: 0,
+        });
         self.last_error = Some(LastError { fault: forgotten(), ambiguous: true, at: now });
         self.due_at = Some(now);
         Some(self.become_(State::Reconciling, now, &[EventKind::Reconciling]))

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rhythmx_ticketing::v1::{ConfigureRequest, Delivery, DeliveryState, FaultKind};
+use rhythmx_ticketing::v1::{ConfigureRequest, Delivery, DeliveryState, FaultKind, TargetConditionKind};
 use ticketing_harness::{Plan, World, creates, text};
 use ticketing_simulator::{Call, Effect, Vendor};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -39,12 +39,15 @@ enum From {
     LookUp,
     /// Before the first attempt, until the last retry.
     UntilTheEnd,
+    /// The same, and nothing else is pushed that would show that the outage is over.
+    QuietUntilTheEnd,
 }
 
 pub(super) fn cells() -> Vec<Cell> {
     let mut cells = vec![];
     for vendor in VENDORS {
-        for from in [From::Preparation, From::Create, From::LookUp, From::UntilTheEnd] {
+        for from in [From::Preparation, From::Create, From::LookUp, From::UntilTheEnd, From::QuietUntilTheEnd]
+        {
             let at = format!("{}, {}", from.name(), name(vendor));
             for outage in [Outage::NobodyListens, Outage::BlackHole] {
                 let play = move |stage| silent(stage, outage, vendor, from);
@@ -79,7 +82,12 @@ async fn silent(stage: Stage, outage: Outage, vendor: Vendor, from: From) {
     let in_the_way = outage.begin(&simulator(&world, vendor).base_url()).await;
     let pushed = world.push("INC-1", system(vendor)).await.delivery.unwrap();
     let failed = match from {
-        From::UntilTheEnd => world.until(&pushed.id, DeliveryState::Failed).await,
+        From::UntilTheEnd | From::QuietUntilTheEnd => {
+            let failed = world.until(&pushed.id, DeliveryState::Failed).await;
+            assert_eq!(failed.last_error.as_ref().unwrap().kind(), FaultKind::Connect, "{failed:#?}");
+            world.until_target(system(vendor), TargetConditionKind::CircuitOpen).await;
+            failed
+        }
         _ => until_refused(&mut world, &pushed.id, FaultKind::Connect).await,
     };
     assert_eq!(creates(simulator(&world, vendor)) - before, usize::from(from == From::LookUp), "{failed:#?}");
@@ -195,6 +203,7 @@ impl From {
             Self::Create => "create",
             Self::LookUp => "look-up",
             Self::UntilTheEnd => "until the retries are spent",
+            Self::QuietUntilTheEnd => "until the retries are spent, and nothing else is pushed",
         }
     }
 }

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use rhythmx_ticketing::v1::{self, DeliveryState, TicketSystem};
+use rhythmx_ticketing::v1::{self, DeliveryState, TicketEventKind, TicketSystem};
 use ticketing_failpoints::Point;
-use ticketing_harness::{World, creates, retrying, state, text};
+use ticketing_harness::{World, creates, state, text};
 use ticketing_simulator::{Call, Credential, Effect, Profile, Project, Rule, Simulator, When};
 
 use super::cell::{Cell, Stage};
@@ -122,8 +122,8 @@ async fn play(stage: Stage, change: Change, at: At, sent: Sent) {
             if at == At::Suspended {
                 world.test_passes(sent.system).await;
             } else if !sent.applied && sent.creates > 0 {
-                world.until(&id, DeliveryState::Failed).await;
-                world.client.retry_delivery(retrying(&id)).await.unwrap();
+                // It fails for good with a failure of the connection, which is probed from then on.
+                world.until_event("INC-1", TicketEventKind::Failed).await;
             }
         }
     }

@@ -13,7 +13,7 @@ use super::cell::{Cell, Stage};
 const FAMILY: &str = "throttling";
 
 /// The longest that a system is left alone, whatever it asks for.
-const LONGEST: Duration = Duration::from_secs(24 * 3_600);
+const LONGEST: Duration = Duration::from_secs(3_600);
 
 /// How long the header asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,7 +100,7 @@ async fn kept(stage: Stage, storm: Storm, wait: Duration, verdict: Verdict) {
     world.finish().await;
 }
 
-/// The system is left alone, for a day and no longer; until then the delivery says that it waits.
+/// The system is left alone, for an hour and no longer; until then the delivery says that it waits.
 async fn left_alone(stage: Stage, storm: Storm) {
     let vendor = storm.vendor;
     let mut world = start(plan(&stage, vendor)).await;
@@ -119,7 +119,7 @@ async fn left_alone(stage: Stage, storm: Storm) {
     world.finish().await;
 }
 
-/// The delivery once it is due in hours.
+/// The delivery once it is due in half an hour or more.
 async fn until_put_off(world: &mut World) -> Delivery {
     let far = |delivery: &Delivery| wait_of(delivery).is_some_and(|wait| wait > LONGEST / 2);
     let deadline = Instant::now() + ticketing_harness::PATIENCE;

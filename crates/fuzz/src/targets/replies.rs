@@ -2,7 +2,6 @@
 
 use std::sync::LazyLock;
 
-use jiff::Timestamp;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use ticketing_core::fault::{Certainty, Fault, FaultKind};
@@ -173,8 +172,7 @@ pub(super) fn servicenow_create_seeds() -> Vec<Vec<u8>> {
 
 pub(super) fn servicenow_create(input: &[u8]) {
     let reply = read(input);
-    let now = Timestamp::from_second(1_800_000_000).expect("a second of the year 2027");
-    check_fault(&servicenow::judged(&reply, now), reply.status);
+    check_fault(&servicenow::judged(&reply), reply.status);
     let found = servicenow::record(&reply.body, &TABLE, &jira::marker(), &SENT);
     if let Some(ticket) = found.and_then(|read| read.ticket) {
         check_address(&ticket.url);

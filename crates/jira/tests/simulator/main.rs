@@ -6,6 +6,7 @@ mod connection;
 mod creating;
 mod evidence;
 mod faults;
+mod login;
 mod looking_up;
 mod support;
 

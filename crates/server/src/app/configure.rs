@@ -5,6 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use secrecy::ExposeSecret;
 use serde_json::{Map, Value, json};
+use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_core::system::{Check, System, TicketSystem};
 use ticketing_core::violation::{Violation, Violations};
 use ticketing_failpoints::{self as failpoints, Point};
@@ -110,6 +111,11 @@ impl App {
         self.0.store.save_test(system.as_str(), kept).await?;
         if test.passed() {
             self.0.dispatcher.forgive(system.as_str()).await?;
+        }
+        if let Some(refused) = test.checks.iter().find(|check| check.is_login_refused()) {
+            let kind = refused.fault_kind.unwrap_or(FaultKind::Unauthorized);
+            let fault = Fault::new(kind, &refused.detail).with_hint(&refused.hint);
+            self.0.dispatcher.observe_refusal(system.as_str(), &fault, test.at).await;
         }
         Ok(test)
     }

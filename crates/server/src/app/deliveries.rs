@@ -58,7 +58,7 @@ impl App {
         Ok(Page { deliveries: deliveries.into_iter().map(with_attempts).collect(), next })
     }
 
-    /// Tries a delivery now, and waits for the attempt until `deadline`. With `create_anyway` a doubt is put aside.
+    /// Tries a delivery now, whatever pause its target is in, and waits for the attempt until `deadline`. With `create_anyway` a doubt is put aside.
     ///
     /// # Errors
     /// [`AppError::DeliveryNotFound`], [`AppError::DeliveryState`], [`AppError::NotConfigured`],
@@ -72,6 +72,8 @@ impl App {
     ) -> Result<DeliveryWithAttempts, AppError> {
         let delivery = self.delivery(id).await?.delivery;
         self.require_enabled(delivery.system)?;
+        // First, or the delivery would be put off once more.
+        self.0.dispatcher.lift(&delivery.target).await?;
         let asked = self.operate(by, id, Operation::Retry { create_anyway }, "").await?;
         self.remember_origin(&asked);
         self.wait_for_attempt(asked, deadline).await?;

@@ -24,7 +24,7 @@ const UNGUARDED: Duration = Duration::from_secs(60);
 impl Dispatcher {
     /// Carries out the attempt that was claimed, and records how it ended.
     pub(super) async fn attempt(&self, claimed: Claimed) {
-        let Claimed { delivery, incident } = claimed;
+        let Claimed { delivery, incident, counted_from } = claimed;
         let caller = self.0.origins.take(&delivery.id);
         let span = tracing::info_span!(
             parent: &caller, "attempt", delivery = %delivery.id, incident = %delivery.incident_id, connection = %delivery.target,
@@ -40,9 +40,10 @@ impl Dispatcher {
             failpoints::pass(Point::ReplyRead).await;
             // What ails the target is known before the delivery can be due again: a locked account is not asked once more.
             if let Some(fault) = &fault {
-                self.observe(&delivery.target, api.as_ref(), Observation::Failure(fault, started_at)).await;
+                let failure = self.failure(&delivery.target, fault, started_at, &delivery.id);
+                self.observe(&delivery.target, api.as_ref(), failure).await;
             }
-            self.record(&delivery, outcome, started_at).await;
+            self.record(&delivery, outcome, started_at, counted_from).await;
             failpoints::pass(Point::Recorded).await;
             if fault.is_none() {
                 self.observe(&delivery.target, api.as_ref(), Observation::Created).await;
@@ -151,7 +152,13 @@ impl Dispatcher {
     }
 
     /// Records the outcome, however long the store takes to be writable again: a ticket that was made must be known.
-    async fn record(&self, delivery: &Delivery, outcome: Outcome, started_at: Timestamp) {
+    async fn record(
+        &self,
+        delivery: &Delivery,
+        outcome: Outcome,
+        started_at: Timestamp,
+        counted_from: Timestamp,
+    ) {
         log(&outcome);
         loop {
             let (policy, now) = (self.schedule().policy, self.0.clock.now());
@@ -160,10 +167,14 @@ impl Dispatcher {
                 epoch: delivery.epoch,
                 outcome: outcome.clone(),
                 times: AttemptTimes { started_at, finished_at: now },
+                counted_from,
                 random: self.0.entropy.unit(),
             };
             match self.0.store.record_attempt(record, &policy, now).await {
-                Ok(settled) => return settled.iter().for_each(log_if_failed),
+                Ok(settled) => {
+                    settled.iter().for_each(log_if_failed);
+                    return self.note_spent_retries(settled.as_ref()).await;
+                }
                 Err(error) => {
                     tracing::error!(
                         error = &error as &dyn std::error::Error,
@@ -174,6 +185,13 @@ impl Dispatcher {
                     }
                 }
             }
+        }
+    }
+
+    /// A delivery that failed for good may have changed the health of its target.
+    pub(super) async fn note_spent_retries(&self, settled: Option<&Delivery>) {
+        if let Some(failed) = settled.filter(|delivery| delivery.state == State::Failed) {
+            self.read_health(&failed.target).await;
         }
     }
 

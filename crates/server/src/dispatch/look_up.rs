@@ -52,7 +52,7 @@ impl Dispatcher {
                 answer = answer.map(|sighting| Sighting { witness_seen: true, ..sighting });
             }
             failpoints::pass(Point::LookedUp).await;
-            let failure = |fault| Observation::Failure(fault, asked_at);
+            let failure = |fault| self.failure(&delivery.target, fault, asked_at, &delivery.id);
             let observation = answer.as_ref().map_or_else(failure, |_| Observation::Searched);
             self.observe(&delivery.target, api.as_ref(), observation).await;
             self.record_look_up(&delivery, LookUp { answer, had_witnesses, asked_at }).await;
@@ -119,7 +119,8 @@ impl Dispatcher {
                     FaultKind::Unauthorized | FaultKind::LockedOut | FaultKind::RateLimited
                 )
             {
-                self.observe(&delivery.target, api.as_ref(), Observation::Failure(fault, began)).await;
+                let failure = self.failure(&delivery.target, fault, began, &delivery.id);
+                self.observe(&delivery.target, api.as_ref(), failure).await;
             }
             match answer {
                 Ok(sighting) => all.tickets.extend(sighting.tickets),
@@ -178,6 +179,7 @@ impl Dispatcher {
             let record = LookUpRecord { delivery_id, epoch, look_up: look_up.clone(), times };
             match self.0.store.record_look_up(record, &policy, now).await {
                 Ok(settled) => {
+                    self.note_spent_retries(settled.as_ref()).await;
                     let state = settled.as_ref().map(|delivery| delivery.state);
                     tracing::info!(
                         ?state,

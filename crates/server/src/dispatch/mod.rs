@@ -13,6 +13,8 @@ mod forgotten;
 mod look_up;
 mod origins;
 mod pump;
+#[cfg(test)]
+mod schedule_tests;
 mod target;
 mod waiters;
 
@@ -151,6 +153,7 @@ impl Dispatcher {
     pub async fn tick(&self) {
         self.lapse(Leases::Expired).await;
         for target in self.0.connections.targets() {
+            self.observe_login(&target).await;
             self.allow_retries(&target);
             self.probe(&target).await;
             self.pump(&target).await;

@@ -1,6 +1,7 @@
 //! Takes work out of the store as fast as the targets' slots allow, and no faster.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use ticketing_core::delivery::{Delivery, State};
@@ -11,6 +12,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::Dispatcher;
 use super::target::{TargetState, warn};
 use crate::store::{ClaimKind, Claimed};
+
+/// What goes ahead as a probe, in this order.
+const PROBES: [ClaimKind; 3] = [ClaimKind::Fresh, ClaimKind::Due, ClaimKind::Doubtful];
 
 impl Dispatcher {
     /// The tick: retries that are due by now may go.
@@ -40,10 +44,16 @@ impl Dispatcher {
         if self.0.closing.is_cancelled() {
             return;
         }
-        match self.admission(target) {
+        let admission = self.admission(target);
+        let is_lifted = state.lifted.load(Ordering::SeqCst) && self.0.connections.is_enabled(target);
+        if is_lifted && admission != Admission::Open {
+            self.send_what_was_lifted(target, state).await;
+        }
+        match admission {
             Admission::Open => {
                 self.pump_look_ups(target, state).await;
-                self.pump_retries(target, state).await;
+                let retries = self.pump_fresh_first(target, state).await;
+                self.pump_retries(target, state, retries).await;
                 self.pump_fresh(target, state).await;
             }
             Admission::Probe if state.health().condition == Condition::CircuitOpen => {
@@ -54,45 +64,88 @@ impl Dispatcher {
         }
     }
 
-    /// One delivery, in doubt or due for a retry, to see whether the target is well again.
+    /// One delivery to see whether the target is well again: a fresh one, else the one longest due, in doubt or not, else
+    /// one whose retries are spent.
     pub(super) async fn probe(&self, target: &str) {
         let state = self.state(target);
         let _one_at_a_time = state.pumping.lock().await;
-        if self.admission(target) != Admission::Probe || self.0.closing.is_cancelled() {
+        if self.0.closing.is_cancelled() || !self.0.connections.is_enabled(target) {
             return;
         }
-        for (kind, slots) in [(ClaimKind::Due, &state.sends), (ClaimKind::Doubtful, &state.look_ups)] {
-            let Some(permit) = permits(slots, 1).pop() else { return };
-            if self.start(target, kind, vec![permit]).await > 0 {
-                return;
+        match self.admission(target) {
+            Admission::Closed(_) => {}
+            // Others are sent as they are due; what failed for good still needs its probe.
+            Admission::Open if self.health(target).is_probed(self.0.clock.now()) => {
+                self.probe_with_a_failed_one(target, state).await;
+            }
+            Admission::Open => {}
+            Admission::Probe => {
+                self.0.connections.reopen_login(target);
+                let started = self.start_one(target, state, &PROBES).await;
+                if !started {
+                    self.probe_with_a_failed_one(target, state).await;
+                }
             }
         }
-        self.probe_with_a_failed_one(target, state).await;
     }
 
-    /// Where all retries are spent, one that has failed for want of the target goes ahead.
-    async fn probe_with_a_failed_one(&self, target: &str, state: &TargetState) {
-        match self.0.store.arm_probe(target, self.0.clock.now()).await {
-            Ok(0) => {}
-            Ok(_) => {
-                self.start(target, ClaimKind::Fresh, permits(&state.sends, 1)).await;
+    /// The delivery that an operator wants tried, whatever the target admits.
+    async fn send_what_was_lifted(&self, target: &str, state: &TargetState) {
+        self.0.connections.reopen_login(target);
+        if self.start_one(target, state, &[ClaimKind::Fresh, ClaimKind::Doubtful]).await {
+            state.lifted.store(false, Ordering::SeqCst);
+        }
+    }
+
+    /// Starts one delivery of the first kind that has one.
+    async fn start_one(&self, target: &str, state: &TargetState, kinds: &[ClaimKind]) -> bool {
+        for kind in kinds {
+            let slots = if *kind == ClaimKind::Doubtful { &state.look_ups } else { &state.sends };
+            if self.start(target, *kind, self.permits(target, slots, 1)).await > 0 {
+                return true;
             }
-            Err(error) => warn(&error, target, "no failed delivery could be armed"),
+        }
+        false
+    }
+
+    /// Where all retries are spent, one that has failed for want of the target goes ahead, each in its turn.
+    async fn probe_with_a_failed_one(&self, target: &str, state: &TargetState) {
+        let permits = self.permits(target, &state.sends, 1);
+        if permits.is_empty() {
+            return;
+        }
+        match self.0.store.arm_probe(target, &state.last_probe(), self.0.clock.now()).await {
+            Ok(None) => {}
+            Ok(Some(delivery_id)) => {
+                state.set_last_probe(delivery_id);
+                self.start(target, ClaimKind::Fresh, permits).await;
+            }
+            Err(error) => warn(&error, target, "failed to arm a failed delivery as a probe"),
         }
     }
 
     async fn pump_fresh(&self, target: &str, state: &TargetState) {
-        let permits = permits(&state.sends, usize::MAX);
+        let permits = self.permits(target, &state.sends, usize::MAX);
         self.start(target, ClaimKind::Fresh, permits).await;
     }
 
+    /// What an analyst waits for, or was never tried, goes before retries, which keep half of the free slots. Returns how
+    /// many slots retries may take.
+    async fn pump_fresh_first(&self, target: &str, state: &TargetState) -> usize {
+        let free = self.free(target, &state.sends);
+        if state.due().retries.is_some() {
+            let permits = self.permits(target, &state.sends, free.div_ceil(2));
+            self.start(target, ClaimKind::Fresh, permits).await;
+        }
+        free.div_ceil(2)
+    }
+
     /// Retries get at most half of the free slots, so that a backlog does not keep an analyst waiting.
-    async fn pump_retries(&self, target: &str, state: &TargetState) {
+    async fn pump_retries(&self, target: &str, state: &TargetState, share: usize) {
         if state.due().retries.is_none() {
             return;
         }
-        let share = state.sends.available_permits().div_ceil(2);
-        let permits = permits(&state.sends, share);
+        let permits = self.permits(target, &state.sends, share);
         let asked = permits.len();
         if asked > 0 && self.start(target, ClaimKind::Due, permits).await < asked {
             state.edit_due(|due| due.retries = None);
@@ -103,11 +156,29 @@ impl Dispatcher {
         if state.due().look_ups.is_none() {
             return;
         }
-        let permits = permits(&state.look_ups, usize::MAX);
+        // Where calls are few, creates get their half.
+        let most = match self.0.connections.lockout_limit(target) {
+            Some(_) => self.free(target, &state.look_ups).div_ceil(2),
+            None => usize::MAX,
+        };
+        let permits = self.permits(target, &state.look_ups, most);
         let asked = permits.len();
         if asked > 0 && self.start(target, ClaimKind::Doubtful, permits).await < asked {
             state.edit_due(|due| due.look_ups = None);
         }
+    }
+
+    /// How many calls may be begun now, of those that `slots` stands for. A login that can be locked has fewer calls in
+    /// flight than lock it.
+    fn free(&self, target: &str, slots: &Semaphore) -> usize {
+        let limit = self.0.connections.lockout_limit(target);
+        let most = limit.map_or(usize::MAX, |limit| limit.saturating_sub(1).max(1) as usize);
+        slots.available_permits().min(most.saturating_sub(self.state(target).in_flight()))
+    }
+
+    fn permits(&self, target: &str, slots: &Arc<Semaphore>, most: usize) -> Vec<OwnedSemaphorePermit> {
+        let take = || slots.clone().try_acquire_owned().ok();
+        std::iter::from_fn(take).take(most.min(self.free(target, slots))).collect()
     }
 
     /// Claims as many deliveries as there are permits, starts each, and says how many there were.
@@ -125,7 +196,10 @@ impl Dispatcher {
             }
         };
         let started = claimed.len();
-        for (claimed, permit) in claimed.into_iter().zip(permits) {
+        let tick = self.state(target).due().retries.filter(|_| kind == ClaimKind::Due);
+        for (mut claimed, permit) in claimed.into_iter().zip(permits) {
+            // The tick may have been some time ago, when all slots were taken.
+            claimed.counted_from = tick.unwrap_or(claimed.counted_from);
             self.spawn(kind, claimed, permit);
         }
         started
@@ -161,11 +235,6 @@ impl Dispatcher {
             Err(error) => warn(&error, target, "fresh deliveries could not be put off"),
         }
     }
-}
-
-fn permits(slots: &Arc<Semaphore>, most: usize) -> Vec<OwnedSemaphorePermit> {
-    let take = || slots.clone().try_acquire_owned().ok();
-    std::iter::from_fn(take).take(most).collect()
 }
 
 fn reason(health: &Health) -> Fault {

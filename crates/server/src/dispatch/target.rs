@@ -1,10 +1,12 @@
-//! What the dispatcher remembers of a target, and how it hears of its health.
+//! What the dispatcher remembers of a target, and how it learns of its health.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
+use ticketing_core::fault::Fault;
 use ticketing_core::system::TicketSystem;
-use ticketing_core::target::{Admission, Condition, Health, Observation};
+use ticketing_core::target::{Admission, Condition, Failure, Health, Observation};
 use ticketing_failpoints::{Guard, is_removed};
 use tokio::sync::Semaphore;
 
@@ -22,6 +24,13 @@ pub(super) struct TargetState {
     /// One permit for each create under way.
     pub sends: Arc<Semaphore>,
     pub look_ups: Arc<Semaphore>,
+    concurrency: usize,
+    /// An operator wants a try, whatever the target admits.
+    pub lifted: AtomicBool,
+    /// The pause that the system asked for was ended by an operator: what was put off until then is not due yet.
+    is_pause_cut_short: AtomicBool,
+    /// The failed delivery that went ahead last to see whether the target is well.
+    last_probe: Mutex<String>,
     /// One claim at a time, so that the permits are counted before the claim.
     pub pumping: tokio::sync::Mutex<()>,
     /// One observation at a time, so that the copy below is never older than the store.
@@ -46,12 +55,30 @@ impl TargetState {
         Self {
             sends: Arc::new(Semaphore::new(concurrency)),
             look_ups: Arc::new(Semaphore::new(look_ups_beside(concurrency))),
+            concurrency,
+            lifted: AtomicBool::new(false),
+            is_pause_cut_short: AtomicBool::new(false),
+            last_probe: Mutex::default(),
             pumping: tokio::sync::Mutex::new(()),
             observing: tokio::sync::Mutex::new(()),
             sweeping: tokio::sync::Mutex::new(()),
             health: Mutex::default(),
             due: Mutex::default(),
         }
+    }
+
+    /// Creates and look-ups under way, or about to be.
+    pub(super) fn in_flight(&self) -> usize {
+        let all = self.concurrency + look_ups_beside(self.concurrency);
+        all - self.sends.available_permits() - self.look_ups.available_permits()
+    }
+
+    pub(super) fn last_probe(&self) -> String {
+        self.last_probe.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn set_last_probe(&self, delivery_id: String) {
+        *self.last_probe.lock().unwrap_or_else(PoisonError::into_inner) = delivery_id;
     }
 
     pub(super) fn health(&self) -> Health {
@@ -82,8 +109,13 @@ impl Dispatcher {
         let mut health = self.state(target).health();
         if is_removed(Guard::LoginStop) {
             health.condition = Condition::Ok;
+            health.probe_after = None;
         }
-        health.admission(self.0.clock.now())
+        match health.admission(self.0.clock.now()) {
+            // A refused login that the health does not know of yet: the next tick tells it.
+            Admission::Open if self.0.connections.login_refusal(target).is_some() => Admission::Probe,
+            admission => admission,
+        }
     }
 
     /// The health of `target` as last observed.
@@ -96,12 +128,67 @@ impl Dispatcher {
     }
 
     pub(super) async fn load_health(&self) {
-        for (target, state) in &self.0.targets {
-            match self.0.store.health(target).await {
-                Ok(health) => state.set_health(health),
-                Err(error) => warn(&error, target, "its health could not be read"),
-            }
+        for target in self.0.targets.keys() {
+            self.read_health(target).await;
         }
+    }
+
+    /// Takes over the health of `target` as it is stored. No pause is longer than is believed now.
+    pub(super) async fn read_health(&self, target: &str) {
+        let state = self.state(target);
+        let _one_at_a_time = state.observing.lock().await;
+        let bounds = self.schedule().policy.bounds.clone();
+        match self.0.store.health(target).await {
+            Ok(health) => state.set_health(health.bounded(&bounds, self.0.clock.now())),
+            Err(error) => warn(&error, target, "failed to read its health"),
+        }
+    }
+
+    /// What a call of a delivery to `target` failed with, as its health takes it.
+    pub(super) fn failure(
+        &self,
+        target: &str,
+        fault: &Fault,
+        began: Timestamp,
+        delivery_id: &str,
+    ) -> Observation {
+        Observation::Failure(Failure {
+            fault: fault.clone(),
+            began,
+            delivery_id: delivery_id.to_owned(),
+            lockout_limit: self.0.connections.lockout_limit(target),
+        })
+    }
+
+    /// Takes note of a refused login that no delivery met, such as one of a preview.
+    pub(super) async fn observe_login(&self, target: &str) {
+        let Some(refusal) = self.0.connections.login_refusal(target) else { return };
+        if self.health(target).condition == Condition::Ok {
+            self.observe_refusal(target, &refusal.fault, refusal.began).await;
+        }
+    }
+
+    /// Takes note that the login of `target` was refused to somebody.
+    pub(crate) async fn observe_refusal(&self, target: &str, fault: &Fault, began: Timestamp) {
+        let api = self.0.connections.current(target);
+        self.observe(target, api.as_ref(), self.failure(target, fault, began, "")).await;
+    }
+
+    /// An operator wants a try of a delivery now, whatever its target admits: every wait is over, and the delivery goes ahead as
+    /// the probe. Its success ends the trouble for all.
+    ///
+    /// # Errors
+    /// If the store cannot be written.
+    pub(crate) async fn lift(&self, target: &str) -> Result<(), StoreError> {
+        if self.admission(target) == Admission::Open {
+            return Ok(());
+        }
+        let state = self.state(target);
+        let _one_at_a_time = state.observing.lock().await;
+        state.set_health(self.0.store.lift(target, self.0.clock.now()).await?);
+        state.lifted.store(true, Ordering::SeqCst);
+        state.is_pause_cut_short.store(true, Ordering::SeqCst);
+        Ok(())
     }
 
     /// Takes in what an attempt or a look-up said about its target. What was said by a connection that is no longer in
@@ -110,7 +197,7 @@ impl Dispatcher {
         &self,
         target: &str,
         api: Option<&Arc<dyn TicketSystem>>,
-        observation: Observation<'_>,
+        observation: Observation,
     ) {
         let state = self.state(target);
         let _one_at_a_time = state.observing.lock().await;
@@ -119,10 +206,10 @@ impl Dispatcher {
         }
         let (before, bounds) = (state.health(), self.schedule().policy.bounds.clone());
         let now = self.0.clock.now();
-        if before.observe(observation, &bounds, now).0 == before {
+        if before.observe(&observation, &bounds, now).0 == before {
             return;
         }
-        match self.0.store.observe(target, observation.into(), &bounds, now).await {
+        match self.0.store.observe(target, observation, &bounds, now).await {
             Ok(health) => self.became(target, &before, health).await,
             Err(error) => warn(&error, target, "its health could not be recorded"),
         }
@@ -137,6 +224,8 @@ impl Dispatcher {
         let state = self.state(target);
         let _one_at_a_time = state.observing.lock().await;
         state.set_health(self.0.store.forgive(target, self.0.clock.now()).await?);
+        state.lifted.store(false, Ordering::SeqCst);
+        self.0.connections.reopen_login(target);
         let made_due = self.0.store.target_recovered(target, self.0.clock.now()).await?;
         self.allow_look_ups(target);
         self.wake();
@@ -145,11 +234,25 @@ impl Dispatcher {
 
     async fn became(&self, target: &str, before: &Health, health: Health) {
         let recovered = before.condition != Condition::Ok && health.condition == Condition::Ok;
+        let pause_ended = before.throttled_until.is_some() && health.throttled_until.is_none();
         if health.condition != before.condition {
             tracing::warn!(connection = %target, condition = %health.condition, "the target's condition changed");
         }
         self.state(target).set_health(health);
         let now = self.0.clock.now();
+        if recovered {
+            self.0.connections.reopen_login(target);
+        }
+        if pause_ended {
+            // What was put off until then is due.
+            self.allow_retries(target);
+            self.wake();
+        }
+        let cut_short = self.state(target).is_pause_cut_short.load(Ordering::SeqCst);
+        let recovered = recovered || pause_ended && cut_short;
+        if recovered {
+            self.state(target).is_pause_cut_short.store(false, Ordering::SeqCst);
+        }
         // An outage can outlast a delivery's retries without opening the circuit, if there was little to send.
         let armed = match before.failing_since.filter(|_| self.health(target).failing_since.is_none()) {
             _ if recovered => self.0.store.target_recovered(target, now).await,

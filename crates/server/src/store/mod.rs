@@ -19,7 +19,7 @@ mod verbs;
 mod work;
 
 #[cfg(test)]
-mod conformance;
+pub(crate) mod conformance;
 #[cfg(test)]
 mod tests;
 
@@ -29,13 +29,13 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use ticketing_core::clock::Clock;
-use ticketing_core::delivery::Delivery;
+use ticketing_core::delivery::{Delivery, State};
 use ticketing_core::fault::Fault;
 use ticketing_core::incident::Incident;
 use ticketing_core::marker::Marker;
 use ticketing_core::namespace::Namespace;
 use ticketing_core::policy::{Bounds, Policy};
-use ticketing_core::target::Health;
+use ticketing_core::target::{Health, Observation};
 use ticketing_failpoints::{self as failpoints, Point};
 use tokio::sync::watch;
 
@@ -44,7 +44,7 @@ use crate::entropy::Entropy;
 use verbs::accept::{Accept, Wanted};
 use verbs::bulk::{Bulk, BulkChange};
 use verbs::claim::{Claim, Intend, Lapse, Suppose};
-use verbs::health::{Forgive, Observe};
+use verbs::health::{Forgive, Lift, Observe};
 use verbs::operate::Operate;
 use verbs::record::Record;
 
@@ -305,9 +305,28 @@ impl Store {
         self.bulk(target, &BulkChange::EndOutage { outage_began }, now).await
     }
 
-    /// Arms again one delivery that failed for want of a target, to see whether it is well: 1, or 0 if there is none.
-    pub async fn arm_probe(&self, target: &str, now: Timestamp) -> Result<u64, StoreError> {
-        self.bulk(target, &BulkChange::Probe, now).await
+    /// Arms again one delivery that failed for want of a target, to see whether it is well: the next one by ID after `after`,
+    /// or else the first, so that each has its turn. Its ID; `None` if there is none.
+    pub async fn arm_probe(
+        &self,
+        target: &str,
+        after: &str,
+        now: Timestamp,
+    ) -> Result<Option<String>, StoreError> {
+        let starts = if after.is_empty() { vec![""] } else { vec![after, ""] };
+        for start in starts {
+            let mut from = Some(start.to_owned());
+            while let Some(after) = from {
+                let (target, change) = (target.to_owned(), BulkChange::Probe);
+                let verb = Bulk { target, state: State::Failed, change, after, limit: CHUNK, now };
+                let chunk = self.database.write(verb).await?;
+                if chunk.probe.is_some() {
+                    return Ok(chunk.probe);
+                }
+                from = chunk.next;
+            }
+        }
+        Ok(None)
     }
 
     /// Does what an operator wants, with a note why.
@@ -422,12 +441,17 @@ impl Store {
     pub async fn observe(
         &self,
         target: &str,
-        observed: Observed,
+        observation: Observation,
         bounds: &Bounds,
         now: Timestamp,
     ) -> Result<Health, StoreError> {
         let (target, bounds) = (target.to_owned(), bounds.clone());
-        self.database.write(Observe { target, observed, bounds, now }).await
+        self.database.write(Observe { target, observation, bounds, now }).await
+    }
+
+    /// An operator wants a try now: every wait of the target is over.
+    pub async fn lift(&self, target: &str, now: Timestamp) -> Result<Health, StoreError> {
+        self.database.write(Lift { target: target.to_owned(), now }).await
     }
 
     /// Settings were changed or a test passed: the target is given a fresh start.

@@ -268,6 +268,7 @@ async fn what_the_schema_refuses_is_refused_to_its_own_caller_alone() {
         epoch: delivery.epoch,
         outcome: Outcome::Sent(Err(fault(FaultKind::TimedOut))),
         times: bench.times(),
+        counted_from: bench.now(),
         random: 0.0,
     };
     let policy = Policy::default();

@@ -11,7 +11,7 @@ use ticketing_core::fault::Fault;
 use ticketing_core::incident::Incident;
 use ticketing_core::namespace::Namespace;
 use ticketing_core::system::{Destination, Sighting, System, TicketRef};
-use ticketing_core::target::{Health, Observation};
+use ticketing_core::target::Health;
 
 use super::StoreError;
 use super::audit::AuditAction;
@@ -82,6 +82,8 @@ pub enum ClaimKind {
 pub struct Claimed {
     pub delivery: Delivery,
     pub incident: Incident,
+    /// From when the delay of the next retry counts.
+    pub counted_from: Timestamp,
 }
 
 /// Which leases to end.
@@ -184,6 +186,8 @@ pub struct AttemptRecord {
     pub epoch: u32,
     pub outcome: Outcome,
     pub times: AttemptTimes,
+    /// From when the delay of the next retry counts.
+    pub counted_from: Timestamp,
     /// 0 to 1, for the jitter of the next retry.
     pub random: f64,
 }
@@ -207,15 +211,6 @@ pub struct SweepRecord {
     pub times: AttemptTimes,
 }
 
-/// Something that an attempt or a look-up showed about a target.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Observed {
-    Created,
-    Searched,
-    /// What went wrong, and when the attempt was begun.
-    Failure(Fault, Timestamp),
-}
-
 /// Something that happened, as told to subscribers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
@@ -233,6 +228,7 @@ pub struct Event {
 /// Whom an event is about, as it was right after.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[expect(clippy::large_enum_variant, reason = "few events are about a target, and lists of events are short")]
 pub enum Subject {
     Delivery(Box<Delivery>),
     Target(Health),
@@ -384,18 +380,6 @@ impl StoredToken {
     #[must_use]
     pub fn is_good(&self, now: Timestamp) -> bool {
         self.revoked_at.is_none() && now < self.expires_at
-    }
-}
-
-// === impl Observed ===
-
-impl From<Observation<'_>> for Observed {
-    fn from(observation: Observation<'_>) -> Self {
-        match observation {
-            Observation::Created => Self::Created,
-            Observation::Searched => Self::Searched,
-            Observation::Failure(fault, began) => Self::Failure(fault.clone(), began),
-        }
     }
 }
 

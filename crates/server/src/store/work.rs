@@ -45,6 +45,8 @@ pub(super) struct Needs {
     pub(super) selections: BTreeMap<Selection, Reach>,
     /// Targets whose health is wanted.
     pub(super) targets: BTreeSet<String>,
+    /// Whether the health of the deliveries' targets is wanted, too.
+    pub(super) health_of_deliveries: bool,
 }
 
 /// A set of deliveries that the database chooses.
@@ -343,6 +345,7 @@ fn whole_microseconds(mut delivery: Delivery) -> Delivery {
     }
     if let Some(doubt) = &mut delivery.doubt {
         doubt.since = floor(doubt.since);
+        doubt.counted_from = doubt.counted_from.map(floor);
         doubt.last_empty_at = doubt.last_empty_at.map(floor);
     }
     if let Some(sweep) = &mut delivery.sweep {

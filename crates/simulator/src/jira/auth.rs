@@ -44,7 +44,12 @@ pub(super) fn caller(flavour: Flavour, state: &mut State, request: &Request, gat
     let found =
         state.profile.credentials.iter().find_map(|known| judge(known, basic.as_ref(), bearer, gateway));
     match found {
-        Some(caller) => caller,
+        Some(caller) => {
+            if basic.is_some() {
+                state.failed_logins = 0;
+            }
+            caller
+        }
         None => {
             state.failed_logins += u32::from(basic.is_some());
             Caller::Rejected

@@ -86,19 +86,27 @@ fn not_a_resource() -> Answer {
     Answer::servicenow_error(400, "Requested URI does not represent any resource", None)
 }
 
-fn logged_in(turn: &Turn<'_>) -> bool {
+fn logged_in(turn: &mut Turn<'_>) -> bool {
     let Some((scheme, rest)) = turn.request.header("authorization").and_then(|header| header.split_once(' '))
     else {
         return false;
     };
     let given = scheme.eq_ignore_ascii_case("basic").then(|| decode_basic(rest)).flatten();
-    turn.state.profile.credentials.iter().any(|known| match known {
+    let locked = turn.state.profile.locks_after.is_some_and(|limit| turn.state.failed_logins >= limit);
+    if given.is_some() && locked {
+        return false;
+    }
+    let is_known = turn.state.profile.credentials.iter().any(|known| match known {
         Credential::Basic { user, secret } => {
             given.as_ref().is_some_and(|(name, password)| name == user && password == secret)
         }
         Credential::Bearer { token } => scheme.eq_ignore_ascii_case("bearer") && rest == token,
         Credential::Scoped { .. } => false,
-    })
+    });
+    if given.is_some() {
+        turn.state.failed_logins = if is_known { 0 } else { turn.state.failed_logins + 1 };
+    }
+    is_known
 }
 
 /// 400 for an absent `Accept` or `Content-Type`, 406 and 415 for those that are not JSON.

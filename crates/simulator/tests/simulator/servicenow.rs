@@ -184,3 +184,20 @@ async fn a_data_policy_and_a_missing_content_type_are_refused() {
     assert_eq!(response.status(), 400);
     assert!(site.simulator.tickets().is_empty());
 }
+
+#[tokio::test]
+async fn five_wrong_passwords_in_a_row_lock_the_account() {
+    let site = Site::servicenow().await;
+    let wrong = async || {
+        let request = site.bare(Method::GET, INCIDENT).basic_auth("rhythmx.integration", Some("wrong"));
+        assert_eq!(request.send().await.unwrap().status(), 401);
+    };
+    for _ in 0..4 {
+        wrong().await;
+    }
+    assert_eq!(site.get(INCIDENT).await.0, 200, "a success starts the count anew");
+    for _ in 0..5 {
+        wrong().await;
+    }
+    assert_eq!(site.get(INCIDENT).await.0, 401);
+}

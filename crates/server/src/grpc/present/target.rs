@@ -11,15 +11,21 @@ use super::field;
 
 pub(crate) fn condition(health: &Health, now: Timestamp) -> v1::TargetCondition {
     use v1::TargetConditionKind as Kind;
-    let throttled_until = health.throttled_until.filter(|until| now < *until);
-    let (kind, until) = match (health.condition, throttled_until) {
-        (Condition::Suspended, _) => (Kind::Suspended, None),
-        (_, Some(until)) => (Kind::Throttled, Some(until)),
-        (Condition::CircuitOpen, None) => (Kind::CircuitOpen, None),
-        (Condition::LoginRefused, None) => (Kind::LoginRefused, None),
-        (Condition::Ok, None) => (Kind::Ok, None),
+    let until = health.throttled_until.filter(|until| now < *until);
+    let kind = match (health.condition, health.throttled_until) {
+        (Condition::Suspended, _) => Kind::Suspended,
+        (_, Some(_)) if until.is_some() => Kind::Throttled,
+        (Condition::CircuitOpen, _) => Kind::CircuitOpen,
+        (Condition::LoginRefused, _) => Kind::LoginRefused,
+        (Condition::Ok, Some(_)) => Kind::Throttled,
+        (Condition::Ok, None) => Kind::Ok,
     };
+    let until = until.filter(|_| kind == Kind::Throttled);
     let reason = match (kind, &health.cause) {
+        (Kind::Throttled, _) if until.is_none() => {
+            "the pause that the system asked for is over; one request a tick goes out until one succeeds"
+                .to_owned()
+        }
         (Kind::Throttled, _) => "the system asked for a pause; nothing is lost".to_owned(),
         (_, Some(cause)) => cause.to_string(),
         (_, None) => String::new(),
@@ -91,7 +97,8 @@ mod tests {
         let told = condition(&health, NOW);
         assert_eq!(told.kind(), v1::TargetConditionKind::Throttled);
         assert_eq!(told.until.map(|time| time.seconds), Some(90));
-        assert_eq!(condition(&health, until).kind(), v1::TargetConditionKind::Ok);
+        let told = condition(&health, until);
+        assert_eq!((told.kind(), told.until), (v1::TargetConditionKind::Throttled, None));
     }
 
     #[test]

@@ -85,6 +85,10 @@ macro_rules! conformance {
             an_operation_is_done_or_refused,
             pending_deliveries_of_a_closed_target_are_put_off_together,
             a_recovered_target_arms_what_waited_for_it_and_what_failed_for_want_of_it,
+            spent_retries_open_the_circuit_in_their_own_transaction,
+            failed_deliveries_take_turns_as_probes,
+            a_refused_login_that_is_suspended_spends_no_retry,
+            delays_count_from_acceptance_or_from_the_tick,
             health_is_kept_and_told,
             settings_that_are_saved_together_are_read_back,
             a_toggle_keeps_the_secret,
@@ -177,6 +181,7 @@ impl Bench {
             epoch: delivery.epoch,
             outcome,
             times: self.times(),
+            counted_from: self.now(),
             random: 0.0,
         };
         self.store.record_attempt(attempt, &Policy::default(), self.now()).await.unwrap()
@@ -187,7 +192,7 @@ impl Bench {
     }
 }
 
-pub(super) fn target(system: System) -> AcceptTarget {
+pub(crate) fn target(system: System) -> AcceptTarget {
     AcceptTarget { target: system.as_str().to_owned(), system, trigger: Trigger::Manual }
 }
 
@@ -211,7 +216,7 @@ pub(super) fn fault(kind: FaultKind) -> Fault {
     Fault::new(kind, "no")
 }
 
-pub(super) fn incident(id: &str, score: f64) -> Incident {
+pub(crate) fn incident(id: &str, score: f64) -> Incident {
     let fields = IncidentFields {
         id: id.to_owned(),
         url: None,

@@ -6,13 +6,13 @@ use ticketing_core::delivery::{EventKind, State};
 use ticketing_core::fault::FaultKind;
 use ticketing_core::policy::{Bounds, Policy};
 use ticketing_core::system::{FoundTicket, Sighting};
-use ticketing_core::target::{Condition, Health};
+use ticketing_core::target::{Condition, Failure, Health, Observation};
 
 use super::{Bench, ClaimKind, Outcome, TARGET, created, fault, ticket};
 use crate::store::audit::noted;
 use crate::store::{
-    AttemptKind, AttemptOutcome, DeliveryFilter, EventFilter, LookUpRecord, Observed, OperateError,
-    Operation, Subject, SweepRecord,
+    AttemptKind, AttemptOutcome, DeliveryFilter, EventFilter, LookUpRecord, OperateError, Operation, Subject,
+    SweepRecord,
 };
 
 pub(in crate::store) async fn a_created_ticket_is_recorded_with_its_attempt(bench: Bench) {
@@ -181,6 +181,7 @@ pub(in crate::store) async fn a_recovered_target_arms_what_waited_for_it_and_wha
             epoch: delivery.epoch,
             outcome: Outcome::NotSent(fault(kind)),
             times: bench.times(),
+            counted_from: bench.now(),
             random: 0.0,
         };
         let failed = bench.store.record_attempt(attempt, &policy, bench.now()).await.unwrap().unwrap();
@@ -194,11 +195,12 @@ pub(in crate::store) async fn a_recovered_target_arms_what_waited_for_it_and_wha
 }
 
 pub(in crate::store) async fn health_is_kept_and_told(bench: Bench) {
-    let observe =
-        |observed| bench.store.observe(TARGET, observed, BOUNDS.get_or_init(Bounds::default), bench.now());
-    assert_eq!(observe(Observed::Created).await.unwrap(), Health::default());
+    let observe = |observation| {
+        bench.store.observe(TARGET, observation, BOUNDS.get_or_init(Bounds::default), bench.now())
+    };
+    assert_eq!(observe(Observation::Created).await.unwrap(), Health::default());
     assert_eq!(bench.store.commits(), 0, "nothing was to be written");
-    let refused = observe(Observed::Failure(fault(FaultKind::Unauthorized), bench.now())).await.unwrap();
+    let refused = observe(failure(&bench, "a", FaultKind::Unauthorized)).await.unwrap();
     assert_eq!(refused.condition, Condition::LoginRefused);
     assert_eq!(bench.store.health(TARGET).await.unwrap(), refused);
     bench.store.forgive(TARGET, bench.now()).await.unwrap();
@@ -207,6 +209,89 @@ pub(in crate::store) async fn health_is_kept_and_told(bench: Bench) {
     let kinds: Vec<_> = page.events.iter().map(|event| event.kind).collect();
     assert_eq!(kinds, [EventKind::TargetLoginRefused, EventKind::TargetRecovered]);
     assert_eq!(page.events[0].subject, Subject::Target(refused));
+}
+
+/// What an attempt of a delivery says about its target, with a login that is locked after three refusals.
+fn failure(bench: &Bench, delivery_id: &str, kind: FaultKind) -> Observation {
+    Observation::Failure(Failure {
+        fault: fault(kind),
+        began: bench.now(),
+        delivery_id: delivery_id.to_owned(),
+        lockout_limit: Some(3),
+    })
+}
+
+/// A delivery that failed for good at its first attempt.
+async fn failed(bench: &Bench, id: &str, kind: FaultKind) -> super::Delivery {
+    let delivery = bench.claimed(id).await;
+    let observed = failure(bench, &delivery.id, kind);
+    bench.store.observe(TARGET, observed, &Bounds::default(), bench.now()).await.unwrap();
+    fail_for_good(bench, &delivery, kind).await
+}
+
+async fn fail_for_good(bench: &Bench, delivery: &super::Delivery, kind: FaultKind) -> super::Delivery {
+    let policy = Policy { retry: no_retries(), bounds: Bounds::default() };
+    let attempt = crate::store::AttemptRecord {
+        delivery_id: delivery.id.clone(),
+        epoch: delivery.epoch,
+        outcome: Outcome::NotSent(fault(kind)),
+        times: bench.times(),
+        counted_from: bench.now(),
+        random: 0.0,
+    };
+    bench.store.record_attempt(attempt, &policy, bench.now()).await.unwrap().unwrap()
+}
+
+pub(in crate::store) async fn spent_retries_open_the_circuit_in_their_own_transaction(bench: Bench) {
+    failed(&bench, "INC-1", FaultKind::Rejected).await;
+    assert_eq!(bench.store.health(TARGET).await.unwrap().condition, Condition::Ok);
+    failed(&bench, "INC-2", FaultKind::Connect).await;
+    assert_eq!(bench.store.health(TARGET).await.unwrap().condition, Condition::CircuitOpen);
+    let page = bench.store.events_after(0, &EventFilter::default(), 100).await.unwrap();
+    let kinds: Vec<_> = page.events.iter().rev().take(2).map(|event| event.kind).collect();
+    assert_eq!(kinds, [EventKind::TargetCircuitOpened, EventKind::Failed]);
+}
+
+pub(in crate::store) async fn failed_deliveries_take_turns_as_probes(bench: Bench) {
+    let mut ids = vec![];
+    for id in ["INC-1", "INC-2", "INC-3"] {
+        ids.push(failed(&bench, id, FaultKind::Connect).await.id);
+    }
+    ids.sort();
+    failed(&bench, "INC-4", FaultKind::Rejected).await;
+    let (mut last, mut turns) = (String::new(), vec![]);
+    for _ in 0..4 {
+        last = bench.store.arm_probe(TARGET, &last, bench.now()).await.unwrap().unwrap();
+        turns.push(last.clone());
+        let probe = bench.claim(ClaimKind::Fresh, 1).await.remove(0).delivery;
+        let failed = fail_for_good(&bench, &probe, FaultKind::Connect).await;
+        assert_eq!((&failed.id, failed.state), (&last, State::Failed));
+    }
+    assert_eq!(turns, [&ids[0], &ids[1], &ids[2], &ids[0]].map(String::clone));
+}
+
+pub(in crate::store) async fn a_refused_login_that_is_suspended_spends_no_retry(bench: Bench) {
+    let delivery = bench.claimed("INC-1").await;
+    for began in ["a", "b"] {
+        let observed = failure(&bench, began, FaultKind::Unauthorized);
+        bench.store.observe(TARGET, observed, &Bounds::default(), bench.now()).await.unwrap();
+    }
+    assert_eq!(bench.store.health(TARGET).await.unwrap().condition, Condition::Suspended);
+    let waiting = bench.settle(&delivery, Outcome::NotSent(fault(FaultKind::Unauthorized))).await.unwrap();
+    assert_eq!((waiting.state, waiting.failures), (State::Waiting, 0));
+}
+
+pub(in crate::store) async fn delays_count_from_acceptance_or_from_the_tick(bench: Bench) {
+    let accepted_at = bench.accept("INC-1").await.delivery.created_at;
+    bench.clock.advance(Duration::from_secs(7));
+    let claimed = bench.claim(ClaimKind::Fresh, 1).await.remove(0);
+    assert_eq!(claimed.counted_from, accepted_at);
+    bench.clock.advance(Duration::from_secs(5));
+    let waiting = bench.settle(&claimed.delivery, Outcome::NotSent(fault(FaultKind::Connect))).await.unwrap();
+    assert_eq!(waiting.due_at, Some(bench.now() + Duration::from_secs(60)));
+    bench.clock.advance(Duration::from_secs(60));
+    let tick = bench.now();
+    assert_eq!(bench.claim(ClaimKind::Due, 1).await.remove(0).counted_from, tick);
 }
 
 static BOUNDS: std::sync::OnceLock<Bounds> = std::sync::OnceLock::new();

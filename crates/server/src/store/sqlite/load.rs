@@ -64,8 +64,12 @@ pub(super) async fn load(db: &mut SqliteConnection, needs: Needs) -> Result<Work
     if !snapshots.is_empty() {
         load_snapshots(db, SNAPSHOTS, json("revisions", &snapshots)?, false, &mut work).await?;
     }
-    if !needs.targets.is_empty() {
-        load_targets(db, &needs.targets, &mut work).await?;
+    let mut targets = needs.targets;
+    if needs.health_of_deliveries {
+        targets.extend(work.deliveries().map(|delivery| delivery.target.clone()));
+    }
+    if !targets.is_empty() {
+        load_targets(db, &targets, &mut work).await?;
     }
     Ok(work)
 }

@@ -13,13 +13,14 @@ use ticketing_core::delivery::{Delivery, Outcome};
 use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_core::policy::{Bounds, Policy};
 use ticketing_core::system::System;
+use ticketing_core::target::{Failure, Observation};
 
 use crate::clock::{ManualClock, ManualMachine};
 use crate::entropy::SeededEntropy;
 use crate::store::conformance::{BUSY_TIMEOUT, LEASE, TARGET, destination, incident, target};
 use crate::store::{
-    AcceptRequest, AttemptRecord, AttemptTimes, BackupError, ClaimKind, Intent, KeySource, Observed,
-    OpenError, Opened, Requester, Store, StoreOptions, Suspicion, make_older,
+    AcceptRequest, AttemptRecord, AttemptTimes, BackupError, ClaimKind, Intent, KeySource, OpenError, Opened,
+    Requester, Store, StoreOptions, Suspicion, make_older,
 };
 
 /// A machine with a disk.
@@ -108,6 +109,7 @@ impl Bench {
             epoch: delivery.epoch,
             outcome: Outcome::Sent(Err(Fault::new(kind, "no"))),
             times: AttemptTimes { started_at: self.now(), finished_at: self.now() },
+            counted_from: self.now(),
             random: 0.0,
         };
         store.record_attempt(record, &Policy::default(), self.now()).await.unwrap().unwrap()
@@ -287,10 +289,9 @@ async fn a_clock_that_was_set_back_by_a_year_makes_nothing_later() {
     let delivery = bench.intended(&store, "INC-1").await;
     let waiting = bench.fail(&store, &delivery, FaultKind::Rejected).await;
     let fault = Fault::new(FaultKind::RateLimited, "slow").with_retry_after(Some(Duration::from_secs(90)));
-    store
-        .observe(TARGET, Observed::Failure(fault, bench.now()), &Bounds::default(), bench.now())
-        .await
-        .unwrap();
+    let failure = Failure { fault, began: bench.now(), delivery_id: waiting.id.clone(), lockout_limit: None };
+    let (observed, bounds) = (Observation::Failure(failure), Bounds::default());
+    store.observe(TARGET, observed, &bounds, bench.now()).await.unwrap();
     store.close().await;
     let (before, year) = (bench.now(), Duration::from_secs(365 * 24 * 3_600));
     bench.pass(Duration::from_secs(10));

@@ -37,6 +37,8 @@ pub(in crate::store) struct Chunk {
     pub(in crate::store) changed: u64,
     /// Where the next one begins; `None` if this was the last.
     pub(in crate::store) next: Option<String>,
+    /// The delivery that was armed as a probe.
+    pub(in crate::store) probe: Option<String>,
 }
 
 impl Verb for Bulk {
@@ -62,14 +64,14 @@ impl Verb for Bulk {
         let mut changed = 0;
         for delivery in chunk {
             if let Some(settled) = self.change.apply(delivery, self.now) {
-                work.settle(settled, "");
+                let delivery = work.settle(settled, "");
                 changed += 1;
                 if matches!(self.change, BulkChange::Probe) {
-                    return Ok(Chunk { changed, next: None });
+                    return Ok(Chunk { changed, next: None, probe: Some(delivery.id) });
                 }
             }
         }
-        Ok(Chunk { changed, next })
+        Ok(Chunk { changed, next, probe: None })
     }
 }
 

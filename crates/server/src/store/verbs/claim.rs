@@ -69,14 +69,21 @@ impl Verb for Claim {
             chosen.push((delivery.clone(), incident));
         }
         let claimed = chosen.into_iter().map(|(delivery, incident)| {
+            let counted_from = self.counted_from(&delivery);
             let delivery = work.settle(delivery.claim(self.lease, self.now), "");
-            Claimed { delivery, incident }
+            Claimed { delivery, incident, counted_from }
         });
         Ok(claimed.collect())
     }
 }
 
 impl Claim {
+    /// What is fresh was due when it was accepted.
+    fn counted_from(&self, delivery: &Delivery) -> Timestamp {
+        let accepted_at = delivery.due_at.filter(|_| self.kind == ClaimKind::Fresh);
+        accepted_at.map_or(self.now, |at| at.min(self.now))
+    }
+
     fn admits(&self, delivery: &Delivery) -> bool {
         let state = match self.kind {
             ClaimKind::Fresh => State::Pending,

@@ -5,14 +5,19 @@ use ticketing_core::policy::Bounds;
 use ticketing_core::target::{Health, Observation};
 
 use crate::store::StoreError;
-use crate::store::types::Observed;
 use crate::store::work::{Needs, Verb, Work};
 
 #[derive(Debug)]
 pub(in crate::store) struct Observe {
     pub(in crate::store) target: String,
-    pub(in crate::store) observed: Observed,
+    pub(in crate::store) observation: Observation,
     pub(in crate::store) bounds: Bounds,
+    pub(in crate::store) now: Timestamp,
+}
+
+#[derive(Debug)]
+pub(in crate::store) struct Lift {
+    pub(in crate::store) target: String,
     pub(in crate::store) now: Timestamp,
 }
 
@@ -30,13 +35,23 @@ impl Verb for Observe {
     }
 
     fn apply(&self, work: &mut Work) -> Result<Health, StoreError> {
-        let observation = match &self.observed {
-            Observed::Created => Observation::Created,
-            Observed::Searched => Observation::Searched,
-            Observed::Failure(fault, began) => Observation::Failure(fault, *began),
-        };
-        let (health, event) = work.health(&self.target).observe(observation, &self.bounds, self.now);
+        let health = work.health(&self.target).bounded(&self.bounds, self.now);
+        let (health, event) = health.observe(&self.observation, &self.bounds, self.now);
         work.set_health(&self.target, health.clone(), event, self.now);
+        Ok(health)
+    }
+}
+
+impl Verb for Lift {
+    type Answer = Health;
+
+    fn needs(&self, needs: &mut Needs) {
+        needs.targets.insert(self.target.clone());
+    }
+
+    fn apply(&self, work: &mut Work) -> Result<Health, StoreError> {
+        let health = work.health(&self.target).lift(self.now);
+        work.set_health(&self.target, health.clone(), None, self.now);
         Ok(health)
     }
 }
@@ -49,7 +64,7 @@ impl Verb for Forgive {
     }
 
     fn apply(&self, work: &mut Work) -> Result<Health, StoreError> {
-        let (health, event) = work.health(&self.target).forgive(self.now);
+        let (health, event) = work.health(&self.target).forgive();
         work.set_health(&self.target, health.clone(), event, self.now);
         Ok(health)
     }

@@ -5,6 +5,7 @@ use ticketing_core::delivery::{Delivery, Outcome, Settled, State};
 use ticketing_core::fault::Fault;
 use ticketing_core::policy::Policy;
 use ticketing_core::system::Sighting;
+use ticketing_core::target::Condition;
 use ticketing_failpoints::{Guard, Point, is_removed};
 
 use crate::store::StoreError;
@@ -36,10 +37,11 @@ impl Verb for Record<AttemptRecord> {
 
     fn needs(&self, needs: &mut Needs) {
         needs.deliveries.insert(self.what.delivery_id.clone());
+        needs.health_of_deliveries = true;
     }
 
     fn apply(&self, work: &mut Work) -> Result<Option<Delivery>, StoreError> {
-        let AttemptRecord { delivery_id, epoch, outcome, times, random } = self.what.clone();
+        let AttemptRecord { delivery_id, epoch, outcome, times, counted_from, random } = self.what.clone();
         let Some(delivery) = work.delivery(&delivery_id).cloned() else { return Ok(None) };
         let (kept, fault) = match &outcome {
             Outcome::NotSent(fault) => (AttemptOutcome::Failed, Some(fault.clone())),
@@ -56,8 +58,16 @@ impl Verb for Record<AttemptRecord> {
         if !is_its_own && is_removed(Guard::LateSuccess) {
             return Ok(None);
         }
-        let settled = delivery.settle(epoch, outcome, &self.policy, self.now, random);
-        Ok(settled.map(|settled| work.settle(settled, "")))
+        let is_suspended = work.health(&delivery.target).condition == Condition::Suspended;
+        let settled = match outcome {
+            Outcome::NotSent(fault) | Outcome::Sent(Err(fault))
+                if is_suspended && fault.kind.is_login_refused() =>
+            {
+                delivery.hold(epoch, fault, &self.policy, self.now)
+            }
+            outcome => delivery.settle(epoch, outcome, &self.policy, counted_from, self.now, random),
+        };
+        Ok(settled.map(|settled| take(work, settled, self.now)))
     }
 }
 
@@ -66,6 +76,7 @@ impl Verb for Record<LookUpRecord> {
 
     fn needs(&self, needs: &mut Needs) {
         needs.deliveries.insert(self.what.delivery_id.clone());
+        needs.health_of_deliveries = true;
     }
 
     fn apply(&self, work: &mut Work) -> Result<Option<Delivery>, StoreError> {
@@ -79,7 +90,7 @@ impl Verb for Record<LookUpRecord> {
         let settled = delivery.clone().settle_look_up(own, look_up, &self.policy, self.now);
         let (outcome, fault) = looked_up(answer, settled.as_ref());
         keep(work, &delivery, Tried { kind: AttemptKind::LookUp, epoch, times, outcome, fault });
-        Ok(settled.map(|settled| work.settle(settled, "")))
+        Ok(settled.map(|settled| take(work, settled, self.now)))
     }
 }
 
@@ -99,6 +110,17 @@ impl Verb for Record<SweepRecord> {
         let settled = delivery.settle_sweep(step, answer, &self.policy, self.now);
         Ok(settled.map(|settled| work.settle(settled, "")))
     }
+}
+
+/// Takes over what became of a delivery. Where it failed for good, its target may have to be probed: both are committed
+/// together, so that no crash leaves a failed delivery that nothing would arm again.
+fn take(work: &mut Work, settled: Settled, now: Timestamp) -> Delivery {
+    let delivery = work.settle(settled, "");
+    if delivery.state == State::Failed {
+        let (health, event) = work.health(&delivery.target).retries_spent(&delivery, now);
+        work.set_health(&delivery.target, health, event, now);
+    }
+    delivery
 }
 
 fn looked_up(answer: Result<Sighting, Fault>, settled: Option<&Settled>) -> (AttemptOutcome, Option<Fault>) {

@@ -1,0 +1,288 @@
+//! Keeps an account from being locked by us: every call that logs in with a password passes the gate of its login.
+//!
+//! A vendor locks an account after a few refused logins in a row. So fewer calls than that are in flight at any time,
+//! whatever they are for, and after a refusal nothing more goes out until somebody reopens the gate: the dispatcher for its one
+//! further probe, or a person. Where all calls in flight are refused, the account is still not locked.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use ticketing_core::clock::Clock;
+use ticketing_core::fault::{Fault, FaultKind};
+use ticketing_core::system::{
+    Check, Created, Destination, Login, Order, Rendered, Search, Sighting, TicketSystem, Visibility,
+};
+use ticketing_failpoints::{Guard, is_removed};
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+/// The gate of one login.
+#[derive(Debug)]
+pub(super) struct LoginGate {
+    /// One permit for each call that may be in flight: the lock-out limit less one.
+    calls: Semaphore,
+    clock: Arc<dyn Clock>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Closes the gate.
+    refusal: Option<Refusal>,
+    /// Refused logins so far, those of connection tests included.
+    refusals: u64,
+}
+
+/// A login that was refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    pub fault: Fault,
+    /// When the refused call was begun.
+    pub began: Timestamp,
+}
+
+/// A ticket system whose calls pass the gate of their login, where that can be locked.
+#[derive(Debug)]
+pub(super) struct GatedSystem {
+    inner: Arc<dyn TicketSystem>,
+    gate: Arc<LoginGate>,
+}
+
+// === impl LoginGate ===
+
+impl LoginGate {
+    pub(super) fn new(lockout_limit: u32, clock: Arc<dyn Clock>) -> Self {
+        let calls = Semaphore::new(lockout_limit.saturating_sub(1).max(1) as usize);
+        Self { calls, clock, state: Mutex::default() }
+    }
+
+    pub(super) fn refusal(&self) -> Option<Refusal> {
+        self.edit(|state| state.refusal.clone())
+    }
+
+    pub(super) fn reopen(&self) {
+        self.edit(|state| state.refusal = None);
+    }
+
+    /// A place among the calls in flight. Whether the gate is open is asked once there is one: a call that waited for it
+    /// does not go out after a refusal.
+    async fn enter(&self) -> Result<SemaphorePermit<'_>, Fault> {
+        let permit = self.calls.acquire().await.map_err(|_closed| not_sent())?;
+        match self.refusal() {
+            Some(_) => Err(not_sent()),
+            None => Ok(permit),
+        }
+    }
+
+    /// Takes note of how a call ended that was begun at `began`.
+    fn note(&self, fault: Option<&Fault>, began: Timestamp) {
+        self.edit(|state| match fault {
+            Some(fault) if fault.kind.is_login_refused() => {
+                state.refusals += 1;
+                state.refusal = Some(Refusal { fault: fault.clone(), began });
+            }
+            Some(_) => {}
+            None => state.refusal = None,
+        });
+    }
+
+    fn edit<T>(&self, edit: impl FnOnce(&mut State) -> T) -> T {
+        edit(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+// === impl GatedSystem ===
+
+impl GatedSystem {
+    pub(super) fn new(inner: Arc<dyn TicketSystem>, gate: Arc<LoginGate>) -> Self {
+        Self { inner, gate }
+    }
+
+    /// Makes a call once it may go out.
+    async fn call<T>(&self, call: impl Future<Output = Result<T, Fault>> + Send) -> Result<T, Fault> {
+        if !self.inner.login().is_lockable || is_removed(Guard::LockOut) {
+            return call.await;
+        }
+        let _permit = self.gate.enter().await?;
+        let began = self.gate.clock.now();
+        let answer = call.await;
+        self.gate.note(answer.as_ref().err(), began);
+        answer
+    }
+}
+
+#[async_trait]
+impl TicketSystem for GatedSystem {
+    fn destination(&self) -> Destination {
+        self.inner.destination()
+    }
+
+    fn login(&self) -> Login {
+        self.inner.login()
+    }
+
+    fn ticket_url(&self, key: &str) -> Option<String> {
+        self.inner.ticket_url(key)
+    }
+
+    fn visibility(&self) -> Visibility {
+        self.inner.visibility()
+    }
+
+    async fn prepare(&self, order: &Order) -> Result<Rendered, Fault> {
+        self.call(self.inner.prepare(order)).await
+    }
+
+    fn sketch(&self, order: &Order) -> Rendered {
+        self.inner.sketch(order)
+    }
+
+    /// The time that it waits for its turn is a part of `within`.
+    async fn create(&self, order: &Order, rendered: &Rendered, within: Duration) -> Result<Created, Fault> {
+        let asked = self.gate.clock.now();
+        let create = async {
+            let waited = self.gate.clock.now().duration_since(asked).unsigned_abs();
+            match within.checked_sub(waited).filter(|left| !left.is_zero()) {
+                Some(left) => self.inner.create(order, rendered, left).await,
+                None => {
+                    Err(Fault::new(FaultKind::TooLate, "other calls of the login took the time to send it"))
+                }
+            }
+        };
+        self.call(create).await
+    }
+
+    async fn look_up(&self, search: &Search) -> Result<Sighting, Fault> {
+        self.call(self.inner.look_up(search)).await
+    }
+
+    /// A test is a person's word that the login may be tried, so a closed gate does not stop it; a refusal that came while it
+    /// waited does. It closes the gate for nobody: what it tests may be other settings.
+    async fn test(&self) -> Vec<Check> {
+        if !self.inner.login().is_lockable {
+            return self.inner.test().await;
+        }
+        let before = self.gate.edit(|state| state.refusals);
+        let permit = self.gate.calls.acquire().await;
+        if permit.is_err() || self.gate.edit(|state| state.refusals) != before {
+            return vec![Check::failed("authentication", &not_sent(), Duration::ZERO)];
+        }
+        let checks = self.inner.test().await;
+        if checks.iter().any(Check::is_login_refused) {
+            self.gate.edit(|state| state.refusals += 1);
+        }
+        checks
+    }
+}
+
+fn not_sent() -> Fault {
+    Fault::new(
+        FaultKind::TooLate,
+        "not sent: the login was just refused, and one more refusal may lock the account",
+    )
+    .with_hint("correct the password with Configure, or test the connection")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use ticketing_core::marker::Marker;
+    use tokio::sync::Notify;
+
+    use super::*;
+    use crate::clock::ManualClock;
+
+    /// A login that is refused once the caller says so.
+    #[derive(Debug, Default)]
+    struct Refusing {
+        begun: AtomicU32,
+        answer: Notify,
+    }
+
+    #[async_trait]
+    impl TicketSystem for Refusing {
+        fn destination(&self) -> Destination {
+            Destination { base_url: String::new(), place: String::new() }
+        }
+
+        fn login(&self) -> Login {
+            Login { name: "a".to_owned(), is_lockable: true }
+        }
+
+        fn ticket_url(&self, _key: &str) -> Option<String> {
+            None
+        }
+
+        fn visibility(&self) -> Visibility {
+            Visibility::Immediate
+        }
+
+        async fn prepare(&self, _order: &Order) -> Result<Rendered, Fault> {
+            unreachable!("nothing is prepared here")
+        }
+
+        fn sketch(&self, _order: &Order) -> Rendered {
+            unreachable!("nothing is rendered here")
+        }
+
+        async fn create(&self, _: &Order, _: &Rendered, _: Duration) -> Result<Created, Fault> {
+            unreachable!("nothing is created here")
+        }
+
+        async fn look_up(&self, _search: &Search) -> Result<Sighting, Fault> {
+            self.begun.fetch_add(1, Ordering::SeqCst);
+            self.answer.notified().await;
+            Err(Fault::new(FaultKind::Unauthorized, "no"))
+        }
+
+        async fn test(&self) -> Vec<Check> {
+            self.begun.fetch_add(1, Ordering::SeqCst);
+            vec![Check::failed("authentication", &Fault::new(FaultKind::Unauthorized, "no"), Duration::ZERO)]
+        }
+    }
+
+    fn search() -> Search {
+        let marker = Marker::parse("rhythmx-0123456789abcdef0123456789abcdef").unwrap();
+        let destination = Destination { base_url: String::new(), place: String::new() };
+        Search { marker, destination, marker_in_text: false, witnesses: vec![] }
+    }
+
+    #[tokio::test]
+    async fn queued_calls_do_not_go_out_after_a_refusal() {
+        let inner = Arc::new(Refusing::default());
+        let clock = Arc::new(ManualClock::new(Timestamp::UNIX_EPOCH));
+        let gate = Arc::new(LoginGate::new(3, clock));
+        let system = Arc::new(GatedSystem::new(inner.clone(), gate.clone()));
+        let calls: Vec<_> = (0..8)
+            .map(|_| {
+                let system = system.clone();
+                tokio::spawn(async move { system.look_up(&search()).await.unwrap_err().kind })
+            })
+            .collect();
+        while inner.begun.load(Ordering::SeqCst) < 2 {
+            tokio::task::yield_now().await;
+        }
+        let queued_test = tokio::spawn({
+            let system = system.clone();
+            async move { system.test().await }
+        });
+        tokio::task::yield_now().await;
+        inner.answer.notify_waiters();
+        let mut kinds = vec![];
+        for call in calls {
+            kinds.push(call.await.unwrap());
+        }
+        let refused = kinds.iter().filter(|kind| **kind == FaultKind::Unauthorized).count();
+        assert_eq!((refused, inner.begun.load(Ordering::SeqCst)), (2, 2), "{kinds:?}");
+        assert!(!queued_test.await.unwrap()[0].is_login_refused());
+        assert!(gate.refusal().is_some());
+        // A person's test goes out all the same; a reopened gate lets the next call pass.
+        assert!(system.test().await[0].is_login_refused());
+        gate.reopen();
+        inner.answer.notify_one();
+        assert_eq!(system.look_up(&search()).await.unwrap_err().kind, FaultKind::Unauthorized);
+        assert_eq!(inner.begun.load(Ordering::SeqCst), 4);
+    }
+}
