@@ -20,6 +20,8 @@ use ticketing_server::clock::SystemClock;
 use ticketing_server::server;
 use ticketing_server::store::KeySource;
 
+use bytes::{Buf, BufMut};
+use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Status};
 use tonic_prost::ProstCodec;
@@ -61,6 +63,55 @@ pub async fn call(channel: &Channel, path: &str, credential: Option<&str>) -> Re
     let path: PathAndQuery = path.parse().unwrap();
     let codec = ProstCodec::<(), ()>::default();
     grpc.server_streaming(request, path, codec).await.map(drop)
+}
+
+/// Sends and receives messages as bytes.
+#[derive(Debug, Clone, Copy)]
+struct Raw;
+
+impl Codec for Raw {
+    type Encode = Vec<u8>;
+    type Decode = Vec<u8>;
+    type Encoder = Self;
+    type Decoder = Self;
+
+    fn encoder(&mut self) -> Self {
+        *self
+    }
+
+    fn decoder(&mut self) -> Self {
+        *self
+    }
+}
+
+impl Encoder for Raw {
+    type Item = Vec<u8>;
+    type Error = Status;
+
+    fn encode(&mut self, message: Vec<u8>, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        buffer.put_slice(&message);
+        Ok(())
+    }
+}
+
+impl Decoder for Raw {
+    type Item = Vec<u8>;
+    type Error = Status;
+
+    fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<Vec<u8>>, Status> {
+        let mut message = vec![0; buffer.remaining()];
+        buffer.copy_to_slice(&mut message);
+        Ok(Some(message))
+    }
+}
+
+/// Calls a method of any kind with these bytes as its message; its first answer.
+pub async fn call_raw(channel: &Channel, path: &str, message: Vec<u8>) -> Result<Vec<u8>, Status> {
+    let mut grpc = tonic::client::Grpc::new(channel.clone());
+    grpc.ready().await.unwrap();
+    let request = Request::new(tokio_stream::once(message));
+    let mut answers = grpc.streaming(request, path.parse().unwrap(), Raw).await?.into_inner();
+    Ok(answers.message().await?.unwrap_or_default())
 }
 
 pub async fn channel(world: &World) -> Channel {

@@ -135,12 +135,13 @@ async fn an_operation_that_does_not_fit_a_delivered_ticket_is_a_failed_precondit
 }
 
 #[tokio::test]
-async fn a_request_of_more_than_4_mib_is_out_of_range_and_stores_nothing() {
+async fn a_request_of_more_than_2_mib_is_out_of_range_and_stores_nothing() {
     let mut world = Plan::new().start().await;
     let mut large = incident("INC-1");
-    large.investigation_notes = "x".repeat(4 * 1024 * 1024 + 1);
-    let status = world.try_push(large, TicketSystem::Jira).await.unwrap_err();
-    assert_eq!(status.code(), Code::OutOfRange, "{status:?}");
+    large.investigation_notes = "x".repeat(2 * 1024 * 1024 + 1);
+    let refused = refusal(world.try_push(large, TicketSystem::Jira).await);
+    refused.is(Code::OutOfRange, "REQUEST_TOO_LARGE", &[]);
+    assert_eq!(refused.metadata["limit"], "2097152");
     assert!(world.deliveries().await.is_empty());
     world.finish().await;
 }

@@ -6,13 +6,16 @@ use std::time::Duration;
 
 use rhythmx_ticketing::v1::TicketSystem;
 use tempfile::TempDir;
+use ticketing_server::access::Role;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
 use tonic::Code;
 use tonic::transport::Endpoint;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 
 use ticketing_harness::{
-    Answer, Hostile, PATIENCE, Plan, Server, Start, Subscriber, Trial, World, frame, free_address,
+    Answer, Hostile, PATIENCE, Plan, Server, Start, Subscriber, Trial, World, call_head, frame, free_address,
     from_oldest, head_of, over_socket,
 };
 
@@ -134,6 +137,69 @@ async fn a_socket_is_for_its_owner_alone_and_one_that_was_left_behind_is_no_hind
 }
 
 #[tokio::test]
+async fn socket_accepts_any_authority() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("ticketing.sock");
+    let plan = Plan::new().on_socket(&socket).in_a_process().with_flag("--shutdown-grace=1s");
+    let world = plan.start().await;
+    // grpcio sends the first; the others are what a client might send that knows no better.
+    for authority in ["run%2Fticketing.sock", "/run/ticketing.sock", "a:b:c", "localhost"] {
+        let head = call_head("GetStatus", &[]);
+        let named = b"\x09localhost";
+        let at = head.windows(named.len()).position(|window| window == named).unwrap();
+        let length = u8::try_from(authority.len()).unwrap();
+        let head = [&head[..at], &[length], authority.as_bytes(), &head[at + named.len()..]].concat();
+        let preface = &b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..];
+        let (settings, call) = (frame(0x4, 0, 0, &[]), frame(0x1, 0x4, 1, &head));
+        let mut stream = UnixStream::connect(&socket).await.unwrap();
+        stream.write_all(&[preface, &settings, &call, &frame(0x0, 1, 1, &[0; 5])].concat()).await.unwrap();
+        let answer = async {
+            loop {
+                let mut head = [0; 9];
+                stream.read_exact(&mut head).await.unwrap();
+                let mut payload = vec![0; u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize];
+                stream.read_exact(&mut payload).await.unwrap();
+                assert_ne!(head[3], 0x3, "{authority}: the stream was reset");
+                if head[3] == 0x1 {
+                    return payload[0];
+                }
+            }
+        };
+        let status = tokio::time::timeout(PATIENCE, answer).await.expect("no answer");
+        assert_eq!(status, 0x88, "{authority}: 200 of the table");
+    }
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn health_command_asks_over_tls_and_over_a_socket() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("ticketing.sock");
+    let (_folder, trial) = trial().await;
+    let on_socket = Plan::new().on_socket(&socket).in_a_process().start().await;
+    let under_tls = Plan::new().callers_under_tls(&trial).guarded().start().await;
+    let port = under_tls.server.address.rsplit_once(':').unwrap().1;
+    let https = format!("--address=https://localhost:{port}");
+    let ca = format!("--ca={}", trial.file("ca.pem").display());
+    let token = under_tls.server.make_token("probe", Role::Viewer, Duration::from_secs(60)).await;
+    let token = [("TICKETING_TOKEN", token.as_str())];
+    let unix = format!("--address=unix:{}", socket.display());
+    let ends = async |arguments: &[&str], variables: &[(&str, &str)]| {
+        let arguments: Vec<_> = ["health"].iter().chain(arguments).map(|text| (*text).to_owned()).collect();
+        ticketing_harness::run_to_its_end(&arguments, variables).await
+    };
+    assert_eq!(ends(&[&unix], &[]).await.code, Some(0));
+    assert_eq!(ends(&[&https, &ca], &token).await.code, Some(0));
+    let without_token = ends(&[&https, &ca], &[]).await;
+    assert!(without_token.code != Some(0) && without_token.stderr.contains("--token"), "{without_token:?}");
+    assert_ne!(ends(&[&https], &token).await.code, Some(0), "its authority is not known");
+    let nobody = ends(&["--address=unix:/nowhere/t.sock"], &[]).await;
+    assert!(nobody.code != Some(0) && nobody.stderr.contains("/nowhere/t.sock"), "{nobody:?}");
+    on_socket.finish().await;
+    under_tls.finish().await;
+}
+
+#[tokio::test]
 async fn health_is_told_on_a_listener_of_its_own_and_nothing_else_is() {
     let (_folder, trial) = trial().await;
     let address = free_address();
@@ -178,12 +244,12 @@ async fn who_declares_much_or_watches_much_on_the_listener_for_health_keeps_nobo
         assert!(peer.is_alive().await);
         peers.push(peer);
     }
-    let one_too_many = Hostile::connect(&address).await;
-    assert!(one_too_many.is_err() || !one_too_many.unwrap().is_alive().await);
-    let elsewhere = Endpoint::from_shared(format!("http://{address}")).unwrap();
-    let elsewhere = elsewhere.local_address(Some([127, 0, 0, 2].into())).connect().await.unwrap();
-    let answer = HealthClient::new(elsewhere).check(HealthCheckRequest::default()).await.unwrap();
-    assert_eq!(answer.into_inner().status, 1, "SERVING");
+    for from in [[127, 0, 0, 1], [127, 0, 0, 2]] {
+        let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
+        let channel = endpoint.local_address(Some(from.into())).connect().await.unwrap();
+        let answer = HealthClient::new(channel).check(HealthCheckRequest::default()).await.unwrap();
+        assert_eq!(answer.into_inner().status, 1, "SERVING");
+    }
     world.finish().await;
 }
 
@@ -224,7 +290,6 @@ fn start(trial: &Trial) -> Start {
 
 /// Whether anything is heard after the handshake: a client learns only then that its certificate was refused.
 async fn is_let_in(trial: &Trial, server: &Server) -> bool {
-    use tokio::io::AsyncReadExt;
     let Ok(mut stream) = trial.shake_hands(&server.address).await else { return false };
     let heard = tokio::time::timeout(PATIENCE, stream.read_u8()).await;
     heard.expect("the server says something, or closes").is_ok()

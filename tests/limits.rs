@@ -3,15 +3,17 @@
 use std::io::Write;
 use std::time::Duration;
 
-use rhythmx_ticketing::v1::TicketSystem;
+use prost::Message;
+use rhythmx_ticketing::v1::{self, TicketSystem};
 use ticketing_server::access::Role;
+use tokio::task::JoinSet;
 use tonic::Code;
 
 use ticketing_harness::{
     Hostile, PATIENCE, Plan, Subscriber, World, after, call_head, frame, from_oldest, incident, refusal,
 };
 
-use super::access::{call, channel, client_of};
+use super::access::{call, call_raw, channel, client_of};
 
 /// By how much attacks may make the memory of the server grow.
 const GROWTH: u64 = 32 * 1_024 * 1_024;
@@ -20,25 +22,25 @@ const STOPS_SOON: &str = "--shutdown-grace=1s";
 const INITIAL_WINDOW_SIZE: [u8; 2] = [0, 4];
 
 #[tokio::test]
-async fn a_peer_has_so_many_connections_and_no_more_until_one_of_them_ends() {
-    // One is that of the honest caller.
+async fn silent_connections_give_way_to_callers_of_their_address() {
+    // One is that of a caller who is there already.
     let mut world = Plan::new().in_a_process().with_flag("--connections-per-peer=4").start().await;
     let address = world.server.address.clone();
-    let mut peers = vec![];
-    for _ in 0..3 {
-        let mut peer = Hostile::connect(&address).await.unwrap();
-        assert!(peer.is_alive().await);
-        peers.push(peer);
+    let mut silent = vec![];
+    for _ in 0..20 {
+        silent.push(Hostile::silent(&address).await.unwrap());
+    }
+    for oldest in &mut silent[..17] {
+        oldest.until_closed().await;
     }
     for _ in 0..20 {
-        Hostile::silent(&address).await.unwrap().until_closed().await;
+        let mut honest = world.server.client().await;
+        honest.get_status().await.unwrap();
+        silent.push(Hostile::silent(&address).await.unwrap());
     }
     assert_eq!(world.server.log().matches("--connections-per-peer").count(), 1, "{}", world.server.log());
     world.push("INC-1", TicketSystem::Jira).await;
-    drop(peers.pop());
-    let free = async { while !Hostile::connect(&address).await.unwrap().is_alive().await {} };
-    tokio::time::timeout(PATIENCE, free).await.expect("there is a place again");
-    drop(peers);
+    drop(silent);
     world.finish().await;
 }
 
@@ -176,6 +178,32 @@ async fn a_request_that_finds_no_memory_is_told_to_come_back_and_the_memory_is_g
     tokio::time::timeout(PATIENCE, wait).await.expect("the memory comes back");
     assert!(greedy.is_alive().await);
     world.push("INC-2", TicketSystem::Jira).await;
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn requests_that_grow_when_decoded_stay_within_the_budget() {
+    let mut world = Plan::new().in_a_process().with_flag(STOPS_SOON).start().await;
+    let before = settled(&mut world).await;
+    // Two bytes each on the wire, and a struct each in memory.
+    let firing_rules = vec![v1::FiringRule::default(); 1_000_000];
+    let incident = v1::Incident { firing_rules, ..Default::default() };
+    let message =
+        v1::SubmitIncidentRequest { incident: Some(incident), ..Default::default() }.encode_to_vec();
+    let mut calls = JoinSet::new();
+    for _ in 0..32 {
+        let (channel, message) = (channel(&world).await, message.clone());
+        calls.spawn(async move {
+            let path = "/rhythmx.ticketing.v1.TicketingService/SubmitIncident";
+            refusal(call_raw(&channel, path, message).await)
+        });
+    }
+    for refused in calls.join_all().await {
+        assert!(["REQUEST_TOO_LARGE", "BUSY"].contains(&refused.reason.as_str()), "{refused:?}");
+    }
+    world.push("INC-1", TicketSystem::Jira).await;
+    let grown = world.server.peak_memory().saturating_sub(before);
+    assert!(grown < GROWTH, "{grown} bytes");
     world.finish().await;
 }
 

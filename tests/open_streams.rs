@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use rhythmx_ticketing::v1::{StreamTicketEventsRequest, StreamTicketEventsResponse};
-use ticketing_harness::{Plan, World, free_address, refusal};
+use rhythmx_ticketing::v1::{StreamTicketEventsRequest, StreamTicketEventsResponse, TicketSystem};
+use ticketing_harness::{Answer, Hostile, Plan, World, frame, free_address, refusal};
 use ticketing_server::access::Role;
 use tokio::time::Instant;
 use tokio_stream::StreamExt;
@@ -92,6 +92,53 @@ async fn streams_of_health_and_reflection_end_with_the_credential_as_those_of_ev
     let more = tokio::time::timeout(Duration::from_secs(2), goes_on.message()).await;
     assert!(more.is_err(), "the stream of another caller ended: {more:?}");
     drop(goes_on);
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn nothing_is_delivered_after_a_revocation() {
+    let mut world = Plan::new().in_a_process().guarded().start().await;
+    let (_, token) = client_of(&mut world, "wall", Role::Viewer).await;
+    let mut events = follow(&world, &token).await.unwrap();
+    let mut administration = world.server.administration().await;
+    administration.revoke("wall").await.unwrap();
+    administration.close().await;
+    world.push("INC-1", TicketSystem::Jira).await;
+    let next = tokio::time::timeout(SOON, events.message()).await.expect("the stream goes on");
+    refusal(next).is(Code::Unauthenticated, "CREDENTIAL_INVALID", &[]);
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn unread_stream_ends_with_its_credential() {
+    let plan = Plan::new().in_a_process().guarded().with_flag("--streams-per-caller=1");
+    let mut world = plan.with_flag("--shutdown-grace=1s").start().await;
+    let (_, token) = client_of(&mut world, "wall", Role::Viewer).await;
+    // Its window is closed: nothing can be sent to it.
+    let no_window = frame(0x4, 0, 0, &[0, 4, 0, 0, 0, 0]);
+    let mut sleeper = Hostile::connect_with(&world.server.address, &no_window).await.unwrap();
+    let bearer = format!("Bearer {token}");
+    sleeper.call(1, "StreamTicketEvents", &[("authorization", &bearer)]).await.unwrap();
+    sleeper.data(1, &[0; 5], true).await.unwrap();
+    assert!(matches!(sleeper.answer(1).await, Answer::Headers(_)));
+
+    let mut administration = world.server.administration().await;
+    administration.revoke("wall").await.unwrap();
+    administration.close().await;
+    let (_, successor) = client_of(&mut world, "wall", Role::Viewer).await;
+    let freed = async { while follow(&world, &successor).await.is_err() {} };
+    tokio::time::timeout(SOON, freed).await.expect("the slot is not freed");
+
+    world.push("INC-1", TicketSystem::Jira).await;
+    sleeper.send(&frame(0x8, 0, 1, &65_535_u32.to_be_bytes())).await.unwrap();
+    loop {
+        match sleeper.next_frame().await {
+            // What was handed over before, the bookmark at the beginning, may still come.
+            (0x0, 1, data) => assert!(!data.windows(5).any(|id| id == b"INC-1"), "an event was delivered"),
+            (0x1, 1, _trailers) => break,
+            _ => {}
+        }
+    }
     world.finish().await;
 }
 

@@ -216,24 +216,29 @@ impl Hostile {
 
     /// The first thing that the server says on a stream. What it says on others meanwhile is lost.
     pub async fn answer(&mut self, stream: u32) -> Answer {
-        let listen = async {
-            loop {
-                let mut head = [0; 9];
-                self.read.read_exact(&mut head).await.expect("the server closes");
-                let [a, b, c, kind, _flags, rest @ ..] = head;
-                let mut payload = vec![0; u32::from_be_bytes([0, a, b, c]) as usize];
-                self.read.read_exact(&mut payload).await.expect("the server closes");
-                match kind {
-                    0x1 if u32::from_be_bytes(rest) == stream => return Answer::Headers(payload),
-                    0x3 if u32::from_be_bytes(rest) == stream => {
-                        let code = payload.try_into().expect("a reset has four bytes");
-                        return Answer::Reset(u32::from_be_bytes(code));
-                    }
-                    _ => {}
+        loop {
+            match self.next_frame().await {
+                (0x1, number, payload) if number == stream => return Answer::Headers(payload),
+                (0x3, number, payload) if number == stream => {
+                    let code = payload.try_into().expect("a reset has four bytes");
+                    return Answer::Reset(u32::from_be_bytes(code));
                 }
+                _ => {}
             }
+        }
+    }
+
+    /// The next frame of the server: its kind, its stream and its payload.
+    pub async fn next_frame(&mut self) -> (u8, u32, Vec<u8>) {
+        let listen = async {
+            let mut head = [0; 9];
+            self.read.read_exact(&mut head).await.expect("the server closes");
+            let [a, b, c, kind, _flags, stream @ ..] = head;
+            let mut payload = vec![0; u32::from_be_bytes([0, a, b, c]) as usize];
+            self.read.read_exact(&mut payload).await.expect("the server closes");
+            (kind, u32::from_be_bytes(stream), payload)
         };
-        tokio::time::timeout(PATIENCE, listen).await.expect("the server does not answer")
+        tokio::time::timeout(PATIENCE, listen).await.expect("the server says nothing")
     }
 
     /// Waits until the server closes the connection; what it sent until then.

@@ -6,7 +6,7 @@ use http::Method;
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use ticketing_core::fault::{Fault, FaultKind};
-use ticketing_outbound::{Door, Reply, Request, hide_in_reply};
+use ticketing_outbound::{Door, Redactor, Reply, Request, hide_in_reply};
 
 use crate::faults::{self, Asked};
 use crate::settings::Settings;
@@ -152,7 +152,11 @@ impl Client {
 
     /// `text` without anything that proves who we are, to Jira or to the proxy on the way.
     fn hide(&self, text: &str) -> String {
-        self.door.hide(&self.settings.login.hide(text))
+        self.redactor().redact(text)
+    }
+
+    fn redactor(&self) -> Redactor {
+        self.settings.login.add_to(self.door.redactor())
     }
 
     async fn send(
@@ -174,11 +178,11 @@ impl Client {
         let authorization = Some(self.settings.login.authorization());
         let reply = self.door.send(Request { method, url, authorization, body, timeout }).await?;
         // A reply may repeat what it was sent. It is made harmless before a part of it goes anywhere.
-        let is_success = (200..300).contains(&reply.status);
-        let body = if is_success {
-            hide_in_reply(reply.body, self.settings.login.secret(), |text| self.hide(text))
+        let redactor = self.redactor();
+        let body = if (200..300).contains(&reply.status) {
+            hide_in_reply(reply.body, self.settings.login.secret(), |text| redactor.redact(text))
         } else {
-            self.hide(&reply.body)
+            redactor.redact_excerpt(&reply.body)
         };
         Ok(Reply { body, ..reply })
     }

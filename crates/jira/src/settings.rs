@@ -6,7 +6,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use ticketing_core::pasted;
 use ticketing_core::violation::Violations;
-use ticketing_outbound::{Authorization, RouteDraft, hide};
+use ticketing_outbound::{Authorization, Redactor, RouteDraft};
 
 use crate::site::{Site, completed};
 
@@ -281,10 +281,10 @@ impl Login {
         }
     }
 
-    /// `text` without the secret and without the header made of it, should a server have repeated them.
-    pub(crate) fn hide(&self, text: &str) -> String {
+    /// Has the secret taken out, and the header made of it, should a server repeat them.
+    pub(crate) fn add_to(&self, redactor: Redactor) -> Redactor {
         let (Self::Basic { token, .. } | Self::Bearer { token }) = self;
-        hide(&self.authorization().hide(text), token.expose_secret())
+        self.authorization().add_to(redactor).with(token.expose_secret())
     }
 }
 

@@ -13,9 +13,9 @@ mod decode;
 mod echoed;
 pub mod foreign;
 pub mod guard;
-mod hidden;
 pub mod pem;
 mod proxy;
+mod redact;
 mod resolve;
 mod route;
 mod tls_faults;
@@ -46,7 +46,7 @@ use crate::trust::{ClientCertificateAsked, TlsSetupError};
 
 pub use echoed::hide_in_reply;
 pub use foreign::{mentions, title_of_page};
-pub use hidden::hide;
+pub use redact::{Redactor, hide};
 pub use resolve::{Answers, Names, SystemNames};
 pub use route::{NotALogin, ProxyLogins, Route, RouteDraft};
 
@@ -165,12 +165,18 @@ impl Door {
         &self.reach.guard
     }
 
+    /// Takes the login for the proxy out of what somebody on the way repeats.
+    #[must_use]
+    pub fn redactor(&self) -> Redactor {
+        let proxy = self.reach.route.proxy.as_ref();
+        let login = proxy.and_then(|proxy| proxy.login(&self.reach.logins));
+        login.map_or_else(Redactor::default, |login| login.add_to(Redactor::default()))
+    }
+
     /// `text` without the login for the proxy, should somebody on the way have repeated it.
     #[must_use]
     pub fn hide(&self, text: &str) -> String {
-        let proxy = self.reach.route.proxy.as_ref();
-        let login = proxy.and_then(|proxy| proxy.login(&self.reach.logins));
-        login.map_or_else(|| text.to_owned(), |login| login.hide(text))
+        self.redactor().redact(text)
     }
 
     /// Sends one request, once.
@@ -322,9 +328,15 @@ impl Authorization {
     /// `text` without what stands behind the scheme, should a server have repeated the header.
     #[must_use]
     pub fn hide(&self, text: &str) -> String {
+        self.add_to(Redactor::default()).redact(text)
+    }
+
+    /// Has it taken out, too.
+    #[must_use]
+    pub fn add_to(&self, redactor: Redactor) -> Redactor {
         let credentials = self.0.expose_secret().split_once(' ').map_or("", |(_, credentials)| credentials);
         // What is left of base64 without its padding tells as much.
-        hide(&hide(text, credentials), credentials.trim_end_matches('='))
+        redactor.with(credentials).with(credentials.trim_end_matches('='))
     }
 }
 

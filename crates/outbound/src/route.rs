@@ -13,7 +13,7 @@ use ticketing_core::pasted;
 use ticketing_core::violation::Violations;
 use url::Url;
 
-use crate::{Authorization, hide, pem};
+use crate::{Authorization, Redactor, pem};
 
 /// In characters.
 const LONGEST_PROXY_URL: usize = 2_048;
@@ -165,9 +165,15 @@ impl fmt::Debug for Authorities {
 
 impl ProxyLogin {
     /// `text` without the password and without the header made of it, should somebody have repeated them.
+    #[cfg(test)]
     pub(crate) fn hide(&self, text: &str) -> String {
+        self.add_to(Redactor::default()).redact(text)
+    }
+
+    /// Has the password taken out, and the header made of it.
+    pub(crate) fn add_to(&self, redactor: Redactor) -> Redactor {
         let header = Authorization::basic(&self.user, &self.password);
-        hide(&header.hide(text), self.password.expose_secret())
+        header.add_to(redactor).with(self.password.expose_secret())
     }
 }
 

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 use ticketing_core::fault::{Fault, FaultKind};
-use ticketing_outbound::{Authorization, Door, Reply, Request, hide, hide_in_reply};
+use ticketing_outbound::{Authorization, Door, Redactor, Reply, Request, hide_in_reply};
 use url::Url;
 
 use crate::evidence;
@@ -150,7 +150,8 @@ impl Client {
         if !(200..300).contains(&reply.status) {
             return Ok(reply);
         }
-        let body = hide_in_reply(reply.body, self.password.expose_secret(), |text| self.discreet(text));
+        let redactor = self.redactor();
+        let body = hide_in_reply(reply.body, self.password.expose_secret(), |text| redactor.redact(text));
         Ok(Reply { body, ..reply })
     }
 
@@ -175,7 +176,10 @@ impl Client {
 
     /// An instance, or something before it, may repeat what it was sent.
     pub(crate) fn discreet(&self, words: &str) -> String {
-        let words = hide(&self.authorization.hide(words), self.password.expose_secret());
-        self.door.hide(&words)
+        self.redactor().redact_excerpt(words)
+    }
+
+    fn redactor(&self) -> Redactor {
+        self.authorization.add_to(self.door.redactor()).with(self.password.expose_secret())
     }
 }

@@ -25,7 +25,7 @@ use ticketing_core::namespace::Namespace;
 use tokio::time::Instant;
 
 use crate::store::{Actor, AuditAction, NewAuditEntry, Requester, Store, StoreError, StoredToken};
-use crate::transport::{Peer, PeerCertificate, Whose};
+use crate::transport::{Peer, PeerCertificate, PeerKey};
 
 pub use bucket::Rate;
 pub use flags::{AccessArgs, AccessArgsError, AuthSource};
@@ -162,7 +162,7 @@ impl Access {
             let (name, namespace) = (LOCAL.to_owned(), Namespace::default());
             return Ok(Caller { name, role: Role::Admin, namespace, proof: Proof::Open, source });
         }
-        let (strangers, whose) = (&self.0.strangers, Whose::of(&peer.address));
+        let (strangers, whose) = (&self.0.strangers, PeerKey::of(&peer.address));
         let allowed = strangers.take(whose, Instant::now());
         let recognised = self.recognise(headers, peer, allowed.is_ok()).await;
         match (&recognised, allowed) {

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use super::bucket::{Bucket, Rate};
 use super::token::Presented;
 use crate::store::{Store, StoreError, StoredToken};
-use crate::transport::{Tally, Whose};
+use crate::transport::{PeerKey, Tally};
 
 /// The most peers that are remembered. Beyond that those are forgotten who have their whole allowance.
 const MOST_PEERS: usize = 10_000;
@@ -28,7 +28,7 @@ const READ_INTERVAL: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct Strangers {
     rate: Rate,
-    peers: Mutex<HashMap<Whose, Bucket>>,
+    peers: Mutex<HashMap<PeerKey, Bucket>>,
     refused: Tally,
 }
 
@@ -53,7 +53,7 @@ impl Strangers {
     }
 
     /// Takes a look at a credential from the allowance of a peer, or tells when there is one again.
-    pub(super) fn take(&self, peer: Whose, now: Instant) -> Result<(), Duration> {
+    pub(super) fn take(&self, peer: PeerKey, now: Instant) -> Result<(), Duration> {
         let mut peers = lock(&self.peers);
         if peers.len() >= MOST_PEERS && !peers.contains_key(&peer) {
             peers.retain(|_, bucket| !bucket.is_full(self.rate, now));
@@ -62,15 +62,15 @@ impl Strangers {
     }
 
     /// The credential was good.
-    pub(super) fn give_back(&self, peer: Whose) {
+    pub(super) fn give_back(&self, peer: PeerKey) {
         if let Some(bucket) = lock(&self.peers).get_mut(&peer) {
             bucket.give_back(self.rate);
         }
     }
 
     /// Counts a call that is refused beyond the allowance, for the log to tell of it with others.
-    pub(super) fn count(&self, peer: Whose) {
-        let tell = |peer: Whose, calls| {
+    pub(super) fn count(&self, peer: PeerKey) {
+        let tell = |peer: PeerKey, calls| {
             tracing::warn!(%peer, calls, "calls without a good credential were refused");
         };
         if self.refused.is_first(peer, tell) {
@@ -80,7 +80,7 @@ impl Strangers {
 }
 
 // A bucket is whole after each of its steps.
-fn lock(peers: &Mutex<HashMap<Whose, Bucket>>) -> MutexGuard<'_, HashMap<Whose, Bucket>> {
+fn lock(peers: &Mutex<HashMap<PeerKey, Bucket>>) -> MutexGuard<'_, HashMap<PeerKey, Bucket>> {
     peers.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -130,7 +130,7 @@ mod tests {
     #[test]
     fn good_credentials_cost_nothing_and_each_peer_has_an_allowance_of_its_own() {
         let (strangers, now) = (Strangers::new(RATE), Instant::now());
-        let (one, other) = (Whose::User(1), Whose::User(2));
+        let (one, other) = (PeerKey::User(1), PeerKey::User(2));
         for _ in 0..100 {
             assert_eq!(strangers.take(one, now), Ok(()));
             strangers.give_back(one);
@@ -175,9 +175,9 @@ mod tests {
     fn peers_that_stay_away_are_forgotten_when_there_are_too_many() {
         let (strangers, now) = (Strangers::new(RATE), Instant::now());
         for number in 0..MOST_PEERS {
-            strangers.take(Whose::User(number as u32), now).unwrap();
+            strangers.take(PeerKey::User(number as u32), now).unwrap();
         }
-        strangers.take(Whose::User(u32::MAX), now + RATE.refill()).unwrap();
+        strangers.take(PeerKey::User(u32::MAX), now + RATE.refill()).unwrap();
         assert_eq!(lock(&strangers.peers).len(), 1);
     }
 }

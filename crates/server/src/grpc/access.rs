@@ -12,11 +12,11 @@ use tonic::body::Body;
 use tower::{Layer, Service};
 
 use super::errors::Refusal;
-use super::lasting::Lease;
 use super::stream::Closing;
+use super::stream_guard::StreamGuard;
 use super::trace::Counted;
 use crate::access::{Access, Caller, Denied, Door};
-use crate::transport::{Peer, Used};
+use crate::transport::{ConnectionHandle, Peer};
 
 /// Lets calls in that somebody makes who may; they bear their [`Caller`] from then on.
 #[derive(Debug, Clone)]
@@ -40,17 +40,17 @@ impl AccessLayer {
         Self { access, closing }
     }
 
-    async fn admit(&self, head: &Parts) -> Result<(Caller, Option<Lease>), Refusal> {
+    async fn admit(&self, head: &Parts) -> Result<(Caller, Option<StreamGuard>), Refusal> {
         let caller = admit(&self.access, head).await?;
         let Some(door) = Door::of_path(head.uri.path()).filter(|door| door.is_stream()) else {
             return Ok((caller, None));
         };
-        let place = self.access.admit_stream(&caller)?;
+        let slot = self.access.admit_stream(&caller)?;
         let closing = || Closing::of(self.closing.clone(), &head.extensions);
         // Those of the contract end themselves, with their last token.
         let closing = (!matches!(door, Door::Contract(_))).then(closing);
-        let lease = Lease { access: self.access.clone(), caller: caller.clone(), place, closing };
-        Ok((caller, Some(lease)))
+        let guard = StreamGuard::new(self.access.clone(), caller.clone(), slot, closing);
+        Ok((caller, Some(guard)))
     }
 }
 
@@ -88,14 +88,16 @@ where
             if !is_grpc(&head) {
                 return Ok(not_grpc());
             }
-            let (caller, lease) = match layer.admit(&head).await {
+            let (caller, guard) = match layer.admit(&head).await {
                 Ok(admitted) => admitted,
                 Err(refusal) => return Ok(refused(refusal)),
             };
             head.extensions.insert(caller);
-            let Some(lease) = lease else { return inner.call(Request::from_parts(head, body)).await };
-            let (questions, bound) = lease.begin(body);
-            Ok(inner.call(Request::from_parts(head, questions)).await?.map(bound))
+            let Some(guard) = guard else { return inner.call(Request::from_parts(head, body)).await };
+            head.extensions.insert(guard.handle());
+            let requests = guard.requests(body);
+            let answer = inner.call(Request::from_parts(head, requests)).await?;
+            Ok(answer.map(|messages| guard.responses(messages)))
         })
     }
 }
@@ -106,8 +108,8 @@ async fn admit(access: &Access, head: &Parts) -> Result<Caller, Refusal> {
     tracing::Span::current().record("peer", tracing::field::display(&peer.address));
     let caller = access.identify(&head.headers, peer).await.map_err(denied)?;
     tracing::Span::current().record("caller", caller.name.as_str());
-    if let Some(used) = head.extensions.get::<Used>() {
-        used.note();
+    if let Some(connection) = head.extensions.get::<ConnectionHandle>() {
+        connection.establish();
     }
     // Before anything is written down, so that who is refused again and again fills no audit.
     access.admit(&caller)?;

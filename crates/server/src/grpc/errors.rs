@@ -59,6 +59,10 @@ pub(crate) enum Refusal {
     ConnectionEnding { resume_token: String },
     /// There is no memory for the request.
     Busy,
+    /// The request is no message of its type, and why.
+    RequestMalformed(String),
+    /// The request is larger than `limit` bytes, or would be when it is decoded.
+    RequestTooLarge { limit: usize },
     /// A credential is asked for, and none came with the call.
     CredentialMissing,
     /// The credential is wrong, has expired or was revoked.
@@ -156,6 +160,8 @@ impl Refusal {
             Self::ShuttingDown { .. } => (Code::Unavailable, ErrorReason::ShuttingDown),
             Self::ConnectionEnding { .. } => (Code::Unavailable, ErrorReason::ConnectionEnding),
             Self::Busy => (Code::ResourceExhausted, ErrorReason::Busy),
+            Self::RequestMalformed(_) => (Code::InvalidArgument, ErrorReason::RequestMalformed),
+            Self::RequestTooLarge { .. } => (Code::OutOfRange, ErrorReason::RequestTooLarge),
             Self::CredentialMissing => (Code::Unauthenticated, ErrorReason::CredentialMissing),
             Self::CredentialInvalid => (Code::Unauthenticated, ErrorReason::CredentialInvalid),
             Self::RoleInsufficient { .. } => (Code::PermissionDenied, ErrorReason::RoleInsufficient),
@@ -213,6 +219,12 @@ impl Refusal {
             Self::ShuttingDown { .. } => "the server is stopping: connect again".to_owned(),
             Self::ConnectionEnding { .. } => "the connection is as old as it may become: connect again".to_owned(),
             Self::Busy => "the server has as many requests in its memory as it may: try again".to_owned(),
+            Self::RequestMalformed(why) => {
+                format!("the request cannot be decoded: {why}; check that the client was built from this contract")
+            }
+            Self::RequestTooLarge { limit } => {
+                format!("the request has more than {limit} bytes, or takes too much memory when it is decoded")
+            }
             Self::CredentialMissing => {
                 "a credential is needed: a bearer token in the metadata `authorization`, or a client certificate".to_owned()
             }
@@ -236,6 +248,10 @@ impl Refusal {
     fn metadata(&self) -> HashMap<String, String> {
         let (needed, most);
         let pairs = match self {
+            Self::RequestTooLarge { limit } => {
+                most = limit.to_string();
+                vec![("limit", most.as_str())]
+            }
             Self::RoleInsufficient { role, needed: roles } => {
                 needed = names(roles, ", ");
                 vec![("role", role.as_str()), ("needed", needed.as_str())]
@@ -301,6 +317,8 @@ impl Refusal {
             | Self::CredentialMissing
             | Self::CredentialInvalid
             | Self::RoleInsufficient { .. }
+            | Self::RequestMalformed(_)
+            | Self::RequestTooLarge { .. }
             | Self::Internal => {}
         }
     }

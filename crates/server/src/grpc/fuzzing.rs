@@ -1,13 +1,16 @@
 //! What callers send, read as the service reads it. See [`crate::fuzzing`].
 
+use std::sync::OnceLock;
+
 use http::{HeaderMap, HeaderValue};
 use jiff::Timestamp;
 use prost::Message;
-use rhythmx_ticketing::{Method, v1};
+use rhythmx_ticketing::{FILE_DESCRIPTOR_SET, Method, v1};
 use ticketing_core::incident::Incident;
 use ticketing_core::violation::Violations;
 
 use super::parse::{self, ListFilter};
+use super::wire::Schema;
 use super::{deadline, token};
 use crate::settings::Rules;
 use crate::store::{PageKey, StreamName};
@@ -23,9 +26,26 @@ pub enum Heard {
     Taken,
 }
 
-/// Decodes and checks the request of a method.
+/// Measures, decodes and checks the request of a method.
+///
+/// # Panics
+/// If what was measured cannot be decoded, or the other way round.
 #[must_use]
 pub fn hear(method: Method, request: &[u8]) -> Heard {
+    static SCHEMA: OnceLock<Option<Schema>> = OnceLock::new();
+    let schema = SCHEMA.get_or_init(|| Schema::of(&[FILE_DESCRIPTOR_SET]).ok());
+    let heard = decode(method, request);
+    if let Some((schema, method)) =
+        schema.as_ref().and_then(|schema| Some((schema, schema.method(method.path())?)))
+    {
+        let measured = schema.measure(method, request, usize::MAX);
+        let is_malformed = matches!(heard, Heard::Malformed);
+        assert_eq!(is_malformed, measured.is_err(), "{measured:?}");
+    }
+    heard
+}
+
+fn decode(method: Method, request: &[u8]) -> Heard {
     match method {
         Method::Configure => take(request, |request| {
             let mut violations = Violations::default();

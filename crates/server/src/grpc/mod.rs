@@ -4,14 +4,16 @@ mod access;
 mod deadline;
 mod errors;
 pub(crate) mod fuzzing;
-mod lasting;
 mod parse;
 mod present;
+mod request_reader;
 mod router;
 mod service;
 mod stream;
+mod stream_guard;
 mod token;
 mod trace;
+mod wire;
 
 pub(crate) use router::{Served, router, stop_serving};
 pub(crate) use service::Service;

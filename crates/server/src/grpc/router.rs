@@ -1,5 +1,7 @@
 //! What is served: the service, health and reflection on one port, and health alone on another.
 
+use std::sync::Arc;
+
 use rhythmx_ticketing::FILE_DESCRIPTOR_SET;
 use rhythmx_ticketing::v1::ticketing_service_server::{TicketingService, TicketingServiceServer};
 use tokio_util::sync::CancellationToken;
@@ -12,24 +14,31 @@ use tower::Layer;
 
 use super::access::{AccessLayer, Guarded};
 use super::deadline::{DeadlineLayer, WithDeadline};
-use super::errors::Refusal;
+use super::request_reader::{RequestLayer, RequestReader};
 use super::trace::{TraceLayer, Traced};
+use super::wire::Schema;
 use crate::access::Access;
-use crate::transport::{Limits, MemoryLayer, WithinMemory};
+use crate::transport::{Limits, MemoryBudget};
 
-/// The most bytes of a request. The largest valid incident has about 2 MiB.
-pub(crate) const LARGEST_REQUEST: usize = 4 * 1024 * 1024;
 /// The most bytes of a question about health or the contract.
 const LARGEST_QUESTION: usize = 16 * 1024;
 
+/// What calls are described by.
+const DESCRIPTORS: [&[u8]; 4] = [
+    FILE_DESCRIPTOR_SET,
+    tonic_health::pb::FILE_DESCRIPTOR_SET,
+    tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET,
+    tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET,
+];
+
 /// What every call that is let in passes, the first one first.
-type Bounded = WithDeadline<WithinMemory<Routes>>;
+type Bounded = WithDeadline<RequestReader<Routes>>;
 
 /// What is served, and the handle that tells its health.
 pub(crate) struct Served {
     pub calls: Traced<Guarded<Bounded>>,
     /// For everybody: it tells nothing but whether the server works.
-    pub health_alone: Traced<Guarded<WithDeadline<Routes>>>,
+    pub health_alone: Traced<Guarded<Bounded>>,
     pub health: HealthReporter,
 }
 
@@ -44,27 +53,35 @@ pub(crate) async fn router<T: TicketingService>(
     let health = health.max_decoding_message_size(LARGEST_QUESTION);
     reporter.set_serving::<TicketingServiceServer<T>>().await;
     let service = TicketingServiceServer::new(service)
-        .max_decoding_message_size(LARGEST_REQUEST)
+        .max_decoding_message_size(limits.max_request_size as usize)
         .accept_compressed(CompressionEncoding::Gzip)
         .send_compressed(CompressionEncoding::Gzip);
     let calls = Routes::new(service)
         .add_service(health.clone())
         .add_service(reflection().build_v1()?.max_decoding_message_size(LARGEST_QUESTION))
         .add_service(reflection().build_v1alpha()?.max_decoding_message_size(LARGEST_QUESTION));
+    let schema = Arc::new(Schema::of(&DESCRIPTORS)?);
     let anybody = AccessLayer::new(access.for_anybody(), closing.clone());
-    let calls = TraceLayer::default().layer(AccessLayer::new(access, closing).layer(bounded(calls, limits)));
+    let calls = TraceLayer::default().layer(AccessLayer::new(access, closing).layer(bounded(
+        calls,
+        schema.clone(),
+        limits,
+    )));
     // A question is small and answered at once. Nobody is told apart there, so that a budget of memory would let one caller
     // keep all the others out.
-    let health = DeadlineLayer::new(limits.request_timeout).layer(Routes::new(health).prepare());
+    let budget = MemoryBudget::unlimited();
+    let reader = RequestLayer::new(schema, budget, LARGEST_QUESTION, limits.request_timeout);
+    let health = reader.layer(Routes::new(health).prepare());
+    let health = DeadlineLayer::new(limits.request_timeout).layer(health);
     let health_alone = TraceLayer::default().layer(anybody.layer(health));
     Ok(Served { calls, health_alone, health: reporter })
 }
 
-fn bounded(routes: Routes, limits: &Limits) -> Bounded {
-    let memory = limits.request_memory as usize * 1_024 * 1_024;
-    let routes = MemoryLayer::new(memory, LARGEST_REQUEST, limits.request_timeout, || Refusal::Busy.into())
-        .layer(routes.prepare());
-    DeadlineLayer::new(limits.longest_call).layer(routes)
+fn bounded(routes: Routes, schema: Arc<Schema>, limits: &Limits) -> Bounded {
+    let budget = MemoryBudget::new(limits.request_memory as usize * 1_024 * 1_024);
+    let max_size = limits.max_request_size as usize;
+    let reader = RequestLayer::new(schema, budget, max_size, limits.request_timeout);
+    DeadlineLayer::new(limits.longest_call).layer(reader.layer(routes.prepare()))
 }
 
 /// Tells whoever watches the health that nothing new is taken.

@@ -13,6 +13,7 @@ use tonic::{Request, Response, Status};
 
 use super::errors::Refusal;
 use super::stream::{self, Closing, StreamSettings};
+use super::stream_guard::StreamHandle;
 use super::{deadline, parse, present, token};
 use crate::access::{Access, Caller, UNSAVED_SETTINGS};
 use crate::app::{App, AppError, SETTINGS};
@@ -168,9 +169,11 @@ impl TicketingService for Service {
     ) -> Result<Response<Self::StreamTicketEventsStream>, Status> {
         let closing = Closing::of(self.closing.clone(), request.extensions());
         let caller = caller(&request)?.clone();
+        let handle = request.extensions().get::<StreamHandle>().cloned();
         let subscription = parse::subscription(request.into_inner()).map_err(Refusal::RequestInvalid)?;
         let app = self.app.clone();
-        let events = stream::follow(app, &caller, subscription, self.streams.clone(), closing).await?;
+        let events =
+            stream::follow(app, &caller, subscription, self.streams.clone(), (closing, handle)).await?;
         Ok(Response::new(Box::pin(events)))
     }
 

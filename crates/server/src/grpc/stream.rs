@@ -19,6 +19,7 @@ use tonic::Status;
 
 use super::errors::Refusal;
 use super::parse::{Start, Subscription};
+use super::stream_guard::StreamHandle;
 use super::token::ResumeAt;
 use super::{present, token};
 use crate::access::Caller;
@@ -79,7 +80,7 @@ pub(crate) async fn follow(
     caller: &Caller,
     subscription: Subscription,
     settings: StreamSettings,
-    closing: Closing,
+    (closing, handle): (Closing, Option<StreamHandle>),
 ) -> Result<impl Stream<Item = Item> + Send + 'static, Refusal> {
     // Before the bounds are read, so that nothing is missed in between.
     let news = app.store().subscribe();
@@ -92,7 +93,12 @@ pub(crate) async fn follow(
     let filter = EventFilter { incident_id, systems, kinds, requested_by, namespace };
     let follower = Follower { app, filter, settings, closing, position, outlet };
     tokio::spawn(async move {
-        if let Some(refusal) = follower.run(news).await {
+        let ended = follower.run(news).await;
+        // A subscriber that does not read may never hear of it.
+        if let Some(handle) = handle {
+            handle.release_slot();
+        }
+        if let Some(refusal) = ended {
             // A subscriber that is gone does not hear it.
             let _ = finish.send(refusal);
         }

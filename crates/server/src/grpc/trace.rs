@@ -15,7 +15,7 @@ use tracing::Instrument;
 
 use super::errors::Refusal;
 use crate::panics::caught;
-use crate::transport::{Peer, Tally, Whose};
+use crate::transport::{Peer, PeerKey, Tally};
 
 /// Where a caller may name its request; the answer bears the same name, or the one it was given here.
 const HEADER: HeaderName = HeaderName::from_static("x-request-id");
@@ -82,7 +82,7 @@ where
             caller = tracing::field::Empty,
             peer = tracing::field::Empty
         );
-        let whose = request.extensions().get::<Peer>().map(|peer| Whose::of(&peer.address));
+        let whose = request.extensions().get::<Peer>().map(|peer| PeerKey::of(&peer.address));
         let refused = self.refused.clone();
         let begun = catch_unwind(AssertUnwindSafe(|| span.in_scope(|| self.inner.call(request))));
         let answered = async move {
@@ -121,8 +121,8 @@ fn request_id<B>(request: &Request<B>, calls: &AtomicU64) -> HeaderValue {
 }
 
 // An answer whose status is known before its body: every refusal is.
-fn log(response: &Response<Body>, whose: Option<Whose>, refused: &Tally) {
-    let tell_rest = |peer: Whose, calls| tracing::info!(%peer, calls, "further calls were refused");
+fn log(response: &Response<Body>, whose: Option<PeerKey>, refused: &Tally) {
+    let tell_rest = |peer: PeerKey, calls| tracing::info!(%peer, calls, "further calls were refused");
     if response.extensions().get::<Counted>().is_some() {
         return;
     }

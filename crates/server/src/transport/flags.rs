@@ -48,14 +48,15 @@ pub struct TlsFiles {
 /// What one peer, and all of them, may use up.
 #[derive(Debug, Clone, Args)]
 pub struct Limits {
-    /// Connections at a time; more are closed at once. 1 to 100,000.
+    /// Connections at a time. At the limit, a new connection takes the place of the oldest one without an authenticated
+    /// call, of the peer that has the most of them. 1 to 100,000.
     #[arg(long, env = "TICKETING_CONNECTIONS", default_value_t = 512,
           value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub connections: u32,
 
-    /// Connections at a time from one IPv4 address, IPv6 /64 network or local user. What a closed one had used up of
-    /// `--stream-resets` and `--control-frames` counts as that share of a connection; in a minute as many come back as
-    /// there may be. 1 to 100,000.
+    /// Connections at a time from one IPv4 address, IPv6 /64 network or local user. At the limit, a new connection takes
+    /// the place of the oldest one without an authenticated call; those with one are never closed for it, and an eighth
+    /// is kept for newcomers. Raise it where many clients share an address, as behind a balancer. 1 to 100,000.
     #[arg(long, env = "TICKETING_CONNECTIONS_PER_PEER", default_value_t = 128,
           value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub connections_per_peer: u32,
@@ -114,8 +115,14 @@ pub struct Limits {
     #[arg(long, env = "TICKETING_LONGEST_CALL", default_value = "5m", value_parser = duration)]
     pub longest_call: Duration,
 
-    /// Mebibytes of requests that are read or worked on at a time; more are refused with RESOURCE_EXHAUSTED. A
-    /// compressed one counts as 4, and one caller holds at most half. 8 to 65,536.
+    /// Bytes of one request, unpacked; a larger one is refused with OUT_OF_RANGE. The largest valid incident takes
+    /// 420,000 bytes in ASCII and 1,620,000 if every character takes four bytes. 16,384 to 16,777,216.
+    #[arg(long, env = "TICKETING_MAX_REQUEST_SIZE", default_value_t = 2_097_152,
+          value_parser = clap::value_parser!(u32).range(16_384..=16_777_216))]
+    pub max_request_size: u32,
+
+    /// Mebibytes of requests that are read or worked on at a time; more are refused with RESOURCE_EXHAUSTED. A request
+    /// counts as what it takes in memory when it is decoded, and one caller holds at most half. 8 to 65,536.
     #[arg(long, env = "TICKETING_REQUEST_MEMORY", default_value_t = 32,
           value_parser = clap::value_parser!(u32).range(8..=65_536))]
     pub request_memory: u32,

@@ -19,6 +19,8 @@ const END_HEADERS: u8 = 0x4;
 
 /// The time after which a [`Bucket`] is full again.
 pub(super) const REFILL: Duration = Duration::from_secs(60);
+/// What a restricted [`Allowance`] starts with: enough for a client to begin, and for its calls.
+const RESTRICTED_SHARE: f64 = 0.05;
 /// Empty frames that go along with one that carries something: a window and a ping, for the stream and the connection.
 const ALONG: u32 = 4;
 
@@ -56,6 +58,9 @@ enum Place {
 /// What a peer may still send.
 #[derive(Debug)]
 pub(super) struct Allowance {
+    begun: Instant,
+    /// The share of everything that there was at first.
+    initial: f64,
     resets: Bucket,
     control: Bucket,
     /// Resets of ours, of which h2 bounds the number; counted for what is [spent](Self::spent) alone.
@@ -157,8 +162,18 @@ impl Frames {
 
 impl Allowance {
     pub(super) fn new(resets: u32, control: u32, now: Instant) -> Self {
-        let [resets, resets_of_ours] = [Bucket::full(resets, now), Bucket::full(resets, now)];
-        Self { resets, control: Bucket::full(control, now), resets_of_ours }
+        Self::with_share(1.0, resets, control, now)
+    }
+
+    /// One that starts with little, and is whole after [`REFILL`].
+    pub(super) fn restricted(resets: u32, control: u32, now: Instant) -> Self {
+        Self::with_share(RESTRICTED_SHARE, resets, control, now)
+    }
+
+    fn with_share(initial: f64, resets: u32, control: u32, now: Instant) -> Self {
+        let bucket = |capacity| Bucket::with_share(initial, capacity, now);
+        let (begun, resets_of_ours) = (now, bucket(resets));
+        Self { begun, initial, resets: bucket(resets), control: bucket(control), resets_of_ours }
     }
 
     /// Takes what a frame of the peer costs.
@@ -183,8 +198,10 @@ impl Allowance {
 
     /// The share of it that is used up, of that part of which most is, from 0 to 1.
     pub(super) fn spent(&mut self, now: Instant) -> f64 {
+        let refilled = now.duration_since(self.begun).as_secs_f64() / REFILL.as_secs_f64();
+        let unused = (self.initial + refilled).min(1.0);
         let parts = [&mut self.resets, &mut self.control, &mut self.resets_of_ours];
-        parts.into_iter().map(|bucket| bucket.spent(now)).fold(0.0, f64::max)
+        parts.into_iter().map(|bucket| unused - bucket.share_left(now)).fold(0.0, f64::max)
     }
 
     /// A frame that carries something went one way or the other.
@@ -196,8 +213,8 @@ impl Allowance {
 // === impl Bucket ===
 
 impl Bucket {
-    fn full(capacity: u32, now: Instant) -> Self {
-        Self { capacity, left: capacity, filled: now }
+    fn with_share(share: f64, capacity: u32, now: Instant) -> Self {
+        Self { capacity, left: (f64::from(capacity) * share) as u32, filled: now }
     }
 
     fn take(&mut self, now: Instant) -> bool {
@@ -218,9 +235,9 @@ impl Bucket {
         }
     }
 
-    fn spent(&mut self, now: Instant) -> f64 {
+    fn share_left(&mut self, now: Instant) -> f64 {
         self.refill(now);
-        1.0 - f64::from(self.left) / f64::from(self.capacity)
+        f64::from(self.left) / f64::from(self.capacity)
     }
 
     fn give(&mut self, drops: u32) {
@@ -297,5 +314,17 @@ mod tests {
         assert_eq!(allowance.take(Frame::Empty, now), Err(TooMany::ControlFrames));
         assert!((0..11).all(|_| allowance.take(Frame::Reset, now).is_ok()));
         assert_eq!(allowance.take(Frame::Reset, now), Err(TooMany::Resets));
+    }
+
+    #[test]
+    fn restricted_allowance_starts_small_and_owes_only_what_it_used() {
+        let begun = Instant::now();
+        let mut allowance = Allowance::restricted(100, 1_000, begun);
+        assert!(allowance.spent(begun) < 0.001);
+        assert!((0..50).all(|_| allowance.take(Frame::Empty, begun).is_ok()));
+        assert_eq!(allowance.take(Frame::Empty, begun), Err(TooMany::ControlFrames));
+        assert!((allowance.spent(begun) - 0.05).abs() < 0.001);
+        let later = begun + REFILL / 2;
+        assert!((0..500).all(|_| allowance.take(Frame::Empty, later).is_ok()));
     }
 }

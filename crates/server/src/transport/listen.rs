@@ -10,7 +10,7 @@ use std::str::FromStr;
 use tokio::net::{TcpListener, TcpStream, UnixListener};
 
 use super::peer::PeerAddress;
-use super::serve::Wire;
+use super::serve::BoxedIo;
 
 /// Where to listen: `HOST:PORT` or `unix:PATH`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -135,7 +135,7 @@ impl Listener {
     }
 
     /// The next connection, and whose it is.
-    pub(super) async fn accept(&self) -> io::Result<(Wire, PeerAddress)> {
+    pub(super) async fn accept(&self) -> io::Result<(BoxedIo, PeerAddress)> {
         match self {
             Self::Tcp(listener) => {
                 let (stream, address) = listener.accept().await?;

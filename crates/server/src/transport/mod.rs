@@ -1,27 +1,29 @@
 //! Who may connect, and what a connection may do: listening, TLS, and the limits that hold before a call is looked at.
 //!
-//! A connection passes, in this order: the count of connections (`places.rs`), the TLS handshake (`tls.rs`), the watch
-//! over its frames (`watched.rs`), hyper with its own limits, and for each call the memory budget (`memory.rs`). Every
-//! one of them costs a peer that misbehaves its own connection or its own call, and nobody else's.
+//! A connection passes, in this order: the connection limit (`connection_limiter.rs`), the TLS handshake (`tls.rs`), the
+//! frame limits (`frame_limited_io.rs`), hyper with its own limits, and for each call the reading of its request within
+//! the memory budget (`memory.rs`). Each of them costs a peer that misbehaves its own connection or its own call.
 
+mod authority;
+mod connection_limiter;
 pub mod dev;
 mod flags;
+mod frame_limited_io;
 mod frames;
 pub(crate) mod fuzzing;
 mod listen;
 mod memory;
 mod peer;
-mod places;
 mod serve;
 mod tally;
 mod tls;
-mod watched;
 
+pub(crate) use connection_limiter::ConnectionHandle;
 pub use flags::{Limits, TlsFiles, TransportFlags};
 pub use listen::{ListenAddress, ListenError, Listener};
-pub(crate) use memory::{MemoryLayer, WithinMemory};
-pub(crate) use peer::Whose;
+pub(crate) use memory::{MemoryBudget, MemoryReservation};
+pub(crate) use peer::PeerKey;
 pub use peer::{Peer, PeerAddress, PeerCertificate};
-pub(crate) use serve::{Ending, Used, serve};
+pub(crate) use serve::{Ending, serve};
 pub(crate) use tally::Tally;
 pub use tls::{Tls, TlsError};

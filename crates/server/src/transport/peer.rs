@@ -29,7 +29,7 @@ pub enum PeerAddress {
 
 /// Whom something is counted for that one peer may use up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Whose {
+pub(crate) enum PeerKey {
     /// An IPv4 address, or the network of an IPv6 address: who has one address of it has them all.
     Network(IpAddr),
     User(u32),
@@ -65,7 +65,7 @@ impl std::fmt::Display for PeerAddress {
 
 // === impl Whose ===
 
-impl Whose {
+impl PeerKey {
     pub(crate) fn of(peer: &PeerAddress) -> Self {
         match peer {
             PeerAddress::Unix { uid, .. } => Self::User(*uid),
@@ -80,7 +80,7 @@ impl Whose {
     }
 }
 
-impl std::fmt::Display for Whose {
+impl std::fmt::Display for PeerKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Network(IpAddr::V4(address)) => address.fmt(f),

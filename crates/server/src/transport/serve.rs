@@ -1,11 +1,9 @@
-//! Connections: taken, shaken hands with, served, and ended in time.
+//! Connections: accepted, authenticated by TLS, served, and ended in time.
 
 use std::convert::Infallible;
-use std::fmt;
 use std::io;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http::{Request, Response};
@@ -21,22 +19,27 @@ use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
 use tower::{Service, ServiceExt};
 
+use super::connection_limiter::{
+    Acquired, ConnectionHandle, ConnectionLimiter, ConnectionPermit, LimitExceeded,
+};
 use super::flags::Limits;
+use super::frame_limited_io::FrameLimitedIo;
 use super::listen::Listener;
-use super::peer::{Peer, PeerAddress, PeerCertificate, Whose};
-use super::places::{NoPlace, Place, Places};
+use super::peer::{Peer, PeerAddress, PeerCertificate, PeerKey};
 use super::tally::Tally;
 use super::tls::Tls;
-use super::watched::Watched;
 
 /// A silent peer is asked for a sign of life this often, and given up when none comes in time.
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(30);
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(20);
-/// After a connection could not be taken, for want of files or memory.
-const BREATH: Duration = Duration::from_millis(50);
+/// After a connection could not be accepted, for want of files or memory.
+const ACCEPT_BACKOFF: Duration = Duration::from_millis(50);
+/// How long a connection of a peer that wasted too much waits before it is served. A peer that reconnects in a loop is
+/// slowed down by it; an honest caller beside it hardly notices.
+const RESTRICTED_DELAY: Duration = Duration::from_millis(20);
 
-/// The bytes of a connection.
-pub(crate) type Wire = Box<dyn Bytestream>;
+/// The bytes of a connection, under TLS or not.
+pub(crate) type BoxedIo = Box<dyn Bytestream>;
 
 /// What bytes go through both ways.
 pub(crate) trait Bytestream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -46,10 +49,6 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Bytestream for T {}
 /// Among the extensions of a request: cancelled when its connection is too old, so that streams end in time.
 #[derive(Debug, Clone)]
 pub(crate) struct Ending(pub CancellationToken);
-
-/// Among the extensions of a request: whether its connection has borne a call that was let in.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Used(Arc<AtomicBool>);
 
 /// Why a connection takes no more calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,13 +68,11 @@ struct Server<S> {
     failed: Tally,
 }
 
-/// A connection that was taken.
-struct Taken {
-    wire: Wire,
+/// An accepted connection.
+struct Accepted {
+    io: BoxedIo,
     address: PeerAddress,
-    /// After how long it is too old.
-    age: Duration,
-    place: Place,
+    permit: ConnectionPermit,
 }
 
 /// Why a connection came to nothing.
@@ -101,20 +98,20 @@ pub(crate) async fn serve<S>(
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send + Sync + 'static,
     S::Future: Send + 'static,
 {
-    let places = Places::new(&limits);
+    let limiter = ConnectionLimiter::new(&limits);
     let server =
         Arc::new(Server { service, tls: tls.clone(), limits, stop: stop.clone(), failed: Tally::default() });
     let mut connections = JoinSet::new();
-    let taking = async {
-        let (mut number, turned_away) = (0_u64, Tally::default());
+    let accepting = async {
+        let mut number = 0_u64;
+        let limit_log = Tally::default();
         loop {
             tokio::select! {
-                taken = take(&listener, &places, &turned_away) => {
+                accepted = accept(&listener, &limiter, &limit_log) => {
                     number += 1;
-                    let Some((wire, address, place)) = taken else { continue };
+                    let Some(accepted) = accepted else { continue };
                     let age = spread(server.limits.connection_age, number);
-                    let taken = Taken { wire, address, age, place };
-                    connections.spawn(server.clone().attend(taken));
+                    connections.spawn(server.clone().handle_connection(accepted, age));
                 }
                 Some(_ended) = connections.join_next() => {}
             }
@@ -127,7 +124,7 @@ pub(crate) async fn serve<S>(
         }
     };
     tokio::select! {
-        () = taking => {}
+        () = accepting => {}
         () = fresh => {}
         () = stop.cancelled() => {}
     }
@@ -135,32 +132,46 @@ pub(crate) async fn serve<S>(
     while connections.join_next().await.is_some() {}
 }
 
-/// The next connection for which there is a place.
-async fn take(
+/// The next connection that the limits allow.
+async fn accept(
     listener: &Listener,
-    places: &Arc<Places>,
-    turned_away: &Tally,
-) -> Option<(Wire, PeerAddress, Place)> {
-    let (wire, address) = match listener.accept().await {
-        Ok(taken) => taken,
+    limiter: &Arc<ConnectionLimiter>,
+    limit_log: &Tally,
+) -> Option<Accepted> {
+    let (io, address) = match listener.accept().await {
+        Ok(accepted) => accepted,
         Err(error) => {
-            tracing::warn!(%error, "a connection could not be taken");
+            tracing::warn!(%error, "failed to accept a connection");
             // What is missing comes back only when others end.
-            tokio::time::sleep(BREATH).await;
+            tokio::time::sleep(ACCEPT_BACKOFF).await;
             return None;
         }
     };
-    match places.take(&address, Instant::now()) {
-        Ok(place) => Some((wire, address, place)),
-        Err(why) => {
-            let tell_rest = |peer: Whose, connections| {
-                tracing::warn!(%peer, connections, "further connections are closed");
-            };
-            if turned_away.is_first(Whose::of(&address), tell_rest) {
-                tracing::warn!(peer = %address, "connections are closed: {why}");
+    match limiter.acquire(&address, Instant::now()) {
+        Ok(Acquired { permit, displaced }) => {
+            if let Some((limit, peer)) = displaced {
+                log_limit(
+                    limit_log,
+                    peer,
+                    limit,
+                    "closed the oldest connection without an authenticated call",
+                );
             }
+            Some(Accepted { io, address, permit })
+        }
+        Err(limit) => {
+            log_limit(limit_log, PeerKey::of(&address), limit, "refused a connection");
             None
         }
+    }
+}
+
+fn log_limit(limit_log: &Tally, peer: PeerKey, limit: LimitExceeded, what: &'static str) {
+    let log_rest = |peer: PeerKey, connections| {
+        tracing::warn!(%peer, connections, "further connections were closed at the connection limit");
+    };
+    if limit_log.is_first(peer, log_rest) {
+        tracing::warn!(%peer, %limit, "connection limit reached: {what}");
     }
 }
 
@@ -178,66 +189,80 @@ where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send + Sync + 'static,
     S::Future: Send + 'static,
 {
-    /// Serves a connection to its end.
-    async fn attend(self: Arc<Self>, taken: Taken) {
-        let Taken { wire, address, age, place } = taken;
-        let shaken = tokio::select! {
-            shaken = self.shake_hands(wire) => shaken,
+    /// Serves a connection until it ends, or has to give way to a newcomer.
+    async fn handle_connection(self: Arc<Self>, accepted: Accepted, age: Duration) {
+        let displaced = accepted.permit.displaced();
+        tokio::select! {
+            () = self.serve_connection(accepted, age) => {}
+            () = displaced.cancelled() => {}
+        }
+    }
+
+    async fn serve_connection(&self, accepted: Accepted, age: Duration) {
+        let Accepted { io, address, permit } = accepted;
+        if permit.is_restricted() {
+            tokio::time::sleep(RESTRICTED_DELAY).await;
+        }
+        let handshake = tokio::select! {
+            handshake = self.handshake(io) => handshake,
             () = self.stop.cancelled() => return,
         };
-        let (wire, certificate) = match shaken {
-            Ok(shaken) => shaken,
+        let (io, certificate) = match handshake {
+            Ok(done) => done,
             Err(error) => return self.tell(&address, &error, "no connection"),
         };
         let peer = Peer { address, certificate };
-        if let Err(error) = self.converse(wire, peer, place, age).await {
+        if let Err(error) = self.serve_http2(io, peer, permit, age).await {
             self.tell(&address, &error, "the connection was closed");
         }
     }
 
     /// Whoever connects may make this happen as often as it likes.
     fn tell(&self, address: &PeerAddress, error: &(dyn std::error::Error + 'static), what: &str) {
-        let tell_rest = |peer: Whose, connections| {
+        let tell_rest = |peer: PeerKey, connections| {
             tracing::info!(%peer, connections, "further connections came to nothing");
         };
-        if self.failed.is_first(Whose::of(address), tell_rest) {
+        if self.failed.is_first(PeerKey::of(address), tell_rest) {
             tracing::info!(peer = %address, error, "{what}");
         }
     }
 
-    async fn shake_hands(&self, wire: Wire) -> Result<(Wire, Option<PeerCertificate>), HandshakeError> {
-        let Some(tls) = &self.tls else { return Ok((wire, None)) };
-        let shaking = tls.acceptor().accept(wire);
-        let shaken = tokio::time::timeout(self.limits.handshake_timeout, shaking).await;
+    async fn handshake(&self, io: BoxedIo) -> Result<(BoxedIo, Option<PeerCertificate>), HandshakeError> {
+        let Some(tls) = &self.tls else { return Ok((io, None)) };
+        let handshake = tls.acceptor().accept(io);
+        let handshake = tokio::time::timeout(self.limits.handshake_timeout, handshake).await;
         let stream: TlsStream<_> =
-            shaken.map_err(|_elapsed| HandshakeError::TooLate)?.map_err(HandshakeError::Tls)?;
+            handshake.map_err(|_elapsed| HandshakeError::TooLate)?.map_err(HandshakeError::Tls)?;
         let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
         let certificate = shown.map(|shown| PeerCertificate::of_der(shown)).transpose()?;
         Ok((Box::new(stream), certificate))
     }
 
-    async fn converse(
+    async fn serve_http2(
         &self,
-        wire: Wire,
+        io: BoxedIo,
         peer: Peer,
-        place: Place,
+        permit: ConnectionPermit,
         age: Duration,
     ) -> Result<(), hyper::Error> {
-        let (ending, used) = (Ending(CancellationToken::new()), Used::default());
+        let ending = Ending(CancellationToken::new());
+        let handle = permit.handle();
         let service = service_fn(|request: Request<Incoming>| {
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(peer.clone());
             request.extensions_mut().insert(ending.clone());
-            request.extensions_mut().insert(used.clone());
+            request.extensions_mut().insert(handle.clone());
             self.service.clone().oneshot(request)
         });
-        let wire = TokioIo::new(Watched::new(wire, place, &self.limits));
-        let mut connection = pin!(self.protocol().serve_connection(wire, service));
+        let has_no_host = matches!(peer.address, PeerAddress::Unix { .. });
+        let io = FrameLimitedIo::new(io, permit, &self.limits);
+        let io = TokioIo::new(if has_no_host { io.accepting_any_authority() } else { io });
+        let mut connection = pin!(self.protocol().serve_connection(io, service));
         let over = tokio::select! {
             served = connection.as_mut() => return served,
             () = self.stop.cancelled() => Over::Stopping,
             () = tokio::time::sleep(age) => Over::TooOld,
-            () = used.none_after(self.limits.first_call_timeout) => Over::Unused,
+            () = unused_after(self.limits.first_call_timeout, &handle) => Over::Unused,
         };
         connection.as_mut().graceful_shutdown();
         if over == Over::Stopping {
@@ -249,7 +274,7 @@ where
             if let Ok(served) = head.await {
                 return served;
             }
-            if !used.is_noted() {
+            if !handle.has_authenticated() {
                 return Ok(());
             }
         }
@@ -275,36 +300,11 @@ where
     }
 }
 
-// === impl Used ===
-
-impl Used {
-    pub(crate) fn note(&self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-
-    fn is_noted(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
-    }
-
-    /// Completes after this time, or never if a call was let in until then.
-    async fn none_after(&self, time: Duration) {
-        tokio::time::sleep(time).await;
-        if self.is_noted() {
-            std::future::pending::<()>().await;
-        }
-    }
-}
-
-// === impl Taken and the like ===
-
-impl fmt::Display for NoPlace {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::InAll => "there are as many as --connections allows",
-            Self::ForThisPeer => {
-                "the peer has, or has spent of late, as many as --connections-per-peer allows"
-            }
-        })
+/// Completes after this time, or never if an authenticated call came until then.
+async fn unused_after(time: Duration, connection: &ConnectionHandle) {
+    tokio::time::sleep(time).await;
+    if connection.has_authenticated() {
+        std::future::pending::<()>().await;
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::peer::Whose;
+use super::peer::PeerKey;
 
 /// How often the log tells of one peer.
 const TELL_INTERVAL: Duration = Duration::from_secs(5);
@@ -16,7 +16,7 @@ const MOST_PEERS: usize = 1_000;
 pub(crate) struct Tally {
     /// Lines for what one peer does within [`TELL_INTERVAL`].
     lines: u64,
-    peers: Arc<Mutex<HashMap<Whose, Count>>>,
+    peers: Arc<Mutex<HashMap<PeerKey, Count>>>,
 }
 
 /// What one peer did of late.
@@ -35,7 +35,7 @@ impl Tally {
     }
 
     /// Counts one. `true` if it is for the caller to tell of it now; else `tell` tells of it with others.
-    pub(crate) fn is_first(&self, peer: Whose, tell: fn(Whose, u64)) -> bool {
+    pub(crate) fn is_first(&self, peer: PeerKey, tell: fn(PeerKey, u64)) -> bool {
         {
             let mut peers = self.peers();
             if let Some(count) = peers.get_mut(&peer) {
@@ -62,7 +62,7 @@ impl Tally {
     }
 
     /// Those that are to be told of now. A peer without any is forgotten.
-    fn take(&self, peer: Whose) -> u64 {
+    fn take(&self, peer: PeerKey) -> u64 {
         let mut peers = self.peers();
         let number = peers.get_mut(&peer).map_or(0, |count| std::mem::take(&mut count.untold));
         if number == 0 {
@@ -72,7 +72,7 @@ impl Tally {
     }
 
     // A number is whole after each of its steps.
-    fn peers(&self) -> MutexGuard<'_, HashMap<Whose, Count>> {
+    fn peers(&self) -> MutexGuard<'_, HashMap<PeerKey, Count>> {
         self.peers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -89,16 +89,16 @@ impl Default for Tally {
 mod tests {
     use super::*;
 
-    const ONE: Whose = Whose::User(1);
+    const ONE: PeerKey = PeerKey::User(1);
 
-    fn nothing(_: Whose, _: u64) {}
+    fn nothing(_: PeerKey, _: u64) {}
 
     #[tokio::test]
     async fn the_first_of_a_peer_is_told_at_once_and_the_rest_are_counted_until_there_is_none() {
         let tally = Tally::default();
         let told: Vec<_> = (0..4).map(|_| tally.is_first(ONE, nothing)).collect();
         assert_eq!(told, [true, false, false, false]);
-        assert!(tally.is_first(Whose::User(2), nothing), "another peer has its own");
+        assert!(tally.is_first(PeerKey::User(2), nothing), "another peer has its own");
         assert_eq!((tally.take(ONE), tally.take(ONE)), (3, 0));
         assert!(tally.is_first(ONE, nothing));
     }
@@ -118,7 +118,7 @@ mod tests {
     async fn of_no_more_peers_is_told_than_can_be_remembered() {
         let tally = Tally::default();
         let told =
-            (0..2 * MOST_PEERS).filter(|uid| tally.is_first(Whose::User(*uid as u32), nothing)).count();
+            (0..2 * MOST_PEERS).filter(|uid| tally.is_first(PeerKey::User(*uid as u32), nothing)).count();
         assert_eq!(told, MOST_PEERS);
     }
 }

@@ -8,18 +8,21 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
+use super::authority::AuthorityRewriter;
+use super::connection_limiter::ConnectionPermit;
 use super::flags::Limits;
 use super::frames::{Allowance, Frames};
-use super::places::Place;
 
 /// A connection that fails once its peer takes too long for a head, or sends too much that is nothing.
 #[derive(Debug)]
-pub(super) struct Watched<T> {
+pub(super) struct FrameLimitedIo<T> {
     wire: T,
     heard: Frames,
     said: Frames,
     allowance: Allowance,
-    place: Place,
+    permit: ConnectionPermit,
+    /// Where clients name authorities that h2 refuses.
+    authority: Option<AuthorityRewriter>,
     patience: Duration,
     /// The head that is waited for, and until when.
     waiting: Option<(u64, Pin<Box<Sleep>>)>,
@@ -30,21 +33,29 @@ pub(super) struct Watched<T> {
 #[error("the headers did not come in time")]
 struct TooLate;
 
-// === impl Watched ===
+// === impl FrameLimitedIo ===
 
-impl<T> Watched<T> {
-    pub(super) fn new(wire: T, place: Place, limits: &Limits) -> Self {
-        let allowance = Allowance::new(limits.stream_resets, limits.control_frames, Instant::now());
+impl<T> FrameLimitedIo<T> {
+    pub(super) fn new(wire: T, permit: ConnectionPermit, limits: &Limits) -> Self {
+        let allowance = if permit.is_restricted() { Allowance::restricted } else { Allowance::new };
+        let allowance = allowance(limits.stream_resets, limits.control_frames, Instant::now());
         let patience = limits.header_timeout;
         Self {
             wire,
             heard: Frames::of_client(),
             said: Frames::of_server(),
             allowance,
-            place,
+            permit,
+            authority: None,
             patience,
             waiting: None,
         }
+    }
+
+    /// Accepts any authority, as clients of a Unix socket send it.
+    pub(super) fn accepting_any_authority(mut self) -> Self {
+        self.authority = Some(AuthorityRewriter::new());
+        self
     }
 
     fn hear(&mut self, bytes: &[u8]) -> io::Result<()> {
@@ -72,27 +83,30 @@ impl<T> Watched<T> {
     }
 }
 
-impl<T> Drop for Watched<T> {
+impl<T> Drop for FrameLimitedIo<T> {
     fn drop(&mut self) {
         let now = Instant::now();
-        self.place.spend(self.allowance.spent(now), now);
+        self.permit.charge(self.allowance.spent(now), now);
     }
 }
 
-impl<T: AsyncRead + Unpin> AsyncRead for Watched<T> {
+impl<T: AsyncRead + Unpin> AsyncRead for FrameLimitedIo<T> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let before = buf.filled().len();
         let read = Pin::new(&mut this.wire).poll_read(cx, buf);
         if let Poll::Ready(Ok(())) = &read {
             this.hear(&buf.filled()[before..])?;
+            if let Some(authority) = &mut this.authority {
+                authority.rewrite(&mut buf.filled_mut()[before..]);
+            }
         }
         this.be_patient(cx)?;
         read
     }
 }
 
-impl<T: AsyncWrite + Unpin> AsyncWrite for Watched<T> {
+impl<T: AsyncWrite + Unpin> AsyncWrite for FrameLimitedIo<T> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let written = ready!(Pin::new(&mut this.wire).poll_write(cx, buf))?;

@@ -2,6 +2,10 @@
 //!
 //! An error page may repeat what was sent, and not as it was sent: escaped for HTML, for JSON or for an address, or for
 //! one within another. So the text is read in each of these ways, as deep as they usually stand in one another.
+//!
+//! The work is linear in the length of the text and the memory does not depend on it: the text is searched window by
+//! window, each in at most 13 ways and with a margin that holds any secret that begins in the window. Of what is
+//! only shown in part, [`Redactor::redact_excerpt`] searches the first window alone.
 
 use std::ops::Range;
 
@@ -14,10 +18,30 @@ const INSTEAD: &str = "[secret]";
 const DEEPEST: u8 = 2;
 /// The longest name or number between `&` and `;`.
 const LONGEST_NAME: usize = 8;
+/// How much of a text is searched at a time, and of an excerpt at all, in bytes.
+const WINDOW: usize = 64 * 1_024;
+/// The most bytes that escapes make of one: ten for HTML, and ten for each of those.
+const MAX_EXPANSION: usize = (LONGEST_NAME + 2) * (LONGEST_NAME + 2);
 
 /// Reads the escape that the bytes begin with: puts what it stands for at the end of the list, and tells how many bytes it
 /// takes; 0 if there is none.
 type Unescape = fn(&[u8], &mut Vec<u8>) -> usize;
+
+/// Knows the secrets of one request.
+#[derive(Default)]
+pub struct Redactor {
+    patterns: Vec<Pattern>,
+    longest: usize,
+}
+
+/// A secret, prepared for a search that looks at each byte once (Knuth, Morris, Pratt).
+struct Pattern {
+    bytes: Vec<u8>,
+    /// For each length of a match, that of the longest shorter one that ends at the same place.
+    shorter: Vec<usize>,
+    /// A form that is not escaped any more, such as hex.
+    is_encoded: bool,
+}
 
 /// One way to read a text.
 struct Reading {
@@ -32,11 +56,7 @@ const SHORTEST_PIECE: usize = 8;
 /// `text` without `secret`, however it is escaped, and without its base64 and hex.
 #[must_use]
 pub fn hide(text: &str, secret: &str) -> String {
-    if secret.is_empty() {
-        return text.to_owned();
-    }
-    let shown = hide_escaped(text, secret);
-    encoded(secret).into_iter().fold(shown, |shown, form| shown.replace(&form, INSTEAD))
+    Redactor::default().with(secret).redact(text)
 }
 
 /// The secret in hex, and what of its base64 depends on it alone, wherever it stands in what was encoded.
@@ -54,45 +74,116 @@ fn encoded(secret: &str) -> Vec<String> {
     forms
 }
 
-fn hide_escaped(text: &str, secret: &str) -> String {
-    // Most of what is very long has no escapes in it.
-    if !text.contains(['&', '\\', '%', '+']) {
-        return text.replace(secret, INSTEAD);
-    }
-    let mut found = vec![];
-    let reading = Reading { bytes: text.as_bytes().to_vec(), places: (0..=text.len()).collect() };
-    reading.seek(secret.as_bytes(), DEEPEST, &mut found);
-    found.sort_by_key(|range| (range.start, std::cmp::Reverse(range.end)));
-    let (mut shown, mut done) = (String::with_capacity(text.len()), 0);
-    for range in found {
-        if range.start >= done {
-            shown.push_str(&text[done..range.start]);
-            shown.push_str(INSTEAD);
+// === impl Redactor ===
+
+impl Redactor {
+    /// Knows this secret too, and its base64 and hex. An empty one is no secret.
+    #[must_use]
+    pub fn with(mut self, secret: &str) -> Self {
+        if !secret.is_empty() {
+            self.longest = self.longest.max(secret.len() * MAX_EXPANSION);
+            self.patterns.push(Pattern::new(secret, false));
+            for form in encoded(secret) {
+                self.longest = self.longest.max(form.len());
+                self.patterns.push(Pattern::new(&form, true));
+            }
         }
-        done = done.max(range.end);
+        self
     }
-    shown.push_str(&text[done..]);
-    shown
+
+    /// `text` without the secrets.
+    #[must_use]
+    pub fn redact(&self, text: &str) -> String {
+        self.redact_until(text, text.len(), &mut 0)
+    }
+
+    /// The first 64 KiB of `text` without the secrets, and without a part of one at the cut. No more than that is
+    /// searched.
+    #[must_use]
+    pub fn redact_excerpt(&self, text: &str) -> String {
+        self.redact_until(text, text.floor_char_boundary(WINDOW), &mut 0)
+    }
+
+    /// The text up to an end without the secrets that begin before it. Counts the bytes that are examined, each time.
+    fn redact_until(&self, text: &str, end: usize, examined: &mut usize) -> String {
+        let mut found = vec![];
+        let mut begin = 0;
+        while begin < end && !self.patterns.is_empty() {
+            let until = text.floor_char_boundary((begin + WINDOW).min(end)).max(begin + 1);
+            let margin = text.floor_char_boundary((until + self.longest).min(text.len()));
+            let bytes = text.as_bytes()[begin..margin.max(until)].to_vec();
+            let places = (begin..=begin + bytes.len()).collect();
+            let mut here = vec![];
+            Reading { bytes, places }.seek(&self.patterns, DEEPEST, &mut here, examined);
+            found.extend(here.into_iter().filter(|range| range.start < until));
+            begin = until;
+        }
+        found.sort_by_key(|range| (range.start, std::cmp::Reverse(range.end)));
+        let (mut shown, mut done) = (String::with_capacity(end), 0);
+        for range in found {
+            if range.start >= done {
+                shown.push_str(&text[done..range.start]);
+                shown.push_str(INSTEAD);
+            }
+            done = done.max(range.end);
+        }
+        shown.push_str(text.get(done..end).unwrap_or_default());
+        shown
+    }
+}
+
+impl std::fmt::Debug for Redactor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Redactor").finish_non_exhaustive()
+    }
+}
+
+// === impl Pattern ===
+
+impl Pattern {
+    fn new(secret: &str, is_encoded: bool) -> Self {
+        let bytes = secret.as_bytes().to_vec();
+        let mut shorter = vec![0; bytes.len()];
+        let mut matched = 0;
+        for at in 1..bytes.len() {
+            while matched > 0 && bytes[matched] != bytes[at] {
+                matched = shorter[matched - 1];
+            }
+            matched += usize::from(bytes[matched] == bytes[at]);
+            shorter[at] = matched;
+        }
+        Self { bytes, shorter, is_encoded }
+    }
+
+    /// Where it stands in a text.
+    fn find(&self, text: &[u8], mut found: impl FnMut(Range<usize>)) {
+        let mut matched = 0;
+        for (at, byte) in text.iter().enumerate() {
+            while matched > 0 && self.bytes[matched] != *byte {
+                matched = self.shorter[matched - 1];
+            }
+            matched += usize::from(self.bytes[matched] == *byte);
+            if matched == self.bytes.len() {
+                found(at + 1 - matched..at + 1);
+                matched = 0;
+            }
+        }
+    }
 }
 
 // === impl Reading ===
 
 impl Reading {
-    /// Where a secret stands in the text if it is read so, or with escapes within.
-    fn seek(&self, secret: &[u8], depth: u8, found: &mut Vec<Range<usize>>) {
-        let mut from = 0;
-        while from + secret.len() <= self.bytes.len() {
-            if self.bytes[from..].starts_with(secret) {
-                found.push(self.places[from]..self.places[from + secret.len()]);
-                from += secret.len();
-            } else {
-                from += 1;
-            }
+    /// Where secrets stand in the text if it is read so, or with escapes within.
+    fn seek(&self, patterns: &[Pattern], depth: u8, found: &mut Vec<Range<usize>>, examined: &mut usize) {
+        *examined += self.bytes.len();
+        for pattern in patterns.iter().filter(|pattern| depth == DEEPEST || !pattern.is_encoded) {
+            pattern.find(&self.bytes, |at| found.push(self.places[at.start]..self.places[at.end]));
         }
         if depth > 0 {
             let ways: [(&[u8], Unescape); 3] = [(b"&", html), (b"\\", json), (b"%+", address)];
             let readings = ways.into_iter().filter_map(|(begins, way)| self.read(begins, way));
-            readings.for_each(|reading| reading.seek(secret, depth - 1, found));
+            readings.for_each(|reading| reading.seek(patterns, depth - 1, found, examined));
         }
     }
 
@@ -190,6 +281,8 @@ fn push(character: char, meaning: &mut Vec<u8>, taken: usize) -> usize {
 mod tests {
     use super::*;
 
+    /// The text as it is, read in three ways, and each of them in three again.
+    const READINGS: usize = 13;
     const SECRET: &str = r#"p"a<s>s&w/o\r d'+é😀"#;
 
     #[test]
@@ -237,5 +330,42 @@ mod tests {
         let hex: String = secret.bytes().map(|byte| format!("{byte:02X}")).collect();
         assert_eq!(hide(&hex, secret), INSTEAD);
         assert_eq!(hide("nothing of it", secret), "nothing of it");
+    }
+
+    #[test]
+    fn excerpt_of_escaped_text_is_searched_once_in_each_reading() {
+        let text = r"&amp;\u0026%26+ x".repeat(4 * 1_024 * 1_024 / 17);
+        let redactor = Redactor::default().with(SECRET).with("another-secret");
+        let mut examined = 0;
+        let shown = redactor.redact_until(&text, text.floor_char_boundary(WINDOW), &mut examined);
+        assert!(shown.len() <= WINDOW);
+        assert!(examined <= READINGS * (WINDOW + redactor.longest), "{examined} bytes of {}", text.len());
+    }
+
+    #[test]
+    fn work_grows_with_the_text_and_no_faster() {
+        let work = |windows: usize| {
+            let mut examined = 0;
+            let text = r"&amp;\u0026%26+ x".repeat(windows * WINDOW / 17);
+            let _ = Redactor::default().with("secret").redact_until(&text, text.len(), &mut examined);
+            examined
+        };
+        let (one, eight) = (work(1), work(8));
+        assert!(eight <= 10 * one, "{one} and {eight}");
+    }
+
+    #[test]
+    fn no_part_of_a_secret_survives_a_cut_or_the_edge_of_a_window() {
+        for form in [SECRET, r#"p&#x00022;a<s&gt;s&amp;w\/o\\r d'+é😀"#, &STANDARD_NO_PAD.encode(SECRET)] {
+            let redactor = Redactor::default().with("first-of-two").with(SECRET);
+            for before in [0, 1, 7, form.len() - 1] {
+                let filler = "x".repeat(WINDOW - before);
+                let text = format!("{filler}{form}, and then &amp; {form}");
+                let excerpt = redactor.redact_excerpt(&text);
+                assert!(excerpt == filler || excerpt == format!("{filler}{INSTEAD}"), "{before}");
+                let whole = redactor.redact(&text);
+                assert_eq!(whole.matches(INSTEAD).count(), 2, "{before} {form}: {}", &whole[WINDOW - 9..]);
+            }
+        }
     }
 }

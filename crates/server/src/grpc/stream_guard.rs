@@ -1,0 +1,299 @@
+//! Streams that stay open: each is counted among those of its caller and ends with the credential that opened it.
+//!
+//! The credential is checked before each message is handed to the transport, so that nothing is delivered after a
+//! revocation that the store knew of. A client that does not read takes no messages, so a timer checks it as well: when the
+//! credential has ended, the source of the messages is dropped and the caller's slot is free at once, though the status
+//! can only be sent when the client reads again.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::HeaderMap;
+use http_body::{Frame, SizeHint};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, MissedTickBehavior};
+use tokio_util::sync::CancellationToken;
+use tonic::Status;
+use tonic::body::Body;
+
+use super::errors::Refusal;
+use super::stream::Closing;
+use crate::access::{Access, Caller, Proof, StreamPlace};
+
+/// How often the timer checks the credential of a stream.
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
+
+type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// What a stream was admitted with.
+pub(super) struct StreamGuard {
+    access: Access,
+    caller: Caller,
+    /// `None` for a stream that ends itself when the server stops, with its last token.
+    closing: Option<Closing>,
+    handle: StreamHandle,
+}
+
+/// Among the extensions of the request of a stream: ends the stream from elsewhere.
+#[derive(Clone)]
+pub(super) struct StreamHandle(Arc<Shared>);
+
+struct Shared {
+    state: Mutex<State>,
+    /// Cancelled when the stream is over.
+    over: CancellationToken,
+}
+
+#[derive(Default)]
+struct State {
+    /// Where the messages come from. `None` before the answer has begun, and once the stream has ended.
+    messages: Option<Body>,
+    /// Why it was ended, until the client is told.
+    ended: Option<Refusal>,
+    /// Its place among the streams of its caller.
+    slot: Option<StreamPlace>,
+    waker: Option<Waker>,
+}
+
+/// What a caller sends on a stream, until the stream is over: one that still might send does not keep it open.
+struct RequestStream {
+    requests: Body,
+    over: BoxFuture<()>,
+}
+
+/// What a caller receives on a stream.
+struct ResponseStream {
+    handle: StreamHandle,
+    access: Access,
+    caller: Caller,
+    /// A message that waits for the check of the credential.
+    checked: Option<(Frame<Bytes>, BoxFuture<Option<Refusal>>)>,
+    closing: BoxFuture<Refusal>,
+    timer: Option<JoinHandle<()>>,
+}
+
+/// Why the credential of a caller is not good, or cannot be checked; `None` if it is good.
+async fn check_credential(access: Access, caller: Caller) -> Option<Refusal> {
+    match access.is_still_good(&caller).await {
+        Ok(true) => None,
+        Ok(false) => Some(Refusal::CredentialInvalid),
+        Err(error) => Some(Refusal::of_store(&error)),
+    }
+}
+
+/// Completes when the credential is not good any more.
+async fn credential_ended(access: Access, caller: Caller) -> Refusal {
+    let mut checks = tokio::time::interval_at(Instant::now() + CHECK_INTERVAL, CHECK_INTERVAL);
+    checks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        checks.tick().await;
+        if let Some(refusal) = check_credential(access.clone(), caller.clone()).await {
+            return refusal;
+        }
+    }
+}
+
+async fn closed(closing: Option<Closing>) -> Refusal {
+    match closing {
+        Some(closing) => closing.reached().await,
+        None => std::future::pending().await,
+    }
+}
+
+fn trailers(refusal: Refusal) -> HeaderMap {
+    let mut trailers = HeaderMap::new();
+    let status = Status::from(refusal);
+    if status.add_header(&mut trailers).is_err() {
+        // Details that fit no header: the code alone.
+        trailers.insert(Status::GRPC_STATUS, (status.code() as i32).into());
+    }
+    trailers
+}
+
+// === impl StreamGuard ===
+
+impl StreamGuard {
+    pub(super) fn new(
+        access: Access,
+        caller: Caller,
+        slot: Option<StreamPlace>,
+        closing: Option<Closing>,
+    ) -> Self {
+        let state = Mutex::new(State { slot, ..State::default() });
+        let handle = StreamHandle(Arc::new(Shared { state, over: CancellationToken::new() }));
+        Self { access, caller, closing, handle }
+    }
+
+    pub(super) fn handle(&self) -> StreamHandle {
+        self.handle.clone()
+    }
+
+    /// What is received on the stream, until it is over.
+    pub(super) fn requests(&self, requests: Body) -> Body {
+        let over = Box::pin(self.handle.0.over.clone().cancelled_owned());
+        Body::new(RequestStream { requests, over })
+    }
+
+    /// What is sent on the stream, for as long as the credential is good.
+    pub(super) fn responses(self, messages: Body) -> Body {
+        let Self { access, caller, closing, handle } = self;
+        handle.state().messages = Some(messages);
+        let needs_check = !matches!(caller.proof, Proof::Open);
+        let timer = needs_check.then(|| {
+            let (access, caller, handle) = (access.clone(), caller.clone(), handle.clone());
+            tokio::spawn(async move { handle.end(credential_ended(access, caller).await) })
+        });
+        let closing = Box::pin(closed(closing));
+        Body::new(ResponseStream { handle, access, caller, checked: None, closing, timer })
+    }
+}
+
+// === impl StreamHandle ===
+
+impl StreamHandle {
+    /// Ends the stream: drops where its messages come from, and frees its slot. The first reason counts.
+    pub(super) fn end(&self, why: Refusal) {
+        let mut state = self.state();
+        state.ended.get_or_insert(why);
+        let State { messages, slot, waker, .. } = &mut *state;
+        let dropped = (messages.take(), slot.take());
+        let waker = waker.take();
+        drop(state);
+        drop(dropped);
+        self.0.over.cancel();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// Gives the caller's slot back, though the client has not read the end yet.
+    pub(super) fn release_slot(&self) {
+        let slot = self.state().slot.take();
+        drop(slot);
+    }
+
+    fn close(&self) {
+        let mut state = self.state();
+        let dropped = (state.messages.take(), state.slot.take());
+        drop(state);
+        drop(dropped);
+        self.0.over.cancel();
+    }
+
+    // Every step leaves the state whole.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// === impl RequestStream ===
+
+impl http_body::Body for RequestStream {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        if self.over.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(None);
+        }
+        Pin::new(&mut self.requests).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.requests.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.requests.size_hint()
+    }
+}
+
+// === impl ResponseStream ===
+
+impl ResponseStream {
+    /// The next message, or the end, wherever it comes from.
+    fn poll_messages(&self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        let mut state = self.handle.state();
+        state.waker = Some(cx.waker().clone());
+        match &mut state.messages {
+            Some(messages) => http_body::Body::poll_frame(Pin::new(messages), cx),
+            None => Poll::Ready(None),
+        }
+    }
+
+    fn take_end(&mut self) -> Option<Refusal> {
+        let ended = self.handle.state().ended.take();
+        if ended.is_some() {
+            self.checked = None;
+        }
+        ended
+    }
+}
+
+impl http_body::Body for ResponseStream {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        let this = &mut *self;
+        loop {
+            if let Some(why) = this.take_end() {
+                return Poll::Ready(Some(Ok(Frame::trailers(trailers(why)))));
+            }
+            if let Some((_, check)) = &mut this.checked {
+                match std::task::ready!(check.as_mut().poll(cx)) {
+                    Some(why) => this.handle.end(why),
+                    None => {
+                        let frame = this.checked.take().map(|(frame, _)| Ok(frame));
+                        return Poll::Ready(frame);
+                    }
+                }
+                continue;
+            }
+            match this.poll_messages(cx) {
+                Poll::Ready(Some(Ok(frame))) if frame.is_data() && this.timer.is_some() => {
+                    let check = check_credential(this.access.clone(), this.caller.clone());
+                    this.checked = Some((frame, Box::pin(check)));
+                }
+                Poll::Ready(Some(Ok(frame))) if frame.is_data() => return Poll::Ready(Some(Ok(frame))),
+                // The end, with its status.
+                Poll::Ready(last) => {
+                    if let Some(why) = this.take_end() {
+                        this.handle.end(why);
+                        continue;
+                    }
+                    this.handle.release_slot();
+                    return Poll::Ready(last);
+                }
+                Poll::Pending => match this.closing.as_mut().poll(cx) {
+                    Poll::Ready(why) => this.handle.end(why),
+                    Poll::Pending => return Poll::Pending,
+                },
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        let state = self.handle.state();
+        let is_over = state.messages.as_ref().is_none_or(http_body::Body::is_end_stream);
+        is_over && state.ended.is_none() && self.checked.is_none()
+    }
+}
+
+impl Drop for ResponseStream {
+    fn drop(&mut self) {
+        if let Some(timer) = &self.timer {
+            timer.abort();
+        }
+        self.handle.close();
+    }
+}
