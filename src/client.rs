@@ -347,6 +347,19 @@ impl Client {
             .await
     }
 
+    /// Tries one page of the deliveries that fit a filter now, without waiting for their attempts.
+    pub async fn retry_deliveries(
+        &mut self,
+        request: RetryDeliveriesRequest,
+    ) -> Result<RetryDeliveriesResponse, Status> {
+        self.call(
+            request,
+            self.retries,
+            |mut stub, request| async move { stub.retry_deliveries(request).await },
+        )
+        .await
+    }
+
     /// Gives a delivery up.
     pub async fn cancel_delivery(
         &mut self,

@@ -1,4 +1,4 @@
-//! RetryDelivery, CancelDelivery and ResolveDelivery: the operator's hands, as the contract tells it.
+//! RetryDelivery and CancelDelivery: the operator's hands, as the contract tells it.
 
 use rhythmx_ticketing::v1::{self, DeliveryState, DeliveryTrigger, TicketSystem};
 
@@ -49,29 +49,6 @@ async fn a_retry_of_a_system_that_is_switched_off_is_refused() {
     let off = v1::JiraSettings { enabled: Some(false), ..Default::default() };
     world.try_jira(off).await.unwrap();
     refusal(world.client.retry_delivery(retrying(&id)).await).is_precondition("SYSTEM_NOT_ENABLED", "jira");
-    world.finish().await;
-}
-
-#[tokio::test]
-async fn a_resolved_delivery_has_the_ticket_that_it_was_told() {
-    let mut world = Plan::new().start().await;
-    let id = waiting(&mut world).await;
-    let resolve = v1::ResolveDeliveryRequest {
-        delivery_id: id.clone(),
-        ticket_key: "SEC-99".to_owned(),
-        ..Default::default()
-    };
-    let resolved = world.client.resolve_delivery(resolve.clone()).await.unwrap().delivery.unwrap();
-    assert_eq!(resolved.state(), DeliveryState::Delivered);
-    let ticket = resolved.ticket.clone().unwrap();
-    assert_eq!((ticket.key.as_str(), ticket.id.as_str()), ("SEC-99", ""));
-    assert_eq!(ticket.url, format!("{}/browse/SEC-99", world.jira.base_url()));
-    let again = world.client.resolve_delivery(resolve).await.unwrap().delivery.unwrap();
-    assert_eq!(again.ticket, resolved.ticket);
-    let pushed = world.push("INC-1", TicketSystem::Jira).await;
-    assert!(pushed.already_existed);
-    assert_eq!(pushed.delivery.unwrap().ticket, resolved.ticket);
-    world.jira.restart().await.unwrap();
     world.finish().await;
 }
 

@@ -2,9 +2,10 @@
 
 use std::collections::HashSet;
 
-use rhythmx_ticketing::v1::{self, DeliveryState, TicketSystem};
+use prost::Message;
+use rhythmx_ticketing::v1::{self, DeliveryState, FaultKind, TicketSystem};
 
-use ticketing_harness::{Plan, World, incident, refusal, state};
+use ticketing_harness::{Edit, Plan, World, incident, refusal, state};
 
 #[tokio::test]
 async fn a_hundred_and_twenty_deliveries_are_paged_newest_first_each_once() {
@@ -114,6 +115,74 @@ async fn the_attempts_are_listed_when_they_are_asked_for() {
     assert!(attempts[0].fault.is_some());
     assert_eq!(attempts.last().unwrap().outcome(), v1::AttemptOutcome::Created);
     world.finish().await;
+}
+
+#[tokio::test]
+async fn filters_by_ticket_key_fault_connection_and_time() {
+    let mut world = Plan::new().start().await;
+    world.retry_by_hand_alone().await;
+    let delivered = world.push("INC-1", TicketSystem::Jira).await.delivery.unwrap();
+    world.servicenow.stop().await;
+    let waiting = world.push("INC-2", TicketSystem::Servicenow).await.delivery.unwrap();
+    let of = v1::DeliveryFilter::default;
+    let key = delivered.ticket.as_ref().unwrap().key.clone();
+    let table = [
+        (v1::DeliveryFilter { ticket_key: key, ..of() }, vec![&delivered.id]),
+        (v1::DeliveryFilter { ticket_key: "SEC-99".to_owned(), ..of() }, vec![]),
+        (v1::DeliveryFilter { fault_kinds: vec![FaultKind::Connect.into()], ..of() }, vec![&waiting.id]),
+        (v1::DeliveryFilter { fault_kinds: vec![FaultKind::Rejected.into()], ..of() }, vec![]),
+        (v1::DeliveryFilter { connections: vec!["servicenow".to_owned()], ..of() }, vec![&waiting.id]),
+        (v1::DeliveryFilter { states: vec![DeliveryState::Delivered.into()], ..of() }, vec![&delivered.id]),
+        (v1::DeliveryFilter { created_from: waiting.created_at, ..of() }, vec![&waiting.id]),
+        (v1::DeliveryFilter { created_until: waiting.created_at, ..of() }, vec![&delivered.id]),
+        (v1::DeliveryFilter { incident_id: "INC-2".to_owned(), ..of() }, vec![&waiting.id]),
+        (of(), vec![&waiting.id, &delivered.id]),
+    ];
+    for (filter, expected) in table {
+        let request = v1::ListDeliveriesRequest { filter: Some(filter.clone()), ..Default::default() };
+        let page = world.client.list_deliveries(request).await.unwrap();
+        let ids: Vec<_> = page.deliveries.iter().map(|delivery| &delivery.id).collect();
+        assert_eq!(ids, expected, "{filter:?}");
+    }
+    world.servicenow.restart().await.unwrap();
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn rows_of_megabytes_are_served_cut_and_paged_by_size() {
+    let mut world = Plan::new().start().await;
+    for index in 0..25 {
+        world.push(&format!("INC-{index}"), TicketSystem::Jira).await;
+    }
+    world.server.edit(Edit::Poison).await;
+    world.restart().await;
+    let mut request = v1::ListDeliveriesRequest { page_size: 500, ..Default::default() };
+    let mut sizes = vec![];
+    loop {
+        let page = world.client.list_deliveries(request.clone()).await.unwrap();
+        assert!(page.encoded_len() <= 1024 * 1024, "{}", page.encoded_len());
+        assert!(page.deliveries.iter().all(|delivery| delivery.ticket.as_ref().unwrap().key.len() < 1_000));
+        sizes.push(page.deliveries.len());
+        if page.next_page_token.is_empty() {
+            break;
+        }
+        request.page_token = page.next_page_token;
+    }
+    assert_eq!(sizes.iter().sum::<usize>(), 25, "{sizes:?}");
+    assert!(sizes.len() > 1, "{sizes:?}");
+    let oldest = v1::stream_ticket_events_request::Start::Oldest(());
+    let request = v1::StreamTicketEventsRequest { start: Some(oldest), ..Default::default() };
+    let mut events = world.client.stream_ticket_events(request).await.unwrap();
+    let mut delivered = 0;
+    while delivered < 25 {
+        let message = events.message().await.unwrap().unwrap();
+        assert!(message.encoded_len() <= 1024 * 1024);
+        let Some(v1::stream_ticket_events_response::Message::Event(event)) = message.message else {
+            continue;
+        };
+        delivered += usize::from(event.kind() == v1::TicketEventKind::Delivered);
+    }
+    world.close().await;
 }
 
 /// `count` incidents pushed to both systems, which are down, and given up.

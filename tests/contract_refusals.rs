@@ -104,6 +104,7 @@ async fn a_delivery_must_be_named_by_1_to_64_characters() {
             ticket_id: "x".repeat(256),
             ticket_url: "javascript:alert(1)".to_owned(),
             note,
+            allow_unverified: true,
         };
         refusal(world.client.resolve_delivery(resolve).await)
             .is_invalid("REQUEST_INVALID", &["delivery_id", "ticket_key", "ticket_id", "ticket_url", "note"]);

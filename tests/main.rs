@@ -21,6 +21,8 @@ mod contract_lifecycle;
 mod contract_listing;
 mod contract_preview;
 mod contract_refusals;
+mod contract_resolve;
+mod contract_retry_many;
 mod contract_secrets;
 mod contract_serving;
 mod contract_startup;

@@ -98,10 +98,11 @@ async fn a_failed_delivery_can_be_told_which_ticket_it_has() {
     with_retries(&mut world, 0, retry(60, 3_600, 60)).await;
     world.jira.weather().push(Rule::new(Call::Create, When::Next(1), refusal()));
     let id = pushed(&mut world, "INC-1").await;
-    let resolved = world.client.resolve_delivery(resolve(&id, "SEC-77")).await.unwrap().delivery.unwrap();
+    let key = world.jira.add_foreign_ticket(serde_json::Map::new());
+    let resolved = world.client.resolve_delivery(resolve(&id, &key)).await.unwrap().delivery.unwrap();
     let ticket = resolved.ticket.clone().unwrap();
     assert_eq!(resolved.state(), DeliveryState::Delivered);
-    assert_eq!(ticket.url, format!("{}/browse/SEC-77", world.jira.base_url()));
+    assert_eq!(ticket.url, format!("{}/browse/{key}", world.jira.base_url()));
     world.until_event("INC-1", TicketEventKind::Resolved).await;
     let again = world.push("INC-1", JIRA).await;
     assert!(again.already_existed);

@@ -82,7 +82,7 @@ pub struct Fault {
     pub status: Option<u16>,
     /// What happened, with the vendor's own words; at most 500 characters.
     pub message: String,
-    /// What to mend, in one sentence; empty where nothing can be done but wait.
+    /// What to mend, in one sentence of at most 1,000 characters; empty where nothing can be done but wait.
     pub hint: String,
     /// The least time the vendor asked us to stay away.
     pub retry_after: Option<Duration>,
@@ -232,7 +232,7 @@ impl Fault {
 
     #[must_use]
     pub fn new(kind: FaultKind, message: impl AsRef<str>) -> Self {
-        let message = crate::text::shorten(message.as_ref(), Self::LONGEST_MESSAGE);
+        let message = crate::limits::cut(message.as_ref(), Self::LONGEST_MESSAGE);
         Self { kind, status: None, message, hint: String::new(), retry_after: None }
     }
 
@@ -244,7 +244,7 @@ impl Fault {
 
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = hint.into();
+        self.hint = crate::limits::cut(&hint.into(), crate::limits::MAX_REASON);
         self
     }
 

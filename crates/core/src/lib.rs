@@ -13,6 +13,7 @@ pub mod document;
 pub mod fault;
 pub mod fit;
 pub mod incident;
+pub mod limits;
 pub mod marker;
 pub mod namespace;
 pub mod pasted;

@@ -59,6 +59,12 @@ impl Marker {
         valid.then(|| Self(text.to_owned()))
     }
 
+    /// The marker of these 32 hex digits.
+    #[must_use]
+    pub fn of_hex(hex: &str) -> Option<Self> {
+        Self::parse(&format!("{PREFIX}{hex}"))
+    }
+
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

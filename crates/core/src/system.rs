@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::fault::{Fault, FaultKind};
 use crate::incident::Incident;
+use crate::limits::{self, MAX_NAME, MAX_REASON};
 use crate::marker::Marker;
 
 /// The ticket systems we know.
@@ -50,6 +51,10 @@ pub trait TicketSystem: Send + Sync + fmt::Debug {
     /// Searches `destination` for tickets that bear a marker. An empty sighting is only returned when the credentials
     /// were proven to see the place just then; else it is a fault.
     async fn look_up(&self, search: &Search) -> Result<Sighting, Fault>;
+
+    /// Reads one ticket by its ID or key, with the login and at the address of `destination`. `None` where the system
+    /// says that this account has no such ticket, and the login was shown to work; else a fault.
+    async fn read(&self, destination: &Destination, id_or_key: &str) -> Result<Option<ReadTicket>, Fault>;
 
     /// Proves authentication and access, step by step, writing nothing.
     async fn test(&self) -> Vec<Check>;
@@ -169,6 +174,18 @@ pub struct FoundTicket {
     pub created_at: Option<Timestamp>,
 }
 
+/// A ticket as the system shows it, whoever made it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReadTicket {
+    /// Its present key, which differs from the one asked for where the ticket was moved.
+    pub ticket: TicketRef,
+    /// The project key, or the table.
+    pub place: String,
+    /// The marker of our form that stands on the ticket, of whichever incident or installation.
+    pub marker: Option<Marker>,
+    pub created_at: Option<Timestamp>,
+}
+
 /// One step of a connection test.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Check {
@@ -220,11 +237,34 @@ impl fmt::Display for System {
     }
 }
 
+// === impl TicketRef ===
+
+impl TicketRef {
+    /// Whether both name one ticket: the same ID on the same site, or the same key where an ID is not known. A ticket that was
+    /// moved has another key.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        let (here, there) = (site_of(&self.url), site_of(&other.url));
+        let is_same_site = here == there || here.is_empty() || there.is_empty();
+        let is_same_name = match (self.id.as_str(), other.id.as_str()) {
+            ("", _) | (_, "") => self.key == other.key,
+            (id, other) => id == other,
+        };
+        is_same_site && is_same_name
+    }
+}
+
+/// The address of a ticket up to where the site's own pages begin.
+fn site_of(url: &str) -> &str {
+    let pages = ["/browse/", "/nav_to.do"].into_iter().filter_map(|page| url.find(page));
+    &url[..pages.min().unwrap_or(url.len())]
+}
+
 // === impl Adjustment ===
 
 impl Adjustment {
     pub fn new(field: &str, reason: impl Into<String>) -> Self {
-        Self { field: field.to_owned(), reason: reason.into() }
+        Self { field: limits::cut(field, MAX_NAME), reason: limits::cut(&reason.into(), MAX_REASON) }
     }
 }
 
@@ -232,10 +272,11 @@ impl Adjustment {
 
 impl Check {
     pub fn passed(name: &str, detail: impl Into<String>, duration: Duration) -> Self {
+        let detail = limits::cut(&detail.into(), MAX_REASON);
         Self {
             name: name.to_owned(),
             passed: true,
-            detail: detail.into(),
+            detail,
             hint: String::new(),
             duration,
             fault_kind: None,
@@ -251,5 +292,33 @@ impl Check {
     #[must_use]
     pub fn is_login_refused(&self) -> bool {
         self.fault_kind.is_some_and(FaultKind::is_login_refused)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_ticket_is_told_from_another_by_site_and_id() {
+        let ticket = |id: &str, key: &str, site: &str| {
+            let url = if site.is_empty() { String::new() } else { format!("{site}/browse/{key}") };
+            TicketRef { id: id.to_owned(), key: key.to_owned(), url }
+        };
+        let known = ticket("1", "SEC-1", "https://a.example");
+        for same in [
+            ticket("1", "OPS-7", "https://a.example"),
+            ticket("", "SEC-1", "https://a.example"),
+            ticket("", "SEC-1", ""),
+        ] {
+            assert!(known.is_same(&same) && same.is_same(&known), "{same:?}");
+        }
+        for other in [
+            ticket("2", "SEC-1", "https://a.example"),
+            ticket("1", "SEC-1", "https://b.example"),
+            ticket("", "SEC-2", ""),
+        ] {
+            assert!(!known.is_same(&other) && !other.is_same(&known), "{other:?}");
+        }
     }
 }

@@ -7,9 +7,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use proptest::prelude::*;
 use ticketing_core::delivery::look_up::LookUp;
-use ticketing_core::delivery::operate::NewDelivery;
+use ticketing_core::delivery::operate::{NewDelivery, OperationError};
 use ticketing_core::delivery::settle::SendIntent;
-use ticketing_core::delivery::{Delivery, EventKind, Outcome, Settled, State, Trigger};
+use ticketing_core::delivery::{Delivery, EventKind, Outcome, Resolution, Settled, State, Trigger};
 use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_core::marker::{InstallationKey, Marker};
 use ticketing_core::namespace::Namespace;
@@ -340,7 +340,12 @@ fn a_ticket_that_an_operator_named_by_its_key_is_no_duplicate_of_itself() {
     let mut world = World::new(0);
     world.attempt(Weather::Lose { applied_after: Some(0) });
     let named = TicketRef { id: String::new(), ..ticket(1) };
-    let resolved = world.delivery.clone().resolve(named, &world.policy, world.now).unwrap().delivery;
+    let resolved = world
+        .delivery
+        .clone()
+        .resolve(named, Resolution::Unverified, &world.policy, world.now)
+        .unwrap()
+        .delivery;
     let found = FoundTicket { ticket: ticket(1), created_at: None };
     let sighting = Sighting { tickets: vec![found], witness_seen: false };
     let swept = resolved.settle_sweep(0, Ok(sighting), &world.policy, world.now).unwrap();
@@ -352,8 +357,10 @@ fn a_ticket_that_is_found_after_an_operator_named_another_is_kept_beside_it() {
     let mut world = World::new(0);
     world.attempt(Weather::Lose { applied_after: Some(0) });
     let claimed = world.delivery.clone().claim(world.policy.bounds.lease, world.now).delivery;
-    let resolved =
-        |named: TicketRef| claimed.clone().resolve(named, &world.policy, world.now).unwrap().delivery;
+    let resolved = |named: TicketRef| {
+        let settled = claimed.clone().resolve(named, Resolution::Verified, &world.policy, world.now);
+        settled.unwrap().delivery
+    };
     let found = || {
         let tickets = vec![FoundTicket { ticket: ticket(1), created_at: None }];
         let answer = Ok(Sighting { tickets, witness_seen: false });
@@ -368,7 +375,36 @@ fn a_ticket_that_is_found_after_an_operator_named_another_is_kept_beside_it() {
     assert_eq!((other.delivery.state, other.delivery.duplicates), (State::Delivered, vec![ticket(1)]));
     let by_its_key = look_up(resolved(TicketRef { id: String::new(), ..ticket(1) })).unwrap();
     assert_eq!((by_its_key.events, by_its_key.delivery.ticket), (vec![], Some(ticket(1))));
-    assert_eq!(look_up(resolved(ticket(1))), None);
+    let confirmed = look_up(resolved(ticket(1))).unwrap();
+    assert_eq!((confirmed.events, confirmed.delivery.resolution), (vec![], None));
+}
+
+#[test]
+fn resolving_again_corrects_an_operators_word_and_searches_go_on() {
+    let mut world = World::new(0);
+    world.attempt(Weather::Lose { applied_after: Some(0) });
+    let resolve = |delivery: &Delivery, number, resolution| {
+        delivery.clone().resolve(ticket(number), resolution, &world.policy, world.now)
+    };
+    let first = resolve(&world.delivery, 7, Resolution::Unverified).unwrap().delivery;
+    let again = resolve(&first, 7, Resolution::Unverified).unwrap();
+    assert_eq!((&again.delivery, again.events), (&first, vec![]));
+    let corrected = resolve(&first, 8, Resolution::Verified).unwrap();
+    assert_eq!(corrected.events, [EventKind::Resolved]);
+    let corrected = corrected.delivery;
+    assert_eq!((corrected.state, &corrected.ticket), (State::Delivered, &Some(ticket(8))));
+    assert_eq!(corrected.resolution, Some(Resolution::Verified));
+    assert!(!corrected.doubted.is_empty() && corrected.sweep.is_some());
+}
+
+#[test]
+fn a_ticket_that_was_created_takes_no_correction() {
+    let mut world = World::new(0);
+    let created = Outcome::Sent(Ok(Created { ticket: ticket(2), adjustments: vec![] }));
+    let epoch = world.delivery.epoch;
+    world.apply(|delivery, policy, now| delivery.settle(epoch, created, policy, now, 0.0));
+    let refused = world.delivery.clone().resolve(ticket(7), Resolution::Verified, &world.policy, world.now);
+    assert_eq!(refused, Err(OperationError::WrongState(State::Delivered, "resolved")));
 }
 
 #[test]

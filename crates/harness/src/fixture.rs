@@ -16,6 +16,7 @@
 //! | `kill` | ends it as a power cut would, and starts it again |
 //! | `away`, `back` | ends it, and starts it again |
 //! | `jira fair`, `jira refuses`, `jira hangs` | Jira takes every ticket, refuses every one for good, takes seconds for each |
+//! | `jira has KEY` | somebody else makes a ticket in Jira, with this key |
 //! | `creates` | says how many creates Jira and ServiceNow have received: `{"jira":1,"servicenow":0}` |
 //! | `relay swallows` | swallows every byte of the relay's connections, closes none of them (before `restart` or `away`), and passes new ones |
 //! | `relay mutes` | swallows every message that the server sends on the relay's connections, while pings are answered; passes new ones |
@@ -159,6 +160,10 @@ impl Fixture {
             }
             "jira hangs" => {
                 world.jira.weather().push(Rule::new(Call::Create, When::Always, Effect::Delay(HANGING)));
+            }
+            made if made.starts_with("jira has ") => {
+                let key = world.jira.add_foreign_ticket(serde_json::Map::new());
+                world.jira.move_ticket(&key, made.trim_start_matches("jira has "));
             }
             "creates" => {
                 return json!({ "jira": creates(&world.jira), "servicenow": creates(&world.servicenow) });

@@ -67,6 +67,16 @@ impl Client {
         self.understand(reply, path)
     }
 
+    /// Asks for a resource: the reply, whatever its status.
+    pub(crate) async fn get(&self, api: Api, path: &[&str], query: &[(&str, &str)]) -> Result<Reply, Fault> {
+        self.send(Method::GET, api, path, query, None, self.read_timeout).await
+    }
+
+    /// Judges the reply to a read that is no success.
+    pub(crate) fn judge_read(&self, reply: &Reply) -> Fault {
+        self.without_secret(faults::judge(reply, Asked::Project))
+    }
+
     /// Asks with a body, writing nothing, and reads the JSON of a 200.
     pub(crate) async fn ask<T: DeserializeOwned>(
         &self,

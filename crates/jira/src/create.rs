@@ -16,6 +16,10 @@ use crate::wire::CreatedIssue;
 
 /// How often a refused request is repeated without the fields that were refused.
 const MOST_REPEATS: usize = 2;
+/// The longest issue key that is believed, in bytes.
+const MAX_KEY: usize = 255;
+/// The longest issue ID that is believed: Jira's are 64-bit integers.
+const MAX_ID: usize = 20;
 const OPTIONAL: [&str; 3] = ["priority", "labels", "description"];
 
 /// A ticket that exists, by id and key.
@@ -97,15 +101,24 @@ async fn comment(
 
 /// The ticket that a 201 tells of.
 pub(crate) fn created(reply: &Reply) -> Result<Issue, Fault> {
-    let issue = serde_json::from_str(&reply.body).ok().filter(is_whole);
+    let issue = serde_json::from_str(&reply.body).ok();
+    let issue = issue.filter(|issue: &Issue| is_issue_key(&issue.key) && is_issue_id(&issue.id));
     issue.ok_or_else(|| faults::unreadable(reply, "the id and key of an issue", Asked::Create))
 }
 
-fn is_whole(issue: &Issue) -> bool {
-    let key = issue.key.rsplit_once('-').is_some_and(|(project, number)| {
-        !project.is_empty() && !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit())
-    });
-    key && !issue.id.is_empty() && issue.id.bytes().all(|b| b.is_ascii_digit())
+/// `PROJECT-NUMBER`, of a length that can be believed.
+pub(crate) fn is_issue_key(key: &str) -> bool {
+    let is_project = |project: &str| {
+        !project.is_empty() && project.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-'))
+    };
+    key.len() <= MAX_KEY
+        && key.rsplit_once('-').is_some_and(|(project, number)| {
+            is_project(project) && !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit())
+        })
+}
+
+pub(crate) fn is_issue_id(id: &str) -> bool {
+    (1..=MAX_ID).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_digit())
 }
 
 /// Takes the refused fields off the ticket; `false` if one of them can not go, or none was there.

@@ -106,6 +106,12 @@ pub(crate) fn item_hint(reply: &Reply) -> String {
         .to_owned()
 }
 
+/// Whether a refusal is an error collection of Jira's REST API, and not of something before it.
+pub(crate) fn is_from_jira(reply: &Reply) -> bool {
+    serde_json::from_str::<ErrorCollection>(&reply.body)
+        .is_ok_and(|collection| collection.error_messages.is_array() || collection.errors.is_object())
+}
+
 /// What a reply says, whatever it is written in.
 #[derive(Debug, Default)]
 struct ErrorBody {

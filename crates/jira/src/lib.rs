@@ -16,6 +16,7 @@ mod issue_type;
 mod look_up;
 mod meta;
 mod priority;
+mod read;
 mod render;
 mod settings;
 mod site;

@@ -9,6 +9,7 @@ use ticketing_failpoints::{Guard, is_removed};
 use ticketing_outbound::Reply;
 
 use crate::client::{Answer, Api, Client};
+use crate::create::{is_issue_id, is_issue_key};
 use crate::settings::is_project_key;
 use crate::site::Site;
 use crate::wire::{FoundIssue, Myself, Project, SearchPage};
@@ -145,7 +146,9 @@ impl SearchPage {
 
 pub(crate) fn sighting(search: &Search, issues: &[FoundIssue], site: &Site) -> Sighting {
     let mut tickets: Vec<FoundTicket> = Vec::new();
-    for issue in issues.iter().filter(|issue| bears(issue, &search.marker) && !issue.key.is_empty()) {
+    // An issue without a believable name is no ticket to report, and no absence either: see `prove_absence`.
+    let is_named = |issue: &&FoundIssue| is_issue_key(&issue.key) && is_issue_id(&issue.id);
+    for issue in issues.iter().filter(|issue| bears(issue, &search.marker)).filter(is_named) {
         if !tickets.iter().any(|known| known.ticket.id == issue.id) {
             tickets.push(found(issue, site));
         }
@@ -155,7 +158,7 @@ pub(crate) fn sighting(search: &Search, issues: &[FoundIssue], site: &Site) -> S
     Sighting { tickets, witness_seen: search.witnesses.iter().any(seen) }
 }
 
-fn found(issue: &FoundIssue, site: &Site) -> FoundTicket {
+pub(crate) fn found(issue: &FoundIssue, site: &Site) -> FoundTicket {
     let url = site.join(&["browse", &issue.key]).to_string();
     let created_at = issue.fields.created.as_deref().and_then(moment);
     FoundTicket { ticket: TicketRef { id: issue.id.clone(), key: issue.key.clone(), url }, created_at }
@@ -176,13 +179,26 @@ fn bears(issue: &FoundIssue, marker: &Marker) -> bool {
         return true;
     }
     let labels = issue.fields.labels.iter().flatten();
-    labels.into_iter().any(|label| label == marker.as_str()) || {
-        let mut text = String::new();
-        collect_text(&issue.fields.description, &mut text);
-        // Wiki markup may have escaped the hyphen.
-        let text = text.replace('\\', "");
-        text.split(|c: char| !c.is_ascii_alphanumeric() && c != '-').any(|word| word == marker.as_str())
-    }
+    labels.into_iter().any(|label| label == marker.as_str())
+        || description_words(issue).iter().any(|word| word == marker.as_str())
+}
+
+/// The marker of our form that an issue bears: as a label, else as the last one in its description, where ours ends.
+pub(crate) fn marker_of(issue: &FoundIssue) -> Option<Marker> {
+    let labels = issue.fields.labels.iter().flatten();
+    labels.into_iter().find_map(|label| Marker::parse(label)).or_else(|| {
+        let words = description_words(issue);
+        words.iter().rev().find_map(|word| Marker::parse(word))
+    })
+}
+
+fn description_words(issue: &FoundIssue) -> Vec<String> {
+    let mut text = String::new();
+    collect_text(&issue.fields.description, &mut text);
+    // Wiki markup may have escaped the hyphen.
+    let text = text.replace('\\', "");
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '-');
+    words.filter(|word| word.len() > 1).map(str::to_owned).collect()
 }
 
 fn collect_text(value: &Value, out: &mut String) {
@@ -225,7 +241,7 @@ async fn prove_absence(
 }
 
 /// Jira says in a header whom it took us for, where nothing on the way took the header off.
-fn is_logged_in(reply: &Reply) -> bool {
+pub(crate) fn is_logged_in(reply: &Reply) -> bool {
     let name = reply.header("x-ausername");
     !reply.header("x-aaccountid").is_empty() || (!name.is_empty() && name != "anonymous")
 }

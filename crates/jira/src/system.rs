@@ -9,8 +9,8 @@ use jiff::Timestamp;
 use ticketing_core::clock::Clock;
 use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_core::system::{
-    Check, Created, Destination, Index, Login, Order, Rendered, Search, Sighting, TicketRef, TicketSystem,
-    Visibility,
+    Check, Created, Destination, Index, Login, Order, ReadTicket, Rendered, Search, Sighting, TicketRef,
+    TicketSystem, Visibility,
 };
 use ticketing_outbound::Door;
 
@@ -20,7 +20,7 @@ use crate::meta::{self, Offer};
 use crate::settings::{Flavour, Settings};
 use crate::site::Site;
 use crate::wire::{Myself, ServerInfo};
-use crate::{create, look_up, ticket};
+use crate::{create, look_up, read, ticket};
 
 /// For what links alone depend on.
 const GLANCE: Duration = Duration::from_secs(2);
@@ -142,6 +142,17 @@ impl Jira {
         Ok(offer)
     }
 
+    /// The login must not go to another site than its own.
+    fn check_site(&self, destination: &Destination) -> Result<(), Fault> {
+        if self.destination().base_url == destination.base_url {
+            return Ok(());
+        }
+        let message = format!("the ticket was sent to {}", destination.base_url);
+        let hint =
+            "jira.url is another site now, whose login must not go there: resolve the delivery by hand";
+        Err(Fault::new(FaultKind::Misconfigured, message).with_hint(hint))
+    }
+
     fn forget_offer(&self) {
         *self.offer.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
@@ -208,17 +219,18 @@ impl TicketSystem for Jira {
     }
 
     async fn look_up(&self, search: &Search) -> Result<Sighting, Fault> {
-        if self.destination().base_url != search.destination.base_url {
-            let message = format!("the ticket was sent to {}", search.destination.base_url);
-            let hint =
-                "jira.url is another site now, whose login must not go there: resolve the delivery by hand";
-            return Err(Fault::new(FaultKind::Misconfigured, message).with_hint(hint));
-        }
+        self.check_site(&search.destination)?;
         let api = self.api().await?;
         let labelled = !search.marker_in_text && !self.labels_were_refused.load(Ordering::Relaxed);
         let site = self.people_site();
         let place = look_up::Place { project: &search.destination.place, site: &site, labelled };
         look_up::look_up(&self.client, api, search, &place).await
+    }
+
+    async fn read(&self, destination: &Destination, id_or_key: &str) -> Result<Option<ReadTicket>, Fault> {
+        self.check_site(destination)?;
+        let api = self.api().await?;
+        read::read(&self.client, api, &self.people_site(), id_or_key).await
     }
 
     async fn test(&self) -> Vec<Check> {

@@ -151,6 +151,8 @@ pub(crate) struct FoundFields {
     /// A text, or an ADF document.
     pub(crate) description: Value,
     pub(crate) created: Option<String>,
+    /// Only where it was asked for.
+    pub(crate) project: Value,
 }
 
 /// What Jira says about a refusal, in members of which any may be missing or of another shape.

@@ -51,6 +51,8 @@ impl Writer<'_> {
         self.write_send(delivery);
         self.write_doubt(delivery);
         self.push(delivery.ticket.as_ref().map_or(NONE, |ticket| number_of(ticket).map_or(NONE, as_byte)));
+        // What an operator said can be corrected.
+        self.push(u8::from(self.world.hands > 0 && delivery.resolution.is_some()));
         let wanted_the_target =
             delivery.last_error.as_ref().is_some_and(|error| is_of_target(error.fault.kind.scope()));
         self.push(u8::from(self.world.hands > 0 && wanted_the_target));

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use jiff::Timestamp;
 use ticketing_core::delivery::look_up::LookUp;
 use ticketing_core::delivery::settle::SendIntent;
-use ticketing_core::delivery::{Delivery, Outcome, Settled, State};
+use ticketing_core::delivery::{Delivery, Outcome, Resolution, Settled, State};
 use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_core::policy::Policy;
 use ticketing_core::system::{Created, Destination, FoundTicket, Sighting};
@@ -289,7 +289,7 @@ fn interfere(world: &mut World, hand: Hand, policy: &Policy) -> bool {
             Hand::CreateAnyway if ticket.is_some() || is_coming => None,
             Hand::CreateAnyway => delivery.retry(true, now).ok(),
             Hand::Cancel => delivery.cancel(policy, now).ok(),
-            Hand::Resolve => delivery.resolve(ticket?, policy, now).ok(),
+            Hand::Resolve => delivery.resolve(ticket?, Resolution::Verified, policy, now).ok(),
         }
     };
     world.hands -= 1;

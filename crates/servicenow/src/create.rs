@@ -11,6 +11,9 @@ use crate::priority::{self, ImpactUrgency};
 use crate::ticket::Body;
 use crate::wire::Record;
 
+/// The longest number that is believed, in bytes: the platform's own limit of the field.
+pub(crate) const MAX_NUMBER: usize = 40;
+
 /// What is read back of a ticket.
 pub(crate) const FIELDS: &str = "sys_id,number,priority,assignment_group,correlation_id,sys_created_on";
 
@@ -33,11 +36,12 @@ pub(crate) async fn create(
         Ok(record) => record,
         Err(refusal) => earlier(client, table, marker, refusal, deadline).await?,
     };
-    let Some(ticket) = ticket_of(&record, destination) else {
-        return Err(
-            Fault::new(FaultKind::UnreadableReply, "HTTP 201: a result without a sys_id").with_status(201)
-        );
-    };
+    let unreadable =
+        |what: &str| Fault::new(FaultKind::UnreadableReply, format!("HTTP 201: {what}")).with_status(201);
+    let ticket = ticket_of(&record, destination).ok_or_else(|| unreadable("a result without a sys_id"))?;
+    if record.display("number").is_some_and(|number| number.len() > MAX_NUMBER) {
+        return Err(unreadable("a number longer than the platform gives"));
+    }
     let mut adjustments = differences(&record, rendered);
     if !bears(&record, marker) {
         adjustments.push(mark(client, table, &ticket.id, marker, deadline).await);
@@ -45,13 +49,18 @@ pub(crate) async fn create(
     Ok(Created { ticket, adjustments })
 }
 
-/// The ticket that a record is, with its address for people; `None` if the record has no `sys_id`.
+/// The ticket that a record is, with its address for people; `None` if the record has no `sys_id`. Without a believable
+/// number it is called by its `sys_id`.
 pub(crate) fn ticket_of(record: &Record, destination: &Destination) -> Option<TicketRef> {
     let id = record.sys_id()?;
-    let number = record.display("number").filter(|number| !number.trim().is_empty());
+    let number = record.display("number").filter(|number| is_number(number));
     let (base, table) = (&destination.base_url, &destination.place);
     let url = format!("{base}/nav_to.do?uri={table}.do%3Fsys_id%3D{id}");
     Some(TicketRef { key: number.unwrap_or_else(|| id.clone()), id, url })
+}
+
+fn is_number(text: &str) -> bool {
+    !text.trim().is_empty() && text.len() <= MAX_NUMBER && !text.chars().any(char::is_control)
 }
 
 /// Whether a record is of ours: it has the marker, or the `sys_id` made from it.

@@ -17,6 +17,7 @@ mod instance;
 mod look_up;
 mod mandatory;
 mod priority;
+mod read;
 mod render;
 mod settings;
 mod system;

@@ -60,7 +60,9 @@ pub(crate) async fn by_marker(client: &Client, table: &str, marker: &Marker) -> 
     ];
     let (rows, reply) = client.list::<Vec<Record>>(table, &query, READ_TIMEOUT).await?;
     let (ours, others): (Vec<_>, Vec<_>) = rows.into_iter().partition(|record| bears(record, marker));
-    let doubt = if !others.is_empty() {
+    let doubt = if ours.iter().any(|record| record.sys_id().is_none()) {
+        Some(doubtful("the instance has the ticket, and names it by no sys_id that can be believed", ""))
+    } else if !others.is_empty() {
         Some(doubtful(
             "the search by correlation_id also returned other tickets: the instance ignored the query",
             "let the account of servicenow.username query correlation_id on servicenow.table",
@@ -86,12 +88,12 @@ pub(crate) fn hides_rows(reply: &Reply, shown: usize) -> bool {
     shown == 0 && reply.header("x-total-count").trim().parse::<u64>().is_ok_and(|total| total > 0)
 }
 
-fn doubtful(message: &str, hint: &str) -> Fault {
+pub(crate) fn doubtful(message: &str, hint: &str) -> Fault {
     Fault::new(FaultKind::UnreadableReply, message).with_hint(hint)
 }
 
 /// The account's password must not go anywhere but to its own instance.
-fn check_destination(destination: &Destination, origin: &str) -> Result<(), Fault> {
+pub(crate) fn check_destination(destination: &Destination, origin: &str) -> Result<(), Fault> {
     if destination.base_url != origin {
         let message = format!(
             "the ticket went to {}, but the settings now name {origin}: it can not be searched there",

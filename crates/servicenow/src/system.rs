@@ -5,7 +5,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use ticketing_core::fault::Fault;
 use ticketing_core::system::{
-    Adjustment, Check, Created, Destination, Login, Order, Rendered, Search, Sighting, TicketRef, TicketSystem,
+    Adjustment, Check, Created, Destination, Login, Order, ReadTicket, Rendered, Search, Sighting, TicketRef,
+    TicketSystem,
     Visibility,
 };
 use ticketing_outbound::Door;
@@ -16,6 +17,7 @@ use crate::create;
 use crate::group::KnownGroup;
 use crate::look_up;
 use crate::priority::ImpactUrgency;
+use crate::read;
 use crate::settings::{AssignmentGroup, Settings};
 use crate::ticket;
 
@@ -111,6 +113,11 @@ impl TicketSystem for ServiceNow {
             found.ticket = self.published(found.ticket.clone());
         }
         Ok(sighting)
+    }
+
+    async fn read(&self, destination: &Destination, id_or_key: &str) -> Result<Option<ReadTicket>, Fault> {
+        let read = read::read(&self.client, &self.settings.origin(), destination, id_or_key).await?;
+        Ok(read.map(|read| ReadTicket { ticket: self.published(read.ticket), ..read }))
     }
 
     async fn test(&self) -> Vec<Check> {

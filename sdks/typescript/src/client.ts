@@ -152,6 +152,11 @@ export class Client {
     return this.#unary(METHODS.retryDelivery, request, options);
   }
 
+  /** Tries one page of the deliveries that fit a filter now, without waiting for their attempts. */
+  retryDeliveries(request: Init<typeof v1.RetryDeliveriesRequestSchema>, options?: CallOptions): Promise<v1.RetryDeliveriesResponse> {
+    return this.#unary(METHODS.retryDeliveries, request, options);
+  }
+
   /** Gives a delivery up. */
   cancelDelivery(request: Init<typeof v1.CancelDeliveryRequestSchema>, options?: CallOptions): Promise<v1.CancelDeliveryResponse> {
     return this.#unary(METHODS.cancelDelivery, request, options);

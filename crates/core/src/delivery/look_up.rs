@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::{Delivery, EventKind, LastError, Settled, State};
 use crate::fault::Fault;
+use crate::limits::MAX_DUPLICATES;
 use crate::policy::Policy;
 use crate::system::{FoundTicket, Sighting, TicketRef};
 
@@ -129,9 +130,9 @@ impl Delivery {
 
     /// The delivery has had its ticket since the search began; `None` if the search shows no other.
     fn found_beside(mut self, tickets: &[FoundTicket], now: Timestamp) -> Option<Settled> {
-        let before = (self.ticket.clone(), self.duplicates.len());
+        let before = (self.ticket.clone(), self.resolution, self.duplicates.len());
         let events = self.note_duplicates(tickets);
-        if (&self.ticket, self.duplicates.len()) == (&before.0, before.1) {
+        if (&self.ticket, self.resolution, self.duplicates.len()) == (&before.0, before.1, before.2) {
             return None;
         }
         self.updated_at = now;
@@ -144,7 +145,9 @@ impl Delivery {
         self.complete_reference(tickets);
         let is_known =
             |found: &TicketRef| self.ticket.iter().chain(&self.duplicates).any(|known| known.id == found.id);
-        let new: Vec<_> = tickets.iter().filter(|found| !is_known(&found.ticket)).cloned().collect();
+        let room = MAX_DUPLICATES.saturating_sub(self.duplicates.len());
+        let new = tickets.iter().filter(|found| !is_known(&found.ticket));
+        let new: Vec<_> = new.take(room).cloned().collect();
         let is_news = !new.is_empty();
         self.duplicates.extend(new.into_iter().map(|found| found.ticket));
         if self.refer_to_the_oldest(tickets) || is_news { vec![EventKind::DuplicateFound] } else { vec![] }
@@ -163,12 +166,19 @@ impl Delivery {
         true
     }
 
-    /// An operator may have named the ticket by its key alone: the search tells the rest.
+    /// An operator may have named the ticket, perhaps by its key alone: the search tells the rest. From then on it is one
+    /// that was found by its marker.
     fn complete_reference(&mut self, tickets: &[FoundTicket]) {
-        let Some(reference) = self.ticket.as_mut().filter(|ticket| ticket.id.is_empty()) else { return };
-        if let Some(found) = tickets.iter().find(|found| found.ticket.key == reference.key) {
+        let Some(reference) = self.ticket.as_mut() else { return };
+        let is_reference = |found: &TicketRef| match reference.id.as_str() {
+            "" => found.key == reference.key,
+            id => found.id == id,
+        };
+        let Some(found) = tickets.iter().find(|found| is_reference(&found.ticket)) else { return };
+        if reference.id.is_empty() {
             *reference = found.ticket.clone();
         }
+        self.resolution = None;
     }
 
     fn not_found(

@@ -67,6 +67,9 @@ pub struct Delivery {
     /// The later searches for tickets that a settled delivery, once in doubt, still has before it.
     pub sweep: Option<Sweep>,
     pub ticket: Option<TicketRef>,
+    /// Set where an operator named the ticket, and a search has not found it by its marker since.
+    #[serde(default)]
+    pub resolution: Option<Resolution>,
     /// Further tickets that bear the same marker.
     pub duplicates: Vec<TicketRef>,
     /// Where the ticket is not as it was meant to be.
@@ -104,6 +107,16 @@ pub enum State {
     Failed,
     /// Given up by an operator.
     Cancelled,
+}
+
+/// What is known of a ticket that an operator named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Resolution {
+    /// The ticket was read: it exists, in the right place.
+    Verified,
+    /// The ticket system could not be asked, and the operator wanted it taken all the same.
+    Unverified,
 }
 
 /// A durable intent to send.
@@ -301,6 +314,25 @@ impl State {
 impl fmt::Display for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+// === impl Resolution ===
+
+impl Resolution {
+    pub const ALL: [Self; 2] = [Self::Verified, Self::Unverified];
+
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Verified => "VERIFIED",
+            Self::Unverified => "UNVERIFIED",
+        }
+    }
+
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|resolution| resolution.as_str() == text)
     }
 }
 

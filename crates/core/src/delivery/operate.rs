@@ -2,7 +2,8 @@
 
 use jiff::Timestamp;
 
-use super::{Delivery, EventKind, Settled, State, Trigger};
+use super::{Delivery, EventKind, Resolution, Settled, State, Trigger};
+use crate::fault::Scope;
 use crate::marker::Marker;
 use crate::namespace::Namespace;
 use crate::policy::Policy;
@@ -58,6 +59,7 @@ impl Delivery {
             absences: vec![],
             sweep: None,
             ticket: None,
+            resolution: None,
             duplicates: vec![],
             adjustments: vec![],
             last_error: None,
@@ -143,27 +145,30 @@ impl Delivery {
         }
     }
 
-    /// An operator says which ticket it is.
+    /// An operator says which ticket it is. Said again, it corrects what an operator said before; a ticket that was created
+    /// or found stays. Whatever was ever sent with an unknown outcome is still searched for later.
     ///
     /// # Errors
-    /// If another ticket is known already or an attempt is under way.
+    /// If another ticket was created or found, or an attempt is under way.
     pub fn resolve(
         mut self,
         ticket: TicketRef,
+        resolution: Resolution,
         policy: &Policy,
         now: Timestamp,
     ) -> Result<Settled, OperationError> {
-        match self.state {
-            state @ (State::Attempting | State::Delivered) => {
-                Err(OperationError::WrongState(state, "resolved"))
-            }
-            State::Pending | State::Waiting | State::Reconciling | State::Failed | State::Cancelled => {
-                self.begin_sweeps(policy, now);
-                self.ticket = Some(ticket);
-                self.doubt = None;
-                Ok(self.become_(State::Delivered, now, &[EventKind::Resolved]))
-            }
+        if self.state == State::Attempting || (self.state == State::Delivered && self.resolution.is_none()) {
+            return Err(OperationError::WrongState(self.state, "resolved"));
         }
+        if self.ticket.as_ref() == Some(&ticket) && self.resolution == Some(resolution) {
+            return Ok(Settled { delivery: self, events: vec![] });
+        }
+        self.begin_sweeps(policy, now);
+        self.duplicates.retain(|other| other.id != ticket.id || ticket.id.is_empty());
+        self.ticket = Some(ticket);
+        self.resolution = Some(resolution);
+        self.doubt = None;
+        Ok(self.become_(State::Delivered, now, &[EventKind::Resolved]))
     }
 
     /// The target's settings were changed, or it is well after it was in trouble: what waits is due now, and what

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::{Delivery, Doubt, EventKind, LastError, Outcome, Send, Settled, State, Sweep};
 use crate::fault::{Fault, FaultKind};
+use crate::limits::{self, MAX_DUPLICATES};
 use crate::policy::Policy;
 use crate::system::{Adjustment, Created, Destination, TicketRef};
 
@@ -54,7 +55,7 @@ impl Delivery {
             counted_from: None,
             supposed: false,
         });
-        self.adjustments = adjustments;
+        self.adjustments = limits::adjustments(adjustments);
         self.updated_at = now;
         Some(Settled { delivery: self, events: vec![] })
     }
@@ -140,6 +141,7 @@ impl Delivery {
         self.begin_sweeps(policy, now);
         self.ticket = Some(ticket);
         self.adjustments.extend(adjustments);
+        self.adjustments = limits::adjustments(self.adjustments);
         self.doubt = None;
         self.become_(State::Delivered, now, &[EventKind::Delivered])
     }
@@ -153,14 +155,19 @@ impl Delivery {
 
     fn record_created(mut self, created: Created, policy: &Policy, now: Timestamp) -> Option<Settled> {
         match &self.ticket {
-            Some(known) if known.id == created.ticket.id => None,
-            // An operator named it by its key alone.
-            Some(known) if known.id.is_empty() && known.key == created.ticket.key => {
+            Some(known) if known.id == created.ticket.id && self.resolution.is_none() => None,
+            // An operator named it, perhaps by its key alone.
+            Some(known)
+                if known.id == created.ticket.id
+                    || (known.id.is_empty() && known.key == created.ticket.key) =>
+            {
                 self.ticket = Some(created.ticket);
+                self.resolution = None;
                 self.updated_at = now;
                 Some(Settled { delivery: self, events: vec![] })
             }
             Some(_) if self.duplicates.iter().any(|other| other.id == created.ticket.id) => None,
+            Some(_) if self.duplicates.len() >= MAX_DUPLICATES => None,
             Some(_) => {
                 self.duplicates.push(created.ticket);
                 self.updated_at = now;

@@ -13,8 +13,6 @@ use super::cell::{Cell, Stage};
 
 const FAMILY: &str = "operators";
 const HANDS: usize = 50;
-/// The ticket that an operator says it is; there is none of that name.
-const BY_HAND: &str = "SEC-777";
 
 /// Where the delivery stands when they lay hands on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,10 +46,11 @@ pub(super) fn cells() -> Vec<Cell> {
 async fn race(stage: Stage, at: At, system: TicketSystem) {
     let mut world = stage.plan().with_flag("--attempt-deadline=2s").with_flag("--lease=6s").start().await;
     let id = come_to(&mut world, at, system).await;
+    let by_hand = world.simulator(system).add_foreign_ticket(serde_json::Map::new());
     let mut hands = JoinSet::new();
     for n in 0..HANDS {
-        let (client, id) = (world.client.clone(), id.clone());
-        hands.spawn(async move { (n, lay(client, n, id, system).await) });
+        let (client, id, by_hand) = (world.client.clone(), id.clone(), by_hand.clone());
+        hands.spawn(async move { (n, lay(client, n, id, by_hand, system).await) });
     }
     for (n, answer) in hands.join_all().await {
         if answer.is_err() {
@@ -68,9 +67,10 @@ async fn race(stage: Stage, at: At, system: TicketSystem) {
         world.client.retry_delivery(retrying(&id)).await.unwrap();
     }
     let delivery = world.until(&id, DeliveryState::Delivered).await;
-    let keys: Vec<_> = world.simulator(system).tickets().into_iter().map(|ticket| ticket.key).collect();
+    let tickets = world.simulator(system).tickets().into_iter().map(|ticket| ticket.key);
+    let keys: Vec<_> = tickets.filter(|key| *key != by_hand).collect();
     let reference = delivery.ticket.as_ref().unwrap();
-    if reference.key == BY_HAND {
+    if reference.key == by_hand {
         assert!(keys.len() <= 1, "{keys:?}: {delivery:#?}");
     } else {
         assert_eq!(keys, [reference.key.as_str()], "{delivery:#?}");
@@ -105,7 +105,13 @@ async fn come_to(world: &mut World, at: At, system: TicketSystem) -> String {
     id
 }
 
-async fn lay(mut client: Client, n: usize, delivery_id: String, system: TicketSystem) -> Result<(), Status> {
+async fn lay(
+    mut client: Client,
+    n: usize,
+    delivery_id: String,
+    ticket_key: String,
+    system: TicketSystem,
+) -> Result<(), Status> {
     match n % 5 {
         0 => client.retry_delivery(retrying(delivery_id)).await.map(drop),
         1 => client
@@ -113,7 +119,6 @@ async fn lay(mut client: Client, n: usize, delivery_id: String, system: TicketSy
             .await
             .map(drop),
         2 => {
-            let ticket_key = BY_HAND.to_owned();
             let request = v1::ResolveDeliveryRequest { delivery_id, ticket_key, ..Default::default() };
             client.resolve_delivery(request).await.map(drop)
         }

@@ -304,3 +304,29 @@ async fn a_sketch_asks_nobody_and_says_so() {
     assert_eq!(sketch.labels[0], order.marker.as_str());
     assert!(site.simulator.requests().is_empty());
 }
+
+#[tokio::test]
+async fn created_issue_with_absurd_key_is_looked_up() {
+    let site = Site::cloud().await;
+    let body = json!({ "id": "10001", "key": format!("SEC-{}", "9".repeat(3_000_000)) });
+    site.weather(Call::Create, Effect::ApplyThenAnswer(Reply::json(201, &body)));
+    let order = order("INC-1");
+    let fault = site.push(&order).await.unwrap_err();
+    assert_eq!((fault.kind, fault.is_ambiguous()), (FaultKind::UnreadableReply, true));
+    assert!(fault.message.len() < 1_000);
+    assert_eq!(site.look_up(&order, &[]).await.unwrap().tickets[0].ticket.key, "SEC-1");
+}
+
+#[tokio::test]
+async fn refusal_of_a_field_in_megabytes_is_cut() {
+    let site = Site::cloud().await;
+    let body = json!({ "errors": { "priority": "x".repeat(3_000_000) }, "errorMessages": [] });
+    site.simulator.weather().push(Rule::new(
+        Call::Create,
+        When::Next(1),
+        Effect::Answer(Reply::json(400, &body)),
+    ));
+    let (_, created) = site.push(&order("INC-1")).await.unwrap();
+    let size: usize = created.adjustments.iter().map(|adjustment| adjustment.reason.len()).sum();
+    assert!(size < 10_000, "{size}");
+}

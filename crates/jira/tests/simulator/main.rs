@@ -8,6 +8,7 @@ mod evidence;
 mod faults;
 mod login;
 mod looking_up;
+mod reading;
 mod support;
 
 #[path = "../support/incidents.rs"]

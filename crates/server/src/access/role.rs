@@ -40,9 +40,11 @@ fn may_call(method: Method) -> &'static [Role] {
         // With settings that are not saved only an admin: the request says where to connect to. See `UNSAVED_SETTINGS`.
         Method::TestConnection => &[Admin, Analyst],
         Method::PreviewTicket => &[Admin, Analyst, Viewer],
-        Method::CreateTicket | Method::RetryDelivery | Method::CancelDelivery | Method::ResolveDelivery => {
-            &[Admin, Analyst]
-        }
+        Method::CreateTicket
+        | Method::RetryDelivery
+        | Method::RetryDeliveries
+        | Method::CancelDelivery
+        | Method::ResolveDelivery => &[Admin, Analyst],
         Method::SubmitIncident => &[Admin, Producer],
         // A producer hears of what it has handed over, and of nothing else.
         Method::StreamTicketEvents => &[Admin, Analyst, Producer, Viewer],
@@ -59,6 +61,7 @@ fn changes(method: Method) -> Option<AuditAction> {
         Method::CreateTicket => Some(AuditAction::CreateTicket),
         Method::SubmitIncident => Some(AuditAction::SubmitIncident),
         Method::RetryDelivery => Some(AuditAction::RetryDelivery),
+        Method::RetryDeliveries => Some(AuditAction::RetryDeliveries),
         Method::CancelDelivery => Some(AuditAction::CancelDelivery),
         Method::ResolveDelivery => Some(AuditAction::ResolveDelivery),
         Method::PreviewTicket

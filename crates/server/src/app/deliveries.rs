@@ -1,18 +1,19 @@
-//! GetDelivery, ListDeliveries, RetryDelivery, CancelDelivery and ResolveDelivery.
+//! GetDelivery, ListDeliveries, RetryDelivery, RetryDeliveries and CancelDelivery.
 
 use ticketing_core::delivery::Delivery;
 use ticketing_core::delivery::operate::OperationError;
-use ticketing_core::system::TicketRef;
 use tokio::time::Instant;
 
-use super::{App, AppError};
-use crate::store::{Actor, Attempt, DeliveryFilter, DeliveryPage, OperateError, Operation, PageKey};
+use super::{App, AppError, TicketRefused};
+use crate::store::{
+    Actor, Attempt, DeliveryFilter, DeliveryPage, OperateError, Operation, PageKey, RetriedPage, RetryRequest,
+};
 
 /// A delivery and the story of its attempts.
 #[derive(Debug, Clone)]
 pub struct DeliveryWithAttempts {
     pub delivery: Delivery,
-    /// In the order in which they were made; empty where they were not asked for.
+    /// The newest, in the order in which they were made; empty where they were not asked for.
     pub attempts: Vec<Attempt>,
 }
 
@@ -23,6 +24,16 @@ pub struct Page {
     pub deliveries: Vec<DeliveryWithAttempts>,
     /// Where the next page begins, if there is one.
     pub next: Option<PageKey>,
+}
+
+/// Which deliveries to try now.
+#[derive(Debug, Clone)]
+pub struct RetryMany {
+    pub by: Actor,
+    pub filter: DeliveryFilter,
+    pub page_size: u32,
+    pub after: Option<PageKey>,
+    pub note: String,
 }
 
 // === impl App ===
@@ -80,6 +91,23 @@ impl App {
         self.delivery(id).await
     }
 
+    /// Has one page of deliveries tried now, without waiting for their attempts. Nothing is created anyway.
+    ///
+    /// # Errors
+    /// The store's failure.
+    pub async fn retry_many(&self, retry: RetryMany) -> Result<RetriedPage, AppError> {
+        let RetryMany { by, filter, page_size, after, note } = retry;
+        let targets = self.0.connections.targets();
+        let enabled = targets.into_iter().filter(|target| self.0.connections.is_enabled(target)).collect();
+        let request = RetryRequest { by, filter, page_size, after, enabled, note };
+        let page = self.0.store.retry_many(request, self.now()).await?;
+        for delivery in &page.retried {
+            self.0.dispatcher.waiters().notify(&delivery.id);
+            self.0.dispatcher.hasten(delivery);
+        }
+        Ok(page)
+    }
+
     /// Gives a delivery up.
     ///
     /// # Errors
@@ -88,30 +116,7 @@ impl App {
         self.operate(by, id, Operation::Cancel, note).await
     }
 
-    /// Says which ticket a delivery has. An empty URL is made from the key where the system allows that.
-    ///
-    /// # Errors
-    /// [`AppError::DeliveryNotFound`], [`AppError::DeliveryState`], or the store's failure.
-    pub async fn resolve(
-        &self,
-        by: &Actor,
-        id: &str,
-        mut ticket: TicketRef,
-        note: &str,
-    ) -> Result<Delivery, AppError> {
-        let delivery = self.delivery(id).await?.delivery;
-        if delivery.ticket.as_ref().is_some_and(|known| known.key == ticket.key) {
-            return Ok(delivery);
-        }
-        if ticket.url.is_empty()
-            && let Some(api) = self.0.connections.current(&delivery.target)
-        {
-            ticket.url = api.ticket_url(&ticket.key).unwrap_or_default();
-        }
-        self.operate(by, id, Operation::Resolve(ticket), note).await
-    }
-
-    async fn operate(
+    pub(super) async fn operate(
         &self,
         by: &Actor,
         id: &str,
@@ -119,6 +124,10 @@ impl App {
         note: &str,
     ) -> Result<Delivery, AppError> {
         let (policy, action) = (self.0.dispatcher.schedule().policy, operation.audited_as());
+        let named = match &operation {
+            Operation::Resolve(named) => named.ticket.key.clone(),
+            Operation::Retry { .. } | Operation::Cancel => String::new(),
+        };
         let operated = self.0.store.operate(by, id, operation, note, &policy, self.now()).await;
         self.0.dispatcher.waiters().notify(id);
         if let Ok(delivery) = &operated {
@@ -130,6 +139,12 @@ impl App {
             OperateError::Refused(OperationError::WrongState(state, operation)) => {
                 AppError::DeliveryState { delivery_id: id.to_owned(), state: state.as_str(), operation }
             }
+            OperateError::TicketInUse(incident) => AppError::TicketInUse(TicketRefused {
+                delivery_id: id.to_owned(),
+                why: format!("{named} is the ticket of incident {incident}"),
+                ticket_key: named,
+                field: "ticket_key",
+            }),
             OperateError::Store(error) => AppError::Store(error),
         })
     }

@@ -5,6 +5,7 @@ mod configure;
 mod deliveries;
 mod push;
 mod rate;
+mod resolve;
 mod status;
 
 use std::sync::{Arc, PoisonError, RwLock};
@@ -18,8 +19,9 @@ use ticketing_core::violation::Violations;
 
 pub(crate) use configure::SETTINGS;
 pub use configure::{Change, ConnectionTest};
-pub use deliveries::{DeliveryWithAttempts, Page};
+pub use deliveries::{DeliveryWithAttempts, Page, RetryMany};
 pub use push::{Decision, Preview, Pushed, Submission};
+pub use resolve::{Resolve, TicketRefused};
 pub use status::{Status, SystemStatus};
 
 use rate::RateLimit;
@@ -65,6 +67,12 @@ pub enum AppError {
     DeliveryNotFound(String),
     #[error("delivery {delivery_id} is {state} and can not be {operation}")]
     DeliveryState { delivery_id: String, state: &'static str, operation: &'static str },
+    #[error("there is no such ticket: {}", .0.why)]
+    TicketNotFound(TicketRefused),
+    #[error("the ticket is another incident's: {}", .0.why)]
+    TicketInUse(TicketRefused),
+    #[error("the ticket could not be read: {}", .0.why)]
+    TicketUnverified(TicketRefused),
     #[error("too many calls of this kind")]
     TooManyCalls { come_back_after: Duration },
     #[error("the change was broken off")]

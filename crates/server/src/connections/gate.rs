@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use ticketing_core::clock::Clock;
 use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_core::system::{
-    Check, Created, Destination, Login, Order, Rendered, Search, Sighting, TicketSystem, Visibility,
+    Check, Created, Destination, Login, Order, ReadTicket, Rendered, Search, Sighting, TicketSystem, Visibility,
 };
 use ticketing_failpoints::{Guard, is_removed};
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -155,6 +155,10 @@ impl TicketSystem for GatedSystem {
 
     async fn look_up(&self, search: &Search) -> Result<Sighting, Fault> {
         self.call(self.inner.look_up(search)).await
+    }
+
+    async fn read(&self, destination: &Destination, id_or_key: &str) -> Result<Option<ReadTicket>, Fault> {
+        self.call(self.inner.read(destination, id_or_key)).await
     }
 
     /// A test is a person's word that the login may be tried, so a closed gate does not stop it; a refusal that came while it

@@ -12,7 +12,7 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
 
 use crate::access::{Busy, Role};
-use crate::app::AppError;
+use crate::app::{AppError, TicketRefused};
 use crate::store::{StoreError, StoreErrorKind};
 
 /// The most bytes of violations in one answer. Details travel in a header, and the strictest common client takes 8 KiB
@@ -43,6 +43,12 @@ pub(crate) enum Refusal {
     DeliveryNotFound(String),
     /// The operation does not fit the delivery's state.
     DeliveryState { delivery_id: String, state: &'static str, operation: &'static str },
+    /// The ticket system has no such ticket where it should be.
+    TicketNotFound(TicketRefused),
+    /// The ticket is another incident's.
+    TicketInUse(TicketRefused),
+    /// The ticket system could not be asked.
+    TicketUnverified(TicketRefused),
     /// The page token is not ours, or belongs to other filters.
     PageTokenInvalid,
     /// The resume token is not ours.
@@ -122,6 +128,9 @@ impl From<AppError> for Refusal {
             AppError::DeliveryState { delivery_id, state, operation } => {
                 Self::DeliveryState { delivery_id, state, operation }
             }
+            AppError::TicketNotFound(refused) => Self::TicketNotFound(refused),
+            AppError::TicketInUse(refused) => Self::TicketInUse(refused),
+            AppError::TicketUnverified(refused) => Self::TicketUnverified(refused),
             AppError::TooManyCalls { come_back_after } => Self::RateLimited { come_back_after },
             AppError::Interrupted(_) => Self::Internal,
             AppError::Store(error) => Self::of_store(&error),
@@ -152,6 +161,9 @@ impl Refusal {
             Self::IncidentOwnedByOther(_) => (Code::PermissionDenied, ErrorReason::IncidentOwnedByOther),
             Self::DeliveryNotFound(_) => (Code::NotFound, ErrorReason::DeliveryNotFound),
             Self::DeliveryState { .. } => (Code::FailedPrecondition, ErrorReason::DeliveryState),
+            Self::TicketNotFound(_) => (Code::FailedPrecondition, ErrorReason::TicketNotFound),
+            Self::TicketInUse(_) => (Code::FailedPrecondition, ErrorReason::TicketInUse),
+            Self::TicketUnverified(_) => (Code::FailedPrecondition, ErrorReason::TicketUnverified),
             Self::PageTokenInvalid => (Code::InvalidArgument, ErrorReason::PageTokenInvalid),
             Self::ResumeTokenInvalid => (Code::InvalidArgument, ErrorReason::ResumeTokenInvalid),
             Self::ResumeTokenExpired { .. } => (Code::OutOfRange, ErrorReason::ResumeTokenExpired),
@@ -202,6 +214,9 @@ impl Refusal {
             Self::DeliveryNotFound(_) => "there is no delivery with this ID".to_owned(),
             Self::DeliveryState { state, operation, .. } => {
                 format!("a delivery that is {state} cannot be {operation}")
+            }
+            Self::TicketNotFound(refused) | Self::TicketInUse(refused) | Self::TicketUnverified(refused) => {
+                refused.why.clone()
             }
             Self::PageTokenInvalid => {
                 "page_token is not a token of this list: send next_page_token with the same filters".to_owned()
@@ -268,6 +283,12 @@ impl Refusal {
             Self::DeliveryState { delivery_id, state, .. } => {
                 vec![("delivery_id", delivery_id.as_str()), ("state", state)]
             }
+            Self::TicketNotFound(refused) | Self::TicketInUse(refused) | Self::TicketUnverified(refused) => {
+                vec![
+                    ("delivery_id", refused.delivery_id.as_str()),
+                    ("ticket_key", refused.ticket_key.as_str()),
+                ]
+            }
             Self::ResumeTokenExpired { oldest_token } => vec![("oldest_token", oldest_token.as_str())],
             Self::SubscriberTooSlow { resume_token }
             | Self::ShuttingDown { resume_token }
@@ -300,6 +321,10 @@ impl Refusal {
             }
             Self::DeliveryState { delivery_id, .. } => {
                 details.add_precondition_failure_violation(reason, delivery_id.as_str(), message);
+            }
+            Self::TicketNotFound(refused) | Self::TicketInUse(refused) | Self::TicketUnverified(refused) => {
+                details.add_bad_request_violation(refused.field, message);
+                details.add_precondition_failure_violation(reason, refused.delivery_id.as_str(), message);
             }
             Self::StoreUnavailable
             | Self::ShuttingDown { .. }

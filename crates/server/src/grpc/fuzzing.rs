@@ -13,7 +13,7 @@ use super::parse::{self, ListFilter};
 use super::wire::Schema;
 use super::{deadline, token};
 use crate::settings::Rules;
-use crate::store::{PageKey, StreamName};
+use crate::store::{DeliveryFilter, PageKey, StreamName};
 
 const HERE: &str = "here";
 
@@ -78,6 +78,11 @@ fn decode(method: Method, request: &[u8]) -> Heard {
         Method::RetryDelivery => {
             take(request, |request: v1::RetryDeliveryRequest| parse::delivery_id(request.delivery_id))
         }
+        Method::RetryDeliveries => take(request, |request| {
+            let retries = parse::retry_deliveries(request)?;
+            let _ = token::read_retry_token(HERE, &retries.page_token, &retries.filter);
+            Ok(retries)
+        }),
         Method::CancelDelivery => take(request, parse::cancel_delivery),
         Method::ResolveDelivery => take(request, parse::resolve_delivery),
         Method::ListAuditEntries => take(request, |request: v1::ListAuditEntriesRequest| {
@@ -109,6 +114,7 @@ pub fn tokens() -> Vec<String> {
         token::resume_token(HERE, 41),
         token::resume_token("before", 40),
         token::page_token(HERE, &key, &ListFilter::default()),
+        token::retry_token(HERE, &key, &DeliveryFilter::default()),
         token::audit_token(HERE, 7),
     ]
 }
@@ -119,6 +125,7 @@ pub fn is_token(text: &str) -> bool {
     let stream = StreamName { current: HERE.to_owned(), former: vec![("before".to_owned(), 40)] };
     token::read_resume_token(&stream, text).is_some()
         || token::read_page_token(HERE, text, &ListFilter::default()).is_some()
+        || token::read_retry_token(HERE, text, &DeliveryFilter::default()).is_some()
         || token::read_audit_token(HERE, text).is_some()
 }
 

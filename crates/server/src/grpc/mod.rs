@@ -9,10 +9,12 @@ mod present;
 mod request_reader;
 mod router;
 mod service;
+mod size;
 mod stream;
 mod stream_guard;
 mod token;
 mod trace;
+mod turns;
 mod wire;
 
 pub(crate) use router::{Served, router, stop_serving};

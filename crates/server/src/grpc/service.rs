@@ -1,6 +1,7 @@
 //! The service: each call is parsed, done by the use cases, and presented.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rhythmx_ticketing::v1;
@@ -14,10 +15,11 @@ use tonic::{Request, Response, Status};
 use super::errors::Refusal;
 use super::stream::{self, Closing, StreamSettings};
 use super::stream_guard::StreamHandle;
-use super::{deadline, parse, present, token};
+use super::turns::Turns;
+use super::{deadline, parse, present, size, token};
 use crate::access::{Access, Caller, UNSAVED_SETTINGS};
-use crate::app::{App, AppError, SETTINGS};
-use crate::store::{Actor, AuditAction, DeliveryFilter};
+use crate::app::{App, AppError, Resolve, RetryMany, SETTINGS};
+use crate::store::{Actor, AuditAction, PageKey};
 
 /// How long a call waits for an attempt when its caller set no deadline.
 const DEFAULT_WAIT: Duration = Duration::from_secs(30);
@@ -31,6 +33,7 @@ pub(crate) struct Service {
     access: Access,
     streams: StreamSettings,
     closing: CancellationToken,
+    lists: Arc<Turns>,
 }
 
 // === impl Service ===
@@ -38,7 +41,7 @@ pub(crate) struct Service {
 impl Service {
     /// `closing` ends the streams.
     pub(crate) fn new(app: App, access: Access, streams: StreamSettings, closing: CancellationToken) -> Self {
-        Self { app, access, streams, closing }
+        Self { app, access, streams, closing, lists: Arc::default() }
     }
 
     /// Hands an answer on; a refusal is written down first, unless it is that there were too many.
@@ -191,21 +194,23 @@ impl TicketingService for Service {
         &self,
         request: Request<v1::ListDeliveriesRequest>,
     ) -> Result<Response<v1::ListDeliveriesResponse>, Status> {
+        let by = caller(&request)?.name.clone();
         let list = parse::list_deliveries(request.into_inner()).map_err(Refusal::RequestInvalid)?;
+        let _turn = self.lists.take(&by).await;
         let installation = self.app.store().installation_id();
         let after = match list.page_token.as_str() {
             "" => None,
             text => Some(token::read_page_token(installation, text, &list).ok_or(Refusal::PageTokenInvalid)?),
         };
-        let (states, systems) = (list.states.clone(), list.systems.clone());
-        let filter = DeliveryFilter { states, systems, incident_id: list.incident_id.clone() };
-        let page = self.app.deliveries(&filter, list.page_size, after, list.include_attempts);
+        let page = self.app.deliveries(&list.deliveries, list.page_size, after, list.include_attempts);
         let page = page.await.map_err(refused)?;
-        let next = page.next.map(|key| token::page_token(installation, &key, &list));
         let max_attempts = self.max_attempts();
-        let tell = |delivery| present::with_attempts(delivery, max_attempts);
-        let deliveries = page.deliveries.into_iter().map(tell).collect();
-        let next_page_token = next.unwrap_or_default();
+        let keys: Vec<PageKey> = page.deliveries.iter().map(|told| PageKey::of(&told.delivery)).collect();
+        let told = page.deliveries.into_iter().map(|delivery| present::listed(delivery, max_attempts));
+        let (deliveries, is_cut) = size::fitting(told.collect());
+        let next = if is_cut { keys.get(deliveries.len() - 1).cloned() } else { page.next };
+        let next_page_token = next.map(|key| token::page_token(installation, &key, &list));
+        let next_page_token = next_page_token.unwrap_or_default();
         Ok(Response::new(v1::ListDeliveriesResponse { deliveries, next_page_token }))
     }
 
@@ -221,6 +226,31 @@ impl TicketingService for Service {
         let tried = self.audited(tried, by, action, &id).await?;
         let delivery = present::with_attempts(tried, self.max_attempts());
         Ok(Response::new(v1::RetryDeliveryResponse { delivery: Some(delivery) }))
+    }
+
+    async fn retry_deliveries(
+        &self,
+        request: Request<v1::RetryDeliveriesRequest>,
+    ) -> Result<Response<v1::RetryDeliveriesResponse>, Status> {
+        let by = caller(&request)?.actor();
+        let retries = parse::retry_deliveries(request.into_inner()).map_err(Refusal::RequestInvalid)?;
+        let parse::Retries { filter, page_size, page_token, note } = retries;
+        let installation = self.app.store().installation_id();
+        let after = match page_token.as_str() {
+            "" => None,
+            text => {
+                Some(token::read_retry_token(installation, text, &filter).ok_or(Refusal::PageTokenInvalid)?)
+            }
+        };
+        let _turn = self.lists.take(&by.name).await;
+        let retry = RetryMany { by, filter: filter.clone(), page_size, after, note };
+        let page = self.app.retry_many(retry).await.map_err(refused)?;
+        let next = page.next.map(|key| token::retry_token(installation, &key, &filter));
+        Ok(Response::new(v1::RetryDeliveriesResponse {
+            retried: u32::try_from(page.retried.len()).unwrap_or(u32::MAX),
+            refused: page.refused,
+            next_page_token: next.unwrap_or_default(),
+        }))
     }
 
     async fn cancel_delivery(
@@ -239,12 +269,17 @@ impl TicketingService for Service {
         &self,
         request: Request<v1::ResolveDeliveryRequest>,
     ) -> Result<Response<v1::ResolveDeliveryResponse>, Status> {
-        let by = caller(&request)?.actor();
+        let (deadline, by) = (answer_by(&request), caller(&request)?.actor());
         let parsed = parse::resolve_delivery(request.into_inner()).map_err(Refusal::RequestInvalid)?;
-        let ticket = TicketRef { id: parsed.id, key: parsed.key, url: parsed.url };
-        let resolved = self.app.resolve(&by, &parsed.delivery_id, ticket, &parsed.note).await;
-        let resolved = resolved.map_err(Refusal::from);
-        let resolved = self.audited(resolved, by, AuditAction::ResolveDelivery, &parsed.delivery_id).await?;
+        let id = parsed.delivery_id.clone();
+        let resolve = Resolve {
+            delivery_id: parsed.delivery_id,
+            ticket: TicketRef { id: parsed.id, key: parsed.key, url: parsed.url },
+            note: parsed.note,
+            allow_unverified: parsed.allow_unverified,
+        };
+        let resolved = self.app.resolve(&by, resolve, deadline).await.map_err(Refusal::from);
+        let resolved = self.audited(resolved, by, AuditAction::ResolveDelivery, &id).await?;
         let delivery = present::delivery(resolved, self.max_attempts());
         Ok(Response::new(v1::ResolveDeliveryResponse { delivery: Some(delivery) }))
     }
@@ -253,8 +288,10 @@ impl TicketingService for Service {
         &self,
         request: Request<v1::ListAuditEntriesRequest>,
     ) -> Result<Response<v1::ListAuditEntriesResponse>, Status> {
+        let by = caller(&request)?.name.clone();
         let v1::ListAuditEntriesRequest { page_size, page_token } = request.into_inner();
         let page_size = parse::page_size(page_size).map_err(Refusal::RequestInvalid)?;
+        let _turn = self.lists.take(&by).await;
         let installation = self.app.store().installation_id();
         let before = match page_token.as_str() {
             "" => None,
@@ -262,9 +299,11 @@ impl TicketingService for Service {
         };
         let entries = self.app.store().audit(before, page_size).await;
         let entries = entries.map_err(|error| Refusal::of_store(&error))?;
-        let more = entries.last().filter(|last| last.seq > 1 && entries.len() == page_size as usize);
-        let next_page_token = more.map(|last| token::audit_token(installation, last.seq)).unwrap_or_default();
-        let entries = entries.into_iter().map(present::audit_entry).collect();
+        let is_full = entries.len() == page_size as usize;
+        let (entries, is_cut) = size::fitting(entries.into_iter().map(present::audit_entry).collect());
+        let more = entries.last().filter(|last| last.sequence > 1 && (is_cut || is_full));
+        let next_page_token = more.map(|last| token::audit_token(installation, last.sequence));
+        let next_page_token = next_page_token.unwrap_or_default();
         Ok(Response::new(v1::ListAuditEntriesResponse { entries, next_page_token }))
     }
 }

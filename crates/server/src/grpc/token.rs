@@ -6,7 +6,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 
 use super::parse::ListFilter;
-use crate::store::{PageKey, StreamName};
+use crate::store::{DeliveryFilter, PageKey, StreamName};
 
 const CHECK_LENGTH: usize = 6;
 
@@ -54,6 +54,21 @@ pub(crate) fn read_page_token(installation_id: &str, token: &str, filter: &ListF
     serde_json::from_slice(&body).ok()
 }
 
+/// The token of the page after `key` of a retry of what fits `filter` in an installation.
+pub(crate) fn retry_token(installation_id: &str, key: &PageKey, filter: &DeliveryFilter) -> String {
+    let body = serde_json::to_vec(key).expect("a time and an ID can be written as JSON");
+    seal(&format!("retry {installation_id} {filter:?}"), &body)
+}
+
+/// Where the page of a token begins; `None` if the token is not of a retry in this installation with this filter.
+pub(crate) fn read_retry_token(
+    installation_id: &str,
+    token: &str,
+    filter: &DeliveryFilter,
+) -> Option<PageKey> {
+    serde_json::from_slice(&unseal(&format!("retry {installation_id} {filter:?}"), token)?).ok()
+}
+
 /// The token of the page of the audit before the entry `seq`.
 pub(crate) fn audit_token(installation_id: &str, seq: u64) -> String {
     seal(&format!("audit {installation_id}"), &seq.to_be_bytes())
@@ -67,7 +82,7 @@ pub(crate) fn read_audit_token(installation_id: &str, token: &str) -> Option<u64
 
 // A token fits the list that it came from: the check sum covers the installation and the filters.
 fn purpose(installation_id: &str, filter: &ListFilter) -> String {
-    format!("page {installation_id} {:?} {:?} {:?}", filter.states, filter.systems, filter.incident_id)
+    format!("page {installation_id} {:?}", filter.deliveries)
 }
 
 fn seal(purpose: &str, body: &[u8]) -> String {
@@ -102,7 +117,8 @@ mod tests {
     }
 
     fn filter(states: Vec<State>) -> ListFilter {
-        ListFilter { states, ..ListFilter::default() }
+        let deliveries = DeliveryFilter { states, ..DeliveryFilter::default() };
+        ListFilter { deliveries, ..ListFilter::default() }
     }
 
     #[test]

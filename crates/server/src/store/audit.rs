@@ -46,6 +46,8 @@ pub enum AuditAction {
     /// As above.
     SubmitIncident,
     RetryDelivery,
+    /// Of many at a time.
+    RetryDeliveries,
     CreateAnyway,
     CancelDelivery,
     ResolveDelivery,
@@ -137,6 +139,7 @@ impl AuditAction {
             Self::CreateTicket => "CREATE_TICKET",
             Self::SubmitIncident => "SUBMIT_INCIDENT",
             Self::RetryDelivery => "RETRY_DELIVERY",
+            Self::RetryDeliveries => "RETRY_DELIVERIES",
             Self::CreateAnyway => "CREATE_ANYWAY",
             Self::CancelDelivery => "CANCEL_DELIVERY",
             Self::ResolveDelivery => "RESOLVE_DELIVERY",

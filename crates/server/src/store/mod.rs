@@ -47,6 +47,7 @@ use verbs::claim::{Claim, Intend, Lapse, Suppose};
 use verbs::health::{Forgive, Lift, Observe};
 use verbs::operate::Operate;
 use verbs::record::Record;
+use verbs::retry_many::RetryMany;
 
 pub use administration::{Administration, OFFLINE_CREDENTIAL, RotateError, TokenError};
 pub use audit::{Actor, AuditAction, AuditBroken, AuditEntry, DONE, FAILED, NewAuditEntry, PASSED, STARTED};
@@ -60,6 +61,10 @@ pub use types::*;
 
 /// How many deliveries one transaction changes where a verb changes very many.
 const CHUNK: u32 = 500;
+
+/// The most attempts that are read with one delivery, and with each of a list.
+const MAX_ATTEMPTS: u32 = 200;
+const MAX_LISTED_ATTEMPTS: u32 = 20;
 
 /// How long to wait for the lock of somebody else, unless told otherwise.
 pub const DEFAULT_BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -344,6 +349,16 @@ impl Store {
         self.database.write(Operate { delivery_id, operation, note, by, policy, now }).await?
     }
 
+    /// Has one page of deliveries tried again; never creates anything anyway.
+    pub async fn retry_many(&self, request: RetryRequest, now: Timestamp) -> Result<RetriedPage, StoreError> {
+        let RetryRequest { by, filter, page_size, after, enabled, note } = request;
+        let (keys, next) = self.database.list_keys(&filter, page_size, after.as_ref()).await?;
+        let delivery_ids = keys.into_iter().map(|key| key.id).collect();
+        let verb = RetryMany { delivery_ids, filter, enabled, note, by, now };
+        let (retried, refused) = self.database.write(verb).await?;
+        Ok(RetriedPage { retried, refused, next })
+    }
+
     async fn bulk(&self, target: &str, change: &BulkChange, now: Timestamp) -> Result<u64, StoreError> {
         let mut changed = 0;
         for state in change.states() {
@@ -382,15 +397,21 @@ impl Store {
         self.database.owner(incident_id).await
     }
 
-    /// One delivery, if there is such, with its attempts in their order: both as they were at one moment.
+    /// The incident whose ticket bears a marker, if its delivery is known.
+    pub async fn incident_of_marker(&self, marker: &Marker) -> Result<Option<String>, StoreError> {
+        self.database.incident_of_marker(marker).await
+    }
+
+    /// One delivery, if there is such, with its newest attempts in their order: both as they were at one moment.
     pub async fn delivery_with_attempts(
         &self,
         id: &str,
     ) -> Result<Option<(Delivery, Vec<Attempt>)>, StoreError> {
-        self.database.delivery_with_attempts(id).await
+        self.database.delivery_with_attempts(id, MAX_ATTEMPTS).await
     }
 
-    /// A page of deliveries, newest first, after the end of another; with their attempts, if they are asked for.
+    /// A page of deliveries, newest first, after the end of another; with the newest of their attempts, if they are asked for.
+    /// It may be short, or empty, though it is not the last.
     pub async fn list(
         &self,
         filter: &DeliveryFilter,
@@ -398,7 +419,8 @@ impl Store {
         after: Option<&PageKey>,
         with_attempts: bool,
     ) -> Result<DeliveryPage, StoreError> {
-        self.database.list(filter, page_size, after, with_attempts).await
+        let attempts = if with_attempts { MAX_LISTED_ATTEMPTS } else { 0 };
+        self.database.list(filter, page_size, after, attempts).await
     }
 
     /// A snapshot of an incident.

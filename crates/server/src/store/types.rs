@@ -6,15 +6,16 @@ use ticketing_core::delivery::look_up::LookUp;
 use ticketing_core::delivery::operate::OperationError;
 use ticketing_core::delivery::settle::SendIntent;
 use ticketing_core::delivery::start::Place;
-use ticketing_core::delivery::{Delivery, EventKind, LastError, Outcome, State, Trigger};
-use ticketing_core::fault::Fault;
+use ticketing_core::delivery::{Delivery, EventKind, LastError, Outcome, Resolution, State, Trigger};
+use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_core::incident::Incident;
+use ticketing_core::marker::Marker;
 use ticketing_core::namespace::Namespace;
 use ticketing_core::system::{Destination, Sighting, System, TicketRef};
 use ticketing_core::target::Health;
 
 use super::StoreError;
-use super::audit::AuditAction;
+use super::audit::{Actor, AuditAction};
 use crate::access::{Role, TokenHash};
 
 /// An incident that is to become tickets.
@@ -149,7 +150,39 @@ pub enum Operation {
         create_anyway: bool,
     },
     Cancel,
-    Resolve(TicketRef),
+    Resolve(NamedTicket),
+}
+
+/// The ticket that an operator names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedTicket {
+    pub ticket: TicketRef,
+    pub resolution: Resolution,
+    /// Markers that stand on the ticket, or would if it were ours: no other delivery may have one of them.
+    pub markers: Vec<Marker>,
+}
+
+/// Which deliveries to retry.
+#[derive(Debug, Clone)]
+pub struct RetryRequest {
+    pub by: Actor,
+    pub filter: DeliveryFilter,
+    pub page_size: u32,
+    pub after: Option<PageKey>,
+    /// Connections that tickets can be pushed to; deliveries to others are refused.
+    pub enabled: Vec<String>,
+    pub note: String,
+}
+
+/// What became of one page of deliveries that were to be retried.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RetriedPage {
+    /// As they became.
+    pub retried: Vec<Delivery>,
+    /// How many cannot be retried.
+    pub refused: u32,
+    /// Where to go on; `None` if this was the last page.
+    pub next: Option<PageKey>,
 }
 
 /// Why an operation was not done.
@@ -159,6 +192,8 @@ pub enum OperateError {
     NotFound,
     #[error("{0}")]
     Refused(OperationError),
+    #[error("the ticket is that of incident {0}")]
+    TicketInUse(String),
     #[error("the operation could not be recorded")]
     Store(#[from] StoreError),
 }
@@ -271,7 +306,14 @@ pub struct EventBounds {
 pub struct DeliveryFilter {
     pub states: Vec<State>,
     pub systems: Vec<System>,
+    pub connections: Vec<String>,
     pub incident_id: Option<String>,
+    pub ticket_key: Option<String>,
+    pub fault_kinds: Vec<FaultKind>,
+    /// Accepted then or later.
+    pub created_from: Option<Timestamp>,
+    /// Accepted before.
+    pub created_until: Option<Timestamp>,
 }
 
 /// Where a page ended.
@@ -285,7 +327,7 @@ pub struct PageKey {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeliveryPage {
     pub deliveries: Vec<Delivery>,
-    /// Theirs, ordered by delivery and number; none where they were not asked for.
+    /// The newest of each, ordered by delivery and number; none where they were not asked for.
     pub attempts: Vec<Attempt>,
     /// Where to go on; `None` if this was the last page.
     pub next: Option<PageKey>,
@@ -434,6 +476,38 @@ impl EventFilter {
         let owned = self.namespace.as_ref().is_none_or(|namespace| event.namespace() == Some(namespace));
         incident && system && asked && owned && (self.kinds.is_empty() || self.kinds.contains(&event.kind))
     }
+}
+
+// === impl PageKey ===
+
+impl PageKey {
+    /// The key of a page that ends with this delivery.
+    #[must_use]
+    pub fn of(delivery: &Delivery) -> Self {
+        Self { created_at: delivery.created_at, id: delivery.id.clone() }
+    }
+}
+
+// === impl DeliveryFilter ===
+
+impl DeliveryFilter {
+    #[must_use]
+    pub fn admits(&self, delivery: &Delivery) -> bool {
+        let key = delivery.ticket.as_ref().map(|ticket| ticket.key.as_str());
+        let fault = delivery.last_error.as_ref().map(|error| error.fault.kind);
+        admits(&self.states, &delivery.state)
+            && admits(&self.systems, &delivery.system)
+            && admits(&self.connections, &delivery.target)
+            && self.incident_id.as_ref().is_none_or(|id| *id == delivery.incident_id)
+            && self.ticket_key.as_deref().is_none_or(|wanted| key == Some(wanted))
+            && (self.fault_kinds.is_empty() || fault.is_some_and(|kind| self.fault_kinds.contains(&kind)))
+            && self.created_from.is_none_or(|from| from <= delivery.created_at)
+            && self.created_until.is_none_or(|until| delivery.created_at < until)
+    }
+}
+
+fn admits<T: PartialEq>(wanted: &[T], value: &T) -> bool {
+    wanted.is_empty() || wanted.contains(value)
 }
 
 // === impl AttemptKind ===

@@ -47,6 +47,10 @@ pub(super) struct Needs {
     pub(super) targets: BTreeSet<String>,
     /// Whether the health of the deliveries' targets is wanted, too.
     pub(super) health_of_deliveries: bool,
+    /// Deliveries by the ID or the key of their ticket, and by their marker.
+    pub(super) ticket_ids: BTreeSet<String>,
+    pub(super) ticket_keys: BTreeSet<String>,
+    pub(super) markers: BTreeSet<String>,
 }
 
 /// A set of deliveries that the database chooses.

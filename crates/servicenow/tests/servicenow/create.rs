@@ -241,3 +241,23 @@ async fn a_sketch_asks_nobody_and_says_what_was_not_checked() {
     let prepared = site.system.prepare(&order("INC-1")).await.unwrap();
     assert_eq!(sketch.description, prepared.description);
 }
+
+#[tokio::test]
+async fn created_record_with_absurd_number_is_looked_up() {
+    let site = Site::of(|_| {}).await;
+    let order = order("INC-1");
+    let result = json!({ "sys_id": order.marker.hex(), "number": "9".repeat(3_000_000) });
+    site.strike(Call::Create, Effect::ApplyThenAnswer(Reply::json(201, &json!({ "result": result }))));
+    let fault = site.push(&order).await.unwrap_err();
+    assert_eq!((fault.kind, fault.is_ambiguous()), (FaultKind::UnreadableReply, true));
+    assert_eq!(site.look_up(&order).await.unwrap().tickets.len(), 1);
+}
+
+#[tokio::test]
+async fn record_without_believable_sys_id_is_not_absent() {
+    let site = Site::of(|_| {}).await;
+    let order = order("INC-1");
+    let row = json!({ "sys_id": "f".repeat(100_000), "number": "INC1", "correlation_id": order.marker });
+    site.answer(Call::Search, Reply::json(200, &json!({ "result": [row] })));
+    assert_eq!(site.look_up(&order).await.unwrap_err().kind, FaultKind::UnreadableReply);
+}

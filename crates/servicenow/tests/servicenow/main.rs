@@ -5,5 +5,6 @@ mod create;
 mod evidence;
 mod group;
 mod look_up;
+mod read;
 mod statuses;
 mod support;

@@ -149,6 +149,12 @@ class Client:
         """Tries a waiting, failed or cancelled delivery now and waits for the attempt."""
         return self._call(lambda stub: stub.RetryDelivery, request, deadline)
 
+    def retry_deliveries(
+        self, request: v1.RetryDeliveriesRequest, *, deadline: float | None = None
+    ) -> v1.RetryDeliveriesResponse:
+        """Tries one page of the deliveries that fit a filter now, without waiting for their attempts."""
+        return self._call(lambda stub: stub.RetryDeliveries, request, deadline)
+
     def cancel_delivery(
         self, request: v1.CancelDeliveryRequest, *, deadline: float | None = None
     ) -> v1.CancelDeliveryResponse:

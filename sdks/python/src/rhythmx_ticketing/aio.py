@@ -159,6 +159,12 @@ class AsyncClient:
         """Tries a waiting, failed or cancelled delivery now and waits for the attempt."""
         return await self._call(lambda stub: stub.RetryDelivery, request, deadline)
 
+    async def retry_deliveries(
+        self, request: v1.RetryDeliveriesRequest, *, deadline: float | None = None
+    ) -> v1.RetryDeliveriesResponse:
+        """Tries one page of the deliveries that fit a filter now, without waiting for their attempts."""
+        return await self._call(lambda stub: stub.RetryDeliveries, request, deadline)
+
     async def cancel_delivery(
         self, request: v1.CancelDeliveryRequest, *, deadline: float | None = None
     ) -> v1.CancelDeliveryResponse:

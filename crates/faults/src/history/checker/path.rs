@@ -77,7 +77,10 @@ fn is_step(from: State, kind: Kind, to: State, attempted: bool) -> bool {
         (Kind::Rearmed, Pending) => matches!(from, Waiting | Failed | Cancelled | Attempting),
         (Kind::Rearmed, Reconciling) => from == Cancelled,
         (Kind::Cancelled, Cancelled) => matches!(from, Pending | Waiting | Reconciling | Failed),
-        (Kind::Resolved, Delivered) => matches!(from, Pending | Waiting | Reconciling | Failed | Cancelled),
+        // From DELIVERED: a correction.
+        (Kind::Resolved, Delivered) => {
+            matches!(from, Pending | Waiting | Reconciling | Failed | Cancelled | Delivered)
+        }
         (Kind::DuplicateFound, Delivered) => from == Delivered,
         _ => false,
     }

@@ -2,29 +2,44 @@
 
 use rhythmx_ticketing::v1;
 use ticketing_core::delivery::State;
-use ticketing_core::system::System;
+use ticketing_core::fault::FaultKind;
 use ticketing_core::violation::Violations;
 
 use super::field;
+use crate::store::DeliveryFilter;
 
 const LONGEST_ID: usize = 64;
 const LONGEST_NOTE: usize = 500;
 const LONGEST_KEY: usize = 255;
 const LONGEST_LINK: usize = 2_048;
+const MAX_CONNECTION_NAME: usize = 63;
+const MAX_CHOICES: usize = 100;
 const DEFAULT_PAGE: u32 = 50;
 const LARGEST_PAGE: u32 = 500;
+/// With attempts a delivery is many times as large.
+const LARGEST_PAGE_WITH_ATTEMPTS: u32 = 100;
+const DEFAULT_RETRIES: u32 = 100;
 
-/// Which deliveries to list. What is empty or absent filters nothing.
+/// Which deliveries to list.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct ListFilter {
-    pub states: Vec<State>,
-    pub systems: Vec<System>,
-    pub incident_id: Option<String>,
+    pub deliveries: DeliveryFilter,
     pub include_attempts: bool,
     /// 1 to 500.
     pub page_size: u32,
     /// Empty for the first page.
     pub page_token: String,
+}
+
+/// Which deliveries to retry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Retries {
+    pub filter: DeliveryFilter,
+    /// 1 to 500.
+    pub page_size: u32,
+    /// Empty for the first page.
+    pub page_token: String,
+    pub note: String,
 }
 
 /// Which delivery to give up.
@@ -42,6 +57,7 @@ pub(crate) struct Resolution {
     pub id: String,
     pub url: String,
     pub note: String,
+    pub allow_unverified: bool,
 }
 
 /// The ID of one delivery.
@@ -67,8 +83,10 @@ pub(crate) fn resolve_delivery(request: v1::ResolveDeliveryRequest) -> Result<Re
     }
     violations.limit_text("ticket_url", &request.ticket_url, LONGEST_LINK);
     if let Some(url) = field::link("ticket_url", &request.ticket_url, &mut violations) {
-        let web = matches!(url.scheme(), "http" | "https");
-        violations.require(web, "ticket_url", "must be an http or https address");
+        let web = matches!(url.scheme(), "http" | "https") && url.has_host();
+        violations.require(web, "ticket_url", "must be an http or https address with a host");
+        let bare = url.username().is_empty() && url.password().is_none();
+        violations.require(bare, "ticket_url", "must not carry a user name or password");
     }
     violations.limit_text("note", &request.note, LONGEST_NOTE);
     violations.into_result(Resolution {
@@ -77,6 +95,7 @@ pub(crate) fn resolve_delivery(request: v1::ResolveDeliveryRequest) -> Result<Re
         id: request.ticket_id,
         url: request.ticket_url,
         note: request.note,
+        allow_unverified: request.allow_unverified,
     })
 }
 
@@ -84,28 +103,92 @@ pub(crate) fn list_deliveries(request: v1::ListDeliveriesRequest) -> Result<List
     let mut violations = Violations::default();
     let states = states("states", &request.states, &mut violations);
     let systems = field::systems("systems", &request.systems, &mut violations);
-    let incident_id = field::incident_filter(request.incident_id, &mut violations);
-    let page_size = checked_page_size(request.page_size, &mut violations);
+    let incident_id = field::incident_filter("incident_id", request.incident_id, &mut violations);
+    let page_size = checked_page_size(request.page_size, DEFAULT_PAGE, &mut violations);
+    let mut deliveries = filter(request.filter.unwrap_or_default(), &mut violations);
+    let once = "must not be given here and outside of the filter at once";
+    violations.require(states.is_empty() || deliveries.states.is_empty(), "filter.states", once);
+    let is_once = incident_id.is_none() || deliveries.incident_id.is_none();
+    violations.require(is_once, "filter.incident_id", once);
+    deliveries.states.extend(states);
+    deliveries.systems = systems;
+    deliveries.incident_id = deliveries.incident_id.or(incident_id);
+    let largest = if request.include_attempts { LARGEST_PAGE_WITH_ATTEMPTS } else { LARGEST_PAGE };
     violations.into_result(ListFilter {
-        states,
-        systems,
-        incident_id,
+        deliveries,
         include_attempts: request.include_attempts,
-        page_size,
+        page_size: page_size.min(largest),
         page_token: request.page_token,
     })
 }
 
+pub(crate) fn retry_deliveries(request: v1::RetryDeliveriesRequest) -> Result<Retries, Violations> {
+    let mut violations = Violations::default();
+    let filter = filter(request.filter.unwrap_or_default(), &mut violations);
+    let page_size = checked_page_size(request.page_size, DEFAULT_RETRIES, &mut violations);
+    violations.limit_text("note", &request.note, LONGEST_NOTE);
+    let (page_token, note) = (request.page_token, request.note);
+    violations.into_result(Retries { filter, page_size, page_token, note })
+}
+
+/// What is empty or absent filters nothing.
+fn filter(filter: v1::DeliveryFilter, violations: &mut Violations) -> DeliveryFilter {
+    let states = states("filter.states", &filter.states, violations);
+    let connections = connections("filter.connections", filter.connections, violations);
+    let incident_id = field::incident_filter("filter.incident_id", filter.incident_id, violations);
+    violations.limit_text("filter.ticket_key", &filter.ticket_key, LONGEST_KEY);
+    let ticket_key = Some(filter.ticket_key).filter(|key| !key.is_empty());
+    let fault_kinds = fault_kinds("filter.fault_kinds", &filter.fault_kinds, violations);
+    let mut time = |path: &str, time| field::timestamp(path, Some(time), violations);
+    let created_from = filter.created_from.and_then(|from| time("filter.created_from", from));
+    let created_until = filter.created_until.and_then(|until| time("filter.created_until", until));
+    let is_range = created_from.zip(created_until).is_none_or(|(from, until)| from < until);
+    violations.require(is_range, "filter.created_until", "must be later than filter.created_from");
+    let systems = vec![];
+    DeliveryFilter {
+        states,
+        systems,
+        connections,
+        incident_id,
+        ticket_key,
+        fault_kinds,
+        created_from,
+        created_until,
+    }
+}
+
+fn connections(path: &str, names: Vec<String>, violations: &mut Violations) -> Vec<String> {
+    violations.limit_list(path, &names, MAX_CHOICES);
+    for (index, name) in names.iter().take(MAX_CHOICES).enumerate() {
+        violations.require_text(&format!("{path}[{index}]"), name, MAX_CONNECTION_NAME);
+    }
+    names
+}
+
+fn fault_kinds(path: &str, values: &[i32], violations: &mut Violations) -> Vec<FaultKind> {
+    let mut kinds = Vec::new();
+    for (index, value) in field::choices(path, values, violations).iter().enumerate() {
+        let name = v1::FaultKind::try_from(*value).map_or("", |kind| kind.as_str_name());
+        let name = name.strip_prefix("FAULT_KIND_").unwrap_or_default();
+        match FaultKind::ALL.into_iter().find(|kind| kind.as_str() == name) {
+            Some(kind) => kinds.push(kind),
+            None => violations
+                .add(format!("{path}[{index}]"), "must be a kind of fault, for example FAULT_KIND_FORBIDDEN"),
+        }
+    }
+    kinds
+}
+
 pub(crate) fn page_size(given: i32) -> Result<u32, Violations> {
     let mut violations = Violations::default();
-    let page_size = checked_page_size(given, &mut violations);
+    let page_size = checked_page_size(given, DEFAULT_PAGE, &mut violations);
     violations.into_result(page_size)
 }
 
-fn checked_page_size(given: i32, violations: &mut Violations) -> u32 {
+fn checked_page_size(given: i32, default: u32, violations: &mut Violations) -> u32 {
     violations.require(given >= 0, "page_size", "must not be negative");
     match given.unsigned_abs() {
-        0 => DEFAULT_PAGE,
+        0 => default,
         size => size.min(LARGEST_PAGE),
     }
 }
@@ -151,13 +234,58 @@ mod tests {
     #[test]
     fn a_list_without_filters_has_the_default_page() {
         let filter = list_deliveries(v1::ListDeliveriesRequest::default()).unwrap();
-        assert_eq!((filter.page_size, filter.incident_id, filter.states), (50, None, vec![]));
+        assert_eq!((filter.page_size, filter.deliveries), (50, DeliveryFilter::default()));
     }
 
     #[test]
     fn a_page_is_never_larger_than_the_largest() {
         let request = v1::ListDeliveriesRequest { page_size: i32::MAX, ..Default::default() };
         assert_eq!(list_deliveries(request).unwrap().page_size, LARGEST_PAGE);
+        let request =
+            v1::ListDeliveriesRequest { page_size: 500, include_attempts: true, ..Default::default() };
+        assert_eq!(list_deliveries(request).unwrap().page_size, LARGEST_PAGE_WITH_ATTEMPTS);
+    }
+
+    #[test]
+    fn reports_each_field_of_a_filter() {
+        let filter = v1::DeliveryFilter {
+            states: vec![0],
+            connections: vec![String::new()],
+            incident_id: "no spaces".to_owned(),
+            ticket_key: "x".repeat(256),
+            fault_kinds: vec![v1::FaultKind::Forbidden.into(), 0, 999],
+            created_from: Some(prost_types::Timestamp { seconds: 9, nanos: 0 }),
+            created_until: Some(prost_types::Timestamp { seconds: 9, nanos: 0 }),
+        };
+        let paths = [
+            "filter.states[0]",
+            "filter.connections[0]",
+            "filter.incident_id",
+            "filter.ticket_key",
+            "filter.fault_kinds[1]",
+            "filter.fault_kinds[2]",
+            "filter.created_until",
+        ];
+        let list = v1::ListDeliveriesRequest { filter: Some(filter.clone()), ..Default::default() };
+        assert_eq!(fields(list_deliveries(list)), paths);
+        let retry = v1::RetryDeliveriesRequest { filter: Some(filter), ..Default::default() };
+        assert_eq!(fields(retry_deliveries(retry)), paths);
+    }
+
+    #[test]
+    fn accepts_every_kind_of_fault_in_a_filter() {
+        let kinds: Vec<i32> = (1..100).filter(|kind| v1::FaultKind::try_from(*kind).is_ok()).collect();
+        let filter = v1::DeliveryFilter { fault_kinds: kinds.clone(), ..Default::default() };
+        let list = v1::ListDeliveriesRequest { filter: Some(filter), ..Default::default() };
+        assert_eq!(list_deliveries(list).unwrap().deliveries.fault_kinds.len(), kinds.len());
+    }
+
+    #[test]
+    fn refuses_states_inside_and_outside_of_the_filter() {
+        let states = vec![v1::DeliveryState::Failed.into()];
+        let filter = Some(v1::DeliveryFilter { states: states.clone(), ..Default::default() });
+        let list = v1::ListDeliveriesRequest { states, filter, ..Default::default() };
+        assert_eq!(fields(list_deliveries(list)), ["filter.states"]);
     }
 
     #[test]
@@ -183,7 +311,7 @@ mod tests {
         assert_eq!(refused.len(), 2 * (1 + 100));
         assert_eq!((refused[0].as_str(), refused[101].as_str()), ("states", "systems"));
         let longest = v1::ListDeliveriesRequest { states: vec![1; 100], ..Default::default() };
-        assert_eq!(list_deliveries(longest).unwrap().states.len(), 100);
+        assert_eq!(list_deliveries(longest).unwrap().deliveries.states.len(), 100);
     }
 
     #[test]
@@ -202,6 +330,20 @@ mod tests {
             ..Default::default()
         };
         assert_eq!(resolve_delivery(request).unwrap().key, "SEC-24");
+    }
+
+    #[test]
+    fn refuses_ticket_url_that_is_no_plain_web_address() {
+        for url in ["ftp://a.example/", "http://", "https://u:p@a.example/", "/browse/SEC-1", "javascript:x"]
+        {
+            let request = v1::ResolveDeliveryRequest {
+                delivery_id: "0197".to_owned(),
+                ticket_key: "SEC-24".to_owned(),
+                ticket_url: url.to_owned(),
+                ..Default::default()
+            };
+            assert_eq!(fields(resolve_delivery(request)), ["ticket_url"], "{url}");
+        }
     }
 
     #[test]

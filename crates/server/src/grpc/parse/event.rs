@@ -30,7 +30,7 @@ pub(crate) enum Start {
 
 pub(crate) fn subscription(request: v1::StreamTicketEventsRequest) -> Result<Subscription, Violations> {
     let mut violations = Violations::default();
-    let incident_id = field::incident_filter(request.incident_id, &mut violations);
+    let incident_id = field::incident_filter("incident_id", request.incident_id, &mut violations);
     let systems = field::systems("systems", &request.systems, &mut violations);
     let kinds = kinds("kinds", &request.kinds, &mut violations);
     let start = match request.start {

@@ -82,11 +82,11 @@ pub(super) fn choices<'a>(path: &str, values: &'a [i32], violations: &mut Violat
 }
 
 /// The ID of an incident, or nothing where it is empty.
-pub(super) fn incident_filter(id: String, violations: &mut Violations) -> Option<String> {
+pub(super) fn incident_filter(path: &str, id: String, violations: &mut Violations) -> Option<String> {
     if id.is_empty() {
         return None;
     }
-    incident::check_id("incident_id", &id, violations);
+    incident::check_id(path, &id, violations);
     Some(id)
 }
 

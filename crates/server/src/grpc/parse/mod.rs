@@ -9,7 +9,8 @@ mod rules;
 mod settings;
 
 pub(crate) use delivery::{
-    ListFilter, cancel_delivery, delivery_id, list_deliveries, page_size, resolve_delivery,
+    ListFilter, Retries, cancel_delivery, delivery_id, list_deliveries, page_size, resolve_delivery,
+    retry_deliveries,
 };
 pub(crate) use event::{Start, Subscription, subscription};
 pub(crate) use incident::{pushed_incident, submitted_incident};

@@ -2,8 +2,16 @@
 
 use rhythmx_ticketing::v1;
 
+use serde_json::json;
+use ticketing_core::limits;
+
 use super::field;
 use crate::store::AuditEntry;
+
+/// The longest detail, in bytes.
+const MAX_DETAIL: usize = 64 * 1024;
+/// How much of a longer one is shown, in characters.
+const MAX_BEGINNING: usize = 8 * 1024;
 
 pub(crate) fn audit_entry(entry: AuditEntry) -> v1::AuditEntry {
     v1::AuditEntry {
@@ -15,7 +23,28 @@ pub(crate) fn audit_entry(entry: AuditEntry) -> v1::AuditEntry {
         source: entry.actor.source,
         action: entry.action,
         subject: entry.subject,
-        detail: entry.detail,
+        detail: detail(entry.detail),
         outcome: entry.outcome,
+    }
+}
+
+fn detail(detail: String) -> String {
+    if detail.len() <= MAX_DETAIL {
+        return detail;
+    }
+    json!({ "cut": limits::cut(&detail, MAX_BEGINNING) }).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cuts_a_long_detail_and_keeps_it_json() {
+        assert_eq!(detail("{}".to_owned()), "{}");
+        let long = detail(format!("{{\"note\":\"{}\"}}", "\u{1}\\\"é".repeat(100_000)));
+        assert!(long.len() <= MAX_DETAIL, "{}", long.len());
+        let read: serde_json::Value = serde_json::from_str(&long).unwrap();
+        assert!(read["cut"].as_str().unwrap().starts_with("{\"note\":"));
     }
 }

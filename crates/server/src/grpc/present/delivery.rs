@@ -1,11 +1,18 @@
 //! Deliveries and their attempts.
 
+use prost::Message;
 use rhythmx_ticketing::v1;
-use ticketing_core::delivery::{Delivery, LastError, State, Trigger};
+use ticketing_core::delivery::{Delivery, LastError, Resolution, State, Trigger};
+use ticketing_core::limits::MAX_DUPLICATES;
 
 use super::{field, ticket};
 use crate::app::DeliveryWithAttempts;
 use crate::store::{Attempt, AttemptKind, AttemptOutcome};
+
+/// The most bytes of attempts with one delivery: with all else of it they stay below the largest message.
+const ATTEMPTS_OF_ONE: usize = 512 * 1024;
+/// The most bytes of attempts with each delivery of a list.
+const ATTEMPTS_IN_LIST: usize = 32 * 1024;
 
 /// A delivery without its attempts; `max_attempts` is what the retry settings allow.
 pub(crate) fn delivery(delivery: Delivery, max_attempts: u32) -> v1::Delivery {
@@ -25,18 +32,37 @@ pub(crate) fn delivery(delivery: Delivery, max_attempts: u32) -> v1::Delivery {
         failures: delivery.failures,
         max_attempts,
         last_error: delivery.last_error.map(ticket::last_error),
-        adjustments: delivery.adjustments.into_iter().map(ticket::adjustment).collect(),
-        duplicates: delivery.duplicates.into_iter().map(ticket::ticket).collect(),
+        adjustments: ticket::adjustments(delivery.adjustments),
+        duplicates: delivery.duplicates.into_iter().take(MAX_DUPLICATES).map(ticket::ticket).collect(),
         attempts: vec![],
         requested_by: delivery.requested_by,
+        ticket_unverified: delivery.resolution == Some(Resolution::Unverified),
+        attempts_omitted: 0,
         namespace: delivery.namespace.into(),
     }
 }
 
-/// A delivery with its attempts.
+/// A delivery with its attempts: the newest, as many as there is room for in an answer about this one alone.
 pub(crate) fn with_attempts(told: DeliveryWithAttempts, max_attempts: u32) -> v1::Delivery {
-    let attempts = told.attempts.into_iter().map(attempt).collect();
-    v1::Delivery { attempts, ..delivery(told.delivery, max_attempts) }
+    with_some_attempts(told, max_attempts, ATTEMPTS_OF_ONE)
+}
+
+/// The same in a list.
+pub(crate) fn listed(told: DeliveryWithAttempts, max_attempts: u32) -> v1::Delivery {
+    with_some_attempts(told, max_attempts, ATTEMPTS_IN_LIST)
+}
+
+fn with_some_attempts(told: DeliveryWithAttempts, max_attempts: u32, mut room: usize) -> v1::Delivery {
+    let mut attempts = vec![];
+    for told in told.attempts.into_iter().rev().map(attempt) {
+        let Some(left) = room.checked_sub(told.encoded_len()) else { break };
+        room = left;
+        attempts.push(told);
+    }
+    attempts.reverse();
+    // They are numbered from 1, without gaps.
+    let attempts_omitted = attempts.first().map_or(0, |first| first.number.saturating_sub(1));
+    v1::Delivery { attempts, attempts_omitted, ..delivery(told.delivery, max_attempts) }
 }
 
 fn attempt(attempt: Attempt) -> v1::Attempt {
@@ -97,9 +123,11 @@ mod tests {
     use ticketing_core::fault::{Fault, FaultKind};
     use ticketing_core::marker::{InstallationKey, Marker};
     use ticketing_core::namespace::Namespace;
-    use ticketing_core::system::System;
+    use ticketing_core::system::{Adjustment, System, TicketRef};
 
     use super::*;
+    use crate::grpc::size::MAX_MESSAGE;
+    use crate::store::AttemptTimes;
 
     fn accepted() -> Delivery {
         let marker = Marker::derive(&InstallationKey::new([1; 32]), "INC-1", "jira");
@@ -130,6 +158,39 @@ mod tests {
         assert_eq!(told.state(), v1::DeliveryState::Pending);
         assert_eq!((told.ticket, told.last_error, told.max_attempts), (None, None, 5));
         assert_eq!(told.next_attempt_at, Some(prost_types::Timestamp::default()));
+    }
+
+    fn attempts(count: u32) -> Vec<Attempt> {
+        let times = AttemptTimes { started_at: Timestamp::UNIX_EPOCH, finished_at: Timestamp::UNIX_EPOCH };
+        let fault = Fault::new(FaultKind::Rejected, "é".repeat(500)).with_hint("é".repeat(1_000));
+        let attempt = |number| Attempt {
+            delivery_id: "0197".to_owned(),
+            number,
+            kind: AttemptKind::Create,
+            epoch: 1,
+            times,
+            outcome: AttemptOutcome::Failed,
+            fault: Some(fault.clone()),
+        };
+        (1..=count).map(attempt).collect()
+    }
+
+    #[test]
+    fn answer_about_one_delivery_fits_a_message_and_keeps_the_newest_attempts() {
+        let huge = || "x".repeat(1_000_000);
+        let reference = TicketRef { id: huge(), key: huge(), url: huge() };
+        let mut poisoned = accepted();
+        poisoned.ticket = Some(reference.clone());
+        poisoned.duplicates = vec![reference; 60];
+        // As a row from before there were limits.
+        poisoned.adjustments = vec![Adjustment { field: huge(), reason: huge() }; 60];
+        let told = DeliveryWithAttempts { delivery: poisoned, attempts: attempts(200) };
+        let alone = with_attempts(told.clone(), 5);
+        assert!(alone.encoded_len() < MAX_MESSAGE, "{}", alone.encoded_len());
+        let (first, last) = (alone.attempts.first().unwrap(), alone.attempts.last().unwrap());
+        assert_eq!((last.number, alone.attempts_omitted), (200, first.number - 1));
+        assert!(alone.attempts_omitted > 0);
+        assert!(listed(told, 5).attempts.len() < alone.attempts.len());
     }
 
     #[test]

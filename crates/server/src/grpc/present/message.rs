@@ -1,11 +1,19 @@
 //! How a push stands, in a sentence.
 
 use jiff::Timestamp;
-use ticketing_core::delivery::{Delivery, EventKind, State};
+use ticketing_core::delivery::{Delivery, EventKind, Resolution, State};
 use ticketing_core::fault::FaultKind;
+use ticketing_core::limits;
+
+/// The longest sentence about a delivery, in characters.
+const MAX_MESSAGE: usize = 2_000;
 
 /// What a caller of CreateTicket reads first.
 pub(crate) fn push_message(delivery: &Delivery, already_existed: bool) -> String {
+    limits::cut(&how_it_stands(delivery, already_existed), MAX_MESSAGE)
+}
+
+fn how_it_stands(delivery: &Delivery, already_existed: bool) -> String {
     let system = delivery.system.title();
     let fault = delivery.last_error.as_ref().map(|error| &error.fault);
     let why = fault
@@ -50,10 +58,14 @@ pub(crate) fn event_note(kind: EventKind, delivery: &Delivery, note: &str) -> St
         EventKind::SnapshotUpdated => "The next attempt sends the incident's newer content.".to_owned(),
         EventKind::AttemptStarted => "An attempt was started.".to_owned(),
         EventKind::Rearmed => "It will be tried again now.".to_owned(),
+        EventKind::Resolved if delivery.resolution == Some(Resolution::Unverified) => {
+            "An operator told which ticket it is; nobody has read that ticket.".to_owned()
+        }
         EventKind::Resolved => "An operator told which ticket it is.".to_owned(),
         EventKind::DuplicateFound => {
             let keys: Vec<_> = delivery.duplicates.iter().map(|ticket| ticket.key.as_str()).collect();
-            format!("Further tickets bear the same marker: {}.", keys.join(", "))
+            let told = format!("Further tickets bear the same marker: {}.", keys.join(", "));
+            limits::cut(&told, MAX_MESSAGE)
         }
         EventKind::Delivered
         | EventKind::Waiting

@@ -12,7 +12,7 @@ mod target;
 mod ticket;
 
 pub(crate) use audit::audit_entry;
-pub(crate) use delivery::{delivery, with_attempts};
+pub(crate) use delivery::{delivery, listed, with_attempts};
 pub(crate) use event::event;
 #[cfg(test)]
 pub(crate) use event::event_kind;

@@ -45,7 +45,7 @@ pub(crate) fn connection_test(test: ConnectionTest) -> v1::ConnectionTest {
     v1::ConnectionTest {
         time: Some(field::timestamp(test.at)),
         passed: test.passed(),
-        checks: test.checks.into_iter().map(ticket::check).collect(),
+        checks: ticket::checks(test.checks),
     }
 }
 

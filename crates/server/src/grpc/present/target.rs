@@ -3,11 +3,15 @@
 use jiff::Timestamp;
 use rhythmx_ticketing::v1;
 use ticketing_core::auto_push::{AutoPush, SkipReason, Verdict};
+use ticketing_core::limits;
 use ticketing_core::risk::Severity;
 use ticketing_core::system::System;
 use ticketing_core::target::{Condition, Health};
 
 use super::field;
+
+/// The longest reason of a condition, in characters: a message and its hint.
+const MAX_CAUSE: usize = 1_600;
 
 pub(crate) fn condition(health: &Health, now: Timestamp) -> v1::TargetCondition {
     use v1::TargetConditionKind as Kind;
@@ -27,7 +31,7 @@ pub(crate) fn condition(health: &Health, now: Timestamp) -> v1::TargetCondition 
                 .to_owned()
         }
         (Kind::Throttled, _) => "the system asked for a pause; nothing is lost".to_owned(),
-        (_, Some(cause)) => cause.to_string(),
+        (_, Some(cause)) => limits::cut(&cause.to_string(), MAX_CAUSE),
         (_, None) => String::new(),
     };
     let since = health.since.filter(|_| kind != Kind::Throttled);

@@ -3,17 +3,27 @@
 use rhythmx_ticketing::v1;
 use ticketing_core::delivery::LastError;
 use ticketing_core::fault::FaultKind;
+use ticketing_core::limits::{self, MAX_NAME, MAX_REASON};
 use ticketing_core::marker::Marker;
 use ticketing_core::system::{Adjustment, Check, Rendered, System, TicketRef};
 
 use super::field;
 
+/// The longest message of a fault, in characters.
+const MAX_FAULT: usize = 500;
+/// The most steps of a connection test.
+const MAX_CHECKS: usize = 50;
+
+/// A ticket within its limits: a row from before there were any may exceed them.
 pub(crate) fn ticket(ticket: TicketRef) -> v1::Ticket {
+    let ticket = ticket.bounded();
     v1::Ticket { id: ticket.id, key: ticket.key, url: ticket.url }
 }
 
-pub(crate) fn adjustment(adjustment: Adjustment) -> v1::Adjustment {
-    v1::Adjustment { field: adjustment.field, reason: adjustment.reason }
+/// Adjustments within their limits, as above.
+pub(crate) fn adjustments(all: Vec<Adjustment>) -> Vec<v1::Adjustment> {
+    let told = |adjustment: Adjustment| v1::Adjustment { field: adjustment.field, reason: adjustment.reason };
+    limits::adjustments(all).into_iter().map(told).collect()
 }
 
 /// A fault as a delivery or an attempt suffered it: whether it left a doubt depends on whether anything was sent.
@@ -21,8 +31,8 @@ pub(crate) fn last_error(error: LastError) -> v1::Fault {
     let LastError { fault, ambiguous, at } = error;
     v1::Fault {
         kind: fault_kind(fault.kind).into(),
-        message: fault.message,
-        hint: fault.hint,
+        message: limits::cut(&fault.message, MAX_FAULT),
+        hint: limits::cut(&fault.hint, MAX_REASON),
         http_status: fault.status.map_or(0, u32::from),
         ambiguous,
         time: Some(field::timestamp(at)),
@@ -33,22 +43,27 @@ pub(crate) fn rendered(system: System, marker: &Marker, rendered: Rendered) -> v
     v1::RenderedTicket {
         system: field::system(system).into(),
         summary: rendered.summary,
-        priority: rendered.priority.unwrap_or_default(),
+        priority: limits::cut(&rendered.priority.unwrap_or_default(), MAX_NAME),
         labels: rendered.labels,
         marker: marker.to_string(),
         description: rendered.description,
         plain_text: rendered.plain_text,
-        adjustments: rendered.adjustments.into_iter().map(adjustment).collect(),
+        adjustments: adjustments(rendered.adjustments),
         body: rendered.body,
     }
 }
 
-pub(crate) fn check(check: Check) -> v1::ConnectionCheck {
+/// The steps of a connection test, within their limits.
+pub(crate) fn checks(checks: Vec<Check>) -> Vec<v1::ConnectionCheck> {
+    checks.into_iter().take(MAX_CHECKS).map(check).collect()
+}
+
+fn check(check: Check) -> v1::ConnectionCheck {
     v1::ConnectionCheck {
         name: check.name,
         passed: check.passed,
-        detail: check.detail,
-        hint: check.hint,
+        detail: limits::cut(&check.detail, MAX_REASON),
+        hint: limits::cut(&check.hint, MAX_REASON),
         duration: Some(field::duration(check.duration)),
     }
 }

@@ -1,14 +1,14 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use ticketing_core::delivery::State;
+use ticketing_core::delivery::{Resolution, State};
 use ticketing_core::fault::FaultKind;
 use ticketing_core::policy::Policy;
 use ticketing_core::system::System;
 
-use super::{Bench, Outcome, TARGET, created, destination, fault, ticket};
+use super::{Bench, ClaimKind, Outcome, TARGET, created, destination, fault, ticket};
 use crate::store::audit::noted;
-use crate::store::{DeliveryFilter, Operation, StateCount, WitnessQuery};
+use crate::store::{DeliveryFilter, NamedTicket, Operation, StateCount, WitnessQuery};
 
 pub(in crate::store) async fn pages_go_from_the_newest_to_the_oldest_without_repeating(bench: Bench) {
     for n in 0..5 {
@@ -37,6 +37,79 @@ pub(in crate::store) async fn pages_go_from_the_newest_to_the_oldest_without_rep
     assert_eq!(count(DeliveryFilter { incident_id: Some("INC-3".to_owned()), ..of() }).await, 1);
 }
 
+pub(in crate::store) async fn every_filter_is_held_whatever_the_others_are(bench: Bench) {
+    let mut all = vec![];
+    for n in 0..8 {
+        let id = format!("INC-{n}");
+        let delivery = bench.intended(&id).await;
+        let outcome = match n % 4 {
+            0 => created(&id),
+            1 => Outcome::Sent(Err(fault(FaultKind::Rejected))),
+            2 => Outcome::Sent(Err(fault(FaultKind::TimedOut))),
+            _ => Outcome::NotSent(fault(FaultKind::Connect)),
+        };
+        all.push(bench.settle(&delivery, outcome).await.unwrap());
+        bench.clock.advance(Duration::from_secs(1));
+    }
+    all.reverse();
+    let choices = [
+        DeliveryFilter { states: vec![State::Waiting, State::Delivered], ..DeliveryFilter::default() },
+        DeliveryFilter { systems: vec![System::Jira, System::Jira], ..DeliveryFilter::default() },
+        DeliveryFilter { connections: vec![TARGET.to_owned()], ..DeliveryFilter::default() },
+        DeliveryFilter { ticket_key: Some("SEC-INC-4".to_owned()), ..DeliveryFilter::default() },
+        DeliveryFilter {
+            fault_kinds: vec![FaultKind::Connect, FaultKind::Rejected],
+            ..DeliveryFilter::default()
+        },
+        DeliveryFilter { created_from: Some(all[5].created_at), ..DeliveryFilter::default() },
+        DeliveryFilter { created_until: Some(all[1].created_at), ..DeliveryFilter::default() },
+    ];
+    for one in &choices {
+        for other in &choices {
+            let filter = both(one, other);
+            let expected: Vec<_> = all.iter().filter(|delivery| filter.admits(delivery)).cloned().collect();
+            let (mut listed, mut after) = (vec![], None);
+            loop {
+                let page = bench.store.list(&filter, 2, after.as_ref(), false).await.unwrap();
+                listed.extend(page.deliveries);
+                after = page.next;
+                if after.is_none() {
+                    break;
+                }
+            }
+            assert_eq!(listed, expected, "{filter:?}");
+        }
+    }
+}
+
+fn both(one: &DeliveryFilter, other: &DeliveryFilter) -> DeliveryFilter {
+    let mut both = one.clone();
+    both.states.extend(&other.states);
+    both.systems.extend(&other.systems);
+    both.connections.extend(other.connections.clone());
+    both.fault_kinds.extend(&other.fault_kinds);
+    both.ticket_key = both.ticket_key.or(other.ticket_key.clone());
+    both.created_from = both.created_from.or(other.created_from);
+    both.created_until = both.created_until.or(other.created_until);
+    both
+}
+
+pub(in crate::store) async fn only_the_newest_attempts_are_listed(bench: Bench) {
+    bench.accept("INC-1").await;
+    for _ in 0..25 {
+        for kind in [ClaimKind::Fresh, ClaimKind::Due] {
+            for claimed in bench.claim(kind, 1).await {
+                bench.settle(&claimed.delivery, Outcome::NotSent(fault(FaultKind::RateLimited))).await;
+            }
+        }
+        bench.clock.advance(Duration::from_secs(7_200));
+    }
+    let page = bench.store.list(&DeliveryFilter::default(), 9, None, true).await.unwrap();
+    let numbers: Vec<_> = page.attempts.iter().map(|attempt| attempt.number).collect();
+    assert_eq!(numbers, (6..=25).collect::<Vec<_>>());
+    assert_eq!(bench.attempts(&page.deliveries[0].id).await.len(), 25);
+}
+
 pub(in crate::store) async fn witnesses_are_tickets_of_ours_that_were_sent_there_later(bench: Bench) {
     let mut sent_at = vec![];
     for id in ["INC-1", "INC-2", "INC-3"] {
@@ -47,7 +120,8 @@ pub(in crate::store) async fn witnesses_are_tickets_of_ours_that_were_sent_there
     }
     let resolved = bench.intended("INC-4").await;
     bench.settle(&resolved, Outcome::Sent(Err(fault(FaultKind::TimedOut)))).await.unwrap();
-    let operation = Operation::Resolve(ticket("4"));
+    let resolution = Resolution::Verified;
+    let operation = Operation::Resolve(NamedTicket { ticket: ticket("4"), resolution, markers: vec![] });
     bench
         .store
         .operate(&noted().actor, &resolved.id, operation, "", &Policy::default(), bench.now())

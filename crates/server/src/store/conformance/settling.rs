@@ -2,8 +2,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use ticketing_core::delivery::look_up::LookUp;
-use ticketing_core::delivery::{EventKind, State};
+use ticketing_core::delivery::{EventKind, Resolution, State};
 use ticketing_core::fault::FaultKind;
+use ticketing_core::marker::Marker;
 use ticketing_core::policy::{Bounds, Policy};
 use ticketing_core::system::{FoundTicket, Sighting};
 use ticketing_core::target::{Condition, Failure, Health, Observation};
@@ -11,8 +12,8 @@ use ticketing_core::target::{Condition, Failure, Health, Observation};
 use super::{Bench, ClaimKind, Outcome, TARGET, created, fault, ticket};
 use crate::store::audit::noted;
 use crate::store::{
-    AttemptKind, AttemptOutcome, DeliveryFilter, EventFilter, LookUpRecord, OperateError, Operation, Subject,
-    SweepRecord,
+    AttemptKind, AttemptOutcome, DeliveryFilter, EventFilter, LookUpRecord, NamedTicket, OperateError, Operation,
+    RetryRequest, Subject, SweepRecord,
 };
 
 pub(in crate::store) async fn a_created_ticket_is_recorded_with_its_attempt(bench: Bench) {
@@ -142,8 +143,9 @@ pub(in crate::store) async fn an_operation_is_done_or_refused(bench: Bench) {
     assert_eq!((cancelled.state, cancelled.due_at), (State::Cancelled, None));
     let retried = operate(&delivery.id, Operation::Retry { create_anyway: false }).await.unwrap();
     assert_eq!(retried.state, State::Pending);
-    let resolved = operate(&delivery.id, Operation::Resolve(ticket("9"))).await.unwrap();
-    assert_eq!((resolved.state, resolved.ticket), (State::Delivered, Some(ticket("9"))));
+    let resolved = operate(&delivery.id, named("9", vec![])).await.unwrap();
+    assert_eq!((resolved.state, &resolved.ticket), (State::Delivered, &Some(ticket("9"))));
+    assert_eq!(bench.store.delivery(&delivery.id).await.unwrap(), Some(resolved));
     let refused = operate(&delivery.id, Operation::Cancel).await;
     assert!(matches!(refused, Err(OperateError::Refused(_))), "{refused:?}");
     assert!(matches!(
@@ -159,6 +161,56 @@ pub(in crate::store) async fn an_operation_is_done_or_refused(bench: Bench) {
         (EventKind::Resolved, "as asked"),
     ];
     assert_eq!(notes, expected);
+}
+
+fn named(id: &str, markers: Vec<Marker>) -> Operation {
+    let resolution = Resolution::Verified;
+    Operation::Resolve(NamedTicket { ticket: ticket(id), resolution, markers })
+}
+
+pub(in crate::store) async fn a_ticket_of_another_incident_is_refused(bench: Bench) {
+    let owner = bench.intended("INC-1").await;
+    bench.settle(&owner, created("1")).await.unwrap();
+    let delivery = bench.accept("INC-2").await.delivery;
+    let other = bench.accept("INC-3").await.delivery;
+    for operation in [named("1", vec![]), named("7", vec![other.marker])] {
+        let (policy, now) = (Policy::default(), bench.now());
+        let refused = bench.store.operate(&noted().actor, &delivery.id, operation, "", &policy, now).await;
+        assert!(matches!(refused, Err(OperateError::TicketInUse(_))), "{refused:?}");
+    }
+    assert_eq!(bench.store.delivery(&delivery.id).await.unwrap(), Some(delivery));
+}
+
+pub(in crate::store) async fn a_bulk_retry_arms_what_fits_and_counts_what_it_refuses(bench: Bench) {
+    accept_many(&bench, 7).await;
+    let due_at = bench.now() + Duration::from_secs(600);
+    bench.store.defer(TARGET, due_at, &fault(FaultKind::Connect), bench.now()).await.unwrap();
+    let cancelled = bench.accept("INC-9").await.delivery;
+    let (policy, now) = (Policy::default(), bench.now());
+    bench.store.operate(&noted().actor, &cancelled.id, Operation::Cancel, "", &policy, now).await.unwrap();
+    let (mut after, mut counts) = (None, vec![]);
+    loop {
+        let request = RetryRequest {
+            by: noted().actor,
+            filter: DeliveryFilter::default(),
+            page_size: 3,
+            after,
+            enabled: vec![TARGET.to_owned()],
+            note: "an outage is over".to_owned(),
+        };
+        let page = bench.store.retry_many(request, bench.now()).await.unwrap();
+        assert!(page.retried.iter().all(|delivery| delivery.state == State::Pending));
+        counts.push((page.retried.len(), page.refused));
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!(counts, [(2, 1), (3, 0), (2, 0)]);
+    let audited = bench.store.audit(None, 9).await.unwrap();
+    let details: Vec<_> = audited.iter().filter(|entry| entry.action == "RETRY_DELIVERIES").collect();
+    assert_eq!(details.len(), 3);
+    assert!(details[2].detail.contains("\"refused\":1"), "{details:?}");
 }
 
 pub(in crate::store) async fn pending_deliveries_of_a_closed_target_are_put_off_together(bench: Bench) {

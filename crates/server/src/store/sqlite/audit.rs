@@ -42,6 +42,7 @@ impl Database {
         before: Option<u64>,
         limit: u32,
     ) -> Result<Vec<AuditEntry>, StoreError> {
+        let _permit = self.lists.acquire().await.map_err(|_closed| StoreError::Closed)?;
         let before = before.map_or(i64::MAX, u64::cast_signed);
         let query = sqlx::query("SELECT * FROM audit WHERE seq < ? ORDER BY seq DESC LIMIT ?");
         let rows = query.bind(before).bind(limit).fetch_all(&self.readers).await;

@@ -47,6 +47,8 @@ pub enum Edit {
     Prolong,
     /// No token can be read.
     HideTokens,
+    /// Deliveries and events hold texts of a ticket system as an earlier version took them over, megabytes in each.
+    Poison,
 }
 
 /// Does it to the database at `path`, whether or not a server works with it.
@@ -69,6 +71,16 @@ impl Edit {
             Self::TakeBackRevocations => "UPDATE tokens SET revoked_at = NULL WHERE revoked_at IS NOT NULL",
             Self::Prolong => "UPDATE tokens SET expires_at = 4000000000000000 WHERE name = 'viewer'",
             Self::HideTokens => "ALTER TABLE tokens RENAME TO hidden_tokens",
+            Self::Poison => {
+                "UPDATE deliveries SET
+                    ticket = json_set(ticket, '$.key', 'SEC-' || hex(zeroblob(1000000)), '$.url', hex(zeroblob(2000))),
+                    adjustments = (
+                        WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 60)
+                        SELECT json_group_array(json_object('field', 'labels', 'reason', hex(zeroblob(20000)))) FROM n);
+                UPDATE events SET body =
+                    json_set(body, '$.delivery.ticket.key', 'SEC-' || hex(zeroblob(1000000)))
+                WHERE body ->> '$.delivery.ticket.key' IS NOT NULL"
+            }
             Self::Swap => {
                 "UPDATE target_settings
                 SET secret = (SELECT secret FROM target_settings WHERE target = 'servicenow') WHERE target = 'jira'"

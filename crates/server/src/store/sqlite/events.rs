@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use futures_util::TryStreamExt;
 use jiff::Timestamp;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection};
@@ -13,6 +14,10 @@ use super::rows::Reader;
 use super::{Database, State, writer};
 use crate::store::StoreError;
 use crate::store::types::{Event, EventBounds, EventFilter, EventPage};
+
+/// The most text of events that one read takes into memory. Those from before texts of ticket systems were limited may be
+/// large.
+const MAX_BYTES: usize = 4 * 1024 * 1024;
 
 /// How many events one read goes through at most, so that a narrow filter does not hold a connection for long.
 const LONGEST_STRIDE: u64 = 10_000;
@@ -60,10 +65,10 @@ impl Database {
             return Ok(EventPage { events, read_to, missed: false });
         }
         let last = newest.min(seq.saturating_add(LONGEST_STRIDE));
-        let Some(events) = self.read_events(seq, last, filter, limit).await? else {
+        let Some((events, is_cut)) = self.read_events(seq, last, filter, limit).await? else {
             return Ok(EventPage { events: vec![], read_to: seq, missed: true });
         };
-        let full = events.len() == limit as usize;
+        let full = is_cut || events.len() == limit as usize;
         let read_to = events.last().filter(|_| full).map_or(last, |event| event.seq);
         Ok(EventPage { events, read_to, missed: false })
     }
@@ -74,14 +79,14 @@ impl Database {
         Ok(EventBounds { first: first_event(&mut db).await?, last })
     }
 
-    /// `None` if events after `after` were trimmed.
+    /// The events, and whether some are left out for size; `None` if events after `after` were trimmed.
     async fn read_events(
         &self,
         after: u64,
         last: u64,
         filter: &EventFilter,
         limit: u32,
-    ) -> Result<Option<Vec<Arc<Event>>>, StoreError> {
+    ) -> Result<Option<(Vec<Arc<Event>>, bool)>, StoreError> {
         // One snapshot for both statements, so that nothing is trimmed in between.
         let mut snapshot = self.readers.begin().await.map_err(StoreError::begin)?;
         if first_event(&mut snapshot).await?.is_none_or(|first| first > after + 1) {
@@ -104,8 +109,18 @@ impl Database {
             query.push(" AND delivery_id IS NOT NULL");
         }
         query.push(" ORDER BY seq LIMIT ").push_bind(limit);
-        let rows = query.build().fetch_all(&mut *snapshot).await.map_err(StoreError::read("events"))?;
-        rows.iter().map(|row| event(row).map(Arc::new)).collect::<Result<_, _>>().map(Some)
+        let query = query.build();
+        let mut rows = query.fetch(&mut *snapshot);
+        let (mut events, mut size) = (vec![], 0);
+        while let Some(row) = rows.try_next().await.map_err(StoreError::read("events"))? {
+            let body: &str = row.try_get("body").map_err(StoreError::read("events"))?;
+            size += body.len();
+            events.push(Arc::new(event(&row)?));
+            if size > MAX_BYTES {
+                return Ok(Some((events, true)));
+            }
+        }
+        Ok(Some((events, false)))
     }
 }
 

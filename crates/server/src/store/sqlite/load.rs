@@ -15,6 +15,14 @@ use crate::store::work::{Needs, Reach, Selection, Work};
 const BY_ID: &str =
     "SELECT d.* FROM json_each(?) AS wanted CROSS JOIN deliveries AS d ON d.id = wanted.value";
 
+/// Those that may have a ticket or a marker.
+const BY_TICKET_ID: &str =
+    "SELECT d.* FROM json_each(?) AS wanted CROSS JOIN deliveries AS d ON d.ticket_id = wanted.value";
+const BY_TICKET_KEY: &str =
+    "SELECT d.* FROM json_each(?) AS wanted CROSS JOIN deliveries AS d ON d.ticket_key = wanted.value";
+const BY_MARKER: &str =
+    "SELECT d.* FROM json_each(?) AS wanted CROSS JOIN deliveries AS d ON d.marker = wanted.value";
+
 const BY_INCIDENT: &str =
     "SELECT d.* FROM json_each(?) AS wanted CROSS JOIN deliveries AS d ON d.incident_id = wanted.value";
 
@@ -49,8 +57,16 @@ const TARGETS: &str = "
 
 pub(super) async fn load(db: &mut SqliteConnection, needs: Needs) -> Result<Work, StoreError> {
     let mut work = Work::default();
-    if !needs.deliveries.is_empty() {
-        load_deliveries(db, BY_ID, &needs.deliveries, &mut work).await?;
+    let named = [
+        (BY_ID, &needs.deliveries),
+        (BY_TICKET_ID, &needs.ticket_ids),
+        (BY_TICKET_KEY, &needs.ticket_keys),
+        (BY_MARKER, &needs.markers),
+    ];
+    for (statement, wanted) in named {
+        if !wanted.is_empty() {
+            load_deliveries(db, statement, wanted, &mut work).await?;
+        }
     }
     if !needs.incidents.is_empty() {
         load_deliveries(db, BY_INCIDENT, &needs.incidents, &mut work).await?;

@@ -8,6 +8,7 @@ mod connection;
 mod edit;
 mod events;
 mod keys;
+mod lists;
 mod load;
 mod mark;
 #[cfg(debug_assertions)]
@@ -36,7 +37,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use sqlx::SqlitePool;
 use ticketing_core::marker::InstallationKey;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use super::StoreError;
 use super::audit::AuditKey;
@@ -63,6 +64,8 @@ pub(super) use settings::{Configure, PruneRetired, SaveTest};
 #[derive(Debug)]
 pub(super) struct Database {
     readers: SqlitePool,
+    /// A place for each list that is read at a time: the other readers are for those who look up one thing.
+    lists: Semaphore,
     writer: mpsc::Sender<writer::Message>,
     state: Arc<State>,
     /// Whether the writer has ended as it should; without a sender once it ended in any way.
@@ -104,6 +107,7 @@ impl Database {
     /// Has everything written that was asked for, then lets go of the file.
     pub(super) async fn close(&self) {
         let (reply, closed) = oneshot::channel();
+        self.lists.close();
         self.readers.close().await;
         if self.writer.send(writer::Message::Close(reply)).await.is_ok() {
             // An error means that the writer has ended already.

@@ -31,6 +31,17 @@ const TAKE_BACK: &str = "
     DROP TABLE target_secrets;
     ALTER TABLE target_settings DROP COLUMN secret_key;
     ALTER TABLE retired_connections DROP COLUMN secret_key;
+    DROP INDEX deliveries_by_state;
+    DROP INDEX deliveries_by_connection;
+    DROP INDEX deliveries_by_system;
+    DROP INDEX deliveries_by_ticket_key;
+    DROP INDEX deliveries_by_fault_kind;
+    DROP INDEX deliveries_by_ticket_id;
+    DROP INDEX deliveries_by_marker;
+    ALTER TABLE deliveries DROP COLUMN fault_kind;
+    ALTER TABLE deliveries DROP COLUMN ticket_id;
+    ALTER TABLE deliveries DROP COLUMN ticket_key;
+    ALTER TABLE deliveries DROP COLUMN resolution;
     ALTER TABLE deliveries DROP COLUMN absences;
     DROP TABLE former_streams;
     PRAGMA writable_schema = ON;

@@ -12,7 +12,7 @@ use sqlx::{ConnectOptions, Connection, SqlSafeStr, SqliteConnection};
 use ticketing_core::marker::InstallationKey;
 use ticketing_core::text::single_line;
 use ticketing_failpoints::{self as failpoints, Guard, Point, is_removed};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 
 use super::connection::WriterConnection;
 use super::keys::{self, Keyring, Unlocked};
@@ -31,6 +31,8 @@ const OLDEST_SQLITE: &str = "3.51.3";
 
 /// How many reads go on at the same time.
 const READERS: u32 = 4;
+/// How many lists are read at the same time; fewer than the readers.
+const LISTS: usize = 2;
 /// How many commands may wait for the writer before those who ask have to wait too.
 const INBOX: usize = 1_024;
 
@@ -42,6 +44,7 @@ pub(super) const MIGRATIONS: [(i64, &str, &str); 7] = [
     (4, "access", include_str!("../../../migrations/0004_access.sql")),
     (5, "keys", include_str!("../../../migrations/0005_keys.sql")),
     (6, "proxies", include_str!("../../../migrations/0006_proxies.sql")),
+    (8, "filters", include_str!("../../../migrations/0008_filters.sql")),
     (9, "namespaces", include_str!("../../../migrations/0009_namespaces.sql")),
 ];
 
@@ -98,7 +101,7 @@ pub(in crate::store) async fn open(
     let (ended, life) = watch::channel(false);
     tokio::spawn(Writer { connection, state: state.clone(), mark, locks, ended }.run(inbox));
     Ok((
-        Database { readers, writer, state, life },
+        Database { readers, lists: Semaphore::new(LISTS), writer, state, life },
         Opened { key_made: installation.key_made, suspicion, clock_step: step },
     ))
 }

@@ -2,7 +2,6 @@
 
 use jiff::Timestamp;
 use sqlx::sqlite::SqliteRow;
-use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection};
 use ticketing_core::delivery::{Delivery, LastError, State};
 use ticketing_core::incident::Incident;
 use ticketing_core::marker::Marker;
@@ -10,12 +9,11 @@ use ticketing_core::namespace::Namespace;
 use ticketing_core::target::Health;
 
 use super::Database;
-use super::events::push_names;
+use super::lists::newest_attempts;
 use super::rows::{self, Reader};
 use crate::store::StoreError;
 use crate::store::types::{
-    Attempt, AttemptKind, AttemptOutcome, AttemptTimes, ClaimKind, DeliveryFilter, DeliveryPage, LastFailure,
-    LastSuccess, PageKey, StateCount, WitnessQuery,
+    Attempt, AttemptOutcome, ClaimKind, LastFailure, LastSuccess, StateCount, WitnessQuery,
 };
 
 /// A ticket that an operator named need not bear our marker: it is no witness.
@@ -71,47 +69,27 @@ impl Database {
         row.name("namespace", |name| Namespace::parse(name).ok()).map(Some)
     }
 
-    /// Both as they were at one moment.
+    pub(in crate::store) async fn incident_of_marker(
+        &self,
+        marker: &Marker,
+    ) -> Result<Option<String>, StoreError> {
+        let query = sqlx::query_scalar("SELECT incident_id FROM deliveries WHERE marker = ?");
+        let found = query.bind(marker.as_str()).fetch_optional(&self.readers).await;
+        found.map_err(StoreError::read("a delivery"))
+    }
+
+    /// Both as they were at one moment; at most `limit` attempts, the newest.
     pub(in crate::store) async fn delivery_with_attempts(
         &self,
         id: &str,
+        limit: u32,
     ) -> Result<Option<(Delivery, Vec<Attempt>)>, StoreError> {
         let mut snapshot = self.readers.begin().await.map_err(StoreError::begin)?;
         let query = sqlx::query("SELECT * FROM deliveries WHERE id = ?").bind(id);
         let row = query.fetch_optional(&mut *snapshot).await.map_err(StoreError::read("a delivery"))?;
         let Some(delivery) = row.as_ref().map(rows::delivery).transpose()? else { return Ok(None) };
-        let attempts = attempts(&mut snapshot, &[&delivery.id]).await?;
+        let attempts = newest_attempts(&mut snapshot, &[&delivery.id], limit).await?;
         Ok(Some((delivery, attempts)))
-    }
-
-    pub(in crate::store) async fn list(
-        &self,
-        filter: &DeliveryFilter,
-        page_size: u32,
-        after: Option<&PageKey>,
-        with_attempts: bool,
-    ) -> Result<DeliveryPage, StoreError> {
-        let mut snapshot = self.readers.begin().await.map_err(StoreError::begin)?;
-        let mut query = QueryBuilder::<Sqlite>::new("SELECT * FROM deliveries WHERE true");
-        if let Some(incident_id) = &filter.incident_id {
-            query.push(" AND incident_id = ").push_bind(incident_id);
-        }
-        push_names(&mut query, " AND state IN (", filter.states.iter().map(|state| state.as_str()));
-        push_names(&mut query, " AND system IN (", filter.systems.iter().map(|system| system.as_str()));
-        if let Some(after) = after {
-            query.push(" AND (created_at, id) < (").push_bind(after.created_at.as_microsecond());
-            query.push(", ").push_bind(&after.id).push(")");
-        }
-        query.push(" ORDER BY created_at DESC, id DESC LIMIT ").push_bind(i64::from(page_size) + 1);
-        let rows = query.build().fetch_all(&mut *snapshot).await.map_err(StoreError::read("deliveries"))?;
-        let mut deliveries = rows.iter().map(rows::delivery).collect::<Result<Vec<_>, _>>()?;
-        let more = deliveries.len() > page_size as usize;
-        deliveries.truncate(page_size as usize);
-        let last = deliveries.last().filter(|_| more);
-        let next = last.map(|last| PageKey { created_at: last.created_at, id: last.id.clone() });
-        let ids: Vec<_> = deliveries.iter().map(|delivery| delivery.id.as_str()).collect();
-        let attempts = if with_attempts { attempts(&mut snapshot, &ids).await? } else { vec![] };
-        Ok(DeliveryPage { deliveries, attempts, next })
     }
 
     pub(in crate::store) async fn incident(
@@ -203,29 +181,4 @@ impl Database {
         let row = query.fetch_one(&self.readers).await.map_err(StoreError::read("what is due"))?;
         Reader::named(&row, "deliveries", target.to_owned()).time_if("due_at")
     }
-}
-
-async fn attempts(db: &mut SqliteConnection, delivery_ids: &[&str]) -> Result<Vec<Attempt>, StoreError> {
-    let query = sqlx::query(
-        "SELECT a.* FROM json_each(?) AS wanted CROSS JOIN attempts AS a ON a.delivery_id = wanted.value
-        ORDER BY a.delivery_id, a.number",
-    );
-    let rows = query.bind(rows::json("ids", delivery_ids)?).fetch_all(db).await;
-    rows.map_err(StoreError::read("attempts"))?.iter().map(attempt).collect()
-}
-
-fn attempt(row: &SqliteRow) -> Result<Attempt, StoreError> {
-    let number: u32 = row.try_get("number").map_err(StoreError::read("attempts"))?;
-    let row = Reader::new(row, "attempts", "delivery_id")?;
-    Ok(Attempt {
-        delivery_id: row.get("delivery_id")?,
-        number,
-        kind: row.name("kind", |name| AttemptKind::ALL.into_iter().find(|kind| kind.as_str() == name))?,
-        epoch: row.get("epoch")?,
-        times: AttemptTimes { started_at: row.time("started_at")?, finished_at: row.time("finished_at")? },
-        outcome: row.name("outcome", |name| {
-            AttemptOutcome::ALL.into_iter().find(|outcome| outcome.as_str() == name)
-        })?,
-        fault: row.json_if("fault")?,
-    })
 }

@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Decode, Row, Sqlite, Type};
-use ticketing_core::delivery::{Delivery, State, Trigger};
+use ticketing_core::delivery::{Delivery, Resolution, State, Trigger};
 use ticketing_core::marker::Marker;
 use ticketing_core::namespace::Namespace;
 use ticketing_core::system::System;
@@ -45,6 +45,7 @@ pub(super) struct DeliveryColumns<'a> {
     sweep: &'a Option<ticketing_core::delivery::Sweep>,
     sweep_due_at: Option<i64>,
     ticket: &'a Option<ticketing_core::system::TicketRef>,
+    resolution: Option<&'static str>,
     duplicates: &'a [ticketing_core::system::TicketRef],
     adjustments: &'a [ticketing_core::system::Adjustment],
     last_error: &'a Option<ticketing_core::delivery::LastError>,
@@ -103,6 +104,18 @@ impl<'a> Reader<'a> {
         parse(&text).ok_or_else(|| self.bad(column, &format_args!("{text:?} is not known")))
     }
 
+    /// One of the names that `parse` knows, or none.
+    pub(super) fn name_if<T>(
+        &self,
+        column: &'static str,
+        parse: impl FnOnce(&str) -> Option<T>,
+    ) -> Result<Option<T>, StoreError> {
+        if self.get::<Option<String>>(column)?.is_none() {
+            return Ok(None);
+        }
+        self.name(column, parse).map(Some)
+    }
+
     pub(super) fn bad(&self, column: &'static str, reason: &dyn std::fmt::Display) -> StoreError {
         StoreError::bad(self.table, column, &self.id, reason)
     }
@@ -136,6 +149,7 @@ impl<'a> From<&'a Delivery> for DeliveryColumns<'a> {
             sweep: &delivery.sweep,
             sweep_due_at: delivery.sweep.as_ref().map(|sweep| sweep.due_at.as_microsecond()),
             ticket: &delivery.ticket,
+            resolution: delivery.resolution.map(Resolution::as_str),
             duplicates: &delivery.duplicates,
             adjustments: &delivery.adjustments,
             last_error: &delivery.last_error,
@@ -169,6 +183,7 @@ pub(super) fn delivery(row: &SqliteRow) -> Result<Delivery, StoreError> {
         absences: row.json("absences")?,
         sweep: row.json_if("sweep")?,
         ticket: row.json_if("ticket")?,
+        resolution: row.name_if("resolution", Resolution::parse)?,
         duplicates: row.json("duplicates")?,
         adjustments: row.json("adjustments")?,
         last_error: row.json_if("last_error")?,

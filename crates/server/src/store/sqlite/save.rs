@@ -20,12 +20,12 @@ const INSERT_SNAPSHOTS: &str = "
 
 const INSERT_DELIVERIES: &str = r#"
     INSERT INTO deliveries (id, incident_id, incident_revision, target, system, "trigger", marker, requested_by, namespace, state, epoch,
-        lease_until, failures, failing_since, due_at, send, send_at, doubt, doubted, absences, sweep, sweep_due_at, ticket, duplicates, adjustments,
+        lease_until, failures, failing_since, due_at, send, send_at, doubt, doubted, absences, sweep, sweep_due_at, ticket, resolution, duplicates, adjustments,
         last_error, created_at, updated_at)
     SELECT value ->> 'id', value ->> 'incident_id', value ->> 'incident_revision', value ->> 'target',
         value ->> 'system', value ->> 'trigger', value ->> 'marker', value ->> 'requested_by', value ->> 'namespace', value ->> 'state', value ->> 'epoch',
         value ->> 'lease_until', value ->> 'failures', value ->> 'failing_since', value ->> 'due_at', value ->> 'send', value ->> 'send_at',
-        value ->> 'doubt', value ->> 'doubted', value ->> 'absences', value ->> 'sweep', value ->> 'sweep_due_at', value ->> 'ticket', value ->> 'duplicates',
+        value ->> 'doubt', value ->> 'doubted', value ->> 'absences', value ->> 'sweep', value ->> 'sweep_due_at', value ->> 'ticket', value ->> 'resolution', value ->> 'duplicates',
         value ->> 'adjustments', value ->> 'last_error', value ->> 'created_at', value ->> 'updated_at'
     FROM json_each(?)"#;
 
@@ -35,7 +35,7 @@ const UPDATE_DELIVERIES: &str = "
         epoch = new.value ->> 'epoch', lease_until = new.value ->> 'lease_until',
         failures = new.value ->> 'failures', failing_since = new.value ->> 'failing_since', due_at = new.value ->> 'due_at', send = new.value ->> 'send',
         send_at = new.value ->> 'send_at', doubt = new.value ->> 'doubt', doubted = new.value ->> 'doubted', absences = new.value ->> 'absences', sweep = new.value ->> 'sweep',
-        sweep_due_at = new.value ->> 'sweep_due_at', ticket = new.value ->> 'ticket',
+        sweep_due_at = new.value ->> 'sweep_due_at', ticket = new.value ->> 'ticket', resolution = new.value ->> 'resolution',
         duplicates = new.value ->> 'duplicates', adjustments = new.value ->> 'adjustments',
         last_error = new.value ->> 'last_error', updated_at = new.value ->> 'updated_at'
     FROM json_each(?) AS new WHERE deliveries.id = new.value ->> 'id'";

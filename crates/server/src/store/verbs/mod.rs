@@ -6,3 +6,4 @@ pub(super) mod claim;
 pub(super) mod health;
 pub(super) mod operate;
 pub(super) mod record;
+pub(super) mod retry_many;

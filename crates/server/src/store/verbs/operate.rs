@@ -1,13 +1,14 @@
 //! The operator's hands, audited.
 
 use jiff::Timestamp;
-use serde_json::json;
-use ticketing_core::delivery::Delivery;
+use serde_json::{Value, json};
+use ticketing_core::delivery::{Delivery, Resolution};
 use ticketing_core::policy::Policy;
+use ticketing_core::system::TicketRef;
 
 use crate::store::StoreError;
 use crate::store::audit::{Actor, DONE, NewAuditEntry};
-use crate::store::types::{OperateError, Operation};
+use crate::store::types::{NamedTicket, OperateError, Operation};
 use crate::store::work::{Needs, NewOperation, Verb, Work};
 
 #[derive(Debug)]
@@ -25,16 +26,27 @@ impl Verb for Operate {
 
     fn needs(&self, needs: &mut Needs) {
         needs.deliveries.insert(self.delivery_id.clone());
+        if let Operation::Resolve(NamedTicket { ticket, markers, .. }) = &self.operation {
+            needs.ticket_ids.extend(Some(ticket.id.clone()).filter(|id| !id.is_empty()));
+            needs.ticket_keys.insert(ticket.key.clone());
+            needs.markers.extend(markers.iter().map(ToString::to_string));
+        }
     }
 
     fn apply(&self, work: &mut Work) -> Result<Self::Answer, StoreError> {
         let Some(delivery) = work.delivery(&self.delivery_id).cloned() else {
             return Ok(Err(OperateError::NotFound));
         };
+        let former = delivery.ticket.clone();
         let settled = match &self.operation {
             Operation::Retry { create_anyway } => delivery.retry(*create_anyway, self.now),
             Operation::Cancel => delivery.cancel(&self.policy, self.now),
-            Operation::Resolve(ticket) => delivery.resolve(ticket.clone(), &self.policy, self.now),
+            Operation::Resolve(named) => {
+                if let Some(owner) = owner(work, &delivery, named) {
+                    return Ok(Err(OperateError::TicketInUse(owner)));
+                }
+                delivery.resolve(named.ticket.clone(), named.resolution, &self.policy, self.now)
+            }
         };
         let settled = match settled {
             Ok(settled) => settled,
@@ -46,24 +58,42 @@ impl Verb for Operate {
             note: self.note.clone(),
             at: self.now,
         });
-        work.changes.audit.push(self.entry());
+        work.changes.audit.push(self.entry(former));
         Ok(Ok(work.settle(settled, &self.note)))
     }
 }
 
+/// The incident whose ticket it is, if that is another one than the delivery's.
+fn owner(work: &Work, delivery: &Delivery, named: &NamedTicket) -> Option<String> {
+    let others = work.deliveries().filter(|other| other.id != delivery.id);
+    let owners = others.filter(|other| {
+        other.ticket.as_ref().is_some_and(|ticket| ticket.is_same(&named.ticket))
+            || named.markers.contains(&other.marker)
+    });
+    owners.map(|owner| owner.incident_id.clone()).min()
+}
+
 impl Operate {
-    fn entry(&self) -> NewAuditEntry {
-        let ticket = match &self.operation {
-            Operation::Resolve(ticket) => Some(ticket.key.as_str()),
-            Operation::Retry { .. } | Operation::Cancel => None,
-        };
+    fn entry(&self, former: Option<TicketRef>) -> NewAuditEntry {
         NewAuditEntry {
             at: self.now,
             actor: self.by.clone(),
             action: self.operation.audited_as(),
             subject: self.delivery_id.clone(),
-            detail: json!({ "note": self.note, "ticket": ticket }),
+            detail: self.detail(former),
             outcome: DONE.to_owned(),
+        }
+    }
+
+    fn detail(&self, former: Option<TicketRef>) -> Value {
+        match &self.operation {
+            Operation::Resolve(named) => json!({
+                "note": self.note,
+                "ticket": named.ticket.key,
+                "former_ticket": former.map(|former| former.bounded().key),
+                "verified": named.resolution == Resolution::Verified,
+            }),
+            Operation::Retry { .. } | Operation::Cancel => json!({ "note": self.note, "ticket": null }),
         }
     }
 }

@@ -18,6 +18,8 @@ import com.rhythmx.ticketing.v1.PreviewTicketRequest;
 import com.rhythmx.ticketing.v1.PreviewTicketResponse;
 import com.rhythmx.ticketing.v1.ResolveDeliveryRequest;
 import com.rhythmx.ticketing.v1.ResolveDeliveryResponse;
+import com.rhythmx.ticketing.v1.RetryDeliveriesRequest;
+import com.rhythmx.ticketing.v1.RetryDeliveriesResponse;
 import com.rhythmx.ticketing.v1.RetryDeliveryRequest;
 import com.rhythmx.ticketing.v1.RetryDeliveryResponse;
 import com.rhythmx.ticketing.v1.StreamTicketEventsRequest;
@@ -156,6 +158,11 @@ public final class TicketingClient implements AutoCloseable {
   /** Tries a waiting, failed or cancelled delivery now and waits for the attempt. */
   public RetryDeliveryResponse retryDelivery(RetryDeliveryRequest request) {
     return call(TicketingServiceGrpc.getRetryDeliveryMethod(), request);
+  }
+
+  /** Tries one page of the deliveries that fit a filter now, without waiting for their attempts. */
+  public RetryDeliveriesResponse retryDeliveries(RetryDeliveriesRequest request) {
+    return call(TicketingServiceGrpc.getRetryDeliveriesMethod(), request);
   }
 
   /** Gives a delivery up. */

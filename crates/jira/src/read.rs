@@ -1,0 +1,65 @@
+//! Reading one issue.
+
+use ticketing_core::fault::{Fault, FaultKind};
+use ticketing_core::system::ReadTicket;
+use ticketing_outbound::Reply;
+
+use crate::client::{Api, Client};
+use crate::create::{is_issue_id, is_issue_key};
+use crate::faults::{self, Asked};
+use crate::look_up::{found, is_logged_in, marker_of};
+use crate::site::Site;
+use crate::wire::{FoundIssue, Myself};
+
+const FIELDS: &str = "project,labels,created,description";
+
+/// Reads an issue by ID or key. `None` where Jira says that this account has no such issue.
+pub(crate) async fn read(
+    client: &Client,
+    api: Api,
+    site: &Site,
+    id_or_key: &str,
+) -> Result<Option<ReadTicket>, Fault> {
+    // Nothing else can name an issue, and some of it would name something else in an address.
+    if !is_issue_id(id_or_key) && !is_issue_key(id_or_key) {
+        return Ok(None);
+    }
+    let reply = client.get(api, &["issue", id_or_key], &[("fields", FIELDS)]).await?;
+    match reply.status {
+        200 => understood(client, &reply, site).map(Some),
+        404 => absent(client, api, &reply).await.map(|()| None),
+        _ => Err(client.judge_read(&reply)),
+    }
+}
+
+fn understood(client: &Client, reply: &Reply, site: &Site) -> Result<ReadTicket, Fault> {
+    let issue = serde_json::from_str::<FoundIssue>(&reply.body).ok();
+    let issue = issue.filter(|issue| is_issue_id(&issue.id) && is_issue_key(&issue.key));
+    let place = issue.as_ref().and_then(|issue| issue.fields.project["key"].as_str());
+    let place = place.filter(|place| !place.is_empty() && place.len() <= 255).map(str::to_owned);
+    let (Some(issue), Some(place)) = (&issue, place) else {
+        let fault = faults::unreadable(reply, "the id, key and project of an issue", Asked::Project);
+        return Err(client.without_secret(fault));
+    };
+    let found = found(issue, site);
+    Ok(ReadTicket { ticket: found.ticket, place, marker: marker_of(issue), created_at: found.created_at })
+}
+
+/// Jira answers 404 to strangers, too, and whatever stands before it may do so: the answer counts when Jira gave it to a
+/// working login.
+async fn absent(client: &Client, api: Api, reply: &Reply) -> Result<(), Fault> {
+    if let Some(fault) = faults::answered_to_nobody(reply) {
+        return Err(client.without_secret(fault));
+    }
+    if !faults::is_from_jira(reply) {
+        return Err(client.judge_read(reply));
+    }
+    let judged = client.judge_read(reply);
+    if judged.kind != FaultKind::NotFound {
+        return Err(judged);
+    }
+    if !is_logged_in(reply) {
+        client.read::<Myself>(api, &["myself"], &[]).await?;
+    }
+    Ok(())
+}

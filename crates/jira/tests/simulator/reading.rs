@@ -1,0 +1,100 @@
+//! Reading one ticket.
+
+use serde_json::{Map, json};
+use ticketing_core::fault::FaultKind;
+use ticketing_core::system::{Destination, TicketSystem};
+use ticketing_simulator::{Call, Effect, Profile, Reply, Vendor};
+
+use crate::support::{Site, order, pat};
+
+fn no_such_issue() -> Reply {
+    Reply::json(404, &json!({ "errorMessages": ["Issue Does Not Exist"], "errors": {} }))
+}
+
+#[tokio::test]
+async fn reads_key_project_and_marker_by_key_and_by_id() {
+    for site in [Site::cloud().await, Site::data_center().await] {
+        let order = order("INC-1");
+        let (_, created) = site.push(&order).await.unwrap();
+        for name in [&created.ticket.key, &created.ticket.id] {
+            let read = site.jira.read(&site.jira.destination(), name).await.unwrap().unwrap();
+            assert_eq!((&read.ticket, read.place.as_str()), (&created.ticket, "SEC"));
+            assert_eq!(read.marker.as_ref(), Some(&order.marker));
+            assert!(read.created_at.is_some());
+        }
+    }
+}
+
+#[tokio::test]
+async fn reads_marker_in_description_where_labels_are_off() {
+    let cloud = Profile::of(Vendor::JiraCloud).without_field("labels");
+    let data_center = Profile::of(Vendor::JiraDataCenter).without_field("labels");
+    for site in [Site::cloud_with(cloud).await, Site::data_center_with(data_center).await] {
+        let order = order("INC-1");
+        let (_, created) = site.push(&order).await.unwrap();
+        let read = site.jira.read(&site.jira.destination(), &created.ticket.key).await.unwrap().unwrap();
+        assert_eq!(read.marker, Some(order.marker));
+    }
+}
+
+#[tokio::test]
+async fn reads_foreign_ticket_without_marker() {
+    let site = Site::cloud().await;
+    let key = site.simulator.add_foreign_ticket(Map::new());
+    let read = site.jira.read(&site.jira.destination(), &key).await.unwrap().unwrap();
+    assert_eq!((read.ticket.key, read.marker), (key, None));
+}
+
+#[tokio::test]
+async fn absent_ticket_is_none() {
+    for site in [Site::cloud().await, Site::data_center().await] {
+        for name in ["SEC-999", "999999999"] {
+            assert_eq!(site.jira.read(&site.jira.destination(), name).await, Ok(None), "{name}");
+        }
+        site.simulator.clear_requests();
+        for name in ["", "..", "SEC-1/../../myself", "SEC-1?x", &format!("SEC-{}", "1".repeat(300))] {
+            assert_eq!(site.jira.read(&site.jira.destination(), name).await, Ok(None), "{name}");
+        }
+        assert!(site.simulator.requests().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn absence_counts_only_with_a_working_login() {
+    let profile = Profile::of(Vendor::JiraDataCenter);
+    let site = Site::with(Vendor::JiraDataCenter, profile, &pat("data-center-pat"), |_| {}).await;
+    site.weather(Call::Read, Effect::Answer(no_such_issue()));
+    assert_eq!(site.jira.read(&site.jira.destination(), "SEC-1").await, Ok(None));
+    site.weather(Call::Auth, Effect::Answer(Reply::json(401, &json!({}))));
+    let fault = site.jira.read(&site.jira.destination(), "SEC-1").await.unwrap_err();
+    assert_eq!(fault.kind, FaultKind::Unauthorized);
+}
+
+#[tokio::test]
+async fn not_found_page_of_a_proxy_is_a_fault() {
+    let site = Site::cloud().await;
+    site.weather(Call::Read, Effect::Answer(Reply::html(404, "<!DOCTYPE html><title>Lost</title>")));
+    assert!(site.jira.read(&site.jira.destination(), "SEC-1").await.is_err());
+}
+
+#[tokio::test]
+async fn issue_without_believable_key_is_unreadable() {
+    let site = Site::cloud().await;
+    for key in ["", "SEC", &format!("SEC-{}", "9".repeat(4_000))] {
+        site.simulator.weather().clear();
+        let fields = json!({ "project": { "key": "SEC" } });
+        let body = json!({ "id": "10001", "key": key, "fields": fields });
+        site.weather(Call::Read, Effect::Answer(Reply::json(200, &body)));
+        let fault = site.jira.read(&site.jira.destination(), "SEC-1").await.unwrap_err();
+        assert_eq!(fault.kind, FaultKind::UnreadableReply, "{key}");
+    }
+}
+
+#[tokio::test]
+async fn never_asks_another_site_than_its_own() {
+    let site = Site::cloud().await;
+    let elsewhere = Destination { base_url: "https://former.example".to_owned(), ..site.jira.destination() };
+    let fault = site.jira.read(&elsewhere, "SEC-1").await.unwrap_err();
+    assert_eq!(fault.kind, FaultKind::Misconfigured);
+    assert!(site.simulator.requests().is_empty());
+}
