@@ -1,65 +1,158 @@
 //! What the ticket says: led by what an analyst woken at night needs, then the evidence.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::clean::clean;
 use crate::document::{Block, Document, Fact, Inline, Section, Table, Tone, Topic};
-use crate::incident::{FiringRule, Incident, MitreEntry, Sla, SlaStatus};
+use crate::incident::{FiringRule, Incident, IncidentFields, MitreEntry, Sla, SlaStatus};
 use crate::risk::Severity;
-use crate::text::{shorten, single_line};
+use crate::system::Adjustment;
+use crate::text::{Limit, single_line};
 
 /// How many firing rules a ticket shows.
 pub const TOP_FIRING_RULES: usize = 10;
 
-/// The summary line: severity, who, what, how bad; at most `limit` characters, on one line.
-#[must_use]
-pub fn summary(incident: &Incident, limit: usize) -> String {
-    let severity = incident.severity().as_str();
-    let actor = &incident.actor;
-    let what = match incident.activity.primary_rule.trim() {
-        "" => "suspicious activity",
-        rule => rule,
-    };
-    let score = number(incident.risk.score);
-    let (kind, name, id) = (actor.kind.as_str(), actor.name.as_str(), incident.id.as_str());
-    let tail = format!(" (risk {score}, {id})");
-    let head = single_line(&format!("[{severity}] {kind} {name}: {what}"));
-    let room = limit.saturating_sub(tail.chars().count());
-    shorten(&format!("{}{tail}", shorten(&head, room)), limit)
+/// The content of an incident's ticket, in text that reads as it is: see [`clean`].
+#[derive(Debug, Clone)]
+pub struct Content {
+    incident: IncidentFields,
+    cleaning: Cleaning,
 }
 
-/// The whole description, before any limit is applied.
-#[must_use]
-pub fn document(incident: &Incident) -> Document {
-    let sections = [
-        Some(headline(incident)),
-        Some(risk(incident)),
-        Some(activity(incident)),
-        Some(timeline(incident)),
-        incident.sla.as_ref().map(sla),
-        firing_rules(&incident.firing_rules),
-        mitre(incident),
-        notes(incident),
-    ];
-    Document { sections: sections.into_iter().flatten().collect() }
+/// What cleaning an incident changed: how many characters, in which fields.
+#[derive(Debug, Clone, Default)]
+struct Cleaning {
+    removed: Changes,
+    shown: Changes,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Changes {
+    characters: usize,
+    fields: Vec<String>,
+}
+
+// === impl Content ===
+
+impl Content {
+    #[must_use]
+    pub fn of(incident: &Incident) -> Self {
+        let mut incident = (**incident).clone();
+        let mut cleaning = Cleaning::default();
+        incident.change_texts(|field, text| {
+            if let Some(cleaned) = cleaning.clean(field, text) {
+                *text = cleaned;
+            }
+        });
+        Self { incident, cleaning }
+    }
+
+    /// The summary line: severity, who, what, how bad; within `limit`, on one line.
+    #[must_use]
+    pub fn summary(&self, limit: Limit) -> String {
+        let incident = &self.incident;
+        let severity = incident.severity().as_str();
+        let actor = &incident.actor;
+        let what = match incident.activity.primary_rule.trim() {
+            "" => "suspicious activity",
+            rule => rule,
+        };
+        let score = number(incident.risk.score);
+        let (kind, name, id) = (actor.kind.as_str(), actor.name.as_str(), incident.id.as_str());
+        let tail = format!(" (risk {score}, {id})");
+        let head = single_line(&format!("[{severity}] {kind} {name}: {what}"));
+        limit.shorten(&format!("{}{tail}", limit.beside(&tail).shorten(&head)))
+    }
+
+    /// The whole description, before any limit is applied.
+    #[must_use]
+    pub fn document(&self) -> Document {
+        let incident = &self.incident;
+        let sections = [
+            Some(headline(incident)),
+            Some(risk(incident)),
+            Some(activity(incident)),
+            Some(timeline(incident)),
+            incident.sla.as_ref().map(sla),
+            firing_rules(&incident.firing_rules),
+            mitre(incident),
+            notes(incident),
+        ];
+        Document { sections: sections.into_iter().flatten().collect() }
+    }
+
+    /// Where the rest of a text is that was cut, to stand in the ticket.
+    #[must_use]
+    pub fn elsewhere(&self) -> String {
+        match self.incident.url {
+            Some(_) => "the incident in RhythmX has it all".to_owned(),
+            None => format!("incident {} in RhythmX has it all", self.incident.id),
+        }
+    }
+
+    /// What cleaning changed, said of the ticket's field `field`; `None` if it changed nothing.
+    #[must_use]
+    pub fn cleaned(&self, field: &str) -> Option<Adjustment> {
+        let Cleaning { removed, shown } = &self.cleaning;
+        let parts = [
+            removed.describe("invisible character", "removed from"),
+            shown.describe("bidirectional control", "shown as [U+…] in"),
+        ];
+        let parts: Vec<String> = parts.into_iter().flatten().collect();
+        (!parts.is_empty()).then(|| Adjustment::new(field, parts.join("; ")))
+    }
+}
+
+// === impl Cleaning ===
+
+impl Cleaning {
+    /// The cleaned text, if it is another one.
+    fn clean(&mut self, field: &str, text: &str) -> Option<String> {
+        let cleaned = clean(text);
+        self.removed.add(field, cleaned.removed);
+        self.shown.add(field, cleaned.shown);
+        match cleaned.text {
+            Cow::Borrowed(_) => None,
+            Cow::Owned(text) => Some(text),
+        }
+    }
+}
+
+// === impl Changes ===
+
+impl Changes {
+    fn add(&mut self, field: &str, characters: usize) {
+        self.characters += characters;
+        if characters > 0 && !self.fields.iter().any(|known| known == field) {
+            self.fields.push(field.to_owned());
+        }
+    }
+
+    /// For example "2 invisible characters removed from actor.name".
+    fn describe(&self, what: &str, done: &str) -> Option<String> {
+        let Self { characters, fields } = self;
+        (*characters > 0).then(|| format!("{} {done} {}", count_of(*characters, what), fields.join(", ")))
+    }
 }
 
 /// What happened to whom, how bad, why, since when, and the way back.
-fn headline(incident: &Incident) -> Section {
+fn headline(incident: &IncidentFields) -> Section {
     let lines = [
         Some(lead(incident)),
         reasons(incident).map(|text| vec![Inline::text(text)]),
         Some(vec![Inline::text(story(incident))]),
         incident.url.as_ref().map(|url| {
-            let text = format!("Open incident {} in RhythmX", incident.id);
-            vec![Inline::Link { text, url: url.clone() }]
+            let text = "Open the incident in RhythmX".to_owned();
+            vec![Inline::Link { text, url: url.clone() }, Inline::text(format!("({})", incident.id)).padded()]
         }),
     ];
     Section { topic: Topic::Headline, blocks: lines.into_iter().flatten().map(Block::Paragraph).collect() }
 }
 
-fn lead(incident: &Incident) -> Vec<Inline> {
+fn lead(incident: &IncidentFields) -> Vec<Inline> {
     let severity = incident.severity();
     let actor = &incident.actor;
     let mut lead = vec![
@@ -79,14 +172,14 @@ fn lead(incident: &Incident) -> Vec<Inline> {
 }
 
 /// The factors that weigh most.
-fn reasons(incident: &Incident) -> Option<String> {
+fn reasons(incident: &IncidentFields) -> Option<String> {
     let mut factors: Vec<_> = incident.risk.factors.iter().collect();
     factors.sort_by(|a, b| b.score.total_cmp(&a.score));
     let top: Vec<_> = factors.iter().take(3).map(|f| format!("{} {}", f.name, number(f.score))).collect();
     (!top.is_empty()).then(|| format!("Risk {} of 100: {}.", number(incident.risk.score), top.join(", ")))
 }
 
-fn story(incident: &Incident) -> String {
+fn story(incident: &IncidentFields) -> String {
     let (activity, timeline) = (&incident.activity, &incident.timeline);
     let cases = match activity.threat_case_count {
         0 => String::new(),
@@ -106,7 +199,7 @@ fn story(incident: &Incident) -> String {
     )
 }
 
-fn risk(incident: &Incident) -> Section {
+fn risk(incident: &IncidentFields) -> Section {
     let severity = incident.severity();
     let facts = vec![
         Fact::new("Score", format!("{} of 100", number(incident.risk.score))),
@@ -123,7 +216,7 @@ fn risk(incident: &Incident) -> Section {
     Section { topic: Topic::Risk, blocks }
 }
 
-fn activity(incident: &Incident) -> Section {
+fn activity(incident: &IncidentFields) -> Section {
     let activity = &incident.activity;
     let mut facts = vec![
         Fact::new("Alarms", activity.alarm_count.to_string()),
@@ -136,7 +229,7 @@ fn activity(incident: &Incident) -> Section {
     Section { topic: Topic::Activity, blocks: vec![Block::Facts(facts)] }
 }
 
-fn timeline(incident: &Incident) -> Section {
+fn timeline(incident: &IncidentFields) -> Section {
     let timeline = &incident.timeline;
     let facts = vec![
         Fact::new("First alert", moment(timeline.first_alert)),
@@ -179,7 +272,7 @@ fn firing_rules(rules: &[FiringRule]) -> Option<Section> {
     (!rules.is_empty()).then_some(Section { topic: Topic::FiringRules, blocks })
 }
 
-fn mitre(incident: &Incident) -> Option<Section> {
+fn mitre(incident: &IncidentFields) -> Option<Section> {
     let line = |entry: &MitreEntry| Inline::text(format!("{} {}", entry.id, entry.name));
     let list = |name: &str, entries: &[MitreEntry]| {
         let items: Vec<_> = entries.iter().map(|entry| vec![line(entry)]).collect();
@@ -190,7 +283,7 @@ fn mitre(incident: &Incident) -> Option<Section> {
     (!blocks.is_empty()).then_some(Section { topic: Topic::Mitre, blocks })
 }
 
-fn notes(incident: &Incident) -> Option<Section> {
+fn notes(incident: &IncidentFields) -> Option<Section> {
     let notes = incident.investigation_notes.trim();
     let blocks = vec![Block::Prose(notes.to_owned())];
     (!notes.is_empty()).then_some(Section { topic: Topic::InvestigationNotes, blocks })
@@ -244,6 +337,64 @@ fn duration(duration: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::incident::{Activity, Actor, ActorKind, Risk, Timeline};
+
+    fn content(actor: &str, rule: &str, notes: &str) -> Content {
+        let at = Timestamp::UNIX_EPOCH;
+        let fields = IncidentFields {
+            id: "INC-1".to_owned(),
+            url: None,
+            actor: Actor { name: actor.to_owned(), kind: ActorKind::User, entity: String::new() },
+            risk: Risk { score: 92.0, level: None, factors: vec![] },
+            activity: Activity {
+                alarm_count: 1,
+                threat_case_count: 0,
+                unique_rule_count: 1,
+                primary_rule: rule.to_owned(),
+            },
+            timeline: Timeline { first_alert: at, last_alert: at, active_duration: None },
+            sla: None,
+            tactics: vec![],
+            techniques: vec![],
+            firing_rules: vec![],
+            investigation_notes: notes.to_owned(),
+        };
+        Content::of(&Incident::try_new(fields, "incident").unwrap())
+    }
+
+    #[test]
+    fn summary_keeps_to_its_limit_in_its_unit() {
+        for rule in
+            ["🔴 ".repeat(128), "漢".repeat(256), "🇩🇪".repeat(128), format!("a{}", "\u{301}".repeat(255))]
+        {
+            let summary = content("jdoe", &rule, "").summary(Limit::utf16(255));
+            let length = summary.encode_utf16().count();
+            assert!((200..=255).contains(&length), "{length}: {summary}");
+            assert!(summary.starts_with("[CRITICAL] user jdoe: ") && summary.ends_with("… (risk 92, INC-1)"));
+        }
+    }
+
+    #[test]
+    fn content_is_clean_and_says_what_was_changed() {
+        let content = content("invoice\u{202e}fdp.exe", "by \u{200b}alice\u{2066}", "a\u{fffe}\r\nb\0");
+        assert_eq!(
+            content.summary(Limit::NONE),
+            "[CRITICAL] user invoice[U+202E]fdp.exe: by alice[U+2066] (risk 92, INC-1)"
+        );
+        let notes = content.document().sections.pop().map(|section| section.blocks);
+        assert_eq!(notes, Some(vec![Block::Prose("a\nb".to_owned())]));
+        let cleaned = content.cleaned("description").unwrap();
+        assert_eq!(
+            cleaned.reason,
+            "3 invisible characters removed from activity.primary_rule, investigation_notes; \
+             2 bidirectional controls shown as [U+…] in actor.name, activity.primary_rule"
+        );
+    }
+
+    #[test]
+    fn plain_content_is_not_adjusted() {
+        assert_eq!(content("jdoe", "Rule", "a\r\nb 👨‍👩‍👧").cleaned("description"), None);
+    }
 
     #[test]
     fn numbers_have_at_most_two_decimals_and_are_never_rounded_up() {

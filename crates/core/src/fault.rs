@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::clean::clean;
+
 /// The kinds of failure, named after what was observed. What each means is decided here, once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
@@ -232,7 +234,7 @@ impl Fault {
 
     #[must_use]
     pub fn new(kind: FaultKind, message: impl AsRef<str>) -> Self {
-        let message = crate::limits::cut(message.as_ref(), Self::LONGEST_MESSAGE);
+        let message = crate::limits::cut(&clean(message.as_ref()).text, Self::LONGEST_MESSAGE);
         Self { kind, status: None, message, hint: String::new(), retry_after: None }
     }
 

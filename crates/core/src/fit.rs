@@ -1,10 +1,10 @@
-//! Fitting a document into a limit that is measured on its rendered form.
+//! Fitting a document into a limit on its rendered form.
 //!
 //! Whole sections come before broken ones: the sections of least worth go first, and the first that has to go is kept in
 //! part if it is prose. What was left out is said in the document itself, within the same limit.
 
 use crate::document::{Block, Document, Inline, Section, Topic};
-use crate::text::longest_prefix;
+use crate::text::{Limit, longest_prefix};
 
 /// A part of a section that is not worth showing alone.
 const LEAST_GRAPHEMES_WORTH_KEEPING: usize = 200;
@@ -24,25 +24,23 @@ pub struct Omission {
     pub cut: Option<(usize, usize)>,
 }
 
-/// The most of `document` whose `measure` is at most `limit`. `elsewhere` tells the reader where the rest is, for example
-/// "see the incident in RhythmX". Sections are never cut when `whole_only`.
+/// The most of `document` that `limit` allows once it is rendered. `elsewhere` tells the reader where the rest is, for
+/// example "see the incident in RhythmX". Sections are never cut when `whole_only`.
 pub fn fit(
     document: &Document,
-    limit: usize,
+    limit: Limit,
     elsewhere: &str,
     whole_only: bool,
-    measure: impl Fn(&Document) -> usize,
+    render: impl Fn(&Document) -> String,
 ) -> Fitted {
+    let fits = |document: &Document| limit.allows(&render(document));
     let mut kept = document.clone();
     let mut omissions = Vec::new();
-    while measure(&with_notice(&kept, &omissions, elsewhere)) > limit {
+    while !fits(&with_notice(&kept, &omissions, elsewhere)) {
         let Some(index) = least_worth(&kept) else { break };
         let section = kept.sections.remove(index);
-        let cut = if whole_only {
-            None
-        } else {
-            cut_to_fit(&kept, index, &section, &omissions, elsewhere, limit, &measure)
-        };
+        let cut =
+            if whole_only { None } else { cut_to_fit(&kept, index, &section, &omissions, elsewhere, fits) };
         match cut {
             Some((part, omission)) => {
                 kept.sections.insert(index, part);
@@ -102,8 +100,7 @@ fn cut_to_fit(
     section: &Section,
     omissions: &[Omission],
     elsewhere: &str,
-    limit: usize,
-    measure: impl Fn(&Document) -> usize,
+    fits: impl Fn(&Document) -> bool,
 ) -> Option<(Section, Omission)> {
     let [Block::Prose(prose)] = section.blocks.as_slice() else { return None };
     let all = prose.chars().count();
@@ -113,16 +110,16 @@ fn cut_to_fit(
         let omission = Omission { topic: section.topic, cut: Some((kept.chars().count(), all)) };
         (Section { topic: section.topic, blocks }, omission)
     };
-    let measure_with = |start: &str| {
+    let fits_with = |start: &str| {
         let (part, omission) = part(start);
         let mut document = rest.clone();
         document.sections.insert(index, part);
         let omissions: Vec<_> = omissions.iter().cloned().chain([omission]).collect();
-        measure(&with_notice(&document, &omissions, elsewhere))
+        fits(&with_notice(&document, &omissions, elsewhere))
     };
-    let start = longest_prefix(prose, limit, measure_with);
+    let start = longest_prefix(prose, fits_with);
     let worthwhile = start.chars().count() >= LEAST_GRAPHEMES_WORTH_KEEPING.min(all);
-    (worthwhile && measure_with(start) <= limit).then(|| part(start))
+    (worthwhile && fits_with(start)).then(|| part(start))
 }
 
 #[cfg(test)]
@@ -131,8 +128,15 @@ mod tests {
 
     use super::*;
 
-    fn measure(document: &Document) -> usize {
-        format!("{document:?}").chars().count()
+    fn render(document: &Document) -> String {
+        format!("{document:?}")
+    }
+
+    fn fitted(document: &Document, limit: usize, whole_only: bool) -> Fitted {
+        let fitted = fit(document, Limit::utf16(limit), "see RhythmX", whole_only, render);
+        let headline = fitted.document.sections.first().map(|section| section.topic);
+        assert_eq!(headline, Some(Topic::Headline));
+        fitted
     }
 
     fn paragraph(topic: Topic, text: &str) -> Section {
@@ -156,14 +160,13 @@ mod tests {
     #[test]
     fn a_document_that_fits_is_left_as_it_is() {
         let document = document("notes");
-        let fitted = fit(&document, 100_000, "see RhythmX", false, measure);
-        assert_eq!(fitted, Fitted { document, omissions: vec![] });
+        assert_eq!(fitted(&document, 100_000, false), Fitted { document, omissions: vec![] });
     }
 
     #[test]
     fn prose_of_least_worth_is_cut_and_the_ticket_says_so() {
-        let fitted = fit(&document(&"n".repeat(5_000)), 3_000, "see RhythmX", false, measure);
-        assert!(measure(&fitted.document) <= 3_000);
+        let fitted = fitted(&document(&"n".repeat(5_000)), 3_000, false);
+        assert!(Limit::utf16(3_000).allows(&render(&fitted.document)));
         assert!(matches!(
             fitted.omissions.as_slice(),
             [Omission { topic: Topic::InvestigationNotes, cut: Some((_, 5_000)) }]
@@ -173,18 +176,17 @@ mod tests {
 
     #[test]
     fn whole_sections_go_in_the_order_of_worth_and_the_headline_never_goes() {
-        let fitted = fit(&document(&"n".repeat(5_000)), 900, "see RhythmX", true, measure);
-        let topics: Vec<_> = fitted.omissions.iter().map(|omission| omission.topic).collect();
+        let short = fitted(&document(&"n".repeat(5_000)), 900, true);
+        let topics: Vec<_> = short.omissions.iter().map(|omission| omission.topic).collect();
         assert_eq!(topics, [Topic::Mitre, Topic::InvestigationNotes]);
-        let tiny = fit(&document("n"), 1, "see RhythmX", true, measure);
-        assert!(tiny.document.sections.iter().any(|section| section.topic == Topic::Headline));
+        fitted(&document("n"), 1, true);
     }
 
     proptest! {
         #[test]
         fn whatever_the_notes_the_limit_holds(notes in "\\PC{0,3000}", limit in 1_200_usize..4_000) {
-            let fitted = fit(&document(&notes), limit, "see RhythmX", false, measure);
-            prop_assert!(measure(&fitted.document) <= limit);
+            let fitted = fitted(&document(&notes), limit, false);
+            prop_assert!(Limit::utf16(limit).allows(&render(&fitted.document)));
         }
     }
 }

@@ -152,18 +152,6 @@ impl Incident {
         fields.check(path, &mut violations);
         violations.into_result(Self(fields))
     }
-
-    /// Severity, from the risk score.
-    #[must_use]
-    pub fn severity(&self) -> Severity {
-        Severity::of_score(self.risk.score)
-    }
-
-    /// The risk level that was given, else the one that the score implies.
-    #[must_use]
-    pub fn risk_level(&self) -> RiskLevel {
-        self.risk.level.unwrap_or_else(|| self.severity().into())
-    }
 }
 
 impl Deref for Incident {
@@ -177,6 +165,39 @@ impl Deref for Incident {
 // === impl IncidentFields ===
 
 impl IncidentFields {
+    /// Severity, from the risk score.
+    #[must_use]
+    pub fn severity(&self) -> Severity {
+        Severity::of_score(self.risk.score)
+    }
+
+    /// The risk level that was given, else the one that the score implies.
+    #[must_use]
+    pub fn risk_level(&self) -> RiskLevel {
+        self.risk.level.unwrap_or_else(|| self.severity().into())
+    }
+
+    /// Replaces every free text by what `change` makes of it; `change` is given the path of the field within the incident.
+    pub fn change_texts(&mut self, mut change: impl FnMut(&str, &mut String)) {
+        change("actor.name", &mut self.actor.name);
+        change("actor.entity", &mut self.actor.entity);
+        for factor in &mut self.risk.factors {
+            change("risk.factors.name", &mut factor.name);
+            change("risk.factors.detail", &mut factor.detail);
+        }
+        change("activity.primary_rule", &mut self.activity.primary_rule);
+        for entry in &mut self.tactics {
+            change("tactics.name", &mut entry.name);
+        }
+        for entry in &mut self.techniques {
+            change("techniques.name", &mut entry.name);
+        }
+        for rule in &mut self.firing_rules {
+            change("firing_rules.name", &mut rule.name);
+        }
+        change("investigation_notes", &mut self.investigation_notes);
+    }
+
     fn check(&self, path: &str, violations: &mut Violations) {
         let at = |field: &str| format!("{path}.{field}");
         check_id(&at("id"), &self.id, violations);
@@ -369,6 +390,18 @@ mod tests {
             "incident.firing_rules[0].count",
         ];
         assert_eq!(paths(bad), expected);
+    }
+
+    #[test]
+    fn refuses_required_names_without_a_visible_character() {
+        let mut blank = fields();
+        blank.actor.name = "\u{200b}\u{200b}".to_owned();
+        blank.risk.factors =
+            vec![RiskFactor { name: "\u{202e}".to_owned(), score: 1.0, detail: String::new() }];
+        blank.firing_rules = vec![FiringRule { name: "\u{3164} ".to_owned(), count: 1, severity: None }];
+        let expected =
+            ["incident.actor.name", "incident.risk.factors[0].name", "incident.firing_rules[0].name"];
+        assert_eq!(paths(blank), expected);
     }
 
     #[test]

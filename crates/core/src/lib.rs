@@ -6,6 +6,7 @@
 //! functions; others do the I/O and record what was decided.
 
 pub mod auto_push;
+pub mod clean;
 pub mod clock;
 pub mod content;
 pub mod delivery;

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::clean::clean;
 use crate::fault::{Fault, FaultKind};
 use crate::incident::Incident;
 use crate::limits::{self, MAX_NAME, MAX_REASON};
@@ -264,7 +265,8 @@ fn site_of(url: &str) -> &str {
 
 impl Adjustment {
     pub fn new(field: &str, reason: impl Into<String>) -> Self {
-        Self { field: limits::cut(field, MAX_NAME), reason: limits::cut(&reason.into(), MAX_REASON) }
+        let reason = limits::cut(&clean(&reason.into()).text, MAX_REASON);
+        Self { field: limits::cut(field, MAX_NAME), reason }
     }
 }
 
@@ -272,7 +274,7 @@ impl Adjustment {
 
 impl Check {
     pub fn passed(name: &str, detail: impl Into<String>, duration: Duration) -> Self {
-        let detail = limits::cut(&detail.into(), MAX_REASON);
+        let detail = limits::cut(&clean(&detail.into()).text, MAX_REASON);
         Self {
             name: name.to_owned(),
             passed: true,

@@ -1,33 +1,111 @@
-//! Cutting text where a reader would: between graphemes.
+//! Lengths, cuts and lines of text.
 
 use unicode_segmentation::UnicodeSegmentation;
 
-/// The longest start of `text`, in whole graphemes, whose `measure` is at most `limit`. `measure` must not shrink as
-/// text is added.
-pub fn longest_prefix(text: &str, limit: usize, measure: impl Fn(&str) -> usize) -> &str {
-    if measure(text) <= limit {
+use crate::clean::clean;
+
+/// No writing system puts more characters into one grapheme (UAX #15 allows 30 combining marks after a letter): a longer
+/// one is cut like text, so that stacked marks cannot cost everything that follows.
+const MAX_GRAPHEME: usize = 32;
+
+/// How long a text may be, in the unit of whoever sets the limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limit {
+    max: usize,
+    unit: Unit,
+}
+
+/// What counts as one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Unit {
+    /// A code point.
+    Character,
+    /// A UTF-16 code unit, as Java's `String.length` counts: an emoji is two.
+    Utf16,
+}
+
+// === impl Limit ===
+
+impl Limit {
+    pub const NONE: Self = Self::characters(usize::MAX);
+
+    #[must_use]
+    pub const fn characters(max: usize) -> Self {
+        Self { max, unit: Unit::Character }
+    }
+
+    #[must_use]
+    pub const fn utf16(max: usize) -> Self {
+        Self { max, unit: Unit::Utf16 }
+    }
+
+    #[must_use]
+    pub const fn max(self) -> usize {
+        self.max
+    }
+
+    /// The length of a text in the unit of this limit.
+    #[must_use]
+    pub fn measure(self, text: &str) -> usize {
+        match self.unit {
+            Unit::Character => text.chars().count(),
+            Unit::Utf16 => text.encode_utf16().count(),
+        }
+    }
+
+    #[must_use]
+    pub fn allows(self, text: &str) -> bool {
+        self.measure(text) <= self.max
+    }
+
+    /// The limit for what shares its room with `text`.
+    #[must_use]
+    pub fn beside(self, text: &str) -> Self {
+        Self { max: self.max.saturating_sub(self.measure(text)), unit: self.unit }
+    }
+
+    /// `text` if it fits, else its start and an ellipsis, within the limit.
+    #[must_use]
+    pub fn shorten(self, text: &str) -> String {
+        if self.allows(text) {
+            return text.to_owned();
+        }
+        let room = self.beside("…");
+        format!("{}…", longest_prefix(text, |start| room.allows(start)).trim_end())
+    }
+}
+
+/// The longest start of `text`, in whole graphemes, that fits. `fits` must not come true again as text is added.
+pub fn longest_prefix(text: &str, fits: impl Fn(&str) -> bool) -> &str {
+    if fits(text) {
         return text;
     }
-    let ends: Vec<usize> = text.grapheme_indices(true).map(|(start, g)| start + g.len()).collect();
-    let fitting = ends.partition_point(|&end| measure(&text[..end]) <= limit);
+    let ends = ends(text);
+    let fitting = ends.partition_point(|&end| fits(&text[..end]));
     if fitting == 0 { "" } else { &text[..ends[fitting - 1]] }
 }
 
 /// `text` if it has at most `limit` characters, else its start and an ellipsis, `limit` characters in all.
 #[must_use]
 pub fn shorten(text: &str, limit: usize) -> String {
-    if text.chars().count() <= limit {
-        return text.to_owned();
-    }
-    let kept = longest_prefix(text, limit.saturating_sub(1), |start| start.chars().count());
-    format!("{}…", kept.trim_end())
+    Limit::characters(limit).shorten(text)
 }
 
-/// One line: every run of white space and control characters becomes one space.
+/// One line, [cleaned](clean): every run of white space becomes one space.
 #[must_use]
 pub fn single_line(text: &str) -> String {
-    let parts = text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|part| !part.is_empty());
-    parts.collect::<Vec<_>>().join(" ")
+    clean(text).text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Where a text may be cut.
+fn ends(text: &str) -> Vec<usize> {
+    let mut ends = Vec::new();
+    for (start, grapheme) in text.grapheme_indices(true) {
+        let inner = grapheme.char_indices().skip(MAX_GRAPHEME).step_by(MAX_GRAPHEME);
+        ends.extend(inner.map(|(at, _)| start + at));
+        ends.push(start + grapheme.len());
+    }
+    ends
 }
 
 #[cfg(test)]
@@ -35,21 +113,38 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_grapheme_is_never_cut_in_two() {
+    fn cuts_between_graphemes() {
         let family = "👨‍👩‍👧‍👦👨‍👩‍👧‍👦";
-        assert_eq!(longest_prefix(family, 9, |text| text.chars().count()), "👨‍👩‍👧‍👦");
-        assert_eq!(longest_prefix("e\u{301}e\u{301}", 3, |text| text.chars().count()), "e\u{301}");
-        assert_eq!(longest_prefix(family, 3, |text| text.chars().count()), "");
+        let first = |text, limit: Limit| longest_prefix(text, |start| limit.allows(start)).to_owned();
+        assert_eq!(first(family, Limit::characters(9)), "👨‍👩‍👧‍👦");
+        assert_eq!(first(family, Limit::utf16(11)), "👨‍👩‍👧‍👦");
+        assert_eq!(first(family, Limit::utf16(10)), "");
+        assert_eq!(first("e\u{301}e\u{301}", Limit::characters(3)), "e\u{301}");
+        assert_eq!(first("🇩🇪🇫🇷", Limit::utf16(7)), "🇩🇪");
     }
 
     #[test]
-    fn shortened_text_keeps_to_its_limit_and_says_that_it_was_cut() {
+    fn cuts_within_a_grapheme_of_many_marks() {
+        let stacked = format!("a{}", "\u{301}".repeat(300));
+        assert_eq!(Limit::characters(101).shorten(&stacked).chars().count(), 97);
+    }
+
+    #[test]
+    fn shortened_text_keeps_to_its_limit() {
         assert_eq!(shorten("short", 5), "short");
         assert_eq!(shorten("too long", 5), "too…");
+        assert_eq!(Limit::utf16(5).shorten("😀😀😀"), "😀😀…");
     }
 
     #[test]
-    fn a_single_line_has_no_line_breaks_or_control_characters() {
-        assert_eq!(single_line(" a\r\n\tb\u{0}c\u{2028}d "), "a b c d");
+    fn utf16_counts_an_emoji_twice() {
+        assert_eq!(Limit::utf16(9).measure("é😀漢"), 4);
+        assert_eq!(Limit::characters(9).measure("é😀漢"), 3);
+        assert!(!Limit::utf16(3).allows("é😀漢"));
+    }
+
+    #[test]
+    fn a_single_line_has_no_line_breaks_or_invisible_characters() {
+        assert_eq!(single_line(" a\r\n\tb\u{0} c\u{2028}d\u{200b} "), "a b c d");
     }
 }

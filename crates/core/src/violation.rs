@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::clean::is_blank;
+
 /// One thing wrong with one field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violation {
@@ -29,10 +31,16 @@ impl Violations {
         }
     }
 
-    /// Text of at least one and at most `max` characters.
+    /// Text of at least one visible and at most `max` characters.
     pub fn require_text(&mut self, field: &str, value: &str, max: usize) {
         if value.trim().is_empty() {
             self.add(field, format!("must not be empty; give 1 to {max} characters"));
+        } else if is_blank(value) {
+            let length = value.chars().count();
+            self.add(
+                field,
+                format!("has {length} invisible characters and no other; give 1 to {max} that can be read"),
+            );
         }
         self.limit_text(field, value, max);
     }

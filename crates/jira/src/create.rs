@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use ticketing_core::content::Content;
 use ticketing_core::fault::Fault;
 use ticketing_core::system::{Adjustment, Order, Rendered};
 use ticketing_outbound::Reply;
@@ -92,7 +93,7 @@ async fn comment(
     order: &Order,
     left: Duration,
 ) -> Option<Adjustment> {
-    let text = render::description(&order.incident, None, api);
+    let text = render::description(&Content::of(&order.incident), None, api);
     let body = json!({ "body": text.value }).to_string();
     let fault = client.comment(api, &issue.id, body, left).await.err()?;
     let reason = format!("the comment that should hold it may be missing: {}", fault.message);
@@ -144,7 +145,7 @@ fn drop_optional(
     for (field, _) in refused {
         fields.remove(field);
         if field == "labels" {
-            let description = render::description(&order.incident, Some(&order.marker), api);
+            let description = render::description(&Content::of(&order.incident), Some(&order.marker), api);
             fields.insert("description".to_owned(), description.value);
         }
     }

@@ -4,6 +4,7 @@
 //! would switch such a feature on everywhere, and a program that does not call this does not contain it.
 
 use serde_json::Value;
+use ticketing_core::content::Content;
 use ticketing_core::fault::Fault;
 use ticketing_core::marker::Marker;
 use ticketing_core::system::{Order, Rendered, Search, Sighting, TicketRef};
@@ -46,7 +47,7 @@ pub fn render(settings: &Settings, kind: Kind, labels: bool, order: &Order) -> R
 /// The description with the marker in it, as it goes into the request, and as text.
 #[must_use]
 pub fn description(kind: Kind, order: &Order) -> (Value, String) {
-    let description = render::description(&order.incident, Some(&order.marker), kind.api());
+    let description = render::description(&Content::of(&order.incident), Some(&order.marker), kind.api());
     (description.value, description.markup)
 }
 

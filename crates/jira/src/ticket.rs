@@ -2,9 +2,10 @@
 
 use serde::Serialize;
 use serde_json::{Value, json};
-use ticketing_core::content;
+use ticketing_core::content::Content;
 use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_core::system::{Adjustment, Order, Rendered};
+use ticketing_core::text::Limit;
 
 use crate::client::Api;
 use crate::meta::{Offer, Priorities};
@@ -12,8 +13,8 @@ use crate::priority;
 use crate::render::{self, Description};
 use crate::settings::Settings;
 
-/// Jira's longest summary, in characters.
-const LONGEST_SUMMARY: usize = 255;
+/// Jira's longest summary.
+const MAX_SUMMARY: Limit = Limit::utf16(255);
 
 /// A value that Jira knows by id, or by name where the id is not known.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,17 +74,15 @@ pub(crate) fn render(settings: &Settings, api: Api, offer: &Offer, order: &Order
     }
     let labels = if offer.labels { labels(settings, order) } else { Vec::new() };
     let marker = (!offer.labels).then_some(&order.marker);
-    let description = render::description(&order.incident, marker, api);
+    let content = Content::of(&order.incident);
+    let description = render::description(&content, marker, api);
+    adjustments.extend(content.cleaned("description"));
     adjustments.extend(description.adjustments.iter().cloned());
     if !offer.description {
         adjustments.push(off_screen("description", "sent as a first comment"));
     }
-    let summary = render::clean_line(&content::summary(&order.incident, LONGEST_SUMMARY));
-    let whole = render::clean_line(&content::summary(&order.incident, usize::MAX));
-    if summary != whole {
-        let reason = format!("shortened from {} to {LONGEST_SUMMARY} characters", whole.chars().count());
-        adjustments.push(Adjustment::new("summary", reason));
-    }
+    let summary = content.summary(MAX_SUMMARY);
+    adjustments.extend(shortened(&content.summary(Limit::NONE)));
     let body = Body {
         fields: Fields {
             project: json!({ "key": settings.project_key }),
@@ -119,6 +118,12 @@ fn labels(settings: &Settings, order: &Order) -> Vec<String> {
         }
     }
     labels
+}
+
+fn shortened(whole: &str) -> Option<Adjustment> {
+    let (length, max) = (MAX_SUMMARY.measure(whole), MAX_SUMMARY.max());
+    let reason = || format!("shortened from {length} to {max} UTF-16 code units, Jira's limit");
+    (length > max).then(|| Adjustment::new("summary", reason()))
 }
 
 fn off_screen(field: &str, consequence: &str) -> Adjustment {

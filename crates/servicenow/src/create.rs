@@ -8,14 +8,18 @@ use ticketing_failpoints::{Guard, is_removed};
 
 use crate::client::{Client, Deadline};
 use crate::priority::{self, ImpactUrgency};
+use crate::read_back::{Made, read_back};
 use crate::ticket::Body;
 use crate::wire::Record;
 
 /// The longest number that is believed, in bytes: the platform's own limit of the field.
 pub(crate) const MAX_NUMBER: usize = 40;
 
-/// What is read back of a ticket.
+/// What is read of a ticket to know it.
 pub(crate) const FIELDS: &str = "sys_id,number,priority,assignment_group,correlation_id,sys_created_on";
+/// What is read of a ticket to compare it with what was sent.
+const ALL_FIELDS: &str = "sys_id,number,priority,assignment_group,correlation_id,sys_created_on,short_description,\
+                          description,work_notes";
 
 /// Inserts the ticket, in one request. Where that is refused because our own earlier insert is there, that is the
 /// ticket.
@@ -30,11 +34,12 @@ pub(crate) async fn create(
     let query = [
         ("sysparm_display_value", "all"),
         ("sysparm_exclude_reference_link", "true"),
-        ("sysparm_fields", FIELDS),
+        ("sysparm_fields", ALL_FIELDS),
     ];
-    let record: Record = match client.insert(table, &query, &rendered.body, deadline).await {
-        Ok(record) => record,
-        Err(refusal) => earlier(client, table, marker, refusal, deadline).await?,
+    let (record, is_new): (Record, bool) = match client.insert(table, &query, &rendered.body, deadline).await
+    {
+        Ok(record) => (record, true),
+        Err(refusal) => (earlier(client, table, marker, refusal, deadline).await?, false),
     };
     let unreadable =
         |what: &str| Fault::new(FaultKind::UnreadableReply, format!("HTTP 201: {what}")).with_status(201);
@@ -45,6 +50,10 @@ pub(crate) async fn create(
     let mut adjustments = differences(&record, rendered);
     if !bears(&record, marker) {
         adjustments.push(mark(client, table, &ticket.id, marker, deadline).await);
+    }
+    if let Ok(sent) = serde_json::from_str::<Body>(&rendered.body) {
+        let made = Made { table, sys_id: &ticket.id, record: &record, is_new };
+        adjustments.extend(read_back(client, made, &sent, deadline).await);
     }
     Ok(Created { ticket, adjustments })
 }
@@ -83,7 +92,7 @@ async fn earlier(
         return Err(refusal);
     }
     let Ok(timeout) = client.time_left(deadline) else { return Err(refusal) };
-    let found = client.record::<Record>(table, marker.hex(), FIELDS, timeout).await.ok().flatten();
+    let found = client.record::<Record>(table, marker.hex(), ALL_FIELDS, timeout).await.ok().flatten();
     found.filter(|record| record.sys_id().as_deref() == Some(marker.hex())).ok_or(refusal)
 }
 

@@ -18,6 +18,7 @@ mod look_up;
 mod mandatory;
 mod priority;
 mod read;
+mod read_back;
 mod render;
 mod settings;
 mod system;

@@ -50,7 +50,8 @@ pub(crate) async fn unfilled(client: &Client, settings: &Settings) -> Result<Vec
         unfilled.extend(unknown.filter(agrees).map(|demand| demand.field.clone()));
     }
     let has_group = settings.assignment_group.is_some();
-    unfilled.retain(|field| !(FILLED.contains(&field.as_str()) || has_group && field == "assignment_group"));
+    let is_filled = |field: &str| FILLED.contains(&field) || (has_group && field == "assignment_group");
+    unfilled.retain(|field| !is_filled(field));
     Ok(unfilled.into_iter().collect())
 }
 

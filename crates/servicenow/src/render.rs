@@ -2,26 +2,12 @@
 //! HTML, so that no text of ours may contain it.
 
 use ticketing_core::document::{Block, Document, Inline, Section, Table};
-use ticketing_core::text::{longest_prefix, single_line};
+use ticketing_core::text::single_line;
 
 /// A whole document: sections apart by an empty line, each under its title.
 pub(crate) fn plain_text(document: &Document) -> String {
     let sections: Vec<_> = document.sections.iter().map(section).filter(|text| !text.is_empty()).collect();
     harmless(&sections.join("\n\n"))
-}
-
-/// The length of a text as ServiceNow may count it: in UTF-16 units, never fewer than characters.
-pub(crate) fn length(text: &str) -> usize {
-    text.encode_utf16().count()
-}
-
-/// `text` if it fits, else as much of its start as fits with an ellipsis.
-pub(crate) fn cut(text: &str, limit: usize) -> String {
-    if length(text) <= limit {
-        return text.to_owned();
-    }
-    let kept = longest_prefix(text, limit.saturating_sub(1), length);
-    format!("{}…", kept.trim_end())
 }
 
 /// The same text with no `[code]` or `[/code]` in it: a space after the bracket makes it text.
@@ -51,11 +37,11 @@ fn block(block: &Block) -> String {
     match block {
         Block::Paragraph(pieces) => line(pieces),
         Block::Facts(facts) => {
-            lines(facts.iter().map(|fact| format!("{}: {}", single_line(&fact.name), line(&fact.value))))
+            lines(facts.iter().map(|fact| format!("{}: {}", fact.name, line(&fact.value))))
         }
         Block::List(items) => lines(items.iter().map(|item| format!("- {}", line(item)))),
         Block::Table(table) => lines(table.rows.iter().map(|row| table_row(table, row))),
-        Block::Prose(text) => prose(text),
+        Block::Prose(text) => text.clone(),
     }
 }
 
@@ -78,12 +64,6 @@ fn piece(piece: &Inline) -> String {
         Inline::Text(text) | Inline::Strong(text) | Inline::Badge { text, .. } => text.clone(),
         Inline::Link { text, url } => format!("{text}: {url}"),
     }
-}
-
-/// Line breaks and tabs stay; other control characters do not.
-fn prose(text: &str) -> String {
-    let unix = text.replace("\r\n", "\n").replace('\r', "\n");
-    unix.chars().filter(|&c| !c.is_control() || matches!(c, '\n' | '\t')).collect()
 }
 
 fn lines(lines: impl Iterator<Item = String>) -> String {
@@ -121,10 +101,7 @@ mod tests {
                     blocks: vec![Block::Facts(vec![Fact::new("Score", "92 of 100")])],
                 },
                 Section { topic: Topic::FiringRules, blocks: vec![Block::Table(table)] },
-                Section {
-                    topic: Topic::InvestigationNotes,
-                    blocks: vec![Block::Prose("a\r\n\tb\u{7}".to_owned())],
-                },
+                Section { topic: Topic::InvestigationNotes, blocks: vec![Block::Prose("a\n\tb".to_owned())] },
             ],
         }
     }
@@ -150,13 +127,6 @@ mod tests {
         for (text, expected) in table {
             assert_eq!(harmless(text), expected);
         }
-    }
-
-    #[test]
-    fn text_over_its_limit_ends_in_an_ellipsis_and_counts_as_servicenow_counts() {
-        assert_eq!(cut("12345", 5), "12345");
-        assert_eq!(cut("123456", 5), "1234…");
-        assert_eq!(cut("😀😀😀", 5), "😀😀…");
     }
 
     proptest! {

@@ -1,19 +1,23 @@
 //! The ticket as it will be sent: the body of the insert, within ServiceNow's limits.
 
 use serde::{Deserialize, Serialize};
-use ticketing_core::content;
+use ticketing_core::content::Content;
 use ticketing_core::document::Document;
 use ticketing_core::fit::{self, Omission};
 use ticketing_core::system::{Adjustment, Order, Rendered};
+use ticketing_core::text::Limit;
 
 use crate::priority::{self, ImpactUrgency};
 use crate::render;
 
-/// The limits of the fields. Lengths are in UTF-16 units. The platform does not enforce them, the databases below it may.
+/// The limits of the fields, in UTF-16 code units, which are never fewer than characters. The platform does not enforce
+/// them and the databases below it may, by a count of their own: what was stored is read back.
 mod limits {
-    pub(super) const SHORT_DESCRIPTION: usize = 160;
-    pub(super) const DESCRIPTION: usize = 4_000;
-    pub(super) const WORK_NOTES: usize = 32_000;
+    use ticketing_core::text::Limit;
+
+    pub(super) const SHORT_DESCRIPTION: Limit = Limit::utf16(160);
+    pub(super) const DESCRIPTION: Limit = Limit::utf16(4_000);
+    pub(super) const WORK_NOTES: Limit = Limit::utf16(32_000);
 }
 
 const CORRELATION_DISPLAY: &str = "RhythmX";
@@ -43,8 +47,9 @@ struct Texts {
 
 /// The ticket of an order; `group` is the assignment group's `sys_id`, empty for none.
 pub(crate) fn render(order: &Order, weight: ImpactUrgency, group: &str) -> Rendered {
-    let (short_description, shortened) = short_description(order);
-    let texts = texts(&content::document(&order.incident));
+    let content = Content::of(&order.incident);
+    let (short_description, shortened) = short_description(&content);
+    let texts = texts(&content.document());
     let body = Body {
         sys_id: order.marker.hex().to_owned(),
         short_description: short_description.clone(),
@@ -68,38 +73,40 @@ pub(crate) fn render(order: &Order, weight: ImpactUrgency, group: &str) -> Rende
         description: texts.description,
         plain_text,
         marker_in_text: false,
-        adjustments: shortened.into_iter().chain(texts.adjustments).collect(),
+        adjustments: shortened
+            .into_iter()
+            .chain(content.cleaned("description"))
+            .chain(texts.adjustments)
+            .collect(),
     }
 }
 
-fn short_description(order: &Order) -> (String, Option<Adjustment>) {
-    let whole = content::summary(&order.incident, usize::MAX);
+fn short_description(content: &Content) -> (String, Option<Adjustment>) {
     let limit = limits::SHORT_DESCRIPTION;
-    let text = render::cut(&render::harmless(&content::summary(&order.incident, limit)), limit);
-    let reason = || format!("shortened from {} to {limit} characters", whole.chars().count());
-    let shortened =
-        (text != render::harmless(&whole)).then(|| Adjustment::new("short_description", reason()));
+    let whole = render::harmless(&content.summary(Limit::NONE));
+    let text = limit.shorten(&render::harmless(&content.summary(limit)));
+    let reason = || format!("shortened from {} to {} UTF-16 code units", limit.measure(&whole), limit.max());
+    let shortened = (text != whole).then(|| Adjustment::new("short_description", reason()));
     (text, shortened)
 }
 
 fn texts(document: &Document) -> Texts {
-    let measure = |document: &Document| render::length(&render::plain_text(document));
-    let fitted = fit::fit(document, limits::DESCRIPTION, "see the work notes", true, measure);
-    let description = render::cut(&render::plain_text(&fitted.document), limits::DESCRIPTION);
+    let fitted = fit::fit(document, limits::DESCRIPTION, "see the work notes", true, render::plain_text);
+    let description = limits::DESCRIPTION.shorten(&render::plain_text(&fitted.document));
     if fitted.omissions.is_empty() {
         return Texts { description, work_notes: String::new(), adjustments: Vec::new() };
     }
     let rest = fit::omitted(document, &fitted.omissions);
-    let notes = fit::fit(&rest, limits::WORK_NOTES, "see the incident in RhythmX", false, measure);
-    let work_notes = render::cut(&render::plain_text(&notes.document), limits::WORK_NOTES);
+    let notes = fit::fit(&rest, limits::WORK_NOTES, "see the incident in RhythmX", false, render::plain_text);
+    let work_notes = limits::WORK_NOTES.shorten(&render::plain_text(&notes.document));
     let moved = format!(
-        "moved to the work notes, for the description takes {} characters: {}",
-        limits::DESCRIPTION,
+        "takes {} UTF-16 code units; sent as work notes instead: {}",
+        limits::DESCRIPTION.max(),
         describe(&fitted.omissions)
     );
     let left_out = format!(
-        "left out, for we write at most {} characters of work notes: {}",
-        limits::WORK_NOTES,
+        "at most {} UTF-16 code units are sent; left out: {}",
+        limits::WORK_NOTES.max(),
         describe(&notes.omissions)
     );
     let mut adjustments = vec![Adjustment::new("description", moved)];

@@ -73,7 +73,7 @@ fn notes_too_long_for_the_work_notes_are_cut_and_the_cut_is_told() {
     let mut long = fields();
     long.investigation_notes = "n".repeat(60_000);
     let (rendered, body) = rendered(long);
-    assert!(render::length(&body.work_notes) <= limits::WORK_NOTES);
+    assert!(limits::WORK_NOTES.allows(&body.work_notes));
     assert!(body.work_notes.contains("of 60000 characters are shown"));
     let fields: Vec<_> = rendered.adjustments.iter().map(|adjustment| adjustment.field.as_str()).collect();
     assert_eq!(fields, ["description", "work_notes"]);
@@ -84,8 +84,21 @@ fn a_summary_that_is_too_long_is_cut_and_the_cut_is_told() {
     let mut long = fields();
     long.activity.primary_rule = "rule ".repeat(50);
     let (rendered, body) = rendered(long);
-    assert!(render::length(&body.short_description) <= 160 && body.short_description.contains("INC-1"));
+    assert!(
+        limits::SHORT_DESCRIPTION.allows(&body.short_description) && body.short_description.contains("INC-1")
+    );
     assert_eq!(rendered.adjustments[0].field, "short_description");
+}
+
+#[test]
+fn text_is_cleaned_and_the_ticket_says_so() {
+    let mut hostile = fields();
+    hostile.actor.name = "invoice\u{202e}fdp.exe\u{200b}".to_owned();
+    hostile.investigation_notes = "a\u{fffe}b\0\r\nc".to_owned();
+    let (rendered, body) = rendered(hostile);
+    assert!(body.short_description.contains("invoice[U+202E]fdp.exe:"));
+    assert!(body.description.ends_with("INVESTIGATION NOTES\nab\nc"));
+    assert!(rendered.adjustments[0].reason.starts_with("3 invisible characters removed from actor.name"));
 }
 
 fn any_incident() -> impl Strategy<Value = IncidentFields> {
@@ -130,10 +143,10 @@ proptest! {
     #[test]
     fn whatever_the_incident_the_limits_hold_and_its_text_stays_text(fields in any_incident()) {
         let (rendered, body) = rendered(fields);
-        prop_assert!(render::length(&body.short_description) <= limits::SHORT_DESCRIPTION);
+        prop_assert!(limits::SHORT_DESCRIPTION.allows(&body.short_description));
         prop_assert!(!body.short_description.contains(['\n', '\r']));
-        prop_assert!(render::length(&body.description) <= limits::DESCRIPTION);
-        prop_assert!(render::length(&body.work_notes) <= limits::WORK_NOTES);
+        prop_assert!(limits::DESCRIPTION.allows(&body.description));
+        prop_assert!(limits::WORK_NOTES.allows(&body.work_notes));
         for text in [&body.short_description, &body.description, &body.work_notes] {
             let lower = text.to_lowercase();
             prop_assert!(!lower.contains("[code") && !lower.contains("[/code"));

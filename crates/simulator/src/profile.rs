@@ -141,6 +141,12 @@ pub struct Profile {
     pub mandatory: BTreeSet<String>,
     /// ServiceNow: a short description over 160 characters is refused (true) or cut (false).
     pub refuses_long_short_description: bool,
+    /// ServiceNow: work notes are dropped without a word, as a write ACL makes it.
+    pub drops_work_notes: bool,
+    /// ServiceNow: how many characters of a description are stored, as a database may make it; `None` for all.
+    pub description_limit: Option<usize>,
+    /// ServiceNow: journals read as empty, with a 200, as a missing read ACL makes it.
+    pub hides_journals: bool,
 }
 
 impl Profile {
@@ -173,6 +179,9 @@ impl Profile {
             duplicate_status: 403,
             mandatory: BTreeSet::new(),
             refuses_long_short_description: false,
+            drops_work_notes: false,
+            description_limit: None,
+            hides_journals: false,
         }
     }
 

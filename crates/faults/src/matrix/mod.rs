@@ -28,6 +28,7 @@ mod operators;
 mod outage;
 mod process;
 mod races;
+mod read_back;
 mod redirects;
 mod relay;
 mod replies;
@@ -64,6 +65,7 @@ const FAMILIES: &[fn() -> Vec<Cell>] = &[
     throttling::cells,
     logins::cells,
     redirects::cells,
+    read_back::cells,
     crowds::cells,
     callers::cells,
     streams::cells,

@@ -195,7 +195,7 @@ async fn come_to(world: &mut World, at: At, system: TicketSystem) -> JoinHandle<
     }
 }
 
-fn begin_push(world: &World, system: TicketSystem) -> JoinHandle<Option<String>> {
+pub(super) fn begin_push(world: &World, system: TicketSystem) -> JoinHandle<Option<String>> {
     let mut client = world.client.clone().with_deadline(ATTEMPT_DEADLINE * 4);
     tokio::spawn(async move {
         let request = v1::CreateTicketRequest { incident: Some(incident("INC-1")), system: system.into() };

@@ -1,6 +1,7 @@
 //! Incidents that become tickets: text stays text, and limits hold.
 
 use serde_json::Value;
+use ticketing_core::clean::clean;
 use ticketing_core::marker::{InstallationKey, Marker};
 use ticketing_core::system::{Order, Rendered};
 use ticketing_jira::fuzzing::{self as jira, Kind};
@@ -11,7 +12,7 @@ use super::replies::SETTINGS;
 
 pub(super) const INCIDENT: &str = "rhythmx.ticketing.v1.Incident";
 
-/// What Jira and ServiceNow take: characters for Jira, UTF-16 units for ServiceNow.
+/// What Jira and ServiceNow take, in UTF-16 code units.
 const LONGEST_SUMMARY: usize = 255;
 const LONGEST_DESCRIPTION: usize = 32_767;
 const LONGEST_SHORT_DESCRIPTION: usize = 160;
@@ -19,11 +20,12 @@ const LONGEST_SERVICENOW_DESCRIPTION: usize = 4_000;
 const LONGEST_WORK_NOTES: usize = 32_000;
 
 /// Every node that we write into an ADF document.
-const NODES: [&str; 13] = [
+const NODES: [&str; 14] = [
     "doc",
     "panel",
     "heading",
     "paragraph",
+    "codeBlock",
     "text",
     "hardBreak",
     "status",
@@ -35,8 +37,15 @@ const NODES: [&str; 13] = [
     "tableCell",
 ];
 /// What begins with a brace and is ours.
-const BRACES: [&str; 6] =
-    ["{noformat}", "{color}", "{color:#de350b}", "{color:#ff991f}", "{color:#0747a6}", "{color:#00875a}"];
+const BRACES: [&str; 7] = [
+    "{noformat}",
+    "{code}",
+    "{color}",
+    "{color:#de350b}",
+    "{color:#ff991f}",
+    "{color:#0747a6}",
+    "{color:#00875a}",
+];
 
 /// The order of an incident, if it is one that is taken.
 pub(super) fn order(message: &[u8]) -> Option<Order> {
@@ -89,8 +98,11 @@ pub(super) fn text(input: &[u8]) {
 }
 
 fn check_jira(rendered: &Rendered, order: &Order) {
-    assert!(rendered.description.chars().count() <= LONGEST_DESCRIPTION, "the description is too long");
-    assert!(rendered.summary.chars().count() <= LONGEST_SUMMARY, "the summary is too long");
+    assert!(
+        rendered.description.encode_utf16().count() <= LONGEST_DESCRIPTION,
+        "the description is too long"
+    );
+    assert!(rendered.summary.encode_utf16().count() <= LONGEST_SUMMARY, "the summary is too long");
     assert!(!rendered.summary.trim().is_empty() && !rendered.summary.contains('\n'), "{}", rendered.summary);
     check_plain(&rendered.summary);
     check_plain(&rendered.plain_text);
@@ -100,17 +112,21 @@ fn check_jira(rendered: &Rendered, order: &Order) {
 }
 
 fn check_plain(text: &str) {
-    let control = text.chars().find(|c| c.is_control() && !matches!(c, '\n' | '\t'));
-    assert_eq!(control, None, "a control character in {text:?}");
+    assert_eq!(clean(text).text, text, "text that is not clean");
 }
 
-/// A node of ours, with no more than it may hold: a text is not empty and of one line, a link is one to the web.
+/// A node of ours, with no more than it may hold: a text is not empty and, outside code, of one line, a link is one to
+/// the web.
 fn check_node(node: &Value) {
+    check_node_in(node, "doc");
+}
+
+fn check_node_in(node: &Value, parent: &str) {
     let kind = node["type"].as_str().expect("a node has a type");
     assert!(NODES.contains(&kind), "{kind} is no node of ours");
     if kind == "text" {
         let text = node["text"].as_str().expect("a text has text");
-        assert!(!text.is_empty() && !text.contains('\n'), "{text:?}");
+        assert!(!text.is_empty() && (parent == "codeBlock" || !text.contains('\n')), "{text:?}");
         check_plain(text);
     }
     for mark in node["marks"].as_array().into_iter().flatten() {
@@ -123,7 +139,7 @@ fn check_node(node: &Value) {
             other => panic!("{other:?} is no mark of ours"),
         }
     }
-    node["content"].as_array().into_iter().flatten().for_each(check_node);
+    node["content"].as_array().into_iter().flatten().for_each(|child| check_node_in(child, kind));
 }
 
 /// Reads markup as Jira does: what is not escaped has to be of ours.
@@ -152,13 +168,13 @@ fn escaped(rest: &str) -> usize {
 fn brace(rest: &str) -> usize {
     let found = BRACES.iter().find(|brace| rest.starts_with(**brace));
     let brace = found.unwrap_or_else(|| panic!("a macro that is not ours: {}", excerpt(rest)));
-    if *brace != "{noformat}" {
+    if !["{noformat}", "{code}"].contains(brace) {
         return brace.len();
     }
     let inside = &rest[brace.len()..];
-    let end = inside.to_ascii_lowercase().find("{noformat");
+    let end = inside.to_ascii_lowercase().find(brace.trim_end_matches('}'));
     let end = end.unwrap_or_else(|| panic!("a block that is not closed: {}", excerpt(rest)));
-    assert!(inside[end..].starts_with("{noformat}"), "a block that is closed by its text: {}", excerpt(rest));
+    assert!(inside[end..].starts_with(brace), "a block that is closed by its text: {}", excerpt(rest));
     brace.len() + end + brace.len()
 }
 

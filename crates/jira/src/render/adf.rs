@@ -4,34 +4,41 @@
 use serde_json::{Value, json};
 use ticketing_core::document::{Block, Document, Fact, Inline, Section, Table, Tone, Topic};
 
-use super::{clean_line, clean_prose};
+/// How prose of several lines is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ProseForm {
+    /// Lines in one paragraph, which wrap.
+    Paragraph,
+    /// One text in a code block, which does not wrap and costs least.
+    CodeBlock,
+}
 
-pub(super) fn render(document: &Document) -> Value {
-    let content: Vec<Value> = document.sections.iter().flat_map(section).collect();
+pub(super) fn render(document: &Document, form: ProseForm) -> Value {
+    let content: Vec<Value> = document.sections.iter().flat_map(|part| section(part, form)).collect();
     json!({ "version": 1, "type": "doc", "content": content })
 }
 
-fn section(section: &Section) -> Vec<Value> {
+fn section(section: &Section, form: ProseForm) -> Vec<Value> {
     if section.topic == Topic::Headline {
-        return headline(section);
+        return headline(section, form);
     }
     let title = section
         .topic
         .title()
         .map(|title| json!({ "type": "heading", "attrs": { "level": 3 }, "content": [text(title, &[])] }));
-    title.into_iter().chain(section.blocks.iter().map(block)).collect()
+    title.into_iter().chain(section.blocks.iter().map(|part| block(part, form))).collect()
 }
 
 /// A panel in the colour of the severity; what a panel can not hold stands below it.
-fn headline(section: &Section) -> Vec<Value> {
+fn headline(section: &Section, form: ProseForm) -> Vec<Value> {
     let fits = |block: &&Block| {
         matches!(block, Block::Paragraph(_) | Block::Facts(_) | Block::List(_) | Block::Prose(_))
     };
     let (inside, below): (Vec<&Block>, Vec<&Block>) = section.blocks.iter().partition(fits);
-    let content: Vec<Value> = inside.into_iter().map(block).collect();
+    let content: Vec<Value> = inside.into_iter().map(|part| block(part, form)).collect();
     let panel = json!({ "type": "panel", "attrs": { "panelType": panel_type(section) }, "content": content });
     let panel = (!content.is_empty()).then_some(panel);
-    panel.into_iter().chain(below.into_iter().map(block)).collect()
+    panel.into_iter().chain(below.into_iter().map(|part| block(part, form))).collect()
 }
 
 fn panel_type(section: &Section) -> &'static str {
@@ -51,7 +58,7 @@ fn panel_type(section: &Section) -> &'static str {
     }
 }
 
-fn block(block: &Block) -> Value {
+fn block(block: &Block, form: ProseForm) -> Value {
     match block {
         Block::Paragraph(inlines) => paragraph(&line(inlines)),
         Block::Facts(facts) => paragraph(&join_lines(facts.iter().map(fact).collect())),
@@ -62,15 +69,21 @@ fn block(block: &Block) -> Value {
             if items.is_empty() { paragraph(&[]) } else { json!({ "type": "bulletList", "content": items }) }
         }
         Block::Table(table) => self::table(table),
-        Block::Prose(prose) => {
-            let prose = clean_prose(prose);
+        Block::Prose(prose) => self::prose(prose, form),
+    }
+}
+
+fn prose(prose: &str, form: ProseForm) -> Value {
+    match form {
+        ProseForm::Paragraph => {
             paragraph(&join_lines(prose.split('\n').map(|line| texts(line, &[])).collect()))
         }
+        ProseForm::CodeBlock => json!({ "type": "codeBlock", "content": texts(prose, &[]) }),
     }
 }
 
 fn fact(fact: &Fact) -> Vec<Value> {
-    let mut nodes = texts(&format!("{}: ", clean_line(&fact.name)), &[json!({ "type": "strong" })]);
+    let mut nodes = texts(&format!("{}: ", fact.name), &[json!({ "type": "strong" })]);
     nodes.extend(line(&fact.value));
     nodes
 }
@@ -78,7 +91,7 @@ fn fact(fact: &Fact) -> Vec<Value> {
 fn table(table: &Table) -> Value {
     let row = |cells: Vec<Value>| json!({ "type": "tableRow", "content": cells });
     let cell = |kind: &str, nodes: Vec<Value>| json!({ "type": kind, "content": [paragraph(&nodes)] });
-    let header = table.header.iter().map(|name| cell("tableHeader", texts(&clean_line(name), &[])));
+    let header = table.header.iter().map(|name| cell("tableHeader", texts(name, &[])));
     let mut rows = vec![row(header.collect())];
     rows.extend(
         table
@@ -113,17 +126,17 @@ fn line(inlines: &[Inline]) -> Vec<Value> {
 }
 
 fn inline(inline: &Inline) -> Vec<Value> {
-    let words = clean_line(inline.plain());
+    let words = inline.plain();
     match inline {
-        Inline::Text(_) => texts(&words, &[]),
-        Inline::Strong(_) => texts(&words, &[json!({ "type": "strong" })]),
+        Inline::Text(_) => texts(words, &[]),
+        Inline::Strong(_) => texts(words, &[json!({ "type": "strong" })]),
         Inline::Badge { .. } if words.is_empty() => Vec::new(),
         Inline::Badge { tone, .. } => {
             vec![json!({ "type": "status", "attrs": { "text": words, "color": colour(*tone) } })]
         }
-        Inline::Link { url, .. } if !matches!(url.scheme(), "http" | "https") => texts(&words, &[]),
+        Inline::Link { url, .. } if !matches!(url.scheme(), "http" | "https") => texts(words, &[]),
         Inline::Link { url, .. } => {
-            texts(&words, &[json!({ "type": "link", "attrs": { "href": url.as_str() } })])
+            texts(words, &[json!({ "type": "link", "attrs": { "href": url.as_str() } })])
         }
     }
 }
@@ -153,32 +166,35 @@ fn text(words: &str, marks: &[Value]) -> Value {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use ticketing_core::clean::clean;
+    use ticketing_core::text::single_line;
 
     use super::*;
 
-    /// All text of a document, and that none of it is empty or broken.
-    fn words(value: &Value, out: &mut String) {
+    /// All text of a document, and that none of it is empty or, outside code blocks, broken.
+    fn words(value: &Value, in_code: bool, out: &mut String) {
         match value {
             Value::Object(node) => {
                 if node.get("type") == Some(&json!("text")) {
                     let text = node["text"].as_str().unwrap();
-                    assert!(!text.is_empty() && !text.contains('\n'));
+                    assert!(!text.is_empty() && (in_code || !text.contains('\n')));
                     out.push_str(text);
                 }
                 if node.get("type") == Some(&json!("hardBreak")) {
                     out.push('\n');
                 }
-                node.get("content").into_iter().for_each(|content| words(content, out));
+                let in_code = node.get("type") == Some(&json!("codeBlock"));
+                node.get("content").into_iter().for_each(|content| words(content, in_code, out));
             }
-            Value::Array(nodes) => nodes.iter().for_each(|node| words(node, out)),
+            Value::Array(nodes) => nodes.iter().for_each(|node| words(node, in_code, out)),
             _ => {}
         }
     }
 
-    fn read(blocks: Vec<Block>) -> String {
+    fn read(blocks: Vec<Block>, form: ProseForm) -> String {
         let document = Document { sections: vec![Section { topic: Topic::Marker, blocks }] };
         let mut out = String::new();
-        words(&render(&document), &mut out);
+        words(&render(&document, form), false, &mut out);
         out
     }
 
@@ -186,7 +202,7 @@ mod tests {
     fn the_panel_of_the_headline_has_the_colour_of_the_severity() {
         let badge = Inline::Badge { text: "CRITICAL".to_owned(), tone: Tone::Alarming };
         let section = Section { topic: Topic::Headline, blocks: vec![Block::Paragraph(vec![badge])] };
-        let document = render(&Document { sections: vec![section] });
+        let document = render(&Document { sections: vec![section] }, ProseForm::Paragraph);
         assert_eq!(document["content"][0]["attrs"]["panelType"], "error");
     }
 
@@ -202,8 +218,12 @@ mod tests {
     proptest! {
         #[test]
         fn whatever_the_text_its_nodes_say_just_that(line in any::<String>(), prose in any::<String>()) {
-            prop_assert_eq!(read(vec![Block::Paragraph(vec![Inline::Text(line.clone())])]), clean_line(&line));
-            prop_assert_eq!(read(vec![Block::Prose(prose.clone())]), clean_prose(&prose));
+            let (line, prose) = (single_line(&line), clean(&prose).text.into_owned());
+            let paragraph = Block::Paragraph(vec![Inline::text(&line)]);
+            prop_assert_eq!(read(vec![paragraph], ProseForm::Paragraph), line);
+            for form in [ProseForm::Paragraph, ProseForm::CodeBlock] {
+                prop_assert_eq!(read(vec![Block::Prose(prose.clone())], form), prose.clone());
+            }
         }
     }
 }

@@ -6,18 +6,19 @@ mod wiki;
 mod wiki_text;
 
 use serde_json::Value;
-use ticketing_core::content;
+use ticketing_core::content::Content;
 use ticketing_core::document::{Block, Document, Inline, Section, Topic};
-use ticketing_core::fit::{Omission, fit};
-use ticketing_core::incident::Incident;
+use ticketing_core::fit::{Fitted, Omission, fit};
 use ticketing_core::marker::Marker;
 use ticketing_core::system::Adjustment;
+use ticketing_core::text::Limit;
 
+use self::adf::ProseForm;
 use crate::client::Api;
 
-/// Jira's longest description, in characters. Whether it counts an ADF document by its text or by its JSON is not
-/// documented; the JSON is the longer, so it is what we measure.
-const LONGEST_DESCRIPTION: usize = 32_767;
+/// Jira's longest description. Whether it counts an ADF document by its text or by its JSON is not documented; the JSON
+/// is the longer, so it is what we measure.
+const MAX_DESCRIPTION: Limit = Limit::utf16(32_767);
 
 /// A rendered description.
 #[derive(Debug)]
@@ -32,32 +33,44 @@ pub(crate) struct Description {
 }
 
 /// Renders the description of an incident, with the marker in it if one is given.
-pub(crate) fn description(incident: &Incident, marker: Option<&Marker>, api: Api) -> Description {
-    let mut document = content::document(incident);
+pub(crate) fn description(content: &Content, marker: Option<&Marker>, api: Api) -> Description {
+    let mut document = content.document();
     document.sections.extend(marker.map(marker_section));
-    let elsewhere = match incident.url {
-        Some(_) => "the incident in RhythmX has it all".to_owned(),
-        None => format!("incident {} in RhythmX has it all", incident.id),
+    let elsewhere = content.elsewhere();
+    let (fitted, value) = match api {
+        Api::V3 => fit_adf(&document, &elsewhere),
+        Api::V2 => {
+            let fitted = fit(&document, MAX_DESCRIPTION, &elsewhere, false, wiki::render);
+            let value = Value::String(wiki::render(&fitted.document));
+            (fitted, value)
+        }
     };
-    let length = |document: &Document| markup(document, api).0.chars().count();
-    let fitted = fit(&document, LONGEST_DESCRIPTION, &elsewhere, false, length);
-    let (markup, value) = markup(&fitted.document, api);
+    let markup = match &value {
+        Value::String(text) => text.clone(),
+        value => value.to_string(),
+    };
     let plain_text = plain::render(&fitted.document);
     Description { value, markup, plain_text, adjustments: left_out(&fitted.omissions) }
 }
 
-/// A document as text and as it goes into the request.
-fn markup(document: &Document, api: Api) -> (String, Value) {
-    match api {
-        Api::V3 => {
-            let value = adf::render(document);
-            (value.to_string(), value)
-        }
-        Api::V2 => {
-            let text = wiki::render(document);
-            (text.clone(), Value::String(text))
-        }
+/// Prose stands in paragraphs, which wrap. Where not all of it fits, a code block may take its place: it costs 2 bytes a
+/// line rather than 50, so that many short lines are kept. As it does not wrap, it has to keep all or gain an eighth.
+fn fit_adf(document: &Document, elsewhere: &str) -> (Fitted, Value) {
+    let fit_as = |form: ProseForm| {
+        let json = |document: &Document| adf::render(document, form).to_string();
+        let fitted = fit(document, MAX_DESCRIPTION, elsewhere, false, json);
+        let value = adf::render(&fitted.document, form);
+        (fitted, value)
+    };
+    let paragraphs = fit_as(ProseForm::Paragraph);
+    if paragraphs.0.omissions.is_empty() {
+        return paragraphs;
     }
+    let code_block = fit_as(ProseForm::CodeBlock);
+    let length = |fitted: &Fitted| plain::render(&fitted.document).len();
+    let (wrapped, compact) = (length(&paragraphs.0), length(&code_block.0));
+    let gains = code_block.0.omissions.is_empty() || compact > wrapped + wrapped / 8;
+    if gains { code_block } else { paragraphs }
 }
 
 fn marker_section(marker: &Marker) -> Section {
@@ -69,25 +82,4 @@ fn left_out(omissions: &[Omission]) -> Vec<Adjustment> {
     let list: Vec<String> = omissions.iter().map(Omission::describe).collect();
     let reason = format!("left out for length: {}", list.join(", "));
     if list.is_empty() { Vec::new() } else { vec![Adjustment::new("description", reason)] }
-}
-
-/// Text of several lines that Jira can store: line breaks as `\n`, tabs, and no other control characters.
-fn clean_prose(text: &str) -> String {
-    text.replace("\r\n", "\n")
-        .chars()
-        .map(|c| if c == '\r' { '\n' } else { c })
-        .filter(|c| storable(*c))
-        .collect()
-}
-
-/// Text of one line that Jira can store.
-pub(crate) fn clean_line(text: &str) -> String {
-    let line = text.chars().map(|c| if matches!(c, '\n' | '\r' | '\t') { ' ' } else { c });
-    line.filter(|c| storable(*c)).collect()
-}
-
-/// Whether XML, and with it Data Center, can hold the character.
-fn storable(c: char) -> bool {
-    let noncharacter = matches!(c, '\u{fdd0}'..='\u{fdef}') || u32::from(c) & 0xfffe == 0xfffe;
-    !noncharacter && (matches!(c, '\n' | '\t') || !c.is_control())
 }

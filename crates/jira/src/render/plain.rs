@@ -2,8 +2,6 @@
 
 use ticketing_core::document::{Block, Document, Inline, Section};
 
-use super::{clean_line, clean_prose};
-
 pub(super) fn render(document: &Document) -> String {
     document.sections.iter().map(section).collect::<Vec<_>>().join("\n\n")
 }
@@ -17,16 +15,16 @@ fn block(block: &Block) -> String {
     match block {
         Block::Paragraph(inlines) => line(inlines),
         Block::Facts(facts) => {
-            lines(facts.iter().map(|fact| format!("{}: {}", clean_line(&fact.name), line(&fact.value))))
+            lines(facts.iter().map(|fact| format!("{}: {}", fact.name, line(&fact.value))))
         }
         Block::List(items) => lines(items.iter().map(|item| format!("- {}", line(item)))),
         Block::Table(table) => {
-            let header = table.header.iter().map(|cell| clean_line(cell)).collect::<Vec<_>>().join(" | ");
+            let header = table.header.join(" | ");
             let row =
                 |row: &Vec<Vec<Inline>>| row.iter().map(|cell| line(cell)).collect::<Vec<_>>().join(" | ");
             lines(std::iter::once(header).chain(table.rows.iter().map(row)))
         }
-        Block::Prose(text) => clean_prose(text),
+        Block::Prose(text) => text.clone(),
     }
 }
 
@@ -36,8 +34,8 @@ fn lines(lines: impl Iterator<Item = String>) -> String {
 
 fn line(inlines: &[Inline]) -> String {
     let piece = |inline: &Inline| match inline {
-        Inline::Link { text, url } => format!("{}: {url}", clean_line(text)),
-        other => clean_line(other.plain()),
+        Inline::Link { text, url } => format!("{text}: {url}"),
+        other => other.plain().to_owned(),
     };
     inlines.iter().map(piece).collect::<String>().trim().to_owned()
 }

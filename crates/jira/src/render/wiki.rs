@@ -4,8 +4,7 @@
 use ticketing_core::document::{Block, Document, Fact, Inline, Section, Table, Tone};
 use url::{Host, Url};
 
-use super::wiki_text::{Place, escape, starts_a_block, verbatim};
-use super::{clean_line, clean_prose};
+use super::wiki_text::{as_text, escape, starts_a_block, verbatim_block};
 
 pub(super) fn render(document: &Document) -> String {
     let blocks = document.sections.iter().flat_map(section).filter(|block| !block.is_empty());
@@ -13,67 +12,62 @@ pub(super) fn render(document: &Document) -> String {
 }
 
 fn section(section: &Section) -> Vec<String> {
-    let title = section.topic.title().map(|title| format!("h3. {}", escape(title, Place::Line)));
+    let title = section.topic.title().map(|title| format!("h3. {}", as_text(title)));
     title.into_iter().chain(section.blocks.iter().map(block)).collect()
 }
 
 fn block(block: &Block) -> String {
     match block {
-        Block::Paragraph(inlines) => line(inlines, Place::Line),
+        Block::Paragraph(inlines) => line(inlines),
         Block::Facts(facts) => facts.iter().map(fact).collect::<Vec<_>>().join("\n"),
         Block::List(items) => {
-            let item = |item: &Vec<Inline>| format!("* {}", line(item, Place::Line));
+            let item = |item: &Vec<Inline>| format!("* {}", line(item));
             items.iter().map(item).collect::<Vec<_>>().join("\n")
         }
         Block::Table(table) => self::table(table),
-        Block::Prose(prose) => verbatim(&clean_prose(prose)),
+        Block::Prose(prose) => verbatim_block(prose),
     }
 }
 
 fn fact(fact: &Fact) -> String {
-    format!(
-        "{} {}",
-        strong(&format!("{}:", clean_line(&fact.name)), Place::Line),
-        line(&fact.value, Place::Line)
-    )
+    format!("{} {}", strong(&format!("{}:", fact.name)), line(&fact.value))
 }
 
 fn table(table: &Table) -> String {
-    let header: String =
-        table.header.iter().map(|name| format!("|| {} ", escape(&clean_line(name), Place::Cell))).collect();
+    let header: String = table.header.iter().map(|name| format!("|| {} ", as_text(name))).collect();
     let row = |cells: &Vec<Vec<Inline>>| {
-        let cells: String = cells.iter().map(|cell| format!("| {} ", line(cell, Place::Cell))).collect();
+        let cells: String = cells.iter().map(|cell| format!("| {} ", line(cell))).collect();
         format!("{cells}|")
     };
     let rows = table.rows.iter().map(row);
     std::iter::once(format!("{header}||")).chain(rows).collect::<Vec<_>>().join("\n")
 }
 
-fn line(inlines: &[Inline], place: Place) -> String {
-    let text: String = inlines.iter().map(|piece| inline(piece, place)).collect();
+fn line(inlines: &[Inline]) -> String {
+    let text: String = inlines.iter().map(inline).collect();
     text.trim().to_owned()
 }
 
-fn inline(inline: &Inline, place: Place) -> String {
-    let words = clean_line(inline.plain());
+fn inline(inline: &Inline) -> String {
+    let words = inline.plain();
     match inline {
-        Inline::Text(_) => escape(&words, place),
-        Inline::Strong(_) => strong(&words, place),
-        Inline::Badge { tone, .. } if is_simple(&words) => {
+        Inline::Text(_) => as_text(words),
+        Inline::Strong(_) => strong(words),
+        Inline::Badge { tone, .. } if is_simple(words) => {
             format!("{{color:{}}}*{words}*{{color}}", colour(*tone))
         }
-        Inline::Badge { .. } => escape(&words, place),
-        Inline::Link { url, .. } => match address(url) {
-            Some(address) => format!("[{}|{address}]", escape(&words.replace('|', "¦"), Place::Cell)),
-            None => escape(&words, place),
+        Inline::Badge { .. } => as_text(words),
+        Inline::Link { url, .. } => match address(url).zip(escape(words)) {
+            Some((address, words)) => format!("[{words}|{address}]"),
+            None => as_text(words),
         },
     }
 }
 
 /// Bold, where the words hold nothing that would have to be escaped: within bold text, Jira Cloud's converter reads
 /// escapes twice.
-fn strong(words: &str, place: Place) -> String {
-    if is_simple(words) { format!("*{words}*") } else { escape(words, place) }
+fn strong(words: &str) -> String {
+    if is_simple(words) { format!("*{words}*") } else { as_text(words) }
 }
 
 fn is_simple(words: &str) -> bool {

@@ -1,93 +1,86 @@
-//! Writing text into wiki markup so that it stays text.
+//! Writing text into wiki markup so that it stays text, and is the same text once it is copied from the ticket.
 //!
 //! A backslash escapes one of Jira's special characters, unless another backslash stands before it. Where no escape
-//! exists, a word joiner (U+2060), which has neither width nor meaning, keeps apart what would together be markup. In a
-//! table cell a `|` can not be written at all: a broken bar takes its place.
+//! exists (a bar in a table cell, an address that would become a link), the text stands in a `{noformat}` macro, in which
+//! nothing is markup.
 
-/// Stands between characters that would be markup together.
-pub(super) const JOINER: char = '\u{2060}';
-const BROKEN_BAR: char = '¦';
+/// Keeps a macro's name from ending that macro. It has neither width nor meaning, and stands only in text that contains
+/// both `{noformat` and `{code`.
+const JOINER: char = '\u{2060}';
 /// What Jira's renderer takes a backslash off.
 const ESCAPABLE: &str = "-#*_+?^~|%{}[]()!@";
 /// Those of them that are no markup by themselves.
 const HARMLESS: &str = "%@";
 /// How the names of macros begin.
 const MACROS: [&str; 8] = ["adf", "anch", "code", "colo", "lore", "nofo", "pane", "quot"];
+/// The macros in which nothing is markup but their own end.
+const VERBATIM: [&str; 2] = ["noformat", "code"];
 const SCHEMES: [&str; 6] = ["mailto:", "file:", "irc:", "ftp:", "news:", "jamfselfservice:"];
 
-/// Where a text stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place {
-    Line,
-    Cell,
+/// One line of text as wiki markup that reads as that very text: escaped if it can be, else verbatim.
+pub(super) fn as_text(text: &str) -> String {
+    escape(text).unwrap_or_else(|| verbatim(text))
 }
 
-/// One line of text as wiki markup that reads as that very text.
-pub(super) fn escape(text: &str, place: Place) -> String {
-    let characters: Vec<char> = text.chars().collect();
-    let mut out = String::with_capacity(text.len() + text.len() / 4);
+/// One line of text with what is special in it escaped; `None` if escapes cannot keep it text.
+pub(super) fn escape(text: &str) -> Option<String> {
     if starts_a_block(text) {
         // `h1.` and `bq.` begin a heading and a quotation.
-        out.push(characters[0]);
+        return None;
+    }
+    let characters: Vec<char> = text.chars().collect();
+    let mut out = String::with_capacity(text.len() + text.len() / 4);
+    for index in 0..characters.len() {
+        push(&mut out, &characters, index)?;
+    }
+    Some(out)
+}
+
+/// Lines that are shown exactly as they are, in a block that they cannot close.
+pub(super) fn verbatim_block(text: &str) -> String {
+    verbatim(&format!("\n{text}\n"))
+}
+
+fn verbatim(text: &str) -> String {
+    let lower = text.to_ascii_lowercase();
+    let opening = |name: &str| format!("{{{name}");
+    // Neither may touch the end of the macro. A line break before it is not shown.
+    let apart = if text.ends_with(['\\', '{']) { "\n" } else { "" };
+    if let Some(name) = VERBATIM.into_iter().find(|name| !lower.contains(&opening(name))) {
+        return format!("{{{name}}}{text}{apart}{{{name}}}");
+    }
+    let mut out = String::from("{noformat}");
+    let mut from = 0;
+    for (at, _) in lower.match_indices(&opening("noformat")) {
+        out.push_str(&text[from..=at]);
         out.push(JOINER);
+        from = at + 1;
     }
-    let from = usize::from(!out.is_empty());
-    for index in from..characters.len() {
-        push(&mut out, &characters, index, place);
-    }
+    out.push_str(&text[from..]);
+    out.push_str(apart);
+    out.push_str("{noformat}");
     out
 }
 
-/// Lines that are shown exactly as they are: a `{noformat}` block that they can not close.
-pub(super) fn verbatim(text: &str) -> String {
-    let mut out = String::from("{noformat}\n");
-    let mut rest = text;
-    while let Some(at) = rest.find('{') {
-        let (before, from) = rest.split_at(at + 1);
-        out.push_str(before);
-        if begins_macro(from.chars()) {
-            out.push(JOINER);
-        }
-        rest = from;
-    }
-    out.push_str(rest);
-    out.push_str("\n{noformat}");
-    out
-}
-
-fn push(out: &mut String, text: &[char], index: usize, place: Place) {
+/// Writes the character at `index`; `None` if no escape would keep it text.
+fn push(out: &mut String, text: &[char], index: usize) -> Option<()> {
     let (c, next) = (text[index], text.get(index + 1).copied());
-    match c {
-        '|' if place == Place::Cell => out.push(BROKEN_BAR),
-        '-' if joins_word(text, index) => out.push('-'),
-        '\\' => {
-            out.push('\\');
-            if !backslash_is_safe(text, index) {
-                out.push(JOINER);
-            }
-        }
-        ':' => {
-            out.push(':');
-            if begins_face(next) || ends_scheme(text, index) {
-                out.push(JOINER);
-            }
-        }
-        ';' => {
-            out.push(';');
-            if begins_face(next) {
-                out.push(JOINER);
-            }
-        }
-        c if ESCAPABLE.contains(c) && !HARMLESS.contains(c) => {
-            out.push('\\');
-            out.push(c);
-            // In a table cell the name of a macro counts even after an escaped brace.
-            if c == '{' && begins_macro(text[index + 1..].iter().copied()) {
-                out.push(JOINER);
-            }
-        }
-        c => out.push(c),
+    let is_safe = match c {
+        // In a table cell no escape keeps it from ending the cell.
+        '|' => false,
+        '\\' => backslash_is_safe(text, index),
+        ':' => !begins_face(next) && !ends_scheme(text, index),
+        ';' => !begins_face(next),
+        // In a table cell the name of a macro counts even after an escaped brace.
+        '{' => !begins_macro(text[index + 1..].iter().copied()),
+        _ => true,
+    };
+    let special = ESCAPABLE.contains(c) && !HARMLESS.contains(c);
+    if special && !(c == '-' && joins_word(text, index)) {
+        out.push('\\');
     }
+    out.push(c);
+    is_safe.then_some(())
 }
 
 fn begins_macro(text: impl Iterator<Item = char>) -> bool {
@@ -159,13 +152,21 @@ mod tests {
             out.push(c);
             index += 1;
         }
-        Ok(out.replace(JOINER, ""))
+        Ok(out)
+    }
+
+    /// The text of a verbatim macro, which must end at its own end alone.
+    fn unwrap(markup: &str) -> Result<String, String> {
+        let whole = || format!("no macro around {markup}");
+        let (name, rest) = markup[1..].split_once('}').ok_or_else(whole)?;
+        let text = rest.strip_suffix(&format!("{{{name}}}")).ok_or_else(whole)?.trim_end_matches('\n');
+        let closed = text.to_ascii_lowercase().contains(&format!("{{{name}"));
+        if closed { Err(format!("{markup} ends within")) } else { Ok(text.to_owned()) }
     }
 
     #[test]
-    fn every_kind_of_markup_is_disarmed() {
+    fn escapes_every_kind_of_markup() {
         let table = [
-            ("{code}", "\\{\u{2060}code\\}"),
             ("[~admin]", "\\[\\~admin\\]"),
             ("*a* _b_", "\\*a\\* \\_b\\_"),
             ("well-known", "well-known"),
@@ -174,37 +175,59 @@ mod tests {
             ("a--b", "a\\-\\-b"),
             ("C:\\Windows", "C:\\Windows"),
             ("\\\\srv\\share", "\\\\srv\\share"),
-            ("\\\\srv", "\\\u{2060}\\srv"),
-            ("\\[x", "\\\u{2060}\\[x"),
-            ("end\\", "end\\\u{2060}"),
-            ("http://x", "http:\u{2060}//x"),
-            ("h1. x", "h\u{2060}1. x"),
-            (":D :)", ":\u{2060}D :\u{2060}\\)"),
         ];
         for (text, markup) in table {
-            assert_eq!(escape(text, Place::Line), markup, "{text}");
+            assert_eq!(as_text(text), markup, "{text}");
         }
-        assert_eq!(escape("a|b", Place::Cell), "a¦b");
+    }
+
+    #[test]
+    fn text_that_no_escape_keeps_is_verbatim() {
+        let texts = [
+            "{code}",
+            "\\\\srv",
+            "\\[x",
+            "https://x/?a_b",
+            "mailto:a@b",
+            "h1.example",
+            "bq. x",
+            "C:Docs",
+            ":)",
+        ];
+        for text in texts {
+            assert_eq!(as_text(text), format!("{{noformat}}{text}{{noformat}}"));
+        }
+        assert_eq!(as_text("10.0.0.1|443"), "{noformat}10.0.0.1|443{noformat}");
+        assert_eq!(as_text("end\\"), "{noformat}end\\\n{noformat}");
+        assert_eq!(as_text("http://x/{noformat}"), "{code}http://x/{noformat}{code}");
     }
 
     #[test]
     fn no_text_closes_its_own_verbatim_block() {
-        let block = verbatim("a {NoFormat} {code:json} {x} {");
-        assert_eq!(block.matches("{noformat}").count(), 2);
+        let block = verbatim_block("a {NoFormat} {code:json} {x} {");
+        assert_eq!(block.to_lowercase().matches("{noformat").count(), 2);
         assert_eq!(block.replace(JOINER, ""), "{noformat}\na {NoFormat} {code:json} {x} {\n{noformat}");
-        assert!(!block.to_lowercase()[10..block.len() - 10].contains("{noformat"));
+        assert_eq!(verbatim_block("a {code} b"), "{noformat}\na {code} b\n{noformat}");
     }
 
     proptest! {
         #[test]
         fn whatever_the_text_nothing_of_it_is_markup(
-            text in "([-#*_+?^~|%{}\\[\\]()!@\\\\:;DPa-cH1 .]|\\PC){0,40}"
+            text in "([-#*_+?^~|%{}\\[\\]()!@\\\\:;DPa-cH1 .]|\\{code|\\{noFormat|http://|\\PC){0,40}"
         ) {
-            let expected = text.replace(JOINER, "");
-            prop_assert_eq!(unescape(&escape(&text, Place::Line)), Ok(expected.clone()));
-            let cell = escape(&text, Place::Cell);
-            prop_assert!(!cell.contains('|'));
-            prop_assert_eq!(unescape(&cell), Ok(expected.replace('|', "¦")));
+                let markup = as_text(&text);
+                let read = match escape(&text) {
+                    Some(escaped) => {
+                        prop_assert_eq!(&escaped, &markup);
+                        prop_assert!(!escaped.contains('|'));
+                        unescape(&markup)
+                    }
+                    None => unwrap(&markup),
+                };
+                let both = VERBATIM.iter().all(|name| text.to_ascii_lowercase().contains(&format!("{{{name}")));
+                let read = if both { read.map(|text| text.replace(JOINER, "")) } else { read };
+                let text = if both { text.replace(JOINER, "") } else { text.clone() };
+                prop_assert_eq!(read, Ok(text));
         }
     }
 }

@@ -36,8 +36,8 @@ function textOf(document) {
   for (const node of walk(document)) {
     text += node.type === 'text' ? node.text : node.type === 'status' ? node.attrs.text : '';
   }
-  // What wiki markup can not carry: the joiner, white space as it was, and a bar in a cell.
-  return text.replace(/[\s\u2060\u0085]+/gu, '').replace(/¦/gu, '|');
+  // What wiki markup cannot carry: white space as it was, and text that could end every verbatim macro without a joiner.
+  return text.replace(/[\s\u2060]+/gu, '');
 }
 
 function linksOf(document) {

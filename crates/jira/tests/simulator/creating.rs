@@ -7,7 +7,8 @@ use ticketing_core::fault::FaultKind;
 use ticketing_core::system::{Index, TicketSystem, Visibility};
 use ticketing_simulator::{Call, Effect, Named, Profile, Project, Reply, Rule, Vendor, When};
 
-use crate::support::{Site, WITHIN, adjusted, api_token, order};
+use crate::incidents;
+use crate::support::{Site, WITHIN, adjusted, api_token, order, order_of};
 
 #[tokio::test]
 async fn an_incident_becomes_a_ticket_on_cloud() {
@@ -329,4 +330,35 @@ async fn refusal_of_a_field_in_megabytes_is_cut() {
     let (_, created) = site.push(&order("INC-1")).await.unwrap();
     let size: usize = created.adjustments.iter().map(|adjustment| adjustment.reason.len()).sum();
     assert!(size < 10_000, "{size}");
+}
+
+#[tokio::test]
+async fn long_texts_of_emoji_keep_to_jiras_limits() {
+    let mut fields = incidents::least();
+    fields.activity.primary_rule = "🔴 ".repeat(128);
+    fields.investigation_notes = "👩‍💻".repeat(13_000);
+    let order = order_of(fields);
+    for site in [Site::cloud().await, Site::data_center().await] {
+        let (rendered, _) = site.push(&order).await.unwrap();
+        assert_eq!(adjusted(&rendered.adjustments), ["description", "summary"]);
+        assert!(site.only_ticket()["summary"].as_str().unwrap().ends_with("… (risk 12, INC-2026-0042)"));
+    }
+}
+
+#[tokio::test]
+async fn text_is_cleaned_and_the_ticket_says_so() {
+    let mut fields = incidents::least();
+    fields.actor.name = "invoice\u{202e}fdp.exe".to_owned();
+    fields.investigation_notes = "a\u{200b}b\u{fffe}\0\r\nc".to_owned();
+    for site in [Site::cloud().await, Site::data_center().await] {
+        let (rendered, _) = site.push(&order_of(fields.clone())).await.unwrap();
+        let [cleaned] = rendered.adjustments.as_slice() else { panic!("{:?}", rendered.adjustments) };
+        assert_eq!(
+            cleaned.reason,
+            "3 invisible characters removed from investigation_notes; \
+             1 bidirectional control shown as [U+…] in actor.name"
+        );
+        assert!(rendered.summary.contains("invoice[U+202E]fdp.exe:"), "{}", rendered.summary);
+        assert!(rendered.plain_text.ends_with("\nab\nc"), "{}", rendered.plain_text);
+    }
 }

@@ -8,7 +8,7 @@ use secrecy::SecretString;
 use serde_json::Value;
 use ticketing_core::clock::Clock;
 use ticketing_core::fault::Fault;
-use ticketing_core::incident::Incident;
+use ticketing_core::incident::{Incident, IncidentFields};
 use ticketing_core::marker::{InstallationKey, Marker};
 use ticketing_core::system::{Created, Order, Rendered, Search, Sighting, TicketSystem};
 use ticketing_core::violation::Violations;
@@ -126,7 +126,11 @@ pub(crate) fn pat(value: &str) -> Secret {
 pub(crate) fn order(id: &str) -> Order {
     let mut fields = incidents::full();
     id.clone_into(&mut fields.id);
-    let marker = Marker::derive(&InstallationKey::new([7; 32]), id, "jira");
+    order_of(fields)
+}
+
+pub(crate) fn order_of(fields: IncidentFields) -> Order {
+    let marker = Marker::derive(&InstallationKey::new([7; 32]), &fields.id, "jira");
     Order { incident: Incident::try_new(fields, "incident").unwrap(), marker }
 }
 

@@ -1,5 +1,6 @@
 //! GetDelivery, ListDeliveries, RetryDelivery, RetryDeliveries and CancelDelivery.
 
+use ticketing_core::clean::clean;
 use ticketing_core::delivery::Delivery;
 use ticketing_core::delivery::operate::OperationError;
 use tokio::time::Instant;
@@ -128,6 +129,7 @@ impl App {
             Operation::Resolve(named) => named.ticket.key.clone(),
             Operation::Retry { .. } | Operation::Cancel => String::new(),
         };
+        let note = &clean(note).text;
         let operated = self.0.store.operate(by, id, operation, note, &policy, self.now()).await;
         self.0.dispatcher.waiters().notify(id);
         if let Ok(delivery) = &operated {

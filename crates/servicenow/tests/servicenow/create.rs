@@ -180,7 +180,7 @@ async fn what_does_not_fit_into_the_description_is_written_into_the_work_notes()
     let order = order_of(long);
     let rendered = site.system.prepare(&order).await.unwrap();
     assert_eq!(rendered.adjustments[0].field, "description");
-    site.push(&order).await.unwrap();
+    assert_eq!(site.push(&order).await.unwrap().adjustments, []);
     let ticket = site.only_ticket();
     let notes = ticket.fields["work_notes"][0].as_str().unwrap();
     assert!(notes.contains("seen [ code]<script>[ /code]") && !notes.contains("[code]"));

@@ -6,5 +6,6 @@ mod evidence;
 mod group;
 mod look_up;
 mod read;
+mod read_back;
 mod statuses;
 mod support;

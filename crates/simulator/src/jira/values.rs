@@ -62,7 +62,7 @@ pub(super) fn long_text(field: &str, value: &Value, limits: Limits) -> Result<Va
     match value {
         Value::Null => Ok(Value::Null),
         Value::String(text) if !limits.adf => {
-            if text.chars().count() > limits.text {
+            if units(text) > limits.text {
                 Err(too_long())
             } else {
                 Ok(value.clone())
@@ -72,7 +72,7 @@ pub(super) fn long_text(field: &str, value: &Value, limits: Limits) -> Result<Va
             // Which rule was broken is not said, as Jira does not say it; a test of `field` would not help either.
             adf::check(value).map_err(|_| Objection::Whole("INVALID_INPUT".to_owned()))?;
             // Whether Jira counts the text or its JSON is not documented, so both are held to the limit.
-            let longest = adf::plain_text(value).chars().count().max(value.to_string().chars().count());
+            let longest = units(&adf::plain_text(value)).max(units(&value.to_string()));
             if longest > limits.text { Err(too_long()) } else { Ok(value.clone()) }
         }
         _ if limits.adf => Err(Objection::Field(
@@ -80,6 +80,11 @@ pub(super) fn long_text(field: &str, value: &Value, limits: Limits) -> Result<Va
         )),
         _ => Err(Objection::Field(format!("Operation value must be a string ({field})"))),
     }
+}
+
+/// Jira runs on Java, whose lengths are in UTF-16 code units.
+fn units(text: &str) -> usize {
+    text.encode_utf16().count()
 }
 
 pub(super) fn properties(given: Option<&Value>) -> Result<BTreeMap<String, Value>, String> {
@@ -111,7 +116,7 @@ fn summary(value: &Value) -> Result<Value, String> {
     if text.contains(['\n', '\r']) {
         return Err("The summary is invalid because it contains newline characters.".to_owned());
     }
-    if text.chars().count() > 255 {
+    if units(text) > 255 {
         return Err("Summary must be less than 255 characters.".to_owned());
     }
     Ok(Value::from(text.trim()))
@@ -133,7 +138,7 @@ fn labels(value: &Value) -> Result<Value, String> {
         if label.contains(char::is_whitespace) {
             return Err(format!("The label '{label}' contains spaces which is invalid."));
         }
-        if label.is_empty() || label.chars().count() > 255 {
+        if label.is_empty() || units(label) > 255 {
             return Err(format!(
                 "The label '{label}' exceeds the maximum length of 255 characters or is empty."
             ));

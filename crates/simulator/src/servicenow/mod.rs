@@ -46,6 +46,7 @@ pub(crate) fn classify(request: &Request) -> Call {
         segments.iter().skip(table.map_or(usize::MAX, |at| at + 1)).map(String::as_str).collect();
     match (&request.method, rest.as_slice()) {
         (&Method::POST, [_]) => Call::Create,
+        (&Method::GET, ["sys_journal_field"]) => Call::Read,
         (&Method::GET, [name, ..]) if *name != "incident" => Call::Meta,
         (&Method::GET, [_]) if request.query("sysparm_query").is_some_and(|query| !query.is_empty()) => {
             Call::Search
@@ -73,8 +74,9 @@ fn route(turn: &mut Turn<'_>, rest: &[&str]) -> Answer {
         (&Method::PATCH | &Method::PUT, ["incident", sys_id]) => table::update(turn, sys_id),
         (&Method::DELETE, ["incident", sys_id]) => table::delete(turn, sys_id),
         (&Method::GET, ["sys_user_group"]) => table::list_groups(turn),
+        (&Method::GET, ["sys_journal_field"]) => table::list_journals(turn),
         (&Method::GET, ["sys_user_group", sys_id]) => table::one_group(turn, sys_id),
-        (_, ["incident" | "sys_user_group", ..]) => {
+        (_, ["incident" | "sys_user_group" | "sys_journal_field", ..]) => {
             Answer::servicenow_error(405, "Method not supported", None)
         }
         (_, [table, ..]) => Answer::servicenow_error(400, &format!("Invalid table {table}"), None),

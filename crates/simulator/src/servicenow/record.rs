@@ -81,7 +81,8 @@ pub(super) fn write(
     for (name, value) in body {
         let text = as_text(value);
         if JOURNALS.contains(&name.as_str()) {
-            if !text.is_empty() {
+            let dropped = name == "work_notes" && profile.drops_work_notes;
+            if !text.is_empty() && !dropped {
                 let notes = fields.entry(name.clone()).or_insert_with(|| json!([]));
                 if let Some(notes) = notes.as_array_mut() {
                     notes.push(text.into());
@@ -96,6 +97,7 @@ pub(super) fn write(
         let value = match name.as_str() {
             "assignment_group" => group_reference(profile, &text, by_label),
             "short_description" => text.chars().take(160).collect(),
+            "description" => text.chars().take(profile.description_limit.unwrap_or(usize::MAX)).collect(),
             "correlation_id" | "correlation_display" => text.chars().take(100).collect(),
             _ => text,
         };
@@ -134,9 +136,11 @@ pub(super) fn store(
 }
 
 /// A row as plain fields and what each of them displays.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Row {
     pub(super) fields: BTreeMap<String, String>,
+    /// What journals display: their entries, the newest first. Their values are empty.
+    pub(super) journals: BTreeMap<String, String>,
 }
 
 pub(super) fn incident_row(ticket: &Ticket) -> Row {
@@ -145,7 +149,33 @@ pub(super) fn incident_row(ticket: &Ticket) -> Row {
     for journal in JOURNALS {
         fields.insert(journal.to_owned(), String::new());
     }
-    Row { fields }
+    let shown = |journal: &str| {
+        let heading = format!("{} - System ({journal})", servicenow_time(ticket.created_at));
+        let entries = entries(ticket, journal).rev().map(|entry| format!("{heading}\n{entry}\n\n"));
+        (journal.to_owned(), entries.collect())
+    };
+    Row { fields, journals: JOURNALS.into_iter().map(shown).collect() }
+}
+
+/// The rows of `sys_journal_field` for a ticket.
+pub(super) fn journal_rows(ticket: &Ticket) -> Vec<Row> {
+    let row = |journal: &str, entry: &str| {
+        let values = [
+            ("element_id", ticket.id.as_str()),
+            ("element", journal),
+            ("name", "incident"),
+            ("value", entry),
+            ("sys_created_on", &servicenow_time(ticket.created_at)),
+        ];
+        let fields = values.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        Row { fields: fields.into_iter().collect(), ..Row::default() }
+    };
+    JOURNALS.iter().flat_map(|journal| entries(ticket, journal).map(|entry| row(journal, entry))).collect()
+}
+
+fn entries<'a>(ticket: &'a Ticket, journal: &str) -> impl DoubleEndedIterator<Item = &'a str> {
+    let entries = ticket.fields.get(journal).and_then(Value::as_array);
+    entries.into_iter().flatten().filter_map(Value::as_str)
 }
 
 /// Rows that nobody wrote, bearing what is much like these markers.
@@ -155,7 +185,8 @@ pub(super) fn lookalikes(turn: &Turn<'_>, markers: &[String]) -> Vec<Row> {
         fields.insert("sys_id".to_owned(), format!("{:032x}", 0xf0_0000 + count).into());
         fields.insert("number".to_owned(), format!("INC{:07}", 9_000_000 + count).into());
         fields.insert("correlation_id".to_owned(), marker.into());
-        Row { fields: fields.iter().map(|(name, value)| (name.clone(), as_text(value))).collect() }
+        let fields = fields.iter().map(|(name, value)| (name.clone(), as_text(value))).collect();
+        Row { fields, ..Row::default() }
     };
     site::lookalikes(markers).into_iter().enumerate().map(invented).collect()
 }
@@ -168,7 +199,12 @@ pub(super) fn shown(turn: &Turn<'_>, row: &Row) -> Value {
     let asked = request.query("sysparm_fields").filter(|fields| !fields.is_empty());
     let value = |name: &str| -> Option<Value> {
         let raw = row.fields.get(name)?;
-        Some(shown_value(turn, name, raw, &display, no_link))
+        let text = match row.journals.get(name) {
+            Some(_) if turn.state.profile.hides_journals => String::new(),
+            Some(entries) => entries.clone(),
+            None => displayed(&turn.state.profile, name, raw),
+        };
+        Some(shown_value(turn, name, raw, text, &display, no_link))
     };
     let fields: Map<String, Value> = match asked {
         Some(asked) => asked
@@ -191,10 +227,9 @@ pub(super) fn servicenow_time(at: Timestamp) -> String {
     at.strftime("%Y-%m-%d %H:%M:%S").to_string()
 }
 
-fn shown_value(turn: &Turn<'_>, name: &str, raw: &str, display: &str, no_link: bool) -> Value {
+fn shown_value(turn: &Turn<'_>, name: &str, raw: &str, text: String, display: &str, no_link: bool) -> Value {
     let reference = (name == "assignment_group" && !raw.is_empty())
         .then(|| format!("{}/api/now/table/sys_user_group/{raw}", turn.origin));
-    let text = displayed(&turn.state.profile, name, raw);
     match (display, reference) {
         ("all", Some(link)) if !no_link => json!({ "display_value": text, "value": raw, "link": link }),
         ("all", _) => json!({ "display_value": text, "value": raw }),

@@ -11,6 +11,7 @@ use crate::site::{Bend, Turn};
 use crate::state::Ticket;
 
 const GROUP_FIELDS: [&str; 4] = ["sys_id", "name", "active", "description"];
+const JOURNAL_FIELDS: [&str; 5] = ["element_id", "element", "name", "value", "sys_created_on"];
 
 pub(super) fn insert(turn: &mut Turn<'_>) -> Answer {
     if !turn.state.profile.allows("create") {
@@ -109,6 +110,15 @@ pub(super) fn list_groups(turn: &Turn<'_>) -> Answer {
     list(turn, |_| group_rows(turn), |name| GROUP_FIELDS.contains(&name))
 }
 
+/// An account without a read ACL sees no entries, with a 200.
+pub(super) fn list_journals(turn: &Turn<'_>) -> Answer {
+    let rows = |_: &Query| match turn.state.profile.hides_journals {
+        true => Vec::new(),
+        false => turn.state.tickets.existing().flat_map(record::journal_rows).collect(),
+    };
+    list(turn, rows, |name| JOURNAL_FIELDS.contains(&name))
+}
+
 pub(super) fn one_group(turn: &Turn<'_>, sys_id: &str) -> Answer {
     let rows = group_rows(turn);
     match rows.iter().find(|row| row.fields.get("sys_id").is_some_and(|id| id == sys_id)) {
@@ -122,7 +132,7 @@ fn group_rows(turn: &Turn<'_>) -> Vec<Row> {
         let values = [id, name, "true", ""];
         let fields =
             GROUP_FIELDS.into_iter().zip(values).map(|(key, value)| (key.to_owned(), value.to_owned()));
-        Row { fields: fields.collect::<BTreeMap<_, _>>() }
+        Row { fields: fields.collect::<BTreeMap<_, _>>(), ..Row::default() }
     };
     turn.state.profile.groups.iter().map(|group| row(&group.id, &group.name)).collect()
 }
@@ -154,7 +164,11 @@ fn created(turn: &Turn<'_>, ticket: &Ticket) -> Answer {
     let silent = turn.request.header("x-no-response-body").is_some_and(|value| value == "true");
     let answer = match silent {
         true => Answer::empty(201),
-        false => Answer::json(201, &json!({ "result": record::shown(turn, &record::incident_row(ticket)) })),
+        // Journals are written after the reply was made.
+        false => {
+            let row = Row { journals: BTreeMap::new(), ..record::incident_row(ticket) };
+            Answer::json(201, &json!({ "result": record::shown(turn, &row) }))
+        }
     };
     answer.with_header("location", location).created(ticket)
 }

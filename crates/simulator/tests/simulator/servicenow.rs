@@ -201,3 +201,32 @@ async fn five_wrong_passwords_in_a_row_lock_the_account() {
     }
     assert_eq!(site.get(INCIDENT).await.0, 401);
 }
+
+#[tokio::test]
+async fn shows_work_notes_as_display_value_and_journal() {
+    let site = Site::servicenow().await;
+    site.post(INCIDENT, &json!({ "sys_id": ID, "work_notes": "first" })).await;
+    let display =
+        format!("{INCIDENT}?sysparm_query=sys_id={ID}&sysparm_display_value=all&sysparm_fields=work_notes");
+    let journal =
+        format!("/api/now/table/sys_journal_field?sysparm_query=element_id={ID}^element=work_notes");
+    let (_, shown) = site.get(&display).await;
+    let notes = shown["result"][0]["work_notes"]["display_value"].as_str().unwrap();
+    assert!(notes.contains("(work_notes)\nfirst"), "{notes}");
+    assert_eq!(site.get(&journal).await.1["result"][0]["value"], "first");
+    site.simulator.edit(|profile| profile.hides_journals = true);
+    assert_eq!(site.get(&display).await.1["result"][0]["work_notes"]["display_value"], "");
+    assert_eq!(site.get(&journal).await, (200, json!({ "result": [] })));
+}
+
+#[tokio::test]
+async fn drops_and_cuts_text_without_a_word() {
+    let site = with(|profile| {
+        profile.drops_work_notes = true;
+        profile.description_limit = Some(3);
+    })
+    .await;
+    let (status, body) = site.post(INCIDENT, &json!({ "description": "äöüß", "work_notes": "note" })).await;
+    assert_eq!((status, &body["result"]["description"]), (201, &json!("äöü")));
+    assert_eq!(site.simulator.tickets()[0].fields.get("work_notes"), None);
+}

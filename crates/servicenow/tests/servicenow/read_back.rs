@@ -1,0 +1,109 @@
+//! What an instance stored of the text that it was sent.
+
+use ticketing_core::system::{Adjustment, Order, TicketSystem};
+use ticketing_simulator::{Call, Profile, Reply};
+
+use crate::support::{Site, fields, order, order_of};
+
+/// An incident whose notes are sent as work notes.
+fn long() -> Order {
+    let mut fields = fields("INC-1");
+    fields.investigation_notes = "checked host fin-lt for the hash\n".repeat(200);
+    order_of(fields)
+}
+
+async fn pushed(order: &Order, change: impl FnOnce(&mut Profile)) -> (Site, Vec<Adjustment>) {
+    let site = Site::of(change).await;
+    let adjustments = site.push(order).await.expect("the ticket is made").adjustments;
+    (site, adjustments)
+}
+
+fn reasons(adjustments: &[Adjustment]) -> Vec<(&str, &str)> {
+    adjustments.iter().map(|adjustment| (adjustment.field.as_str(), adjustment.reason.as_str())).collect()
+}
+
+fn squeezed(text: &str) -> String {
+    text.split_whitespace().collect()
+}
+
+#[tokio::test]
+async fn reads_nothing_back_when_all_text_was_stored() {
+    let (site, adjustments) = pushed(&order("INC-1"), |_| {}).await;
+    assert_eq!((reasons(&adjustments), site.simulator.requests().len()), (vec![], 1));
+}
+
+#[tokio::test]
+async fn adds_what_was_cut_off_the_description_to_the_work_notes() {
+    let (site, adjustments) = pushed(&order("INC-1"), |profile| profile.description_limit = Some(101)).await;
+    let [("description", reason)] = reasons(&adjustments)[..] else { panic!("{adjustments:?}") };
+    assert!(reason.starts_with("was cut by ServiceNow: 101 of "), "{reason}");
+    assert!(reason.ends_with("; the rest was added to the work notes"), "{reason}");
+    let ticket = site.only_ticket();
+    let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+    let notes = text(&ticket.fields["work_notes"][0]);
+    let rest = notes.strip_prefix("DESCRIPTION, CONTINUED\n").expect("a continuation");
+    let sent = site.system.prepare(&order("INC-1")).await.expect("a rendering").description;
+    assert_eq!(squeezed(&(text(&ticket.fields["description"]) + rest)), squeezed(&sent));
+}
+
+#[tokio::test]
+async fn adds_the_rest_only_with_the_call_that_made_the_ticket() {
+    let (site, _) = pushed(&order("INC-1"), |profile| profile.description_limit = Some(101)).await;
+    let again = site.push(&order("INC-1")).await.expect("the ticket is found").adjustments;
+    let [("description", reason)] = reasons(&again)[..] else { panic!("{again:?}") };
+    assert!(reason.starts_with("was cut by ServiceNow: 101 of "), "{reason}");
+    assert_eq!(site.only_ticket().fields["work_notes"].as_array().map(Vec::len), Some(1));
+}
+
+#[tokio::test]
+async fn says_that_work_notes_were_dropped_or_cannot_be_read() {
+    for hidden in [true, false] {
+        let (_, adjustments) = pushed(&long(), |profile| {
+            profile.drops_work_notes = !hidden;
+            profile.hides_journals = hidden;
+        })
+        .await;
+        let [("work_notes", reason)] = reasons(&adjustments)[..] else { panic!("{adjustments:?}") };
+        assert!(reason.contains("were not stored, or may not be read"), "{reason}");
+        assert!(reason.ends_with("PreviewTicket shows the whole text"), "{reason}");
+    }
+}
+
+#[tokio::test]
+async fn says_that_the_rest_of_a_description_did_not_arrive() {
+    let order = order("INC-1");
+    let dropped = pushed(&order, |profile| {
+        profile.description_limit = Some(0);
+        profile.drops_work_notes = true;
+    });
+    let refused = pushed(&order, |profile| {
+        profile.description_limit = Some(101);
+        profile.withdraw("write");
+    });
+    let table = [
+        (dropped.await.1, "was dropped by ServiceNow", "which could not be confirmed"),
+        (refused.await.1, "was cut by ServiceNow", "could not be added to the work notes"),
+    ];
+    for (adjustments, what, rest) in table {
+        let [("description", reason)] = reasons(&adjustments)[..] else { panic!("{adjustments:?}") };
+        assert!(reason.starts_with(what) && reason.contains(rest), "{reason}");
+    }
+}
+
+#[tokio::test]
+async fn falls_back_to_the_journal_table() {
+    let site = Site::of(|_| {}).await;
+    site.answer(Call::Search, Reply::html(503, "busy"));
+    assert_eq!(site.push(&long()).await.expect("the ticket is made").adjustments, []);
+}
+
+#[tokio::test]
+async fn a_failed_read_back_does_not_fail_the_create() {
+    let site = Site::of(|_| {}).await;
+    site.answer(Call::Search, Reply::html(503, "busy"));
+    site.answer(Call::Read, Reply::html(503, "busy"));
+    let created = site.push(&long()).await.expect("the ticket is made");
+    assert_eq!(created.ticket.key, site.only_ticket().key);
+    let [("work_notes", reason)] = reasons(&created.adjustments)[..] else { panic!("{created:?}") };
+    assert!(reason.contains("could not be confirmed: HTTP 503"), "{reason}");
+}
