@@ -1,10 +1,12 @@
 //! TestConnection: step by step, with what to mend, and without writing anything.
 
+use std::time::Duration;
+
 use rhythmx_ticketing::v1::test_connection_request::Unsaved;
 use rhythmx_ticketing::v1::{self, TicketSystem};
 use ticketing_simulator::{Call, Effect, Profile, Rule, Vendor, When};
 
-use ticketing_harness::{Plan, World, refusal, text};
+use ticketing_harness::{PATIENCE, Plan, World, refusal, text};
 
 #[tokio::test]
 async fn saved_settings_that_work_pass_every_step_on_each_vendor_and_write_nothing() {
@@ -17,6 +19,21 @@ async fn saved_settings_that_work_pass_every_step_on_each_vendor_and_write_nothi
         }
         finish_unwritten(world).await;
     }
+}
+
+#[tokio::test]
+async fn calls_visibility_unproven_until_a_ticket_is_read_back() {
+    let mut world = Plan::new().without_evidence().start().await;
+    for system in [TicketSystem::Jira, TicketSystem::Servicenow] {
+        assert!(visibility(&mut world, system).await.starts_with("UNPROVEN: no delivered ticket"));
+        world.simulator(system).edit(|profile| profile.hides_created = true);
+        world.push("INC-1", system).await;
+        until_visibility(&mut world, system, "UNPROVEN: the last delivered ticket").await;
+        world.simulator(system).edit(|profile| profile.hides_created = false);
+        world.push("INC-2", system).await;
+        until_visibility(&mut world, system, "a delivered ticket was seen").await;
+    }
+    world.finish().await;
 }
 
 #[tokio::test]
@@ -148,4 +165,23 @@ fn fails_at(test: &v1::ConnectionTest, name: &str) {
 async fn finish_unwritten(world: World) {
     assert!(world.jira.tickets().is_empty() && world.servicenow.tickets().is_empty());
     world.finish().await;
+}
+
+/// What the last check of a test says, which passes in any case.
+async fn visibility(world: &mut World, system: TicketSystem) -> String {
+    let test = saved(world, system).await;
+    let last = test.checks.last().unwrap();
+    assert!(test.passed && last.name == "own_tickets_visible", "{test:#?}");
+    last.detail.clone()
+}
+
+async fn until_visibility(world: &mut World, system: TicketSystem, detail: &str) {
+    let wait = async {
+        while !visibility(world, system).await.starts_with(detail) {
+            // A server makes thirty tests a minute.
+            tokio::time::sleep(Duration::from_millis(400)).await;
+        }
+    };
+    let in_time = tokio::time::timeout(PATIENCE, wait).await;
+    assert!(in_time.is_ok(), "{system:?} does not say in time: {detail}");
 }

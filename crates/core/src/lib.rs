@@ -11,6 +11,7 @@ pub mod clock;
 pub mod content;
 pub mod delivery;
 pub mod document;
+pub mod evidence;
 pub mod fault;
 pub mod fit;
 pub mod incident;

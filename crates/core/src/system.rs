@@ -34,6 +34,9 @@ pub trait TicketSystem: Send + Sync + fmt::Debug {
     /// The account that calls are made as.
     fn login(&self) -> Login;
 
+    /// Who creates its tickets, and as what kind. Frozen on a delivery at its first send, as the destination is.
+    fn made_by(&self) -> Authorship;
+
     /// Where people read the ticket that they call `key`; `None` if that can not be told from the key alone.
     fn ticket_url(&self, key: &str) -> Option<String>;
 
@@ -77,6 +80,15 @@ pub struct Login {
     pub name: String,
     /// Whether the vendor locks the account after a few refused logins in a row: it does for passwords, not for tokens.
     pub is_lockable: bool,
+}
+
+/// Who creates a ticket, and as what kind: both decide whether a search shows it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Authorship {
+    /// The account's name; of a token without a name its fingerprint. Empty for what was sent before this was kept.
+    pub account: String,
+    /// The issue type; empty where there is none.
+    pub issue_type: String,
 }
 
 /// When a look-up shows a ticket that was created before it.

@@ -10,11 +10,12 @@ use ticketing_core::delivery::look_up::LookUp;
 use ticketing_core::delivery::operate::{NewDelivery, OperationError};
 use ticketing_core::delivery::settle::SendIntent;
 use ticketing_core::delivery::{Delivery, EventKind, Outcome, Resolution, Settled, State, Trigger};
+use ticketing_core::evidence::Evidence;
 use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_core::marker::{InstallationKey, Marker};
 use ticketing_core::namespace::Namespace;
 use ticketing_core::policy::Policy;
-use ticketing_core::system::{Created, Destination, FoundTicket, Sighting, System, TicketRef};
+use ticketing_core::system::{Authorship, Created, Destination, FoundTicket, Sighting, System, TicketRef};
 
 /// One thing that happens.
 #[derive(Debug, Clone)]
@@ -55,6 +56,8 @@ struct World {
     /// When each ticket came to be.
     tickets: Vec<Timestamp>,
     index_lag: Duration,
+    /// Whether the search is known to show tickets of ours.
+    evidence: Evidence,
 }
 
 // === impl World ===
@@ -75,7 +78,7 @@ impl World {
         };
         let delivery = Delivery::accept(new, now).delivery;
         let (policy, index_lag) = (Policy::default(), Duration::from_secs(index_lag));
-        Self { now, policy, delivery, tickets: vec![], index_lag }
+        Self { now, policy, delivery, tickets: vec![], index_lag, evidence: Evidence::Shown }
     }
 
     fn take(&mut self, step: &Step) {
@@ -138,8 +141,14 @@ impl World {
         let destination =
             Destination { base_url: "https://jira.example".to_owned(), place: "SEC".to_owned() };
         let index_bound = bounds.jira_cloud_index_bound;
-        let intent =
-            SendIntent { destination, index_bound, deadline, marker_in_text: false, adjustments: vec![] };
+        let intent = SendIntent {
+            destination,
+            made_by: Authorship::default(),
+            index_bound,
+            deadline,
+            marker_in_text: false,
+            adjustments: vec![],
+        };
         let intent = self.delivery.clone().intend(epoch, intent, self.now)?;
         self.delivery = intent.delivery;
         Some((epoch, deadline))
@@ -155,7 +164,7 @@ impl World {
         let tickets = self.tickets.iter().enumerate().filter(visible).map(shown).collect();
         let answer = Ok(Sighting { tickets, witness_seen: false });
         let (epoch, asked_at) = (self.delivery.epoch, self.now);
-        let look_up = LookUp { answer, had_witnesses: false, asked_at };
+        let look_up = LookUp { answer, had_witnesses: false, evidence: self.evidence, asked_at };
         self.apply(|delivery, policy, now| delivery.settle_look_up(epoch, look_up, policy, now));
     }
 
@@ -275,13 +284,13 @@ fn a_witness_that_is_not_seen_keeps_the_doubt_open() {
         world.apply(|delivery, policy, now| Some(delivery.claim(policy.bounds.lease, now)));
         let (epoch, asked_at) = (world.delivery.epoch, world.now);
         let answer = Ok(Sighting { tickets: vec![], witness_seen: false });
-        let look_up = LookUp { answer, had_witnesses: true, asked_at };
+        let look_up = LookUp { answer, had_witnesses: true, evidence: Evidence::Shown, asked_at };
         world.apply(|delivery, policy, now| delivery.settle_look_up(epoch, look_up, policy, now));
     }
     assert_eq!(world.delivery.state, State::Reconciling);
     let epoch = world.delivery.epoch;
     let answer = Ok(Sighting { tickets: vec![], witness_seen: true });
-    let look_up = LookUp { answer, had_witnesses: true, asked_at: world.now };
+    let look_up = LookUp { answer, had_witnesses: true, evidence: Evidence::Shown, asked_at: world.now };
     world.apply(|delivery, policy, now| delivery.settle_look_up(epoch, look_up, policy, now));
     assert_eq!(world.delivery.state, State::Waiting);
 }
@@ -364,7 +373,7 @@ fn a_ticket_that_is_found_after_an_operator_named_another_is_kept_beside_it() {
     let found = || {
         let tickets = vec![FoundTicket { ticket: ticket(1), created_at: None }];
         let answer = Ok(Sighting { tickets, witness_seen: false });
-        LookUp { answer, had_witnesses: false, asked_at: world.now }
+        LookUp { answer, had_witnesses: false, evidence: Evidence::Shown, asked_at: world.now }
     };
     let look_up = |delivery: Delivery| {
         let epoch = claimed.epoch;
@@ -476,4 +485,67 @@ fn a_ticket_that_a_sweep_found_is_kept_although_the_delivery_was_armed_again_mea
     let found = sweep(Sighting { tickets, witness_seen: false }).unwrap().delivery;
     assert_eq!((found.state, found.ticket), (State::Delivered, Some(ticket(1))));
     assert_eq!(sweep(Sighting::default()), None);
+}
+
+/// A first send of unknown outcome, of which nothing is ever seen, looked up for so many seconds.
+fn unseen(evidence: Evidence, seconds: u64) -> World {
+    let mut world = World { evidence, ..World::new(u64::from(u32::MAX)) };
+    world.attempt(Weather::Lose { applied_after: Some(0) });
+    for _ in 0..seconds {
+        world.take(&Step::Wait(1));
+        if world.delivery.state == State::Reconciling {
+            world.take(&Step::Work(Weather::Refuse(FaultKind::Rejected)));
+        }
+    }
+    world
+}
+
+#[test]
+fn proves_no_absence_without_evidence() {
+    for evidence in [Evidence::NoTicket, Evidence::NotShown] {
+        let world = unseen(evidence, 24 * 3_600);
+        let delivery = &world.delivery;
+        assert!(delivery.needs_attention(), "{delivery:?}");
+        let error = delivery.last_error.as_ref().unwrap();
+        assert!(error.fault.message.contains(evidence.reason()), "{error:?}");
+        assert!(error.fault.hint.contains("create_anyway"), "{error:?}");
+        let look_ups = delivery.doubt.as_ref().unwrap().look_ups;
+        assert!((30..60).contains(&look_ups), "look-ups get rarer: {look_ups}");
+    }
+    assert_eq!(unseen(Evidence::Shown, 3_600).delivery.state, State::Waiting);
+}
+
+#[test]
+fn announces_once_that_absence_is_unproven() {
+    let mut world = World { evidence: Evidence::NotShown, ..World::new(u64::from(u32::MAX)) };
+    world.attempt(Weather::Lose { applied_after: Some(0) });
+    let mut announced = 0;
+    for _ in 0..600 {
+        world.now += Duration::from_secs(10);
+        let claimed = world.delivery.clone().claim(world.policy.bounds.lease, world.now).delivery;
+        let answer = Ok(Sighting::default());
+        let look_up = LookUp { answer, had_witnesses: false, evidence: world.evidence, asked_at: world.now };
+        let settled =
+            claimed.settle_look_up(world.delivery.epoch + 1, look_up, &world.policy, world.now).unwrap();
+        announced += settled.events.len();
+        world.delivery = settled.delivery;
+    }
+    assert_eq!(announced, 1);
+}
+
+#[test]
+fn proves_absence_once_evidence_is_shown() {
+    let mut world = unseen(Evidence::NoTicket, 3_600);
+    world.evidence = Evidence::Shown;
+    assert!(world.delivery.due_at.unwrap() > world.now);
+    world.apply(|delivery, _, now| delivery.search_proven(now));
+    world.take(&Step::Work(Weather::Fair));
+    assert_eq!((world.delivery.state, world.delivery.needs_attention()), (State::Waiting, false));
+}
+
+#[test]
+fn asks_nobody_who_waits_for_no_proof() {
+    let mut world = World::new(0);
+    world.attempt(Weather::Lose { applied_after: None });
+    assert_eq!(world.delivery.clone().search_proven(world.now), None);
 }

@@ -12,11 +12,12 @@ use ticketing_core::delivery::operate::NewDelivery;
 use ticketing_core::delivery::settle::SendIntent;
 use ticketing_core::delivery::start::{MEMORY, Pause, Place, Start};
 use ticketing_core::delivery::{Delivery, Outcome, Settled, State, Trigger};
+use ticketing_core::evidence::Evidence;
 use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_core::marker::{InstallationKey, Marker};
 use ticketing_core::namespace::Namespace;
 use ticketing_core::policy::Policy;
-use ticketing_core::system::{Created, Destination, FoundTicket, Sighting, System, TicketRef};
+use ticketing_core::system::{Authorship, Created, Destination, FoundTicket, Sighting, System, TicketRef};
 use ticketing_core::target::Health;
 
 /// What becomes of a create.
@@ -134,8 +135,9 @@ impl World {
             return None;
         }
         let deadline = self.now + self.policy.bounds.attempt_deadline;
-        let Place { destination, index_bound, marker_in_text } = place();
-        let intent = SendIntent { destination, index_bound, deadline, marker_in_text, adjustments: vec![] };
+        let Place { destination, index_bound, marker_in_text, made_by } = place();
+        let adjustments = vec![];
+        let intent = SendIntent { destination, made_by, index_bound, deadline, marker_in_text, adjustments };
         self.delivery = self.delivery.clone().intend(epoch, intent, self.now)?.delivery;
         if let Some(after) = applied_after {
             let latest = deadline + self.policy.bounds.server_bound;
@@ -150,7 +152,7 @@ impl World {
         let found = visible.map(|at| FoundTicket { ticket: ticket(), created_at: Some(*at) });
         let answer = Ok(Sighting { tickets: found.collect(), witness_seen: false });
         let (epoch, asked_at) = (self.delivery.epoch, self.now);
-        let look_up = LookUp { answer, had_witnesses: false, asked_at };
+        let look_up = LookUp { answer, had_witnesses: false, evidence: Evidence::Shown, asked_at };
         self.apply(|delivery, policy, now| delivery.settle_look_up(epoch, look_up, policy, now));
     }
 
@@ -186,7 +188,7 @@ fn accepted(now: Timestamp) -> Delivery {
 fn place() -> Place {
     let destination = Destination { base_url: "https://jira.example".to_owned(), place: "SEC".to_owned() };
     let index_bound = Policy::default().bounds.jira_cloud_index_bound;
-    Place { destination, index_bound, marker_in_text: false }
+    Place { destination, index_bound, marker_in_text: false, made_by: Authorship::default() }
 }
 
 fn ticket() -> TicketRef {
@@ -299,7 +301,8 @@ fn a_search_that_shows_no_witness_proves_nothing_however_long_past_it_is() {
     world.take(&Step::Work(Weather::Fair));
     world.apply(|delivery, policy, now| Some(delivery.claim(policy.bounds.lease, now)));
     let answer = Ok(Sighting { tickets: vec![], witness_seen: false });
-    let (epoch, look_up) = (2, LookUp { answer, had_witnesses: true, asked_at: world.now });
+    let look_up = LookUp { answer, had_witnesses: true, evidence: Evidence::Shown, asked_at: world.now };
+    let epoch = 2;
     world.apply(|delivery, policy, now| delivery.settle_look_up(epoch, look_up, policy, now));
     assert_eq!(world.delivery.state, State::Reconciling);
 }

@@ -98,6 +98,8 @@ pub enum Guard {
     AskedAt,
     /// A witness was made when nothing of the doubtful send could be applied any more.
     WitnessAge,
+    /// An empty answer counts only where the search is known to show tickets of ours.
+    SearchEvidence,
     /// A row counts as found only if it bears the very marker.
     MarkerCheck,
     /// What is committed is on the disk.
@@ -239,6 +241,7 @@ impl Guard {
         Self::LookUpEpoch,
         Self::AskedAt,
         Self::WitnessAge,
+        Self::SearchEvidence,
         Self::MarkerCheck,
         Self::Synchronous,
         Self::StoreLock,
@@ -263,6 +266,7 @@ impl Guard {
             Self::LookUpEpoch => "guard-look-up-epoch",
             Self::AskedAt => "guard-asked-at",
             Self::WitnessAge => "guard-witness-age",
+            Self::SearchEvidence => "guard-search-evidence",
             Self::MarkerCheck => "guard-marker-check",
             Self::Synchronous => "guard-synchronous",
             Self::StoreLock => "guard-store-lock",

@@ -65,6 +65,7 @@ impl Trial {
             Guard::LookUpEpoch => ("empty answer, told in the next doubt", Some(Guard::AskedAt)),
             Guard::AskedAt => ("empty answer, told after the bound", None),
             Guard::WitnessAge => ("witness, made before the send was over", None),
+            Guard::SearchEvidence => ("evidence / ", None),
             Guard::MarkerCheck => ("look-up returns foreign rows", None),
             Guard::Synchronous => ("power cut", None),
             Guard::StoreLock => ("second server", None),

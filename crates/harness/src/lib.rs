@@ -7,6 +7,7 @@ mod binary;
 mod copies;
 mod crowd;
 mod events;
+mod evidence;
 mod here;
 mod hostile;
 mod incidents;
@@ -16,8 +17,10 @@ mod refusals;
 mod relay;
 mod secrets;
 mod server;
+mod settings;
 mod subscriber;
 mod upgrade;
+mod watch;
 mod wires;
 
 use std::path::Path;
@@ -42,9 +45,12 @@ pub use refusals::refusal;
 pub use relay::Relay;
 pub use secrets::SECRETS;
 pub use server::{Server, Start, free_address};
+pub use settings::{retry, text};
 pub use subscriber::{Subscriber, after, from_oldest};
 pub use upgrade::make_older;
 pub use wires::{Trial, over_socket};
+
+use self::watch::Watch;
 
 /// How long anything may take that happens by itself.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -86,6 +92,9 @@ pub struct Plan {
     server: Start,
     /// Whether callers need a token.
     guarded: bool,
+    /// Whether the searches are known to show tickets of ours.
+    evidence: bool,
+    watch: Watch,
 }
 
 // === impl Plan ===
@@ -105,6 +114,8 @@ impl Plan {
             identity: None,
             server: Start { flags: FAST.map(str::to_owned).to_vec(), ..Start::default() },
             guarded: false,
+            evidence: true,
+            watch: Watch::default(),
         }
     }
 
@@ -159,6 +170,19 @@ impl Plan {
         self.with_flag("--auth=token")
     }
 
+    /// Has somebody look at each simulator as it is started.
+    pub fn watched_by(mut self, watch: impl Fn(&Simulator) + Send + 'static) -> Self {
+        self.watch = Watch::new(watch);
+        self
+    }
+
+    /// As a new installation: no ticket was ever read back, so that no search proves an absence. Else both searches were
+    /// shown to work before, in times of which nothing else is left.
+    pub fn without_evidence(mut self) -> Self {
+        self.evidence = false;
+        self
+    }
+
     /// With time enough for every attempt, on a busy machine too: nothing but what a test does makes one too slow.
     pub fn unhurried(self) -> Self {
         self.with_flag("--attempt-deadline=10s").with_flag("--lease=30s")
@@ -202,6 +226,7 @@ impl Plan {
         let identity = self.identity.as_ref();
         let jira = simulator(self.jira.0, self.jira.1, identity).await;
         let servicenow = simulator(Vendor::ServiceNow, self.servicenow, identity).await;
+        self.watch.see([&jira, &servicenow]);
         let mut server = Server::prepare(self.server);
         if self.guarded {
             let token = server.make_token("harness", Role::Admin, DAY).await;
@@ -211,7 +236,11 @@ impl Plan {
         let client = server.client().await;
         let secrets = server.next_start().token.iter().cloned().collect();
         let (acknowledged, elsewhere) = (Acknowledged::default(), vec![]);
-        World { jira, servicenow, server, client, acknowledged, elsewhere, secrets }
+        let mut world = World { jira, servicenow, server, client, acknowledged, elsewhere, secrets };
+        if self.evidence {
+            evidence::plant(&mut world).await;
+        }
+        world
     }
 }
 
@@ -538,25 +567,6 @@ async fn simulator(vendor: Vendor, profile: Profile, identity: Option<&Identity>
         None => Simulator::start(vendor, profile).await,
     };
     started.unwrap()
-}
-
-/// Retry settings in milliseconds.
-pub fn retry(base: i32, max: i32, interval: i32) -> v1::RetrySettings {
-    let span = |millis: i32| {
-        let (seconds, nanos) = (i64::from(millis / 1_000), millis % 1_000 * 1_000_000);
-        Some(prost_types::Duration { seconds, nanos })
-    };
-    v1::RetrySettings {
-        base_delay: span(base),
-        max_delay: span(max),
-        processor_interval: span(interval),
-        ..Default::default()
-    }
-}
-
-/// A text that is given.
-pub fn text(text: impl Into<String>) -> Option<String> {
-    Some(text.into())
 }
 
 /// The state of a push.

@@ -12,6 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use rhythmx_ticketing::Client;
 use tempfile::TempDir;
 use ticketing_core::clock::Clock;
+use ticketing_core::evidence::SearchScope;
 use ticketing_failpoints::{CLOCK, FOLDER, Point};
 use ticketing_server::access::Role;
 use ticketing_server::clock::SystemClock;
@@ -117,6 +118,11 @@ impl Server {
             .kill_on_drop(true)
             .spawn();
         child.unwrap()
+    }
+
+    /// Makes a search known to show tickets of ours, as if one had been read back before.
+    pub async fn plant_evidence(&self, scope: &SearchScope) {
+        ticketing_server::store::plant_evidence(&self.data().join("ticketing.db"), scope).await.unwrap();
     }
 
     /// Edits the database by hand.

@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use secrecy::ExposeSecret;
 use ticketing_core::clock::Clock;
+use ticketing_core::evidence::token_fingerprint;
 use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_core::system::{
-    Check, Created, Destination, Index, Login, Order, ReadTicket, Rendered, Search, Sighting, TicketRef,
+    Authorship, Check, Created, Destination, Index, Login, Order, ReadTicket, Rendered, Search, Sighting, TicketRef,
     TicketSystem, Visibility,
 };
 use ticketing_outbound::Door;
@@ -17,7 +19,7 @@ use ticketing_outbound::Door;
 use crate::checks::Tester;
 use crate::client::{Api, Client};
 use crate::meta::{self, Offer};
-use crate::settings::{Flavour, Settings};
+use crate::settings::{self, Flavour, Settings};
 use crate::site::Site;
 use crate::wire::{Myself, ServerInfo};
 use crate::{create, look_up, read, ticket};
@@ -171,6 +173,14 @@ impl TicketSystem for Jira {
         let account = self.settings.login.user().unwrap_or_default();
         let is_lockable = self.settings.login.user().is_some() && !is_cloud;
         Login { name: format!("{} {account}", self.settings.origin()), is_lockable }
+    }
+
+    fn made_by(&self) -> Authorship {
+        let account = match &self.settings.login {
+            settings::Login::Basic { user, .. } => user.clone(),
+            settings::Login::Bearer { token } => format!("token {}", token_fingerprint(token.expose_secret())),
+        };
+        Authorship { account, issue_type: self.settings.issue_type.clone() }
     }
 
     fn ticket_url(&self, key: &str) -> Option<String> {

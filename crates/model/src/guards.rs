@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::promise::Violation;
-use crate::setup::{Fleet, Promise, Setup, Witnesses};
+use crate::setup::{Fleet, Promise, Setup, Tickets, Witnesses};
 
 /// One guard of the protocol. Each can be taken away by what the model's world tells the decision functions, or does
 /// not ask them; the functions themselves are never changed.
@@ -35,6 +35,8 @@ pub enum Guard {
     SecondAnswer,
     /// A witness was made when nothing of the doubtful send could be applied any more.
     WitnessAge,
+    /// An empty answer counts only where the search is known to show tickets of ours.
+    SearchEvidence,
 }
 
 /// What is expected of the protocol without a guard, and the explorations that show it.
@@ -97,6 +99,7 @@ pub fn guards() -> Vec<GuardCase> {
         caught(Guard::IndexBound),
         second_answer(),
         witness_age(),
+        search_evidence(),
     ]
 }
 
@@ -185,6 +188,29 @@ fn witness_age() -> GuardCase {
     }
 }
 
+/// Where no search ever shows a ticket of ours, there is one at most; whether there is one, only a person can tell.
+#[must_use]
+pub fn hidden_tickets() -> Vec<Trial> {
+    vec![
+        Trial::holds(hidden(Setup::indexed("two servers, tickets that no search shows", TWO))),
+        Trial::holds(hidden(Setup::immediate("two servers, records that no query shows", TWO))),
+    ]
+}
+
+fn search_evidence() -> GuardCase {
+    let without = |trial: Trial| Trial::breaks(trial.setup.without(Guard::SearchEvidence));
+    GuardCase {
+        guard: Guard::SearchEvidence,
+        verdict: Verdict::Caught,
+        trials: hidden_tickets().into_iter().map(without).collect(),
+    }
+}
+
+/// The account never sees what it creates, or the marker never stays: every search is empty.
+fn hidden(setup: Setup) -> Setup {
+    Setup { tickets: Tickets::Hidden, promise: Promise::OneTicket, ..setup }
+}
+
 // === impl Trial ===
 
 impl Trial {
@@ -215,6 +241,7 @@ impl fmt::Display for Guard {
             Self::LeaseTerm => "the term of the lease",
             Self::SecondAnswer => "the second answer",
             Self::WitnessAge => "the age of a witness",
+            Self::SearchEvidence => "the evidence of the search",
         })
     }
 }

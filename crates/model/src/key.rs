@@ -85,6 +85,9 @@ impl Writer<'_> {
         let may_fail = self.world.failed_searches > 0 || self.world.workers.iter().any(has_failed);
         let counted = if may_fail { doubt.look_ups.min(MOST_PATIENCE) } else { 0 };
         self.push(counted as u8);
+        // What waits for evidence is made due by it.
+        let waits = self.setup.tickets == crate::setup::Tickets::ShownLater && !self.world.has_evidence;
+        self.push(u8::from(waits && doubt.is_unproven));
     }
 
     fn write_sweep(&mut self, delivery: &Delivery) {
@@ -105,6 +108,7 @@ impl Writer<'_> {
     fn write_vendor(&mut self) {
         let World { now, tickets, on_their_way, hands, failed_searches, is_down, .. } = self.world;
         self.bytes.extend([*hands, *failed_searches, u8::from(*is_down), as_byte(tickets.len())]);
+        self.push(u8::from(self.world.has_evidence));
         let hidden_for = self.setup.vendor.index_lag + 1;
         for ticket in tickets {
             self.push((now - ticket.created).min(hidden_for) as u8);

@@ -38,9 +38,9 @@ mod take;
 mod world;
 
 pub use explore::{Report, check};
-pub use guards::{Guard, GuardCase, Trial, Verdict, broken_assumptions, guards};
+pub use guards::{Guard, GuardCase, Trial, Verdict, broken_assumptions, guards, hidden_tickets};
 pub use promise::Violation;
 pub use run::{Limits, RunError, Summary, configurations, run};
-pub use setup::{Fleet, Promise, Setup, TickBounds, Vendor, Witnesses};
+pub use setup::{Fleet, Promise, Setup, TickBounds, Tickets, Vendor, Witnesses};
 pub use step::{Hand, Step, Witness};
 pub use story::{Replayed, Story, replay};

@@ -4,8 +4,8 @@ use std::fmt;
 use std::io::{self, Write};
 
 use crate::explore::{Report, check};
-use crate::guards::{Trial, Verdict, broken_assumptions, guards};
-use crate::setup::{Fleet, Setup, Witnesses};
+use crate::guards::{Trial, Verdict, broken_assumptions, guards, hidden_tickets};
+use crate::setup::{Fleet, Setup, Tickets, Witnesses};
 
 /// How far the model goes.
 #[derive(Debug, Clone, Copy)]
@@ -53,6 +53,10 @@ pub fn configurations(large: bool) -> Vec<Setup> {
         Setup::immediate("two servers, a search that shows at once", two),
         Setup { sweeps: true, ..Setup::indexed("two servers, sweeps", two) },
         Setup {
+            tickets: Tickets::ShownLater,
+            ..Setup::indexed("two servers, a search that is not known to show tickets", two)
+        },
+        Setup {
             hands: 2,
             ..Setup::immediate("one server that is started again, operators", Fleet::Alone { workers: 1 })
         },
@@ -62,6 +66,10 @@ pub fn configurations(large: bool) -> Vec<Setup> {
     }
     let witnesses = Witnesses::Perhaps;
     vec![
+        Setup {
+            tickets: Tickets::ShownLater,
+            ..Setup::indexed("two servers, a search that is not known to show tickets", two)
+        },
         Setup { hands: 2, ..Setup::indexed("one server that is started again, operators", alone) },
         Setup { retries: 2, ..Setup::indexed("two servers, two retries, an index that lags", two) },
         Setup { hands: 1, witnesses, ..Setup::indexed("two servers, witnesses, operators", two) },
@@ -96,6 +104,11 @@ pub fn run(out: &mut impl Write, limits: Limits) -> Result<Summary, RunError> {
         summary.unexpected += usize::from(!is_as_expected(&trial, &report));
     }
     run_guards(out, limits, &mut summary)?;
+    writeln!(out, "where no search shows tickets of ours: one ticket at most")?;
+    for trial in hidden_tickets() {
+        let is_met = run_trial(out, limits, &trial)?;
+        summary.unexpected += usize::from(!is_met);
+    }
     writeln!(out, "assumption: the transport sends nothing after the deadline that it was given")?;
     for trial in broken_assumptions() {
         let is_met = run_trial(out, limits, &trial)?;

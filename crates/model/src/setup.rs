@@ -21,6 +21,7 @@ pub struct Setup {
     /// Retries after the first attempt.
     pub retries: u32,
     pub witnesses: Witnesses,
+    pub tickets: Tickets,
     /// How many searches may fail.
     pub failed_searches: u8,
     /// How often an operator, a caller or a recovered target may interfere.
@@ -77,6 +78,17 @@ pub enum Witnesses {
     Always,
 }
 
+/// Whether searches show tickets of ours, and whether that is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tickets {
+    /// It was known before.
+    Shown,
+    /// It is known as soon as another ticket was read back, at some time or never.
+    ShownLater,
+    /// No search ever shows one: the account is not allowed to, or the marker does not stay.
+    Hidden,
+}
+
 /// What is held against every state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Promise {
@@ -111,6 +123,7 @@ impl Setup {
             vendor: Vendor { server_lag: bounds.server, index_lag: bounds.index },
             retries: 1,
             witnesses: Witnesses::Never,
+            tickets: Tickets::Shown,
             failed_searches: 0,
             hands: 0,
             sweeps: false,

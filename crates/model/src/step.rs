@@ -3,7 +3,7 @@
 use ticketing_core::delivery::{State, Sweep};
 
 use crate::guards::Guard;
-use crate::setup::{Fleet, Setup, Witnesses, ticks_from};
+use crate::setup::{Fleet, Setup, Tickets, Witnesses, ticks_from};
 use crate::world::{Stage, World};
 
 /// One thing that happens. Workers are named by their number from 0.
@@ -46,6 +46,8 @@ pub enum Step {
         witness: Witness,
     },
     SearchFails(u8),
+    /// Another ticket of ours is delivered, and read back with its marker.
+    ShowEvidence,
     /// A search for duplicates, that lags so many ticks behind.
     Sweep {
         behind: u8,
@@ -99,6 +101,9 @@ impl Step {
             let lags = 0..=setup.vendor.index_lag as u8;
             steps.extend(lags.map(|behind| Self::Sweep { behind }));
         }
+        if may_show_evidence(setup, world) {
+            steps.push(Self::ShowEvidence);
+        }
         if world.hands > 0 {
             steps.extend(Hand::ALL.map(Self::Interfere));
         }
@@ -116,6 +121,7 @@ impl Step {
         }
         match world.workers[0] {
             Stage::Idle if world.claimable_as().is_some() => Self::Claim(0),
+            Stage::Idle if may_show_evidence(setup, world) => Self::ShowEvidence,
             Stage::Idle if is_sweep_due(setup, world) => Self::Sweep { behind: 0 },
             Stage::Idle => Self::Tick,
             Stage::Claimed { searching: true, .. } => {
@@ -218,6 +224,10 @@ fn witnesses_from(setup: &Setup, world: &World) -> Option<u32> {
     };
     let from = from.filter(|_| setup.witnesses != Witnesses::Never)?;
     u32::try_from(ticks_from(0, from)).ok()
+}
+
+fn may_show_evidence(setup: &Setup, world: &World) -> bool {
+    setup.tickets == Tickets::ShownLater && !world.has_evidence
 }
 
 fn may_claim(setup: &Setup, world: &World) -> bool {

@@ -136,6 +136,7 @@ fn in_words(setup: &Setup, step: Step, before: &World, after: &World) -> String 
         }
         Step::Search { worker, witness, .. } => searched(&name(worker), after, worker, witness),
         Step::SearchFails(worker) => format!("{} searches, and the search fails", name(worker)),
+        Step::ShowEvidence => "another ticket is delivered, and read back with its marker".to_owned(),
         Step::Sweep { .. } => "a sweep searches for duplicates".to_owned(),
         Step::Interfere(hand) => interfered(hand).to_owned(),
     }

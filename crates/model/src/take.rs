@@ -7,9 +7,10 @@ use jiff::Timestamp;
 use ticketing_core::delivery::look_up::LookUp;
 use ticketing_core::delivery::settle::SendIntent;
 use ticketing_core::delivery::{Delivery, Outcome, Resolution, Settled, State};
+use ticketing_core::evidence::Evidence;
 use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_core::policy::Policy;
-use ticketing_core::system::{Created, Destination, FoundTicket, Sighting};
+use ticketing_core::system::{Authorship, Created, Destination, FoundTicket, Sighting};
 
 use crate::guards::Guard;
 use crate::setup::{Fleet, Setup, time};
@@ -60,6 +61,10 @@ impl<'a> Mover<'a> {
             Step::ApplyLate(request) => {
                 world.on_their_way.remove(request.into());
                 world.make_ticket();
+            }
+            Step::ShowEvidence => {
+                world.has_evidence = true;
+                world.commit(Delivery::search_proven);
             }
             Step::Sweep { behind } => return self.sweep(world, behind),
             Step::Interfere(hand) => return interfere(world, hand, &self.policy),
@@ -145,6 +150,7 @@ impl<'a> Mover<'a> {
         let deadline = world.now + self.setup.bounds.attempt_deadline;
         let intent = SendIntent {
             destination: Destination { base_url: String::new(), place: String::new() },
+            made_by: Authorship::default(),
             index_bound: self.setup.index_bound(),
             deadline: time(deadline),
             marker_in_text: false,
@@ -218,12 +224,16 @@ impl<'a> Mover<'a> {
         let asked_at = time(asked);
         let Some(Sight { shown, witness }) = sight else {
             let answer = Err(Fault::new(FaultKind::Connect, ""));
-            return LookUp { answer, had_witnesses: false, asked_at };
+            return LookUp { answer, had_witnesses: false, evidence: Evidence::NoTicket, asked_at };
         };
         let at_once = self.setup.lacks(Guard::SecondAnswer);
         let witness_seen = witness == Witness::Seen || at_once;
         let answer = Ok(Sighting { tickets: found(world, shown), witness_seen });
-        LookUp { answer, had_witnesses: witness != Witness::Unknown, asked_at }
+        let evidence = match world.has_evidence || self.setup.lacks(Guard::SearchEvidence) {
+            true => Evidence::Shown,
+            false => Evidence::NoTicket,
+        };
+        LookUp { answer, had_witnesses: witness != Witness::Unknown, evidence, asked_at }
     }
 }
 

@@ -9,7 +9,7 @@ use ticketing_core::marker::{InstallationKey, Marker};
 use ticketing_core::namespace::Namespace;
 use ticketing_core::system::{System, TicketRef};
 
-use crate::setup::{Fleet, Setup, time};
+use crate::setup::{Fleet, Setup, Tickets, time};
 use crate::step::Witness;
 
 /// Everything there is at one moment.
@@ -30,6 +30,10 @@ pub(crate) struct World {
     pub(crate) hands: u8,
     /// How many searches may still fail.
     pub(crate) failed_searches: u8,
+    /// Searches show nothing, whatever there is.
+    pub(crate) is_blind: bool,
+    /// Another ticket of ours was read back with its marker.
+    pub(crate) has_evidence: bool,
     /// The last sweep is over: what is made now, nobody looks for.
     pub(crate) is_swept: bool,
 }
@@ -125,6 +129,8 @@ impl World {
             on_their_way: vec![],
             hands: setup.hands,
             failed_searches: setup.failed_searches,
+            is_blind: setup.tickets == Tickets::Hidden,
+            has_evidence: setup.tickets == Tickets::Shown,
             is_swept: false,
         }
     }
@@ -189,7 +195,7 @@ impl World {
     /// Whether a search that lags so many ticks behind shows what was made at `created`: within a tick it may have been
     /// made last and asked for first.
     pub(crate) fn is_shown(&self, created: u32, behind: u32) -> bool {
-        behind == 0 || created + behind < self.now
+        !self.is_blind && (behind == 0 || created + behind < self.now)
     }
 }
 

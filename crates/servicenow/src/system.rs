@@ -5,9 +5,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use ticketing_core::fault::Fault;
 use ticketing_core::system::{
-    Adjustment, Check, Created, Destination, Login, Order, ReadTicket, Rendered, Search, Sighting, TicketRef,
-    TicketSystem,
-    Visibility,
+    Adjustment, Authorship, Check, Created, Destination, Login, Order, ReadTicket, Rendered, Search, Sighting,
+    TicketRef, TicketSystem, Visibility,
 };
 use ticketing_outbound::Door;
 
@@ -66,6 +65,10 @@ impl TicketSystem for ServiceNow {
 
     fn destination(&self) -> Destination {
         Destination { base_url: self.settings.origin(), place: self.settings.table.clone() }
+    }
+
+    fn made_by(&self) -> Authorship {
+        Authorship { account: self.settings.username.clone(), issue_type: String::new() }
     }
 
     /// The Table API answers from the primary database.

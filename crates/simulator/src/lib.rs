@@ -115,7 +115,7 @@ pub use effect::{Effect, Reply, RetryAfter};
 pub use points::{Point, Reached};
 pub use profile::{Credential, Named, Profile, Project, Vendor};
 pub use record::{Keep, RecordedCreate, RecordedRequest};
-pub use simulator::Simulator;
+pub use simulator::{Simulator, WeatherRecord};
 pub use state::Ticket;
 #[cfg(feature = "tls")]
 pub use tls::{Authority, Certificate, Identity};

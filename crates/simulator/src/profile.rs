@@ -116,6 +116,11 @@ pub struct Profile {
     pub untranslated: BTreeMap<String, String>,
     /// Jira Cloud: the cloud id under which the gateway path `/ex/jira/{cloudId}` answers.
     pub cloud_id: String,
+    /// The account sees no ticket that it creates, by search or by ID, as under a security level or a read ACL: those that
+    /// exist included, those of other people not.
+    pub hides_created: bool,
+    /// Jira: labels of a create are dropped in silence.
+    pub drops_labels: bool,
     /// Jira: how long after its creation a search first shows a ticket.
     pub index_lag: Duration,
     /// Jira: a search without a valid login answers 200 with no issues (true) or 401 (false).
@@ -167,6 +172,8 @@ impl Profile {
             base_url: None,
             untranslated: BTreeMap::new(),
             cloud_id: "11223344-a1b2-3b33-c444-def123456789".to_owned(),
+            hides_created: false,
+            drops_labels: false,
             index_lag: Duration::ZERO,
             anonymous_search_is_empty: true,
             captcha_after: (vendor == Vendor::JiraDataCenter).then_some(3),

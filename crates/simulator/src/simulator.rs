@@ -59,6 +59,10 @@ impl Shared {
     }
 }
 
+/// What became of a simulator's weather.
+#[derive(Debug, Clone)]
+pub struct WeatherRecord(Arc<Shared>);
+
 #[derive(Debug)]
 struct Running {
     stop: CancellationToken,
@@ -194,6 +198,11 @@ impl Simulator {
         self.shared.points.until(call, point, times).await;
     }
 
+    /// Tells of its weather, also when the simulator is gone.
+    pub fn weather_record(&self) -> WeatherRecord {
+        WeatherRecord(self.shared.clone())
+    }
+
     /// The weather, empty at first.
     pub fn weather(&self) -> &Weather {
         &self.shared.weather
@@ -214,6 +223,13 @@ impl Simulator {
 
     fn is_running(&self) -> bool {
         self.running.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+}
+
+impl WeatherRecord {
+    /// See [`Weather::never_struck`].
+    pub fn never_struck(&self) -> Vec<String> {
+        self.0.weather.never_struck()
     }
 }
 

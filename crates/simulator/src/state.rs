@@ -74,6 +74,11 @@ impl State {
         Self { profile, tickets: Book::default(), record: Record::default(), failed_logins: 0, created: 0 }
     }
 
+    /// Whether the account may see a ticket.
+    pub(crate) fn shows(&self, ticket: &Ticket) -> bool {
+        ticket.foreign || !self.profile.hides_created
+    }
+
     /// The next number for a ticket, from 1.
     pub(crate) fn next_number(&mut self) -> u64 {
         self.created += 1;

@@ -1,6 +1,7 @@
 //! Scripted weather: which calls go wrong, when, and how.
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError, RwLock};
 
 use serde::{Deserialize, Serialize};
@@ -83,10 +84,25 @@ type Forecast = dyn Fn(Call, &str, &[u8]) -> Option<Effect> + Send + Sync;
 /// every rule counts every call that it concerns.
 #[derive(Default)]
 pub struct Weather {
-    rules: Mutex<Vec<(Rule, u64)>>,
+    rules: Mutex<Vec<Line>>,
+    /// Rules that were removed before they struck anything.
+    missed: Mutex<Vec<Rule>>,
     forecast: RwLock<Option<Box<Forecast>>>,
+    /// What the forecast is still to strike for the first time.
+    is_forecast_missed: AtomicBool,
     struck: watch::Sender<u64>,
     released: watch::Sender<u64>,
+}
+
+/// A rule in force.
+#[derive(Debug)]
+struct Line {
+    rule: Rule,
+    /// How many calls it was counted for.
+    seen: u64,
+    has_struck: bool,
+    /// Whether it is as well if it never strikes.
+    may_miss: bool,
 }
 
 impl Weather {
@@ -96,19 +112,56 @@ impl Weather {
     /// If the effect can not be played on the calls it is for: a connection carries no request yet.
     #[track_caller]
     pub fn push(&self, rule: Rule) {
+        self.add(rule, false);
+    }
+
+    /// Adds a rule that need not strike anything, and says why that is as well. See [`never_struck`](Self::never_struck).
+    ///
+    /// # Panics
+    /// As [`push`](Self::push), or without a reason.
+    #[track_caller]
+    pub fn push_perhaps(&self, rule: Rule, why: &str) {
+        assert!(!why.is_empty(), "{rule:?}: why may it miss?");
+        self.add(rule, true);
+    }
+
+    #[track_caller]
+    fn add(&self, rule: Rule, may_miss: bool) {
         assert!(rule.fits(), "{rule:?}: this effect is not for these calls");
-        self.rules().push((rule, 0));
+        self.rules().push(Line { rule, seen: 0, has_struck: false, may_miss });
+    }
+
+    /// What has struck nothing so far, of the rules that were removed, too: a test that looks for what such weather does
+    /// has seen nothing of it.
+    pub fn never_struck(&self) -> Vec<String> {
+        let missed = self.missed.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all: Vec<String> = missed.iter().map(|rule| format!("{rule:?}")).collect();
+        all.extend(
+            self.rules().iter().filter(|line| line.is_missed()).map(|line| format!("{:?}", line.rule)),
+        );
+        if self.is_forecast_missed.load(Ordering::Relaxed) {
+            all.push("the forecast".to_owned());
+        }
+        all
     }
 
     /// Lets `forecast` say what strikes the calls that no rule strikes, given their kind, their query string and their
     /// body; never connections, nor how a request is read. Replaces the one before.
     pub fn forecast(&self, forecast: impl Fn(Call, &str, &[u8]) -> Option<Effect> + Send + Sync + 'static) {
         *self.forecast.write().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(forecast));
+        self.is_forecast_missed.store(true, Ordering::Relaxed);
+    }
+
+    /// Removes the forecast.
+    pub fn end_forecast(&self) {
+        *self.forecast.write().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     /// Removes every rule, and no forecast. What is held stays so; see [`release`](Self::release).
     pub fn clear(&self) {
-        self.rules().clear();
+        let removed = std::mem::take(&mut *self.rules());
+        let missed = removed.into_iter().filter(Line::is_missed).map(|line| line.rule);
+        self.missed.lock().unwrap_or_else(PoisonError::into_inner).extend(missed);
     }
 
     /// Ends what is held now: held connections close, and what was to be applied late is applied.
@@ -130,10 +183,11 @@ impl Weather {
     /// Counts a call and says what strikes it.
     pub(crate) fn strike(&self, call: Call) -> Option<Effect> {
         let mut struck = None;
-        for (rule, seen) in self.rules().iter_mut().filter(|(rule, _)| rule.concerns(call)) {
-            *seen += 1;
-            if struck.is_none() && rule.when.strikes(*seen) {
-                struck = Some(rule.then.clone());
+        for line in self.rules().iter_mut().filter(|line| line.rule.concerns(call)) {
+            line.seen += 1;
+            if struck.is_none() && line.rule.when.strikes(line.seen) {
+                line.has_struck = true;
+                struck = Some(line.rule.then.clone());
             }
         }
         if struck.is_some() {
@@ -146,6 +200,7 @@ impl Weather {
     pub(crate) fn foretold(&self, call: Call, request: &Request) -> Option<Effect> {
         let forecast = self.forecast.read().unwrap_or_else(PoisonError::into_inner);
         let struck = forecast.as_ref()?(call, &request.raw_query, &request.body)?;
+        self.is_forecast_missed.store(false, Ordering::Relaxed);
         self.struck.send_modify(|times| *times += 1);
         Some(struck)
     }
@@ -161,8 +216,14 @@ impl Weather {
         }
     }
 
-    fn rules(&self) -> std::sync::MutexGuard<'_, Vec<(Rule, u64)>> {
+    fn rules(&self) -> std::sync::MutexGuard<'_, Vec<Line>> {
         self.rules.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Line {
+    fn is_missed(&self) -> bool {
+        !self.has_struck && !self.may_miss
     }
 }
 

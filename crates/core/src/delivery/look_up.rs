@@ -5,7 +5,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::{Delivery, EventKind, LastError, Settled, State};
-use crate::fault::Fault;
+use crate::evidence::Evidence;
+use crate::fault::{Fault, FaultKind};
 use crate::limits::MAX_DUPLICATES;
 use crate::policy::Policy;
 use crate::system::{FoundTicket, Sighting, TicketRef};
@@ -19,8 +20,18 @@ pub struct LookUp {
     pub answer: Result<Sighting, Fault>,
     /// Whether witnesses were named to the search: then one of them must be seen before "not found" counts.
     pub had_witnesses: bool,
+    /// Whether the search is known to show tickets of ours.
+    pub evidence: Evidence,
     /// When the search was begun.
     pub asked_at: Timestamp,
+}
+
+/// What an answer without a ticket has to say.
+struct EmptyAnswer {
+    witness_seen: bool,
+    had_witnesses: bool,
+    evidence: Evidence,
+    asked_at: Timestamp,
 }
 
 impl Delivery {
@@ -35,7 +46,7 @@ impl Delivery {
         policy: &Policy,
         now: Timestamp,
     ) -> Option<Settled> {
-        let LookUp { answer, had_witnesses, asked_at } = look_up;
+        let LookUp { answer, had_witnesses, evidence, asked_at } = look_up;
         if let Ok(Sighting { tickets, .. }) = &answer
             && !tickets.is_empty()
         {
@@ -54,8 +65,29 @@ impl Delivery {
                 self.due_at = Some(now + patience.max(floor));
                 Some(self.become_(State::Reconciling, now, &[]))
             }
-            Ok(sighting) => Some(self.not_found(sighting.witness_seen, had_witnesses, asked_at, policy, now)),
+            Ok(Sighting { witness_seen, .. }) => {
+                let empty = EmptyAnswer { witness_seen, had_witnesses, evidence, asked_at };
+                Some(self.not_found(empty, policy, now))
+            }
         }
+    }
+
+    /// Whether an answer to a search that is made at `asked_at` can prove that the send made no ticket.
+    #[must_use]
+    pub fn is_provable(&self, asked_at: Timestamp, server_bound: Duration) -> bool {
+        self.provable_from(server_bound).is_some_and(|from| from <= asked_at)
+    }
+
+    /// A search is known by now to show tickets of ours: what could not be proven is looked up now. `None` if the delivery
+    /// is not concerned.
+    #[must_use]
+    pub fn search_proven(mut self, now: Timestamp) -> Option<Settled> {
+        let is_unproven = self.doubt.as_ref().is_some_and(|doubt| doubt.is_unproven);
+        if self.state != State::Reconciling || self.lease_until.is_some() || !is_unproven {
+            return None;
+        }
+        self.due_at = Some(now);
+        Some(self.become_(State::Reconciling, now, &[]))
     }
 
     /// A ticket made from then on is a witness: an index that shows it shows all that the send could have made, since
@@ -181,16 +213,11 @@ impl Delivery {
         self.resolution = None;
     }
 
-    fn not_found(
-        mut self,
-        witness_seen: bool,
-        had_witnesses: bool,
-        asked_at: Timestamp,
-        policy: &Policy,
-        now: Timestamp,
-    ) -> Settled {
+    fn not_found(mut self, empty: EmptyAnswer, policy: &Policy, now: Timestamp) -> Settled {
+        let EmptyAnswer { witness_seen, had_witnesses, evidence, asked_at } = empty;
         let bounds = &policy.bounds;
-        let provable = self.provable_from(bounds.server_bound).is_some_and(|from| from <= asked_at);
+        let provable = self.is_provable(asked_at, bounds.server_bound);
+        let is_assumed = self.send.as_ref().is_some_and(|send| send.supposed);
         let immediate = self.send.as_ref().is_some_and(|send| send.index_bound.is_zero());
         let Some(doubt) = self.doubt.as_mut() else { return self.keep_looking(policy, now) };
         if !provable {
@@ -202,11 +229,26 @@ impl Delivery {
             doubt.last_empty_at = Some(asked_at);
         }
         let enough = doubt.empty_answers >= 2 || self.is_long_past(bounds, asked_at);
-        if immediate || witness_seen || (enough && !had_witnesses) {
+        if !(immediate || witness_seen || (enough && !had_witnesses)) {
+            self.keep_looking(policy, now)
+        } else if evidence.lets_absence_count(is_assumed) {
             self.proven_absent(policy, now)
         } else {
-            self.keep_looking(policy, now)
+            self.unproven(evidence, policy, now)
         }
+    }
+
+    /// The search may be unable to show any ticket of ours, so that its empty answer proves nothing, however often it
+    /// comes. It is asked ever less often.
+    fn unproven(mut self, evidence: Evidence, policy: &Policy, now: Timestamp) -> Settled {
+        let Some(doubt) = self.doubt.as_mut() else { return self.keep_looking(policy, now) };
+        let events: &[EventKind] = if doubt.is_unproven { &[] } else { &[EventKind::Reconciling] };
+        doubt.is_unproven = true;
+        let count = doubt.empty_answers.clamp(1, MOST_PATIENCE);
+        let fault = unproven(evidence);
+        self.last_error = Some(LastError { fault, ambiguous: true, at: now });
+        self.due_at = Some(now + policy.bounds.look_up_interval * count * count);
+        self.become_(State::Reconciling, now, events)
     }
 
     /// The send made no ticket: the failure is an ordinary one now.
@@ -235,6 +277,17 @@ impl Delivery {
         });
         self.become_(State::Reconciling, now, &[])
     }
+}
+
+fn unproven(evidence: Evidence) -> Fault {
+    let message = format!(
+        "the search finds no ticket, which proves nothing while it is not known to show tickets of ours: {}",
+        evidence.reason()
+    );
+    Fault::new(FaultKind::UnreadableReply, message).with_hint(
+        "let the account read the tickets that it creates and keep the marker's field (labels, correlation_id) on them; or \
+         look for the marker there and use ResolveDelivery, RetryDelivery with create_anyway, or CancelDelivery",
+    )
 }
 
 /// After a sweep that could not search; `None` once it is too late to be of use.

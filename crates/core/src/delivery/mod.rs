@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use crate::fault::Fault;
 use crate::marker::Marker;
 use crate::namespace::Namespace;
-use crate::system::{Adjustment, Created, Destination, System, TicketRef};
+use crate::system::{Adjustment, Authorship, Created, Destination, System, TicketRef};
 
 /// A delivery as it is kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -128,6 +128,9 @@ pub struct Send {
     /// No byte of the request is sent after this.
     pub deadline: Timestamp,
     pub destination: Destination,
+    /// Who creates the ticket, and as what kind.
+    #[serde(default)]
+    pub made_by: Authorship,
     /// How long the destination's search may lag behind its tickets.
     pub index_bound: Duration,
     /// Whether the marker was sent in the description.
@@ -161,6 +164,10 @@ pub struct Doubt {
     pub last_empty_at: Option<Timestamp>,
     /// All look-ups so far, failed ones too.
     pub look_ups: u32,
+    /// Absence would be proven by now, if the search were known to show tickets of ours. Only evidence or an operator ends
+    /// such a doubt.
+    #[serde(default)]
+    pub is_unproven: bool,
 }
 
 /// A search for tickets yet to come: for further ones of what was delivered, for any of what failed or was cancelled.
@@ -245,6 +252,12 @@ impl Delivery {
         self.doubt.is_some()
     }
 
+    /// Whether a ticket may exist and neither time nor a look-up can tell: a person has to.
+    #[must_use]
+    pub fn needs_attention(&self) -> bool {
+        self.state == State::Reconciling && self.doubt.as_ref().is_some_and(|doubt| doubt.is_unproven)
+    }
+
     /// Before this, a search that finds nothing proves nothing.
     #[must_use]
     pub fn provable_from(&self, server_bound: Duration) -> Option<Timestamp> {
@@ -260,6 +273,14 @@ impl Delivery {
             false => self.sweep = None,
         }
         Settled { delivery: self, events: events.to_vec() }
+    }
+}
+
+// === impl Doubt ===
+
+impl Doubt {
+    fn new(since: Timestamp) -> Self {
+        Self { since, counted_from: None, empty_answers: 0, last_empty_at: None, look_ups: 0, is_unproven: false }
     }
 }
 

@@ -8,12 +8,14 @@ use super::{Delivery, Doubt, EventKind, LastError, Outcome, Send, Settled, State
 use crate::fault::{Fault, FaultKind};
 use crate::limits::{self, MAX_DUPLICATES};
 use crate::policy::Policy;
-use crate::system::{Adjustment, Created, Destination, TicketRef};
+use crate::system::{Adjustment, Authorship, Created, Destination, TicketRef};
 
 /// What is about to be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SendIntent {
     pub destination: Destination,
+    /// Who creates the ticket, and as what kind.
+    pub made_by: Authorship,
     /// How long the destination's search may lag behind its tickets.
     pub index_bound: Duration,
     /// No byte of the request is sent after this.
@@ -44,12 +46,13 @@ impl Delivery {
         if self.state != State::Attempting || !self.is_held(epoch, now) {
             return None;
         }
-        let SendIntent { destination, index_bound, deadline, marker_in_text, adjustments } = intent;
+        let SendIntent { destination, made_by, index_bound, deadline, marker_in_text, adjustments } = intent;
         self.send = Some(Send {
             epoch,
             at: now,
             deadline,
             destination,
+            made_by,
             index_bound,
             marker_in_text,
             counted_from: None,
@@ -194,8 +197,7 @@ impl Delivery {
         if let Some(send) = self.send.as_ref().filter(|send| !self.doubted.contains(&send.destination)) {
             self.doubted.push(send.destination.clone());
         }
-        self.doubt =
-            Some(Doubt { since: now, counted_from, empty_answers: 0, last_empty_at: None, look_ups: 0 });
+        self.doubt = Some(Doubt { counted_from, ..Doubt::new(now) });
         self.due_at = Some(self.next_look_up(policy, now).max(now + floor));
         self.become_(State::Reconciling, now, &[EventKind::Reconciling])
     }

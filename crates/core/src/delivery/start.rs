@@ -14,7 +14,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::{Absence, Delivery, Doubt, EventKind, LastError, Send, Settled, State};
 use crate::fault::{Fault, FaultKind};
 use crate::policy::{Bounds, Policy};
-use crate::system::Destination;
+use crate::system::{Authorship, Destination};
 use crate::target::Health;
 
 /// For how long after a store was put back new incidents may be old ones whose tickets it has forgotten: 30 days.
@@ -53,6 +53,8 @@ pub struct Place {
     pub index_bound: Duration,
     /// Whether the marker stands in the description there.
     pub marker_in_text: bool,
+    /// Who would have created the ticket, and as what kind.
+    pub made_by: Authorship,
 }
 
 // === impl Pause ===
@@ -173,12 +175,13 @@ impl Delivery {
         if self.state != State::Attempting || !self.is_held(epoch, now) {
             return None;
         }
-        let Place { destination, index_bound, marker_in_text } = place;
+        let Place { destination, index_bound, marker_in_text, made_by } = place;
         let send = Send {
             epoch,
             at: Timestamp::UNIX_EPOCH,
             deadline: restored_at,
             destination,
+            made_by,
             index_bound,
             marker_in_text,
             counted_from: None,
@@ -190,13 +193,7 @@ impl Delivery {
         if !self.is_long_past(&policy.bounds, now) && !self.doubted.contains(&destination) {
             self.doubted.push(destination);
         }
-        self.doubt = Some(Doubt {
-            since: now,
-            counted_from: None,
-            empty_answers: 0,
-            last_empty_at: None,
-            look_ups: 0,
-        });
+        self.doubt = Some(Doubt::new(now));
         self.last_error = Some(LastError { fault: forgotten(), ambiguous: true, at: now });
         self.due_at = Some(now);
         Some(self.become_(State::Reconciling, now, &[EventKind::Reconciling]))

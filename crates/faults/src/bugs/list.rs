@@ -174,6 +174,16 @@ pub(super) const BUGS: &[Bug] = &[
             Cells("streams / 10,000 reconnections"),
         ],
     },
+    Bug {
+        what: "An empty search proved an absence although the account could not see what it creates, or labels did not stay: a second ticket",
+        found_by: ByHand,
+        replays: &[Test("proves_no_absence_without_evidence"), Cells("evidence / ")],
+    },
+    Bug {
+        what: "Cells on look-ups, proofs and preparing reads passed although their weather had struck nothing",
+        found_by: ByHand,
+        replays: &[Test("fails_a_cell_whose_weather_struck_nothing")],
+    },
 ];
 
 /// Weather that no bug was found in, and that is the hardest that there is: everything in doubt, a process that is

@@ -34,7 +34,7 @@ async fn waits_alone(stage: Stage, vendor: Vendor) {
     let condition = world.status(system(vendor)).await.condition.unwrap();
     assert_eq!(condition.kind(), TargetConditionKind::Ok, "{condition:?}");
     assert!(simulator(&world, vendor).weather().struck() > 0, "nothing was blocked");
-    simulator(&world, vendor).weather().forecast(|_, _, _| None);
+    simulator(&world, vendor).weather().end_forecast();
     if world.delivery(&blocked.id).await.state() == DeliveryState::Failed {
         let request = RetryDeliveryRequest { delivery_id: blocked.id.clone(), ..Default::default() };
         world.client.retry_delivery(request).await.unwrap();

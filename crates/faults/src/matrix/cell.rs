@@ -8,6 +8,7 @@ use std::time::Duration;
 use futures_util::future::{BoxFuture, FutureExt};
 use ticketing_failpoints::Guard;
 use ticketing_harness::Plan;
+use ticketing_simulator::{Simulator, WeatherRecord};
 
 /// How long a cell may take, however it goes.
 const LONGEST: Duration = Duration::from_secs(180);
@@ -37,6 +38,8 @@ pub(crate) struct Stage {
     /// The guards that are missing, to see whether this cell sees that.
     removed: Vec<Guard>,
     recoveries: Arc<Mutex<Vec<Duration>>>,
+    /// Of every simulator that the cell has started.
+    weather: Arc<Mutex<Vec<WeatherRecord>>>,
 }
 
 /// How a cell went.
@@ -92,6 +95,13 @@ impl Cell {
         let stage = Stage { removed: removed.to_vec(), ..Stage::default() };
         let mut played = tokio::spawn(play(stage.clone()));
         match tokio::time::timeout(LONGEST, &mut played).await {
+            // A guard that is missing may end a cell before all of its weather has come.
+            Ok(Ok(())) if removed.is_empty() && !stage.never_struck().is_empty() => {
+                let missed = stage.never_struck().join("\n  ");
+                Verdict::Failed {
+                    why: format!("its weather struck nothing, so it has shown nothing:\n  {missed}"),
+                }
+            }
             Ok(Ok(())) => Verdict::Passed { recoveries: stage.taken() },
             Ok(Err(panicked)) => Verdict::Failed { why: words(panicked) },
             Err(_) => {
@@ -113,7 +123,9 @@ impl fmt::Display for Cell {
 impl Stage {
     /// A world to play on, in this process unless told otherwise.
     pub(crate) fn plan(&self) -> Plan {
-        self.removed.iter().fold(Plan::new(), |plan, guard| plan.without(*guard))
+        let weather = self.weather.clone();
+        let plan = Plan::new().watched_by(move |simulator| note(&weather, simulator));
+        self.removed.iter().fold(plan, |plan, guard| plan.without(*guard))
     }
 
     /// Everything was well again `after` the fault, which must not have taken longer than `limit`.
@@ -122,9 +134,19 @@ impl Stage {
         self.recoveries.lock().unwrap_or_else(PoisonError::into_inner).push(after);
     }
 
+    /// Weather that has struck nothing.
+    fn never_struck(&self) -> Vec<String> {
+        let weather = self.weather.lock().unwrap_or_else(PoisonError::into_inner);
+        weather.iter().flat_map(WeatherRecord::never_struck).collect()
+    }
+
     fn taken(&self) -> Vec<Duration> {
         std::mem::take(&mut *self.recoveries.lock().unwrap_or_else(PoisonError::into_inner))
     }
+}
+
+fn note(weather: &Mutex<Vec<WeatherRecord>>, simulator: &Simulator) {
+    weather.lock().unwrap_or_else(PoisonError::into_inner).push(simulator.weather_record());
 }
 
 /// What a panic said.
@@ -139,4 +161,37 @@ pub(crate) fn words(panicked: tokio::task::JoinError) -> String {
 pub(crate) fn said(payload: &(dyn Any + Send)) -> String {
     let text = payload.downcast_ref::<String>().map(String::as_str);
     text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("it panicked").to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use ticketing_simulator::{Call, Effect, Profile, Rule, Vendor, When};
+
+    use super::*;
+
+    async fn play(why_not: Option<&'static str>) -> Verdict {
+        let cell = Cell::new("test", "weather that strikes nothing", "here", move |stage| async move {
+            let simulator =
+                Simulator::start(Vendor::JiraCloud, Profile::of(Vendor::JiraCloud)).await.unwrap();
+            note(&stage.weather, &simulator);
+            let rule = Rule::new(Call::Search, When::Always, Effect::DropBefore);
+            match why_not {
+                Some(why) => simulator.weather().push_perhaps(rule, why),
+                None => simulator.weather().push(rule),
+            }
+            simulator.weather().clear();
+        });
+        cell.play(&[]).await
+    }
+
+    #[tokio::test]
+    async fn fails_a_cell_whose_weather_struck_nothing() {
+        let Verdict::Failed { why } = play(None).await else { panic!("it passed") };
+        assert!(why.contains("DropBefore"), "{why}");
+    }
+
+    #[tokio::test]
+    async fn passes_a_cell_whose_weather_need_not_strike() {
+        assert!(matches!(play(Some("nobody searches here")).await, Verdict::Passed { .. }));
+    }
 }

@@ -150,7 +150,12 @@ impl Bounds {
 impl Scene {
     /// In this process.
     pub(super) async fn start(stage: &Stage, site: Site, bounds: Bounds) -> Self {
-        Self { world: site.plan(bounds.plan(stage.plan())).start().await, site, bounds }
+        Self::start_on(stage.plan(), site, bounds).await
+    }
+
+    /// On a world of another kind.
+    pub(super) async fn start_on(plan: Plan, site: Site, bounds: Bounds) -> Self {
+        Self { world: site.plan(bounds.plan(plan)).start().await, site, bounds }
     }
 
     /// In a process of its own, where it can be held.
@@ -166,6 +171,11 @@ impl Scene {
     /// From now on.
     pub(super) fn weather(&self, on: Call, when: When, then: Effect) {
         self.simulator().weather().push(Rule::new(on, when, then));
+    }
+
+    /// From now on, unless there is no such call, and why that is as well.
+    pub(super) fn weather_perhaps(&self, on: Call, then: Effect, why: &str) {
+        self.simulator().weather().push_perhaps(Rule::new(on, When::Always, then), why);
     }
 
     pub(super) async fn push(&mut self, incident: &str) -> v1::CreateTicketResponse {
@@ -233,6 +243,17 @@ impl Scene {
         let proof = self.proof();
         self.until(id, "a look-up that can prove something", |delivery| proving(delivery, proof) >= times)
             .await
+    }
+
+    /// How many look-ups of that kind were made so far.
+    pub(super) async fn looked_up(&mut self, id: &str) -> usize {
+        let proof = self.proof();
+        proving(&self.world.delivery(id).await, proof)
+    }
+
+    /// How many deliveries only a person can settle.
+    pub(super) async fn needing_attention(&mut self) -> u32 {
+        self.world.status(self.site.system()).await.needs_attention
     }
 
     /// As [`until_looked_up`](Self::until_looked_up), unless the delivery is delivered before.

@@ -14,6 +14,7 @@ mod connection;
 mod crowds;
 mod doubt;
 mod echoes;
+mod evidence;
 mod flood;
 mod flow;
 mod following;
@@ -76,6 +77,7 @@ const FAMILIES: &[fn() -> Vec<Cell>] = &[
     operators::cells,
     index::cells,
     searching::cells,
+    evidence::cells,
     humans::cells,
     races::cells,
     stale::cells,

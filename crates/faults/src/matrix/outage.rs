@@ -8,7 +8,7 @@ use ticketing_simulator::{Call, Effect, Vendor};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::Instant;
 
-use super::calls::{VENDORS, deliver, name, plan, simulator, start, strike, system};
+use super::calls::{VENDORS, deliver, name, plan, simulator, start, strike, strike_early_look_ups, system};
 use super::cell::{Cell, Stage};
 
 const FAMILY: &str = "outage";
@@ -73,8 +73,7 @@ async fn silent(stage: Stage, outage: Outage, vendor: Vendor, from: From) {
     }
     if from == From::LookUp {
         strike(&world, vendor, Call::Create, 1, Effect::ApplyThenDrop);
-        // A look-up that began in time is not to find the ticket.
-        strike(&world, vendor, Call::Search, u64::MAX, Effect::Hang { applied: false });
+        strike_early_look_ups(&world, vendor, Effect::Hang { applied: false });
         world.push("INC-1", system(vendor)).await;
     }
     simulator(&world, vendor).stop().await;

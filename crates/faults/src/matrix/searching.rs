@@ -189,16 +189,20 @@ fn drop_by_drop() -> Effect {
 
 impl Lie {
     fn begin(&self, scene: &Scene) {
-        let on_both = |effect: &Effect| {
-            for call in [Call::Search, Call::Read] {
-                scene.weather(call, When::Always, effect.clone());
-            }
-        };
         match self {
             Self::Search(effect) => scene.weather(Call::Search, When::Always, effect.clone()),
-            Self::All(effect) => on_both(effect),
+            Self::All(effect) => {
+                scene.weather(Call::Search, When::Always, effect.clone());
+                let why = "no ticket is read where the search fails by itself";
+                scene.weather_perhaps(Call::Read, effect.clone(), why);
+            }
             // The creates need what is taken away afterwards.
-            Self::Stranger | Self::Hidden => on_both(&status(503)),
+            Self::Stranger | Self::Hidden => {
+                let why = "it only keeps early look-ups from an answer, and there may be none so early";
+                for call in [Call::Search, Call::Read] {
+                    scene.weather_perhaps(call, status(503), why);
+                }
+            }
         }
     }
 

@@ -9,7 +9,7 @@ use ticketing_harness::{World, creates};
 use ticketing_simulator::{Authority, Call, Certificate, Effect, Identity, Rule, Vendor, When};
 use tokio::time::Instant;
 
-use super::calls::{VENDORS, deliver, name, plan, simulator, start, strike, system};
+use super::calls::{VENDORS, deliver, name, plan, simulator, start, strike, strike_early_look_ups, system};
 use super::cell::{Cell, Stage};
 
 const FAMILY: &str = "tls";
@@ -68,7 +68,7 @@ async fn play(stage: Stage, vendor: Vendor, fault: Fault, from: From) {
     let before = creates(simulator(&world, vendor));
     if from == From::LookUp {
         strike(&world, vendor, Call::Create, 1, Effect::ApplyThenDrop);
-        strike(&world, vendor, Call::Search, u64::MAX, Effect::DropBefore);
+        strike_early_look_ups(&world, vendor, Effect::DropBefore);
         world.push("INC-1", system(vendor)).await;
     }
     fault.begin(&trust, &world, vendor);

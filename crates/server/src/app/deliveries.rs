@@ -99,7 +99,10 @@ impl App {
     pub async fn retry_many(&self, retry: RetryMany) -> Result<RetriedPage, AppError> {
         let RetryMany { by, filter, page_size, after, note } = retry;
         let targets = self.0.connections.targets();
-        let enabled = targets.into_iter().filter(|target| self.0.connections.is_enabled(target)).collect();
+        let enabled: BTreeSet<_> = targets.into_iter().filter(|target| self.0.connections.is_enabled(target)).collect();
+        for target in &enabled {
+            self.0.dispatcher.lift(target).await?;
+        }
         let request = RetryRequest { by, filter, page_size, after, enabled, note };
         let page = self.0.store.retry_many(request, self.now()).await?;
         for delivery in &page.retried {

@@ -32,6 +32,8 @@ pub struct SystemStatus {
     pub last_test: Option<ConnectionTest>,
     /// States without deliveries are left out.
     pub counts: BTreeMap<State, u64>,
+    /// Deliveries that neither time nor a look-up can settle.
+    pub needs_attention: u64,
     /// When a ticket was created or found last, and the delivery that has it.
     pub last_success: Option<(Timestamp, Delivery)>,
     pub last_failure: Option<LastFailure>,
@@ -68,6 +70,7 @@ impl App {
             enabled: connection.is_some_and(|connection| connection.enabled),
             last_test: test.map(|test| ConnectionTest { at: test.at, checks: test.checks }),
             counts: counts.into_iter().map(|count| (count.state, count.count)).collect(),
+            needs_attention: store.needs_attention(target).await?,
             last_success,
             last_failure: store.last_failure(target).await?,
             health: self.0.dispatcher.health(target),

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use ticketing_core::clock::Clock;
 use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_core::system::{
-    Check, Created, Destination, Login, Order, ReadTicket, Rendered, Search, Sighting, TicketSystem, Visibility,
+    Authorship, Check, Created, Destination, Login, Order, ReadTicket, Rendered, Search, Sighting, TicketSystem, Visibility,
 };
 use ticketing_failpoints::{Guard, is_removed};
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -120,6 +120,10 @@ impl TicketSystem for GatedSystem {
 
     fn login(&self) -> Login {
         self.inner.login()
+    }
+
+    fn made_by(&self) -> Authorship {
+        self.inner.made_by()
     }
 
     fn ticket_url(&self, key: &str) -> Option<String> {

@@ -47,6 +47,7 @@ impl Dispatcher {
             failpoints::pass(Point::Recorded).await;
             if fault.is_none() {
                 self.observe(&delivery.target, api.as_ref(), Observation::Created).await;
+                self.read_back(&delivery, api.as_ref());
             }
         }
         .instrument(span)
@@ -124,6 +125,7 @@ impl Dispatcher {
             epoch: delivery.epoch,
             send: SendIntent {
                 destination: api.destination(),
+                made_by: api.made_by(),
                 index_bound,
                 deadline,
                 marker_in_text: rendered.marker_in_text,

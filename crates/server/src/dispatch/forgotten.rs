@@ -41,14 +41,17 @@ impl Dispatcher {
         let send = delivery.send.as_ref().filter(|send| !send.supposed);
         if let Some(send) = send.filter(|send| self.reaches(&delivery.target, &send.destination)) {
             let (destination, index_bound) = (send.destination.clone(), send.index_bound);
-            places.push(Place { destination, index_bound, marker_in_text: send.marker_in_text });
+            let (marker_in_text, made_by) = (send.marker_in_text, send.made_by.clone());
+            places.push(Place { destination, index_bound, marker_in_text, made_by });
         }
         for retired in self.connections_of_the_copy(&delivery.target).await? {
             let index_bound = bounds.index_bound(retired.visibility());
-            places.push(Place { destination: retired.destination(), index_bound, marker_in_text: false });
+            let (destination, made_by) = (retired.destination(), retired.made_by());
+            places.push(Place { destination, index_bound, marker_in_text: false, made_by });
         }
         let (destination, index_bound) = (api.destination(), bounds.index_bound(api.visibility()));
-        places.push(Place { destination, index_bound, marker_in_text: rendered.marker_in_text });
+        let (marker_in_text, made_by) = (rendered.marker_in_text, api.made_by());
+        places.push(Place { destination, index_bound, marker_in_text, made_by });
         Ok(places)
     }
 

@@ -51,11 +51,15 @@ impl Dispatcher {
             if is_removed(Guard::SecondAnswer) {
                 answer = answer.map(|sighting| Sighting { witness_seen: true, ..sighting });
             }
+            let evidence = match self.evidence_of(&delivery, &answer, api.as_ref(), asked_at).await {
+                Ok(evidence) => evidence,
+                Err(error) => return warn(&error, &delivery.target, "the evidence could not be read"),
+            };
             failpoints::pass(Point::LookedUp).await;
             let failure = |fault| self.failure(&delivery.target, fault, asked_at, &delivery.id);
             let observation = answer.as_ref().map_or_else(failure, |_| Observation::Searched);
             self.observe(&delivery.target, api.as_ref(), observation).await;
-            self.record_look_up(&delivery, LookUp { answer, had_witnesses, asked_at }).await;
+            self.record_look_up(&delivery, LookUp { answer, had_witnesses, evidence, asked_at }).await;
         }
         .instrument(span)
         .await;
@@ -143,8 +147,10 @@ impl Dispatcher {
         };
         match delivery.send.as_ref().filter(|send| !send.index_bound.is_zero()).zip(from) {
             Some((send, after)) => {
-                let (destination, until) = (send.destination.clone(), delivery.witnesses_until(asked_at));
-                self.0.store.witnesses(&WitnessQuery { destination, after, until, limit: WITNESSES }).await
+                let (destination, made_by) = (send.destination.clone(), send.made_by.clone());
+                let until = delivery.witnesses_until(asked_at);
+                let query = WitnessQuery { destination, made_by, after, until, limit: WITNESSES };
+                self.0.store.witnesses(&query).await
             }
             None => Ok(vec![]),
         }

@@ -9,6 +9,7 @@
 //! due, [`Dispatcher::reconcile`] looks for what is in doubt. [`Dispatcher::run`] calls them in time.
 
 mod attempt;
+mod evidence;
 mod forgotten;
 mod look_up;
 mod origins;

@@ -37,6 +37,8 @@ pub(super) struct TargetState {
     pub observing: tokio::sync::Mutex<()>,
     /// One sweep at a time.
     pub sweeping: tokio::sync::Mutex<()>,
+    /// One ticket is read back at a time.
+    pub reading_back: tokio::sync::Mutex<()>,
     health: Mutex<Health>,
     due: Mutex<Due>,
 }
@@ -62,6 +64,7 @@ impl TargetState {
             pumping: tokio::sync::Mutex::new(()),
             observing: tokio::sync::Mutex::new(()),
             sweeping: tokio::sync::Mutex::new(()),
+            reading_back: tokio::sync::Mutex::new(()),
             health: Mutex::default(),
             due: Mutex::default(),
         }

@@ -30,6 +30,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use ticketing_core::clock::Clock;
 use ticketing_core::delivery::{Delivery, State};
+use ticketing_core::evidence::SearchScope;
 use ticketing_core::fault::Fault;
 use ticketing_core::incident::Incident;
 use ticketing_core::marker::Marker;
@@ -56,7 +57,7 @@ pub use seal::KeySource;
 pub use settings::*;
 pub use sqlite::{DataKeyRotated, MasterRotated};
 #[cfg(debug_assertions)]
-pub use sqlite::{Edit, edit, make_older};
+pub use sqlite::{Edit, edit, make_older, plant_evidence};
 pub use types::*;
 
 /// How many deliveries one transaction changes where a verb changes very many.
@@ -310,6 +311,12 @@ impl Store {
         self.bulk(target, &BulkChange::EndOutage { outage_began }, now).await
     }
 
+    /// Makes due what could not be proven absent in a target, now that its search is known to show tickets of ours: how
+    /// many there were.
+    pub async fn search_proven(&self, target: &str, now: Timestamp) -> Result<u64, StoreError> {
+        self.bulk(target, &BulkChange::SearchProven, now).await
+    }
+
     /// Arms again one delivery that failed for want of a target, to see whether it is well: the next one by ID after `after`,
     /// or else the first, so that each has its turn. Its ID; `None` if there is none.
     pub async fn arm_probe(
@@ -433,6 +440,35 @@ impl Store {
     /// age together.
     pub async fn witnesses(&self, query: &WitnessQuery) -> Result<Vec<Marker>, StoreError> {
         self.database.witnesses(query).await
+    }
+
+    /// What was seen last of the tickets of a scope; `None` if nothing yet.
+    pub async fn evidence(&self, scope: &SearchScope) -> Result<Option<SearchEvidence>, StoreError> {
+        self.database.evidence(scope).await
+    }
+
+    /// Keeps what was seen last of the tickets of a scope.
+    pub async fn save_evidence(
+        &self,
+        scope: SearchScope,
+        evidence: SearchEvidence,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.database.write_alone(sqlite::SaveEvidence { scope, evidence, now }).await
+    }
+
+    /// The delivered ones of a scope that were sent last before a time and first after it, as far as there are such.
+    pub async fn neighbours(
+        &self,
+        scope: &SearchScope,
+        sent_at: Timestamp,
+    ) -> Result<Vec<Delivery>, StoreError> {
+        self.database.neighbours(scope, sent_at).await
+    }
+
+    /// How many deliveries of a target neither time nor a look-up can settle.
+    pub async fn needs_attention(&self, target: &str) -> Result<u64, StoreError> {
+        self.database.needs_attention(target).await
     }
 
     /// How many deliveries a target has, by state; states without any are left out.

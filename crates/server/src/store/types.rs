@@ -11,7 +11,7 @@ use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_core::incident::Incident;
 use ticketing_core::marker::Marker;
 use ticketing_core::namespace::Namespace;
-use ticketing_core::system::{Destination, Sighting, System, TicketRef};
+use ticketing_core::system::{Authorship, Destination, Sighting, System, TicketRef};
 use ticketing_core::target::Health;
 
 use super::StoreError;
@@ -356,10 +356,21 @@ pub struct StateCount {
     pub oldest: Timestamp,
 }
 
+/// What was seen of the tickets of a scope.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SearchEvidence {
+    /// Whose ticket was seen; empty for one that a search showed beside another.
+    pub delivery_id: String,
+    /// Whether it was seen with its marker.
+    pub is_shown: bool,
+}
+
 /// When witnesses were sent, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WitnessQuery {
     pub destination: Destination,
+    /// Who sent them, and as what kind: other tickets may be visible where these are not.
+    pub made_by: Authorship,
     pub after: Timestamp,
     /// What was sent later may not be seen yet, so that it proves nothing that it is not.
     pub until: Timestamp,

@@ -199,6 +199,9 @@ fn validated(
             errors.insert(field.clone(), message.into());
             continue;
         }
+        if field == "labels" && visit.turn.state.profile.drops_labels {
+            continue;
+        }
         match values::read(project, field, value, limits) {
             Ok(value) => drop(fields.insert(field.clone(), value)),
             Err(values::Objection::Field(message)) => drop(errors.insert(field.clone(), message.into())),

@@ -218,5 +218,6 @@ pub(crate) fn plain_description(ticket: &Ticket) -> String {
 }
 
 fn visible<'t>(visit: &'t Visit<'_, '_>, name: &str) -> Option<&'t Ticket> {
-    visit.turn.state.tickets.find(name).filter(|_| visit.may("BROWSE_PROJECTS"))
+    let found = visit.turn.state.tickets.find(name).filter(|_| visit.may("BROWSE_PROJECTS"));
+    found.filter(|ticket| visit.turn.state.shows(ticket))
 }

@@ -121,8 +121,9 @@ fn rows<'t>(
     let lag = jiff::SignedDuration::try_from(visit.turn.state.profile.index_lag)
         .unwrap_or(jiff::SignedDuration::MAX);
     let indexed = |ticket: &&Ticket| {
-        now.duration_since(ticket.created_at) >= lag
-            || ticket.id.parse::<u64>().is_ok_and(|id| reconciled.contains(&id))
+        let is_indexed = now.duration_since(ticket.created_at) >= lag
+            || ticket.id.parse::<u64>().is_ok_and(|id| reconciled.contains(&id));
+        is_indexed && visit.turn.state.shows(ticket)
     };
     let tickets = &visit.turn.state.tickets;
     let matching = || {

@@ -48,16 +48,18 @@ pub(super) fn list_incidents(turn: &Turn<'_>) -> Answer {
         return Answer::servicenow_error(403, "User Not Authorized", Some(detail));
     }
     let tickets = &turn.state.tickets;
+    let is_shown = |ticket: &&Ticket| turn.state.shows(ticket);
     let rows = |query: &Query| match query.places(tickets) {
-        Some(places) => tickets.at(places).map(record::incident_row).collect(),
-        None => tickets.existing().map(record::incident_row).collect(),
+        Some(places) => tickets.at(places).filter(is_shown).map(record::incident_row).collect(),
+        None => tickets.existing().filter(is_shown).map(record::incident_row).collect(),
     };
     list(turn, rows, record::is_field)
 }
 
 pub(super) fn one_incident(turn: &Turn<'_>, sys_id: &str) -> Answer {
     let readable = turn.state.profile.allows("read");
-    match turn.state.tickets.find(sys_id).filter(|ticket| readable && ticket.id == sys_id) {
+    let found = turn.state.tickets.find(sys_id).filter(|ticket| turn.state.shows(ticket));
+    match found.filter(|ticket| readable && ticket.id == sys_id) {
         Some(ticket) => {
             Answer::json(200, &json!({ "result": record::shown(turn, &record::incident_row(ticket)) }))
         }

@@ -177,6 +177,12 @@ pub(super) fn strike(world: &World, vendor: Vendor, on: Call, times: u64, effect
     simulator(world, vendor).weather().push(Rule::new(on, When::Next(times), effect));
 }
 
+/// From now on no look-up finds anything: none is to end the unknown outcome before what the cell is about has begun.
+pub(super) fn strike_early_look_ups(world: &World, vendor: Vendor, effect: Effect) {
+    let rule = Rule::new(Call::Search, When::Always, effect);
+    simulator(world, vendor).weather().push_perhaps(rule, "there may be no look-up so early");
+}
+
 /// What its attempts and look-ups were, in order.
 pub(super) fn told(delivery: &Delivery) -> Vec<(AttemptKind, AttemptOutcome)> {
     delivery.attempts.iter().map(|attempt| (attempt.kind(), attempt.outcome())).collect()

@@ -64,6 +64,7 @@ fn system_status(status: SystemStatus, all: &Settings, now: Timestamp) -> v1::Sy
         last_success: status.last_success.map(last_success),
         last_failure: status.last_failure.map(last_failure),
         condition: Some(target::condition(&status.health, now)),
+        needs_attention: u32::try_from(status.needs_attention).unwrap_or(u32::MAX),
         target: status.target,
     }
 }

@@ -4,6 +4,7 @@
 mod accepting;
 mod claiming;
 mod configuring;
+mod evidence;
 mod following;
 mod reading;
 mod restoring;
@@ -19,7 +20,7 @@ use ticketing_core::delivery::{Delivery, Outcome, Trigger};
 use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_core::incident::{Activity, Actor, ActorKind, Incident, IncidentFields, Risk, Timeline};
 use ticketing_core::policy::Policy;
-use ticketing_core::system::{Created, Destination, System, TicketRef};
+use ticketing_core::system::{Authorship, Created, Destination, System, TicketRef};
 
 use super::{
     AcceptRequest, AcceptTarget, Accepted, AttemptRecord, AttemptTimes, ClaimKind, Claimed, Intent,
@@ -28,7 +29,8 @@ use super::{
 use crate::clock::ManualClock;
 
 pub(super) use {
-    accepting::*, claiming::*, configuring::*, following::*, reading::*, restoring::*, settling::*,
+    accepting::*, claiming::*, configuring::*, evidence::*, following::*, reading::*, restoring::*,
+    settling::*,
 };
 
 pub(super) const LEASE: Duration = Duration::from_secs(90);
@@ -109,6 +111,10 @@ macro_rules! conformance {
             witnesses_are_tickets_of_ours_that_were_sent_there_later,
             witnesses_are_the_earliest_and_the_latest,
             the_state_of_a_target_is_counted,
+            evidence_is_kept_per_scope,
+            evidence_survives_a_restart,
+            neighbours_were_sent_just_before_and_after,
+            unproven_absence_needs_attention_until_evidence_shows,
             a_new_store_has_forgotten_nothing,
             a_store_that_was_put_back_remembers_when,
             a_store_that_was_put_back_has_its_tickets_looked_for_by_the_holder_of_the_claim_alone,
@@ -171,6 +177,7 @@ impl Bench {
             epoch: delivery.epoch,
             send: SendIntent {
                 destination: destination(),
+                made_by: made_by(),
                 index_bound: Duration::from_secs(180),
                 deadline: self.now() + Duration::from_secs(30),
                 marker_in_text: false,
@@ -202,6 +209,10 @@ pub(crate) fn target(system: System) -> AcceptTarget {
 
 pub(super) fn destination() -> Destination {
     Destination { base_url: "https://jira.example/site".to_owned(), place: "SEC".to_owned() }
+}
+
+pub(super) fn made_by() -> Authorship {
+    Authorship { account: "analyst@example.com".to_owned(), issue_type: "Task".to_owned() }
 }
 
 pub(super) fn created(id: &str) -> Outcome {

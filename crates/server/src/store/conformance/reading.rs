@@ -6,7 +6,7 @@ use ticketing_core::fault::FaultKind;
 use ticketing_core::policy::Policy;
 use ticketing_core::system::System;
 
-use super::{Bench, ClaimKind, Outcome, TARGET, created, destination, fault, ticket};
+use super::{Bench, ClaimKind, Outcome, TARGET, created, destination, fault, made_by, ticket};
 use crate::store::audit::noted;
 use crate::store::{DeliveryFilter, NamedTicket, Operation, StateCount, WitnessQuery};
 
@@ -127,8 +127,13 @@ pub(in crate::store) async fn witnesses_are_tickets_of_ours_that_were_sent_there
         .operate(&noted().actor, &resolved.id, operation, "", &Policy::default(), bench.now())
         .await
         .unwrap();
-    let query =
-        WitnessQuery { destination: destination(), after: sent_at[1], until: Timestamp::MAX, limit: 9 };
+    let query = WitnessQuery {
+        destination: destination(),
+        made_by: made_by(),
+        after: sent_at[1],
+        until: Timestamp::MAX,
+        limit: 9,
+    };
     let expected = ["INC-2", "INC-3"].map(|id| bench.store.marker(id, TARGET));
     assert_eq!(bench.store.witnesses(&query).await.unwrap(), expected);
     let early = WitnessQuery { until: sent_at[1], ..query.clone() };
@@ -150,7 +155,13 @@ pub(in crate::store) async fn witnesses_are_the_earliest_and_the_latest(bench: B
         bench.clock.advance(Duration::from_secs(u64::from(n < 3)));
     }
     let found = async |limit| {
-        let query = WitnessQuery { destination: destination(), after, until: Timestamp::MAX, limit };
+        let query = WitnessQuery {
+            destination: destination(),
+            made_by: made_by(),
+            after,
+            until: Timestamp::MAX,
+            limit,
+        };
         bench.store.witnesses(&query).await.unwrap()
     };
     let markers = |ids: &[&str]| ids.iter().map(|id| bench.store.marker(id, TARGET)).collect::<Vec<_>>();

@@ -3,11 +3,12 @@ use std::time::Duration;
 use ticketing_core::delivery::State;
 use ticketing_core::delivery::look_up::LookUp;
 use ticketing_core::delivery::start::Place;
+use ticketing_core::evidence::Evidence;
 use ticketing_core::fault::FaultKind;
 use ticketing_core::policy::{Bounds, Policy};
 use ticketing_core::system::Sighting;
 
-use super::{Bench, ClaimKind, Delivery, LEASE, Outcome, destination, fault};
+use super::{Bench, ClaimKind, Delivery, LEASE, Outcome, destination, fault, made_by};
 use crate::store::{LookUpRecord, Supposition};
 
 pub(in crate::store) async fn a_new_store_has_forgotten_nothing(bench: Bench) {
@@ -50,7 +51,7 @@ pub(in crate::store) async fn an_absence_that_was_proven_is_remembered(bench: Be
     let record = LookUpRecord {
         delivery_id: claimed.id,
         epoch: claimed.epoch,
-        look_up: LookUp { answer, had_witnesses: false, asked_at: bench.now() },
+        look_up: LookUp { answer, had_witnesses: false, evidence: Evidence::Shown, asked_at: bench.now() },
         times: bench.times(),
     };
     let absent = bench.store.record_look_up(record, &Policy::default(), bench.now()).await.unwrap().unwrap();
@@ -89,5 +90,5 @@ async fn suppose(bench: &Bench, delivery: &Delivery, epoch: u32) -> Option<Deliv
 
 fn place() -> Place {
     let index_bound = Bounds::default().jira_cloud_index_bound;
-    Place { destination: destination(), index_bound, marker_in_text: false }
+    Place { destination: destination(), index_bound, marker_in_text: false, made_by: made_by() }
 }

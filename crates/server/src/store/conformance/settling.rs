@@ -3,6 +3,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use ticketing_core::delivery::look_up::LookUp;
 use ticketing_core::delivery::{EventKind, Resolution, State};
+use ticketing_core::evidence::Evidence;
 use ticketing_core::fault::FaultKind;
 use ticketing_core::marker::Marker;
 use ticketing_core::policy::{Bounds, Policy};
@@ -365,7 +366,7 @@ async fn look_up(
     let record = LookUpRecord {
         delivery_id: delivery.id.clone(),
         epoch: delivery.epoch,
-        look_up: LookUp { answer, had_witnesses: false, asked_at: bench.now() },
+        look_up: LookUp { answer, had_witnesses: false, evidence: Evidence::Shown, asked_at: bench.now() },
         times: bench.times(),
     };
     bench.store.record_look_up(record, &Policy::default(), bench.now()).await.unwrap()

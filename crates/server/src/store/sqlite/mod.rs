@@ -7,6 +7,7 @@ mod connection;
 #[cfg(debug_assertions)]
 mod edit;
 mod events;
+mod evidence;
 mod keys;
 mod lists;
 mod load;
@@ -52,8 +53,9 @@ pub(super) use audit::WriteDown;
 pub(super) use backup::backup;
 pub(super) use beside::Beside;
 #[cfg(debug_assertions)]
-pub use edit::{Edit, edit};
+pub use edit::{Edit, edit, plant_evidence};
 pub(super) use events::TrimEvents;
+pub(super) use evidence::SaveEvidence;
 #[cfg(debug_assertions)]
 pub use older::make_older;
 pub(super) use open::open;

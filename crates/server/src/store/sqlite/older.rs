@@ -29,6 +29,7 @@ const TAKE_BACK: &str = "
     ALTER TABLE former_installation RENAME TO installation;
     DROP TABLE data_keys;
     DROP TABLE target_secrets;
+    DROP TABLE search_evidence;
     ALTER TABLE target_settings DROP COLUMN secret_key;
     ALTER TABLE retired_connections DROP COLUMN secret_key;
     DROP INDEX deliveries_by_state;

@@ -44,6 +44,7 @@ pub(super) const MIGRATIONS: [(i64, &str, &str); 7] = [
     (4, "access", include_str!("../../../migrations/0004_access.sql")),
     (5, "keys", include_str!("../../../migrations/0005_keys.sql")),
     (6, "proxies", include_str!("../../../migrations/0006_proxies.sql")),
+    (7, "search_evidence", include_str!("../../../migrations/0007_search_evidence.sql")),
     (8, "filters", include_str!("../../../migrations/0008_filters.sql")),
     (9, "namespaces", include_str!("../../../migrations/0009_namespaces.sql")),
 ];

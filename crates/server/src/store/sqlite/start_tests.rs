@@ -12,7 +12,7 @@ use ticketing_core::delivery::settle::SendIntent;
 use ticketing_core::delivery::{Delivery, Outcome};
 use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_core::policy::{Bounds, Policy};
-use ticketing_core::system::System;
+use ticketing_core::system::{Authorship, System};
 use ticketing_core::target::{Failure, Observation};
 
 use crate::clock::{ManualClock, ManualMachine};
@@ -94,6 +94,7 @@ impl Bench {
     async fn intend(&self, store: &Store, delivery: &Delivery) -> Delivery {
         let send = SendIntent {
             destination: destination(),
+            made_by: Authorship::default(),
             index_bound: Duration::from_secs(180),
             deadline: self.now() + Duration::from_secs(30),
             marker_in_text: false,

@@ -27,6 +27,8 @@ pub(in crate::store) enum BulkChange {
     Recover,
     /// The first ticket was created since then.
     EndOutage { outage_began: Timestamp },
+    /// The search is known to show tickets of ours: what could not be proven is looked up now.
+    SearchProven,
     /// One that has failed for want of the target is to see whether it is well again.
     Probe,
 }
@@ -50,7 +52,9 @@ impl Verb for Bulk {
         let (target, after) = (self.target.clone(), self.after.clone());
         let failing_since = match self.change {
             BulkChange::EndOutage { outage_began } => Some(outage_began),
-            BulkChange::Defer { .. } | BulkChange::Recover | BulkChange::Probe => None,
+            BulkChange::Defer { .. } | BulkChange::Recover | BulkChange::SearchProven | BulkChange::Probe => {
+                None
+            }
         };
         let selection = Selection::OfTarget { target, state: self.state, after, failing_since };
         needs.select(selection, Reach { until: None, limit: self.limit });
@@ -81,6 +85,7 @@ impl BulkChange {
         match self {
             Self::Defer { .. } => &[State::Pending],
             Self::Recover => &[State::Waiting, State::Reconciling, State::Failed],
+            Self::SearchProven => &[State::Reconciling],
             Self::EndOutage { .. } | Self::Probe => &[State::Failed],
         }
     }
@@ -90,6 +95,7 @@ impl BulkChange {
             Self::Defer { due_at, fault } => Some(delivery.defer(fault.clone(), *due_at, now)),
             Self::Recover => delivery.target_recovered(now),
             Self::EndOutage { outage_began } => delivery.outage_ended(*outage_began, now),
+            Self::SearchProven => delivery.search_proven(now),
             Self::Probe => delivery.rearm_as_probe(now),
         }
     }

@@ -1,0 +1,29 @@
+//! Searches that are known to show tickets of ours, as after a first delivered ticket.
+
+use ticketing_core::evidence::{SearchScope, token_fingerprint};
+use ticketing_core::system::{Authorship, Destination};
+use ticketing_simulator::Vendor;
+
+use super::{SECRETS, World};
+
+/// Makes both searches known to show tickets of ours, as the settings of this harness have them.
+pub(crate) async fn plant(world: &mut World) {
+    // Once it answers, its database is there.
+    world.client.get_status().await.unwrap();
+    let account = match world.jira.vendor() {
+        Vendor::JiraCloud => "analyst@example.com".to_owned(),
+        _ => format!("token {}", token_fingerprint(SECRETS[1])),
+    };
+    let jira = scope(world.jira.base_url(), "SEC", &account, "Task");
+    let servicenow = scope(world.servicenow.base_url(), "incident", "rhythmx.integration", "");
+    for scope in [jira, servicenow] {
+        world.server.plant_evidence(&scope).await;
+    }
+}
+
+/// Of an account that searches for its own tickets.
+fn scope(base_url: String, place: &str, account: &str, issue_type: &str) -> SearchScope {
+    let made_by = Authorship { account: account.to_owned(), issue_type: issue_type.to_owned() };
+    let destination = Destination { base_url, place: place.to_owned() };
+    SearchScope { destination, made_by, reader: account.to_owned() }
+}

@@ -1,0 +1,27 @@
+//! Whoever looks at the simulators of a world as they are started.
+
+use std::fmt;
+
+use ticketing_simulator::Simulator;
+
+/// What looks at each simulator as it is started.
+#[derive(Default)]
+pub(crate) struct Watch(Option<Box<dyn Fn(&Simulator) + Send>>);
+
+impl Watch {
+    pub(crate) fn new(watch: impl Fn(&Simulator) + Send + 'static) -> Self {
+        Self(Some(Box::new(watch)))
+    }
+
+    pub(crate) fn see(&self, simulators: [&Simulator; 2]) {
+        if let Self(Some(watch)) = self {
+            simulators.into_iter().for_each(watch);
+        }
+    }
+}
+
+impl fmt::Debug for Watch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Watch(..)")
+    }
+}
