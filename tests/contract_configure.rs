@@ -79,7 +79,7 @@ async fn everything_wrong_over_all_parts_is_told_at_once() {
             username: text("with:colon"),
             assignment_group: text("a^b"),
             priorities: Some(v1::ServiceNowPriorities {
-                low: Some(v1::ServiceNowPriority { impact: 4, urgency: 0 }),
+                low: Some(v1::ServiceNowPriority { impact: 6, urgency: 0 }),
                 ..Default::default()
             }),
             ..Default::default()

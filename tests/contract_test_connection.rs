@@ -28,7 +28,7 @@ async fn calls_visibility_unproven_until_a_ticket_is_read_back() {
         assert!(visibility(&mut world, system).await.starts_with("UNPROVEN: no delivered ticket"));
         world.simulator(system).edit(|profile| profile.hides_created = true);
         world.push("INC-1", system).await;
-        until_visibility(&mut world, system, "UNPROVEN: the last delivered ticket").await;
+        until_visibility(&mut world, system, "the last delivered ticket").await;
         world.simulator(system).edit(|profile| profile.hides_created = false);
         world.push("INC-2", system).await;
         until_visibility(&mut world, system, "a delivered ticket was seen").await;

@@ -188,8 +188,7 @@ async fn requests_that_grow_when_decoded_stay_within_the_budget() {
     // Two bytes each on the wire, and a struct each in memory.
     let firing_rules = vec![v1::FiringRule::default(); 1_000_000];
     let incident = v1::Incident { firing_rules, ..Default::default() };
-    let message =
-        v1::SubmitIncidentRequest { incident: Some(incident), ..Default::default() }.encode_to_vec();
+    let message = v1::SubmitIncidentRequest { incident: Some(incident) }.encode_to_vec();
     let mut calls = JoinSet::new();
     for _ in 0..32 {
         let (channel, message) = (channel(&world).await, message.clone());

@@ -52,7 +52,9 @@ async fn deliveries_that_failed_because_the_target_was_away_are_armed_again_when
         assert_eq!(state(&world.push(&format!("INC-{n}"), JIRA).await), DeliveryState::Failed);
     }
     world.until_target(JIRA, TargetConditionKind::CircuitOpen).await;
-    assert_eq!(state(&world.push("INC-3", JIRA).await), DeliveryState::Waiting);
+    // It waits, unless a tick takes it for its probe.
+    let third = state(&world.push("INC-3", JIRA).await);
+    assert!(matches!(third, DeliveryState::Waiting | DeliveryState::Failed), "{third:?}");
     world.jira.restart().await.unwrap();
     world.until_all_delivered(3).await;
     world.until_event("INC-1", TicketEventKind::Rearmed).await;

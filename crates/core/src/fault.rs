@@ -246,7 +246,7 @@ impl Fault {
 
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = crate::limits::cut(&hint.into(), crate::limits::MAX_REASON);
+        self.hint = crate::limits::cut(&clean(&hint.into()).text, crate::limits::MAX_REASON);
         self
     }
 
@@ -288,6 +288,12 @@ mod tests {
     /// The statuses whose refusal can be believed. All others leave a doubt.
     const DEFINITE: [u16; 16] =
         [400, 401, 402, 403, 404, 405, 406, 410, 411, 413, 414, 415, 422, 429, 431, 0];
+
+    #[test]
+    fn message_and_hint_show_bidirectional_controls() {
+        let fault = Fault::new(FaultKind::Rejected, "a\u{202e}b").with_hint("field c\u{202e}d");
+        assert_eq!((fault.message.as_str(), fault.hint.as_str()), ("a[U+202E]b", "field c[U+202E]d"));
+    }
 
     #[test]
     fn every_status_is_either_a_believable_refusal_or_a_doubt() {

@@ -287,14 +287,7 @@ impl Adjustment {
 impl Check {
     pub fn passed(name: &str, detail: impl Into<String>, duration: Duration) -> Self {
         let detail = limits::cut(&clean(&detail.into()).text, MAX_REASON);
-        Self {
-            name: name.to_owned(),
-            passed: true,
-            detail,
-            hint: String::new(),
-            duration,
-            fault_kind: None,
-        }
+        Self { name: name.to_owned(), passed: true, detail, hint: String::new(), duration, fault_kind: None }
     }
 
     pub fn failed(name: &str, fault: &Fault, duration: Duration) -> Self {

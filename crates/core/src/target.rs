@@ -347,6 +347,7 @@ mod tests {
             system: crate::system::System::Jira,
             trigger: crate::delivery::Trigger::Manual,
             marker: crate::marker::Marker::derive(&key, "INC-1", "jira"),
+            namespace: Default::default(),
             requested_by: String::new(),
         };
         Delivery::accept(new, NOW).delivery

@@ -411,7 +411,7 @@ fn a_ticket_that_was_created_takes_no_correction() {
     let mut world = World::new(0);
     let created = Outcome::Sent(Ok(Created { ticket: ticket(2), adjustments: vec![] }));
     let epoch = world.delivery.epoch;
-    world.apply(|delivery, policy, now| delivery.settle(epoch, created, policy, now, 0.0));
+    world.apply(|delivery, policy, now| delivery.settle(epoch, created, policy, now, now, 0.0));
     let refused = world.delivery.clone().resolve(ticket(7), Resolution::Verified, &world.policy, world.now);
     assert_eq!(refused, Err(OperationError::WrongState(State::Delivered, "resolved")));
 }

@@ -228,7 +228,7 @@ impl Point {
 
 #[cfg(debug_assertions)]
 impl Guard {
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::Intent,
         Self::LookUp,
         Self::IndexBound,

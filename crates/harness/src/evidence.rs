@@ -12,7 +12,7 @@ pub(crate) async fn plant(world: &mut World) {
     world.client.get_status().await.unwrap();
     let account = match world.jira.vendor() {
         Vendor::JiraCloud => "analyst@example.com".to_owned(),
-        _ => format!("token {}", token_fingerprint(SECRETS[1])),
+        _ => account_of(SECRETS[1]),
     };
     let jira = scope(world.jira.base_url(), "SEC", &account, "Task");
     let servicenow = scope(world.servicenow.base_url(), "incident", "rhythmx.integration", "");
@@ -26,4 +26,17 @@ fn scope(base_url: String, place: &str, account: &str, issue_type: &str) -> Sear
     let made_by = Authorship { account: account.to_owned(), issue_type: issue_type.to_owned() };
     let destination = Destination { base_url, place: place.to_owned() };
     SearchScope { destination, made_by, reader: account.to_owned() }
+}
+
+/// How the account of a personal access token is called.
+fn account_of(token: &str) -> String {
+    format!("token {}", token_fingerprint(token))
+}
+
+impl World {
+    /// Makes Jira's search known to show tickets of ours to another personal access token than that of the harness.
+    pub async fn plant_evidence_for(&self, token: &str) {
+        let scope = scope(self.jira.base_url(), "SEC", &account_of(token), "Task");
+        self.server.plant_evidence(&scope).await;
+    }
 }

@@ -6,7 +6,9 @@ use ticketing_simulator::Simulator;
 
 /// What looks at each simulator as it is started.
 #[derive(Default)]
-pub(crate) struct Watch(Option<Box<dyn Fn(&Simulator) + Send>>);
+pub(crate) struct Watch(Option<Box<Look>>);
+
+type Look = dyn Fn(&Simulator) + Send;
 
 impl Watch {
     pub(crate) fn new(watch: impl Fn(&Simulator) + Send + 'static) -> Self {

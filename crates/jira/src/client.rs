@@ -44,11 +44,6 @@ impl Client {
         Self { door, settings, read_timeout }
     }
 
-    /// Asks for a resource.
-    pub(crate) async fn get(&self, api: Api, path: &[&str], query: &[(&str, &str)]) -> Result<Reply, Fault> {
-        self.send(Method::GET, api, path, query, None, self.read_timeout).await
-    }
-
     /// Asks for a resource and reads the JSON of a 200.
     pub(crate) async fn read<T: DeserializeOwned>(
         &self,
@@ -126,11 +121,6 @@ impl Client {
     /// Sends the request that makes the ticket.
     pub(crate) async fn create(&self, api: Api, body: String, within: Duration) -> Result<Reply, Fault> {
         self.send(Method::POST, api, &["issue"], &[], Some(body), within).await
-    }
-
-    /// Judges the reply to a read of one issue.
-    pub(crate) fn judge_read(&self, reply: &Reply) -> Fault {
-        self.without_secret(faults::judge(reply, Asked::Project))
     }
 
     /// Judges the reply to a create that made no ticket.

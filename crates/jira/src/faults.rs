@@ -206,7 +206,9 @@ fn hint(kind: FaultKind, reply: &Reply, said: &ErrorBody, asked: Asked) -> Strin
         return "log in to Jira once in a browser as this account and solve the CAPTCHA, then check the token and test again"
             .to_owned();
     }
-    if let Some(hint) = foreign_hint(reply, kind) {
+    if kind != FaultKind::TooLarge
+        && let Some(hint) = foreign_hint(reply, kind)
+    {
         return hint;
     }
     if let Some(hint) = phrase_hint(reply, said) {

@@ -110,7 +110,7 @@ impl SettingsDraft {
     pub fn merge(&mut self, patch: Self) {
         let text = |field: &mut Option<String>, patch: Option<String>| {
             if let Some(value) = patch {
-                *field = Some(value).filter(|value| !value.trim().is_empty());
+                *field = Some(pasted::trim(&value).to_owned()).filter(|value| !value.is_empty());
             }
         };
         text(&mut self.url, patch.url);
@@ -190,10 +190,8 @@ impl Settings {
             && site.as_ref().is_some_and(|site| !site.is_cloud())
             && draft.flavour != Some(Flavour::Cloud);
         let login = login(draft, secret, can_be_password, path, violations);
-        let public_site = match given(draft.public_url.as_deref()) {
-            Some(url) => Some(Site::parse(url, &at("public_url"), violations)),
-            None => None,
-        };
+        let public_site =
+            given(draft.public_url.as_deref()).map(|url| Site::parse(url, &at("public_url"), violations));
         let project_key = project_key(draft, &at("project_key"), violations);
         let issue_type = draft.issue_type().to_owned();
         violations.limit_text(&at("issue_type"), &issue_type, LONGEST_NAME);

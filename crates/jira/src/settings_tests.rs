@@ -149,7 +149,10 @@ fn debug_output_never_shows_a_secret() {
         let secret = secret(kind, "hunter2");
         let settings = parse(&draft(), Some(&secret)).unwrap();
         assert!(!format!("{secret:?} {settings:?}").contains("hunter2"));
-        assert_eq!(settings.login.add_to(Redactor::default()).redact("bad token hunter2"), "bad token [secret]");
+        assert_eq!(
+            settings.login.add_to(Redactor::default()).redact("bad token hunter2"),
+            "bad token [secret]"
+        );
     }
 }
 

@@ -155,7 +155,7 @@ fn context_path(path: &str) -> String {
     {
         return String::new();
     }
-    let page = segments.iter().position(|segment| is_page(segment));
+    let page = segments.iter().position(is_page);
     segments[..page.unwrap_or(segments.len())].join("/")
 }
 

@@ -11,8 +11,8 @@ use ticketing_core::clock::Clock;
 use ticketing_core::evidence::token_fingerprint;
 use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_core::system::{
-    Authorship, Check, Created, Destination, Index, Login, Order, ReadTicket, Rendered, Search, Sighting, TicketRef,
-    TicketSystem, Visibility,
+    Authorship, Check, Created, Destination, Index, Login, Order, ReadTicket, Rendered, Search, Sighting,
+    TicketRef, TicketSystem, Visibility,
 };
 use ticketing_outbound::Door;
 
@@ -178,7 +178,9 @@ impl TicketSystem for Jira {
     fn made_by(&self) -> Authorship {
         let account = match &self.settings.login {
             settings::Login::Basic { user, .. } => user.clone(),
-            settings::Login::Bearer { token } => format!("token {}", token_fingerprint(token.expose_secret())),
+            settings::Login::Bearer { token } => {
+                format!("token {}", token_fingerprint(token.expose_secret()))
+            }
         };
         Authorship { account, issue_type: self.settings.issue_type.clone() }
     }

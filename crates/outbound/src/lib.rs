@@ -37,7 +37,6 @@ use ticketing_retry::retry_after;
 use url::Url;
 
 use crate::body::Halves;
-use crate::decode::Undecodable;
 use crate::guard::{Guard, Refused, Rule};
 use crate::resolve::JudgedNames;
 use crate::route::Proxy;
@@ -409,18 +408,27 @@ async fn read_body(
     headers: &HeaderMap,
     host: &str,
 ) -> Result<String, Fault> {
-    let is_success = response.status().is_success();
+    // A refusal is one by its status, whether its words break off, are too many, hang or cannot be read.
+    let is_refusal = !response.status().is_success();
     let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| transport::fault_of_reply(&error, host))? {
-        if body.len() + chunk.len() > LARGEST_BODY {
+    loop {
+        let chunk = match response.chunk().await {
+            Ok(Some(chunk)) => chunk,
+            Ok(None) => break,
+            Err(_) if is_refusal => break,
+            Err(error) => return Err(transport::fault_of_reply(&error, host)),
+        };
+        if body.len() + chunk.len() <= LARGEST_BODY {
+            body.extend_from_slice(&chunk);
+        } else if is_refusal {
+            break;
+        } else {
             let message = format!("the reply of {host} is larger than {LARGEST_BODY} bytes");
             return Err(Fault::new(FaultKind::UnreadableReply, message));
         }
-        body.extend_from_slice(&chunk);
     }
     match decode::text(headers, body, LARGEST_BODY) {
-        // A refusal is one by its status, whether or not its words can be read.
-        Err(Undecodable::Damaged(_) | Undecodable::Unknown(_)) if !is_success => Ok(String::new()),
+        Err(_) if is_refusal => Ok(String::new()),
         text => text.map_err(|error| transport::undecodable(&error, host)),
     }
 }

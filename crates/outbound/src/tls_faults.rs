@@ -52,6 +52,7 @@ pub(crate) struct Explained {
 
 /// Explains a failure of TLS with `host`. `asked` says whether a server has asked for a certificate of ours.
 pub(crate) fn explain(error: &Error, host: &str, asked: bool) -> Explained {
+    let host = without_port(host);
     match error {
         Error::InvalidCertificate(CertificateError::Other(OtherError(other))) => {
             match other.downcast_ref::<Untrusted>() {
@@ -72,6 +73,14 @@ pub(crate) fn explain(error: &Error, host: &str, asked: bool) -> Explained {
         ) => no_common_version(),
         Error::PeerIncompatible(_) => no_common_cipher(),
         _ => unnamed(error),
+    }
+}
+
+/// A certificate names hosts, and no ports.
+fn without_port(authority: &str) -> &str {
+    match authority.rsplit_once(':') {
+        Some((host, port)) if !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()) => host,
+        _ => authority,
     }
 }
 

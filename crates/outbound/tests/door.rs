@@ -137,6 +137,20 @@ async fn a_reply_that_does_not_end_is_cut_off() {
     assert_eq!(fault.kind, FaultKind::UnreadableReply);
 }
 
+#[tokio::test]
+async fn refusal_stays_one_whose_words_break_off_hang_or_do_not_end() {
+    let cut = saying("HTTP/1.1 401 no\r\ncontent-length: 100\r\n\r\n{\"errorMessages\"").await;
+    let hanging = server(|mut stream| async move {
+        let _ = stream.write_all(b"HTTP/1.1 403 no\r\ncontent-length: 100\r\n\r\n").await;
+        let _ = stream.read(&mut [0]).await;
+    })
+    .await;
+    let endless = answering(429, "retry-after: 7\r\n", vec![b'x'; LARGEST_BODY + 1]).await;
+    for (address, status) in [(cut, 401), (hanging, 403), (endless, 429)] {
+        assert_eq!(get(&format!("http://{address}")).await.unwrap().status, status);
+    }
+}
+
 /// A server that answers with this status and these bytes, compressed or marked as it likes.
 async fn answering(status: u16, header: &'static str, body: Vec<u8>) -> SocketAddr {
     server(move |mut stream| {

@@ -251,7 +251,7 @@ async fn tells_certificates_out_of_date_and_for_other_hosts() {
         "added",
     )
     .await;
-    told(params(HOST, &[]), "only a common name (jira.corp)", "with jira.corp:").await;
+    told(params(HOST, &[]), "only a common name (jira.corp)", "with jira.corp as").await;
     let mut client = own();
     client.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
     told(client, "not made for servers", "serverAuth").await;

@@ -63,7 +63,10 @@ mod tests {
         let (file, link) = (folder.path().join("file"), folder.path().join("link"));
         std::fs::write(&file, "text").unwrap();
         symlink(&file, &link).unwrap();
-        assert_eq!((read_regular(&file).unwrap(), read_regular(&link).unwrap()), (b"text".to_vec(), b"text".to_vec()));
+        assert_eq!(
+            (read_regular(&file).unwrap(), read_regular(&link).unwrap()),
+            (b"text".to_vec(), b"text".to_vec())
+        );
     }
 
     #[test]

@@ -29,15 +29,15 @@ pub struct HealthArgs {
 
     /// File with the authorities, in PEM, that the server's certificate must come from. Without it, those that the system
     /// trusts.
-    #[arg(long, env = "TICKETING_CA", value_name = "FILE")]
+    #[arg(long, env = "TICKETING_TLS_CA", value_name = "FILE")]
     ca: Option<PathBuf>,
 
     /// File with a client certificate to show, in PEM. Goes with --key.
-    #[arg(long, env = "TICKETING_CLIENT_CERT", value_name = "FILE", requires = "key")]
+    #[arg(long, env = "TICKETING_TLS_CLIENT_CERT", value_name = "FILE", requires = "key")]
     cert: Option<PathBuf>,
 
     /// File with the key of --cert, in PEM.
-    #[arg(long, env = "TICKETING_CLIENT_KEY", value_name = "FILE", requires = "cert")]
+    #[arg(long, env = "TICKETING_TLS_CLIENT_KEY", value_name = "FILE", requires = "cert")]
     key: Option<PathBuf>,
 
     /// The name that the server's certificate must be for, if it is not the host of --address.

@@ -5,8 +5,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use ticketing_core::fault::Fault;
 use ticketing_core::system::{
-    Adjustment, Authorship, Check, Created, Destination, Login, Order, ReadTicket, Rendered, Search, Sighting,
-    TicketRef, TicketSystem, Visibility,
+    Adjustment, Authorship, Check, Created, Destination, Login, Order, ReadTicket, Rendered, Search,
+    Sighting, TicketRef, TicketSystem, Visibility,
 };
 use ticketing_outbound::Door;
 

@@ -80,7 +80,7 @@ func (x *ListAuditEntriesRequest) GetPageToken() string {
 // A page of the audit.
 type ListAuditEntriesResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The newest first.
+	// The newest first. A page ends early where its message would exceed 1 MiB.
 	Entries []*AuditEntry `protobuf:"bytes,1,rep,name=entries,proto3" json:"entries,omitempty"`
 	// Where the next page begins. Empty on the last one.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
@@ -149,15 +149,15 @@ type AuditEntry struct {
 	Credential string `protobuf:"bytes,5,opt,name=credential,proto3" json:"credential,omitempty"`
 	// Output only. From where. Examples: "192.0.2.7:51234", "unix uid 1000".
 	Source string `protobuf:"bytes,6,opt,name=source,proto3" json:"source,omitempty"`
-	// Output only. What was done: CONFIGURE, TEST_CONNECTION (of settings that were not saved), RETRY_DELIVERY, CREATE_ANYWAY,
-	// CANCEL_DELIVERY, RESOLVE_DELIVERY, CREATE_TOKEN, REVOKE_TOKEN or ROTATE_KEY; or what a caller's role did not permit: one of
+	// Output only. What was done: CONFIGURE, TEST_CONNECTION (of settings that were not saved), RETRY_DELIVERY,
+	// RETRY_DELIVERIES, CREATE_ANYWAY, CANCEL_DELIVERY, RESOLVE_DELIVERY, CREATE_TOKEN, REVOKE_TOKEN or ROTATE_KEY; or what a caller's role did not permit: one of
 	// these, CREATE_TICKET or SUBMIT_INCIDENT. More may follow.
 	Action string `protobuf:"bytes,7,opt,name=action,proto3" json:"action,omitempty"`
-	// Output only. To what: the ID of a delivery or a token, "settings", or for tests "jira" or "servicenow". Empty where a caller's
-	// role did not permit the call: then its request was not read.
+	// Output only. To what: the ID of a delivery or a token, "deliveries", "settings", or for tests "jira" or "servicenow".
+	// Empty where a caller's role did not permit the call: then its request was not read.
 	Subject string `protobuf:"bytes,8,opt,name=subject,proto3" json:"subject,omitempty"`
-	// Output only. What exactly, as JSON. For settings each changed field with its former and its new value; secrets are "set" or
-	// "removed". For tests `{"address": "https://..."}`: where the credential went, and by which proxy.
+	// Output only. What exactly, as JSON; what exceeds 64 KiB is given as `{"cut": "..."}` with its beginning. For settings each
+	// changed field with its former and its new value; secrets are "set" or "removed". For tests `{"address": "https://..."}`: where the credential went, and by which proxy.
 	Detail string `protobuf:"bytes,9,opt,name=detail,proto3" json:"detail,omitempty"`
 	// Output only. "OK", or the `ErrorReason` without its prefix for which it was not done. Examples: "SETTINGS_INVALID",
 	// "ROLE_INSUFFICIENT". A test has two entries: "STARTED", which is on disk before anything is sent, then "PASSED" or "FAILED".

@@ -31,13 +31,17 @@ const (
 	TargetConditionKind_TARGET_CONDITION_KIND_UNSPECIFIED TargetConditionKind = 0
 	// They run.
 	TargetConditionKind_TARGET_CONDITION_KIND_OK TargetConditionKind = 1
-	// The system asked for a pause (429): deliveries wait until it is over, unspent.
+	// The system asked for a pause (429), believed up to `--max-retry-after` (default 1 h): deliveries wait until it is
+	// over, unspent; then one a tick goes out until one succeeds. RetryDelivery and a passed test end the pause at once.
 	TargetConditionKind_TARGET_CONDITION_KIND_THROTTLED TargetConditionKind = 2
-	// The system failed repeatedly, by default 10 times in a row: deliveries wait unspent, one a tick probes it.
+	// The system failed repeatedly, by default 10 times in a row, or a delivery spent its retries on such failures:
+	// one delivery a tick probes it. Others wait unspent, unless a single delivery alone has failed: they are sent at once.
 	TargetConditionKind_TARGET_CONDITION_KIND_CIRCUIT_OPEN TargetConditionKind = 3
-	// The system refused the login (401 or 403): one delivery a tick probes it, so that the account is not locked.
+	// The system refused the login or its rights (401 or 403): one delivery a tick probes it. A login that cannot be locked
+	// is probed ever less often, up to `--max-retry-after`; one that can be locked once, then it is SUSPENDED.
 	TargetConditionKind_TARGET_CONDITION_KIND_LOGIN_REFUSED TargetConditionKind = 4
-	// The account is locked or has to answer a CAPTCHA: nothing is sent until settings change or a test passes.
+	// The account is locked, has to answer a CAPTCHA, or could be locked by further refused logins: nothing is sent until
+	// settings change, a test passes, or RetryDelivery sends one. Deliveries wait unspent.
 	TargetConditionKind_TARGET_CONDITION_KIND_SUSPENDED TargetConditionKind = 5
 )
 
@@ -300,13 +304,14 @@ func (x *ConnectionTest) GetChecks() []*ConnectionCheck {
 type ConnectionCheck struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Output only. What was checked, for example "reach", "authentication", "project", "create_permission", "issue_type",
-	// "table", "assignment_group".
+	// "required_fields", "table", "assignment_group". Last comes "own_tickets_visible": whether the account was seen to find tickets of this service.
+	// A test creates nothing, so this passes with a detail that begins with "UNPROVEN" until a delivered ticket was read back.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// Output only.
 	Passed bool `protobuf:"varint,2,opt,name=passed,proto3" json:"passed,omitempty"`
 	// Output only. What was found, for people. Example: "Signed in as Ticket Bot (bot@acme.example)."
 	Detail string `protobuf:"bytes,3,opt,name=detail,proto3" json:"detail,omitempty"`
-	// Output only. What to mend, for people. Empty when the check passed.
+	// Output only. What to mend, for people. Empty where there is nothing.
 	Hint string `protobuf:"bytes,4,opt,name=hint,proto3" json:"hint,omitempty"`
 	// Output only. How long it took.
 	Duration      *durationpb.Duration `protobuf:"bytes,5,opt,name=duration,proto3" json:"duration,omitempty"`
@@ -525,9 +530,13 @@ type SystemStatus struct {
 	// Output only. The last attempt that failed. Absent: none yet.
 	LastFailure *LastFailure `protobuf:"bytes,10,opt,name=last_failure,json=lastFailure,proto3" json:"last_failure,omitempty"`
 	// Output only. Whether deliveries to it run, and why not.
-	Condition     *TargetCondition `protobuf:"bytes,11,opt,name=condition,proto3" json:"condition,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Condition *TargetCondition `protobuf:"bytes,11,opt,name=condition,proto3" json:"condition,omitempty"`
+	// Output only. Number of deliveries in DELIVERY_STATE_RECONCILING that only a person can settle: a ticket may exist, and the
+	// search is not known to show tickets of this service, so that not finding one proves nothing. Each says in `last_error` what
+	// is missing. Alert when this is above 0.
+	NeedsAttention uint32 `protobuf:"varint,12,opt,name=needs_attention,json=needsAttention,proto3" json:"needs_attention,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *SystemStatus) Reset() {
@@ -646,6 +655,13 @@ func (x *SystemStatus) GetCondition() *TargetCondition {
 		return x.Condition
 	}
 	return nil
+}
+
+func (x *SystemStatus) GetNeedsAttention() uint32 {
+	if x != nil {
+		return x.NeedsAttention
+	}
+	return 0
 }
 
 type isSystemStatus_Settings interface {
@@ -901,7 +917,8 @@ type TargetCondition struct {
 	Kind TargetConditionKind `protobuf:"varint,1,opt,name=kind,proto3,enum=rhythmx.ticketing.v1.TargetConditionKind" json:"kind,omitempty"`
 	// Output only. Since when it is so. Absent for TARGET_CONDITION_KIND_OK and TARGET_CONDITION_KIND_THROTTLED.
 	Since *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=since,proto3" json:"since,omitempty"`
-	// Output only. Until when it is so at least. Only for TARGET_CONDITION_KIND_THROTTLED.
+	// Output only. Until when it is so at least. Only for TARGET_CONDITION_KIND_THROTTLED, and absent there once the pause
+	// is over and no request has succeeded since.
 	Until *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=until,proto3" json:"until,omitempty"`
 	// Output only. Why, and what to do, for people. Empty for TARGET_CONDITION_KIND_OK.
 	Reason        string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
@@ -998,7 +1015,7 @@ const file_rhythmx_ticketing_v1_connection_proto_rawDesc = "" +
 	"\x05retry\x18\x03 \x01(\v2#.rhythmx.ticketing.v1.RetrySettingsR\x05retry\x12%\n" +
 	"\x0eserver_version\x18\x04 \x01(\tR\rserverVersion\x129\n" +
 	"\n" +
-	"started_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\tstartedAt\"\x90\x05\n" +
+	"started_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\tstartedAt\"\xb9\x05\n" +
 	"\fSystemStatus\x12:\n" +
 	"\x06system\x18\x01 \x01(\x0e2\".rhythmx.ticketing.v1.TicketSystemR\x06system\x12\x16\n" +
 	"\x06target\x18\x02 \x01(\tR\x06target\x12\x1e\n" +
@@ -1017,7 +1034,8 @@ const file_rhythmx_ticketing_v1_connection_proto_rawDesc = "" +
 	"\flast_success\x18\t \x01(\v2!.rhythmx.ticketing.v1.LastSuccessR\vlastSuccess\x12D\n" +
 	"\flast_failure\x18\n" +
 	" \x01(\v2!.rhythmx.ticketing.v1.LastFailureR\vlastFailure\x12C\n" +
-	"\tcondition\x18\v \x01(\v2%.rhythmx.ticketing.v1.TargetConditionR\tconditionB\n" +
+	"\tcondition\x18\v \x01(\v2%.rhythmx.ticketing.v1.TargetConditionR\tcondition\x12'\n" +
+	"\x0fneeds_attention\x18\f \x01(\rR\x0eneedsAttentionB\n" +
 	"\n" +
 	"\bsettings\"\xda\x01\n" +
 	"\x0eDeliveryCounts\x12\x18\n" +

@@ -85,12 +85,14 @@ const (
 	DeliveryState_DELIVERY_STATE_PENDING DeliveryState = 1
 	// An attempt is running.
 	DeliveryState_DELIVERY_STATE_ATTEMPTING DeliveryState = 2
-	// The ticket exists. Final.
+	// The ticket exists. Final, but for ResolveDelivery, which can correct a ticket that an operator named.
 	DeliveryState_DELIVERY_STATE_DELIVERED DeliveryState = 3
 	// The ticket system definitely created nothing; the next attempt is due at `next_attempt_at`.
 	DeliveryState_DELIVERY_STATE_WAITING DeliveryState = 4
 	// The ticket may or may not exist: it is looked for before anything is sent again. For example after a time-out; or
 	// before the first attempt, if the database was put back from a copy (`last_error` is of kind RESTORED then).
+	// Where the search is not known to show tickets of this service, not finding one proves nothing: the delivery stays so,
+	// `last_error` says why, and SystemStatus.needs_attention counts it.
 	DeliveryState_DELIVERY_STATE_RECONCILING DeliveryState = 5
 	// Retries are spent. Kept; RetryDelivery, ResolveDelivery and CancelDelivery act on it. When it failed because the
 	// target was unavailable, it is tried again by itself: once the target recovers, or to see whether it has.
@@ -167,11 +169,11 @@ const (
 	FaultKind_FAULT_KIND_MISCONFIGURED FaultKind = 4
 	// Definite: the request was never begun, its send deadline had passed.
 	FaultKind_FAULT_KIND_TOO_LATE FaultKind = 5
-	// Definite: the ticket itself was refused (400, 422).
+	// Definite: this ticket alone was refused (400, 422; 403 or 404 while the same login may create others).
 	FaultKind_FAULT_KIND_REJECTED FaultKind = 6
 	// Definite: the login failed (401).
 	FaultKind_FAULT_KIND_UNAUTHORIZED FaultKind = 7
-	// Definite: the account may not do this (403).
+	// Definite: the account may not do this, or may do nothing (402, 403; a read is refused, too, or a permission missing).
 	FaultKind_FAULT_KIND_FORBIDDEN FaultKind = 8
 	// Definite: the account is locked or has to answer a CAPTCHA.
 	FaultKind_FAULT_KIND_LOCKED_OUT FaultKind = 9
@@ -448,15 +450,25 @@ type Delivery struct {
 	MaxAttempts uint32 `protobuf:"varint,14,opt,name=max_attempts,json=maxAttempts,proto3" json:"max_attempts,omitempty"`
 	// Output only. Why the last attempt failed. Kept after a later success; absent when none failed.
 	LastError *Fault `protobuf:"bytes,15,opt,name=last_error,json=lastError,proto3" json:"last_error,omitempty"`
-	// Output only. What was cut, left out or not taken by the ticket system as sent, and why. Empty: nothing.
+	// Output only. What was cut, left out or not taken by the ticket system as sent, and why. Empty: nothing. At most 50.
 	Adjustments []*Adjustment `protobuf:"bytes,16,rep,name=adjustments,proto3" json:"adjustments,omitempty"`
-	// Output only. Further tickets with the same marker, found by a later search. The older one is kept as the reference.
+	// Output only. Further tickets with the same marker, found by a later search. The older one is kept as the reference. At
+	// most 50.
 	Duplicates []*Ticket `protobuf:"bytes,17,rep,name=duplicates,proto3" json:"duplicates,omitempty"`
-	// Output only. In the order in which they were made. Lists leave them out unless asked for.
+	// Output only. In the order in which they were made. Lists leave them out unless asked for. The newest 200 at most, in
+	// lists the newest 20; `attempts_omitted` counts the earlier ones.
 	Attempts []*Attempt `protobuf:"bytes,18,rep,name=attempts,proto3" json:"attempts,omitempty"`
 	// Output only. Who asked for it first, named as in the audit. Example: "token:soar". Empty for deliveries from before callers
 	// were told apart.
-	RequestedBy   string `protobuf:"bytes,19,opt,name=requested_by,json=requestedBy,proto3" json:"requested_by,omitempty"`
+	RequestedBy string `protobuf:"bytes,19,opt,name=requested_by,json=requestedBy,proto3" json:"requested_by,omitempty"`
+	// Output only. Whether an operator named `ticket` and nobody has read it: the ticket system could not be asked, and
+	// ResolveDelivery was called with `allow_unverified`. Resolve again, without it, to verify or correct the ticket.
+	TicketUnverified bool `protobuf:"varint,29,opt,name=ticket_unverified,json=ticketUnverified,proto3" json:"ticket_unverified,omitempty"`
+	// Output only. Attempts before the first of `attempts` that are left out for length. 0 where attempts were not asked for.
+	AttemptsOmitted uint32 `protobuf:"varint,30,opt,name=attempts_omitted,json=attemptsOmitted,proto3" json:"attempts_omitted,omitempty"`
+	// Output only. The namespace that the incident belongs to: that of the credential that first handed it over. 1 to 63 lowercase
+	// letters, digits and hyphens, beginning with a letter; "default" for credentials without one. Example: "soc-eu".
+	Namespace     string `protobuf:"bytes,40,opt,name=namespace,proto3" json:"namespace,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -624,12 +636,34 @@ func (x *Delivery) GetRequestedBy() string {
 	return ""
 }
 
+func (x *Delivery) GetTicketUnverified() bool {
+	if x != nil {
+		return x.TicketUnverified
+	}
+	return false
+}
+
+func (x *Delivery) GetAttemptsOmitted() uint32 {
+	if x != nil {
+		return x.AttemptsOmitted
+	}
+	return 0
+}
+
+func (x *Delivery) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
 // A field of a ticket that is not as it was meant to be.
 type Adjustment struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Output only. The field, in the system's own words. Example: "priority".
+	// Output only. The field, in the system's own words; at most 255 characters. Example: "priority".
 	Field string `protobuf:"bytes,1,opt,name=field,proto3" json:"field,omitempty"`
-	// Output only. Why, for people. Example: "the project's screen has no priority field".
+	// Output only. Why, for people; at most 1,000 characters. Examples: "the project's screen has no priority field", "was cut by
+	// ServiceNow: 1000 of 3998 characters were stored; the rest was added to the work notes".
 	Reason        string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -686,7 +720,7 @@ type Fault struct {
 	Kind FaultKind `protobuf:"varint,1,opt,name=kind,proto3,enum=rhythmx.ticketing.v1.FaultKind" json:"kind,omitempty"`
 	// Output only. What happened, for people, with the system's own words where it had any. At most 500 characters.
 	Message string `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
-	// Output only. What to mend, for people. Empty: nothing can be done but wait.
+	// Output only. What to mend, for people; at most 1,000 characters. Empty: nothing can be done but wait.
 	Hint string `protobuf:"bytes,3,opt,name=hint,proto3" json:"hint,omitempty"`
 	// Output only. HTTP status of the answer; 0 when there was none.
 	HttpStatus uint32 `protobuf:"varint,4,opt,name=http_status,json=httpStatus,proto3" json:"http_status,omitempty"`
@@ -910,7 +944,7 @@ func (x *GetDeliveryRequest) GetDeliveryId() string {
 // The delivery.
 type GetDeliveryResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Output only. With its attempts.
+	// Output only. With its attempts, the newest 200 at most.
 	Delivery      *Delivery `protobuf:"bytes,1,opt,name=delivery,proto3" json:"delivery,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -962,12 +996,15 @@ type ListDeliveriesRequest struct {
 	Systems []TicketSystem `protobuf:"varint,2,rep,packed,name=systems,proto3,enum=rhythmx.ticketing.v1.TicketSystem" json:"systems,omitempty"`
 	// Deliveries of this incident. Empty: of every incident.
 	IncidentId string `protobuf:"bytes,3,opt,name=incident_id,json=incidentId,proto3" json:"incident_id,omitempty"`
-	// Whether to return the attempts too. Default false.
+	// Whether to return the attempts too, of each delivery the newest 20. Default false.
 	IncludeAttempts bool `protobuf:"varint,4,opt,name=include_attempts,json=includeAttempts,proto3" json:"include_attempts,omitempty"`
-	// The most deliveries to return. 0 means 50; above 500 counts as 500. Negative values are refused.
+	// The most deliveries to return. 0 means 50; above 500 counts as 500, with `include_attempts` above 100 as 100. Negative
+	// values are refused. A page may hold fewer, or none, though it is not the last: see ListDeliveriesResponse.
 	PageSize int32 `protobuf:"varint,5,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// `next_page_token` of the page before, with the same filters. Empty: the first page.
-	PageToken     string `protobuf:"bytes,6,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	PageToken string `protobuf:"bytes,6,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// Further filters. Optional.
+	Filter        *DeliveryFilter `protobuf:"bytes,7,opt,name=filter,proto3" json:"filter,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1044,12 +1081,120 @@ func (x *ListDeliveriesRequest) GetPageToken() string {
 	return ""
 }
 
+func (x *ListDeliveriesRequest) GetFilter() *DeliveryFilter {
+	if x != nil {
+		return x.Filter
+	}
+	return nil
+}
+
+// Chooses deliveries: those that fit every field that is set.
+type DeliveryFilter struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// In any of these states, at most 100. Empty: in every state.
+	States []DeliveryState `protobuf:"varint,1,rep,packed,name=states,proto3,enum=rhythmx.ticketing.v1.DeliveryState" json:"states,omitempty"`
+	// To any of these connections, by name, at most 100. Empty: to every connection. Example: "jira".
+	Connections []string `protobuf:"bytes,3,rep,name=connections,proto3" json:"connections,omitempty"`
+	// Of this incident. Empty: of every incident.
+	IncidentId string `protobuf:"bytes,4,opt,name=incident_id,json=incidentId,proto3" json:"incident_id,omitempty"`
+	// With the ticket of exactly this key, at most 255 characters. Empty: with any ticket or none. Example: "SEC-24".
+	TicketKey string `protobuf:"bytes,5,opt,name=ticket_key,json=ticketKey,proto3" json:"ticket_key,omitempty"`
+	// Whose `last_error` is of any of these kinds, at most 100. Empty: of any kind or none.
+	FaultKinds []FaultKind `protobuf:"varint,6,rep,packed,name=fault_kinds,json=faultKinds,proto3,enum=rhythmx.ticketing.v1.FaultKind" json:"fault_kinds,omitempty"`
+	// Accepted at this time or later. Absent: since ever.
+	CreatedFrom *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=created_from,json=createdFrom,proto3" json:"created_from,omitempty"`
+	// Accepted before this time, which must be later than `created_from`. Absent: until now.
+	CreatedUntil  *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=created_until,json=createdUntil,proto3" json:"created_until,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeliveryFilter) Reset() {
+	*x = DeliveryFilter{}
+	mi := &file_rhythmx_ticketing_v1_delivery_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeliveryFilter) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeliveryFilter) ProtoMessage() {}
+
+func (x *DeliveryFilter) ProtoReflect() protoreflect.Message {
+	mi := &file_rhythmx_ticketing_v1_delivery_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeliveryFilter.ProtoReflect.Descriptor instead.
+func (*DeliveryFilter) Descriptor() ([]byte, []int) {
+	return file_rhythmx_ticketing_v1_delivery_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *DeliveryFilter) GetStates() []DeliveryState {
+	if x != nil {
+		return x.States
+	}
+	return nil
+}
+
+func (x *DeliveryFilter) GetConnections() []string {
+	if x != nil {
+		return x.Connections
+	}
+	return nil
+}
+
+func (x *DeliveryFilter) GetIncidentId() string {
+	if x != nil {
+		return x.IncidentId
+	}
+	return ""
+}
+
+func (x *DeliveryFilter) GetTicketKey() string {
+	if x != nil {
+		return x.TicketKey
+	}
+	return ""
+}
+
+func (x *DeliveryFilter) GetFaultKinds() []FaultKind {
+	if x != nil {
+		return x.FaultKinds
+	}
+	return nil
+}
+
+func (x *DeliveryFilter) GetCreatedFrom() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CreatedFrom
+	}
+	return nil
+}
+
+func (x *DeliveryFilter) GetCreatedUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CreatedUntil
+	}
+	return nil
+}
+
 // A page of deliveries.
 type ListDeliveriesResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Output only. The newest first.
+	// Output only. The newest first. A page ends early, even without a delivery, where its message would exceed 1 MiB or the
+	// filters fit few of the deliveries that were examined.
 	Deliveries []*Delivery `protobuf:"bytes,1,rep,name=deliveries,proto3" json:"deliveries,omitempty"`
-	// Output only. Asks for the next page. Empty: this was the last one.
+	// Output only. Asks for the next page. Empty: this was the last one. Only this says so, not the size of the page.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1057,7 +1202,7 @@ type ListDeliveriesResponse struct {
 
 func (x *ListDeliveriesResponse) Reset() {
 	*x = ListDeliveriesResponse{}
-	mi := &file_rhythmx_ticketing_v1_delivery_proto_msgTypes[7]
+	mi := &file_rhythmx_ticketing_v1_delivery_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1069,7 +1214,7 @@ func (x *ListDeliveriesResponse) String() string {
 func (*ListDeliveriesResponse) ProtoMessage() {}
 
 func (x *ListDeliveriesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_rhythmx_ticketing_v1_delivery_proto_msgTypes[7]
+	mi := &file_rhythmx_ticketing_v1_delivery_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1082,7 +1227,7 @@ func (x *ListDeliveriesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDeliveriesResponse.ProtoReflect.Descriptor instead.
 func (*ListDeliveriesResponse) Descriptor() ([]byte, []int) {
-	return file_rhythmx_ticketing_v1_delivery_proto_rawDescGZIP(), []int{7}
+	return file_rhythmx_ticketing_v1_delivery_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ListDeliveriesResponse) GetDeliveries() []*Delivery {
@@ -1114,7 +1259,7 @@ type RetryDeliveryRequest struct {
 
 func (x *RetryDeliveryRequest) Reset() {
 	*x = RetryDeliveryRequest{}
-	mi := &file_rhythmx_ticketing_v1_delivery_proto_msgTypes[8]
+	mi := &file_rhythmx_ticketing_v1_delivery_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1126,7 +1271,7 @@ func (x *RetryDeliveryRequest) String() string {
 func (*RetryDeliveryRequest) ProtoMessage() {}
 
 func (x *RetryDeliveryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_rhythmx_ticketing_v1_delivery_proto_msgTypes[8]
+	mi := &file_rhythmx_ticketing_v1_delivery_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1139,7 +1284,7 @@ func (x *RetryDeliveryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RetryDeliveryRequest.ProtoReflect.Descriptor instead.
 func (*RetryDeliveryRequest) Descriptor() ([]byte, []int) {
-	return file_rhythmx_ticketing_v1_delivery_proto_rawDescGZIP(), []int{8}
+	return file_rhythmx_ticketing_v1_delivery_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *RetryDeliveryRequest) GetDeliveryId() string {
@@ -1167,7 +1312,7 @@ type RetryDeliveryResponse struct {
 
 func (x *RetryDeliveryResponse) Reset() {
 	*x = RetryDeliveryResponse{}
-	mi := &file_rhythmx_ticketing_v1_delivery_proto_msgTypes[9]
+	mi := &file_rhythmx_ticketing_v1_delivery_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1179,7 +1324,7 @@ func (x *RetryDeliveryResponse) String() string {
 func (*RetryDeliveryResponse) ProtoMessage() {}
 
 func (x *RetryDeliveryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_rhythmx_ticketing_v1_delivery_proto_msgTypes[9]
+	mi := &file_rhythmx_ticketing_v1_delivery_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1192,7 +1337,7 @@ func (x *RetryDeliveryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RetryDeliveryResponse.ProtoReflect.Descriptor instead.
 func (*RetryDeliveryResponse) Descriptor() ([]byte, []int) {
-	return file_rhythmx_ticketing_v1_delivery_proto_rawDescGZIP(), []int{9}
+	return file_rhythmx_ticketing_v1_delivery_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *RetryDeliveryResponse) GetDelivery() *Delivery {
@@ -1200,6 +1345,145 @@ func (x *RetryDeliveryResponse) GetDelivery() *Delivery {
 		return x.Delivery
 	}
 	return nil
+}
+
+// Which deliveries to try now.
+type RetryDeliveriesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Chooses deliveries. Absent or empty: all. Name states, for example FAILED: deliveries that cannot be retried are counted
+	// as refused.
+	Filter *DeliveryFilter `protobuf:"bytes,1,opt,name=filter,proto3" json:"filter,omitempty"`
+	// The most deliveries to retry or refuse in this call. 0 means 100; above 500 counts as 500. Negative values are refused.
+	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// `next_page_token` of the call before, with the same filter. Empty: begins with the newest delivery.
+	PageToken string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// Why, for the record and the events. Optional; at most 500 characters.
+	Note          string `protobuf:"bytes,4,opt,name=note,proto3" json:"note,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RetryDeliveriesRequest) Reset() {
+	*x = RetryDeliveriesRequest{}
+	mi := &file_rhythmx_ticketing_v1_delivery_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RetryDeliveriesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RetryDeliveriesRequest) ProtoMessage() {}
+
+func (x *RetryDeliveriesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_rhythmx_ticketing_v1_delivery_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RetryDeliveriesRequest.ProtoReflect.Descriptor instead.
+func (*RetryDeliveriesRequest) Descriptor() ([]byte, []int) {
+	return file_rhythmx_ticketing_v1_delivery_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *RetryDeliveriesRequest) GetFilter() *DeliveryFilter {
+	if x != nil {
+		return x.Filter
+	}
+	return nil
+}
+
+func (x *RetryDeliveriesRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *RetryDeliveriesRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+func (x *RetryDeliveriesRequest) GetNote() string {
+	if x != nil {
+		return x.Note
+	}
+	return ""
+}
+
+// What became of one page of deliveries.
+type RetryDeliveriesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Output only. Deliveries that are tried now, or looked for now where the outcome of a send is unknown.
+	Retried uint32 `protobuf:"varint,1,opt,name=retried,proto3" json:"retried,omitempty"`
+	// Output only. Deliveries that fit the filter and cannot be retried: ATTEMPTING or DELIVERED ones, those of a connection that
+	// is not configured and enabled, and CANCELLED ones unless `filter.states` names CANCELLED.
+	Refused uint32 `protobuf:"varint,2,opt,name=refused,proto3" json:"refused,omitempty"`
+	// Output only. Continues with the next page. Empty: every delivery that fits was reached.
+	NextPageToken string `protobuf:"bytes,3,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RetryDeliveriesResponse) Reset() {
+	*x = RetryDeliveriesResponse{}
+	mi := &file_rhythmx_ticketing_v1_delivery_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RetryDeliveriesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RetryDeliveriesResponse) ProtoMessage() {}
+
+func (x *RetryDeliveriesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_rhythmx_ticketing_v1_delivery_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RetryDeliveriesResponse.ProtoReflect.Descriptor instead.
+func (*RetryDeliveriesResponse) Descriptor() ([]byte, []int) {
+	return file_rhythmx_ticketing_v1_delivery_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *RetryDeliveriesResponse) GetRetried() uint32 {
+	if x != nil {
+		return x.Retried
+	}
+	return 0
+}
+
+func (x *RetryDeliveriesResponse) GetRefused() uint32 {
+	if x != nil {
+		return x.Refused
+	}
+	return 0
+}
+
+func (x *RetryDeliveriesResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
 }
 
 // Which delivery to give up, and why.
@@ -1215,7 +1499,7 @@ type CancelDeliveryRequest struct {
 
 func (x *CancelDeliveryRequest) Reset() {
 	*x = CancelDeliveryRequest{}
-	mi := &file_rhythmx_ticketing_v1_delivery_proto_msgTypes[10]
+	mi := &file_rhythmx_ticketing_v1_delivery_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1227,7 +1511,7 @@ func (x *CancelDeliveryRequest) String() string {
 func (*CancelDeliveryRequest) ProtoMessage() {}
 
 func (x *CancelDeliveryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_rhythmx_ticketing_v1_delivery_proto_msgTypes[10]
+	mi := &file_rhythmx_ticketing_v1_delivery_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1240,7 +1524,7 @@ func (x *CancelDeliveryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelDeliveryRequest.ProtoReflect.Descriptor instead.
 func (*CancelDeliveryRequest) Descriptor() ([]byte, []int) {
-	return file_rhythmx_ticketing_v1_delivery_proto_rawDescGZIP(), []int{10}
+	return file_rhythmx_ticketing_v1_delivery_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *CancelDeliveryRequest) GetDeliveryId() string {
@@ -1268,7 +1552,7 @@ type CancelDeliveryResponse struct {
 
 func (x *CancelDeliveryResponse) Reset() {
 	*x = CancelDeliveryResponse{}
-	mi := &file_rhythmx_ticketing_v1_delivery_proto_msgTypes[11]
+	mi := &file_rhythmx_ticketing_v1_delivery_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1280,7 +1564,7 @@ func (x *CancelDeliveryResponse) String() string {
 func (*CancelDeliveryResponse) ProtoMessage() {}
 
 func (x *CancelDeliveryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_rhythmx_ticketing_v1_delivery_proto_msgTypes[11]
+	mi := &file_rhythmx_ticketing_v1_delivery_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1293,7 +1577,7 @@ func (x *CancelDeliveryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelDeliveryResponse.ProtoReflect.Descriptor instead.
 func (*CancelDeliveryResponse) Descriptor() ([]byte, []int) {
-	return file_rhythmx_ticketing_v1_delivery_proto_rawDescGZIP(), []int{11}
+	return file_rhythmx_ticketing_v1_delivery_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *CancelDeliveryResponse) GetDelivery() *Delivery {
@@ -1308,22 +1592,26 @@ type ResolveDeliveryRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Required. 1 to 64 characters.
 	DeliveryId string `protobuf:"bytes,1,opt,name=delivery_id,json=deliveryId,proto3" json:"delivery_id,omitempty"`
-	// Key of the ticket. Required; 1 to 255 characters of A-Z a-z 0-9 - _ and dot. Example: "SEC-24".
+	// Key of the ticket, or its ID. Required; 1 to 255 characters of A-Z a-z 0-9 - _ and dot. Example: "SEC-24".
 	TicketKey string `protobuf:"bytes,2,opt,name=ticket_key,json=ticketKey,proto3" json:"ticket_key,omitempty"`
-	// The system's own identifier of the ticket. Optional; at most 255 characters of A-Z a-z 0-9 - _ and dot.
+	// The system's own identifier of the ticket. Optional; at most 255 characters of A-Z a-z 0-9 - _ and dot. Where the ticket
+	// can be read, it must be the ID of that ticket.
 	TicketId string `protobuf:"bytes,3,opt,name=ticket_id,json=ticketId,proto3" json:"ticket_id,omitempty"`
-	// Address of the ticket. Optional; http or https, at most 2,048 characters; absent: made from the key where the
-	// system allows that.
+	// Address of the ticket. Optional; http or https with a host and without credentials, at most 2,048 characters. Kept only
+	// where the ticket cannot be read, and then made from the key if absent and the system allows that.
 	TicketUrl string `protobuf:"bytes,4,opt,name=ticket_url,json=ticketUrl,proto3" json:"ticket_url,omitempty"`
 	// How it was found, for the record and the event. Optional; at most 500 characters.
-	Note          string `protobuf:"bytes,5,opt,name=note,proto3" json:"note,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Note string `protobuf:"bytes,5,opt,name=note,proto3" json:"note,omitempty"`
+	// Takes the ticket unread where the ticket system cannot be asked: the delivery is marked `ticket_unverified`. A ticket
+	// that the system says is absent, elsewhere or another incident's is refused all the same. Default false.
+	AllowUnverified bool `protobuf:"varint,6,opt,name=allow_unverified,json=allowUnverified,proto3" json:"allow_unverified,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *ResolveDeliveryRequest) Reset() {
 	*x = ResolveDeliveryRequest{}
-	mi := &file_rhythmx_ticketing_v1_delivery_proto_msgTypes[12]
+	mi := &file_rhythmx_ticketing_v1_delivery_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1335,7 +1623,7 @@ func (x *ResolveDeliveryRequest) String() string {
 func (*ResolveDeliveryRequest) ProtoMessage() {}
 
 func (x *ResolveDeliveryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_rhythmx_ticketing_v1_delivery_proto_msgTypes[12]
+	mi := &file_rhythmx_ticketing_v1_delivery_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1348,7 +1636,7 @@ func (x *ResolveDeliveryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResolveDeliveryRequest.ProtoReflect.Descriptor instead.
 func (*ResolveDeliveryRequest) Descriptor() ([]byte, []int) {
-	return file_rhythmx_ticketing_v1_delivery_proto_rawDescGZIP(), []int{12}
+	return file_rhythmx_ticketing_v1_delivery_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ResolveDeliveryRequest) GetDeliveryId() string {
@@ -1386,6 +1674,13 @@ func (x *ResolveDeliveryRequest) GetNote() string {
 	return ""
 }
 
+func (x *ResolveDeliveryRequest) GetAllowUnverified() bool {
+	if x != nil {
+		return x.AllowUnverified
+	}
+	return false
+}
+
 // The resolved delivery.
 type ResolveDeliveryResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1397,7 +1692,7 @@ type ResolveDeliveryResponse struct {
 
 func (x *ResolveDeliveryResponse) Reset() {
 	*x = ResolveDeliveryResponse{}
-	mi := &file_rhythmx_ticketing_v1_delivery_proto_msgTypes[13]
+	mi := &file_rhythmx_ticketing_v1_delivery_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1409,7 +1704,7 @@ func (x *ResolveDeliveryResponse) String() string {
 func (*ResolveDeliveryResponse) ProtoMessage() {}
 
 func (x *ResolveDeliveryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_rhythmx_ticketing_v1_delivery_proto_msgTypes[13]
+	mi := &file_rhythmx_ticketing_v1_delivery_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1422,7 +1717,7 @@ func (x *ResolveDeliveryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResolveDeliveryResponse.ProtoReflect.Descriptor instead.
 func (*ResolveDeliveryResponse) Descriptor() ([]byte, []int) {
-	return file_rhythmx_ticketing_v1_delivery_proto_rawDescGZIP(), []int{13}
+	return file_rhythmx_ticketing_v1_delivery_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ResolveDeliveryResponse) GetDelivery() *Delivery {
@@ -1436,7 +1731,7 @@ var File_rhythmx_ticketing_v1_delivery_proto protoreflect.FileDescriptor
 
 const file_rhythmx_ticketing_v1_delivery_proto_rawDesc = "" +
 	"\n" +
-	"#rhythmx/ticketing/v1/delivery.proto\x12\x14rhythmx.ticketing.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!rhythmx/ticketing/v1/ticket.proto\"\x9b\a\n" +
+	"#rhythmx/ticketing/v1/delivery.proto\x12\x14rhythmx.ticketing.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!rhythmx/ticketing/v1/ticket.proto\"\x91\b\n" +
 	"\bDelivery\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1f\n" +
 	"\vincident_id\x18\x02 \x01(\tR\n" +
@@ -1463,7 +1758,10 @@ const file_rhythmx_ticketing_v1_delivery_proto_rawDesc = "" +
 	"duplicates\x18\x11 \x03(\v2\x1c.rhythmx.ticketing.v1.TicketR\n" +
 	"duplicates\x129\n" +
 	"\battempts\x18\x12 \x03(\v2\x1d.rhythmx.ticketing.v1.AttemptR\battempts\x12!\n" +
-	"\frequested_by\x18\x13 \x01(\tR\vrequestedBy\":\n" +
+	"\frequested_by\x18\x13 \x01(\tR\vrequestedBy\x12+\n" +
+	"\x11ticket_unverified\x18\x1d \x01(\bR\x10ticketUnverified\x12)\n" +
+	"\x10attempts_omitted\x18\x1e \x01(\rR\x0fattemptsOmitted\x12\x1c\n" +
+	"\tnamespace\x18( \x01(\tR\tnamespace\":\n" +
 	"\n" +
 	"Adjustment\x12\x14\n" +
 	"\x05field\x18\x01 \x01(\tR\x05field\x12\x16\n" +
@@ -1489,7 +1787,7 @@ const file_rhythmx_ticketing_v1_delivery_proto_rawDesc = "" +
 	"\vdelivery_id\x18\x01 \x01(\tR\n" +
 	"deliveryId\"Q\n" +
 	"\x13GetDeliveryResponse\x12:\n" +
-	"\bdelivery\x18\x01 \x01(\v2\x1e.rhythmx.ticketing.v1.DeliveryR\bdelivery\"\x9a\x02\n" +
+	"\bdelivery\x18\x01 \x01(\v2\x1e.rhythmx.ticketing.v1.DeliveryR\bdelivery\"\xd8\x02\n" +
 	"\x15ListDeliveriesRequest\x12;\n" +
 	"\x06states\x18\x01 \x03(\x0e2#.rhythmx.ticketing.v1.DeliveryStateR\x06states\x12<\n" +
 	"\asystems\x18\x02 \x03(\x0e2\".rhythmx.ticketing.v1.TicketSystemR\asystems\x12\x1f\n" +
@@ -1498,7 +1796,19 @@ const file_rhythmx_ticketing_v1_delivery_proto_rawDesc = "" +
 	"\x10include_attempts\x18\x04 \x01(\bR\x0fincludeAttempts\x12\x1b\n" +
 	"\tpage_size\x18\x05 \x01(\x05R\bpageSize\x12\x1d\n" +
 	"\n" +
-	"page_token\x18\x06 \x01(\tR\tpageToken\"\x80\x01\n" +
+	"page_token\x18\x06 \x01(\tR\tpageToken\x12<\n" +
+	"\x06filter\x18\a \x01(\v2$.rhythmx.ticketing.v1.DeliveryFilterR\x06filter\"\xf1\x02\n" +
+	"\x0eDeliveryFilter\x12;\n" +
+	"\x06states\x18\x01 \x03(\x0e2#.rhythmx.ticketing.v1.DeliveryStateR\x06states\x12 \n" +
+	"\vconnections\x18\x03 \x03(\tR\vconnections\x12\x1f\n" +
+	"\vincident_id\x18\x04 \x01(\tR\n" +
+	"incidentId\x12\x1d\n" +
+	"\n" +
+	"ticket_key\x18\x05 \x01(\tR\tticketKey\x12@\n" +
+	"\vfault_kinds\x18\x06 \x03(\x0e2\x1f.rhythmx.ticketing.v1.FaultKindR\n" +
+	"faultKinds\x12=\n" +
+	"\fcreated_from\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\vcreatedFrom\x12?\n" +
+	"\rcreated_until\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\fcreatedUntil\"\x80\x01\n" +
 	"\x16ListDeliveriesResponse\x12>\n" +
 	"\n" +
 	"deliveries\x18\x01 \x03(\v2\x1e.rhythmx.ticketing.v1.DeliveryR\n" +
@@ -1509,13 +1819,23 @@ const file_rhythmx_ticketing_v1_delivery_proto_rawDesc = "" +
 	"deliveryId\x12#\n" +
 	"\rcreate_anyway\x18\x02 \x01(\bR\fcreateAnyway\"S\n" +
 	"\x15RetryDeliveryResponse\x12:\n" +
-	"\bdelivery\x18\x01 \x01(\v2\x1e.rhythmx.ticketing.v1.DeliveryR\bdelivery\"L\n" +
+	"\bdelivery\x18\x01 \x01(\v2\x1e.rhythmx.ticketing.v1.DeliveryR\bdelivery\"\xa6\x01\n" +
+	"\x16RetryDeliveriesRequest\x12<\n" +
+	"\x06filter\x18\x01 \x01(\v2$.rhythmx.ticketing.v1.DeliveryFilterR\x06filter\x12\x1b\n" +
+	"\tpage_size\x18\x02 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x03 \x01(\tR\tpageToken\x12\x12\n" +
+	"\x04note\x18\x04 \x01(\tR\x04note\"u\n" +
+	"\x17RetryDeliveriesResponse\x12\x18\n" +
+	"\aretried\x18\x01 \x01(\rR\aretried\x12\x18\n" +
+	"\arefused\x18\x02 \x01(\rR\arefused\x12&\n" +
+	"\x0fnext_page_token\x18\x03 \x01(\tR\rnextPageToken\"L\n" +
 	"\x15CancelDeliveryRequest\x12\x1f\n" +
 	"\vdelivery_id\x18\x01 \x01(\tR\n" +
 	"deliveryId\x12\x12\n" +
 	"\x04note\x18\x02 \x01(\tR\x04note\"T\n" +
 	"\x16CancelDeliveryResponse\x12:\n" +
-	"\bdelivery\x18\x01 \x01(\v2\x1e.rhythmx.ticketing.v1.DeliveryR\bdelivery\"\xa8\x01\n" +
+	"\bdelivery\x18\x01 \x01(\v2\x1e.rhythmx.ticketing.v1.DeliveryR\bdelivery\"\xd3\x01\n" +
 	"\x16ResolveDeliveryRequest\x12\x1f\n" +
 	"\vdelivery_id\x18\x01 \x01(\tR\n" +
 	"deliveryId\x12\x1d\n" +
@@ -1524,7 +1844,8 @@ const file_rhythmx_ticketing_v1_delivery_proto_rawDesc = "" +
 	"\tticket_id\x18\x03 \x01(\tR\bticketId\x12\x1d\n" +
 	"\n" +
 	"ticket_url\x18\x04 \x01(\tR\tticketUrl\x12\x12\n" +
-	"\x04note\x18\x05 \x01(\tR\x04note\"U\n" +
+	"\x04note\x18\x05 \x01(\tR\x04note\x12)\n" +
+	"\x10allow_unverified\x18\x06 \x01(\bR\x0fallowUnverified\"U\n" +
 	"\x17ResolveDeliveryResponse\x12:\n" +
 	"\bdelivery\x18\x01 \x01(\v2\x1e.rhythmx.ticketing.v1.DeliveryR\bdelivery*p\n" +
 	"\x0fDeliveryTrigger\x12 \n" +
@@ -1593,7 +1914,7 @@ func file_rhythmx_ticketing_v1_delivery_proto_rawDescGZIP() []byte {
 }
 
 var file_rhythmx_ticketing_v1_delivery_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_rhythmx_ticketing_v1_delivery_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
+var file_rhythmx_ticketing_v1_delivery_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
 var file_rhythmx_ticketing_v1_delivery_proto_goTypes = []any{
 	(DeliveryTrigger)(0),            // 0: rhythmx.ticketing.v1.DeliveryTrigger
 	(DeliveryState)(0),              // 1: rhythmx.ticketing.v1.DeliveryState
@@ -1607,48 +1928,57 @@ var file_rhythmx_ticketing_v1_delivery_proto_goTypes = []any{
 	(*GetDeliveryRequest)(nil),      // 9: rhythmx.ticketing.v1.GetDeliveryRequest
 	(*GetDeliveryResponse)(nil),     // 10: rhythmx.ticketing.v1.GetDeliveryResponse
 	(*ListDeliveriesRequest)(nil),   // 11: rhythmx.ticketing.v1.ListDeliveriesRequest
-	(*ListDeliveriesResponse)(nil),  // 12: rhythmx.ticketing.v1.ListDeliveriesResponse
-	(*RetryDeliveryRequest)(nil),    // 13: rhythmx.ticketing.v1.RetryDeliveryRequest
-	(*RetryDeliveryResponse)(nil),   // 14: rhythmx.ticketing.v1.RetryDeliveryResponse
-	(*CancelDeliveryRequest)(nil),   // 15: rhythmx.ticketing.v1.CancelDeliveryRequest
-	(*CancelDeliveryResponse)(nil),  // 16: rhythmx.ticketing.v1.CancelDeliveryResponse
-	(*ResolveDeliveryRequest)(nil),  // 17: rhythmx.ticketing.v1.ResolveDeliveryRequest
-	(*ResolveDeliveryResponse)(nil), // 18: rhythmx.ticketing.v1.ResolveDeliveryResponse
-	(TicketSystem)(0),               // 19: rhythmx.ticketing.v1.TicketSystem
-	(*Ticket)(nil),                  // 20: rhythmx.ticketing.v1.Ticket
-	(*timestamppb.Timestamp)(nil),   // 21: google.protobuf.Timestamp
+	(*DeliveryFilter)(nil),          // 12: rhythmx.ticketing.v1.DeliveryFilter
+	(*ListDeliveriesResponse)(nil),  // 13: rhythmx.ticketing.v1.ListDeliveriesResponse
+	(*RetryDeliveryRequest)(nil),    // 14: rhythmx.ticketing.v1.RetryDeliveryRequest
+	(*RetryDeliveryResponse)(nil),   // 15: rhythmx.ticketing.v1.RetryDeliveryResponse
+	(*RetryDeliveriesRequest)(nil),  // 16: rhythmx.ticketing.v1.RetryDeliveriesRequest
+	(*RetryDeliveriesResponse)(nil), // 17: rhythmx.ticketing.v1.RetryDeliveriesResponse
+	(*CancelDeliveryRequest)(nil),   // 18: rhythmx.ticketing.v1.CancelDeliveryRequest
+	(*CancelDeliveryResponse)(nil),  // 19: rhythmx.ticketing.v1.CancelDeliveryResponse
+	(*ResolveDeliveryRequest)(nil),  // 20: rhythmx.ticketing.v1.ResolveDeliveryRequest
+	(*ResolveDeliveryResponse)(nil), // 21: rhythmx.ticketing.v1.ResolveDeliveryResponse
+	(TicketSystem)(0),               // 22: rhythmx.ticketing.v1.TicketSystem
+	(*Ticket)(nil),                  // 23: rhythmx.ticketing.v1.Ticket
+	(*timestamppb.Timestamp)(nil),   // 24: google.protobuf.Timestamp
 }
 var file_rhythmx_ticketing_v1_delivery_proto_depIdxs = []int32{
-	19, // 0: rhythmx.ticketing.v1.Delivery.system:type_name -> rhythmx.ticketing.v1.TicketSystem
+	22, // 0: rhythmx.ticketing.v1.Delivery.system:type_name -> rhythmx.ticketing.v1.TicketSystem
 	0,  // 1: rhythmx.ticketing.v1.Delivery.trigger:type_name -> rhythmx.ticketing.v1.DeliveryTrigger
 	1,  // 2: rhythmx.ticketing.v1.Delivery.state:type_name -> rhythmx.ticketing.v1.DeliveryState
-	20, // 3: rhythmx.ticketing.v1.Delivery.ticket:type_name -> rhythmx.ticketing.v1.Ticket
-	21, // 4: rhythmx.ticketing.v1.Delivery.created_at:type_name -> google.protobuf.Timestamp
-	21, // 5: rhythmx.ticketing.v1.Delivery.updated_at:type_name -> google.protobuf.Timestamp
-	21, // 6: rhythmx.ticketing.v1.Delivery.next_attempt_at:type_name -> google.protobuf.Timestamp
+	23, // 3: rhythmx.ticketing.v1.Delivery.ticket:type_name -> rhythmx.ticketing.v1.Ticket
+	24, // 4: rhythmx.ticketing.v1.Delivery.created_at:type_name -> google.protobuf.Timestamp
+	24, // 5: rhythmx.ticketing.v1.Delivery.updated_at:type_name -> google.protobuf.Timestamp
+	24, // 6: rhythmx.ticketing.v1.Delivery.next_attempt_at:type_name -> google.protobuf.Timestamp
 	7,  // 7: rhythmx.ticketing.v1.Delivery.last_error:type_name -> rhythmx.ticketing.v1.Fault
 	6,  // 8: rhythmx.ticketing.v1.Delivery.adjustments:type_name -> rhythmx.ticketing.v1.Adjustment
-	20, // 9: rhythmx.ticketing.v1.Delivery.duplicates:type_name -> rhythmx.ticketing.v1.Ticket
+	23, // 9: rhythmx.ticketing.v1.Delivery.duplicates:type_name -> rhythmx.ticketing.v1.Ticket
 	8,  // 10: rhythmx.ticketing.v1.Delivery.attempts:type_name -> rhythmx.ticketing.v1.Attempt
 	2,  // 11: rhythmx.ticketing.v1.Fault.kind:type_name -> rhythmx.ticketing.v1.FaultKind
-	21, // 12: rhythmx.ticketing.v1.Fault.time:type_name -> google.protobuf.Timestamp
+	24, // 12: rhythmx.ticketing.v1.Fault.time:type_name -> google.protobuf.Timestamp
 	3,  // 13: rhythmx.ticketing.v1.Attempt.kind:type_name -> rhythmx.ticketing.v1.AttemptKind
-	21, // 14: rhythmx.ticketing.v1.Attempt.started_at:type_name -> google.protobuf.Timestamp
-	21, // 15: rhythmx.ticketing.v1.Attempt.finished_at:type_name -> google.protobuf.Timestamp
+	24, // 14: rhythmx.ticketing.v1.Attempt.started_at:type_name -> google.protobuf.Timestamp
+	24, // 15: rhythmx.ticketing.v1.Attempt.finished_at:type_name -> google.protobuf.Timestamp
 	4,  // 16: rhythmx.ticketing.v1.Attempt.outcome:type_name -> rhythmx.ticketing.v1.AttemptOutcome
 	7,  // 17: rhythmx.ticketing.v1.Attempt.fault:type_name -> rhythmx.ticketing.v1.Fault
 	5,  // 18: rhythmx.ticketing.v1.GetDeliveryResponse.delivery:type_name -> rhythmx.ticketing.v1.Delivery
 	1,  // 19: rhythmx.ticketing.v1.ListDeliveriesRequest.states:type_name -> rhythmx.ticketing.v1.DeliveryState
-	19, // 20: rhythmx.ticketing.v1.ListDeliveriesRequest.systems:type_name -> rhythmx.ticketing.v1.TicketSystem
-	5,  // 21: rhythmx.ticketing.v1.ListDeliveriesResponse.deliveries:type_name -> rhythmx.ticketing.v1.Delivery
-	5,  // 22: rhythmx.ticketing.v1.RetryDeliveryResponse.delivery:type_name -> rhythmx.ticketing.v1.Delivery
-	5,  // 23: rhythmx.ticketing.v1.CancelDeliveryResponse.delivery:type_name -> rhythmx.ticketing.v1.Delivery
-	5,  // 24: rhythmx.ticketing.v1.ResolveDeliveryResponse.delivery:type_name -> rhythmx.ticketing.v1.Delivery
-	25, // [25:25] is the sub-list for method output_type
-	25, // [25:25] is the sub-list for method input_type
-	25, // [25:25] is the sub-list for extension type_name
-	25, // [25:25] is the sub-list for extension extendee
-	0,  // [0:25] is the sub-list for field type_name
+	22, // 20: rhythmx.ticketing.v1.ListDeliveriesRequest.systems:type_name -> rhythmx.ticketing.v1.TicketSystem
+	12, // 21: rhythmx.ticketing.v1.ListDeliveriesRequest.filter:type_name -> rhythmx.ticketing.v1.DeliveryFilter
+	1,  // 22: rhythmx.ticketing.v1.DeliveryFilter.states:type_name -> rhythmx.ticketing.v1.DeliveryState
+	2,  // 23: rhythmx.ticketing.v1.DeliveryFilter.fault_kinds:type_name -> rhythmx.ticketing.v1.FaultKind
+	24, // 24: rhythmx.ticketing.v1.DeliveryFilter.created_from:type_name -> google.protobuf.Timestamp
+	24, // 25: rhythmx.ticketing.v1.DeliveryFilter.created_until:type_name -> google.protobuf.Timestamp
+	5,  // 26: rhythmx.ticketing.v1.ListDeliveriesResponse.deliveries:type_name -> rhythmx.ticketing.v1.Delivery
+	5,  // 27: rhythmx.ticketing.v1.RetryDeliveryResponse.delivery:type_name -> rhythmx.ticketing.v1.Delivery
+	12, // 28: rhythmx.ticketing.v1.RetryDeliveriesRequest.filter:type_name -> rhythmx.ticketing.v1.DeliveryFilter
+	5,  // 29: rhythmx.ticketing.v1.CancelDeliveryResponse.delivery:type_name -> rhythmx.ticketing.v1.Delivery
+	5,  // 30: rhythmx.ticketing.v1.ResolveDeliveryResponse.delivery:type_name -> rhythmx.ticketing.v1.Delivery
+	31, // [31:31] is the sub-list for method output_type
+	31, // [31:31] is the sub-list for method input_type
+	31, // [31:31] is the sub-list for extension type_name
+	31, // [31:31] is the sub-list for extension extendee
+	0,  // [0:31] is the sub-list for field type_name
 }
 
 func init() { file_rhythmx_ticketing_v1_delivery_proto_init() }
@@ -1663,7 +1993,7 @@ func file_rhythmx_ticketing_v1_delivery_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_rhythmx_ticketing_v1_delivery_proto_rawDesc), len(file_rhythmx_ticketing_v1_delivery_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   14,
+			NumMessages:   17,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

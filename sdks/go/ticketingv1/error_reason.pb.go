@@ -145,6 +145,41 @@ const (
 	// Example: a hundred large incidents at a time. RESOURCE_EXHAUSTED with
 	// `{"reason":"BUSY","domain":"ticketing.rhythmx","metadata":{}}`.
 	ErrorReason_ERROR_REASON_BUSY ErrorReason = 22
+	// The ticket system says that there is no such ticket for its account, or the ticket is elsewhere than where the connection
+	// creates tickets.
+	//
+	// Example: ResolveDelivery with the mistyped key "SEC-999". FAILED_PRECONDITION with
+	// `{"reason":"TICKET_NOT_FOUND","domain":"ticketing.rhythmx","metadata":{"delivery_id":"0197...","ticket_key":"SEC-999"}}`
+	// and `{"fieldViolations":[{"field":"ticket_key","description":"Jira has no ticket SEC-999 that its account may see"}]}`.
+	ErrorReason_ERROR_REASON_TICKET_NOT_FOUND ErrorReason = 25
+	// The ticket belongs to another incident.
+	//
+	// Example: ResolveDelivery with the ticket of incident INC-7. FAILED_PRECONDITION with
+	// `{"reason":"TICKET_IN_USE","domain":"ticketing.rhythmx","metadata":{"delivery_id":"0197...","ticket_key":"SEC-24"}}`.
+	ErrorReason_ERROR_REASON_TICKET_IN_USE ErrorReason = 26
+	// The ticket system could not be asked whether the ticket exists. Try again, or set `allow_unverified`.
+	//
+	// Example: ResolveDelivery while Jira is down. FAILED_PRECONDITION with
+	// `{"reason":"TICKET_UNVERIFIED","domain":"ticketing.rhythmx","metadata":{"delivery_id":"0197...","ticket_key":"SEC-24"}}`.
+	ErrorReason_ERROR_REASON_TICKET_UNVERIFIED ErrorReason = 27
+	// The incident belongs to another namespace than the credential of the caller, a producer: it was first handed over with a
+	// credential of that namespace. Nothing was changed. Admins and analysts may act on the incidents of all namespaces.
+	//
+	// Example: the producer of namespace "soc-us" submits "INC-1", which the producer of "soc-eu" has submitted before.
+	// PERMISSION_DENIED with
+	// `{"reason":"INCIDENT_OWNED_BY_OTHER","domain":"ticketing.rhythmx","metadata":{"incident_id":"INC-1"}}`.
+	ErrorReason_ERROR_REASON_INCIDENT_OWNED_BY_OTHER ErrorReason = 40
+	// The request is not a valid message: it ends early, is compressed wrongly, or was written by another contract. There is
+	// no `BadRequest`: which field it is cannot be known.
+	//
+	// Example: text in place of a protobuf message. INVALID_ARGUMENT with
+	// `{"reason":"REQUEST_MALFORMED","domain":"ticketing.rhythmx","metadata":{}}`.
+	ErrorReason_ERROR_REASON_REQUEST_MALFORMED ErrorReason = 50
+	// The request has more bytes than the server takes (`limit`), or would take too much memory when it is decoded.
+	//
+	// Example: an incident with notes of 3 MiB. OUT_OF_RANGE with
+	// `{"reason":"REQUEST_TOO_LARGE","domain":"ticketing.rhythmx","metadata":{"limit":"2097152"}}`.
+	ErrorReason_ERROR_REASON_REQUEST_TOO_LARGE ErrorReason = 51
 )
 
 // Enum value maps for ErrorReason.
@@ -173,31 +208,43 @@ var (
 		20: "ERROR_REASON_TOO_MANY_STREAMS",
 		21: "ERROR_REASON_CONNECTION_ENDING",
 		22: "ERROR_REASON_BUSY",
+		25: "ERROR_REASON_TICKET_NOT_FOUND",
+		26: "ERROR_REASON_TICKET_IN_USE",
+		27: "ERROR_REASON_TICKET_UNVERIFIED",
+		40: "ERROR_REASON_INCIDENT_OWNED_BY_OTHER",
+		50: "ERROR_REASON_REQUEST_MALFORMED",
+		51: "ERROR_REASON_REQUEST_TOO_LARGE",
 	}
 	ErrorReason_value = map[string]int32{
-		"ERROR_REASON_UNSPECIFIED":           0,
-		"ERROR_REASON_INCIDENT_INVALID":      1,
-		"ERROR_REASON_SETTINGS_INVALID":      2,
-		"ERROR_REASON_SECRET_REQUIRED":       3,
-		"ERROR_REASON_SYSTEM_NOT_CONFIGURED": 4,
-		"ERROR_REASON_SYSTEM_NOT_ENABLED":    5,
-		"ERROR_REASON_DELIVERY_NOT_FOUND":    6,
-		"ERROR_REASON_DELIVERY_STATE":        7,
-		"ERROR_REASON_REQUEST_INVALID":       8,
-		"ERROR_REASON_PAGE_TOKEN_INVALID":    9,
-		"ERROR_REASON_RESUME_TOKEN_INVALID":  10,
-		"ERROR_REASON_RESUME_TOKEN_EXPIRED":  11,
-		"ERROR_REASON_SUBSCRIBER_TOO_SLOW":   12,
-		"ERROR_REASON_STORE_UNAVAILABLE":     13,
-		"ERROR_REASON_SHUTTING_DOWN":         14,
-		"ERROR_REASON_INTERNAL":              15,
-		"ERROR_REASON_CREDENTIAL_MISSING":    16,
-		"ERROR_REASON_CREDENTIAL_INVALID":    17,
-		"ERROR_REASON_ROLE_INSUFFICIENT":     18,
-		"ERROR_REASON_RATE_LIMITED":          19,
-		"ERROR_REASON_TOO_MANY_STREAMS":      20,
-		"ERROR_REASON_CONNECTION_ENDING":     21,
-		"ERROR_REASON_BUSY":                  22,
+		"ERROR_REASON_UNSPECIFIED":             0,
+		"ERROR_REASON_INCIDENT_INVALID":        1,
+		"ERROR_REASON_SETTINGS_INVALID":        2,
+		"ERROR_REASON_SECRET_REQUIRED":         3,
+		"ERROR_REASON_SYSTEM_NOT_CONFIGURED":   4,
+		"ERROR_REASON_SYSTEM_NOT_ENABLED":      5,
+		"ERROR_REASON_DELIVERY_NOT_FOUND":      6,
+		"ERROR_REASON_DELIVERY_STATE":          7,
+		"ERROR_REASON_REQUEST_INVALID":         8,
+		"ERROR_REASON_PAGE_TOKEN_INVALID":      9,
+		"ERROR_REASON_RESUME_TOKEN_INVALID":    10,
+		"ERROR_REASON_RESUME_TOKEN_EXPIRED":    11,
+		"ERROR_REASON_SUBSCRIBER_TOO_SLOW":     12,
+		"ERROR_REASON_STORE_UNAVAILABLE":       13,
+		"ERROR_REASON_SHUTTING_DOWN":           14,
+		"ERROR_REASON_INTERNAL":                15,
+		"ERROR_REASON_CREDENTIAL_MISSING":      16,
+		"ERROR_REASON_CREDENTIAL_INVALID":      17,
+		"ERROR_REASON_ROLE_INSUFFICIENT":       18,
+		"ERROR_REASON_RATE_LIMITED":            19,
+		"ERROR_REASON_TOO_MANY_STREAMS":        20,
+		"ERROR_REASON_CONNECTION_ENDING":       21,
+		"ERROR_REASON_BUSY":                    22,
+		"ERROR_REASON_TICKET_NOT_FOUND":        25,
+		"ERROR_REASON_TICKET_IN_USE":           26,
+		"ERROR_REASON_TICKET_UNVERIFIED":       27,
+		"ERROR_REASON_INCIDENT_OWNED_BY_OTHER": 40,
+		"ERROR_REASON_REQUEST_MALFORMED":       50,
+		"ERROR_REASON_REQUEST_TOO_LARGE":       51,
 	}
 )
 
@@ -232,7 +279,7 @@ var File_rhythmx_ticketing_v1_error_reason_proto protoreflect.FileDescriptor
 
 const file_rhythmx_ticketing_v1_error_reason_proto_rawDesc = "" +
 	"\n" +
-	"'rhythmx/ticketing/v1/error_reason.proto\x12\x14rhythmx.ticketing.v1*\xab\x06\n" +
+	"'rhythmx/ticketing/v1/error_reason.proto\x12\x14rhythmx.ticketing.v1*\x84\b\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12!\n" +
 	"\x1dERROR_REASON_INCIDENT_INVALID\x10\x01\x12!\n" +
@@ -257,7 +304,13 @@ const file_rhythmx_ticketing_v1_error_reason_proto_rawDesc = "" +
 	"\x19ERROR_REASON_RATE_LIMITED\x10\x13\x12!\n" +
 	"\x1dERROR_REASON_TOO_MANY_STREAMS\x10\x14\x12\"\n" +
 	"\x1eERROR_REASON_CONNECTION_ENDING\x10\x15\x12\x15\n" +
-	"\x11ERROR_REASON_BUSY\x10\x16B\xdc\x01\n" +
+	"\x11ERROR_REASON_BUSY\x10\x16\x12!\n" +
+	"\x1dERROR_REASON_TICKET_NOT_FOUND\x10\x19\x12\x1e\n" +
+	"\x1aERROR_REASON_TICKET_IN_USE\x10\x1a\x12\"\n" +
+	"\x1eERROR_REASON_TICKET_UNVERIFIED\x10\x1b\x12(\n" +
+	"$ERROR_REASON_INCIDENT_OWNED_BY_OTHER\x10(\x12\"\n" +
+	"\x1eERROR_REASON_REQUEST_MALFORMED\x102\x12\"\n" +
+	"\x1eERROR_REASON_REQUEST_TOO_LARGE\x103B\xdc\x01\n" +
 	"\x18com.rhythmx.ticketing.v1B\x10ErrorReasonProtoP\x01Z<github.com/rhythmx/ticketing/sdks/go/ticketingv1;ticketingv1\xa2\x02\x03RTX\xaa\x02\x14Rhythmx.Ticketing.V1\xca\x02\x14Rhythmx\\Ticketing\\V1\xe2\x02 Rhythmx\\Ticketing\\V1\\GPBMetadata\xea\x02\x16Rhythmx::Ticketing::V1b\x06proto3"
 
 var (

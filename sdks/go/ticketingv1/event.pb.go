@@ -37,7 +37,8 @@ const (
 	TicketEventKind_TICKET_EVENT_KIND_ATTEMPT_STARTED TicketEventKind = 3
 	// The delivery is WAITING: an attempt failed and will be repeated, or its target admits none just now.
 	TicketEventKind_TICKET_EVENT_KIND_WAITING TicketEventKind = 4
-	// The outcome of an attempt is unknown: the delivery is RECONCILING.
+	// The outcome of an attempt is unknown: the delivery is RECONCILING. Comes once more if no look-up can settle it, since the
+	// search is not known to show tickets of this service: `last_error` says then what a person has to do.
 	TicketEventKind_TICKET_EVENT_KIND_RECONCILING TicketEventKind = 5
 	// The ticket exists: the delivery is DELIVERED.
 	TicketEventKind_TICKET_EVENT_KIND_DELIVERED TicketEventKind = 6
@@ -47,7 +48,7 @@ const (
 	TicketEventKind_TICKET_EVENT_KIND_REARMED TicketEventKind = 8
 	// An operator gave the delivery up: it is CANCELLED.
 	TicketEventKind_TICKET_EVENT_KIND_CANCELLED TicketEventKind = 9
-	// An operator told which ticket it is: the delivery is DELIVERED.
+	// An operator told which ticket it is, or corrected what an operator had told before: the delivery is DELIVERED.
 	TicketEventKind_TICKET_EVENT_KIND_RESOLVED TicketEventKind = 10
 	// A later search found a second ticket with the same marker, or that another one of those known is the oldest: it is
 	// the delivery's ticket now.
@@ -56,9 +57,10 @@ const (
 	TicketEventKind_TICKET_EVENT_KIND_TARGET_THROTTLED TicketEventKind = 12
 	// The target refused the login (401 or 403): one delivery a tick probes it.
 	TicketEventKind_TICKET_EVENT_KIND_TARGET_LOGIN_REFUSED TicketEventKind = 13
-	// The account at the target is locked: nothing is sent until settings change or a test passes.
+	// The account at the target is locked or may be soon: nothing is sent until settings change, a test passes, or
+	// RetryDelivery sends one.
 	TicketEventKind_TICKET_EVENT_KIND_TARGET_SUSPENDED TicketEventKind = 14
-	// The target failed repeatedly: its deliveries wait unspent, one a tick probes it.
+	// The target failed repeatedly, or a delivery spent its retries on such failures: one delivery a tick probes it.
 	TicketEventKind_TICKET_EVENT_KIND_TARGET_CIRCUIT_OPENED TicketEventKind = 15
 	// Deliveries to the target run again.
 	TicketEventKind_TICKET_EVENT_KIND_TARGET_RECOVERED TicketEventKind = 16

@@ -257,7 +257,8 @@ func (SlaStatus) EnumDescriptor() ([]byte, []int) {
 }
 
 // An incident as RhythmX knows it. Its text is data: in a ticket it never becomes markup, a mention, a link or a query.
-// Lengths count Unicode characters.
+// Lengths count Unicode characters. Texts are cleaned on the way into a ticket: bidirectional controls are shown, for example as
+// "[U+202E]", other characters without a glyph are removed, and the ticket's adjustments say so.
 type Incident struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Identifies the incident. Required; 1 to 128 characters of A-Z, a-z, 0-9, ".", "_", ":" and "-".
@@ -398,7 +399,7 @@ func (x *Incident) GetInvestigationNotes() string {
 // Whom or what an incident is about.
 type Actor struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Required; 1 to 256 characters. Examples: "j.doe", "db-prod-3", "203.0.113.7".
+	// Required; 1 to 256 characters, one of them visible. Examples: "j.doe", "db-prod-3", "203.0.113.7".
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// Required.
 	Type ActorType `protobuf:"varint,2,opt,name=type,proto3,enum=rhythmx.ticketing.v1.ActorType" json:"type,omitempty"`
@@ -527,7 +528,7 @@ func (x *Risk) GetFactors() []*RiskFactor {
 // One part of a risk score.
 type RiskFactor struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Required; 1 to 100 characters. Example: "Asset criticality".
+	// Required; 1 to 100 characters, one of them visible. Example: "Asset criticality".
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// 0 to 100.
 	Score float64 `protobuf:"fixed64,2,opt,name=score,proto3" json:"score,omitempty"`
@@ -902,7 +903,7 @@ func (x *Technique) GetName() string {
 // A rule that fired.
 type FiringRule struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Required; 1 to 256 characters.
+	// Required; 1 to 256 characters, one of them visible.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// How often it fired. 1 and above.
 	Count uint32 `protobuf:"varint,2,opt,name=count,proto3" json:"count,omitempty"`

@@ -24,8 +24,7 @@ var File_rhythmx_ticketing_v1_service_proto protoreflect.FileDescriptor
 
 const file_rhythmx_ticketing_v1_service_proto_rawDesc = "" +
 	"\n" +
-	"\"rhythmx/ticketing/v1/service.proto\x12\x14rhythmx.ticketing.v1\x1a rhythmx/ticketing/v1/audit.proto\x1a%rhythmx/ticketing/v1/connection.proto\x1a#rhythmx/ticketing/v1/delivery.proto\x1a rhythmx/ticketing/v1/event.proto\x1a\"rhythmx/ticketing/v1/preview.proto\x1a\x1frhythmx/ticketing/v1/push.proto\x1a#rhythmx/ticketing/v1/settings.proto2\xff\n" +
-	"\n" +
+	"\"rhythmx/ticketing/v1/service.proto\x12\x14rhythmx.ticketing.v1\x1a rhythmx/ticketing/v1/audit.proto\x1a%rhythmx/ticketing/v1/connection.proto\x1a#rhythmx/ticketing/v1/delivery.proto\x1a rhythmx/ticketing/v1/event.proto\x1a\"rhythmx/ticketing/v1/preview.proto\x1a\x1frhythmx/ticketing/v1/push.proto\x1a#rhythmx/ticketing/v1/settings.proto2\xef\v\n" +
 	"\x10TicketingService\x12\\\n" +
 	"\tConfigure\x12&.rhythmx.ticketing.v1.ConfigureRequest\x1a'.rhythmx.ticketing.v1.ConfigureResponse\x12k\n" +
 	"\x0eTestConnection\x12+.rhythmx.ticketing.v1.TestConnectionRequest\x1a,.rhythmx.ticketing.v1.TestConnectionResponse\x12\\\n" +
@@ -36,7 +35,8 @@ const file_rhythmx_ticketing_v1_service_proto_rawDesc = "" +
 	"\x12StreamTicketEvents\x12/.rhythmx.ticketing.v1.StreamTicketEventsRequest\x1a0.rhythmx.ticketing.v1.StreamTicketEventsResponse0\x01\x12b\n" +
 	"\vGetDelivery\x12(.rhythmx.ticketing.v1.GetDeliveryRequest\x1a).rhythmx.ticketing.v1.GetDeliveryResponse\x12k\n" +
 	"\x0eListDeliveries\x12+.rhythmx.ticketing.v1.ListDeliveriesRequest\x1a,.rhythmx.ticketing.v1.ListDeliveriesResponse\x12h\n" +
-	"\rRetryDelivery\x12*.rhythmx.ticketing.v1.RetryDeliveryRequest\x1a+.rhythmx.ticketing.v1.RetryDeliveryResponse\x12k\n" +
+	"\rRetryDelivery\x12*.rhythmx.ticketing.v1.RetryDeliveryRequest\x1a+.rhythmx.ticketing.v1.RetryDeliveryResponse\x12n\n" +
+	"\x0fRetryDeliveries\x12,.rhythmx.ticketing.v1.RetryDeliveriesRequest\x1a-.rhythmx.ticketing.v1.RetryDeliveriesResponse\x12k\n" +
 	"\x0eCancelDelivery\x12+.rhythmx.ticketing.v1.CancelDeliveryRequest\x1a,.rhythmx.ticketing.v1.CancelDeliveryResponse\x12n\n" +
 	"\x0fResolveDelivery\x12,.rhythmx.ticketing.v1.ResolveDeliveryRequest\x1a-.rhythmx.ticketing.v1.ResolveDeliveryResponse\x12q\n" +
 	"\x10ListAuditEntries\x12-.rhythmx.ticketing.v1.ListAuditEntriesRequest\x1a..rhythmx.ticketing.v1.ListAuditEntriesResponseB\xd8\x01\n" +
@@ -53,22 +53,24 @@ var file_rhythmx_ticketing_v1_service_proto_goTypes = []any{
 	(*GetDeliveryRequest)(nil),         // 7: rhythmx.ticketing.v1.GetDeliveryRequest
 	(*ListDeliveriesRequest)(nil),      // 8: rhythmx.ticketing.v1.ListDeliveriesRequest
 	(*RetryDeliveryRequest)(nil),       // 9: rhythmx.ticketing.v1.RetryDeliveryRequest
-	(*CancelDeliveryRequest)(nil),      // 10: rhythmx.ticketing.v1.CancelDeliveryRequest
-	(*ResolveDeliveryRequest)(nil),     // 11: rhythmx.ticketing.v1.ResolveDeliveryRequest
-	(*ListAuditEntriesRequest)(nil),    // 12: rhythmx.ticketing.v1.ListAuditEntriesRequest
-	(*ConfigureResponse)(nil),          // 13: rhythmx.ticketing.v1.ConfigureResponse
-	(*TestConnectionResponse)(nil),     // 14: rhythmx.ticketing.v1.TestConnectionResponse
-	(*GetStatusResponse)(nil),          // 15: rhythmx.ticketing.v1.GetStatusResponse
-	(*PreviewTicketResponse)(nil),      // 16: rhythmx.ticketing.v1.PreviewTicketResponse
-	(*CreateTicketResponse)(nil),       // 17: rhythmx.ticketing.v1.CreateTicketResponse
-	(*SubmitIncidentResponse)(nil),     // 18: rhythmx.ticketing.v1.SubmitIncidentResponse
-	(*StreamTicketEventsResponse)(nil), // 19: rhythmx.ticketing.v1.StreamTicketEventsResponse
-	(*GetDeliveryResponse)(nil),        // 20: rhythmx.ticketing.v1.GetDeliveryResponse
-	(*ListDeliveriesResponse)(nil),     // 21: rhythmx.ticketing.v1.ListDeliveriesResponse
-	(*RetryDeliveryResponse)(nil),      // 22: rhythmx.ticketing.v1.RetryDeliveryResponse
-	(*CancelDeliveryResponse)(nil),     // 23: rhythmx.ticketing.v1.CancelDeliveryResponse
-	(*ResolveDeliveryResponse)(nil),    // 24: rhythmx.ticketing.v1.ResolveDeliveryResponse
-	(*ListAuditEntriesResponse)(nil),   // 25: rhythmx.ticketing.v1.ListAuditEntriesResponse
+	(*RetryDeliveriesRequest)(nil),     // 10: rhythmx.ticketing.v1.RetryDeliveriesRequest
+	(*CancelDeliveryRequest)(nil),      // 11: rhythmx.ticketing.v1.CancelDeliveryRequest
+	(*ResolveDeliveryRequest)(nil),     // 12: rhythmx.ticketing.v1.ResolveDeliveryRequest
+	(*ListAuditEntriesRequest)(nil),    // 13: rhythmx.ticketing.v1.ListAuditEntriesRequest
+	(*ConfigureResponse)(nil),          // 14: rhythmx.ticketing.v1.ConfigureResponse
+	(*TestConnectionResponse)(nil),     // 15: rhythmx.ticketing.v1.TestConnectionResponse
+	(*GetStatusResponse)(nil),          // 16: rhythmx.ticketing.v1.GetStatusResponse
+	(*PreviewTicketResponse)(nil),      // 17: rhythmx.ticketing.v1.PreviewTicketResponse
+	(*CreateTicketResponse)(nil),       // 18: rhythmx.ticketing.v1.CreateTicketResponse
+	(*SubmitIncidentResponse)(nil),     // 19: rhythmx.ticketing.v1.SubmitIncidentResponse
+	(*StreamTicketEventsResponse)(nil), // 20: rhythmx.ticketing.v1.StreamTicketEventsResponse
+	(*GetDeliveryResponse)(nil),        // 21: rhythmx.ticketing.v1.GetDeliveryResponse
+	(*ListDeliveriesResponse)(nil),     // 22: rhythmx.ticketing.v1.ListDeliveriesResponse
+	(*RetryDeliveryResponse)(nil),      // 23: rhythmx.ticketing.v1.RetryDeliveryResponse
+	(*RetryDeliveriesResponse)(nil),    // 24: rhythmx.ticketing.v1.RetryDeliveriesResponse
+	(*CancelDeliveryResponse)(nil),     // 25: rhythmx.ticketing.v1.CancelDeliveryResponse
+	(*ResolveDeliveryResponse)(nil),    // 26: rhythmx.ticketing.v1.ResolveDeliveryResponse
+	(*ListAuditEntriesResponse)(nil),   // 27: rhythmx.ticketing.v1.ListAuditEntriesResponse
 }
 var file_rhythmx_ticketing_v1_service_proto_depIdxs = []int32{
 	0,  // 0: rhythmx.ticketing.v1.TicketingService.Configure:input_type -> rhythmx.ticketing.v1.ConfigureRequest
@@ -81,24 +83,26 @@ var file_rhythmx_ticketing_v1_service_proto_depIdxs = []int32{
 	7,  // 7: rhythmx.ticketing.v1.TicketingService.GetDelivery:input_type -> rhythmx.ticketing.v1.GetDeliveryRequest
 	8,  // 8: rhythmx.ticketing.v1.TicketingService.ListDeliveries:input_type -> rhythmx.ticketing.v1.ListDeliveriesRequest
 	9,  // 9: rhythmx.ticketing.v1.TicketingService.RetryDelivery:input_type -> rhythmx.ticketing.v1.RetryDeliveryRequest
-	10, // 10: rhythmx.ticketing.v1.TicketingService.CancelDelivery:input_type -> rhythmx.ticketing.v1.CancelDeliveryRequest
-	11, // 11: rhythmx.ticketing.v1.TicketingService.ResolveDelivery:input_type -> rhythmx.ticketing.v1.ResolveDeliveryRequest
-	12, // 12: rhythmx.ticketing.v1.TicketingService.ListAuditEntries:input_type -> rhythmx.ticketing.v1.ListAuditEntriesRequest
-	13, // 13: rhythmx.ticketing.v1.TicketingService.Configure:output_type -> rhythmx.ticketing.v1.ConfigureResponse
-	14, // 14: rhythmx.ticketing.v1.TicketingService.TestConnection:output_type -> rhythmx.ticketing.v1.TestConnectionResponse
-	15, // 15: rhythmx.ticketing.v1.TicketingService.GetStatus:output_type -> rhythmx.ticketing.v1.GetStatusResponse
-	16, // 16: rhythmx.ticketing.v1.TicketingService.PreviewTicket:output_type -> rhythmx.ticketing.v1.PreviewTicketResponse
-	17, // 17: rhythmx.ticketing.v1.TicketingService.CreateTicket:output_type -> rhythmx.ticketing.v1.CreateTicketResponse
-	18, // 18: rhythmx.ticketing.v1.TicketingService.SubmitIncident:output_type -> rhythmx.ticketing.v1.SubmitIncidentResponse
-	19, // 19: rhythmx.ticketing.v1.TicketingService.StreamTicketEvents:output_type -> rhythmx.ticketing.v1.StreamTicketEventsResponse
-	20, // 20: rhythmx.ticketing.v1.TicketingService.GetDelivery:output_type -> rhythmx.ticketing.v1.GetDeliveryResponse
-	21, // 21: rhythmx.ticketing.v1.TicketingService.ListDeliveries:output_type -> rhythmx.ticketing.v1.ListDeliveriesResponse
-	22, // 22: rhythmx.ticketing.v1.TicketingService.RetryDelivery:output_type -> rhythmx.ticketing.v1.RetryDeliveryResponse
-	23, // 23: rhythmx.ticketing.v1.TicketingService.CancelDelivery:output_type -> rhythmx.ticketing.v1.CancelDeliveryResponse
-	24, // 24: rhythmx.ticketing.v1.TicketingService.ResolveDelivery:output_type -> rhythmx.ticketing.v1.ResolveDeliveryResponse
-	25, // 25: rhythmx.ticketing.v1.TicketingService.ListAuditEntries:output_type -> rhythmx.ticketing.v1.ListAuditEntriesResponse
-	13, // [13:26] is the sub-list for method output_type
-	0,  // [0:13] is the sub-list for method input_type
+	10, // 10: rhythmx.ticketing.v1.TicketingService.RetryDeliveries:input_type -> rhythmx.ticketing.v1.RetryDeliveriesRequest
+	11, // 11: rhythmx.ticketing.v1.TicketingService.CancelDelivery:input_type -> rhythmx.ticketing.v1.CancelDeliveryRequest
+	12, // 12: rhythmx.ticketing.v1.TicketingService.ResolveDelivery:input_type -> rhythmx.ticketing.v1.ResolveDeliveryRequest
+	13, // 13: rhythmx.ticketing.v1.TicketingService.ListAuditEntries:input_type -> rhythmx.ticketing.v1.ListAuditEntriesRequest
+	14, // 14: rhythmx.ticketing.v1.TicketingService.Configure:output_type -> rhythmx.ticketing.v1.ConfigureResponse
+	15, // 15: rhythmx.ticketing.v1.TicketingService.TestConnection:output_type -> rhythmx.ticketing.v1.TestConnectionResponse
+	16, // 16: rhythmx.ticketing.v1.TicketingService.GetStatus:output_type -> rhythmx.ticketing.v1.GetStatusResponse
+	17, // 17: rhythmx.ticketing.v1.TicketingService.PreviewTicket:output_type -> rhythmx.ticketing.v1.PreviewTicketResponse
+	18, // 18: rhythmx.ticketing.v1.TicketingService.CreateTicket:output_type -> rhythmx.ticketing.v1.CreateTicketResponse
+	19, // 19: rhythmx.ticketing.v1.TicketingService.SubmitIncident:output_type -> rhythmx.ticketing.v1.SubmitIncidentResponse
+	20, // 20: rhythmx.ticketing.v1.TicketingService.StreamTicketEvents:output_type -> rhythmx.ticketing.v1.StreamTicketEventsResponse
+	21, // 21: rhythmx.ticketing.v1.TicketingService.GetDelivery:output_type -> rhythmx.ticketing.v1.GetDeliveryResponse
+	22, // 22: rhythmx.ticketing.v1.TicketingService.ListDeliveries:output_type -> rhythmx.ticketing.v1.ListDeliveriesResponse
+	23, // 23: rhythmx.ticketing.v1.TicketingService.RetryDelivery:output_type -> rhythmx.ticketing.v1.RetryDeliveryResponse
+	24, // 24: rhythmx.ticketing.v1.TicketingService.RetryDeliveries:output_type -> rhythmx.ticketing.v1.RetryDeliveriesResponse
+	25, // 25: rhythmx.ticketing.v1.TicketingService.CancelDelivery:output_type -> rhythmx.ticketing.v1.CancelDeliveryResponse
+	26, // 26: rhythmx.ticketing.v1.TicketingService.ResolveDelivery:output_type -> rhythmx.ticketing.v1.ResolveDeliveryResponse
+	27, // 27: rhythmx.ticketing.v1.TicketingService.ListAuditEntries:output_type -> rhythmx.ticketing.v1.ListAuditEntriesResponse
+	14, // [14:28] is the sub-list for method output_type
+	0,  // [0:14] is the sub-list for method input_type
 	0,  // [0:0] is the sub-list for extension type_name
 	0,  // [0:0] is the sub-list for extension extendee
 	0,  // [0:0] is the sub-list for field type_name

@@ -29,6 +29,7 @@ const (
 	TicketingService_GetDelivery_FullMethodName        = "/rhythmx.ticketing.v1.TicketingService/GetDelivery"
 	TicketingService_ListDeliveries_FullMethodName     = "/rhythmx.ticketing.v1.TicketingService/ListDeliveries"
 	TicketingService_RetryDelivery_FullMethodName      = "/rhythmx.ticketing.v1.TicketingService/RetryDelivery"
+	TicketingService_RetryDeliveries_FullMethodName    = "/rhythmx.ticketing.v1.TicketingService/RetryDeliveries"
 	TicketingService_CancelDelivery_FullMethodName     = "/rhythmx.ticketing.v1.TicketingService/CancelDelivery"
 	TicketingService_ResolveDelivery_FullMethodName    = "/rhythmx.ticketing.v1.TicketingService/ResolveDelivery"
 	TicketingService_ListAuditEntries_FullMethodName   = "/rhythmx.ticketing.v1.TicketingService/ListAuditEntries"
@@ -47,13 +48,15 @@ const (
 // (indices count from 0). A failed delivery is not an RPC error: the push was accepted, and `Delivery` tells its story.
 //
 // A call that outlives its deadline gets DEADLINE_EXCEEDED, though what it had accepted by then goes on. A request of
-// more than 4 MiB gets OUT_OF_RANGE. A caller may name its request in the metadata `x-request-id` (at most 64 letters,
+// more than 2 MiB gets OUT_OF_RANGE (REQUEST_TOO_LARGE), and one that cannot be decoded gets INVALID_ARGUMENT
+// (REQUEST_MALFORMED). A caller may name its request in the metadata `x-request-id` (at most 64 letters,
 // digits and "-_.:"); the answer bears that name or a number, and so does every line of the server's log about it.
 //
 // Where the server asks for credentials, every call bears one: a bearer token in the metadata `authorization`
 // ("Bearer rxt_..."), or a client certificate. Without a good one a call gets UNAUTHENTICATED (CREDENTIAL_MISSING,
 // CREDENTIAL_INVALID); one that the caller's role may not make gets PERMISSION_DENIED (ROLE_INSUFFICIENT); one too many
-// gets RESOURCE_EXHAUSTED (RATE_LIMITED, TOO_MANY_STREAMS) with `RetryInfo`. A stream ends with UNAUTHENTICATED when its
+// gets RESOURCE_EXHAUSTED (RATE_LIMITED, TOO_MANY_STREAMS) with `RetryInfo`. A credential carries a namespace, by default
+// "default": producers act on incidents of their own namespace alone. A stream ends with UNAUTHENTICATED when its
 // credential is revoked or runs out.
 //
 // Times are UTC. Names of systems, states and kinds are the enum values spelled in full.
@@ -93,20 +96,25 @@ type TicketingServiceClient interface {
 	// ticket system at once. Answers with the decision for every system as soon as the intent is durable, without
 	// waiting for the systems. Offering the same incident again is safe.
 	//
-	// Errors: INVALID_ARGUMENT (INCIDENT_INVALID).
+	// An incident belongs to the namespace of the credential that first handed it over. A producer whose credential has another
+	// namespace is refused and learns nothing of it.
+	//
+	// Errors: INVALID_ARGUMENT (INCIDENT_INVALID), PERMISSION_DENIED (INCIDENT_OWNED_BY_OTHER).
 	SubmitIncident(ctx context.Context, in *SubmitIncidentRequest, opts ...grpc.CallOption) (*SubmitIncidentResponse, error)
 	// Streams what happens to deliveries. Within a stream events are ordered, unique and gap-free; across reconnects an
 	// event is seen at least once when the client resumes with the last token it has processed. Bookmarks arrive every
-	// 10 s so that the token of a filtered stream moves too. The stream has no end of its own.
+	// 10 s so that the token of a filtered stream moves too. The stream has no end of its own. A producer receives the events
+	// of incidents of its namespace that it asked for first, and no others.
 	//
 	// Errors: INVALID_ARGUMENT (REQUEST_INVALID, RESUME_TOKEN_INVALID), OUT_OF_RANGE (RESUME_TOKEN_EXPIRED),
 	// RESOURCE_EXHAUSTED (SUBSCRIBER_TOO_SLOW), UNAVAILABLE (SHUTTING_DOWN).
 	StreamTicketEvents(ctx context.Context, in *StreamTicketEventsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[StreamTicketEventsResponse], error)
-	// Returns one delivery with all its attempts.
+	// Returns one delivery with its attempts, the newest 200 at most.
 	//
 	// Errors: INVALID_ARGUMENT (REQUEST_INVALID), NOT_FOUND (DELIVERY_NOT_FOUND).
 	GetDelivery(ctx context.Context, in *GetDeliveryRequest, opts ...grpc.CallOption) (*GetDeliveryResponse, error)
-	// Lists deliveries, the newest first, page by page.
+	// Lists deliveries, the newest first, page by page. Each call examines a bounded number of deliveries and answers with at
+	// most 1 MiB, so a page may be short or empty though it is not the last: go on until `next_page_token` is empty.
 	//
 	// Errors: INVALID_ARGUMENT (REQUEST_INVALID, PAGE_TOKEN_INVALID).
 	ListDeliveries(ctx context.Context, in *ListDeliveriesRequest, opts ...grpc.CallOption) (*ListDeliveriesResponse, error)
@@ -117,16 +125,26 @@ type TicketingServiceClient interface {
 	// Errors: INVALID_ARGUMENT (REQUEST_INVALID), NOT_FOUND (DELIVERY_NOT_FOUND), FAILED_PRECONDITION (DELIVERY_STATE,
 	// SYSTEM_NOT_CONFIGURED, SYSTEM_NOT_ENABLED).
 	RetryDelivery(ctx context.Context, in *RetryDeliveryRequest, opts ...grpc.CallOption) (*RetryDeliveryResponse, error)
+	// Tries deliveries now, as RetryDelivery does each of them, without waiting for their attempts: those that fit a filter, one
+	// bounded page a call. Call again with `next_page_token` until it is empty; asking for the same page twice is safe. A ticket
+	// whose earlier send has an unknown outcome is looked for, never created anyway. Each call leaves one audit entry.
+	//
+	// Errors: INVALID_ARGUMENT (REQUEST_INVALID, PAGE_TOKEN_INVALID).
+	RetryDeliveries(ctx context.Context, in *RetryDeliveriesRequest, opts ...grpc.CallOption) (*RetryDeliveriesResponse, error)
 	// Gives up a PENDING, WAITING, RECONCILING or FAILED delivery. It is kept, announced and never tried again by itself;
 	// what may have been sent stays known, so that a later RetryDelivery looks for it first.
 	// Cancelling a cancelled delivery returns it unchanged.
 	//
 	// Errors: INVALID_ARGUMENT (REQUEST_INVALID), NOT_FOUND (DELIVERY_NOT_FOUND), FAILED_PRECONDITION (DELIVERY_STATE).
 	CancelDelivery(ctx context.Context, in *CancelDeliveryRequest, opts ...grpc.CallOption) (*CancelDeliveryResponse, error)
-	// Tells the service that the ticket exists: a delivery that is neither ATTEMPTING nor DELIVERED becomes DELIVERED with
-	// the given ticket.
+	// Tells the service which ticket the delivery has. The ticket is read first: it must exist where the connection creates
+	// tickets, and must not be another incident's. Key, ID and address are taken from what was read. The delivery becomes
+	// DELIVERED. Resolving again with another ticket corrects what an operator said before; a ticket that the service created
+	// or found stays. Earlier sends with an unknown outcome stay known, and are searched for later.
 	//
-	// Errors: INVALID_ARGUMENT (REQUEST_INVALID), NOT_FOUND (DELIVERY_NOT_FOUND), FAILED_PRECONDITION (DELIVERY_STATE).
+	// Errors: INVALID_ARGUMENT (REQUEST_INVALID), NOT_FOUND (DELIVERY_NOT_FOUND), FAILED_PRECONDITION (DELIVERY_STATE,
+	// TICKET_NOT_FOUND, TICKET_IN_USE; TICKET_UNVERIFIED where the ticket system could not be asked and `allow_unverified` is
+	// not set).
 	ResolveDelivery(ctx context.Context, in *ResolveDeliveryRequest, opts ...grpc.CallOption) (*ResolveDeliveryResponse, error)
 	// Lists who changed settings, deliveries and tokens, who sent credentials to test them, and who was refused a change, the newest
 	// first, page by page.
@@ -252,6 +270,16 @@ func (c *ticketingServiceClient) RetryDelivery(ctx context.Context, in *RetryDel
 	return out, nil
 }
 
+func (c *ticketingServiceClient) RetryDeliveries(ctx context.Context, in *RetryDeliveriesRequest, opts ...grpc.CallOption) (*RetryDeliveriesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RetryDeliveriesResponse)
+	err := c.cc.Invoke(ctx, TicketingService_RetryDeliveries_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *ticketingServiceClient) CancelDelivery(ctx context.Context, in *CancelDeliveryRequest, opts ...grpc.CallOption) (*CancelDeliveryResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(CancelDeliveryResponse)
@@ -295,13 +323,15 @@ func (c *ticketingServiceClient) ListAuditEntries(ctx context.Context, in *ListA
 // (indices count from 0). A failed delivery is not an RPC error: the push was accepted, and `Delivery` tells its story.
 //
 // A call that outlives its deadline gets DEADLINE_EXCEEDED, though what it had accepted by then goes on. A request of
-// more than 4 MiB gets OUT_OF_RANGE. A caller may name its request in the metadata `x-request-id` (at most 64 letters,
+// more than 2 MiB gets OUT_OF_RANGE (REQUEST_TOO_LARGE), and one that cannot be decoded gets INVALID_ARGUMENT
+// (REQUEST_MALFORMED). A caller may name its request in the metadata `x-request-id` (at most 64 letters,
 // digits and "-_.:"); the answer bears that name or a number, and so does every line of the server's log about it.
 //
 // Where the server asks for credentials, every call bears one: a bearer token in the metadata `authorization`
 // ("Bearer rxt_..."), or a client certificate. Without a good one a call gets UNAUTHENTICATED (CREDENTIAL_MISSING,
 // CREDENTIAL_INVALID); one that the caller's role may not make gets PERMISSION_DENIED (ROLE_INSUFFICIENT); one too many
-// gets RESOURCE_EXHAUSTED (RATE_LIMITED, TOO_MANY_STREAMS) with `RetryInfo`. A stream ends with UNAUTHENTICATED when its
+// gets RESOURCE_EXHAUSTED (RATE_LIMITED, TOO_MANY_STREAMS) with `RetryInfo`. A credential carries a namespace, by default
+// "default": producers act on incidents of their own namespace alone. A stream ends with UNAUTHENTICATED when its
 // credential is revoked or runs out.
 //
 // Times are UTC. Names of systems, states and kinds are the enum values spelled in full.
@@ -341,20 +371,25 @@ type TicketingServiceServer interface {
 	// ticket system at once. Answers with the decision for every system as soon as the intent is durable, without
 	// waiting for the systems. Offering the same incident again is safe.
 	//
-	// Errors: INVALID_ARGUMENT (INCIDENT_INVALID).
+	// An incident belongs to the namespace of the credential that first handed it over. A producer whose credential has another
+	// namespace is refused and learns nothing of it.
+	//
+	// Errors: INVALID_ARGUMENT (INCIDENT_INVALID), PERMISSION_DENIED (INCIDENT_OWNED_BY_OTHER).
 	SubmitIncident(context.Context, *SubmitIncidentRequest) (*SubmitIncidentResponse, error)
 	// Streams what happens to deliveries. Within a stream events are ordered, unique and gap-free; across reconnects an
 	// event is seen at least once when the client resumes with the last token it has processed. Bookmarks arrive every
-	// 10 s so that the token of a filtered stream moves too. The stream has no end of its own.
+	// 10 s so that the token of a filtered stream moves too. The stream has no end of its own. A producer receives the events
+	// of incidents of its namespace that it asked for first, and no others.
 	//
 	// Errors: INVALID_ARGUMENT (REQUEST_INVALID, RESUME_TOKEN_INVALID), OUT_OF_RANGE (RESUME_TOKEN_EXPIRED),
 	// RESOURCE_EXHAUSTED (SUBSCRIBER_TOO_SLOW), UNAVAILABLE (SHUTTING_DOWN).
 	StreamTicketEvents(*StreamTicketEventsRequest, grpc.ServerStreamingServer[StreamTicketEventsResponse]) error
-	// Returns one delivery with all its attempts.
+	// Returns one delivery with its attempts, the newest 200 at most.
 	//
 	// Errors: INVALID_ARGUMENT (REQUEST_INVALID), NOT_FOUND (DELIVERY_NOT_FOUND).
 	GetDelivery(context.Context, *GetDeliveryRequest) (*GetDeliveryResponse, error)
-	// Lists deliveries, the newest first, page by page.
+	// Lists deliveries, the newest first, page by page. Each call examines a bounded number of deliveries and answers with at
+	// most 1 MiB, so a page may be short or empty though it is not the last: go on until `next_page_token` is empty.
 	//
 	// Errors: INVALID_ARGUMENT (REQUEST_INVALID, PAGE_TOKEN_INVALID).
 	ListDeliveries(context.Context, *ListDeliveriesRequest) (*ListDeliveriesResponse, error)
@@ -365,16 +400,26 @@ type TicketingServiceServer interface {
 	// Errors: INVALID_ARGUMENT (REQUEST_INVALID), NOT_FOUND (DELIVERY_NOT_FOUND), FAILED_PRECONDITION (DELIVERY_STATE,
 	// SYSTEM_NOT_CONFIGURED, SYSTEM_NOT_ENABLED).
 	RetryDelivery(context.Context, *RetryDeliveryRequest) (*RetryDeliveryResponse, error)
+	// Tries deliveries now, as RetryDelivery does each of them, without waiting for their attempts: those that fit a filter, one
+	// bounded page a call. Call again with `next_page_token` until it is empty; asking for the same page twice is safe. A ticket
+	// whose earlier send has an unknown outcome is looked for, never created anyway. Each call leaves one audit entry.
+	//
+	// Errors: INVALID_ARGUMENT (REQUEST_INVALID, PAGE_TOKEN_INVALID).
+	RetryDeliveries(context.Context, *RetryDeliveriesRequest) (*RetryDeliveriesResponse, error)
 	// Gives up a PENDING, WAITING, RECONCILING or FAILED delivery. It is kept, announced and never tried again by itself;
 	// what may have been sent stays known, so that a later RetryDelivery looks for it first.
 	// Cancelling a cancelled delivery returns it unchanged.
 	//
 	// Errors: INVALID_ARGUMENT (REQUEST_INVALID), NOT_FOUND (DELIVERY_NOT_FOUND), FAILED_PRECONDITION (DELIVERY_STATE).
 	CancelDelivery(context.Context, *CancelDeliveryRequest) (*CancelDeliveryResponse, error)
-	// Tells the service that the ticket exists: a delivery that is neither ATTEMPTING nor DELIVERED becomes DELIVERED with
-	// the given ticket.
+	// Tells the service which ticket the delivery has. The ticket is read first: it must exist where the connection creates
+	// tickets, and must not be another incident's. Key, ID and address are taken from what was read. The delivery becomes
+	// DELIVERED. Resolving again with another ticket corrects what an operator said before; a ticket that the service created
+	// or found stays. Earlier sends with an unknown outcome stay known, and are searched for later.
 	//
-	// Errors: INVALID_ARGUMENT (REQUEST_INVALID), NOT_FOUND (DELIVERY_NOT_FOUND), FAILED_PRECONDITION (DELIVERY_STATE).
+	// Errors: INVALID_ARGUMENT (REQUEST_INVALID), NOT_FOUND (DELIVERY_NOT_FOUND), FAILED_PRECONDITION (DELIVERY_STATE,
+	// TICKET_NOT_FOUND, TICKET_IN_USE; TICKET_UNVERIFIED where the ticket system could not be asked and `allow_unverified` is
+	// not set).
 	ResolveDelivery(context.Context, *ResolveDeliveryRequest) (*ResolveDeliveryResponse, error)
 	// Lists who changed settings, deliveries and tokens, who sent credentials to test them, and who was refused a change, the newest
 	// first, page by page.
@@ -420,6 +465,9 @@ func (UnimplementedTicketingServiceServer) ListDeliveries(context.Context, *List
 }
 func (UnimplementedTicketingServiceServer) RetryDelivery(context.Context, *RetryDeliveryRequest) (*RetryDeliveryResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method RetryDelivery not implemented")
+}
+func (UnimplementedTicketingServiceServer) RetryDeliveries(context.Context, *RetryDeliveriesRequest) (*RetryDeliveriesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RetryDeliveries not implemented")
 }
 func (UnimplementedTicketingServiceServer) CancelDelivery(context.Context, *CancelDeliveryRequest) (*CancelDeliveryResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method CancelDelivery not implemented")
@@ -624,6 +672,24 @@ func _TicketingService_RetryDelivery_Handler(srv interface{}, ctx context.Contex
 	return interceptor(ctx, in, info, handler)
 }
 
+func _TicketingService_RetryDeliveries_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RetryDeliveriesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(TicketingServiceServer).RetryDeliveries(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: TicketingService_RetryDeliveries_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(TicketingServiceServer).RetryDeliveries(ctx, req.(*RetryDeliveriesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _TicketingService_CancelDelivery_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(CancelDeliveryRequest)
 	if err := dec(in); err != nil {
@@ -720,6 +786,10 @@ var TicketingService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "RetryDelivery",
 			Handler:    _TicketingService_RetryDelivery_Handler,
+		},
+		{
+			MethodName: "RetryDeliveries",
+			Handler:    _TicketingService_RetryDeliveries_Handler,
 		},
 		{
 			MethodName: "CancelDelivery",

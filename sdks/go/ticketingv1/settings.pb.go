@@ -251,8 +251,9 @@ type JiraSettings struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Whether tickets are created in Jira. Default false.
 	Enabled *bool `protobuf:"varint,1,opt,name=enabled,proto3,oneof" json:"enabled,omitempty"`
-	// Address of the site; a context path is kept. https (see above), at most 2,048 characters, without user, query and
-	// fragment. Examples: "https://acme.atlassian.net", "https://tools.acme.example/jira".
+	// Address of the site; a context path is kept. https (see above), at most 2,048 characters, without a user. Of a page
+	// that was pasted the site is taken, which the answer shows. Examples: "https://acme.atlassian.net",
+	// "https://tools.acme.example/jira", "jira.acme.example/browse/SEC-1".
 	Url *string `protobuf:"bytes,2,opt,name=url,proto3,oneof" json:"url,omitempty"`
 	// Account that owns the API token (on Data Center: the user name that goes with a password given as `api_token`).
 	// At most 320 characters; "" removes it.
@@ -266,7 +267,8 @@ type JiraSettings struct {
 	// Key of the project that gets the tickets. An upper-case letter, then upper-case letters, digits or "_"; 2 to 255
 	// characters. Example: "SEC".
 	ProjectKey *string `protobuf:"bytes,6,opt,name=project_key,json=projectKey,proto3,oneof" json:"project_key,omitempty"`
-	// Name of the issue type, in any case. 1 to 255 characters. Default "Task".
+	// Name of the issue type in any case, in the language of the account or untranslated; or its ID. 1 to 255 characters.
+	// Default "Task".
 	IssueType *string `protobuf:"bytes,7,opt,name=issue_type,json=issueType,proto3,oneof" json:"issue_type,omitempty"`
 	// Which Jira it is. Default JIRA_FLAVOUR_AUTO.
 	Flavour *JiraFlavour `protobuf:"varint,8,opt,name=flavour,proto3,enum=rhythmx.ticketing.v1.JiraFlavour,oneof" json:"flavour,omitempty"`
@@ -283,7 +285,8 @@ type JiraSettings struct {
 	// "http://proxy.acme.example:3128".
 	ProxyUrl *string `protobuf:"bytes,12,opt,name=proxy_url,json=proxyUrl,proto3,oneof" json:"proxy_url,omitempty"`
 	// Certificates of the authorities that are trusted for this site, instead of the public ones: PEM, at most 65,536
-	// bytes; "" removes them.
+	// bytes; "" removes them. A server's own certificate may be among them, and is then trusted as it is, for the hosts it
+	// names and as long as it is valid.
 	CaCertificates *string `protobuf:"bytes,13,opt,name=ca_certificates,json=caCertificates,proto3,oneof" json:"ca_certificates,omitempty"`
 	// Who we are to the proxy of `proxy_url`, where it asks for a login. At most 255 characters, without a colon; ""
 	// removes it. Given with `proxy_password` or not at all. Absent: what the server's operator gives for this proxy
@@ -292,6 +295,10 @@ type JiraSettings struct {
 	// Write-only. Password of `proxy_username`, sent by basic authentication to the proxy alone. At most 4,096 characters;
 	// "" removes it.
 	ProxyPassword *string `protobuf:"bytes,15,opt,name=proxy_password,json=proxyPassword,proto3,oneof" json:"proxy_password,omitempty"`
+	// Address at which people open the site, for links, where the service calls another one. http or https, at most 2,048
+	// characters; "" removes it. It is never called. Absent: what a Data Center calls its base URL, where that can be meant
+	// for people, else `url`. Example: "https://jira.acme.example".
+	PublicUrl     *string `protobuf:"bytes,16,opt,name=public_url,json=publicUrl,proto3,oneof" json:"public_url,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -431,6 +438,13 @@ func (x *JiraSettings) GetProxyPassword() string {
 	return ""
 }
 
+func (x *JiraSettings) GetPublicUrl() string {
+	if x != nil && x.PublicUrl != nil {
+		return *x.PublicUrl
+	}
+	return ""
+}
+
 // A list of labels that can be present and empty.
 type JiraLabels struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -482,7 +496,7 @@ type JiraSettingsView struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Output only.
 	Enabled bool `protobuf:"varint,1,opt,name=enabled,proto3" json:"enabled,omitempty"`
-	// Output only. Without a trailing slash.
+	// Output only. The site as it was understood, without a trailing slash.
 	Url string `protobuf:"bytes,2,opt,name=url,proto3" json:"url,omitempty"`
 	// Output only.
 	Email string `protobuf:"bytes,3,opt,name=email,proto3" json:"email,omitempty"`
@@ -510,8 +524,10 @@ type JiraSettingsView struct {
 	ProxyUsername string `protobuf:"bytes,14,opt,name=proxy_username,json=proxyUsername,proto3" json:"proxy_username,omitempty"`
 	// Output only. When the password for the proxy was set. Absent: there is none.
 	ProxyPasswordSetAt *timestamppb.Timestamp `protobuf:"bytes,15,opt,name=proxy_password_set_at,json=proxyPasswordSetAt,proto3" json:"proxy_password_set_at,omitempty"`
-	unknownFields      protoimpl.UnknownFields
-	sizeCache          protoimpl.SizeCache
+	// Output only. Empty: links lead to what Jira says of itself, or to `url`.
+	PublicUrl     string `protobuf:"bytes,16,opt,name=public_url,json=publicUrl,proto3" json:"public_url,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *JiraSettingsView) Reset() {
@@ -649,6 +665,13 @@ func (x *JiraSettingsView) GetProxyPasswordSetAt() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *JiraSettingsView) GetPublicUrl() string {
+	if x != nil {
+		return x.PublicUrl
+	}
+	return ""
+}
+
 // How to reach and use ServiceNow. `enabled: true` needs an instance, a username and a password, given now or before.
 //
 // A secret is bound to its origin and to the way there: a change of the host in `instance`, of `proxy_url` or
@@ -680,7 +703,8 @@ type ServiceNowSettings struct {
 	// "http://proxy.acme.example:3128".
 	ProxyUrl *string `protobuf:"bytes,8,opt,name=proxy_url,json=proxyUrl,proto3,oneof" json:"proxy_url,omitempty"`
 	// Certificates of the authorities that are trusted for this site, instead of the public ones: PEM, at most 65,536
-	// bytes; "" removes them.
+	// bytes; "" removes them. A server's own certificate may be among them, and is then trusted as it is, for the hosts it
+	// names and as long as it is valid.
 	CaCertificates *string `protobuf:"bytes,9,opt,name=ca_certificates,json=caCertificates,proto3,oneof" json:"ca_certificates,omitempty"`
 	// Who we are to the proxy of `proxy_url`, where it asks for a login. At most 255 characters, without a colon; ""
 	// removes it. Given with `proxy_password` or not at all. Absent: what the server's operator gives for this proxy
@@ -689,6 +713,9 @@ type ServiceNowSettings struct {
 	// Write-only. Password of `proxy_username`, sent by basic authentication to the proxy alone. At most 4,096 characters;
 	// "" removes it.
 	ProxyPassword *string `protobuf:"bytes,11,opt,name=proxy_password,json=proxyPassword,proto3,oneof" json:"proxy_password,omitempty"`
+	// Address at which people open the instance, for links, where the service calls another one. http or https, at most
+	// 2,048 characters; "" removes it. It is never called. Example: "https://acme.service-now.com".
+	PublicUrl     *string `protobuf:"bytes,12,opt,name=public_url,json=publicUrl,proto3,oneof" json:"public_url,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -800,6 +827,13 @@ func (x *ServiceNowSettings) GetProxyPassword() string {
 	return ""
 }
 
+func (x *ServiceNowSettings) GetPublicUrl() string {
+	if x != nil && x.PublicUrl != nil {
+		return *x.PublicUrl
+	}
+	return ""
+}
+
 // Impact and urgency for each risk level; ServiceNow computes the priority from them.
 type ServiceNowPriorities struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -876,9 +910,9 @@ func (x *ServiceNowPriorities) GetLow() *ServiceNowPriority {
 // What ServiceNow computes a priority from.
 type ServiceNowPriority struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// 1 (high) to 3 (low).
+	// 1 (high) to 3 (low), or up to 5 where the instance has more levels than the vendor's.
 	Impact uint32 `protobuf:"varint,1,opt,name=impact,proto3" json:"impact,omitempty"`
-	// 1 (high) to 3 (low).
+	// 1 (high) to 3 (low), or up to 5 where the instance has more levels than the vendor's.
 	Urgency       uint32 `protobuf:"varint,2,opt,name=urgency,proto3" json:"urgency,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -953,8 +987,10 @@ type ServiceNowSettingsView struct {
 	ProxyUsername string `protobuf:"bytes,10,opt,name=proxy_username,json=proxyUsername,proto3" json:"proxy_username,omitempty"`
 	// Output only. When the password for the proxy was set. Absent: there is none.
 	ProxyPasswordSetAt *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=proxy_password_set_at,json=proxyPasswordSetAt,proto3" json:"proxy_password_set_at,omitempty"`
-	unknownFields      protoimpl.UnknownFields
-	sizeCache          protoimpl.SizeCache
+	// Output only. Empty: links lead to `instance`.
+	PublicUrl     string `protobuf:"bytes,12,opt,name=public_url,json=publicUrl,proto3" json:"public_url,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ServiceNowSettingsView) Reset() {
@@ -1062,6 +1098,13 @@ func (x *ServiceNowSettingsView) GetProxyPasswordSetAt() *timestamppb.Timestamp 
 		return x.ProxyPasswordSetAt
 	}
 	return nil
+}
+
+func (x *ServiceNowSettingsView) GetPublicUrl() string {
+	if x != nil {
+		return x.PublicUrl
+	}
+	return ""
 }
 
 // Which incidents are pushed by themselves, and where.
@@ -1175,8 +1218,9 @@ func (x *TicketSystemList) GetValues() []TicketSystem {
 }
 
 // When a failed creation is tried again. Retry n (1 to `max_attempts`) is due `min(max_delay, base_delay * 2^(n-1))`
-// after failure n: by default 60, 120, 240, 480 and 960 s, six attempts in all. Due retries go out on the processor's
-// next tick. A longer Retry-After of the ticket system wins.
+// after failure n, counted from the tick at which the attempt was claimed (the first: from acceptance): by default 60,
+// 120, 240, 480 and 960 s, six attempts in all. Due retries go out on the processor's next tick. A longer Retry-After of
+// the ticket system wins, up to `--max-retry-after`.
 type RetrySettings struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Retries after the first attempt. 0 to 20; 0 means that a failed first attempt is final. Default 5.
@@ -1187,8 +1231,8 @@ type RetrySettings struct {
 	MaxDelay *durationpb.Duration `protobuf:"bytes,3,opt,name=max_delay,json=maxDelay,proto3" json:"max_delay,omitempty"`
 	// How often the processor looks for due deliveries. 10 ms to 1 h. Default 120 s.
 	ProcessorInterval *durationpb.Duration `protobuf:"bytes,4,opt,name=processor_interval,json=processorInterval,proto3" json:"processor_interval,omitempty"`
-	// How much a delay may be lengthened at random, as a part of it. 0 to 1. Default 0: not at all.
-	// Example: 0.2 turns 60 s into 60 to 72 s.
+	// How much a delay may be shortened at random, as a part of it. 0 to 1. Default 0: not at all.
+	// Example: 0.2 turns 60 s into 48 to 60 s. Delays are never lengthened: a retry would miss its tick.
 	Jitter        *float64 `protobuf:"fixed64,5,opt,name=jitter,proto3,oneof" json:"jitter,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1278,7 +1322,7 @@ const file_rhythmx_ticketing_v1_settings_proto_rawDesc = "" +
 	"servicenow\x12C\n" +
 	"\tauto_push\x18\x03 \x01(\v2&.rhythmx.ticketing.v1.AutoPushSettingsR\bautoPush\x129\n" +
 	"\x05retry\x18\x04 \x01(\v2#.rhythmx.ticketing.v1.RetrySettingsR\x05retry\x12.\n" +
-	"\x13deliveries_made_due\x18\x05 \x01(\rR\x11deliveriesMadeDue\"\xd3\x06\n" +
+	"\x13deliveries_made_due\x18\x05 \x01(\rR\x11deliveriesMadeDue\"\x86\a\n" +
 	"\fJiraSettings\x12\x1d\n" +
 	"\aenabled\x18\x01 \x01(\bH\x00R\aenabled\x88\x01\x01\x12\x15\n" +
 	"\x03url\x18\x02 \x01(\tH\x01R\x03url\x88\x01\x01\x12\x19\n" +
@@ -1299,7 +1343,9 @@ const file_rhythmx_ticketing_v1_settings_proto_rawDesc = "" +
 	"R\bproxyUrl\x88\x01\x01\x12,\n" +
 	"\x0fca_certificates\x18\r \x01(\tH\vR\x0ecaCertificates\x88\x01\x01\x12*\n" +
 	"\x0eproxy_username\x18\x0e \x01(\tH\fR\rproxyUsername\x88\x01\x01\x12/\n" +
-	"\x0eproxy_password\x18\x0f \x01(\tB\x03\x80\x01\x01H\rR\rproxyPassword\x88\x01\x01B\n" +
+	"\x0eproxy_password\x18\x0f \x01(\tB\x03\x80\x01\x01H\rR\rproxyPassword\x88\x01\x01\x12\"\n" +
+	"\n" +
+	"public_url\x18\x10 \x01(\tH\x0eR\tpublicUrl\x88\x01\x01B\n" +
 	"\n" +
 	"\b_enabledB\x06\n" +
 	"\x04_urlB\b\n" +
@@ -1317,10 +1363,11 @@ const file_rhythmx_ticketing_v1_settings_proto_rawDesc = "" +
 	"_proxy_urlB\x12\n" +
 	"\x10_ca_certificatesB\x11\n" +
 	"\x0f_proxy_usernameB\x11\n" +
-	"\x0f_proxy_password\"$\n" +
+	"\x0f_proxy_passwordB\r\n" +
+	"\v_public_url\"$\n" +
 	"\n" +
 	"JiraLabels\x12\x16\n" +
-	"\x06values\x18\x01 \x03(\tR\x06values\"\x82\x05\n" +
+	"\x06values\x18\x01 \x03(\tR\x06values\"\xa1\x05\n" +
 	"\x10JiraSettingsView\x12\x18\n" +
 	"\aenabled\x18\x01 \x01(\bR\aenabled\x12\x10\n" +
 	"\x03url\x18\x02 \x01(\tR\x03url\x12\x14\n" +
@@ -1340,7 +1387,9 @@ const file_rhythmx_ticketing_v1_settings_proto_rawDesc = "" +
 	"\tproxy_url\x18\f \x01(\tR\bproxyUrl\x12'\n" +
 	"\x0fca_certificates\x18\r \x01(\tR\x0ecaCertificates\x12%\n" +
 	"\x0eproxy_username\x18\x0e \x01(\tR\rproxyUsername\x12M\n" +
-	"\x15proxy_password_set_at\x18\x0f \x01(\v2\x1a.google.protobuf.TimestampR\x12proxyPasswordSetAt\"\xf9\x04\n" +
+	"\x15proxy_password_set_at\x18\x0f \x01(\v2\x1a.google.protobuf.TimestampR\x12proxyPasswordSetAt\x12\x1d\n" +
+	"\n" +
+	"public_url\x18\x10 \x01(\tR\tpublicUrl\"\xac\x05\n" +
 	"\x12ServiceNowSettings\x12\x1d\n" +
 	"\aenabled\x18\x01 \x01(\bH\x00R\aenabled\x88\x01\x01\x12\x1f\n" +
 	"\binstance\x18\x02 \x01(\tH\x01R\binstance\x88\x01\x01\x12\x1f\n" +
@@ -1355,7 +1404,10 @@ const file_rhythmx_ticketing_v1_settings_proto_rawDesc = "" +
 	"\x0fca_certificates\x18\t \x01(\tH\aR\x0ecaCertificates\x88\x01\x01\x12*\n" +
 	"\x0eproxy_username\x18\n" +
 	" \x01(\tH\bR\rproxyUsername\x88\x01\x01\x12/\n" +
-	"\x0eproxy_password\x18\v \x01(\tB\x03\x80\x01\x01H\tR\rproxyPassword\x88\x01\x01B\n" +
+	"\x0eproxy_password\x18\v \x01(\tB\x03\x80\x01\x01H\tR\rproxyPassword\x88\x01\x01\x12\"\n" +
+	"\n" +
+	"public_url\x18\f \x01(\tH\n" +
+	"R\tpublicUrl\x88\x01\x01B\n" +
 	"\n" +
 	"\b_enabledB\v\n" +
 	"\t_instanceB\v\n" +
@@ -1367,7 +1419,8 @@ const file_rhythmx_ticketing_v1_settings_proto_rawDesc = "" +
 	"_proxy_urlB\x12\n" +
 	"\x10_ca_certificatesB\x11\n" +
 	"\x0f_proxy_usernameB\x11\n" +
-	"\x0f_proxy_password\"\x98\x02\n" +
+	"\x0f_proxy_passwordB\r\n" +
+	"\v_public_url\"\x98\x02\n" +
 	"\x14ServiceNowPriorities\x12D\n" +
 	"\bcritical\x18\x01 \x01(\v2(.rhythmx.ticketing.v1.ServiceNowPriorityR\bcritical\x12<\n" +
 	"\x04high\x18\x02 \x01(\v2(.rhythmx.ticketing.v1.ServiceNowPriorityR\x04high\x12@\n" +
@@ -1375,7 +1428,7 @@ const file_rhythmx_ticketing_v1_settings_proto_rawDesc = "" +
 	"\x03low\x18\x04 \x01(\v2(.rhythmx.ticketing.v1.ServiceNowPriorityR\x03low\"F\n" +
 	"\x12ServiceNowPriority\x12\x16\n" +
 	"\x06impact\x18\x01 \x01(\rR\x06impact\x12\x18\n" +
-	"\aurgency\x18\x02 \x01(\rR\aurgency\"\xf7\x03\n" +
+	"\aurgency\x18\x02 \x01(\rR\aurgency\"\x96\x04\n" +
 	"\x16ServiceNowSettingsView\x12\x18\n" +
 	"\aenabled\x18\x01 \x01(\bR\aenabled\x12\x1a\n" +
 	"\binstance\x18\x02 \x01(\tR\binstance\x12\x1a\n" +
@@ -1390,7 +1443,9 @@ const file_rhythmx_ticketing_v1_settings_proto_rawDesc = "" +
 	"\x0fca_certificates\x18\t \x01(\tR\x0ecaCertificates\x12%\n" +
 	"\x0eproxy_username\x18\n" +
 	" \x01(\tR\rproxyUsername\x12M\n" +
-	"\x15proxy_password_set_at\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\x12proxyPasswordSetAt\"\xe4\x01\n" +
+	"\x15proxy_password_set_at\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\x12proxyPasswordSetAt\x12\x1d\n" +
+	"\n" +
+	"public_url\x18\f \x01(\tR\tpublicUrl\"\xe4\x01\n" +
 	"\x10AutoPushSettings\x12\x1d\n" +
 	"\aenabled\x18\x01 \x01(\bH\x00R\aenabled\x88\x01\x01\x12N\n" +
 	"\x10minimum_severity\x18\x02 \x01(\x0e2\x1e.rhythmx.ticketing.v1.SeverityH\x01R\x0fminimumSeverity\x88\x01\x01\x12@\n" +

@@ -27,6 +27,7 @@ pub struct LookUp {
 }
 
 /// What an answer without a ticket has to say.
+#[derive(Clone, Copy)]
 struct EmptyAnswer {
     witness_seen: bool,
     had_witnesses: bool,
@@ -67,7 +68,7 @@ impl Delivery {
             }
             Ok(Sighting { witness_seen, .. }) => {
                 let empty = EmptyAnswer { witness_seen, had_witnesses, evidence, asked_at };
-                Some(self.not_found(empty, policy, now))
+                Some(self.not_found(&empty, policy, now))
             }
         }
     }
@@ -213,8 +214,8 @@ impl Delivery {
         self.resolution = None;
     }
 
-    fn not_found(mut self, empty: EmptyAnswer, policy: &Policy, now: Timestamp) -> Settled {
-        let EmptyAnswer { witness_seen, had_witnesses, evidence, asked_at } = empty;
+    fn not_found(mut self, empty: &EmptyAnswer, policy: &Policy, now: Timestamp) -> Settled {
+        let EmptyAnswer { witness_seen, had_witnesses, evidence, asked_at } = *empty;
         let bounds = &policy.bounds;
         let provable = self.is_provable(asked_at, bounds.server_bound);
         let is_assumed = self.send.as_ref().is_some_and(|send| send.supposed);

@@ -280,7 +280,14 @@ impl Delivery {
 
 impl Doubt {
     fn new(since: Timestamp) -> Self {
-        Self { since, counted_from: None, empty_answers: 0, last_empty_at: None, look_ups: 0, is_unproven: false }
+        Self {
+            since,
+            counted_from: None,
+            empty_answers: 0,
+            last_empty_at: None,
+            look_ups: 0,
+            is_unproven: false,
+        }
     }
 }
 

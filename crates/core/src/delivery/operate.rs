@@ -3,7 +3,6 @@
 use jiff::Timestamp;
 
 use super::{Delivery, EventKind, Resolution, Settled, State, Trigger};
-use crate::fault::Scope;
 use crate::marker::Marker;
 use crate::namespace::Namespace;
 use crate::policy::Policy;

@@ -1,6 +1,9 @@
 //! One incident whose text something before the ticket system blocks, while others pass: it waits alone.
 
+use std::time::Duration;
+
 use rhythmx_ticketing::v1::{DeliveryState, FaultKind, RetryDeliveryRequest, TargetConditionKind};
+use ticketing_harness::PATIENCE;
 use ticketing_simulator::{Call, Effect, Reply, Vendor};
 
 use super::calls::{VENDORS, deliver, name, plan, simulator, start, system};
@@ -35,10 +38,21 @@ async fn waits_alone(stage: Stage, vendor: Vendor) {
     assert_eq!(condition.kind(), TargetConditionKind::Ok, "{condition:?}");
     assert!(simulator(&world, vendor).weather().struck() > 0, "nothing was blocked");
     simulator(&world, vendor).weather().end_forecast();
-    if world.delivery(&blocked.id).await.state() == DeliveryState::Failed {
-        let request = RetryDeliveryRequest { delivery_id: blocked.id.clone(), ..Default::default() };
-        world.client.retry_delivery(request).await.unwrap();
-    }
+    // By hand, should its retries have been spent meanwhile; an attempt that was blocked may still be under way.
+    let wait = async {
+        loop {
+            match world.delivery(&blocked.id).await.state() {
+                DeliveryState::Delivered => return,
+                DeliveryState::Failed => {
+                    let request =
+                        RetryDeliveryRequest { delivery_id: blocked.id.clone(), ..Default::default() };
+                    world.client.retry_delivery(request).await.unwrap();
+                }
+                _ => tokio::time::sleep(Duration::from_millis(25)).await,
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, wait).await.expect("the blocked incident is not delivered");
     world.until_all_delivered(OTHERS + 1).await;
     world.finish().await;
 }

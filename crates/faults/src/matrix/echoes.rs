@@ -110,6 +110,9 @@ async fn begin(stage: &Stage, vendor: Vendor) -> World {
     *secret = text(SECRET);
     settings.servicenow.as_mut().unwrap().password = text(SECRET);
     world.configure(settings).await;
+    if vendor == Vendor::JiraDataCenter {
+        world.plant_evidence_for(SECRET).await;
+    }
     world
 }
 

@@ -9,7 +9,7 @@ use ticketing_simulator::{Call, Effect, When};
 use tonic::Code;
 
 use super::cell::{Cell, Stage};
-use super::doubt::{Bounds, Scene, Site, attempts, key, status};
+use super::doubt::{Bounds, Scene, Site, attempts, key};
 
 const FAMILY: &str = "humans";
 
@@ -63,9 +63,7 @@ fn moved_at(site: Site) -> Cell {
 /// A delivery in doubt whose look-ups fail until [`see`] is called, so that a person is faster.
 async fn blind(stage: &Stage, site: Site, applied: bool) -> (Scene, v1::Delivery) {
     let mut scene = Scene::start(stage, site, Bounds::default().with_sweeps(SOON)).await;
-    for call in [Call::Search, Call::Read] {
-        scene.weather(call, When::Always, status(503));
-    }
+    scene.refuse_look_ups();
     let id = scene.doubt("INC-1", applied).await;
     let delivery = scene.world.until(&id, DeliveryState::Reconciling).await;
     (scene, delivery)

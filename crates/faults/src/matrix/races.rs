@@ -151,9 +151,7 @@ async fn late_success(stage: Stage, site: Site, meanwhile: Meanwhile) {
     if meanwhile == Meanwhile::MadeAgain {
         scene.simulator().set_index_lag(FOR_EVER);
     } else if meanwhile != Meanwhile::Found {
-        for call in [Call::Search, Call::Read] {
-            scene.weather(call, When::Always, status(503));
-        }
+        scene.refuse_look_ups();
     }
     scene.world.server.arm(Point::ReplyRead);
     let _push = scene.begin_push("INC-1");

@@ -65,9 +65,16 @@ fn reads(vendor: Vendor) -> impl Iterator<Item = Cell> {
     let strange = strange.map(|(name, effect)| (name.to_owned(), effect));
     let table: Vec<_> = statuses.chain(strange).collect();
     Struck::READS.into_iter().flat_map(move |struck| {
-        let times = if struck == Struck::Search { 2 } else { 1 };
-        let storm = move |effect| Storm { vendor, struck, effect, times };
-        table.clone().into_iter().map(move |(fault, effect)| storm(effect).cell(FAMILY, fault))
+        // A second refused login in a row would suspend one that its vendor can lock.
+        let is_lockable = vendor == Vendor::ServiceNow;
+        let times = move |fault: &str| match struck {
+            Struck::Search if !(is_lockable && fault == "401") => 2,
+            _ => 1,
+        };
+        let cell = move |(fault, effect): (String, Effect)| {
+            Storm { vendor, struck, effect, times: times(&fault) }.cell(FAMILY, fault)
+        };
+        table.clone().into_iter().map(cell)
     })
 }
 

@@ -197,12 +197,7 @@ impl Lie {
                 scene.weather_perhaps(Call::Read, effect.clone(), why);
             }
             // The creates need what is taken away afterwards.
-            Self::Stranger | Self::Hidden => {
-                let why = "it only keeps early look-ups from an answer, and there may be none so early";
-                for call in [Call::Search, Call::Read] {
-                    scene.weather_perhaps(call, status(503), why);
-                }
-            }
+            Self::Stranger | Self::Hidden => scene.refuse_look_ups(),
         }
     }
 

@@ -106,9 +106,7 @@ async fn told_in_the_next_doubt(stage: Stage, site: Site) {
     let id = scene.the_delivery().await;
     scene.until_creates(2).await;
     // Nobody finds the ticket once it is there, so that the doubt stays.
-    for call in [Call::Search, Call::Read] {
-        scene.weather(call, When::Always, status(503));
-    }
+    scene.refuse_look_ups();
     scene.world.while_nothing_happens_for(bounds.proof()).await;
     scene.world.server.release();
     scene.world.while_nothing_happens_for(A_MOMENT).await;

@@ -327,9 +327,9 @@ async fn refusal_of_a_field_in_megabytes_is_cut() {
         When::Next(1),
         Effect::Answer(Reply::json(400, &body)),
     ));
-    let (_, created) = site.push(&order("INC-1")).await.unwrap();
-    let size: usize = created.adjustments.iter().map(|adjustment| adjustment.reason.len()).sum();
-    assert!(size < 10_000, "{size}");
+    let fault = site.push(&order("INC-1")).await.unwrap_err();
+    assert_eq!(fault.kind, FaultKind::Rejected);
+    assert!(fault.message.len() + fault.hint.len() < 2_000, "{}", fault.message.len());
 }
 
 #[tokio::test]

@@ -153,7 +153,7 @@ async fn what_stands_before_jira_is_named_with_the_way_out() {
         (Reply::html(503, "<html><title>Wartung</title>"), FaultKind::ServerError, "maintenance"),
         (Reply::html(522, "<html>").header("cf-ray", "8"), FaultKind::ServerError, "Cloudflare"),
         (Reply::html(402, "<html>"), FaultKind::Forbidden, "billing"),
-        (Reply::html(413, "<html>"), FaultKind::TooLarge, "jira.url"),
+        (Reply::html(413, "<html>"), FaultKind::TooLarge, "of this size"),
     ];
     for (reply, kind, words) in table {
         let site = Site::data_center().await;

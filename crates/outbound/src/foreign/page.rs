@@ -20,7 +20,9 @@ pub(crate) fn is_page(reply: &Reply) -> bool {
     }
     let kind = reply.header("content-type").to_ascii_lowercase();
     let announced = ["text/html", "application/xhtml"].iter().any(|html| kind.trim_start().starts_with(html));
-    announced || begins_as_page(&reply.body)
+    // Words alone are no page, whatever their type says.
+    let body = start(&reply.body);
+    announced && (body.is_empty() || body.starts_with('<')) || begins_as_page(body)
 }
 
 /// The title of an HTML page: all that is worth repeating of one.

@@ -234,7 +234,7 @@ pub(super) fn find(reply: &Reply) -> Option<(ForeignKind, &'static str)> {
     if has_password_field(&text) || is_page && is_titled_as_login(&reply.body) {
         return Some((ForeignKind::LoginPage, ""));
     }
-    if says(&text, &MAINTENANCE) || is_page && reply.status == 503 {
+    if says(&text, &MAINTENANCE) || is_page && matches!(reply.status, 502..=504) {
         return Some((ForeignKind::Maintenance, ""));
     }
     if says(&text, &BLOCKED) && !gave_up {

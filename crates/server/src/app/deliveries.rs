@@ -99,10 +99,14 @@ impl App {
     pub async fn retry_many(&self, retry: RetryMany) -> Result<RetriedPage, AppError> {
         let RetryMany { by, filter, page_size, after, note } = retry;
         let targets = self.0.connections.targets();
-        let enabled: BTreeSet<_> = targets.into_iter().filter(|target| self.0.connections.is_enabled(target)).collect();
-        for target in &enabled {
+        let enabled: Vec<_> =
+            targets.into_iter().filter(|target| self.0.connections.is_enabled(target)).collect();
+        // Once for all pages: each time may cost a refused login.
+        let concerns = |target: &String| filter.connections.is_empty() || filter.connections.contains(target);
+        for target in enabled.iter().filter(|target| after.is_none() && concerns(target)) {
             self.0.dispatcher.lift(target).await?;
         }
+        let note = clean(&note).text.into_owned();
         let request = RetryRequest { by, filter, page_size, after, enabled, note };
         let page = self.0.store.retry_many(request, self.now()).await?;
         for delivery in &page.retried {

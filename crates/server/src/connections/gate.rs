@@ -12,7 +12,8 @@ use jiff::Timestamp;
 use ticketing_core::clock::Clock;
 use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_core::system::{
-    Authorship, Check, Created, Destination, Login, Order, ReadTicket, Rendered, Search, Sighting, TicketSystem, Visibility,
+    Authorship, Check, Created, Destination, Login, Order, ReadTicket, Rendered, Search, Sighting,
+    TicketSystem, Visibility,
 };
 use ticketing_failpoints::{Guard, is_removed};
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -219,6 +220,10 @@ mod tests {
             Login { name: "a".to_owned(), is_lockable: true }
         }
 
+        fn made_by(&self) -> Authorship {
+            Authorship::default()
+        }
+
         fn ticket_url(&self, _key: &str) -> Option<String> {
             None
         }
@@ -243,6 +248,10 @@ mod tests {
             self.begun.fetch_add(1, Ordering::SeqCst);
             self.answer.notified().await;
             Err(Fault::new(FaultKind::Unauthorized, "no"))
+        }
+
+        async fn read(&self, _: &Destination, _: &str) -> Result<Option<ReadTicket>, Fault> {
+            unreachable!("nothing is read here")
         }
 
         async fn test(&self) -> Vec<Check> {

@@ -10,7 +10,7 @@ use ticketing_core::delivery::Delivery;
 use ticketing_core::evidence::{Evidence, SearchScope};
 use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_core::system::{ReadTicket, Sighting, TicketSystem};
-use ticketing_core::target::{Admission, Observation};
+use ticketing_core::target::Admission;
 use ticketing_failpoints::{Guard, is_removed};
 use tracing::Instrument;
 
@@ -43,7 +43,7 @@ impl Dispatcher {
         }
         match delivery.is_provable(asked_at, self.schedule().policy.bounds.server_bound) {
             true => self.evidence(delivery, &scope, api, sighting.witness_seen).await,
-            false => Ok(Evidence::NoTicket),
+            false => Ok(verdict(self.0.store.evidence(&scope).await?.as_ref())),
         }
     }
 
@@ -95,12 +95,7 @@ impl Dispatcher {
         let Some(send) = &delivery.send else { return Ok(Evidence::NoTicket) };
         let sent_at = if send.supposed { send.deadline } else { send.at };
         let known = self.0.store.evidence(scope).await?;
-        let mut evidence = match &known {
-            _ if witness_seen => Evidence::Shown,
-            Some(known) if known.is_shown => Evidence::Shown,
-            Some(_) => Evidence::NotShown,
-            None => Evidence::NoTicket,
-        };
+        let mut evidence = if witness_seen { Evidence::Shown } else { verdict(known.as_ref()) };
         for neighbour in self.0.store.neighbours(scope, sent_at).await? {
             let is_after = neighbour.send.as_ref().is_some_and(|send| send.at > sent_at);
             if witness_seen && is_after {
@@ -161,7 +156,8 @@ impl Dispatcher {
         if let Err(fault) = &read
             && matches!(fault.kind, FaultKind::Unauthorized | FaultKind::LockedOut | FaultKind::RateLimited)
         {
-            self.observe(&delivered.target, Some(api), Observation::Failure(fault, began)).await;
+            let failure = self.failure(&delivered.target, fault, began, &delivered.id);
+            self.observe(&delivered.target, Some(api), failure).await;
         }
         read
     }
@@ -187,19 +183,28 @@ impl Dispatcher {
         let place = &scope.destination;
         match (was_shown, is_shown) {
             (false, true) => {
-                tracing::info!(%target, base_url = %place.base_url, place = %place.place, "the search shows tickets of ours");
+                tracing::info!(connection = %target, base_url = %place.base_url, place = %place.place, "the search shows tickets of ours");
                 if self.0.store.search_proven(target, self.0.clock.now()).await? > 0 {
                     self.allow_look_ups(target);
                     self.wake();
                 }
             }
             (_, false) => tracing::error!(
-                %target, base_url = %place.base_url, place = %place.place, delivery = %delivery_id,
+                connection = %target, base_url = %place.base_url, place = %place.place, delivery = %delivery_id,
                 "a delivered ticket is hidden from the account or has lost its marker: absence cannot be proven there"
             ),
             (true, true) => {}
         }
         Ok(())
+    }
+}
+
+/// What follows from what was seen last.
+fn verdict(known: Option<&SearchEvidence>) -> Evidence {
+    match known {
+        Some(SearchEvidence { is_shown: true, .. }) => Evidence::Shown,
+        Some(_) => Evidence::NotShown,
+        None => Evidence::NoTicket,
     }
 }
 

@@ -13,8 +13,8 @@ use ticketing_core::delivery::{Delivery, State};
 use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_core::policy::{Bounds, Policy};
 use ticketing_core::system::{
-    Check, Created, Destination, Index, Login, Order, Rendered, Search, Sighting, System, TicketRef,
-    TicketSystem, Visibility,
+    Authorship, Check, Created, Destination, Index, Login, Order, ReadTicket, Rendered, Search, Sighting,
+    System, TicketRef, TicketSystem, Visibility,
 };
 use ticketing_core::target::{Condition, Health};
 use ticketing_outbound::{Door, Reach};
@@ -24,7 +24,7 @@ use crate::clock::{ManualClock, ThisMachine};
 use crate::connections::{Connection, Connections};
 use crate::entropy::SeededEntropy;
 use crate::store::conformance::{incident, target};
-use crate::store::{AcceptRequest, Actor, KeySource, Operation, Store, StoreOptions};
+use crate::store::{AcceptRequest, Actor, KeySource, Operation, Requester, Store, StoreOptions};
 
 const TICK: Duration = Duration::from_secs(120);
 /// How late a tick begins, and how long an attempt takes.
@@ -92,6 +92,10 @@ impl TicketSystem for Fake {
         Login { name: "https://jira.example analyst".to_owned(), is_lockable: self.is_lockable }
     }
 
+    fn made_by(&self) -> Authorship {
+        Authorship::default()
+    }
+
     fn ticket_url(&self, _key: &str) -> Option<String> {
         None
     }
@@ -144,6 +148,11 @@ impl TicketSystem for Fake {
         unreachable!("no failure here leaves the outcome unknown")
     }
 
+    /// As if nobody could see what it creates.
+    async fn read(&self, _: &Destination, _: &str) -> Result<Option<ReadTicket>, Fault> {
+        Ok(None)
+    }
+
     async fn test(&self) -> Vec<Check> {
         unreachable!("nothing is tested here")
     }
@@ -191,7 +200,7 @@ impl Bench {
     async fn accept(&self, id: &str) {
         let targets = vec![target(System::parse(self.name).unwrap())];
         let incident = incident(id, 90.0);
-        let request = AcceptRequest { incident, targets, hasten: false, by: String::new() };
+        let request = AcceptRequest { incident, targets, hasten: false, by: Requester::default() };
         self.store.accept(request).await.unwrap();
     }
 

@@ -363,7 +363,7 @@ mod tests {
             investigation_notes: "x".repeat(300),
             ..Default::default()
         };
-        v1::SubmitIncidentRequest { incident: Some(incident), ..Default::default() }
+        v1::SubmitIncidentRequest { incident: Some(incident) }
     }
 
     #[test]
@@ -410,7 +410,7 @@ mod tests {
         let count = 10_000;
         let rules = vec![v1::FiringRule::default(); count];
         let incident = v1::Incident { firing_rules: rules, ..Default::default() };
-        let request = v1::SubmitIncidentRequest { incident: Some(incident), ..Default::default() };
+        let request = v1::SubmitIncidentRequest { incident: Some(incident) };
         let bytes = request.encode_to_vec();
         assert!(bytes.len() < 21_000);
         let size = measure(&bytes).unwrap();
@@ -420,7 +420,7 @@ mod tests {
         assert_eq!(limited, Err(Unreadable::TooLarge));
         let text = "x".repeat(20_000);
         let incident = v1::Incident { investigation_notes: text, ..Default::default() };
-        let request = v1::SubmitIncidentRequest { incident: Some(incident), ..Default::default() };
+        let request = v1::SubmitIncidentRequest { incident: Some(incident) };
         assert!(measure(&request.encode_to_vec()).unwrap() < 22_000);
     }
 
@@ -468,7 +468,7 @@ mod tests {
                 ..Default::default()
             };
             assert!(parse::submitted_incident(Some(incident.clone())).is_ok());
-            let request = v1::SubmitIncidentRequest { incident: Some(incident), ..Default::default() };
+            let request = v1::SubmitIncidentRequest { incident: Some(incident) };
             let bytes = request.encode_to_vec();
             // It has to fit what one caller may hold by default, 16 MiB, as it is charged.
             assert!(bytes.len() + 2 * measure(&bytes).unwrap() < 8 * 1_024 * 1_024);

@@ -9,6 +9,7 @@
 
 mod administration;
 mod audit;
+mod bulk;
 mod error;
 mod feed;
 mod seal;
@@ -29,9 +30,8 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use ticketing_core::clock::Clock;
-use ticketing_core::delivery::{Delivery, State};
+use ticketing_core::delivery::Delivery;
 use ticketing_core::evidence::SearchScope;
-use ticketing_core::fault::Fault;
 use ticketing_core::incident::Incident;
 use ticketing_core::marker::Marker;
 use ticketing_core::namespace::Namespace;
@@ -42,8 +42,8 @@ use tokio::sync::watch;
 
 use crate::clock::Machine;
 use crate::entropy::Entropy;
+use bulk::CHUNK;
 use verbs::accept::{Accept, Wanted};
-use verbs::bulk::{Bulk, BulkChange};
 use verbs::claim::{Claim, Intend, Lapse, Suppose};
 use verbs::health::{Forgive, Lift, Observe};
 use verbs::operate::Operate;
@@ -59,9 +59,6 @@ pub use sqlite::{DataKeyRotated, MasterRotated};
 #[cfg(debug_assertions)]
 pub use sqlite::{Edit, edit, make_older, plant_evidence};
 pub use types::*;
-
-/// How many deliveries one transaction changes where a verb changes very many.
-const CHUNK: u32 = 500;
 
 /// The most attempts that are read with one delivery, and with each of a list.
 const MAX_ATTEMPTS: u32 = 200;
@@ -284,63 +281,6 @@ impl Store {
         self.database.write(Record { what: sweep, policy: policy.clone(), now }).await
     }
 
-    /// Puts off everything pending of a target that admits nothing at present: how many there were.
-    pub async fn defer(
-        &self,
-        target: &str,
-        due_at: Timestamp,
-        fault: &Fault,
-        now: Timestamp,
-    ) -> Result<u64, StoreError> {
-        self.bulk(target, &BulkChange::Defer { due_at, fault: fault.clone() }, now).await
-    }
-
-    /// Makes everything of a target due that waited for it or failed for want of it: how many there were.
-    pub async fn target_recovered(&self, target: &str, now: Timestamp) -> Result<u64, StoreError> {
-        self.bulk(target, &BulkChange::Recover, now).await
-    }
-
-    /// Arms again what failed for want of a target since `outage_began`, now that it made a ticket again: how many there
-    /// were.
-    pub async fn outage_ended(
-        &self,
-        target: &str,
-        outage_began: Timestamp,
-        now: Timestamp,
-    ) -> Result<u64, StoreError> {
-        self.bulk(target, &BulkChange::EndOutage { outage_began }, now).await
-    }
-
-    /// Makes due what could not be proven absent in a target, now that its search is known to show tickets of ours: how
-    /// many there were.
-    pub async fn search_proven(&self, target: &str, now: Timestamp) -> Result<u64, StoreError> {
-        self.bulk(target, &BulkChange::SearchProven, now).await
-    }
-
-    /// Arms again one delivery that failed for want of a target, to see whether it is well: the next one by ID after `after`,
-    /// or else the first, so that each has its turn. Its ID; `None` if there is none.
-    pub async fn arm_probe(
-        &self,
-        target: &str,
-        after: &str,
-        now: Timestamp,
-    ) -> Result<Option<String>, StoreError> {
-        let starts = if after.is_empty() { vec![""] } else { vec![after, ""] };
-        for start in starts {
-            let mut from = Some(start.to_owned());
-            while let Some(after) = from {
-                let (target, change) = (target.to_owned(), BulkChange::Probe);
-                let verb = Bulk { target, state: State::Failed, change, after, limit: CHUNK, now };
-                let chunk = self.database.write(verb).await?;
-                if chunk.probe.is_some() {
-                    return Ok(chunk.probe);
-                }
-                from = chunk.next;
-            }
-        }
-        Ok(None)
-    }
-
     /// Does what an operator wants, with a note why.
     pub async fn operate(
         &self,
@@ -364,21 +304,6 @@ impl Store {
         let verb = RetryMany { delivery_ids, filter, enabled, note, by, now };
         let (retried, refused) = self.database.write(verb).await?;
         Ok(RetriedPage { retried, refused, next })
-    }
-
-    async fn bulk(&self, target: &str, change: &BulkChange, now: Timestamp) -> Result<u64, StoreError> {
-        let mut changed = 0;
-        for state in change.states() {
-            let mut after = Some(String::new());
-            while let Some(from) = after {
-                let (target, change) = (target.to_owned(), change.clone());
-                let verb = Bulk { target, state: *state, change, after: from, limit: CHUNK, now };
-                let chunk = self.database.write(verb).await?;
-                changed += chunk.changed;
-                after = chunk.next;
-            }
-        }
-        Ok(changed)
     }
 }
 

@@ -286,7 +286,7 @@ mod tests {
         let base64 = STANDARD.encode([7; 32]);
         for (file, expected) in [
             (vec![0xFF; 32], "32 bytes that are no text"),
-            (base64[..43].as_bytes().to_vec(), "43 characters"),
+            (base64.as_bytes()[..43].to_vec(), "43 characters"),
             (base64.replacen('c', "\u{200B}", 1).into_bytes(), "a zero-width space (U+200B) as character"),
         ] {
             let wrong = read(&file).unwrap_err();

@@ -123,7 +123,7 @@ pub struct Limits {
 
     /// Mebibytes of requests that are read or worked on at a time; more are refused with RESOURCE_EXHAUSTED. A request
     /// counts as what it takes in memory when it is decoded, and one caller holds at most half. 8 to 65,536.
-    #[arg(long, env = "TICKETING_REQUEST_MEMORY", default_value_t = 32,
+    #[arg(long, env = "TICKETING_REQUEST_MEMORY", default_value_t = 64,
           value_parser = clap::value_parser!(u32).range(8..=65_536))]
     pub request_memory: u32,
 }

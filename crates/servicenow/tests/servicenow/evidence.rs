@@ -13,7 +13,7 @@ fn failure(status: u16, detail: &str) -> Reply {
 
 async fn insert(site: &Site, reply: Reply) -> Fault {
     site.answer(Call::Create, reply);
-    site.push(&order("INC-1")).await.unwrap_err()
+    site.push(&order("INC-1")).await.expect_err("the insert is refused")
 }
 
 #[tokio::test]

@@ -15,7 +15,12 @@ fn group(sys_id: &str, active: &str) -> Value {
 async fn check(groups: &[Value]) -> Check {
     let site = Site::start().await;
     site.answer(Call::Meta, Reply::json(200, &json!({ "result": groups })));
-    site.system.test().await.into_iter().find(|check| check.name == "assignment_group").unwrap()
+    site.system
+        .test()
+        .await
+        .into_iter()
+        .find(|check| check.name == "assignment_group")
+        .expect("the group is checked")
 }
 
 #[tokio::test]

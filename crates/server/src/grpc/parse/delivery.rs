@@ -82,7 +82,8 @@ pub(crate) fn resolve_delivery(request: v1::ResolveDeliveryRequest) -> Result<Re
         check_word("ticket_id", &request.ticket_id, &mut violations);
     }
     violations.limit_text("ticket_url", &request.ticket_url, LONGEST_LINK);
-    if let Some(url) = field::link("ticket_url", &request.ticket_url, &mut violations) {
+    let link = field::link("ticket_url", &request.ticket_url, &mut violations);
+    if let Some(url) = &link {
         let web = matches!(url.scheme(), "http" | "https") && url.has_host();
         violations.require(web, "ticket_url", "must be an http or https address with a host");
         let bare = url.username().is_empty() && url.password().is_none();
@@ -93,7 +94,7 @@ pub(crate) fn resolve_delivery(request: v1::ResolveDeliveryRequest) -> Result<Re
         delivery_id: request.delivery_id,
         key: request.ticket_key,
         id: request.ticket_id,
-        url: request.ticket_url,
+        url: link.map(String::from).unwrap_or_default(),
         note: request.note,
         allow_unverified: request.allow_unverified,
     })

@@ -224,9 +224,14 @@ pub(super) async fn adopt(db: &mut SqliteConnection, key: &AuditKey) -> Result<(
 
 /// Believes the plain settings as they are, once: earlier versions did not list them.
 pub(super) async fn adopt_settings(db: &mut SqliteConnection, key: &AuditKey) -> Result<(), StoreError> {
+    let is_done = |head: &Head| head.last == BROKEN || head.seals.lists_settings();
+    // A start that has nothing to adopt writes nothing: another process may hold the database.
+    if is_done(&Head::load(&mut *db, key).await?) {
+        return Ok(());
+    }
     let mut transaction = db.begin_with("BEGIN IMMEDIATE").await.map_err(StoreError::begin)?;
     let mut head = Head::load(&mut transaction, key).await?;
-    if head.last == BROKEN || head.seals.lists_settings() {
+    if is_done(&head) {
         return Ok(());
     }
     head.seals.note_settings(&mut transaction).await?;

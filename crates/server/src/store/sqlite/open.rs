@@ -37,7 +37,7 @@ const LISTS: usize = 2;
 const INBOX: usize = 1_024;
 
 /// Every migration, oldest first. Listed by hand: the macro that collects them would build SQLite a second time.
-pub(super) const MIGRATIONS: [(i64, &str, &str); 7] = [
+pub(super) const MIGRATIONS: [(i64, &str, &str); 9] = [
     (1, "store", include_str!("../../../migrations/0001_store.sql")),
     (2, "restored", include_str!("../../../migrations/0002_restored.sql")),
     (3, "sweeps", include_str!("../../../migrations/0003_sweeps.sql")),

@@ -57,7 +57,7 @@ class ListAuditEntriesResponse(_message.Message):
     """Where the next page begins. Empty on the last one."""
     @_builtins.property
     def entries(self) -> _containers.RepeatedCompositeFieldContainer[Global___AuditEntry]:
-        """The newest first."""
+        """The newest first. A page ends early where its message would exceed 1 MiB."""
 
     def __init__(
         self,
@@ -104,17 +104,17 @@ class AuditEntry(_message.Message):
     source: _builtins.str
     """Output only. From where. Examples: "192.0.2.7:51234", "unix uid 1000"."""
     action: _builtins.str
-    """Output only. What was done: CONFIGURE, TEST_CONNECTION (of settings that were not saved), RETRY_DELIVERY, CREATE_ANYWAY,
-    CANCEL_DELIVERY, RESOLVE_DELIVERY, CREATE_TOKEN, REVOKE_TOKEN or ROTATE_KEY; or what a caller's role did not permit: one of
+    """Output only. What was done: CONFIGURE, TEST_CONNECTION (of settings that were not saved), RETRY_DELIVERY,
+    RETRY_DELIVERIES, CREATE_ANYWAY, CANCEL_DELIVERY, RESOLVE_DELIVERY, CREATE_TOKEN, REVOKE_TOKEN or ROTATE_KEY; or what a caller's role did not permit: one of
     these, CREATE_TICKET or SUBMIT_INCIDENT. More may follow.
     """
     subject: _builtins.str
-    """Output only. To what: the ID of a delivery or a token, "settings", or for tests "jira" or "servicenow". Empty where a caller's
-    role did not permit the call: then its request was not read.
+    """Output only. To what: the ID of a delivery or a token, "deliveries", "settings", or for tests "jira" or "servicenow".
+    Empty where a caller's role did not permit the call: then its request was not read.
     """
     detail: _builtins.str
-    """Output only. What exactly, as JSON. For settings each changed field with its former and its new value; secrets are "set" or
-    "removed". For tests `{"address": "https://..."}`: where the credential went, and by which proxy.
+    """Output only. What exactly, as JSON; what exceeds 64 KiB is given as `{"cut": "..."}` with its beginning. For settings each
+    changed field with its former and its new value; secrets are "set" or "removed". For tests `{"address": "https://..."}`: where the credential went, and by which proxy.
     """
     outcome: _builtins.str
     """Output only. "OK", or the `ErrorReason` without its prefix for which it was not done. Examples: "SETTINGS_INVALID",

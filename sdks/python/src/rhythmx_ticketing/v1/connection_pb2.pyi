@@ -35,13 +35,21 @@ class _TargetConditionKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_T
     TARGET_CONDITION_KIND_OK: _TargetConditionKind.ValueType  # 1
     """They run."""
     TARGET_CONDITION_KIND_THROTTLED: _TargetConditionKind.ValueType  # 2
-    """The system asked for a pause (429): deliveries wait until it is over, unspent."""
+    """The system asked for a pause (429), believed up to `--max-retry-after` (default 1 h): deliveries wait until it is
+    over, unspent; then one a tick goes out until one succeeds. RetryDelivery and a passed test end the pause at once.
+    """
     TARGET_CONDITION_KIND_CIRCUIT_OPEN: _TargetConditionKind.ValueType  # 3
-    """The system failed repeatedly, by default 10 times in a row: deliveries wait unspent, one a tick probes it."""
+    """The system failed repeatedly, by default 10 times in a row, or a delivery spent its retries on such failures:
+    one delivery a tick probes it. Others wait unspent, unless a single delivery alone has failed: they are sent at once.
+    """
     TARGET_CONDITION_KIND_LOGIN_REFUSED: _TargetConditionKind.ValueType  # 4
-    """The system refused the login (401 or 403): one delivery a tick probes it, so that the account is not locked."""
+    """The system refused the login or its rights (401 or 403): one delivery a tick probes it. A login that cannot be locked
+    is probed ever less often, up to `--max-retry-after`; one that can be locked once, then it is SUSPENDED.
+    """
     TARGET_CONDITION_KIND_SUSPENDED: _TargetConditionKind.ValueType  # 5
-    """The account is locked or has to answer a CAPTCHA: nothing is sent until settings change or a test passes."""
+    """The account is locked, has to answer a CAPTCHA, or could be locked by further refused logins: nothing is sent until
+    settings change, a test passes, or RetryDelivery sends one. Deliveries wait unspent.
+    """
 
 class TargetConditionKind(_TargetConditionKind, metaclass=_TargetConditionKindEnumTypeWrapper):
     """Whether deliveries to a target run."""
@@ -51,13 +59,21 @@ TARGET_CONDITION_KIND_UNSPECIFIED: TargetConditionKind.ValueType  # 0
 TARGET_CONDITION_KIND_OK: TargetConditionKind.ValueType  # 1
 """They run."""
 TARGET_CONDITION_KIND_THROTTLED: TargetConditionKind.ValueType  # 2
-"""The system asked for a pause (429): deliveries wait until it is over, unspent."""
+"""The system asked for a pause (429), believed up to `--max-retry-after` (default 1 h): deliveries wait until it is
+over, unspent; then one a tick goes out until one succeeds. RetryDelivery and a passed test end the pause at once.
+"""
 TARGET_CONDITION_KIND_CIRCUIT_OPEN: TargetConditionKind.ValueType  # 3
-"""The system failed repeatedly, by default 10 times in a row: deliveries wait unspent, one a tick probes it."""
+"""The system failed repeatedly, by default 10 times in a row, or a delivery spent its retries on such failures:
+one delivery a tick probes it. Others wait unspent, unless a single delivery alone has failed: they are sent at once.
+"""
 TARGET_CONDITION_KIND_LOGIN_REFUSED: TargetConditionKind.ValueType  # 4
-"""The system refused the login (401 or 403): one delivery a tick probes it, so that the account is not locked."""
+"""The system refused the login or its rights (401 or 403): one delivery a tick probes it. A login that cannot be locked
+is probed ever less often, up to `--max-retry-after`; one that can be locked once, then it is SUSPENDED.
+"""
 TARGET_CONDITION_KIND_SUSPENDED: TargetConditionKind.ValueType  # 5
-"""The account is locked or has to answer a CAPTCHA: nothing is sent until settings change or a test passes."""
+"""The account is locked, has to answer a CAPTCHA, or could be locked by further refused logins: nothing is sent until
+settings change, a test passes, or RetryDelivery sends one. Deliveries wait unspent.
+"""
 Global___TargetConditionKind: _TypeAlias = TargetConditionKind  # noqa: Y015
 
 @_typing.final
@@ -169,14 +185,15 @@ class ConnectionCheck(_message.Message):
     DURATION_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Output only. What was checked, for example "reach", "authentication", "project", "create_permission", "issue_type",
-    "table", "assignment_group".
+    "required_fields", "table", "assignment_group". Last comes "own_tickets_visible": whether the account was seen to find tickets of this service.
+    A test creates nothing, so this passes with a detail that begins with "UNPROVEN" until a delivered ticket was read back.
     """
     passed: _builtins.bool
     """Output only."""
     detail: _builtins.str
     """Output only. What was found, for people. Example: "Signed in as Ticket Bot (bot@acme.example)." """
     hint: _builtins.str
-    """Output only. What to mend, for people. Empty when the check passed."""
+    """Output only. What to mend, for people. Empty where there is nothing."""
     @_builtins.property
     def duration(self) -> _duration_pb2.Duration:
         """Output only. How long it took."""
@@ -278,6 +295,7 @@ class SystemStatus(_message.Message):
     LAST_SUCCESS_FIELD_NUMBER: _builtins.int
     LAST_FAILURE_FIELD_NUMBER: _builtins.int
     CONDITION_FIELD_NUMBER: _builtins.int
+    NEEDS_ATTENTION_FIELD_NUMBER: _builtins.int
     system: _ticket_pb2.TicketSystem.ValueType
     """Output only."""
     target: _builtins.str
@@ -286,6 +304,11 @@ class SystemStatus(_message.Message):
     """Output only. Whether all that is needed to create a ticket is set."""
     enabled: _builtins.bool
     """Output only. Whether it is switched on."""
+    needs_attention: _builtins.int
+    """Output only. Number of deliveries in DELIVERY_STATE_RECONCILING that only a person can settle: a ticket may exist, and the
+    search is not known to show tickets of this service, so that not finding one proves nothing. Each says in `last_error` what
+    is missing. Alert when this is above 0.
+    """
     @_builtins.property
     def jira(self) -> _settings_pb2.JiraSettingsView:
         """Output only. For TICKET_SYSTEM_JIRA."""
@@ -328,10 +351,11 @@ class SystemStatus(_message.Message):
         last_success: Global___LastSuccess | None = ...,
         last_failure: Global___LastFailure | None = ...,
         condition: Global___TargetCondition | None = ...,
+        needs_attention: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["condition", b"condition", "deliveries", b"deliveries", "jira", b"jira", "last_failure", b"last_failure", "last_success", b"last_success", "last_test", b"last_test", "servicenow", b"servicenow", "settings", b"settings"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["condition", b"condition", "configured", b"configured", "deliveries", b"deliveries", "enabled", b"enabled", "jira", b"jira", "last_failure", b"last_failure", "last_success", b"last_success", "last_test", b"last_test", "servicenow", b"servicenow", "settings", b"settings", "system", b"system", "target", b"target"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["condition", b"condition", "configured", b"configured", "deliveries", b"deliveries", "enabled", b"enabled", "jira", b"jira", "last_failure", b"last_failure", "last_success", b"last_success", "last_test", b"last_test", "needs_attention", b"needs_attention", "servicenow", b"servicenow", "settings", b"settings", "system", b"system", "target", b"target"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_settings: _TypeAlias = _typing.Literal["jira", "servicenow"]  # noqa: Y015
     _WhichOneofArgType_settings: _TypeAlias = _typing.Literal["settings", b"settings"]  # noqa: Y015
@@ -473,7 +497,9 @@ class TargetCondition(_message.Message):
 
     @_builtins.property
     def until(self) -> _timestamp_pb2.Timestamp:
-        """Output only. Until when it is so at least. Only for TARGET_CONDITION_KIND_THROTTLED."""
+        """Output only. Until when it is so at least. Only for TARGET_CONDITION_KIND_THROTTLED, and absent there once the pause
+        is over and no request has succeeded since.
+        """
 
     def __init__(
         self,

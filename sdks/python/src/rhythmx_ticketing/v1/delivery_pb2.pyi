@@ -58,12 +58,14 @@ class _DeliveryStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Deliver
     DELIVERY_STATE_ATTEMPTING: _DeliveryState.ValueType  # 2
     """An attempt is running."""
     DELIVERY_STATE_DELIVERED: _DeliveryState.ValueType  # 3
-    """The ticket exists. Final."""
+    """The ticket exists. Final, but for ResolveDelivery, which can correct a ticket that an operator named."""
     DELIVERY_STATE_WAITING: _DeliveryState.ValueType  # 4
     """The ticket system definitely created nothing; the next attempt is due at `next_attempt_at`."""
     DELIVERY_STATE_RECONCILING: _DeliveryState.ValueType  # 5
     """The ticket may or may not exist: it is looked for before anything is sent again. For example after a time-out; or
     before the first attempt, if the database was put back from a copy (`last_error` is of kind RESTORED then).
+    Where the search is not known to show tickets of this service, not finding one proves nothing: the delivery stays so,
+    `last_error` says why, and SystemStatus.needs_attention counts it.
     """
     DELIVERY_STATE_FAILED: _DeliveryState.ValueType  # 6
     """Retries are spent. Kept; RetryDelivery, ResolveDelivery and CancelDelivery act on it. When it failed because the
@@ -84,12 +86,14 @@ DELIVERY_STATE_PENDING: DeliveryState.ValueType  # 1
 DELIVERY_STATE_ATTEMPTING: DeliveryState.ValueType  # 2
 """An attempt is running."""
 DELIVERY_STATE_DELIVERED: DeliveryState.ValueType  # 3
-"""The ticket exists. Final."""
+"""The ticket exists. Final, but for ResolveDelivery, which can correct a ticket that an operator named."""
 DELIVERY_STATE_WAITING: DeliveryState.ValueType  # 4
 """The ticket system definitely created nothing; the next attempt is due at `next_attempt_at`."""
 DELIVERY_STATE_RECONCILING: DeliveryState.ValueType  # 5
 """The ticket may or may not exist: it is looked for before anything is sent again. For example after a time-out; or
 before the first attempt, if the database was put back from a copy (`last_error` is of kind RESTORED then).
+Where the search is not known to show tickets of this service, not finding one proves nothing: the delivery stays so,
+`last_error` says why, and SystemStatus.needs_attention counts it.
 """
 DELIVERY_STATE_FAILED: DeliveryState.ValueType  # 6
 """Retries are spent. Kept; RetryDelivery, ResolveDelivery and CancelDelivery act on it. When it failed because the
@@ -120,11 +124,11 @@ class _FaultKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FaultKind.V
     FAULT_KIND_TOO_LATE: _FaultKind.ValueType  # 5
     """Definite: the request was never begun, its send deadline had passed."""
     FAULT_KIND_REJECTED: _FaultKind.ValueType  # 6
-    """Definite: the ticket itself was refused (400, 422)."""
+    """Definite: this ticket alone was refused (400, 422; 403 or 404 while the same login may create others)."""
     FAULT_KIND_UNAUTHORIZED: _FaultKind.ValueType  # 7
     """Definite: the login failed (401)."""
     FAULT_KIND_FORBIDDEN: _FaultKind.ValueType  # 8
-    """Definite: the account may not do this (403)."""
+    """Definite: the account may not do this, or may do nothing (402, 403; a read is refused, too, or a permission missing)."""
     FAULT_KIND_LOCKED_OUT: _FaultKind.ValueType  # 9
     """Definite: the account is locked or has to answer a CAPTCHA."""
     FAULT_KIND_NOT_FOUND: _FaultKind.ValueType  # 10
@@ -172,11 +176,11 @@ FAULT_KIND_MISCONFIGURED: FaultKind.ValueType  # 4
 FAULT_KIND_TOO_LATE: FaultKind.ValueType  # 5
 """Definite: the request was never begun, its send deadline had passed."""
 FAULT_KIND_REJECTED: FaultKind.ValueType  # 6
-"""Definite: the ticket itself was refused (400, 422)."""
+"""Definite: this ticket alone was refused (400, 422; 403 or 404 while the same login may create others)."""
 FAULT_KIND_UNAUTHORIZED: FaultKind.ValueType  # 7
 """Definite: the login failed (401)."""
 FAULT_KIND_FORBIDDEN: FaultKind.ValueType  # 8
-"""Definite: the account may not do this (403)."""
+"""Definite: the account may not do this, or may do nothing (402, 403; a read is refused, too, or a permission missing)."""
 FAULT_KIND_LOCKED_OUT: FaultKind.ValueType  # 9
 """Definite: the account is locked or has to answer a CAPTCHA."""
 FAULT_KIND_NOT_FOUND: FaultKind.ValueType  # 10
@@ -308,6 +312,9 @@ class Delivery(_message.Message):
     DUPLICATES_FIELD_NUMBER: _builtins.int
     ATTEMPTS_FIELD_NUMBER: _builtins.int
     REQUESTED_BY_FIELD_NUMBER: _builtins.int
+    TICKET_UNVERIFIED_FIELD_NUMBER: _builtins.int
+    ATTEMPTS_OMITTED_FIELD_NUMBER: _builtins.int
+    NAMESPACE_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Output only. Identifies the delivery. Example: "0197a1c6-6d2e-7c3a-9b1f-3f6f1f2a4b5c"."""
     incident_id: _builtins.str
@@ -336,6 +343,16 @@ class Delivery(_message.Message):
     """Output only. Who asked for it first, named as in the audit. Example: "token:soar". Empty for deliveries from before callers
     were told apart.
     """
+    ticket_unverified: _builtins.bool
+    """Output only. Whether an operator named `ticket` and nobody has read it: the ticket system could not be asked, and
+    ResolveDelivery was called with `allow_unverified`. Resolve again, without it, to verify or correct the ticket.
+    """
+    attempts_omitted: _builtins.int
+    """Output only. Attempts before the first of `attempts` that are left out for length. 0 where attempts were not asked for."""
+    namespace: _builtins.str
+    """Output only. The namespace that the incident belongs to: that of the credential that first handed it over. 1 to 63 lowercase
+    letters, digits and hyphens, beginning with a letter; "default" for credentials without one. Example: "soc-eu".
+    """
     @_builtins.property
     def ticket(self) -> _ticket_pb2.Ticket:
         """Output only. The ticket. Set when the state is DELIVERED."""
@@ -358,15 +375,19 @@ class Delivery(_message.Message):
 
     @_builtins.property
     def adjustments(self) -> _containers.RepeatedCompositeFieldContainer[Global___Adjustment]:
-        """Output only. What was cut, left out or not taken by the ticket system as sent, and why. Empty: nothing."""
+        """Output only. What was cut, left out or not taken by the ticket system as sent, and why. Empty: nothing. At most 50."""
 
     @_builtins.property
     def duplicates(self) -> _containers.RepeatedCompositeFieldContainer[_ticket_pb2.Ticket]:
-        """Output only. Further tickets with the same marker, found by a later search. The older one is kept as the reference."""
+        """Output only. Further tickets with the same marker, found by a later search. The older one is kept as the reference. At
+        most 50.
+        """
 
     @_builtins.property
     def attempts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Attempt]:
-        """Output only. In the order in which they were made. Lists leave them out unless asked for."""
+        """Output only. In the order in which they were made. Lists leave them out unless asked for. The newest 200 at most, in
+        lists the newest 20; `attempts_omitted` counts the earlier ones.
+        """
 
     def __init__(
         self,
@@ -390,10 +411,13 @@ class Delivery(_message.Message):
         duplicates: _abc.Iterable[_ticket_pb2.Ticket] | None = ...,
         attempts: _abc.Iterable[Global___Attempt] | None = ...,
         requested_by: _builtins.str = ...,
+        ticket_unverified: _builtins.bool = ...,
+        attempts_omitted: _builtins.int = ...,
+        namespace: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "last_error", b"last_error", "next_attempt_at", b"next_attempt_at", "ticket", b"ticket", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["adjustments", b"adjustments", "attempts", b"attempts", "created_at", b"created_at", "duplicates", b"duplicates", "failures", b"failures", "id", b"id", "incident_id", b"incident_id", "incident_revision", b"incident_revision", "last_error", b"last_error", "marker", b"marker", "max_attempts", b"max_attempts", "next_attempt_at", b"next_attempt_at", "requested_by", b"requested_by", "state", b"state", "system", b"system", "target", b"target", "ticket", b"ticket", "trigger", b"trigger", "updated_at", b"updated_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adjustments", b"adjustments", "attempts", b"attempts", "attempts_omitted", b"attempts_omitted", "created_at", b"created_at", "duplicates", b"duplicates", "failures", b"failures", "id", b"id", "incident_id", b"incident_id", "incident_revision", b"incident_revision", "last_error", b"last_error", "marker", b"marker", "max_attempts", b"max_attempts", "namespace", b"namespace", "next_attempt_at", b"next_attempt_at", "requested_by", b"requested_by", "state", b"state", "system", b"system", "target", b"target", "ticket", b"ticket", "ticket_unverified", b"ticket_unverified", "trigger", b"trigger", "updated_at", b"updated_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -408,9 +432,11 @@ class Adjustment(_message.Message):
     FIELD_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     field: _builtins.str
-    """Output only. The field, in the system's own words. Example: "priority"."""
+    """Output only. The field, in the system's own words; at most 255 characters. Example: "priority"."""
     reason: _builtins.str
-    """Output only. Why, for people. Example: "the project's screen has no priority field"."""
+    """Output only. Why, for people; at most 1,000 characters. Examples: "the project's screen has no priority field", "was cut by
+    ServiceNow: 1000 of 3998 characters were stored; the rest was added to the work notes".
+    """
     def __init__(
         self,
         *,
@@ -442,7 +468,7 @@ class Fault(_message.Message):
     message: _builtins.str
     """Output only. What happened, for people, with the system's own words where it had any. At most 500 characters."""
     hint: _builtins.str
-    """Output only. What to mend, for people. Empty: nothing can be done but wait."""
+    """Output only. What to mend, for people; at most 1,000 characters. Empty: nothing can be done but wait."""
     http_status: _builtins.int
     """Output only. HTTP status of the answer; 0 when there was none."""
     ambiguous: _builtins.bool
@@ -548,7 +574,7 @@ class GetDeliveryResponse(_message.Message):
     DELIVERY_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def delivery(self) -> Global___Delivery:
-        """Output only. With its attempts."""
+        """Output only. With its attempts, the newest 200 at most."""
 
     def __init__(
         self,
@@ -575,12 +601,15 @@ class ListDeliveriesRequest(_message.Message):
     INCLUDE_ATTEMPTS_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    FILTER_FIELD_NUMBER: _builtins.int
     incident_id: _builtins.str
     """Deliveries of this incident. Empty: of every incident."""
     include_attempts: _builtins.bool
-    """Whether to return the attempts too. Default false."""
+    """Whether to return the attempts too, of each delivery the newest 20. Default false."""
     page_size: _builtins.int
-    """The most deliveries to return. 0 means 50; above 500 counts as 500. Negative values are refused."""
+    """The most deliveries to return. 0 means 50; above 500 counts as 500, with `include_attempts` above 100 as 100. Negative
+    values are refused. A page may hold fewer, or none, though it is not the last: see ListDeliveriesResponse.
+    """
     page_token: _builtins.str
     """`next_page_token` of the page before, with the same filters. Empty: the first page."""
     @_builtins.property
@@ -591,6 +620,10 @@ class ListDeliveriesRequest(_message.Message):
     def systems(self) -> _containers.RepeatedScalarFieldContainer[_ticket_pb2.TicketSystem.ValueType]:
         """Deliveries to any of these systems, at most 100. Empty: to every system."""
 
+    @_builtins.property
+    def filter(self) -> Global___DeliveryFilter:
+        """Further filters. Optional."""
+
     def __init__(
         self,
         *,
@@ -600,14 +633,71 @@ class ListDeliveriesRequest(_message.Message):
         include_attempts: _builtins.bool = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        filter: Global___DeliveryFilter | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["incident_id", b"incident_id", "include_attempts", b"include_attempts", "page_size", b"page_size", "page_token", b"page_token", "states", b"states", "systems", b"systems"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "incident_id", b"incident_id", "include_attempts", b"include_attempts", "page_size", b"page_size", "page_token", b"page_token", "states", b"states", "systems", b"systems"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListDeliveriesRequest: _TypeAlias = ListDeliveriesRequest  # noqa: Y015
+
+@_typing.final
+class DeliveryFilter(_message.Message):
+    """Chooses deliveries: those that fit every field that is set."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATES_FIELD_NUMBER: _builtins.int
+    CONNECTIONS_FIELD_NUMBER: _builtins.int
+    INCIDENT_ID_FIELD_NUMBER: _builtins.int
+    TICKET_KEY_FIELD_NUMBER: _builtins.int
+    FAULT_KINDS_FIELD_NUMBER: _builtins.int
+    CREATED_FROM_FIELD_NUMBER: _builtins.int
+    CREATED_UNTIL_FIELD_NUMBER: _builtins.int
+    incident_id: _builtins.str
+    """Of this incident. Empty: of every incident."""
+    ticket_key: _builtins.str
+    """With the ticket of exactly this key, at most 255 characters. Empty: with any ticket or none. Example: "SEC-24"."""
+    @_builtins.property
+    def states(self) -> _containers.RepeatedScalarFieldContainer[Global___DeliveryState.ValueType]:
+        """In any of these states, at most 100. Empty: in every state."""
+
+    @_builtins.property
+    def connections(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """To any of these connections, by name, at most 100. Empty: to every connection. Example: "jira"."""
+
+    @_builtins.property
+    def fault_kinds(self) -> _containers.RepeatedScalarFieldContainer[Global___FaultKind.ValueType]:
+        """Whose `last_error` is of any of these kinds, at most 100. Empty: of any kind or none."""
+
+    @_builtins.property
+    def created_from(self) -> _timestamp_pb2.Timestamp:
+        """Accepted at this time or later. Absent: since ever."""
+
+    @_builtins.property
+    def created_until(self) -> _timestamp_pb2.Timestamp:
+        """Accepted before this time, which must be later than `created_from`. Absent: until now."""
+
+    def __init__(
+        self,
+        *,
+        states: _abc.Iterable[Global___DeliveryState.ValueType] | None = ...,
+        connections: _abc.Iterable[_builtins.str] | None = ...,
+        incident_id: _builtins.str = ...,
+        ticket_key: _builtins.str = ...,
+        fault_kinds: _abc.Iterable[Global___FaultKind.ValueType] | None = ...,
+        created_from: _timestamp_pb2.Timestamp | None = ...,
+        created_until: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["created_from", b"created_from", "created_until", b"created_until"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["connections", b"connections", "created_from", b"created_from", "created_until", b"created_until", "fault_kinds", b"fault_kinds", "incident_id", b"incident_id", "states", b"states", "ticket_key", b"ticket_key"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeliveryFilter: _TypeAlias = DeliveryFilter  # noqa: Y015
 
 @_typing.final
 class ListDeliveriesResponse(_message.Message):
@@ -618,10 +708,12 @@ class ListDeliveriesResponse(_message.Message):
     DELIVERIES_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Output only. Asks for the next page. Empty: this was the last one."""
+    """Output only. Asks for the next page. Empty: this was the last one. Only this says so, not the size of the page."""
     @_builtins.property
     def deliveries(self) -> _containers.RepeatedCompositeFieldContainer[Global___Delivery]:
-        """Output only. The newest first."""
+        """Output only. The newest first. A page ends early, even without a delivery, where its message would exceed 1 MiB or the
+        filters fit few of the deliveries that were examined.
+        """
 
     def __init__(
         self,
@@ -691,6 +783,76 @@ class RetryDeliveryResponse(_message.Message):
 Global___RetryDeliveryResponse: _TypeAlias = RetryDeliveryResponse  # noqa: Y015
 
 @_typing.final
+class RetryDeliveriesRequest(_message.Message):
+    """Which deliveries to try now."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FILTER_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    NOTE_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """The most deliveries to retry or refuse in this call. 0 means 100; above 500 counts as 500. Negative values are refused."""
+    page_token: _builtins.str
+    """`next_page_token` of the call before, with the same filter. Empty: begins with the newest delivery."""
+    note: _builtins.str
+    """Why, for the record and the events. Optional; at most 500 characters."""
+    @_builtins.property
+    def filter(self) -> Global___DeliveryFilter:
+        """Chooses deliveries. Absent or empty: all. Name states, for example FAILED: deliveries that cannot be retried are counted
+        as refused.
+        """
+
+    def __init__(
+        self,
+        *,
+        filter: Global___DeliveryFilter | None = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+        note: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "note", b"note", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RetryDeliveriesRequest: _TypeAlias = RetryDeliveriesRequest  # noqa: Y015
+
+@_typing.final
+class RetryDeliveriesResponse(_message.Message):
+    """What became of one page of deliveries."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RETRIED_FIELD_NUMBER: _builtins.int
+    REFUSED_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    retried: _builtins.int
+    """Output only. Deliveries that are tried now, or looked for now where the outcome of a send is unknown."""
+    refused: _builtins.int
+    """Output only. Deliveries that fit the filter and cannot be retried: ATTEMPTING or DELIVERED ones, those of a connection that
+    is not configured and enabled, and CANCELLED ones unless `filter.states` names CANCELLED.
+    """
+    next_page_token: _builtins.str
+    """Output only. Continues with the next page. Empty: every delivery that fits was reached."""
+    def __init__(
+        self,
+        *,
+        retried: _builtins.int = ...,
+        refused: _builtins.int = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "refused", b"refused", "retried", b"retried"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RetryDeliveriesResponse: _TypeAlias = RetryDeliveriesResponse  # noqa: Y015
+
+@_typing.final
 class CancelDeliveryRequest(_message.Message):
     """Which delivery to give up, and why."""
 
@@ -751,18 +913,25 @@ class ResolveDeliveryRequest(_message.Message):
     TICKET_ID_FIELD_NUMBER: _builtins.int
     TICKET_URL_FIELD_NUMBER: _builtins.int
     NOTE_FIELD_NUMBER: _builtins.int
+    ALLOW_UNVERIFIED_FIELD_NUMBER: _builtins.int
     delivery_id: _builtins.str
     """Required. 1 to 64 characters."""
     ticket_key: _builtins.str
-    """Key of the ticket. Required; 1 to 255 characters of A-Z a-z 0-9 - _ and dot. Example: "SEC-24"."""
+    """Key of the ticket, or its ID. Required; 1 to 255 characters of A-Z a-z 0-9 - _ and dot. Example: "SEC-24"."""
     ticket_id: _builtins.str
-    """The system's own identifier of the ticket. Optional; at most 255 characters of A-Z a-z 0-9 - _ and dot."""
+    """The system's own identifier of the ticket. Optional; at most 255 characters of A-Z a-z 0-9 - _ and dot. Where the ticket
+    can be read, it must be the ID of that ticket.
+    """
     ticket_url: _builtins.str
-    """Address of the ticket. Optional; http or https, at most 2,048 characters; absent: made from the key where the
-    system allows that.
+    """Address of the ticket. Optional; http or https with a host and without credentials, at most 2,048 characters. Kept only
+    where the ticket cannot be read, and then made from the key if absent and the system allows that.
     """
     note: _builtins.str
     """How it was found, for the record and the event. Optional; at most 500 characters."""
+    allow_unverified: _builtins.bool
+    """Takes the ticket unread where the ticket system cannot be asked: the delivery is marked `ticket_unverified`. A ticket
+    that the system says is absent, elsewhere or another incident's is refused all the same. Default false.
+    """
     def __init__(
         self,
         *,
@@ -771,10 +940,11 @@ class ResolveDeliveryRequest(_message.Message):
         ticket_id: _builtins.str = ...,
         ticket_url: _builtins.str = ...,
         note: _builtins.str = ...,
+        allow_unverified: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["delivery_id", b"delivery_id", "note", b"note", "ticket_id", b"ticket_id", "ticket_key", b"ticket_key", "ticket_url", b"ticket_url"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["allow_unverified", b"allow_unverified", "delivery_id", b"delivery_id", "note", b"note", "ticket_id", b"ticket_id", "ticket_key", b"ticket_key", "ticket_url", b"ticket_url"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -163,6 +163,47 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Example: a hundred large incidents at a time. RESOURCE_EXHAUSTED with
     `{"reason":"BUSY","domain":"ticketing.rhythmx","metadata":{}}`.
     """
+    ERROR_REASON_TICKET_NOT_FOUND: _ErrorReason.ValueType  # 25
+    """The ticket system says that there is no such ticket for its account, or the ticket is elsewhere than where the connection
+    creates tickets.
+
+    Example: ResolveDelivery with the mistyped key "SEC-999". FAILED_PRECONDITION with
+    `{"reason":"TICKET_NOT_FOUND","domain":"ticketing.rhythmx","metadata":{"delivery_id":"0197...","ticket_key":"SEC-999"}}`
+    and `{"fieldViolations":[{"field":"ticket_key","description":"Jira has no ticket SEC-999 that its account may see"}]}`.
+    """
+    ERROR_REASON_TICKET_IN_USE: _ErrorReason.ValueType  # 26
+    """The ticket belongs to another incident.
+
+    Example: ResolveDelivery with the ticket of incident INC-7. FAILED_PRECONDITION with
+    `{"reason":"TICKET_IN_USE","domain":"ticketing.rhythmx","metadata":{"delivery_id":"0197...","ticket_key":"SEC-24"}}`.
+    """
+    ERROR_REASON_TICKET_UNVERIFIED: _ErrorReason.ValueType  # 27
+    """The ticket system could not be asked whether the ticket exists. Try again, or set `allow_unverified`.
+
+    Example: ResolveDelivery while Jira is down. FAILED_PRECONDITION with
+    `{"reason":"TICKET_UNVERIFIED","domain":"ticketing.rhythmx","metadata":{"delivery_id":"0197...","ticket_key":"SEC-24"}}`.
+    """
+    ERROR_REASON_INCIDENT_OWNED_BY_OTHER: _ErrorReason.ValueType  # 40
+    """The incident belongs to another namespace than the credential of the caller, a producer: it was first handed over with a
+    credential of that namespace. Nothing was changed. Admins and analysts may act on the incidents of all namespaces.
+
+    Example: the producer of namespace "soc-us" submits "INC-1", which the producer of "soc-eu" has submitted before.
+    PERMISSION_DENIED with
+    `{"reason":"INCIDENT_OWNED_BY_OTHER","domain":"ticketing.rhythmx","metadata":{"incident_id":"INC-1"}}`.
+    """
+    ERROR_REASON_REQUEST_MALFORMED: _ErrorReason.ValueType  # 50
+    """The request is not a valid message: it ends early, is compressed wrongly, or was written by another contract. There is
+    no `BadRequest`: which field it is cannot be known.
+
+    Example: text in place of a protobuf message. INVALID_ARGUMENT with
+    `{"reason":"REQUEST_MALFORMED","domain":"ticketing.rhythmx","metadata":{}}`.
+    """
+    ERROR_REASON_REQUEST_TOO_LARGE: _ErrorReason.ValueType  # 51
+    """The request has more bytes than the server takes (`limit`), or would take too much memory when it is decoded.
+
+    Example: an incident with notes of 3 MiB. OUT_OF_RANGE with
+    `{"reason":"REQUEST_TOO_LARGE","domain":"ticketing.rhythmx","metadata":{"limit":"2097152"}}`.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call was refused. Stands in `google.rpc.ErrorInfo.reason` without the prefix `ERROR_REASON_`, beside the domain
@@ -309,5 +350,46 @@ ERROR_REASON_BUSY: ErrorReason.ValueType  # 22
 
 Example: a hundred large incidents at a time. RESOURCE_EXHAUSTED with
 `{"reason":"BUSY","domain":"ticketing.rhythmx","metadata":{}}`.
+"""
+ERROR_REASON_TICKET_NOT_FOUND: ErrorReason.ValueType  # 25
+"""The ticket system says that there is no such ticket for its account, or the ticket is elsewhere than where the connection
+creates tickets.
+
+Example: ResolveDelivery with the mistyped key "SEC-999". FAILED_PRECONDITION with
+`{"reason":"TICKET_NOT_FOUND","domain":"ticketing.rhythmx","metadata":{"delivery_id":"0197...","ticket_key":"SEC-999"}}`
+and `{"fieldViolations":[{"field":"ticket_key","description":"Jira has no ticket SEC-999 that its account may see"}]}`.
+"""
+ERROR_REASON_TICKET_IN_USE: ErrorReason.ValueType  # 26
+"""The ticket belongs to another incident.
+
+Example: ResolveDelivery with the ticket of incident INC-7. FAILED_PRECONDITION with
+`{"reason":"TICKET_IN_USE","domain":"ticketing.rhythmx","metadata":{"delivery_id":"0197...","ticket_key":"SEC-24"}}`.
+"""
+ERROR_REASON_TICKET_UNVERIFIED: ErrorReason.ValueType  # 27
+"""The ticket system could not be asked whether the ticket exists. Try again, or set `allow_unverified`.
+
+Example: ResolveDelivery while Jira is down. FAILED_PRECONDITION with
+`{"reason":"TICKET_UNVERIFIED","domain":"ticketing.rhythmx","metadata":{"delivery_id":"0197...","ticket_key":"SEC-24"}}`.
+"""
+ERROR_REASON_INCIDENT_OWNED_BY_OTHER: ErrorReason.ValueType  # 40
+"""The incident belongs to another namespace than the credential of the caller, a producer: it was first handed over with a
+credential of that namespace. Nothing was changed. Admins and analysts may act on the incidents of all namespaces.
+
+Example: the producer of namespace "soc-us" submits "INC-1", which the producer of "soc-eu" has submitted before.
+PERMISSION_DENIED with
+`{"reason":"INCIDENT_OWNED_BY_OTHER","domain":"ticketing.rhythmx","metadata":{"incident_id":"INC-1"}}`.
+"""
+ERROR_REASON_REQUEST_MALFORMED: ErrorReason.ValueType  # 50
+"""The request is not a valid message: it ends early, is compressed wrongly, or was written by another contract. There is
+no `BadRequest`: which field it is cannot be known.
+
+Example: text in place of a protobuf message. INVALID_ARGUMENT with
+`{"reason":"REQUEST_MALFORMED","domain":"ticketing.rhythmx","metadata":{}}`.
+"""
+ERROR_REASON_REQUEST_TOO_LARGE: ErrorReason.ValueType  # 51
+"""The request has more bytes than the server takes (`limit`), or would take too much memory when it is decoded.
+
+Example: an incident with notes of 3 MiB. OUT_OF_RANGE with
+`{"reason":"REQUEST_TOO_LARGE","domain":"ticketing.rhythmx","metadata":{"limit":"2097152"}}`.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -40,7 +40,9 @@ class _TicketEventKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Ticke
     TICKET_EVENT_KIND_WAITING: _TicketEventKind.ValueType  # 4
     """The delivery is WAITING: an attempt failed and will be repeated, or its target admits none just now."""
     TICKET_EVENT_KIND_RECONCILING: _TicketEventKind.ValueType  # 5
-    """The outcome of an attempt is unknown: the delivery is RECONCILING."""
+    """The outcome of an attempt is unknown: the delivery is RECONCILING. Comes once more if no look-up can settle it, since the
+    search is not known to show tickets of this service: `last_error` says then what a person has to do.
+    """
     TICKET_EVENT_KIND_DELIVERED: _TicketEventKind.ValueType  # 6
     """The ticket exists: the delivery is DELIVERED."""
     TICKET_EVENT_KIND_FAILED: _TicketEventKind.ValueType  # 7
@@ -50,7 +52,7 @@ class _TicketEventKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Ticke
     TICKET_EVENT_KIND_CANCELLED: _TicketEventKind.ValueType  # 9
     """An operator gave the delivery up: it is CANCELLED."""
     TICKET_EVENT_KIND_RESOLVED: _TicketEventKind.ValueType  # 10
-    """An operator told which ticket it is: the delivery is DELIVERED."""
+    """An operator told which ticket it is, or corrected what an operator had told before: the delivery is DELIVERED."""
     TICKET_EVENT_KIND_DUPLICATE_FOUND: _TicketEventKind.ValueType  # 11
     """A later search found a second ticket with the same marker, or that another one of those known is the oldest: it is
     the delivery's ticket now.
@@ -60,9 +62,11 @@ class _TicketEventKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Ticke
     TICKET_EVENT_KIND_TARGET_LOGIN_REFUSED: _TicketEventKind.ValueType  # 13
     """The target refused the login (401 or 403): one delivery a tick probes it."""
     TICKET_EVENT_KIND_TARGET_SUSPENDED: _TicketEventKind.ValueType  # 14
-    """The account at the target is locked: nothing is sent until settings change or a test passes."""
+    """The account at the target is locked or may be soon: nothing is sent until settings change, a test passes, or
+    RetryDelivery sends one.
+    """
     TICKET_EVENT_KIND_TARGET_CIRCUIT_OPENED: _TicketEventKind.ValueType  # 15
-    """The target failed repeatedly: its deliveries wait unspent, one a tick probes it."""
+    """The target failed repeatedly, or a delivery spent its retries on such failures: one delivery a tick probes it."""
     TICKET_EVENT_KIND_TARGET_RECOVERED: _TicketEventKind.ValueType  # 16
     """Deliveries to the target run again."""
 
@@ -80,7 +84,9 @@ TICKET_EVENT_KIND_ATTEMPT_STARTED: TicketEventKind.ValueType  # 3
 TICKET_EVENT_KIND_WAITING: TicketEventKind.ValueType  # 4
 """The delivery is WAITING: an attempt failed and will be repeated, or its target admits none just now."""
 TICKET_EVENT_KIND_RECONCILING: TicketEventKind.ValueType  # 5
-"""The outcome of an attempt is unknown: the delivery is RECONCILING."""
+"""The outcome of an attempt is unknown: the delivery is RECONCILING. Comes once more if no look-up can settle it, since the
+search is not known to show tickets of this service: `last_error` says then what a person has to do.
+"""
 TICKET_EVENT_KIND_DELIVERED: TicketEventKind.ValueType  # 6
 """The ticket exists: the delivery is DELIVERED."""
 TICKET_EVENT_KIND_FAILED: TicketEventKind.ValueType  # 7
@@ -90,7 +96,7 @@ TICKET_EVENT_KIND_REARMED: TicketEventKind.ValueType  # 8
 TICKET_EVENT_KIND_CANCELLED: TicketEventKind.ValueType  # 9
 """An operator gave the delivery up: it is CANCELLED."""
 TICKET_EVENT_KIND_RESOLVED: TicketEventKind.ValueType  # 10
-"""An operator told which ticket it is: the delivery is DELIVERED."""
+"""An operator told which ticket it is, or corrected what an operator had told before: the delivery is DELIVERED."""
 TICKET_EVENT_KIND_DUPLICATE_FOUND: TicketEventKind.ValueType  # 11
 """A later search found a second ticket with the same marker, or that another one of those known is the oldest: it is
 the delivery's ticket now.
@@ -100,9 +106,11 @@ TICKET_EVENT_KIND_TARGET_THROTTLED: TicketEventKind.ValueType  # 12
 TICKET_EVENT_KIND_TARGET_LOGIN_REFUSED: TicketEventKind.ValueType  # 13
 """The target refused the login (401 or 403): one delivery a tick probes it."""
 TICKET_EVENT_KIND_TARGET_SUSPENDED: TicketEventKind.ValueType  # 14
-"""The account at the target is locked: nothing is sent until settings change or a test passes."""
+"""The account at the target is locked or may be soon: nothing is sent until settings change, a test passes, or
+RetryDelivery sends one.
+"""
 TICKET_EVENT_KIND_TARGET_CIRCUIT_OPENED: TicketEventKind.ValueType  # 15
-"""The target failed repeatedly: its deliveries wait unspent, one a tick probes it."""
+"""The target failed repeatedly, or a delivery spent its retries on such failures: one delivery a tick probes it."""
 TICKET_EVENT_KIND_TARGET_RECOVERED: TicketEventKind.ValueType  # 16
 """Deliveries to the target run again."""
 Global___TicketEventKind: _TypeAlias = TicketEventKind  # noqa: Y015

@@ -138,7 +138,8 @@ Global___SlaStatus: _TypeAlias = SlaStatus  # noqa: Y015
 @_typing.final
 class Incident(_message.Message):
     """An incident as RhythmX knows it. Its text is data: in a ticket it never becomes markup, a mention, a link or a query.
-    Lengths count Unicode characters.
+    Lengths count Unicode characters. Texts are cleaned on the way into a ticket: bidirectional controls are shown, for example as
+    "[U+202E]", other characters without a glyph are removed, and the ticket's adjustments say so.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -229,7 +230,7 @@ class Actor(_message.Message):
     TYPE_FIELD_NUMBER: _builtins.int
     ENTITY_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """Required; 1 to 256 characters. Examples: "j.doe", "db-prod-3", "203.0.113.7"."""
+    """Required; 1 to 256 characters, one of them visible. Examples: "j.doe", "db-prod-3", "203.0.113.7"."""
     type: Global___ActorType.ValueType
     """Required."""
     entity: _builtins.str
@@ -293,7 +294,7 @@ class RiskFactor(_message.Message):
     SCORE_FIELD_NUMBER: _builtins.int
     DETAIL_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """Required; 1 to 100 characters. Example: "Asset criticality"."""
+    """Required; 1 to 100 characters, one of them visible. Example: "Asset criticality"."""
     score: _builtins.float
     """0 to 100."""
     detail: _builtins.str
@@ -477,7 +478,7 @@ class FiringRule(_message.Message):
     COUNT_FIELD_NUMBER: _builtins.int
     SEVERITY_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """Required; 1 to 256 characters."""
+    """Required; 1 to 256 characters, one of them visible."""
     count: _builtins.int
     """How often it fired. 1 and above."""
     severity: Global___Severity.ValueType

@@ -41,13 +41,15 @@ class TicketingServiceStub(object):
     (indices count from 0). A failed delivery is not an RPC error: the push was accepted, and `Delivery` tells its story.
 
     A call that outlives its deadline gets DEADLINE_EXCEEDED, though what it had accepted by then goes on. A request of
-    more than 4 MiB gets OUT_OF_RANGE. A caller may name its request in the metadata `x-request-id` (at most 64 letters,
+    more than 2 MiB gets OUT_OF_RANGE (REQUEST_TOO_LARGE), and one that cannot be decoded gets INVALID_ARGUMENT
+    (REQUEST_MALFORMED). A caller may name its request in the metadata `x-request-id` (at most 64 letters,
     digits and "-_.:"); the answer bears that name or a number, and so does every line of the server's log about it.
 
     Where the server asks for credentials, every call bears one: a bearer token in the metadata `authorization`
     ("Bearer rxt_..."), or a client certificate. Without a good one a call gets UNAUTHENTICATED (CREDENTIAL_MISSING,
     CREDENTIAL_INVALID); one that the caller's role may not make gets PERMISSION_DENIED (ROLE_INSUFFICIENT); one too many
-    gets RESOURCE_EXHAUSTED (RATE_LIMITED, TOO_MANY_STREAMS) with `RetryInfo`. A stream ends with UNAUTHENTICATED when its
+    gets RESOURCE_EXHAUSTED (RATE_LIMITED, TOO_MANY_STREAMS) with `RetryInfo`. A credential carries a namespace, by default
+    "default": producers act on incidents of their own namespace alone. A stream ends with UNAUTHENTICATED when its
     credential is revoked or runs out.
 
     Times are UTC. Names of systems, states and kinds are the enum values spelled in full.
@@ -109,6 +111,11 @@ class TicketingServiceStub(object):
                 request_serializer=rhythmx_dot_ticketing_dot_v1_dot_delivery__pb2.RetryDeliveryRequest.SerializeToString,
                 response_deserializer=rhythmx_dot_ticketing_dot_v1_dot_delivery__pb2.RetryDeliveryResponse.FromString,
                 _registered_method=True)
+        self.RetryDeliveries = channel.unary_unary(
+                '/rhythmx.ticketing.v1.TicketingService/RetryDeliveries',
+                request_serializer=rhythmx_dot_ticketing_dot_v1_dot_delivery__pb2.RetryDeliveriesRequest.SerializeToString,
+                response_deserializer=rhythmx_dot_ticketing_dot_v1_dot_delivery__pb2.RetryDeliveriesResponse.FromString,
+                _registered_method=True)
         self.CancelDelivery = channel.unary_unary(
                 '/rhythmx.ticketing.v1.TicketingService/CancelDelivery',
                 request_serializer=rhythmx_dot_ticketing_dot_v1_dot_delivery__pb2.CancelDeliveryRequest.SerializeToString,
@@ -136,13 +143,15 @@ class TicketingServiceServicer(object):
     (indices count from 0). A failed delivery is not an RPC error: the push was accepted, and `Delivery` tells its story.
 
     A call that outlives its deadline gets DEADLINE_EXCEEDED, though what it had accepted by then goes on. A request of
-    more than 4 MiB gets OUT_OF_RANGE. A caller may name its request in the metadata `x-request-id` (at most 64 letters,
+    more than 2 MiB gets OUT_OF_RANGE (REQUEST_TOO_LARGE), and one that cannot be decoded gets INVALID_ARGUMENT
+    (REQUEST_MALFORMED). A caller may name its request in the metadata `x-request-id` (at most 64 letters,
     digits and "-_.:"); the answer bears that name or a number, and so does every line of the server's log about it.
 
     Where the server asks for credentials, every call bears one: a bearer token in the metadata `authorization`
     ("Bearer rxt_..."), or a client certificate. Without a good one a call gets UNAUTHENTICATED (CREDENTIAL_MISSING,
     CREDENTIAL_INVALID); one that the caller's role may not make gets PERMISSION_DENIED (ROLE_INSUFFICIENT); one too many
-    gets RESOURCE_EXHAUSTED (RATE_LIMITED, TOO_MANY_STREAMS) with `RetryInfo`. A stream ends with UNAUTHENTICATED when its
+    gets RESOURCE_EXHAUSTED (RATE_LIMITED, TOO_MANY_STREAMS) with `RetryInfo`. A credential carries a namespace, by default
+    "default": producers act on incidents of their own namespace alone. A stream ends with UNAUTHENTICATED when its
     credential is revoked or runs out.
 
     Times are UTC. Names of systems, states and kinds are the enum values spelled in full.
@@ -209,7 +218,10 @@ class TicketingServiceServicer(object):
         ticket system at once. Answers with the decision for every system as soon as the intent is durable, without
         waiting for the systems. Offering the same incident again is safe.
 
-        Errors: INVALID_ARGUMENT (INCIDENT_INVALID).
+        An incident belongs to the namespace of the credential that first handed it over. A producer whose credential has another
+        namespace is refused and learns nothing of it.
+
+        Errors: INVALID_ARGUMENT (INCIDENT_INVALID), PERMISSION_DENIED (INCIDENT_OWNED_BY_OTHER).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -218,7 +230,8 @@ class TicketingServiceServicer(object):
     def StreamTicketEvents(self, request, context):
         """Streams what happens to deliveries. Within a stream events are ordered, unique and gap-free; across reconnects an
         event is seen at least once when the client resumes with the last token it has processed. Bookmarks arrive every
-        10 s so that the token of a filtered stream moves too. The stream has no end of its own.
+        10 s so that the token of a filtered stream moves too. The stream has no end of its own. A producer receives the events
+        of incidents of its namespace that it asked for first, and no others.
 
         Errors: INVALID_ARGUMENT (REQUEST_INVALID, RESUME_TOKEN_INVALID), OUT_OF_RANGE (RESUME_TOKEN_EXPIRED),
         RESOURCE_EXHAUSTED (SUBSCRIBER_TOO_SLOW), UNAVAILABLE (SHUTTING_DOWN).
@@ -228,7 +241,7 @@ class TicketingServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def GetDelivery(self, request, context):
-        """Returns one delivery with all its attempts.
+        """Returns one delivery with its attempts, the newest 200 at most.
 
         Errors: INVALID_ARGUMENT (REQUEST_INVALID), NOT_FOUND (DELIVERY_NOT_FOUND).
         """
@@ -237,7 +250,8 @@ class TicketingServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ListDeliveries(self, request, context):
-        """Lists deliveries, the newest first, page by page.
+        """Lists deliveries, the newest first, page by page. Each call examines a bounded number of deliveries and answers with at
+        most 1 MiB, so a page may be short or empty though it is not the last: go on until `next_page_token` is empty.
 
         Errors: INVALID_ARGUMENT (REQUEST_INVALID, PAGE_TOKEN_INVALID).
         """
@@ -257,6 +271,17 @@ class TicketingServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RetryDeliveries(self, request, context):
+        """Tries deliveries now, as RetryDelivery does each of them, without waiting for their attempts: those that fit a filter, one
+        bounded page a call. Call again with `next_page_token` until it is empty; asking for the same page twice is safe. A ticket
+        whose earlier send has an unknown outcome is looked for, never created anyway. Each call leaves one audit entry.
+
+        Errors: INVALID_ARGUMENT (REQUEST_INVALID, PAGE_TOKEN_INVALID).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def CancelDelivery(self, request, context):
         """Gives up a PENDING, WAITING, RECONCILING or FAILED delivery. It is kept, announced and never tried again by itself;
         what may have been sent stays known, so that a later RetryDelivery looks for it first.
@@ -269,10 +294,14 @@ class TicketingServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ResolveDelivery(self, request, context):
-        """Tells the service that the ticket exists: a delivery that is neither ATTEMPTING nor DELIVERED becomes DELIVERED with
-        the given ticket.
+        """Tells the service which ticket the delivery has. The ticket is read first: it must exist where the connection creates
+        tickets, and must not be another incident's. Key, ID and address are taken from what was read. The delivery becomes
+        DELIVERED. Resolving again with another ticket corrects what an operator said before; a ticket that the service created
+        or found stays. Earlier sends with an unknown outcome stay known, and are searched for later.
 
-        Errors: INVALID_ARGUMENT (REQUEST_INVALID), NOT_FOUND (DELIVERY_NOT_FOUND), FAILED_PRECONDITION (DELIVERY_STATE).
+        Errors: INVALID_ARGUMENT (REQUEST_INVALID), NOT_FOUND (DELIVERY_NOT_FOUND), FAILED_PRECONDITION (DELIVERY_STATE,
+        TICKET_NOT_FOUND, TICKET_IN_USE; TICKET_UNVERIFIED where the ticket system could not be asked and `allow_unverified` is
+        not set).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -341,6 +370,11 @@ def add_TicketingServiceServicer_to_server(servicer, server):
                     request_deserializer=rhythmx_dot_ticketing_dot_v1_dot_delivery__pb2.RetryDeliveryRequest.FromString,
                     response_serializer=rhythmx_dot_ticketing_dot_v1_dot_delivery__pb2.RetryDeliveryResponse.SerializeToString,
             ),
+            'RetryDeliveries': grpc.unary_unary_rpc_method_handler(
+                    servicer.RetryDeliveries,
+                    request_deserializer=rhythmx_dot_ticketing_dot_v1_dot_delivery__pb2.RetryDeliveriesRequest.FromString,
+                    response_serializer=rhythmx_dot_ticketing_dot_v1_dot_delivery__pb2.RetryDeliveriesResponse.SerializeToString,
+            ),
             'CancelDelivery': grpc.unary_unary_rpc_method_handler(
                     servicer.CancelDelivery,
                     request_deserializer=rhythmx_dot_ticketing_dot_v1_dot_delivery__pb2.CancelDeliveryRequest.FromString,
@@ -374,13 +408,15 @@ class TicketingService(object):
     (indices count from 0). A failed delivery is not an RPC error: the push was accepted, and `Delivery` tells its story.
 
     A call that outlives its deadline gets DEADLINE_EXCEEDED, though what it had accepted by then goes on. A request of
-    more than 4 MiB gets OUT_OF_RANGE. A caller may name its request in the metadata `x-request-id` (at most 64 letters,
+    more than 2 MiB gets OUT_OF_RANGE (REQUEST_TOO_LARGE), and one that cannot be decoded gets INVALID_ARGUMENT
+    (REQUEST_MALFORMED). A caller may name its request in the metadata `x-request-id` (at most 64 letters,
     digits and "-_.:"); the answer bears that name or a number, and so does every line of the server's log about it.
 
     Where the server asks for credentials, every call bears one: a bearer token in the metadata `authorization`
     ("Bearer rxt_..."), or a client certificate. Without a good one a call gets UNAUTHENTICATED (CREDENTIAL_MISSING,
     CREDENTIAL_INVALID); one that the caller's role may not make gets PERMISSION_DENIED (ROLE_INSUFFICIENT); one too many
-    gets RESOURCE_EXHAUSTED (RATE_LIMITED, TOO_MANY_STREAMS) with `RetryInfo`. A stream ends with UNAUTHENTICATED when its
+    gets RESOURCE_EXHAUSTED (RATE_LIMITED, TOO_MANY_STREAMS) with `RetryInfo`. A credential carries a namespace, by default
+    "default": producers act on incidents of their own namespace alone. A stream ends with UNAUTHENTICATED when its
     credential is revoked or runs out.
 
     Times are UTC. Names of systems, states and kinds are the enum values spelled in full.
@@ -646,6 +682,33 @@ class TicketingService(object):
             '/rhythmx.ticketing.v1.TicketingService/RetryDelivery',
             rhythmx_dot_ticketing_dot_v1_dot_delivery__pb2.RetryDeliveryRequest.SerializeToString,
             rhythmx_dot_ticketing_dot_v1_dot_delivery__pb2.RetryDeliveryResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RetryDeliveries(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rhythmx.ticketing.v1.TicketingService/RetryDeliveries',
+            rhythmx_dot_ticketing_dot_v1_dot_delivery__pb2.RetryDeliveriesRequest.SerializeToString,
+            rhythmx_dot_ticketing_dot_v1_dot_delivery__pb2.RetryDeliveriesResponse.FromString,
             options,
             channel_credentials,
             insecure,

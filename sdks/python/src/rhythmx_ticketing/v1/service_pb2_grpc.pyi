@@ -42,13 +42,15 @@ class TicketingServiceStub:
     (indices count from 0). A failed delivery is not an RPC error: the push was accepted, and `Delivery` tells its story.
 
     A call that outlives its deadline gets DEADLINE_EXCEEDED, though what it had accepted by then goes on. A request of
-    more than 4 MiB gets OUT_OF_RANGE. A caller may name its request in the metadata `x-request-id` (at most 64 letters,
+    more than 2 MiB gets OUT_OF_RANGE (REQUEST_TOO_LARGE), and one that cannot be decoded gets INVALID_ARGUMENT
+    (REQUEST_MALFORMED). A caller may name its request in the metadata `x-request-id` (at most 64 letters,
     digits and "-_.:"); the answer bears that name or a number, and so does every line of the server's log about it.
 
     Where the server asks for credentials, every call bears one: a bearer token in the metadata `authorization`
     ("Bearer rxt_..."), or a client certificate. Without a good one a call gets UNAUTHENTICATED (CREDENTIAL_MISSING,
     CREDENTIAL_INVALID); one that the caller's role may not make gets PERMISSION_DENIED (ROLE_INSUFFICIENT); one too many
-    gets RESOURCE_EXHAUSTED (RATE_LIMITED, TOO_MANY_STREAMS) with `RetryInfo`. A stream ends with UNAUTHENTICATED when its
+    gets RESOURCE_EXHAUSTED (RATE_LIMITED, TOO_MANY_STREAMS) with `RetryInfo`. A credential carries a namespace, by default
+    "default": producers act on incidents of their own namespace alone. A stream ends with UNAUTHENTICATED when its
     credential is revoked or runs out.
 
     Times are UTC. Names of systems, states and kinds are the enum values spelled in full.
@@ -99,23 +101,28 @@ class TicketingServiceStub:
     ticket system at once. Answers with the decision for every system as soon as the intent is durable, without
     waiting for the systems. Offering the same incident again is safe.
 
-    Errors: INVALID_ARGUMENT (INCIDENT_INVALID).
+    An incident belongs to the namespace of the credential that first handed it over. A producer whose credential has another
+    namespace is refused and learns nothing of it.
+
+    Errors: INVALID_ARGUMENT (INCIDENT_INVALID), PERMISSION_DENIED (INCIDENT_OWNED_BY_OTHER).
     """
     StreamTicketEvents: _grpc.UnaryStreamMultiCallable[_event_pb2.StreamTicketEventsRequest, _event_pb2.StreamTicketEventsResponse]
     """Streams what happens to deliveries. Within a stream events are ordered, unique and gap-free; across reconnects an
     event is seen at least once when the client resumes with the last token it has processed. Bookmarks arrive every
-    10 s so that the token of a filtered stream moves too. The stream has no end of its own.
+    10 s so that the token of a filtered stream moves too. The stream has no end of its own. A producer receives the events
+    of incidents of its namespace that it asked for first, and no others.
 
     Errors: INVALID_ARGUMENT (REQUEST_INVALID, RESUME_TOKEN_INVALID), OUT_OF_RANGE (RESUME_TOKEN_EXPIRED),
     RESOURCE_EXHAUSTED (SUBSCRIBER_TOO_SLOW), UNAVAILABLE (SHUTTING_DOWN).
     """
     GetDelivery: _grpc.UnaryUnaryMultiCallable[_delivery_pb2.GetDeliveryRequest, _delivery_pb2.GetDeliveryResponse]
-    """Returns one delivery with all its attempts.
+    """Returns one delivery with its attempts, the newest 200 at most.
 
     Errors: INVALID_ARGUMENT (REQUEST_INVALID), NOT_FOUND (DELIVERY_NOT_FOUND).
     """
     ListDeliveries: _grpc.UnaryUnaryMultiCallable[_delivery_pb2.ListDeliveriesRequest, _delivery_pb2.ListDeliveriesResponse]
-    """Lists deliveries, the newest first, page by page.
+    """Lists deliveries, the newest first, page by page. Each call examines a bounded number of deliveries and answers with at
+    most 1 MiB, so a page may be short or empty though it is not the last: go on until `next_page_token` is empty.
 
     Errors: INVALID_ARGUMENT (REQUEST_INVALID, PAGE_TOKEN_INVALID).
     """
@@ -127,6 +134,13 @@ class TicketingServiceStub:
     Errors: INVALID_ARGUMENT (REQUEST_INVALID), NOT_FOUND (DELIVERY_NOT_FOUND), FAILED_PRECONDITION (DELIVERY_STATE,
     SYSTEM_NOT_CONFIGURED, SYSTEM_NOT_ENABLED).
     """
+    RetryDeliveries: _grpc.UnaryUnaryMultiCallable[_delivery_pb2.RetryDeliveriesRequest, _delivery_pb2.RetryDeliveriesResponse]
+    """Tries deliveries now, as RetryDelivery does each of them, without waiting for their attempts: those that fit a filter, one
+    bounded page a call. Call again with `next_page_token` until it is empty; asking for the same page twice is safe. A ticket
+    whose earlier send has an unknown outcome is looked for, never created anyway. Each call leaves one audit entry.
+
+    Errors: INVALID_ARGUMENT (REQUEST_INVALID, PAGE_TOKEN_INVALID).
+    """
     CancelDelivery: _grpc.UnaryUnaryMultiCallable[_delivery_pb2.CancelDeliveryRequest, _delivery_pb2.CancelDeliveryResponse]
     """Gives up a PENDING, WAITING, RECONCILING or FAILED delivery. It is kept, announced and never tried again by itself;
     what may have been sent stays known, so that a later RetryDelivery looks for it first.
@@ -135,10 +149,14 @@ class TicketingServiceStub:
     Errors: INVALID_ARGUMENT (REQUEST_INVALID), NOT_FOUND (DELIVERY_NOT_FOUND), FAILED_PRECONDITION (DELIVERY_STATE).
     """
     ResolveDelivery: _grpc.UnaryUnaryMultiCallable[_delivery_pb2.ResolveDeliveryRequest, _delivery_pb2.ResolveDeliveryResponse]
-    """Tells the service that the ticket exists: a delivery that is neither ATTEMPTING nor DELIVERED becomes DELIVERED with
-    the given ticket.
+    """Tells the service which ticket the delivery has. The ticket is read first: it must exist where the connection creates
+    tickets, and must not be another incident's. Key, ID and address are taken from what was read. The delivery becomes
+    DELIVERED. Resolving again with another ticket corrects what an operator said before; a ticket that the service created
+    or found stays. Earlier sends with an unknown outcome stay known, and are searched for later.
 
-    Errors: INVALID_ARGUMENT (REQUEST_INVALID), NOT_FOUND (DELIVERY_NOT_FOUND), FAILED_PRECONDITION (DELIVERY_STATE).
+    Errors: INVALID_ARGUMENT (REQUEST_INVALID), NOT_FOUND (DELIVERY_NOT_FOUND), FAILED_PRECONDITION (DELIVERY_STATE,
+    TICKET_NOT_FOUND, TICKET_IN_USE; TICKET_UNVERIFIED where the ticket system could not be asked and `allow_unverified` is
+    not set).
     """
     ListAuditEntries: _grpc.UnaryUnaryMultiCallable[_audit_pb2.ListAuditEntriesRequest, _audit_pb2.ListAuditEntriesResponse]
     """Lists who changed settings, deliveries and tokens, who sent credentials to test them, and who was refused a change, the newest
@@ -158,13 +176,15 @@ class TicketingServiceAsyncStub(TicketingServiceStub):
     (indices count from 0). A failed delivery is not an RPC error: the push was accepted, and `Delivery` tells its story.
 
     A call that outlives its deadline gets DEADLINE_EXCEEDED, though what it had accepted by then goes on. A request of
-    more than 4 MiB gets OUT_OF_RANGE. A caller may name its request in the metadata `x-request-id` (at most 64 letters,
+    more than 2 MiB gets OUT_OF_RANGE (REQUEST_TOO_LARGE), and one that cannot be decoded gets INVALID_ARGUMENT
+    (REQUEST_MALFORMED). A caller may name its request in the metadata `x-request-id` (at most 64 letters,
     digits and "-_.:"); the answer bears that name or a number, and so does every line of the server's log about it.
 
     Where the server asks for credentials, every call bears one: a bearer token in the metadata `authorization`
     ("Bearer rxt_..."), or a client certificate. Without a good one a call gets UNAUTHENTICATED (CREDENTIAL_MISSING,
     CREDENTIAL_INVALID); one that the caller's role may not make gets PERMISSION_DENIED (ROLE_INSUFFICIENT); one too many
-    gets RESOURCE_EXHAUSTED (RATE_LIMITED, TOO_MANY_STREAMS) with `RetryInfo`. A stream ends with UNAUTHENTICATED when its
+    gets RESOURCE_EXHAUSTED (RATE_LIMITED, TOO_MANY_STREAMS) with `RetryInfo`. A credential carries a namespace, by default
+    "default": producers act on incidents of their own namespace alone. A stream ends with UNAUTHENTICATED when its
     credential is revoked or runs out.
 
     Times are UTC. Names of systems, states and kinds are the enum values spelled in full.
@@ -212,23 +232,28 @@ class TicketingServiceAsyncStub(TicketingServiceStub):
     ticket system at once. Answers with the decision for every system as soon as the intent is durable, without
     waiting for the systems. Offering the same incident again is safe.
 
-    Errors: INVALID_ARGUMENT (INCIDENT_INVALID).
+    An incident belongs to the namespace of the credential that first handed it over. A producer whose credential has another
+    namespace is refused and learns nothing of it.
+
+    Errors: INVALID_ARGUMENT (INCIDENT_INVALID), PERMISSION_DENIED (INCIDENT_OWNED_BY_OTHER).
     """
     StreamTicketEvents: _aio.UnaryStreamMultiCallable[_event_pb2.StreamTicketEventsRequest, _event_pb2.StreamTicketEventsResponse]  # type: ignore[assignment]
     """Streams what happens to deliveries. Within a stream events are ordered, unique and gap-free; across reconnects an
     event is seen at least once when the client resumes with the last token it has processed. Bookmarks arrive every
-    10 s so that the token of a filtered stream moves too. The stream has no end of its own.
+    10 s so that the token of a filtered stream moves too. The stream has no end of its own. A producer receives the events
+    of incidents of its namespace that it asked for first, and no others.
 
     Errors: INVALID_ARGUMENT (REQUEST_INVALID, RESUME_TOKEN_INVALID), OUT_OF_RANGE (RESUME_TOKEN_EXPIRED),
     RESOURCE_EXHAUSTED (SUBSCRIBER_TOO_SLOW), UNAVAILABLE (SHUTTING_DOWN).
     """
     GetDelivery: _aio.UnaryUnaryMultiCallable[_delivery_pb2.GetDeliveryRequest, _delivery_pb2.GetDeliveryResponse]  # type: ignore[assignment]
-    """Returns one delivery with all its attempts.
+    """Returns one delivery with its attempts, the newest 200 at most.
 
     Errors: INVALID_ARGUMENT (REQUEST_INVALID), NOT_FOUND (DELIVERY_NOT_FOUND).
     """
     ListDeliveries: _aio.UnaryUnaryMultiCallable[_delivery_pb2.ListDeliveriesRequest, _delivery_pb2.ListDeliveriesResponse]  # type: ignore[assignment]
-    """Lists deliveries, the newest first, page by page.
+    """Lists deliveries, the newest first, page by page. Each call examines a bounded number of deliveries and answers with at
+    most 1 MiB, so a page may be short or empty though it is not the last: go on until `next_page_token` is empty.
 
     Errors: INVALID_ARGUMENT (REQUEST_INVALID, PAGE_TOKEN_INVALID).
     """
@@ -240,6 +265,13 @@ class TicketingServiceAsyncStub(TicketingServiceStub):
     Errors: INVALID_ARGUMENT (REQUEST_INVALID), NOT_FOUND (DELIVERY_NOT_FOUND), FAILED_PRECONDITION (DELIVERY_STATE,
     SYSTEM_NOT_CONFIGURED, SYSTEM_NOT_ENABLED).
     """
+    RetryDeliveries: _aio.UnaryUnaryMultiCallable[_delivery_pb2.RetryDeliveriesRequest, _delivery_pb2.RetryDeliveriesResponse]  # type: ignore[assignment]
+    """Tries deliveries now, as RetryDelivery does each of them, without waiting for their attempts: those that fit a filter, one
+    bounded page a call. Call again with `next_page_token` until it is empty; asking for the same page twice is safe. A ticket
+    whose earlier send has an unknown outcome is looked for, never created anyway. Each call leaves one audit entry.
+
+    Errors: INVALID_ARGUMENT (REQUEST_INVALID, PAGE_TOKEN_INVALID).
+    """
     CancelDelivery: _aio.UnaryUnaryMultiCallable[_delivery_pb2.CancelDeliveryRequest, _delivery_pb2.CancelDeliveryResponse]  # type: ignore[assignment]
     """Gives up a PENDING, WAITING, RECONCILING or FAILED delivery. It is kept, announced and never tried again by itself;
     what may have been sent stays known, so that a later RetryDelivery looks for it first.
@@ -248,10 +280,14 @@ class TicketingServiceAsyncStub(TicketingServiceStub):
     Errors: INVALID_ARGUMENT (REQUEST_INVALID), NOT_FOUND (DELIVERY_NOT_FOUND), FAILED_PRECONDITION (DELIVERY_STATE).
     """
     ResolveDelivery: _aio.UnaryUnaryMultiCallable[_delivery_pb2.ResolveDeliveryRequest, _delivery_pb2.ResolveDeliveryResponse]  # type: ignore[assignment]
-    """Tells the service that the ticket exists: a delivery that is neither ATTEMPTING nor DELIVERED becomes DELIVERED with
-    the given ticket.
+    """Tells the service which ticket the delivery has. The ticket is read first: it must exist where the connection creates
+    tickets, and must not be another incident's. Key, ID and address are taken from what was read. The delivery becomes
+    DELIVERED. Resolving again with another ticket corrects what an operator said before; a ticket that the service created
+    or found stays. Earlier sends with an unknown outcome stay known, and are searched for later.
 
-    Errors: INVALID_ARGUMENT (REQUEST_INVALID), NOT_FOUND (DELIVERY_NOT_FOUND), FAILED_PRECONDITION (DELIVERY_STATE).
+    Errors: INVALID_ARGUMENT (REQUEST_INVALID), NOT_FOUND (DELIVERY_NOT_FOUND), FAILED_PRECONDITION (DELIVERY_STATE,
+    TICKET_NOT_FOUND, TICKET_IN_USE; TICKET_UNVERIFIED where the ticket system could not be asked and `allow_unverified` is
+    not set).
     """
     ListAuditEntries: _aio.UnaryUnaryMultiCallable[_audit_pb2.ListAuditEntriesRequest, _audit_pb2.ListAuditEntriesResponse]  # type: ignore[assignment]
     """Lists who changed settings, deliveries and tokens, who sent credentials to test them, and who was refused a change, the newest
@@ -270,13 +306,15 @@ class TicketingServiceServicer(metaclass=_abc_1.ABCMeta):
     (indices count from 0). A failed delivery is not an RPC error: the push was accepted, and `Delivery` tells its story.
 
     A call that outlives its deadline gets DEADLINE_EXCEEDED, though what it had accepted by then goes on. A request of
-    more than 4 MiB gets OUT_OF_RANGE. A caller may name its request in the metadata `x-request-id` (at most 64 letters,
+    more than 2 MiB gets OUT_OF_RANGE (REQUEST_TOO_LARGE), and one that cannot be decoded gets INVALID_ARGUMENT
+    (REQUEST_MALFORMED). A caller may name its request in the metadata `x-request-id` (at most 64 letters,
     digits and "-_.:"); the answer bears that name or a number, and so does every line of the server's log about it.
 
     Where the server asks for credentials, every call bears one: a bearer token in the metadata `authorization`
     ("Bearer rxt_..."), or a client certificate. Without a good one a call gets UNAUTHENTICATED (CREDENTIAL_MISSING,
     CREDENTIAL_INVALID); one that the caller's role may not make gets PERMISSION_DENIED (ROLE_INSUFFICIENT); one too many
-    gets RESOURCE_EXHAUSTED (RATE_LIMITED, TOO_MANY_STREAMS) with `RetryInfo`. A stream ends with UNAUTHENTICATED when its
+    gets RESOURCE_EXHAUSTED (RATE_LIMITED, TOO_MANY_STREAMS) with `RetryInfo`. A credential carries a namespace, by default
+    "default": producers act on incidents of their own namespace alone. A stream ends with UNAUTHENTICATED when its
     credential is revoked or runs out.
 
     Times are UTC. Names of systems, states and kinds are the enum values spelled in full.
@@ -358,7 +396,10 @@ class TicketingServiceServicer(metaclass=_abc_1.ABCMeta):
         ticket system at once. Answers with the decision for every system as soon as the intent is durable, without
         waiting for the systems. Offering the same incident again is safe.
 
-        Errors: INVALID_ARGUMENT (INCIDENT_INVALID).
+        An incident belongs to the namespace of the credential that first handed it over. A producer whose credential has another
+        namespace is refused and learns nothing of it.
+
+        Errors: INVALID_ARGUMENT (INCIDENT_INVALID), PERMISSION_DENIED (INCIDENT_OWNED_BY_OTHER).
         """
 
     @_abc_1.abstractmethod
@@ -369,7 +410,8 @@ class TicketingServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_event_pb2.StreamTicketEventsResponse], _abc.AsyncIterator[_event_pb2.StreamTicketEventsResponse]]:
         """Streams what happens to deliveries. Within a stream events are ordered, unique and gap-free; across reconnects an
         event is seen at least once when the client resumes with the last token it has processed. Bookmarks arrive every
-        10 s so that the token of a filtered stream moves too. The stream has no end of its own.
+        10 s so that the token of a filtered stream moves too. The stream has no end of its own. A producer receives the events
+        of incidents of its namespace that it asked for first, and no others.
 
         Errors: INVALID_ARGUMENT (REQUEST_INVALID, RESUME_TOKEN_INVALID), OUT_OF_RANGE (RESUME_TOKEN_EXPIRED),
         RESOURCE_EXHAUSTED (SUBSCRIBER_TOO_SLOW), UNAVAILABLE (SHUTTING_DOWN).
@@ -381,7 +423,7 @@ class TicketingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _delivery_pb2.GetDeliveryRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_delivery_pb2.GetDeliveryResponse, _abc.Awaitable[_delivery_pb2.GetDeliveryResponse]]:
-        """Returns one delivery with all its attempts.
+        """Returns one delivery with its attempts, the newest 200 at most.
 
         Errors: INVALID_ARGUMENT (REQUEST_INVALID), NOT_FOUND (DELIVERY_NOT_FOUND).
         """
@@ -392,7 +434,8 @@ class TicketingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _delivery_pb2.ListDeliveriesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_delivery_pb2.ListDeliveriesResponse, _abc.Awaitable[_delivery_pb2.ListDeliveriesResponse]]:
-        """Lists deliveries, the newest first, page by page.
+        """Lists deliveries, the newest first, page by page. Each call examines a bounded number of deliveries and answers with at
+        most 1 MiB, so a page may be short or empty though it is not the last: go on until `next_page_token` is empty.
 
         Errors: INVALID_ARGUMENT (REQUEST_INVALID, PAGE_TOKEN_INVALID).
         """
@@ -409,6 +452,19 @@ class TicketingServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Errors: INVALID_ARGUMENT (REQUEST_INVALID), NOT_FOUND (DELIVERY_NOT_FOUND), FAILED_PRECONDITION (DELIVERY_STATE,
         SYSTEM_NOT_CONFIGURED, SYSTEM_NOT_ENABLED).
+        """
+
+    @_abc_1.abstractmethod
+    def RetryDeliveries(
+        self,
+        request: _delivery_pb2.RetryDeliveriesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_delivery_pb2.RetryDeliveriesResponse, _abc.Awaitable[_delivery_pb2.RetryDeliveriesResponse]]:
+        """Tries deliveries now, as RetryDelivery does each of them, without waiting for their attempts: those that fit a filter, one
+        bounded page a call. Call again with `next_page_token` until it is empty; asking for the same page twice is safe. A ticket
+        whose earlier send has an unknown outcome is looked for, never created anyway. Each call leaves one audit entry.
+
+        Errors: INVALID_ARGUMENT (REQUEST_INVALID, PAGE_TOKEN_INVALID).
         """
 
     @_abc_1.abstractmethod
@@ -430,10 +486,14 @@ class TicketingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _delivery_pb2.ResolveDeliveryRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_delivery_pb2.ResolveDeliveryResponse, _abc.Awaitable[_delivery_pb2.ResolveDeliveryResponse]]:
-        """Tells the service that the ticket exists: a delivery that is neither ATTEMPTING nor DELIVERED becomes DELIVERED with
-        the given ticket.
+        """Tells the service which ticket the delivery has. The ticket is read first: it must exist where the connection creates
+        tickets, and must not be another incident's. Key, ID and address are taken from what was read. The delivery becomes
+        DELIVERED. Resolving again with another ticket corrects what an operator said before; a ticket that the service created
+        or found stays. Earlier sends with an unknown outcome stay known, and are searched for later.
 
-        Errors: INVALID_ARGUMENT (REQUEST_INVALID), NOT_FOUND (DELIVERY_NOT_FOUND), FAILED_PRECONDITION (DELIVERY_STATE).
+        Errors: INVALID_ARGUMENT (REQUEST_INVALID), NOT_FOUND (DELIVERY_NOT_FOUND), FAILED_PRECONDITION (DELIVERY_STATE,
+        TICKET_NOT_FOUND, TICKET_IN_USE; TICKET_UNVERIFIED where the ticket system could not be asked and `allow_unverified` is
+        not set).
         """
 
     @_abc_1.abstractmethod

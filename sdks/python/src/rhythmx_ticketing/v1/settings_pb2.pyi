@@ -172,11 +172,13 @@ class JiraSettings(_message.Message):
     CA_CERTIFICATES_FIELD_NUMBER: _builtins.int
     PROXY_USERNAME_FIELD_NUMBER: _builtins.int
     PROXY_PASSWORD_FIELD_NUMBER: _builtins.int
+    PUBLIC_URL_FIELD_NUMBER: _builtins.int
     enabled: _builtins.bool
     """Whether tickets are created in Jira. Default false."""
     url: _builtins.str
-    """Address of the site; a context path is kept. https (see above), at most 2,048 characters, without user, query and
-    fragment. Examples: "https://acme.atlassian.net", "https://tools.acme.example/jira".
+    """Address of the site; a context path is kept. https (see above), at most 2,048 characters, without a user. Of a page
+    that was pasted the site is taken, which the answer shows. Examples: "https://acme.atlassian.net",
+    "https://tools.acme.example/jira", "jira.acme.example/browse/SEC-1".
     """
     email: _builtins.str
     """Account that owns the API token (on Data Center: the user name that goes with a password given as `api_token`).
@@ -195,7 +197,9 @@ class JiraSettings(_message.Message):
     characters. Example: "SEC".
     """
     issue_type: _builtins.str
-    """Name of the issue type, in any case. 1 to 255 characters. Default "Task"."""
+    """Name of the issue type in any case, in the language of the account or untranslated; or its ID. 1 to 255 characters.
+    Default "Task".
+    """
     flavour: Global___JiraFlavour.ValueType
     """Which Jira it is. Default JIRA_FLAVOUR_AUTO."""
     cloud_id: _builtins.str
@@ -212,7 +216,8 @@ class JiraSettings(_message.Message):
     """
     ca_certificates: _builtins.str
     """Certificates of the authorities that are trusted for this site, instead of the public ones: PEM, at most 65,536
-    bytes; "" removes them.
+    bytes; "" removes them. A server's own certificate may be among them, and is then trusted as it is, for the hosts it
+    names and as long as it is valid.
     """
     proxy_username: _builtins.str
     """Who we are to the proxy of `proxy_url`, where it asks for a login. At most 255 characters, without a colon; ""
@@ -222,6 +227,11 @@ class JiraSettings(_message.Message):
     proxy_password: _builtins.str
     """Write-only. Password of `proxy_username`, sent by basic authentication to the proxy alone. At most 4,096 characters;
     "" removes it.
+    """
+    public_url: _builtins.str
+    """Address at which people open the site, for links, where the service calls another one. http or https, at most 2,048
+    characters; "" removes it. It is never called. Absent: what a Data Center calls its base URL, where that can be meant
+    for people, else `url`. Example: "https://jira.acme.example".
     """
     @_builtins.property
     def labels(self) -> Global___JiraLabels:
@@ -245,10 +255,11 @@ class JiraSettings(_message.Message):
         ca_certificates: _builtins.str | None = ...,
         proxy_username: _builtins.str | None = ...,
         proxy_password: _builtins.str | None = ...,
+        public_url: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_api_token", b"_api_token", "_ca_certificates", b"_ca_certificates", "_cloud_id", b"_cloud_id", "_email", b"_email", "_enabled", b"_enabled", "_flavour", b"_flavour", "_gateway_url", b"_gateway_url", "_issue_type", b"_issue_type", "_personal_access_token", b"_personal_access_token", "_project_key", b"_project_key", "_proxy_password", b"_proxy_password", "_proxy_url", b"_proxy_url", "_proxy_username", b"_proxy_username", "_url", b"_url", "api_token", b"api_token", "ca_certificates", b"ca_certificates", "cloud_id", b"cloud_id", "email", b"email", "enabled", b"enabled", "flavour", b"flavour", "gateway_url", b"gateway_url", "issue_type", b"issue_type", "labels", b"labels", "personal_access_token", b"personal_access_token", "project_key", b"project_key", "proxy_password", b"proxy_password", "proxy_url", b"proxy_url", "proxy_username", b"proxy_username", "url", b"url"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_api_token", b"_api_token", "_ca_certificates", b"_ca_certificates", "_cloud_id", b"_cloud_id", "_email", b"_email", "_enabled", b"_enabled", "_flavour", b"_flavour", "_gateway_url", b"_gateway_url", "_issue_type", b"_issue_type", "_personal_access_token", b"_personal_access_token", "_project_key", b"_project_key", "_proxy_password", b"_proxy_password", "_proxy_url", b"_proxy_url", "_proxy_username", b"_proxy_username", "_public_url", b"_public_url", "_url", b"_url", "api_token", b"api_token", "ca_certificates", b"ca_certificates", "cloud_id", b"cloud_id", "email", b"email", "enabled", b"enabled", "flavour", b"flavour", "gateway_url", b"gateway_url", "issue_type", b"issue_type", "labels", b"labels", "personal_access_token", b"personal_access_token", "project_key", b"project_key", "proxy_password", b"proxy_password", "proxy_url", b"proxy_url", "proxy_username", b"proxy_username", "public_url", b"public_url", "url", b"url"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_api_token", b"_api_token", "_ca_certificates", b"_ca_certificates", "_cloud_id", b"_cloud_id", "_email", b"_email", "_enabled", b"_enabled", "_flavour", b"_flavour", "_gateway_url", b"_gateway_url", "_issue_type", b"_issue_type", "_personal_access_token", b"_personal_access_token", "_project_key", b"_project_key", "_proxy_password", b"_proxy_password", "_proxy_url", b"_proxy_url", "_proxy_username", b"_proxy_username", "_url", b"_url", "api_token", b"api_token", "ca_certificates", b"ca_certificates", "cloud_id", b"cloud_id", "email", b"email", "enabled", b"enabled", "flavour", b"flavour", "gateway_url", b"gateway_url", "issue_type", b"issue_type", "labels", b"labels", "personal_access_token", b"personal_access_token", "project_key", b"project_key", "proxy_password", b"proxy_password", "proxy_url", b"proxy_url", "proxy_username", b"proxy_username", "url", b"url"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_api_token", b"_api_token", "_ca_certificates", b"_ca_certificates", "_cloud_id", b"_cloud_id", "_email", b"_email", "_enabled", b"_enabled", "_flavour", b"_flavour", "_gateway_url", b"_gateway_url", "_issue_type", b"_issue_type", "_personal_access_token", b"_personal_access_token", "_project_key", b"_project_key", "_proxy_password", b"_proxy_password", "_proxy_url", b"_proxy_url", "_proxy_username", b"_proxy_username", "_public_url", b"_public_url", "_url", b"_url", "api_token", b"api_token", "ca_certificates", b"ca_certificates", "cloud_id", b"cloud_id", "email", b"email", "enabled", b"enabled", "flavour", b"flavour", "gateway_url", b"gateway_url", "issue_type", b"issue_type", "labels", b"labels", "personal_access_token", b"personal_access_token", "project_key", b"project_key", "proxy_password", b"proxy_password", "proxy_url", b"proxy_url", "proxy_username", b"proxy_username", "public_url", b"public_url", "url", b"url"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__api_token: _TypeAlias = _typing.Literal["api_token"]  # noqa: Y015
     _WhichOneofArgType__api_token: _TypeAlias = _typing.Literal["_api_token", b"_api_token"]  # noqa: Y015
@@ -276,6 +287,8 @@ class JiraSettings(_message.Message):
     _WhichOneofArgType__proxy_url: _TypeAlias = _typing.Literal["_proxy_url", b"_proxy_url"]  # noqa: Y015
     _WhichOneofReturnType__proxy_username: _TypeAlias = _typing.Literal["proxy_username"]  # noqa: Y015
     _WhichOneofArgType__proxy_username: _TypeAlias = _typing.Literal["_proxy_username", b"_proxy_username"]  # noqa: Y015
+    _WhichOneofReturnType__public_url: _TypeAlias = _typing.Literal["public_url"]  # noqa: Y015
+    _WhichOneofArgType__public_url: _TypeAlias = _typing.Literal["_public_url", b"_public_url"]  # noqa: Y015
     _WhichOneofReturnType__url: _TypeAlias = _typing.Literal["url"]  # noqa: Y015
     _WhichOneofArgType__url: _TypeAlias = _typing.Literal["_url", b"_url"]  # noqa: Y015
     @_typing.overload
@@ -304,6 +317,8 @@ class JiraSettings(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__proxy_url) -> _WhichOneofReturnType__proxy_url | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__proxy_username) -> _WhichOneofReturnType__proxy_username | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__public_url) -> _WhichOneofReturnType__public_url | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__url) -> _WhichOneofReturnType__url | None: ...
 
@@ -354,10 +369,11 @@ class JiraSettingsView(_message.Message):
     CA_CERTIFICATES_FIELD_NUMBER: _builtins.int
     PROXY_USERNAME_FIELD_NUMBER: _builtins.int
     PROXY_PASSWORD_SET_AT_FIELD_NUMBER: _builtins.int
+    PUBLIC_URL_FIELD_NUMBER: _builtins.int
     enabled: _builtins.bool
     """Output only."""
     url: _builtins.str
-    """Output only. Without a trailing slash."""
+    """Output only. The site as it was understood, without a trailing slash."""
     email: _builtins.str
     """Output only."""
     project_key: _builtins.str
@@ -376,6 +392,8 @@ class JiraSettingsView(_message.Message):
     """Output only. Empty: the authorities that the server's machine trusts."""
     proxy_username: _builtins.str
     """Output only. Empty: no login in these settings."""
+    public_url: _builtins.str
+    """Output only. Empty: links lead to what Jira says of itself, or to `url`."""
     @_builtins.property
     def api_token_set_at(self) -> _timestamp_pb2.Timestamp:
         """Output only. When the API token was set. Absent: there is none."""
@@ -410,10 +428,11 @@ class JiraSettingsView(_message.Message):
         ca_certificates: _builtins.str = ...,
         proxy_username: _builtins.str = ...,
         proxy_password_set_at: _timestamp_pb2.Timestamp | None = ...,
+        public_url: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["api_token_set_at", b"api_token_set_at", "personal_access_token_set_at", b"personal_access_token_set_at", "proxy_password_set_at", b"proxy_password_set_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_token_set_at", b"api_token_set_at", "ca_certificates", b"ca_certificates", "cloud_id", b"cloud_id", "email", b"email", "enabled", b"enabled", "flavour", b"flavour", "gateway_url", b"gateway_url", "issue_type", b"issue_type", "labels", b"labels", "personal_access_token_set_at", b"personal_access_token_set_at", "project_key", b"project_key", "proxy_password_set_at", b"proxy_password_set_at", "proxy_url", b"proxy_url", "proxy_username", b"proxy_username", "url", b"url"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_token_set_at", b"api_token_set_at", "ca_certificates", b"ca_certificates", "cloud_id", b"cloud_id", "email", b"email", "enabled", b"enabled", "flavour", b"flavour", "gateway_url", b"gateway_url", "issue_type", b"issue_type", "labels", b"labels", "personal_access_token_set_at", b"personal_access_token_set_at", "project_key", b"project_key", "proxy_password_set_at", b"proxy_password_set_at", "proxy_url", b"proxy_url", "proxy_username", b"proxy_username", "public_url", b"public_url", "url", b"url"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -443,6 +462,7 @@ class ServiceNowSettings(_message.Message):
     CA_CERTIFICATES_FIELD_NUMBER: _builtins.int
     PROXY_USERNAME_FIELD_NUMBER: _builtins.int
     PROXY_PASSWORD_FIELD_NUMBER: _builtins.int
+    PUBLIC_URL_FIELD_NUMBER: _builtins.int
     enabled: _builtins.bool
     """Whether tickets are created in ServiceNow. Default false."""
     instance: _builtins.str
@@ -467,7 +487,8 @@ class ServiceNowSettings(_message.Message):
     """
     ca_certificates: _builtins.str
     """Certificates of the authorities that are trusted for this site, instead of the public ones: PEM, at most 65,536
-    bytes; "" removes them.
+    bytes; "" removes them. A server's own certificate may be among them, and is then trusted as it is, for the hosts it
+    names and as long as it is valid.
     """
     proxy_username: _builtins.str
     """Who we are to the proxy of `proxy_url`, where it asks for a login. At most 255 characters, without a colon; ""
@@ -477,6 +498,10 @@ class ServiceNowSettings(_message.Message):
     proxy_password: _builtins.str
     """Write-only. Password of `proxy_username`, sent by basic authentication to the proxy alone. At most 4,096 characters;
     "" removes it.
+    """
+    public_url: _builtins.str
+    """Address at which people open the instance, for links, where the service calls another one. http or https, at most
+    2,048 characters; "" removes it. It is never called. Example: "https://acme.service-now.com".
     """
     @_builtins.property
     def priorities(self) -> Global___ServiceNowPriorities:
@@ -496,10 +521,11 @@ class ServiceNowSettings(_message.Message):
         ca_certificates: _builtins.str | None = ...,
         proxy_username: _builtins.str | None = ...,
         proxy_password: _builtins.str | None = ...,
+        public_url: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_assignment_group", b"_assignment_group", "_ca_certificates", b"_ca_certificates", "_enabled", b"_enabled", "_instance", b"_instance", "_password", b"_password", "_proxy_password", b"_proxy_password", "_proxy_url", b"_proxy_url", "_proxy_username", b"_proxy_username", "_table", b"_table", "_username", b"_username", "assignment_group", b"assignment_group", "ca_certificates", b"ca_certificates", "enabled", b"enabled", "instance", b"instance", "password", b"password", "priorities", b"priorities", "proxy_password", b"proxy_password", "proxy_url", b"proxy_url", "proxy_username", b"proxy_username", "table", b"table", "username", b"username"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_assignment_group", b"_assignment_group", "_ca_certificates", b"_ca_certificates", "_enabled", b"_enabled", "_instance", b"_instance", "_password", b"_password", "_proxy_password", b"_proxy_password", "_proxy_url", b"_proxy_url", "_proxy_username", b"_proxy_username", "_public_url", b"_public_url", "_table", b"_table", "_username", b"_username", "assignment_group", b"assignment_group", "ca_certificates", b"ca_certificates", "enabled", b"enabled", "instance", b"instance", "password", b"password", "priorities", b"priorities", "proxy_password", b"proxy_password", "proxy_url", b"proxy_url", "proxy_username", b"proxy_username", "public_url", b"public_url", "table", b"table", "username", b"username"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_assignment_group", b"_assignment_group", "_ca_certificates", b"_ca_certificates", "_enabled", b"_enabled", "_instance", b"_instance", "_password", b"_password", "_proxy_password", b"_proxy_password", "_proxy_url", b"_proxy_url", "_proxy_username", b"_proxy_username", "_table", b"_table", "_username", b"_username", "assignment_group", b"assignment_group", "ca_certificates", b"ca_certificates", "enabled", b"enabled", "instance", b"instance", "password", b"password", "priorities", b"priorities", "proxy_password", b"proxy_password", "proxy_url", b"proxy_url", "proxy_username", b"proxy_username", "table", b"table", "username", b"username"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_assignment_group", b"_assignment_group", "_ca_certificates", b"_ca_certificates", "_enabled", b"_enabled", "_instance", b"_instance", "_password", b"_password", "_proxy_password", b"_proxy_password", "_proxy_url", b"_proxy_url", "_proxy_username", b"_proxy_username", "_public_url", b"_public_url", "_table", b"_table", "_username", b"_username", "assignment_group", b"assignment_group", "ca_certificates", b"ca_certificates", "enabled", b"enabled", "instance", b"instance", "password", b"password", "priorities", b"priorities", "proxy_password", b"proxy_password", "proxy_url", b"proxy_url", "proxy_username", b"proxy_username", "public_url", b"public_url", "table", b"table", "username", b"username"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__assignment_group: _TypeAlias = _typing.Literal["assignment_group"]  # noqa: Y015
     _WhichOneofArgType__assignment_group: _TypeAlias = _typing.Literal["_assignment_group", b"_assignment_group"]  # noqa: Y015
@@ -517,6 +543,8 @@ class ServiceNowSettings(_message.Message):
     _WhichOneofArgType__proxy_url: _TypeAlias = _typing.Literal["_proxy_url", b"_proxy_url"]  # noqa: Y015
     _WhichOneofReturnType__proxy_username: _TypeAlias = _typing.Literal["proxy_username"]  # noqa: Y015
     _WhichOneofArgType__proxy_username: _TypeAlias = _typing.Literal["_proxy_username", b"_proxy_username"]  # noqa: Y015
+    _WhichOneofReturnType__public_url: _TypeAlias = _typing.Literal["public_url"]  # noqa: Y015
+    _WhichOneofArgType__public_url: _TypeAlias = _typing.Literal["_public_url", b"_public_url"]  # noqa: Y015
     _WhichOneofReturnType__table: _TypeAlias = _typing.Literal["table"]  # noqa: Y015
     _WhichOneofArgType__table: _TypeAlias = _typing.Literal["_table", b"_table"]  # noqa: Y015
     _WhichOneofReturnType__username: _TypeAlias = _typing.Literal["username"]  # noqa: Y015
@@ -537,6 +565,8 @@ class ServiceNowSettings(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__proxy_url) -> _WhichOneofReturnType__proxy_url | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__proxy_username) -> _WhichOneofReturnType__proxy_username | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__public_url) -> _WhichOneofReturnType__public_url | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__table) -> _WhichOneofReturnType__table | None: ...
     @_typing.overload
@@ -595,9 +625,9 @@ class ServiceNowPriority(_message.Message):
     IMPACT_FIELD_NUMBER: _builtins.int
     URGENCY_FIELD_NUMBER: _builtins.int
     impact: _builtins.int
-    """1 (high) to 3 (low)."""
+    """1 (high) to 3 (low), or up to 5 where the instance has more levels than the vendor's."""
     urgency: _builtins.int
-    """1 (high) to 3 (low)."""
+    """1 (high) to 3 (low), or up to 5 where the instance has more levels than the vendor's."""
     def __init__(
         self,
         *,
@@ -629,6 +659,7 @@ class ServiceNowSettingsView(_message.Message):
     CA_CERTIFICATES_FIELD_NUMBER: _builtins.int
     PROXY_USERNAME_FIELD_NUMBER: _builtins.int
     PROXY_PASSWORD_SET_AT_FIELD_NUMBER: _builtins.int
+    PUBLIC_URL_FIELD_NUMBER: _builtins.int
     enabled: _builtins.bool
     """Output only."""
     instance: _builtins.str
@@ -645,6 +676,8 @@ class ServiceNowSettingsView(_message.Message):
     """Output only. Empty: the authorities that the server's machine trusts."""
     proxy_username: _builtins.str
     """Output only. Empty: no login in these settings."""
+    public_url: _builtins.str
+    """Output only. Empty: links lead to `instance`."""
     @_builtins.property
     def password_set_at(self) -> _timestamp_pb2.Timestamp:
         """Output only. When the password was set. Absent: there is none."""
@@ -671,10 +704,11 @@ class ServiceNowSettingsView(_message.Message):
         ca_certificates: _builtins.str = ...,
         proxy_username: _builtins.str = ...,
         proxy_password_set_at: _timestamp_pb2.Timestamp | None = ...,
+        public_url: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["password_set_at", b"password_set_at", "priorities", b"priorities", "proxy_password_set_at", b"proxy_password_set_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["assignment_group", b"assignment_group", "ca_certificates", b"ca_certificates", "enabled", b"enabled", "instance", b"instance", "password_set_at", b"password_set_at", "priorities", b"priorities", "proxy_password_set_at", b"proxy_password_set_at", "proxy_url", b"proxy_url", "proxy_username", b"proxy_username", "table", b"table", "username", b"username"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["assignment_group", b"assignment_group", "ca_certificates", b"ca_certificates", "enabled", b"enabled", "instance", b"instance", "password_set_at", b"password_set_at", "priorities", b"priorities", "proxy_password_set_at", b"proxy_password_set_at", "proxy_url", b"proxy_url", "proxy_username", b"proxy_username", "public_url", b"public_url", "table", b"table", "username", b"username"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -746,8 +780,9 @@ Global___TicketSystemList: _TypeAlias = TicketSystemList  # noqa: Y015
 @_typing.final
 class RetrySettings(_message.Message):
     """When a failed creation is tried again. Retry n (1 to `max_attempts`) is due `min(max_delay, base_delay * 2^(n-1))`
-    after failure n: by default 60, 120, 240, 480 and 960 s, six attempts in all. Due retries go out on the processor's
-    next tick. A longer Retry-After of the ticket system wins.
+    after failure n, counted from the tick at which the attempt was claimed (the first: from acceptance): by default 60,
+    120, 240, 480 and 960 s, six attempts in all. Due retries go out on the processor's next tick. A longer Retry-After of
+    the ticket system wins, up to `--max-retry-after`.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -760,8 +795,8 @@ class RetrySettings(_message.Message):
     max_attempts: _builtins.int
     """Retries after the first attempt. 0 to 20; 0 means that a failed first attempt is final. Default 5."""
     jitter: _builtins.float
-    """How much a delay may be lengthened at random, as a part of it. 0 to 1. Default 0: not at all.
-    Example: 0.2 turns 60 s into 60 to 72 s.
+    """How much a delay may be shortened at random, as a part of it. 0 to 1. Default 0: not at all.
+    Example: 0.2 turns 60 s into 48 to 60 s. Delays are never lengthened: a retry would miss its tick.
     """
     @_builtins.property
     def base_delay(self) -> _duration_pb2.Duration:

@@ -49,7 +49,7 @@ export const ListAuditEntriesRequestSchema: GenMessage<ListAuditEntriesRequest> 
  */
 export type ListAuditEntriesResponse = Message<"rhythmx.ticketing.v1.ListAuditEntriesResponse"> & {
   /**
-   * The newest first.
+   * The newest first. A page ends early where its message would exceed 1 MiB.
    *
    * @generated from field: repeated rhythmx.ticketing.v1.AuditEntry entries = 1;
    */
@@ -121,8 +121,8 @@ export type AuditEntry = Message<"rhythmx.ticketing.v1.AuditEntry"> & {
   source: string;
 
   /**
-   * Output only. What was done: CONFIGURE, TEST_CONNECTION (of settings that were not saved), RETRY_DELIVERY, CREATE_ANYWAY,
-   * CANCEL_DELIVERY, RESOLVE_DELIVERY, CREATE_TOKEN, REVOKE_TOKEN or ROTATE_KEY; or what a caller's role did not permit: one of
+   * Output only. What was done: CONFIGURE, TEST_CONNECTION (of settings that were not saved), RETRY_DELIVERY,
+   * RETRY_DELIVERIES, CREATE_ANYWAY, CANCEL_DELIVERY, RESOLVE_DELIVERY, CREATE_TOKEN, REVOKE_TOKEN or ROTATE_KEY; or what a caller's role did not permit: one of
    * these, CREATE_TICKET or SUBMIT_INCIDENT. More may follow.
    *
    * @generated from field: string action = 7;
@@ -130,16 +130,16 @@ export type AuditEntry = Message<"rhythmx.ticketing.v1.AuditEntry"> & {
   action: string;
 
   /**
-   * Output only. To what: the ID of a delivery or a token, "settings", or for tests "jira" or "servicenow". Empty where a caller's
-   * role did not permit the call: then its request was not read.
+   * Output only. To what: the ID of a delivery or a token, "deliveries", "settings", or for tests "jira" or "servicenow".
+   * Empty where a caller's role did not permit the call: then its request was not read.
    *
    * @generated from field: string subject = 8;
    */
   subject: string;
 
   /**
-   * Output only. What exactly, as JSON. For settings each changed field with its former and its new value; secrets are "set" or
-   * "removed". For tests `{"address": "https://..."}`: where the credential went, and by which proxy.
+   * Output only. What exactly, as JSON; what exceeds 64 KiB is given as `{"cut": "..."}` with its beginning. For settings each
+   * changed field with its former and its new value; secrets are "set" or "removed". For tests `{"address": "https://..."}`: where the credential went, and by which proxy.
    *
    * @generated from field: string detail = 9;
    */

@@ -18,7 +18,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file rhythmx/ticketing/v1/connection.proto.
  */
 export const file_rhythmx_ticketing_v1_connection: GenFile = /*@__PURE__*/
-  fileDesc("CiVyaHl0aG14L3RpY2tldGluZy92MS9jb25uZWN0aW9uLnByb3RvEhRyaHl0aG14LnRpY2tldGluZy52MSLKAQoVVGVzdENvbm5lY3Rpb25SZXF1ZXN0EjIKBnN5c3RlbRgBIAEoDjIiLnJoeXRobXgudGlja2V0aW5nLnYxLlRpY2tldFN5c3RlbRIyCgRqaXJhGAIgASgLMiIucmh5dGhteC50aWNrZXRpbmcudjEuSmlyYVNldHRpbmdzSAASPgoKc2VydmljZW5vdxgDIAEoCzIoLnJoeXRobXgudGlja2V0aW5nLnYxLlNlcnZpY2VOb3dTZXR0aW5nc0gAQgkKB3Vuc2F2ZWQiTAoWVGVzdENvbm5lY3Rpb25SZXNwb25zZRIyCgR0ZXN0GAEgASgLMiQucmh5dGhteC50aWNrZXRpbmcudjEuQ29ubmVjdGlvblRlc3QigQEKDkNvbm5lY3Rpb25UZXN0EigKBHRpbWUYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg4KBnBhc3NlZBgCIAEoCBI1CgZjaGVja3MYAyADKAsyJS5yaHl0aG14LnRpY2tldGluZy52MS5Db25uZWN0aW9uQ2hlY2siegoPQ29ubmVjdGlvbkNoZWNrEgwKBG5hbWUYASABKAkSDgoGcGFzc2VkGAIgASgIEg4KBmRldGFpbBgDIAEoCRIMCgRoaW50GAQgASgJEisKCGR1cmF0aW9uGAUgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIhIKEEdldFN0YXR1c1JlcXVlc3Qi/wEKEUdldFN0YXR1c1Jlc3BvbnNlEjMKB3N5c3RlbXMYASADKAsyIi5yaHl0aG14LnRpY2tldGluZy52MS5TeXN0ZW1TdGF0dXMSOQoJYXV0b19wdXNoGAIgASgLMiYucmh5dGhteC50aWNrZXRpbmcudjEuQXV0b1B1c2hTZXR0aW5ncxIyCgVyZXRyeRgDIAEoCzIjLnJoeXRobXgudGlja2V0aW5nLnYxLlJldHJ5U2V0dGluZ3MSFgoOc2VydmVyX3ZlcnNpb24YBCABKAkSLgoKc3RhcnRlZF9hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAingQKDFN5c3RlbVN0YXR1cxIyCgZzeXN0ZW0YASABKA4yIi5yaHl0aG14LnRpY2tldGluZy52MS5UaWNrZXRTeXN0ZW0SDgoGdGFyZ2V0GAIgASgJEhIKCmNvbmZpZ3VyZWQYAyABKAgSDwoHZW5hYmxlZBgEIAEoCBI2CgRqaXJhGAUgASgLMiYucmh5dGhteC50aWNrZXRpbmcudjEuSmlyYVNldHRpbmdzVmlld0gAEkIKCnNlcnZpY2Vub3cYBiABKAsyLC5yaHl0aG14LnRpY2tldGluZy52MS5TZXJ2aWNlTm93U2V0dGluZ3NWaWV3SAASNwoJbGFzdF90ZXN0GAcgASgLMiQucmh5dGhteC50aWNrZXRpbmcudjEuQ29ubmVjdGlvblRlc3QSOAoKZGVsaXZlcmllcxgIIAEoCzIkLnJoeXRobXgudGlja2V0aW5nLnYxLkRlbGl2ZXJ5Q291bnRzEjcKDGxhc3Rfc3VjY2VzcxgJIAEoCzIhLnJoeXRobXgudGlja2V0aW5nLnYxLkxhc3RTdWNjZXNzEjcKDGxhc3RfZmFpbHVyZRgKIAEoCzIhLnJoeXRobXgudGlja2V0aW5nLnYxLkxhc3RGYWlsdXJlEjgKCWNvbmRpdGlvbhgLIAEoCzIlLnJoeXRobXgudGlja2V0aW5nLnYxLlRhcmdldENvbmRpdGlvbkIKCghzZXR0aW5ncyKRAQoORGVsaXZlcnlDb3VudHMSDwoHcGVuZGluZxgBIAEoBBISCgphdHRlbXB0aW5nGAIgASgEEhEKCWRlbGl2ZXJlZBgDIAEoBBIPCgd3YWl0aW5nGAQgASgEEhMKC3JlY29uY2lsaW5nGAUgASgEEg4KBmZhaWxlZBgGIAEoBBIRCgljYW5jZWxsZWQYByABKAQiegoLTGFzdFN1Y2Nlc3MSKAoEdGltZRgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEwoLZGVsaXZlcnlfaWQYAiABKAkSLAoGdGlja2V0GAMgASgLMhwucmh5dGhteC50aWNrZXRpbmcudjEuVGlja2V0IngKC0xhc3RGYWlsdXJlEigKBHRpbWUYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhMKC2RlbGl2ZXJ5X2lkGAIgASgJEioKBWZhdWx0GAMgASgLMhsucmh5dGhteC50aWNrZXRpbmcudjEuRmF1bHQisAEKD1RhcmdldENvbmRpdGlvbhI3CgRraW5kGAEgASgOMikucmh5dGhteC50aWNrZXRpbmcudjEuVGFyZ2V0Q29uZGl0aW9uS2luZBIpCgVzaW5jZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKQoFdW50aWwYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg4KBnJlYXNvbhgEIAEoCSr1AQoTVGFyZ2V0Q29uZGl0aW9uS2luZBIlCiFUQVJHRVRfQ09ORElUSU9OX0tJTkRfVU5TUEVDSUZJRUQQABIcChhUQVJHRVRfQ09ORElUSU9OX0tJTkRfT0sQARIjCh9UQVJHRVRfQ09ORElUSU9OX0tJTkRfVEhST1RUTEVEEAISJgoiVEFSR0VUX0NPTkRJVElPTl9LSU5EX0NJUkNVSVRfT1BFThADEicKI1RBUkdFVF9DT05ESVRJT05fS0lORF9MT0dJTl9SRUZVU0VEEAQSIwofVEFSR0VUX0NPTkRJVElPTl9LSU5EX1NVU1BFTkRFRBAFYgZwcm90bzM", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_rhythmx_ticketing_v1_delivery, file_rhythmx_ticketing_v1_settings, file_rhythmx_ticketing_v1_ticket]);
+  fileDesc("CiVyaHl0aG14L3RpY2tldGluZy92MS9jb25uZWN0aW9uLnByb3RvEhRyaHl0aG14LnRpY2tldGluZy52MSLKAQoVVGVzdENvbm5lY3Rpb25SZXF1ZXN0EjIKBnN5c3RlbRgBIAEoDjIiLnJoeXRobXgudGlja2V0aW5nLnYxLlRpY2tldFN5c3RlbRIyCgRqaXJhGAIgASgLMiIucmh5dGhteC50aWNrZXRpbmcudjEuSmlyYVNldHRpbmdzSAASPgoKc2VydmljZW5vdxgDIAEoCzIoLnJoeXRobXgudGlja2V0aW5nLnYxLlNlcnZpY2VOb3dTZXR0aW5nc0gAQgkKB3Vuc2F2ZWQiTAoWVGVzdENvbm5lY3Rpb25SZXNwb25zZRIyCgR0ZXN0GAEgASgLMiQucmh5dGhteC50aWNrZXRpbmcudjEuQ29ubmVjdGlvblRlc3QigQEKDkNvbm5lY3Rpb25UZXN0EigKBHRpbWUYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg4KBnBhc3NlZBgCIAEoCBI1CgZjaGVja3MYAyADKAsyJS5yaHl0aG14LnRpY2tldGluZy52MS5Db25uZWN0aW9uQ2hlY2siegoPQ29ubmVjdGlvbkNoZWNrEgwKBG5hbWUYASABKAkSDgoGcGFzc2VkGAIgASgIEg4KBmRldGFpbBgDIAEoCRIMCgRoaW50GAQgASgJEisKCGR1cmF0aW9uGAUgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIhIKEEdldFN0YXR1c1JlcXVlc3Qi/wEKEUdldFN0YXR1c1Jlc3BvbnNlEjMKB3N5c3RlbXMYASADKAsyIi5yaHl0aG14LnRpY2tldGluZy52MS5TeXN0ZW1TdGF0dXMSOQoJYXV0b19wdXNoGAIgASgLMiYucmh5dGhteC50aWNrZXRpbmcudjEuQXV0b1B1c2hTZXR0aW5ncxIyCgVyZXRyeRgDIAEoCzIjLnJoeXRobXgudGlja2V0aW5nLnYxLlJldHJ5U2V0dGluZ3MSFgoOc2VydmVyX3ZlcnNpb24YBCABKAkSLgoKc3RhcnRlZF9hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAitwQKDFN5c3RlbVN0YXR1cxIyCgZzeXN0ZW0YASABKA4yIi5yaHl0aG14LnRpY2tldGluZy52MS5UaWNrZXRTeXN0ZW0SDgoGdGFyZ2V0GAIgASgJEhIKCmNvbmZpZ3VyZWQYAyABKAgSDwoHZW5hYmxlZBgEIAEoCBI2CgRqaXJhGAUgASgLMiYucmh5dGhteC50aWNrZXRpbmcudjEuSmlyYVNldHRpbmdzVmlld0gAEkIKCnNlcnZpY2Vub3cYBiABKAsyLC5yaHl0aG14LnRpY2tldGluZy52MS5TZXJ2aWNlTm93U2V0dGluZ3NWaWV3SAASNwoJbGFzdF90ZXN0GAcgASgLMiQucmh5dGhteC50aWNrZXRpbmcudjEuQ29ubmVjdGlvblRlc3QSOAoKZGVsaXZlcmllcxgIIAEoCzIkLnJoeXRobXgudGlja2V0aW5nLnYxLkRlbGl2ZXJ5Q291bnRzEjcKDGxhc3Rfc3VjY2VzcxgJIAEoCzIhLnJoeXRobXgudGlja2V0aW5nLnYxLkxhc3RTdWNjZXNzEjcKDGxhc3RfZmFpbHVyZRgKIAEoCzIhLnJoeXRobXgudGlja2V0aW5nLnYxLkxhc3RGYWlsdXJlEjgKCWNvbmRpdGlvbhgLIAEoCzIlLnJoeXRobXgudGlja2V0aW5nLnYxLlRhcmdldENvbmRpdGlvbhIXCg9uZWVkc19hdHRlbnRpb24YDCABKA1CCgoIc2V0dGluZ3MikQEKDkRlbGl2ZXJ5Q291bnRzEg8KB3BlbmRpbmcYASABKAQSEgoKYXR0ZW1wdGluZxgCIAEoBBIRCglkZWxpdmVyZWQYAyABKAQSDwoHd2FpdGluZxgEIAEoBBITCgtyZWNvbmNpbGluZxgFIAEoBBIOCgZmYWlsZWQYBiABKAQSEQoJY2FuY2VsbGVkGAcgASgEInoKC0xhc3RTdWNjZXNzEigKBHRpbWUYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhMKC2RlbGl2ZXJ5X2lkGAIgASgJEiwKBnRpY2tldBgDIAEoCzIcLnJoeXRobXgudGlja2V0aW5nLnYxLlRpY2tldCJ4CgtMYXN0RmFpbHVyZRIoCgR0aW1lGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBITCgtkZWxpdmVyeV9pZBgCIAEoCRIqCgVmYXVsdBgDIAEoCzIbLnJoeXRobXgudGlja2V0aW5nLnYxLkZhdWx0IrABCg9UYXJnZXRDb25kaXRpb24SNwoEa2luZBgBIAEoDjIpLnJoeXRobXgudGlja2V0aW5nLnYxLlRhcmdldENvbmRpdGlvbktpbmQSKQoFc2luY2UYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEikKBXVudGlsGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIOCgZyZWFzb24YBCABKAkq9QEKE1RhcmdldENvbmRpdGlvbktpbmQSJQohVEFSR0VUX0NPTkRJVElPTl9LSU5EX1VOU1BFQ0lGSUVEEAASHAoYVEFSR0VUX0NPTkRJVElPTl9LSU5EX09LEAESIwofVEFSR0VUX0NPTkRJVElPTl9LSU5EX1RIUk9UVExFRBACEiYKIlRBUkdFVF9DT05ESVRJT05fS0lORF9DSVJDVUlUX09QRU4QAxInCiNUQVJHRVRfQ09ORElUSU9OX0tJTkRfTE9HSU5fUkVGVVNFRBAEEiMKH1RBUkdFVF9DT05ESVRJT05fS0lORF9TVVNQRU5ERUQQBWIGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_rhythmx_ticketing_v1_delivery, file_rhythmx_ticketing_v1_settings, file_rhythmx_ticketing_v1_ticket]);
 
 /**
  * Which connection to test.
@@ -130,7 +130,8 @@ export const ConnectionTestSchema: GenMessage<ConnectionTest> = /*@__PURE__*/
 export type ConnectionCheck = Message<"rhythmx.ticketing.v1.ConnectionCheck"> & {
   /**
    * Output only. What was checked, for example "reach", "authentication", "project", "create_permission", "issue_type",
-   * "table", "assignment_group".
+   * "required_fields", "table", "assignment_group". Last comes "own_tickets_visible": whether the account was seen to find tickets of this service.
+   * A test creates nothing, so this passes with a detail that begins with "UNPROVEN" until a delivered ticket was read back.
    *
    * @generated from field: string name = 1;
    */
@@ -151,7 +152,7 @@ export type ConnectionCheck = Message<"rhythmx.ticketing.v1.ConnectionCheck"> & 
   detail: string;
 
   /**
-   * Output only. What to mend, for people. Empty when the check passed.
+   * Output only. What to mend, for people. Empty where there is nothing.
    *
    * @generated from field: string hint = 4;
    */
@@ -327,6 +328,15 @@ export type SystemStatus = Message<"rhythmx.ticketing.v1.SystemStatus"> & {
    * @generated from field: rhythmx.ticketing.v1.TargetCondition condition = 11;
    */
   condition?: TargetCondition | undefined;
+
+  /**
+   * Output only. Number of deliveries in DELIVERY_STATE_RECONCILING that only a person can settle: a ticket may exist, and the
+   * search is not known to show tickets of this service, so that not finding one proves nothing. Each says in `last_error` what
+   * is missing. Alert when this is above 0.
+   *
+   * @generated from field: uint32 needs_attention = 12;
+   */
+  needsAttention: number;
 };
 
 /**
@@ -490,7 +500,8 @@ export type TargetCondition = Message<"rhythmx.ticketing.v1.TargetCondition"> & 
   since?: Timestamp | undefined;
 
   /**
-   * Output only. Until when it is so at least. Only for TARGET_CONDITION_KIND_THROTTLED.
+   * Output only. Until when it is so at least. Only for TARGET_CONDITION_KIND_THROTTLED, and absent there once the pause
+   * is over and no request has succeeded since.
    *
    * @generated from field: google.protobuf.Timestamp until = 3;
    */
@@ -532,28 +543,32 @@ export enum TargetConditionKind {
   OK = 1,
 
   /**
-   * The system asked for a pause (429): deliveries wait until it is over, unspent.
+   * The system asked for a pause (429), believed up to `--max-retry-after` (default 1 h): deliveries wait until it is
+   * over, unspent; then one a tick goes out until one succeeds. RetryDelivery and a passed test end the pause at once.
    *
    * @generated from enum value: TARGET_CONDITION_KIND_THROTTLED = 2;
    */
   THROTTLED = 2,
 
   /**
-   * The system failed repeatedly, by default 10 times in a row: deliveries wait unspent, one a tick probes it.
+   * The system failed repeatedly, by default 10 times in a row, or a delivery spent its retries on such failures:
+   * one delivery a tick probes it. Others wait unspent, unless a single delivery alone has failed: they are sent at once.
    *
    * @generated from enum value: TARGET_CONDITION_KIND_CIRCUIT_OPEN = 3;
    */
   CIRCUIT_OPEN = 3,
 
   /**
-   * The system refused the login (401 or 403): one delivery a tick probes it, so that the account is not locked.
+   * The system refused the login or its rights (401 or 403): one delivery a tick probes it. A login that cannot be locked
+   * is probed ever less often, up to `--max-retry-after`; one that can be locked once, then it is SUSPENDED.
    *
    * @generated from enum value: TARGET_CONDITION_KIND_LOGIN_REFUSED = 4;
    */
   LOGIN_REFUSED = 4,
 
   /**
-   * The account is locked or has to answer a CAPTCHA: nothing is sent until settings change or a test passes.
+   * The account is locked, has to answer a CAPTCHA, or could be locked by further refused logins: nothing is sent until
+   * settings change, a test passes, or RetryDelivery sends one. Deliveries wait unspent.
    *
    * @generated from enum value: TARGET_CONDITION_KIND_SUSPENDED = 5;
    */

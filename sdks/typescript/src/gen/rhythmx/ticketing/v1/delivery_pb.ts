@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file rhythmx/ticketing/v1/delivery.proto.
  */
 export const file_rhythmx_ticketing_v1_delivery: GenFile = /*@__PURE__*/
-  fileDesc("CiNyaHl0aG14L3RpY2tldGluZy92MS9kZWxpdmVyeS5wcm90bxIUcmh5dGhteC50aWNrZXRpbmcudjEi0gUKCERlbGl2ZXJ5EgoKAmlkGAEgASgJEhMKC2luY2lkZW50X2lkGAIgASgJEg4KBnRhcmdldBgDIAEoCRIyCgZzeXN0ZW0YBCABKA4yIi5yaHl0aG14LnRpY2tldGluZy52MS5UaWNrZXRTeXN0ZW0SNgoHdHJpZ2dlchgFIAEoDjIlLnJoeXRobXgudGlja2V0aW5nLnYxLkRlbGl2ZXJ5VHJpZ2dlchIyCgVzdGF0ZRgGIAEoDjIjLnJoeXRobXgudGlja2V0aW5nLnYxLkRlbGl2ZXJ5U3RhdGUSLAoGdGlja2V0GAcgASgLMhwucmh5dGhteC50aWNrZXRpbmcudjEuVGlja2V0Eg4KBm1hcmtlchgIIAEoCRIZChFpbmNpZGVudF9yZXZpc2lvbhgJIAEoDRIuCgpjcmVhdGVkX2F0GAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgp1cGRhdGVkX2F0GAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIzCg9uZXh0X2F0dGVtcHRfYXQYDCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhAKCGZhaWx1cmVzGA0gASgNEhQKDG1heF9hdHRlbXB0cxgOIAEoDRIvCgpsYXN0X2Vycm9yGA8gASgLMhsucmh5dGhteC50aWNrZXRpbmcudjEuRmF1bHQSNQoLYWRqdXN0bWVudHMYECADKAsyIC5yaHl0aG14LnRpY2tldGluZy52MS5BZGp1c3RtZW50EjAKCmR1cGxpY2F0ZXMYESADKAsyHC5yaHl0aG14LnRpY2tldGluZy52MS5UaWNrZXQSLwoIYXR0ZW1wdHMYEiADKAsyHS5yaHl0aG14LnRpY2tldGluZy52MS5BdHRlbXB0EhQKDHJlcXVlc3RlZF9ieRgTIAEoCSIrCgpBZGp1c3RtZW50Eg0KBWZpZWxkGAEgASgJEg4KBnJlYXNvbhgCIAEoCSKnAQoFRmF1bHQSLQoEa2luZBgBIAEoDjIfLnJoeXRobXgudGlja2V0aW5nLnYxLkZhdWx0S2luZBIPCgdtZXNzYWdlGAIgASgJEgwKBGhpbnQYAyABKAkSEwoLaHR0cF9zdGF0dXMYBCABKA0SEQoJYW1iaWd1b3VzGAUgASgIEigKBHRpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIo4CCgdBdHRlbXB0Eg4KBm51bWJlchgBIAEoDRIvCgRraW5kGAIgASgOMiEucmh5dGhteC50aWNrZXRpbmcudjEuQXR0ZW1wdEtpbmQSLgoKc3RhcnRlZF9hdBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLZmluaXNoZWRfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjUKB291dGNvbWUYBSABKA4yJC5yaHl0aG14LnRpY2tldGluZy52MS5BdHRlbXB0T3V0Y29tZRIqCgVmYXVsdBgGIAEoCzIbLnJoeXRobXgudGlja2V0aW5nLnYxLkZhdWx0IikKEkdldERlbGl2ZXJ5UmVxdWVzdBITCgtkZWxpdmVyeV9pZBgBIAEoCSJHChNHZXREZWxpdmVyeVJlc3BvbnNlEjAKCGRlbGl2ZXJ5GAEgASgLMh4ucmh5dGhteC50aWNrZXRpbmcudjEuRGVsaXZlcnki1wEKFUxpc3REZWxpdmVyaWVzUmVxdWVzdBIzCgZzdGF0ZXMYASADKA4yIy5yaHl0aG14LnRpY2tldGluZy52MS5EZWxpdmVyeVN0YXRlEjMKB3N5c3RlbXMYAiADKA4yIi5yaHl0aG14LnRpY2tldGluZy52MS5UaWNrZXRTeXN0ZW0SEwoLaW5jaWRlbnRfaWQYAyABKAkSGAoQaW5jbHVkZV9hdHRlbXB0cxgEIAEoCBIRCglwYWdlX3NpemUYBSABKAUSEgoKcGFnZV90b2tlbhgGIAEoCSJlChZMaXN0RGVsaXZlcmllc1Jlc3BvbnNlEjIKCmRlbGl2ZXJpZXMYASADKAsyHi5yaHl0aG14LnRpY2tldGluZy52MS5EZWxpdmVyeRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiQgoUUmV0cnlEZWxpdmVyeVJlcXVlc3QSEwoLZGVsaXZlcnlfaWQYASABKAkSFQoNY3JlYXRlX2FueXdheRgCIAEoCCJJChVSZXRyeURlbGl2ZXJ5UmVzcG9uc2USMAoIZGVsaXZlcnkYASABKAsyHi5yaHl0aG14LnRpY2tldGluZy52MS5EZWxpdmVyeSI6ChVDYW5jZWxEZWxpdmVyeVJlcXVlc3QSEwoLZGVsaXZlcnlfaWQYASABKAkSDAoEbm90ZRgCIAEoCSJKChZDYW5jZWxEZWxpdmVyeVJlc3BvbnNlEjAKCGRlbGl2ZXJ5GAEgASgLMh4ucmh5dGhteC50aWNrZXRpbmcudjEuRGVsaXZlcnkidgoWUmVzb2x2ZURlbGl2ZXJ5UmVxdWVzdBITCgtkZWxpdmVyeV9pZBgBIAEoCRISCgp0aWNrZXRfa2V5GAIgASgJEhEKCXRpY2tldF9pZBgDIAEoCRISCgp0aWNrZXRfdXJsGAQgASgJEgwKBG5vdGUYBSABKAkiSwoXUmVzb2x2ZURlbGl2ZXJ5UmVzcG9uc2USMAoIZGVsaXZlcnkYASABKAsyHi5yaHl0aG14LnRpY2tldGluZy52MS5EZWxpdmVyeSpwCg9EZWxpdmVyeVRyaWdnZXISIAocREVMSVZFUllfVFJJR0dFUl9VTlNQRUNJRklFRBAAEhsKF0RFTElWRVJZX1RSSUdHRVJfTUFOVUFMEAESHgoaREVMSVZFUllfVFJJR0dFUl9BVVRPX1BVU0gQAir9AQoNRGVsaXZlcnlTdGF0ZRIeChpERUxJVkVSWV9TVEFURV9VTlNQRUNJRklFRBAAEhoKFkRFTElWRVJZX1NUQVRFX1BFTkRJTkcQARIdChlERUxJVkVSWV9TVEFURV9BVFRFTVBUSU5HEAISHAoYREVMSVZFUllfU1RBVEVfREVMSVZFUkVEEAMSGgoWREVMSVZFUllfU1RBVEVfV0FJVElORxAEEh4KGkRFTElWRVJZX1NUQVRFX1JFQ09OQ0lMSU5HEAUSGQoVREVMSVZFUllfU1RBVEVfRkFJTEVEEAYSHAoYREVMSVZFUllfU1RBVEVfQ0FOQ0VMTEVEEAcq7QQKCUZhdWx0S2luZBIaChZGQVVMVF9LSU5EX1VOU1BFQ0lGSUVEEAASEgoORkFVTFRfS0lORF9ETlMQARIWChJGQVVMVF9LSU5EX0NPTk5FQ1QQAhISCg5GQVVMVF9LSU5EX1RMUxADEhwKGEZBVUxUX0tJTkRfTUlTQ09ORklHVVJFRBAEEhcKE0ZBVUxUX0tJTkRfVE9PX0xBVEUQBRIXChNGQVVMVF9LSU5EX1JFSkVDVEVEEAYSGwoXRkFVTFRfS0lORF9VTkFVVEhPUklaRUQQBxIYChRGQVVMVF9LSU5EX0ZPUkJJRERFThAIEhkKFUZBVUxUX0tJTkRfTE9DS0VEX09VVBAJEhgKFEZBVUxUX0tJTkRfTk9UX0ZPVU5EEAoSGAoURkFVTFRfS0lORF9UT09fTEFSR0UQCxIbChdGQVVMVF9LSU5EX1JBVEVfTElNSVRFRBAMEhwKGEZBVUxUX0tJTkRfTk9UX1BFUk1JVFRFRBAWEhgKFEZBVUxUX0tJTkRfVElNRURfT1VUEA0SHgoaRkFVTFRfS0lORF9DT05ORUNUSU9OX0xPU1QQDhIZChVGQVVMVF9LSU5EX1JFRElSRUNURUQQDxIXChNGQVVMVF9LSU5EX0NPTkZMSUNUEBASGwoXRkFVTFRfS0lORF9TRVJWRVJfRVJST1IQERIfChtGQVVMVF9LSU5EX1VOUkVBREFCTEVfUkVQTFkQEhIWChJGQVVMVF9LSU5EX0RPUk1BTlQQExIWChJGQVVMVF9LSU5EX0RST1BQRUQQFBIXChNGQVVMVF9LSU5EX1JFU1RPUkVEEBUqdgoLQXR0ZW1wdEtpbmQSHAoYQVRURU1QVF9LSU5EX1VOU1BFQ0lGSUVEEAASFwoTQVRURU1QVF9LSU5EX0NSRUFURRABEhgKFEFUVEVNUFRfS0lORF9MT09LX1VQEAISFgoSQVRURU1QVF9LSU5EX1NXRUVQEAMq3gEKDkF0dGVtcHRPdXRjb21lEh8KG0FUVEVNUFRfT1VUQ09NRV9VTlNQRUNJRklFRBAAEhsKF0FUVEVNUFRfT1VUQ09NRV9DUkVBVEVEEAESGQoVQVRURU1QVF9PVVRDT01FX0ZPVU5EEAISGgoWQVRURU1QVF9PVVRDT01FX0ZBSUxFRBADEh0KGUFUVEVNUFRfT1VUQ09NRV9BTUJJR1VPVVMQBBIaChZBVFRFTVBUX09VVENPTUVfQUJTRU5UEAUSHAoYQVRURU1QVF9PVVRDT01FX1VOUFJPVkVOEAZiBnByb3RvMw", [file_google_protobuf_timestamp, file_rhythmx_ticketing_v1_ticket]);
+  fileDesc("CiNyaHl0aG14L3RpY2tldGluZy92MS9kZWxpdmVyeS5wcm90bxIUcmh5dGhteC50aWNrZXRpbmcudjEimgYKCERlbGl2ZXJ5EgoKAmlkGAEgASgJEhMKC2luY2lkZW50X2lkGAIgASgJEg4KBnRhcmdldBgDIAEoCRIyCgZzeXN0ZW0YBCABKA4yIi5yaHl0aG14LnRpY2tldGluZy52MS5UaWNrZXRTeXN0ZW0SNgoHdHJpZ2dlchgFIAEoDjIlLnJoeXRobXgudGlja2V0aW5nLnYxLkRlbGl2ZXJ5VHJpZ2dlchIyCgVzdGF0ZRgGIAEoDjIjLnJoeXRobXgudGlja2V0aW5nLnYxLkRlbGl2ZXJ5U3RhdGUSLAoGdGlja2V0GAcgASgLMhwucmh5dGhteC50aWNrZXRpbmcudjEuVGlja2V0Eg4KBm1hcmtlchgIIAEoCRIZChFpbmNpZGVudF9yZXZpc2lvbhgJIAEoDRIuCgpjcmVhdGVkX2F0GAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgp1cGRhdGVkX2F0GAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIzCg9uZXh0X2F0dGVtcHRfYXQYDCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhAKCGZhaWx1cmVzGA0gASgNEhQKDG1heF9hdHRlbXB0cxgOIAEoDRIvCgpsYXN0X2Vycm9yGA8gASgLMhsucmh5dGhteC50aWNrZXRpbmcudjEuRmF1bHQSNQoLYWRqdXN0bWVudHMYECADKAsyIC5yaHl0aG14LnRpY2tldGluZy52MS5BZGp1c3RtZW50EjAKCmR1cGxpY2F0ZXMYESADKAsyHC5yaHl0aG14LnRpY2tldGluZy52MS5UaWNrZXQSLwoIYXR0ZW1wdHMYEiADKAsyHS5yaHl0aG14LnRpY2tldGluZy52MS5BdHRlbXB0EhQKDHJlcXVlc3RlZF9ieRgTIAEoCRIZChF0aWNrZXRfdW52ZXJpZmllZBgdIAEoCBIYChBhdHRlbXB0c19vbWl0dGVkGB4gASgNEhEKCW5hbWVzcGFjZRgoIAEoCSIrCgpBZGp1c3RtZW50Eg0KBWZpZWxkGAEgASgJEg4KBnJlYXNvbhgCIAEoCSKnAQoFRmF1bHQSLQoEa2luZBgBIAEoDjIfLnJoeXRobXgudGlja2V0aW5nLnYxLkZhdWx0S2luZBIPCgdtZXNzYWdlGAIgASgJEgwKBGhpbnQYAyABKAkSEwoLaHR0cF9zdGF0dXMYBCABKA0SEQoJYW1iaWd1b3VzGAUgASgIEigKBHRpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIo4CCgdBdHRlbXB0Eg4KBm51bWJlchgBIAEoDRIvCgRraW5kGAIgASgOMiEucmh5dGhteC50aWNrZXRpbmcudjEuQXR0ZW1wdEtpbmQSLgoKc3RhcnRlZF9hdBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLZmluaXNoZWRfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjUKB291dGNvbWUYBSABKA4yJC5yaHl0aG14LnRpY2tldGluZy52MS5BdHRlbXB0T3V0Y29tZRIqCgVmYXVsdBgGIAEoCzIbLnJoeXRobXgudGlja2V0aW5nLnYxLkZhdWx0IikKEkdldERlbGl2ZXJ5UmVxdWVzdBITCgtkZWxpdmVyeV9pZBgBIAEoCSJHChNHZXREZWxpdmVyeVJlc3BvbnNlEjAKCGRlbGl2ZXJ5GAEgASgLMh4ucmh5dGhteC50aWNrZXRpbmcudjEuRGVsaXZlcnkijQIKFUxpc3REZWxpdmVyaWVzUmVxdWVzdBIzCgZzdGF0ZXMYASADKA4yIy5yaHl0aG14LnRpY2tldGluZy52MS5EZWxpdmVyeVN0YXRlEjMKB3N5c3RlbXMYAiADKA4yIi5yaHl0aG14LnRpY2tldGluZy52MS5UaWNrZXRTeXN0ZW0SEwoLaW5jaWRlbnRfaWQYAyABKAkSGAoQaW5jbHVkZV9hdHRlbXB0cxgEIAEoCBIRCglwYWdlX3NpemUYBSABKAUSEgoKcGFnZV90b2tlbhgGIAEoCRI0CgZmaWx0ZXIYByABKAsyJC5yaHl0aG14LnRpY2tldGluZy52MS5EZWxpdmVyeUZpbHRlciKeAgoORGVsaXZlcnlGaWx0ZXISMwoGc3RhdGVzGAEgAygOMiMucmh5dGhteC50aWNrZXRpbmcudjEuRGVsaXZlcnlTdGF0ZRITCgtjb25uZWN0aW9ucxgDIAMoCRITCgtpbmNpZGVudF9pZBgEIAEoCRISCgp0aWNrZXRfa2V5GAUgASgJEjQKC2ZhdWx0X2tpbmRzGAYgAygOMh8ucmh5dGhteC50aWNrZXRpbmcudjEuRmF1bHRLaW5kEjAKDGNyZWF0ZWRfZnJvbRgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMQoNY3JlYXRlZF91bnRpbBgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiZQoWTGlzdERlbGl2ZXJpZXNSZXNwb25zZRIyCgpkZWxpdmVyaWVzGAEgAygLMh4ucmh5dGhteC50aWNrZXRpbmcudjEuRGVsaXZlcnkSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIkIKFFJldHJ5RGVsaXZlcnlSZXF1ZXN0EhMKC2RlbGl2ZXJ5X2lkGAEgASgJEhUKDWNyZWF0ZV9hbnl3YXkYAiABKAgiSQoVUmV0cnlEZWxpdmVyeVJlc3BvbnNlEjAKCGRlbGl2ZXJ5GAEgASgLMh4ucmh5dGhteC50aWNrZXRpbmcudjEuRGVsaXZlcnkigwEKFlJldHJ5RGVsaXZlcmllc1JlcXVlc3QSNAoGZmlsdGVyGAEgASgLMiQucmh5dGhteC50aWNrZXRpbmcudjEuRGVsaXZlcnlGaWx0ZXISEQoJcGFnZV9zaXplGAIgASgFEhIKCnBhZ2VfdG9rZW4YAyABKAkSDAoEbm90ZRgEIAEoCSJUChdSZXRyeURlbGl2ZXJpZXNSZXNwb25zZRIPCgdyZXRyaWVkGAEgASgNEg8KB3JlZnVzZWQYAiABKA0SFwoPbmV4dF9wYWdlX3Rva2VuGAMgASgJIjoKFUNhbmNlbERlbGl2ZXJ5UmVxdWVzdBITCgtkZWxpdmVyeV9pZBgBIAEoCRIMCgRub3RlGAIgASgJIkoKFkNhbmNlbERlbGl2ZXJ5UmVzcG9uc2USMAoIZGVsaXZlcnkYASABKAsyHi5yaHl0aG14LnRpY2tldGluZy52MS5EZWxpdmVyeSKQAQoWUmVzb2x2ZURlbGl2ZXJ5UmVxdWVzdBITCgtkZWxpdmVyeV9pZBgBIAEoCRISCgp0aWNrZXRfa2V5GAIgASgJEhEKCXRpY2tldF9pZBgDIAEoCRISCgp0aWNrZXRfdXJsGAQgASgJEgwKBG5vdGUYBSABKAkSGAoQYWxsb3dfdW52ZXJpZmllZBgGIAEoCCJLChdSZXNvbHZlRGVsaXZlcnlSZXNwb25zZRIwCghkZWxpdmVyeRgBIAEoCzIeLnJoeXRobXgudGlja2V0aW5nLnYxLkRlbGl2ZXJ5KnAKD0RlbGl2ZXJ5VHJpZ2dlchIgChxERUxJVkVSWV9UUklHR0VSX1VOU1BFQ0lGSUVEEAASGwoXREVMSVZFUllfVFJJR0dFUl9NQU5VQUwQARIeChpERUxJVkVSWV9UUklHR0VSX0FVVE9fUFVTSBACKv0BCg1EZWxpdmVyeVN0YXRlEh4KGkRFTElWRVJZX1NUQVRFX1VOU1BFQ0lGSUVEEAASGgoWREVMSVZFUllfU1RBVEVfUEVORElORxABEh0KGURFTElWRVJZX1NUQVRFX0FUVEVNUFRJTkcQAhIcChhERUxJVkVSWV9TVEFURV9ERUxJVkVSRUQQAxIaChZERUxJVkVSWV9TVEFURV9XQUlUSU5HEAQSHgoaREVMSVZFUllfU1RBVEVfUkVDT05DSUxJTkcQBRIZChVERUxJVkVSWV9TVEFURV9GQUlMRUQQBhIcChhERUxJVkVSWV9TVEFURV9DQU5DRUxMRUQQByrtBAoJRmF1bHRLaW5kEhoKFkZBVUxUX0tJTkRfVU5TUEVDSUZJRUQQABISCg5GQVVMVF9LSU5EX0ROUxABEhYKEkZBVUxUX0tJTkRfQ09OTkVDVBACEhIKDkZBVUxUX0tJTkRfVExTEAMSHAoYRkFVTFRfS0lORF9NSVNDT05GSUdVUkVEEAQSFwoTRkFVTFRfS0lORF9UT09fTEFURRAFEhcKE0ZBVUxUX0tJTkRfUkVKRUNURUQQBhIbChdGQVVMVF9LSU5EX1VOQVVUSE9SSVpFRBAHEhgKFEZBVUxUX0tJTkRfRk9SQklEREVOEAgSGQoVRkFVTFRfS0lORF9MT0NLRURfT1VUEAkSGAoURkFVTFRfS0lORF9OT1RfRk9VTkQQChIYChRGQVVMVF9LSU5EX1RPT19MQVJHRRALEhsKF0ZBVUxUX0tJTkRfUkFURV9MSU1JVEVEEAwSHAoYRkFVTFRfS0lORF9OT1RfUEVSTUlUVEVEEBYSGAoURkFVTFRfS0lORF9USU1FRF9PVVQQDRIeChpGQVVMVF9LSU5EX0NPTk5FQ1RJT05fTE9TVBAOEhkKFUZBVUxUX0tJTkRfUkVESVJFQ1RFRBAPEhcKE0ZBVUxUX0tJTkRfQ09ORkxJQ1QQEBIbChdGQVVMVF9LSU5EX1NFUlZFUl9FUlJPUhAREh8KG0ZBVUxUX0tJTkRfVU5SRUFEQUJMRV9SRVBMWRASEhYKEkZBVUxUX0tJTkRfRE9STUFOVBATEhYKEkZBVUxUX0tJTkRfRFJPUFBFRBAUEhcKE0ZBVUxUX0tJTkRfUkVTVE9SRUQQFSp2CgtBdHRlbXB0S2luZBIcChhBVFRFTVBUX0tJTkRfVU5TUEVDSUZJRUQQABIXChNBVFRFTVBUX0tJTkRfQ1JFQVRFEAESGAoUQVRURU1QVF9LSU5EX0xPT0tfVVAQAhIWChJBVFRFTVBUX0tJTkRfU1dFRVAQAyreAQoOQXR0ZW1wdE91dGNvbWUSHwobQVRURU1QVF9PVVRDT01FX1VOU1BFQ0lGSUVEEAASGwoXQVRURU1QVF9PVVRDT01FX0NSRUFURUQQARIZChVBVFRFTVBUX09VVENPTUVfRk9VTkQQAhIaChZBVFRFTVBUX09VVENPTUVfRkFJTEVEEAMSHQoZQVRURU1QVF9PVVRDT01FX0FNQklHVU9VUxAEEhoKFkFUVEVNUFRfT1VUQ09NRV9BQlNFTlQQBRIcChhBVFRFTVBUX09VVENPTUVfVU5QUk9WRU4QBmIGcHJvdG8z", [file_google_protobuf_timestamp, file_rhythmx_ticketing_v1_ticket]);
 
 /**
  * The durable intent to create one ticket for one incident in one target. There is never a second one for the same
@@ -131,21 +131,23 @@ export type Delivery = Message<"rhythmx.ticketing.v1.Delivery"> & {
   lastError?: Fault | undefined;
 
   /**
-   * Output only. What was cut, left out or not taken by the ticket system as sent, and why. Empty: nothing.
+   * Output only. What was cut, left out or not taken by the ticket system as sent, and why. Empty: nothing. At most 50.
    *
    * @generated from field: repeated rhythmx.ticketing.v1.Adjustment adjustments = 16;
    */
   adjustments: Adjustment[];
 
   /**
-   * Output only. Further tickets with the same marker, found by a later search. The older one is kept as the reference.
+   * Output only. Further tickets with the same marker, found by a later search. The older one is kept as the reference. At
+   * most 50.
    *
    * @generated from field: repeated rhythmx.ticketing.v1.Ticket duplicates = 17;
    */
   duplicates: Ticket[];
 
   /**
-   * Output only. In the order in which they were made. Lists leave them out unless asked for.
+   * Output only. In the order in which they were made. Lists leave them out unless asked for. The newest 200 at most, in
+   * lists the newest 20; `attempts_omitted` counts the earlier ones.
    *
    * @generated from field: repeated rhythmx.ticketing.v1.Attempt attempts = 18;
    */
@@ -158,6 +160,29 @@ export type Delivery = Message<"rhythmx.ticketing.v1.Delivery"> & {
    * @generated from field: string requested_by = 19;
    */
   requestedBy: string;
+
+  /**
+   * Output only. Whether an operator named `ticket` and nobody has read it: the ticket system could not be asked, and
+   * ResolveDelivery was called with `allow_unverified`. Resolve again, without it, to verify or correct the ticket.
+   *
+   * @generated from field: bool ticket_unverified = 29;
+   */
+  ticketUnverified: boolean;
+
+  /**
+   * Output only. Attempts before the first of `attempts` that are left out for length. 0 where attempts were not asked for.
+   *
+   * @generated from field: uint32 attempts_omitted = 30;
+   */
+  attemptsOmitted: number;
+
+  /**
+   * Output only. The namespace that the incident belongs to: that of the credential that first handed it over. 1 to 63 lowercase
+   * letters, digits and hyphens, beginning with a letter; "default" for credentials without one. Example: "soc-eu".
+   *
+   * @generated from field: string namespace = 40;
+   */
+  namespace: string;
 };
 
 /**
@@ -174,14 +199,15 @@ export const DeliverySchema: GenMessage<Delivery> = /*@__PURE__*/
  */
 export type Adjustment = Message<"rhythmx.ticketing.v1.Adjustment"> & {
   /**
-   * Output only. The field, in the system's own words. Example: "priority".
+   * Output only. The field, in the system's own words; at most 255 characters. Example: "priority".
    *
    * @generated from field: string field = 1;
    */
   field: string;
 
   /**
-   * Output only. Why, for people. Example: "the project's screen has no priority field".
+   * Output only. Why, for people; at most 1,000 characters. Examples: "the project's screen has no priority field", "was cut by
+   * ServiceNow: 1000 of 3998 characters were stored; the rest was added to the work notes".
    *
    * @generated from field: string reason = 2;
    */
@@ -216,7 +242,7 @@ export type Fault = Message<"rhythmx.ticketing.v1.Fault"> & {
   message: string;
 
   /**
-   * Output only. What to mend, for people. Empty: nothing can be done but wait.
+   * Output only. What to mend, for people; at most 1,000 characters. Empty: nothing can be done but wait.
    *
    * @generated from field: string hint = 3;
    */
@@ -335,7 +361,7 @@ export const GetDeliveryRequestSchema: GenMessage<GetDeliveryRequest> = /*@__PUR
  */
 export type GetDeliveryResponse = Message<"rhythmx.ticketing.v1.GetDeliveryResponse"> & {
   /**
-   * Output only. With its attempts.
+   * Output only. With its attempts, the newest 200 at most.
    *
    * @generated from field: rhythmx.ticketing.v1.Delivery delivery = 1;
    */
@@ -377,14 +403,15 @@ export type ListDeliveriesRequest = Message<"rhythmx.ticketing.v1.ListDeliveries
   incidentId: string;
 
   /**
-   * Whether to return the attempts too. Default false.
+   * Whether to return the attempts too, of each delivery the newest 20. Default false.
    *
    * @generated from field: bool include_attempts = 4;
    */
   includeAttempts: boolean;
 
   /**
-   * The most deliveries to return. 0 means 50; above 500 counts as 500. Negative values are refused.
+   * The most deliveries to return. 0 means 50; above 500 counts as 500, with `include_attempts` above 100 as 100. Negative
+   * values are refused. A page may hold fewer, or none, though it is not the last: see ListDeliveriesResponse.
    *
    * @generated from field: int32 page_size = 5;
    */
@@ -396,6 +423,13 @@ export type ListDeliveriesRequest = Message<"rhythmx.ticketing.v1.ListDeliveries
    * @generated from field: string page_token = 6;
    */
   pageToken: string;
+
+  /**
+   * Further filters. Optional.
+   *
+   * @generated from field: rhythmx.ticketing.v1.DeliveryFilter filter = 7;
+   */
+  filter?: DeliveryFilter | undefined;
 };
 
 /**
@@ -406,20 +440,84 @@ export const ListDeliveriesRequestSchema: GenMessage<ListDeliveriesRequest> = /*
   messageDesc(file_rhythmx_ticketing_v1_delivery, 6);
 
 /**
+ * Chooses deliveries: those that fit every field that is set.
+ *
+ * @generated from message rhythmx.ticketing.v1.DeliveryFilter
+ */
+export type DeliveryFilter = Message<"rhythmx.ticketing.v1.DeliveryFilter"> & {
+  /**
+   * In any of these states, at most 100. Empty: in every state.
+   *
+   * @generated from field: repeated rhythmx.ticketing.v1.DeliveryState states = 1;
+   */
+  states: DeliveryState[];
+
+  /**
+   * To any of these connections, by name, at most 100. Empty: to every connection. Example: "jira".
+   *
+   * @generated from field: repeated string connections = 3;
+   */
+  connections: string[];
+
+  /**
+   * Of this incident. Empty: of every incident.
+   *
+   * @generated from field: string incident_id = 4;
+   */
+  incidentId: string;
+
+  /**
+   * With the ticket of exactly this key, at most 255 characters. Empty: with any ticket or none. Example: "SEC-24".
+   *
+   * @generated from field: string ticket_key = 5;
+   */
+  ticketKey: string;
+
+  /**
+   * Whose `last_error` is of any of these kinds, at most 100. Empty: of any kind or none.
+   *
+   * @generated from field: repeated rhythmx.ticketing.v1.FaultKind fault_kinds = 6;
+   */
+  faultKinds: FaultKind[];
+
+  /**
+   * Accepted at this time or later. Absent: since ever.
+   *
+   * @generated from field: google.protobuf.Timestamp created_from = 7;
+   */
+  createdFrom?: Timestamp | undefined;
+
+  /**
+   * Accepted before this time, which must be later than `created_from`. Absent: until now.
+   *
+   * @generated from field: google.protobuf.Timestamp created_until = 8;
+   */
+  createdUntil?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message rhythmx.ticketing.v1.DeliveryFilter.
+ * Use `create(DeliveryFilterSchema)` to create a new message.
+ */
+export const DeliveryFilterSchema: GenMessage<DeliveryFilter> = /*@__PURE__*/
+  messageDesc(file_rhythmx_ticketing_v1_delivery, 7);
+
+/**
  * A page of deliveries.
  *
  * @generated from message rhythmx.ticketing.v1.ListDeliveriesResponse
  */
 export type ListDeliveriesResponse = Message<"rhythmx.ticketing.v1.ListDeliveriesResponse"> & {
   /**
-   * Output only. The newest first.
+   * Output only. The newest first. A page ends early, even without a delivery, where its message would exceed 1 MiB or the
+   * filters fit few of the deliveries that were examined.
    *
    * @generated from field: repeated rhythmx.ticketing.v1.Delivery deliveries = 1;
    */
   deliveries: Delivery[];
 
   /**
-   * Output only. Asks for the next page. Empty: this was the last one.
+   * Output only. Asks for the next page. Empty: this was the last one. Only this says so, not the size of the page.
    *
    * @generated from field: string next_page_token = 2;
    */
@@ -431,7 +529,7 @@ export type ListDeliveriesResponse = Message<"rhythmx.ticketing.v1.ListDeliverie
  * Use `create(ListDeliveriesResponseSchema)` to create a new message.
  */
 export const ListDeliveriesResponseSchema: GenMessage<ListDeliveriesResponse> = /*@__PURE__*/
-  messageDesc(file_rhythmx_ticketing_v1_delivery, 7);
+  messageDesc(file_rhythmx_ticketing_v1_delivery, 8);
 
 /**
  * Which delivery to try now.
@@ -461,7 +559,7 @@ export type RetryDeliveryRequest = Message<"rhythmx.ticketing.v1.RetryDeliveryRe
  * Use `create(RetryDeliveryRequestSchema)` to create a new message.
  */
 export const RetryDeliveryRequestSchema: GenMessage<RetryDeliveryRequest> = /*@__PURE__*/
-  messageDesc(file_rhythmx_ticketing_v1_delivery, 8);
+  messageDesc(file_rhythmx_ticketing_v1_delivery, 9);
 
 /**
  * How the delivery stands.
@@ -482,7 +580,86 @@ export type RetryDeliveryResponse = Message<"rhythmx.ticketing.v1.RetryDeliveryR
  * Use `create(RetryDeliveryResponseSchema)` to create a new message.
  */
 export const RetryDeliveryResponseSchema: GenMessage<RetryDeliveryResponse> = /*@__PURE__*/
-  messageDesc(file_rhythmx_ticketing_v1_delivery, 9);
+  messageDesc(file_rhythmx_ticketing_v1_delivery, 10);
+
+/**
+ * Which deliveries to try now.
+ *
+ * @generated from message rhythmx.ticketing.v1.RetryDeliveriesRequest
+ */
+export type RetryDeliveriesRequest = Message<"rhythmx.ticketing.v1.RetryDeliveriesRequest"> & {
+  /**
+   * Chooses deliveries. Absent or empty: all. Name states, for example FAILED: deliveries that cannot be retried are counted
+   * as refused.
+   *
+   * @generated from field: rhythmx.ticketing.v1.DeliveryFilter filter = 1;
+   */
+  filter?: DeliveryFilter | undefined;
+
+  /**
+   * The most deliveries to retry or refuse in this call. 0 means 100; above 500 counts as 500. Negative values are refused.
+   *
+   * @generated from field: int32 page_size = 2;
+   */
+  pageSize: number;
+
+  /**
+   * `next_page_token` of the call before, with the same filter. Empty: begins with the newest delivery.
+   *
+   * @generated from field: string page_token = 3;
+   */
+  pageToken: string;
+
+  /**
+   * Why, for the record and the events. Optional; at most 500 characters.
+   *
+   * @generated from field: string note = 4;
+   */
+  note: string;
+};
+
+/**
+ * Describes the message rhythmx.ticketing.v1.RetryDeliveriesRequest.
+ * Use `create(RetryDeliveriesRequestSchema)` to create a new message.
+ */
+export const RetryDeliveriesRequestSchema: GenMessage<RetryDeliveriesRequest> = /*@__PURE__*/
+  messageDesc(file_rhythmx_ticketing_v1_delivery, 11);
+
+/**
+ * What became of one page of deliveries.
+ *
+ * @generated from message rhythmx.ticketing.v1.RetryDeliveriesResponse
+ */
+export type RetryDeliveriesResponse = Message<"rhythmx.ticketing.v1.RetryDeliveriesResponse"> & {
+  /**
+   * Output only. Deliveries that are tried now, or looked for now where the outcome of a send is unknown.
+   *
+   * @generated from field: uint32 retried = 1;
+   */
+  retried: number;
+
+  /**
+   * Output only. Deliveries that fit the filter and cannot be retried: ATTEMPTING or DELIVERED ones, those of a connection that
+   * is not configured and enabled, and CANCELLED ones unless `filter.states` names CANCELLED.
+   *
+   * @generated from field: uint32 refused = 2;
+   */
+  refused: number;
+
+  /**
+   * Output only. Continues with the next page. Empty: every delivery that fits was reached.
+   *
+   * @generated from field: string next_page_token = 3;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message rhythmx.ticketing.v1.RetryDeliveriesResponse.
+ * Use `create(RetryDeliveriesResponseSchema)` to create a new message.
+ */
+export const RetryDeliveriesResponseSchema: GenMessage<RetryDeliveriesResponse> = /*@__PURE__*/
+  messageDesc(file_rhythmx_ticketing_v1_delivery, 12);
 
 /**
  * Which delivery to give up, and why.
@@ -510,7 +687,7 @@ export type CancelDeliveryRequest = Message<"rhythmx.ticketing.v1.CancelDelivery
  * Use `create(CancelDeliveryRequestSchema)` to create a new message.
  */
 export const CancelDeliveryRequestSchema: GenMessage<CancelDeliveryRequest> = /*@__PURE__*/
-  messageDesc(file_rhythmx_ticketing_v1_delivery, 10);
+  messageDesc(file_rhythmx_ticketing_v1_delivery, 13);
 
 /**
  * The cancelled delivery.
@@ -531,7 +708,7 @@ export type CancelDeliveryResponse = Message<"rhythmx.ticketing.v1.CancelDeliver
  * Use `create(CancelDeliveryResponseSchema)` to create a new message.
  */
 export const CancelDeliveryResponseSchema: GenMessage<CancelDeliveryResponse> = /*@__PURE__*/
-  messageDesc(file_rhythmx_ticketing_v1_delivery, 11);
+  messageDesc(file_rhythmx_ticketing_v1_delivery, 14);
 
 /**
  * Which delivery has its ticket, and which.
@@ -547,22 +724,23 @@ export type ResolveDeliveryRequest = Message<"rhythmx.ticketing.v1.ResolveDelive
   deliveryId: string;
 
   /**
-   * Key of the ticket. Required; 1 to 255 characters of A-Z a-z 0-9 - _ and dot. Example: "SEC-24".
+   * Key of the ticket, or its ID. Required; 1 to 255 characters of A-Z a-z 0-9 - _ and dot. Example: "SEC-24".
    *
    * @generated from field: string ticket_key = 2;
    */
   ticketKey: string;
 
   /**
-   * The system's own identifier of the ticket. Optional; at most 255 characters of A-Z a-z 0-9 - _ and dot.
+   * The system's own identifier of the ticket. Optional; at most 255 characters of A-Z a-z 0-9 - _ and dot. Where the ticket
+   * can be read, it must be the ID of that ticket.
    *
    * @generated from field: string ticket_id = 3;
    */
   ticketId: string;
 
   /**
-   * Address of the ticket. Optional; http or https, at most 2,048 characters; absent: made from the key where the
-   * system allows that.
+   * Address of the ticket. Optional; http or https with a host and without credentials, at most 2,048 characters. Kept only
+   * where the ticket cannot be read, and then made from the key if absent and the system allows that.
    *
    * @generated from field: string ticket_url = 4;
    */
@@ -574,6 +752,14 @@ export type ResolveDeliveryRequest = Message<"rhythmx.ticketing.v1.ResolveDelive
    * @generated from field: string note = 5;
    */
   note: string;
+
+  /**
+   * Takes the ticket unread where the ticket system cannot be asked: the delivery is marked `ticket_unverified`. A ticket
+   * that the system says is absent, elsewhere or another incident's is refused all the same. Default false.
+   *
+   * @generated from field: bool allow_unverified = 6;
+   */
+  allowUnverified: boolean;
 };
 
 /**
@@ -581,7 +767,7 @@ export type ResolveDeliveryRequest = Message<"rhythmx.ticketing.v1.ResolveDelive
  * Use `create(ResolveDeliveryRequestSchema)` to create a new message.
  */
 export const ResolveDeliveryRequestSchema: GenMessage<ResolveDeliveryRequest> = /*@__PURE__*/
-  messageDesc(file_rhythmx_ticketing_v1_delivery, 12);
+  messageDesc(file_rhythmx_ticketing_v1_delivery, 15);
 
 /**
  * The resolved delivery.
@@ -602,7 +788,7 @@ export type ResolveDeliveryResponse = Message<"rhythmx.ticketing.v1.ResolveDeliv
  * Use `create(ResolveDeliveryResponseSchema)` to create a new message.
  */
 export const ResolveDeliveryResponseSchema: GenMessage<ResolveDeliveryResponse> = /*@__PURE__*/
-  messageDesc(file_rhythmx_ticketing_v1_delivery, 13);
+  messageDesc(file_rhythmx_ticketing_v1_delivery, 16);
 
 /**
  * What asked for a delivery.
@@ -666,7 +852,7 @@ export enum DeliveryState {
   ATTEMPTING = 2,
 
   /**
-   * The ticket exists. Final.
+   * The ticket exists. Final, but for ResolveDelivery, which can correct a ticket that an operator named.
    *
    * @generated from enum value: DELIVERY_STATE_DELIVERED = 3;
    */
@@ -682,6 +868,8 @@ export enum DeliveryState {
   /**
    * The ticket may or may not exist: it is looked for before anything is sent again. For example after a time-out; or
    * before the first attempt, if the database was put back from a copy (`last_error` is of kind RESTORED then).
+   * Where the search is not known to show tickets of this service, not finding one proves nothing: the delivery stays so,
+   * `last_error` says why, and SystemStatus.needs_attention counts it.
    *
    * @generated from enum value: DELIVERY_STATE_RECONCILING = 5;
    */
@@ -759,7 +947,7 @@ export enum FaultKind {
   TOO_LATE = 5,
 
   /**
-   * Definite: the ticket itself was refused (400, 422).
+   * Definite: this ticket alone was refused (400, 422; 403 or 404 while the same login may create others).
    *
    * @generated from enum value: FAULT_KIND_REJECTED = 6;
    */
@@ -773,7 +961,7 @@ export enum FaultKind {
   UNAUTHORIZED = 7,
 
   /**
-   * Definite: the account may not do this (403).
+   * Definite: the account may not do this, or may do nothing (402, 403; a read is refused, too, or a permission missing).
    *
    * @generated from enum value: FAULT_KIND_FORBIDDEN = 8;
    */

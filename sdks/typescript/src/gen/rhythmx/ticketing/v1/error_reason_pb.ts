@@ -9,7 +9,7 @@ import { enumDesc, fileDesc } from "@bufbuild/protobuf/codegenv2";
  * Describes the file rhythmx/ticketing/v1/error_reason.proto.
  */
 export const file_rhythmx_ticketing_v1_error_reason: GenFile = /*@__PURE__*/
-  fileDesc("CidyaHl0aG14L3RpY2tldGluZy92MS9lcnJvcl9yZWFzb24ucHJvdG8SFHJoeXRobXgudGlja2V0aW5nLnYxKqsGCgtFcnJvclJlYXNvbhIcChhFUlJPUl9SRUFTT05fVU5TUEVDSUZJRUQQABIhCh1FUlJPUl9SRUFTT05fSU5DSURFTlRfSU5WQUxJRBABEiEKHUVSUk9SX1JFQVNPTl9TRVRUSU5HU19JTlZBTElEEAISIAocRVJST1JfUkVBU09OX1NFQ1JFVF9SRVFVSVJFRBADEiYKIkVSUk9SX1JFQVNPTl9TWVNURU1fTk9UX0NPTkZJR1VSRUQQBBIjCh9FUlJPUl9SRUFTT05fU1lTVEVNX05PVF9FTkFCTEVEEAUSIwofRVJST1JfUkVBU09OX0RFTElWRVJZX05PVF9GT1VORBAGEh8KG0VSUk9SX1JFQVNPTl9ERUxJVkVSWV9TVEFURRAHEiAKHEVSUk9SX1JFQVNPTl9SRVFVRVNUX0lOVkFMSUQQCBIjCh9FUlJPUl9SRUFTT05fUEFHRV9UT0tFTl9JTlZBTElEEAkSJQohRVJST1JfUkVBU09OX1JFU1VNRV9UT0tFTl9JTlZBTElEEAoSJQohRVJST1JfUkVBU09OX1JFU1VNRV9UT0tFTl9FWFBJUkVEEAsSJAogRVJST1JfUkVBU09OX1NVQlNDUklCRVJfVE9PX1NMT1cQDBIiCh5FUlJPUl9SRUFTT05fU1RPUkVfVU5BVkFJTEFCTEUQDRIeChpFUlJPUl9SRUFTT05fU0hVVFRJTkdfRE9XThAOEhkKFUVSUk9SX1JFQVNPTl9JTlRFUk5BTBAPEiMKH0VSUk9SX1JFQVNPTl9DUkVERU5USUFMX01JU1NJTkcQEBIjCh9FUlJPUl9SRUFTT05fQ1JFREVOVElBTF9JTlZBTElEEBESIgoeRVJST1JfUkVBU09OX1JPTEVfSU5TVUZGSUNJRU5UEBISHQoZRVJST1JfUkVBU09OX1JBVEVfTElNSVRFRBATEiEKHUVSUk9SX1JFQVNPTl9UT09fTUFOWV9TVFJFQU1TEBQSIgoeRVJST1JfUkVBU09OX0NPTk5FQ1RJT05fRU5ESU5HEBUSFQoRRVJST1JfUkVBU09OX0JVU1kQFmIGcHJvdG8z");
+  fileDesc("CidyaHl0aG14L3RpY2tldGluZy92MS9lcnJvcl9yZWFzb24ucHJvdG8SFHJoeXRobXgudGlja2V0aW5nLnYxKoQICgtFcnJvclJlYXNvbhIcChhFUlJPUl9SRUFTT05fVU5TUEVDSUZJRUQQABIhCh1FUlJPUl9SRUFTT05fSU5DSURFTlRfSU5WQUxJRBABEiEKHUVSUk9SX1JFQVNPTl9TRVRUSU5HU19JTlZBTElEEAISIAocRVJST1JfUkVBU09OX1NFQ1JFVF9SRVFVSVJFRBADEiYKIkVSUk9SX1JFQVNPTl9TWVNURU1fTk9UX0NPTkZJR1VSRUQQBBIjCh9FUlJPUl9SRUFTT05fU1lTVEVNX05PVF9FTkFCTEVEEAUSIwofRVJST1JfUkVBU09OX0RFTElWRVJZX05PVF9GT1VORBAGEh8KG0VSUk9SX1JFQVNPTl9ERUxJVkVSWV9TVEFURRAHEiAKHEVSUk9SX1JFQVNPTl9SRVFVRVNUX0lOVkFMSUQQCBIjCh9FUlJPUl9SRUFTT05fUEFHRV9UT0tFTl9JTlZBTElEEAkSJQohRVJST1JfUkVBU09OX1JFU1VNRV9UT0tFTl9JTlZBTElEEAoSJQohRVJST1JfUkVBU09OX1JFU1VNRV9UT0tFTl9FWFBJUkVEEAsSJAogRVJST1JfUkVBU09OX1NVQlNDUklCRVJfVE9PX1NMT1cQDBIiCh5FUlJPUl9SRUFTT05fU1RPUkVfVU5BVkFJTEFCTEUQDRIeChpFUlJPUl9SRUFTT05fU0hVVFRJTkdfRE9XThAOEhkKFUVSUk9SX1JFQVNPTl9JTlRFUk5BTBAPEiMKH0VSUk9SX1JFQVNPTl9DUkVERU5USUFMX01JU1NJTkcQEBIjCh9FUlJPUl9SRUFTT05fQ1JFREVOVElBTF9JTlZBTElEEBESIgoeRVJST1JfUkVBU09OX1JPTEVfSU5TVUZGSUNJRU5UEBISHQoZRVJST1JfUkVBU09OX1JBVEVfTElNSVRFRBATEiEKHUVSUk9SX1JFQVNPTl9UT09fTUFOWV9TVFJFQU1TEBQSIgoeRVJST1JfUkVBU09OX0NPTk5FQ1RJT05fRU5ESU5HEBUSFQoRRVJST1JfUkVBU09OX0JVU1kQFhIhCh1FUlJPUl9SRUFTT05fVElDS0VUX05PVF9GT1VORBAZEh4KGkVSUk9SX1JFQVNPTl9USUNLRVRfSU5fVVNFEBoSIgoeRVJST1JfUkVBU09OX1RJQ0tFVF9VTlZFUklGSUVEEBsSKAokRVJST1JfUkVBU09OX0lOQ0lERU5UX09XTkVEX0JZX09USEVSECgSIgoeRVJST1JfUkVBU09OX1JFUVVFU1RfTUFMRk9STUVEEDISIgoeRVJST1JfUkVBU09OX1JFUVVFU1RfVE9PX0xBUkdFEDNiBnByb3RvMw");
 
 /**
  * Why a call was refused. Stands in `google.rpc.ErrorInfo.reason` without the prefix `ERROR_REASON_`, beside the domain
@@ -251,6 +251,71 @@ export enum ErrorReason {
    * @generated from enum value: ERROR_REASON_BUSY = 22;
    */
   BUSY = 22,
+
+  /**
+   * The ticket system says that there is no such ticket for its account, or the ticket is elsewhere than where the connection
+   * creates tickets.
+   *
+   * Example: ResolveDelivery with the mistyped key "SEC-999". FAILED_PRECONDITION with
+   * `{"reason":"TICKET_NOT_FOUND","domain":"ticketing.rhythmx","metadata":{"delivery_id":"0197...","ticket_key":"SEC-999"}}`
+   * and `{"fieldViolations":[{"field":"ticket_key","description":"Jira has no ticket SEC-999 that its account may see"}]}`.
+   *
+   * @generated from enum value: ERROR_REASON_TICKET_NOT_FOUND = 25;
+   */
+  TICKET_NOT_FOUND = 25,
+
+  /**
+   * The ticket belongs to another incident.
+   *
+   * Example: ResolveDelivery with the ticket of incident INC-7. FAILED_PRECONDITION with
+   * `{"reason":"TICKET_IN_USE","domain":"ticketing.rhythmx","metadata":{"delivery_id":"0197...","ticket_key":"SEC-24"}}`.
+   *
+   * @generated from enum value: ERROR_REASON_TICKET_IN_USE = 26;
+   */
+  TICKET_IN_USE = 26,
+
+  /**
+   * The ticket system could not be asked whether the ticket exists. Try again, or set `allow_unverified`.
+   *
+   * Example: ResolveDelivery while Jira is down. FAILED_PRECONDITION with
+   * `{"reason":"TICKET_UNVERIFIED","domain":"ticketing.rhythmx","metadata":{"delivery_id":"0197...","ticket_key":"SEC-24"}}`.
+   *
+   * @generated from enum value: ERROR_REASON_TICKET_UNVERIFIED = 27;
+   */
+  TICKET_UNVERIFIED = 27,
+
+  /**
+   * The incident belongs to another namespace than the credential of the caller, a producer: it was first handed over with a
+   * credential of that namespace. Nothing was changed. Admins and analysts may act on the incidents of all namespaces.
+   *
+   * Example: the producer of namespace "soc-us" submits "INC-1", which the producer of "soc-eu" has submitted before.
+   * PERMISSION_DENIED with
+   * `{"reason":"INCIDENT_OWNED_BY_OTHER","domain":"ticketing.rhythmx","metadata":{"incident_id":"INC-1"}}`.
+   *
+   * @generated from enum value: ERROR_REASON_INCIDENT_OWNED_BY_OTHER = 40;
+   */
+  INCIDENT_OWNED_BY_OTHER = 40,
+
+  /**
+   * The request is not a valid message: it ends early, is compressed wrongly, or was written by another contract. There is
+   * no `BadRequest`: which field it is cannot be known.
+   *
+   * Example: text in place of a protobuf message. INVALID_ARGUMENT with
+   * `{"reason":"REQUEST_MALFORMED","domain":"ticketing.rhythmx","metadata":{}}`.
+   *
+   * @generated from enum value: ERROR_REASON_REQUEST_MALFORMED = 50;
+   */
+  REQUEST_MALFORMED = 50,
+
+  /**
+   * The request has more bytes than the server takes (`limit`), or would take too much memory when it is decoded.
+   *
+   * Example: an incident with notes of 3 MiB. OUT_OF_RANGE with
+   * `{"reason":"REQUEST_TOO_LARGE","domain":"ticketing.rhythmx","metadata":{"limit":"2097152"}}`.
+   *
+   * @generated from enum value: ERROR_REASON_REQUEST_TOO_LARGE = 51;
+   */
+  REQUEST_TOO_LARGE = 51,
 }
 
 /**

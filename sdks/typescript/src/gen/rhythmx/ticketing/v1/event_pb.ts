@@ -263,7 +263,8 @@ export enum TicketEventKind {
   WAITING = 4,
 
   /**
-   * The outcome of an attempt is unknown: the delivery is RECONCILING.
+   * The outcome of an attempt is unknown: the delivery is RECONCILING. Comes once more if no look-up can settle it, since the
+   * search is not known to show tickets of this service: `last_error` says then what a person has to do.
    *
    * @generated from enum value: TICKET_EVENT_KIND_RECONCILING = 5;
    */
@@ -298,7 +299,7 @@ export enum TicketEventKind {
   CANCELLED = 9,
 
   /**
-   * An operator told which ticket it is: the delivery is DELIVERED.
+   * An operator told which ticket it is, or corrected what an operator had told before: the delivery is DELIVERED.
    *
    * @generated from enum value: TICKET_EVENT_KIND_RESOLVED = 10;
    */
@@ -327,14 +328,15 @@ export enum TicketEventKind {
   TARGET_LOGIN_REFUSED = 13,
 
   /**
-   * The account at the target is locked: nothing is sent until settings change or a test passes.
+   * The account at the target is locked or may be soon: nothing is sent until settings change, a test passes, or
+   * RetryDelivery sends one.
    *
    * @generated from enum value: TICKET_EVENT_KIND_TARGET_SUSPENDED = 14;
    */
   TARGET_SUSPENDED = 14,
 
   /**
-   * The target failed repeatedly: its deliveries wait unspent, one a tick probes it.
+   * The target failed repeatedly, or a delivery spent its retries on such failures: one delivery a tick probes it.
    *
    * @generated from enum value: TICKET_EVENT_KIND_TARGET_CIRCUIT_OPENED = 15;
    */

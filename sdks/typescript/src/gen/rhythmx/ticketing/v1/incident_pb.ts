@@ -16,7 +16,8 @@ export const file_rhythmx_ticketing_v1_incident: GenFile = /*@__PURE__*/
 
 /**
  * An incident as RhythmX knows it. Its text is data: in a ticket it never becomes markup, a mention, a link or a query.
- * Lengths count Unicode characters.
+ * Lengths count Unicode characters. Texts are cleaned on the way into a ticket: bidirectional controls are shown, for example as
+ * "[U+202E]", other characters without a glyph are removed, and the ticket's adjustments say so.
  *
  * @generated from message rhythmx.ticketing.v1.Incident
  */
@@ -115,7 +116,7 @@ export const IncidentSchema: GenMessage<Incident> = /*@__PURE__*/
  */
 export type Actor = Message<"rhythmx.ticketing.v1.Actor"> & {
   /**
-   * Required; 1 to 256 characters. Examples: "j.doe", "db-prod-3", "203.0.113.7".
+   * Required; 1 to 256 characters, one of them visible. Examples: "j.doe", "db-prod-3", "203.0.113.7".
    *
    * @generated from field: string name = 1;
    */
@@ -186,7 +187,7 @@ export const RiskSchema: GenMessage<Risk> = /*@__PURE__*/
  */
 export type RiskFactor = Message<"rhythmx.ticketing.v1.RiskFactor"> & {
   /**
-   * Required; 1 to 100 characters. Example: "Asset criticality".
+   * Required; 1 to 100 characters, one of them visible. Example: "Asset criticality".
    *
    * @generated from field: string name = 1;
    */
@@ -389,7 +390,7 @@ export const TechniqueSchema: GenMessage<Technique> = /*@__PURE__*/
  */
 export type FiringRule = Message<"rhythmx.ticketing.v1.FiringRule"> & {
   /**
-   * Required; 1 to 256 characters.
+   * Required; 1 to 256 characters, one of them visible.
    *
    * @generated from field: string name = 1;
    */

@@ -8,7 +8,7 @@ import type { ListAuditEntriesRequestSchema, ListAuditEntriesResponseSchema } fr
 import { file_rhythmx_ticketing_v1_audit } from "./audit_pb.js";
 import type { GetStatusRequestSchema, GetStatusResponseSchema, TestConnectionRequestSchema, TestConnectionResponseSchema } from "./connection_pb.js";
 import { file_rhythmx_ticketing_v1_connection } from "./connection_pb.js";
-import type { CancelDeliveryRequestSchema, CancelDeliveryResponseSchema, GetDeliveryRequestSchema, GetDeliveryResponseSchema, ListDeliveriesRequestSchema, ListDeliveriesResponseSchema, ResolveDeliveryRequestSchema, ResolveDeliveryResponseSchema, RetryDeliveryRequestSchema, RetryDeliveryResponseSchema } from "./delivery_pb.js";
+import type { CancelDeliveryRequestSchema, CancelDeliveryResponseSchema, GetDeliveryRequestSchema, GetDeliveryResponseSchema, ListDeliveriesRequestSchema, ListDeliveriesResponseSchema, ResolveDeliveryRequestSchema, ResolveDeliveryResponseSchema, RetryDeliveriesRequestSchema, RetryDeliveriesResponseSchema, RetryDeliveryRequestSchema, RetryDeliveryResponseSchema } from "./delivery_pb.js";
 import { file_rhythmx_ticketing_v1_delivery } from "./delivery_pb.js";
 import type { StreamTicketEventsRequestSchema, StreamTicketEventsResponseSchema } from "./event_pb.js";
 import { file_rhythmx_ticketing_v1_event } from "./event_pb.js";
@@ -23,7 +23,7 @@ import { file_rhythmx_ticketing_v1_settings } from "./settings_pb.js";
  * Describes the file rhythmx/ticketing/v1/service.proto.
  */
 export const file_rhythmx_ticketing_v1_service: GenFile = /*@__PURE__*/
-  fileDesc("CiJyaHl0aG14L3RpY2tldGluZy92MS9zZXJ2aWNlLnByb3RvEhRyaHl0aG14LnRpY2tldGluZy52MTL/CgoQVGlja2V0aW5nU2VydmljZRJcCglDb25maWd1cmUSJi5yaHl0aG14LnRpY2tldGluZy52MS5Db25maWd1cmVSZXF1ZXN0Gicucmh5dGhteC50aWNrZXRpbmcudjEuQ29uZmlndXJlUmVzcG9uc2USawoOVGVzdENvbm5lY3Rpb24SKy5yaHl0aG14LnRpY2tldGluZy52MS5UZXN0Q29ubmVjdGlvblJlcXVlc3QaLC5yaHl0aG14LnRpY2tldGluZy52MS5UZXN0Q29ubmVjdGlvblJlc3BvbnNlElwKCUdldFN0YXR1cxImLnJoeXRobXgudGlja2V0aW5nLnYxLkdldFN0YXR1c1JlcXVlc3QaJy5yaHl0aG14LnRpY2tldGluZy52MS5HZXRTdGF0dXNSZXNwb25zZRJoCg1QcmV2aWV3VGlja2V0Eioucmh5dGhteC50aWNrZXRpbmcudjEuUHJldmlld1RpY2tldFJlcXVlc3QaKy5yaHl0aG14LnRpY2tldGluZy52MS5QcmV2aWV3VGlja2V0UmVzcG9uc2USZQoMQ3JlYXRlVGlja2V0Eikucmh5dGhteC50aWNrZXRpbmcudjEuQ3JlYXRlVGlja2V0UmVxdWVzdBoqLnJoeXRobXgudGlja2V0aW5nLnYxLkNyZWF0ZVRpY2tldFJlc3BvbnNlEmsKDlN1Ym1pdEluY2lkZW50Eisucmh5dGhteC50aWNrZXRpbmcudjEuU3VibWl0SW5jaWRlbnRSZXF1ZXN0Giwucmh5dGhteC50aWNrZXRpbmcudjEuU3VibWl0SW5jaWRlbnRSZXNwb25zZRJ5ChJTdHJlYW1UaWNrZXRFdmVudHMSLy5yaHl0aG14LnRpY2tldGluZy52MS5TdHJlYW1UaWNrZXRFdmVudHNSZXF1ZXN0GjAucmh5dGhteC50aWNrZXRpbmcudjEuU3RyZWFtVGlja2V0RXZlbnRzUmVzcG9uc2UwARJiCgtHZXREZWxpdmVyeRIoLnJoeXRobXgudGlja2V0aW5nLnYxLkdldERlbGl2ZXJ5UmVxdWVzdBopLnJoeXRobXgudGlja2V0aW5nLnYxLkdldERlbGl2ZXJ5UmVzcG9uc2USawoOTGlzdERlbGl2ZXJpZXMSKy5yaHl0aG14LnRpY2tldGluZy52MS5MaXN0RGVsaXZlcmllc1JlcXVlc3QaLC5yaHl0aG14LnRpY2tldGluZy52MS5MaXN0RGVsaXZlcmllc1Jlc3BvbnNlEmgKDVJldHJ5RGVsaXZlcnkSKi5yaHl0aG14LnRpY2tldGluZy52MS5SZXRyeURlbGl2ZXJ5UmVxdWVzdBorLnJoeXRobXgudGlja2V0aW5nLnYxLlJldHJ5RGVsaXZlcnlSZXNwb25zZRJrCg5DYW5jZWxEZWxpdmVyeRIrLnJoeXRobXgudGlja2V0aW5nLnYxLkNhbmNlbERlbGl2ZXJ5UmVxdWVzdBosLnJoeXRobXgudGlja2V0aW5nLnYxLkNhbmNlbERlbGl2ZXJ5UmVzcG9uc2USbgoPUmVzb2x2ZURlbGl2ZXJ5Eiwucmh5dGhteC50aWNrZXRpbmcudjEuUmVzb2x2ZURlbGl2ZXJ5UmVxdWVzdBotLnJoeXRobXgudGlja2V0aW5nLnYxLlJlc29sdmVEZWxpdmVyeVJlc3BvbnNlEnEKEExpc3RBdWRpdEVudHJpZXMSLS5yaHl0aG14LnRpY2tldGluZy52MS5MaXN0QXVkaXRFbnRyaWVzUmVxdWVzdBouLnJoeXRobXgudGlja2V0aW5nLnYxLkxpc3RBdWRpdEVudHJpZXNSZXNwb25zZWIGcHJvdG8z", [file_rhythmx_ticketing_v1_audit, file_rhythmx_ticketing_v1_connection, file_rhythmx_ticketing_v1_delivery, file_rhythmx_ticketing_v1_event, file_rhythmx_ticketing_v1_preview, file_rhythmx_ticketing_v1_push, file_rhythmx_ticketing_v1_settings]);
+  fileDesc("CiJyaHl0aG14L3RpY2tldGluZy92MS9zZXJ2aWNlLnByb3RvEhRyaHl0aG14LnRpY2tldGluZy52MTLvCwoQVGlja2V0aW5nU2VydmljZRJcCglDb25maWd1cmUSJi5yaHl0aG14LnRpY2tldGluZy52MS5Db25maWd1cmVSZXF1ZXN0Gicucmh5dGhteC50aWNrZXRpbmcudjEuQ29uZmlndXJlUmVzcG9uc2USawoOVGVzdENvbm5lY3Rpb24SKy5yaHl0aG14LnRpY2tldGluZy52MS5UZXN0Q29ubmVjdGlvblJlcXVlc3QaLC5yaHl0aG14LnRpY2tldGluZy52MS5UZXN0Q29ubmVjdGlvblJlc3BvbnNlElwKCUdldFN0YXR1cxImLnJoeXRobXgudGlja2V0aW5nLnYxLkdldFN0YXR1c1JlcXVlc3QaJy5yaHl0aG14LnRpY2tldGluZy52MS5HZXRTdGF0dXNSZXNwb25zZRJoCg1QcmV2aWV3VGlja2V0Eioucmh5dGhteC50aWNrZXRpbmcudjEuUHJldmlld1RpY2tldFJlcXVlc3QaKy5yaHl0aG14LnRpY2tldGluZy52MS5QcmV2aWV3VGlja2V0UmVzcG9uc2USZQoMQ3JlYXRlVGlja2V0Eikucmh5dGhteC50aWNrZXRpbmcudjEuQ3JlYXRlVGlja2V0UmVxdWVzdBoqLnJoeXRobXgudGlja2V0aW5nLnYxLkNyZWF0ZVRpY2tldFJlc3BvbnNlEmsKDlN1Ym1pdEluY2lkZW50Eisucmh5dGhteC50aWNrZXRpbmcudjEuU3VibWl0SW5jaWRlbnRSZXF1ZXN0Giwucmh5dGhteC50aWNrZXRpbmcudjEuU3VibWl0SW5jaWRlbnRSZXNwb25zZRJ5ChJTdHJlYW1UaWNrZXRFdmVudHMSLy5yaHl0aG14LnRpY2tldGluZy52MS5TdHJlYW1UaWNrZXRFdmVudHNSZXF1ZXN0GjAucmh5dGhteC50aWNrZXRpbmcudjEuU3RyZWFtVGlja2V0RXZlbnRzUmVzcG9uc2UwARJiCgtHZXREZWxpdmVyeRIoLnJoeXRobXgudGlja2V0aW5nLnYxLkdldERlbGl2ZXJ5UmVxdWVzdBopLnJoeXRobXgudGlja2V0aW5nLnYxLkdldERlbGl2ZXJ5UmVzcG9uc2USawoOTGlzdERlbGl2ZXJpZXMSKy5yaHl0aG14LnRpY2tldGluZy52MS5MaXN0RGVsaXZlcmllc1JlcXVlc3QaLC5yaHl0aG14LnRpY2tldGluZy52MS5MaXN0RGVsaXZlcmllc1Jlc3BvbnNlEmgKDVJldHJ5RGVsaXZlcnkSKi5yaHl0aG14LnRpY2tldGluZy52MS5SZXRyeURlbGl2ZXJ5UmVxdWVzdBorLnJoeXRobXgudGlja2V0aW5nLnYxLlJldHJ5RGVsaXZlcnlSZXNwb25zZRJuCg9SZXRyeURlbGl2ZXJpZXMSLC5yaHl0aG14LnRpY2tldGluZy52MS5SZXRyeURlbGl2ZXJpZXNSZXF1ZXN0Gi0ucmh5dGhteC50aWNrZXRpbmcudjEuUmV0cnlEZWxpdmVyaWVzUmVzcG9uc2USawoOQ2FuY2VsRGVsaXZlcnkSKy5yaHl0aG14LnRpY2tldGluZy52MS5DYW5jZWxEZWxpdmVyeVJlcXVlc3QaLC5yaHl0aG14LnRpY2tldGluZy52MS5DYW5jZWxEZWxpdmVyeVJlc3BvbnNlEm4KD1Jlc29sdmVEZWxpdmVyeRIsLnJoeXRobXgudGlja2V0aW5nLnYxLlJlc29sdmVEZWxpdmVyeVJlcXVlc3QaLS5yaHl0aG14LnRpY2tldGluZy52MS5SZXNvbHZlRGVsaXZlcnlSZXNwb25zZRJxChBMaXN0QXVkaXRFbnRyaWVzEi0ucmh5dGhteC50aWNrZXRpbmcudjEuTGlzdEF1ZGl0RW50cmllc1JlcXVlc3QaLi5yaHl0aG14LnRpY2tldGluZy52MS5MaXN0QXVkaXRFbnRyaWVzUmVzcG9uc2ViBnByb3RvMw", [file_rhythmx_ticketing_v1_audit, file_rhythmx_ticketing_v1_connection, file_rhythmx_ticketing_v1_delivery, file_rhythmx_ticketing_v1_event, file_rhythmx_ticketing_v1_preview, file_rhythmx_ticketing_v1_push, file_rhythmx_ticketing_v1_settings]);
 
 /**
  * Turns RhythmX incidents into tickets in Jira (Cloud and Data Center) and ServiceNow, effectively once: an accepted
@@ -35,13 +35,15 @@ export const file_rhythmx_ticketing_v1_service: GenFile = /*@__PURE__*/
  * (indices count from 0). A failed delivery is not an RPC error: the push was accepted, and `Delivery` tells its story.
  *
  * A call that outlives its deadline gets DEADLINE_EXCEEDED, though what it had accepted by then goes on. A request of
- * more than 4 MiB gets OUT_OF_RANGE. A caller may name its request in the metadata `x-request-id` (at most 64 letters,
+ * more than 2 MiB gets OUT_OF_RANGE (REQUEST_TOO_LARGE), and one that cannot be decoded gets INVALID_ARGUMENT
+ * (REQUEST_MALFORMED). A caller may name its request in the metadata `x-request-id` (at most 64 letters,
  * digits and "-_.:"); the answer bears that name or a number, and so does every line of the server's log about it.
  *
  * Where the server asks for credentials, every call bears one: a bearer token in the metadata `authorization`
  * ("Bearer rxt_..."), or a client certificate. Without a good one a call gets UNAUTHENTICATED (CREDENTIAL_MISSING,
  * CREDENTIAL_INVALID); one that the caller's role may not make gets PERMISSION_DENIED (ROLE_INSUFFICIENT); one too many
- * gets RESOURCE_EXHAUSTED (RATE_LIMITED, TOO_MANY_STREAMS) with `RetryInfo`. A stream ends with UNAUTHENTICATED when its
+ * gets RESOURCE_EXHAUSTED (RATE_LIMITED, TOO_MANY_STREAMS) with `RetryInfo`. A credential carries a namespace, by default
+ * "default": producers act on incidents of their own namespace alone. A stream ends with UNAUTHENTICATED when its
  * credential is revoked or runs out.
  *
  * Times are UTC. Names of systems, states and kinds are the enum values spelled in full.
@@ -125,7 +127,10 @@ export const TicketingService: GenService<{
    * ticket system at once. Answers with the decision for every system as soon as the intent is durable, without
    * waiting for the systems. Offering the same incident again is safe.
    *
-   * Errors: INVALID_ARGUMENT (INCIDENT_INVALID).
+   * An incident belongs to the namespace of the credential that first handed it over. A producer whose credential has another
+   * namespace is refused and learns nothing of it.
+   *
+   * Errors: INVALID_ARGUMENT (INCIDENT_INVALID), PERMISSION_DENIED (INCIDENT_OWNED_BY_OTHER).
    *
    * @generated from rpc rhythmx.ticketing.v1.TicketingService.SubmitIncident
    */
@@ -137,7 +142,8 @@ export const TicketingService: GenService<{
   /**
    * Streams what happens to deliveries. Within a stream events are ordered, unique and gap-free; across reconnects an
    * event is seen at least once when the client resumes with the last token it has processed. Bookmarks arrive every
-   * 10 s so that the token of a filtered stream moves too. The stream has no end of its own.
+   * 10 s so that the token of a filtered stream moves too. The stream has no end of its own. A producer receives the events
+   * of incidents of its namespace that it asked for first, and no others.
    *
    * Errors: INVALID_ARGUMENT (REQUEST_INVALID, RESUME_TOKEN_INVALID), OUT_OF_RANGE (RESUME_TOKEN_EXPIRED),
    * RESOURCE_EXHAUSTED (SUBSCRIBER_TOO_SLOW), UNAVAILABLE (SHUTTING_DOWN).
@@ -150,7 +156,7 @@ export const TicketingService: GenService<{
     output: typeof StreamTicketEventsResponseSchema;
   },
   /**
-   * Returns one delivery with all its attempts.
+   * Returns one delivery with its attempts, the newest 200 at most.
    *
    * Errors: INVALID_ARGUMENT (REQUEST_INVALID), NOT_FOUND (DELIVERY_NOT_FOUND).
    *
@@ -162,7 +168,8 @@ export const TicketingService: GenService<{
     output: typeof GetDeliveryResponseSchema;
   },
   /**
-   * Lists deliveries, the newest first, page by page.
+   * Lists deliveries, the newest first, page by page. Each call examines a bounded number of deliveries and answers with at
+   * most 1 MiB, so a page may be short or empty though it is not the last: go on until `next_page_token` is empty.
    *
    * Errors: INVALID_ARGUMENT (REQUEST_INVALID, PAGE_TOKEN_INVALID).
    *
@@ -189,6 +196,20 @@ export const TicketingService: GenService<{
     output: typeof RetryDeliveryResponseSchema;
   },
   /**
+   * Tries deliveries now, as RetryDelivery does each of them, without waiting for their attempts: those that fit a filter, one
+   * bounded page a call. Call again with `next_page_token` until it is empty; asking for the same page twice is safe. A ticket
+   * whose earlier send has an unknown outcome is looked for, never created anyway. Each call leaves one audit entry.
+   *
+   * Errors: INVALID_ARGUMENT (REQUEST_INVALID, PAGE_TOKEN_INVALID).
+   *
+   * @generated from rpc rhythmx.ticketing.v1.TicketingService.RetryDeliveries
+   */
+  retryDeliveries: {
+    methodKind: "unary";
+    input: typeof RetryDeliveriesRequestSchema;
+    output: typeof RetryDeliveriesResponseSchema;
+  },
+  /**
    * Gives up a PENDING, WAITING, RECONCILING or FAILED delivery. It is kept, announced and never tried again by itself;
    * what may have been sent stays known, so that a later RetryDelivery looks for it first.
    * Cancelling a cancelled delivery returns it unchanged.
@@ -203,10 +224,14 @@ export const TicketingService: GenService<{
     output: typeof CancelDeliveryResponseSchema;
   },
   /**
-   * Tells the service that the ticket exists: a delivery that is neither ATTEMPTING nor DELIVERED becomes DELIVERED with
-   * the given ticket.
+   * Tells the service which ticket the delivery has. The ticket is read first: it must exist where the connection creates
+   * tickets, and must not be another incident's. Key, ID and address are taken from what was read. The delivery becomes
+   * DELIVERED. Resolving again with another ticket corrects what an operator said before; a ticket that the service created
+   * or found stays. Earlier sends with an unknown outcome stay known, and are searched for later.
    *
-   * Errors: INVALID_ARGUMENT (REQUEST_INVALID), NOT_FOUND (DELIVERY_NOT_FOUND), FAILED_PRECONDITION (DELIVERY_STATE).
+   * Errors: INVALID_ARGUMENT (REQUEST_INVALID), NOT_FOUND (DELIVERY_NOT_FOUND), FAILED_PRECONDITION (DELIVERY_STATE,
+   * TICKET_NOT_FOUND, TICKET_IN_USE; TICKET_UNVERIFIED where the ticket system could not be asked and `allow_unverified` is
+   * not set).
    *
    * @generated from rpc rhythmx.ticketing.v1.TicketingService.ResolveDelivery
    */

@@ -16,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file rhythmx/ticketing/v1/settings.proto.
  */
 export const file_rhythmx_ticketing_v1_settings: GenFile = /*@__PURE__*/
-  fileDesc("CiNyaHl0aG14L3RpY2tldGluZy92MS9zZXR0aW5ncy5wcm90bxIUcmh5dGhteC50aWNrZXRpbmcudjEi8QEKEENvbmZpZ3VyZVJlcXVlc3QSMAoEamlyYRgBIAEoCzIiLnJoeXRobXgudGlja2V0aW5nLnYxLkppcmFTZXR0aW5ncxI8CgpzZXJ2aWNlbm93GAIgASgLMigucmh5dGhteC50aWNrZXRpbmcudjEuU2VydmljZU5vd1NldHRpbmdzEjkKCWF1dG9fcHVzaBgDIAEoCzImLnJoeXRobXgudGlja2V0aW5nLnYxLkF1dG9QdXNoU2V0dGluZ3MSMgoFcmV0cnkYBCABKAsyIy5yaHl0aG14LnRpY2tldGluZy52MS5SZXRyeVNldHRpbmdzIpcCChFDb25maWd1cmVSZXNwb25zZRI0CgRqaXJhGAEgASgLMiYucmh5dGhteC50aWNrZXRpbmcudjEuSmlyYVNldHRpbmdzVmlldxJACgpzZXJ2aWNlbm93GAIgASgLMiwucmh5dGhteC50aWNrZXRpbmcudjEuU2VydmljZU5vd1NldHRpbmdzVmlldxI5CglhdXRvX3B1c2gYAyABKAsyJi5yaHl0aG14LnRpY2tldGluZy52MS5BdXRvUHVzaFNldHRpbmdzEjIKBXJldHJ5GAQgASgLMiMucmh5dGhteC50aWNrZXRpbmcudjEuUmV0cnlTZXR0aW5ncxIbChNkZWxpdmVyaWVzX21hZGVfZHVlGAUgASgNIqoFCgxKaXJhU2V0dGluZ3MSFAoHZW5hYmxlZBgBIAEoCEgAiAEBEhAKA3VybBgCIAEoCUgBiAEBEhIKBWVtYWlsGAMgASgJSAKIAQESGwoJYXBpX3Rva2VuGAQgASgJQgOAAQFIA4gBARInChVwZXJzb25hbF9hY2Nlc3NfdG9rZW4YBSABKAlCA4ABAUgEiAEBEhgKC3Byb2plY3Rfa2V5GAYgASgJSAWIAQESFwoKaXNzdWVfdHlwZRgHIAEoCUgGiAEBEjcKB2ZsYXZvdXIYCCABKA4yIS5yaHl0aG14LnRpY2tldGluZy52MS5KaXJhRmxhdm91ckgHiAEBEhUKCGNsb3VkX2lkGAkgASgJSAiIAQESGAoLZ2F0ZXdheV91cmwYCiABKAlICYgBARIwCgZsYWJlbHMYCyABKAsyIC5yaHl0aG14LnRpY2tldGluZy52MS5KaXJhTGFiZWxzEhYKCXByb3h5X3VybBgMIAEoCUgKiAEBEhwKD2NhX2NlcnRpZmljYXRlcxgNIAEoCUgLiAEBEhsKDnByb3h5X3VzZXJuYW1lGA4gASgJSAyIAQESIAoOcHJveHlfcGFzc3dvcmQYDyABKAlCA4ABAUgNiAEBQgoKCF9lbmFibGVkQgYKBF91cmxCCAoGX2VtYWlsQgwKCl9hcGlfdG9rZW5CGAoWX3BlcnNvbmFsX2FjY2Vzc190b2tlbkIOCgxfcHJvamVjdF9rZXlCDQoLX2lzc3VlX3R5cGVCCgoIX2ZsYXZvdXJCCwoJX2Nsb3VkX2lkQg4KDF9nYXRld2F5X3VybEIMCgpfcHJveHlfdXJsQhIKEF9jYV9jZXJ0aWZpY2F0ZXNCEQoPX3Byb3h5X3VzZXJuYW1lQhEKD19wcm94eV9wYXNzd29yZCIcCgpKaXJhTGFiZWxzEg4KBnZhbHVlcxgBIAMoCSLKAwoQSmlyYVNldHRpbmdzVmlldxIPCgdlbmFibGVkGAEgASgIEgsKA3VybBgCIAEoCRINCgVlbWFpbBgDIAEoCRI0ChBhcGlfdG9rZW5fc2V0X2F0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBJAChxwZXJzb25hbF9hY2Nlc3NfdG9rZW5fc2V0X2F0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBITCgtwcm9qZWN0X2tleRgGIAEoCRISCgppc3N1ZV90eXBlGAcgASgJEjIKB2ZsYXZvdXIYCCABKA4yIS5yaHl0aG14LnRpY2tldGluZy52MS5KaXJhRmxhdm91chIQCghjbG91ZF9pZBgJIAEoCRITCgtnYXRld2F5X3VybBgKIAEoCRIOCgZsYWJlbHMYCyADKAkSEQoJcHJveHlfdXJsGAwgASgJEhcKD2NhX2NlcnRpZmljYXRlcxgNIAEoCRIWCg5wcm94eV91c2VybmFtZRgOIAEoCRI5ChVwcm94eV9wYXNzd29yZF9zZXRfYXQYDyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIvYDChJTZXJ2aWNlTm93U2V0dGluZ3MSFAoHZW5hYmxlZBgBIAEoCEgAiAEBEhUKCGluc3RhbmNlGAIgASgJSAGIAQESFQoIdXNlcm5hbWUYAyABKAlIAogBARIaCghwYXNzd29yZBgEIAEoCUIDgAEBSAOIAQESHQoQYXNzaWdubWVudF9ncm91cBgFIAEoCUgEiAEBEhIKBXRhYmxlGAYgASgJSAWIAQESPgoKcHJpb3JpdGllcxgHIAEoCzIqLnJoeXRobXgudGlja2V0aW5nLnYxLlNlcnZpY2VOb3dQcmlvcml0aWVzEhYKCXByb3h5X3VybBgIIAEoCUgGiAEBEhwKD2NhX2NlcnRpZmljYXRlcxgJIAEoCUgHiAEBEhsKDnByb3h5X3VzZXJuYW1lGAogASgJSAiIAQESIAoOcHJveHlfcGFzc3dvcmQYCyABKAlCA4ABAUgJiAEBQgoKCF9lbmFibGVkQgsKCV9pbnN0YW5jZUILCglfdXNlcm5hbWVCCwoJX3Bhc3N3b3JkQhMKEV9hc3NpZ25tZW50X2dyb3VwQggKBl90YWJsZUIMCgpfcHJveHlfdXJsQhIKEF9jYV9jZXJ0aWZpY2F0ZXNCEQoPX3Byb3h5X3VzZXJuYW1lQhEKD19wcm94eV9wYXNzd29yZCL7AQoUU2VydmljZU5vd1ByaW9yaXRpZXMSOgoIY3JpdGljYWwYASABKAsyKC5yaHl0aG14LnRpY2tldGluZy52MS5TZXJ2aWNlTm93UHJpb3JpdHkSNgoEaGlnaBgCIAEoCzIoLnJoeXRobXgudGlja2V0aW5nLnYxLlNlcnZpY2VOb3dQcmlvcml0eRI4CgZtZWRpdW0YAyABKAsyKC5yaHl0aG14LnRpY2tldGluZy52MS5TZXJ2aWNlTm93UHJpb3JpdHkSNQoDbG93GAQgASgLMigucmh5dGhteC50aWNrZXRpbmcudjEuU2VydmljZU5vd1ByaW9yaXR5IjUKElNlcnZpY2VOb3dQcmlvcml0eRIOCgZpbXBhY3QYASABKA0SDwoHdXJnZW5jeRgCIAEoDSLqAgoWU2VydmljZU5vd1NldHRpbmdzVmlldxIPCgdlbmFibGVkGAEgASgIEhAKCGluc3RhbmNlGAIgASgJEhAKCHVzZXJuYW1lGAMgASgJEjMKD3Bhc3N3b3JkX3NldF9hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASGAoQYXNzaWdubWVudF9ncm91cBgFIAEoCRINCgV0YWJsZRgGIAEoCRI+Cgpwcmlvcml0aWVzGAcgASgLMioucmh5dGhteC50aWNrZXRpbmcudjEuU2VydmljZU5vd1ByaW9yaXRpZXMSEQoJcHJveHlfdXJsGAggASgJEhcKD2NhX2NlcnRpZmljYXRlcxgJIAEoCRIWCg5wcm94eV91c2VybmFtZRgKIAEoCRI5ChVwcm94eV9wYXNzd29yZF9zZXRfYXQYCyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIsEBChBBdXRvUHVzaFNldHRpbmdzEhQKB2VuYWJsZWQYASABKAhIAIgBARI9ChBtaW5pbXVtX3NldmVyaXR5GAIgASgOMh4ucmh5dGhteC50aWNrZXRpbmcudjEuU2V2ZXJpdHlIAYgBARI3CgdzeXN0ZW1zGAMgASgLMiYucmh5dGhteC50aWNrZXRpbmcudjEuVGlja2V0U3lzdGVtTGlzdEIKCghfZW5hYmxlZEITChFfbWluaW11bV9zZXZlcml0eSJGChBUaWNrZXRTeXN0ZW1MaXN0EjIKBnZhbHVlcxgBIAMoDjIiLnJoeXRobXgudGlja2V0aW5nLnYxLlRpY2tldFN5c3RlbSLvAQoNUmV0cnlTZXR0aW5ncxIZCgxtYXhfYXR0ZW1wdHMYASABKA1IAIgBARItCgpiYXNlX2RlbGF5GAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEiwKCW1heF9kZWxheRgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhI1ChJwcm9jZXNzb3JfaW50ZXJ2YWwYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SEwoGaml0dGVyGAUgASgBSAGIAQFCDwoNX21heF9hdHRlbXB0c0IJCgdfaml0dGVyKngKC0ppcmFGbGF2b3VyEhwKGEpJUkFfRkxBVk9VUl9VTlNQRUNJRklFRBAAEhUKEUpJUkFfRkxBVk9VUl9BVVRPEAESFgoSSklSQV9GTEFWT1VSX0NMT1VEEAISHAoYSklSQV9GTEFWT1VSX0RBVEFfQ0VOVEVSEANiBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_rhythmx_ticketing_v1_incident, file_rhythmx_ticketing_v1_ticket]);
+  fileDesc("CiNyaHl0aG14L3RpY2tldGluZy92MS9zZXR0aW5ncy5wcm90bxIUcmh5dGhteC50aWNrZXRpbmcudjEi8QEKEENvbmZpZ3VyZVJlcXVlc3QSMAoEamlyYRgBIAEoCzIiLnJoeXRobXgudGlja2V0aW5nLnYxLkppcmFTZXR0aW5ncxI8CgpzZXJ2aWNlbm93GAIgASgLMigucmh5dGhteC50aWNrZXRpbmcudjEuU2VydmljZU5vd1NldHRpbmdzEjkKCWF1dG9fcHVzaBgDIAEoCzImLnJoeXRobXgudGlja2V0aW5nLnYxLkF1dG9QdXNoU2V0dGluZ3MSMgoFcmV0cnkYBCABKAsyIy5yaHl0aG14LnRpY2tldGluZy52MS5SZXRyeVNldHRpbmdzIpcCChFDb25maWd1cmVSZXNwb25zZRI0CgRqaXJhGAEgASgLMiYucmh5dGhteC50aWNrZXRpbmcudjEuSmlyYVNldHRpbmdzVmlldxJACgpzZXJ2aWNlbm93GAIgASgLMiwucmh5dGhteC50aWNrZXRpbmcudjEuU2VydmljZU5vd1NldHRpbmdzVmlldxI5CglhdXRvX3B1c2gYAyABKAsyJi5yaHl0aG14LnRpY2tldGluZy52MS5BdXRvUHVzaFNldHRpbmdzEjIKBXJldHJ5GAQgASgLMiMucmh5dGhteC50aWNrZXRpbmcudjEuUmV0cnlTZXR0aW5ncxIbChNkZWxpdmVyaWVzX21hZGVfZHVlGAUgASgNItIFCgxKaXJhU2V0dGluZ3MSFAoHZW5hYmxlZBgBIAEoCEgAiAEBEhAKA3VybBgCIAEoCUgBiAEBEhIKBWVtYWlsGAMgASgJSAKIAQESGwoJYXBpX3Rva2VuGAQgASgJQgOAAQFIA4gBARInChVwZXJzb25hbF9hY2Nlc3NfdG9rZW4YBSABKAlCA4ABAUgEiAEBEhgKC3Byb2plY3Rfa2V5GAYgASgJSAWIAQESFwoKaXNzdWVfdHlwZRgHIAEoCUgGiAEBEjcKB2ZsYXZvdXIYCCABKA4yIS5yaHl0aG14LnRpY2tldGluZy52MS5KaXJhRmxhdm91ckgHiAEBEhUKCGNsb3VkX2lkGAkgASgJSAiIAQESGAoLZ2F0ZXdheV91cmwYCiABKAlICYgBARIwCgZsYWJlbHMYCyABKAsyIC5yaHl0aG14LnRpY2tldGluZy52MS5KaXJhTGFiZWxzEhYKCXByb3h5X3VybBgMIAEoCUgKiAEBEhwKD2NhX2NlcnRpZmljYXRlcxgNIAEoCUgLiAEBEhsKDnByb3h5X3VzZXJuYW1lGA4gASgJSAyIAQESIAoOcHJveHlfcGFzc3dvcmQYDyABKAlCA4ABAUgNiAEBEhcKCnB1YmxpY191cmwYECABKAlIDogBAUIKCghfZW5hYmxlZEIGCgRfdXJsQggKBl9lbWFpbEIMCgpfYXBpX3Rva2VuQhgKFl9wZXJzb25hbF9hY2Nlc3NfdG9rZW5CDgoMX3Byb2plY3Rfa2V5Qg0KC19pc3N1ZV90eXBlQgoKCF9mbGF2b3VyQgsKCV9jbG91ZF9pZEIOCgxfZ2F0ZXdheV91cmxCDAoKX3Byb3h5X3VybEISChBfY2FfY2VydGlmaWNhdGVzQhEKD19wcm94eV91c2VybmFtZUIRCg9fcHJveHlfcGFzc3dvcmRCDQoLX3B1YmxpY191cmwiHAoKSmlyYUxhYmVscxIOCgZ2YWx1ZXMYASADKAki3gMKEEppcmFTZXR0aW5nc1ZpZXcSDwoHZW5hYmxlZBgBIAEoCBILCgN1cmwYAiABKAkSDQoFZW1haWwYAyABKAkSNAoQYXBpX3Rva2VuX3NldF9hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASQAoccGVyc29uYWxfYWNjZXNzX3Rva2VuX3NldF9hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEwoLcHJvamVjdF9rZXkYBiABKAkSEgoKaXNzdWVfdHlwZRgHIAEoCRIyCgdmbGF2b3VyGAggASgOMiEucmh5dGhteC50aWNrZXRpbmcudjEuSmlyYUZsYXZvdXISEAoIY2xvdWRfaWQYCSABKAkSEwoLZ2F0ZXdheV91cmwYCiABKAkSDgoGbGFiZWxzGAsgAygJEhEKCXByb3h5X3VybBgMIAEoCRIXCg9jYV9jZXJ0aWZpY2F0ZXMYDSABKAkSFgoOcHJveHlfdXNlcm5hbWUYDiABKAkSOQoVcHJveHlfcGFzc3dvcmRfc2V0X2F0GA8gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBISCgpwdWJsaWNfdXJsGBAgASgJIp4EChJTZXJ2aWNlTm93U2V0dGluZ3MSFAoHZW5hYmxlZBgBIAEoCEgAiAEBEhUKCGluc3RhbmNlGAIgASgJSAGIAQESFQoIdXNlcm5hbWUYAyABKAlIAogBARIaCghwYXNzd29yZBgEIAEoCUIDgAEBSAOIAQESHQoQYXNzaWdubWVudF9ncm91cBgFIAEoCUgEiAEBEhIKBXRhYmxlGAYgASgJSAWIAQESPgoKcHJpb3JpdGllcxgHIAEoCzIqLnJoeXRobXgudGlja2V0aW5nLnYxLlNlcnZpY2VOb3dQcmlvcml0aWVzEhYKCXByb3h5X3VybBgIIAEoCUgGiAEBEhwKD2NhX2NlcnRpZmljYXRlcxgJIAEoCUgHiAEBEhsKDnByb3h5X3VzZXJuYW1lGAogASgJSAiIAQESIAoOcHJveHlfcGFzc3dvcmQYCyABKAlCA4ABAUgJiAEBEhcKCnB1YmxpY191cmwYDCABKAlICogBAUIKCghfZW5hYmxlZEILCglfaW5zdGFuY2VCCwoJX3VzZXJuYW1lQgsKCV9wYXNzd29yZEITChFfYXNzaWdubWVudF9ncm91cEIICgZfdGFibGVCDAoKX3Byb3h5X3VybEISChBfY2FfY2VydGlmaWNhdGVzQhEKD19wcm94eV91c2VybmFtZUIRCg9fcHJveHlfcGFzc3dvcmRCDQoLX3B1YmxpY191cmwi+wEKFFNlcnZpY2VOb3dQcmlvcml0aWVzEjoKCGNyaXRpY2FsGAEgASgLMigucmh5dGhteC50aWNrZXRpbmcudjEuU2VydmljZU5vd1ByaW9yaXR5EjYKBGhpZ2gYAiABKAsyKC5yaHl0aG14LnRpY2tldGluZy52MS5TZXJ2aWNlTm93UHJpb3JpdHkSOAoGbWVkaXVtGAMgASgLMigucmh5dGhteC50aWNrZXRpbmcudjEuU2VydmljZU5vd1ByaW9yaXR5EjUKA2xvdxgEIAEoCzIoLnJoeXRobXgudGlja2V0aW5nLnYxLlNlcnZpY2VOb3dQcmlvcml0eSI1ChJTZXJ2aWNlTm93UHJpb3JpdHkSDgoGaW1wYWN0GAEgASgNEg8KB3VyZ2VuY3kYAiABKA0i/gIKFlNlcnZpY2VOb3dTZXR0aW5nc1ZpZXcSDwoHZW5hYmxlZBgBIAEoCBIQCghpbnN0YW5jZRgCIAEoCRIQCgh1c2VybmFtZRgDIAEoCRIzCg9wYXNzd29yZF9zZXRfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhgKEGFzc2lnbm1lbnRfZ3JvdXAYBSABKAkSDQoFdGFibGUYBiABKAkSPgoKcHJpb3JpdGllcxgHIAEoCzIqLnJoeXRobXgudGlja2V0aW5nLnYxLlNlcnZpY2VOb3dQcmlvcml0aWVzEhEKCXByb3h5X3VybBgIIAEoCRIXCg9jYV9jZXJ0aWZpY2F0ZXMYCSABKAkSFgoOcHJveHlfdXNlcm5hbWUYCiABKAkSOQoVcHJveHlfcGFzc3dvcmRfc2V0X2F0GAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBISCgpwdWJsaWNfdXJsGAwgASgJIsEBChBBdXRvUHVzaFNldHRpbmdzEhQKB2VuYWJsZWQYASABKAhIAIgBARI9ChBtaW5pbXVtX3NldmVyaXR5GAIgASgOMh4ucmh5dGhteC50aWNrZXRpbmcudjEuU2V2ZXJpdHlIAYgBARI3CgdzeXN0ZW1zGAMgASgLMiYucmh5dGhteC50aWNrZXRpbmcudjEuVGlja2V0U3lzdGVtTGlzdEIKCghfZW5hYmxlZEITChFfbWluaW11bV9zZXZlcml0eSJGChBUaWNrZXRTeXN0ZW1MaXN0EjIKBnZhbHVlcxgBIAMoDjIiLnJoeXRobXgudGlja2V0aW5nLnYxLlRpY2tldFN5c3RlbSLvAQoNUmV0cnlTZXR0aW5ncxIZCgxtYXhfYXR0ZW1wdHMYASABKA1IAIgBARItCgpiYXNlX2RlbGF5GAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEiwKCW1heF9kZWxheRgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhI1ChJwcm9jZXNzb3JfaW50ZXJ2YWwYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SEwoGaml0dGVyGAUgASgBSAGIAQFCDwoNX21heF9hdHRlbXB0c0IJCgdfaml0dGVyKngKC0ppcmFGbGF2b3VyEhwKGEpJUkFfRkxBVk9VUl9VTlNQRUNJRklFRBAAEhUKEUpJUkFfRkxBVk9VUl9BVVRPEAESFgoSSklSQV9GTEFWT1VSX0NMT1VEEAISHAoYSklSQV9GTEFWT1VSX0RBVEFfQ0VOVEVSEANiBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_rhythmx_ticketing_v1_incident, file_rhythmx_ticketing_v1_ticket]);
 
 /**
  * What to change. A field that is absent stays as it is.
@@ -134,8 +134,9 @@ export type JiraSettings = Message<"rhythmx.ticketing.v1.JiraSettings"> & {
   enabled?: boolean | undefined;
 
   /**
-   * Address of the site; a context path is kept. https (see above), at most 2,048 characters, without user, query and
-   * fragment. Examples: "https://acme.atlassian.net", "https://tools.acme.example/jira".
+   * Address of the site; a context path is kept. https (see above), at most 2,048 characters, without a user. Of a page
+   * that was pasted the site is taken, which the answer shows. Examples: "https://acme.atlassian.net",
+   * "https://tools.acme.example/jira", "jira.acme.example/browse/SEC-1".
    *
    * @generated from field: optional string url = 2;
    */
@@ -174,7 +175,8 @@ export type JiraSettings = Message<"rhythmx.ticketing.v1.JiraSettings"> & {
   projectKey?: string | undefined;
 
   /**
-   * Name of the issue type, in any case. 1 to 255 characters. Default "Task".
+   * Name of the issue type in any case, in the language of the account or untranslated; or its ID. 1 to 255 characters.
+   * Default "Task".
    *
    * @generated from field: optional string issue_type = 7;
    */
@@ -221,7 +223,8 @@ export type JiraSettings = Message<"rhythmx.ticketing.v1.JiraSettings"> & {
 
   /**
    * Certificates of the authorities that are trusted for this site, instead of the public ones: PEM, at most 65,536
-   * bytes; "" removes them.
+   * bytes; "" removes them. A server's own certificate may be among them, and is then trusted as it is, for the hosts it
+   * names and as long as it is valid.
    *
    * @generated from field: optional string ca_certificates = 13;
    */
@@ -243,6 +246,15 @@ export type JiraSettings = Message<"rhythmx.ticketing.v1.JiraSettings"> & {
    * @generated from field: optional string proxy_password = 15;
    */
   proxyPassword?: string | undefined;
+
+  /**
+   * Address at which people open the site, for links, where the service calls another one. http or https, at most 2,048
+   * characters; "" removes it. It is never called. Absent: what a Data Center calls its base URL, where that can be meant
+   * for people, else `url`. Example: "https://jira.acme.example".
+   *
+   * @generated from field: optional string public_url = 16;
+   */
+  publicUrl?: string | undefined;
 };
 
 /**
@@ -287,7 +299,7 @@ export type JiraSettingsView = Message<"rhythmx.ticketing.v1.JiraSettingsView"> 
   enabled: boolean;
 
   /**
-   * Output only. Without a trailing slash.
+   * Output only. The site as it was understood, without a trailing slash.
    *
    * @generated from field: string url = 2;
    */
@@ -383,6 +395,13 @@ export type JiraSettingsView = Message<"rhythmx.ticketing.v1.JiraSettingsView"> 
    * @generated from field: google.protobuf.Timestamp proxy_password_set_at = 15;
    */
   proxyPasswordSetAt?: Timestamp | undefined;
+
+  /**
+   * Output only. Empty: links lead to what Jira says of itself, or to `url`.
+   *
+   * @generated from field: string public_url = 16;
+   */
+  publicUrl: string;
 };
 
 /**
@@ -467,7 +486,8 @@ export type ServiceNowSettings = Message<"rhythmx.ticketing.v1.ServiceNowSetting
 
   /**
    * Certificates of the authorities that are trusted for this site, instead of the public ones: PEM, at most 65,536
-   * bytes; "" removes them.
+   * bytes; "" removes them. A server's own certificate may be among them, and is then trusted as it is, for the hosts it
+   * names and as long as it is valid.
    *
    * @generated from field: optional string ca_certificates = 9;
    */
@@ -489,6 +509,14 @@ export type ServiceNowSettings = Message<"rhythmx.ticketing.v1.ServiceNowSetting
    * @generated from field: optional string proxy_password = 11;
    */
   proxyPassword?: string | undefined;
+
+  /**
+   * Address at which people open the instance, for links, where the service calls another one. http or https, at most
+   * 2,048 characters; "" removes it. It is never called. Example: "https://acme.service-now.com".
+   *
+   * @generated from field: optional string public_url = 12;
+   */
+  publicUrl?: string | undefined;
 };
 
 /**
@@ -547,14 +575,14 @@ export const ServiceNowPrioritiesSchema: GenMessage<ServiceNowPriorities> = /*@_
  */
 export type ServiceNowPriority = Message<"rhythmx.ticketing.v1.ServiceNowPriority"> & {
   /**
-   * 1 (high) to 3 (low).
+   * 1 (high) to 3 (low), or up to 5 where the instance has more levels than the vendor's.
    *
    * @generated from field: uint32 impact = 1;
    */
   impact: number;
 
   /**
-   * 1 (high) to 3 (low).
+   * 1 (high) to 3 (low), or up to 5 where the instance has more levels than the vendor's.
    *
    * @generated from field: uint32 urgency = 2;
    */
@@ -650,6 +678,13 @@ export type ServiceNowSettingsView = Message<"rhythmx.ticketing.v1.ServiceNowSet
    * @generated from field: google.protobuf.Timestamp proxy_password_set_at = 11;
    */
   proxyPasswordSetAt?: Timestamp | undefined;
+
+  /**
+   * Output only. Empty: links lead to `instance`.
+   *
+   * @generated from field: string public_url = 12;
+   */
+  publicUrl: string;
 };
 
 /**
@@ -717,8 +752,9 @@ export const TicketSystemListSchema: GenMessage<TicketSystemList> = /*@__PURE__*
 
 /**
  * When a failed creation is tried again. Retry n (1 to `max_attempts`) is due `min(max_delay, base_delay * 2^(n-1))`
- * after failure n: by default 60, 120, 240, 480 and 960 s, six attempts in all. Due retries go out on the processor's
- * next tick. A longer Retry-After of the ticket system wins.
+ * after failure n, counted from the tick at which the attempt was claimed (the first: from acceptance): by default 60,
+ * 120, 240, 480 and 960 s, six attempts in all. Due retries go out on the processor's next tick. A longer Retry-After of
+ * the ticket system wins, up to `--max-retry-after`.
  *
  * @generated from message rhythmx.ticketing.v1.RetrySettings
  */
@@ -752,8 +788,8 @@ export type RetrySettings = Message<"rhythmx.ticketing.v1.RetrySettings"> & {
   processorInterval?: Duration | undefined;
 
   /**
-   * How much a delay may be lengthened at random, as a part of it. 0 to 1. Default 0: not at all.
-   * Example: 0.2 turns 60 s into 60 to 72 s.
+   * How much a delay may be shortened at random, as a part of it. 0 to 1. Default 0: not at all.
+   * Example: 0.2 turns 60 s into 48 to 60 s. Delays are never lengthened: a retry would miss its tick.
    *
    * @generated from field: optional double jitter = 5;
    */

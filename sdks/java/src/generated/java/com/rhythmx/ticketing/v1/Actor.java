@@ -60,7 +60,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object name_ = "";
   /**
    * <pre>
-   * Required; 1 to 256 characters. Examples: "j.doe", "db-prod-3", "203.0.113.7".
+   * Required; 1 to 256 characters, one of them visible. Examples: "j.doe", "db-prod-3", "203.0.113.7".
    * </pre>
    *
    * <code>string name = 1 [json_name = "name"];</code>
@@ -81,7 +81,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Required; 1 to 256 characters. Examples: "j.doe", "db-prod-3", "203.0.113.7".
+   * Required; 1 to 256 characters, one of them visible. Examples: "j.doe", "db-prod-3", "203.0.113.7".
    * </pre>
    *
    * <code>string name = 1 [json_name = "name"];</code>
@@ -524,7 +524,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object name_ = "";
     /**
      * <pre>
-     * Required; 1 to 256 characters. Examples: "j.doe", "db-prod-3", "203.0.113.7".
+     * Required; 1 to 256 characters, one of them visible. Examples: "j.doe", "db-prod-3", "203.0.113.7".
      * </pre>
      *
      * <code>string name = 1 [json_name = "name"];</code>
@@ -544,7 +544,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Required; 1 to 256 characters. Examples: "j.doe", "db-prod-3", "203.0.113.7".
+     * Required; 1 to 256 characters, one of them visible. Examples: "j.doe", "db-prod-3", "203.0.113.7".
      * </pre>
      *
      * <code>string name = 1 [json_name = "name"];</code>
@@ -565,7 +565,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Required; 1 to 256 characters. Examples: "j.doe", "db-prod-3", "203.0.113.7".
+     * Required; 1 to 256 characters, one of them visible. Examples: "j.doe", "db-prod-3", "203.0.113.7".
      * </pre>
      *
      * <code>string name = 1 [json_name = "name"];</code>
@@ -582,7 +582,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Required; 1 to 256 characters. Examples: "j.doe", "db-prod-3", "203.0.113.7".
+     * Required; 1 to 256 characters, one of them visible. Examples: "j.doe", "db-prod-3", "203.0.113.7".
      * </pre>
      *
      * <code>string name = 1 [json_name = "name"];</code>
@@ -596,7 +596,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Required; 1 to 256 characters. Examples: "j.doe", "db-prod-3", "203.0.113.7".
+     * Required; 1 to 256 characters, one of them visible. Examples: "j.doe", "db-prod-3", "203.0.113.7".
      * </pre>
      *
      * <code>string name = 1 [json_name = "name"];</code>

@@ -12,7 +12,7 @@ public interface ActorOrBuilder extends
 
   /**
    * <pre>
-   * Required; 1 to 256 characters. Examples: "j.doe", "db-prod-3", "203.0.113.7".
+   * Required; 1 to 256 characters, one of them visible. Examples: "j.doe", "db-prod-3", "203.0.113.7".
    * </pre>
    *
    * <code>string name = 1 [json_name = "name"];</code>
@@ -21,7 +21,7 @@ public interface ActorOrBuilder extends
   java.lang.String getName();
   /**
    * <pre>
-   * Required; 1 to 256 characters. Examples: "j.doe", "db-prod-3", "203.0.113.7".
+   * Required; 1 to 256 characters, one of them visible. Examples: "j.doe", "db-prod-3", "203.0.113.7".
    * </pre>
    *
    * <code>string name = 1 [json_name = "name"];</code>

@@ -59,7 +59,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object field_ = "";
   /**
    * <pre>
-   * Output only. The field, in the system's own words. Example: "priority".
+   * Output only. The field, in the system's own words; at most 255 characters. Example: "priority".
    * </pre>
    *
    * <code>string field = 1 [json_name = "field"];</code>
@@ -80,7 +80,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. The field, in the system's own words. Example: "priority".
+   * Output only. The field, in the system's own words; at most 255 characters. Example: "priority".
    * </pre>
    *
    * <code>string field = 1 [json_name = "field"];</code>
@@ -106,7 +106,8 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object reason_ = "";
   /**
    * <pre>
-   * Output only. Why, for people. Example: "the project's screen has no priority field".
+   * Output only. Why, for people; at most 1,000 characters. Examples: "the project's screen has no priority field", "was cut by
+   * ServiceNow: 1000 of 3998 characters were stored; the rest was added to the work notes".
    * </pre>
    *
    * <code>string reason = 2 [json_name = "reason"];</code>
@@ -127,7 +128,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. Why, for people. Example: "the project's screen has no priority field".
+   * Output only. Why, for people; at most 1,000 characters. Examples: "the project's screen has no priority field", "was cut by
+   * ServiceNow: 1000 of 3998 characters were stored; the rest was added to the work notes".
    * </pre>
    *
    * <code>string reason = 2 [json_name = "reason"];</code>
@@ -475,7 +477,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object field_ = "";
     /**
      * <pre>
-     * Output only. The field, in the system's own words. Example: "priority".
+     * Output only. The field, in the system's own words; at most 255 characters. Example: "priority".
      * </pre>
      *
      * <code>string field = 1 [json_name = "field"];</code>
@@ -495,7 +497,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The field, in the system's own words. Example: "priority".
+     * Output only. The field, in the system's own words; at most 255 characters. Example: "priority".
      * </pre>
      *
      * <code>string field = 1 [json_name = "field"];</code>
@@ -516,7 +518,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The field, in the system's own words. Example: "priority".
+     * Output only. The field, in the system's own words; at most 255 characters. Example: "priority".
      * </pre>
      *
      * <code>string field = 1 [json_name = "field"];</code>
@@ -533,7 +535,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The field, in the system's own words. Example: "priority".
+     * Output only. The field, in the system's own words; at most 255 characters. Example: "priority".
      * </pre>
      *
      * <code>string field = 1 [json_name = "field"];</code>
@@ -547,7 +549,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The field, in the system's own words. Example: "priority".
+     * Output only. The field, in the system's own words; at most 255 characters. Example: "priority".
      * </pre>
      *
      * <code>string field = 1 [json_name = "field"];</code>
@@ -567,7 +569,8 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object reason_ = "";
     /**
      * <pre>
-     * Output only. Why, for people. Example: "the project's screen has no priority field".
+     * Output only. Why, for people; at most 1,000 characters. Examples: "the project's screen has no priority field", "was cut by
+     * ServiceNow: 1000 of 3998 characters were stored; the rest was added to the work notes".
      * </pre>
      *
      * <code>string reason = 2 [json_name = "reason"];</code>
@@ -587,7 +590,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Why, for people. Example: "the project's screen has no priority field".
+     * Output only. Why, for people; at most 1,000 characters. Examples: "the project's screen has no priority field", "was cut by
+     * ServiceNow: 1000 of 3998 characters were stored; the rest was added to the work notes".
      * </pre>
      *
      * <code>string reason = 2 [json_name = "reason"];</code>
@@ -608,7 +612,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Why, for people. Example: "the project's screen has no priority field".
+     * Output only. Why, for people; at most 1,000 characters. Examples: "the project's screen has no priority field", "was cut by
+     * ServiceNow: 1000 of 3998 characters were stored; the rest was added to the work notes".
      * </pre>
      *
      * <code>string reason = 2 [json_name = "reason"];</code>
@@ -625,7 +630,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Why, for people. Example: "the project's screen has no priority field".
+     * Output only. Why, for people; at most 1,000 characters. Examples: "the project's screen has no priority field", "was cut by
+     * ServiceNow: 1000 of 3998 characters were stored; the rest was added to the work notes".
      * </pre>
      *
      * <code>string reason = 2 [json_name = "reason"];</code>
@@ -639,7 +645,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Why, for people. Example: "the project's screen has no priority field".
+     * Output only. Why, for people; at most 1,000 characters. Examples: "the project's screen has no priority field", "was cut by
+     * ServiceNow: 1000 of 3998 characters were stored; the rest was added to the work notes".
      * </pre>
      *
      * <code>string reason = 2 [json_name = "reason"];</code>

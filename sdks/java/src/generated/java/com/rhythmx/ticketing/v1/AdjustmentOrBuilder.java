@@ -12,7 +12,7 @@ public interface AdjustmentOrBuilder extends
 
   /**
    * <pre>
-   * Output only. The field, in the system's own words. Example: "priority".
+   * Output only. The field, in the system's own words; at most 255 characters. Example: "priority".
    * </pre>
    *
    * <code>string field = 1 [json_name = "field"];</code>
@@ -21,7 +21,7 @@ public interface AdjustmentOrBuilder extends
   java.lang.String getField();
   /**
    * <pre>
-   * Output only. The field, in the system's own words. Example: "priority".
+   * Output only. The field, in the system's own words; at most 255 characters. Example: "priority".
    * </pre>
    *
    * <code>string field = 1 [json_name = "field"];</code>
@@ -32,7 +32,8 @@ public interface AdjustmentOrBuilder extends
 
   /**
    * <pre>
-   * Output only. Why, for people. Example: "the project's screen has no priority field".
+   * Output only. Why, for people; at most 1,000 characters. Examples: "the project's screen has no priority field", "was cut by
+   * ServiceNow: 1000 of 3998 characters were stored; the rest was added to the work notes".
    * </pre>
    *
    * <code>string reason = 2 [json_name = "reason"];</code>
@@ -41,7 +42,8 @@ public interface AdjustmentOrBuilder extends
   java.lang.String getReason();
   /**
    * <pre>
-   * Output only. Why, for people. Example: "the project's screen has no priority field".
+   * Output only. Why, for people; at most 1,000 characters. Examples: "the project's screen has no priority field", "was cut by
+   * ServiceNow: 1000 of 3998 characters were stored; the rest was added to the work notes".
    * </pre>
    *
    * <code>string reason = 2 [json_name = "reason"];</code>

@@ -310,8 +310,8 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object action_ = "";
   /**
    * <pre>
-   * Output only. What was done: CONFIGURE, TEST_CONNECTION (of settings that were not saved), RETRY_DELIVERY, CREATE_ANYWAY,
-   * CANCEL_DELIVERY, RESOLVE_DELIVERY, CREATE_TOKEN, REVOKE_TOKEN or ROTATE_KEY; or what a caller's role did not permit: one of
+   * Output only. What was done: CONFIGURE, TEST_CONNECTION (of settings that were not saved), RETRY_DELIVERY,
+   * RETRY_DELIVERIES, CREATE_ANYWAY, CANCEL_DELIVERY, RESOLVE_DELIVERY, CREATE_TOKEN, REVOKE_TOKEN or ROTATE_KEY; or what a caller's role did not permit: one of
    * these, CREATE_TICKET or SUBMIT_INCIDENT. More may follow.
    * </pre>
    *
@@ -333,8 +333,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. What was done: CONFIGURE, TEST_CONNECTION (of settings that were not saved), RETRY_DELIVERY, CREATE_ANYWAY,
-   * CANCEL_DELIVERY, RESOLVE_DELIVERY, CREATE_TOKEN, REVOKE_TOKEN or ROTATE_KEY; or what a caller's role did not permit: one of
+   * Output only. What was done: CONFIGURE, TEST_CONNECTION (of settings that were not saved), RETRY_DELIVERY,
+   * RETRY_DELIVERIES, CREATE_ANYWAY, CANCEL_DELIVERY, RESOLVE_DELIVERY, CREATE_TOKEN, REVOKE_TOKEN or ROTATE_KEY; or what a caller's role did not permit: one of
    * these, CREATE_TICKET or SUBMIT_INCIDENT. More may follow.
    * </pre>
    *
@@ -361,8 +361,8 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object subject_ = "";
   /**
    * <pre>
-   * Output only. To what: the ID of a delivery or a token, "settings", or for tests "jira" or "servicenow". Empty where a caller's
-   * role did not permit the call: then its request was not read.
+   * Output only. To what: the ID of a delivery or a token, "deliveries", "settings", or for tests "jira" or "servicenow".
+   * Empty where a caller's role did not permit the call: then its request was not read.
    * </pre>
    *
    * <code>string subject = 8 [json_name = "subject"];</code>
@@ -383,8 +383,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. To what: the ID of a delivery or a token, "settings", or for tests "jira" or "servicenow". Empty where a caller's
-   * role did not permit the call: then its request was not read.
+   * Output only. To what: the ID of a delivery or a token, "deliveries", "settings", or for tests "jira" or "servicenow".
+   * Empty where a caller's role did not permit the call: then its request was not read.
    * </pre>
    *
    * <code>string subject = 8 [json_name = "subject"];</code>
@@ -410,8 +410,8 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object detail_ = "";
   /**
    * <pre>
-   * Output only. What exactly, as JSON. For settings each changed field with its former and its new value; secrets are "set" or
-   * "removed". For tests `{"address": "https://..."}`: where the credential went, and by which proxy.
+   * Output only. What exactly, as JSON; what exceeds 64 KiB is given as `{"cut": "..."}` with its beginning. For settings each
+   * changed field with its former and its new value; secrets are "set" or "removed". For tests `{"address": "https://..."}`: where the credential went, and by which proxy.
    * </pre>
    *
    * <code>string detail = 9 [json_name = "detail"];</code>
@@ -432,8 +432,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. What exactly, as JSON. For settings each changed field with its former and its new value; secrets are "set" or
-   * "removed". For tests `{"address": "https://..."}`: where the credential went, and by which proxy.
+   * Output only. What exactly, as JSON; what exceeds 64 KiB is given as `{"cut": "..."}` with its beginning. For settings each
+   * changed field with its former and its new value; secrets are "set" or "removed". For tests `{"address": "https://..."}`: where the credential went, and by which proxy.
    * </pre>
    *
    * <code>string detail = 9 [json_name = "detail"];</code>
@@ -1616,8 +1616,8 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object action_ = "";
     /**
      * <pre>
-     * Output only. What was done: CONFIGURE, TEST_CONNECTION (of settings that were not saved), RETRY_DELIVERY, CREATE_ANYWAY,
-     * CANCEL_DELIVERY, RESOLVE_DELIVERY, CREATE_TOKEN, REVOKE_TOKEN or ROTATE_KEY; or what a caller's role did not permit: one of
+     * Output only. What was done: CONFIGURE, TEST_CONNECTION (of settings that were not saved), RETRY_DELIVERY,
+     * RETRY_DELIVERIES, CREATE_ANYWAY, CANCEL_DELIVERY, RESOLVE_DELIVERY, CREATE_TOKEN, REVOKE_TOKEN or ROTATE_KEY; or what a caller's role did not permit: one of
      * these, CREATE_TICKET or SUBMIT_INCIDENT. More may follow.
      * </pre>
      *
@@ -1638,8 +1638,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. What was done: CONFIGURE, TEST_CONNECTION (of settings that were not saved), RETRY_DELIVERY, CREATE_ANYWAY,
-     * CANCEL_DELIVERY, RESOLVE_DELIVERY, CREATE_TOKEN, REVOKE_TOKEN or ROTATE_KEY; or what a caller's role did not permit: one of
+     * Output only. What was done: CONFIGURE, TEST_CONNECTION (of settings that were not saved), RETRY_DELIVERY,
+     * RETRY_DELIVERIES, CREATE_ANYWAY, CANCEL_DELIVERY, RESOLVE_DELIVERY, CREATE_TOKEN, REVOKE_TOKEN or ROTATE_KEY; or what a caller's role did not permit: one of
      * these, CREATE_TICKET or SUBMIT_INCIDENT. More may follow.
      * </pre>
      *
@@ -1661,8 +1661,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. What was done: CONFIGURE, TEST_CONNECTION (of settings that were not saved), RETRY_DELIVERY, CREATE_ANYWAY,
-     * CANCEL_DELIVERY, RESOLVE_DELIVERY, CREATE_TOKEN, REVOKE_TOKEN or ROTATE_KEY; or what a caller's role did not permit: one of
+     * Output only. What was done: CONFIGURE, TEST_CONNECTION (of settings that were not saved), RETRY_DELIVERY,
+     * RETRY_DELIVERIES, CREATE_ANYWAY, CANCEL_DELIVERY, RESOLVE_DELIVERY, CREATE_TOKEN, REVOKE_TOKEN or ROTATE_KEY; or what a caller's role did not permit: one of
      * these, CREATE_TICKET or SUBMIT_INCIDENT. More may follow.
      * </pre>
      *
@@ -1680,8 +1680,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. What was done: CONFIGURE, TEST_CONNECTION (of settings that were not saved), RETRY_DELIVERY, CREATE_ANYWAY,
-     * CANCEL_DELIVERY, RESOLVE_DELIVERY, CREATE_TOKEN, REVOKE_TOKEN or ROTATE_KEY; or what a caller's role did not permit: one of
+     * Output only. What was done: CONFIGURE, TEST_CONNECTION (of settings that were not saved), RETRY_DELIVERY,
+     * RETRY_DELIVERIES, CREATE_ANYWAY, CANCEL_DELIVERY, RESOLVE_DELIVERY, CREATE_TOKEN, REVOKE_TOKEN or ROTATE_KEY; or what a caller's role did not permit: one of
      * these, CREATE_TICKET or SUBMIT_INCIDENT. More may follow.
      * </pre>
      *
@@ -1696,8 +1696,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. What was done: CONFIGURE, TEST_CONNECTION (of settings that were not saved), RETRY_DELIVERY, CREATE_ANYWAY,
-     * CANCEL_DELIVERY, RESOLVE_DELIVERY, CREATE_TOKEN, REVOKE_TOKEN or ROTATE_KEY; or what a caller's role did not permit: one of
+     * Output only. What was done: CONFIGURE, TEST_CONNECTION (of settings that were not saved), RETRY_DELIVERY,
+     * RETRY_DELIVERIES, CREATE_ANYWAY, CANCEL_DELIVERY, RESOLVE_DELIVERY, CREATE_TOKEN, REVOKE_TOKEN or ROTATE_KEY; or what a caller's role did not permit: one of
      * these, CREATE_TICKET or SUBMIT_INCIDENT. More may follow.
      * </pre>
      *
@@ -1718,8 +1718,8 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object subject_ = "";
     /**
      * <pre>
-     * Output only. To what: the ID of a delivery or a token, "settings", or for tests "jira" or "servicenow". Empty where a caller's
-     * role did not permit the call: then its request was not read.
+     * Output only. To what: the ID of a delivery or a token, "deliveries", "settings", or for tests "jira" or "servicenow".
+     * Empty where a caller's role did not permit the call: then its request was not read.
      * </pre>
      *
      * <code>string subject = 8 [json_name = "subject"];</code>
@@ -1739,8 +1739,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. To what: the ID of a delivery or a token, "settings", or for tests "jira" or "servicenow". Empty where a caller's
-     * role did not permit the call: then its request was not read.
+     * Output only. To what: the ID of a delivery or a token, "deliveries", "settings", or for tests "jira" or "servicenow".
+     * Empty where a caller's role did not permit the call: then its request was not read.
      * </pre>
      *
      * <code>string subject = 8 [json_name = "subject"];</code>
@@ -1761,8 +1761,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. To what: the ID of a delivery or a token, "settings", or for tests "jira" or "servicenow". Empty where a caller's
-     * role did not permit the call: then its request was not read.
+     * Output only. To what: the ID of a delivery or a token, "deliveries", "settings", or for tests "jira" or "servicenow".
+     * Empty where a caller's role did not permit the call: then its request was not read.
      * </pre>
      *
      * <code>string subject = 8 [json_name = "subject"];</code>
@@ -1779,8 +1779,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. To what: the ID of a delivery or a token, "settings", or for tests "jira" or "servicenow". Empty where a caller's
-     * role did not permit the call: then its request was not read.
+     * Output only. To what: the ID of a delivery or a token, "deliveries", "settings", or for tests "jira" or "servicenow".
+     * Empty where a caller's role did not permit the call: then its request was not read.
      * </pre>
      *
      * <code>string subject = 8 [json_name = "subject"];</code>
@@ -1794,8 +1794,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. To what: the ID of a delivery or a token, "settings", or for tests "jira" or "servicenow". Empty where a caller's
-     * role did not permit the call: then its request was not read.
+     * Output only. To what: the ID of a delivery or a token, "deliveries", "settings", or for tests "jira" or "servicenow".
+     * Empty where a caller's role did not permit the call: then its request was not read.
      * </pre>
      *
      * <code>string subject = 8 [json_name = "subject"];</code>
@@ -1815,8 +1815,8 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object detail_ = "";
     /**
      * <pre>
-     * Output only. What exactly, as JSON. For settings each changed field with its former and its new value; secrets are "set" or
-     * "removed". For tests `{"address": "https://..."}`: where the credential went, and by which proxy.
+     * Output only. What exactly, as JSON; what exceeds 64 KiB is given as `{"cut": "..."}` with its beginning. For settings each
+     * changed field with its former and its new value; secrets are "set" or "removed". For tests `{"address": "https://..."}`: where the credential went, and by which proxy.
      * </pre>
      *
      * <code>string detail = 9 [json_name = "detail"];</code>
@@ -1836,8 +1836,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. What exactly, as JSON. For settings each changed field with its former and its new value; secrets are "set" or
-     * "removed". For tests `{"address": "https://..."}`: where the credential went, and by which proxy.
+     * Output only. What exactly, as JSON; what exceeds 64 KiB is given as `{"cut": "..."}` with its beginning. For settings each
+     * changed field with its former and its new value; secrets are "set" or "removed". For tests `{"address": "https://..."}`: where the credential went, and by which proxy.
      * </pre>
      *
      * <code>string detail = 9 [json_name = "detail"];</code>
@@ -1858,8 +1858,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. What exactly, as JSON. For settings each changed field with its former and its new value; secrets are "set" or
-     * "removed". For tests `{"address": "https://..."}`: where the credential went, and by which proxy.
+     * Output only. What exactly, as JSON; what exceeds 64 KiB is given as `{"cut": "..."}` with its beginning. For settings each
+     * changed field with its former and its new value; secrets are "set" or "removed". For tests `{"address": "https://..."}`: where the credential went, and by which proxy.
      * </pre>
      *
      * <code>string detail = 9 [json_name = "detail"];</code>
@@ -1876,8 +1876,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. What exactly, as JSON. For settings each changed field with its former and its new value; secrets are "set" or
-     * "removed". For tests `{"address": "https://..."}`: where the credential went, and by which proxy.
+     * Output only. What exactly, as JSON; what exceeds 64 KiB is given as `{"cut": "..."}` with its beginning. For settings each
+     * changed field with its former and its new value; secrets are "set" or "removed". For tests `{"address": "https://..."}`: where the credential went, and by which proxy.
      * </pre>
      *
      * <code>string detail = 9 [json_name = "detail"];</code>
@@ -1891,8 +1891,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. What exactly, as JSON. For settings each changed field with its former and its new value; secrets are "set" or
-     * "removed". For tests `{"address": "https://..."}`: where the credential went, and by which proxy.
+     * Output only. What exactly, as JSON; what exceeds 64 KiB is given as `{"cut": "..."}` with its beginning. For settings each
+     * changed field with its former and its new value; secrets are "set" or "removed". For tests `{"address": "https://..."}`: where the credential went, and by which proxy.
      * </pre>
      *
      * <code>string detail = 9 [json_name = "detail"];</code>

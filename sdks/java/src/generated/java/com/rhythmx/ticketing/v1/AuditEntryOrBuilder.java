@@ -131,8 +131,8 @@ public interface AuditEntryOrBuilder extends
 
   /**
    * <pre>
-   * Output only. What was done: CONFIGURE, TEST_CONNECTION (of settings that were not saved), RETRY_DELIVERY, CREATE_ANYWAY,
-   * CANCEL_DELIVERY, RESOLVE_DELIVERY, CREATE_TOKEN, REVOKE_TOKEN or ROTATE_KEY; or what a caller's role did not permit: one of
+   * Output only. What was done: CONFIGURE, TEST_CONNECTION (of settings that were not saved), RETRY_DELIVERY,
+   * RETRY_DELIVERIES, CREATE_ANYWAY, CANCEL_DELIVERY, RESOLVE_DELIVERY, CREATE_TOKEN, REVOKE_TOKEN or ROTATE_KEY; or what a caller's role did not permit: one of
    * these, CREATE_TICKET or SUBMIT_INCIDENT. More may follow.
    * </pre>
    *
@@ -142,8 +142,8 @@ public interface AuditEntryOrBuilder extends
   java.lang.String getAction();
   /**
    * <pre>
-   * Output only. What was done: CONFIGURE, TEST_CONNECTION (of settings that were not saved), RETRY_DELIVERY, CREATE_ANYWAY,
-   * CANCEL_DELIVERY, RESOLVE_DELIVERY, CREATE_TOKEN, REVOKE_TOKEN or ROTATE_KEY; or what a caller's role did not permit: one of
+   * Output only. What was done: CONFIGURE, TEST_CONNECTION (of settings that were not saved), RETRY_DELIVERY,
+   * RETRY_DELIVERIES, CREATE_ANYWAY, CANCEL_DELIVERY, RESOLVE_DELIVERY, CREATE_TOKEN, REVOKE_TOKEN or ROTATE_KEY; or what a caller's role did not permit: one of
    * these, CREATE_TICKET or SUBMIT_INCIDENT. More may follow.
    * </pre>
    *
@@ -155,8 +155,8 @@ public interface AuditEntryOrBuilder extends
 
   /**
    * <pre>
-   * Output only. To what: the ID of a delivery or a token, "settings", or for tests "jira" or "servicenow". Empty where a caller's
-   * role did not permit the call: then its request was not read.
+   * Output only. To what: the ID of a delivery or a token, "deliveries", "settings", or for tests "jira" or "servicenow".
+   * Empty where a caller's role did not permit the call: then its request was not read.
    * </pre>
    *
    * <code>string subject = 8 [json_name = "subject"];</code>
@@ -165,8 +165,8 @@ public interface AuditEntryOrBuilder extends
   java.lang.String getSubject();
   /**
    * <pre>
-   * Output only. To what: the ID of a delivery or a token, "settings", or for tests "jira" or "servicenow". Empty where a caller's
-   * role did not permit the call: then its request was not read.
+   * Output only. To what: the ID of a delivery or a token, "deliveries", "settings", or for tests "jira" or "servicenow".
+   * Empty where a caller's role did not permit the call: then its request was not read.
    * </pre>
    *
    * <code>string subject = 8 [json_name = "subject"];</code>
@@ -177,8 +177,8 @@ public interface AuditEntryOrBuilder extends
 
   /**
    * <pre>
-   * Output only. What exactly, as JSON. For settings each changed field with its former and its new value; secrets are "set" or
-   * "removed". For tests `{"address": "https://..."}`: where the credential went, and by which proxy.
+   * Output only. What exactly, as JSON; what exceeds 64 KiB is given as `{"cut": "..."}` with its beginning. For settings each
+   * changed field with its former and its new value; secrets are "set" or "removed". For tests `{"address": "https://..."}`: where the credential went, and by which proxy.
    * </pre>
    *
    * <code>string detail = 9 [json_name = "detail"];</code>
@@ -187,8 +187,8 @@ public interface AuditEntryOrBuilder extends
   java.lang.String getDetail();
   /**
    * <pre>
-   * Output only. What exactly, as JSON. For settings each changed field with its former and its new value; secrets are "set" or
-   * "removed". For tests `{"address": "https://..."}`: where the credential went, and by which proxy.
+   * Output only. What exactly, as JSON; what exceeds 64 KiB is given as `{"cut": "..."}` with its beginning. For settings each
+   * changed field with its former and its new value; secrets are "set" or "removed". For tests `{"address": "https://..."}`: where the credential went, and by which proxy.
    * </pre>
    *
    * <code>string detail = 9 [json_name = "detail"];</code>

@@ -62,7 +62,8 @@ private static final long serialVersionUID = 0L;
   /**
    * <pre>
    * Output only. What was checked, for example "reach", "authentication", "project", "create_permission", "issue_type",
-   * "table", "assignment_group".
+   * "required_fields", "table", "assignment_group". Last comes "own_tickets_visible": whether the account was seen to find tickets of this service.
+   * A test creates nothing, so this passes with a detail that begins with "UNPROVEN" until a delivered ticket was read back.
    * </pre>
    *
    * <code>string name = 1 [json_name = "name"];</code>
@@ -84,7 +85,8 @@ private static final long serialVersionUID = 0L;
   /**
    * <pre>
    * Output only. What was checked, for example "reach", "authentication", "project", "create_permission", "issue_type",
-   * "table", "assignment_group".
+   * "required_fields", "table", "assignment_group". Last comes "own_tickets_visible": whether the account was seen to find tickets of this service.
+   * A test creates nothing, so this passes with a detail that begins with "UNPROVEN" until a delivered ticket was read back.
    * </pre>
    *
    * <code>string name = 1 [json_name = "name"];</code>
@@ -172,7 +174,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object hint_ = "";
   /**
    * <pre>
-   * Output only. What to mend, for people. Empty when the check passed.
+   * Output only. What to mend, for people. Empty where there is nothing.
    * </pre>
    *
    * <code>string hint = 4 [json_name = "hint"];</code>
@@ -193,7 +195,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. What to mend, for people. Empty when the check passed.
+   * Output only. What to mend, for people. Empty where there is nothing.
    * </pre>
    *
    * <code>string hint = 4 [json_name = "hint"];</code>
@@ -673,7 +675,8 @@ private static final long serialVersionUID = 0L;
     /**
      * <pre>
      * Output only. What was checked, for example "reach", "authentication", "project", "create_permission", "issue_type",
-     * "table", "assignment_group".
+     * "required_fields", "table", "assignment_group". Last comes "own_tickets_visible": whether the account was seen to find tickets of this service.
+     * A test creates nothing, so this passes with a detail that begins with "UNPROVEN" until a delivered ticket was read back.
      * </pre>
      *
      * <code>string name = 1 [json_name = "name"];</code>
@@ -694,7 +697,8 @@ private static final long serialVersionUID = 0L;
     /**
      * <pre>
      * Output only. What was checked, for example "reach", "authentication", "project", "create_permission", "issue_type",
-     * "table", "assignment_group".
+     * "required_fields", "table", "assignment_group". Last comes "own_tickets_visible": whether the account was seen to find tickets of this service.
+     * A test creates nothing, so this passes with a detail that begins with "UNPROVEN" until a delivered ticket was read back.
      * </pre>
      *
      * <code>string name = 1 [json_name = "name"];</code>
@@ -716,7 +720,8 @@ private static final long serialVersionUID = 0L;
     /**
      * <pre>
      * Output only. What was checked, for example "reach", "authentication", "project", "create_permission", "issue_type",
-     * "table", "assignment_group".
+     * "required_fields", "table", "assignment_group". Last comes "own_tickets_visible": whether the account was seen to find tickets of this service.
+     * A test creates nothing, so this passes with a detail that begins with "UNPROVEN" until a delivered ticket was read back.
      * </pre>
      *
      * <code>string name = 1 [json_name = "name"];</code>
@@ -734,7 +739,8 @@ private static final long serialVersionUID = 0L;
     /**
      * <pre>
      * Output only. What was checked, for example "reach", "authentication", "project", "create_permission", "issue_type",
-     * "table", "assignment_group".
+     * "required_fields", "table", "assignment_group". Last comes "own_tickets_visible": whether the account was seen to find tickets of this service.
+     * A test creates nothing, so this passes with a detail that begins with "UNPROVEN" until a delivered ticket was read back.
      * </pre>
      *
      * <code>string name = 1 [json_name = "name"];</code>
@@ -749,7 +755,8 @@ private static final long serialVersionUID = 0L;
     /**
      * <pre>
      * Output only. What was checked, for example "reach", "authentication", "project", "create_permission", "issue_type",
-     * "table", "assignment_group".
+     * "required_fields", "table", "assignment_group". Last comes "own_tickets_visible": whether the account was seen to find tickets of this service.
+     * A test creates nothing, so this passes with a detail that begins with "UNPROVEN" until a delivered ticket was read back.
      * </pre>
      *
      * <code>string name = 1 [json_name = "name"];</code>
@@ -905,7 +912,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object hint_ = "";
     /**
      * <pre>
-     * Output only. What to mend, for people. Empty when the check passed.
+     * Output only. What to mend, for people. Empty where there is nothing.
      * </pre>
      *
      * <code>string hint = 4 [json_name = "hint"];</code>
@@ -925,7 +932,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. What to mend, for people. Empty when the check passed.
+     * Output only. What to mend, for people. Empty where there is nothing.
      * </pre>
      *
      * <code>string hint = 4 [json_name = "hint"];</code>
@@ -946,7 +953,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. What to mend, for people. Empty when the check passed.
+     * Output only. What to mend, for people. Empty where there is nothing.
      * </pre>
      *
      * <code>string hint = 4 [json_name = "hint"];</code>
@@ -963,7 +970,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. What to mend, for people. Empty when the check passed.
+     * Output only. What to mend, for people. Empty where there is nothing.
      * </pre>
      *
      * <code>string hint = 4 [json_name = "hint"];</code>
@@ -977,7 +984,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. What to mend, for people. Empty when the check passed.
+     * Output only. What to mend, for people. Empty where there is nothing.
      * </pre>
      *
      * <code>string hint = 4 [json_name = "hint"];</code>

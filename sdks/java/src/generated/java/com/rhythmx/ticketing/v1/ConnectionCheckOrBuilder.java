@@ -13,7 +13,8 @@ public interface ConnectionCheckOrBuilder extends
   /**
    * <pre>
    * Output only. What was checked, for example "reach", "authentication", "project", "create_permission", "issue_type",
-   * "table", "assignment_group".
+   * "required_fields", "table", "assignment_group". Last comes "own_tickets_visible": whether the account was seen to find tickets of this service.
+   * A test creates nothing, so this passes with a detail that begins with "UNPROVEN" until a delivered ticket was read back.
    * </pre>
    *
    * <code>string name = 1 [json_name = "name"];</code>
@@ -23,7 +24,8 @@ public interface ConnectionCheckOrBuilder extends
   /**
    * <pre>
    * Output only. What was checked, for example "reach", "authentication", "project", "create_permission", "issue_type",
-   * "table", "assignment_group".
+   * "required_fields", "table", "assignment_group". Last comes "own_tickets_visible": whether the account was seen to find tickets of this service.
+   * A test creates nothing, so this passes with a detail that begins with "UNPROVEN" until a delivered ticket was read back.
    * </pre>
    *
    * <code>string name = 1 [json_name = "name"];</code>
@@ -64,7 +66,7 @@ public interface ConnectionCheckOrBuilder extends
 
   /**
    * <pre>
-   * Output only. What to mend, for people. Empty when the check passed.
+   * Output only. What to mend, for people. Empty where there is nothing.
    * </pre>
    *
    * <code>string hint = 4 [json_name = "hint"];</code>
@@ -73,7 +75,7 @@ public interface ConnectionCheckOrBuilder extends
   java.lang.String getHint();
   /**
    * <pre>
-   * Output only. What to mend, for people. Empty when the check passed.
+   * Output only. What to mend, for people. Empty where there is nothing.
    * </pre>
    *
    * <code>string hint = 4 [json_name = "hint"];</code>

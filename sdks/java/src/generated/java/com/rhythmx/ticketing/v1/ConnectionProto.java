@@ -119,7 +119,7 @@ public final class ConnectionProto extends com.google.protobuf.GeneratedFile {
       "\0229\n\005retry\030\003 \001(\0132#.rhythmx.ticketing.v1.R" +
       "etrySettingsR\005retry\022%\n\016server_version\030\004 " +
       "\001(\tR\rserverVersion\0229\n\nstarted_at\030\005 \001(\0132\032" +
-      ".google.protobuf.TimestampR\tstartedAt\"\220\005" +
+      ".google.protobuf.TimestampR\tstartedAt\"\271\005" +
       "\n\014SystemStatus\022:\n\006system\030\001 \001(\0162\".rhythmx" +
       ".ticketing.v1.TicketSystemR\006system\022\026\n\006ta" +
       "rget\030\002 \001(\tR\006target\022\036\n\nconfigured\030\003 \001(\010R\n" +
@@ -136,35 +136,36 @@ public final class ConnectionProto extends com.google.protobuf.GeneratedFile {
       "e\030\n \001(\0132!.rhythmx.ticketing.v1.LastFailu" +
       "reR\013lastFailure\022C\n\tcondition\030\013 \001(\0132%.rhy" +
       "thmx.ticketing.v1.TargetConditionR\tcondi" +
-      "tionB\n\n\010settings\"\332\001\n\016DeliveryCounts\022\030\n\007p" +
-      "ending\030\001 \001(\004R\007pending\022\036\n\nattempting\030\002 \001(" +
-      "\004R\nattempting\022\034\n\tdelivered\030\003 \001(\004R\tdelive" +
-      "red\022\030\n\007waiting\030\004 \001(\004R\007waiting\022 \n\013reconci" +
-      "ling\030\005 \001(\004R\013reconciling\022\026\n\006failed\030\006 \001(\004R" +
-      "\006failed\022\034\n\tcancelled\030\007 \001(\004R\tcancelled\"\224\001" +
-      "\n\013LastSuccess\022.\n\004time\030\001 \001(\0132\032.google.pro" +
-      "tobuf.TimestampR\004time\022\037\n\013delivery_id\030\002 \001" +
-      "(\tR\ndeliveryId\0224\n\006ticket\030\003 \001(\0132\034.rhythmx" +
-      ".ticketing.v1.TicketR\006ticket\"\221\001\n\013LastFai" +
-      "lure\022.\n\004time\030\001 \001(\0132\032.google.protobuf.Tim" +
-      "estampR\004time\022\037\n\013delivery_id\030\002 \001(\tR\ndeliv" +
-      "eryId\0221\n\005fault\030\003 \001(\0132\033.rhythmx.ticketing" +
-      ".v1.FaultR\005fault\"\314\001\n\017TargetCondition\022=\n\004" +
-      "kind\030\001 \001(\0162).rhythmx.ticketing.v1.Target" +
-      "ConditionKindR\004kind\0220\n\005since\030\002 \001(\0132\032.goo" +
-      "gle.protobuf.TimestampR\005since\0220\n\005until\030\003" +
-      " \001(\0132\032.google.protobuf.TimestampR\005until\022" +
-      "\026\n\006reason\030\004 \001(\tR\006reason*\365\001\n\023TargetCondit" +
-      "ionKind\022%\n!TARGET_CONDITION_KIND_UNSPECI" +
-      "FIED\020\000\022\034\n\030TARGET_CONDITION_KIND_OK\020\001\022#\n\037" +
-      "TARGET_CONDITION_KIND_THROTTLED\020\002\022&\n\"TAR" +
-      "GET_CONDITION_KIND_CIRCUIT_OPEN\020\003\022\'\n#TAR" +
-      "GET_CONDITION_KIND_LOGIN_REFUSED\020\004\022#\n\037TA" +
-      "RGET_CONDITION_KIND_SUSPENDED\020\005B\235\001\n\030com." +
-      "rhythmx.ticketing.v1B\017ConnectionProtoP\001\242" +
-      "\002\003RTX\252\002\024Rhythmx.Ticketing.V1\312\002\024Rhythmx\\T" +
-      "icketing\\V1\342\002 Rhythmx\\Ticketing\\V1\\GPBMe" +
-      "tadata\352\002\026Rhythmx::Ticketing::V1b\006proto3"
+      "tion\022\'\n\017needs_attention\030\014 \001(\rR\016needsAtte" +
+      "ntionB\n\n\010settings\"\332\001\n\016DeliveryCounts\022\030\n\007" +
+      "pending\030\001 \001(\004R\007pending\022\036\n\nattempting\030\002 \001" +
+      "(\004R\nattempting\022\034\n\tdelivered\030\003 \001(\004R\tdeliv" +
+      "ered\022\030\n\007waiting\030\004 \001(\004R\007waiting\022 \n\013reconc" +
+      "iling\030\005 \001(\004R\013reconciling\022\026\n\006failed\030\006 \001(\004" +
+      "R\006failed\022\034\n\tcancelled\030\007 \001(\004R\tcancelled\"\224" +
+      "\001\n\013LastSuccess\022.\n\004time\030\001 \001(\0132\032.google.pr" +
+      "otobuf.TimestampR\004time\022\037\n\013delivery_id\030\002 " +
+      "\001(\tR\ndeliveryId\0224\n\006ticket\030\003 \001(\0132\034.rhythm" +
+      "x.ticketing.v1.TicketR\006ticket\"\221\001\n\013LastFa" +
+      "ilure\022.\n\004time\030\001 \001(\0132\032.google.protobuf.Ti" +
+      "mestampR\004time\022\037\n\013delivery_id\030\002 \001(\tR\ndeli" +
+      "veryId\0221\n\005fault\030\003 \001(\0132\033.rhythmx.ticketin" +
+      "g.v1.FaultR\005fault\"\314\001\n\017TargetCondition\022=\n" +
+      "\004kind\030\001 \001(\0162).rhythmx.ticketing.v1.Targe" +
+      "tConditionKindR\004kind\0220\n\005since\030\002 \001(\0132\032.go" +
+      "ogle.protobuf.TimestampR\005since\0220\n\005until\030" +
+      "\003 \001(\0132\032.google.protobuf.TimestampR\005until" +
+      "\022\026\n\006reason\030\004 \001(\tR\006reason*\365\001\n\023TargetCondi" +
+      "tionKind\022%\n!TARGET_CONDITION_KIND_UNSPEC" +
+      "IFIED\020\000\022\034\n\030TARGET_CONDITION_KIND_OK\020\001\022#\n" +
+      "\037TARGET_CONDITION_KIND_THROTTLED\020\002\022&\n\"TA" +
+      "RGET_CONDITION_KIND_CIRCUIT_OPEN\020\003\022\'\n#TA" +
+      "RGET_CONDITION_KIND_LOGIN_REFUSED\020\004\022#\n\037T" +
+      "ARGET_CONDITION_KIND_SUSPENDED\020\005B\235\001\n\030com" +
+      ".rhythmx.ticketing.v1B\017ConnectionProtoP\001" +
+      "\242\002\003RTX\252\002\024Rhythmx.Ticketing.V1\312\002\024Rhythmx\\" +
+      "Ticketing\\V1\342\002 Rhythmx\\Ticketing\\V1\\GPBM" +
+      "etadata\352\002\026Rhythmx::Ticketing::V1b\006proto3"
     };
     descriptor = com.google.protobuf.Descriptors.FileDescriptor
       .internalBuildGeneratedFileFrom(descriptorData,
@@ -216,7 +217,7 @@ public final class ConnectionProto extends com.google.protobuf.GeneratedFile {
     internal_static_rhythmx_ticketing_v1_SystemStatus_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessage.FieldAccessorTable(
         internal_static_rhythmx_ticketing_v1_SystemStatus_descriptor,
-        new java.lang.String[] { "System", "Target", "Configured", "Enabled", "Jira", "Servicenow", "LastTest", "Deliveries", "LastSuccess", "LastFailure", "Condition", "Settings", });
+        new java.lang.String[] { "System", "Target", "Configured", "Enabled", "Jira", "Servicenow", "LastTest", "Deliveries", "LastSuccess", "LastFailure", "Condition", "NeedsAttention", "Settings", });
     internal_static_rhythmx_ticketing_v1_DeliveryCounts_descriptor =
       getDescriptor().getMessageType(7);
     internal_static_rhythmx_ticketing_v1_DeliveryCounts_fieldAccessorTable = new

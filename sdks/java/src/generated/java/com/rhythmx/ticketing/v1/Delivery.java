@@ -44,6 +44,7 @@ private static final long serialVersionUID = 0L;
     duplicates_ = java.util.Collections.emptyList();
     attempts_ = java.util.Collections.emptyList();
     requestedBy_ = "";
+    namespace_ = "";
   }
 
   public static final com.google.protobuf.Descriptors.Descriptor
@@ -573,7 +574,7 @@ private static final long serialVersionUID = 0L;
   private java.util.List<com.rhythmx.ticketing.v1.Adjustment> adjustments_;
   /**
    * <pre>
-   * Output only. What was cut, left out or not taken by the ticket system as sent, and why. Empty: nothing.
+   * Output only. What was cut, left out or not taken by the ticket system as sent, and why. Empty: nothing. At most 50.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.Adjustment adjustments = 16 [json_name = "adjustments"];</code>
@@ -584,7 +585,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. What was cut, left out or not taken by the ticket system as sent, and why. Empty: nothing.
+   * Output only. What was cut, left out or not taken by the ticket system as sent, and why. Empty: nothing. At most 50.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.Adjustment adjustments = 16 [json_name = "adjustments"];</code>
@@ -596,7 +597,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. What was cut, left out or not taken by the ticket system as sent, and why. Empty: nothing.
+   * Output only. What was cut, left out or not taken by the ticket system as sent, and why. Empty: nothing. At most 50.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.Adjustment adjustments = 16 [json_name = "adjustments"];</code>
@@ -607,7 +608,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. What was cut, left out or not taken by the ticket system as sent, and why. Empty: nothing.
+   * Output only. What was cut, left out or not taken by the ticket system as sent, and why. Empty: nothing. At most 50.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.Adjustment adjustments = 16 [json_name = "adjustments"];</code>
@@ -618,7 +619,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. What was cut, left out or not taken by the ticket system as sent, and why. Empty: nothing.
+   * Output only. What was cut, left out or not taken by the ticket system as sent, and why. Empty: nothing. At most 50.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.Adjustment adjustments = 16 [json_name = "adjustments"];</code>
@@ -634,7 +635,8 @@ private static final long serialVersionUID = 0L;
   private java.util.List<com.rhythmx.ticketing.v1.Ticket> duplicates_;
   /**
    * <pre>
-   * Output only. Further tickets with the same marker, found by a later search. The older one is kept as the reference.
+   * Output only. Further tickets with the same marker, found by a later search. The older one is kept as the reference. At
+   * most 50.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.Ticket duplicates = 17 [json_name = "duplicates"];</code>
@@ -645,7 +647,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. Further tickets with the same marker, found by a later search. The older one is kept as the reference.
+   * Output only. Further tickets with the same marker, found by a later search. The older one is kept as the reference. At
+   * most 50.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.Ticket duplicates = 17 [json_name = "duplicates"];</code>
@@ -657,7 +660,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. Further tickets with the same marker, found by a later search. The older one is kept as the reference.
+   * Output only. Further tickets with the same marker, found by a later search. The older one is kept as the reference. At
+   * most 50.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.Ticket duplicates = 17 [json_name = "duplicates"];</code>
@@ -668,7 +672,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. Further tickets with the same marker, found by a later search. The older one is kept as the reference.
+   * Output only. Further tickets with the same marker, found by a later search. The older one is kept as the reference. At
+   * most 50.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.Ticket duplicates = 17 [json_name = "duplicates"];</code>
@@ -679,7 +684,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. Further tickets with the same marker, found by a later search. The older one is kept as the reference.
+   * Output only. Further tickets with the same marker, found by a later search. The older one is kept as the reference. At
+   * most 50.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.Ticket duplicates = 17 [json_name = "duplicates"];</code>
@@ -695,7 +701,8 @@ private static final long serialVersionUID = 0L;
   private java.util.List<com.rhythmx.ticketing.v1.Attempt> attempts_;
   /**
    * <pre>
-   * Output only. In the order in which they were made. Lists leave them out unless asked for.
+   * Output only. In the order in which they were made. Lists leave them out unless asked for. The newest 200 at most, in
+   * lists the newest 20; `attempts_omitted` counts the earlier ones.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.Attempt attempts = 18 [json_name = "attempts"];</code>
@@ -706,7 +713,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. In the order in which they were made. Lists leave them out unless asked for.
+   * Output only. In the order in which they were made. Lists leave them out unless asked for. The newest 200 at most, in
+   * lists the newest 20; `attempts_omitted` counts the earlier ones.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.Attempt attempts = 18 [json_name = "attempts"];</code>
@@ -718,7 +726,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. In the order in which they were made. Lists leave them out unless asked for.
+   * Output only. In the order in which they were made. Lists leave them out unless asked for. The newest 200 at most, in
+   * lists the newest 20; `attempts_omitted` counts the earlier ones.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.Attempt attempts = 18 [json_name = "attempts"];</code>
@@ -729,7 +738,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. In the order in which they were made. Lists leave them out unless asked for.
+   * Output only. In the order in which they were made. Lists leave them out unless asked for. The newest 200 at most, in
+   * lists the newest 20; `attempts_omitted` counts the earlier ones.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.Attempt attempts = 18 [json_name = "attempts"];</code>
@@ -740,7 +750,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. In the order in which they were made. Lists leave them out unless asked for.
+   * Output only. In the order in which they were made. Lists leave them out unless asked for. The newest 200 at most, in
+   * lists the newest 20; `attempts_omitted` counts the earlier ones.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.Attempt attempts = 18 [json_name = "attempts"];</code>
@@ -794,6 +805,86 @@ private static final long serialVersionUID = 0L;
           com.google.protobuf.ByteString.copyFromUtf8(
               (java.lang.String) ref);
       requestedBy_ = b;
+      return b;
+    } else {
+      return (com.google.protobuf.ByteString) ref;
+    }
+  }
+
+  public static final int TICKET_UNVERIFIED_FIELD_NUMBER = 29;
+  private boolean ticketUnverified_ = false;
+  /**
+   * <pre>
+   * Output only. Whether an operator named `ticket` and nobody has read it: the ticket system could not be asked, and
+   * ResolveDelivery was called with `allow_unverified`. Resolve again, without it, to verify or correct the ticket.
+   * </pre>
+   *
+   * <code>bool ticket_unverified = 29 [json_name = "ticketUnverified"];</code>
+   * @return The ticketUnverified.
+   */
+  @java.lang.Override
+  public boolean getTicketUnverified() {
+    return ticketUnverified_;
+  }
+
+  public static final int ATTEMPTS_OMITTED_FIELD_NUMBER = 30;
+  private int attemptsOmitted_ = 0;
+  /**
+   * <pre>
+   * Output only. Attempts before the first of `attempts` that are left out for length. 0 where attempts were not asked for.
+   * </pre>
+   *
+   * <code>uint32 attempts_omitted = 30 [json_name = "attemptsOmitted"];</code>
+   * @return The attemptsOmitted.
+   */
+  @java.lang.Override
+  public int getAttemptsOmitted() {
+    return attemptsOmitted_;
+  }
+
+  public static final int NAMESPACE_FIELD_NUMBER = 40;
+  @SuppressWarnings("serial")
+  private volatile java.lang.Object namespace_ = "";
+  /**
+   * <pre>
+   * Output only. The namespace that the incident belongs to: that of the credential that first handed it over. 1 to 63 lowercase
+   * letters, digits and hyphens, beginning with a letter; "default" for credentials without one. Example: "soc-eu".
+   * </pre>
+   *
+   * <code>string namespace = 40 [json_name = "namespace"];</code>
+   * @return The namespace.
+   */
+  @java.lang.Override
+  public java.lang.String getNamespace() {
+    java.lang.Object ref = namespace_;
+    if (ref instanceof java.lang.String) {
+      return (java.lang.String) ref;
+    } else {
+      com.google.protobuf.ByteString bs = 
+          (com.google.protobuf.ByteString) ref;
+      java.lang.String s = bs.toStringUtf8();
+      namespace_ = s;
+      return s;
+    }
+  }
+  /**
+   * <pre>
+   * Output only. The namespace that the incident belongs to: that of the credential that first handed it over. 1 to 63 lowercase
+   * letters, digits and hyphens, beginning with a letter; "default" for credentials without one. Example: "soc-eu".
+   * </pre>
+   *
+   * <code>string namespace = 40 [json_name = "namespace"];</code>
+   * @return The bytes for namespace.
+   */
+  @java.lang.Override
+  public com.google.protobuf.ByteString
+      getNamespaceBytes() {
+    java.lang.Object ref = namespace_;
+    if (ref instanceof java.lang.String) {
+      com.google.protobuf.ByteString b = 
+          com.google.protobuf.ByteString.copyFromUtf8(
+              (java.lang.String) ref);
+      namespace_ = b;
       return b;
     } else {
       return (com.google.protobuf.ByteString) ref;
@@ -870,6 +961,15 @@ private static final long serialVersionUID = 0L;
     }
     if (!com.google.protobuf.GeneratedMessage.isStringEmpty(requestedBy_)) {
       com.google.protobuf.GeneratedMessage.writeString(output, 19, requestedBy_);
+    }
+    if (ticketUnverified_ != false) {
+      output.writeBool(29, ticketUnverified_);
+    }
+    if (attemptsOmitted_ != 0) {
+      output.writeUInt32(30, attemptsOmitted_);
+    }
+    if (!com.google.protobuf.GeneratedMessage.isStringEmpty(namespace_)) {
+      com.google.protobuf.GeneratedMessage.writeString(output, 40, namespace_);
     }
     getUnknownFields().writeTo(output);
   }
@@ -961,6 +1061,17 @@ private static final long serialVersionUID = 0L;
     if (!com.google.protobuf.GeneratedMessage.isStringEmpty(requestedBy_)) {
       size += com.google.protobuf.GeneratedMessage.computeStringSize(19, requestedBy_);
     }
+    if (ticketUnverified_ != false) {
+      size += com.google.protobuf.CodedOutputStream
+        .computeBoolSize(29, ticketUnverified_);
+    }
+    if (attemptsOmitted_ != 0) {
+      size += com.google.protobuf.CodedOutputStream
+        .computeUInt32Size(30, attemptsOmitted_);
+    }
+    if (!com.google.protobuf.GeneratedMessage.isStringEmpty(namespace_)) {
+      size += com.google.protobuf.GeneratedMessage.computeStringSize(40, namespace_);
+    }
     return size;
   }
   @java.lang.Override
@@ -1035,6 +1146,12 @@ private static final long serialVersionUID = 0L;
         .equals(other.getAttemptsList())) return false;
     if (!getRequestedBy()
         .equals(other.getRequestedBy())) return false;
+    if (getTicketUnverified()
+        != other.getTicketUnverified()) return false;
+    if (getAttemptsOmitted()
+        != other.getAttemptsOmitted()) return false;
+    if (!getNamespace()
+        .equals(other.getNamespace())) return false;
     if (!getUnknownFields().equals(other.getUnknownFields())) return false;
     return true;
   }
@@ -1100,6 +1217,13 @@ private static final long serialVersionUID = 0L;
     }
     hash = (37 * hash) + REQUESTED_BY_FIELD_NUMBER;
     hash = (53 * hash) + getRequestedBy().hashCode();
+    hash = (37 * hash) + TICKET_UNVERIFIED_FIELD_NUMBER;
+    hash = (53 * hash) + com.google.protobuf.Internal.hashBoolean(
+        getTicketUnverified());
+    hash = (37 * hash) + ATTEMPTS_OMITTED_FIELD_NUMBER;
+    hash = (53 * hash) + getAttemptsOmitted();
+    hash = (37 * hash) + NAMESPACE_FIELD_NUMBER;
+    hash = (53 * hash) + getNamespace().hashCode();
     hash = (29 * hash) + getUnknownFields().hashCode();
     memoizedHashCode = hash;
     return hash;
@@ -1306,6 +1430,9 @@ private static final long serialVersionUID = 0L;
       }
       bitField0_ = (bitField0_ & ~0x00020000);
       requestedBy_ = "";
+      ticketUnverified_ = false;
+      attemptsOmitted_ = 0;
+      namespace_ = "";
       return this;
     }
 
@@ -1433,6 +1560,15 @@ private static final long serialVersionUID = 0L;
       }
       if (((from_bitField0_ & 0x00040000) != 0)) {
         result.requestedBy_ = requestedBy_;
+      }
+      if (((from_bitField0_ & 0x00080000) != 0)) {
+        result.ticketUnverified_ = ticketUnverified_;
+      }
+      if (((from_bitField0_ & 0x00100000) != 0)) {
+        result.attemptsOmitted_ = attemptsOmitted_;
+      }
+      if (((from_bitField0_ & 0x00200000) != 0)) {
+        result.namespace_ = namespace_;
       }
       result.bitField0_ |= to_bitField0_;
     }
@@ -1583,6 +1719,17 @@ private static final long serialVersionUID = 0L;
       if (!other.getRequestedBy().isEmpty()) {
         requestedBy_ = other.requestedBy_;
         bitField0_ |= 0x00040000;
+        onChanged();
+      }
+      if (other.getTicketUnverified() != false) {
+        setTicketUnverified(other.getTicketUnverified());
+      }
+      if (other.getAttemptsOmitted() != 0) {
+        setAttemptsOmitted(other.getAttemptsOmitted());
+      }
+      if (!other.getNamespace().isEmpty()) {
+        namespace_ = other.namespace_;
+        bitField0_ |= 0x00200000;
         onChanged();
       }
       this.mergeUnknownFields(other.getUnknownFields());
@@ -1738,6 +1885,21 @@ private static final long serialVersionUID = 0L;
               bitField0_ |= 0x00040000;
               break;
             } // case 154
+            case 232: {
+              ticketUnverified_ = input.readBool();
+              bitField0_ |= 0x00080000;
+              break;
+            } // case 232
+            case 240: {
+              attemptsOmitted_ = input.readUInt32();
+              bitField0_ |= 0x00100000;
+              break;
+            } // case 240
+            case 322: {
+              namespace_ = input.readStringRequireUtf8();
+              bitField0_ |= 0x00200000;
+              break;
+            } // case 322
             default: {
               if (!super.parseUnknownField(input, extensionRegistry, tag)) {
                 done = true; // was an endgroup tag
@@ -3266,7 +3428,7 @@ private static final long serialVersionUID = 0L;
 
     /**
      * <pre>
-     * Output only. What was cut, left out or not taken by the ticket system as sent, and why. Empty: nothing.
+     * Output only. What was cut, left out or not taken by the ticket system as sent, and why. Empty: nothing. At most 50.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Adjustment adjustments = 16 [json_name = "adjustments"];</code>
@@ -3280,7 +3442,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. What was cut, left out or not taken by the ticket system as sent, and why. Empty: nothing.
+     * Output only. What was cut, left out or not taken by the ticket system as sent, and why. Empty: nothing. At most 50.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Adjustment adjustments = 16 [json_name = "adjustments"];</code>
@@ -3294,7 +3456,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. What was cut, left out or not taken by the ticket system as sent, and why. Empty: nothing.
+     * Output only. What was cut, left out or not taken by the ticket system as sent, and why. Empty: nothing. At most 50.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Adjustment adjustments = 16 [json_name = "adjustments"];</code>
@@ -3308,7 +3470,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. What was cut, left out or not taken by the ticket system as sent, and why. Empty: nothing.
+     * Output only. What was cut, left out or not taken by the ticket system as sent, and why. Empty: nothing. At most 50.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Adjustment adjustments = 16 [json_name = "adjustments"];</code>
@@ -3327,7 +3489,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. What was cut, left out or not taken by the ticket system as sent, and why. Empty: nothing.
+     * Output only. What was cut, left out or not taken by the ticket system as sent, and why. Empty: nothing. At most 50.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Adjustment adjustments = 16 [json_name = "adjustments"];</code>
@@ -3345,7 +3507,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. What was cut, left out or not taken by the ticket system as sent, and why. Empty: nothing.
+     * Output only. What was cut, left out or not taken by the ticket system as sent, and why. Empty: nothing. At most 50.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Adjustment adjustments = 16 [json_name = "adjustments"];</code>
@@ -3363,7 +3525,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. What was cut, left out or not taken by the ticket system as sent, and why. Empty: nothing.
+     * Output only. What was cut, left out or not taken by the ticket system as sent, and why. Empty: nothing. At most 50.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Adjustment adjustments = 16 [json_name = "adjustments"];</code>
@@ -3382,7 +3544,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. What was cut, left out or not taken by the ticket system as sent, and why. Empty: nothing.
+     * Output only. What was cut, left out or not taken by the ticket system as sent, and why. Empty: nothing. At most 50.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Adjustment adjustments = 16 [json_name = "adjustments"];</code>
@@ -3400,7 +3562,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. What was cut, left out or not taken by the ticket system as sent, and why. Empty: nothing.
+     * Output only. What was cut, left out or not taken by the ticket system as sent, and why. Empty: nothing. At most 50.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Adjustment adjustments = 16 [json_name = "adjustments"];</code>
@@ -3418,7 +3580,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. What was cut, left out or not taken by the ticket system as sent, and why. Empty: nothing.
+     * Output only. What was cut, left out or not taken by the ticket system as sent, and why. Empty: nothing. At most 50.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Adjustment adjustments = 16 [json_name = "adjustments"];</code>
@@ -3437,7 +3599,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. What was cut, left out or not taken by the ticket system as sent, and why. Empty: nothing.
+     * Output only. What was cut, left out or not taken by the ticket system as sent, and why. Empty: nothing. At most 50.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Adjustment adjustments = 16 [json_name = "adjustments"];</code>
@@ -3454,7 +3616,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. What was cut, left out or not taken by the ticket system as sent, and why. Empty: nothing.
+     * Output only. What was cut, left out or not taken by the ticket system as sent, and why. Empty: nothing. At most 50.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Adjustment adjustments = 16 [json_name = "adjustments"];</code>
@@ -3471,7 +3633,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. What was cut, left out or not taken by the ticket system as sent, and why. Empty: nothing.
+     * Output only. What was cut, left out or not taken by the ticket system as sent, and why. Empty: nothing. At most 50.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Adjustment adjustments = 16 [json_name = "adjustments"];</code>
@@ -3482,7 +3644,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. What was cut, left out or not taken by the ticket system as sent, and why. Empty: nothing.
+     * Output only. What was cut, left out or not taken by the ticket system as sent, and why. Empty: nothing. At most 50.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Adjustment adjustments = 16 [json_name = "adjustments"];</code>
@@ -3496,7 +3658,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. What was cut, left out or not taken by the ticket system as sent, and why. Empty: nothing.
+     * Output only. What was cut, left out or not taken by the ticket system as sent, and why. Empty: nothing. At most 50.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Adjustment adjustments = 16 [json_name = "adjustments"];</code>
@@ -3511,7 +3673,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. What was cut, left out or not taken by the ticket system as sent, and why. Empty: nothing.
+     * Output only. What was cut, left out or not taken by the ticket system as sent, and why. Empty: nothing. At most 50.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Adjustment adjustments = 16 [json_name = "adjustments"];</code>
@@ -3522,7 +3684,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. What was cut, left out or not taken by the ticket system as sent, and why. Empty: nothing.
+     * Output only. What was cut, left out or not taken by the ticket system as sent, and why. Empty: nothing. At most 50.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Adjustment adjustments = 16 [json_name = "adjustments"];</code>
@@ -3534,7 +3696,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. What was cut, left out or not taken by the ticket system as sent, and why. Empty: nothing.
+     * Output only. What was cut, left out or not taken by the ticket system as sent, and why. Empty: nothing. At most 50.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Adjustment adjustments = 16 [json_name = "adjustments"];</code>
@@ -3572,7 +3734,8 @@ private static final long serialVersionUID = 0L;
 
     /**
      * <pre>
-     * Output only. Further tickets with the same marker, found by a later search. The older one is kept as the reference.
+     * Output only. Further tickets with the same marker, found by a later search. The older one is kept as the reference. At
+     * most 50.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Ticket duplicates = 17 [json_name = "duplicates"];</code>
@@ -3586,7 +3749,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Further tickets with the same marker, found by a later search. The older one is kept as the reference.
+     * Output only. Further tickets with the same marker, found by a later search. The older one is kept as the reference. At
+     * most 50.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Ticket duplicates = 17 [json_name = "duplicates"];</code>
@@ -3600,7 +3764,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Further tickets with the same marker, found by a later search. The older one is kept as the reference.
+     * Output only. Further tickets with the same marker, found by a later search. The older one is kept as the reference. At
+     * most 50.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Ticket duplicates = 17 [json_name = "duplicates"];</code>
@@ -3614,7 +3779,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Further tickets with the same marker, found by a later search. The older one is kept as the reference.
+     * Output only. Further tickets with the same marker, found by a later search. The older one is kept as the reference. At
+     * most 50.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Ticket duplicates = 17 [json_name = "duplicates"];</code>
@@ -3633,7 +3799,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Further tickets with the same marker, found by a later search. The older one is kept as the reference.
+     * Output only. Further tickets with the same marker, found by a later search. The older one is kept as the reference. At
+     * most 50.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Ticket duplicates = 17 [json_name = "duplicates"];</code>
@@ -3651,7 +3818,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Further tickets with the same marker, found by a later search. The older one is kept as the reference.
+     * Output only. Further tickets with the same marker, found by a later search. The older one is kept as the reference. At
+     * most 50.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Ticket duplicates = 17 [json_name = "duplicates"];</code>
@@ -3669,7 +3837,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Further tickets with the same marker, found by a later search. The older one is kept as the reference.
+     * Output only. Further tickets with the same marker, found by a later search. The older one is kept as the reference. At
+     * most 50.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Ticket duplicates = 17 [json_name = "duplicates"];</code>
@@ -3688,7 +3857,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Further tickets with the same marker, found by a later search. The older one is kept as the reference.
+     * Output only. Further tickets with the same marker, found by a later search. The older one is kept as the reference. At
+     * most 50.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Ticket duplicates = 17 [json_name = "duplicates"];</code>
@@ -3706,7 +3876,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Further tickets with the same marker, found by a later search. The older one is kept as the reference.
+     * Output only. Further tickets with the same marker, found by a later search. The older one is kept as the reference. At
+     * most 50.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Ticket duplicates = 17 [json_name = "duplicates"];</code>
@@ -3724,7 +3895,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Further tickets with the same marker, found by a later search. The older one is kept as the reference.
+     * Output only. Further tickets with the same marker, found by a later search. The older one is kept as the reference. At
+     * most 50.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Ticket duplicates = 17 [json_name = "duplicates"];</code>
@@ -3743,7 +3915,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Further tickets with the same marker, found by a later search. The older one is kept as the reference.
+     * Output only. Further tickets with the same marker, found by a later search. The older one is kept as the reference. At
+     * most 50.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Ticket duplicates = 17 [json_name = "duplicates"];</code>
@@ -3760,7 +3933,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Further tickets with the same marker, found by a later search. The older one is kept as the reference.
+     * Output only. Further tickets with the same marker, found by a later search. The older one is kept as the reference. At
+     * most 50.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Ticket duplicates = 17 [json_name = "duplicates"];</code>
@@ -3777,7 +3951,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Further tickets with the same marker, found by a later search. The older one is kept as the reference.
+     * Output only. Further tickets with the same marker, found by a later search. The older one is kept as the reference. At
+     * most 50.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Ticket duplicates = 17 [json_name = "duplicates"];</code>
@@ -3788,7 +3963,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Further tickets with the same marker, found by a later search. The older one is kept as the reference.
+     * Output only. Further tickets with the same marker, found by a later search. The older one is kept as the reference. At
+     * most 50.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Ticket duplicates = 17 [json_name = "duplicates"];</code>
@@ -3802,7 +3978,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Further tickets with the same marker, found by a later search. The older one is kept as the reference.
+     * Output only. Further tickets with the same marker, found by a later search. The older one is kept as the reference. At
+     * most 50.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Ticket duplicates = 17 [json_name = "duplicates"];</code>
@@ -3817,7 +3994,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Further tickets with the same marker, found by a later search. The older one is kept as the reference.
+     * Output only. Further tickets with the same marker, found by a later search. The older one is kept as the reference. At
+     * most 50.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Ticket duplicates = 17 [json_name = "duplicates"];</code>
@@ -3828,7 +4006,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Further tickets with the same marker, found by a later search. The older one is kept as the reference.
+     * Output only. Further tickets with the same marker, found by a later search. The older one is kept as the reference. At
+     * most 50.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Ticket duplicates = 17 [json_name = "duplicates"];</code>
@@ -3840,7 +4019,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Further tickets with the same marker, found by a later search. The older one is kept as the reference.
+     * Output only. Further tickets with the same marker, found by a later search. The older one is kept as the reference. At
+     * most 50.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Ticket duplicates = 17 [json_name = "duplicates"];</code>
@@ -3878,7 +4058,8 @@ private static final long serialVersionUID = 0L;
 
     /**
      * <pre>
-     * Output only. In the order in which they were made. Lists leave them out unless asked for.
+     * Output only. In the order in which they were made. Lists leave them out unless asked for. The newest 200 at most, in
+     * lists the newest 20; `attempts_omitted` counts the earlier ones.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Attempt attempts = 18 [json_name = "attempts"];</code>
@@ -3892,7 +4073,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. In the order in which they were made. Lists leave them out unless asked for.
+     * Output only. In the order in which they were made. Lists leave them out unless asked for. The newest 200 at most, in
+     * lists the newest 20; `attempts_omitted` counts the earlier ones.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Attempt attempts = 18 [json_name = "attempts"];</code>
@@ -3906,7 +4088,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. In the order in which they were made. Lists leave them out unless asked for.
+     * Output only. In the order in which they were made. Lists leave them out unless asked for. The newest 200 at most, in
+     * lists the newest 20; `attempts_omitted` counts the earlier ones.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Attempt attempts = 18 [json_name = "attempts"];</code>
@@ -3920,7 +4103,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. In the order in which they were made. Lists leave them out unless asked for.
+     * Output only. In the order in which they were made. Lists leave them out unless asked for. The newest 200 at most, in
+     * lists the newest 20; `attempts_omitted` counts the earlier ones.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Attempt attempts = 18 [json_name = "attempts"];</code>
@@ -3939,7 +4123,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. In the order in which they were made. Lists leave them out unless asked for.
+     * Output only. In the order in which they were made. Lists leave them out unless asked for. The newest 200 at most, in
+     * lists the newest 20; `attempts_omitted` counts the earlier ones.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Attempt attempts = 18 [json_name = "attempts"];</code>
@@ -3957,7 +4142,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. In the order in which they were made. Lists leave them out unless asked for.
+     * Output only. In the order in which they were made. Lists leave them out unless asked for. The newest 200 at most, in
+     * lists the newest 20; `attempts_omitted` counts the earlier ones.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Attempt attempts = 18 [json_name = "attempts"];</code>
@@ -3975,7 +4161,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. In the order in which they were made. Lists leave them out unless asked for.
+     * Output only. In the order in which they were made. Lists leave them out unless asked for. The newest 200 at most, in
+     * lists the newest 20; `attempts_omitted` counts the earlier ones.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Attempt attempts = 18 [json_name = "attempts"];</code>
@@ -3994,7 +4181,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. In the order in which they were made. Lists leave them out unless asked for.
+     * Output only. In the order in which they were made. Lists leave them out unless asked for. The newest 200 at most, in
+     * lists the newest 20; `attempts_omitted` counts the earlier ones.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Attempt attempts = 18 [json_name = "attempts"];</code>
@@ -4012,7 +4200,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. In the order in which they were made. Lists leave them out unless asked for.
+     * Output only. In the order in which they were made. Lists leave them out unless asked for. The newest 200 at most, in
+     * lists the newest 20; `attempts_omitted` counts the earlier ones.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Attempt attempts = 18 [json_name = "attempts"];</code>
@@ -4030,7 +4219,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. In the order in which they were made. Lists leave them out unless asked for.
+     * Output only. In the order in which they were made. Lists leave them out unless asked for. The newest 200 at most, in
+     * lists the newest 20; `attempts_omitted` counts the earlier ones.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Attempt attempts = 18 [json_name = "attempts"];</code>
@@ -4049,7 +4239,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. In the order in which they were made. Lists leave them out unless asked for.
+     * Output only. In the order in which they were made. Lists leave them out unless asked for. The newest 200 at most, in
+     * lists the newest 20; `attempts_omitted` counts the earlier ones.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Attempt attempts = 18 [json_name = "attempts"];</code>
@@ -4066,7 +4257,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. In the order in which they were made. Lists leave them out unless asked for.
+     * Output only. In the order in which they were made. Lists leave them out unless asked for. The newest 200 at most, in
+     * lists the newest 20; `attempts_omitted` counts the earlier ones.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Attempt attempts = 18 [json_name = "attempts"];</code>
@@ -4083,7 +4275,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. In the order in which they were made. Lists leave them out unless asked for.
+     * Output only. In the order in which they were made. Lists leave them out unless asked for. The newest 200 at most, in
+     * lists the newest 20; `attempts_omitted` counts the earlier ones.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Attempt attempts = 18 [json_name = "attempts"];</code>
@@ -4094,7 +4287,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. In the order in which they were made. Lists leave them out unless asked for.
+     * Output only. In the order in which they were made. Lists leave them out unless asked for. The newest 200 at most, in
+     * lists the newest 20; `attempts_omitted` counts the earlier ones.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Attempt attempts = 18 [json_name = "attempts"];</code>
@@ -4108,7 +4302,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. In the order in which they were made. Lists leave them out unless asked for.
+     * Output only. In the order in which they were made. Lists leave them out unless asked for. The newest 200 at most, in
+     * lists the newest 20; `attempts_omitted` counts the earlier ones.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Attempt attempts = 18 [json_name = "attempts"];</code>
@@ -4123,7 +4318,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. In the order in which they were made. Lists leave them out unless asked for.
+     * Output only. In the order in which they were made. Lists leave them out unless asked for. The newest 200 at most, in
+     * lists the newest 20; `attempts_omitted` counts the earlier ones.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Attempt attempts = 18 [json_name = "attempts"];</code>
@@ -4134,7 +4330,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. In the order in which they were made. Lists leave them out unless asked for.
+     * Output only. In the order in which they were made. Lists leave them out unless asked for. The newest 200 at most, in
+     * lists the newest 20; `attempts_omitted` counts the earlier ones.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Attempt attempts = 18 [json_name = "attempts"];</code>
@@ -4146,7 +4343,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. In the order in which they were made. Lists leave them out unless asked for.
+     * Output only. In the order in which they were made. Lists leave them out unless asked for. The newest 200 at most, in
+     * lists the newest 20; `attempts_omitted` counts the earlier ones.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Attempt attempts = 18 [json_name = "attempts"];</code>
@@ -4263,6 +4461,194 @@ private static final long serialVersionUID = 0L;
       checkByteStringIsUtf8(value);
       requestedBy_ = value;
       bitField0_ |= 0x00040000;
+      onChanged();
+      return this;
+    }
+
+    private boolean ticketUnverified_ ;
+    /**
+     * <pre>
+     * Output only. Whether an operator named `ticket` and nobody has read it: the ticket system could not be asked, and
+     * ResolveDelivery was called with `allow_unverified`. Resolve again, without it, to verify or correct the ticket.
+     * </pre>
+     *
+     * <code>bool ticket_unverified = 29 [json_name = "ticketUnverified"];</code>
+     * @return The ticketUnverified.
+     */
+    @java.lang.Override
+    public boolean getTicketUnverified() {
+      return ticketUnverified_;
+    }
+    /**
+     * <pre>
+     * Output only. Whether an operator named `ticket` and nobody has read it: the ticket system could not be asked, and
+     * ResolveDelivery was called with `allow_unverified`. Resolve again, without it, to verify or correct the ticket.
+     * </pre>
+     *
+     * <code>bool ticket_unverified = 29 [json_name = "ticketUnverified"];</code>
+     * @param value The ticketUnverified to set.
+     * @return This builder for chaining.
+     */
+    public Builder setTicketUnverified(boolean value) {
+
+      ticketUnverified_ = value;
+      bitField0_ |= 0x00080000;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Output only. Whether an operator named `ticket` and nobody has read it: the ticket system could not be asked, and
+     * ResolveDelivery was called with `allow_unverified`. Resolve again, without it, to verify or correct the ticket.
+     * </pre>
+     *
+     * <code>bool ticket_unverified = 29 [json_name = "ticketUnverified"];</code>
+     * @return This builder for chaining.
+     */
+    public Builder clearTicketUnverified() {
+      bitField0_ = (bitField0_ & ~0x00080000);
+      ticketUnverified_ = false;
+      onChanged();
+      return this;
+    }
+
+    private int attemptsOmitted_ ;
+    /**
+     * <pre>
+     * Output only. Attempts before the first of `attempts` that are left out for length. 0 where attempts were not asked for.
+     * </pre>
+     *
+     * <code>uint32 attempts_omitted = 30 [json_name = "attemptsOmitted"];</code>
+     * @return The attemptsOmitted.
+     */
+    @java.lang.Override
+    public int getAttemptsOmitted() {
+      return attemptsOmitted_;
+    }
+    /**
+     * <pre>
+     * Output only. Attempts before the first of `attempts` that are left out for length. 0 where attempts were not asked for.
+     * </pre>
+     *
+     * <code>uint32 attempts_omitted = 30 [json_name = "attemptsOmitted"];</code>
+     * @param value The attemptsOmitted to set.
+     * @return This builder for chaining.
+     */
+    public Builder setAttemptsOmitted(int value) {
+
+      attemptsOmitted_ = value;
+      bitField0_ |= 0x00100000;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Output only. Attempts before the first of `attempts` that are left out for length. 0 where attempts were not asked for.
+     * </pre>
+     *
+     * <code>uint32 attempts_omitted = 30 [json_name = "attemptsOmitted"];</code>
+     * @return This builder for chaining.
+     */
+    public Builder clearAttemptsOmitted() {
+      bitField0_ = (bitField0_ & ~0x00100000);
+      attemptsOmitted_ = 0;
+      onChanged();
+      return this;
+    }
+
+    private java.lang.Object namespace_ = "";
+    /**
+     * <pre>
+     * Output only. The namespace that the incident belongs to: that of the credential that first handed it over. 1 to 63 lowercase
+     * letters, digits and hyphens, beginning with a letter; "default" for credentials without one. Example: "soc-eu".
+     * </pre>
+     *
+     * <code>string namespace = 40 [json_name = "namespace"];</code>
+     * @return The namespace.
+     */
+    public java.lang.String getNamespace() {
+      java.lang.Object ref = namespace_;
+      if (!(ref instanceof java.lang.String)) {
+        com.google.protobuf.ByteString bs =
+            (com.google.protobuf.ByteString) ref;
+        java.lang.String s = bs.toStringUtf8();
+        namespace_ = s;
+        return s;
+      } else {
+        return (java.lang.String) ref;
+      }
+    }
+    /**
+     * <pre>
+     * Output only. The namespace that the incident belongs to: that of the credential that first handed it over. 1 to 63 lowercase
+     * letters, digits and hyphens, beginning with a letter; "default" for credentials without one. Example: "soc-eu".
+     * </pre>
+     *
+     * <code>string namespace = 40 [json_name = "namespace"];</code>
+     * @return The bytes for namespace.
+     */
+    public com.google.protobuf.ByteString
+        getNamespaceBytes() {
+      java.lang.Object ref = namespace_;
+      if (ref instanceof String) {
+        com.google.protobuf.ByteString b = 
+            com.google.protobuf.ByteString.copyFromUtf8(
+                (java.lang.String) ref);
+        namespace_ = b;
+        return b;
+      } else {
+        return (com.google.protobuf.ByteString) ref;
+      }
+    }
+    /**
+     * <pre>
+     * Output only. The namespace that the incident belongs to: that of the credential that first handed it over. 1 to 63 lowercase
+     * letters, digits and hyphens, beginning with a letter; "default" for credentials without one. Example: "soc-eu".
+     * </pre>
+     *
+     * <code>string namespace = 40 [json_name = "namespace"];</code>
+     * @param value The namespace to set.
+     * @return This builder for chaining.
+     */
+    public Builder setNamespace(
+        java.lang.String value) {
+      java.util.Objects.requireNonNull(value);
+      namespace_ = value;
+      bitField0_ |= 0x00200000;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Output only. The namespace that the incident belongs to: that of the credential that first handed it over. 1 to 63 lowercase
+     * letters, digits and hyphens, beginning with a letter; "default" for credentials without one. Example: "soc-eu".
+     * </pre>
+     *
+     * <code>string namespace = 40 [json_name = "namespace"];</code>
+     * @return This builder for chaining.
+     */
+    public Builder clearNamespace() {
+      namespace_ = getDefaultInstance().getNamespace();
+      bitField0_ = (bitField0_ & ~0x00200000);
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Output only. The namespace that the incident belongs to: that of the credential that first handed it over. 1 to 63 lowercase
+     * letters, digits and hyphens, beginning with a letter; "default" for credentials without one. Example: "soc-eu".
+     * </pre>
+     *
+     * <code>string namespace = 40 [json_name = "namespace"];</code>
+     * @param value The bytes for namespace to set.
+     * @return This builder for chaining.
+     */
+    public Builder setNamespaceBytes(
+        com.google.protobuf.ByteString value) {
+      java.util.Objects.requireNonNull(value);
+      checkByteStringIsUtf8(value);
+      namespace_ = value;
+      bitField0_ |= 0x00200000;
       onChanged();
       return this;
     }

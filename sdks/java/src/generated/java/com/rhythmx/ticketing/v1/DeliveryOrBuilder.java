@@ -316,7 +316,7 @@ public interface DeliveryOrBuilder extends
 
   /**
    * <pre>
-   * Output only. What was cut, left out or not taken by the ticket system as sent, and why. Empty: nothing.
+   * Output only. What was cut, left out or not taken by the ticket system as sent, and why. Empty: nothing. At most 50.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.Adjustment adjustments = 16 [json_name = "adjustments"];</code>
@@ -325,7 +325,7 @@ public interface DeliveryOrBuilder extends
       getAdjustmentsList();
   /**
    * <pre>
-   * Output only. What was cut, left out or not taken by the ticket system as sent, and why. Empty: nothing.
+   * Output only. What was cut, left out or not taken by the ticket system as sent, and why. Empty: nothing. At most 50.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.Adjustment adjustments = 16 [json_name = "adjustments"];</code>
@@ -333,7 +333,7 @@ public interface DeliveryOrBuilder extends
   com.rhythmx.ticketing.v1.Adjustment getAdjustments(int index);
   /**
    * <pre>
-   * Output only. What was cut, left out or not taken by the ticket system as sent, and why. Empty: nothing.
+   * Output only. What was cut, left out or not taken by the ticket system as sent, and why. Empty: nothing. At most 50.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.Adjustment adjustments = 16 [json_name = "adjustments"];</code>
@@ -341,7 +341,7 @@ public interface DeliveryOrBuilder extends
   int getAdjustmentsCount();
   /**
    * <pre>
-   * Output only. What was cut, left out or not taken by the ticket system as sent, and why. Empty: nothing.
+   * Output only. What was cut, left out or not taken by the ticket system as sent, and why. Empty: nothing. At most 50.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.Adjustment adjustments = 16 [json_name = "adjustments"];</code>
@@ -350,7 +350,7 @@ public interface DeliveryOrBuilder extends
       getAdjustmentsOrBuilderList();
   /**
    * <pre>
-   * Output only. What was cut, left out or not taken by the ticket system as sent, and why. Empty: nothing.
+   * Output only. What was cut, left out or not taken by the ticket system as sent, and why. Empty: nothing. At most 50.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.Adjustment adjustments = 16 [json_name = "adjustments"];</code>
@@ -360,7 +360,8 @@ public interface DeliveryOrBuilder extends
 
   /**
    * <pre>
-   * Output only. Further tickets with the same marker, found by a later search. The older one is kept as the reference.
+   * Output only. Further tickets with the same marker, found by a later search. The older one is kept as the reference. At
+   * most 50.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.Ticket duplicates = 17 [json_name = "duplicates"];</code>
@@ -369,7 +370,8 @@ public interface DeliveryOrBuilder extends
       getDuplicatesList();
   /**
    * <pre>
-   * Output only. Further tickets with the same marker, found by a later search. The older one is kept as the reference.
+   * Output only. Further tickets with the same marker, found by a later search. The older one is kept as the reference. At
+   * most 50.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.Ticket duplicates = 17 [json_name = "duplicates"];</code>
@@ -377,7 +379,8 @@ public interface DeliveryOrBuilder extends
   com.rhythmx.ticketing.v1.Ticket getDuplicates(int index);
   /**
    * <pre>
-   * Output only. Further tickets with the same marker, found by a later search. The older one is kept as the reference.
+   * Output only. Further tickets with the same marker, found by a later search. The older one is kept as the reference. At
+   * most 50.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.Ticket duplicates = 17 [json_name = "duplicates"];</code>
@@ -385,7 +388,8 @@ public interface DeliveryOrBuilder extends
   int getDuplicatesCount();
   /**
    * <pre>
-   * Output only. Further tickets with the same marker, found by a later search. The older one is kept as the reference.
+   * Output only. Further tickets with the same marker, found by a later search. The older one is kept as the reference. At
+   * most 50.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.Ticket duplicates = 17 [json_name = "duplicates"];</code>
@@ -394,7 +398,8 @@ public interface DeliveryOrBuilder extends
       getDuplicatesOrBuilderList();
   /**
    * <pre>
-   * Output only. Further tickets with the same marker, found by a later search. The older one is kept as the reference.
+   * Output only. Further tickets with the same marker, found by a later search. The older one is kept as the reference. At
+   * most 50.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.Ticket duplicates = 17 [json_name = "duplicates"];</code>
@@ -404,7 +409,8 @@ public interface DeliveryOrBuilder extends
 
   /**
    * <pre>
-   * Output only. In the order in which they were made. Lists leave them out unless asked for.
+   * Output only. In the order in which they were made. Lists leave them out unless asked for. The newest 200 at most, in
+   * lists the newest 20; `attempts_omitted` counts the earlier ones.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.Attempt attempts = 18 [json_name = "attempts"];</code>
@@ -413,7 +419,8 @@ public interface DeliveryOrBuilder extends
       getAttemptsList();
   /**
    * <pre>
-   * Output only. In the order in which they were made. Lists leave them out unless asked for.
+   * Output only. In the order in which they were made. Lists leave them out unless asked for. The newest 200 at most, in
+   * lists the newest 20; `attempts_omitted` counts the earlier ones.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.Attempt attempts = 18 [json_name = "attempts"];</code>
@@ -421,7 +428,8 @@ public interface DeliveryOrBuilder extends
   com.rhythmx.ticketing.v1.Attempt getAttempts(int index);
   /**
    * <pre>
-   * Output only. In the order in which they were made. Lists leave them out unless asked for.
+   * Output only. In the order in which they were made. Lists leave them out unless asked for. The newest 200 at most, in
+   * lists the newest 20; `attempts_omitted` counts the earlier ones.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.Attempt attempts = 18 [json_name = "attempts"];</code>
@@ -429,7 +437,8 @@ public interface DeliveryOrBuilder extends
   int getAttemptsCount();
   /**
    * <pre>
-   * Output only. In the order in which they were made. Lists leave them out unless asked for.
+   * Output only. In the order in which they were made. Lists leave them out unless asked for. The newest 200 at most, in
+   * lists the newest 20; `attempts_omitted` counts the earlier ones.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.Attempt attempts = 18 [json_name = "attempts"];</code>
@@ -438,7 +447,8 @@ public interface DeliveryOrBuilder extends
       getAttemptsOrBuilderList();
   /**
    * <pre>
-   * Output only. In the order in which they were made. Lists leave them out unless asked for.
+   * Output only. In the order in which they were made. Lists leave them out unless asked for. The newest 200 at most, in
+   * lists the newest 20; `attempts_omitted` counts the earlier ones.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.Attempt attempts = 18 [json_name = "attempts"];</code>
@@ -467,4 +477,47 @@ public interface DeliveryOrBuilder extends
    */
   com.google.protobuf.ByteString
       getRequestedByBytes();
+
+  /**
+   * <pre>
+   * Output only. Whether an operator named `ticket` and nobody has read it: the ticket system could not be asked, and
+   * ResolveDelivery was called with `allow_unverified`. Resolve again, without it, to verify or correct the ticket.
+   * </pre>
+   *
+   * <code>bool ticket_unverified = 29 [json_name = "ticketUnverified"];</code>
+   * @return The ticketUnverified.
+   */
+  boolean getTicketUnverified();
+
+  /**
+   * <pre>
+   * Output only. Attempts before the first of `attempts` that are left out for length. 0 where attempts were not asked for.
+   * </pre>
+   *
+   * <code>uint32 attempts_omitted = 30 [json_name = "attemptsOmitted"];</code>
+   * @return The attemptsOmitted.
+   */
+  int getAttemptsOmitted();
+
+  /**
+   * <pre>
+   * Output only. The namespace that the incident belongs to: that of the credential that first handed it over. 1 to 63 lowercase
+   * letters, digits and hyphens, beginning with a letter; "default" for credentials without one. Example: "soc-eu".
+   * </pre>
+   *
+   * <code>string namespace = 40 [json_name = "namespace"];</code>
+   * @return The namespace.
+   */
+  java.lang.String getNamespace();
+  /**
+   * <pre>
+   * Output only. The namespace that the incident belongs to: that of the credential that first handed it over. 1 to 63 lowercase
+   * letters, digits and hyphens, beginning with a letter; "default" for credentials without one. Example: "soc-eu".
+   * </pre>
+   *
+   * <code>string namespace = 40 [json_name = "namespace"];</code>
+   * @return The bytes for namespace.
+   */
+  com.google.protobuf.ByteString
+      getNamespaceBytes();
 }

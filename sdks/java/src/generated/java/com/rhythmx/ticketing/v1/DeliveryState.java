@@ -41,7 +41,7 @@ public enum DeliveryState
   DELIVERY_STATE_ATTEMPTING(2),
   /**
    * <pre>
-   * The ticket exists. Final.
+   * The ticket exists. Final, but for ResolveDelivery, which can correct a ticket that an operator named.
    * </pre>
    *
    * <code>DELIVERY_STATE_DELIVERED = 3;</code>
@@ -59,6 +59,8 @@ public enum DeliveryState
    * <pre>
    * The ticket may or may not exist: it is looked for before anything is sent again. For example after a time-out; or
    * before the first attempt, if the database was put back from a copy (`last_error` is of kind RESTORED then).
+   * Where the search is not known to show tickets of this service, not finding one proves nothing: the delivery stays so,
+   * `last_error` says why, and SystemStatus.needs_attention counts it.
    * </pre>
    *
    * <code>DELIVERY_STATE_RECONCILING = 5;</code>
@@ -120,7 +122,7 @@ public enum DeliveryState
   public static final int DELIVERY_STATE_ATTEMPTING_VALUE = 2;
   /**
    * <pre>
-   * The ticket exists. Final.
+   * The ticket exists. Final, but for ResolveDelivery, which can correct a ticket that an operator named.
    * </pre>
    *
    * <code>DELIVERY_STATE_DELIVERED = 3;</code>
@@ -138,6 +140,8 @@ public enum DeliveryState
    * <pre>
    * The ticket may or may not exist: it is looked for before anything is sent again. For example after a time-out; or
    * before the first attempt, if the database was put back from a copy (`last_error` is of kind RESTORED then).
+   * Where the search is not known to show tickets of this service, not finding one proves nothing: the delivery stays so,
+   * `last_error` says why, and SystemStatus.needs_attention counts it.
    * </pre>
    *
    * <code>DELIVERY_STATE_RECONCILING = 5;</code>

@@ -273,6 +273,77 @@ public enum ErrorReason
    * <code>ERROR_REASON_BUSY = 22;</code>
    */
   ERROR_REASON_BUSY(22),
+  /**
+   * <pre>
+   * The ticket system says that there is no such ticket for its account, or the ticket is elsewhere than where the connection
+   * creates tickets.
+   *
+   * Example: ResolveDelivery with the mistyped key "SEC-999". FAILED_PRECONDITION with
+   * `{"reason":"TICKET_NOT_FOUND","domain":"ticketing.rhythmx","metadata":{"delivery_id":"0197...","ticket_key":"SEC-999"}}`
+   * and `{"fieldViolations":[{"field":"ticket_key","description":"Jira has no ticket SEC-999 that its account may see"}]}`.
+   * </pre>
+   *
+   * <code>ERROR_REASON_TICKET_NOT_FOUND = 25;</code>
+   */
+  ERROR_REASON_TICKET_NOT_FOUND(25),
+  /**
+   * <pre>
+   * The ticket belongs to another incident.
+   *
+   * Example: ResolveDelivery with the ticket of incident INC-7. FAILED_PRECONDITION with
+   * `{"reason":"TICKET_IN_USE","domain":"ticketing.rhythmx","metadata":{"delivery_id":"0197...","ticket_key":"SEC-24"}}`.
+   * </pre>
+   *
+   * <code>ERROR_REASON_TICKET_IN_USE = 26;</code>
+   */
+  ERROR_REASON_TICKET_IN_USE(26),
+  /**
+   * <pre>
+   * The ticket system could not be asked whether the ticket exists. Try again, or set `allow_unverified`.
+   *
+   * Example: ResolveDelivery while Jira is down. FAILED_PRECONDITION with
+   * `{"reason":"TICKET_UNVERIFIED","domain":"ticketing.rhythmx","metadata":{"delivery_id":"0197...","ticket_key":"SEC-24"}}`.
+   * </pre>
+   *
+   * <code>ERROR_REASON_TICKET_UNVERIFIED = 27;</code>
+   */
+  ERROR_REASON_TICKET_UNVERIFIED(27),
+  /**
+   * <pre>
+   * The incident belongs to another namespace than the credential of the caller, a producer: it was first handed over with a
+   * credential of that namespace. Nothing was changed. Admins and analysts may act on the incidents of all namespaces.
+   *
+   * Example: the producer of namespace "soc-us" submits "INC-1", which the producer of "soc-eu" has submitted before.
+   * PERMISSION_DENIED with
+   * `{"reason":"INCIDENT_OWNED_BY_OTHER","domain":"ticketing.rhythmx","metadata":{"incident_id":"INC-1"}}`.
+   * </pre>
+   *
+   * <code>ERROR_REASON_INCIDENT_OWNED_BY_OTHER = 40;</code>
+   */
+  ERROR_REASON_INCIDENT_OWNED_BY_OTHER(40),
+  /**
+   * <pre>
+   * The request is not a valid message: it ends early, is compressed wrongly, or was written by another contract. There is
+   * no `BadRequest`: which field it is cannot be known.
+   *
+   * Example: text in place of a protobuf message. INVALID_ARGUMENT with
+   * `{"reason":"REQUEST_MALFORMED","domain":"ticketing.rhythmx","metadata":{}}`.
+   * </pre>
+   *
+   * <code>ERROR_REASON_REQUEST_MALFORMED = 50;</code>
+   */
+  ERROR_REASON_REQUEST_MALFORMED(50),
+  /**
+   * <pre>
+   * The request has more bytes than the server takes (`limit`), or would take too much memory when it is decoded.
+   *
+   * Example: an incident with notes of 3 MiB. OUT_OF_RANGE with
+   * `{"reason":"REQUEST_TOO_LARGE","domain":"ticketing.rhythmx","metadata":{"limit":"2097152"}}`.
+   * </pre>
+   *
+   * <code>ERROR_REASON_REQUEST_TOO_LARGE = 51;</code>
+   */
+  ERROR_REASON_REQUEST_TOO_LARGE(51),
   UNRECOGNIZED(-1),
   ;
 
@@ -542,6 +613,77 @@ public enum ErrorReason
    * <code>ERROR_REASON_BUSY = 22;</code>
    */
   public static final int ERROR_REASON_BUSY_VALUE = 22;
+  /**
+   * <pre>
+   * The ticket system says that there is no such ticket for its account, or the ticket is elsewhere than where the connection
+   * creates tickets.
+   *
+   * Example: ResolveDelivery with the mistyped key "SEC-999". FAILED_PRECONDITION with
+   * `{"reason":"TICKET_NOT_FOUND","domain":"ticketing.rhythmx","metadata":{"delivery_id":"0197...","ticket_key":"SEC-999"}}`
+   * and `{"fieldViolations":[{"field":"ticket_key","description":"Jira has no ticket SEC-999 that its account may see"}]}`.
+   * </pre>
+   *
+   * <code>ERROR_REASON_TICKET_NOT_FOUND = 25;</code>
+   */
+  public static final int ERROR_REASON_TICKET_NOT_FOUND_VALUE = 25;
+  /**
+   * <pre>
+   * The ticket belongs to another incident.
+   *
+   * Example: ResolveDelivery with the ticket of incident INC-7. FAILED_PRECONDITION with
+   * `{"reason":"TICKET_IN_USE","domain":"ticketing.rhythmx","metadata":{"delivery_id":"0197...","ticket_key":"SEC-24"}}`.
+   * </pre>
+   *
+   * <code>ERROR_REASON_TICKET_IN_USE = 26;</code>
+   */
+  public static final int ERROR_REASON_TICKET_IN_USE_VALUE = 26;
+  /**
+   * <pre>
+   * The ticket system could not be asked whether the ticket exists. Try again, or set `allow_unverified`.
+   *
+   * Example: ResolveDelivery while Jira is down. FAILED_PRECONDITION with
+   * `{"reason":"TICKET_UNVERIFIED","domain":"ticketing.rhythmx","metadata":{"delivery_id":"0197...","ticket_key":"SEC-24"}}`.
+   * </pre>
+   *
+   * <code>ERROR_REASON_TICKET_UNVERIFIED = 27;</code>
+   */
+  public static final int ERROR_REASON_TICKET_UNVERIFIED_VALUE = 27;
+  /**
+   * <pre>
+   * The incident belongs to another namespace than the credential of the caller, a producer: it was first handed over with a
+   * credential of that namespace. Nothing was changed. Admins and analysts may act on the incidents of all namespaces.
+   *
+   * Example: the producer of namespace "soc-us" submits "INC-1", which the producer of "soc-eu" has submitted before.
+   * PERMISSION_DENIED with
+   * `{"reason":"INCIDENT_OWNED_BY_OTHER","domain":"ticketing.rhythmx","metadata":{"incident_id":"INC-1"}}`.
+   * </pre>
+   *
+   * <code>ERROR_REASON_INCIDENT_OWNED_BY_OTHER = 40;</code>
+   */
+  public static final int ERROR_REASON_INCIDENT_OWNED_BY_OTHER_VALUE = 40;
+  /**
+   * <pre>
+   * The request is not a valid message: it ends early, is compressed wrongly, or was written by another contract. There is
+   * no `BadRequest`: which field it is cannot be known.
+   *
+   * Example: text in place of a protobuf message. INVALID_ARGUMENT with
+   * `{"reason":"REQUEST_MALFORMED","domain":"ticketing.rhythmx","metadata":{}}`.
+   * </pre>
+   *
+   * <code>ERROR_REASON_REQUEST_MALFORMED = 50;</code>
+   */
+  public static final int ERROR_REASON_REQUEST_MALFORMED_VALUE = 50;
+  /**
+   * <pre>
+   * The request has more bytes than the server takes (`limit`), or would take too much memory when it is decoded.
+   *
+   * Example: an incident with notes of 3 MiB. OUT_OF_RANGE with
+   * `{"reason":"REQUEST_TOO_LARGE","domain":"ticketing.rhythmx","metadata":{"limit":"2097152"}}`.
+   * </pre>
+   *
+   * <code>ERROR_REASON_REQUEST_TOO_LARGE = 51;</code>
+   */
+  public static final int ERROR_REASON_REQUEST_TOO_LARGE_VALUE = 51;
 
 
   public final int getNumber() {
@@ -591,6 +733,12 @@ public enum ErrorReason
       case 20: return ERROR_REASON_TOO_MANY_STREAMS;
       case 21: return ERROR_REASON_CONNECTION_ENDING;
       case 22: return ERROR_REASON_BUSY;
+      case 25: return ERROR_REASON_TICKET_NOT_FOUND;
+      case 26: return ERROR_REASON_TICKET_IN_USE;
+      case 27: return ERROR_REASON_TICKET_UNVERIFIED;
+      case 40: return ERROR_REASON_INCIDENT_OWNED_BY_OTHER;
+      case 50: return ERROR_REASON_REQUEST_MALFORMED;
+      case 51: return ERROR_REASON_REQUEST_TOO_LARGE;
       default: return null;
     }
   }

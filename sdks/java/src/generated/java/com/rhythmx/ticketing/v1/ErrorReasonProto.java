@@ -36,7 +36,7 @@ public final class ErrorReasonProto extends com.google.protobuf.GeneratedFile {
   static {
     java.lang.String[] descriptorData = {
       "\n\'rhythmx/ticketing/v1/error_reason.prot" +
-      "o\022\024rhythmx.ticketing.v1*\253\006\n\013ErrorReason\022" +
+      "o\022\024rhythmx.ticketing.v1*\204\010\n\013ErrorReason\022" +
       "\034\n\030ERROR_REASON_UNSPECIFIED\020\000\022!\n\035ERROR_R" +
       "EASON_INCIDENT_INVALID\020\001\022!\n\035ERROR_REASON" +
       "_SETTINGS_INVALID\020\002\022 \n\034ERROR_REASON_SECR" +
@@ -56,12 +56,17 @@ public final class ErrorReasonProto extends com.google.protobuf.GeneratedFile {
       "ERROR_REASON_ROLE_INSUFFICIENT\020\022\022\035\n\031ERRO" +
       "R_REASON_RATE_LIMITED\020\023\022!\n\035ERROR_REASON_" +
       "TOO_MANY_STREAMS\020\024\022\"\n\036ERROR_REASON_CONNE" +
-      "CTION_ENDING\020\025\022\025\n\021ERROR_REASON_BUSY\020\026B\236\001" +
-      "\n\030com.rhythmx.ticketing.v1B\020ErrorReasonP" +
-      "rotoP\001\242\002\003RTX\252\002\024Rhythmx.Ticketing.V1\312\002\024Rh" +
-      "ythmx\\Ticketing\\V1\342\002 Rhythmx\\Ticketing\\V" +
-      "1\\GPBMetadata\352\002\026Rhythmx::Ticketing::V1b\006" +
-      "proto3"
+      "CTION_ENDING\020\025\022\025\n\021ERROR_REASON_BUSY\020\026\022!\n" +
+      "\035ERROR_REASON_TICKET_NOT_FOUND\020\031\022\036\n\032ERRO" +
+      "R_REASON_TICKET_IN_USE\020\032\022\"\n\036ERROR_REASON" +
+      "_TICKET_UNVERIFIED\020\033\022(\n$ERROR_REASON_INC" +
+      "IDENT_OWNED_BY_OTHER\020(\022\"\n\036ERROR_REASON_R" +
+      "EQUEST_MALFORMED\0202\022\"\n\036ERROR_REASON_REQUE" +
+      "ST_TOO_LARGE\0203B\236\001\n\030com.rhythmx.ticketing" +
+      ".v1B\020ErrorReasonProtoP\001\242\002\003RTX\252\002\024Rhythmx." +
+      "Ticketing.V1\312\002\024Rhythmx\\Ticketing\\V1\342\002 Rh" +
+      "ythmx\\Ticketing\\V1\\GPBMetadata\352\002\026Rhythmx" +
+      "::Ticketing::V1b\006proto3"
     };
     descriptor = com.google.protobuf.Descriptors.FileDescriptor
       .internalBuildGeneratedFileFrom(descriptorData,

@@ -134,7 +134,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object hint_ = "";
   /**
    * <pre>
-   * Output only. What to mend, for people. Empty: nothing can be done but wait.
+   * Output only. What to mend, for people; at most 1,000 characters. Empty: nothing can be done but wait.
    * </pre>
    *
    * <code>string hint = 3 [json_name = "hint"];</code>
@@ -155,7 +155,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. What to mend, for people. Empty: nothing can be done but wait.
+   * Output only. What to mend, for people; at most 1,000 characters. Empty: nothing can be done but wait.
    * </pre>
    *
    * <code>string hint = 3 [json_name = "hint"];</code>
@@ -849,7 +849,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object hint_ = "";
     /**
      * <pre>
-     * Output only. What to mend, for people. Empty: nothing can be done but wait.
+     * Output only. What to mend, for people; at most 1,000 characters. Empty: nothing can be done but wait.
      * </pre>
      *
      * <code>string hint = 3 [json_name = "hint"];</code>
@@ -869,7 +869,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. What to mend, for people. Empty: nothing can be done but wait.
+     * Output only. What to mend, for people; at most 1,000 characters. Empty: nothing can be done but wait.
      * </pre>
      *
      * <code>string hint = 3 [json_name = "hint"];</code>
@@ -890,7 +890,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. What to mend, for people. Empty: nothing can be done but wait.
+     * Output only. What to mend, for people; at most 1,000 characters. Empty: nothing can be done but wait.
      * </pre>
      *
      * <code>string hint = 3 [json_name = "hint"];</code>
@@ -907,7 +907,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. What to mend, for people. Empty: nothing can be done but wait.
+     * Output only. What to mend, for people; at most 1,000 characters. Empty: nothing can be done but wait.
      * </pre>
      *
      * <code>string hint = 3 [json_name = "hint"];</code>
@@ -921,7 +921,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. What to mend, for people. Empty: nothing can be done but wait.
+     * Output only. What to mend, for people; at most 1,000 characters. Empty: nothing can be done but wait.
      * </pre>
      *
      * <code>string hint = 3 [json_name = "hint"];</code>

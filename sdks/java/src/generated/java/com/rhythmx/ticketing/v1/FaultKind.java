@@ -65,7 +65,7 @@ public enum FaultKind
   FAULT_KIND_TOO_LATE(5),
   /**
    * <pre>
-   * Definite: the ticket itself was refused (400, 422).
+   * Definite: this ticket alone was refused (400, 422; 403 or 404 while the same login may create others).
    * </pre>
    *
    * <code>FAULT_KIND_REJECTED = 6;</code>
@@ -81,7 +81,7 @@ public enum FaultKind
   FAULT_KIND_UNAUTHORIZED(7),
   /**
    * <pre>
-   * Definite: the account may not do this (403).
+   * Definite: the account may not do this, or may do nothing (402, 403; a read is refused, too, or a permission missing).
    * </pre>
    *
    * <code>FAULT_KIND_FORBIDDEN = 8;</code>
@@ -262,7 +262,7 @@ public enum FaultKind
   public static final int FAULT_KIND_TOO_LATE_VALUE = 5;
   /**
    * <pre>
-   * Definite: the ticket itself was refused (400, 422).
+   * Definite: this ticket alone was refused (400, 422; 403 or 404 while the same login may create others).
    * </pre>
    *
    * <code>FAULT_KIND_REJECTED = 6;</code>
@@ -278,7 +278,7 @@ public enum FaultKind
   public static final int FAULT_KIND_UNAUTHORIZED_VALUE = 7;
   /**
    * <pre>
-   * Definite: the account may not do this (403).
+   * Definite: the account may not do this, or may do nothing (402, 403; a read is refused, too, or a permission missing).
    * </pre>
    *
    * <code>FAULT_KIND_FORBIDDEN = 8;</code>

@@ -51,7 +51,7 @@ public interface FaultOrBuilder extends
 
   /**
    * <pre>
-   * Output only. What to mend, for people. Empty: nothing can be done but wait.
+   * Output only. What to mend, for people; at most 1,000 characters. Empty: nothing can be done but wait.
    * </pre>
    *
    * <code>string hint = 3 [json_name = "hint"];</code>
@@ -60,7 +60,7 @@ public interface FaultOrBuilder extends
   java.lang.String getHint();
   /**
    * <pre>
-   * Output only. What to mend, for people. Empty: nothing can be done but wait.
+   * Output only. What to mend, for people; at most 1,000 characters. Empty: nothing can be done but wait.
    * </pre>
    *
    * <code>string hint = 3 [json_name = "hint"];</code>

@@ -59,7 +59,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object name_ = "";
   /**
    * <pre>
-   * Required; 1 to 256 characters.
+   * Required; 1 to 256 characters, one of them visible.
    * </pre>
    *
    * <code>string name = 1 [json_name = "name"];</code>
@@ -80,7 +80,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Required; 1 to 256 characters.
+   * Required; 1 to 256 characters, one of them visible.
    * </pre>
    *
    * <code>string name = 1 [json_name = "name"];</code>
@@ -490,7 +490,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object name_ = "";
     /**
      * <pre>
-     * Required; 1 to 256 characters.
+     * Required; 1 to 256 characters, one of them visible.
      * </pre>
      *
      * <code>string name = 1 [json_name = "name"];</code>
@@ -510,7 +510,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Required; 1 to 256 characters.
+     * Required; 1 to 256 characters, one of them visible.
      * </pre>
      *
      * <code>string name = 1 [json_name = "name"];</code>
@@ -531,7 +531,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Required; 1 to 256 characters.
+     * Required; 1 to 256 characters, one of them visible.
      * </pre>
      *
      * <code>string name = 1 [json_name = "name"];</code>
@@ -548,7 +548,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Required; 1 to 256 characters.
+     * Required; 1 to 256 characters, one of them visible.
      * </pre>
      *
      * <code>string name = 1 [json_name = "name"];</code>
@@ -562,7 +562,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Required; 1 to 256 characters.
+     * Required; 1 to 256 characters, one of them visible.
      * </pre>
      *
      * <code>string name = 1 [json_name = "name"];</code>

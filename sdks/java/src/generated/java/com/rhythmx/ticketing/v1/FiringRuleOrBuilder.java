@@ -12,7 +12,7 @@ public interface FiringRuleOrBuilder extends
 
   /**
    * <pre>
-   * Required; 1 to 256 characters.
+   * Required; 1 to 256 characters, one of them visible.
    * </pre>
    *
    * <code>string name = 1 [json_name = "name"];</code>
@@ -21,7 +21,7 @@ public interface FiringRuleOrBuilder extends
   java.lang.String getName();
   /**
    * <pre>
-   * Required; 1 to 256 characters.
+   * Required; 1 to 256 characters, one of them visible.
    * </pre>
    *
    * <code>string name = 1 [json_name = "name"];</code>

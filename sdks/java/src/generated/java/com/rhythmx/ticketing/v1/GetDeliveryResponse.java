@@ -57,7 +57,7 @@ private static final long serialVersionUID = 0L;
   private com.rhythmx.ticketing.v1.Delivery delivery_;
   /**
    * <pre>
-   * Output only. With its attempts.
+   * Output only. With its attempts, the newest 200 at most.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.Delivery delivery = 1 [json_name = "delivery"];</code>
@@ -69,7 +69,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. With its attempts.
+   * Output only. With its attempts, the newest 200 at most.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.Delivery delivery = 1 [json_name = "delivery"];</code>
@@ -81,7 +81,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. With its attempts.
+   * Output only. With its attempts, the newest 200 at most.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.Delivery delivery = 1 [json_name = "delivery"];</code>
@@ -417,7 +417,7 @@ private static final long serialVersionUID = 0L;
         com.rhythmx.ticketing.v1.Delivery, com.rhythmx.ticketing.v1.Delivery.Builder, com.rhythmx.ticketing.v1.DeliveryOrBuilder> deliveryBuilder_;
     /**
      * <pre>
-     * Output only. With its attempts.
+     * Output only. With its attempts, the newest 200 at most.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Delivery delivery = 1 [json_name = "delivery"];</code>
@@ -428,7 +428,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. With its attempts.
+     * Output only. With its attempts, the newest 200 at most.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Delivery delivery = 1 [json_name = "delivery"];</code>
@@ -443,7 +443,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. With its attempts.
+     * Output only. With its attempts, the newest 200 at most.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Delivery delivery = 1 [json_name = "delivery"];</code>
@@ -461,7 +461,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. With its attempts.
+     * Output only. With its attempts, the newest 200 at most.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Delivery delivery = 1 [json_name = "delivery"];</code>
@@ -479,7 +479,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. With its attempts.
+     * Output only. With its attempts, the newest 200 at most.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Delivery delivery = 1 [json_name = "delivery"];</code>
@@ -504,7 +504,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. With its attempts.
+     * Output only. With its attempts, the newest 200 at most.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Delivery delivery = 1 [json_name = "delivery"];</code>
@@ -521,7 +521,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. With its attempts.
+     * Output only. With its attempts, the newest 200 at most.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Delivery delivery = 1 [json_name = "delivery"];</code>
@@ -533,7 +533,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. With its attempts.
+     * Output only. With its attempts, the newest 200 at most.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Delivery delivery = 1 [json_name = "delivery"];</code>
@@ -548,7 +548,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. With its attempts.
+     * Output only. With its attempts, the newest 200 at most.
      * </pre>
      *
      * <code>.rhythmx.ticketing.v1.Delivery delivery = 1 [json_name = "delivery"];</code>

@@ -12,7 +12,7 @@ public interface GetDeliveryResponseOrBuilder extends
 
   /**
    * <pre>
-   * Output only. With its attempts.
+   * Output only. With its attempts, the newest 200 at most.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.Delivery delivery = 1 [json_name = "delivery"];</code>
@@ -21,7 +21,7 @@ public interface GetDeliveryResponseOrBuilder extends
   boolean hasDelivery();
   /**
    * <pre>
-   * Output only. With its attempts.
+   * Output only. With its attempts, the newest 200 at most.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.Delivery delivery = 1 [json_name = "delivery"];</code>
@@ -30,7 +30,7 @@ public interface GetDeliveryResponseOrBuilder extends
   com.rhythmx.ticketing.v1.Delivery getDelivery();
   /**
    * <pre>
-   * Output only. With its attempts.
+   * Output only. With its attempts, the newest 200 at most.
    * </pre>
    *
    * <code>.rhythmx.ticketing.v1.Delivery delivery = 1 [json_name = "delivery"];</code>

@@ -8,7 +8,8 @@ package com.rhythmx.ticketing.v1;
 /**
  * <pre>
  * An incident as RhythmX knows it. Its text is data: in a ticket it never becomes markup, a mention, a link or a query.
- * Lengths count Unicode characters.
+ * Lengths count Unicode characters. Texts are cleaned on the way into a ticket: bidirectional controls are shown, for example as
+ * "[U+202E]", other characters without a glyph are removed, and the ticket's adjustments say so.
  * </pre>
  *
  * Protobuf type {@code rhythmx.ticketing.v1.Incident}
@@ -898,7 +899,8 @@ private static final long serialVersionUID = 0L;
   /**
    * <pre>
    * An incident as RhythmX knows it. Its text is data: in a ticket it never becomes markup, a mention, a link or a query.
-   * Lengths count Unicode characters.
+   * Lengths count Unicode characters. Texts are cleaned on the way into a ticket: bidirectional controls are shown, for example as
+   * "[U+202E]", other characters without a glyph are removed, and the ticket's adjustments say so.
    * </pre>
    *
    * Protobuf type {@code rhythmx.ticketing.v1.Incident}

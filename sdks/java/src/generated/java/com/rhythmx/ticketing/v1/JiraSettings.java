@@ -56,6 +56,7 @@ private static final long serialVersionUID = 0L;
     caCertificates_ = "";
     proxyUsername_ = "";
     proxyPassword_ = "";
+    publicUrl_ = "";
   }
 
   public static final com.google.protobuf.Descriptors.Descriptor
@@ -109,8 +110,9 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object url_ = "";
   /**
    * <pre>
-   * Address of the site; a context path is kept. https (see above), at most 2,048 characters, without user, query and
-   * fragment. Examples: "https://acme.atlassian.net", "https://tools.acme.example/jira".
+   * Address of the site; a context path is kept. https (see above), at most 2,048 characters, without a user. Of a page
+   * that was pasted the site is taken, which the answer shows. Examples: "https://acme.atlassian.net",
+   * "https://tools.acme.example/jira", "jira.acme.example/browse/SEC-1".
    * </pre>
    *
    * <code>optional string url = 2 [json_name = "url"];</code>
@@ -122,8 +124,9 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Address of the site; a context path is kept. https (see above), at most 2,048 characters, without user, query and
-   * fragment. Examples: "https://acme.atlassian.net", "https://tools.acme.example/jira".
+   * Address of the site; a context path is kept. https (see above), at most 2,048 characters, without a user. Of a page
+   * that was pasted the site is taken, which the answer shows. Examples: "https://acme.atlassian.net",
+   * "https://tools.acme.example/jira", "jira.acme.example/browse/SEC-1".
    * </pre>
    *
    * <code>optional string url = 2 [json_name = "url"];</code>
@@ -144,8 +147,9 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Address of the site; a context path is kept. https (see above), at most 2,048 characters, without user, query and
-   * fragment. Examples: "https://acme.atlassian.net", "https://tools.acme.example/jira".
+   * Address of the site; a context path is kept. https (see above), at most 2,048 characters, without a user. Of a page
+   * that was pasted the site is taken, which the answer shows. Examples: "https://acme.atlassian.net",
+   * "https://tools.acme.example/jira", "jira.acme.example/browse/SEC-1".
    * </pre>
    *
    * <code>optional string url = 2 [json_name = "url"];</code>
@@ -419,7 +423,8 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object issueType_ = "";
   /**
    * <pre>
-   * Name of the issue type, in any case. 1 to 255 characters. Default "Task".
+   * Name of the issue type in any case, in the language of the account or untranslated; or its ID. 1 to 255 characters.
+   * Default "Task".
    * </pre>
    *
    * <code>optional string issue_type = 7 [json_name = "issueType"];</code>
@@ -431,7 +436,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Name of the issue type, in any case. 1 to 255 characters. Default "Task".
+   * Name of the issue type in any case, in the language of the account or untranslated; or its ID. 1 to 255 characters.
+   * Default "Task".
    * </pre>
    *
    * <code>optional string issue_type = 7 [json_name = "issueType"];</code>
@@ -452,7 +458,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Name of the issue type, in any case. 1 to 255 characters. Default "Task".
+   * Name of the issue type in any case, in the language of the account or untranslated; or its ID. 1 to 255 characters.
+   * Default "Task".
    * </pre>
    *
    * <code>optional string issue_type = 7 [json_name = "issueType"];</code>
@@ -743,7 +750,8 @@ private static final long serialVersionUID = 0L;
   /**
    * <pre>
    * Certificates of the authorities that are trusted for this site, instead of the public ones: PEM, at most 65,536
-   * bytes; "" removes them.
+   * bytes; "" removes them. A server's own certificate may be among them, and is then trusted as it is, for the hosts it
+   * names and as long as it is valid.
    * </pre>
    *
    * <code>optional string ca_certificates = 13 [json_name = "caCertificates"];</code>
@@ -756,7 +764,8 @@ private static final long serialVersionUID = 0L;
   /**
    * <pre>
    * Certificates of the authorities that are trusted for this site, instead of the public ones: PEM, at most 65,536
-   * bytes; "" removes them.
+   * bytes; "" removes them. A server's own certificate may be among them, and is then trusted as it is, for the hosts it
+   * names and as long as it is valid.
    * </pre>
    *
    * <code>optional string ca_certificates = 13 [json_name = "caCertificates"];</code>
@@ -778,7 +787,8 @@ private static final long serialVersionUID = 0L;
   /**
    * <pre>
    * Certificates of the authorities that are trusted for this site, instead of the public ones: PEM, at most 65,536
-   * bytes; "" removes them.
+   * bytes; "" removes them. A server's own certificate may be among them, and is then trusted as it is, for the hosts it
+   * names and as long as it is valid.
    * </pre>
    *
    * <code>optional string ca_certificates = 13 [json_name = "caCertificates"];</code>
@@ -926,6 +936,71 @@ private static final long serialVersionUID = 0L;
     }
   }
 
+  public static final int PUBLIC_URL_FIELD_NUMBER = 16;
+  @SuppressWarnings("serial")
+  private volatile java.lang.Object publicUrl_ = "";
+  /**
+   * <pre>
+   * Address at which people open the site, for links, where the service calls another one. http or https, at most 2,048
+   * characters; "" removes it. It is never called. Absent: what a Data Center calls its base URL, where that can be meant
+   * for people, else `url`. Example: "https://jira.acme.example".
+   * </pre>
+   *
+   * <code>optional string public_url = 16 [json_name = "publicUrl"];</code>
+   * @return Whether the publicUrl field is set.
+   */
+  @java.lang.Override
+  public boolean hasPublicUrl() {
+    return ((bitField0_ & 0x00008000) != 0);
+  }
+  /**
+   * <pre>
+   * Address at which people open the site, for links, where the service calls another one. http or https, at most 2,048
+   * characters; "" removes it. It is never called. Absent: what a Data Center calls its base URL, where that can be meant
+   * for people, else `url`. Example: "https://jira.acme.example".
+   * </pre>
+   *
+   * <code>optional string public_url = 16 [json_name = "publicUrl"];</code>
+   * @return The publicUrl.
+   */
+  @java.lang.Override
+  public java.lang.String getPublicUrl() {
+    java.lang.Object ref = publicUrl_;
+    if (ref instanceof java.lang.String) {
+      return (java.lang.String) ref;
+    } else {
+      com.google.protobuf.ByteString bs = 
+          (com.google.protobuf.ByteString) ref;
+      java.lang.String s = bs.toStringUtf8();
+      publicUrl_ = s;
+      return s;
+    }
+  }
+  /**
+   * <pre>
+   * Address at which people open the site, for links, where the service calls another one. http or https, at most 2,048
+   * characters; "" removes it. It is never called. Absent: what a Data Center calls its base URL, where that can be meant
+   * for people, else `url`. Example: "https://jira.acme.example".
+   * </pre>
+   *
+   * <code>optional string public_url = 16 [json_name = "publicUrl"];</code>
+   * @return The bytes for publicUrl.
+   */
+  @java.lang.Override
+  public com.google.protobuf.ByteString
+      getPublicUrlBytes() {
+    java.lang.Object ref = publicUrl_;
+    if (ref instanceof java.lang.String) {
+      com.google.protobuf.ByteString b = 
+          com.google.protobuf.ByteString.copyFromUtf8(
+              (java.lang.String) ref);
+      publicUrl_ = b;
+      return b;
+    } else {
+      return (com.google.protobuf.ByteString) ref;
+    }
+  }
+
   private byte memoizedIsInitialized = -1;
   @java.lang.Override
   public final boolean isInitialized() {
@@ -985,6 +1060,9 @@ private static final long serialVersionUID = 0L;
     if (((bitField0_ & 0x00004000) != 0)) {
       com.google.protobuf.GeneratedMessage.writeString(output, 15, proxyPassword_);
     }
+    if (((bitField0_ & 0x00008000) != 0)) {
+      com.google.protobuf.GeneratedMessage.writeString(output, 16, publicUrl_);
+    }
     getUnknownFields().writeTo(output);
   }
   private int computeSerializedSize_0() {
@@ -1036,6 +1114,9 @@ private static final long serialVersionUID = 0L;
     }
     if (((bitField0_ & 0x00004000) != 0)) {
       size += com.google.protobuf.GeneratedMessage.computeStringSize(15, proxyPassword_);
+    }
+    if (((bitField0_ & 0x00008000) != 0)) {
+      size += com.google.protobuf.GeneratedMessage.computeStringSize(16, publicUrl_);
     }
     return size;
   }
@@ -1135,6 +1216,11 @@ private static final long serialVersionUID = 0L;
       if (!getProxyPassword()
           .equals(other.getProxyPassword())) return false;
     }
+    if (hasPublicUrl() != other.hasPublicUrl()) return false;
+    if (hasPublicUrl()) {
+      if (!getPublicUrl()
+          .equals(other.getPublicUrl())) return false;
+    }
     if (!getUnknownFields().equals(other.getUnknownFields())) return false;
     return true;
   }
@@ -1206,6 +1292,10 @@ private static final long serialVersionUID = 0L;
     if (hasProxyPassword()) {
       hash = (37 * hash) + PROXY_PASSWORD_FIELD_NUMBER;
       hash = (53 * hash) + getProxyPassword().hashCode();
+    }
+    if (hasPublicUrl()) {
+      hash = (37 * hash) + PUBLIC_URL_FIELD_NUMBER;
+      hash = (53 * hash) + getPublicUrl().hashCode();
     }
     hash = (29 * hash) + getUnknownFields().hashCode();
     memoizedHashCode = hash;
@@ -1378,6 +1468,7 @@ private static final long serialVersionUID = 0L;
       caCertificates_ = "";
       proxyUsername_ = "";
       proxyPassword_ = "";
+      publicUrl_ = "";
       return this;
     }
 
@@ -1474,6 +1565,10 @@ private static final long serialVersionUID = 0L;
         result.proxyPassword_ = proxyPassword_;
         to_bitField0_ |= 0x00004000;
       }
+      if (((from_bitField0_ & 0x00008000) != 0)) {
+        result.publicUrl_ = publicUrl_;
+        to_bitField0_ |= 0x00008000;
+      }
       result.bitField0_ |= to_bitField0_;
     }
 
@@ -1556,6 +1651,11 @@ private static final long serialVersionUID = 0L;
       if (other.hasProxyPassword()) {
         proxyPassword_ = other.proxyPassword_;
         bitField0_ |= 0x00004000;
+        onChanged();
+      }
+      if (other.hasPublicUrl()) {
+        publicUrl_ = other.publicUrl_;
+        bitField0_ |= 0x00008000;
         onChanged();
       }
       this.mergeUnknownFields(other.getUnknownFields());
@@ -1659,6 +1759,11 @@ private static final long serialVersionUID = 0L;
               bitField0_ |= 0x00004000;
               break;
             } // case 122
+            case 130: {
+              publicUrl_ = input.readStringRequireUtf8();
+              bitField0_ |= 0x00008000;
+              break;
+            } // case 130
             default: {
               if (!super.parseUnknownField(input, extensionRegistry, tag)) {
                 done = true; // was an endgroup tag
@@ -1735,8 +1840,9 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object url_ = "";
     /**
      * <pre>
-     * Address of the site; a context path is kept. https (see above), at most 2,048 characters, without user, query and
-     * fragment. Examples: "https://acme.atlassian.net", "https://tools.acme.example/jira".
+     * Address of the site; a context path is kept. https (see above), at most 2,048 characters, without a user. Of a page
+     * that was pasted the site is taken, which the answer shows. Examples: "https://acme.atlassian.net",
+     * "https://tools.acme.example/jira", "jira.acme.example/browse/SEC-1".
      * </pre>
      *
      * <code>optional string url = 2 [json_name = "url"];</code>
@@ -1747,8 +1853,9 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Address of the site; a context path is kept. https (see above), at most 2,048 characters, without user, query and
-     * fragment. Examples: "https://acme.atlassian.net", "https://tools.acme.example/jira".
+     * Address of the site; a context path is kept. https (see above), at most 2,048 characters, without a user. Of a page
+     * that was pasted the site is taken, which the answer shows. Examples: "https://acme.atlassian.net",
+     * "https://tools.acme.example/jira", "jira.acme.example/browse/SEC-1".
      * </pre>
      *
      * <code>optional string url = 2 [json_name = "url"];</code>
@@ -1768,8 +1875,9 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Address of the site; a context path is kept. https (see above), at most 2,048 characters, without user, query and
-     * fragment. Examples: "https://acme.atlassian.net", "https://tools.acme.example/jira".
+     * Address of the site; a context path is kept. https (see above), at most 2,048 characters, without a user. Of a page
+     * that was pasted the site is taken, which the answer shows. Examples: "https://acme.atlassian.net",
+     * "https://tools.acme.example/jira", "jira.acme.example/browse/SEC-1".
      * </pre>
      *
      * <code>optional string url = 2 [json_name = "url"];</code>
@@ -1790,8 +1898,9 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Address of the site; a context path is kept. https (see above), at most 2,048 characters, without user, query and
-     * fragment. Examples: "https://acme.atlassian.net", "https://tools.acme.example/jira".
+     * Address of the site; a context path is kept. https (see above), at most 2,048 characters, without a user. Of a page
+     * that was pasted the site is taken, which the answer shows. Examples: "https://acme.atlassian.net",
+     * "https://tools.acme.example/jira", "jira.acme.example/browse/SEC-1".
      * </pre>
      *
      * <code>optional string url = 2 [json_name = "url"];</code>
@@ -1808,8 +1917,9 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Address of the site; a context path is kept. https (see above), at most 2,048 characters, without user, query and
-     * fragment. Examples: "https://acme.atlassian.net", "https://tools.acme.example/jira".
+     * Address of the site; a context path is kept. https (see above), at most 2,048 characters, without a user. Of a page
+     * that was pasted the site is taken, which the answer shows. Examples: "https://acme.atlassian.net",
+     * "https://tools.acme.example/jira", "jira.acme.example/browse/SEC-1".
      * </pre>
      *
      * <code>optional string url = 2 [json_name = "url"];</code>
@@ -1823,8 +1933,9 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Address of the site; a context path is kept. https (see above), at most 2,048 characters, without user, query and
-     * fragment. Examples: "https://acme.atlassian.net", "https://tools.acme.example/jira".
+     * Address of the site; a context path is kept. https (see above), at most 2,048 characters, without a user. Of a page
+     * that was pasted the site is taken, which the answer shows. Examples: "https://acme.atlassian.net",
+     * "https://tools.acme.example/jira", "jira.acme.example/browse/SEC-1".
      * </pre>
      *
      * <code>optional string url = 2 [json_name = "url"];</code>
@@ -2280,7 +2391,8 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object issueType_ = "";
     /**
      * <pre>
-     * Name of the issue type, in any case. 1 to 255 characters. Default "Task".
+     * Name of the issue type in any case, in the language of the account or untranslated; or its ID. 1 to 255 characters.
+     * Default "Task".
      * </pre>
      *
      * <code>optional string issue_type = 7 [json_name = "issueType"];</code>
@@ -2291,7 +2403,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Name of the issue type, in any case. 1 to 255 characters. Default "Task".
+     * Name of the issue type in any case, in the language of the account or untranslated; or its ID. 1 to 255 characters.
+     * Default "Task".
      * </pre>
      *
      * <code>optional string issue_type = 7 [json_name = "issueType"];</code>
@@ -2311,7 +2424,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Name of the issue type, in any case. 1 to 255 characters. Default "Task".
+     * Name of the issue type in any case, in the language of the account or untranslated; or its ID. 1 to 255 characters.
+     * Default "Task".
      * </pre>
      *
      * <code>optional string issue_type = 7 [json_name = "issueType"];</code>
@@ -2332,7 +2446,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Name of the issue type, in any case. 1 to 255 characters. Default "Task".
+     * Name of the issue type in any case, in the language of the account or untranslated; or its ID. 1 to 255 characters.
+     * Default "Task".
      * </pre>
      *
      * <code>optional string issue_type = 7 [json_name = "issueType"];</code>
@@ -2349,7 +2464,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Name of the issue type, in any case. 1 to 255 characters. Default "Task".
+     * Name of the issue type in any case, in the language of the account or untranslated; or its ID. 1 to 255 characters.
+     * Default "Task".
      * </pre>
      *
      * <code>optional string issue_type = 7 [json_name = "issueType"];</code>
@@ -2363,7 +2479,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Name of the issue type, in any case. 1 to 255 characters. Default "Task".
+     * Name of the issue type in any case, in the language of the account or untranslated; or its ID. 1 to 255 characters.
+     * Default "Task".
      * </pre>
      *
      * <code>optional string issue_type = 7 [json_name = "issueType"];</code>
@@ -2955,7 +3072,8 @@ private static final long serialVersionUID = 0L;
     /**
      * <pre>
      * Certificates of the authorities that are trusted for this site, instead of the public ones: PEM, at most 65,536
-     * bytes; "" removes them.
+     * bytes; "" removes them. A server's own certificate may be among them, and is then trusted as it is, for the hosts it
+     * names and as long as it is valid.
      * </pre>
      *
      * <code>optional string ca_certificates = 13 [json_name = "caCertificates"];</code>
@@ -2967,7 +3085,8 @@ private static final long serialVersionUID = 0L;
     /**
      * <pre>
      * Certificates of the authorities that are trusted for this site, instead of the public ones: PEM, at most 65,536
-     * bytes; "" removes them.
+     * bytes; "" removes them. A server's own certificate may be among them, and is then trusted as it is, for the hosts it
+     * names and as long as it is valid.
      * </pre>
      *
      * <code>optional string ca_certificates = 13 [json_name = "caCertificates"];</code>
@@ -2988,7 +3107,8 @@ private static final long serialVersionUID = 0L;
     /**
      * <pre>
      * Certificates of the authorities that are trusted for this site, instead of the public ones: PEM, at most 65,536
-     * bytes; "" removes them.
+     * bytes; "" removes them. A server's own certificate may be among them, and is then trusted as it is, for the hosts it
+     * names and as long as it is valid.
      * </pre>
      *
      * <code>optional string ca_certificates = 13 [json_name = "caCertificates"];</code>
@@ -3010,7 +3130,8 @@ private static final long serialVersionUID = 0L;
     /**
      * <pre>
      * Certificates of the authorities that are trusted for this site, instead of the public ones: PEM, at most 65,536
-     * bytes; "" removes them.
+     * bytes; "" removes them. A server's own certificate may be among them, and is then trusted as it is, for the hosts it
+     * names and as long as it is valid.
      * </pre>
      *
      * <code>optional string ca_certificates = 13 [json_name = "caCertificates"];</code>
@@ -3028,7 +3149,8 @@ private static final long serialVersionUID = 0L;
     /**
      * <pre>
      * Certificates of the authorities that are trusted for this site, instead of the public ones: PEM, at most 65,536
-     * bytes; "" removes them.
+     * bytes; "" removes them. A server's own certificate may be among them, and is then trusted as it is, for the hosts it
+     * names and as long as it is valid.
      * </pre>
      *
      * <code>optional string ca_certificates = 13 [json_name = "caCertificates"];</code>
@@ -3043,7 +3165,8 @@ private static final long serialVersionUID = 0L;
     /**
      * <pre>
      * Certificates of the authorities that are trusted for this site, instead of the public ones: PEM, at most 65,536
-     * bytes; "" removes them.
+     * bytes; "" removes them. A server's own certificate may be among them, and is then trusted as it is, for the hosts it
+     * names and as long as it is valid.
      * </pre>
      *
      * <code>optional string ca_certificates = 13 [json_name = "caCertificates"];</code>
@@ -3280,6 +3403,121 @@ private static final long serialVersionUID = 0L;
       checkByteStringIsUtf8(value);
       proxyPassword_ = value;
       bitField0_ |= 0x00004000;
+      onChanged();
+      return this;
+    }
+
+    private java.lang.Object publicUrl_ = "";
+    /**
+     * <pre>
+     * Address at which people open the site, for links, where the service calls another one. http or https, at most 2,048
+     * characters; "" removes it. It is never called. Absent: what a Data Center calls its base URL, where that can be meant
+     * for people, else `url`. Example: "https://jira.acme.example".
+     * </pre>
+     *
+     * <code>optional string public_url = 16 [json_name = "publicUrl"];</code>
+     * @return Whether the publicUrl field is set.
+     */
+    public boolean hasPublicUrl() {
+      return ((bitField0_ & 0x00008000) != 0);
+    }
+    /**
+     * <pre>
+     * Address at which people open the site, for links, where the service calls another one. http or https, at most 2,048
+     * characters; "" removes it. It is never called. Absent: what a Data Center calls its base URL, where that can be meant
+     * for people, else `url`. Example: "https://jira.acme.example".
+     * </pre>
+     *
+     * <code>optional string public_url = 16 [json_name = "publicUrl"];</code>
+     * @return The publicUrl.
+     */
+    public java.lang.String getPublicUrl() {
+      java.lang.Object ref = publicUrl_;
+      if (!(ref instanceof java.lang.String)) {
+        com.google.protobuf.ByteString bs =
+            (com.google.protobuf.ByteString) ref;
+        java.lang.String s = bs.toStringUtf8();
+        publicUrl_ = s;
+        return s;
+      } else {
+        return (java.lang.String) ref;
+      }
+    }
+    /**
+     * <pre>
+     * Address at which people open the site, for links, where the service calls another one. http or https, at most 2,048
+     * characters; "" removes it. It is never called. Absent: what a Data Center calls its base URL, where that can be meant
+     * for people, else `url`. Example: "https://jira.acme.example".
+     * </pre>
+     *
+     * <code>optional string public_url = 16 [json_name = "publicUrl"];</code>
+     * @return The bytes for publicUrl.
+     */
+    public com.google.protobuf.ByteString
+        getPublicUrlBytes() {
+      java.lang.Object ref = publicUrl_;
+      if (ref instanceof String) {
+        com.google.protobuf.ByteString b = 
+            com.google.protobuf.ByteString.copyFromUtf8(
+                (java.lang.String) ref);
+        publicUrl_ = b;
+        return b;
+      } else {
+        return (com.google.protobuf.ByteString) ref;
+      }
+    }
+    /**
+     * <pre>
+     * Address at which people open the site, for links, where the service calls another one. http or https, at most 2,048
+     * characters; "" removes it. It is never called. Absent: what a Data Center calls its base URL, where that can be meant
+     * for people, else `url`. Example: "https://jira.acme.example".
+     * </pre>
+     *
+     * <code>optional string public_url = 16 [json_name = "publicUrl"];</code>
+     * @param value The publicUrl to set.
+     * @return This builder for chaining.
+     */
+    public Builder setPublicUrl(
+        java.lang.String value) {
+      java.util.Objects.requireNonNull(value);
+      publicUrl_ = value;
+      bitField0_ |= 0x00008000;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Address at which people open the site, for links, where the service calls another one. http or https, at most 2,048
+     * characters; "" removes it. It is never called. Absent: what a Data Center calls its base URL, where that can be meant
+     * for people, else `url`. Example: "https://jira.acme.example".
+     * </pre>
+     *
+     * <code>optional string public_url = 16 [json_name = "publicUrl"];</code>
+     * @return This builder for chaining.
+     */
+    public Builder clearPublicUrl() {
+      publicUrl_ = getDefaultInstance().getPublicUrl();
+      bitField0_ = (bitField0_ & ~0x00008000);
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Address at which people open the site, for links, where the service calls another one. http or https, at most 2,048
+     * characters; "" removes it. It is never called. Absent: what a Data Center calls its base URL, where that can be meant
+     * for people, else `url`. Example: "https://jira.acme.example".
+     * </pre>
+     *
+     * <code>optional string public_url = 16 [json_name = "publicUrl"];</code>
+     * @param value The bytes for publicUrl to set.
+     * @return This builder for chaining.
+     */
+    public Builder setPublicUrlBytes(
+        com.google.protobuf.ByteString value) {
+      java.util.Objects.requireNonNull(value);
+      checkByteStringIsUtf8(value);
+      publicUrl_ = value;
+      bitField0_ |= 0x00008000;
       onChanged();
       return this;
     }

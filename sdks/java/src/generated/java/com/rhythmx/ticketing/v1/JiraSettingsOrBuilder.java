@@ -31,8 +31,9 @@ public interface JiraSettingsOrBuilder extends
 
   /**
    * <pre>
-   * Address of the site; a context path is kept. https (see above), at most 2,048 characters, without user, query and
-   * fragment. Examples: "https://acme.atlassian.net", "https://tools.acme.example/jira".
+   * Address of the site; a context path is kept. https (see above), at most 2,048 characters, without a user. Of a page
+   * that was pasted the site is taken, which the answer shows. Examples: "https://acme.atlassian.net",
+   * "https://tools.acme.example/jira", "jira.acme.example/browse/SEC-1".
    * </pre>
    *
    * <code>optional string url = 2 [json_name = "url"];</code>
@@ -41,8 +42,9 @@ public interface JiraSettingsOrBuilder extends
   boolean hasUrl();
   /**
    * <pre>
-   * Address of the site; a context path is kept. https (see above), at most 2,048 characters, without user, query and
-   * fragment. Examples: "https://acme.atlassian.net", "https://tools.acme.example/jira".
+   * Address of the site; a context path is kept. https (see above), at most 2,048 characters, without a user. Of a page
+   * that was pasted the site is taken, which the answer shows. Examples: "https://acme.atlassian.net",
+   * "https://tools.acme.example/jira", "jira.acme.example/browse/SEC-1".
    * </pre>
    *
    * <code>optional string url = 2 [json_name = "url"];</code>
@@ -51,8 +53,9 @@ public interface JiraSettingsOrBuilder extends
   java.lang.String getUrl();
   /**
    * <pre>
-   * Address of the site; a context path is kept. https (see above), at most 2,048 characters, without user, query and
-   * fragment. Examples: "https://acme.atlassian.net", "https://tools.acme.example/jira".
+   * Address of the site; a context path is kept. https (see above), at most 2,048 characters, without a user. Of a page
+   * that was pasted the site is taken, which the answer shows. Examples: "https://acme.atlassian.net",
+   * "https://tools.acme.example/jira", "jira.acme.example/browse/SEC-1".
    * </pre>
    *
    * <code>optional string url = 2 [json_name = "url"];</code>
@@ -191,7 +194,8 @@ public interface JiraSettingsOrBuilder extends
 
   /**
    * <pre>
-   * Name of the issue type, in any case. 1 to 255 characters. Default "Task".
+   * Name of the issue type in any case, in the language of the account or untranslated; or its ID. 1 to 255 characters.
+   * Default "Task".
    * </pre>
    *
    * <code>optional string issue_type = 7 [json_name = "issueType"];</code>
@@ -200,7 +204,8 @@ public interface JiraSettingsOrBuilder extends
   boolean hasIssueType();
   /**
    * <pre>
-   * Name of the issue type, in any case. 1 to 255 characters. Default "Task".
+   * Name of the issue type in any case, in the language of the account or untranslated; or its ID. 1 to 255 characters.
+   * Default "Task".
    * </pre>
    *
    * <code>optional string issue_type = 7 [json_name = "issueType"];</code>
@@ -209,7 +214,8 @@ public interface JiraSettingsOrBuilder extends
   java.lang.String getIssueType();
   /**
    * <pre>
-   * Name of the issue type, in any case. 1 to 255 characters. Default "Task".
+   * Name of the issue type in any case, in the language of the account or untranslated; or its ID. 1 to 255 characters.
+   * Default "Task".
    * </pre>
    *
    * <code>optional string issue_type = 7 [json_name = "issueType"];</code>
@@ -375,7 +381,8 @@ public interface JiraSettingsOrBuilder extends
   /**
    * <pre>
    * Certificates of the authorities that are trusted for this site, instead of the public ones: PEM, at most 65,536
-   * bytes; "" removes them.
+   * bytes; "" removes them. A server's own certificate may be among them, and is then trusted as it is, for the hosts it
+   * names and as long as it is valid.
    * </pre>
    *
    * <code>optional string ca_certificates = 13 [json_name = "caCertificates"];</code>
@@ -385,7 +392,8 @@ public interface JiraSettingsOrBuilder extends
   /**
    * <pre>
    * Certificates of the authorities that are trusted for this site, instead of the public ones: PEM, at most 65,536
-   * bytes; "" removes them.
+   * bytes; "" removes them. A server's own certificate may be among them, and is then trusted as it is, for the hosts it
+   * names and as long as it is valid.
    * </pre>
    *
    * <code>optional string ca_certificates = 13 [json_name = "caCertificates"];</code>
@@ -395,7 +403,8 @@ public interface JiraSettingsOrBuilder extends
   /**
    * <pre>
    * Certificates of the authorities that are trusted for this site, instead of the public ones: PEM, at most 65,536
-   * bytes; "" removes them.
+   * bytes; "" removes them. A server's own certificate may be among them, and is then trusted as it is, for the hosts it
+   * names and as long as it is valid.
    * </pre>
    *
    * <code>optional string ca_certificates = 13 [json_name = "caCertificates"];</code>
@@ -470,4 +479,39 @@ public interface JiraSettingsOrBuilder extends
    */
   com.google.protobuf.ByteString
       getProxyPasswordBytes();
+
+  /**
+   * <pre>
+   * Address at which people open the site, for links, where the service calls another one. http or https, at most 2,048
+   * characters; "" removes it. It is never called. Absent: what a Data Center calls its base URL, where that can be meant
+   * for people, else `url`. Example: "https://jira.acme.example".
+   * </pre>
+   *
+   * <code>optional string public_url = 16 [json_name = "publicUrl"];</code>
+   * @return Whether the publicUrl field is set.
+   */
+  boolean hasPublicUrl();
+  /**
+   * <pre>
+   * Address at which people open the site, for links, where the service calls another one. http or https, at most 2,048
+   * characters; "" removes it. It is never called. Absent: what a Data Center calls its base URL, where that can be meant
+   * for people, else `url`. Example: "https://jira.acme.example".
+   * </pre>
+   *
+   * <code>optional string public_url = 16 [json_name = "publicUrl"];</code>
+   * @return The publicUrl.
+   */
+  java.lang.String getPublicUrl();
+  /**
+   * <pre>
+   * Address at which people open the site, for links, where the service calls another one. http or https, at most 2,048
+   * characters; "" removes it. It is never called. Absent: what a Data Center calls its base URL, where that can be meant
+   * for people, else `url`. Example: "https://jira.acme.example".
+   * </pre>
+   *
+   * <code>optional string public_url = 16 [json_name = "publicUrl"];</code>
+   * @return The bytes for publicUrl.
+   */
+  com.google.protobuf.ByteString
+      getPublicUrlBytes();
 }

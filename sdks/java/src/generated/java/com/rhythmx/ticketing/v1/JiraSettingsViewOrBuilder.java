@@ -22,7 +22,7 @@ public interface JiraSettingsViewOrBuilder extends
 
   /**
    * <pre>
-   * Output only. Without a trailing slash.
+   * Output only. The site as it was understood, without a trailing slash.
    * </pre>
    *
    * <code>string url = 2 [json_name = "url"];</code>
@@ -31,7 +31,7 @@ public interface JiraSettingsViewOrBuilder extends
   java.lang.String getUrl();
   /**
    * <pre>
-   * Output only. Without a trailing slash.
+   * Output only. The site as it was understood, without a trailing slash.
    * </pre>
    *
    * <code>string url = 2 [json_name = "url"];</code>
@@ -340,4 +340,24 @@ public interface JiraSettingsViewOrBuilder extends
    * <code>.google.protobuf.Timestamp proxy_password_set_at = 15 [json_name = "proxyPasswordSetAt"];</code>
    */
   com.google.protobuf.TimestampOrBuilder getProxyPasswordSetAtOrBuilder();
+
+  /**
+   * <pre>
+   * Output only. Empty: links lead to what Jira says of itself, or to `url`.
+   * </pre>
+   *
+   * <code>string public_url = 16 [json_name = "publicUrl"];</code>
+   * @return The publicUrl.
+   */
+  java.lang.String getPublicUrl();
+  /**
+   * <pre>
+   * Output only. Empty: links lead to what Jira says of itself, or to `url`.
+   * </pre>
+   *
+   * <code>string public_url = 16 [json_name = "publicUrl"];</code>
+   * @return The bytes for publicUrl.
+   */
+  com.google.protobuf.ByteString
+      getPublicUrlBytes();
 }

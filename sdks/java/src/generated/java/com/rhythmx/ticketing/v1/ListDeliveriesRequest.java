@@ -56,6 +56,7 @@ private static final long serialVersionUID = 0L;
             com.rhythmx.ticketing.v1.ListDeliveriesRequest.class, com.rhythmx.ticketing.v1.ListDeliveriesRequest.Builder.class);
   }
 
+  private int bitField0_;
   public static final int STATES_FIELD_NUMBER = 1;
   @SuppressWarnings("serial")
   private com.google.protobuf.Internal.IntList states_ =
@@ -265,7 +266,7 @@ private static final long serialVersionUID = 0L;
   private boolean includeAttempts_ = false;
   /**
    * <pre>
-   * Whether to return the attempts too. Default false.
+   * Whether to return the attempts too, of each delivery the newest 20. Default false.
    * </pre>
    *
    * <code>bool include_attempts = 4 [json_name = "includeAttempts"];</code>
@@ -280,7 +281,8 @@ private static final long serialVersionUID = 0L;
   private int pageSize_ = 0;
   /**
    * <pre>
-   * The most deliveries to return. 0 means 50; above 500 counts as 500. Negative values are refused.
+   * The most deliveries to return. 0 means 50; above 500 counts as 500, with `include_attempts` above 100 as 100. Negative
+   * values are refused. A page may hold fewer, or none, though it is not the last: see ListDeliveriesResponse.
    * </pre>
    *
    * <code>int32 page_size = 5 [json_name = "pageSize"];</code>
@@ -338,6 +340,44 @@ private static final long serialVersionUID = 0L;
     }
   }
 
+  public static final int FILTER_FIELD_NUMBER = 7;
+  private com.rhythmx.ticketing.v1.DeliveryFilter filter_;
+  /**
+   * <pre>
+   * Further filters. Optional.
+   * </pre>
+   *
+   * <code>.rhythmx.ticketing.v1.DeliveryFilter filter = 7 [json_name = "filter"];</code>
+   * @return Whether the filter field is set.
+   */
+  @java.lang.Override
+  public boolean hasFilter() {
+    return ((bitField0_ & 0x00000001) != 0);
+  }
+  /**
+   * <pre>
+   * Further filters. Optional.
+   * </pre>
+   *
+   * <code>.rhythmx.ticketing.v1.DeliveryFilter filter = 7 [json_name = "filter"];</code>
+   * @return The filter.
+   */
+  @java.lang.Override
+  public com.rhythmx.ticketing.v1.DeliveryFilter getFilter() {
+    return filter_ == null ? com.rhythmx.ticketing.v1.DeliveryFilter.getDefaultInstance() : filter_;
+  }
+  /**
+   * <pre>
+   * Further filters. Optional.
+   * </pre>
+   *
+   * <code>.rhythmx.ticketing.v1.DeliveryFilter filter = 7 [json_name = "filter"];</code>
+   */
+  @java.lang.Override
+  public com.rhythmx.ticketing.v1.DeliveryFilterOrBuilder getFilterOrBuilder() {
+    return filter_ == null ? com.rhythmx.ticketing.v1.DeliveryFilter.getDefaultInstance() : filter_;
+  }
+
   private byte memoizedIsInitialized = -1;
   @java.lang.Override
   public final boolean isInitialized() {
@@ -378,6 +418,9 @@ private static final long serialVersionUID = 0L;
     }
     if (!com.google.protobuf.GeneratedMessage.isStringEmpty(pageToken_)) {
       com.google.protobuf.GeneratedMessage.writeString(output, 6, pageToken_);
+    }
+    if (((bitField0_ & 0x00000001) != 0)) {
+      output.writeMessage(7, getFilter());
     }
     getUnknownFields().writeTo(output);
   }
@@ -421,6 +464,10 @@ private static final long serialVersionUID = 0L;
     if (!com.google.protobuf.GeneratedMessage.isStringEmpty(pageToken_)) {
       size += com.google.protobuf.GeneratedMessage.computeStringSize(6, pageToken_);
     }
+    if (((bitField0_ & 0x00000001) != 0)) {
+      size += com.google.protobuf.CodedOutputStream
+        .computeMessageSize(7, getFilter());
+    }
     return size;
   }
   @java.lang.Override
@@ -455,6 +502,11 @@ private static final long serialVersionUID = 0L;
         != other.getPageSize()) return false;
     if (!getPageToken()
         .equals(other.getPageToken())) return false;
+    if (hasFilter() != other.hasFilter()) return false;
+    if (hasFilter()) {
+      if (!getFilter()
+          .equals(other.getFilter())) return false;
+    }
     if (!getUnknownFields().equals(other.getUnknownFields())) return false;
     return true;
   }
@@ -483,6 +535,10 @@ private static final long serialVersionUID = 0L;
     hash = (53 * hash) + getPageSize();
     hash = (37 * hash) + PAGE_TOKEN_FIELD_NUMBER;
     hash = (53 * hash) + getPageToken().hashCode();
+    if (hasFilter()) {
+      hash = (37 * hash) + FILTER_FIELD_NUMBER;
+      hash = (53 * hash) + getFilter().hashCode();
+    }
     hash = (29 * hash) + getUnknownFields().hashCode();
     memoizedHashCode = hash;
     return hash;
@@ -606,13 +662,19 @@ private static final long serialVersionUID = 0L;
 
     // Construct using com.rhythmx.ticketing.v1.ListDeliveriesRequest.newBuilder()
     private Builder() {
-
+      maybeForceBuilderInitialization();
     }
 
     private Builder(
         com.google.protobuf.GeneratedMessage.BuilderParent parent) {
       super(parent);
-
+      maybeForceBuilderInitialization();
+    }
+    private void maybeForceBuilderInitialization() {
+      if (com.google.protobuf.GeneratedMessage
+              .alwaysUseFieldBuilders) {
+        internalGetFilterFieldBuilder();
+      }
     }
     @java.lang.Override
     public Builder clear() {
@@ -624,6 +686,11 @@ private static final long serialVersionUID = 0L;
       includeAttempts_ = false;
       pageSize_ = 0;
       pageToken_ = "";
+      filter_ = null;
+      if (filterBuilder_ != null) {
+        filterBuilder_.dispose();
+        filterBuilder_ = null;
+      }
       return this;
     }
 
@@ -677,6 +744,14 @@ private static final long serialVersionUID = 0L;
       if (((from_bitField0_ & 0x00000020) != 0)) {
         result.pageToken_ = pageToken_;
       }
+      int to_bitField0_ = 0;
+      if (((from_bitField0_ & 0x00000040) != 0)) {
+        result.filter_ = filterBuilder_ == null
+            ? filter_
+            : filterBuilder_.build();
+        to_bitField0_ |= 0x00000001;
+      }
+      result.bitField0_ |= to_bitField0_;
     }
 
     @java.lang.Override
@@ -728,6 +803,9 @@ private static final long serialVersionUID = 0L;
         pageToken_ = other.pageToken_;
         bitField0_ |= 0x00000020;
         onChanged();
+      }
+      if (other.hasFilter()) {
+        mergeFilter(other.getFilter());
       }
       this.mergeUnknownFields(other.getUnknownFields());
       onChanged();
@@ -805,6 +883,13 @@ private static final long serialVersionUID = 0L;
               bitField0_ |= 0x00000020;
               break;
             } // case 50
+            case 58: {
+              input.readMessage(
+                  internalGetFilterFieldBuilder().getBuilder(),
+                  extensionRegistry);
+              bitField0_ |= 0x00000040;
+              break;
+            } // case 58
             default: {
               if (!super.parseUnknownField(input, extensionRegistry, tag)) {
                 done = true; // was an endgroup tag
@@ -1289,7 +1374,7 @@ private static final long serialVersionUID = 0L;
     private boolean includeAttempts_ ;
     /**
      * <pre>
-     * Whether to return the attempts too. Default false.
+     * Whether to return the attempts too, of each delivery the newest 20. Default false.
      * </pre>
      *
      * <code>bool include_attempts = 4 [json_name = "includeAttempts"];</code>
@@ -1301,7 +1386,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Whether to return the attempts too. Default false.
+     * Whether to return the attempts too, of each delivery the newest 20. Default false.
      * </pre>
      *
      * <code>bool include_attempts = 4 [json_name = "includeAttempts"];</code>
@@ -1317,7 +1402,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Whether to return the attempts too. Default false.
+     * Whether to return the attempts too, of each delivery the newest 20. Default false.
      * </pre>
      *
      * <code>bool include_attempts = 4 [json_name = "includeAttempts"];</code>
@@ -1333,7 +1418,8 @@ private static final long serialVersionUID = 0L;
     private int pageSize_ ;
     /**
      * <pre>
-     * The most deliveries to return. 0 means 50; above 500 counts as 500. Negative values are refused.
+     * The most deliveries to return. 0 means 50; above 500 counts as 500, with `include_attempts` above 100 as 100. Negative
+     * values are refused. A page may hold fewer, or none, though it is not the last: see ListDeliveriesResponse.
      * </pre>
      *
      * <code>int32 page_size = 5 [json_name = "pageSize"];</code>
@@ -1345,7 +1431,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The most deliveries to return. 0 means 50; above 500 counts as 500. Negative values are refused.
+     * The most deliveries to return. 0 means 50; above 500 counts as 500, with `include_attempts` above 100 as 100. Negative
+     * values are refused. A page may hold fewer, or none, though it is not the last: see ListDeliveriesResponse.
      * </pre>
      *
      * <code>int32 page_size = 5 [json_name = "pageSize"];</code>
@@ -1361,7 +1448,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The most deliveries to return. 0 means 50; above 500 counts as 500. Negative values are refused.
+     * The most deliveries to return. 0 means 50; above 500 counts as 500, with `include_attempts` above 100 as 100. Negative
+     * values are refused. A page may hold fewer, or none, though it is not the last: see ListDeliveriesResponse.
      * </pre>
      *
      * <code>int32 page_size = 5 [json_name = "pageSize"];</code>
@@ -1464,6 +1552,161 @@ private static final long serialVersionUID = 0L;
       bitField0_ |= 0x00000020;
       onChanged();
       return this;
+    }
+
+    private com.rhythmx.ticketing.v1.DeliveryFilter filter_;
+    private com.google.protobuf.SingleFieldBuilder<
+        com.rhythmx.ticketing.v1.DeliveryFilter, com.rhythmx.ticketing.v1.DeliveryFilter.Builder, com.rhythmx.ticketing.v1.DeliveryFilterOrBuilder> filterBuilder_;
+    /**
+     * <pre>
+     * Further filters. Optional.
+     * </pre>
+     *
+     * <code>.rhythmx.ticketing.v1.DeliveryFilter filter = 7 [json_name = "filter"];</code>
+     * @return Whether the filter field is set.
+     */
+    public boolean hasFilter() {
+      return ((bitField0_ & 0x00000040) != 0);
+    }
+    /**
+     * <pre>
+     * Further filters. Optional.
+     * </pre>
+     *
+     * <code>.rhythmx.ticketing.v1.DeliveryFilter filter = 7 [json_name = "filter"];</code>
+     * @return The filter.
+     */
+    public com.rhythmx.ticketing.v1.DeliveryFilter getFilter() {
+      if (filterBuilder_ == null) {
+        return filter_ == null ? com.rhythmx.ticketing.v1.DeliveryFilter.getDefaultInstance() : filter_;
+      } else {
+        return filterBuilder_.getMessage();
+      }
+    }
+    /**
+     * <pre>
+     * Further filters. Optional.
+     * </pre>
+     *
+     * <code>.rhythmx.ticketing.v1.DeliveryFilter filter = 7 [json_name = "filter"];</code>
+     */
+    public Builder setFilter(com.rhythmx.ticketing.v1.DeliveryFilter value) {
+      if (filterBuilder_ == null) {
+        java.util.Objects.requireNonNull(value);
+        filter_ = value;
+      } else {
+        filterBuilder_.setMessage(value);
+      }
+      bitField0_ |= 0x00000040;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Further filters. Optional.
+     * </pre>
+     *
+     * <code>.rhythmx.ticketing.v1.DeliveryFilter filter = 7 [json_name = "filter"];</code>
+     */
+    public Builder setFilter(
+        com.rhythmx.ticketing.v1.DeliveryFilter.Builder builderForValue) {
+      if (filterBuilder_ == null) {
+        filter_ = builderForValue.build();
+      } else {
+        filterBuilder_.setMessage(builderForValue.build());
+      }
+      bitField0_ |= 0x00000040;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Further filters. Optional.
+     * </pre>
+     *
+     * <code>.rhythmx.ticketing.v1.DeliveryFilter filter = 7 [json_name = "filter"];</code>
+     */
+    public Builder mergeFilter(com.rhythmx.ticketing.v1.DeliveryFilter value) {
+      if (filterBuilder_ == null) {
+        if (((bitField0_ & 0x00000040) != 0) &&
+          filter_ != null &&
+          filter_ != com.rhythmx.ticketing.v1.DeliveryFilter.getDefaultInstance()) {
+          getFilterBuilder().mergeFrom(value);
+        } else {
+          filter_ = value;
+        }
+      } else {
+        filterBuilder_.mergeFrom(value);
+      }
+      if (filter_ != null) {
+        bitField0_ |= 0x00000040;
+        onChanged();
+      }
+      return this;
+    }
+    /**
+     * <pre>
+     * Further filters. Optional.
+     * </pre>
+     *
+     * <code>.rhythmx.ticketing.v1.DeliveryFilter filter = 7 [json_name = "filter"];</code>
+     */
+    public Builder clearFilter() {
+      bitField0_ = (bitField0_ & ~0x00000040);
+      filter_ = null;
+      if (filterBuilder_ != null) {
+        filterBuilder_.dispose();
+        filterBuilder_ = null;
+      }
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Further filters. Optional.
+     * </pre>
+     *
+     * <code>.rhythmx.ticketing.v1.DeliveryFilter filter = 7 [json_name = "filter"];</code>
+     */
+    public com.rhythmx.ticketing.v1.DeliveryFilter.Builder getFilterBuilder() {
+      bitField0_ |= 0x00000040;
+      onChanged();
+      return internalGetFilterFieldBuilder().getBuilder();
+    }
+    /**
+     * <pre>
+     * Further filters. Optional.
+     * </pre>
+     *
+     * <code>.rhythmx.ticketing.v1.DeliveryFilter filter = 7 [json_name = "filter"];</code>
+     */
+    public com.rhythmx.ticketing.v1.DeliveryFilterOrBuilder getFilterOrBuilder() {
+      if (filterBuilder_ != null) {
+        return filterBuilder_.getMessageOrBuilder();
+      } else {
+        return filter_ == null ?
+            com.rhythmx.ticketing.v1.DeliveryFilter.getDefaultInstance() : filter_;
+      }
+    }
+    /**
+     * <pre>
+     * Further filters. Optional.
+     * </pre>
+     *
+     * <code>.rhythmx.ticketing.v1.DeliveryFilter filter = 7 [json_name = "filter"];</code>
+     */
+    private com.google.protobuf.SingleFieldBuilder<
+        com.rhythmx.ticketing.v1.DeliveryFilter, com.rhythmx.ticketing.v1.DeliveryFilter.Builder, com.rhythmx.ticketing.v1.DeliveryFilterOrBuilder> 
+        internalGetFilterFieldBuilder() {
+      if (filterBuilder_ == null) {
+        filterBuilder_ = new com.google.protobuf.SingleFieldBuilder<
+            com.rhythmx.ticketing.v1.DeliveryFilter, com.rhythmx.ticketing.v1.DeliveryFilter.Builder, com.rhythmx.ticketing.v1.DeliveryFilterOrBuilder>(
+                getFilter(),
+                getParentForChildren(),
+                isClean());
+        filter_ = null;
+      }
+      return filterBuilder_;
     }
 
     // @@protoc_insertion_point(builder_scope:rhythmx.ticketing.v1.ListDeliveriesRequest)

@@ -130,7 +130,7 @@ public interface ListDeliveriesRequestOrBuilder extends
 
   /**
    * <pre>
-   * Whether to return the attempts too. Default false.
+   * Whether to return the attempts too, of each delivery the newest 20. Default false.
    * </pre>
    *
    * <code>bool include_attempts = 4 [json_name = "includeAttempts"];</code>
@@ -140,7 +140,8 @@ public interface ListDeliveriesRequestOrBuilder extends
 
   /**
    * <pre>
-   * The most deliveries to return. 0 means 50; above 500 counts as 500. Negative values are refused.
+   * The most deliveries to return. 0 means 50; above 500 counts as 500, with `include_attempts` above 100 as 100. Negative
+   * values are refused. A page may hold fewer, or none, though it is not the last: see ListDeliveriesResponse.
    * </pre>
    *
    * <code>int32 page_size = 5 [json_name = "pageSize"];</code>
@@ -167,4 +168,31 @@ public interface ListDeliveriesRequestOrBuilder extends
    */
   com.google.protobuf.ByteString
       getPageTokenBytes();
+
+  /**
+   * <pre>
+   * Further filters. Optional.
+   * </pre>
+   *
+   * <code>.rhythmx.ticketing.v1.DeliveryFilter filter = 7 [json_name = "filter"];</code>
+   * @return Whether the filter field is set.
+   */
+  boolean hasFilter();
+  /**
+   * <pre>
+   * Further filters. Optional.
+   * </pre>
+   *
+   * <code>.rhythmx.ticketing.v1.DeliveryFilter filter = 7 [json_name = "filter"];</code>
+   * @return The filter.
+   */
+  com.rhythmx.ticketing.v1.DeliveryFilter getFilter();
+  /**
+   * <pre>
+   * Further filters. Optional.
+   * </pre>
+   *
+   * <code>.rhythmx.ticketing.v1.DeliveryFilter filter = 7 [json_name = "filter"];</code>
+   */
+  com.rhythmx.ticketing.v1.DeliveryFilterOrBuilder getFilterOrBuilder();
 }

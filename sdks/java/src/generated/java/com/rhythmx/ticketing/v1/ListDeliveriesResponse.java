@@ -59,7 +59,8 @@ private static final long serialVersionUID = 0L;
   private java.util.List<com.rhythmx.ticketing.v1.Delivery> deliveries_;
   /**
    * <pre>
-   * Output only. The newest first.
+   * Output only. The newest first. A page ends early, even without a delivery, where its message would exceed 1 MiB or the
+   * filters fit few of the deliveries that were examined.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.Delivery deliveries = 1 [json_name = "deliveries"];</code>
@@ -70,7 +71,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. The newest first.
+   * Output only. The newest first. A page ends early, even without a delivery, where its message would exceed 1 MiB or the
+   * filters fit few of the deliveries that were examined.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.Delivery deliveries = 1 [json_name = "deliveries"];</code>
@@ -82,7 +84,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. The newest first.
+   * Output only. The newest first. A page ends early, even without a delivery, where its message would exceed 1 MiB or the
+   * filters fit few of the deliveries that were examined.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.Delivery deliveries = 1 [json_name = "deliveries"];</code>
@@ -93,7 +96,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. The newest first.
+   * Output only. The newest first. A page ends early, even without a delivery, where its message would exceed 1 MiB or the
+   * filters fit few of the deliveries that were examined.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.Delivery deliveries = 1 [json_name = "deliveries"];</code>
@@ -104,7 +108,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. The newest first.
+   * Output only. The newest first. A page ends early, even without a delivery, where its message would exceed 1 MiB or the
+   * filters fit few of the deliveries that were examined.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.Delivery deliveries = 1 [json_name = "deliveries"];</code>
@@ -120,7 +125,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object nextPageToken_ = "";
   /**
    * <pre>
-   * Output only. Asks for the next page. Empty: this was the last one.
+   * Output only. Asks for the next page. Empty: this was the last one. Only this says so, not the size of the page.
    * </pre>
    *
    * <code>string next_page_token = 2 [json_name = "nextPageToken"];</code>
@@ -141,7 +146,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. Asks for the next page. Empty: this was the last one.
+   * Output only. Asks for the next page. Empty: this was the last one. Only this says so, not the size of the page.
    * </pre>
    *
    * <code>string next_page_token = 2 [json_name = "nextPageToken"];</code>
@@ -553,7 +558,8 @@ private static final long serialVersionUID = 0L;
 
     /**
      * <pre>
-     * Output only. The newest first.
+     * Output only. The newest first. A page ends early, even without a delivery, where its message would exceed 1 MiB or the
+     * filters fit few of the deliveries that were examined.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Delivery deliveries = 1 [json_name = "deliveries"];</code>
@@ -567,7 +573,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The newest first.
+     * Output only. The newest first. A page ends early, even without a delivery, where its message would exceed 1 MiB or the
+     * filters fit few of the deliveries that were examined.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Delivery deliveries = 1 [json_name = "deliveries"];</code>
@@ -581,7 +588,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The newest first.
+     * Output only. The newest first. A page ends early, even without a delivery, where its message would exceed 1 MiB or the
+     * filters fit few of the deliveries that were examined.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Delivery deliveries = 1 [json_name = "deliveries"];</code>
@@ -595,7 +603,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The newest first.
+     * Output only. The newest first. A page ends early, even without a delivery, where its message would exceed 1 MiB or the
+     * filters fit few of the deliveries that were examined.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Delivery deliveries = 1 [json_name = "deliveries"];</code>
@@ -614,7 +623,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The newest first.
+     * Output only. The newest first. A page ends early, even without a delivery, where its message would exceed 1 MiB or the
+     * filters fit few of the deliveries that were examined.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Delivery deliveries = 1 [json_name = "deliveries"];</code>
@@ -632,7 +642,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The newest first.
+     * Output only. The newest first. A page ends early, even without a delivery, where its message would exceed 1 MiB or the
+     * filters fit few of the deliveries that were examined.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Delivery deliveries = 1 [json_name = "deliveries"];</code>
@@ -650,7 +661,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The newest first.
+     * Output only. The newest first. A page ends early, even without a delivery, where its message would exceed 1 MiB or the
+     * filters fit few of the deliveries that were examined.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Delivery deliveries = 1 [json_name = "deliveries"];</code>
@@ -669,7 +681,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The newest first.
+     * Output only. The newest first. A page ends early, even without a delivery, where its message would exceed 1 MiB or the
+     * filters fit few of the deliveries that were examined.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Delivery deliveries = 1 [json_name = "deliveries"];</code>
@@ -687,7 +700,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The newest first.
+     * Output only. The newest first. A page ends early, even without a delivery, where its message would exceed 1 MiB or the
+     * filters fit few of the deliveries that were examined.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Delivery deliveries = 1 [json_name = "deliveries"];</code>
@@ -705,7 +719,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The newest first.
+     * Output only. The newest first. A page ends early, even without a delivery, where its message would exceed 1 MiB or the
+     * filters fit few of the deliveries that were examined.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Delivery deliveries = 1 [json_name = "deliveries"];</code>
@@ -724,7 +739,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The newest first.
+     * Output only. The newest first. A page ends early, even without a delivery, where its message would exceed 1 MiB or the
+     * filters fit few of the deliveries that were examined.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Delivery deliveries = 1 [json_name = "deliveries"];</code>
@@ -741,7 +757,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The newest first.
+     * Output only. The newest first. A page ends early, even without a delivery, where its message would exceed 1 MiB or the
+     * filters fit few of the deliveries that were examined.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Delivery deliveries = 1 [json_name = "deliveries"];</code>
@@ -758,7 +775,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The newest first.
+     * Output only. The newest first. A page ends early, even without a delivery, where its message would exceed 1 MiB or the
+     * filters fit few of the deliveries that were examined.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Delivery deliveries = 1 [json_name = "deliveries"];</code>
@@ -769,7 +787,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The newest first.
+     * Output only. The newest first. A page ends early, even without a delivery, where its message would exceed 1 MiB or the
+     * filters fit few of the deliveries that were examined.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Delivery deliveries = 1 [json_name = "deliveries"];</code>
@@ -783,7 +802,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The newest first.
+     * Output only. The newest first. A page ends early, even without a delivery, where its message would exceed 1 MiB or the
+     * filters fit few of the deliveries that were examined.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Delivery deliveries = 1 [json_name = "deliveries"];</code>
@@ -798,7 +818,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The newest first.
+     * Output only. The newest first. A page ends early, even without a delivery, where its message would exceed 1 MiB or the
+     * filters fit few of the deliveries that were examined.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Delivery deliveries = 1 [json_name = "deliveries"];</code>
@@ -809,7 +830,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The newest first.
+     * Output only. The newest first. A page ends early, even without a delivery, where its message would exceed 1 MiB or the
+     * filters fit few of the deliveries that were examined.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Delivery deliveries = 1 [json_name = "deliveries"];</code>
@@ -821,7 +843,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The newest first.
+     * Output only. The newest first. A page ends early, even without a delivery, where its message would exceed 1 MiB or the
+     * filters fit few of the deliveries that were examined.
      * </pre>
      *
      * <code>repeated .rhythmx.ticketing.v1.Delivery deliveries = 1 [json_name = "deliveries"];</code>
@@ -848,7 +871,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object nextPageToken_ = "";
     /**
      * <pre>
-     * Output only. Asks for the next page. Empty: this was the last one.
+     * Output only. Asks for the next page. Empty: this was the last one. Only this says so, not the size of the page.
      * </pre>
      *
      * <code>string next_page_token = 2 [json_name = "nextPageToken"];</code>
@@ -868,7 +891,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Asks for the next page. Empty: this was the last one.
+     * Output only. Asks for the next page. Empty: this was the last one. Only this says so, not the size of the page.
      * </pre>
      *
      * <code>string next_page_token = 2 [json_name = "nextPageToken"];</code>
@@ -889,7 +912,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Asks for the next page. Empty: this was the last one.
+     * Output only. Asks for the next page. Empty: this was the last one. Only this says so, not the size of the page.
      * </pre>
      *
      * <code>string next_page_token = 2 [json_name = "nextPageToken"];</code>
@@ -906,7 +929,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Asks for the next page. Empty: this was the last one.
+     * Output only. Asks for the next page. Empty: this was the last one. Only this says so, not the size of the page.
      * </pre>
      *
      * <code>string next_page_token = 2 [json_name = "nextPageToken"];</code>
@@ -920,7 +943,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Asks for the next page. Empty: this was the last one.
+     * Output only. Asks for the next page. Empty: this was the last one. Only this says so, not the size of the page.
      * </pre>
      *
      * <code>string next_page_token = 2 [json_name = "nextPageToken"];</code>

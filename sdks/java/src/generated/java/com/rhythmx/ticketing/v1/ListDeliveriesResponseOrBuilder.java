@@ -12,7 +12,8 @@ public interface ListDeliveriesResponseOrBuilder extends
 
   /**
    * <pre>
-   * Output only. The newest first.
+   * Output only. The newest first. A page ends early, even without a delivery, where its message would exceed 1 MiB or the
+   * filters fit few of the deliveries that were examined.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.Delivery deliveries = 1 [json_name = "deliveries"];</code>
@@ -21,7 +22,8 @@ public interface ListDeliveriesResponseOrBuilder extends
       getDeliveriesList();
   /**
    * <pre>
-   * Output only. The newest first.
+   * Output only. The newest first. A page ends early, even without a delivery, where its message would exceed 1 MiB or the
+   * filters fit few of the deliveries that were examined.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.Delivery deliveries = 1 [json_name = "deliveries"];</code>
@@ -29,7 +31,8 @@ public interface ListDeliveriesResponseOrBuilder extends
   com.rhythmx.ticketing.v1.Delivery getDeliveries(int index);
   /**
    * <pre>
-   * Output only. The newest first.
+   * Output only. The newest first. A page ends early, even without a delivery, where its message would exceed 1 MiB or the
+   * filters fit few of the deliveries that were examined.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.Delivery deliveries = 1 [json_name = "deliveries"];</code>
@@ -37,7 +40,8 @@ public interface ListDeliveriesResponseOrBuilder extends
   int getDeliveriesCount();
   /**
    * <pre>
-   * Output only. The newest first.
+   * Output only. The newest first. A page ends early, even without a delivery, where its message would exceed 1 MiB or the
+   * filters fit few of the deliveries that were examined.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.Delivery deliveries = 1 [json_name = "deliveries"];</code>
@@ -46,7 +50,8 @@ public interface ListDeliveriesResponseOrBuilder extends
       getDeliveriesOrBuilderList();
   /**
    * <pre>
-   * Output only. The newest first.
+   * Output only. The newest first. A page ends early, even without a delivery, where its message would exceed 1 MiB or the
+   * filters fit few of the deliveries that were examined.
    * </pre>
    *
    * <code>repeated .rhythmx.ticketing.v1.Delivery deliveries = 1 [json_name = "deliveries"];</code>
@@ -56,7 +61,7 @@ public interface ListDeliveriesResponseOrBuilder extends
 
   /**
    * <pre>
-   * Output only. Asks for the next page. Empty: this was the last one.
+   * Output only. Asks for the next page. Empty: this was the last one. Only this says so, not the size of the page.
    * </pre>
    *
    * <code>string next_page_token = 2 [json_name = "nextPageToken"];</code>
@@ -65,7 +70,7 @@ public interface ListDeliveriesResponseOrBuilder extends
   java.lang.String getNextPageToken();
   /**
    * <pre>
-   * Output only. Asks for the next page. Empty: this was the last one.
+   * Output only. Asks for the next page. Empty: this was the last one. Only this says so, not the size of the page.
    * </pre>
    *
    * <code>string next_page_token = 2 [json_name = "nextPageToken"];</code>

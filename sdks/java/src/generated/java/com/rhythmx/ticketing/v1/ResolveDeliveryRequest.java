@@ -109,7 +109,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object ticketKey_ = "";
   /**
    * <pre>
-   * Key of the ticket. Required; 1 to 255 characters of A-Z a-z 0-9 - _ and dot. Example: "SEC-24".
+   * Key of the ticket, or its ID. Required; 1 to 255 characters of A-Z a-z 0-9 - _ and dot. Example: "SEC-24".
    * </pre>
    *
    * <code>string ticket_key = 2 [json_name = "ticketKey"];</code>
@@ -130,7 +130,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Key of the ticket. Required; 1 to 255 characters of A-Z a-z 0-9 - _ and dot. Example: "SEC-24".
+   * Key of the ticket, or its ID. Required; 1 to 255 characters of A-Z a-z 0-9 - _ and dot. Example: "SEC-24".
    * </pre>
    *
    * <code>string ticket_key = 2 [json_name = "ticketKey"];</code>
@@ -156,7 +156,8 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object ticketId_ = "";
   /**
    * <pre>
-   * The system's own identifier of the ticket. Optional; at most 255 characters of A-Z a-z 0-9 - _ and dot.
+   * The system's own identifier of the ticket. Optional; at most 255 characters of A-Z a-z 0-9 - _ and dot. Where the ticket
+   * can be read, it must be the ID of that ticket.
    * </pre>
    *
    * <code>string ticket_id = 3 [json_name = "ticketId"];</code>
@@ -177,7 +178,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The system's own identifier of the ticket. Optional; at most 255 characters of A-Z a-z 0-9 - _ and dot.
+   * The system's own identifier of the ticket. Optional; at most 255 characters of A-Z a-z 0-9 - _ and dot. Where the ticket
+   * can be read, it must be the ID of that ticket.
    * </pre>
    *
    * <code>string ticket_id = 3 [json_name = "ticketId"];</code>
@@ -203,8 +205,8 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object ticketUrl_ = "";
   /**
    * <pre>
-   * Address of the ticket. Optional; http or https, at most 2,048 characters; absent: made from the key where the
-   * system allows that.
+   * Address of the ticket. Optional; http or https with a host and without credentials, at most 2,048 characters. Kept only
+   * where the ticket cannot be read, and then made from the key if absent and the system allows that.
    * </pre>
    *
    * <code>string ticket_url = 4 [json_name = "ticketUrl"];</code>
@@ -225,8 +227,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Address of the ticket. Optional; http or https, at most 2,048 characters; absent: made from the key where the
-   * system allows that.
+   * Address of the ticket. Optional; http or https with a host and without credentials, at most 2,048 characters. Kept only
+   * where the ticket cannot be read, and then made from the key if absent and the system allows that.
    * </pre>
    *
    * <code>string ticket_url = 4 [json_name = "ticketUrl"];</code>
@@ -294,6 +296,22 @@ private static final long serialVersionUID = 0L;
     }
   }
 
+  public static final int ALLOW_UNVERIFIED_FIELD_NUMBER = 6;
+  private boolean allowUnverified_ = false;
+  /**
+   * <pre>
+   * Takes the ticket unread where the ticket system cannot be asked: the delivery is marked `ticket_unverified`. A ticket
+   * that the system says is absent, elsewhere or another incident's is refused all the same. Default false.
+   * </pre>
+   *
+   * <code>bool allow_unverified = 6 [json_name = "allowUnverified"];</code>
+   * @return The allowUnverified.
+   */
+  @java.lang.Override
+  public boolean getAllowUnverified() {
+    return allowUnverified_;
+  }
+
   private byte memoizedIsInitialized = -1;
   @java.lang.Override
   public final boolean isInitialized() {
@@ -323,6 +341,9 @@ private static final long serialVersionUID = 0L;
     if (!com.google.protobuf.GeneratedMessage.isStringEmpty(note_)) {
       com.google.protobuf.GeneratedMessage.writeString(output, 5, note_);
     }
+    if (allowUnverified_ != false) {
+      output.writeBool(6, allowUnverified_);
+    }
     getUnknownFields().writeTo(output);
   }
   private int computeSerializedSize_0() {
@@ -341,6 +362,10 @@ private static final long serialVersionUID = 0L;
     }
     if (!com.google.protobuf.GeneratedMessage.isStringEmpty(note_)) {
       size += com.google.protobuf.GeneratedMessage.computeStringSize(5, note_);
+    }
+    if (allowUnverified_ != false) {
+      size += com.google.protobuf.CodedOutputStream
+        .computeBoolSize(6, allowUnverified_);
     }
     return size;
   }
@@ -376,6 +401,8 @@ private static final long serialVersionUID = 0L;
         .equals(other.getTicketUrl())) return false;
     if (!getNote()
         .equals(other.getNote())) return false;
+    if (getAllowUnverified()
+        != other.getAllowUnverified()) return false;
     if (!getUnknownFields().equals(other.getUnknownFields())) return false;
     return true;
   }
@@ -397,6 +424,9 @@ private static final long serialVersionUID = 0L;
     hash = (53 * hash) + getTicketUrl().hashCode();
     hash = (37 * hash) + NOTE_FIELD_NUMBER;
     hash = (53 * hash) + getNote().hashCode();
+    hash = (37 * hash) + ALLOW_UNVERIFIED_FIELD_NUMBER;
+    hash = (53 * hash) + com.google.protobuf.Internal.hashBoolean(
+        getAllowUnverified());
     hash = (29 * hash) + getUnknownFields().hashCode();
     memoizedHashCode = hash;
     return hash;
@@ -537,6 +567,7 @@ private static final long serialVersionUID = 0L;
       ticketId_ = "";
       ticketUrl_ = "";
       note_ = "";
+      allowUnverified_ = false;
       return this;
     }
 
@@ -585,6 +616,9 @@ private static final long serialVersionUID = 0L;
       if (((from_bitField0_ & 0x00000010) != 0)) {
         result.note_ = note_;
       }
+      if (((from_bitField0_ & 0x00000020) != 0)) {
+        result.allowUnverified_ = allowUnverified_;
+      }
     }
 
     @java.lang.Override
@@ -623,6 +657,9 @@ private static final long serialVersionUID = 0L;
         note_ = other.note_;
         bitField0_ |= 0x00000010;
         onChanged();
+      }
+      if (other.getAllowUnverified() != false) {
+        setAllowUnverified(other.getAllowUnverified());
       }
       this.mergeUnknownFields(other.getUnknownFields());
       onChanged();
@@ -673,6 +710,11 @@ private static final long serialVersionUID = 0L;
               bitField0_ |= 0x00000010;
               break;
             } // case 42
+            case 48: {
+              allowUnverified_ = input.readBool();
+              bitField0_ |= 0x00000020;
+              break;
+            } // case 48
             default: {
               if (!super.parseUnknownField(input, extensionRegistry, tag)) {
                 done = true; // was an endgroup tag
@@ -785,7 +827,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object ticketKey_ = "";
     /**
      * <pre>
-     * Key of the ticket. Required; 1 to 255 characters of A-Z a-z 0-9 - _ and dot. Example: "SEC-24".
+     * Key of the ticket, or its ID. Required; 1 to 255 characters of A-Z a-z 0-9 - _ and dot. Example: "SEC-24".
      * </pre>
      *
      * <code>string ticket_key = 2 [json_name = "ticketKey"];</code>
@@ -805,7 +847,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Key of the ticket. Required; 1 to 255 characters of A-Z a-z 0-9 - _ and dot. Example: "SEC-24".
+     * Key of the ticket, or its ID. Required; 1 to 255 characters of A-Z a-z 0-9 - _ and dot. Example: "SEC-24".
      * </pre>
      *
      * <code>string ticket_key = 2 [json_name = "ticketKey"];</code>
@@ -826,7 +868,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Key of the ticket. Required; 1 to 255 characters of A-Z a-z 0-9 - _ and dot. Example: "SEC-24".
+     * Key of the ticket, or its ID. Required; 1 to 255 characters of A-Z a-z 0-9 - _ and dot. Example: "SEC-24".
      * </pre>
      *
      * <code>string ticket_key = 2 [json_name = "ticketKey"];</code>
@@ -843,7 +885,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Key of the ticket. Required; 1 to 255 characters of A-Z a-z 0-9 - _ and dot. Example: "SEC-24".
+     * Key of the ticket, or its ID. Required; 1 to 255 characters of A-Z a-z 0-9 - _ and dot. Example: "SEC-24".
      * </pre>
      *
      * <code>string ticket_key = 2 [json_name = "ticketKey"];</code>
@@ -857,7 +899,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Key of the ticket. Required; 1 to 255 characters of A-Z a-z 0-9 - _ and dot. Example: "SEC-24".
+     * Key of the ticket, or its ID. Required; 1 to 255 characters of A-Z a-z 0-9 - _ and dot. Example: "SEC-24".
      * </pre>
      *
      * <code>string ticket_key = 2 [json_name = "ticketKey"];</code>
@@ -877,7 +919,8 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object ticketId_ = "";
     /**
      * <pre>
-     * The system's own identifier of the ticket. Optional; at most 255 characters of A-Z a-z 0-9 - _ and dot.
+     * The system's own identifier of the ticket. Optional; at most 255 characters of A-Z a-z 0-9 - _ and dot. Where the ticket
+     * can be read, it must be the ID of that ticket.
      * </pre>
      *
      * <code>string ticket_id = 3 [json_name = "ticketId"];</code>
@@ -897,7 +940,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The system's own identifier of the ticket. Optional; at most 255 characters of A-Z a-z 0-9 - _ and dot.
+     * The system's own identifier of the ticket. Optional; at most 255 characters of A-Z a-z 0-9 - _ and dot. Where the ticket
+     * can be read, it must be the ID of that ticket.
      * </pre>
      *
      * <code>string ticket_id = 3 [json_name = "ticketId"];</code>
@@ -918,7 +962,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The system's own identifier of the ticket. Optional; at most 255 characters of A-Z a-z 0-9 - _ and dot.
+     * The system's own identifier of the ticket. Optional; at most 255 characters of A-Z a-z 0-9 - _ and dot. Where the ticket
+     * can be read, it must be the ID of that ticket.
      * </pre>
      *
      * <code>string ticket_id = 3 [json_name = "ticketId"];</code>
@@ -935,7 +980,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The system's own identifier of the ticket. Optional; at most 255 characters of A-Z a-z 0-9 - _ and dot.
+     * The system's own identifier of the ticket. Optional; at most 255 characters of A-Z a-z 0-9 - _ and dot. Where the ticket
+     * can be read, it must be the ID of that ticket.
      * </pre>
      *
      * <code>string ticket_id = 3 [json_name = "ticketId"];</code>
@@ -949,7 +995,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The system's own identifier of the ticket. Optional; at most 255 characters of A-Z a-z 0-9 - _ and dot.
+     * The system's own identifier of the ticket. Optional; at most 255 characters of A-Z a-z 0-9 - _ and dot. Where the ticket
+     * can be read, it must be the ID of that ticket.
      * </pre>
      *
      * <code>string ticket_id = 3 [json_name = "ticketId"];</code>
@@ -969,8 +1016,8 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object ticketUrl_ = "";
     /**
      * <pre>
-     * Address of the ticket. Optional; http or https, at most 2,048 characters; absent: made from the key where the
-     * system allows that.
+     * Address of the ticket. Optional; http or https with a host and without credentials, at most 2,048 characters. Kept only
+     * where the ticket cannot be read, and then made from the key if absent and the system allows that.
      * </pre>
      *
      * <code>string ticket_url = 4 [json_name = "ticketUrl"];</code>
@@ -990,8 +1037,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Address of the ticket. Optional; http or https, at most 2,048 characters; absent: made from the key where the
-     * system allows that.
+     * Address of the ticket. Optional; http or https with a host and without credentials, at most 2,048 characters. Kept only
+     * where the ticket cannot be read, and then made from the key if absent and the system allows that.
      * </pre>
      *
      * <code>string ticket_url = 4 [json_name = "ticketUrl"];</code>
@@ -1012,8 +1059,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Address of the ticket. Optional; http or https, at most 2,048 characters; absent: made from the key where the
-     * system allows that.
+     * Address of the ticket. Optional; http or https with a host and without credentials, at most 2,048 characters. Kept only
+     * where the ticket cannot be read, and then made from the key if absent and the system allows that.
      * </pre>
      *
      * <code>string ticket_url = 4 [json_name = "ticketUrl"];</code>
@@ -1030,8 +1077,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Address of the ticket. Optional; http or https, at most 2,048 characters; absent: made from the key where the
-     * system allows that.
+     * Address of the ticket. Optional; http or https with a host and without credentials, at most 2,048 characters. Kept only
+     * where the ticket cannot be read, and then made from the key if absent and the system allows that.
      * </pre>
      *
      * <code>string ticket_url = 4 [json_name = "ticketUrl"];</code>
@@ -1045,8 +1092,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Address of the ticket. Optional; http or https, at most 2,048 characters; absent: made from the key where the
-     * system allows that.
+     * Address of the ticket. Optional; http or https with a host and without credentials, at most 2,048 characters. Kept only
+     * where the ticket cannot be read, and then made from the key if absent and the system allows that.
      * </pre>
      *
      * <code>string ticket_url = 4 [json_name = "ticketUrl"];</code>
@@ -1151,6 +1198,53 @@ private static final long serialVersionUID = 0L;
       checkByteStringIsUtf8(value);
       note_ = value;
       bitField0_ |= 0x00000010;
+      onChanged();
+      return this;
+    }
+
+    private boolean allowUnverified_ ;
+    /**
+     * <pre>
+     * Takes the ticket unread where the ticket system cannot be asked: the delivery is marked `ticket_unverified`. A ticket
+     * that the system says is absent, elsewhere or another incident's is refused all the same. Default false.
+     * </pre>
+     *
+     * <code>bool allow_unverified = 6 [json_name = "allowUnverified"];</code>
+     * @return The allowUnverified.
+     */
+    @java.lang.Override
+    public boolean getAllowUnverified() {
+      return allowUnverified_;
+    }
+    /**
+     * <pre>
+     * Takes the ticket unread where the ticket system cannot be asked: the delivery is marked `ticket_unverified`. A ticket
+     * that the system says is absent, elsewhere or another incident's is refused all the same. Default false.
+     * </pre>
+     *
+     * <code>bool allow_unverified = 6 [json_name = "allowUnverified"];</code>
+     * @param value The allowUnverified to set.
+     * @return This builder for chaining.
+     */
+    public Builder setAllowUnverified(boolean value) {
+
+      allowUnverified_ = value;
+      bitField0_ |= 0x00000020;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Takes the ticket unread where the ticket system cannot be asked: the delivery is marked `ticket_unverified`. A ticket
+     * that the system says is absent, elsewhere or another incident's is refused all the same. Default false.
+     * </pre>
+     *
+     * <code>bool allow_unverified = 6 [json_name = "allowUnverified"];</code>
+     * @return This builder for chaining.
+     */
+    public Builder clearAllowUnverified() {
+      bitField0_ = (bitField0_ & ~0x00000020);
+      allowUnverified_ = false;
       onChanged();
       return this;
     }

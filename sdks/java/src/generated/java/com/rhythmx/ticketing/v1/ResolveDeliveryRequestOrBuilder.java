@@ -32,7 +32,7 @@ public interface ResolveDeliveryRequestOrBuilder extends
 
   /**
    * <pre>
-   * Key of the ticket. Required; 1 to 255 characters of A-Z a-z 0-9 - _ and dot. Example: "SEC-24".
+   * Key of the ticket, or its ID. Required; 1 to 255 characters of A-Z a-z 0-9 - _ and dot. Example: "SEC-24".
    * </pre>
    *
    * <code>string ticket_key = 2 [json_name = "ticketKey"];</code>
@@ -41,7 +41,7 @@ public interface ResolveDeliveryRequestOrBuilder extends
   java.lang.String getTicketKey();
   /**
    * <pre>
-   * Key of the ticket. Required; 1 to 255 characters of A-Z a-z 0-9 - _ and dot. Example: "SEC-24".
+   * Key of the ticket, or its ID. Required; 1 to 255 characters of A-Z a-z 0-9 - _ and dot. Example: "SEC-24".
    * </pre>
    *
    * <code>string ticket_key = 2 [json_name = "ticketKey"];</code>
@@ -52,7 +52,8 @@ public interface ResolveDeliveryRequestOrBuilder extends
 
   /**
    * <pre>
-   * The system's own identifier of the ticket. Optional; at most 255 characters of A-Z a-z 0-9 - _ and dot.
+   * The system's own identifier of the ticket. Optional; at most 255 characters of A-Z a-z 0-9 - _ and dot. Where the ticket
+   * can be read, it must be the ID of that ticket.
    * </pre>
    *
    * <code>string ticket_id = 3 [json_name = "ticketId"];</code>
@@ -61,7 +62,8 @@ public interface ResolveDeliveryRequestOrBuilder extends
   java.lang.String getTicketId();
   /**
    * <pre>
-   * The system's own identifier of the ticket. Optional; at most 255 characters of A-Z a-z 0-9 - _ and dot.
+   * The system's own identifier of the ticket. Optional; at most 255 characters of A-Z a-z 0-9 - _ and dot. Where the ticket
+   * can be read, it must be the ID of that ticket.
    * </pre>
    *
    * <code>string ticket_id = 3 [json_name = "ticketId"];</code>
@@ -72,8 +74,8 @@ public interface ResolveDeliveryRequestOrBuilder extends
 
   /**
    * <pre>
-   * Address of the ticket. Optional; http or https, at most 2,048 characters; absent: made from the key where the
-   * system allows that.
+   * Address of the ticket. Optional; http or https with a host and without credentials, at most 2,048 characters. Kept only
+   * where the ticket cannot be read, and then made from the key if absent and the system allows that.
    * </pre>
    *
    * <code>string ticket_url = 4 [json_name = "ticketUrl"];</code>
@@ -82,8 +84,8 @@ public interface ResolveDeliveryRequestOrBuilder extends
   java.lang.String getTicketUrl();
   /**
    * <pre>
-   * Address of the ticket. Optional; http or https, at most 2,048 characters; absent: made from the key where the
-   * system allows that.
+   * Address of the ticket. Optional; http or https with a host and without credentials, at most 2,048 characters. Kept only
+   * where the ticket cannot be read, and then made from the key if absent and the system allows that.
    * </pre>
    *
    * <code>string ticket_url = 4 [json_name = "ticketUrl"];</code>
@@ -111,4 +113,15 @@ public interface ResolveDeliveryRequestOrBuilder extends
    */
   com.google.protobuf.ByteString
       getNoteBytes();
+
+  /**
+   * <pre>
+   * Takes the ticket unread where the ticket system cannot be asked: the delivery is marked `ticket_unverified`. A ticket
+   * that the system says is absent, elsewhere or another incident's is refused all the same. Default false.
+   * </pre>
+   *
+   * <code>bool allow_unverified = 6 [json_name = "allowUnverified"];</code>
+   * @return The allowUnverified.
+   */
+  boolean getAllowUnverified();
 }

@@ -8,8 +8,9 @@ package com.rhythmx.ticketing.v1;
 /**
  * <pre>
  * When a failed creation is tried again. Retry n (1 to `max_attempts`) is due `min(max_delay, base_delay * 2^(n-1))`
- * after failure n: by default 60, 120, 240, 480 and 960 s, six attempts in all. Due retries go out on the processor's
- * next tick. A longer Retry-After of the ticket system wins.
+ * after failure n, counted from the tick at which the attempt was claimed (the first: from acceptance): by default 60,
+ * 120, 240, 480 and 960 s, six attempts in all. Due retries go out on the processor's next tick. A longer Retry-After of
+ * the ticket system wins, up to `--max-retry-after`.
  * </pre>
  *
  * Protobuf type {@code rhythmx.ticketing.v1.RetrySettings}
@@ -200,8 +201,8 @@ private static final long serialVersionUID = 0L;
   private double jitter_ = 0D;
   /**
    * <pre>
-   * How much a delay may be lengthened at random, as a part of it. 0 to 1. Default 0: not at all.
-   * Example: 0.2 turns 60 s into 60 to 72 s.
+   * How much a delay may be shortened at random, as a part of it. 0 to 1. Default 0: not at all.
+   * Example: 0.2 turns 60 s into 48 to 60 s. Delays are never lengthened: a retry would miss its tick.
    * </pre>
    *
    * <code>optional double jitter = 5 [json_name = "jitter"];</code>
@@ -213,8 +214,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * How much a delay may be lengthened at random, as a part of it. 0 to 1. Default 0: not at all.
-   * Example: 0.2 turns 60 s into 60 to 72 s.
+   * How much a delay may be shortened at random, as a part of it. 0 to 1. Default 0: not at all.
+   * Example: 0.2 turns 60 s into 48 to 60 s. Delays are never lengthened: a retry would miss its tick.
    * </pre>
    *
    * <code>optional double jitter = 5 [json_name = "jitter"];</code>
@@ -460,8 +461,9 @@ private static final long serialVersionUID = 0L;
   /**
    * <pre>
    * When a failed creation is tried again. Retry n (1 to `max_attempts`) is due `min(max_delay, base_delay * 2^(n-1))`
-   * after failure n: by default 60, 120, 240, 480 and 960 s, six attempts in all. Due retries go out on the processor's
-   * next tick. A longer Retry-After of the ticket system wins.
+   * after failure n, counted from the tick at which the attempt was claimed (the first: from acceptance): by default 60,
+   * 120, 240, 480 and 960 s, six attempts in all. Due retries go out on the processor's next tick. A longer Retry-After of
+   * the ticket system wins, up to `--max-retry-after`.
    * </pre>
    *
    * Protobuf type {@code rhythmx.ticketing.v1.RetrySettings}
@@ -1208,8 +1210,8 @@ private static final long serialVersionUID = 0L;
     private double jitter_ ;
     /**
      * <pre>
-     * How much a delay may be lengthened at random, as a part of it. 0 to 1. Default 0: not at all.
-     * Example: 0.2 turns 60 s into 60 to 72 s.
+     * How much a delay may be shortened at random, as a part of it. 0 to 1. Default 0: not at all.
+     * Example: 0.2 turns 60 s into 48 to 60 s. Delays are never lengthened: a retry would miss its tick.
      * </pre>
      *
      * <code>optional double jitter = 5 [json_name = "jitter"];</code>
@@ -1221,8 +1223,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How much a delay may be lengthened at random, as a part of it. 0 to 1. Default 0: not at all.
-     * Example: 0.2 turns 60 s into 60 to 72 s.
+     * How much a delay may be shortened at random, as a part of it. 0 to 1. Default 0: not at all.
+     * Example: 0.2 turns 60 s into 48 to 60 s. Delays are never lengthened: a retry would miss its tick.
      * </pre>
      *
      * <code>optional double jitter = 5 [json_name = "jitter"];</code>
@@ -1234,8 +1236,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How much a delay may be lengthened at random, as a part of it. 0 to 1. Default 0: not at all.
-     * Example: 0.2 turns 60 s into 60 to 72 s.
+     * How much a delay may be shortened at random, as a part of it. 0 to 1. Default 0: not at all.
+     * Example: 0.2 turns 60 s into 48 to 60 s. Delays are never lengthened: a retry would miss its tick.
      * </pre>
      *
      * <code>optional double jitter = 5 [json_name = "jitter"];</code>
@@ -1251,8 +1253,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How much a delay may be lengthened at random, as a part of it. 0 to 1. Default 0: not at all.
-     * Example: 0.2 turns 60 s into 60 to 72 s.
+     * How much a delay may be shortened at random, as a part of it. 0 to 1. Default 0: not at all.
+     * Example: 0.2 turns 60 s into 48 to 60 s. Delays are never lengthened: a retry would miss its tick.
      * </pre>
      *
      * <code>optional double jitter = 5 [json_name = "jitter"];</code>

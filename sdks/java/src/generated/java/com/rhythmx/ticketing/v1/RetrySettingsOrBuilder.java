@@ -112,8 +112,8 @@ public interface RetrySettingsOrBuilder extends
 
   /**
    * <pre>
-   * How much a delay may be lengthened at random, as a part of it. 0 to 1. Default 0: not at all.
-   * Example: 0.2 turns 60 s into 60 to 72 s.
+   * How much a delay may be shortened at random, as a part of it. 0 to 1. Default 0: not at all.
+   * Example: 0.2 turns 60 s into 48 to 60 s. Delays are never lengthened: a retry would miss its tick.
    * </pre>
    *
    * <code>optional double jitter = 5 [json_name = "jitter"];</code>
@@ -122,8 +122,8 @@ public interface RetrySettingsOrBuilder extends
   boolean hasJitter();
   /**
    * <pre>
-   * How much a delay may be lengthened at random, as a part of it. 0 to 1. Default 0: not at all.
-   * Example: 0.2 turns 60 s into 60 to 72 s.
+   * How much a delay may be shortened at random, as a part of it. 0 to 1. Default 0: not at all.
+   * Example: 0.2 turns 60 s into 48 to 60 s. Delays are never lengthened: a retry would miss its tick.
    * </pre>
    *
    * <code>optional double jitter = 5 [json_name = "jitter"];</code>

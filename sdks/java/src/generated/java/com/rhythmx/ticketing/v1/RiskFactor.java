@@ -59,7 +59,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object name_ = "";
   /**
    * <pre>
-   * Required; 1 to 100 characters. Example: "Asset criticality".
+   * Required; 1 to 100 characters, one of them visible. Example: "Asset criticality".
    * </pre>
    *
    * <code>string name = 1 [json_name = "name"];</code>
@@ -80,7 +80,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Required; 1 to 100 characters. Example: "Asset criticality".
+   * Required; 1 to 100 characters, one of them visible. Example: "Asset criticality".
    * </pre>
    *
    * <code>string name = 1 [json_name = "name"];</code>
@@ -515,7 +515,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object name_ = "";
     /**
      * <pre>
-     * Required; 1 to 100 characters. Example: "Asset criticality".
+     * Required; 1 to 100 characters, one of them visible. Example: "Asset criticality".
      * </pre>
      *
      * <code>string name = 1 [json_name = "name"];</code>
@@ -535,7 +535,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Required; 1 to 100 characters. Example: "Asset criticality".
+     * Required; 1 to 100 characters, one of them visible. Example: "Asset criticality".
      * </pre>
      *
      * <code>string name = 1 [json_name = "name"];</code>
@@ -556,7 +556,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Required; 1 to 100 characters. Example: "Asset criticality".
+     * Required; 1 to 100 characters, one of them visible. Example: "Asset criticality".
      * </pre>
      *
      * <code>string name = 1 [json_name = "name"];</code>
@@ -573,7 +573,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Required; 1 to 100 characters. Example: "Asset criticality".
+     * Required; 1 to 100 characters, one of them visible. Example: "Asset criticality".
      * </pre>
      *
      * <code>string name = 1 [json_name = "name"];</code>
@@ -587,7 +587,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Required; 1 to 100 characters. Example: "Asset criticality".
+     * Required; 1 to 100 characters, one of them visible. Example: "Asset criticality".
      * </pre>
      *
      * <code>string name = 1 [json_name = "name"];</code>

@@ -12,7 +12,7 @@ public interface RiskFactorOrBuilder extends
 
   /**
    * <pre>
-   * Required; 1 to 100 characters. Example: "Asset criticality".
+   * Required; 1 to 100 characters, one of them visible. Example: "Asset criticality".
    * </pre>
    *
    * <code>string name = 1 [json_name = "name"];</code>
@@ -21,7 +21,7 @@ public interface RiskFactorOrBuilder extends
   java.lang.String getName();
   /**
    * <pre>
-   * Required; 1 to 100 characters. Example: "Asset criticality".
+   * Required; 1 to 100 characters, one of them visible. Example: "Asset criticality".
    * </pre>
    *
    * <code>string name = 1 [json_name = "name"];</code>

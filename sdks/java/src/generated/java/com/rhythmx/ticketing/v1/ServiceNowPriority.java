@@ -56,7 +56,7 @@ private static final long serialVersionUID = 0L;
   private int impact_ = 0;
   /**
    * <pre>
-   * 1 (high) to 3 (low).
+   * 1 (high) to 3 (low), or up to 5 where the instance has more levels than the vendor's.
    * </pre>
    *
    * <code>uint32 impact = 1 [json_name = "impact"];</code>
@@ -71,7 +71,7 @@ private static final long serialVersionUID = 0L;
   private int urgency_ = 0;
   /**
    * <pre>
-   * 1 (high) to 3 (low).
+   * 1 (high) to 3 (low), or up to 5 where the instance has more levels than the vendor's.
    * </pre>
    *
    * <code>uint32 urgency = 2 [json_name = "urgency"];</code>
@@ -407,7 +407,7 @@ private static final long serialVersionUID = 0L;
     private int impact_ ;
     /**
      * <pre>
-     * 1 (high) to 3 (low).
+     * 1 (high) to 3 (low), or up to 5 where the instance has more levels than the vendor's.
      * </pre>
      *
      * <code>uint32 impact = 1 [json_name = "impact"];</code>
@@ -419,7 +419,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * 1 (high) to 3 (low).
+     * 1 (high) to 3 (low), or up to 5 where the instance has more levels than the vendor's.
      * </pre>
      *
      * <code>uint32 impact = 1 [json_name = "impact"];</code>
@@ -435,7 +435,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * 1 (high) to 3 (low).
+     * 1 (high) to 3 (low), or up to 5 where the instance has more levels than the vendor's.
      * </pre>
      *
      * <code>uint32 impact = 1 [json_name = "impact"];</code>
@@ -451,7 +451,7 @@ private static final long serialVersionUID = 0L;
     private int urgency_ ;
     /**
      * <pre>
-     * 1 (high) to 3 (low).
+     * 1 (high) to 3 (low), or up to 5 where the instance has more levels than the vendor's.
      * </pre>
      *
      * <code>uint32 urgency = 2 [json_name = "urgency"];</code>
@@ -463,7 +463,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * 1 (high) to 3 (low).
+     * 1 (high) to 3 (low), or up to 5 where the instance has more levels than the vendor's.
      * </pre>
      *
      * <code>uint32 urgency = 2 [json_name = "urgency"];</code>
@@ -479,7 +479,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * 1 (high) to 3 (low).
+     * 1 (high) to 3 (low), or up to 5 where the instance has more levels than the vendor's.
      * </pre>
      *
      * <code>uint32 urgency = 2 [json_name = "urgency"];</code>

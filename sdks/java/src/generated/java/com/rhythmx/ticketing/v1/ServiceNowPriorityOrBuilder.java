@@ -12,7 +12,7 @@ public interface ServiceNowPriorityOrBuilder extends
 
   /**
    * <pre>
-   * 1 (high) to 3 (low).
+   * 1 (high) to 3 (low), or up to 5 where the instance has more levels than the vendor's.
    * </pre>
    *
    * <code>uint32 impact = 1 [json_name = "impact"];</code>
@@ -22,7 +22,7 @@ public interface ServiceNowPriorityOrBuilder extends
 
   /**
    * <pre>
-   * 1 (high) to 3 (low).
+   * 1 (high) to 3 (low), or up to 5 where the instance has more levels than the vendor's.
    * </pre>
    *
    * <code>uint32 urgency = 2 [json_name = "urgency"];</code>

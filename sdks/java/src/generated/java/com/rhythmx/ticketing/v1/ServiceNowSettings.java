@@ -47,6 +47,7 @@ private static final long serialVersionUID = 0L;
     caCertificates_ = "";
     proxyUsername_ = "";
     proxyPassword_ = "";
+    publicUrl_ = "";
   }
 
   public static final com.google.protobuf.Descriptors.Descriptor
@@ -508,7 +509,8 @@ private static final long serialVersionUID = 0L;
   /**
    * <pre>
    * Certificates of the authorities that are trusted for this site, instead of the public ones: PEM, at most 65,536
-   * bytes; "" removes them.
+   * bytes; "" removes them. A server's own certificate may be among them, and is then trusted as it is, for the hosts it
+   * names and as long as it is valid.
    * </pre>
    *
    * <code>optional string ca_certificates = 9 [json_name = "caCertificates"];</code>
@@ -521,7 +523,8 @@ private static final long serialVersionUID = 0L;
   /**
    * <pre>
    * Certificates of the authorities that are trusted for this site, instead of the public ones: PEM, at most 65,536
-   * bytes; "" removes them.
+   * bytes; "" removes them. A server's own certificate may be among them, and is then trusted as it is, for the hosts it
+   * names and as long as it is valid.
    * </pre>
    *
    * <code>optional string ca_certificates = 9 [json_name = "caCertificates"];</code>
@@ -543,7 +546,8 @@ private static final long serialVersionUID = 0L;
   /**
    * <pre>
    * Certificates of the authorities that are trusted for this site, instead of the public ones: PEM, at most 65,536
-   * bytes; "" removes them.
+   * bytes; "" removes them. A server's own certificate may be among them, and is then trusted as it is, for the hosts it
+   * names and as long as it is valid.
    * </pre>
    *
    * <code>optional string ca_certificates = 9 [json_name = "caCertificates"];</code>
@@ -691,6 +695,68 @@ private static final long serialVersionUID = 0L;
     }
   }
 
+  public static final int PUBLIC_URL_FIELD_NUMBER = 12;
+  @SuppressWarnings("serial")
+  private volatile java.lang.Object publicUrl_ = "";
+  /**
+   * <pre>
+   * Address at which people open the instance, for links, where the service calls another one. http or https, at most
+   * 2,048 characters; "" removes it. It is never called. Example: "https://acme.service-now.com".
+   * </pre>
+   *
+   * <code>optional string public_url = 12 [json_name = "publicUrl"];</code>
+   * @return Whether the publicUrl field is set.
+   */
+  @java.lang.Override
+  public boolean hasPublicUrl() {
+    return ((bitField0_ & 0x00000800) != 0);
+  }
+  /**
+   * <pre>
+   * Address at which people open the instance, for links, where the service calls another one. http or https, at most
+   * 2,048 characters; "" removes it. It is never called. Example: "https://acme.service-now.com".
+   * </pre>
+   *
+   * <code>optional string public_url = 12 [json_name = "publicUrl"];</code>
+   * @return The publicUrl.
+   */
+  @java.lang.Override
+  public java.lang.String getPublicUrl() {
+    java.lang.Object ref = publicUrl_;
+    if (ref instanceof java.lang.String) {
+      return (java.lang.String) ref;
+    } else {
+      com.google.protobuf.ByteString bs = 
+          (com.google.protobuf.ByteString) ref;
+      java.lang.String s = bs.toStringUtf8();
+      publicUrl_ = s;
+      return s;
+    }
+  }
+  /**
+   * <pre>
+   * Address at which people open the instance, for links, where the service calls another one. http or https, at most
+   * 2,048 characters; "" removes it. It is never called. Example: "https://acme.service-now.com".
+   * </pre>
+   *
+   * <code>optional string public_url = 12 [json_name = "publicUrl"];</code>
+   * @return The bytes for publicUrl.
+   */
+  @java.lang.Override
+  public com.google.protobuf.ByteString
+      getPublicUrlBytes() {
+    java.lang.Object ref = publicUrl_;
+    if (ref instanceof java.lang.String) {
+      com.google.protobuf.ByteString b = 
+          com.google.protobuf.ByteString.copyFromUtf8(
+              (java.lang.String) ref);
+      publicUrl_ = b;
+      return b;
+    } else {
+      return (com.google.protobuf.ByteString) ref;
+    }
+  }
+
   private byte memoizedIsInitialized = -1;
   @java.lang.Override
   public final boolean isInitialized() {
@@ -738,6 +804,9 @@ private static final long serialVersionUID = 0L;
     if (((bitField0_ & 0x00000400) != 0)) {
       com.google.protobuf.GeneratedMessage.writeString(output, 11, proxyPassword_);
     }
+    if (((bitField0_ & 0x00000800) != 0)) {
+      com.google.protobuf.GeneratedMessage.writeString(output, 12, publicUrl_);
+    }
     getUnknownFields().writeTo(output);
   }
   private int computeSerializedSize_0() {
@@ -776,6 +845,9 @@ private static final long serialVersionUID = 0L;
     }
     if (((bitField0_ & 0x00000400) != 0)) {
       size += com.google.protobuf.GeneratedMessage.computeStringSize(11, proxyPassword_);
+    }
+    if (((bitField0_ & 0x00000800) != 0)) {
+      size += com.google.protobuf.GeneratedMessage.computeStringSize(12, publicUrl_);
     }
     return size;
   }
@@ -856,6 +928,11 @@ private static final long serialVersionUID = 0L;
       if (!getProxyPassword()
           .equals(other.getProxyPassword())) return false;
     }
+    if (hasPublicUrl() != other.hasPublicUrl()) return false;
+    if (hasPublicUrl()) {
+      if (!getPublicUrl()
+          .equals(other.getPublicUrl())) return false;
+    }
     if (!getUnknownFields().equals(other.getUnknownFields())) return false;
     return true;
   }
@@ -911,6 +988,10 @@ private static final long serialVersionUID = 0L;
     if (hasProxyPassword()) {
       hash = (37 * hash) + PROXY_PASSWORD_FIELD_NUMBER;
       hash = (53 * hash) + getProxyPassword().hashCode();
+    }
+    if (hasPublicUrl()) {
+      hash = (37 * hash) + PUBLIC_URL_FIELD_NUMBER;
+      hash = (53 * hash) + getPublicUrl().hashCode();
     }
     hash = (29 * hash) + getUnknownFields().hashCode();
     memoizedHashCode = hash;
@@ -1074,6 +1155,7 @@ private static final long serialVersionUID = 0L;
       caCertificates_ = "";
       proxyUsername_ = "";
       proxyPassword_ = "";
+      publicUrl_ = "";
       return this;
     }
 
@@ -1154,6 +1236,10 @@ private static final long serialVersionUID = 0L;
         result.proxyPassword_ = proxyPassword_;
         to_bitField0_ |= 0x00000400;
       }
+      if (((from_bitField0_ & 0x00000800) != 0)) {
+        result.publicUrl_ = publicUrl_;
+        to_bitField0_ |= 0x00000800;
+      }
       result.bitField0_ |= to_bitField0_;
     }
 
@@ -1218,6 +1304,11 @@ private static final long serialVersionUID = 0L;
       if (other.hasProxyPassword()) {
         proxyPassword_ = other.proxyPassword_;
         bitField0_ |= 0x00000400;
+        onChanged();
+      }
+      if (other.hasPublicUrl()) {
+        publicUrl_ = other.publicUrl_;
+        bitField0_ |= 0x00000800;
         onChanged();
       }
       this.mergeUnknownFields(other.getUnknownFields());
@@ -1301,6 +1392,11 @@ private static final long serialVersionUID = 0L;
               bitField0_ |= 0x00000400;
               break;
             } // case 90
+            case 98: {
+              publicUrl_ = input.readStringRequireUtf8();
+              bitField0_ |= 0x00000800;
+              break;
+            } // case 98
             default: {
               if (!super.parseUnknownField(input, extensionRegistry, tag)) {
                 done = true; // was an endgroup tag
@@ -2181,7 +2277,8 @@ private static final long serialVersionUID = 0L;
     /**
      * <pre>
      * Certificates of the authorities that are trusted for this site, instead of the public ones: PEM, at most 65,536
-     * bytes; "" removes them.
+     * bytes; "" removes them. A server's own certificate may be among them, and is then trusted as it is, for the hosts it
+     * names and as long as it is valid.
      * </pre>
      *
      * <code>optional string ca_certificates = 9 [json_name = "caCertificates"];</code>
@@ -2193,7 +2290,8 @@ private static final long serialVersionUID = 0L;
     /**
      * <pre>
      * Certificates of the authorities that are trusted for this site, instead of the public ones: PEM, at most 65,536
-     * bytes; "" removes them.
+     * bytes; "" removes them. A server's own certificate may be among them, and is then trusted as it is, for the hosts it
+     * names and as long as it is valid.
      * </pre>
      *
      * <code>optional string ca_certificates = 9 [json_name = "caCertificates"];</code>
@@ -2214,7 +2312,8 @@ private static final long serialVersionUID = 0L;
     /**
      * <pre>
      * Certificates of the authorities that are trusted for this site, instead of the public ones: PEM, at most 65,536
-     * bytes; "" removes them.
+     * bytes; "" removes them. A server's own certificate may be among them, and is then trusted as it is, for the hosts it
+     * names and as long as it is valid.
      * </pre>
      *
      * <code>optional string ca_certificates = 9 [json_name = "caCertificates"];</code>
@@ -2236,7 +2335,8 @@ private static final long serialVersionUID = 0L;
     /**
      * <pre>
      * Certificates of the authorities that are trusted for this site, instead of the public ones: PEM, at most 65,536
-     * bytes; "" removes them.
+     * bytes; "" removes them. A server's own certificate may be among them, and is then trusted as it is, for the hosts it
+     * names and as long as it is valid.
      * </pre>
      *
      * <code>optional string ca_certificates = 9 [json_name = "caCertificates"];</code>
@@ -2254,7 +2354,8 @@ private static final long serialVersionUID = 0L;
     /**
      * <pre>
      * Certificates of the authorities that are trusted for this site, instead of the public ones: PEM, at most 65,536
-     * bytes; "" removes them.
+     * bytes; "" removes them. A server's own certificate may be among them, and is then trusted as it is, for the hosts it
+     * names and as long as it is valid.
      * </pre>
      *
      * <code>optional string ca_certificates = 9 [json_name = "caCertificates"];</code>
@@ -2269,7 +2370,8 @@ private static final long serialVersionUID = 0L;
     /**
      * <pre>
      * Certificates of the authorities that are trusted for this site, instead of the public ones: PEM, at most 65,536
-     * bytes; "" removes them.
+     * bytes; "" removes them. A server's own certificate may be among them, and is then trusted as it is, for the hosts it
+     * names and as long as it is valid.
      * </pre>
      *
      * <code>optional string ca_certificates = 9 [json_name = "caCertificates"];</code>
@@ -2506,6 +2608,115 @@ private static final long serialVersionUID = 0L;
       checkByteStringIsUtf8(value);
       proxyPassword_ = value;
       bitField0_ |= 0x00000400;
+      onChanged();
+      return this;
+    }
+
+    private java.lang.Object publicUrl_ = "";
+    /**
+     * <pre>
+     * Address at which people open the instance, for links, where the service calls another one. http or https, at most
+     * 2,048 characters; "" removes it. It is never called. Example: "https://acme.service-now.com".
+     * </pre>
+     *
+     * <code>optional string public_url = 12 [json_name = "publicUrl"];</code>
+     * @return Whether the publicUrl field is set.
+     */
+    public boolean hasPublicUrl() {
+      return ((bitField0_ & 0x00000800) != 0);
+    }
+    /**
+     * <pre>
+     * Address at which people open the instance, for links, where the service calls another one. http or https, at most
+     * 2,048 characters; "" removes it. It is never called. Example: "https://acme.service-now.com".
+     * </pre>
+     *
+     * <code>optional string public_url = 12 [json_name = "publicUrl"];</code>
+     * @return The publicUrl.
+     */
+    public java.lang.String getPublicUrl() {
+      java.lang.Object ref = publicUrl_;
+      if (!(ref instanceof java.lang.String)) {
+        com.google.protobuf.ByteString bs =
+            (com.google.protobuf.ByteString) ref;
+        java.lang.String s = bs.toStringUtf8();
+        publicUrl_ = s;
+        return s;
+      } else {
+        return (java.lang.String) ref;
+      }
+    }
+    /**
+     * <pre>
+     * Address at which people open the instance, for links, where the service calls another one. http or https, at most
+     * 2,048 characters; "" removes it. It is never called. Example: "https://acme.service-now.com".
+     * </pre>
+     *
+     * <code>optional string public_url = 12 [json_name = "publicUrl"];</code>
+     * @return The bytes for publicUrl.
+     */
+    public com.google.protobuf.ByteString
+        getPublicUrlBytes() {
+      java.lang.Object ref = publicUrl_;
+      if (ref instanceof String) {
+        com.google.protobuf.ByteString b = 
+            com.google.protobuf.ByteString.copyFromUtf8(
+                (java.lang.String) ref);
+        publicUrl_ = b;
+        return b;
+      } else {
+        return (com.google.protobuf.ByteString) ref;
+      }
+    }
+    /**
+     * <pre>
+     * Address at which people open the instance, for links, where the service calls another one. http or https, at most
+     * 2,048 characters; "" removes it. It is never called. Example: "https://acme.service-now.com".
+     * </pre>
+     *
+     * <code>optional string public_url = 12 [json_name = "publicUrl"];</code>
+     * @param value The publicUrl to set.
+     * @return This builder for chaining.
+     */
+    public Builder setPublicUrl(
+        java.lang.String value) {
+      java.util.Objects.requireNonNull(value);
+      publicUrl_ = value;
+      bitField0_ |= 0x00000800;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Address at which people open the instance, for links, where the service calls another one. http or https, at most
+     * 2,048 characters; "" removes it. It is never called. Example: "https://acme.service-now.com".
+     * </pre>
+     *
+     * <code>optional string public_url = 12 [json_name = "publicUrl"];</code>
+     * @return This builder for chaining.
+     */
+    public Builder clearPublicUrl() {
+      publicUrl_ = getDefaultInstance().getPublicUrl();
+      bitField0_ = (bitField0_ & ~0x00000800);
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Address at which people open the instance, for links, where the service calls another one. http or https, at most
+     * 2,048 characters; "" removes it. It is never called. Example: "https://acme.service-now.com".
+     * </pre>
+     *
+     * <code>optional string public_url = 12 [json_name = "publicUrl"];</code>
+     * @param value The bytes for publicUrl to set.
+     * @return This builder for chaining.
+     */
+    public Builder setPublicUrlBytes(
+        com.google.protobuf.ByteString value) {
+      java.util.Objects.requireNonNull(value);
+      checkByteStringIsUtf8(value);
+      publicUrl_ = value;
+      bitField0_ |= 0x00000800;
       onChanged();
       return this;
     }

@@ -248,7 +248,8 @@ public interface ServiceNowSettingsOrBuilder extends
   /**
    * <pre>
    * Certificates of the authorities that are trusted for this site, instead of the public ones: PEM, at most 65,536
-   * bytes; "" removes them.
+   * bytes; "" removes them. A server's own certificate may be among them, and is then trusted as it is, for the hosts it
+   * names and as long as it is valid.
    * </pre>
    *
    * <code>optional string ca_certificates = 9 [json_name = "caCertificates"];</code>
@@ -258,7 +259,8 @@ public interface ServiceNowSettingsOrBuilder extends
   /**
    * <pre>
    * Certificates of the authorities that are trusted for this site, instead of the public ones: PEM, at most 65,536
-   * bytes; "" removes them.
+   * bytes; "" removes them. A server's own certificate may be among them, and is then trusted as it is, for the hosts it
+   * names and as long as it is valid.
    * </pre>
    *
    * <code>optional string ca_certificates = 9 [json_name = "caCertificates"];</code>
@@ -268,7 +270,8 @@ public interface ServiceNowSettingsOrBuilder extends
   /**
    * <pre>
    * Certificates of the authorities that are trusted for this site, instead of the public ones: PEM, at most 65,536
-   * bytes; "" removes them.
+   * bytes; "" removes them. A server's own certificate may be among them, and is then trusted as it is, for the hosts it
+   * names and as long as it is valid.
    * </pre>
    *
    * <code>optional string ca_certificates = 9 [json_name = "caCertificates"];</code>
@@ -343,4 +346,36 @@ public interface ServiceNowSettingsOrBuilder extends
    */
   com.google.protobuf.ByteString
       getProxyPasswordBytes();
+
+  /**
+   * <pre>
+   * Address at which people open the instance, for links, where the service calls another one. http or https, at most
+   * 2,048 characters; "" removes it. It is never called. Example: "https://acme.service-now.com".
+   * </pre>
+   *
+   * <code>optional string public_url = 12 [json_name = "publicUrl"];</code>
+   * @return Whether the publicUrl field is set.
+   */
+  boolean hasPublicUrl();
+  /**
+   * <pre>
+   * Address at which people open the instance, for links, where the service calls another one. http or https, at most
+   * 2,048 characters; "" removes it. It is never called. Example: "https://acme.service-now.com".
+   * </pre>
+   *
+   * <code>optional string public_url = 12 [json_name = "publicUrl"];</code>
+   * @return The publicUrl.
+   */
+  java.lang.String getPublicUrl();
+  /**
+   * <pre>
+   * Address at which people open the instance, for links, where the service calls another one. http or https, at most
+   * 2,048 characters; "" removes it. It is never called. Example: "https://acme.service-now.com".
+   * </pre>
+   *
+   * <code>optional string public_url = 12 [json_name = "publicUrl"];</code>
+   * @return The bytes for publicUrl.
+   */
+  com.google.protobuf.ByteString
+      getPublicUrlBytes();
 }

@@ -39,6 +39,7 @@ private static final long serialVersionUID = 0L;
     proxyUrl_ = "";
     caCertificates_ = "";
     proxyUsername_ = "";
+    publicUrl_ = "";
   }
 
   public static final com.google.protobuf.Descriptors.Descriptor
@@ -518,6 +519,53 @@ private static final long serialVersionUID = 0L;
     return proxyPasswordSetAt_ == null ? com.google.protobuf.Timestamp.getDefaultInstance() : proxyPasswordSetAt_;
   }
 
+  public static final int PUBLIC_URL_FIELD_NUMBER = 12;
+  @SuppressWarnings("serial")
+  private volatile java.lang.Object publicUrl_ = "";
+  /**
+   * <pre>
+   * Output only. Empty: links lead to `instance`.
+   * </pre>
+   *
+   * <code>string public_url = 12 [json_name = "publicUrl"];</code>
+   * @return The publicUrl.
+   */
+  @java.lang.Override
+  public java.lang.String getPublicUrl() {
+    java.lang.Object ref = publicUrl_;
+    if (ref instanceof java.lang.String) {
+      return (java.lang.String) ref;
+    } else {
+      com.google.protobuf.ByteString bs = 
+          (com.google.protobuf.ByteString) ref;
+      java.lang.String s = bs.toStringUtf8();
+      publicUrl_ = s;
+      return s;
+    }
+  }
+  /**
+   * <pre>
+   * Output only. Empty: links lead to `instance`.
+   * </pre>
+   *
+   * <code>string public_url = 12 [json_name = "publicUrl"];</code>
+   * @return The bytes for publicUrl.
+   */
+  @java.lang.Override
+  public com.google.protobuf.ByteString
+      getPublicUrlBytes() {
+    java.lang.Object ref = publicUrl_;
+    if (ref instanceof java.lang.String) {
+      com.google.protobuf.ByteString b = 
+          com.google.protobuf.ByteString.copyFromUtf8(
+              (java.lang.String) ref);
+      publicUrl_ = b;
+      return b;
+    } else {
+      return (com.google.protobuf.ByteString) ref;
+    }
+  }
+
   private byte memoizedIsInitialized = -1;
   @java.lang.Override
   public final boolean isInitialized() {
@@ -565,6 +613,9 @@ private static final long serialVersionUID = 0L;
     if (((bitField0_ & 0x00000004) != 0)) {
       output.writeMessage(11, getProxyPasswordSetAt());
     }
+    if (!com.google.protobuf.GeneratedMessage.isStringEmpty(publicUrl_)) {
+      com.google.protobuf.GeneratedMessage.writeString(output, 12, publicUrl_);
+    }
     getUnknownFields().writeTo(output);
   }
   private int computeSerializedSize_0() {
@@ -605,6 +656,9 @@ private static final long serialVersionUID = 0L;
     if (((bitField0_ & 0x00000004) != 0)) {
       size += com.google.protobuf.CodedOutputStream
         .computeMessageSize(11, getProxyPasswordSetAt());
+    }
+    if (!com.google.protobuf.GeneratedMessage.isStringEmpty(publicUrl_)) {
+      size += com.google.protobuf.GeneratedMessage.computeStringSize(12, publicUrl_);
     }
     return size;
   }
@@ -661,6 +715,8 @@ private static final long serialVersionUID = 0L;
       if (!getProxyPasswordSetAt()
           .equals(other.getProxyPasswordSetAt())) return false;
     }
+    if (!getPublicUrl()
+        .equals(other.getPublicUrl())) return false;
     if (!getUnknownFields().equals(other.getUnknownFields())) return false;
     return true;
   }
@@ -701,6 +757,8 @@ private static final long serialVersionUID = 0L;
       hash = (37 * hash) + PROXY_PASSWORD_SET_AT_FIELD_NUMBER;
       hash = (53 * hash) + getProxyPasswordSetAt().hashCode();
     }
+    hash = (37 * hash) + PUBLIC_URL_FIELD_NUMBER;
+    hash = (53 * hash) + getPublicUrl().hashCode();
     hash = (29 * hash) + getUnknownFields().hashCode();
     memoizedHashCode = hash;
     return hash;
@@ -867,6 +925,7 @@ private static final long serialVersionUID = 0L;
         proxyPasswordSetAtBuilder_.dispose();
         proxyPasswordSetAtBuilder_ = null;
       }
+      publicUrl_ = "";
       return this;
     }
 
@@ -943,6 +1002,9 @@ private static final long serialVersionUID = 0L;
             : proxyPasswordSetAtBuilder_.build();
         to_bitField0_ |= 0x00000004;
       }
+      if (((from_bitField0_ & 0x00000800) != 0)) {
+        result.publicUrl_ = publicUrl_;
+      }
       result.bitField0_ |= to_bitField0_;
     }
 
@@ -1004,6 +1066,11 @@ private static final long serialVersionUID = 0L;
       }
       if (other.hasProxyPasswordSetAt()) {
         mergeProxyPasswordSetAt(other.getProxyPasswordSetAt());
+      }
+      if (!other.getPublicUrl().isEmpty()) {
+        publicUrl_ = other.publicUrl_;
+        bitField0_ |= 0x00000800;
+        onChanged();
       }
       this.mergeUnknownFields(other.getUnknownFields());
       onChanged();
@@ -1090,6 +1157,11 @@ private static final long serialVersionUID = 0L;
               bitField0_ |= 0x00000400;
               break;
             } // case 90
+            case 98: {
+              publicUrl_ = input.readStringRequireUtf8();
+              bitField0_ |= 0x00000800;
+              break;
+            } // case 98
             default: {
               if (!super.parseUnknownField(input, extensionRegistry, tag)) {
                 done = true; // was an endgroup tag
@@ -2258,6 +2330,98 @@ private static final long serialVersionUID = 0L;
         proxyPasswordSetAt_ = null;
       }
       return proxyPasswordSetAtBuilder_;
+    }
+
+    private java.lang.Object publicUrl_ = "";
+    /**
+     * <pre>
+     * Output only. Empty: links lead to `instance`.
+     * </pre>
+     *
+     * <code>string public_url = 12 [json_name = "publicUrl"];</code>
+     * @return The publicUrl.
+     */
+    public java.lang.String getPublicUrl() {
+      java.lang.Object ref = publicUrl_;
+      if (!(ref instanceof java.lang.String)) {
+        com.google.protobuf.ByteString bs =
+            (com.google.protobuf.ByteString) ref;
+        java.lang.String s = bs.toStringUtf8();
+        publicUrl_ = s;
+        return s;
+      } else {
+        return (java.lang.String) ref;
+      }
+    }
+    /**
+     * <pre>
+     * Output only. Empty: links lead to `instance`.
+     * </pre>
+     *
+     * <code>string public_url = 12 [json_name = "publicUrl"];</code>
+     * @return The bytes for publicUrl.
+     */
+    public com.google.protobuf.ByteString
+        getPublicUrlBytes() {
+      java.lang.Object ref = publicUrl_;
+      if (ref instanceof String) {
+        com.google.protobuf.ByteString b = 
+            com.google.protobuf.ByteString.copyFromUtf8(
+                (java.lang.String) ref);
+        publicUrl_ = b;
+        return b;
+      } else {
+        return (com.google.protobuf.ByteString) ref;
+      }
+    }
+    /**
+     * <pre>
+     * Output only. Empty: links lead to `instance`.
+     * </pre>
+     *
+     * <code>string public_url = 12 [json_name = "publicUrl"];</code>
+     * @param value The publicUrl to set.
+     * @return This builder for chaining.
+     */
+    public Builder setPublicUrl(
+        java.lang.String value) {
+      java.util.Objects.requireNonNull(value);
+      publicUrl_ = value;
+      bitField0_ |= 0x00000800;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Output only. Empty: links lead to `instance`.
+     * </pre>
+     *
+     * <code>string public_url = 12 [json_name = "publicUrl"];</code>
+     * @return This builder for chaining.
+     */
+    public Builder clearPublicUrl() {
+      publicUrl_ = getDefaultInstance().getPublicUrl();
+      bitField0_ = (bitField0_ & ~0x00000800);
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Output only. Empty: links lead to `instance`.
+     * </pre>
+     *
+     * <code>string public_url = 12 [json_name = "publicUrl"];</code>
+     * @param value The bytes for publicUrl to set.
+     * @return This builder for chaining.
+     */
+    public Builder setPublicUrlBytes(
+        com.google.protobuf.ByteString value) {
+      java.util.Objects.requireNonNull(value);
+      checkByteStringIsUtf8(value);
+      publicUrl_ = value;
+      bitField0_ |= 0x00000800;
+      onChanged();
+      return this;
     }
 
     // @@protoc_insertion_point(builder_scope:rhythmx.ticketing.v1.ServiceNowSettingsView)

@@ -240,4 +240,24 @@ public interface ServiceNowSettingsViewOrBuilder extends
    * <code>.google.protobuf.Timestamp proxy_password_set_at = 11 [json_name = "proxyPasswordSetAt"];</code>
    */
   com.google.protobuf.TimestampOrBuilder getProxyPasswordSetAtOrBuilder();
+
+  /**
+   * <pre>
+   * Output only. Empty: links lead to `instance`.
+   * </pre>
+   *
+   * <code>string public_url = 12 [json_name = "publicUrl"];</code>
+   * @return The publicUrl.
+   */
+  java.lang.String getPublicUrl();
+  /**
+   * <pre>
+   * Output only. Empty: links lead to `instance`.
+   * </pre>
+   *
+   * <code>string public_url = 12 [json_name = "publicUrl"];</code>
+   * @return The bytes for publicUrl.
+   */
+  com.google.protobuf.ByteString
+      getPublicUrlBytes();
 }

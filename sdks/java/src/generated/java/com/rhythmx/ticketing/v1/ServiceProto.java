@@ -42,7 +42,7 @@ public final class ServiceProto extends com.google.protobuf.GeneratedFile {
       "ry.proto\032 rhythmx/ticketing/v1/event.pro" +
       "to\032\"rhythmx/ticketing/v1/preview.proto\032\037" +
       "rhythmx/ticketing/v1/push.proto\032#rhythmx" +
-      "/ticketing/v1/settings.proto2\377\n\n\020Ticketi" +
+      "/ticketing/v1/settings.proto2\357\013\n\020Ticketi" +
       "ngService\022\\\n\tConfigure\022&.rhythmx.ticketi" +
       "ng.v1.ConfigureRequest\032\'.rhythmx.ticketi" +
       "ng.v1.ConfigureResponse\022k\n\016TestConnectio" +
@@ -69,20 +69,22 @@ public final class ServiceProto extends com.google.protobuf.GeneratedFile {
       ".ticketing.v1.ListDeliveriesResponse\022h\n\r" +
       "RetryDelivery\022*.rhythmx.ticketing.v1.Ret" +
       "ryDeliveryRequest\032+.rhythmx.ticketing.v1" +
-      ".RetryDeliveryResponse\022k\n\016CancelDelivery" +
-      "\022+.rhythmx.ticketing.v1.CancelDeliveryRe" +
-      "quest\032,.rhythmx.ticketing.v1.CancelDeliv" +
-      "eryResponse\022n\n\017ResolveDelivery\022,.rhythmx" +
-      ".ticketing.v1.ResolveDeliveryRequest\032-.r" +
-      "hythmx.ticketing.v1.ResolveDeliveryRespo" +
-      "nse\022q\n\020ListAuditEntries\022-.rhythmx.ticket" +
-      "ing.v1.ListAuditEntriesRequest\032..rhythmx" +
-      ".ticketing.v1.ListAuditEntriesResponseB\232" +
-      "\001\n\030com.rhythmx.ticketing.v1B\014ServiceProt" +
-      "oP\001\242\002\003RTX\252\002\024Rhythmx.Ticketing.V1\312\002\024Rhyth" +
-      "mx\\Ticketing\\V1\342\002 Rhythmx\\Ticketing\\V1\\G" +
-      "PBMetadata\352\002\026Rhythmx::Ticketing::V1b\006pro" +
-      "to3"
+      ".RetryDeliveryResponse\022n\n\017RetryDeliverie" +
+      "s\022,.rhythmx.ticketing.v1.RetryDeliveries" +
+      "Request\032-.rhythmx.ticketing.v1.RetryDeli" +
+      "veriesResponse\022k\n\016CancelDelivery\022+.rhyth" +
+      "mx.ticketing.v1.CancelDeliveryRequest\032,." +
+      "rhythmx.ticketing.v1.CancelDeliveryRespo" +
+      "nse\022n\n\017ResolveDelivery\022,.rhythmx.ticketi" +
+      "ng.v1.ResolveDeliveryRequest\032-.rhythmx.t" +
+      "icketing.v1.ResolveDeliveryResponse\022q\n\020L" +
+      "istAuditEntries\022-.rhythmx.ticketing.v1.L" +
+      "istAuditEntriesRequest\032..rhythmx.ticketi" +
+      "ng.v1.ListAuditEntriesResponseB\232\001\n\030com.r" +
+      "hythmx.ticketing.v1B\014ServiceProtoP\001\242\002\003RT" +
+      "X\252\002\024Rhythmx.Ticketing.V1\312\002\024Rhythmx\\Ticke" +
+      "ting\\V1\342\002 Rhythmx\\Ticketing\\V1\\GPBMetada" +
+      "ta\352\002\026Rhythmx::Ticketing::V1b\006proto3"
     };
     descriptor = com.google.protobuf.Descriptors.FileDescriptor
       .internalBuildGeneratedFileFrom(descriptorData,

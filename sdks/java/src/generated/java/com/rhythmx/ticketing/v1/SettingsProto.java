@@ -115,7 +115,7 @@ public final class SettingsProto extends com.google.protobuf.GeneratedFile {
       "toPushSettingsR\010autoPush\0229\n\005retry\030\004 \001(\0132" +
       "#.rhythmx.ticketing.v1.RetrySettingsR\005re" +
       "try\022.\n\023deliveries_made_due\030\005 \001(\rR\021delive" +
-      "riesMadeDue\"\323\006\n\014JiraSettings\022\035\n\007enabled\030" +
+      "riesMadeDue\"\206\007\n\014JiraSettings\022\035\n\007enabled\030" +
       "\001 \001(\010H\000R\007enabled\210\001\001\022\025\n\003url\030\002 \001(\tH\001R\003url\210" +
       "\001\001\022\031\n\005email\030\003 \001(\tH\002R\005email\210\001\001\022%\n\tapi_tok" +
       "en\030\004 \001(\tB\003\200\001\001H\003R\010apiToken\210\001\001\022<\n\025personal" +
@@ -131,89 +131,93 @@ public final class SettingsProto extends com.google.protobuf.GeneratedFile {
       "ertificates\030\r \001(\tH\013R\016caCertificates\210\001\001\022*" +
       "\n\016proxy_username\030\016 \001(\tH\014R\rproxyUsername\210" +
       "\001\001\022/\n\016proxy_password\030\017 \001(\tB\003\200\001\001H\rR\rproxy" +
-      "Password\210\001\001B\n\n\010_enabledB\006\n\004_urlB\010\n\006_emai" +
-      "lB\014\n\n_api_tokenB\030\n\026_personal_access_toke" +
-      "nB\016\n\014_project_keyB\r\n\013_issue_typeB\n\n\010_fla" +
-      "vourB\013\n\t_cloud_idB\016\n\014_gateway_urlB\014\n\n_pr" +
-      "oxy_urlB\022\n\020_ca_certificatesB\021\n\017_proxy_us" +
-      "ernameB\021\n\017_proxy_password\"$\n\nJiraLabels\022" +
-      "\026\n\006values\030\001 \003(\tR\006values\"\202\005\n\020JiraSettings" +
-      "View\022\030\n\007enabled\030\001 \001(\010R\007enabled\022\020\n\003url\030\002 " +
-      "\001(\tR\003url\022\024\n\005email\030\003 \001(\tR\005email\022C\n\020api_to" +
-      "ken_set_at\030\004 \001(\0132\032.google.protobuf.Times" +
-      "tampR\rapiTokenSetAt\022Z\n\034personal_access_t" +
-      "oken_set_at\030\005 \001(\0132\032.google.protobuf.Time" +
-      "stampR\030personalAccessTokenSetAt\022\037\n\013proje" +
-      "ct_key\030\006 \001(\tR\nprojectKey\022\035\n\nissue_type\030\007" +
-      " \001(\tR\tissueType\022;\n\007flavour\030\010 \001(\0162!.rhyth" +
-      "mx.ticketing.v1.JiraFlavourR\007flavour\022\031\n\010" +
-      "cloud_id\030\t \001(\tR\007cloudId\022\037\n\013gateway_url\030\n" +
-      " \001(\tR\ngatewayUrl\022\026\n\006labels\030\013 \003(\tR\006labels" +
-      "\022\033\n\tproxy_url\030\014 \001(\tR\010proxyUrl\022\'\n\017ca_cert" +
-      "ificates\030\r \001(\tR\016caCertificates\022%\n\016proxy_" +
-      "username\030\016 \001(\tR\rproxyUsername\022M\n\025proxy_p" +
-      "assword_set_at\030\017 \001(\0132\032.google.protobuf.T" +
-      "imestampR\022proxyPasswordSetAt\"\371\004\n\022Service" +
-      "NowSettings\022\035\n\007enabled\030\001 \001(\010H\000R\007enabled\210" +
-      "\001\001\022\037\n\010instance\030\002 \001(\tH\001R\010instance\210\001\001\022\037\n\010u" +
-      "sername\030\003 \001(\tH\002R\010username\210\001\001\022$\n\010password" +
-      "\030\004 \001(\tB\003\200\001\001H\003R\010password\210\001\001\022.\n\020assignment" +
-      "_group\030\005 \001(\tH\004R\017assignmentGroup\210\001\001\022\031\n\005ta" +
-      "ble\030\006 \001(\tH\005R\005table\210\001\001\022J\n\npriorities\030\007 \001(" +
-      "\0132*.rhythmx.ticketing.v1.ServiceNowPrior" +
-      "itiesR\npriorities\022 \n\tproxy_url\030\010 \001(\tH\006R\010" +
-      "proxyUrl\210\001\001\022,\n\017ca_certificates\030\t \001(\tH\007R\016" +
-      "caCertificates\210\001\001\022*\n\016proxy_username\030\n \001(" +
-      "\tH\010R\rproxyUsername\210\001\001\022/\n\016proxy_password\030" +
-      "\013 \001(\tB\003\200\001\001H\tR\rproxyPassword\210\001\001B\n\n\010_enabl" +
-      "edB\013\n\t_instanceB\013\n\t_usernameB\013\n\t_passwor" +
-      "dB\023\n\021_assignment_groupB\010\n\006_tableB\014\n\n_pro" +
-      "xy_urlB\022\n\020_ca_certificatesB\021\n\017_proxy_use" +
-      "rnameB\021\n\017_proxy_password\"\230\002\n\024ServiceNowP" +
-      "riorities\022D\n\010critical\030\001 \001(\0132(.rhythmx.ti" +
-      "cketing.v1.ServiceNowPriorityR\010critical\022" +
-      "<\n\004high\030\002 \001(\0132(.rhythmx.ticketing.v1.Ser" +
-      "viceNowPriorityR\004high\022@\n\006medium\030\003 \001(\0132(." +
-      "rhythmx.ticketing.v1.ServiceNowPriorityR" +
-      "\006medium\022:\n\003low\030\004 \001(\0132(.rhythmx.ticketing" +
-      ".v1.ServiceNowPriorityR\003low\"F\n\022ServiceNo" +
-      "wPriority\022\026\n\006impact\030\001 \001(\rR\006impact\022\030\n\007urg" +
-      "ency\030\002 \001(\rR\007urgency\"\367\003\n\026ServiceNowSettin" +
-      "gsView\022\030\n\007enabled\030\001 \001(\010R\007enabled\022\032\n\010inst" +
-      "ance\030\002 \001(\tR\010instance\022\032\n\010username\030\003 \001(\tR\010" +
-      "username\022B\n\017password_set_at\030\004 \001(\0132\032.goog" +
-      "le.protobuf.TimestampR\rpasswordSetAt\022)\n\020" +
-      "assignment_group\030\005 \001(\tR\017assignmentGroup\022" +
-      "\024\n\005table\030\006 \001(\tR\005table\022J\n\npriorities\030\007 \001(" +
-      "\0132*.rhythmx.ticketing.v1.ServiceNowPrior" +
-      "itiesR\npriorities\022\033\n\tproxy_url\030\010 \001(\tR\010pr" +
-      "oxyUrl\022\'\n\017ca_certificates\030\t \001(\tR\016caCerti" +
-      "ficates\022%\n\016proxy_username\030\n \001(\tR\rproxyUs" +
-      "ername\022M\n\025proxy_password_set_at\030\013 \001(\0132\032." +
-      "google.protobuf.TimestampR\022proxyPassword" +
-      "SetAt\"\344\001\n\020AutoPushSettings\022\035\n\007enabled\030\001 " +
-      "\001(\010H\000R\007enabled\210\001\001\022N\n\020minimum_severity\030\002 " +
-      "\001(\0162\036.rhythmx.ticketing.v1.SeverityH\001R\017m" +
-      "inimumSeverity\210\001\001\022@\n\007systems\030\003 \001(\0132&.rhy" +
-      "thmx.ticketing.v1.TicketSystemListR\007syst" +
-      "emsB\n\n\010_enabledB\023\n\021_minimum_severity\"N\n\020" +
-      "TicketSystemList\022:\n\006values\030\001 \003(\0162\".rhyth" +
-      "mx.ticketing.v1.TicketSystemR\006values\"\254\002\n" +
-      "\rRetrySettings\022&\n\014max_attempts\030\001 \001(\rH\000R\013" +
-      "maxAttempts\210\001\001\0228\n\nbase_delay\030\002 \001(\0132\031.goo" +
-      "gle.protobuf.DurationR\tbaseDelay\0226\n\tmax_" +
-      "delay\030\003 \001(\0132\031.google.protobuf.DurationR\010" +
-      "maxDelay\022H\n\022processor_interval\030\004 \001(\0132\031.g" +
-      "oogle.protobuf.DurationR\021processorInterv" +
-      "al\022\033\n\006jitter\030\005 \001(\001H\001R\006jitter\210\001\001B\017\n\r_max_" +
-      "attemptsB\t\n\007_jitter*x\n\013JiraFlavour\022\034\n\030JI" +
-      "RA_FLAVOUR_UNSPECIFIED\020\000\022\025\n\021JIRA_FLAVOUR" +
-      "_AUTO\020\001\022\026\n\022JIRA_FLAVOUR_CLOUD\020\002\022\034\n\030JIRA_" +
-      "FLAVOUR_DATA_CENTER\020\003B\233\001\n\030com.rhythmx.ti" +
-      "cketing.v1B\rSettingsProtoP\001\242\002\003RTX\252\002\024Rhyt" +
-      "hmx.Ticketing.V1\312\002\024Rhythmx\\Ticketing\\V1\342" +
-      "\002 Rhythmx\\Ticketing\\V1\\GPBMetadata\352\002\026Rhy" +
-      "thmx::Ticketing::V1b\006proto3"
+      "Password\210\001\001\022\"\n\npublic_url\030\020 \001(\tH\016R\tpubli" +
+      "cUrl\210\001\001B\n\n\010_enabledB\006\n\004_urlB\010\n\006_emailB\014\n" +
+      "\n_api_tokenB\030\n\026_personal_access_tokenB\016\n" +
+      "\014_project_keyB\r\n\013_issue_typeB\n\n\010_flavour" +
+      "B\013\n\t_cloud_idB\016\n\014_gateway_urlB\014\n\n_proxy_" +
+      "urlB\022\n\020_ca_certificatesB\021\n\017_proxy_userna" +
+      "meB\021\n\017_proxy_passwordB\r\n\013_public_url\"$\n\n" +
+      "JiraLabels\022\026\n\006values\030\001 \003(\tR\006values\"\241\005\n\020J" +
+      "iraSettingsView\022\030\n\007enabled\030\001 \001(\010R\007enable" +
+      "d\022\020\n\003url\030\002 \001(\tR\003url\022\024\n\005email\030\003 \001(\tR\005emai" +
+      "l\022C\n\020api_token_set_at\030\004 \001(\0132\032.google.pro" +
+      "tobuf.TimestampR\rapiTokenSetAt\022Z\n\034person" +
+      "al_access_token_set_at\030\005 \001(\0132\032.google.pr" +
+      "otobuf.TimestampR\030personalAccessTokenSet" +
+      "At\022\037\n\013project_key\030\006 \001(\tR\nprojectKey\022\035\n\ni" +
+      "ssue_type\030\007 \001(\tR\tissueType\022;\n\007flavour\030\010 " +
+      "\001(\0162!.rhythmx.ticketing.v1.JiraFlavourR\007" +
+      "flavour\022\031\n\010cloud_id\030\t \001(\tR\007cloudId\022\037\n\013ga" +
+      "teway_url\030\n \001(\tR\ngatewayUrl\022\026\n\006labels\030\013 " +
+      "\003(\tR\006labels\022\033\n\tproxy_url\030\014 \001(\tR\010proxyUrl" +
+      "\022\'\n\017ca_certificates\030\r \001(\tR\016caCertificate" +
+      "s\022%\n\016proxy_username\030\016 \001(\tR\rproxyUsername" +
+      "\022M\n\025proxy_password_set_at\030\017 \001(\0132\032.google" +
+      ".protobuf.TimestampR\022proxyPasswordSetAt\022" +
+      "\035\n\npublic_url\030\020 \001(\tR\tpublicUrl\"\254\005\n\022Servi" +
+      "ceNowSettings\022\035\n\007enabled\030\001 \001(\010H\000R\007enable" +
+      "d\210\001\001\022\037\n\010instance\030\002 \001(\tH\001R\010instance\210\001\001\022\037\n" +
+      "\010username\030\003 \001(\tH\002R\010username\210\001\001\022$\n\010passwo" +
+      "rd\030\004 \001(\tB\003\200\001\001H\003R\010password\210\001\001\022.\n\020assignme" +
+      "nt_group\030\005 \001(\tH\004R\017assignmentGroup\210\001\001\022\031\n\005" +
+      "table\030\006 \001(\tH\005R\005table\210\001\001\022J\n\npriorities\030\007 " +
+      "\001(\0132*.rhythmx.ticketing.v1.ServiceNowPri" +
+      "oritiesR\npriorities\022 \n\tproxy_url\030\010 \001(\tH\006" +
+      "R\010proxyUrl\210\001\001\022,\n\017ca_certificates\030\t \001(\tH\007" +
+      "R\016caCertificates\210\001\001\022*\n\016proxy_username\030\n " +
+      "\001(\tH\010R\rproxyUsername\210\001\001\022/\n\016proxy_passwor" +
+      "d\030\013 \001(\tB\003\200\001\001H\tR\rproxyPassword\210\001\001\022\"\n\npubl" +
+      "ic_url\030\014 \001(\tH\nR\tpublicUrl\210\001\001B\n\n\010_enabled" +
+      "B\013\n\t_instanceB\013\n\t_usernameB\013\n\t_passwordB" +
+      "\023\n\021_assignment_groupB\010\n\006_tableB\014\n\n_proxy" +
+      "_urlB\022\n\020_ca_certificatesB\021\n\017_proxy_usern" +
+      "ameB\021\n\017_proxy_passwordB\r\n\013_public_url\"\230\002" +
+      "\n\024ServiceNowPriorities\022D\n\010critical\030\001 \001(\013" +
+      "2(.rhythmx.ticketing.v1.ServiceNowPriori" +
+      "tyR\010critical\022<\n\004high\030\002 \001(\0132(.rhythmx.tic" +
+      "keting.v1.ServiceNowPriorityR\004high\022@\n\006me" +
+      "dium\030\003 \001(\0132(.rhythmx.ticketing.v1.Servic" +
+      "eNowPriorityR\006medium\022:\n\003low\030\004 \001(\0132(.rhyt" +
+      "hmx.ticketing.v1.ServiceNowPriorityR\003low" +
+      "\"F\n\022ServiceNowPriority\022\026\n\006impact\030\001 \001(\rR\006" +
+      "impact\022\030\n\007urgency\030\002 \001(\rR\007urgency\"\226\004\n\026Ser" +
+      "viceNowSettingsView\022\030\n\007enabled\030\001 \001(\010R\007en" +
+      "abled\022\032\n\010instance\030\002 \001(\tR\010instance\022\032\n\010use" +
+      "rname\030\003 \001(\tR\010username\022B\n\017password_set_at" +
+      "\030\004 \001(\0132\032.google.protobuf.TimestampR\rpass" +
+      "wordSetAt\022)\n\020assignment_group\030\005 \001(\tR\017ass" +
+      "ignmentGroup\022\024\n\005table\030\006 \001(\tR\005table\022J\n\npr" +
+      "iorities\030\007 \001(\0132*.rhythmx.ticketing.v1.Se" +
+      "rviceNowPrioritiesR\npriorities\022\033\n\tproxy_" +
+      "url\030\010 \001(\tR\010proxyUrl\022\'\n\017ca_certificates\030\t" +
+      " \001(\tR\016caCertificates\022%\n\016proxy_username\030\n" +
+      " \001(\tR\rproxyUsername\022M\n\025proxy_password_se" +
+      "t_at\030\013 \001(\0132\032.google.protobuf.TimestampR\022" +
+      "proxyPasswordSetAt\022\035\n\npublic_url\030\014 \001(\tR\t" +
+      "publicUrl\"\344\001\n\020AutoPushSettings\022\035\n\007enable" +
+      "d\030\001 \001(\010H\000R\007enabled\210\001\001\022N\n\020minimum_severit" +
+      "y\030\002 \001(\0162\036.rhythmx.ticketing.v1.SeverityH" +
+      "\001R\017minimumSeverity\210\001\001\022@\n\007systems\030\003 \001(\0132&" +
+      ".rhythmx.ticketing.v1.TicketSystemListR\007" +
+      "systemsB\n\n\010_enabledB\023\n\021_minimum_severity" +
+      "\"N\n\020TicketSystemList\022:\n\006values\030\001 \003(\0162\".r" +
+      "hythmx.ticketing.v1.TicketSystemR\006values" +
+      "\"\254\002\n\rRetrySettings\022&\n\014max_attempts\030\001 \001(\r" +
+      "H\000R\013maxAttempts\210\001\001\0228\n\nbase_delay\030\002 \001(\0132\031" +
+      ".google.protobuf.DurationR\tbaseDelay\0226\n\t" +
+      "max_delay\030\003 \001(\0132\031.google.protobuf.Durati" +
+      "onR\010maxDelay\022H\n\022processor_interval\030\004 \001(\013" +
+      "2\031.google.protobuf.DurationR\021processorIn" +
+      "terval\022\033\n\006jitter\030\005 \001(\001H\001R\006jitter\210\001\001B\017\n\r_" +
+      "max_attemptsB\t\n\007_jitter*x\n\013JiraFlavour\022\034" +
+      "\n\030JIRA_FLAVOUR_UNSPECIFIED\020\000\022\025\n\021JIRA_FLA" +
+      "VOUR_AUTO\020\001\022\026\n\022JIRA_FLAVOUR_CLOUD\020\002\022\034\n\030J" +
+      "IRA_FLAVOUR_DATA_CENTER\020\003B\233\001\n\030com.rhythm" +
+      "x.ticketing.v1B\rSettingsProtoP\001\242\002\003RTX\252\002\024" +
+      "Rhythmx.Ticketing.V1\312\002\024Rhythmx\\Ticketing" +
+      "\\V1\342\002 Rhythmx\\Ticketing\\V1\\GPBMetadata\352\002" +
+      "\026Rhythmx::Ticketing::V1b\006proto3"
     };
     descriptor = com.google.protobuf.Descriptors.FileDescriptor
       .internalBuildGeneratedFileFrom(descriptorData,
@@ -240,7 +244,7 @@ public final class SettingsProto extends com.google.protobuf.GeneratedFile {
     internal_static_rhythmx_ticketing_v1_JiraSettings_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessage.FieldAccessorTable(
         internal_static_rhythmx_ticketing_v1_JiraSettings_descriptor,
-        new java.lang.String[] { "Enabled", "Url", "Email", "ApiToken", "PersonalAccessToken", "ProjectKey", "IssueType", "Flavour", "CloudId", "GatewayUrl", "Labels", "ProxyUrl", "CaCertificates", "ProxyUsername", "ProxyPassword", });
+        new java.lang.String[] { "Enabled", "Url", "Email", "ApiToken", "PersonalAccessToken", "ProjectKey", "IssueType", "Flavour", "CloudId", "GatewayUrl", "Labels", "ProxyUrl", "CaCertificates", "ProxyUsername", "ProxyPassword", "PublicUrl", });
     internal_static_rhythmx_ticketing_v1_JiraLabels_descriptor =
       getDescriptor().getMessageType(3);
     internal_static_rhythmx_ticketing_v1_JiraLabels_fieldAccessorTable = new
@@ -252,13 +256,13 @@ public final class SettingsProto extends com.google.protobuf.GeneratedFile {
     internal_static_rhythmx_ticketing_v1_JiraSettingsView_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessage.FieldAccessorTable(
         internal_static_rhythmx_ticketing_v1_JiraSettingsView_descriptor,
-        new java.lang.String[] { "Enabled", "Url", "Email", "ApiTokenSetAt", "PersonalAccessTokenSetAt", "ProjectKey", "IssueType", "Flavour", "CloudId", "GatewayUrl", "Labels", "ProxyUrl", "CaCertificates", "ProxyUsername", "ProxyPasswordSetAt", });
+        new java.lang.String[] { "Enabled", "Url", "Email", "ApiTokenSetAt", "PersonalAccessTokenSetAt", "ProjectKey", "IssueType", "Flavour", "CloudId", "GatewayUrl", "Labels", "ProxyUrl", "CaCertificates", "ProxyUsername", "ProxyPasswordSetAt", "PublicUrl", });
     internal_static_rhythmx_ticketing_v1_ServiceNowSettings_descriptor =
       getDescriptor().getMessageType(5);
     internal_static_rhythmx_ticketing_v1_ServiceNowSettings_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessage.FieldAccessorTable(
         internal_static_rhythmx_ticketing_v1_ServiceNowSettings_descriptor,
-        new java.lang.String[] { "Enabled", "Instance", "Username", "Password", "AssignmentGroup", "Table", "Priorities", "ProxyUrl", "CaCertificates", "ProxyUsername", "ProxyPassword", });
+        new java.lang.String[] { "Enabled", "Instance", "Username", "Password", "AssignmentGroup", "Table", "Priorities", "ProxyUrl", "CaCertificates", "ProxyUsername", "ProxyPassword", "PublicUrl", });
     internal_static_rhythmx_ticketing_v1_ServiceNowPriorities_descriptor =
       getDescriptor().getMessageType(6);
     internal_static_rhythmx_ticketing_v1_ServiceNowPriorities_fieldAccessorTable = new
@@ -276,7 +280,7 @@ public final class SettingsProto extends com.google.protobuf.GeneratedFile {
     internal_static_rhythmx_ticketing_v1_ServiceNowSettingsView_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessage.FieldAccessorTable(
         internal_static_rhythmx_ticketing_v1_ServiceNowSettingsView_descriptor,
-        new java.lang.String[] { "Enabled", "Instance", "Username", "PasswordSetAt", "AssignmentGroup", "Table", "Priorities", "ProxyUrl", "CaCertificates", "ProxyUsername", "ProxyPasswordSetAt", });
+        new java.lang.String[] { "Enabled", "Instance", "Username", "PasswordSetAt", "AssignmentGroup", "Table", "Priorities", "ProxyUrl", "CaCertificates", "ProxyUsername", "ProxyPasswordSetAt", "PublicUrl", });
     internal_static_rhythmx_ticketing_v1_AutoPushSettings_descriptor =
       getDescriptor().getMessageType(9);
     internal_static_rhythmx_ticketing_v1_AutoPushSettings_fieldAccessorTable = new

@@ -476,6 +476,23 @@ private static final long serialVersionUID = 0L;
     return condition_ == null ? com.rhythmx.ticketing.v1.TargetCondition.getDefaultInstance() : condition_;
   }
 
+  public static final int NEEDS_ATTENTION_FIELD_NUMBER = 12;
+  private int needsAttention_ = 0;
+  /**
+   * <pre>
+   * Output only. Number of deliveries in DELIVERY_STATE_RECONCILING that only a person can settle: a ticket may exist, and the
+   * search is not known to show tickets of this service, so that not finding one proves nothing. Each says in `last_error` what
+   * is missing. Alert when this is above 0.
+   * </pre>
+   *
+   * <code>uint32 needs_attention = 12 [json_name = "needsAttention"];</code>
+   * @return The needsAttention.
+   */
+  @java.lang.Override
+  public int getNeedsAttention() {
+    return needsAttention_;
+  }
+
   private byte memoizedIsInitialized = -1;
   @java.lang.Override
   public final boolean isInitialized() {
@@ -523,6 +540,9 @@ private static final long serialVersionUID = 0L;
     if (((bitField0_ & 0x00000010) != 0)) {
       output.writeMessage(11, getCondition());
     }
+    if (needsAttention_ != 0) {
+      output.writeUInt32(12, needsAttention_);
+    }
     getUnknownFields().writeTo(output);
   }
   private int computeSerializedSize_0() {
@@ -569,6 +589,10 @@ private static final long serialVersionUID = 0L;
     if (((bitField0_ & 0x00000010) != 0)) {
       size += com.google.protobuf.CodedOutputStream
         .computeMessageSize(11, getCondition());
+    }
+    if (needsAttention_ != 0) {
+      size += com.google.protobuf.CodedOutputStream
+        .computeUInt32Size(12, needsAttention_);
     }
     return size;
   }
@@ -626,6 +650,8 @@ private static final long serialVersionUID = 0L;
       if (!getCondition()
           .equals(other.getCondition())) return false;
     }
+    if (getNeedsAttention()
+        != other.getNeedsAttention()) return false;
     if (!getSettingsCase().equals(other.getSettingsCase())) return false;
     switch (settingsCase_) {
       case 5:
@@ -680,6 +706,8 @@ private static final long serialVersionUID = 0L;
       hash = (37 * hash) + CONDITION_FIELD_NUMBER;
       hash = (53 * hash) + getCondition().hashCode();
     }
+    hash = (37 * hash) + NEEDS_ATTENTION_FIELD_NUMBER;
+    hash = (53 * hash) + getNeedsAttention();
     switch (settingsCase_) {
       case 5:
         hash = (37 * hash) + JIRA_FIELD_NUMBER;
@@ -872,6 +900,7 @@ private static final long serialVersionUID = 0L;
         conditionBuilder_.dispose();
         conditionBuilder_ = null;
       }
+      needsAttention_ = 0;
       settingsCase_ = 0;
       settings_ = null;
       return this;
@@ -951,6 +980,9 @@ private static final long serialVersionUID = 0L;
             : conditionBuilder_.build();
         to_bitField0_ |= 0x00000010;
       }
+      if (((from_bitField0_ & 0x00000800) != 0)) {
+        result.needsAttention_ = needsAttention_;
+      }
       result.bitField0_ |= to_bitField0_;
     }
 
@@ -1007,6 +1039,9 @@ private static final long serialVersionUID = 0L;
       }
       if (other.hasCondition()) {
         mergeCondition(other.getCondition());
+      }
+      if (other.getNeedsAttention() != 0) {
+        setNeedsAttention(other.getNeedsAttention());
       }
       switch (other.getSettingsCase()) {
         case JIRA: {
@@ -1114,6 +1149,11 @@ private static final long serialVersionUID = 0L;
               bitField0_ |= 0x00000400;
               break;
             } // case 90
+            case 96: {
+              needsAttention_ = input.readUInt32();
+              bitField0_ |= 0x00000800;
+              break;
+            } // case 96
             default: {
               if (!super.parseUnknownField(input, extensionRegistry, tag)) {
                 done = true; // was an endgroup tag
@@ -2523,6 +2563,56 @@ private static final long serialVersionUID = 0L;
         condition_ = null;
       }
       return conditionBuilder_;
+    }
+
+    private int needsAttention_ ;
+    /**
+     * <pre>
+     * Output only. Number of deliveries in DELIVERY_STATE_RECONCILING that only a person can settle: a ticket may exist, and the
+     * search is not known to show tickets of this service, so that not finding one proves nothing. Each says in `last_error` what
+     * is missing. Alert when this is above 0.
+     * </pre>
+     *
+     * <code>uint32 needs_attention = 12 [json_name = "needsAttention"];</code>
+     * @return The needsAttention.
+     */
+    @java.lang.Override
+    public int getNeedsAttention() {
+      return needsAttention_;
+    }
+    /**
+     * <pre>
+     * Output only. Number of deliveries in DELIVERY_STATE_RECONCILING that only a person can settle: a ticket may exist, and the
+     * search is not known to show tickets of this service, so that not finding one proves nothing. Each says in `last_error` what
+     * is missing. Alert when this is above 0.
+     * </pre>
+     *
+     * <code>uint32 needs_attention = 12 [json_name = "needsAttention"];</code>
+     * @param value The needsAttention to set.
+     * @return This builder for chaining.
+     */
+    public Builder setNeedsAttention(int value) {
+
+      needsAttention_ = value;
+      bitField0_ |= 0x00000800;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Output only. Number of deliveries in DELIVERY_STATE_RECONCILING that only a person can settle: a ticket may exist, and the
+     * search is not known to show tickets of this service, so that not finding one proves nothing. Each says in `last_error` what
+     * is missing. Alert when this is above 0.
+     * </pre>
+     *
+     * <code>uint32 needs_attention = 12 [json_name = "needsAttention"];</code>
+     * @return This builder for chaining.
+     */
+    public Builder clearNeedsAttention() {
+      bitField0_ = (bitField0_ & ~0x00000800);
+      needsAttention_ = 0;
+      onChanged();
+      return this;
     }
 
     // @@protoc_insertion_point(builder_scope:rhythmx.ticketing.v1.SystemStatus)

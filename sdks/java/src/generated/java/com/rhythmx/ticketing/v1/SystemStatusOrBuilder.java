@@ -258,5 +258,17 @@ public interface SystemStatusOrBuilder extends
    */
   com.rhythmx.ticketing.v1.TargetConditionOrBuilder getConditionOrBuilder();
 
+  /**
+   * <pre>
+   * Output only. Number of deliveries in DELIVERY_STATE_RECONCILING that only a person can settle: a ticket may exist, and the
+   * search is not known to show tickets of this service, so that not finding one proves nothing. Each says in `last_error` what
+   * is missing. Alert when this is above 0.
+   * </pre>
+   *
+   * <code>uint32 needs_attention = 12 [json_name = "needsAttention"];</code>
+   * @return The needsAttention.
+   */
+  int getNeedsAttention();
+
   com.rhythmx.ticketing.v1.SystemStatus.SettingsCase getSettingsCase();
 }

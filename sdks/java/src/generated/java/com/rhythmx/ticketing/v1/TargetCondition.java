@@ -123,7 +123,8 @@ private static final long serialVersionUID = 0L;
   private com.google.protobuf.Timestamp until_;
   /**
    * <pre>
-   * Output only. Until when it is so at least. Only for TARGET_CONDITION_KIND_THROTTLED.
+   * Output only. Until when it is so at least. Only for TARGET_CONDITION_KIND_THROTTLED, and absent there once the pause
+   * is over and no request has succeeded since.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp until = 3 [json_name = "until"];</code>
@@ -135,7 +136,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. Until when it is so at least. Only for TARGET_CONDITION_KIND_THROTTLED.
+   * Output only. Until when it is so at least. Only for TARGET_CONDITION_KIND_THROTTLED, and absent there once the pause
+   * is over and no request has succeeded since.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp until = 3 [json_name = "until"];</code>
@@ -147,7 +149,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. Until when it is so at least. Only for TARGET_CONDITION_KIND_THROTTLED.
+   * Output only. Until when it is so at least. Only for TARGET_CONDITION_KIND_THROTTLED, and absent there once the pause
+   * is over and no request has succeeded since.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp until = 3 [json_name = "until"];</code>
@@ -841,7 +844,8 @@ private static final long serialVersionUID = 0L;
         com.google.protobuf.Timestamp, com.google.protobuf.Timestamp.Builder, com.google.protobuf.TimestampOrBuilder> untilBuilder_;
     /**
      * <pre>
-     * Output only. Until when it is so at least. Only for TARGET_CONDITION_KIND_THROTTLED.
+     * Output only. Until when it is so at least. Only for TARGET_CONDITION_KIND_THROTTLED, and absent there once the pause
+     * is over and no request has succeeded since.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp until = 3 [json_name = "until"];</code>
@@ -852,7 +856,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Until when it is so at least. Only for TARGET_CONDITION_KIND_THROTTLED.
+     * Output only. Until when it is so at least. Only for TARGET_CONDITION_KIND_THROTTLED, and absent there once the pause
+     * is over and no request has succeeded since.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp until = 3 [json_name = "until"];</code>
@@ -867,7 +872,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Until when it is so at least. Only for TARGET_CONDITION_KIND_THROTTLED.
+     * Output only. Until when it is so at least. Only for TARGET_CONDITION_KIND_THROTTLED, and absent there once the pause
+     * is over and no request has succeeded since.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp until = 3 [json_name = "until"];</code>
@@ -885,7 +891,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Until when it is so at least. Only for TARGET_CONDITION_KIND_THROTTLED.
+     * Output only. Until when it is so at least. Only for TARGET_CONDITION_KIND_THROTTLED, and absent there once the pause
+     * is over and no request has succeeded since.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp until = 3 [json_name = "until"];</code>
@@ -903,7 +910,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Until when it is so at least. Only for TARGET_CONDITION_KIND_THROTTLED.
+     * Output only. Until when it is so at least. Only for TARGET_CONDITION_KIND_THROTTLED, and absent there once the pause
+     * is over and no request has succeeded since.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp until = 3 [json_name = "until"];</code>
@@ -928,7 +936,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Until when it is so at least. Only for TARGET_CONDITION_KIND_THROTTLED.
+     * Output only. Until when it is so at least. Only for TARGET_CONDITION_KIND_THROTTLED, and absent there once the pause
+     * is over and no request has succeeded since.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp until = 3 [json_name = "until"];</code>
@@ -945,7 +954,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Until when it is so at least. Only for TARGET_CONDITION_KIND_THROTTLED.
+     * Output only. Until when it is so at least. Only for TARGET_CONDITION_KIND_THROTTLED, and absent there once the pause
+     * is over and no request has succeeded since.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp until = 3 [json_name = "until"];</code>
@@ -957,7 +967,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Until when it is so at least. Only for TARGET_CONDITION_KIND_THROTTLED.
+     * Output only. Until when it is so at least. Only for TARGET_CONDITION_KIND_THROTTLED, and absent there once the pause
+     * is over and no request has succeeded since.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp until = 3 [json_name = "until"];</code>
@@ -972,7 +983,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. Until when it is so at least. Only for TARGET_CONDITION_KIND_THROTTLED.
+     * Output only. Until when it is so at least. Only for TARGET_CONDITION_KIND_THROTTLED, and absent there once the pause
+     * is over and no request has succeeded since.
      * </pre>
      *
      * <code>.google.protobuf.Timestamp until = 3 [json_name = "until"];</code>

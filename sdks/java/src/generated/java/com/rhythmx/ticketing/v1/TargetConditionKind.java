@@ -33,7 +33,8 @@ public enum TargetConditionKind
   TARGET_CONDITION_KIND_OK(1),
   /**
    * <pre>
-   * The system asked for a pause (429): deliveries wait until it is over, unspent.
+   * The system asked for a pause (429), believed up to `--max-retry-after` (default 1 h): deliveries wait until it is
+   * over, unspent; then one a tick goes out until one succeeds. RetryDelivery and a passed test end the pause at once.
    * </pre>
    *
    * <code>TARGET_CONDITION_KIND_THROTTLED = 2;</code>
@@ -41,7 +42,8 @@ public enum TargetConditionKind
   TARGET_CONDITION_KIND_THROTTLED(2),
   /**
    * <pre>
-   * The system failed repeatedly, by default 10 times in a row: deliveries wait unspent, one a tick probes it.
+   * The system failed repeatedly, by default 10 times in a row, or a delivery spent its retries on such failures:
+   * one delivery a tick probes it. Others wait unspent, unless a single delivery alone has failed: they are sent at once.
    * </pre>
    *
    * <code>TARGET_CONDITION_KIND_CIRCUIT_OPEN = 3;</code>
@@ -49,7 +51,8 @@ public enum TargetConditionKind
   TARGET_CONDITION_KIND_CIRCUIT_OPEN(3),
   /**
    * <pre>
-   * The system refused the login (401 or 403): one delivery a tick probes it, so that the account is not locked.
+   * The system refused the login or its rights (401 or 403): one delivery a tick probes it. A login that cannot be locked
+   * is probed ever less often, up to `--max-retry-after`; one that can be locked once, then it is SUSPENDED.
    * </pre>
    *
    * <code>TARGET_CONDITION_KIND_LOGIN_REFUSED = 4;</code>
@@ -57,7 +60,8 @@ public enum TargetConditionKind
   TARGET_CONDITION_KIND_LOGIN_REFUSED(4),
   /**
    * <pre>
-   * The account is locked or has to answer a CAPTCHA: nothing is sent until settings change or a test passes.
+   * The account is locked, has to answer a CAPTCHA, or could be locked by further refused logins: nothing is sent until
+   * settings change, a test passes, or RetryDelivery sends one. Deliveries wait unspent.
    * </pre>
    *
    * <code>TARGET_CONDITION_KIND_SUSPENDED = 5;</code>
@@ -93,7 +97,8 @@ public enum TargetConditionKind
   public static final int TARGET_CONDITION_KIND_OK_VALUE = 1;
   /**
    * <pre>
-   * The system asked for a pause (429): deliveries wait until it is over, unspent.
+   * The system asked for a pause (429), believed up to `--max-retry-after` (default 1 h): deliveries wait until it is
+   * over, unspent; then one a tick goes out until one succeeds. RetryDelivery and a passed test end the pause at once.
    * </pre>
    *
    * <code>TARGET_CONDITION_KIND_THROTTLED = 2;</code>
@@ -101,7 +106,8 @@ public enum TargetConditionKind
   public static final int TARGET_CONDITION_KIND_THROTTLED_VALUE = 2;
   /**
    * <pre>
-   * The system failed repeatedly, by default 10 times in a row: deliveries wait unspent, one a tick probes it.
+   * The system failed repeatedly, by default 10 times in a row, or a delivery spent its retries on such failures:
+   * one delivery a tick probes it. Others wait unspent, unless a single delivery alone has failed: they are sent at once.
    * </pre>
    *
    * <code>TARGET_CONDITION_KIND_CIRCUIT_OPEN = 3;</code>
@@ -109,7 +115,8 @@ public enum TargetConditionKind
   public static final int TARGET_CONDITION_KIND_CIRCUIT_OPEN_VALUE = 3;
   /**
    * <pre>
-   * The system refused the login (401 or 403): one delivery a tick probes it, so that the account is not locked.
+   * The system refused the login or its rights (401 or 403): one delivery a tick probes it. A login that cannot be locked
+   * is probed ever less often, up to `--max-retry-after`; one that can be locked once, then it is SUSPENDED.
    * </pre>
    *
    * <code>TARGET_CONDITION_KIND_LOGIN_REFUSED = 4;</code>
@@ -117,7 +124,8 @@ public enum TargetConditionKind
   public static final int TARGET_CONDITION_KIND_LOGIN_REFUSED_VALUE = 4;
   /**
    * <pre>
-   * The account is locked or has to answer a CAPTCHA: nothing is sent until settings change or a test passes.
+   * The account is locked, has to answer a CAPTCHA, or could be locked by further refused logins: nothing is sent until
+   * settings change, a test passes, or RetryDelivery sends one. Deliveries wait unspent.
    * </pre>
    *
    * <code>TARGET_CONDITION_KIND_SUSPENDED = 5;</code>

@@ -58,7 +58,8 @@ public interface TargetConditionOrBuilder extends
 
   /**
    * <pre>
-   * Output only. Until when it is so at least. Only for TARGET_CONDITION_KIND_THROTTLED.
+   * Output only. Until when it is so at least. Only for TARGET_CONDITION_KIND_THROTTLED, and absent there once the pause
+   * is over and no request has succeeded since.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp until = 3 [json_name = "until"];</code>
@@ -67,7 +68,8 @@ public interface TargetConditionOrBuilder extends
   boolean hasUntil();
   /**
    * <pre>
-   * Output only. Until when it is so at least. Only for TARGET_CONDITION_KIND_THROTTLED.
+   * Output only. Until when it is so at least. Only for TARGET_CONDITION_KIND_THROTTLED, and absent there once the pause
+   * is over and no request has succeeded since.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp until = 3 [json_name = "until"];</code>
@@ -76,7 +78,8 @@ public interface TargetConditionOrBuilder extends
   com.google.protobuf.Timestamp getUntil();
   /**
    * <pre>
-   * Output only. Until when it is so at least. Only for TARGET_CONDITION_KIND_THROTTLED.
+   * Output only. Until when it is so at least. Only for TARGET_CONDITION_KIND_THROTTLED, and absent there once the pause
+   * is over and no request has succeeded since.
    * </pre>
    *
    * <code>.google.protobuf.Timestamp until = 3 [json_name = "until"];</code>

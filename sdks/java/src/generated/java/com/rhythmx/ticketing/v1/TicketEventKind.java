@@ -57,7 +57,8 @@ public enum TicketEventKind
   TICKET_EVENT_KIND_WAITING(4),
   /**
    * <pre>
-   * The outcome of an attempt is unknown: the delivery is RECONCILING.
+   * The outcome of an attempt is unknown: the delivery is RECONCILING. Comes once more if no look-up can settle it, since the
+   * search is not known to show tickets of this service: `last_error` says then what a person has to do.
    * </pre>
    *
    * <code>TICKET_EVENT_KIND_RECONCILING = 5;</code>
@@ -97,7 +98,7 @@ public enum TicketEventKind
   TICKET_EVENT_KIND_CANCELLED(9),
   /**
    * <pre>
-   * An operator told which ticket it is: the delivery is DELIVERED.
+   * An operator told which ticket it is, or corrected what an operator had told before: the delivery is DELIVERED.
    * </pre>
    *
    * <code>TICKET_EVENT_KIND_RESOLVED = 10;</code>
@@ -130,7 +131,8 @@ public enum TicketEventKind
   TICKET_EVENT_KIND_TARGET_LOGIN_REFUSED(13),
   /**
    * <pre>
-   * The account at the target is locked: nothing is sent until settings change or a test passes.
+   * The account at the target is locked or may be soon: nothing is sent until settings change, a test passes, or
+   * RetryDelivery sends one.
    * </pre>
    *
    * <code>TICKET_EVENT_KIND_TARGET_SUSPENDED = 14;</code>
@@ -138,7 +140,7 @@ public enum TicketEventKind
   TICKET_EVENT_KIND_TARGET_SUSPENDED(14),
   /**
    * <pre>
-   * The target failed repeatedly: its deliveries wait unspent, one a tick probes it.
+   * The target failed repeatedly, or a delivery spent its retries on such failures: one delivery a tick probes it.
    * </pre>
    *
    * <code>TICKET_EVENT_KIND_TARGET_CIRCUIT_OPENED = 15;</code>
@@ -206,7 +208,8 @@ public enum TicketEventKind
   public static final int TICKET_EVENT_KIND_WAITING_VALUE = 4;
   /**
    * <pre>
-   * The outcome of an attempt is unknown: the delivery is RECONCILING.
+   * The outcome of an attempt is unknown: the delivery is RECONCILING. Comes once more if no look-up can settle it, since the
+   * search is not known to show tickets of this service: `last_error` says then what a person has to do.
    * </pre>
    *
    * <code>TICKET_EVENT_KIND_RECONCILING = 5;</code>
@@ -246,7 +249,7 @@ public enum TicketEventKind
   public static final int TICKET_EVENT_KIND_CANCELLED_VALUE = 9;
   /**
    * <pre>
-   * An operator told which ticket it is: the delivery is DELIVERED.
+   * An operator told which ticket it is, or corrected what an operator had told before: the delivery is DELIVERED.
    * </pre>
    *
    * <code>TICKET_EVENT_KIND_RESOLVED = 10;</code>
@@ -279,7 +282,8 @@ public enum TicketEventKind
   public static final int TICKET_EVENT_KIND_TARGET_LOGIN_REFUSED_VALUE = 13;
   /**
    * <pre>
-   * The account at the target is locked: nothing is sent until settings change or a test passes.
+   * The account at the target is locked or may be soon: nothing is sent until settings change, a test passes, or
+   * RetryDelivery sends one.
    * </pre>
    *
    * <code>TICKET_EVENT_KIND_TARGET_SUSPENDED = 14;</code>
@@ -287,7 +291,7 @@ public enum TicketEventKind
   public static final int TICKET_EVENT_KIND_TARGET_SUSPENDED_VALUE = 14;
   /**
    * <pre>
-   * The target failed repeatedly: its deliveries wait unspent, one a tick probes it.
+   * The target failed repeatedly, or a delivery spent its retries on such failures: one delivery a tick probes it.
    * </pre>
    *
    * <code>TICKET_EVENT_KIND_TARGET_CIRCUIT_OPENED = 15;</code>

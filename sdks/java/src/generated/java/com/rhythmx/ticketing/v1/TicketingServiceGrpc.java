@@ -11,12 +11,14 @@ import static io.grpc.MethodDescriptor.generateFullMethodName;
  * `BadRequest` with every violation at once, each under its field path, for example `incident.firing_rules[3].name`
  * (indices count from 0). A failed delivery is not an RPC error: the push was accepted, and `Delivery` tells its story.
  * A call that outlives its deadline gets DEADLINE_EXCEEDED, though what it had accepted by then goes on. A request of
- * more than 4 MiB gets OUT_OF_RANGE. A caller may name its request in the metadata `x-request-id` (at most 64 letters,
+ * more than 2 MiB gets OUT_OF_RANGE (REQUEST_TOO_LARGE), and one that cannot be decoded gets INVALID_ARGUMENT
+ * (REQUEST_MALFORMED). A caller may name its request in the metadata `x-request-id` (at most 64 letters,
  * digits and "-_.:"); the answer bears that name or a number, and so does every line of the server's log about it.
  * Where the server asks for credentials, every call bears one: a bearer token in the metadata `authorization`
  * ("Bearer rxt_..."), or a client certificate. Without a good one a call gets UNAUTHENTICATED (CREDENTIAL_MISSING,
  * CREDENTIAL_INVALID); one that the caller's role may not make gets PERMISSION_DENIED (ROLE_INSUFFICIENT); one too many
- * gets RESOURCE_EXHAUSTED (RATE_LIMITED, TOO_MANY_STREAMS) with `RetryInfo`. A stream ends with UNAUTHENTICATED when its
+ * gets RESOURCE_EXHAUSTED (RATE_LIMITED, TOO_MANY_STREAMS) with `RetryInfo`. A credential carries a namespace, by default
+ * "default": producers act on incidents of their own namespace alone. A stream ends with UNAUTHENTICATED when its
  * credential is revoked or runs out.
  * Times are UTC. Names of systems, states and kinds are the enum values spelled in full.
  * </pre>
@@ -339,6 +341,37 @@ public final class TicketingServiceGrpc {
     return getRetryDeliveryMethod;
   }
 
+  private static volatile io.grpc.MethodDescriptor<com.rhythmx.ticketing.v1.RetryDeliveriesRequest,
+      com.rhythmx.ticketing.v1.RetryDeliveriesResponse> getRetryDeliveriesMethod;
+
+  @io.grpc.stub.annotations.RpcMethod(
+      fullMethodName = SERVICE_NAME + '/' + "RetryDeliveries",
+      requestType = com.rhythmx.ticketing.v1.RetryDeliveriesRequest.class,
+      responseType = com.rhythmx.ticketing.v1.RetryDeliveriesResponse.class,
+      methodType = io.grpc.MethodDescriptor.MethodType.UNARY)
+  public static io.grpc.MethodDescriptor<com.rhythmx.ticketing.v1.RetryDeliveriesRequest,
+      com.rhythmx.ticketing.v1.RetryDeliveriesResponse> getRetryDeliveriesMethod() {
+    io.grpc.MethodDescriptor<com.rhythmx.ticketing.v1.RetryDeliveriesRequest, com.rhythmx.ticketing.v1.RetryDeliveriesResponse> getRetryDeliveriesMethod;
+    if ((getRetryDeliveriesMethod = TicketingServiceGrpc.getRetryDeliveriesMethod) == null) {
+      synchronized (TicketingServiceGrpc.class) {
+        if ((getRetryDeliveriesMethod = TicketingServiceGrpc.getRetryDeliveriesMethod) == null) {
+          TicketingServiceGrpc.getRetryDeliveriesMethod = getRetryDeliveriesMethod =
+              io.grpc.MethodDescriptor.<com.rhythmx.ticketing.v1.RetryDeliveriesRequest, com.rhythmx.ticketing.v1.RetryDeliveriesResponse>newBuilder()
+              .setType(io.grpc.MethodDescriptor.MethodType.UNARY)
+              .setFullMethodName(generateFullMethodName(SERVICE_NAME, "RetryDeliveries"))
+              .setSampledToLocalTracing(true)
+              .setRequestMarshaller(io.grpc.protobuf.ProtoUtils.marshaller(
+                  com.rhythmx.ticketing.v1.RetryDeliveriesRequest.getDefaultInstance()))
+              .setResponseMarshaller(io.grpc.protobuf.ProtoUtils.marshaller(
+                  com.rhythmx.ticketing.v1.RetryDeliveriesResponse.getDefaultInstance()))
+              .setSchemaDescriptor(new TicketingServiceMethodDescriptorSupplier("RetryDeliveries"))
+              .build();
+        }
+      }
+    }
+    return getRetryDeliveriesMethod;
+  }
+
   private static volatile io.grpc.MethodDescriptor<com.rhythmx.ticketing.v1.CancelDeliveryRequest,
       com.rhythmx.ticketing.v1.CancelDeliveryResponse> getCancelDeliveryMethod;
 
@@ -500,12 +533,14 @@ public final class TicketingServiceGrpc {
    * `BadRequest` with every violation at once, each under its field path, for example `incident.firing_rules[3].name`
    * (indices count from 0). A failed delivery is not an RPC error: the push was accepted, and `Delivery` tells its story.
    * A call that outlives its deadline gets DEADLINE_EXCEEDED, though what it had accepted by then goes on. A request of
-   * more than 4 MiB gets OUT_OF_RANGE. A caller may name its request in the metadata `x-request-id` (at most 64 letters,
+   * more than 2 MiB gets OUT_OF_RANGE (REQUEST_TOO_LARGE), and one that cannot be decoded gets INVALID_ARGUMENT
+   * (REQUEST_MALFORMED). A caller may name its request in the metadata `x-request-id` (at most 64 letters,
    * digits and "-_.:"); the answer bears that name or a number, and so does every line of the server's log about it.
    * Where the server asks for credentials, every call bears one: a bearer token in the metadata `authorization`
    * ("Bearer rxt_..."), or a client certificate. Without a good one a call gets UNAUTHENTICATED (CREDENTIAL_MISSING,
    * CREDENTIAL_INVALID); one that the caller's role may not make gets PERMISSION_DENIED (ROLE_INSUFFICIENT); one too many
-   * gets RESOURCE_EXHAUSTED (RATE_LIMITED, TOO_MANY_STREAMS) with `RetryInfo`. A stream ends with UNAUTHENTICATED when its
+   * gets RESOURCE_EXHAUSTED (RATE_LIMITED, TOO_MANY_STREAMS) with `RetryInfo`. A credential carries a namespace, by default
+   * "default": producers act on incidents of their own namespace alone. A stream ends with UNAUTHENTICATED when its
    * credential is revoked or runs out.
    * Times are UTC. Names of systems, states and kinds are the enum values spelled in full.
    * </pre>
@@ -584,7 +619,9 @@ public final class TicketingServiceGrpc {
      * Offers a new incident to auto-push: its severity is compared with the threshold, and it is pushed to each selected
      * ticket system at once. Answers with the decision for every system as soon as the intent is durable, without
      * waiting for the systems. Offering the same incident again is safe.
-     * Errors: INVALID_ARGUMENT (INCIDENT_INVALID).
+     * An incident belongs to the namespace of the credential that first handed it over. A producer whose credential has another
+     * namespace is refused and learns nothing of it.
+     * Errors: INVALID_ARGUMENT (INCIDENT_INVALID), PERMISSION_DENIED (INCIDENT_OWNED_BY_OTHER).
      * </pre>
      */
     default void submitIncident(com.rhythmx.ticketing.v1.SubmitIncidentRequest request,
@@ -596,7 +633,8 @@ public final class TicketingServiceGrpc {
      * <pre>
      * Streams what happens to deliveries. Within a stream events are ordered, unique and gap-free; across reconnects an
      * event is seen at least once when the client resumes with the last token it has processed. Bookmarks arrive every
-     * 10 s so that the token of a filtered stream moves too. The stream has no end of its own.
+     * 10 s so that the token of a filtered stream moves too. The stream has no end of its own. A producer receives the events
+     * of incidents of its namespace that it asked for first, and no others.
      * Errors: INVALID_ARGUMENT (REQUEST_INVALID, RESUME_TOKEN_INVALID), OUT_OF_RANGE (RESUME_TOKEN_EXPIRED),
      * RESOURCE_EXHAUSTED (SUBSCRIBER_TOO_SLOW), UNAVAILABLE (SHUTTING_DOWN).
      * </pre>
@@ -608,7 +646,7 @@ public final class TicketingServiceGrpc {
 
     /**
      * <pre>
-     * Returns one delivery with all its attempts.
+     * Returns one delivery with its attempts, the newest 200 at most.
      * Errors: INVALID_ARGUMENT (REQUEST_INVALID), NOT_FOUND (DELIVERY_NOT_FOUND).
      * </pre>
      */
@@ -619,7 +657,8 @@ public final class TicketingServiceGrpc {
 
     /**
      * <pre>
-     * Lists deliveries, the newest first, page by page.
+     * Lists deliveries, the newest first, page by page. Each call examines a bounded number of deliveries and answers with at
+     * most 1 MiB, so a page may be short or empty though it is not the last: go on until `next_page_token` is empty.
      * Errors: INVALID_ARGUMENT (REQUEST_INVALID, PAGE_TOKEN_INVALID).
      * </pre>
      */
@@ -644,6 +683,19 @@ public final class TicketingServiceGrpc {
 
     /**
      * <pre>
+     * Tries deliveries now, as RetryDelivery does each of them, without waiting for their attempts: those that fit a filter, one
+     * bounded page a call. Call again with `next_page_token` until it is empty; asking for the same page twice is safe. A ticket
+     * whose earlier send has an unknown outcome is looked for, never created anyway. Each call leaves one audit entry.
+     * Errors: INVALID_ARGUMENT (REQUEST_INVALID, PAGE_TOKEN_INVALID).
+     * </pre>
+     */
+    default void retryDeliveries(com.rhythmx.ticketing.v1.RetryDeliveriesRequest request,
+        io.grpc.stub.StreamObserver<com.rhythmx.ticketing.v1.RetryDeliveriesResponse> responseObserver) {
+      io.grpc.stub.ServerCalls.asyncUnimplementedUnaryCall(getRetryDeliveriesMethod(), responseObserver);
+    }
+
+    /**
+     * <pre>
      * Gives up a PENDING, WAITING, RECONCILING or FAILED delivery. It is kept, announced and never tried again by itself;
      * what may have been sent stays known, so that a later RetryDelivery looks for it first.
      * Cancelling a cancelled delivery returns it unchanged.
@@ -657,9 +709,13 @@ public final class TicketingServiceGrpc {
 
     /**
      * <pre>
-     * Tells the service that the ticket exists: a delivery that is neither ATTEMPTING nor DELIVERED becomes DELIVERED with
-     * the given ticket.
-     * Errors: INVALID_ARGUMENT (REQUEST_INVALID), NOT_FOUND (DELIVERY_NOT_FOUND), FAILED_PRECONDITION (DELIVERY_STATE).
+     * Tells the service which ticket the delivery has. The ticket is read first: it must exist where the connection creates
+     * tickets, and must not be another incident's. Key, ID and address are taken from what was read. The delivery becomes
+     * DELIVERED. Resolving again with another ticket corrects what an operator said before; a ticket that the service created
+     * or found stays. Earlier sends with an unknown outcome stay known, and are searched for later.
+     * Errors: INVALID_ARGUMENT (REQUEST_INVALID), NOT_FOUND (DELIVERY_NOT_FOUND), FAILED_PRECONDITION (DELIVERY_STATE,
+     * TICKET_NOT_FOUND, TICKET_IN_USE; TICKET_UNVERIFIED where the ticket system could not be asked and `allow_unverified` is
+     * not set).
      * </pre>
      */
     default void resolveDelivery(com.rhythmx.ticketing.v1.ResolveDeliveryRequest request,
@@ -690,12 +746,14 @@ public final class TicketingServiceGrpc {
    * `BadRequest` with every violation at once, each under its field path, for example `incident.firing_rules[3].name`
    * (indices count from 0). A failed delivery is not an RPC error: the push was accepted, and `Delivery` tells its story.
    * A call that outlives its deadline gets DEADLINE_EXCEEDED, though what it had accepted by then goes on. A request of
-   * more than 4 MiB gets OUT_OF_RANGE. A caller may name its request in the metadata `x-request-id` (at most 64 letters,
+   * more than 2 MiB gets OUT_OF_RANGE (REQUEST_TOO_LARGE), and one that cannot be decoded gets INVALID_ARGUMENT
+   * (REQUEST_MALFORMED). A caller may name its request in the metadata `x-request-id` (at most 64 letters,
    * digits and "-_.:"); the answer bears that name or a number, and so does every line of the server's log about it.
    * Where the server asks for credentials, every call bears one: a bearer token in the metadata `authorization`
    * ("Bearer rxt_..."), or a client certificate. Without a good one a call gets UNAUTHENTICATED (CREDENTIAL_MISSING,
    * CREDENTIAL_INVALID); one that the caller's role may not make gets PERMISSION_DENIED (ROLE_INSUFFICIENT); one too many
-   * gets RESOURCE_EXHAUSTED (RATE_LIMITED, TOO_MANY_STREAMS) with `RetryInfo`. A stream ends with UNAUTHENTICATED when its
+   * gets RESOURCE_EXHAUSTED (RATE_LIMITED, TOO_MANY_STREAMS) with `RetryInfo`. A credential carries a namespace, by default
+   * "default": producers act on incidents of their own namespace alone. A stream ends with UNAUTHENTICATED when its
    * credential is revoked or runs out.
    * Times are UTC. Names of systems, states and kinds are the enum values spelled in full.
    * </pre>
@@ -718,12 +776,14 @@ public final class TicketingServiceGrpc {
    * `BadRequest` with every violation at once, each under its field path, for example `incident.firing_rules[3].name`
    * (indices count from 0). A failed delivery is not an RPC error: the push was accepted, and `Delivery` tells its story.
    * A call that outlives its deadline gets DEADLINE_EXCEEDED, though what it had accepted by then goes on. A request of
-   * more than 4 MiB gets OUT_OF_RANGE. A caller may name its request in the metadata `x-request-id` (at most 64 letters,
+   * more than 2 MiB gets OUT_OF_RANGE (REQUEST_TOO_LARGE), and one that cannot be decoded gets INVALID_ARGUMENT
+   * (REQUEST_MALFORMED). A caller may name its request in the metadata `x-request-id` (at most 64 letters,
    * digits and "-_.:"); the answer bears that name or a number, and so does every line of the server's log about it.
    * Where the server asks for credentials, every call bears one: a bearer token in the metadata `authorization`
    * ("Bearer rxt_..."), or a client certificate. Without a good one a call gets UNAUTHENTICATED (CREDENTIAL_MISSING,
    * CREDENTIAL_INVALID); one that the caller's role may not make gets PERMISSION_DENIED (ROLE_INSUFFICIENT); one too many
-   * gets RESOURCE_EXHAUSTED (RATE_LIMITED, TOO_MANY_STREAMS) with `RetryInfo`. A stream ends with UNAUTHENTICATED when its
+   * gets RESOURCE_EXHAUSTED (RATE_LIMITED, TOO_MANY_STREAMS) with `RetryInfo`. A credential carries a namespace, by default
+   * "default": producers act on incidents of their own namespace alone. A stream ends with UNAUTHENTICATED when its
    * credential is revoked or runs out.
    * Times are UTC. Names of systems, states and kinds are the enum values spelled in full.
    * </pre>
@@ -818,7 +878,9 @@ public final class TicketingServiceGrpc {
      * Offers a new incident to auto-push: its severity is compared with the threshold, and it is pushed to each selected
      * ticket system at once. Answers with the decision for every system as soon as the intent is durable, without
      * waiting for the systems. Offering the same incident again is safe.
-     * Errors: INVALID_ARGUMENT (INCIDENT_INVALID).
+     * An incident belongs to the namespace of the credential that first handed it over. A producer whose credential has another
+     * namespace is refused and learns nothing of it.
+     * Errors: INVALID_ARGUMENT (INCIDENT_INVALID), PERMISSION_DENIED (INCIDENT_OWNED_BY_OTHER).
      * </pre>
      */
     public void submitIncident(com.rhythmx.ticketing.v1.SubmitIncidentRequest request,
@@ -831,7 +893,8 @@ public final class TicketingServiceGrpc {
      * <pre>
      * Streams what happens to deliveries. Within a stream events are ordered, unique and gap-free; across reconnects an
      * event is seen at least once when the client resumes with the last token it has processed. Bookmarks arrive every
-     * 10 s so that the token of a filtered stream moves too. The stream has no end of its own.
+     * 10 s so that the token of a filtered stream moves too. The stream has no end of its own. A producer receives the events
+     * of incidents of its namespace that it asked for first, and no others.
      * Errors: INVALID_ARGUMENT (REQUEST_INVALID, RESUME_TOKEN_INVALID), OUT_OF_RANGE (RESUME_TOKEN_EXPIRED),
      * RESOURCE_EXHAUSTED (SUBSCRIBER_TOO_SLOW), UNAVAILABLE (SHUTTING_DOWN).
      * </pre>
@@ -844,7 +907,7 @@ public final class TicketingServiceGrpc {
 
     /**
      * <pre>
-     * Returns one delivery with all its attempts.
+     * Returns one delivery with its attempts, the newest 200 at most.
      * Errors: INVALID_ARGUMENT (REQUEST_INVALID), NOT_FOUND (DELIVERY_NOT_FOUND).
      * </pre>
      */
@@ -856,7 +919,8 @@ public final class TicketingServiceGrpc {
 
     /**
      * <pre>
-     * Lists deliveries, the newest first, page by page.
+     * Lists deliveries, the newest first, page by page. Each call examines a bounded number of deliveries and answers with at
+     * most 1 MiB, so a page may be short or empty though it is not the last: go on until `next_page_token` is empty.
      * Errors: INVALID_ARGUMENT (REQUEST_INVALID, PAGE_TOKEN_INVALID).
      * </pre>
      */
@@ -883,6 +947,20 @@ public final class TicketingServiceGrpc {
 
     /**
      * <pre>
+     * Tries deliveries now, as RetryDelivery does each of them, without waiting for their attempts: those that fit a filter, one
+     * bounded page a call. Call again with `next_page_token` until it is empty; asking for the same page twice is safe. A ticket
+     * whose earlier send has an unknown outcome is looked for, never created anyway. Each call leaves one audit entry.
+     * Errors: INVALID_ARGUMENT (REQUEST_INVALID, PAGE_TOKEN_INVALID).
+     * </pre>
+     */
+    public void retryDeliveries(com.rhythmx.ticketing.v1.RetryDeliveriesRequest request,
+        io.grpc.stub.StreamObserver<com.rhythmx.ticketing.v1.RetryDeliveriesResponse> responseObserver) {
+      io.grpc.stub.ClientCalls.asyncUnaryCall(
+          getChannel().newCall(getRetryDeliveriesMethod(), getCallOptions()), request, responseObserver);
+    }
+
+    /**
+     * <pre>
      * Gives up a PENDING, WAITING, RECONCILING or FAILED delivery. It is kept, announced and never tried again by itself;
      * what may have been sent stays known, so that a later RetryDelivery looks for it first.
      * Cancelling a cancelled delivery returns it unchanged.
@@ -897,9 +975,13 @@ public final class TicketingServiceGrpc {
 
     /**
      * <pre>
-     * Tells the service that the ticket exists: a delivery that is neither ATTEMPTING nor DELIVERED becomes DELIVERED with
-     * the given ticket.
-     * Errors: INVALID_ARGUMENT (REQUEST_INVALID), NOT_FOUND (DELIVERY_NOT_FOUND), FAILED_PRECONDITION (DELIVERY_STATE).
+     * Tells the service which ticket the delivery has. The ticket is read first: it must exist where the connection creates
+     * tickets, and must not be another incident's. Key, ID and address are taken from what was read. The delivery becomes
+     * DELIVERED. Resolving again with another ticket corrects what an operator said before; a ticket that the service created
+     * or found stays. Earlier sends with an unknown outcome stay known, and are searched for later.
+     * Errors: INVALID_ARGUMENT (REQUEST_INVALID), NOT_FOUND (DELIVERY_NOT_FOUND), FAILED_PRECONDITION (DELIVERY_STATE,
+     * TICKET_NOT_FOUND, TICKET_IN_USE; TICKET_UNVERIFIED where the ticket system could not be asked and `allow_unverified` is
+     * not set).
      * </pre>
      */
     public void resolveDelivery(com.rhythmx.ticketing.v1.ResolveDeliveryRequest request,
@@ -932,12 +1014,14 @@ public final class TicketingServiceGrpc {
    * `BadRequest` with every violation at once, each under its field path, for example `incident.firing_rules[3].name`
    * (indices count from 0). A failed delivery is not an RPC error: the push was accepted, and `Delivery` tells its story.
    * A call that outlives its deadline gets DEADLINE_EXCEEDED, though what it had accepted by then goes on. A request of
-   * more than 4 MiB gets OUT_OF_RANGE. A caller may name its request in the metadata `x-request-id` (at most 64 letters,
+   * more than 2 MiB gets OUT_OF_RANGE (REQUEST_TOO_LARGE), and one that cannot be decoded gets INVALID_ARGUMENT
+   * (REQUEST_MALFORMED). A caller may name its request in the metadata `x-request-id` (at most 64 letters,
    * digits and "-_.:"); the answer bears that name or a number, and so does every line of the server's log about it.
    * Where the server asks for credentials, every call bears one: a bearer token in the metadata `authorization`
    * ("Bearer rxt_..."), or a client certificate. Without a good one a call gets UNAUTHENTICATED (CREDENTIAL_MISSING,
    * CREDENTIAL_INVALID); one that the caller's role may not make gets PERMISSION_DENIED (ROLE_INSUFFICIENT); one too many
-   * gets RESOURCE_EXHAUSTED (RATE_LIMITED, TOO_MANY_STREAMS) with `RetryInfo`. A stream ends with UNAUTHENTICATED when its
+   * gets RESOURCE_EXHAUSTED (RATE_LIMITED, TOO_MANY_STREAMS) with `RetryInfo`. A credential carries a namespace, by default
+   * "default": producers act on incidents of their own namespace alone. A stream ends with UNAUTHENTICATED when its
    * credential is revoked or runs out.
    * Times are UTC. Names of systems, states and kinds are the enum values spelled in full.
    * </pre>
@@ -1027,7 +1111,9 @@ public final class TicketingServiceGrpc {
      * Offers a new incident to auto-push: its severity is compared with the threshold, and it is pushed to each selected
      * ticket system at once. Answers with the decision for every system as soon as the intent is durable, without
      * waiting for the systems. Offering the same incident again is safe.
-     * Errors: INVALID_ARGUMENT (INCIDENT_INVALID).
+     * An incident belongs to the namespace of the credential that first handed it over. A producer whose credential has another
+     * namespace is refused and learns nothing of it.
+     * Errors: INVALID_ARGUMENT (INCIDENT_INVALID), PERMISSION_DENIED (INCIDENT_OWNED_BY_OTHER).
      * </pre>
      */
     public com.rhythmx.ticketing.v1.SubmitIncidentResponse submitIncident(com.rhythmx.ticketing.v1.SubmitIncidentRequest request) throws io.grpc.StatusException {
@@ -1039,7 +1125,8 @@ public final class TicketingServiceGrpc {
      * <pre>
      * Streams what happens to deliveries. Within a stream events are ordered, unique and gap-free; across reconnects an
      * event is seen at least once when the client resumes with the last token it has processed. Bookmarks arrive every
-     * 10 s so that the token of a filtered stream moves too. The stream has no end of its own.
+     * 10 s so that the token of a filtered stream moves too. The stream has no end of its own. A producer receives the events
+     * of incidents of its namespace that it asked for first, and no others.
      * Errors: INVALID_ARGUMENT (REQUEST_INVALID, RESUME_TOKEN_INVALID), OUT_OF_RANGE (RESUME_TOKEN_EXPIRED),
      * RESOURCE_EXHAUSTED (SUBSCRIBER_TOO_SLOW), UNAVAILABLE (SHUTTING_DOWN).
      * </pre>
@@ -1053,7 +1140,7 @@ public final class TicketingServiceGrpc {
 
     /**
      * <pre>
-     * Returns one delivery with all its attempts.
+     * Returns one delivery with its attempts, the newest 200 at most.
      * Errors: INVALID_ARGUMENT (REQUEST_INVALID), NOT_FOUND (DELIVERY_NOT_FOUND).
      * </pre>
      */
@@ -1064,7 +1151,8 @@ public final class TicketingServiceGrpc {
 
     /**
      * <pre>
-     * Lists deliveries, the newest first, page by page.
+     * Lists deliveries, the newest first, page by page. Each call examines a bounded number of deliveries and answers with at
+     * most 1 MiB, so a page may be short or empty though it is not the last: go on until `next_page_token` is empty.
      * Errors: INVALID_ARGUMENT (REQUEST_INVALID, PAGE_TOKEN_INVALID).
      * </pre>
      */
@@ -1089,6 +1177,19 @@ public final class TicketingServiceGrpc {
 
     /**
      * <pre>
+     * Tries deliveries now, as RetryDelivery does each of them, without waiting for their attempts: those that fit a filter, one
+     * bounded page a call. Call again with `next_page_token` until it is empty; asking for the same page twice is safe. A ticket
+     * whose earlier send has an unknown outcome is looked for, never created anyway. Each call leaves one audit entry.
+     * Errors: INVALID_ARGUMENT (REQUEST_INVALID, PAGE_TOKEN_INVALID).
+     * </pre>
+     */
+    public com.rhythmx.ticketing.v1.RetryDeliveriesResponse retryDeliveries(com.rhythmx.ticketing.v1.RetryDeliveriesRequest request) throws io.grpc.StatusException {
+      return io.grpc.stub.ClientCalls.blockingV2UnaryCall(
+          getChannel(), getRetryDeliveriesMethod(), getCallOptions(), request);
+    }
+
+    /**
+     * <pre>
      * Gives up a PENDING, WAITING, RECONCILING or FAILED delivery. It is kept, announced and never tried again by itself;
      * what may have been sent stays known, so that a later RetryDelivery looks for it first.
      * Cancelling a cancelled delivery returns it unchanged.
@@ -1102,9 +1203,13 @@ public final class TicketingServiceGrpc {
 
     /**
      * <pre>
-     * Tells the service that the ticket exists: a delivery that is neither ATTEMPTING nor DELIVERED becomes DELIVERED with
-     * the given ticket.
-     * Errors: INVALID_ARGUMENT (REQUEST_INVALID), NOT_FOUND (DELIVERY_NOT_FOUND), FAILED_PRECONDITION (DELIVERY_STATE).
+     * Tells the service which ticket the delivery has. The ticket is read first: it must exist where the connection creates
+     * tickets, and must not be another incident's. Key, ID and address are taken from what was read. The delivery becomes
+     * DELIVERED. Resolving again with another ticket corrects what an operator said before; a ticket that the service created
+     * or found stays. Earlier sends with an unknown outcome stay known, and are searched for later.
+     * Errors: INVALID_ARGUMENT (REQUEST_INVALID), NOT_FOUND (DELIVERY_NOT_FOUND), FAILED_PRECONDITION (DELIVERY_STATE,
+     * TICKET_NOT_FOUND, TICKET_IN_USE; TICKET_UNVERIFIED where the ticket system could not be asked and `allow_unverified` is
+     * not set).
      * </pre>
      */
     public com.rhythmx.ticketing.v1.ResolveDeliveryResponse resolveDelivery(com.rhythmx.ticketing.v1.ResolveDeliveryRequest request) throws io.grpc.StatusException {
@@ -1135,12 +1240,14 @@ public final class TicketingServiceGrpc {
    * `BadRequest` with every violation at once, each under its field path, for example `incident.firing_rules[3].name`
    * (indices count from 0). A failed delivery is not an RPC error: the push was accepted, and `Delivery` tells its story.
    * A call that outlives its deadline gets DEADLINE_EXCEEDED, though what it had accepted by then goes on. A request of
-   * more than 4 MiB gets OUT_OF_RANGE. A caller may name its request in the metadata `x-request-id` (at most 64 letters,
+   * more than 2 MiB gets OUT_OF_RANGE (REQUEST_TOO_LARGE), and one that cannot be decoded gets INVALID_ARGUMENT
+   * (REQUEST_MALFORMED). A caller may name its request in the metadata `x-request-id` (at most 64 letters,
    * digits and "-_.:"); the answer bears that name or a number, and so does every line of the server's log about it.
    * Where the server asks for credentials, every call bears one: a bearer token in the metadata `authorization`
    * ("Bearer rxt_..."), or a client certificate. Without a good one a call gets UNAUTHENTICATED (CREDENTIAL_MISSING,
    * CREDENTIAL_INVALID); one that the caller's role may not make gets PERMISSION_DENIED (ROLE_INSUFFICIENT); one too many
-   * gets RESOURCE_EXHAUSTED (RATE_LIMITED, TOO_MANY_STREAMS) with `RetryInfo`. A stream ends with UNAUTHENTICATED when its
+   * gets RESOURCE_EXHAUSTED (RATE_LIMITED, TOO_MANY_STREAMS) with `RetryInfo`. A credential carries a namespace, by default
+   * "default": producers act on incidents of their own namespace alone. A stream ends with UNAUTHENTICATED when its
    * credential is revoked or runs out.
    * Times are UTC. Names of systems, states and kinds are the enum values spelled in full.
    * </pre>
@@ -1230,7 +1337,9 @@ public final class TicketingServiceGrpc {
      * Offers a new incident to auto-push: its severity is compared with the threshold, and it is pushed to each selected
      * ticket system at once. Answers with the decision for every system as soon as the intent is durable, without
      * waiting for the systems. Offering the same incident again is safe.
-     * Errors: INVALID_ARGUMENT (INCIDENT_INVALID).
+     * An incident belongs to the namespace of the credential that first handed it over. A producer whose credential has another
+     * namespace is refused and learns nothing of it.
+     * Errors: INVALID_ARGUMENT (INCIDENT_INVALID), PERMISSION_DENIED (INCIDENT_OWNED_BY_OTHER).
      * </pre>
      */
     public com.rhythmx.ticketing.v1.SubmitIncidentResponse submitIncident(com.rhythmx.ticketing.v1.SubmitIncidentRequest request) {
@@ -1242,7 +1351,8 @@ public final class TicketingServiceGrpc {
      * <pre>
      * Streams what happens to deliveries. Within a stream events are ordered, unique and gap-free; across reconnects an
      * event is seen at least once when the client resumes with the last token it has processed. Bookmarks arrive every
-     * 10 s so that the token of a filtered stream moves too. The stream has no end of its own.
+     * 10 s so that the token of a filtered stream moves too. The stream has no end of its own. A producer receives the events
+     * of incidents of its namespace that it asked for first, and no others.
      * Errors: INVALID_ARGUMENT (REQUEST_INVALID, RESUME_TOKEN_INVALID), OUT_OF_RANGE (RESUME_TOKEN_EXPIRED),
      * RESOURCE_EXHAUSTED (SUBSCRIBER_TOO_SLOW), UNAVAILABLE (SHUTTING_DOWN).
      * </pre>
@@ -1255,7 +1365,7 @@ public final class TicketingServiceGrpc {
 
     /**
      * <pre>
-     * Returns one delivery with all its attempts.
+     * Returns one delivery with its attempts, the newest 200 at most.
      * Errors: INVALID_ARGUMENT (REQUEST_INVALID), NOT_FOUND (DELIVERY_NOT_FOUND).
      * </pre>
      */
@@ -1266,7 +1376,8 @@ public final class TicketingServiceGrpc {
 
     /**
      * <pre>
-     * Lists deliveries, the newest first, page by page.
+     * Lists deliveries, the newest first, page by page. Each call examines a bounded number of deliveries and answers with at
+     * most 1 MiB, so a page may be short or empty though it is not the last: go on until `next_page_token` is empty.
      * Errors: INVALID_ARGUMENT (REQUEST_INVALID, PAGE_TOKEN_INVALID).
      * </pre>
      */
@@ -1291,6 +1402,19 @@ public final class TicketingServiceGrpc {
 
     /**
      * <pre>
+     * Tries deliveries now, as RetryDelivery does each of them, without waiting for their attempts: those that fit a filter, one
+     * bounded page a call. Call again with `next_page_token` until it is empty; asking for the same page twice is safe. A ticket
+     * whose earlier send has an unknown outcome is looked for, never created anyway. Each call leaves one audit entry.
+     * Errors: INVALID_ARGUMENT (REQUEST_INVALID, PAGE_TOKEN_INVALID).
+     * </pre>
+     */
+    public com.rhythmx.ticketing.v1.RetryDeliveriesResponse retryDeliveries(com.rhythmx.ticketing.v1.RetryDeliveriesRequest request) {
+      return io.grpc.stub.ClientCalls.blockingUnaryCall(
+          getChannel(), getRetryDeliveriesMethod(), getCallOptions(), request);
+    }
+
+    /**
+     * <pre>
      * Gives up a PENDING, WAITING, RECONCILING or FAILED delivery. It is kept, announced and never tried again by itself;
      * what may have been sent stays known, so that a later RetryDelivery looks for it first.
      * Cancelling a cancelled delivery returns it unchanged.
@@ -1304,9 +1428,13 @@ public final class TicketingServiceGrpc {
 
     /**
      * <pre>
-     * Tells the service that the ticket exists: a delivery that is neither ATTEMPTING nor DELIVERED becomes DELIVERED with
-     * the given ticket.
-     * Errors: INVALID_ARGUMENT (REQUEST_INVALID), NOT_FOUND (DELIVERY_NOT_FOUND), FAILED_PRECONDITION (DELIVERY_STATE).
+     * Tells the service which ticket the delivery has. The ticket is read first: it must exist where the connection creates
+     * tickets, and must not be another incident's. Key, ID and address are taken from what was read. The delivery becomes
+     * DELIVERED. Resolving again with another ticket corrects what an operator said before; a ticket that the service created
+     * or found stays. Earlier sends with an unknown outcome stay known, and are searched for later.
+     * Errors: INVALID_ARGUMENT (REQUEST_INVALID), NOT_FOUND (DELIVERY_NOT_FOUND), FAILED_PRECONDITION (DELIVERY_STATE,
+     * TICKET_NOT_FOUND, TICKET_IN_USE; TICKET_UNVERIFIED where the ticket system could not be asked and `allow_unverified` is
+     * not set).
      * </pre>
      */
     public com.rhythmx.ticketing.v1.ResolveDeliveryResponse resolveDelivery(com.rhythmx.ticketing.v1.ResolveDeliveryRequest request) {
@@ -1337,12 +1465,14 @@ public final class TicketingServiceGrpc {
    * `BadRequest` with every violation at once, each under its field path, for example `incident.firing_rules[3].name`
    * (indices count from 0). A failed delivery is not an RPC error: the push was accepted, and `Delivery` tells its story.
    * A call that outlives its deadline gets DEADLINE_EXCEEDED, though what it had accepted by then goes on. A request of
-   * more than 4 MiB gets OUT_OF_RANGE. A caller may name its request in the metadata `x-request-id` (at most 64 letters,
+   * more than 2 MiB gets OUT_OF_RANGE (REQUEST_TOO_LARGE), and one that cannot be decoded gets INVALID_ARGUMENT
+   * (REQUEST_MALFORMED). A caller may name its request in the metadata `x-request-id` (at most 64 letters,
    * digits and "-_.:"); the answer bears that name or a number, and so does every line of the server's log about it.
    * Where the server asks for credentials, every call bears one: a bearer token in the metadata `authorization`
    * ("Bearer rxt_..."), or a client certificate. Without a good one a call gets UNAUTHENTICATED (CREDENTIAL_MISSING,
    * CREDENTIAL_INVALID); one that the caller's role may not make gets PERMISSION_DENIED (ROLE_INSUFFICIENT); one too many
-   * gets RESOURCE_EXHAUSTED (RATE_LIMITED, TOO_MANY_STREAMS) with `RetryInfo`. A stream ends with UNAUTHENTICATED when its
+   * gets RESOURCE_EXHAUSTED (RATE_LIMITED, TOO_MANY_STREAMS) with `RetryInfo`. A credential carries a namespace, by default
+   * "default": producers act on incidents of their own namespace alone. A stream ends with UNAUTHENTICATED when its
    * credential is revoked or runs out.
    * Times are UTC. Names of systems, states and kinds are the enum values spelled in full.
    * </pre>
@@ -1437,7 +1567,9 @@ public final class TicketingServiceGrpc {
      * Offers a new incident to auto-push: its severity is compared with the threshold, and it is pushed to each selected
      * ticket system at once. Answers with the decision for every system as soon as the intent is durable, without
      * waiting for the systems. Offering the same incident again is safe.
-     * Errors: INVALID_ARGUMENT (INCIDENT_INVALID).
+     * An incident belongs to the namespace of the credential that first handed it over. A producer whose credential has another
+     * namespace is refused and learns nothing of it.
+     * Errors: INVALID_ARGUMENT (INCIDENT_INVALID), PERMISSION_DENIED (INCIDENT_OWNED_BY_OTHER).
      * </pre>
      */
     public com.google.common.util.concurrent.ListenableFuture<com.rhythmx.ticketing.v1.SubmitIncidentResponse> submitIncident(
@@ -1448,7 +1580,7 @@ public final class TicketingServiceGrpc {
 
     /**
      * <pre>
-     * Returns one delivery with all its attempts.
+     * Returns one delivery with its attempts, the newest 200 at most.
      * Errors: INVALID_ARGUMENT (REQUEST_INVALID), NOT_FOUND (DELIVERY_NOT_FOUND).
      * </pre>
      */
@@ -1460,7 +1592,8 @@ public final class TicketingServiceGrpc {
 
     /**
      * <pre>
-     * Lists deliveries, the newest first, page by page.
+     * Lists deliveries, the newest first, page by page. Each call examines a bounded number of deliveries and answers with at
+     * most 1 MiB, so a page may be short or empty though it is not the last: go on until `next_page_token` is empty.
      * Errors: INVALID_ARGUMENT (REQUEST_INVALID, PAGE_TOKEN_INVALID).
      * </pre>
      */
@@ -1487,6 +1620,20 @@ public final class TicketingServiceGrpc {
 
     /**
      * <pre>
+     * Tries deliveries now, as RetryDelivery does each of them, without waiting for their attempts: those that fit a filter, one
+     * bounded page a call. Call again with `next_page_token` until it is empty; asking for the same page twice is safe. A ticket
+     * whose earlier send has an unknown outcome is looked for, never created anyway. Each call leaves one audit entry.
+     * Errors: INVALID_ARGUMENT (REQUEST_INVALID, PAGE_TOKEN_INVALID).
+     * </pre>
+     */
+    public com.google.common.util.concurrent.ListenableFuture<com.rhythmx.ticketing.v1.RetryDeliveriesResponse> retryDeliveries(
+        com.rhythmx.ticketing.v1.RetryDeliveriesRequest request) {
+      return io.grpc.stub.ClientCalls.futureUnaryCall(
+          getChannel().newCall(getRetryDeliveriesMethod(), getCallOptions()), request);
+    }
+
+    /**
+     * <pre>
      * Gives up a PENDING, WAITING, RECONCILING or FAILED delivery. It is kept, announced and never tried again by itself;
      * what may have been sent stays known, so that a later RetryDelivery looks for it first.
      * Cancelling a cancelled delivery returns it unchanged.
@@ -1501,9 +1648,13 @@ public final class TicketingServiceGrpc {
 
     /**
      * <pre>
-     * Tells the service that the ticket exists: a delivery that is neither ATTEMPTING nor DELIVERED becomes DELIVERED with
-     * the given ticket.
-     * Errors: INVALID_ARGUMENT (REQUEST_INVALID), NOT_FOUND (DELIVERY_NOT_FOUND), FAILED_PRECONDITION (DELIVERY_STATE).
+     * Tells the service which ticket the delivery has. The ticket is read first: it must exist where the connection creates
+     * tickets, and must not be another incident's. Key, ID and address are taken from what was read. The delivery becomes
+     * DELIVERED. Resolving again with another ticket corrects what an operator said before; a ticket that the service created
+     * or found stays. Earlier sends with an unknown outcome stay known, and are searched for later.
+     * Errors: INVALID_ARGUMENT (REQUEST_INVALID), NOT_FOUND (DELIVERY_NOT_FOUND), FAILED_PRECONDITION (DELIVERY_STATE,
+     * TICKET_NOT_FOUND, TICKET_IN_USE; TICKET_UNVERIFIED where the ticket system could not be asked and `allow_unverified` is
+     * not set).
      * </pre>
      */
     public com.google.common.util.concurrent.ListenableFuture<com.rhythmx.ticketing.v1.ResolveDeliveryResponse> resolveDelivery(
@@ -1536,9 +1687,10 @@ public final class TicketingServiceGrpc {
   private static final int METHODID_GET_DELIVERY = 7;
   private static final int METHODID_LIST_DELIVERIES = 8;
   private static final int METHODID_RETRY_DELIVERY = 9;
-  private static final int METHODID_CANCEL_DELIVERY = 10;
-  private static final int METHODID_RESOLVE_DELIVERY = 11;
-  private static final int METHODID_LIST_AUDIT_ENTRIES = 12;
+  private static final int METHODID_RETRY_DELIVERIES = 10;
+  private static final int METHODID_CANCEL_DELIVERY = 11;
+  private static final int METHODID_RESOLVE_DELIVERY = 12;
+  private static final int METHODID_LIST_AUDIT_ENTRIES = 13;
 
   private static final class MethodHandlers<Req, Resp> implements
       io.grpc.stub.ServerCalls.UnaryMethod<Req, Resp>,
@@ -1596,6 +1748,10 @@ public final class TicketingServiceGrpc {
         case METHODID_RETRY_DELIVERY:
           serviceImpl.retryDelivery((com.rhythmx.ticketing.v1.RetryDeliveryRequest) request,
               (io.grpc.stub.StreamObserver<com.rhythmx.ticketing.v1.RetryDeliveryResponse>) responseObserver);
+          break;
+        case METHODID_RETRY_DELIVERIES:
+          serviceImpl.retryDeliveries((com.rhythmx.ticketing.v1.RetryDeliveriesRequest) request,
+              (io.grpc.stub.StreamObserver<com.rhythmx.ticketing.v1.RetryDeliveriesResponse>) responseObserver);
           break;
         case METHODID_CANCEL_DELIVERY:
           serviceImpl.cancelDelivery((com.rhythmx.ticketing.v1.CancelDeliveryRequest) request,
@@ -1698,6 +1854,13 @@ public final class TicketingServiceGrpc {
               com.rhythmx.ticketing.v1.RetryDeliveryResponse>(
                 service, METHODID_RETRY_DELIVERY)))
         .addMethod(
+          getRetryDeliveriesMethod(),
+          io.grpc.stub.ServerCalls.asyncUnaryCall(
+            new MethodHandlers<
+              com.rhythmx.ticketing.v1.RetryDeliveriesRequest,
+              com.rhythmx.ticketing.v1.RetryDeliveriesResponse>(
+                service, METHODID_RETRY_DELIVERIES)))
+        .addMethod(
           getCancelDeliveryMethod(),
           io.grpc.stub.ServerCalls.asyncUnaryCall(
             new MethodHandlers<
@@ -1776,6 +1939,7 @@ public final class TicketingServiceGrpc {
               .addMethod(getGetDeliveryMethod())
               .addMethod(getListDeliveriesMethod())
               .addMethod(getRetryDeliveryMethod())
+              .addMethod(getRetryDeliveriesMethod())
               .addMethod(getCancelDeliveryMethod())
               .addMethod(getResolveDeliveryMethod())
               .addMethod(getListAuditEntriesMethod())
