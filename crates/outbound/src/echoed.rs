@@ -5,6 +5,8 @@
 
 use serde_json::Value;
 
+use crate::redact::encoded;
+
 /// Shorter secrets occur in ordinary words: replies would lose what they say.
 const MIN_SECRET: usize = 6;
 
@@ -12,7 +14,7 @@ const MIN_SECRET: usize = 6;
 /// the secret is shorter than 6 bytes.
 #[must_use]
 pub fn hide_in_reply(body: String, secret: &str, hide: impl Fn(&str) -> String) -> String {
-    if secret.len() < MIN_SECRET {
+    if secret.len() < MIN_SECRET || !may_repeat(&body, secret) {
         return body;
     }
     let hidden = hide(&body);
@@ -26,6 +28,16 @@ pub fn hide_in_reply(body: String, secret: &str, hide: impl Fn(&str) -> String) 
         }
         Err(_) => hidden,
     }
+}
+
+/// Whether a closer look is worth its time, which grows with the reply. However a text is escaped, its letters and digits stay as
+/// they are: a reply without the longest run of them, and without the secret in base64 or hex, does not repeat it.
+fn may_repeat(body: &str, secret: &str) -> bool {
+    let runs = secret.split(|c: char| !c.is_ascii_alphanumeric());
+    let longest = runs.max_by_key(|run| run.len()).unwrap_or_default();
+    longest.len() < MIN_SECRET
+        || body.contains(longest)
+        || encoded(secret).iter().any(|form| body.contains(form))
 }
 
 fn hide_in_value(value: &mut Value, hide: &impl Fn(&str) -> String) {
@@ -60,6 +72,15 @@ mod tests {
     #[test]
     fn hides_a_secret_in_a_body_that_is_not_json() {
         assert_eq!(hidden("<p>hunter2</p>", "hunter2"), "<p>[secret]</p>");
+    }
+
+    #[test]
+    fn hides_a_secret_that_is_escaped_or_encoded() {
+        let secret = "hunter2=x/";
+        for written in ["hunter2\\u003dx\\/", "aHVudGVyMj14Lw", "68756e746572323d782f"] {
+            let body = format!("{{\"name\":\"a {written}\"}}");
+            assert!(!hidden(&body, secret).contains(written), "{written}");
+        }
     }
 
     #[test]

@@ -60,7 +60,7 @@ pub fn hide(text: &str, secret: &str) -> String {
 }
 
 /// The secret in hex, and what of its base64 depends on it alone, wherever it stands in what was encoded.
-fn encoded(secret: &str) -> Vec<String> {
+pub(crate) fn encoded(secret: &str) -> Vec<String> {
     let hex: String = secret.bytes().map(|byte| format!("{byte:02x}")).collect();
     let mut forms = vec![hex.to_uppercase(), hex];
     for before in 0..3 {
