@@ -101,6 +101,8 @@ pub struct Failure {
     pub delivery_id: String,
     /// After how many refused logins in a row the vendor locks the account; `None` if it never does.
     pub lockout_limit: Option<u32>,
+    /// Refused logins in a row, those included that the target did not hear of.
+    pub login_refusals: u32,
 }
 
 // === impl Health ===
@@ -272,7 +274,7 @@ impl Health {
     fn may_lock_soon(&self, failure: &Failure) -> bool {
         let Some(limit) = failure.lockout_limit else { return false };
         let was_probe = self.is_login_unknown() && self.since.is_some_and(|since| since < failure.began);
-        was_probe || self.login_refusals + 1 >= limit
+        was_probe || failure.login_refusals.max(self.login_refusals) + 1 >= limit
     }
 
     fn worsen(mut self, condition: Condition, fault: &Fault, now: Timestamp) -> (Self, Option<EventKind>) {
@@ -321,7 +323,8 @@ mod tests {
     }
 
     fn failure(fault: Fault, delivery: &str, began: Timestamp, lockout_limit: Option<u32>) -> Observation {
-        Observation::Failure(Failure { fault, began, delivery_id: delivery.to_owned(), lockout_limit })
+        let (delivery_id, login_refusals) = (delivery.to_owned(), 0);
+        Observation::Failure(Failure { fault, began, delivery_id, lockout_limit, login_refusals })
     }
 
     fn observed(health: &Health, observation: &Observation, now: Timestamp) -> (Health, Option<EventKind>) {
@@ -467,6 +470,19 @@ mod tests {
         let health = unauthorized(&Health::default(), 0, 1, 3);
         assert_eq!(health.condition, Condition::LoginRefused);
         assert_eq!(unauthorized(&health, 0, 1, 3).condition, Condition::Suspended);
+    }
+
+    #[test]
+    fn refusals_that_the_target_did_not_hear_of_count_against_the_lockout_limit() {
+        let failure = Failure {
+            fault: Fault::new(FaultKind::Unauthorized, "no"),
+            began: NOW,
+            delivery_id: "a".to_owned(),
+            lockout_limit: Some(5),
+            login_refusals: 4,
+        };
+        let health = observed(&Health::default(), &Observation::Failure(failure), NOW).0;
+        assert_eq!(health.condition, Condition::Suspended);
     }
 
     #[test]

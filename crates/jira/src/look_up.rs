@@ -148,13 +148,16 @@ pub(crate) fn sighting(search: &Search, issues: &[FoundIssue], site: &Site) -> S
     let mut tickets: Vec<FoundTicket> = Vec::new();
     // An issue without a believable name is no ticket to report, and no absence either: see `prove_absence`.
     let is_named = |issue: &&FoundIssue| is_issue_key(&issue.key) && is_issue_id(&issue.id);
-    for issue in issues.iter().filter(|issue| bears(issue, &search.marker)).filter(is_named) {
+    let rows: Vec<_> = issues.iter().map(|issue| (issue, markers(issue))).collect();
+    let asked_for =
+        rows.iter().filter(|(_, markers)| bears(markers, &search.marker)).map(|(issue, _)| *issue);
+    for issue in asked_for.filter(is_named) {
         if !tickets.iter().any(|known| known.ticket.id == issue.id) {
             tickets.push(found(issue, site));
         }
     }
     tickets.sort_by_key(|found| (found.created_at.is_none(), found.created_at, id_number(&found.ticket.id)));
-    let seen = |witness: &Marker| issues.iter().any(|issue| bears(issue, witness));
+    let seen = |witness: &Marker| rows.iter().any(|(_, markers)| bears(markers, witness));
     Sighting { tickets, witness_seen: search.witnesses.iter().any(seen) }
 }
 
@@ -173,32 +176,30 @@ fn moment(text: &str) -> Option<Timestamp> {
     text.parse().ok().or_else(|| Timestamp::strptime("%Y-%m-%dT%H:%M:%S%.f%z", text).ok())
 }
 
-/// Whether the issue really bears the marker, as a label or as a whole word of its description.
-fn bears(issue: &FoundIssue, marker: &Marker) -> bool {
-    if is_removed(Guard::MarkerCheck) {
-        return true;
-    }
-    let labels = issue.fields.labels.iter().flatten();
-    labels.into_iter().any(|label| label == marker.as_str())
-        || description_words(issue).iter().any(|word| word == marker.as_str())
+fn bears(markers: &[Marker], marker: &Marker) -> bool {
+    is_removed(Guard::MarkerCheck) || markers.contains(marker)
 }
 
 /// The marker of our form that an issue bears: as a label, else as the last one in its description, where ours ends.
 pub(crate) fn marker_of(issue: &FoundIssue) -> Option<Marker> {
-    let labels = issue.fields.labels.iter().flatten();
-    labels.into_iter().find_map(|label| Marker::parse(label)).or_else(|| {
-        let words = description_words(issue);
-        words.iter().rev().find_map(|word| Marker::parse(word))
-    })
+    labels(issue).next().or_else(|| in_description(issue).pop())
 }
 
-fn description_words(issue: &FoundIssue) -> Vec<String> {
+/// What an issue really bears, as labels or as whole words of its description.
+fn markers(issue: &FoundIssue) -> Vec<Marker> {
+    labels(issue).chain(in_description(issue)).collect()
+}
+
+fn labels(issue: &FoundIssue) -> impl Iterator<Item = Marker> {
+    issue.fields.labels.iter().flatten().filter_map(|label| Marker::parse(label))
+}
+
+fn in_description(issue: &FoundIssue) -> Vec<Marker> {
     let mut text = String::new();
     collect_text(&issue.fields.description, &mut text);
     // Wiki markup may have escaped the hyphen.
     let text = text.replace('\\', "");
-    let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '-');
-    words.filter(|word| word.len() > 1).map(str::to_owned).collect()
+    text.split(|c: char| !c.is_ascii_alphanumeric() && c != '-').filter_map(Marker::parse).collect()
 }
 
 fn collect_text(value: &Value, out: &mut String) {
@@ -228,7 +229,10 @@ async fn prove_absence(
     if let Some(flaw) = rows.flaw {
         return Err(Fault::new(FaultKind::UnreadableReply, flaw).with_status(rows.reply.status));
     }
-    let asked_for = |issue: &FoundIssue| search.witnesses.iter().any(|witness| bears(issue, witness));
+    let asked_for = |issue: &FoundIssue| {
+        let markers = markers(issue);
+        search.witnesses.iter().any(|witness| bears(&markers, witness))
+    };
     if !rows.issues.iter().all(asked_for) {
         let message = "the search returned issues that do not bear the marker it asked for";
         return Err(Fault::new(FaultKind::UnreadableReply, message).with_status(rows.reply.status));
@@ -271,10 +275,10 @@ mod tests {
             key: "SEC-1".to_owned(),
             fields: crate::wire::FoundFields { description: description.into(), ..Default::default() },
         };
-        assert!(bears(&issue(&format!("RhythmX marker: {marker}.")), &marker));
-        assert!(bears(&issue(&format!("x {}", marker.as_str().replace('-', "\\-"))), &marker));
+        assert!(bears(&markers(&issue(&format!("RhythmX marker: {marker}."))), &marker));
+        assert!(bears(&markers(&issue(&format!("x {}", marker.as_str().replace('-', "\\-")))), &marker));
         for other in [format!("{marker}0"), format!("x-{marker}"), "rhythmx".to_owned()] {
-            assert!(!bears(&issue(&other), &marker), "{other}");
+            assert!(!bears(&markers(&issue(&other)), &marker), "{other}");
         }
     }
 }

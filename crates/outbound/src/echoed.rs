@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 
-use crate::redact::encoded;
+use crate::redact::{MAX_EXPANSION, encoded};
 
 /// Shorter secrets occur in ordinary words: replies would lose what they say.
 const MIN_SECRET: usize = 6;
@@ -31,12 +31,17 @@ pub fn hide_in_reply(body: String, secret: &str, hide: impl Fn(&str) -> String) 
 }
 
 /// Whether a closer look is worth its time, which grows with the reply. However a text is escaped, its letters and digits stay as
-/// they are: a reply without the longest run of them, and without the secret in base64 or hex, does not repeat it.
+/// they are: a reply that repeats the secret has all of its runs of them near each other, or has it in base64 or hex.
 fn may_repeat(body: &str, secret: &str) -> bool {
-    let runs = secret.split(|c: char| !c.is_ascii_alphanumeric());
-    let longest = runs.max_by_key(|run| run.len()).unwrap_or_default();
-    longest.len() < MIN_SECRET
-        || body.contains(longest)
+    let runs = || secret.split(|c: char| !c.is_ascii_alphanumeric());
+    let longest = runs().max_by_key(|run| run.len()).unwrap_or_default();
+    let span = (secret.len() - runs().map(str::len).sum::<usize>()) * MAX_EXPANSION + secret.len();
+    let has_all = |(at, _): (usize, &str)| {
+        let near = body.floor_char_boundary(at.saturating_sub(span))..body.ceil_char_boundary(at + span);
+        runs().all(|run| body[near.clone()].contains(run))
+    };
+    longest.is_empty()
+        || body.match_indices(longest).any(has_all)
         || encoded(secret).iter().any(|form| body.contains(form))
 }
 
@@ -81,6 +86,15 @@ mod tests {
             let body = format!("{{\"name\":\"a {written}\"}}");
             assert!(!hidden(&body, secret).contains(written), "{written}");
         }
+    }
+
+    #[test]
+    fn looks_closer_only_at_a_reply_that_has_every_run_of_the_secret_in_one_place() {
+        assert!(may_repeat(r#"{"name":"a-b\u002fc"}"#, "a-b/c"));
+        assert!(may_repeat("the %21%21 of it", "!!"));
+        assert!(!may_repeat("an api and no other word", "api-token"));
+        assert!(!may_repeat(&format!("an api{}and a token", " ".repeat(200)), "api-token"));
+        assert!(may_repeat("ä an api&amp;#x0000000002d;token ä", "api-token"));
     }
 
     #[test]

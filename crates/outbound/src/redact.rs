@@ -21,7 +21,7 @@ const LONGEST_NAME: usize = 8;
 /// How much of a text is searched at a time, and of an excerpt at all, in bytes.
 const WINDOW: usize = 64 * 1_024;
 /// The most bytes that escapes make of one: ten for HTML, and ten for each of those.
-const MAX_EXPANSION: usize = (LONGEST_NAME + 2) * (LONGEST_NAME + 2);
+pub(crate) const MAX_EXPANSION: usize = (LONGEST_NAME + 2) * (LONGEST_NAME + 2);
 
 /// Reads the escape that the bytes begin with: puts what it stands for at the end of the list, and tells how many bytes it
 /// takes; 0 if there is none.

@@ -85,10 +85,23 @@ impl Connections {
         self.gate_in_use(target)?.refusal()
     }
 
-    /// Lets the login of `target` be tried again.
+    /// Refused logins of `target` in a row, whatever the calls were for.
+    #[must_use]
+    pub fn login_refusals(&self, target: &str) -> u32 {
+        self.gate_in_use(target).map_or(0, |gate| gate.refusals_in_a_row())
+    }
+
+    /// Lets the login of `target` be probed.
     pub fn reopen_login(&self, target: &str) {
         if let Some(gate) = self.gate_in_use(target) {
             gate.reopen();
+        }
+    }
+
+    /// Lets the login of `target` be tried, whatever became of it before: a person's word.
+    pub fn forgive_login(&self, target: &str) {
+        if let Some(gate) = self.gate_in_use(target) {
+            gate.forgive();
         }
     }
 

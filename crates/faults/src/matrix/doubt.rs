@@ -67,7 +67,7 @@ impl Site {
         Self::JIRAS.contains(&self)
     }
 
-    fn system(self) -> TicketSystem {
+    pub(super) fn system(self) -> TicketSystem {
         if self.is_jira() { TicketSystem::Jira } else { TicketSystem::Servicenow }
     }
 

@@ -135,8 +135,13 @@ async fn lied_to(stage: Stage, site: Site, lie: Lie) {
     let made = scene.doubt("INC-1", true).await;
     let not_made = scene.doubt("INC-2", false).await;
     lie.unfold(&scene);
-    scene.until_looked_up_or_delivered(&made, 2).await;
-    scene.until_looked_up_or_delivered(&not_made, 2).await;
+    if lie.is_of_login() && !site.is_jira() {
+        // A password can be locked: after one further probe it is not tried again before somebody says so.
+        scene.world.until_target(site.system(), v1::TargetConditionKind::Suspended).await;
+    } else {
+        scene.until_looked_up_or_delivered(&made, 2).await;
+        scene.until_looked_up_or_delivered(&not_made, 2).await;
+    }
     for id in [&made, &not_made] {
         let delivery = scene.world.delivery(id).await;
         assert!(scene.sent(&delivery) <= 1, "it was sent again: {delivery:#?}");
@@ -145,6 +150,10 @@ async fn lied_to(stage: Stage, site: Site, lie: Lie) {
     assert_eq!(key(&early), "", "there is no ticket: {early:#?}");
     lie.end(&scene);
     let ended = Instant::now();
+    if lie.is_of_login() {
+        let test = v1::TestConnectionRequest { system: site.system().into(), ..Default::default() };
+        scene.world.client.test_connection(test).await.unwrap();
+    }
     scene.until_delivered_once(&made).await;
     scene.until_delivered_once(&not_made).await;
     // A throttled target is left alone for a second; after many look-ups that failed, the next one is ten intervals away.
@@ -215,6 +224,15 @@ impl Lie {
                 });
                 scene.simulator().weather().clear();
             }
+        }
+    }
+
+    /// A login that is refused is tried ever less often by itself.
+    fn is_of_login(&self) -> bool {
+        match self {
+            Self::Stranger => true,
+            Self::All(Effect::Answer(reply)) => reply.status == 401,
+            Self::Search(_) | Self::All(_) | Self::Hidden => false,
         }
     }
 

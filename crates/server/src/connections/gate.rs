@@ -1,8 +1,8 @@
 //! Keeps an account from being locked by us: every call that logs in with a password passes the gate of its login.
 //!
 //! A vendor locks an account after a few refused logins in a row. So fewer calls than that are in flight at any time,
-//! whatever they are for, and after a refusal nothing more goes out until somebody reopens the gate: the dispatcher for its one
-//! further probe, or a person. Where all calls in flight are refused, the account is still not locked.
+//! whatever they are for, and after a refusal nothing more goes out until the gate is reopened: by the dispatcher for its one
+//! further probe, or by a person. A probe goes out only while the refusals in a row and the calls in flight stay below the limit.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -21,7 +21,9 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 /// The gate of one login.
 #[derive(Debug)]
 pub(super) struct LoginGate {
-    /// One permit for each call that may be in flight: the lock-out limit less one.
+    /// The lock-out limit less one.
+    most_calls: usize,
+    /// One permit for each call that may be in flight.
     calls: Semaphore,
     clock: Arc<dyn Clock>,
     state: Mutex<State>,
@@ -33,6 +35,8 @@ struct State {
     refusal: Option<Refusal>,
     /// Refused logins so far, those of connection tests included.
     refusals: u64,
+    /// Those since the last call that was not refused, or since a person's word.
+    refusals_in_a_row: usize,
 }
 
 /// A login that was refused.
@@ -54,26 +58,37 @@ pub(super) struct GatedSystem {
 
 impl LoginGate {
     pub(super) fn new(lockout_limit: u32, clock: Arc<dyn Clock>) -> Self {
-        let calls = Semaphore::new(lockout_limit.saturating_sub(1).max(1) as usize);
-        Self { calls, clock, state: Mutex::default() }
+        let most_calls = lockout_limit.saturating_sub(1).max(1) as usize;
+        Self { most_calls, calls: Semaphore::new(most_calls), clock, state: Mutex::default() }
     }
 
     pub(super) fn refusal(&self) -> Option<Refusal> {
         self.edit(|state| state.refusal.clone())
     }
 
+    /// For a probe.
     pub(super) fn reopen(&self) {
         self.edit(|state| state.refusal = None);
+    }
+
+    /// For a person, who knows better than the refusals so far.
+    pub(super) fn forgive(&self) {
+        self.edit(|state| (state.refusal, state.refusals_in_a_row) = (None, 0));
+    }
+
+    /// Refused logins since the last call that was not refused, or since a person's word.
+    pub(super) fn refusals_in_a_row(&self) -> u32 {
+        self.edit(|state| u32::try_from(state.refusals_in_a_row).unwrap_or(u32::MAX))
     }
 
     /// A place among the calls in flight. Whether the gate is open is asked once there is one: a call that waited for it
     /// does not go out after a refusal.
     async fn enter(&self) -> Result<SemaphorePermit<'_>, Fault> {
         let permit = self.calls.acquire().await.map_err(|_closed| not_sent())?;
-        match self.refusal() {
-            Some(_) => Err(not_sent()),
-            None => Ok(permit),
-        }
+        let others = self.most_calls - self.calls.available_permits() - 1;
+        let may_go =
+            |state: &mut State| state.refusal.is_none() && state.refusals_in_a_row + others < self.most_calls;
+        if self.edit(may_go) { Ok(permit) } else { Err(not_sent()) }
     }
 
     /// Takes note of how a call ended that was begun at `began`.
@@ -81,10 +96,11 @@ impl LoginGate {
         self.edit(|state| match fault {
             Some(fault) if fault.kind.is_login_refused() => {
                 state.refusals += 1;
+                state.refusals_in_a_row += 1;
                 state.refusal = Some(Refusal { fault: fault.clone(), began });
             }
             Some(_) => {}
-            None => state.refusal = None,
+            None => (state.refusal, state.refusals_in_a_row) = (None, 0),
         });
     }
 
@@ -179,7 +195,10 @@ impl TicketSystem for GatedSystem {
         }
         let checks = self.inner.test().await;
         if checks.iter().any(Check::is_login_refused) {
-            self.gate.edit(|state| state.refusals += 1);
+            self.gate.edit(|state| {
+                state.refusals += 1;
+                state.refusals_in_a_row += 1;
+            });
         }
         checks
     }
@@ -298,6 +317,9 @@ mod tests {
         // A person's test goes out all the same; a reopened gate lets the next call pass.
         assert!(system.test().await[0].is_login_refused());
         gate.reopen();
+        // One more refusal would lock the account: no probe goes out, and a person may have it tried.
+        assert_eq!(system.look_up(&search()).await.unwrap_err().kind, FaultKind::TooLate);
+        gate.forgive();
         inner.answer.notify_one();
         assert_eq!(system.look_up(&search()).await.unwrap_err().kind, FaultKind::Unauthorized);
         assert_eq!(inner.begun.load(Ordering::SeqCst), 4);

@@ -91,7 +91,7 @@ impl Dispatcher {
 
     /// The delivery that an operator wants tried, whatever the target admits.
     async fn send_what_was_lifted(&self, target: &str, state: &TargetState) {
-        self.0.connections.reopen_login(target);
+        self.0.connections.forgive_login(target);
         if self.start_one(target, state, &[ClaimKind::Fresh, ClaimKind::Doubtful]).await {
             state.lifted.store(false, Ordering::SeqCst);
         }

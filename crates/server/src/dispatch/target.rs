@@ -160,13 +160,20 @@ impl Dispatcher {
             began,
             delivery_id: delivery_id.to_owned(),
             lockout_limit: self.0.connections.lockout_limit(target),
+            login_refusals: self.0.connections.login_refusals(target),
         })
     }
 
     /// Takes note of a refused login that no delivery met, such as one of a preview.
     pub(super) async fn observe_login(&self, target: &str) {
         let Some(refusal) = self.0.connections.login_refusal(target) else { return };
-        if self.health(target).condition == Condition::Ok {
+        let may_lock_soon = self
+            .0
+            .connections
+            .lockout_limit(target)
+            .is_some_and(|limit| self.0.connections.login_refusals(target) + 1 >= limit);
+        let condition = self.health(target).condition;
+        if condition == Condition::Ok || condition == Condition::LoginRefused && may_lock_soon {
             self.observe_refusal(target, &refusal.fault, refusal.began).await;
         }
     }
@@ -228,7 +235,7 @@ impl Dispatcher {
         let _one_at_a_time = state.observing.lock().await;
         state.set_health(self.0.store.forgive(target, self.0.clock.now()).await?);
         state.lifted.store(false, Ordering::SeqCst);
-        self.0.connections.reopen_login(target);
+        self.0.connections.forgive_login(target);
         let made_due = self.0.store.target_recovered(target, self.0.clock.now()).await?;
         self.allow_look_ups(target);
         self.wake();

@@ -272,6 +272,7 @@ fn failure(bench: &Bench, delivery_id: &str, kind: FaultKind) -> Observation {
         began: bench.now(),
         delivery_id: delivery_id.to_owned(),
         lockout_limit: Some(3),
+        login_refusals: 0,
     })
 }
 

@@ -290,7 +290,13 @@ async fn a_clock_that_was_set_back_by_a_year_makes_nothing_later() {
     let delivery = bench.intended(&store, "INC-1").await;
     let waiting = bench.fail(&store, &delivery, FaultKind::Rejected).await;
     let fault = Fault::new(FaultKind::RateLimited, "slow").with_retry_after(Some(Duration::from_secs(90)));
-    let failure = Failure { fault, began: bench.now(), delivery_id: waiting.id.clone(), lockout_limit: None };
+    let failure = Failure {
+        fault,
+        began: bench.now(),
+        delivery_id: waiting.id.clone(),
+        lockout_limit: None,
+        login_refusals: 0,
+    };
     let (observed, bounds) = (Observation::Failure(failure), Bounds::default());
     store.observe(TARGET, observed, &bounds, bench.now()).await.unwrap();
     store.close().await;
