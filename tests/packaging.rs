@@ -144,6 +144,8 @@ fn all_that_the_build_in_a_container_needs_is_sent_to_it_and_no_data() {
         "proto",
         "src",
         "crates",
+        "testing",
+        "xtask",
         "tests",
         "examples",
     ];

@@ -7,7 +7,6 @@ pub mod clock;
 pub mod commands;
 pub mod config;
 pub mod connections;
-pub mod demo;
 pub mod dispatch;
 pub mod entropy;
 mod files;

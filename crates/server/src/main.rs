@@ -1,4 +1,4 @@
-//! `ticketing`: the server, and a demonstration of it.
+//! `ticketing`: the server and its offline commands.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -14,7 +14,7 @@ use ticketing_server::commands::{AuditCommand, KeyCommand, TokenCommand};
 use ticketing_server::config::Config;
 use ticketing_server::health::{self, HealthArgs};
 use ticketing_server::transport::dev::{self, TlsCommand};
-use ticketing_server::{demo, panics, process, server, telemetry};
+use ticketing_server::{panics, process, server, telemetry};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Turns RhythmX incidents into tickets in Jira and ServiceNow, effectively once.
@@ -45,8 +45,6 @@ enum Command {
     Audit(AuditCommand),
     /// Ask a running server whether it serves: ends with 0 if it does. For the health check of a container.
     Health(HealthArgs),
-    /// Show the whole job against simulated ticket systems: nothing to set up, nothing kept.
-    Demo(demo::DemoArgs),
 }
 
 /// Where the database is, and where its copy goes.
@@ -76,7 +74,6 @@ async fn main() -> ExitCode {
         Command::Key(command) => command.run(&mut std::io::stdout()).await,
         Command::Audit(command) => command.run(&mut std::io::stdout()).await,
         Command::Health(args) => health::run(&args).await,
-        Command::Demo(args) => demo::run(args).await,
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -47,7 +47,7 @@ fn generate(name: &str, workspace: &Workspace) -> Result<Table> {
         "crates" => Ok(crates::table(workspace)),
         "settings" => Ok(settings::table(&Config::augment_args(Command::new("serve")))),
         "stages" => stages::table(workspace),
-        _ => bail!("there is no table '{name}'; see crates/xtask/src/tables"),
+        _ => bail!("there is no table '{name}'; see xtask/src/tables"),
     }
 }
 

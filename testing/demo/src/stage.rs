@@ -10,17 +10,17 @@ use clap::Parser;
 use prost::Message;
 use prost_reflect::{DescriptorPool, DynamicMessage};
 use rhythmx_ticketing::{Client, FILE_DESCRIPTOR_SET, v1};
+use ticketing_server::clock::SystemClock;
+use ticketing_server::config::Config;
+use ticketing_server::server::{self, ServeError};
 use ticketing_simulator::{Profile, Simulator, Vendor};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use super::DemoArgs;
-use crate::clock::SystemClock;
-use crate::config::Config;
-use crate::server::{self, ServeError};
+use super::Arguments;
 
-const INCIDENT: &str = include_str!("../../../../examples/incident.json");
-const MEDIUM_INCIDENT: &str = include_str!("../../../../examples/incident-medium.json");
+const INCIDENT: &str = include_str!("../../../examples/incident.json");
+const MEDIUM_INCIDENT: &str = include_str!("../../../examples/incident-medium.json");
 
 /// The server, the simulators and what is needed to take them down.
 pub(super) struct Stage {
@@ -45,7 +45,7 @@ struct Flags {
 // === impl Stage ===
 
 impl Stage {
-    pub(super) async fn build(args: &DemoArgs) -> anyhow::Result<Self> {
+    pub(super) async fn build(args: &Arguments) -> anyhow::Result<Self> {
         let jira = Simulator::start(Vendor::JiraCloud, Profile::of(Vendor::JiraCloud)).await?;
         let servicenow = Simulator::start(Vendor::ServiceNow, Profile::of(Vendor::ServiceNow)).await?;
         jira.set_index_lag(Duration::from_millis(100));

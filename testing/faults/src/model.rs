@@ -1,4 +1,4 @@
-//! The protocol as a model: what `crates/model` explores, as a command.
+//! The protocol as a model: what `testing/model` explores, as a command.
 
 use anyhow::Result;
 use ticketing_model::Limits;

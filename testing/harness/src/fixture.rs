@@ -46,7 +46,7 @@ const SLOWNESS: Duration = Duration::from_secs(2);
 /// The real server with simulated ticket systems, for the tests of the SDKs in other languages.
 ///
 /// It prints one line of JSON that says where everything is, and stays up until its standard input ends, or SIGTERM. Orders
-/// are lines of standard input: the top of crates/harness/src/fixture.rs tells them.
+/// are lines of standard input: the top of testing/harness/src/fixture.rs tells them.
 #[derive(Debug, Parser)]
 #[command(name = "sdk-fixture")]
 struct Arguments {

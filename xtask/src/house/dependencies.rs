@@ -26,6 +26,7 @@ const JIRA: &str = "ticketing-jira";
 const SERVICENOW: &str = "ticketing-servicenow";
 const MODEL: &str = "ticketing-model";
 const SERVER: &str = "ticketing-server";
+const DEMO: &str = "ticketing-demo";
 const DISK: &str = "ticketing-disk";
 const SIMULATOR: &str = "ticketing-simulator";
 const XTASK: &str = "xtask";
@@ -43,12 +44,12 @@ const ALLOWANCES: &[Allowance] = &[
         ours_in_tests: &[SIMULATOR],
     },
     Allowance { package: MODEL, ours: &[CORE, RETRY], ours_in_tests: &[] },
-    // The simulator is part of the demo, which is part of the server's program.
     Allowance {
         package: SERVER,
-        ours: &[ROOT, JIRA, SERVICENOW, OUTBOUND, CORE, RETRY, SIMULATOR, FAILPOINTS],
-        ours_in_tests: &[HARNESS, DISK],
+        ours: &[ROOT, JIRA, SERVICENOW, OUTBOUND, CORE, RETRY, FAILPOINTS],
+        ours_in_tests: &[HARNESS, DISK, SIMULATOR],
     },
+    Allowance { package: DEMO, ours: &[ROOT, SERVER, SIMULATOR], ours_in_tests: &[] },
     Allowance { package: SIMULATOR, ours: &[], ours_in_tests: &[] },
     Allowance { package: DISK, ours: &[], ours_in_tests: &[] },
     Allowance { package: HARNESS, ours: &[ROOT, SERVER, CORE, SIMULATOR, FAILPOINTS], ours_in_tests: &[] },
@@ -77,14 +78,21 @@ fn violations_of(package: &Package, packages: &[Package]) -> Vec<Violation> {
     let Some(allowance) = ALLOWANCES.iter().find(|allowance| allowance.package == package.name) else {
         return vec![Violation::new(
             &package.name,
-            "is not in the table of who may depend on whom (crates/xtask/src/house/dependencies.rs)",
+            "is not in the table of who may depend on whom (xtask/src/house/dependencies.rs)",
         )];
     };
     let mut violations = Vec::new();
     for dependency in &package.dependencies {
         let name = dependency.name.as_str();
         let in_tests = dependency.kind.as_deref() == Some("dev");
-        let ours = packages.iter().any(|other| other.name == name);
+        let other = packages.iter().find(|other| other.name == name);
+        let ours = other.is_some();
+        if !in_tests && is_product(package) && other.is_some_and(|other| !is_product(other)) {
+            violations.push(Violation::new(
+                &package.name,
+                format!("ships, and must not depend on {name}, which does not"),
+            ));
+        }
         let allowed = allowance.ours.contains(&name) || in_tests && allowance.ours_in_tests.contains(&name);
         if ours && !allowed {
             violations.push(Violation::new(&package.name, format!("must not depend on {name}")));
@@ -96,6 +104,12 @@ fn violations_of(package: &Package, packages: &[Package]) -> Vec<Violation> {
         }
     }
     violations
+}
+
+/// Whether the package ships: `crates/` and the root do, `testing/` and `xtask/` do not.
+fn is_product(package: &Package) -> bool {
+    let mut folders = package.manifest_path.ancestors().skip(1).filter_map(|folder| folder.file_name());
+    folders.next() != Some("xtask".as_ref()) && folders.next() != Some("testing".as_ref())
 }
 
 #[cfg(test)]
@@ -140,6 +154,21 @@ mod tests {
     fn a_package_that_nobody_placed_is_reported() {
         let found = violations(&[package("ticketing-common", &[])]);
         assert_eq!(found.len(), 1, "{found:?}");
+    }
+
+    #[test]
+    fn what_ships_does_not_depend_on_the_proof() {
+        let mut harness = package(HARNESS, &[]);
+        harness.manifest_path = "testing/harness/Cargo.toml".into();
+        let mut server = package(SERVER, &[(HARNESS, Some("dev"))]);
+        server.manifest_path = "crates/server/Cargo.toml".into();
+        assert_eq!(violations(&[server.clone(), harness.clone()]), []);
+        server.dependencies[0].kind = None;
+        let found = violations(&[server, harness]);
+        assert!(found.contains(&Violation::new(
+            SERVER,
+            "ships, and must not depend on ticketing-harness, which does not"
+        )));
     }
 
     fn package(name: &str, dependencies: &[(&str, Option<&str>)]) -> Package {

@@ -50,7 +50,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
 // === impl Trial ===
 
 impl Trial {
-    /// What `crates/model` has shown to be covered is taken away with what covers it.
+    /// What `testing/model` has shown to be covered is taken away with what covers it.
     fn of(guard: Guard) -> Self {
         let (witnesses, covered_by) = match guard {
             Guard::Intent => ("kill -9 / sent and waiting", None),

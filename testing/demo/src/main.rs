@@ -1,0 +1,48 @@
+//! `ticketing-demo`: the whole job in one command, against simulated ticket systems: configure, test, preview, push, auto-push,
+//! fail, recover, look up, stream. Every step checks what it shows, and the command fails if anything did not hold.
+
+mod narrator;
+mod stage;
+mod walk;
+
+use std::net::SocketAddr;
+
+use clap::Parser;
+use ticketing_server::config::LogFormat;
+use ticketing_server::telemetry;
+
+use self::narrator::Narrator;
+use self::stage::Stage;
+
+/// Show the whole job of RhythmX Ticketing against simulated ticket systems: nothing to set up, nothing kept.
+#[derive(Debug, Parser)]
+#[command(name = "ticketing-demo", version)]
+struct Arguments {
+    /// End after the last step, instead of staying up for calls by hand.
+    #[arg(long)]
+    once: bool,
+
+    /// Address to listen on; any free port if it is taken.
+    #[arg(long, default_value = "127.0.0.1:50051")]
+    listen: SocketAddr,
+
+    /// What to log beside the story, for example "info".
+    #[arg(long, default_value = "off")]
+    log: String,
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    telemetry::start(&arguments.log, LogFormat::Text)?;
+    let say = Narrator::default();
+    let mut stage = Stage::build(&arguments).await?;
+    say.line(&format!("The service listens on {}; Jira and ServiceNow are simulated.", stage.address));
+    walk::walk(&mut stage, &say).await?;
+    say.line("Everything held.");
+    if !arguments.once {
+        say.what_to_type(&stage);
+        tokio::signal::ctrl_c().await?;
+    }
+    stage.strike().await
+}
