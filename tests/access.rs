@@ -28,11 +28,12 @@ use tonic_prost::ProstCodec;
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
-/// Who may call what, as the README tells it.
+/// Who may call what, as the book's table of roles has it.
 pub fn told() -> Vec<(String, Vec<Role>)> {
-    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../README.md")).unwrap();
-    let begin = readme.find("| method | admin | analyst | producer | viewer |").expect("the table of roles");
-    let rows = readme[begin..].lines().skip(2).take_while(|line| line.starts_with('|'));
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/src/run/callers.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let begin = page.find("| method | admin | analyst | producer | viewer |").expect("the table of roles");
+    let rows = page[begin..].lines().skip(2).take_while(|line| line.starts_with('|'));
     let row = |line: &str| {
         let mut cells = line.trim_matches('|').split('|').map(str::trim);
         let method = cells.next().unwrap().trim_matches('`').to_owned();

@@ -474,7 +474,7 @@ mod tests {
             assert!(bytes.len() + 2 * measure(&bytes).unwrap() < 8 * 1_024 * 1_024);
             sizes.push(bytes.len());
         }
-        // As the README and the flag say.
+        // As the book and the flag say.
         assert!((380_000..420_000).contains(&sizes[0]), "{sizes:?}");
         assert!((1_500_000..1_620_000).contains(&sizes[1]), "{sizes:?}");
     }

@@ -168,14 +168,14 @@ mod tests {
     use crate::transport::{Tls, TlsFiles};
 
     #[test]
-    fn the_commands_of_the_readme_are_those_that_are_printed() {
-        let readme = include_str!("../../../../README.md");
+    fn prints_the_commands_that_the_book_shows() {
+        let page = include_str!("../../../../docs/src/run/tls.md");
         let printed = how_to_use(Path::new("trial"), None);
         let commands = printed.lines().filter(|line| line.starts_with("  ")).map(str::trim);
-        let told: Vec<_> = readme.lines().map(str::trim).collect();
-        assert!(told.contains(&"ticketing tls dev --out trial"));
+        let shown: Vec<_> = page.lines().map(str::trim).collect();
+        assert!(shown.contains(&"ticketing tls dev --out trial"));
         for command in commands {
-            assert!(told.contains(&command), "{command}");
+            assert!(shown.contains(&command), "{command}");
         }
         let printed = how_to_use(Path::new("a b's"), Some("ticketing.example"));
         assert!(

@@ -41,10 +41,10 @@ pub(super) enum Replay {
 use Found::{By, ByHand};
 use Replay::{Cells, History, Power, Test};
 
-/// In the order in which RELIABILITY.md tells of them.
+/// In the order of the table in docs/src/internals/proof.md.
 pub(super) const BUGS: &[Bug] = &[
     Bug {
-        what: "A witness made within the server bound of a doubtful send proved its absence too early",
+        what: "A canary created within the server bound of a send of unknown outcome proved its absence too early",
         found_by: By("model"),
         replays: &[
             Test("a_witness_was_made_when_nothing_of_the_doubtful_send_could_be_applied_any_more"),
@@ -57,17 +57,17 @@ pub(super) const BUGS: &[Bug] = &[
         replays: &[Test("of_two_tickets_the_older_is_the_reference_whichever_was_known_first")],
     },
     Bug {
-        what: "A ticket that a look-up found while an operator named another was dropped",
+        what: "A ticket that reconciliation found while an operator named another was dropped",
         found_by: By(r#"matrix --only "operators / ""#),
         replays: &[Test("a_ticket_that_is_found_after_an_operator_named_another_is_kept_beside_it")],
     },
     Bug {
-        what: "An empty Jira search that had not come to its end, or that said 200 with errors, proved an absence",
+        what: "An empty Jira search that was incomplete, or had status 200 with errors, proved an absence",
         found_by: By(r#"matrix --only "look-up / ""#),
         replays: &[Test("an_empty_answer_that_did_not_come_to_its_end_proves_nothing")],
     },
     Bug {
-        what: "A ServiceNow search that was cancelled within a 200 proved an absence",
+        what: "A ServiceNow search that was canceled within a 200 proved an absence",
         found_by: By(r#"matrix --only "look-up / ""#),
         replays: &[Test("a_search_that_was_broken_off_proves_nothing_and_shows_what_it_has")],
     },
@@ -77,19 +77,19 @@ pub(super) const BUGS: &[Bug] = &[
         replays: &[Test("of_two_tickets_of_the_same_second_the_one_with_the_lower_number_is_older")],
     },
     Bug {
-        what: "`200 {}` from a Jira Cloud made a Data Center of it, whose searches Cloud refuses: doubts stayed for ever",
+        what: "After `200 {}` Jira Cloud was taken for Data Center, whose searches Cloud refuses: deliveries stayed RECONCILING for ever",
         found_by: By(r#"matrix --only "connection / ""#),
-        replays: &[Test("an_answer_that_says_nothing_about_a_jira_does_not_tell_which_jira_it_is")],
+        replays: &[Test("learns_which_jira_it_is_from_the_account_where_server_info_says_nothing")],
     },
     Bug {
-        what: "A doubtful reply with Retry-After left a look-up due at once while the target was paused",
+        what: "After an unknown outcome with Retry-After, a search was due at once while the connection was paused",
         found_by: By(r#"matrix --only "throttling / ""#),
         replays: &[Test(
             "a_system_that_asks_to_be_left_alone_while_it_leaves_a_doubt_is_not_searched_before",
         )],
     },
     Bug {
-        what: "The name of a new data folder was not synced: a cut took the folder, and what was acknowledged with it",
+        what: "The directory entry of a new data folder was not synced: a power cut lost the folder with acknowledged pushes",
         found_by: By("power --seed 1"),
         replays: &[
             Test("what_the_first_start_accepted_is_there_after_the_power_was_cut"),
@@ -97,7 +97,7 @@ pub(super) const BUGS: &[Bug] = &[
         ],
     },
     Bug {
-        what: "A first start that was interrupted while it wrote its key kept every later one from starting",
+        what: "After a first start that was interrupted while writing its key, no server started again",
         found_by: By("power --seed 1"),
         replays: &[
             Test("a_first_start_that_could_not_write_its_key_does_not_keep_the_next_from_starting"),
@@ -105,7 +105,7 @@ pub(super) const BUGS: &[Bug] = &[
         ],
     },
     Bug {
-        what: "An older copy that was put back had tickets made twice",
+        what: "After a restore from an older copy, tickets were created twice",
         found_by: By(r#"matrix --only "restore / ""#),
         replays: &[
             Test("a_copy_that_takes_the_place_of_the_files_at_once_is_recognised"),
@@ -113,61 +113,61 @@ pub(super) const BUGS: &[Bug] = &[
         ],
     },
     Bug {
-        what: "Whoever removed the lock file could start a second server",
+        what: "A second server started after the lock file was removed",
         found_by: ByHand,
         replays: &[Cells("neighbours / second server / the lock file removed")],
     },
     Bug {
-        what: "A database copied without its log opened as a new installation, blind to its own tickets",
+        what: "A database copied without its write-ahead log opened as a new installation that did not know its own tickets",
         found_by: By(r#"matrix --only "restore / ""#),
         replays: &[Test(
             "an_empty_database_beside_the_mark_of_a_full_one_is_refused_until_the_mark_is_gone_too",
         )],
     },
     Bug {
-        what: "A clock set forward between two runs let absences be proven early; set back, it left deliveries waiting",
+        what: "A clock set forward between two runs let absences be proven too early; set back, it delayed due deliveries",
         found_by: By(r#"matrix --only "clock / ""#),
         replays: &[Cells("clock / set ")],
     },
     Bug {
-        what: "A page token of another installation was taken as a place in this one's list",
+        what: "A page token of another installation was accepted",
         found_by: By(r#"matrix --only "tokens / ""#),
         replays: &[Test("a_page_token_is_read_back_for_the_same_store_and_filters_alone")],
     },
     Bug {
-        what: "All TLS failures were told in one sentence",
+        what: "All TLS failures had the same message",
         found_by: By(r#"matrix --only "tls / ""#),
         replays: &[Test("a_certificate_that_is_not_to_be_trusted_costs_no_ticket_and_is_told_by_its_reason")],
     },
     Bug {
-        what: "A connection that never came about left a doubt where an attempt ends within 10 s, although nothing was sent",
+        what: "A connection that was never established counted as an unknown outcome where an attempt ends within 10 s, although nothing was sent",
         found_by: By(r#"matrix --only "outage / ""#),
         replays: &[Test("a_server_whose_connection_never_comes_about_was_sent_nothing")],
     },
     Bug {
-        what: "A target that was switched off after a delivery was claimed, or after its intent was durable, was still sent to",
+        what: "A connection that was disabled after a delivery was claimed, or after its intent was durable, still received it",
         found_by: By(r#"matrix --only "settings / switched off""#),
         replays: &[Test(
             "what_is_about_to_be_sent_when_its_system_is_switched_off_waits_until_it_is_switched_on",
         )],
     },
     Bug {
-        what: r"A secret that a ticket system repeated with its characters escaped (`&amp;`, `\u0026`, `%26`) was not recognised, and told on",
+        what: r"A secret that a ticket system repeated in escaped form (`&amp;`, `\u0026`, `%26`) was not redacted",
         found_by: By(r#"matrix --only "echoes / ""#),
         replays: &[Test("a_secret_that_is_echoed_with_escapes_does_not_reach_the_fault")],
     },
     Bug {
-        what: "A delivery was shown as it was before an attempt that was listed beside it",
+        what: "A delivery was shown in a state older than the attempts that were listed with it",
         found_by: By(r#"matrix --only "races / ""#),
         replays: &[Test("a_delivery_and_its_attempts_are_read_as_they_were_at_one_moment")],
     },
     Bug {
-        what: "A locked account was asked once more when a retry was due before the lock was known",
+        what: "A locked account got one more login when a retry was due before the lock was known",
         found_by: By(r#"matrix --only "process / ""#),
         replays: &[Cells("logins / account locked, and a retry is due")],
     },
     Bug {
-        what: "A caller whose connections broke was kept out for a while, as if it had flooded",
+        what: "A caller whose connections broke was restricted for a while, as if it had flooded",
         found_by: By(r#"matrix --only "streams / ""#),
         replays: &[
             Test("a_caller_whose_connections_break_may_begin_anew_at_once_wherever_they_broke"),
@@ -180,7 +180,7 @@ pub(super) const BUGS: &[Bug] = &[
         replays: &[Test("proves_no_absence_without_evidence"), Cells("evidence / ")],
     },
     Bug {
-        what: "Cells on look-ups, proofs and preparing reads passed although their weather had struck nothing",
+        what: "Cells on searches, proofs and preparing reads passed although their faults had struck nothing",
         found_by: ByHand,
         replays: &[Test("fails_a_cell_whose_weather_struck_nothing")],
     },
@@ -198,7 +198,7 @@ pub(super) const HARD: &[Replay] = &[
 // === impl Bug ===
 
 impl Bug {
-    /// As a row of the table in RELIABILITY.md.
+    /// As a row of the table in docs/src/internals/proof.md.
     pub(super) fn row(&self) -> String {
         let found_by = match self.found_by {
             By(command) => format!("`{command}`"),

@@ -29,7 +29,7 @@ pub(crate) struct Arguments {
 #[derive(Debug)]
 struct Item {
     what: &'static str,
-    /// As RELIABILITY.md tells of it.
+    /// As a row of the table in docs/src/internals/proof.md.
     row: String,
     replays: &'static [Replay],
 }
@@ -123,12 +123,11 @@ mod tests {
 
     use super::*;
 
-    const RELIABILITY: &str = include_str!("../../../../RELIABILITY.md");
+    const PROOF: &str = include_str!("../../../../docs/src/internals/proof.md");
 
     #[test]
-    fn the_table_of_bugs_in_reliability_md_is_the_list_that_is_played() {
-        let (_, after) =
-            RELIABILITY.split_once("| bug | found by | shown by |\n|---|---|---|\n").expect("a table");
+    fn table_of_bugs_in_the_book_is_the_list_that_is_played() {
+        let (_, after) = PROOF.split_once("| bug | found by | shown by |\n|---|---|---|\n").expect("a table");
         let table: Vec<_> = after.lines().take_while(|line| line.starts_with('|')).collect();
         let list: Vec<_> = BUGS.iter().map(list::Bug::row).collect();
         assert!(table == list, "`cargo xtask faults bugs --list` gives the rows:\n{}", list.join("\n"));
