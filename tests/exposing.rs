@@ -7,6 +7,7 @@ use std::time::Duration;
 use rhythmx_ticketing::v1::TicketSystem;
 use tempfile::TempDir;
 use ticketing_server::access::Role;
+use ticketing_simulator::{Authority, Certificate};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tonic::Code;
@@ -77,6 +78,25 @@ async fn certificates_are_replaced_while_a_stream_goes_on_and_broken_ones_are_no
     assert!(trial.connect(&world.server.address).await.is_err());
     world.push("INC-1", TicketSystem::Jira).await;
     assert_eq!(subscriber.event().await.delivery.unwrap().incident_id, "INC-1");
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn expired_certificate_is_logged_at_error_level() {
+    const WORDS: &str = "the certificate of --tls-cert has expired";
+    let (folder, trial) = trial().await;
+    let mut world = Plan::new().callers_under_tls(&trial).start().await;
+    assert!(!world.server.log().contains(WORDS));
+    let authority = Authority::new(folder.path()).unwrap();
+    let (certificate, key) = (trial.file("server.pem"), trial.file("server.key"));
+    authority.issue_files(Certificate::Expired, &certificate, &key).unwrap();
+    world.server.hang_up().await;
+    until_logged(&world, WORDS).await;
+    let log = world.server.log();
+    let lines: Vec<_> = log.lines().filter(|line| line.contains(WORDS)).collect();
+    assert!(lines.iter().all(|line| line.contains("ERROR") && line.contains("2001-01-01")), "{lines:?}");
+    // Callers who are connected are served all the same.
+    world.push("INC-1", TicketSystem::Jira).await;
     world.finish().await;
 }
 
