@@ -202,7 +202,8 @@ async fn requests_that_grow_when_decoded_stay_within_the_budget() {
     }
     world.push("INC-1", TicketSystem::Jira).await;
     let grown = world.server.peak_memory().saturating_sub(before);
-    assert!(grown < GROWTH, "{grown} bytes");
+    // Undecoded, they may take what one caller may hold, half of the budget of 64 MiB. Decoded, they would take gigabytes.
+    assert!(grown < GROWTH + GROWTH / 2, "{grown} bytes");
     world.finish().await;
 }
 

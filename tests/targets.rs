@@ -18,9 +18,12 @@ async fn failures_in_a_row_open_the_circuit_and_what_is_pushed_then_waits_unspen
         assert_eq!(state(&world.push(&format!("INC-{n}"), JIRA).await), DeliveryState::Waiting);
     }
     world.until_target(JIRA, TargetConditionKind::CircuitOpen).await;
+    // No tick takes the fourth for its probe.
+    set_ticks(&mut world, Duration::from_secs(3_600), 20).await;
     let fourth = world.push("INC-4", JIRA).await.delivery.unwrap();
     assert_eq!((fourth.state(), fourth.failures, fourth.attempts.len()), (DeliveryState::Waiting, 0, 0));
     world.jira.restart().await.unwrap();
+    set_ticks(&mut world, TICK, 20).await;
     world.until_all_delivered(4).await;
     world.until_target(JIRA, TargetConditionKind::Ok).await;
     world.finish().await;
@@ -295,11 +298,15 @@ fn with_password(world: &World, password: &str) -> v1::ConfigureRequest {
 /// Ticks that are far enough apart to count what happens between them.
 async fn with_slow_ticks(plan: Plan, max_attempts: u32) -> World {
     let mut world = plan.start().await;
-    let tick = i32::try_from(TICK.as_millis()).unwrap();
+    set_ticks(&mut world, TICK, max_attempts).await;
+    world
+}
+
+async fn set_ticks(world: &mut World, tick: Duration, max_attempts: u32) {
+    let tick = i32::try_from(tick.as_millis()).unwrap();
     let settings = v1::RetrySettings { max_attempts: Some(max_attempts), ..retry(20, 3_600, tick) };
     let request = v1::ConfigureRequest { retry: Some(settings), ..Default::default() };
     world.client.configure(request).await.unwrap();
-    world
 }
 
 fn rotate_token(jira: &Simulator, token: &str) {
