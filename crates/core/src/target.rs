@@ -43,6 +43,9 @@ pub struct Health {
     /// Refusals of single tickets that may be the connection's trouble.
     #[serde(default)]
     pub refusals: Option<Refusals>,
+    /// When the last trouble ended.
+    #[serde(default)]
+    pub recovered_at: Option<Timestamp>,
 }
 
 /// Tickets that were refused with the same status, with no success between them.
@@ -157,14 +160,21 @@ impl Health {
         }
     }
 
-    /// A delivery failed for good. If that was for want of the target and no ticket was created between its last two
-    /// attempts, nothing else may come along to show that the target is well again: it is probed from now on.
+    /// A delivery failed for good, by an attempt that was begun at `began`. If that was for want of the target and no ticket
+    /// was created between its last two attempts, nothing else may come along to show that the target is well again: it is
+    /// probed from now on. So it is if the target recovered during the last attempt, too late for that one.
     #[must_use]
-    pub fn retries_spent(&self, delivery: &Delivery, now: Timestamp) -> (Self, Option<EventKind>) {
+    pub fn retries_spent(
+        &self,
+        delivery: &Delivery,
+        began: Timestamp,
+        now: Timestamp,
+    ) -> (Self, Option<EventKind>) {
+        let was_too_early = self.recovered_at.is_some_and(|recovered_at| began < recovered_at);
         let in_a_row = self.failures_in_a_row > 0 && self.failures_in_a_row >= delivery.failures.min(2);
         let fault = delivery.last_error.as_ref().map(|error| &error.fault);
         match fault.filter(|fault| fault.kind.scope() == Scope::Target) {
-            Some(fault) if in_a_row && self.condition == Condition::Ok => {
+            Some(fault) if (in_a_row || was_too_early) && self.condition == Condition::Ok => {
                 self.clone().worsen(Condition::CircuitOpen, fault, now)
             }
             _ => (self.clone(), None),
@@ -173,8 +183,8 @@ impl Health {
 
     /// Settings were changed or a test passed: all is forgiven, a pause that was asked for, too.
     #[must_use]
-    pub fn forgive(&self) -> (Self, Option<EventKind>) {
-        (Self::default(), self.recovery())
+    pub fn forgive(&self, now: Timestamp) -> (Self, Option<EventKind>) {
+        (Self { recovered_at: Some(now), ..Self::default() }, self.recovery())
     }
 
     /// An operator wants a try now: every pause is over, and the next success shows whether the trouble is, too.
@@ -197,7 +207,9 @@ impl Health {
 
     fn recover(&self, now: Timestamp) -> (Self, Option<EventKind>) {
         let throttled_until = self.throttled_until.filter(|until| now < *until);
-        (Self { throttled_until, ..Self::default() }, self.recovery())
+        let was_well = self.condition == Condition::Ok && self.failing_since.is_none();
+        let recovered_at = if was_well { self.recovered_at } else { Some(now) };
+        (Self { throttled_until, recovered_at, ..Self::default() }, self.recovery())
     }
 
     /// The system answered, and not with 429: a pause that has passed is over.
@@ -396,13 +408,17 @@ mod tests {
         for _ in 0..3 {
             health = after(&health, FaultKind::ServerError, "a").0;
         }
-        let (opened, event) = health.retries_spent(&spent(3, FaultKind::ServerError), NOW);
+        let (opened, event) = health.retries_spent(&spent(3, FaultKind::ServerError), NOW, NOW);
         assert_eq!((opened.condition, event), (Condition::CircuitOpen, Some(EventKind::TargetCircuitOpened)));
         assert!(opened.is_probed(NOW));
-        assert_eq!(health.retries_spent(&spent(3, FaultKind::Rejected), NOW), (health, None));
+        assert_eq!(health.retries_spent(&spent(3, FaultKind::Rejected), NOW, NOW), (health, None));
         // A ticket was created between its last two attempts.
         let (one, _) = after(&Health::default(), FaultKind::ServerError, "a");
-        assert_eq!(one.retries_spent(&spent(3, FaultKind::ServerError), NOW), (one, None));
+        assert_eq!(one.retries_spent(&spent(3, FaultKind::ServerError), NOW, NOW), (one.clone(), None));
+        // It was created during its last one.
+        let recovered = Health { recovered_at: Some(at(1)), ..one };
+        let (opened, _) = recovered.retries_spent(&spent(3, FaultKind::ServerError), NOW, at(2));
+        assert_eq!(opened.condition, Condition::CircuitOpen);
     }
 
     #[test]
@@ -440,7 +456,8 @@ mod tests {
         }
         let (health, event) = refused(&health, "e", 403);
         assert_eq!((health.admission(NOW), event), (Admission::Probe, Some(EventKind::TargetCircuitOpened)));
-        assert_eq!(observed(&health, &Observation::Created, NOW).0, Health::default());
+        let recovered = Health { recovered_at: Some(NOW), ..Health::default() };
+        assert_eq!(observed(&health, &Observation::Created, NOW).0, recovered);
     }
 
     #[test]
@@ -452,7 +469,10 @@ mod tests {
         );
         let (health, _) = after(&health, FaultKind::ServerError, "a");
         assert_eq!(health.admission(NOW), Admission::Closed(None));
-        assert_eq!(health.forgive(), (Health::default(), Some(EventKind::TargetRecovered)));
+        assert_eq!(
+            health.forgive(NOW),
+            (Health { recovered_at: Some(NOW), ..Health::default() }, Some(EventKind::TargetRecovered))
+        );
     }
 
     #[test]

@@ -72,7 +72,8 @@ async fn begin(stage: &Stage) -> (Mounted, World) {
     for (nth, then) in [(1, Effect::Answer(refused)), (2, Effect::ApplyThenDrop), (3, Effect::DropBefore)] {
         weather.push(Rule::new(Call::Create, When::Nth(nth), then));
     }
-    weather.push(Rule::new(Call::Search, When::Always, Effect::gateway_timeout()));
+    let why = "it only keeps the doubts as they are, and the server may stop before it looks them up";
+    weather.push_perhaps(Rule::new(Call::Search, When::Always, Effect::gateway_timeout()), why);
     for (id, state) in [
         ("INC-1", DeliveryState::Waiting),
         ("INC-2", DeliveryState::Reconciling),

@@ -258,7 +258,10 @@ pub(in crate::store) async fn health_is_kept_and_told(bench: Bench) {
     assert_eq!(refused.condition, Condition::LoginRefused);
     assert_eq!(bench.store.health(TARGET).await.unwrap(), refused);
     bench.store.forgive(TARGET, bench.now()).await.unwrap();
-    assert_eq!(bench.store.health(TARGET).await.unwrap(), Health::default());
+    assert_eq!(
+        bench.store.health(TARGET).await.unwrap(),
+        Health { recovered_at: Some(bench.now()), ..Health::default() }
+    );
     let page = bench.store.events_after(0, &EventFilter::default(), 100).await.unwrap();
     let kinds: Vec<_> = page.events.iter().map(|event| event.kind).collect();
     assert_eq!(kinds, [EventKind::TargetLoginRefused, EventKind::TargetRecovered]);

@@ -64,7 +64,7 @@ impl Verb for Forgive {
     }
 
     fn apply(&self, work: &mut Work) -> Result<Health, StoreError> {
-        let (health, event) = work.health(&self.target).forgive();
+        let (health, event) = work.health(&self.target).forgive(self.now);
         work.set_health(&self.target, health.clone(), event, self.now);
         Ok(health)
     }

@@ -41,6 +41,7 @@ impl Verb for Record<AttemptRecord> {
     }
 
     fn apply(&self, work: &mut Work) -> Result<Option<Delivery>, StoreError> {
+        let began = self.what.times.started_at;
         let AttemptRecord { delivery_id, epoch, outcome, times, counted_from, random } = self.what.clone();
         let Some(delivery) = work.delivery(&delivery_id).cloned() else { return Ok(None) };
         let (kept, fault) = match &outcome {
@@ -67,7 +68,7 @@ impl Verb for Record<AttemptRecord> {
             }
             outcome => delivery.settle(epoch, outcome, &self.policy, counted_from, self.now, random),
         };
-        Ok(settled.map(|settled| take(work, settled, self.now)))
+        Ok(settled.map(|settled| take(work, settled, began, self.now)))
     }
 }
 
@@ -80,6 +81,7 @@ impl Verb for Record<LookUpRecord> {
     }
 
     fn apply(&self, work: &mut Work) -> Result<Option<Delivery>, StoreError> {
+        let began = self.what.times.started_at;
         let LookUpRecord { delivery_id, epoch, mut look_up, times } = self.what.clone();
         let Some(delivery) = work.delivery(&delivery_id).cloned() else { return Ok(None) };
         let answer = look_up.answer.clone();
@@ -90,7 +92,7 @@ impl Verb for Record<LookUpRecord> {
         let settled = delivery.clone().settle_look_up(own, look_up, &self.policy, self.now);
         let (outcome, fault) = looked_up(answer, settled.as_ref());
         keep(work, &delivery, Tried { kind: AttemptKind::LookUp, epoch, times, outcome, fault });
-        Ok(settled.map(|settled| take(work, settled, self.now)))
+        Ok(settled.map(|settled| take(work, settled, began, self.now)))
     }
 }
 
@@ -114,10 +116,10 @@ impl Verb for Record<SweepRecord> {
 
 /// Takes over what became of a delivery. Where it failed for good, its target may have to be probed: both are committed
 /// together, so that no crash leaves a failed delivery that nothing would arm again.
-fn take(work: &mut Work, settled: Settled, now: Timestamp) -> Delivery {
+fn take(work: &mut Work, settled: Settled, began: Timestamp, now: Timestamp) -> Delivery {
     let delivery = work.settle(settled, "");
     if delivery.state == State::Failed {
-        let (health, event) = work.health(&delivery.target).retries_spent(&delivery, now);
+        let (health, event) = work.health(&delivery.target).retries_spent(&delivery, began, now);
         work.set_health(&delivery.target, health, event, now);
     }
     delivery
