@@ -91,17 +91,23 @@ impl Connections {
         self.gate_in_use(target).map_or(0, |gate| gate.refusals_in_a_row())
     }
 
-    /// Lets the login of `target` be probed.
-    pub fn reopen_login(&self, target: &str) {
+    /// Whether the vendor could lock the account of `target` at its next refused login.
+    #[must_use]
+    pub fn is_near_lockout(&self, target: &str) -> bool {
+        self.lockout_limit(target).is_some_and(|limit| self.login_refusals(target) + 1 >= limit)
+    }
+
+    /// Permits a probe of the login of `target`.
+    pub fn permit_login_probe(&self, target: &str) {
         if let Some(gate) = self.gate_in_use(target) {
-            gate.reopen();
+            gate.permit_probe();
         }
     }
 
-    /// Lets the login of `target` be tried, whatever became of it before: a person's word.
-    pub fn forgive_login(&self, target: &str) {
+    /// Has the login of `target` tried as if it had never been refused: on the word of a person.
+    pub fn reset_login(&self, target: &str) {
         if let Some(gate) = self.gate_in_use(target) {
-            gate.forgive();
+            gate.reset();
         }
     }
 

@@ -266,7 +266,7 @@ impl App {
         }
         let mut made_due = 0;
         for (target, is_other_login) in changed {
-            if is_other_login || !self.0.dispatcher.is_near_lockout(&target) {
+            if is_other_login || !self.0.dispatcher.was_lockable_login_refused(&target) {
                 made_due += self.0.dispatcher.forgive(&target).await?;
             }
         }
@@ -286,8 +286,8 @@ impl App {
 // === impl Accepted ===
 
 impl Accepted {
-    /// Whether the account, its address or its secret are others than in `current`, which is in force. Whoever gives the same
-    /// ones again, as a script may every minute, gives no reason to try them again.
+    /// Whether the account, its address or its secret differ from those of `current`, the connection in use. The same ones given
+    /// again, as a script may every minute, are no reason to try them again.
     fn is_other_login(&self, current: Option<&Arc<dyn TicketSystem>>) -> bool {
         fn secret(settings: &SystemSettings) -> Option<&str> {
             settings.secret(SecretUse::TicketSystem).map(|secret| secret.value.expose_secret())

@@ -1,8 +1,9 @@
 //! Keeps an account from being locked by us: every call that logs in with a password passes the gate of its login.
 //!
 //! A vendor locks an account after a few refused logins in a row. So fewer calls than that are in flight at any time,
-//! whatever they are for, and after a refusal nothing more goes out until the gate is reopened: by the dispatcher for its one
-//! further probe, or by a person. A probe goes out only while the refusals in a row and the calls in flight stay below the limit.
+//! whatever they are for. A refused call closes the gate, and a successful one opens it. While it is closed, the dispatcher
+//! permits its one further probe, which goes out only if the refusals in a row and the calls in flight stay below the limit;
+//! a person may reset it.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -22,7 +23,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 #[derive(Debug)]
 pub(super) struct LoginGate {
     /// The lock-out limit less one.
-    most_calls: usize,
+    max_calls: usize,
     /// One permit for each call that may be in flight.
     calls: Semaphore,
     clock: Arc<dyn Clock>,
@@ -33,6 +34,8 @@ pub(super) struct LoginGate {
 struct State {
     /// Closes the gate.
     refusal: Option<Refusal>,
+    /// The closed gate lets a probe pass.
+    is_probing: bool,
     /// Refused logins so far, those of connection tests included.
     refusals: u64,
     /// Those since the last call that was not refused, or since a person's word.
@@ -58,22 +61,22 @@ pub(super) struct GatedSystem {
 
 impl LoginGate {
     pub(super) fn new(lockout_limit: u32, clock: Arc<dyn Clock>) -> Self {
-        let most_calls = lockout_limit.saturating_sub(1).max(1) as usize;
-        Self { most_calls, calls: Semaphore::new(most_calls), clock, state: Mutex::default() }
+        let max_calls = lockout_limit.saturating_sub(1).max(1) as usize;
+        Self { max_calls, calls: Semaphore::new(max_calls), clock, state: Mutex::default() }
     }
 
     pub(super) fn refusal(&self) -> Option<Refusal> {
         self.edit(|state| state.refusal.clone())
     }
 
-    /// For a probe.
-    pub(super) fn reopen(&self) {
-        self.edit(|state| state.refusal = None);
+    /// Permits a probe, until a call is refused again.
+    pub(super) fn permit_probe(&self) {
+        self.edit(|state| state.is_probing = true);
     }
 
-    /// For a person, who knows better than the refusals so far.
-    pub(super) fn forgive(&self) {
-        self.edit(|state| (state.refusal, state.refusals_in_a_row) = (None, 0));
+    /// Opens the gate on the word of a person, who knows better than the refusals so far.
+    pub(super) fn reset(&self) {
+        self.edit(State::open);
     }
 
     /// Refused logins since the last call that was not refused, or since a person's word.
@@ -85,9 +88,10 @@ impl LoginGate {
     /// does not go out after a refusal.
     async fn enter(&self) -> Result<SemaphorePermit<'_>, Fault> {
         let permit = self.calls.acquire().await.map_err(|_closed| not_sent())?;
-        let others = self.most_calls - self.calls.available_permits() - 1;
-        let may_go =
-            |state: &mut State| state.refusal.is_none() && state.refusals_in_a_row + others < self.most_calls;
+        let others = self.max_calls - self.calls.available_permits() - 1;
+        let may_go = |state: &mut State| {
+            state.refusal.is_none() || state.is_probing && state.refusals_in_a_row + others < self.max_calls
+        };
         if self.edit(may_go) { Ok(permit) } else { Err(not_sent()) }
     }
 
@@ -95,17 +99,32 @@ impl LoginGate {
     fn note(&self, fault: Option<&Fault>, began: Timestamp) {
         self.edit(|state| match fault {
             Some(fault) if fault.kind.is_login_refused() => {
-                state.refusals += 1;
-                state.refusals_in_a_row += 1;
+                state.count_refusal();
                 state.refusal = Some(Refusal { fault: fault.clone(), began });
+                state.is_probing = false;
             }
             Some(_) => {}
-            None => (state.refusal, state.refusals_in_a_row) = (None, 0),
+            None => state.open(),
         });
     }
 
     fn edit<T>(&self, edit: impl FnOnce(&mut State) -> T) -> T {
         edit(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+// === impl State ===
+
+impl State {
+    fn count_refusal(&mut self) {
+        self.refusals += 1;
+        self.refusals_in_a_row += 1;
+    }
+
+    fn open(&mut self) {
+        self.refusal = None;
+        self.is_probing = false;
+        self.refusals_in_a_row = 0;
     }
 }
 
@@ -195,10 +214,7 @@ impl TicketSystem for GatedSystem {
         }
         let checks = self.inner.test().await;
         if checks.iter().any(Check::is_login_refused) {
-            self.gate.edit(|state| {
-                state.refusals += 1;
-                state.refusals_in_a_row += 1;
-            });
+            self.gate.edit(State::count_refusal);
         }
         checks
     }
@@ -316,12 +332,39 @@ mod tests {
         assert!(gate.refusal().is_some());
         // A person's test goes out all the same; a reopened gate lets the next call pass.
         assert!(system.test().await[0].is_login_refused());
-        gate.reopen();
+        gate.permit_probe();
         // One more refusal would lock the account: no probe goes out, and a person may have it tried.
         assert_eq!(system.look_up(&search()).await.unwrap_err().kind, FaultKind::TooLate);
-        gate.forgive();
+        gate.reset();
         inner.answer.notify_one();
         assert_eq!(system.look_up(&search()).await.unwrap_err().kind, FaultKind::Unauthorized);
         assert_eq!(inner.begun.load(Ordering::SeqCst), 4);
+    }
+
+    #[tokio::test]
+    async fn refused_tests_of_other_settings_hold_up_no_call() {
+        let inner = Arc::new(Refusing::default());
+        let gate = Arc::new(LoginGate::new(3, Arc::new(ManualClock::new(Timestamp::UNIX_EPOCH))));
+        let system = GatedSystem::new(inner.clone(), gate.clone());
+        for _ in 0..3 {
+            assert!(system.test().await[0].is_login_refused());
+        }
+        inner.answer.notify_one();
+        assert_eq!(system.look_up(&search()).await.unwrap_err().kind, FaultKind::Unauthorized);
+    }
+
+    #[tokio::test]
+    async fn a_refusal_is_remembered_while_a_probe_is_permitted() {
+        let inner = Arc::new(Refusing::default());
+        let gate = Arc::new(LoginGate::new(5, Arc::new(ManualClock::new(Timestamp::UNIX_EPOCH))));
+        let system = GatedSystem::new(inner.clone(), gate.clone());
+        inner.answer.notify_one();
+        assert_eq!(system.look_up(&search()).await.unwrap_err().kind, FaultKind::Unauthorized);
+        gate.permit_probe();
+        assert!(gate.refusal().is_some());
+        inner.answer.notify_one();
+        assert_eq!(system.look_up(&search()).await.unwrap_err().kind, FaultKind::Unauthorized);
+        // The probe was refused, too.
+        assert_eq!(system.look_up(&search()).await.unwrap_err().kind, FaultKind::TooLate);
     }
 }

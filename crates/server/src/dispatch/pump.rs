@@ -80,7 +80,7 @@ impl Dispatcher {
             }
             Admission::Open => {}
             Admission::Probe => {
-                self.0.connections.reopen_login(target);
+                self.0.connections.permit_login_probe(target);
                 let started = self.start_one(target, state, &PROBES).await;
                 if !started {
                     self.probe_with_a_failed_one(target, state).await;
@@ -91,7 +91,7 @@ impl Dispatcher {
 
     /// The delivery that an operator wants tried, whatever the target admits.
     async fn send_what_was_lifted(&self, target: &str, state: &TargetState) {
-        self.0.connections.forgive_login(target);
+        self.0.connections.reset_login(target);
         if self.start_one(target, state, &[ClaimKind::Fresh, ClaimKind::Doubtful]).await {
             state.lifted.store(false, Ordering::SeqCst);
         }

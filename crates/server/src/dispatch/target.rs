@@ -167,13 +167,12 @@ impl Dispatcher {
     /// Takes note of a refused login that no delivery met, such as one of a preview.
     pub(super) async fn observe_login(&self, target: &str) {
         let Some(refusal) = self.0.connections.login_refusal(target) else { return };
-        let may_lock_soon = self
-            .0
-            .connections
-            .lockout_limit(target)
-            .is_some_and(|limit| self.0.connections.login_refusals(target) + 1 >= limit);
-        let condition = self.health(target).condition;
-        if condition == Condition::Ok || condition == Condition::LoginRefused && may_lock_soon {
+        let is_news = match self.health(target).condition {
+            Condition::Ok => true,
+            Condition::LoginRefused => self.0.connections.is_near_lockout(target),
+            Condition::CircuitOpen | Condition::Suspended => false,
+        };
+        if is_news {
             self.observe_refusal(target, &refusal.fault, refusal.began).await;
         }
     }
@@ -225,9 +224,9 @@ impl Dispatcher {
         }
     }
 
-    /// Whether the vendor counts refused logins of the account of `target`, which it can lock: only another login or a passed
-    /// test may have it tried as if nothing had been refused.
-    pub(crate) fn is_near_lockout(&self, target: &str) -> bool {
+    /// Whether a login of `target` was refused that the vendor can lock: only another login, a passed test or an operator's
+    /// retry may have it tried as if it had never been refused.
+    pub(crate) fn was_lockable_login_refused(&self, target: &str) -> bool {
         let health = self.health(target);
         let was_refused = health.login_refusals > 0
             || health.condition == Condition::Suspended
@@ -245,7 +244,7 @@ impl Dispatcher {
         let _one_at_a_time = state.observing.lock().await;
         state.set_health(self.0.store.forgive(target, self.0.clock.now()).await?);
         state.lifted.store(false, Ordering::SeqCst);
-        self.0.connections.forgive_login(target);
+        self.0.connections.reset_login(target);
         let made_due = self.0.store.target_recovered(target, self.0.clock.now()).await?;
         self.allow_look_ups(target);
         self.wake();
@@ -260,9 +259,6 @@ impl Dispatcher {
         }
         self.state(target).set_health(health);
         let now = self.0.clock.now();
-        if recovered {
-            self.0.connections.reopen_login(target);
-        }
         if pause_ended {
             // What was put off until then is due.
             self.allow_retries(target);
