@@ -348,9 +348,11 @@ fn a_clock_that_runs_on_is_left_alone() {
 fn a_pause_that_a_target_asked_for_is_as_long_after_the_clock_was_set_back() {
     let now = Timestamp::from_second(1_800_000_000).unwrap();
     let (minute, back) = (Duration::from_secs(60), SignedDuration::from_secs(-86_400));
-    let health = Health { throttled_until: Some(now + minute), ..Health::default() };
+    let health =
+        Health { throttled_until: Some(now + minute), recovered_at: Some(now - minute), ..Health::default() };
     let taken = Start { step: back, restored_at: None, counts_from: None }.take_up_health(health);
     assert_eq!(taken.throttled_until, Some(now + back + minute));
+    assert_eq!(taken.recovered_at, Some(now + back - minute));
 }
 
 #[test]

@@ -100,6 +100,7 @@ impl Start {
             failing_since: moved(health.failing_since),
             since: moved(health.since),
             probe_after: moved(health.probe_after),
+            recovered_at: moved(health.recovered_at),
             ..health
         }
     }
