@@ -1,10 +1,12 @@
 //! A database of the first schema is made one of today's, and that is interrupted: what was accepted under the former schema
 //! is delivered once.
 
-use rhythmx_ticketing::v1::{self, DeliveryState, TicketSystem};
+use std::time::Duration;
+
+use rhythmx_ticketing::v1::{self, AttemptKind, DeliveryState, TicketSystem};
 use ticketing_disk::Fault;
 use ticketing_failpoints::Point;
-use ticketing_harness::{World, make_older};
+use ticketing_harness::{PATIENCE, World, make_older};
 use ticketing_simulator::{Call, Effect, Reply, Rule, When};
 use tokio::time::Instant;
 
@@ -72,8 +74,7 @@ async fn begin(stage: &Stage) -> (Mounted, World) {
     for (nth, then) in [(1, Effect::Answer(refused)), (2, Effect::ApplyThenDrop), (3, Effect::DropBefore)] {
         weather.push(Rule::new(Call::Create, When::Nth(nth), then));
     }
-    let why = "it only keeps the doubts as they are, and the server may stop before it looks them up";
-    weather.push_perhaps(Rule::new(Call::Search, When::Always, Effect::gateway_timeout()), why);
+    weather.push(Rule::new(Call::Search, When::Always, Effect::gateway_timeout()));
     for (id, state) in [
         ("INC-1", DeliveryState::Waiting),
         ("INC-2", DeliveryState::Reconciling),
@@ -81,6 +82,9 @@ async fn begin(stage: &Stage) -> (Mounted, World) {
     ] {
         let delivery = world.push(id, JIRA).await.delivery.unwrap();
         world.until(&delivery.id, state).await;
+        if state == DeliveryState::Reconciling {
+            until_looked_up(&mut world, &delivery.id).await;
+        }
     }
     world.server.stop().await;
     let former = world.server.data();
@@ -98,6 +102,16 @@ async fn begin(stage: &Stage) -> (Mounted, World) {
     world.server.next_start().data = Some(data);
     world.jira.weather().clear();
     (mounted, world)
+}
+
+/// Until a look-up was made, which the weather refuses.
+async fn until_looked_up(world: &mut World, id: &str) {
+    let looked_up = async {
+        while !world.delivery(id).await.attempts.iter().any(|attempt| attempt.kind() == AttemptKind::LookUp) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, looked_up).await.expect("nothing is looked up");
 }
 
 // === impl Strike ===
