@@ -143,7 +143,7 @@ fn cause_of_io(kind: io::ErrorKind, error: &dyn Error, address: &str) -> String 
             "this user may not open the socket: check its mode and owner".to_owned()
         }
         io::ErrorKind::TimedOut => {
-            "no connection came about in time: check the address, and what stands between".to_owned()
+            "connecting timed out: check the address, and firewalls and proxies on the way".to_owned()
         }
         _ if !address.starts_with("https://") && !address.starts_with("unix:") => SPEAKS_TLS.to_owned(),
         _ => format!("{error}: check the address"),

@@ -2,8 +2,9 @@
 //! corporate proxies, sleeping or suspended sites, and redirects.
 //!
 //! What is recognized here chooses a hint and nothing else: what a failure means for a ticket is decided by status, headers
-//! and further evidence in the adapter. A reply with a JSON body is taken for the API's own, unless it blocks the request in another
-//! form than the API's errors have and its headers name a firewall or a CDN; of pages, the names of products and the form of the page are read, in any language where the form allows it.
+//! and further evidence in the adapter. A JSON body counts as the API's own reply, unless its headers name a firewall or a CDN
+//! and it does not have the form of the API's errors. On pages, product names and the form of the page are read, in any
+//! language where the form permits it.
 
 mod page;
 mod redirect;

@@ -247,8 +247,8 @@ pub(super) fn find(reply: &Reply) -> Option<(ForeignKind, &'static str)> {
     is_page.then_some((ForeignKind::Page, ""))
 }
 
-/// What a JSON reply that blocks a request is of, by its headers: firewalls and CDNs answer callers of an API so. What stands
-/// before a vendor leaves its headers on the vendor's own replies, too, which are known by their form.
+/// Recognizes a firewall or CDN that blocks an API request with a JSON reply, by its headers. Its headers are on the vendor's
+/// own replies, too; those are excluded by their form.
 pub(super) fn find_by_headers(reply: &Reply) -> Option<(ForeignKind, &'static str)> {
     let of_vendor = VENDOR_HEADERS.iter().any(|name| reply.headers.contains_key(*name));
     if of_vendor || !matches!(reply.status, 403 | 406 | 500..=599) || is_error_of_vendor(&reply.body) {

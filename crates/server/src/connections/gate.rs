@@ -1,4 +1,4 @@
-//! Keeps an account from being locked by us: every call that logs in with a password passes the gate of its login.
+//! Prevents account lock-out: every call that logs in with a password passes the gate of its login.
 //!
 //! A vendor locks an account after a few refused logins in a row. So fewer calls than that are in flight at any time,
 //! whatever they are for. A refused call closes the gate, and a successful one opens it. While it is closed, the dispatcher

@@ -1,4 +1,4 @@
-//! Ticket systems that name things at a length that nobody can mean: no delivery, event or list grows with it.
+//! Ticket systems that return oversized keys, names and messages: no delivery, event or list grows with them.
 //!
 //! Each name fits the largest body that is read, so what is tested is the limit of the text and not that of the reply.
 
@@ -147,7 +147,7 @@ async fn everything_fits(mut world: World) {
         stub.list_audit_entries(v1::ListAuditEntriesRequest::default()).await.unwrap();
         let newest = Subscriber::open(&world.client, v1::StreamTicketEventsRequest::default()).await.token;
         let reading = tokio::time::timeout(PATIENCE, read_until(&mut stub, &newest)).await;
-        assert!(reading.expect("the stream falls silent") >= listed.len(), "no event tells of a delivery");
+        assert!(reading.expect("the stream falls silent") >= listed.len(), "a delivery has no event");
         assert!(world.server.log().len() < MAX_LOG, "{} bytes of log", world.server.log().len());
         if !is_last {
             world.restart().await;

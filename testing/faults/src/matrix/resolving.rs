@@ -1,4 +1,4 @@
-//! An operator says which ticket a delivery of unknown outcome has: rightly, wrongly, or while nobody can be asked.
+//! ResolveDelivery for deliveries of unknown outcome: with the right ticket, a wrong one, or while the system is unavailable.
 
 use rhythmx_ticketing::v1::{self, DeliveryState, TicketEventKind};
 use ticketing_failpoints::Point;
@@ -87,7 +87,7 @@ async fn corrected(stage: Stage, site: Site, between: Between) {
     scene.world.finish().await;
 }
 
-/// A duplicate scan tells of the ticket that the send made, to which the operator then corrects the reference.
+/// A duplicate scan reports the ticket that the send created; the operator then corrects the reference to it.
 async fn found_by_scan(stage: Stage, site: Site) {
     let (mut scene, id, ours) = away(stage.plan(), site).await;
     take_unread(&mut scene, &id).await;

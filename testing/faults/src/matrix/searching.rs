@@ -136,7 +136,7 @@ async fn lied_to(stage: Stage, site: Site, lie: Lie) {
     let not_made = scene.doubt("INC-2", false).await;
     lie.unfold(&scene);
     if lie.is_of_login() && !site.is_jira() {
-        // A password can be locked: after one further probe it is not tried again before somebody says so.
+        // A password can be locked: after one further probe it is not tried again until an operator tests it.
         scene.world.until_target(site.system(), v1::TargetConditionKind::Suspended).await;
     } else {
         scene.until_looked_up_or_delivered(&made, 2).await;
