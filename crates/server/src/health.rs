@@ -10,7 +10,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity};
-use tonic::{Code, Request, Status};
+use tonic::{Code, Request, Status, TimeoutExpired};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
@@ -95,6 +95,7 @@ fn refusal(status: &Status, address: &str) -> String {
     };
     match status.code() {
         Code::Unimplemented => "it answers, but is no server of ours: check the address".to_owned(),
+        Code::Cancelled if status.message() != TimeoutExpired(()).to_string() => closed(address),
         Code::Cancelled | Code::DeadlineExceeded => {
             format!("no answer came within {} s: see the server's log", TIMEOUT.as_secs())
         }
@@ -121,14 +122,18 @@ fn cause(error: &(dyn Error + 'static), address: &str) -> String {
         last = error.to_string();
         next = error.source();
     }
-    if !address.starts_with("https://") && last.contains("frame") {
-        return SPEAKS_TLS.to_owned();
-    }
-    format!("{last}: check the address")
+    if last.contains("frame") { closed(address) } else { format!("{last}: check the address") }
 }
 
-const SPEAKS_TLS: &str =
-    "the connection was cut off: the listener probably speaks TLS, so give --address=https://HOST:PORT";
+/// The server closed the connection before it answered, as a TLS listener does to plaintext.
+fn closed(address: &str) -> String {
+    let what = if address.starts_with("https://") || address.starts_with("unix:") {
+        "the connection was closed before an answer came: see the server's log"
+    } else {
+        "the connection was cut off: the listener probably speaks TLS, so give --address=https://HOST:PORT"
+    };
+    what.to_owned()
+}
 
 fn cause_of_io(kind: io::ErrorKind, error: &dyn Error, address: &str) -> String {
     match kind {
@@ -145,7 +150,10 @@ fn cause_of_io(kind: io::ErrorKind, error: &dyn Error, address: &str) -> String 
         io::ErrorKind::TimedOut => {
             "connecting timed out: check the address, and firewalls and proxies on the way".to_owned()
         }
-        _ if !address.starts_with("https://") && !address.starts_with("unix:") => SPEAKS_TLS.to_owned(),
+        io::ErrorKind::BrokenPipe
+        | io::ErrorKind::ConnectionAborted
+        | io::ErrorKind::ConnectionReset
+        | io::ErrorKind::UnexpectedEof => closed(address),
         _ => format!("{error}: check the address"),
     }
 }
@@ -207,5 +215,19 @@ impl HealthArgs {
             tls = tls.domain_name(name);
         }
         endpoint.tls_config(tls).context("the files of TLS cannot be used")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tells_a_closed_connection_from_a_time_out() {
+        let closed = Status::cancelled("operation was canceled");
+        assert!(refusal(&closed, "http://127.0.0.1:50051").contains("speaks TLS"));
+        assert!(refusal(&closed, "https://127.0.0.1:50051").contains("was closed"));
+        let late = Status::cancelled(TimeoutExpired(()).to_string());
+        assert!(refusal(&late, "http://127.0.0.1:50051").contains("within 3 s"));
     }
 }
