@@ -304,7 +304,7 @@ async fn tokens_are_made_listed_and_revoked_from_the_command_line() {
     assert!(mistaken.code == Some(1) && mistaken.stderr.contains("there is no database"), "{mistaken:?}");
     assert!(mistaken.stderr.contains("--data") && !folder.path().join("data").exists(), "{mistaken:?}");
     let clock = Arc::new(SystemClock::start());
-    server::make(&folder.path().join("data"), KeySource::Beside, clock).await.unwrap();
+    server::create_database(&folder.path().join("data"), KeySource::Beside, clock).await.unwrap();
     let made = run(&["token", "create", "soar", "--role=producer", "--namespace=soc-eu"]).await;
     assert_eq!(made.code, Some(0), "{made:?}");
     assert!(

@@ -43,7 +43,7 @@ fn a_login_is_a_name_and_a_password_for_a_proxy_that_is_named_and_any_part_that_
 
 #[test]
 fn a_login_is_as_long_as_its_limits_and_not_one_character_longer() {
-    let (name, password) = ("é".repeat(LONGEST_USERNAME), "é".repeat(LONGEST_PASSWORD));
+    let (name, password) = ("é".repeat(MAX_USERNAME), "é".repeat(MAX_PASSWORD));
     assert!(with_login(PROXY, &name, &password).is_ok());
     let longer = with_login(PROXY, &format!("{name}x"), &format!("{password}x")).unwrap_err();
     assert_eq!(longer, ["jira.proxy_username", "jira.proxy_password"]);
@@ -59,7 +59,7 @@ fn the_login_of_the_settings_goes_before_the_operators_and_is_never_printed_or_r
     assert_eq!(none.login(&logins).unwrap().user, "operator");
     assert!(!format!("{own:?}").contains("canary"));
     let header = STANDARD.encode("bot:canary-word");
-    let told = own.login(&logins).unwrap().hide(&format!("you sent {header}, that is canary-word"));
+    let told = own.login(&logins).unwrap().redact(&format!("you sent {header}, that is canary-word"));
     assert_eq!(told, "you sent [secret], that is [secret]");
 }
 
@@ -96,7 +96,7 @@ fn a_proxy_is_an_address_and_nothing_more() {
 fn what_is_no_certificate_is_refused() {
     let nonsense = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
     let key = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n";
-    for pem in ["nonsense", nonsense, key, &"x".repeat(LONGEST_CERTIFICATES + 1)] {
+    for pem in ["nonsense", nonsense, key, &"x".repeat(MAX_CERTIFICATES + 1)] {
         assert_eq!(parse("", pem).unwrap_err(), ["jira.ca_certificates"], "{}", &pem[..8]);
     }
 }
@@ -136,18 +136,18 @@ fn a_login_goes_to_the_proxy_that_it_stands_beside_and_is_never_printed() {
     }
     assert!(!format!("{logins:?}").contains("canary"));
     for text in ["a b", "proxy:1", "proxy:1 user", "proxy user:p", "proxy:x u:p", "proxy:1 :p"] {
-        assert_eq!(ProxyLogins::parse(&format!("\n{text}")).unwrap_err(), NotALogin(2), "{text}");
+        assert_eq!(ProxyLogins::parse(&format!("\n{text}")).unwrap_err(), InvalidProxyLogin(2), "{text}");
     }
 }
 
 #[test]
 fn the_environment_names_a_proxy_with_its_login() {
-    let route = Route::of_environment("http://bot:p%40ss@proxy.corp:3128", None).unwrap();
+    let route = Route::from_environment("http://bot:p%40ss@proxy.corp:3128", None).unwrap();
     let proxy = route.proxy.as_ref().unwrap();
     assert_eq!(proxy.url.as_str(), "http://proxy.corp:3128/");
     assert_eq!(proxy.login.as_ref().unwrap().password.expose_secret(), "p@ss");
     assert!(!format!("{route:?}").contains("p@ss"));
-    assert!(Route::of_environment("socks5://proxy.corp", None).is_none());
+    assert!(Route::from_environment("socks5://proxy.corp", None).is_none());
 }
 
 #[test]

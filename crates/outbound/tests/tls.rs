@@ -17,14 +17,14 @@ use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion, version};
 use ticketing_core::clock::Clock;
 use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_core::violation::Violations;
-use ticketing_outbound::guard::Guard;
-use ticketing_outbound::{Answers, Door, Names, Reach, Reply, Request, Route, RouteDraft};
+use ticketing_outbound::address_policy::AddressPolicy;
+use ticketing_outbound::{EgressPolicy, HttpClient, Reply, Request, ResolveFuture, Resolver, Route, RouteDraft};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
 const HOST: &str = "jira.corp";
-const LONGEST: Duration = Duration::from_secs(10);
+const MAX_TIMEOUT: Duration = Duration::from_secs(10);
 
 #[derive(Debug)]
 struct Epoch;
@@ -37,10 +37,10 @@ impl Clock for Epoch {
 
 /// Every name stands for this machine.
 #[derive(Debug)]
-struct Here;
+struct LoopbackResolver;
 
-impl Names for Here {
-    fn addresses(&self, _: &str) -> Answers {
+impl Resolver for LoopbackResolver {
+    fn resolve(&self, _: &str) -> ResolveFuture {
         Box::pin(async { Ok(vec![IpAddr::from([127, 0, 0, 1])]) })
     }
 }
@@ -132,7 +132,7 @@ async fn showing(chain: &[&Identity]) -> u16 {
 }
 
 /// Answers the first bytes of every connection with these, and ends it.
-async fn saying(answer: &'static [u8]) -> u16 {
+async fn replying(answer: &'static [u8]) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     tokio::spawn(async move {
@@ -147,13 +147,18 @@ async fn saying(answer: &'static [u8]) -> u16 {
 
 async fn get(host: &str, port: u16, trusted: &[&Identity]) -> Result<Reply, Fault> {
     let permitted = [format!("{host}:{port}"), "127.0.0.1".to_owned()];
-    let guard = Guard::permitting(permitted.map(|text| text.parse().unwrap()).to_vec());
-    let reach = Reach { names: Arc::new(Here), ignored_proxy: Some("HTTPS_PROXY"), ..guard.into() };
+    let addresses = AddressPolicy::permitting(permitted.map(|text| text.parse().unwrap()).to_vec());
+    let egress_policy = EgressPolicy {
+        resolver: Arc::new(LoopbackResolver),
+        ignored_proxy: Some("HTTPS_PROXY"),
+        ..addresses.into()
+    };
     let pem: String = trusted.iter().map(|identity| identity.certificate.pem()).collect();
     let draft = RouteDraft { ca_certificates: Some(pem), ..RouteDraft::default() };
     let route = Route::parse(&draft, None, "jira", &mut Violations::default()).unwrap();
-    let door = Door::new(Arc::new(Epoch), LONGEST, reach).unwrap().by(&route).unwrap();
-    door.send(Request::get(format!("https://{host}:{port}").parse().unwrap(), None, LONGEST)).await
+    let client =
+        HttpClient::new(Arc::new(Epoch), MAX_TIMEOUT, egress_policy).unwrap().with_route(&route).unwrap();
+    client.send(Request::get(format!("https://{host}:{port}").parse().unwrap(), None, MAX_TIMEOUT)).await
 }
 
 /// Asserts a failure of TLS whose message and hint have these words.
@@ -290,7 +295,7 @@ async fn tells_handshakes_that_the_server_refuses() {
         (b"", "cut off during the TLS handshake", "HTTPS_PROXY is set but not used: set proxy_url"),
     ];
     for (answer, words, hint) in table {
-        is_told(get(HOST, saying(answer).await, &[]).await, words, hint);
+        is_told(get(HOST, replying(answer).await, &[]).await, words, hint);
     }
 }
 
@@ -298,10 +303,10 @@ async fn tells_handshakes_that_the_server_refuses() {
 async fn tells_plain_request_to_a_server_of_tls() {
     let own = issue(params("Jira", &[HOST]), None);
     let port = showing(&[&own]).await;
-    let guard = Guard::permitting(vec![format!("127.0.0.1:{port}").parse().unwrap()]);
-    let door = Door::new(Arc::new(Epoch), LONGEST, guard.into()).unwrap();
+    let addresses = AddressPolicy::permitting(vec![format!("127.0.0.1:{port}").parse().unwrap()]);
+    let client = HttpClient::new(Arc::new(Epoch), MAX_TIMEOUT, addresses.into()).unwrap();
     let url = format!("http://127.0.0.1:{port}").parse().unwrap();
-    let fault = door.send(Request::get(url, None, LONGEST)).await.unwrap_err();
+    let fault = client.send(Request::get(url, None, MAX_TIMEOUT)).await.unwrap_err();
     assert_eq!(fault.kind, FaultKind::ConnectionLost, "{fault}");
     assert!(fault.hint.contains("https"), "{fault}");
 }

@@ -16,8 +16,8 @@ use crate::entropy::SystemEntropy;
 use crate::server::DATABASE;
 use crate::store::{Administration, DataKeyRotated, MasterRotated, StoredToken};
 
-/// The longest name of a token.
-const LONGEST_NAME: usize = 64;
+/// The max name of a token.
+const MAX_NAME: usize = 64;
 
 /// Where the database is.
 #[derive(Debug, Args)]
@@ -117,7 +117,7 @@ impl TokenCommand {
                 let (new, token) = made.with_context(|| format!("no token was made for {name}"))?;
                 let StoredToken { id, namespace, expires_at, .. } = token;
                 writeln!(out, "{}", new.show())?;
-                tell(&format!(
+                print_note(&format!(
                     "token {id} for {name}, {role}, good until {expires_at}, of namespace {namespace}; it is shown this \
                      once. A server asks for it with --auth token"
                 ));
@@ -165,7 +165,7 @@ impl KeyCommand {
                 rotated.context("the data key was not rotated")?;
             let how = if resumed { "a rotation that was cut off went on: " } else { "" };
             writeln!(out, "{how}{resealed} secrets are sealed anew, with data key {key}")?;
-            return tell_of_traces(has_traces, out);
+            return warn_about_wal_traces(has_traces, out);
         }
         let mut administration = match data.open().await {
             Ok(administration) => administration,
@@ -185,21 +185,21 @@ impl KeyCommand {
         match rotated.context("the master key was not rotated")? {
             MasterRotated::Replaced { file, former } => {
                 writeln!(out, "{} has a new key", file.display())?;
-                former.iter().for_each(|former| tell_of_former(former));
+                former.iter().for_each(|former| print_former_key(former));
             }
             MasterRotated::Finished { former } => {
                 writeln!(out, "a rotation that was cut off is finished")?;
-                tell_of_former(&former);
+                print_former_key(&former);
             }
             MasterRotated::Given => {
                 writeln!(out, "the new key is in force: start the server with it from now on")?;
             }
         }
-        tell_of_traces(has_traces, out)
+        warn_about_wal_traces(has_traces, out)
     }
 }
 
-fn tell_of_traces(has_traces: bool, out: &mut impl Write) -> anyhow::Result<()> {
+fn warn_about_wal_traces(has_traces: bool, out: &mut impl Write) -> anyhow::Result<()> {
     if has_traces {
         writeln!(
             out,
@@ -246,8 +246,8 @@ impl DataArgs {
     }
 }
 
-fn tell_of_former(former: &Path) {
-    tell(&format!(
+fn print_former_key(former: &Path) {
+    print_note(&format!(
         "copies of the database that were made before need the former key: it is in {}, to be kept apart from them, or removed \
          together with them",
         former.display()
@@ -261,18 +261,18 @@ fn operator() -> String {
 
 fn name(text: &str) -> Result<String, String> {
     let plain = text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.@".contains(&b));
-    let fits = (1..=LONGEST_NAME).contains(&text.len()) && plain;
+    let fits = (1..=MAX_NAME).contains(&text.len()) && plain;
     if fits { Ok(text.to_owned()) } else { Err("must be 1 to 64 letters, digits and \"-_.@\"".to_owned()) }
 }
 
 fn lifetime(text: &str) -> Result<Duration, String> {
     let lifetime = duration(text)?;
-    let longest = Duration::from_secs(366 * 86_400);
-    if lifetime <= longest { Ok(lifetime) } else { Err("must be at most 8784h".to_owned()) }
+    let max = Duration::from_secs(366 * 86_400);
+    if lifetime <= max { Ok(lifetime) } else { Err("must be at most 8784h".to_owned()) }
 }
 
 /// For the person at the terminal; standard output is for the token alone.
 #[expect(clippy::print_stderr, reason = "standard output is for what scripts read")]
-fn tell(text: &str) {
+fn print_note(text: &str) {
     eprintln!("{text}");
 }

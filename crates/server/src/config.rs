@@ -296,7 +296,7 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
 /// Reads a duration of at most a day.
 fn pause(text: &str) -> Result<Duration, String> {
     let pause = duration(text)?;
-    if pause <= retry_after::LONGEST { Ok(pause) } else { Err("must be at most 24h".to_owned()) }
+    if pause <= retry_after::MAX_WAIT { Ok(pause) } else { Err("must be at most 24h".to_owned()) }
 }
 
 /// Reads three durations that grow, such as 15m,1h,24h.

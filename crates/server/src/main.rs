@@ -65,7 +65,7 @@ async fn main() -> ExitCode {
         report(&anyhow::Error::new(error).context("core dumps can not be switched off"));
         return ExitCode::FAILURE;
     }
-    panics::tell_in_the_log();
+    panics::log_panics();
     let done = match Cli::parse().command {
         Command::Serve(config) => serve(*config).await,
         Command::Backup(args) => backup(&args).await,

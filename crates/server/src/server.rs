@@ -9,7 +9,7 @@ use std::time::Duration;
 use ticketing_core::clock::Clock;
 use ticketing_core::delivery::start::MEMORY;
 use ticketing_core::policy::Bounds;
-use ticketing_outbound::{Door, DoorError, Reach};
+use ticketing_outbound::{EgressPolicy, HttpClient, HttpClientError};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
@@ -33,7 +33,7 @@ use crate::transport::{self, ListenAddress, ListenError, Listener, Tls, TlsError
 pub(crate) const DATABASE: &str = "ticketing.db";
 
 /// What callers have to read their answers in after the last attempt was cut off.
-const LAST_WORDS: Duration = Duration::from_millis(500);
+const DRAIN_GRACE: Duration = Duration::from_millis(500);
 
 /// Why a server did not start, or how it ended.
 #[derive(Debug, thiserror::Error)]
@@ -52,8 +52,8 @@ pub enum ServeError {
     JwtKeys(#[from] JwtKeysError),
     #[error("the stored settings can not be read")]
     Settings(#[source] StoreError),
-    #[error("no connections can be made")]
-    Door(#[from] DoorError),
+    #[error("failed to set up the HTTP client for ticket systems")]
+    HttpClient(#[from] HttpClientError),
     #[error("the service can not be described")]
     Reflection(#[from] tonic_reflection::server::Error),
     #[error(
@@ -66,8 +66,8 @@ pub enum ServeError {
 
 /// Why a server stops.
 #[derive(Debug, Clone, Copy)]
-enum Why {
-    Asked,
+enum StopReason {
+    Requested,
     StoreFailed,
     DispatcherFailed,
 }
@@ -122,12 +122,12 @@ pub async fn serve(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), ServeError> {
     config.check()?;
-    let reach = config.outbound.reach()?;
+    let egress_policy = config.outbound.egress_policy()?;
     let store = open(&config, clock.clone()).await?;
-    process::tell_of_file_limit(config.transport.most_connections());
-    process::tell_of_open_secrets(&config.secret_files());
-    process::warn_of_open_folder(&config.data);
-    let served = serve_over(&config, reach, &store, listening, clock, shutdown).await;
+    process::log_file_limit(config.transport.max_connections());
+    process::warn_about_readable_secrets(&config.secret_files());
+    process::warn_about_open_folder(&config.data);
+    let served = serve_with_store(&config, egress_policy, &store, listening, clock, shutdown).await;
     store.close().await;
     served
 }
@@ -147,7 +147,7 @@ async fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<Store, ServeErro
     let Config { restored, busy_timeout, .. } = *config;
     let options = StoreOptions { clock, entropy, machine, key, restored, busy_timeout };
     let (store, opened) = Store::open(&database, options).await?;
-    tell(&opened, config);
+    log_opened(&opened, config);
     Ok(store)
 }
 
@@ -155,26 +155,26 @@ async fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<Store, ServeErro
 ///
 /// # Errors
 /// Why it can not be made.
-pub async fn make(data: &Path, key: KeySource, clock: Arc<dyn Clock>) -> Result<(), OpenError> {
+pub async fn create_database(data: &Path, key: KeySource, clock: Arc<dyn Clock>) -> Result<(), OpenError> {
     let (machine, entropy) = (Arc::new(ThisMachine), Arc::new(SystemEntropy));
     let busy_timeout = DEFAULT_BUSY_TIMEOUT;
     let options = StoreOptions { clock, entropy, machine, key, restored: false, busy_timeout };
     let (store, opened) = Store::open(&data.join(DATABASE), options).await?;
     if let Some(key_file) = &opened.key_made {
-        tell_of_key(key_file);
+        log_new_key(key_file);
     }
     store.close().await;
     Ok(())
 }
 
-fn tell_of_key(key_file: &Path) {
+fn log_new_key(key_file: &Path) {
     tracing::warn!(key_file = %key_file.display(), "made a key that seals the stored secrets: keep a copy of it");
 }
 
 /// Tells an operator what was found at the start.
-fn tell(opened: &Opened, config: &Config) {
+fn log_opened(opened: &Opened, config: &Config) {
     if let Some(key_file) = &opened.key_made {
-        tell_of_key(key_file);
+        log_new_key(key_file);
     }
     if let Some(suspicion) = &opened.suspicion {
         let bounds = config.bounds();
@@ -190,9 +190,9 @@ fn tell(opened: &Opened, config: &Config) {
     }
 }
 
-async fn serve_over(
+async fn serve_with_store(
     config: &Config,
-    reach: Reach,
+    egress_policy: EgressPolicy,
     store: &Store,
     listening: Listening,
     clock: Arc<dyn Clock>,
@@ -200,7 +200,7 @@ async fn serve_over(
 ) -> Result<(), ServeError> {
     let bounds = config.bounds();
     let (settings, connections) =
-        connect(store, Door::new(clock.clone(), config.attempt_deadline, reach)?, &bounds).await?;
+        connect(store, HttpClient::new(clock.clone(), config.attempt_deadline, egress_policy)?, &bounds).await?;
     let retry = &settings.rules.retry;
     let schedule =
         Schedule { policy: Arc::new(retry.policy(&bounds)), processor_interval: retry.processor_interval };
@@ -228,10 +228,10 @@ async fn serve_over(
     let closing = CancellationToken::new();
     let streams = grpc::StreamSettings {
         bookmark_interval: config.bookmark_interval,
-        patience: config.slow_subscriber,
+        subscriber_timeout: config.slow_subscriber,
     };
     let service = grpc::Service::new(app, access.clone(), streams, closing.clone());
-    let grpc::Served { calls, health_alone, health } =
+    let grpc::Served { calls, health_only, health } =
         grpc::router(service, access, &config.transport.limits, closing.clone()).await?;
     if let Ok(address) = listening.local_address() {
         tracing::info!(%address, data = %config.data.display(), tls = listening.tls.is_some(), "listening");
@@ -245,9 +245,9 @@ async fn serve_over(
         let (closing, store_failed) = (closing.clone(), store.failed());
         async move {
             let why = tokio::select! {
-                () = shutdown => Why::Asked,
-                () = store_failed => Why::StoreFailed,
-                _ = worker => Why::DispatcherFailed,
+                () = shutdown => StopReason::Requested,
+                () = store_failed => StopReason::StoreFailed,
+                _ = worker => StopReason::DispatcherFailed,
             };
             tracing::info!(?why, "stopping");
             grpc::stop_serving::<grpc::Service>(&health).await;
@@ -261,7 +261,7 @@ async fn serve_over(
     let Listening { main, tls, health } = listening;
     let checks = async {
         if let Some(health) = health {
-            transport::serve(health, None, health_alone, limits.for_health(), closing.clone()).await;
+            transport::serve(health, None, health_only, limits.for_health(), closing.clone()).await;
         }
     };
     let serving = transport::serve(main, tls, calls, limits.clone(), closing.clone());
@@ -273,9 +273,9 @@ async fn serve_over(
     }
     dispatcher.shut_down(config.shutdown_grace).await;
     match why.await {
-        Ok(Why::StoreFailed) => Err(ServeError::StoreFailed),
-        Ok(Why::DispatcherFailed) => Err(ServeError::DispatcherFailed),
-        Ok(Why::Asked) | Err(_) => Ok(()),
+        Ok(StopReason::StoreFailed) => Err(ServeError::StoreFailed),
+        Ok(StopReason::DispatcherFailed) => Err(ServeError::DispatcherFailed),
+        Ok(StopReason::Requested) | Err(_) => Ok(()),
     }
 }
 
@@ -284,13 +284,17 @@ async fn serve_over(
 async fn drain(dispatcher: &Dispatcher, closing: &CancellationToken, grace: Duration) {
     closing.cancelled().await;
     tokio::join!(dispatcher.shut_down(grace), tokio::time::sleep(grace));
-    tokio::time::sleep(LAST_WORDS).await;
+    tokio::time::sleep(DRAIN_GRACE).await;
 }
 
 /// Reads the settings and makes the connections that they describe.
-async fn connect(store: &Store, door: Door, bounds: &Bounds) -> Result<(Settings, Connections), ServeError> {
+async fn connect(
+    store: &Store,
+    client: HttpClient,
+    bounds: &Bounds,
+) -> Result<(Settings, Connections), ServeError> {
     let settings = stored::read(store).await.map_err(ServeError::Settings)?;
-    let connections = Connections::new(door, bounds);
+    let connections = Connections::new(client, bounds);
     for (target, system) in &settings.systems {
         let retired = store.retired_connections(target).await.map_err(ServeError::Settings)?;
         let connection = Connection {

@@ -122,7 +122,7 @@ impl AccessArgs {
         let limits = CallLimits {
             calls: Rate { rate: self.call_rate, burst: self.call_burst },
             streams: self.streams_per_caller,
-            strangers: Rate { rate: self.stranger_rate, burst: self.stranger_burst },
+            unauthenticated: Rate { rate: self.stranger_rate, burst: self.stranger_burst },
         };
         Ok(AccessSettings { tokens: asked(AuthSource::Token), certificates, jwt, limits })
     }

@@ -1,22 +1,22 @@
-//! Credentials, read as the door reads them. See [`crate::fuzzing`].
+//! Credentials, read as the rpc reads them. See [`crate::fuzzing`].
 
 use http::HeaderValue;
 use jiff::Timestamp;
 
-use super::jwt::{JwtSettings, JwtVerifying};
-use super::token::Presented;
+use super::jwt::{JwtAuthenticator, JwtSettings};
+use super::token::PresentedToken;
 use super::{algorithm, credential};
 
 /// Checks tokens of an identity provider.
 #[derive(Debug)]
-pub struct Bouncer(JwtVerifying);
+pub struct JwtFuzzTarget(JwtAuthenticator);
 
 /// Whom a token speaks for: subject and role.
-pub type Believed = (String, &'static str);
+pub type VerifiedSubject = (String, &'static str);
 
-// === impl Bouncer ===
+// === impl JwtFuzzTarget ===
 
-impl Bouncer {
+impl JwtFuzzTarget {
     /// For tokens of the issuer `https://id.example` to the audience `ticketing`, with the role in `role`. `None` if the JWK
     /// set has no key that can be used.
     #[must_use]
@@ -30,12 +30,12 @@ impl Bouncer {
             namespace_claim: "namespace".to_owned(),
             algorithms: algorithms.to_vec(),
         };
-        JwtVerifying::read(jwk_set, &settings).ok().map(Self)
+        JwtAuthenticator::read(jwk_set, &settings).ok().map(Self)
     }
 
     /// Whom a token speaks for, in the year 2027.
     #[must_use]
-    pub fn check(&self, text: &str) -> Option<Believed> {
+    pub fn check(&self, text: &str) -> Option<VerifiedSubject> {
         let now = Timestamp::from_second(1_800_000_000).expect("a second of the year 2027");
         self.0.check(text, now).ok().map(|claims| (claims.subject, claims.grant.role.as_str()))
     }
@@ -45,5 +45,5 @@ impl Bouncer {
 #[must_use]
 pub fn bearer(header: &[u8]) -> Option<String> {
     let value = HeaderValue::from_bytes(header).ok()?;
-    Presented::parse(credential(&value)?).map(|presented| presented.id.to_owned())
+    PresentedToken::parse(credential(&value)?).map(|presented| presented.id.to_owned())
 }

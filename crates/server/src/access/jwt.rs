@@ -23,7 +23,7 @@ use crate::files::read_regular;
 /// By how much the clocks of an identity provider and of this machine may differ, in seconds.
 const LEEWAY: i64 = 60;
 /// The longest text that is looked at.
-const LONGEST: usize = 8 * 1024;
+const MAX_LENGTH: usize = 8 * 1024;
 
 /// What a token must bear to be believed.
 #[derive(Debug, Clone)]
@@ -41,7 +41,7 @@ pub struct JwtSettings {
 
 /// Checks tokens.
 #[derive(Debug)]
-pub(crate) struct JwtVerifying {
+pub(crate) struct JwtAuthenticator {
     keys: Vec<Key>,
     validation: Validation,
     role_claim: String,
@@ -78,7 +78,7 @@ pub enum JwtKeysError {
 
 /// Why a token is not believed. For the log: callers are not told.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Disbelief {
+pub(crate) enum InvalidJwt {
     #[error("it is no JSON Web Token, or not of a pinned algorithm")]
     Malformed,
     #[error("none of the known keys has signed it for this issuer and audience")]
@@ -91,9 +91,9 @@ pub(crate) enum Disbelief {
     NoNamespace,
 }
 
-// === impl JwtVerifying ===
+// === impl JwtAuthenticator ===
 
-impl JwtVerifying {
+impl JwtAuthenticator {
     pub(crate) fn load(settings: &JwtSettings) -> Result<Self, JwtKeysError> {
         let path = || settings.keys.clone();
         let bytes = read_regular(&settings.keys)
@@ -130,44 +130,46 @@ impl JwtVerifying {
         Ok(Self { keys, validation, role_claim, namespace_claim })
     }
 
-    pub(crate) fn check(&self, text: &str, now: Timestamp) -> Result<Claims, Disbelief> {
-        if text.len() > LONGEST {
-            return Err(Disbelief::Malformed);
+    pub(crate) fn check(&self, text: &str, now: Timestamp) -> Result<Claims, InvalidJwt> {
+        if text.len() > MAX_LENGTH {
+            return Err(InvalidJwt::Malformed);
         }
-        let header = decode_header(text).map_err(|_| Disbelief::Malformed)?;
+        let header = decode_header(text).map_err(|_| InvalidJwt::Malformed)?;
         let fits = |key: &&Key| {
             let named = header.kid.is_none() || key.id.is_none() || key.id == header.kid;
             named && key.algorithms.contains(&header.alg)
         };
         let mut candidates = self.keys.iter().filter(fits).peekable();
-        candidates.peek().ok_or(Disbelief::Malformed)?;
+        candidates.peek().ok_or(InvalidJwt::Malformed)?;
         let mut validation = self.validation.clone();
         validation.algorithms = vec![header.alg];
         let claims =
             candidates.find_map(|key| decode::<Map<String, Value>>(text, &key.key, &validation).ok());
-        self.claims(&claims.ok_or(Disbelief::Unproven)?.claims, now)
+        self.claims(&claims.ok_or(InvalidJwt::Unproven)?.claims, now)
     }
 
-    fn claims(&self, claims: &Map<String, Value>, now: Timestamp) -> Result<Claims, Disbelief> {
+    fn claims(&self, claims: &Map<String, Value>, now: Timestamp) -> Result<Claims, InvalidJwt> {
         let seconds = |name| match claims.get(name) {
             None => Ok(None),
-            Some(value) => value.as_f64().map(Some).ok_or(Disbelief::OutOfTime),
+            Some(value) => value.as_f64().map(Some).ok_or(InvalidJwt::OutOfTime),
         };
-        let (expires, not_before) = (seconds("exp")?.ok_or(Disbelief::OutOfTime)?, seconds("nbf")?);
-        let time = |seconds: f64| Timestamp::from_second(seconds as i64).map_err(|_| Disbelief::OutOfTime);
+        let (expires, not_before) = (seconds("exp")?.ok_or(InvalidJwt::OutOfTime)?, seconds("nbf")?);
+        let time = |seconds: f64| Timestamp::from_second(seconds as i64).map_err(|_| InvalidJwt::OutOfTime);
         let expires_at = time(expires + LEEWAY as f64)?;
         if now >= expires_at || not_before.is_some_and(|from| now.as_second() + LEEWAY < from as i64) {
-            return Err(Disbelief::OutOfTime);
+            return Err(InvalidJwt::OutOfTime);
         }
         let subject = claims.get("sub").and_then(Value::as_str);
         // It names the caller in the audit and in the logs: two that look alike must not be two.
         let subject = subject.filter(|subject| !is_blank(subject) && clean(subject).text == *subject);
         let role = claims.get(&self.role_claim).and_then(role_of);
-        let (subject, role) = subject.zip(role).ok_or(Disbelief::NoRole)?;
+        let (subject, role) = subject.zip(role).ok_or(InvalidJwt::NoRole)?;
         let namespace = match claims.get(&self.namespace_claim) {
             None => Namespace::default(),
             // Whatever cannot be read is not taken for the default one.
-            Some(claim) => claim.as_str().and_then(|text| text.parse().ok()).ok_or(Disbelief::NoNamespace)?,
+            Some(claim) => {
+                claim.as_str().and_then(|text| text.parse().ok()).ok_or(InvalidJwt::NoNamespace)?
+            }
         };
         Ok(Claims { subject: subject.to_owned(), grant: Grant { role, namespace }, expires_at })
     }
@@ -294,7 +296,7 @@ mod tests {
             Self(Ed25519KeyPair::from_seed_unchecked(&[seed; 32]).unwrap())
         }
 
-        fn verifying(&self, algorithms: Vec<Algorithm>) -> Result<JwtVerifying, JwtKeysError> {
+        fn verifying(&self, algorithms: Vec<Algorithm>) -> Result<JwtAuthenticator, JwtKeysError> {
             let folder = tempfile::tempdir().unwrap();
             let x = URL_SAFE_NO_PAD.encode(self.0.public_key());
             let key = json!({ "kty": "OKP", "crv": "Ed25519", "x": x, "kid": "one", "use": "sig" });
@@ -303,9 +305,13 @@ mod tests {
             Self::load(keys, &format!("\u{FEFF}{}", json!({ "keys": [key] })), algorithms)
         }
 
-        fn load(keys: PathBuf, text: &str, algorithms: Vec<Algorithm>) -> Result<JwtVerifying, JwtKeysError> {
+        fn load(
+            keys: PathBuf,
+            text: &str,
+            algorithms: Vec<Algorithm>,
+        ) -> Result<JwtAuthenticator, JwtKeysError> {
             std::fs::write(&keys, text).unwrap();
-            JwtVerifying::load(&JwtSettings {
+            JwtAuthenticator::load(&JwtSettings {
                 keys,
                 issuer: "https://id.example".to_owned(),
                 audience: "ticketing".to_owned(),
@@ -334,7 +340,7 @@ mod tests {
         })
     }
 
-    fn checked(header: &Value, claims: &Value) -> Result<Claims, Disbelief> {
+    fn checked(header: &Value, claims: &Value) -> Result<Claims, InvalidJwt> {
         let provider = Provider::new(1);
         let verifying = provider.verifying(vec![Algorithm::EdDSA]).unwrap();
         verifying.check(&provider.sign(header, claims), Timestamp::from_second(NOW).unwrap())
@@ -365,19 +371,19 @@ mod tests {
     #[test]
     fn a_token_for_somebody_else_out_of_time_or_without_one_role_is_not_believed() {
         let table = [
-            (with("iss", json!("https://other.example")), Disbelief::Unproven),
-            (with("aud", json!("other")), Disbelief::Unproven),
-            (with("aud", Value::Null), Disbelief::Unproven),
-            (with("exp", json!(NOW - LEEWAY - 1)), Disbelief::OutOfTime),
-            (with("nbf", json!(NOW + LEEWAY + 1)), Disbelief::OutOfTime),
-            (with("nbf", json!("tomorrow")), Disbelief::OutOfTime),
-            (with("sub", json!(" ")), Disbelief::NoRole),
-            (with("sub", json!("so\u{200b}ar")), Disbelief::NoRole),
-            (with("ticketing_role", json!("root")), Disbelief::NoRole),
-            (with("ticketing_namespace", json!("SOC")), Disbelief::NoNamespace),
-            (with("ticketing_namespace", json!(["soc"])), Disbelief::NoNamespace),
-            (with("ticketing_namespace", Value::Null), Disbelief::NoNamespace),
-            (with("ticketing_role", json!(["viewer", "admin"])), Disbelief::NoRole),
+            (with("iss", json!("https://other.example")), InvalidJwt::Unproven),
+            (with("aud", json!("other")), InvalidJwt::Unproven),
+            (with("aud", Value::Null), InvalidJwt::Unproven),
+            (with("exp", json!(NOW - LEEWAY - 1)), InvalidJwt::OutOfTime),
+            (with("nbf", json!(NOW + LEEWAY + 1)), InvalidJwt::OutOfTime),
+            (with("nbf", json!("tomorrow")), InvalidJwt::OutOfTime),
+            (with("sub", json!(" ")), InvalidJwt::NoRole),
+            (with("sub", json!("so\u{200b}ar")), InvalidJwt::NoRole),
+            (with("ticketing_role", json!("root")), InvalidJwt::NoRole),
+            (with("ticketing_namespace", json!("SOC")), InvalidJwt::NoNamespace),
+            (with("ticketing_namespace", json!(["soc"])), InvalidJwt::NoNamespace),
+            (with("ticketing_namespace", Value::Null), InvalidJwt::NoNamespace),
+            (with("ticketing_role", json!(["viewer", "admin"])), InvalidJwt::NoRole),
         ];
         for (claims, why) in table {
             assert_eq!(checked(&header(), &claims), Err(why), "{claims}");
@@ -391,14 +397,14 @@ mod tests {
         let verifying = provider.verifying(vec![Algorithm::EdDSA]).unwrap();
         for algorithm in ["none", "HS256", "RS256", "ES256"] {
             let token = provider.sign(&json!({ "alg": algorithm }), &claims());
-            assert_eq!(verifying.check(&token, now), Err(Disbelief::Malformed), "{algorithm}");
+            assert_eq!(verifying.check(&token, now), Err(InvalidJwt::Malformed), "{algorithm}");
         }
         let forged = Provider::new(2).sign(&header(), &claims());
-        assert_eq!(verifying.check(&forged, now), Err(Disbelief::Unproven));
+        assert_eq!(verifying.check(&forged, now), Err(InvalidJwt::Unproven));
         let unknown = provider.sign(&json!({ "alg": "EdDSA", "kid": "two" }), &claims());
-        assert_eq!(verifying.check(&unknown, now), Err(Disbelief::Malformed));
-        for text in ["", "a.b.c", "....", &"x".repeat(LONGEST + 1)] {
-            assert_eq!(verifying.check(text, now), Err(Disbelief::Malformed));
+        assert_eq!(verifying.check(&unknown, now), Err(InvalidJwt::Malformed));
+        for text in ["", "a.b.c", "....", &"x".repeat(MAX_LENGTH + 1)] {
+            assert_eq!(verifying.check(text, now), Err(InvalidJwt::Malformed));
         }
     }
 

@@ -4,14 +4,14 @@
 //! provider. Where no kind of credential is asked for, which only loopback and a Unix socket allow, everybody who can
 //! reach the port is the local operator, with the role of an admin.
 
-mod bucket;
 mod flags;
 pub(crate) mod fuzzing;
 mod jwt;
 mod limits;
 mod role;
-mod strangers;
 mod token;
+mod token_bucket;
+mod unauthenticated;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -27,19 +27,19 @@ use tokio::time::Instant;
 use crate::store::{Actor, AuditAction, NewAuditEntry, Requester, Store, StoreError, StoredToken};
 use crate::transport::{Peer, PeerCertificate, PeerKey};
 
-pub use bucket::Rate;
 pub use flags::{AccessArgs, AccessArgsError, AuthSource};
 pub use jwt::{JwtKeysError, JwtSettings, algorithm};
 pub use limits::CallLimits;
-pub(crate) use limits::{Busy, StreamPlace};
+pub(crate) use limits::{RateLimited, StreamPermit};
 pub use role::Role;
-pub(crate) use role::{Door, UNSAVED_SETTINGS};
+pub(crate) use role::{Rpc, UNSAVED_SETTINGS};
 pub use token::{NewToken, TokenHash};
+pub use token_bucket::Rate;
 
-use jwt::JwtVerifying;
+use jwt::JwtAuthenticator;
 use limits::Limits;
-use strangers::{KnownTokens, Strangers};
-use token::Presented;
+use token::PresentedToken;
+use unauthenticated::{TokenCache, UnauthenticatedLimiter};
 
 /// The name of whoever calls where no credential is asked for.
 const LOCAL: &str = "local";
@@ -73,10 +73,10 @@ struct Inner {
     clock: Arc<dyn Clock>,
     tokens: bool,
     certificates: HashMap<String, Grant>,
-    jwt: Option<JwtVerifying>,
+    jwt: Option<JwtAuthenticator>,
     limits: Limits,
-    strangers: Strangers,
-    known: KnownTokens,
+    unauthenticated: UnauthenticatedLimiter,
+    token_cache: TokenCache,
 }
 
 /// Who calls.
@@ -95,7 +95,7 @@ pub(crate) struct Caller {
 #[derive(Debug, Clone)]
 pub(crate) enum Proof {
     /// Not at all: none is asked for.
-    Open,
+    None,
     Token {
         id: String,
     },
@@ -117,7 +117,7 @@ pub(crate) enum Denied {
     Invalid(String),
     /// Nor is one of those that came from the same peer before, of which there were too many.
     TooMany {
-        come_back_after: Duration,
+        retry_after: Duration,
     },
     Store(StoreError),
 }
@@ -129,14 +129,24 @@ impl Access {
     /// If the keys of the identity provider can not be used.
     pub fn new(settings: AccessSettings, store: Store, clock: Arc<dyn Clock>) -> Result<Self, JwtKeysError> {
         let AccessSettings { tokens, certificates, jwt, limits } = settings;
-        let jwt = jwt.as_ref().map(JwtVerifying::load).transpose()?;
-        let (strangers, known) = (Strangers::new(limits.strangers), KnownTokens::default());
+        let jwt = jwt.as_ref().map(JwtAuthenticator::load).transpose()?;
+        let (unauthenticated, token_cache) =
+            (UnauthenticatedLimiter::new(limits.unauthenticated), TokenCache::default());
         let limits = Limits::new(limits);
-        Ok(Self(Arc::new(Inner { store, clock, tokens, certificates, jwt, limits, strangers, known })))
+        Ok(Self(Arc::new(Inner {
+            store,
+            clock,
+            tokens,
+            certificates,
+            jwt,
+            limits,
+            unauthenticated,
+            token_cache,
+        })))
     }
 
-    /// A door without a keeper, for what everybody may know.
-    pub(crate) fn for_anybody(&self) -> Self {
+    /// A rpc without a keeper, for what everybody may know.
+    pub(crate) fn unrestricted(&self) -> Self {
         let (store, clock, limits) = (self.0.store.clone(), self.0.clock.clone(), CallLimits::default());
         Self(Arc::new(Inner {
             store,
@@ -145,8 +155,8 @@ impl Access {
             certificates: HashMap::new(),
             jwt: None,
             limits: Limits::new(limits),
-            strangers: Strangers::new(limits.strangers),
-            known: KnownTokens::default(),
+            unauthenticated: UnauthenticatedLimiter::new(limits.unauthenticated),
+            token_cache: TokenCache::default(),
         }))
     }
 
@@ -155,29 +165,34 @@ impl Access {
         !self.0.tokens && self.0.certificates.is_empty() && self.0.jwt.is_none()
     }
 
-    /// Whose call it is. See `strangers.rs` for those that are nobody's.
-    pub(crate) async fn identify(&self, headers: &HeaderMap, peer: &Peer) -> Result<Caller, Denied> {
+    /// Whose call it is. See `unauthenticated.rs` for those that are nobody's.
+    pub(crate) async fn authenticate(&self, headers: &HeaderMap, peer: &Peer) -> Result<Caller, Denied> {
         if self.is_open() {
             let source = peer.address.to_string();
             let (name, namespace) = (LOCAL.to_owned(), Namespace::default());
-            return Ok(Caller { name, role: Role::Admin, namespace, proof: Proof::Open, source });
+            return Ok(Caller { name, role: Role::Admin, namespace, proof: Proof::None, source });
         }
-        let (strangers, whose) = (&self.0.strangers, PeerKey::of(&peer.address));
-        let allowed = strangers.take(whose, Instant::now());
-        let recognised = self.recognise(headers, peer, allowed.is_ok()).await;
-        match (&recognised, allowed) {
-            (Err(Denied::Missing | Denied::Invalid(_)), Err(come_back_after)) => {
-                strangers.count(whose);
-                return Err(Denied::TooMany { come_back_after });
+        let (unauthenticated, peer_key) = (&self.0.unauthenticated, PeerKey::of(&peer.address));
+        let allowed = unauthenticated.take(peer_key, Instant::now());
+        let result = self.authenticate_credential(headers, peer, allowed.is_ok()).await;
+        match (&result, allowed) {
+            (Err(Denied::Missing | Denied::Invalid(_)), Err(retry_after)) => {
+                unauthenticated.count_refusal(peer_key);
+                return Err(Denied::TooMany { retry_after });
             }
-            (Ok(_), Ok(())) => strangers.give_back(whose),
+            (Ok(_), Ok(())) => unauthenticated.give_back(peer_key),
             // A store that fails is spared, too.
             (Ok(_), Err(_)) | (Err(_), _) => {}
         }
-        recognised
+        result
     }
 
-    async fn recognise(&self, headers: &HeaderMap, peer: &Peer, allowed: bool) -> Result<Caller, Denied> {
+    async fn authenticate_credential(
+        &self,
+        headers: &HeaderMap,
+        peer: &Peer,
+        allowed: bool,
+    ) -> Result<Caller, Denied> {
         let mut given = headers.get_all(AUTHORIZATION).iter();
         match given.next() {
             Some(_) if given.next().is_some() => {
@@ -187,28 +202,28 @@ impl Access {
                 let invalid = || Denied::Invalid("it is no bearer token".to_owned());
                 self.bearer(credential(value).ok_or_else(invalid)?, peer.address.to_string(), allowed).await
             }
-            None => self.certified(peer),
+            None => self.client_certificate(peer),
         }
     }
 
     /// Whether the credential that a caller had is still good: it may have been revoked, or have run out.
-    pub(crate) async fn is_still_good(&self, caller: &Caller) -> Result<bool, StoreError> {
+    pub(crate) async fn is_still_valid(&self, caller: &Caller) -> Result<bool, StoreError> {
         let now = self.0.clock.now();
         Ok(match &caller.proof {
-            Proof::Open => true,
+            Proof::None => true,
             Proof::Token { id } => self.0.store.token(id).await?.is_some_and(|token| token.is_good(now)),
             Proof::Certificate { not_after: end, .. } | Proof::Jwt { expires_at: end } => now < *end,
         })
     }
 
     /// Takes a call into account; `Err` if its caller has had too many.
-    pub(crate) fn admit(&self, caller: &Caller) -> Result<(), Busy> {
+    pub(crate) fn admit(&self, caller: &Caller) -> Result<(), RateLimited> {
         if self.is_open() { Ok(()) } else { self.0.limits.call(&caller.name, Instant::now()) }
     }
 
     /// Takes a stream into account for as long as what is returned is kept. Where everybody is the same caller there is no limit, and
     /// no credential that could end: `None`.
-    pub(crate) fn admit_stream(&self, caller: &Caller) -> Result<Option<StreamPlace>, Busy> {
+    pub(crate) fn admit_stream(&self, caller: &Caller) -> Result<Option<StreamPermit>, RateLimited> {
         if self.is_open() {
             return Ok(None);
         }
@@ -227,7 +242,7 @@ impl Access {
 
     async fn bearer(&self, text: &str, source: String, allowed: bool) -> Result<Caller, Denied> {
         if self.0.tokens
-            && let Some(presented) = Presented::parse(text)
+            && let Some(presented) = PresentedToken::parse(text)
         {
             return self.token(&presented, source, allowed).await;
         }
@@ -242,13 +257,13 @@ impl Access {
 
     async fn token(
         &self,
-        presented: &Presented<'_>,
+        presented: &PresentedToken<'_>,
         source: String,
         allowed: bool,
     ) -> Result<Caller, Denied> {
-        let Inner { store, clock, known, .. } = &*self.0;
+        let Inner { store, clock, token_cache, .. } = &*self.0;
         let invalid = |why: &str| Denied::Invalid(format!("token {}: {why}", presented.id));
-        if !allowed && !known.has(presented, store, clock.now()).await.map_err(Denied::Store)? {
+        if !allowed && !token_cache.contains(presented, store, clock.now()).await.map_err(Denied::Store)? {
             return Err(invalid("it is not in the list of those that are good"));
         }
         let stored = store.token(presented.id).await.map_err(Denied::Store)?;
@@ -264,7 +279,7 @@ impl Access {
         Ok(Caller { name: format!("token:{name}"), role, namespace, proof, source })
     }
 
-    fn certified(&self, peer: &Peer) -> Result<Caller, Denied> {
+    fn client_certificate(&self, peer: &Peer) -> Result<Caller, Denied> {
         let Some(certificate) = &peer.certificate else { return Err(Denied::Missing) };
         let known = |uri: &String| self.0.certificates.get(uri).map(|grant| (uri.clone(), grant.clone()));
         let mut found = certificate.uris.iter().filter_map(known);
@@ -306,7 +321,7 @@ impl Caller {
     /// The caller as the audit names it.
     pub(crate) fn actor(&self) -> Actor {
         let credential = match &self.proof {
-            Proof::Open => "none".to_owned(),
+            Proof::None => "none".to_owned(),
             Proof::Token { id } => format!("token {id}"),
             Proof::Certificate { fingerprint, .. } => format!("certificate {fingerprint}"),
             Proof::Jwt { .. } => "jwt".to_owned(),

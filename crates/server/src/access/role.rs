@@ -23,7 +23,7 @@ pub enum Role {
 
 /// Something that a caller may ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Door {
+pub(crate) enum Rpc {
     Contract(Method),
     Health,
     /// Health that stays open.
@@ -34,7 +34,7 @@ pub(crate) enum Door {
 use Role::{Admin, Analyst, Producer, Viewer};
 
 /// Who may call a method. A method of the contract without a row does not compile.
-fn may_call(method: Method) -> &'static [Role] {
+fn allowed_roles(method: Method) -> &'static [Role] {
     match method {
         Method::Configure | Method::ListAuditEntries => &[Admin],
         // With settings that are not saved only an admin: the request says where to connect to. See `UNSAVED_SETTINGS`.
@@ -54,7 +54,7 @@ fn may_call(method: Method) -> &'static [Role] {
 
 /// As what the audit knows a method that changes something, or sends a credential somewhere; `None` for a question. A method of the
 /// contract without a row does not compile.
-fn changes(method: Method) -> Option<AuditAction> {
+fn audit_action(method: Method) -> Option<AuditAction> {
     match method {
         Method::Configure => Some(AuditAction::Configure),
         Method::TestConnection => Some(AuditAction::TestConnection),
@@ -113,9 +113,9 @@ impl FromStr for Role {
     }
 }
 
-// === impl Door ===
+// === impl Rpc ===
 
-impl Door {
+impl Rpc {
     /// What the path of a call leads to; `None` for what is not served.
     pub(crate) fn of_path(path: &str) -> Option<Self> {
         if let Some(method) = Method::ALL.into_iter().find(|method| method.path() == path) {
@@ -134,7 +134,7 @@ impl Door {
     /// Who may go through.
     pub(crate) fn roles(self) -> &'static [Role] {
         match self {
-            Self::Contract(method) => may_call(method),
+            Self::Contract(method) => allowed_roles(method),
             Self::Health | Self::Watch | Self::Reflection => &Role::ALL,
         }
     }
@@ -142,7 +142,7 @@ impl Door {
     /// As what the audit knows that which is done behind it; `None` where nothing is changed.
     pub(crate) fn action(self) -> Option<AuditAction> {
         match self {
-            Self::Contract(method) => changes(method),
+            Self::Contract(method) => audit_action(method),
             Self::Health | Self::Watch | Self::Reflection => None,
         }
     }
@@ -164,8 +164,8 @@ mod tests {
     #[test]
     fn every_method_of_the_contract_is_found_by_its_path_and_is_open_to_an_admin() {
         for method in Method::ALL {
-            assert_eq!(Door::of_path(method.path()), Some(Door::Contract(method)));
-            assert!(may_call(method).contains(&Admin), "{method:?}");
+            assert_eq!(Rpc::of_path(method.path()), Some(Rpc::Contract(method)));
+            assert!(allowed_roles(method).contains(&Admin), "{method:?}");
         }
     }
 
@@ -178,7 +178,7 @@ mod tests {
             "/x.Y/Configure",
             "/grpc.health.v1.Healthy/Check",
         ] {
-            assert_eq!(Door::of_path(path), None, "{path}");
+            assert_eq!(Rpc::of_path(path), None, "{path}");
         }
     }
 }

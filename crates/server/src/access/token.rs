@@ -27,7 +27,7 @@ pub struct TokenHash(pub [u8; 32]);
 
 /// A token as a caller presents it.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Presented<'a> {
+pub(crate) struct PresentedToken<'a> {
     pub(crate) id: &'a str,
     secret: &'a str,
 }
@@ -36,7 +36,7 @@ pub(crate) struct Presented<'a> {
 
 impl NewToken {
     #[must_use]
-    pub fn make(entropy: &dyn Entropy) -> Self {
+    pub fn generate(entropy: &dyn Entropy) -> Self {
         let (mut id, mut secret) = ([0; ID_LENGTH / 2], Zeroizing::new([0; 32]));
         entropy.fill(&mut id);
         entropy.fill(&mut secret[..]);
@@ -63,14 +63,14 @@ impl TokenHash {
     }
 
     /// Whether the secret is the one that was hashed. Takes as long for any secret.
-    pub(crate) fn is_of(&self, presented: &Presented<'_>) -> bool {
+    pub(crate) fn is_of(&self, presented: &PresentedToken<'_>) -> bool {
         Self::of(presented.secret).0.ct_eq(&self.0).into()
     }
 }
 
-// === impl Presented ===
+// === impl PresentedToken ===
 
-impl<'a> Presented<'a> {
+impl<'a> PresentedToken<'a> {
     /// Reads the text of a token; `None` if it is not shaped like one of ours.
     pub(crate) fn parse(text: &'a str) -> Option<Self> {
         let (id, secret) = text.strip_prefix(PREFIX)?.split_once('_')?;
@@ -89,8 +89,8 @@ mod tests {
     #[test]
     fn a_token_is_told_from_every_other_by_the_hash_of_its_secret() {
         let entropy = SeededEntropy::new(1);
-        let (one, other) = (NewToken::make(&entropy), NewToken::make(&entropy));
-        let presented = Presented::parse(one.show()).unwrap();
+        let (one, other) = (NewToken::generate(&entropy), NewToken::generate(&entropy));
+        let presented = PresentedToken::parse(one.show()).unwrap();
         assert_eq!(presented.id, one.id);
         assert!(one.hash.is_of(&presented));
         assert!(!other.hash.is_of(&presented));
@@ -98,18 +98,18 @@ mod tests {
 
     #[test]
     fn its_text_has_256_random_bits_and_is_not_in_its_debug_form() {
-        let token = NewToken::make(&SeededEntropy::new(1));
+        let token = NewToken::generate(&SeededEntropy::new(1));
         assert_eq!(token.show().len(), PREFIX.len() + ID_LENGTH + 1 + SECRET_LENGTH);
         assert!(!format!("{token:?}").contains(&token.show()[PREFIX.len() + ID_LENGTH + 1..]));
     }
 
     #[test]
     fn what_is_not_shaped_like_a_token_is_none() {
-        let token = NewToken::make(&SeededEntropy::new(1));
+        let token = NewToken::generate(&SeededEntropy::new(1));
         for text in
             ["", "rxt_", &token.show()[1..], &token.show()[..token.show().len() - 1], "rxt_0_x", "Bearer x"]
         {
-            assert_eq!(Presented::parse(text), None, "{text}");
+            assert_eq!(PresentedToken::parse(text), None, "{text}");
         }
     }
 }

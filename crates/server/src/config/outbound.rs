@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 use ticketing_core::pasted;
-use ticketing_outbound::guard::{Guard, Permission};
-use ticketing_outbound::{NotALogin, ProxyLogins, Reach, Route};
+use ticketing_outbound::address_policy::{AddressPolicy, Permission};
+use ticketing_outbound::{EgressPolicy, InvalidProxyLogin, ProxyLogins, Route};
 
 use crate::files::read_regular;
 
@@ -45,7 +45,7 @@ pub enum OutboundError {
     #[error("--proxy-logins {} can not be read", .path.display())]
     LoginsMissing { path: PathBuf, source: io::Error },
     #[error("--proxy-logins {} can not be used", .path.display())]
-    LoginsUnreadable { path: PathBuf, source: NotALogin },
+    LoginsUnreadable { path: PathBuf, source: InvalidProxyLogin },
     #[error("--proxy-logins {} is not a text in UTF-8", .path.display())]
     LoginsNotText { path: PathBuf },
     #[error("--proxy-from-environment: {0} names no http or https proxy")]
@@ -59,8 +59,8 @@ impl OutboundFlags {
     ///
     /// # Errors
     /// The flag to mend.
-    pub fn reach(&self) -> Result<Reach, OutboundError> {
-        let guard = Guard::permitting(self.allow_target.clone());
+    pub fn egress_policy(&self) -> Result<EgressPolicy, OutboundError> {
+        let addresses = AddressPolicy::permitting(self.allow_target.clone());
         let logins = self.logins()?;
         let (route, ignored_proxy) = if self.proxy_from_environment {
             (environment()?, None)
@@ -74,7 +74,7 @@ impl OutboundFlags {
                  with --proxy-from-environment"
             );
         }
-        Ok(Reach { logins, route, ignored_proxy, ..guard.into() })
+        Ok(EgressPolicy { logins, route, ignored_proxy, ..addresses.into() })
     }
 
     fn logins(&self) -> Result<ProxyLogins, OutboundError> {
@@ -91,7 +91,7 @@ fn environment() -> Result<Route, OutboundError> {
     let Some((name, proxy)) = proxy_variable(variable) else { return Ok(Route::default()) };
     // Exceptions that name nothing: what makes this the environment's proxy.
     let except = EXCEPT_VARIABLES.into_iter().find_map(variable).unwrap_or_default();
-    Route::of_environment(&proxy, Some(except)).ok_or(OutboundError::NoProxy(name))
+    Route::from_environment(&proxy, Some(except)).ok_or(OutboundError::NoProxy(name))
 }
 
 /// The variable that names a proxy, and the proxy.
@@ -104,7 +104,7 @@ fn variable(name: &str) -> Option<String> {
 }
 
 fn permission(text: &str) -> Result<Permission, String> {
-    text.parse().map_err(|error: ticketing_outbound::guard::NotAPermission| error.to_string())
+    text.parse().map_err(|error: ticketing_outbound::address_policy::InvalidPermission| error.to_string())
 }
 
 #[cfg(test)]
@@ -141,17 +141,17 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("logins");
         let flag = format!("--proxy-logins={}", file.display());
-        let reach = || flags(&[&flag]).unwrap().reach();
-        assert!(matches!(reach(), Err(OutboundError::LoginsMissing { .. })));
+        let egress_policy = || flags(&[&flag]).unwrap().egress_policy();
+        assert!(matches!(egress_policy(), Err(OutboundError::LoginsMissing { .. })));
         std::fs::write(&file, "proxy.corp canary\n").unwrap();
-        let error = anyhow::Error::from(reach().unwrap_err());
+        let error = anyhow::Error::from(egress_policy().unwrap_err());
         let told = format!("{error:#}");
         assert!(told.contains("logins") && told.contains("line 1") && !told.contains("canary"), "{told}");
         // A byte order mark before it and Windows line ends are no part of it.
         std::fs::write(&file, "\u{FEFF}proxy.corp:3128 bot:canary\r\n").unwrap();
-        assert!(!format!("{:?}", reach().unwrap()).contains("canary"));
+        assert!(!format!("{:?}", egress_policy().unwrap()).contains("canary"));
         std::fs::write(&file, b"\xFF\xFE\xFF").unwrap();
-        assert!(matches!(reach(), Err(OutboundError::LoginsNotText { .. })));
+        assert!(matches!(egress_policy(), Err(OutboundError::LoginsNotText { .. })));
     }
 
     #[test]

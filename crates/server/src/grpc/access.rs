@@ -1,4 +1,4 @@
-//! The door: whose call it is, whether he may make it, and whether it is not one too many.
+//! The rpc: whose call it is, whether he may make it, and whether it is not one too many.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -14,8 +14,8 @@ use tower::{Layer, Service};
 use super::errors::Refusal;
 use super::stream::Closing;
 use super::stream_guard::StreamGuard;
-use super::trace::Counted;
-use crate::access::{Access, Caller, Denied, Door};
+use super::trace::LogSuppressed;
+use crate::access::{Access, Caller, Denied, Rpc};
 use crate::transport::{ConnectionHandle, Peer};
 
 /// Lets calls in that somebody makes who may; they bear their [`Caller`] from then on.
@@ -42,13 +42,13 @@ impl AccessLayer {
 
     async fn admit(&self, head: &Parts) -> Result<(Caller, Option<StreamGuard>), Refusal> {
         let caller = admit(&self.access, head).await?;
-        let Some(door) = Door::of_path(head.uri.path()).filter(|door| door.is_stream()) else {
+        let Some(rpc) = Rpc::of_path(head.uri.path()).filter(|rpc| rpc.is_stream()) else {
             return Ok((caller, None));
         };
         let slot = self.access.admit_stream(&caller)?;
         let closing = || Closing::of(self.closing.clone(), &head.extensions);
         // Those of the contract end themselves, with their last token.
-        let closing = (!matches!(door, Door::Contract(_))).then(closing);
+        let closing = (!matches!(rpc, Rpc::Contract(_))).then(closing);
         let guard = StreamGuard::new(self.access.clone(), caller.clone(), slot, closing);
         Ok((caller, Some(guard)))
     }
@@ -106,7 +106,7 @@ async fn admit(access: &Access, head: &Parts) -> Result<Caller, Refusal> {
     // Every connection has put its peer there.
     let peer = head.extensions.get::<Peer>().ok_or(Refusal::Internal)?;
     tracing::Span::current().record("peer", tracing::field::display(&peer.address));
-    let caller = access.identify(&head.headers, peer).await.map_err(denied)?;
+    let caller = access.authenticate(&head.headers, peer).await.map_err(denied)?;
     tracing::Span::current().record("caller", caller.name.as_str());
     if let Some(connection) = head.extensions.get::<ConnectionHandle>() {
         connection.establish();
@@ -114,12 +114,12 @@ async fn admit(access: &Access, head: &Parts) -> Result<Caller, Refusal> {
     // Before anything is written down, so that who is refused again and again fills no audit.
     access.admit(&caller)?;
     // What is not served is told to be so by the router, to those who may come in at all.
-    let Some(door) = Door::of_path(head.uri.path()) else { return Ok(caller) };
-    if door.roles().contains(&caller.role) {
+    let Some(rpc) = Rpc::of_path(head.uri.path()) else { return Ok(caller) };
+    if rpc.roles().contains(&caller.role) {
         return Ok(caller);
     }
-    let refusal = Refusal::RoleInsufficient { role: caller.role, needed: door.roles() };
-    if let Some(action) = door.action() {
+    let refusal = Refusal::RoleInsufficient { role: caller.role, needed: rpc.roles() };
+    if let Some(action) = rpc.action() {
         // To what it was to be done is in the message, which is not read.
         access.note_refusal(caller.actor(), action, "", refusal.reason()).await;
     }
@@ -138,10 +138,10 @@ fn is_grpc(head: &Parts) -> bool {
 }
 
 fn refused(refusal: Refusal) -> Response<Body> {
-    let is_counted = matches!(refusal, Refusal::TooManyStrangers { .. });
+    let is_counted = matches!(refusal, Refusal::UnauthenticatedLimitExceeded { .. });
     let mut response = Status::from(refusal).into_http();
     if is_counted {
-        response.extensions_mut().insert(Counted);
+        response.extensions_mut().insert(LogSuppressed);
     }
     response
 }
@@ -159,7 +159,7 @@ fn denied(denied: Denied) -> Refusal {
             tracing::warn!(%why, "a credential was not accepted");
             Refusal::CredentialInvalid
         }
-        Denied::TooMany { come_back_after } => Refusal::TooManyStrangers { come_back_after },
+        Denied::TooMany { retry_after } => Refusal::UnauthenticatedLimitExceeded { retry_after },
         Denied::Store(error) => Refusal::of_store(&error),
     }
 }

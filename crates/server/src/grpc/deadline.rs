@@ -23,7 +23,7 @@ pub(crate) struct DeadlineLayer {
 
 /// See [`DeadlineLayer`].
 #[derive(Debug, Clone)]
-pub(crate) struct WithDeadline<S> {
+pub(crate) struct DeadlineService<S> {
     inner: S,
     longest: Duration,
 }
@@ -54,16 +54,16 @@ impl DeadlineLayer {
 }
 
 impl<S> Layer<S> for DeadlineLayer {
-    type Service = WithDeadline<S>;
+    type Service = DeadlineService<S>;
 
-    fn layer(&self, inner: S) -> WithDeadline<S> {
-        WithDeadline { inner, longest: self.longest }
+    fn layer(&self, inner: S) -> DeadlineService<S> {
+        DeadlineService { inner, longest: self.longest }
     }
 }
 
-// === impl WithDeadline ===
+// === impl DeadlineService ===
 
-impl<S, B> Service<Request<B>> for WithDeadline<S>
+impl<S, B> Service<Request<B>> for DeadlineService<S>
 where
     S: Service<Request<B>, Response = Response<Body>>,
     S::Future: Send + 'static,

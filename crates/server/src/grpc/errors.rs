@@ -11,7 +11,7 @@ use ticketing_core::violation::Violations;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
 
-use crate::access::{Busy, Role};
+use crate::access::{RateLimited, Role};
 use crate::app::{AppError, TicketRefused};
 use crate::store::{StoreError, StoreErrorKind};
 
@@ -20,7 +20,7 @@ use crate::store::{StoreError, StoreErrorKind};
 const VIOLATIONS_BUDGET: usize = 4_500;
 
 /// When to come back after a refusal that passes by itself.
-const COME_BACK_AFTER: Duration = Duration::from_secs(1);
+const DEFAULT_RETRY_DELAY: Duration = Duration::from_secs(1);
 
 /// Why a call is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,11 +76,11 @@ pub(crate) enum Refusal {
     /// The caller's role may not do this.
     RoleInsufficient { role: Role, needed: &'static [Role] },
     /// The caller has had too many calls.
-    RateLimited { come_back_after: Duration },
+    RateLimited { retry_after: Duration },
     /// Too many calls without a good credential came from where this one did. Who they are is not known.
-    TooManyStrangers { come_back_after: Duration },
+    UnauthenticatedLimitExceeded { retry_after: Duration },
     /// The caller has as many streams as it may.
-    TooManyStreams { most: u32 },
+    TooManyStreams { max: u32 },
     /// The server failed in a way it should not.
     Internal,
 }
@@ -99,7 +99,7 @@ impl Refusal {
             StoreErrorKind::Corrupt
             | StoreErrorKind::BadRow
             | StoreErrorKind::Refused
-            | StoreErrorKind::Panicked => {
+            | StoreErrorKind::PanicMessage => {
                 tracing::error!(error = error as &dyn Error, "the store failed");
                 Self::Internal
             }
@@ -107,11 +107,11 @@ impl Refusal {
     }
 }
 
-impl From<Busy> for Refusal {
-    fn from(busy: Busy) -> Self {
-        match busy {
-            Busy::Calls { come_back_after } => Self::RateLimited { come_back_after },
-            Busy::Streams { most } => Self::TooManyStreams { most },
+impl From<RateLimited> for Refusal {
+    fn from(limited: RateLimited) -> Self {
+        match limited {
+            RateLimited::Calls { retry_after } => Self::RateLimited { retry_after },
+            RateLimited::Streams { max } => Self::TooManyStreams { max },
         }
     }
 }
@@ -131,7 +131,7 @@ impl From<AppError> for Refusal {
             AppError::TicketNotFound(refused) => Self::TicketNotFound(refused),
             AppError::TicketInUse(refused) => Self::TicketInUse(refused),
             AppError::TicketUnverified(refused) => Self::TicketUnverified(refused),
-            AppError::TooManyCalls { come_back_after } => Self::RateLimited { come_back_after },
+            AppError::TooManyCalls { retry_after } => Self::RateLimited { retry_after },
             AppError::Interrupted(_) => Self::Internal,
             AppError::Store(error) => Self::of_store(&error),
         }
@@ -177,7 +177,7 @@ impl Refusal {
             Self::CredentialMissing => (Code::Unauthenticated, ErrorReason::CredentialMissing),
             Self::CredentialInvalid => (Code::Unauthenticated, ErrorReason::CredentialInvalid),
             Self::RoleInsufficient { .. } => (Code::PermissionDenied, ErrorReason::RoleInsufficient),
-            Self::RateLimited { .. } | Self::TooManyStrangers { .. } => {
+            Self::RateLimited { .. } | Self::UnauthenticatedLimitExceeded { .. } => {
                 (Code::ResourceExhausted, ErrorReason::RateLimited)
             }
             Self::TooManyStreams { .. } => (Code::ResourceExhausted, ErrorReason::TooManyStreams),
@@ -250,11 +250,11 @@ impl Refusal {
                 format!("a caller with the role {role} may not do this: it takes {}", names(needed, " or "))
             }
             Self::RateLimited { .. } => "too many calls: slow down, and try again".to_owned(),
-            Self::TooManyStrangers { .. } => {
+            Self::UnauthenticatedLimitExceeded { .. } => {
                 "too many calls without a good credential came from this address: try again with one".to_owned()
             }
-            Self::TooManyStreams { most } => {
-                format!("this caller has {most} streams open already: close one first")
+            Self::TooManyStreams { max } => {
+                format!("this caller has {max} streams open already: close one first")
             }
             Self::Internal => "the server failed; its log has the details".to_owned(),
         }
@@ -271,7 +271,7 @@ impl Refusal {
                 needed = names(roles, ", ");
                 vec![("role", role.as_str()), ("needed", needed.as_str())]
             }
-            Self::TooManyStreams { most: streams } => {
+            Self::TooManyStreams { max: streams } => {
                 most = streams.to_string();
                 vec![("limit", most.as_str())]
             }
@@ -331,10 +331,10 @@ impl Refusal {
             | Self::ConnectionEnding { .. }
             | Self::Busy
             | Self::TooManyStreams { .. } => {
-                details.set_retry_info(Some(COME_BACK_AFTER));
+                details.set_retry_info(Some(DEFAULT_RETRY_DELAY));
             }
-            Self::RateLimited { come_back_after } | Self::TooManyStrangers { come_back_after } => {
-                details.set_retry_info(Some(*come_back_after));
+            Self::RateLimited { retry_after } | Self::UnauthenticatedLimitExceeded { retry_after } => {
+                details.set_retry_info(Some(*retry_after));
             }
             Self::IncidentOwnedByOther(_)
             | Self::DeliveryNotFound(_)
@@ -452,7 +452,7 @@ mod tests {
             let status = Status::from(refusal.clone());
             assert_eq!(
                 status.get_details_retry_info().unwrap().retry_delay,
-                Some(COME_BACK_AFTER),
+                Some(DEFAULT_RETRY_DELAY),
                 "{refusal:?}"
             );
             assert!(status.get_details_error_info().unwrap().metadata.is_empty());

@@ -19,7 +19,7 @@ const HERE: &str = "here";
 
 /// What becomes of a request.
 #[derive(Debug)]
-pub enum Heard {
+pub enum RequestOutcome {
     /// It is no such message.
     Malformed,
     Refused(Violations),
@@ -31,7 +31,7 @@ pub enum Heard {
 /// # Panics
 /// If what was measured cannot be decoded, or the other way round.
 #[must_use]
-pub fn hear(method: Method, request: &[u8]) -> Heard {
+pub fn check_request(method: Method, request: &[u8]) -> RequestOutcome {
     static SCHEMA: OnceLock<Option<Schema>> = OnceLock::new();
     let schema = SCHEMA.get_or_init(|| Schema::of(&[FILE_DESCRIPTOR_SET]).ok());
     let heard = decode(method, request);
@@ -39,13 +39,13 @@ pub fn hear(method: Method, request: &[u8]) -> Heard {
         schema.as_ref().and_then(|schema| Some((schema, schema.method(method.path())?)))
     {
         let measured = schema.measure(method, request, usize::MAX);
-        let is_malformed = matches!(heard, Heard::Malformed);
+        let is_malformed = matches!(heard, RequestOutcome::Malformed);
         assert_eq!(is_malformed, measured.is_err(), "{measured:?}");
     }
     heard
 }
 
-fn decode(method: Method, request: &[u8]) -> Heard {
+fn decode(method: Method, request: &[u8]) -> RequestOutcome {
     match method {
         Method::Configure => take(request, |request| {
             let mut violations = Violations::default();
@@ -92,11 +92,14 @@ fn decode(method: Method, request: &[u8]) -> Heard {
     }
 }
 
-fn take<M: Message + Default, T>(bytes: &[u8], check: impl FnOnce(M) -> Result<T, Violations>) -> Heard {
-    let Ok(message) = M::decode(bytes) else { return Heard::Malformed };
+fn take<M: Message + Default, T>(
+    bytes: &[u8],
+    check: impl FnOnce(M) -> Result<T, Violations>,
+) -> RequestOutcome {
+    let Ok(message) = M::decode(bytes) else { return RequestOutcome::Malformed };
     match check(message) {
-        Ok(_) => Heard::Taken,
-        Err(violations) => Heard::Refused(violations),
+        Ok(_) => RequestOutcome::Taken,
+        Err(violations) => RequestOutcome::Refused(violations),
     }
 }
 

@@ -13,15 +13,15 @@ use tonic_reflection::server;
 use tower::Layer;
 
 use super::access::{AccessLayer, Guarded};
-use super::deadline::{DeadlineLayer, WithDeadline};
+use super::deadline::{DeadlineLayer, DeadlineService};
 use super::request_reader::{RequestLayer, RequestReader};
-use super::trace::{TraceLayer, Traced};
+use super::trace::{TraceLayer, TraceService};
 use super::wire::Schema;
 use crate::access::Access;
 use crate::transport::{Limits, MemoryBudget};
 
 /// The most bytes of a question about health or the contract.
-const LARGEST_QUESTION: usize = 16 * 1024;
+const MAX_HEALTH_REQUEST: usize = 16 * 1024;
 
 /// What calls are described by.
 const DESCRIPTORS: [&[u8]; 4] = [
@@ -32,13 +32,13 @@ const DESCRIPTORS: [&[u8]; 4] = [
 ];
 
 /// What every call that is let in passes, the first one first.
-type Bounded = WithDeadline<RequestReader<Routes>>;
+type LimitedService = DeadlineService<RequestReader<Routes>>;
 
 /// What is served, and the handle that tells its health.
 pub(crate) struct Served {
-    pub calls: Traced<Guarded<Bounded>>,
+    pub calls: TraceService<Guarded<LimitedService>>,
     /// For everybody: it tells nothing but whether the server works.
-    pub health_alone: Traced<Guarded<Bounded>>,
+    pub health_only: TraceService<Guarded<LimitedService>>,
     pub health: HealthReporter,
 }
 
@@ -50,7 +50,7 @@ pub(crate) async fn router<T: TicketingService>(
     closing: CancellationToken,
 ) -> Result<Served, server::Error> {
     let (reporter, health) = tonic_health::server::health_reporter();
-    let health = health.max_decoding_message_size(LARGEST_QUESTION);
+    let health = health.max_decoding_message_size(MAX_HEALTH_REQUEST);
     reporter.set_serving::<TicketingServiceServer<T>>().await;
     let service = TicketingServiceServer::new(service)
         .max_decoding_message_size(limits.max_request_size as usize)
@@ -58,11 +58,11 @@ pub(crate) async fn router<T: TicketingService>(
         .send_compressed(CompressionEncoding::Gzip);
     let calls = Routes::new(service)
         .add_service(health.clone())
-        .add_service(reflection().build_v1()?.max_decoding_message_size(LARGEST_QUESTION))
-        .add_service(reflection().build_v1alpha()?.max_decoding_message_size(LARGEST_QUESTION));
+        .add_service(reflection().build_v1()?.max_decoding_message_size(MAX_HEALTH_REQUEST))
+        .add_service(reflection().build_v1alpha()?.max_decoding_message_size(MAX_HEALTH_REQUEST));
     let schema = Arc::new(Schema::of(&DESCRIPTORS)?);
-    let anybody = AccessLayer::new(access.for_anybody(), closing.clone());
-    let calls = TraceLayer::default().layer(AccessLayer::new(access, closing).layer(bounded(
+    let anybody = AccessLayer::new(access.unrestricted(), closing.clone());
+    let calls = TraceLayer::default().layer(AccessLayer::new(access, closing).layer(with_limits(
         calls,
         schema.clone(),
         limits,
@@ -70,14 +70,14 @@ pub(crate) async fn router<T: TicketingService>(
     // A question is small and answered at once. Nobody is told apart there, so that a budget of memory would let one caller
     // keep all the others out.
     let budget = MemoryBudget::unlimited();
-    let reader = RequestLayer::new(schema, budget, LARGEST_QUESTION, limits.request_timeout);
+    let reader = RequestLayer::new(schema, budget, MAX_HEALTH_REQUEST, limits.request_timeout);
     let health = reader.layer(Routes::new(health).prepare());
     let health = DeadlineLayer::new(limits.request_timeout).layer(health);
-    let health_alone = TraceLayer::default().layer(anybody.layer(health));
-    Ok(Served { calls, health_alone, health: reporter })
+    let health_only = TraceLayer::default().layer(anybody.layer(health));
+    Ok(Served { calls, health_only, health: reporter })
 }
 
-fn bounded(routes: Routes, schema: Arc<Schema>, limits: &Limits) -> Bounded {
+fn with_limits(routes: Routes, schema: Arc<Schema>, limits: &Limits) -> LimitedService {
     let budget = MemoryBudget::new(limits.request_memory as usize * 1_024 * 1_024);
     let max_size = limits.max_request_size as usize;
     let reader = RequestLayer::new(schema, budget, max_size, limits.request_timeout);

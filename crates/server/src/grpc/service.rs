@@ -12,10 +12,10 @@ use tokio_stream::Stream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
+use super::caller_queues::CallerQueues;
 use super::errors::Refusal;
 use super::stream::{self, Closing, StreamSettings};
 use super::stream_guard::StreamHandle;
-use super::turns::Turns;
 use super::{deadline, parse, present, size, token};
 use crate::access::{Access, Caller, UNSAVED_SETTINGS};
 use crate::app::{App, AppError, Resolve, RetryMany, SETTINGS};
@@ -33,7 +33,7 @@ pub(crate) struct Service {
     access: Access,
     streams: StreamSettings,
     closing: CancellationToken,
-    lists: Arc<Turns>,
+    lists: Arc<CallerQueues>,
 }
 
 // === impl Service ===

@@ -25,7 +25,7 @@ use super::{present, token};
 use crate::access::Caller;
 use crate::app::App;
 use crate::store::{Event, EventBounds, EventFilter, StoreError, StreamName};
-use crate::transport::Ending;
+use crate::transport::ConnectionEnding;
 
 /// The most events that are read at a time.
 const PAGE: u32 = 100;
@@ -36,7 +36,7 @@ pub(crate) struct StreamSettings {
     /// Between two bookmarks. Default 10 s.
     pub bookmark_interval: Duration,
     /// How long a subscriber may take nothing. Default 30 s.
-    pub patience: Duration,
+    pub subscriber_timeout: Duration,
 }
 
 /// What a subscriber receives.
@@ -50,7 +50,7 @@ enum End {
     ShuttingDown,
     ConnectionEnding,
     /// What was to come next was trimmed meanwhile.
-    Missed,
+    Trimmed,
     Store(StoreError),
 }
 
@@ -61,14 +61,14 @@ pub(crate) struct Closing {
     connection: CancellationToken,
 }
 
-struct Follower {
+struct EventSender {
     app: App,
     filter: EventFilter,
     settings: StreamSettings,
     closing: Closing,
     /// Everything up to here was handed over or did not fit the filter.
     position: u64,
-    outlet: mpsc::Sender<Item>,
+    sender: mpsc::Sender<Item>,
 }
 
 /// The stream of a subscription; it begins with a bookmark.
@@ -83,17 +83,17 @@ pub(crate) async fn follow(
     (closing, handle): (Closing, Option<StreamHandle>),
 ) -> Result<impl Stream<Item = Item> + Send + 'static, Refusal> {
     // Before the bounds are read, so that nothing is missed in between.
-    let news = app.store().subscribe();
+    let updates = app.store().subscribe();
     let bounds = app.store().event_bounds().await.map_err(|error| Refusal::of_store(&error))?;
-    let position = begin(&subscription.start, app.store().stream(), bounds)?;
-    let (outlet, messages) = mpsc::channel(1);
+    let position = start_position(&subscription.start, app.store().stream(), bounds)?;
+    let (sender, messages) = mpsc::channel(1);
     let (finish, end) = oneshot::channel();
     let Subscription { incident_id, systems, kinds, start: _ } = subscription;
-    let (requested_by, namespace) = hears_of(caller).unzip();
+    let (requested_by, namespace) = visible_to(caller).unzip();
     let filter = EventFilter { incident_id, systems, kinds, requested_by, namespace };
-    let follower = Follower { app, filter, settings, closing, position, outlet };
+    let event_sender = EventSender { app, filter, settings, closing, position, sender };
     tokio::spawn(async move {
-        let ended = follower.run(news).await;
+        let ended = event_sender.run(updates).await;
         // A subscriber that does not read may never hear of it.
         if let Some(handle) = handle {
             handle.release_slot();
@@ -108,11 +108,11 @@ pub(crate) async fn follow(
 }
 
 /// Whose deliveries alone a caller hears of, and of which namespace; `None` for all.
-fn hears_of(caller: &Caller) -> Option<(String, Namespace)> {
+fn visible_to(caller: &Caller) -> Option<(String, Namespace)> {
     caller.role.is_confined().then(|| (caller.name.clone(), caller.namespace.clone()))
 }
 
-fn begin(start: &Start, stream: &StreamName, bounds: EventBounds) -> Result<u64, Refusal> {
+fn start_position(start: &Start, stream: &StreamName, bounds: EventBounds) -> Result<u64, Refusal> {
     let oldest = oldest(bounds);
     match start {
         Start::Now => Ok(bounds.last),
@@ -143,7 +143,7 @@ fn expired(stream_id: &str, bounds: EventBounds) -> Refusal {
 
 impl Default for StreamSettings {
     fn default() -> Self {
-        Self { bookmark_interval: Duration::from_secs(10), patience: Duration::from_secs(30) }
+        Self { bookmark_interval: Duration::from_secs(10), subscriber_timeout: Duration::from_secs(30) }
     }
 }
 
@@ -152,7 +152,7 @@ impl Default for StreamSettings {
 impl Closing {
     /// For a request of a connection.
     pub(crate) fn of(server: CancellationToken, extensions: &Extensions) -> Self {
-        let ending = extensions.get::<Ending>().map(|ending| ending.0.clone());
+        let ending = extensions.get::<ConnectionEnding>().map(|ending| ending.0.clone());
         Self { server, connection: ending.unwrap_or_default() }
     }
 
@@ -173,16 +173,16 @@ impl Closing {
     }
 }
 
-// === impl Follower ===
+// === impl EventSender ===
 
-impl Follower {
-    async fn run(mut self, mut news: watch::Receiver<u64>) -> Option<Refusal> {
+impl EventSender {
+    async fn run(mut self, mut updates: watch::Receiver<u64>) -> Option<Refusal> {
         let first = Instant::now() + self.settings.bookmark_interval;
         let mut bookmarks = tokio::time::interval_at(first, self.settings.bookmark_interval);
         bookmarks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let end = match self.bookmark().await {
             Ok(()) => loop {
-                if let Err(end) = self.step(&mut news, &mut bookmarks).await {
+                if let Err(end) = self.step(&mut updates, &mut bookmarks).await {
                     break end;
                 }
             },
@@ -194,7 +194,7 @@ impl Follower {
             End::TooSlow => Some(Refusal::SubscriberTooSlow { resume_token }),
             End::ShuttingDown => Some(Refusal::ShuttingDown { resume_token }),
             End::ConnectionEnding => Some(Refusal::ConnectionEnding { resume_token }),
-            End::Missed => Some(self.expired().await),
+            End::Trimmed => Some(self.expired().await),
             End::Store(error) => Some(Refusal::of_store(&error)),
         }
     }
@@ -209,30 +209,34 @@ impl Follower {
     }
 
     /// Hands over what there is, then waits for more.
-    async fn step(&mut self, news: &mut watch::Receiver<u64>, bookmarks: &mut Interval) -> Result<(), End> {
-        let newest = *news.borrow_and_update();
+    async fn step(
+        &mut self,
+        updates: &mut watch::Receiver<u64>,
+        bookmarks: &mut Interval,
+    ) -> Result<(), End> {
+        let newest = *updates.borrow_and_update();
         while self.position < newest {
             let page =
                 self.app.store().events_after(self.position, &self.filter, PAGE).await.map_err(End::Store)?;
             if page.missed {
-                return Err(End::Missed);
+                return Err(End::Trimmed);
             }
             for event in &page.events {
-                self.tell(event).await?;
+                self.send_event(event).await?;
             }
             self.position = self.position.max(page.read_to);
             self.closing.check()?;
         }
         tokio::select! {
-            changed = news.changed() => changed.map_err(|_closed| End::ShuttingDown),
+            changed = updates.changed() => changed.map_err(|_closed| End::ShuttingDown),
             _ = bookmarks.tick() => self.bookmark().await,
             () = self.closing.server.cancelled() => Err(End::ShuttingDown),
             () = self.closing.connection.cancelled() => Err(End::ConnectionEnding),
-            () = self.outlet.closed() => Err(End::Gone),
+            () = self.sender.closed() => Err(End::Gone),
         }
     }
 
-    async fn tell(&mut self, event: &Arc<Event>) -> Result<(), End> {
+    async fn send_event(&mut self, event: &Arc<Event>) -> Result<(), End> {
         let max_attempts = self.app.settings().rules.retry.backoff.max_attempts();
         let told = present::event(event, self.app.store().stream_id(), max_attempts);
         self.send(Message::Event(told)).await?;
@@ -248,7 +252,7 @@ impl Follower {
 
     async fn send(&self, message: Message) -> Result<(), End> {
         let response = v1::StreamTicketEventsResponse { message: Some(message) };
-        match tokio::time::timeout(self.settings.patience, self.outlet.send(Ok(response))).await {
+        match tokio::time::timeout(self.settings.subscriber_timeout, self.sender.send(Ok(response))).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_gone)) => Err(End::Gone),
             Err(_elapsed) => Err(End::TooSlow),
@@ -270,27 +274,30 @@ mod tests {
 
     #[test]
     fn a_stream_begins_after_what_happened_unless_told_otherwise() {
-        assert_eq!(begin(&Start::Now, &here(), KEPT), Ok(20));
-        assert_eq!(begin(&Start::Oldest, &here(), KEPT), Ok(10));
-        assert_eq!(begin(&Start::Oldest, &here(), NONE_KEPT), Ok(20));
-        assert_eq!(begin(&Start::Oldest, &here(), NONE_EVER), Ok(0));
+        assert_eq!(start_position(&Start::Now, &here(), KEPT), Ok(20));
+        assert_eq!(start_position(&Start::Oldest, &here(), KEPT), Ok(10));
+        assert_eq!(start_position(&Start::Oldest, &here(), NONE_KEPT), Ok(20));
+        assert_eq!(start_position(&Start::Oldest, &here(), NONE_EVER), Ok(0));
     }
 
     #[test]
     fn a_token_resumes_where_it_was_given_as_long_as_nothing_after_it_was_dropped() {
         let after = |seq| Start::After(token::resume_token("here", seq));
-        assert_eq!(begin(&after(15), &here(), KEPT), Ok(15));
-        assert_eq!(begin(&after(10), &here(), KEPT), Ok(10));
+        assert_eq!(start_position(&after(15), &here(), KEPT), Ok(15));
+        assert_eq!(start_position(&after(10), &here(), KEPT), Ok(10));
         let expired = Refusal::ResumeTokenExpired { oldest_token: token::resume_token("here", 10) };
-        assert_eq!(begin(&after(9), &here(), KEPT), Err(expired));
-        assert_eq!(begin(&after(20), &here(), NONE_KEPT), Ok(20));
-        assert!(matches!(begin(&after(19), &here(), NONE_KEPT), Err(Refusal::ResumeTokenExpired { .. })));
+        assert_eq!(start_position(&after(9), &here(), KEPT), Err(expired));
+        assert_eq!(start_position(&after(20), &here(), NONE_KEPT), Ok(20));
+        assert!(matches!(
+            start_position(&after(19), &here(), NONE_KEPT),
+            Err(Refusal::ResumeTokenExpired { .. })
+        ));
     }
 
     #[test]
     fn a_token_of_events_that_were_lost_is_answered_with_where_they_parted() {
         let stream = StreamName { former: vec![("before".to_owned(), 14)], ..here() };
-        let after = |seq| begin(&Start::After(token::resume_token("before", seq)), &stream, KEPT);
+        let after = |seq| start_position(&Start::After(token::resume_token("before", seq)), &stream, KEPT);
         assert_eq!(after(14), Ok(14));
         let parted = Refusal::ResumeTokenExpired { oldest_token: token::resume_token("here", 14) };
         assert_eq!(after(15), Err(parted));
@@ -299,8 +306,8 @@ mod tests {
     #[test]
     fn a_token_of_another_service_or_of_the_future_is_invalid() {
         let garbage = Start::After("yesterday".to_owned());
-        assert_eq!(begin(&garbage, &here(), KEPT), Err(Refusal::ResumeTokenInvalid));
+        assert_eq!(start_position(&garbage, &here(), KEPT), Err(Refusal::ResumeTokenInvalid));
         let future = Start::After(token::resume_token("here", 21));
-        assert_eq!(begin(&future, &here(), KEPT), Err(Refusal::ResumeTokenInvalid));
+        assert_eq!(start_position(&future, &here(), KEPT), Err(Refusal::ResumeTokenInvalid));
     }
 }

@@ -21,7 +21,7 @@ use tonic::body::Body;
 
 use super::errors::Refusal;
 use super::stream::Closing;
-use crate::access::{Access, Caller, Proof, StreamPlace};
+use crate::access::{Access, Caller, Proof, StreamPermit};
 
 /// How often the timer checks the credential of a stream.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
@@ -54,7 +54,7 @@ struct State {
     /// Why it was ended, until the client is told.
     ended: Option<Refusal>,
     /// Its place among the streams of its caller.
-    slot: Option<StreamPlace>,
+    slot: Option<StreamPermit>,
     waker: Option<Waker>,
 }
 
@@ -77,7 +77,7 @@ struct ResponseStream {
 
 /// Why the credential of a caller is not good, or cannot be checked; `None` if it is good.
 async fn check_credential(access: Access, caller: Caller) -> Option<Refusal> {
-    match access.is_still_good(&caller).await {
+    match access.is_still_valid(&caller).await {
         Ok(true) => None,
         Ok(false) => Some(Refusal::CredentialInvalid),
         Err(error) => Some(Refusal::of_store(&error)),
@@ -119,7 +119,7 @@ impl StreamGuard {
     pub(super) fn new(
         access: Access,
         caller: Caller,
-        slot: Option<StreamPlace>,
+        slot: Option<StreamPermit>,
         closing: Option<Closing>,
     ) -> Self {
         let state = Mutex::new(State { slot, ..State::default() });
@@ -141,7 +141,7 @@ impl StreamGuard {
     pub(super) fn responses(self, messages: Body) -> Body {
         let Self { access, caller, closing, handle } = self;
         handle.state().messages = Some(messages);
-        let needs_check = !matches!(caller.proof, Proof::Open);
+        let needs_check = !matches!(caller.proof, Proof::None);
         let timer = needs_check.then(|| {
             let (access, caller, handle) = (access.clone(), caller.clone(), handle.clone());
             tokio::spawn(async move { handle.end(credential_ended(access, caller).await) })

@@ -14,51 +14,51 @@ use tower::{Layer, Service};
 use tracing::Instrument;
 
 use super::errors::Refusal;
-use crate::panics::caught;
-use crate::transport::{Peer, PeerKey, Tally};
+use crate::panics::catch;
+use crate::transport::{LogThrottle, Peer, PeerKey};
 
 /// Where a caller may name its request; the answer bears the same name, or the one it was given here.
 const HEADER: HeaderName = HeaderName::from_static("x-request-id");
-const LONGEST_ID: usize = 64;
+const MAX_ID: usize = 64;
 /// The most characters of a method that the log tells: strangers call what they like.
-const LONGEST_METHOD: usize = 64;
+const MAX_METHOD: usize = 64;
 /// Refusals of one peer of which the log tells at once; of more within some seconds it tells in one line.
-const REFUSALS_TOLD: u64 = 50;
+const REFUSAL_LOG_BURST: u64 = 50;
 
 /// Opens a span for each call and logs how it was refused. A call that panics is answered too.
 #[derive(Debug, Clone)]
 pub(crate) struct TraceLayer {
     calls: Arc<AtomicU64>,
-    refused: Tally,
+    refused: LogThrottle,
 }
 
 /// See [`TraceLayer`].
 #[derive(Debug, Clone)]
-pub(crate) struct Traced<S> {
+pub(crate) struct TraceService<S> {
     inner: S,
     calls: Arc<AtomicU64>,
-    refused: Tally,
+    refused: LogThrottle,
 }
 
 // === impl TraceLayer ===
 
 impl Default for TraceLayer {
     fn default() -> Self {
-        Self { calls: Arc::default(), refused: Tally::of(REFUSALS_TOLD) }
+        Self { calls: Arc::default(), refused: LogThrottle::new(REFUSAL_LOG_BURST) }
     }
 }
 
 impl<S> Layer<S> for TraceLayer {
-    type Service = Traced<S>;
+    type Service = TraceService<S>;
 
-    fn layer(&self, inner: S) -> Traced<S> {
-        Traced { inner, calls: self.calls.clone(), refused: self.refused.clone() }
+    fn layer(&self, inner: S) -> TraceService<S> {
+        TraceService { inner, calls: self.calls.clone(), refused: self.refused.clone() }
     }
 }
 
-// === impl Traced ===
+// === impl TraceService ===
 
-impl<S, B> Service<Request<B>> for Traced<S>
+impl<S, B> Service<Request<B>> for TraceService<S>
 where
     S: Service<Request<B>, Response = Response<Body>>,
     S::Future: Send + 'static,
@@ -87,7 +87,7 @@ where
         let begun = catch_unwind(AssertUnwindSafe(|| span.in_scope(|| self.inner.call(request))));
         let answered = async move {
             let answer = match begun {
-                Ok(answer) => caught(answer).await.ok(),
+                Ok(answer) => catch(answer).await.ok(),
                 Err(_) => None,
             };
             // The log has where it was.
@@ -102,33 +102,33 @@ where
 
 /// Among the extensions of an answer: the log tells of it with others like it, and not by itself.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Counted;
+pub(crate) struct LogSuppressed;
 
 /// The name of a method, of which so much is told as the longest one has.
 fn method(path: &str) -> &str {
     let name = path.rsplit('/').next().unwrap_or_default();
-    name.char_indices().nth(LONGEST_METHOD).map_or(name, |(end, _)| &name[..end])
+    name.char_indices().nth(MAX_METHOD).map_or(name, |(end, _)| &name[..end])
 }
 
 /// The name that the caller gave, if it is fit for a log, else the next number.
 fn request_id<B>(request: &Request<B>, calls: &AtomicU64) -> HeaderValue {
     let fit = |id: &&HeaderValue| {
         let plain = id.as_bytes().iter().all(|b| b.is_ascii_alphanumeric() || b"-_.:".contains(b));
-        (1..=LONGEST_ID).contains(&id.len()) && plain
+        (1..=MAX_ID).contains(&id.len()) && plain
     };
     let given = request.headers().get(HEADER).filter(fit).cloned();
     given.unwrap_or_else(|| HeaderValue::from(calls.fetch_add(1, Ordering::Relaxed) + 1))
 }
 
 // An answer whose status is known before its body: every refusal is.
-fn log(response: &Response<Body>, whose: Option<PeerKey>, refused: &Tally) {
+fn log(response: &Response<Body>, whose: Option<PeerKey>, refused: &LogThrottle) {
     let tell_rest = |peer: PeerKey, calls| tracing::info!(%peer, calls, "further calls were refused");
-    if response.extensions().get::<Counted>().is_some() {
+    if response.extensions().get::<LogSuppressed>().is_some() {
         return;
     }
     match Status::from_header_map(response.headers()) {
         Some(status) if status.code() != Code::Ok => {
-            if whose.is_some_and(|whose| !refused.is_first(whose, tell_rest)) {
+            if whose.is_some_and(|whose| !refused.should_log(whose, tell_rest)) {
                 return;
             }
             tracing::info!(code = ?status.code(), why = status.message(), "refused");

@@ -58,7 +58,7 @@ pub fn run(command: &TlsCommand) -> anyhow::Result<()> {
     let TlsCommand::Dev(args) = command;
     let hosts: Vec<_> = args.hosts.iter().cloned().chain(HOSTS.map(str::to_owned)).collect();
     make(&args.out, &hosts, SystemClock::start().now())?;
-    tell(&how_to_use(&args.out, args.hosts.first().map(String::as_str)));
+    print_note(&print_usage(&args.out, args.hosts.first().map(String::as_str)));
     Ok(())
 }
 
@@ -130,7 +130,7 @@ fn write(path: &Path, text: &str) -> anyhow::Result<()> {
 
 /// Two commands to copy into a shell. A name of this machine may lead to one of its addresses, or to none, so that the server
 /// listens on all of them where there is one.
-fn how_to_use(out: &Path, host: Option<&str>) -> String {
+fn print_usage(out: &Path, host: Option<&str>) -> String {
     let listen = if host.is_some() { "0.0.0.0:50051" } else { "localhost:50051" };
     let host = host.unwrap_or("localhost");
     let address = if host.contains(':') { format!("[{host}]:50051") } else { format!("{host}:50051") };
@@ -156,7 +156,7 @@ fn quoted(path: &str) -> String {
 }
 
 #[expect(clippy::print_stdout, reason = "what to type next is for the terminal")]
-fn tell(text: &str) {
+fn print_note(text: &str) {
     print!("{text}");
 }
 
@@ -170,14 +170,14 @@ mod tests {
     #[test]
     fn prints_the_commands_that_the_book_shows() {
         let page = include_str!("../../../../docs/src/run/tls.md");
-        let printed = how_to_use(Path::new("trial"), None);
+        let printed = print_usage(Path::new("trial"), None);
         let commands = printed.lines().filter(|line| line.starts_with("  ")).map(str::trim);
         let shown: Vec<_> = page.lines().map(str::trim).collect();
         assert!(shown.contains(&"ticketing tls dev --out trial"));
         for command in commands {
             assert!(shown.contains(&command), "{command}");
         }
-        let printed = how_to_use(Path::new("a b's"), Some("ticketing.example"));
+        let printed = print_usage(Path::new("a b's"), Some("ticketing.example"));
         assert!(
             printed.contains(r"--tls-cert 'a b'\''s/server.pem'") && printed.contains("0.0.0.0:50051"),
             "{printed}"

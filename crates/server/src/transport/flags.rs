@@ -133,7 +133,7 @@ pub struct Limits {
 impl TransportFlags {
     /// How many connections there can be at a time. Each address has as many places as the limit says.
     #[must_use]
-    pub fn most_connections(&self) -> u64 {
+    pub fn max_connections(&self) -> u64 {
         let addresses = if self.health_listen.is_some() { 2 } else { 1 };
         addresses * u64::from(self.limits.connections)
     }

@@ -17,9 +17,9 @@ const RST_STREAM: u8 = 0x3;
 const CONTINUATION: u8 = 0x9;
 const END_HEADERS: u8 = 0x4;
 
-/// The time after which a [`Bucket`] is full again.
+/// The time after which a [`TokenBucket`] is full again.
 pub(super) const REFILL: Duration = Duration::from_secs(60);
-/// What a restricted [`Allowance`] starts with: enough for a client to begin, and for its calls.
+/// What a restricted [`FrameBudget`] starts with: enough for a client to begin, and for its calls.
 const RESTRICTED_SHARE: f64 = 0.05;
 /// Empty frames that go along with one that carries something: a window and a ping, for the stream and the connection.
 const ALONG: u32 = 4;
@@ -38,7 +38,7 @@ pub(super) enum Frame {
 /// Follows the frames of one direction.
 #[derive(Debug)]
 pub(super) struct Frames {
-    place: Place,
+    position: Position,
     head: [u8; HEAD],
     /// HEADERS came, and END_HEADERS did not yet.
     in_block: bool,
@@ -49,7 +49,7 @@ pub(super) struct Frames {
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Place {
+enum Position {
     Preface { left: usize },
     Head { have: usize },
     Payload { left: usize },
@@ -57,19 +57,19 @@ enum Place {
 
 /// What a peer may still send.
 #[derive(Debug)]
-pub(super) struct Allowance {
+pub(super) struct FrameBudget {
     begun: Instant,
     /// The share of everything that there was at first.
     initial: f64,
-    resets: Bucket,
-    control: Bucket,
+    resets: TokenBucket,
+    control: TokenBucket,
     /// Resets of ours, of which h2 bounds the number; counted for what is [spent](Self::spent) alone.
-    resets_of_ours: Bucket,
+    resets_of_ours: TokenBucket,
 }
 
 /// Why a connection is closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(super) enum TooMany {
+pub(super) enum BudgetExceeded {
     #[error("too many streams were reset")]
     Resets,
     #[error("too many frames that carry nothing")]
@@ -77,7 +77,7 @@ pub(super) enum TooMany {
 }
 
 #[derive(Debug)]
-struct Bucket {
+struct TokenBucket {
     capacity: u32,
     left: u32,
     filled: Instant,
@@ -88,16 +88,16 @@ struct Bucket {
 impl Frames {
     /// What a client sends.
     pub(super) fn of_client() -> Self {
-        Self::starting_at(Place::Preface { left: PREFACE })
+        Self::starting_at(Position::Preface { left: PREFACE })
     }
 
     /// What a server sends.
     pub(super) fn of_server() -> Self {
-        Self::starting_at(Place::Head { have: 0 })
+        Self::starting_at(Position::Head { have: 0 })
     }
 
-    fn starting_at(place: Place) -> Self {
-        Self { place, head: [0; HEAD], in_block: false, in_head: true, heads: 0 }
+    fn starting_at(position: Position) -> Self {
+        Self { position, head: [0; HEAD], in_block: false, in_head: true, heads: 0 }
     }
 
     /// The number of the head that is incomplete: of the connection, or of a call.
@@ -108,13 +108,13 @@ impl Frames {
     /// Follows further bytes, and names each frame that begins in them.
     pub(super) fn follow(&mut self, mut bytes: &[u8], mut frame: impl FnMut(Frame)) {
         while !bytes.is_empty() {
-            let taken = match &mut self.place {
-                Place::Preface { left } | Place::Payload { left } => {
+            let taken = match &mut self.position {
+                Position::Preface { left } | Position::Payload { left } => {
                     let taken = bytes.len().min(*left);
                     *left -= taken;
                     taken
                 }
-                Place::Head { have } => {
+                Position::Head { have } => {
                     let taken = bytes.len().min(HEAD - *have);
                     self.head[*have..*have + taken].copy_from_slice(&bytes[..taken]);
                     *have += taken;
@@ -122,12 +122,12 @@ impl Frames {
                 }
             };
             bytes = &bytes[taken..];
-            match self.place {
-                Place::Preface { left: 0 } => self.place = Place::Head { have: 0 },
-                Place::Head { have: HEAD } => frame(self.begin()),
+            match self.position {
+                Position::Preface { left: 0 } => self.position = Position::Head { have: 0 },
+                Position::Head { have: HEAD } => frame(self.begin()),
                 _ => {}
             }
-            if let Place::Payload { left: 0 } = self.place {
+            if let Position::Payload { left: 0 } = self.position {
                 self.end();
             }
         }
@@ -136,7 +136,7 @@ impl Frames {
     fn begin(&mut self) -> Frame {
         let [a, b, c, kind, flags, ..] = self.head;
         let length = u32::from_be_bytes([0, a, b, c]);
-        self.place = Place::Payload { left: length as usize };
+        self.position = Position::Payload { left: length as usize };
         if matches!(kind, HEADERS | CONTINUATION) {
             self.in_head = true;
             self.in_block = flags & END_HEADERS == 0;
@@ -150,7 +150,7 @@ impl Frames {
     }
 
     fn end(&mut self) {
-        self.place = Place::Head { have: 0 };
+        self.position = Position::Head { have: 0 };
         if self.in_head && !self.in_block {
             self.in_head = false;
             self.heads += 1;
@@ -158,9 +158,9 @@ impl Frames {
     }
 }
 
-// === impl Allowance ===
+// === impl FrameBudget ===
 
-impl Allowance {
+impl FrameBudget {
     pub(super) fn new(resets: u32, control: u32, now: Instant) -> Self {
         Self::with_share(1.0, resets, control, now)
     }
@@ -171,17 +171,17 @@ impl Allowance {
     }
 
     fn with_share(initial: f64, resets: u32, control: u32, now: Instant) -> Self {
-        let bucket = |capacity| Bucket::with_share(initial, capacity, now);
+        let bucket = |capacity| TokenBucket::with_share(initial, capacity, now);
         let (begun, resets_of_ours) = (now, bucket(resets));
         Self { begun, initial, resets: bucket(resets), control: bucket(control), resets_of_ours }
     }
 
     /// Takes what a frame of the peer costs.
-    pub(super) fn take(&mut self, frame: Frame, now: Instant) -> Result<(), TooMany> {
+    pub(super) fn take(&mut self, frame: Frame, now: Instant) -> Result<(), BudgetExceeded> {
         match frame {
             Frame::Carrying => self.give(),
-            Frame::Reset if !self.resets.take(now) => return Err(TooMany::Resets),
-            Frame::Empty if !self.control.take(now) => return Err(TooMany::ControlFrames),
+            Frame::Reset if !self.resets.take(now) => return Err(BudgetExceeded::Resets),
+            Frame::Empty if !self.control.take(now) => return Err(BudgetExceeded::ControlFrames),
             Frame::Reset | Frame::Empty => {}
         }
         Ok(())
@@ -210,9 +210,9 @@ impl Allowance {
     }
 }
 
-// === impl Bucket ===
+// === impl TokenBucket ===
 
-impl Bucket {
+impl TokenBucket {
     fn with_share(share: f64, capacity: u32, now: Instant) -> Self {
         Self { capacity, left: (f64::from(capacity) * share) as u32, filled: now }
     }
@@ -302,29 +302,29 @@ mod tests {
     #[test]
     fn an_allowance_is_used_up_and_comes_back_with_time_and_with_what_carries_something() {
         let now = Instant::now();
-        let mut allowance = Allowance::new(10, 100, now);
-        assert!((0..100).all(|_| allowance.take(Frame::Empty, now).is_ok()));
-        assert_eq!(allowance.take(Frame::Empty, now), Err(TooMany::ControlFrames));
-        allowance.give();
-        assert!((0..4).all(|_| allowance.take(Frame::Empty, now).is_ok()));
-        assert_eq!(allowance.take(Frame::Empty, now), Err(TooMany::ControlFrames));
+        let mut budget = FrameBudget::new(10, 100, now);
+        assert!((0..100).all(|_| budget.take(Frame::Empty, now).is_ok()));
+        assert_eq!(budget.take(Frame::Empty, now), Err(BudgetExceeded::ControlFrames));
+        budget.give();
+        assert!((0..4).all(|_| budget.take(Frame::Empty, now).is_ok()));
+        assert_eq!(budget.take(Frame::Empty, now), Err(BudgetExceeded::ControlFrames));
         // A tenth of each comes back, of the resets too.
         let now = now + REFILL / 10;
-        assert!((0..10).all(|_| allowance.take(Frame::Empty, now).is_ok()));
-        assert_eq!(allowance.take(Frame::Empty, now), Err(TooMany::ControlFrames));
-        assert!((0..11).all(|_| allowance.take(Frame::Reset, now).is_ok()));
-        assert_eq!(allowance.take(Frame::Reset, now), Err(TooMany::Resets));
+        assert!((0..10).all(|_| budget.take(Frame::Empty, now).is_ok()));
+        assert_eq!(budget.take(Frame::Empty, now), Err(BudgetExceeded::ControlFrames));
+        assert!((0..11).all(|_| budget.take(Frame::Reset, now).is_ok()));
+        assert_eq!(budget.take(Frame::Reset, now), Err(BudgetExceeded::Resets));
     }
 
     #[test]
     fn restricted_allowance_starts_small_and_owes_only_what_it_used() {
         let begun = Instant::now();
-        let mut allowance = Allowance::restricted(100, 1_000, begun);
-        assert!(allowance.spent(begun) < 0.001);
-        assert!((0..50).all(|_| allowance.take(Frame::Empty, begun).is_ok()));
-        assert_eq!(allowance.take(Frame::Empty, begun), Err(TooMany::ControlFrames));
-        assert!((allowance.spent(begun) - 0.05).abs() < 0.001);
+        let mut budget = FrameBudget::restricted(100, 1_000, begun);
+        assert!(budget.spent(begun) < 0.001);
+        assert!((0..50).all(|_| budget.take(Frame::Empty, begun).is_ok()));
+        assert_eq!(budget.take(Frame::Empty, begun), Err(BudgetExceeded::ControlFrames));
+        assert!((budget.spent(begun) - 0.05).abs() < 0.001);
         let later = begun + REFILL / 2;
-        assert!((0..500).all(|_| allowance.take(Frame::Empty, later).is_ok()));
+        assert!((0..500).all(|_| budget.take(Frame::Empty, later).is_ok()));
     }
 }

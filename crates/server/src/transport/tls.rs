@@ -14,7 +14,7 @@ use rustls::{RootCertStore, ServerConfig};
 use sha2::{Digest, Sha256};
 use ticketing_core::clock::Clock;
 use ticketing_core::pasted;
-use ticketing_outbound::pem::{self, NotCertificates};
+use ticketing_outbound::pem::{self, InvalidCertificates};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_rustls::TlsAcceptor;
 use zeroize::Zeroizing;
@@ -25,7 +25,7 @@ use crate::clock::SystemClock;
 use crate::files::read_regular;
 
 /// Between two looks at the files.
-const LOOK: Duration = Duration::from_secs(5);
+const POLL_INTERVAL: Duration = Duration::from_secs(5);
 const HTTP_2: &[u8] = b"h2";
 
 /// The certificates that are shown now.
@@ -46,7 +46,7 @@ pub enum TlsError {
     #[error("{flag} {} can not be read", .path.display())]
     Read { flag: &'static str, path: PathBuf, source: io::Error },
     #[error("{flag} {} cannot be used", .path.display())]
-    Certificates { flag: &'static str, path: PathBuf, source: NotCertificates },
+    Certificates { flag: &'static str, path: PathBuf, source: InvalidCertificates },
     #[error("{KEY} {} {what}", .path.display())]
     Key { path: PathBuf, what: &'static str },
     #[error("--tls-cert and --tls-key do not make a pair")]
@@ -107,9 +107,9 @@ impl Tls {
     }
 
     /// Reads the files again when they change, and on SIGHUP. Never completes.
-    pub(super) async fn keep_fresh(&self) {
+    pub(super) async fn watch_files(&self) {
         let mut hang_up = signal(SignalKind::hangup()).ok();
-        let mut look = tokio::time::interval(LOOK);
+        let mut look = tokio::time::interval(POLL_INTERVAL);
         loop {
             let asked = async {
                 match &mut hang_up {
@@ -118,14 +118,14 @@ impl Tls {
                 }
             };
             tokio::select! {
-                _ = asked => self.look(true),
-                _ = look.tick() => self.look(false),
+                _ = asked => self.reload_if_changed(true),
+                _ = look.tick() => self.reload_if_changed(false),
             }
         }
     }
 
     // The files are small, and read from the page cache.
-    fn look(&self, asked: bool) {
+    fn reload_if_changed(&self, asked: bool) {
         let read = self.files.read();
         let now = match &read {
             Ok(contents) => Ok(contents.digest()),

@@ -8,16 +8,16 @@ use ticketing_core::violation::Violations;
 use super::field;
 use crate::store::DeliveryFilter;
 
-const LONGEST_ID: usize = 64;
-const LONGEST_NOTE: usize = 500;
-const LONGEST_KEY: usize = 255;
-const LONGEST_LINK: usize = 2_048;
+const MAX_ID: usize = 64;
+const MAX_NOTE: usize = 500;
+const MAX_KEY: usize = 255;
+const MAX_LINK: usize = 2_048;
 const MAX_CONNECTION_NAME: usize = 63;
 const MAX_CHOICES: usize = 100;
 const DEFAULT_PAGE: u32 = 50;
-const LARGEST_PAGE: u32 = 500;
+const MAX_PAGE: u32 = 500;
 /// With attempts a delivery is many times as large.
-const LARGEST_PAGE_WITH_ATTEMPTS: u32 = 100;
+const MAX_PAGE_WITH_ATTEMPTS: u32 = 100;
 const DEFAULT_RETRIES: u32 = 100;
 
 /// Which deliveries to list.
@@ -70,7 +70,7 @@ pub(crate) fn delivery_id(id: String) -> Result<String, Violations> {
 pub(crate) fn cancel_delivery(request: v1::CancelDeliveryRequest) -> Result<Cancellation, Violations> {
     let mut violations = Violations::default();
     check_delivery_id(&request.delivery_id, &mut violations);
-    violations.limit_text("note", &request.note, LONGEST_NOTE);
+    violations.limit_text("note", &request.note, MAX_NOTE);
     violations.into_result(Cancellation { delivery_id: request.delivery_id, note: request.note })
 }
 
@@ -81,7 +81,7 @@ pub(crate) fn resolve_delivery(request: v1::ResolveDeliveryRequest) -> Result<Re
     if !request.ticket_id.is_empty() {
         check_word("ticket_id", &request.ticket_id, &mut violations);
     }
-    violations.limit_text("ticket_url", &request.ticket_url, LONGEST_LINK);
+    violations.limit_text("ticket_url", &request.ticket_url, MAX_LINK);
     let link = field::link("ticket_url", &request.ticket_url, &mut violations);
     if let Some(url) = &link {
         let web = matches!(url.scheme(), "http" | "https") && url.has_host();
@@ -89,7 +89,7 @@ pub(crate) fn resolve_delivery(request: v1::ResolveDeliveryRequest) -> Result<Re
         let bare = url.username().is_empty() && url.password().is_none();
         violations.require(bare, "ticket_url", "must not carry a user name or password");
     }
-    violations.limit_text("note", &request.note, LONGEST_NOTE);
+    violations.limit_text("note", &request.note, MAX_NOTE);
     violations.into_result(Resolution {
         delivery_id: request.delivery_id,
         key: request.ticket_key,
@@ -114,7 +114,7 @@ pub(crate) fn list_deliveries(request: v1::ListDeliveriesRequest) -> Result<List
     deliveries.states.extend(states);
     deliveries.systems = systems;
     deliveries.incident_id = deliveries.incident_id.or(incident_id);
-    let largest = if request.include_attempts { LARGEST_PAGE_WITH_ATTEMPTS } else { LARGEST_PAGE };
+    let largest = if request.include_attempts { MAX_PAGE_WITH_ATTEMPTS } else { MAX_PAGE };
     violations.into_result(ListFilter {
         deliveries,
         include_attempts: request.include_attempts,
@@ -127,7 +127,7 @@ pub(crate) fn retry_deliveries(request: v1::RetryDeliveriesRequest) -> Result<Re
     let mut violations = Violations::default();
     let filter = filter(request.filter.unwrap_or_default(), &mut violations);
     let page_size = checked_page_size(request.page_size, DEFAULT_RETRIES, &mut violations);
-    violations.limit_text("note", &request.note, LONGEST_NOTE);
+    violations.limit_text("note", &request.note, MAX_NOTE);
     let (page_token, note) = (request.page_token, request.note);
     violations.into_result(Retries { filter, page_size, page_token, note })
 }
@@ -137,7 +137,7 @@ fn filter(filter: v1::DeliveryFilter, violations: &mut Violations) -> DeliveryFi
     let states = states("filter.states", &filter.states, violations);
     let connections = connections("filter.connections", filter.connections, violations);
     let incident_id = field::incident_filter("filter.incident_id", filter.incident_id, violations);
-    violations.limit_text("filter.ticket_key", &filter.ticket_key, LONGEST_KEY);
+    violations.limit_text("filter.ticket_key", &filter.ticket_key, MAX_KEY);
     let ticket_key = Some(filter.ticket_key).filter(|key| !key.is_empty());
     let fault_kinds = fault_kinds("filter.fault_kinds", &filter.fault_kinds, violations);
     let mut time = |path: &str, time| field::timestamp(path, Some(time), violations);
@@ -190,16 +190,16 @@ fn checked_page_size(given: i32, default: u32, violations: &mut Violations) -> u
     violations.require(given >= 0, "page_size", "must not be negative");
     match given.unsigned_abs() {
         0 => default,
-        size => size.min(LARGEST_PAGE),
+        size => size.min(MAX_PAGE),
     }
 }
 
 fn check_delivery_id(id: &str, violations: &mut Violations) {
-    violations.require_text("delivery_id", id, LONGEST_ID);
+    violations.require_text("delivery_id", id, MAX_ID);
 }
 
 fn check_word(path: &str, word: &str, violations: &mut Violations) {
-    violations.require_text(path, word, LONGEST_KEY);
+    violations.require_text(path, word, MAX_KEY);
     let plain = word.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
     violations.require(plain, path, "must be of A-Z a-z 0-9 - _ . alone");
 }
@@ -241,10 +241,10 @@ mod tests {
     #[test]
     fn a_page_is_never_larger_than_the_largest() {
         let request = v1::ListDeliveriesRequest { page_size: i32::MAX, ..Default::default() };
-        assert_eq!(list_deliveries(request).unwrap().page_size, LARGEST_PAGE);
+        assert_eq!(list_deliveries(request).unwrap().page_size, MAX_PAGE);
         let request =
             v1::ListDeliveriesRequest { page_size: 500, include_attempts: true, ..Default::default() };
-        assert_eq!(list_deliveries(request).unwrap().page_size, LARGEST_PAGE_WITH_ATTEMPTS);
+        assert_eq!(list_deliveries(request).unwrap().page_size, MAX_PAGE_WITH_ATTEMPTS);
     }
 
     #[test]

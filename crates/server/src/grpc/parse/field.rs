@@ -11,7 +11,7 @@ use ticketing_core::violation::Violations;
 use url::Url;
 
 /// The longest list of enum values; no enum has as many.
-const MOST_CHOICES: usize = 100;
+const MAX_CHOICES: usize = 100;
 const NANOS_PER_SECOND: i32 = 1_000_000_000;
 const SYSTEMS: &str = "must be TICKET_SYSTEM_JIRA or TICKET_SYSTEM_SERVICENOW";
 
@@ -47,14 +47,14 @@ pub(super) fn duration(
     let duration = u64::try_from(message.seconds)
         .ok()
         .zip(u32::try_from(message.nanos).ok())
-        .filter(|(seconds, nanos)| *seconds <= LONGEST_SECONDS && *nanos < NANOS_PER_SECOND.unsigned_abs())
+        .filter(|(seconds, nanos)| *seconds <= MAX_SECONDS && *nanos < NANOS_PER_SECOND.unsigned_abs())
         .map(|(seconds, nanos)| Duration::new(seconds, nanos));
     violations.require(duration.is_some(), path, "must be a duration of 0 s or more, for example 90s");
     duration
 }
 
 /// The longest duration that `google.protobuf.Duration` allows: about 10,000 years.
-const LONGEST_SECONDS: u64 = 315_576_000_000;
+const MAX_SECONDS: u64 = 315_576_000_000;
 
 /// A ticket system that must be named.
 pub(crate) fn system(path: &str, value: i32, violations: &mut Violations) -> Option<System> {
@@ -77,8 +77,8 @@ pub(super) fn systems(path: &str, values: &[i32], violations: &mut Violations) -
 /// The values of a list that are looked at. A caller pays a byte for one of them, and we a hundred for saying what is wrong
 /// with it.
 pub(super) fn choices<'a>(path: &str, values: &'a [i32], violations: &mut Violations) -> &'a [i32] {
-    violations.limit_list(path, values, MOST_CHOICES);
-    &values[..values.len().min(MOST_CHOICES)]
+    violations.limit_list(path, values, MAX_CHOICES);
+    &values[..values.len().min(MAX_CHOICES)]
 }
 
 /// The ID of an incident, or nothing where it is empty.

@@ -10,8 +10,8 @@ use ticketing_retry::{Backoff, InvalidBackoff};
 use super::field;
 use crate::settings::RetrySchedule;
 
-const SHORTEST_INTERVAL: Duration = Duration::from_millis(10);
-const LONGEST_INTERVAL: Duration = Duration::from_secs(3_600);
+const MIN_INTERVAL: Duration = Duration::from_millis(10);
+const MAX_INTERVAL: Duration = Duration::from_secs(3_600);
 
 /// The auto-push settings after a change; what the change does not name stays as in `current`.
 pub(super) fn auto_push(
@@ -56,7 +56,7 @@ pub(super) fn retry(
     let max_attempts = change.max_attempts.unwrap_or(before.max_attempts());
     let jitter = change.jitter.unwrap_or(before.jitter());
     violations.require(
-        (SHORTEST_INTERVAL..=LONGEST_INTERVAL).contains(&processor_interval),
+        (MIN_INTERVAL..=MAX_INTERVAL).contains(&processor_interval),
         "retry.processor_interval",
         "must be 10 ms to 1 h",
     );

@@ -10,10 +10,10 @@ const MAX_MESSAGE: usize = 2_000;
 
 /// What a caller of CreateTicket reads first.
 pub(crate) fn push_message(delivery: &Delivery, already_existed: bool) -> String {
-    limits::cut(&how_it_stands(delivery, already_existed), MAX_MESSAGE)
+    limits::cut(&state_sentence(delivery, already_existed), MAX_MESSAGE)
 }
 
-fn how_it_stands(delivery: &Delivery, already_existed: bool) -> String {
+fn state_sentence(delivery: &Delivery, already_existed: bool) -> String {
     let system = delivery.system.title();
     let fault = delivery.last_error.as_ref().map(|error| &error.fault);
     let why = fault

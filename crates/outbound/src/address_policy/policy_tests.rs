@@ -2,17 +2,17 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn guard(permitted: &str) -> Guard {
-    Guard::permitting(permitted.split_whitespace().map(|text| text.parse().unwrap()).collect())
+fn guard(permitted: &str) -> AddressPolicy {
+    AddressPolicy::permitting(permitted.split_whitespace().map(|text| text.parse().unwrap()).collect())
 }
 
 fn typed(permitted: &str, text: &str) -> Result<(), Rule> {
-    guard(permitted).judge_typed(text).map_err(|refused| refused.rule)
+    guard(permitted).check_typed(text).map_err(|refused| refused.rule)
 }
 
 fn answers(permitted: &str, name: &str, answers: &str) -> bool {
     let answers: Vec<IpAddr> = answers.split(' ').map(|text| text.parse().unwrap()).collect();
-    guard(permitted).judge_answers(name, &answers).is_ok()
+    guard(permitted).check_answers(name, &answers).is_ok()
 }
 
 #[test]
@@ -200,7 +200,7 @@ fn one_answer_that_is_refused_refuses_all_of_them() {
 
 #[test]
 fn a_refusal_names_the_rule_and_the_flag_that_mends_it_if_one_can() {
-    let explain = |text: &str| guard("").judge_typed(text).unwrap_err().explain();
+    let explain = |text: &str| guard("").check_typed(text).unwrap_err().explain();
     assert_eq!(
         explain("http://10.2.3.4:8080/jira"),
         "must not lead to an address of a private network; if it is meant to be, the server's operator permits it with \
@@ -210,7 +210,7 @@ fn a_refusal_names_the_rule_and_the_flag_that_mends_it_if_one_can() {
     assert!(explain("https://[fd00::1]").ends_with("--allow-target=[fd00::1]:443"));
     assert!(explain("https://169.254.169.254").ends_with("no setting and no flag permits it"));
     for text in ["http://10.2.3.4:8080", "http://jira.corp", "https://[fd00::1]", "https://jira.corp:9443"] {
-        let permit = guard("").judge_typed(text).unwrap_err().permit.unwrap();
+        let permit = guard("").check_typed(text).unwrap_err().permit.unwrap();
         assert_eq!(typed(&permit, text), Ok(()), "what it names mends it: {text}");
     }
 }
@@ -233,7 +233,7 @@ proptest! {
 
     #[test]
     fn whatever_is_typed_is_judged_without_a_panic(text in ".{0,60}") {
-        let _ = guard("127.0.0.1").judge_typed(&text);
+        let _ = guard("127.0.0.1").check_typed(&text);
         let _ = text.parse::<Permission>();
     }
 
@@ -243,9 +243,9 @@ proptest! {
         let network = format!("{}/{prefix}", std::net::Ipv4Addr::from_bits(
             0x6464_64c8 & (u32::MAX << (32 - prefix))));
         if let Ok(permission) = network.parse::<Permission>() {
-            let guard = Guard::permitting(vec![permission]);
-            prop_assert!(guard.judge_typed("https://100.100.100.200").is_err());
-            prop_assert!(guard.judge_answers("x", &["100.100.100.200".parse().unwrap()]).is_err());
+            let addresses = AddressPolicy::permitting(vec![permission]);
+            prop_assert!(addresses.check_typed("https://100.100.100.200").is_err());
+            prop_assert!(addresses.check_answers("x", &["100.100.100.200".parse().unwrap()]).is_err());
         }
     }
 }

@@ -13,9 +13,9 @@ pub struct Rate {
     pub burst: u32,
 }
 
-/// What is left of an allowance.
+/// What is left of an usage.
 #[derive(Debug)]
-pub(super) struct Bucket {
+pub(super) struct TokenBucket {
     left: f64,
     since: Instant,
 }
@@ -29,10 +29,10 @@ impl Rate {
     }
 }
 
-// === impl Bucket ===
+// === impl TokenBucket ===
 
-impl Bucket {
-    /// A whole allowance.
+impl TokenBucket {
+    /// A whole usage.
     pub(super) fn full(rate: Rate, now: Instant) -> Self {
         Self { left: f64::from(rate.burst), since: now }
     }
@@ -67,7 +67,7 @@ mod tests {
     #[test]
     fn a_burst_is_there_at_once_and_then_one_by_one() {
         let (rate, now) = (Rate { rate: 10, burst: 3 }, Instant::now());
-        let mut bucket = Bucket::full(rate, now);
+        let mut bucket = TokenBucket::full(rate, now);
         for _ in 0..3 {
             assert_eq!(bucket.take(rate, now), Ok(()));
         }
@@ -81,7 +81,7 @@ mod tests {
     #[test]
     fn nothing_is_saved_up_beyond_the_burst() {
         let (rate, now) = (Rate { rate: 10, burst: 1 }, Instant::now());
-        let mut bucket = Bucket::full(rate, now);
+        let mut bucket = TokenBucket::full(rate, now);
         bucket.give_back(rate);
         let later = now + Duration::from_secs(3_600);
         assert!(bucket.is_full(rate, later));

@@ -10,9 +10,9 @@ use tokio::sync::OwnedMutexGuard;
 
 /// A queue for each caller that has a list read or waits for one.
 #[derive(Debug, Default)]
-pub(crate) struct Turns(Mutex<HashMap<String, Weak<tokio::sync::Mutex<()>>>>);
+pub(crate) struct CallerQueues(Mutex<HashMap<String, Weak<tokio::sync::Mutex<()>>>>);
 
-impl Turns {
+impl CallerQueues {
     /// Waits until the caller's earlier lists were read. The turn ends with what is returned.
     pub(crate) async fn take(&self, caller: &str) -> OwnedMutexGuard<()> {
         let queue = self.queue(caller);
@@ -39,7 +39,7 @@ mod tests {
 
     #[test]
     fn callers_wait_for_themselves_and_not_for_each_other() {
-        let turns = Turns::default();
+        let turns = CallerQueues::default();
         let first = turns.take("token:soar").now_or_never().unwrap();
         assert!(turns.take("token:soar").now_or_never().is_none());
         assert!(turns.take("token:siem").now_or_never().is_some());

@@ -14,27 +14,27 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::bucket::{Bucket, Rate};
-use super::token::Presented;
+use super::token::PresentedToken;
+use super::token_bucket::{Rate, TokenBucket};
 use crate::store::{Store, StoreError, StoredToken};
-use crate::transport::{PeerKey, Tally};
+use crate::transport::{LogThrottle, PeerKey};
 
-/// The most peers that are remembered. Beyond that those are forgotten who have their whole allowance.
-const MOST_PEERS: usize = 10_000;
+/// The most peers that are remembered. Beyond that those are forgotten who have their whole usage.
+const MAX_PEERS: usize = 10_000;
 /// How often the list of tokens is read, while it is asked for.
 const READ_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The allowances of peers.
 #[derive(Debug)]
-pub(super) struct Strangers {
+pub(super) struct UnauthenticatedLimiter {
     rate: Rate,
-    peers: Mutex<HashMap<PeerKey, Bucket>>,
-    refused: Tally,
+    peers: Mutex<HashMap<PeerKey, TokenBucket>>,
+    refused: LogThrottle,
 }
 
 /// The tokens, as they were a second ago at most.
 #[derive(Debug, Default)]
-pub(super) struct KnownTokens(Arc<tokio::sync::Mutex<List>>);
+pub(super) struct TokenCache(Arc<tokio::sync::Mutex<List>>);
 
 #[derive(Debug, Default)]
 struct List {
@@ -45,20 +45,20 @@ struct List {
 /// By their IDs.
 type Tokens = Arc<HashMap<String, StoredToken>>;
 
-// === impl Strangers ===
+// === impl UnauthenticatedLimiter ===
 
-impl Strangers {
+impl UnauthenticatedLimiter {
     pub(super) fn new(rate: Rate) -> Self {
-        Self { rate, peers: Mutex::default(), refused: Tally::default() }
+        Self { rate, peers: Mutex::default(), refused: LogThrottle::default() }
     }
 
     /// Takes a look at a credential from the allowance of a peer, or tells when there is one again.
     pub(super) fn take(&self, peer: PeerKey, now: Instant) -> Result<(), Duration> {
         let mut peers = lock(&self.peers);
-        if peers.len() >= MOST_PEERS && !peers.contains_key(&peer) {
+        if peers.len() >= MAX_PEERS && !peers.contains_key(&peer) {
             peers.retain(|_, bucket| !bucket.is_full(self.rate, now));
         }
-        peers.entry(peer).or_insert_with(|| Bucket::full(self.rate, now)).take(self.rate, now)
+        peers.entry(peer).or_insert_with(|| TokenBucket::full(self.rate, now)).take(self.rate, now)
     }
 
     /// The credential was good.
@@ -69,28 +69,28 @@ impl Strangers {
     }
 
     /// Counts a call that is refused beyond the allowance, for the log to tell of it with others.
-    pub(super) fn count(&self, peer: PeerKey) {
+    pub(super) fn count_refusal(&self, peer: PeerKey) {
         let tell = |peer: PeerKey, calls| {
             tracing::warn!(%peer, calls, "calls without a good credential were refused");
         };
-        if self.refused.is_first(peer, tell) {
+        if self.refused.should_log(peer, tell) {
             tell(peer, 1);
         }
     }
 }
 
 // A bucket is whole after each of its steps.
-fn lock(peers: &Mutex<HashMap<PeerKey, Bucket>>) -> MutexGuard<'_, HashMap<PeerKey, Bucket>> {
+fn lock(peers: &Mutex<HashMap<PeerKey, TokenBucket>>) -> MutexGuard<'_, HashMap<PeerKey, TokenBucket>> {
     peers.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-// === impl KnownTokens ===
+// === impl TokenCache ===
 
-impl KnownTokens {
+impl TokenCache {
     /// Whether a token is good by the list.
-    pub(super) async fn has(
+    pub(super) async fn contains(
         &self,
-        presented: &Presented<'_>,
+        presented: &PresentedToken<'_>,
         store: &Store,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
@@ -129,15 +129,15 @@ mod tests {
 
     #[test]
     fn good_credentials_cost_nothing_and_each_peer_has_an_allowance_of_its_own() {
-        let (strangers, now) = (Strangers::new(RATE), Instant::now());
+        let (unauthenticated, now) = (UnauthenticatedLimiter::new(RATE), Instant::now());
         let (one, other) = (PeerKey::User(1), PeerKey::User(2));
         for _ in 0..100 {
-            assert_eq!(strangers.take(one, now), Ok(()));
-            strangers.give_back(one);
+            assert_eq!(unauthenticated.take(one, now), Ok(()));
+            unauthenticated.give_back(one);
         }
-        assert_eq!((strangers.take(one, now), strangers.take(one, now)), (Ok(()), Ok(())));
-        assert!(strangers.take(one, now).is_err());
-        assert_eq!(strangers.take(other, now), Ok(()));
+        assert_eq!((unauthenticated.take(one, now), unauthenticated.take(one, now)), (Ok(()), Ok(())));
+        assert!(unauthenticated.take(one, now).is_err());
+        assert_eq!(unauthenticated.take(other, now), Ok(()));
     }
 
     #[tokio::test]
@@ -161,23 +161,23 @@ mod tests {
         let (token, stored) =
             administration.create_token("wall", Role::Viewer, None, lifetime).await.unwrap();
         administration.close().await;
-        let (known, now) = (KnownTokens::default(), stored.expires_at - lifetime);
-        let presented = Presented::parse(token.show()).unwrap();
+        let (token_cache, now) = (TokenCache::default(), stored.expires_at - lifetime);
+        let presented = PresentedToken::parse(token.show()).unwrap();
         {
-            let mut first = std::pin::pin!(known.has(&presented, &store, now));
+            let mut first = std::pin::pin!(token_cache.contains(&presented, &store, now));
             assert!(futures_util::poll!(first.as_mut()).is_pending());
         }
-        assert!(known.has(&presented, &store, now).await.unwrap());
+        assert!(token_cache.contains(&presented, &store, now).await.unwrap());
         store.close().await;
     }
 
     #[test]
     fn peers_that_stay_away_are_forgotten_when_there_are_too_many() {
-        let (strangers, now) = (Strangers::new(RATE), Instant::now());
-        for number in 0..MOST_PEERS {
-            strangers.take(PeerKey::User(number as u32), now).unwrap();
+        let (unauthenticated, now) = (UnauthenticatedLimiter::new(RATE), Instant::now());
+        for number in 0..MAX_PEERS {
+            unauthenticated.take(PeerKey::User(number as u32), now).unwrap();
         }
-        strangers.take(PeerKey::User(u32::MAX), now + RATE.refill()).unwrap();
-        assert_eq!(lock(&strangers.peers).len(), 1);
+        unauthenticated.take(PeerKey::User(u32::MAX), now + RATE.refill()).unwrap();
+        assert_eq!(lock(&unauthenticated.peers).len(), 1);
     }
 }

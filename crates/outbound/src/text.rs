@@ -1,4 +1,4 @@
-//! Small readings of text.
+//! Text helpers.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
