@@ -45,7 +45,7 @@ async fn what_is_missing_to_listen_for_others_or_under_tls_is_named_by_its_flag(
         (vec![auth("certificate")], vec!["--auth certificate", "--tls-client-ca"]),
         (vec![cert.clone(), key.clone(), authority], vec!["--tls-client-ca", "--auth certificate"]),
         (vec![cert.clone(), key], vec!["--tls-cert", "file", "no certificate"]),
-        (vec![cert, flag("tls-key", "nowhere")], vec!["--tls-key", "nowhere", "can not be read"]),
+        (vec![cert, flag("tls-key", "nowhere")], vec!["failed to read --tls-key", "nowhere"]),
         (vec![format!("--listen=unix:{}", path.join("none/socket").display())], vec!["--listen", "folder"]),
         (vec![format!("--listen=unix:{}", path.join("file").display())], vec!["--listen", "no socket"]),
     ];

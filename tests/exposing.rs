@@ -62,7 +62,7 @@ async fn certificates_are_replaced_while_a_stream_goes_on_and_broken_ones_are_no
 
     std::fs::write(trial.file("server.pem"), "half a certificate").unwrap();
     world.server.hang_up().await;
-    until_logged(&world, "the former ones stay").await;
+    until_logged(&world, "keeping the current ones").await;
     assert!(trial.connect(&world.server.address).await.is_ok());
     // The certificate is there before its key.
     std::fs::copy(new.file("server.pem"), trial.file("server.pem")).unwrap();
@@ -72,7 +72,7 @@ async fn certificates_are_replaced_while_a_stream_goes_on_and_broken_ones_are_no
 
     // Without being told to, too.
     std::fs::copy(new.file("server.key"), trial.file("server.key")).unwrap();
-    until_logged(&world, "shown the new certificate").await;
+    until_logged(&world, "reloaded the TLS certificate").await;
     assert!(new.connect(&world.server.address).await.is_ok());
     assert!(trial.connect(&world.server.address).await.is_err());
     world.push("INC-1", TicketSystem::Jira).await;
@@ -130,7 +130,7 @@ async fn a_socket_is_for_its_owner_alone_and_one_that_was_left_behind_is_no_hind
     world.client = world.server.client().await;
     let arguments = ["serve", &format!("--listen=unix:{}", socket.display())].map(str::to_owned);
     let ended = ticketing_harness::run_to_its_end(&arguments, &[]).await;
-    assert!(ended.stderr.contains("another server listens there"), "{ended:?}");
+    assert!(ended.stderr.contains("address already in use"), "{ended:?}");
     assert!(over_socket(&socket).await.is_ok());
     world.finish().await;
     assert!(!socket.exists());

@@ -50,12 +50,12 @@ async fn pass_in(folder: &Path, point: &str) {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test that can not go on fails")]
+    #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
     use super::*;
 
     #[tokio::test]
-    async fn one_passer_is_held_at_an_armed_point_until_its_file_is_removed() {
+    async fn holds_one_task_at_armed_point() {
         let folder = tempfile::tempdir().unwrap();
         let (armed, held) = (folder.path().join("here.armed"), folder.path().join("here.held"));
         std::fs::write(&armed, "").unwrap();

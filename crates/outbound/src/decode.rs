@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_gzip_whatever_the_header_says() {
+    fn decodes_gzip_regardless_of_header() {
         let two = [gzip(&JSON.as_bytes()[..4]), gzip(&JSON.as_bytes()[4..])].concat();
         for body in [gzip(JSON.as_bytes()), two] {
             for encoding in ["gzip", "x-gzip", "GZIP", "", "br"] {

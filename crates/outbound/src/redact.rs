@@ -285,7 +285,7 @@ mod tests {
     const SECRET: &str = r#"p"a<s>s&w/o\r d'+é😀"#;
 
     #[test]
-    fn a_secret_is_hidden_however_it_is_escaped() {
+    fn redacts_escaped_secret() {
         assert_eq!(redact("a plain one", "plain"), "a [secret] one");
         let forms = [
             SECRET,
@@ -308,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_secret_stays_as_it_is() {
+    fn leaves_other_text_unchanged() {
         for text in
             ["", "é & \\ % + &; &#; &#xFFFFFF; \\u \\ud83d \\u12 %4 %zz &amp; \\\" %20", "p&quot;a&lt;s"]
         {
@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_in_base64_or_in_hex_is_hidden_wherever_it_stands_in_what_was_encoded() {
+    fn redacts_base64_and_hex_of_secret() {
         let secret = "a-token-of-some-length";
         for before in ["", "u", "us", "user:"] {
             let encoded = STANDARD_NO_PAD.encode(format!("{before}{secret} and more"));
@@ -332,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn excerpt_of_escaped_text_is_searched_once_in_each_reading() {
+    fn searches_excerpt_once_per_reading() {
         let text = r"&amp;\u0026%26+ x".repeat(4 * 1_024 * 1_024 / 17);
         let redactor = Redactor::default().with(SECRET).with("another-secret");
         let mut examined = 0;
@@ -342,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn work_grows_with_the_text_and_no_faster() {
+    fn searches_in_linear_time() {
         let work = |windows: usize| {
             let mut examined = 0;
             let text = r"&amp;\u0026%26+ x".repeat(windows * WINDOW / 17);
@@ -354,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn no_part_of_a_secret_survives_a_cut_or_the_edge_of_a_window() {
+    fn redacts_secret_at_window_edge() {
         for form in [SECRET, r#"p&#x00022;a<s&gt;s&amp;w\/o\\r d'+é😀"#, &STANDARD_NO_PAD.encode(SECRET)] {
             let redactor = Redactor::default().with("first-of-two").with(SECRET);
             for before in [0, 1, 7, form.len() - 1] {

@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn hides_a_secret_in_values_and_keeps_the_names_of_fields() {
+    fn redacts_values_and_keeps_field_names() {
         let body = r#"{"hunter2":{"key":"SEC-hunter2","names":["a hunter2\n","b"],"id":42}}"#;
         let expected = r#"{"hunter2":{"key":"SEC-[secret]","names":["a [secret]\n","b"],"id":42}}"#;
         let (shown, expected): (Value, Value) = (
@@ -76,12 +76,12 @@ mod tests {
     }
 
     #[test]
-    fn hides_a_secret_in_a_body_that_is_not_json() {
+    fn redacts_body_that_is_not_json() {
         assert_eq!(hidden("<p>hunter2</p>", "hunter2"), "<p>[secret]</p>");
     }
 
     #[test]
-    fn hides_a_secret_that_is_escaped_or_encoded() {
+    fn redacts_escaped_or_encoded_secret() {
         let secret = "hunter2=x/";
         for written in ["hunter2\\u003dx\\/", "aHVudGVyMj14Lw", "68756e746572323d782f"] {
             let body = format!("{{\"name\":\"a {written}\"}}");
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn looks_closer_only_at_a_reply_that_has_every_run_of_the_secret_in_one_place() {
+    fn searches_only_replies_that_may_contain_secret() {
         assert!(may_repeat(r#"{"name":"a-b\u002fc"}"#, "a-b/c"));
         assert!(may_repeat("the %21%21 of it", "!!"));
         assert!(!may_repeat("an api and no other word", "api-token"));
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn leaves_a_body_alone_that_repeats_nothing() {
+    fn leaves_other_body_unchanged() {
         for (body, secret) in [(r#"{ "key" : "SEC-1" }"#, "hunter2"), (r#"{"key":"admin"}"#, "admin")] {
             assert_eq!(hidden(body, secret), body);
         }

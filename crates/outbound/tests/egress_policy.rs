@@ -1,6 +1,6 @@
 //! The client calls nobody whom the guard refuses, whatever a name turns out to stand for.
 
-#![allow(clippy::unwrap_used, reason = "a test that can not go on fails")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::collections::VecDeque;
 use std::io;
@@ -130,7 +130,7 @@ fn assert_refused(result: &Result<Reply, Fault>) {
 }
 
 #[tokio::test]
-async fn a_name_that_stands_for_something_within_is_not_called() {
+async fn refuses_name_that_resolves_to_internal_address() {
     let inner = InternalService::start(OK).await;
     let within =
         ["127.0.0.1", "::ffff:127.0.0.1", "1.1.1.1 127.0.0.1", "127.0.0.1 1.1.1.1", "169.254.169.254"];
@@ -148,7 +148,7 @@ async fn a_name_that_stands_for_something_within_is_not_called() {
 }
 
 #[tokio::test]
-async fn a_name_that_changes_its_mind_is_judged_anew_and_never_called_unjudged() {
+async fn checks_addresses_of_every_request_against_dns_rebinding() {
     let inner = InternalService::start(OK).await;
     // 127.0.0.1 is in the place of a public address here, 127.0.0.2 of one within.
     let names = ScriptedResolver::new(&["127.0.0.1", "127.0.0.2", "127.0.0.1", "127.0.0.2"]);
@@ -163,7 +163,7 @@ async fn a_name_that_changes_its_mind_is_judged_anew_and_never_called_unjudged()
 }
 
 #[tokio::test]
-async fn an_address_that_is_written_out_is_judged_although_nobody_is_asked_for_it() {
+async fn checks_literal_address_without_resolving() {
     let inner = InternalService::start(OK).await;
     let names = ScriptedResolver::new(&["127.0.0.1"]);
     let client = client("", &names);
@@ -176,7 +176,7 @@ async fn an_address_that_is_written_out_is_judged_although_nobody_is_asked_for_i
 }
 
 #[tokio::test]
-async fn what_is_refused_is_told_alike_whether_somebody_is_there_or_not() {
+async fn refusal_does_not_reveal_whether_host_exists() {
     let inner = InternalService::start(OK).await;
     let client = client("", &ScriptedResolver::new(&["127.0.0.1"]));
     let told = async |port: u16| {
@@ -190,7 +190,7 @@ async fn what_is_refused_is_told_alike_whether_somebody_is_there_or_not() {
 }
 
 #[tokio::test]
-async fn the_name_is_kept_for_the_server_and_for_tls() {
+async fn keeps_name_for_host_header_and_tls() {
     let inner = InternalService::start(OK).await;
     let names = ScriptedResolver::new(&["127.0.0.1"]);
     let client = client("jira.corp 127.0.0.1", &names);
@@ -203,7 +203,7 @@ async fn the_name_is_kept_for_the_server_and_for_tls() {
 }
 
 #[tokio::test]
-async fn a_closed_port_and_a_silent_one_are_told_in_the_same_words() {
+async fn reports_closed_and_filtered_port_alike() {
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let client = client("127.0.0.1", &ScriptedResolver::new(&["127.0.0.1"]));
     let refused = get(&client, &format!("https://{silent}")).await.unwrap_err();
@@ -213,7 +213,7 @@ async fn a_closed_port_and_a_silent_one_are_told_in_the_same_words() {
 }
 
 #[test]
-fn a_refusal_is_definite_and_of_the_whole_target() {
+fn address_refusal_is_definite_failure() {
     let kind = FaultKind::NotPermitted;
     assert_eq!((kind.certainty(), kind.scope()), (Certainty::Definite, Scope::Target));
 }
@@ -226,7 +226,7 @@ fn by_proxy(client: &HttpClient, url: &str) -> HttpClient {
 }
 
 #[tokio::test]
-async fn a_proxy_is_asked_to_connect_with_its_login_and_nobody_else_is_asked_for_the_name() {
+async fn connects_through_proxy_without_resolving_target() {
     let proxy = InternalService::start("HTTP/1.1 200 OK\r\n\r\n").await;
     let names = ScriptedResolver::new(&["127.0.0.1"]);
     let authority = format!("proxy.corp:{}", proxy.port);
@@ -251,7 +251,7 @@ async fn a_proxy_is_asked_to_connect_with_its_login_and_nobody_else_is_asked_for
 }
 
 #[tokio::test]
-async fn a_proxy_without_a_login_says_so_and_one_that_refuses_shows_nothing() {
+async fn reports_missing_proxy_login_and_hides_proxy_page() {
     let names = ScriptedResolver::new(&["127.0.0.1"]);
     let asks = InternalService::start("HTTP/1.1 407 x\r\ncontent-length: 6\r\n\r\nbanner").await;
     let refuses = InternalService::start("HTTP/1.1 403 banner\r\ncontent-length: 6\r\n\r\nbanner").await;
@@ -264,7 +264,7 @@ async fn a_proxy_without_a_login_says_so_and_one_that_refuses_shows_nothing() {
 }
 
 #[tokio::test]
-async fn a_proxy_is_judged_and_so_is_whom_it_is_asked_for() {
+async fn checks_addresses_of_proxy_and_target() {
     let proxy = InternalService::start("HTTP/1.1 200 OK\r\n\r\n").await;
     let names = ScriptedResolver::new(&["127.0.0.1"]);
     let authority = format!("127.0.0.1:{}", proxy.port);
@@ -288,7 +288,7 @@ async fn a_proxy_is_judged_and_so_is_whom_it_is_asked_for() {
 }
 
 #[tokio::test]
-async fn the_proxy_of_the_environment_is_left_out_where_it_says_so() {
+async fn honors_no_proxy() {
     let (proxy, inner) =
         (InternalService::start("HTTP/1.1 403 x\r\n\r\n").await, InternalService::start(OK).await);
     let names = ScriptedResolver::new(&["127.0.0.1"]);
@@ -325,7 +325,7 @@ async fn told(answer: &'static str, has_login: bool) -> (Fault, usize) {
 }
 
 #[tokio::test]
-async fn tells_proxy_that_takes_only_windows_logins() {
+async fn reports_proxy_without_basic_authentication() {
     let answer = "HTTP/1.1 407 x\r\nProxy-Authenticate: Negotiate\r\nProxy-Authenticate: NTLM\r\ncontent-length: 0\r\n\r\n";
     for has_login in [false, true] {
         let (fault, _) = told(answer, has_login).await;
@@ -344,7 +344,7 @@ async fn sends_refused_proxy_login_only_once() {
 }
 
 #[tokio::test]
-async fn tells_what_a_proxy_answers_instead_of_a_tunnel() {
+async fn reports_refusals_of_proxy() {
     let table = [
         ("HTTP/1.1 403 x\r\n\r\n", "HTTP 403", "permit jira.example"),
         ("HTTP/1.1 502 x\r\n\r\n", "could not connect to jira.example (HTTP 502)", "spelling"),
@@ -360,7 +360,7 @@ async fn tells_what_a_proxy_answers_instead_of_a_tunnel() {
 }
 
 #[tokio::test]
-async fn tells_proxy_that_cannot_be_reached_from_the_site() {
+async fn reports_unreachable_proxy() {
     let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let client =
         by_proxy(&client("127.0.0.1", &ScriptedResolver::new(&["127.0.0.1"])), &format!("http://{closed}"));

@@ -1,6 +1,6 @@
 //! What the client makes of servers that do not behave.
 
-#![allow(clippy::unwrap_used, reason = "a test that can not go on fails")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -70,7 +70,7 @@ async fn kind(url: &str) -> FaultKind {
 }
 
 #[tokio::test]
-async fn a_reply_is_handed_over_whole_with_what_it_asks_for() {
+async fn returns_reply_with_retry_after() {
     let address = replying("HTTP/1.1 429 x\r\nretry-after: 7\r\ncontent-length: 2\r\n\r\n{}").await;
     let reply = get(&format!("http://{address}")).await.unwrap();
     assert_eq!((reply.status, reply.body.as_str()), (429, "{}"));
@@ -78,7 +78,7 @@ async fn a_reply_is_handed_over_whole_with_what_it_asks_for() {
 }
 
 #[tokio::test]
-async fn a_server_that_can_not_be_reached_was_sent_nothing() {
+async fn unreachable_server_is_definite_failure() {
     assert_eq!(kind("https://no-such-host.invalid").await, FaultKind::Dns);
     assert_eq!(kind("http://127.0.0.1:1").await, FaultKind::Connect);
     let plain = replying("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
@@ -86,7 +86,7 @@ async fn a_server_that_can_not_be_reached_was_sent_nothing() {
 }
 
 #[tokio::test]
-async fn a_server_whose_connection_never_comes_about_was_sent_nothing() {
+async fn connect_timeout_is_definite_failure() {
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     // It takes one connection, and lets whoever comes after that wait.
@@ -97,7 +97,7 @@ async fn a_server_whose_connection_never_comes_about_was_sent_nothing() {
 }
 
 #[tokio::test]
-async fn a_server_that_was_sent_a_request_and_fell_silent_leaves_a_doubt() {
+async fn missing_reply_is_unknown_outcome() {
     let gone = server(|stream| async move { drop(stream) }).await;
     assert_eq!(kind(&format!("http://{gone}")).await, FaultKind::ConnectionLost);
     let silent = server(|stream| async move {
@@ -113,14 +113,14 @@ async fn a_server_that_was_sent_a_request_and_fell_silent_leaves_a_doubt() {
 }
 
 #[tokio::test]
-async fn a_redirect_is_an_answer_and_is_not_followed() {
+async fn does_not_follow_redirect() {
     let elsewhere = "HTTP/1.1 307 x\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n";
     let address = replying(elsewhere).await;
     assert_eq!(get(&format!("http://{address}")).await.unwrap().status, 307);
 }
 
 #[tokio::test]
-async fn a_reply_that_does_not_end_is_cut_off() {
+async fn stops_reading_endless_reply() {
     let address = server(|mut stream| async move {
         let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await;
         let chunk = vec![b'x'; 64 * 1_024];
@@ -138,7 +138,7 @@ async fn a_reply_that_does_not_end_is_cut_off() {
 }
 
 #[tokio::test]
-async fn refusal_stays_one_whose_words_break_off_hang_or_do_not_end() {
+async fn incomplete_body_keeps_refusal_definite() {
     let cut = replying("HTTP/1.1 401 no\r\ncontent-length: 100\r\n\r\n{\"errorMessages\"").await;
     let hanging = server(|mut stream| async move {
         let _ = stream.write_all(b"HTTP/1.1 403 no\r\ncontent-length: 100\r\n\r\n").await;
@@ -170,7 +170,7 @@ fn gzip(text: &[u8]) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn reads_reply_that_was_compressed_unasked_or_has_a_byte_order_mark() {
+async fn decodes_unrequested_compression_and_bom() {
     for (header, body) in [
         ("content-encoding: gzip\r\n", gzip(b"{}")),
         ("", gzip("\u{FEFF}{}".as_bytes())),
@@ -182,7 +182,7 @@ async fn reads_reply_that_was_compressed_unasked_or_has_a_byte_order_mark() {
 }
 
 #[tokio::test]
-async fn refuses_to_decompress_more_than_a_reply_may_have() {
+async fn limits_decompressed_size() {
     let address = answering(200, "content-encoding: gzip\r\n", gzip(&vec![b' '; MAX_BODY + 1])).await;
     let client = client_with_timeout(Duration::from_secs(20));
     let url = format!("http://{address}").parse().unwrap();
@@ -191,7 +191,7 @@ async fn refuses_to_decompress_more_than_a_reply_may_have() {
 }
 
 #[tokio::test]
-async fn refusal_stays_one_in_an_unknown_encoding_and_a_success_leaves_a_doubt() {
+async fn unknown_encoding_keeps_refusal_definite() {
     let refused = answering(401, "content-encoding: br\r\n", vec![0x0B, 2, 0x80]).await;
     assert_eq!(get(&format!("http://{refused}")).await.unwrap().status, 401);
     let created = answering(201, "content-encoding: br\r\n", vec![0x0B, 2, 0x80]).await;
@@ -200,7 +200,7 @@ async fn refusal_stays_one_in_an_unknown_encoding_and_a_success_leaves_a_doubt()
 }
 
 #[tokio::test]
-async fn every_request_has_a_connection_of_its_own() {
+async fn opens_connection_per_request() {
     let address = replying("HTTP/1.1 200 OK\r\nset-cookie: a=b\r\ncontent-length: 0\r\n\r\n").await;
     let client = client_with_timeout(Duration::from_secs(10));
     for _ in 0..3 {
@@ -212,7 +212,7 @@ async fn every_request_has_a_connection_of_its_own() {
 }
 
 #[test]
-fn a_login_is_never_printed() {
+fn debug_output_omits_authorization() {
     let secret = SecretString::from("canary");
     for login in [Authorization::basic("user", &secret), Authorization::bearer(&secret)] {
         let printed = format!("{login:?}");

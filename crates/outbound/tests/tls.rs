@@ -1,6 +1,6 @@
 //! Every failure of TLS is told in plain words with a way out. Each is produced by a real server.
 
-#![allow(clippy::unwrap_used, reason = "a test that can not go on fails")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -18,7 +18,9 @@ use ticketing_core::clock::Clock;
 use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_core::violation::Violations;
 use ticketing_outbound::address_policy::AddressPolicy;
-use ticketing_outbound::{EgressPolicy, HttpClient, Reply, Request, ResolveFuture, Resolver, Route, RouteDraft};
+use ticketing_outbound::{
+    EgressPolicy, HttpClient, Reply, Request, ResolveFuture, Resolver, Route, RouteDraft,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
@@ -172,7 +174,7 @@ fn is_told(result: Result<Reply, Fault>, words: &str, hint: &str) {
 }
 
 #[tokio::test]
-async fn trusts_certificate_that_the_settings_name_even_of_an_authority() {
+async fn trusts_pinned_certificate() {
     for ca in [IsCa::Ca(BasicConstraints::Unconstrained), IsCa::ExplicitNoCa] {
         let mut own = params("Jira", &[HOST]);
         own.is_ca = ca;
@@ -190,7 +192,7 @@ async fn trusts_certificate_that_the_settings_name_even_of_an_authority() {
 }
 
 #[tokio::test]
-async fn does_not_trust_pinned_certificate_out_of_date() {
+async fn rejects_expired_pinned_certificate() {
     for (from, until, words) in
         [(2000, 2001, "expired on 2001-01-01"), (4000, 4095, "not valid before 4000-01-01")]
     {
@@ -202,7 +204,7 @@ async fn does_not_trust_pinned_certificate_out_of_date() {
 }
 
 #[tokio::test]
-async fn tells_self_signed_certificates_and_what_to_do_with_them() {
+async fn reports_self_signed_certificate() {
     let plain = issue(params("Jira", &[HOST]), None);
     let mut own = authority("Jira Authority");
     own.subject_alt_names = params("", &[HOST]).subject_alt_names;
@@ -219,7 +221,7 @@ async fn tells_self_signed_certificates_and_what_to_do_with_them() {
 }
 
 #[tokio::test]
-async fn tells_unknown_authority_and_missing_intermediate() {
+async fn reports_unknown_authority_and_missing_intermediate() {
     let root = issue(authority("Corp Root"), None);
     let middle = issue(authority("Corp Issuing"), Some(&root));
     let leaf = issue(params("Jira", &[HOST]), Some(&middle));
@@ -240,7 +242,7 @@ async fn tells_unknown_authority_and_missing_intermediate() {
 }
 
 #[tokio::test]
-async fn tells_certificates_out_of_date_and_for_other_hosts() {
+async fn reports_certificate_dates_and_names() {
     let root = issue(authority("Corp Root"), None);
     let told = async |params: CertificateParams, words: &str, hint: &str| {
         let leaf = issue(params, Some(&root));
@@ -263,7 +265,7 @@ async fn tells_certificates_out_of_date_and_for_other_hosts() {
 }
 
 #[tokio::test]
-async fn tells_inspection_on_the_way() {
+async fn reports_tls_inspection() {
     let root = issue(authority("Zscaler Root CA"), None);
     let leaf = issue(params("Jira", &[HOST, "acme.atlassian.net"]), Some(&root));
     let port = showing(&[&leaf]).await;
@@ -275,7 +277,7 @@ async fn tells_inspection_on_the_way() {
 }
 
 #[tokio::test]
-async fn tells_server_that_demands_a_client_certificate() {
+async fn reports_required_client_certificate() {
     let root = issue(authority("Corp Root"), None);
     let leaf = issue(params("Jira", &[HOST]), Some(&root));
     for version in [&version::TLS12, &version::TLS13] {
@@ -285,7 +287,7 @@ async fn tells_server_that_demands_a_client_certificate() {
 }
 
 #[tokio::test]
-async fn tells_handshakes_that_the_server_refuses() {
+async fn reports_refused_handshake() {
     let table: [(&[u8], &str, &str); 6] = [
         (&[0x15, 3, 3, 0, 2, 2, 40], "none of the cipher suites", "TLS 1.3, or TLS 1.2 with ECDHE"),
         (&[0x15, 3, 1, 0, 2, 2, 70], "neither TLS 1.2 nor TLS 1.3", "switch on TLS 1.2"),
@@ -300,7 +302,7 @@ async fn tells_handshakes_that_the_server_refuses() {
 }
 
 #[tokio::test]
-async fn tells_plain_request_to_a_server_of_tls() {
+async fn reports_plain_http_to_tls_server() {
     let own = issue(params("Jira", &[HOST]), None);
     let port = showing(&[&own]).await;
     let addresses = AddressPolicy::permitting(vec![format!("127.0.0.1:{port}").parse().unwrap()]);

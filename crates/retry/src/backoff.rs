@@ -102,14 +102,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_default_retries_after_1_2_4_8_and_16_minutes_and_then_no_more() {
+    fn default_backoff_doubles_from_one_minute() {
         let backoff = Backoff::default();
         let delays: Vec<_> = (1..=6).map(|n| backoff.after_failure(n, 0.5).map(|d| d.as_secs())).collect();
         assert_eq!(delays, [Some(60), Some(120), Some(240), Some(480), Some(960), None]);
     }
 
     #[test]
-    fn every_reason_against_a_schedule_is_given_at_once() {
+    fn reports_every_violation_of_backoff() {
         let wrong = Backoff::try_new(21, Duration::ZERO, MAX_DELAY * 2, 1.1).unwrap_err();
         use InvalidBackoff::{BaseDelay, Jitter, MaxAttempts, MaxDelay};
         assert_eq!(wrong, [MaxAttempts, BaseDelay, MaxDelay, Jitter]);

@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn seconds_and_dates_are_read_and_anything_else_is_ignored() {
+    fn parses_seconds_and_dates() {
         let table = [
             ("120", Some(120)),
             (" 0 ", Some(0)),
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn the_reset_of_a_rate_limit_is_read_in_both_forms() {
+    fn parses_rate_limit_reset() {
         let table = [
             ("784111777", Some(30)),
             ("1994-11-06T08:49:37Z", Some(30)),
@@ -104,7 +104,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_header_panics_or_asks_for_more_than_a_day(header in "\\PC{0,60}") {
+        fn limits_wait_of_any_header(header in "\\PC{0,60}") {
             prop_assert!(parse(&header, now()).is_none_or(|wait| wait <= MAX_WAIT));
             prop_assert!(parse_reset(&header, now()).is_none_or(|wait| wait <= MAX_WAIT));
         }

@@ -1,4 +1,4 @@
-//! `ticketing health`: asks a running server whether it serves, for containers, which have no other client.
+//! `ticketing health`: checks a running server, for containers without another client.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! The one way to start a server.
+//! Starts and stops the server.
 
 use std::future::Future;
 use std::io;
@@ -29,38 +29,36 @@ use crate::store::{
 };
 use crate::transport::{self, ListenAddress, ListenError, Listener, Tls, TlsError};
 
-/// The file of the database in the data folder.
+/// Name of the database file in the data folder.
 pub(crate) const DATABASE: &str = "ticketing.db";
 
-/// What callers have to read their answers in after the last attempt was cut off.
+/// Time for clients to read responses after the last attempt was cut off.
 const DRAIN_GRACE: Duration = Duration::from_millis(500);
 
-/// Why a server did not start, or how it ended.
+/// Why a server failed to start or to continue.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
-    #[error("the settings of this server can not work")]
+    #[error("invalid configuration")]
     Config(#[from] ConfigError),
-    #[error("can not listen on {address}; {flag} names another address")]
+    #[error("failed to listen on {address}; {flag} sets another address")]
     Listen { flag: &'static str, address: ListenAddress, source: ListenError },
-    #[error("callers can not be under TLS")]
+    #[error("invalid TLS configuration")]
     Tls(#[from] TlsError),
-    #[error("nobody can be called")]
+    #[error("invalid outbound configuration")]
     Outbound(#[from] OutboundError),
-    #[error("the database can not be opened")]
+    #[error("failed to open the database")]
     Open(#[from] OpenError),
-    #[error("--auth jwt can not work")]
+    #[error("invalid configuration of --auth jwt")]
     JwtKeys(#[from] JwtKeysError),
-    #[error("the stored settings can not be read")]
+    #[error("failed to read the stored settings")]
     Settings(#[source] StoreError),
     #[error("failed to set up the HTTP client for ticket systems")]
     HttpClient(#[from] HttpClientError),
-    #[error("the service can not be described")]
+    #[error("failed to set up reflection")]
     Reflection(#[from] tonic_reflection::server::Error),
-    #[error(
-        "the store can not be written any more: start the server again; nothing that was accepted is lost"
-    )]
+    #[error("the store is no longer writable: restart the server; nothing that was accepted is lost")]
     StoreFailed,
-    #[error("the dispatcher has ended: start the server again; nothing that was accepted is lost")]
+    #[error("the dispatcher has ended: restart the server; nothing that was accepted is lost")]
     DispatcherFailed,
 }
 
@@ -72,7 +70,7 @@ enum StopReason {
     DispatcherFailed,
 }
 
-/// What a server listens on, and what it shows there.
+/// Bound listeners and loaded certificates.
 #[derive(Debug)]
 pub struct Listening {
     main: Listener,
@@ -81,16 +79,16 @@ pub struct Listening {
 }
 
 impl Listening {
-    /// Where callers come to.
+    /// The address of the main listener.
     ///
     /// # Errors
-    /// The system does not know.
+    /// From the operating system.
     pub fn local_address(&self) -> io::Result<ListenAddress> {
         self.main.local_address()
     }
 }
 
-/// Takes the addresses of `config`, and reads the certificates.
+/// Binds the listeners of `config`, and loads the certificates.
 ///
 /// # Errors
 /// [`ServeError::Config`], [`ServeError::Listen`] or [`ServeError::Tls`], with the flag to mend.
@@ -110,11 +108,11 @@ async fn bind(flag: &'static str, address: ListenAddress, exposed: bool) -> Resu
     address.bind(exposed).await.map_err(|source| ServeError::Listen { flag, address, source })
 }
 
-/// Serves until `shutdown` completes; then drains: starts nothing new, ends streams with their last token,
-/// waits for what is under way.
+/// Serves until `shutdown` completes. Then drains: accepts nothing new, ends streams with their last token, and waits
+/// for attempts in progress.
 ///
 /// # Errors
-/// Why it could not start, or how it broke off.
+/// Why it failed.
 pub async fn serve(
     config: Config,
     listening: Listening,
@@ -132,10 +130,10 @@ pub async fn serve(
     served
 }
 
-/// Copies the database in the folder `data` to `file`, while a server works with it or not.
+/// Copies the database in the folder `data` to `file`; a server may be using it.
 ///
 /// # Errors
-/// Why there is no copy.
+/// Why the backup failed.
 pub async fn backup(data: &Path, file: &Path, clock: &dyn Clock) -> Result<(), BackupError> {
     Store::backup(&data.join(DATABASE), file, clock.now()).await
 }
@@ -151,10 +149,10 @@ async fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<Store, ServeErro
     Ok(store)
 }
 
-/// Makes the database in the folder `data`, which nobody may work with meanwhile.
+/// Creates the database in the folder `data`, which no server may be using.
 ///
 /// # Errors
-/// Why it can not be made.
+/// Why it failed.
 pub async fn create_database(data: &Path, key: KeySource, clock: Arc<dyn Clock>) -> Result<(), OpenError> {
     let (machine, entropy) = (Arc::new(ThisMachine), Arc::new(SystemEntropy));
     let busy_timeout = DEFAULT_BUSY_TIMEOUT;
@@ -168,10 +166,10 @@ pub async fn create_database(data: &Path, key: KeySource, clock: Arc<dyn Clock>)
 }
 
 fn log_new_key(key_file: &Path) {
-    tracing::warn!(key_file = %key_file.display(), "made a key that seals the stored secrets: keep a copy of it");
+    tracing::warn!(key_file = %key_file.display(), "created the master key of the stored secrets: back it up");
 }
 
-/// Tells an operator what was found at the start.
+/// Logs what was found at start.
 fn log_opened(opened: &Opened, config: &Config) {
     if let Some(key_file) = &opened.key_made {
         log_new_key(key_file);
@@ -181,12 +179,12 @@ fn log_opened(opened: &Opened, config: &Config) {
         tracing::warn!(
             %suspicion, server_bound = ?bounds.server_bound, jira_cloud_index_bound = ?bounds.jira_cloud_index_bound,
             jira_data_center_index_bound = ?bounds.jira_data_center_index_bound, for_days = MEMORY.as_secs() / 86_400,
-            "the database may have been put back from an older copy, so each ticket is looked for before it is created: \
+            "the database may have been restored from a backup, so each ticket is searched for before it is created: \
              the first ones wait until these bounds have passed"
         );
     }
     if !opened.clock_step.is_zero() {
-        tracing::warn!(by = %opened.clock_step, "the clock was set since the last run: what is due was moved along with it");
+        tracing::warn!(by = %opened.clock_step, "the clock was set since the last run: shifted due times with it");
     }
 }
 
@@ -200,7 +198,8 @@ async fn serve_with_store(
 ) -> Result<(), ServeError> {
     let bounds = config.bounds();
     let (settings, connections) =
-        connect(store, HttpClient::new(clock.clone(), config.attempt_deadline, egress_policy)?, &bounds).await?;
+        connect(store, HttpClient::new(clock.clone(), config.attempt_deadline, egress_policy)?, &bounds)
+            .await?;
     let retry = &settings.rules.retry;
     let schedule =
         Schedule { policy: Arc::new(retry.policy(&bounds)), processor_interval: retry.processor_interval };
@@ -252,7 +251,7 @@ async fn serve_with_store(
             tracing::info!(?why, "stopping");
             grpc::stop_serving::<grpc::Service>(&health).await;
             closing.cancel();
-            // Nobody listens to it once the server broke off.
+            // Dropped if the server failed.
             let _ = stopping.send(why);
         }
     };
@@ -268,7 +267,7 @@ async fn serve_with_store(
     tokio::select! {
         _ = async { tokio::join!(stop, serving, checks) } => {}
         () = drain(&dispatcher, &closing, config.shutdown_grace) => {
-            tracing::warn!("connections were cut off: their peers did not read what was left for them");
+            tracing::warn!("closed connections whose clients did not read their responses");
         }
     }
     dispatcher.shut_down(config.shutdown_grace).await;
@@ -279,15 +278,15 @@ async fn serve_with_store(
     }
 }
 
-/// Completes when `grace` has passed since the server began to stop. Callers wait for attempts, so attempts are drained
-/// while the server still answers; but a peer that reads nothing would hold its connection open for as long as it likes.
+/// Completes when `grace` has passed since shutdown began. Callers wait for attempts, so attempts drain while the
+/// server still responds; a client that reads nothing must not block that.
 async fn drain(dispatcher: &Dispatcher, closing: &CancellationToken, grace: Duration) {
     closing.cancelled().await;
     tokio::join!(dispatcher.shut_down(grace), tokio::time::sleep(grace));
     tokio::time::sleep(DRAIN_GRACE).await;
 }
 
-/// Reads the settings and makes the connections that they describe.
+/// Loads the settings and creates the connections that they describe.
 async fn connect(
     store: &Store,
     client: HttpClient,

@@ -171,7 +171,9 @@ impl fmt::Display for AddressKind {
             Self::Documentation => "an address for documentation",
             Self::Benchmarking => "an address for benchmarks",
             Self::Reserved => "a reserved address",
-            Self::Embedding(form) => return write!(f, "an IPv6 address that embeds an IPv4 address ({form})"),
+            Self::Embedding(form) => {
+                return write!(f, "an IPv6 address that embeds an IPv4 address ({form})");
+            }
         })
     }
 }

@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_network_holds_what_begins_alike_and_nothing_of_the_other_family() {
+    fn network_contains_addresses_with_its_prefix() {
         let table = [
             ("10.2.0.0/16", "10.2.255.255", true),
             ("10.2.0.0/16", "10.3.0.0", false),
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_network_is_refused() {
+    fn refuses_invalid_network() {
         for text in
             ["", "10.2.0.1/16", "10.2.0.0/33", "10.2/16", "::1/129", "10.0.0.0/", "10.0.0.0/+8", "host/8"]
         {

@@ -144,7 +144,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hosts_addresses_and_networks_can_be_permitted() {
+    fn parses_hosts_addresses_and_networks() {
         for text in [
             "jira.corp.example",
             "localhost",
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn what_must_never_be_called_can_not_be_permitted() {
+    fn refuses_permission_for_forbidden_address() {
         for text in [
             "169.254.169.254",
             "169.254.169.254:80",
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_not_be_read_is_refused() {
+    fn refuses_invalid_permission() {
         for text in [
             "",
             "*",

@@ -1,4 +1,4 @@
-//! Credentials, read as the rpc reads them. See [`crate::fuzzing`].
+//! Entry points of authentication for fuzzing. See [`crate::fuzzing`].
 
 use http::HeaderValue;
 use jiff::Timestamp;
@@ -7,18 +7,18 @@ use super::jwt::{JwtAuthenticator, JwtSettings};
 use super::token::PresentedToken;
 use super::{algorithm, credential};
 
-/// Checks tokens of an identity provider.
+/// Verifies tokens of an identity provider.
 #[derive(Debug)]
 pub struct JwtFuzzTarget(JwtAuthenticator);
 
-/// Whom a token speaks for: subject and role.
+/// Subject and role of a verified token.
 pub type VerifiedSubject = (String, &'static str);
 
 // === impl JwtFuzzTarget ===
 
 impl JwtFuzzTarget {
-    /// For tokens of the issuer `https://id.example` to the audience `ticketing`, with the role in `role`. `None` if the JWK
-    /// set has no key that can be used.
+    /// For tokens of issuer `https://id.example` and audience `ticketing`, with the role in `role`. `None` if the JWK
+    /// set has no usable key.
     #[must_use]
     pub fn new(jwk_set: &str) -> Option<Self> {
         let algorithms = ["EdDSA", "ES256", "RS256"].map(|name| algorithm(name).expect("it can be pinned"));
@@ -33,7 +33,7 @@ impl JwtFuzzTarget {
         JwtAuthenticator::read(jwk_set, &settings).ok().map(Self)
     }
 
-    /// Whom a token speaks for, in the year 2027.
+    /// Verifies a token as of the year 2027.
     #[must_use]
     pub fn check(&self, text: &str) -> Option<VerifiedSubject> {
         let now = Timestamp::from_second(1_800_000_000).expect("a second of the year 2027");
@@ -41,7 +41,7 @@ impl JwtFuzzTarget {
     }
 }
 
-/// The ID of the token of ours that a value of the `authorization` header presents.
+/// The ID of the bearer token in a value of the `authorization` header.
 #[must_use]
 pub fn bearer(header: &[u8]) -> Option<String> {
     let value = HeaderValue::from_bytes(header).ok()?;

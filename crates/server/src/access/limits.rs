@@ -1,4 +1,4 @@
-//! How much one caller may ask for.
+//! Rate limits per caller.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,21 +8,21 @@ use tokio::time::Instant;
 
 use super::token_bucket::{Rate, TokenBucket};
 
-/// The most names that are remembered. Beyond that those are forgotten who have their whole usage.
+/// Maximum number of tracked callers. Above it, callers with a full bucket and no stream are forgotten.
 const MAX_CALLERS: usize = 10_000;
 
-/// The limits of each caller, told apart by name, and of those who are not known, told apart by where they are.
+/// Limits per caller, and for unauthenticated calls per peer.
 #[derive(Debug, Clone, Copy)]
 pub struct CallLimits {
     /// Calls of one caller.
     pub calls: Rate,
-    /// Streams of one caller at a time.
+    /// Concurrent streams of one caller.
     pub streams: u32,
-    /// Calls without a good credential from one peer.
+    /// Unauthenticated calls from one peer.
     pub unauthenticated: Rate,
 }
 
-/// A caller has had too many.
+/// A caller exceeded a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RateLimited {
     Calls { retry_after: Duration },
@@ -35,7 +35,7 @@ pub(crate) struct Limits {
     callers: Arc<Mutex<HashMap<String, CallerUsage>>>,
 }
 
-/// A place among the streams of a caller, given back when dropped.
+/// A stream of a caller; released when dropped.
 #[derive(Debug)]
 pub(crate) struct StreamPermit {
     name: String,
@@ -64,13 +64,13 @@ impl Limits {
         Self { limits, callers: Arc::default() }
     }
 
-    /// Spends a call of the caller's usage.
+    /// Takes a call from the caller's token bucket.
     pub(crate) fn call(&self, name: &str, now: Instant) -> Result<(), RateLimited> {
         let taken = self.with(name, now, |usage| usage.calls.take(self.limits.calls, now));
         taken.map_err(|retry_after| RateLimited::Calls { retry_after })
     }
 
-    /// A place for one more stream.
+    /// Reserves a stream.
     pub(crate) fn stream(&self, name: &str, now: Instant) -> Result<StreamPermit, RateLimited> {
         let max = self.limits.streams;
         self.with(name, now, |usage| {
@@ -109,7 +109,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_caller_has_its_burst_at_once_and_its_rate_after_that_whatever_others_do() {
+    fn limits_burst_and_rate_per_caller() {
         let limits = Limits::new(CallLimits {
             calls: Rate { rate: 10, burst: 3 },
             streams: 1,
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_for_a_stream_is_given_back() {
+    fn releases_stream_when_permit_is_dropped() {
         let limits = Limits::new(CallLimits {
             calls: Rate { rate: 10, burst: 3 },
             streams: 1,

@@ -1,11 +1,11 @@
-//! How often a peer may call without a good credential.
+//! Rate limit for unauthenticated calls per peer.
 //!
-//! Whether a token is good only the store knows, and the limit must spare the store. So each look at a credential is taken
-//! from the allowance of the peer that it came from, and given back when the credential is good. A peer that has used up its
-//! allowance may be many: behind one address there is a whole company, and a wrong caller there must not lock out the right
-//! ones. So then a token is looked for in a list in memory first, which is read anew at most once a second for all peers
-//! together, and goes to the store only if it is good by that list. A JSON Web Token or a certificate costs no read of the
-//! store, and is looked at as ever. What is refused beyond the allowance is counted, and the log tells of it once in a while.
+//! Verifying a token reads the store, and the limit must protect the store. So each verification takes a token from
+//! the peer's bucket, and returns it if the credential is valid. A peer over its limit may be a company behind one
+//! address, whose valid callers must not be locked out by an invalid one. So over the limit, a bearer token is first
+//! looked up in a cached list, which is refreshed at most once a second for all peers, and read from the store only
+//! if that list has it. JSON Web Tokens and certificates need no store access and are always verified. Calls refused
+//! over the limit are counted and logged in summary.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,12 +19,12 @@ use super::token_bucket::{Rate, TokenBucket};
 use crate::store::{Store, StoreError, StoredToken};
 use crate::transport::{LogThrottle, PeerKey};
 
-/// The most peers that are remembered. Beyond that those are forgotten who have their whole usage.
+/// Maximum number of tracked peers. Above it, peers with a full bucket are forgotten.
 const MAX_PEERS: usize = 10_000;
-/// How often the list of tokens is read, while it is asked for.
+/// Minimum interval between refreshes of the token cache.
 const READ_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The allowances of peers.
+/// Token buckets of peers.
 #[derive(Debug)]
 pub(super) struct UnauthenticatedLimiter {
     rate: Rate,
@@ -32,7 +32,7 @@ pub(super) struct UnauthenticatedLimiter {
     refused: LogThrottle,
 }
 
-/// The tokens, as they were a second ago at most.
+/// All bearer tokens, at most a second old.
 #[derive(Debug, Default)]
 pub(super) struct TokenCache(Arc<tokio::sync::Mutex<List>>);
 
@@ -42,7 +42,7 @@ struct List {
     tokens: Tokens,
 }
 
-/// By their IDs.
+/// By ID.
 type Tokens = Arc<HashMap<String, StoredToken>>;
 
 // === impl UnauthenticatedLimiter ===
@@ -52,7 +52,7 @@ impl UnauthenticatedLimiter {
         Self { rate, peers: Mutex::default(), refused: LogThrottle::default() }
     }
 
-    /// Takes a look at a credential from the allowance of a peer, or tells when there is one again.
+    /// Takes a token from the peer's bucket, or returns the time until one is available.
     pub(super) fn take(&self, peer: PeerKey, now: Instant) -> Result<(), Duration> {
         let mut peers = lock(&self.peers);
         if peers.len() >= MAX_PEERS && !peers.contains_key(&peer) {
@@ -61,17 +61,17 @@ impl UnauthenticatedLimiter {
         peers.entry(peer).or_insert_with(|| TokenBucket::full(self.rate, now)).take(self.rate, now)
     }
 
-    /// The credential was good.
+    /// The credential was valid.
     pub(super) fn give_back(&self, peer: PeerKey) {
         if let Some(bucket) = lock(&self.peers).get_mut(&peer) {
             bucket.give_back(self.rate);
         }
     }
 
-    /// Counts a call that is refused beyond the allowance, for the log to tell of it with others.
+    /// Counts a refused call over the limit, for the log.
     pub(super) fn count_refusal(&self, peer: PeerKey) {
         let tell = |peer: PeerKey, calls| {
-            tracing::warn!(%peer, calls, "calls without a good credential were refused");
+            tracing::warn!(%peer, calls, "refused calls without a valid credential");
         };
         if self.refused.should_log(peer, tell) {
             tell(peer, 1);
@@ -79,7 +79,7 @@ impl UnauthenticatedLimiter {
     }
 }
 
-// A bucket is whole after each of its steps.
+// A bucket is consistent after each step, so a poisoned lock is usable.
 fn lock(peers: &Mutex<HashMap<PeerKey, TokenBucket>>) -> MutexGuard<'_, HashMap<PeerKey, TokenBucket>> {
     peers.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -87,7 +87,7 @@ fn lock(peers: &Mutex<HashMap<PeerKey, TokenBucket>>) -> MutexGuard<'_, HashMap<
 // === impl TokenCache ===
 
 impl TokenCache {
-    /// Whether a token is good by the list.
+    /// Whether the cache has this token as valid.
     pub(super) async fn contains(
         &self,
         presented: &PresentedToken<'_>,
@@ -95,7 +95,7 @@ impl TokenCache {
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         let (list, store) = (self.0.clone(), store.clone());
-        // By itself: whoever asks may go away at once, and the list would stay as it was for the others.
+        // In its own task, so that the refresh completes even if the caller goes away.
         let read = tokio::spawn(async move { list.lock().await.tokens(&store).await });
         let tokens = read.await.map_err(|_| StoreError::Closed)??;
         let known = tokens.get(presented.id);
@@ -108,7 +108,7 @@ impl TokenCache {
 impl List {
     async fn tokens(&mut self, store: &Store) -> Result<Tokens, StoreError> {
         if self.read_at.is_none_or(|read_at| read_at.elapsed() >= READ_INTERVAL) {
-            // First, so that a store that fails is not asked more often than one that does not.
+            // Set first, so that a failing store is not read more often.
             self.read_at = Some(Instant::now());
             let tokens = store.tokens().await?;
             self.tokens = Arc::new(tokens.into_iter().map(|token| (token.id.clone(), token)).collect());
@@ -128,7 +128,7 @@ mod tests {
     const RATE: Rate = Rate { rate: 10, burst: 2 };
 
     #[test]
-    fn good_credentials_cost_nothing_and_each_peer_has_an_allowance_of_its_own() {
+    fn valid_credentials_return_token_to_bucket() {
         let (unauthenticated, now) = (UnauthenticatedLimiter::new(RATE), Instant::now());
         let (one, other) = (PeerKey::User(1), PeerKey::User(2));
         for _ in 0..100 {
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn one_who_goes_away_while_the_list_is_read_does_not_keep_it_from_the_others() {
+    async fn token_cache_refresh_survives_cancelled_caller() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("ticketing.db");
         let (clock, entropy) = (Arc::new(SystemClock::start()), Arc::new(SystemEntropy));
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn peers_that_stay_away_are_forgotten_when_there_are_too_many() {
+    fn forgets_idle_peers_at_limit() {
         let (unauthenticated, now) = (UnauthenticatedLimiter::new(RATE), Instant::now());
         for number in 0..MAX_PEERS {
             unauthenticated.take(PeerKey::User(number as u32), now).unwrap();

@@ -1,4 +1,4 @@
-//! What callers send, read as the service reads it. See [`crate::fuzzing`].
+//! Entry points of request parsing for fuzzing. See [`crate::fuzzing`].
 
 use std::sync::OnceLock;
 
@@ -17,19 +17,19 @@ use crate::store::{DeliveryFilter, PageKey, StreamName};
 
 const HERE: &str = "here";
 
-/// What becomes of a request.
+/// The outcome of parsing a request.
 #[derive(Debug)]
 pub enum RequestOutcome {
-    /// It is no such message.
+    /// Not a message of this type.
     Malformed,
     Refused(Violations),
     Taken,
 }
 
-/// Measures, decodes and checks the request of a method.
+/// Measures, decodes and validates the request of a method.
 ///
 /// # Panics
-/// If what was measured cannot be decoded, or the other way round.
+/// If measuring and decoding disagree about whether the message is valid.
 #[must_use]
 pub fn check_request(method: Method, request: &[u8]) -> RequestOutcome {
     static SCHEMA: OnceLock<Option<Schema>> = OnceLock::new();
@@ -103,7 +103,7 @@ fn take<M: Message + Default, T>(
     }
 }
 
-/// The incident of a message, if it is one that is taken.
+/// The incident in a message, if valid.
 #[must_use]
 pub fn incident(message: &[u8]) -> Option<Incident> {
     parse::submitted_incident(Some(v1::Incident::decode(message).ok()?)).ok()
@@ -122,7 +122,7 @@ pub fn tokens() -> Vec<String> {
     ]
 }
 
-/// Whether a text is taken for a token of any kind.
+/// Whether a text is accepted as a token of any kind.
 #[must_use]
 pub fn is_token(text: &str) -> bool {
     let stream = StreamName { current: HERE.to_owned(), former: vec![("before".to_owned(), 40)] };
@@ -132,7 +132,7 @@ pub fn is_token(text: &str) -> bool {
         || token::read_audit_token(HERE, text).is_some()
 }
 
-/// How long a caller waits, by its `grpc-timeout`.
+/// The time-out in a `grpc-timeout` header.
 #[must_use]
 pub fn deadline(header: &[u8]) -> Option<std::time::Duration> {
     let mut headers = HeaderMap::new();

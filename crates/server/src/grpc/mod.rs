@@ -1,4 +1,4 @@
-//! The door: requests become calls of the use cases, answers become messages. Nothing is decided here but how to say it.
+//! The gRPC API: converts requests to calls of the use cases, and their results to responses. No business logic.
 
 mod access;
 mod caller_queues;

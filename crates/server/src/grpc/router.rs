@@ -1,4 +1,4 @@
-//! What is served: the service, health and reflection on one port, and health alone on another.
+//! The served routes: service, health and reflection on one listener, and health alone on another.
 
 use std::sync::Arc;
 
@@ -20,10 +20,10 @@ use super::wire::Schema;
 use crate::access::Access;
 use crate::transport::{Limits, MemoryBudget};
 
-/// The most bytes of a question about health or the contract.
+/// Maximum size of a health or reflection request, in bytes.
 const MAX_HEALTH_REQUEST: usize = 16 * 1024;
 
-/// What calls are described by.
+/// Descriptors of all served methods.
 const DESCRIPTORS: [&[u8]; 4] = [
     FILE_DESCRIPTOR_SET,
     tonic_health::pb::FILE_DESCRIPTOR_SET,
@@ -31,18 +31,18 @@ const DESCRIPTORS: [&[u8]; 4] = [
     tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET,
 ];
 
-/// What every call that is let in passes, the first one first.
+/// The layers after authentication, outermost first.
 type LimitedService = DeadlineService<RequestReader<Routes>>;
 
-/// What is served, and the handle that tells its health.
+/// The routes, and the reporter of health.
 pub(crate) struct Served {
     pub calls: TraceService<Guarded<LimitedService>>,
-    /// For everybody: it tells nothing but whether the server works.
+    /// For everyone: it only reveals whether the server works.
     pub health_only: TraceService<Guarded<LimitedService>>,
     pub health: HealthReporter,
 }
 
-/// Serves `service`. `closing` ends the streams of health and of reflection; the service ends its own.
+/// Builds the routes of `service`. `closing` ends the streams of health and reflection; the service ends its own.
 pub(crate) async fn router<T: TicketingService>(
     service: T,
     access: Access,
@@ -67,8 +67,8 @@ pub(crate) async fn router<T: TicketingService>(
         schema.clone(),
         limits,
     )));
-    // A question is small and answered at once. Nobody is told apart there, so that a budget of memory would let one caller
-    // keep all the others out.
+    // Requests here are small and answered at once. Callers are not told apart, so with a memory budget one of them
+    // could block the others.
     let budget = MemoryBudget::unlimited();
     let reader = RequestLayer::new(schema, budget, MAX_HEALTH_REQUEST, limits.request_timeout);
     let health = reader.layer(Routes::new(health).prepare());
@@ -84,13 +84,13 @@ fn with_limits(routes: Routes, schema: Arc<Schema>, limits: &Limits) -> LimitedS
     DeadlineLayer::new(limits.longest_call).layer(reader.layer(routes.prepare()))
 }
 
-/// Tells whoever watches the health that nothing new is taken.
+/// Reports NOT_SERVING to health watchers.
 pub(crate) async fn stop_serving<T: TicketingService>(reporter: &HealthReporter) {
     reporter.set_not_serving::<TicketingServiceServer<T>>().await;
     reporter.set_service_status("", ServingStatus::NotServing).await;
 }
 
-// Error details are looked up by reflection too, so their descriptors are there.
+// Reflection also resolves error details, so their descriptors are registered.
 fn reflection() -> server::Builder<'static> {
     server::Builder::configure()
         .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
@@ -103,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_versions_of_reflection_can_tell_the_contract_and_its_error_details() {
+    fn builds_both_reflection_versions() {
         assert!(reflection().build_v1().is_ok());
         assert!(reflection().build_v1alpha().is_ok());
     }

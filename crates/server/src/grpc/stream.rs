@@ -1,7 +1,7 @@
 //! The event stream of one subscriber.
 //!
-//! A task reads the store page by page and hands over one message at a time, so that nothing queues up in memory: who
-//! reads slowly is read for slowly, and who reads nothing at all is given up. The store says when there is more.
+//! A task reads the store page by page and sends one message at a time (backpressure), so that nothing queues up in
+//! memory. A subscriber that receives nothing for too long is disconnected. The store signals new events.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,34 +27,34 @@ use crate::app::App;
 use crate::store::{Event, EventBounds, EventFilter, StoreError, StreamName};
 use crate::transport::ConnectionEnding;
 
-/// The most events that are read at a time.
+/// Maximum number of events per read.
 const PAGE: u32 = 100;
 
-/// The times of a stream.
+/// Timing of a stream.
 #[derive(Debug, Clone)]
 pub(crate) struct StreamSettings {
-    /// Between two bookmarks. Default 10 s.
+    /// Interval between bookmarks. Default 10 s.
     pub bookmark_interval: Duration,
-    /// How long a subscriber may take nothing. Default 30 s.
+    /// Ends a subscriber that receives nothing within this time. Default 30 s.
     pub subscriber_timeout: Duration,
 }
 
-/// What a subscriber receives.
+/// A message to a subscriber.
 type Item = Result<v1::StreamTicketEventsResponse, Status>;
 
-/// Why a stream ends.
+/// Why a stream ended.
 enum End {
-    /// The subscriber went away.
+    /// The subscriber disconnected.
     Gone,
     TooSlow,
     ShuttingDown,
     ConnectionEnding,
-    /// What was to come next was trimmed meanwhile.
+    /// Events that were to be sent next were trimmed.
     Trimmed,
     Store(StoreError),
 }
 
-/// What ends a stream from outside.
+/// Signals that end a stream.
 #[derive(Debug, Clone)]
 pub(crate) struct Closing {
     server: CancellationToken,
@@ -66,15 +66,15 @@ struct EventSender {
     filter: EventFilter,
     settings: StreamSettings,
     closing: Closing,
-    /// Everything up to here was handed over or did not fit the filter.
+    /// The last event that was sent or did not match the filter.
     position: u64,
     sender: mpsc::Sender<Item>,
 }
 
-/// The stream of a subscription; it begins with a bookmark.
+/// Opens the stream of a subscription; it begins with a bookmark.
 ///
 /// # Errors
-/// A resume token that is not ours or is too old, or the store's failure.
+/// An invalid or expired resume token, or a store failure.
 pub(crate) async fn follow(
     app: App,
     caller: &Caller,
@@ -82,7 +82,7 @@ pub(crate) async fn follow(
     settings: StreamSettings,
     (closing, handle): (Closing, Option<StreamHandle>),
 ) -> Result<impl Stream<Item = Item> + Send + 'static, Refusal> {
-    // Before the bounds are read, so that nothing is missed in between.
+    // Subscribes before reading the bounds, so that no event is missed in between.
     let updates = app.store().subscribe();
     let bounds = app.store().event_bounds().await.map_err(|error| Refusal::of_store(&error))?;
     let position = start_position(&subscription.start, app.store().stream(), bounds)?;
@@ -94,12 +94,12 @@ pub(crate) async fn follow(
     let event_sender = EventSender { app, filter, settings, closing, position, sender };
     tokio::spawn(async move {
         let ended = event_sender.run(updates).await;
-        // A subscriber that does not read may never hear of it.
+        // A subscriber that does not read may never receive the end.
         if let Some(handle) = handle {
             handle.release_slot();
         }
         if let Some(refusal) = ended {
-            // A subscriber that is gone does not hear it.
+            // Ignored if the subscriber is gone.
             let _ = finish.send(refusal);
         }
     });
@@ -107,7 +107,7 @@ pub(crate) async fn follow(
     Ok(ReceiverStream::new(messages).chain(end))
 }
 
-/// Whose deliveries alone a caller hears of, and of which namespace; `None` for all.
+/// The requester and namespace whose deliveries a confined caller may see; `None` for all.
 fn visible_to(caller: &Caller) -> Option<(String, Namespace)> {
     caller.role.is_confined().then(|| (caller.name.clone(), caller.namespace.clone()))
 }
@@ -130,7 +130,7 @@ fn start_position(start: &Start, stream: &StreamName, bounds: EventBounds) -> Re
     }
 }
 
-/// The number after which all events are there.
+/// The position after which no event was dropped.
 fn oldest(bounds: EventBounds) -> u64 {
     bounds.first.map_or(bounds.last, |first| first - 1)
 }
@@ -156,7 +156,7 @@ impl Closing {
         Self { server, connection: ending.unwrap_or_default() }
     }
 
-    /// Completes when the server stops or the connection is too old.
+    /// Completes when the server stops or the connection reaches its maximum age.
     pub(crate) async fn reached(&self) -> Refusal {
         let resume_token = String::new();
         tokio::select! {
@@ -199,7 +199,7 @@ impl EventSender {
         }
     }
 
-    /// The refusal that names where the subscriber can go on.
+    /// The refusal with the token to resume from.
     async fn expired(&self) -> Refusal {
         let store = self.app.store();
         match store.event_bounds().await {
@@ -208,7 +208,7 @@ impl EventSender {
         }
     }
 
-    /// Hands over what there is, then waits for more.
+    /// Sends all new events, then waits for more.
     async fn step(
         &mut self,
         updates: &mut watch::Receiver<u64>,
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_begins_after_what_happened_unless_told_otherwise() {
+    fn stream_starts_after_newest_event_by_default() {
         assert_eq!(start_position(&Start::Now, &here(), KEPT), Ok(20));
         assert_eq!(start_position(&Start::Oldest, &here(), KEPT), Ok(10));
         assert_eq!(start_position(&Start::Oldest, &here(), NONE_KEPT), Ok(20));
@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_resumes_where_it_was_given_as_long_as_nothing_after_it_was_dropped() {
+    fn resumes_unless_events_were_trimmed() {
         let after = |seq| Start::After(token::resume_token("here", seq));
         assert_eq!(start_position(&after(15), &here(), KEPT), Ok(15));
         assert_eq!(start_position(&after(10), &here(), KEPT), Ok(10));
@@ -295,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_of_events_that_were_lost_is_answered_with_where_they_parted() {
+    fn lost_events_expire_resume_token() {
         let stream = StreamName { former: vec![("before".to_owned(), 14)], ..here() };
         let after = |seq| start_position(&Start::After(token::resume_token("before", seq)), &stream, KEPT);
         assert_eq!(after(14), Ok(14));
@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_of_another_service_or_of_the_future_is_invalid() {
+    fn rejects_foreign_and_future_resume_token() {
         let garbage = Start::After("yesterday".to_owned());
         assert_eq!(start_position(&garbage, &here(), KEPT), Err(Refusal::ResumeTokenInvalid));
         let future = Start::After(token::resume_token("here", 21));

@@ -1,9 +1,9 @@
-//! Makes the `:authority` of requests over a Unix socket one that h2 accepts.
+//! Replaces invalid `:authority` values of requests over Unix sockets.
 //!
-//! A socket has no host, so clients name it as they like: gRPC's C core (Python, Ruby, PHP, C++) sends the path with its
-//! slashes percent-encoded. h2 allows neither and resets the stream. Nothing here depends on the authority, so the
-//! characters that it refuses are replaced in place, in the HPACK block, before h2 reads it. Each replacement has the
-//! length of what it replaces, encoded and decoded, so the tables of both sides stay in step.
+//! A Unix socket has no host name, so clients send various values: gRPC's C core (Python, Ruby, PHP, C++) sends the
+//! path with percent-encoded slashes, for which h2 resets the stream. The server does not use the authority, so
+//! invalid characters are replaced in place, in the HPACK block, before h2 reads it. A replacement has the same
+//! encoded and decoded length, so that the HPACK tables of both sides stay in sync.
 
 /// "PRI * HTTP/2.0" and so on.
 const PREFACE: usize = 24;
@@ -372,7 +372,7 @@ mod tests {
     }
 
     #[test]
-    fn long_authorities_are_followed_to_their_end() {
+    fn replaces_in_long_authority() {
         let long = |piece: &str| {
             let value = piece.repeat(20);
             [&[0x41, 0x7F, u8::try_from(value.len() - 0x7F).unwrap()], value.as_bytes()].concat()
@@ -381,7 +381,7 @@ mod tests {
     }
 
     #[test]
-    fn huffman_codes_change_by_one_bit() {
+    fn replaces_huffman_codes_in_place() {
         // "tmp%2Frec.sock a/b:c" becomes "tmp.2Frec.sock-a3bBc".
         let sent: &[u8] =
             &[0x4D, 0x35, 0xAA, 0x2C, 0x36, 0x14, 0x8B, 0xA0, 0xE4, 0xEA, 0xA0, 0xD8, 0x8E, 0xE1, 0x3F];

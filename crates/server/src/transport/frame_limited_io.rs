@@ -1,4 +1,4 @@
-//! A connection whose frames are watched; see `frames.rs`.
+//! A connection whose frames are limited; see `frames.rs`.
 
 use std::io;
 use std::pin::Pin;
@@ -13,7 +13,7 @@ use super::connection_limiter::ConnectionPermit;
 use super::flags::Limits;
 use super::frames::{FrameBudget, Frames};
 
-/// A connection that fails once its peer takes too long for a head, or sends too much that is nothing.
+/// Fails if the peer exceeds the header timeout or its frame budget.
 #[derive(Debug)]
 pub(super) struct FrameLimitedIo<T> {
     wire: T,
@@ -21,14 +21,14 @@ pub(super) struct FrameLimitedIo<T> {
     sent: Frames,
     budget: FrameBudget,
     permit: ConnectionPermit,
-    /// Where clients name authorities that h2 refuses.
+    /// For clients whose authority h2 refuses.
     authority: Option<AuthorityRewriter>,
     header_timeout: Duration,
-    /// The head that is waited for, and until when.
+    /// The header block in progress, and its deadline.
     waiting: Option<(u64, Pin<Box<Sleep>>)>,
 }
 
-/// A head that did not come in time.
+/// The header timeout passed.
 #[derive(Debug, thiserror::Error)]
 #[error("the headers did not come in time")]
 struct TimedOut;
@@ -52,7 +52,7 @@ impl<T> FrameLimitedIo<T> {
         }
     }
 
-    /// Accepts any authority, as clients of a Unix socket send it.
+    /// Accepts any authority, for clients of a Unix socket.
     pub(super) fn accepting_any_authority(mut self) -> Self {
         self.authority = Some(AuthorityRewriter::new());
         self
@@ -69,7 +69,7 @@ impl<T> FrameLimitedIo<T> {
         self.sent.follow(bytes, |frame| budget.answer(frame, now));
     }
 
-    /// Fails when the head that has begun should be complete by now.
+    /// Fails if the header block in progress has exceeded its timeout.
     fn check_header_timeout(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         let Some(head) = self.received.incomplete_head() else {
             self.waiting = None;

@@ -1,4 +1,4 @@
-//! What peers do too often for a line each in the log.
+//! Throttles log messages about peers.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -6,20 +6,20 @@ use std::time::Duration;
 
 use super::peer::PeerKey;
 
-/// How often the log tells of one peer.
+/// Interval between summary lines about one peer.
 const LOG_INTERVAL: Duration = Duration::from_secs(5);
-/// The most peers that are logged of at a time; of others nothing is logged meanwhile.
+/// Maximum number of peers tracked at a time; nothing is logged about further ones.
 const MAX_PEERS: usize = 1_000;
 
-/// Counts what peers do, so that the log tells of the first ones at once, and of those that follow in one line now and then.
+/// Logs the first events of each peer at once, and counts the rest for a summary line per interval.
 #[derive(Debug, Clone)]
 pub(crate) struct LogThrottle {
-    /// Lines for what one peer does within [`LOG_INTERVAL`].
+    /// Lines that one peer may cause within [`LOG_INTERVAL`].
     lines: u64,
     peers: Arc<Mutex<HashMap<PeerKey, Count>>>,
 }
 
-/// What one peer did of late.
+/// Recent events of one peer.
 #[derive(Debug, Clone, Copy, Default)]
 struct Count {
     logged: u64,
@@ -29,12 +29,13 @@ struct Count {
 // === impl LogThrottle ===
 
 impl LogThrottle {
-    /// Tells of so many at once.
+    /// Allows `lines` lines per peer and interval.
     pub(crate) fn new(lines: u64) -> Self {
         Self { lines, peers: Arc::default() }
     }
 
-    /// Counts one. `true` if it is for the caller to log_suppressed of it now; else `log_suppressed` tells of it with others.
+    /// Counts an event. Returns `true` if the caller should log it now; otherwise `log_suppressed` will be called
+    /// with the number of suppressed events.
     pub(crate) fn should_log(&self, peer: PeerKey, log_suppressed: fn(PeerKey, u64)) -> bool {
         {
             let mut peers = self.peers();
@@ -61,7 +62,7 @@ impl LogThrottle {
         true
     }
 
-    /// Those that are to be logged of now. A peer without any is forgotten.
+    /// Takes the number of suppressed events; forgets a peer without any.
     fn take_suppressed(&self, peer: PeerKey) -> u64 {
         let mut peers = self.peers();
         let number = peers.get_mut(&peer).map_or(0, |count| std::mem::take(&mut count.suppressed));
@@ -71,7 +72,7 @@ impl LogThrottle {
         number
     }
 
-    // A number is whole after each of its steps.
+    // The counters are consistent after each step, so a poisoned lock is usable.
     fn peers(&self) -> MutexGuard<'_, HashMap<PeerKey, Count>> {
         self.peers.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -94,7 +95,7 @@ mod tests {
     fn nothing(_: PeerKey, _: u64) {}
 
     #[tokio::test]
-    async fn the_first_of_a_peer_is_told_at_once_and_the_rest_are_counted_until_there_is_none() {
+    async fn logs_first_event_and_counts_rest() {
         let throttle = LogThrottle::default();
         let logged: Vec<_> = (0..4).map(|_| throttle.should_log(ONE, nothing)).collect();
         assert_eq!(logged, [true, false, false, false]);
@@ -104,7 +105,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn where_more_lines_are_allowed_so_many_are_told_at_once_and_as_many_again_after_a_pause() {
+    async fn logs_configured_number_of_lines() {
         let throttle = LogThrottle::new(2);
         let logged = || (0..4).map(|_| throttle.should_log(ONE, nothing)).collect::<Vec<_>>();
         assert_eq!(logged(), [true, true, false, false]);
@@ -115,7 +116,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn of_no_more_peers_is_told_than_can_be_remembered() {
+    async fn limits_number_of_tracked_peers() {
         let throttle = LogThrottle::default();
         let logged =
             (0..2 * MAX_PEERS).filter(|uid| throttle.should_log(PeerKey::User(*uid as u32), nothing)).count();

@@ -1,4 +1,4 @@
-//! Connections: accepted, authenticated by TLS, served, and ended in time.
+//! Accepts connections, does the TLS handshake, serves HTTP/2, and limits the age of connections.
 
 use std::convert::Infallible;
 use std::io;
@@ -29,28 +29,28 @@ use super::log_throttle::LogThrottle;
 use super::peer::{Peer, PeerAddress, PeerCertificate, PeerKey};
 use super::tls::Tls;
 
-/// A silent peer is asked for a sign of life this often, and given up when none comes in time.
+/// HTTP/2 keepalive: interval between PINGs on a silent connection, and time-out.
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(30);
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(20);
-/// After a connection could not be accepted, for want of files or memory.
+/// Delay after accepting failed for lack of file descriptors or memory.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(50);
-/// How long a connection of a peer that wasted too much waits before it is served. A peer that reconnects in a loop is
-/// slowed down by it; an honest caller beside it hardly notices.
+/// Delay before a restricted connection is served. Slows down a peer that reconnects in a loop; honest clients behind
+/// the same address barely notice.
 const RESTRICTED_DELAY: Duration = Duration::from_millis(20);
 
-/// The bytes of a connection, under TLS or not.
+/// The byte stream of a connection, with or without TLS.
 pub(crate) type BoxedIo = Box<dyn ByteStream>;
 
-/// What bytes go through both ways.
+/// A bidirectional byte stream.
 pub(crate) trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> ByteStream for T {}
 
-/// Among the extensions of a request: cancelled when its connection is too old, so that streams end in time.
+/// Request extension: cancelled when the connection reaches its maximum age, so that streams end in time.
 #[derive(Debug, Clone)]
 pub(crate) struct ConnectionEnding(pub CancellationToken);
 
-/// Why a connection takes no more calls.
+/// Why a connection accepts no more calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum CloseReason {
     Stopping,
@@ -58,13 +58,13 @@ enum CloseReason {
     Unused,
 }
 
-/// What serves connections.
+/// State shared by all connections of a listener.
 struct Server<S> {
     service: S,
     tls: Option<Arc<Tls>>,
     limits: Limits,
     stop: CancellationToken,
-    /// Connections that came to nothing.
+    /// Throttles log lines about failed connections.
     failed: LogThrottle,
 }
 
@@ -75,7 +75,7 @@ struct Accepted {
     permit: ConnectionPermit,
 }
 
-/// Why a connection came to nothing.
+/// Why a connection failed before HTTP/2 began.
 #[derive(Debug, thiserror::Error)]
 enum HandshakeError {
     #[error("the TLS handshake did not end in time")]
@@ -86,8 +86,8 @@ enum HandshakeError {
     Certificate(#[from] super::peer::Unreadable),
 }
 
-/// Serves on `listener` until `stop` is cancelled and all connections have ended. Each request has its [`Peer`] and its
-/// [`ConnectionEnding`] among its extensions.
+/// Serves `listener` until `stop` is cancelled and all connections have ended. Each request has its [`Peer`] and
+/// [`ConnectionEnding`] as extensions.
 pub(crate) async fn serve<S>(
     listener: Listener,
     tls: Option<Arc<Tls>>,
@@ -137,7 +137,7 @@ pub(crate) async fn serve<S>(
     while connections.join_next().await.is_some() {}
 }
 
-/// The next connection that the limits allow.
+/// Accepts the next connection within the limits.
 async fn accept(
     listener: &Listener,
     limiter: &Arc<ConnectionLimiter>,
@@ -147,7 +147,7 @@ async fn accept(
         Ok(accepted) => accepted,
         Err(error) => {
             tracing::warn!(%error, "failed to accept a connection");
-            // What is missing comes back only when others end.
+            // Descriptors and memory become available only when connections end.
             tokio::time::sleep(ACCEPT_BACKOFF).await;
             return None;
         }
@@ -180,9 +180,9 @@ fn log_limit(limit_log: &LogThrottle, peer: PeerKey, limit: LimitExceeded, what:
     }
 }
 
-/// The age of the connection with this number: a tenth more or less, so that not all that began together end together.
+/// The maximum age of a connection, with a jitter of 10 % so that connections opened together do not end together.
 fn jitter(age: Duration, number: u64) -> Duration {
-    // The golden ratio spreads any run of numbers evenly.
+    // The golden ratio distributes consecutive numbers evenly.
     let share = (number as f64 * 0.618_033_988_749_895).fract();
     age.mul_f64(0.9 + 0.2 * share)
 }
@@ -194,7 +194,7 @@ where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send + Sync + 'static,
     S::Future: Send + 'static,
 {
-    /// Serves a connection until it ends, or has to give way to a newcomer.
+    /// Serves a connection until it ends or is displaced by a newcomer.
     async fn handle_connection(self: Arc<Self>, accepted: Accepted, age: Duration) {
         let displaced = accepted.permit.displaced();
         tokio::select! {
@@ -222,10 +222,10 @@ where
         }
     }
 
-    /// Whoever connects may make this happen as often as it likes.
+    /// Throttled, because a peer can cause this at any rate.
     fn log_failure(&self, address: &PeerAddress, error: &(dyn std::error::Error + 'static), what: &str) {
         let log_rest = |peer: PeerKey, connections| {
-            tracing::info!(%peer, connections, "further connections came to nothing");
+            tracing::info!(%peer, connections, "suppressed log lines about failed connections");
         };
         if self.failed.should_log(PeerKey::of(address), log_rest) {
             tracing::info!(peer = %address, error, "{what}");
@@ -274,7 +274,7 @@ where
             return connection.await;
         }
         if over == CloseReason::Unused {
-            // A call may be under way, and is served then.
+            // A call may be in progress; it is served.
             let head = tokio::time::timeout(self.limits.header_timeout, connection.as_mut());
             if let Ok(served) = head.await {
                 return served;
@@ -295,17 +295,18 @@ where
             .timer(TokioTimer::new())
             .keep_alive_interval(KEEP_ALIVE_INTERVAL)
             .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
-            // h2 takes less than what it is told, and not as much.
+            // h2 accepts less than the configured value, exclusive.
             .max_header_list_size(limits.header_list_size + 1)
             .max_concurrent_streams(limits.streams_per_connection)
             .max_local_error_reset_streams(resets)
-            // A burst of calls that are taken back at once: the allowance of resets would let all of them be served.
+            // A burst of immediately cancelled calls: otherwise all of them would be served within the limit of
+            // resets.
             .max_pending_accept_reset_streams(limits.streams_per_connection as usize);
         protocol
     }
 }
 
-/// Completes after this time, or never if an authenticated call came until then.
+/// Completes after `time` unless there was an authenticated call; then never.
 async fn first_call_timed_out(time: Duration, connection: &ConnectionHandle) {
     tokio::time::sleep(time).await;
     if connection.has_authenticated() {
@@ -318,7 +319,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_ages_of_connections_are_a_tenth_around_the_one_that_is_set() {
+    fn jitters_connection_age_by_ten_percent() {
         let ages: Vec<_> =
             (1..=100).map(|number| jitter(Duration::from_secs(100), number).as_secs()).collect();
         assert!(ages.iter().all(|age| (90..=110).contains(age)), "{ages:?}");

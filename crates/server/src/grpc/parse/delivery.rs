@@ -16,11 +16,11 @@ const MAX_CONNECTION_NAME: usize = 63;
 const MAX_CHOICES: usize = 100;
 const DEFAULT_PAGE: u32 = 50;
 const MAX_PAGE: u32 = 500;
-/// With attempts a delivery is many times as large.
+/// Lower, because attempts make a delivery many times larger.
 const MAX_PAGE_WITH_ATTEMPTS: u32 = 100;
 const DEFAULT_RETRIES: u32 = 100;
 
-/// Which deliveries to list.
+/// A list query.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct ListFilter {
     pub deliveries: DeliveryFilter,
@@ -31,7 +31,7 @@ pub(crate) struct ListFilter {
     pub page_token: String,
 }
 
-/// Which deliveries to retry.
+/// A bulk retry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Retries {
     pub filter: DeliveryFilter,
@@ -42,14 +42,14 @@ pub(crate) struct Retries {
     pub note: String,
 }
 
-/// Which delivery to give up.
+/// A cancellation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Cancellation {
     pub delivery_id: String,
     pub note: String,
 }
 
-/// Which ticket a delivery has. ID and URL may be empty.
+/// The ticket of a delivery. ID and URL may be empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Resolution {
     pub delivery_id: String,
@@ -60,7 +60,7 @@ pub(crate) struct Resolution {
     pub allow_unverified: bool,
 }
 
-/// The ID of one delivery.
+/// A delivery ID.
 pub(crate) fn delivery_id(id: String) -> Result<String, Violations> {
     let mut violations = Violations::default();
     check_delivery_id(&id, &mut violations);
@@ -107,7 +107,7 @@ pub(crate) fn list_deliveries(request: v1::ListDeliveriesRequest) -> Result<List
     let incident_id = field::incident_filter("incident_id", request.incident_id, &mut violations);
     let page_size = checked_page_size(request.page_size, DEFAULT_PAGE, &mut violations);
     let mut deliveries = filter(request.filter.unwrap_or_default(), &mut violations);
-    let once = "must not be given here and outside of the filter at once";
+    let once = "must not be set both here and outside of the filter";
     violations.require(states.is_empty() || deliveries.states.is_empty(), "filter.states", once);
     let is_once = incident_id.is_none() || deliveries.incident_id.is_none();
     violations.require(is_once, "filter.incident_id", once);
@@ -132,7 +132,7 @@ pub(crate) fn retry_deliveries(request: v1::RetryDeliveriesRequest) -> Result<Re
     violations.into_result(Retries { filter, page_size, page_token, note })
 }
 
-/// What is empty or absent filters nothing.
+/// Empty and absent fields do not filter.
 fn filter(filter: v1::DeliveryFilter, violations: &mut Violations) -> DeliveryFilter {
     let states = states("filter.states", &filter.states, violations);
     let connections = connections("filter.connections", filter.connections, violations);
@@ -233,13 +233,13 @@ mod tests {
     }
 
     #[test]
-    fn a_list_without_filters_has_the_default_page() {
+    fn list_without_filters_has_default_page() {
         let filter = list_deliveries(v1::ListDeliveriesRequest::default()).unwrap();
         assert_eq!((filter.page_size, filter.deliveries), (50, DeliveryFilter::default()));
     }
 
     #[test]
-    fn a_page_is_never_larger_than_the_largest() {
+    fn limits_page_size() {
         let request = v1::ListDeliveriesRequest { page_size: i32::MAX, ..Default::default() };
         assert_eq!(list_deliveries(request).unwrap().page_size, MAX_PAGE);
         let request =
@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_states_inside_and_outside_of_the_filter() {
+    fn refuses_states_inside_and_outside_filter() {
         let states = vec![v1::DeliveryState::Failed.into()];
         let filter = Some(v1::DeliveryFilter { states: states.clone(), ..Default::default() });
         let list = v1::ListDeliveriesRequest { states, filter, ..Default::default() };
@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_list_of_nonsense_is_refused_in_few_words() {
+    fn limits_violations_of_long_list() {
         let request = v1::ListDeliveriesRequest {
             states: vec![-1; 1_000_000],
             systems: vec![-1; 1_000_000],
@@ -316,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn a_resolution_needs_a_key_of_one_word_and_a_web_address() {
+    fn validates_resolution() {
         let request = v1::ResolveDeliveryRequest {
             delivery_id: "0197".to_owned(),
             ticket_key: "SEC 24".to_owned(),
@@ -334,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_ticket_url_that_is_no_plain_web_address() {
+    fn refuses_invalid_ticket_url() {
         for url in ["ftp://a.example/", "http://", "https://u:p@a.example/", "/browse/SEC-1", "javascript:x"]
         {
             let request = v1::ResolveDeliveryRequest {
@@ -348,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn a_delivery_must_be_named() {
+    fn requires_delivery_id() {
         assert_eq!(fields(delivery_id(String::new())), ["delivery_id"]);
         assert_eq!(fields(delivery_id("x".repeat(65))), ["delivery_id"]);
     }

@@ -1,4 +1,4 @@
-//! Pushes: what was done, and what would be.
+//! Pushes and previews.
 
 use rhythmx_ticketing::v1;
 

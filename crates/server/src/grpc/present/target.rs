@@ -1,4 +1,4 @@
-//! Targets: their condition, and what auto-push decides about them.
+//! Targets: their condition, and auto-push decisions.
 
 use jiff::Timestamp;
 use rhythmx_ticketing::v1;
@@ -10,7 +10,7 @@ use ticketing_core::target::{Condition, Health};
 
 use super::field;
 
-/// The longest reason of a condition, in characters: a message and its hint.
+/// Maximum length of a condition's reason in characters: a message and its hint.
 const MAX_CAUSE: usize = 1_600;
 
 pub(crate) fn condition(health: &Health, now: Timestamp) -> v1::TargetCondition {
@@ -27,7 +27,7 @@ pub(crate) fn condition(health: &Health, now: Timestamp) -> v1::TargetCondition 
     let until = until.filter(|_| kind == Kind::Throttled);
     let reason = match (kind, &health.cause) {
         (Kind::Throttled, _) if until.is_none() => {
-            "the pause that the system asked for is over; one request a tick goes out until one succeeds"
+            "the pause that the system asked for is over; one request a tick is sent until one succeeds"
                 .to_owned()
         }
         (Kind::Throttled, _) => "the system asked for a pause; nothing is lost".to_owned(),
@@ -43,7 +43,7 @@ pub(crate) fn condition(health: &Health, now: Timestamp) -> v1::TargetCondition 
     }
 }
 
-/// The decision about an incident of `severity`, in the words of the contract.
+/// The auto-push decision about an incident of `severity`.
 pub(crate) fn decision(
     system: System,
     verdict: &Verdict,
@@ -88,14 +88,14 @@ mod tests {
     const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
     #[test]
-    fn a_healthy_target_has_nothing_to_explain() {
+    fn presents_healthy_target_without_reason() {
         let told = condition(&Health::default(), NOW);
         let expected = v1::TargetCondition { kind: v1::TargetConditionKind::Ok.into(), ..Default::default() };
         assert_eq!(told, expected);
     }
 
     #[test]
-    fn a_throttled_target_tells_until_when_and_no_longer_than_that() {
+    fn presents_throttled_target_until_end() {
         let until = NOW + Duration::from_secs(90);
         let health = Health { throttled_until: Some(until), ..Health::default() };
         let told = condition(&health, NOW);
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn a_suspended_target_tells_since_when_and_why_even_while_throttled() {
+    fn presents_suspended_target_with_cause() {
         let cause = Fault::new(FaultKind::LockedOut, "CAPTCHA_CHALLENGE").with_hint("sign in by hand once");
         let health = Health {
             condition: Condition::Suspended,
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn a_decision_says_in_a_sentence_what_was_compared() {
+    fn explains_auto_push_decision() {
         let rule = AutoPush { enabled: true, ..AutoPush::default() };
         let told = |severity, system| decision(system, &rule.verdict(severity, system), severity, &rule);
         let pushed = told(Severity::Critical, System::Jira);
