@@ -231,7 +231,7 @@ impl HttpClient {
     /// Classifies a failed request. If a proxy opened no tunnel, queries it for the reason.
     async fn fault(&self, error: &reqwest::Error, url: &Url, host: &str, timeout: Duration) -> Fault {
         let proxy = self.egress_policy.route.proxy.as_ref().filter(|_| url.scheme() == "https");
-        let way = RequestRoute {
+        let route = RequestRoute {
             host,
             is_https: url.scheme() == "https",
             proxy: proxy.map(Proxy::display_name),
@@ -239,7 +239,7 @@ impl HttpClient {
             is_certificate_requested: self.is_certificate_requested.get(),
         };
         let (Some(proxy), Some(refusal)) = (proxy, transport::tunnel_refusal(error)) else {
-            return transport::fault(error, &way);
+            return transport::fault(error, &route);
         };
         let login = proxy.login(&self.egress_policy.logins);
         let connect = proxy::ConnectRequest {
@@ -252,7 +252,7 @@ impl HttpClient {
         };
         let answer = connect.send(timeout).await;
         let explained = answer.map(|answer| proxy::explain(&answer, host, login.is_some()));
-        transport::refused_by_proxy(&way, refusal, explained)
+        transport::refused_by_proxy(&route, refusal, explained)
     }
 
     /// Checks the URL of a request. The client consults [`CheckedResolver`] for host names only, not for literal

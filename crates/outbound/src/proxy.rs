@@ -55,7 +55,7 @@ pub(crate) fn explain(answer: &ConnectReply, target: &str, has_login: bool) -> (
         ConnectReply::Status(407, kinds) => login(kinds, has_login),
         ConnectReply::Status(403, _) => (
             format!("refused to connect to {target} (HTTP 403)"),
-            format!("have whoever runs the proxy permit {target} to this machine"),
+            format!("ask the administrators of the proxy to permit {target} to this machine"),
         ),
         ConnectReply::Status(status @ (502..=504 | 500), _) => (
             format!("could not connect to {target} (HTTP {status})"),
@@ -65,7 +65,7 @@ pub(crate) fn explain(answer: &ConnectReply, target: &str, has_login: bool) -> (
             format!("answered with a page instead of a connection (HTTP {status})"),
             "the proxy wants people to sign in on a page first: have this machine exempted".to_owned(),
         ),
-        ConnectReply::Status(429, _) => words("has had too many requests (HTTP 429)", "ask whoever runs the proxy about its limits"),
+        ConnectReply::Status(429, _) => words("has had too many requests (HTTP 429)", "ask the administrators of the proxy about its limits"),
         ConnectReply::Status(status @ (400 | 404 | 405 | 501), _) => (
             format!("does not open connections (HTTP {status})"),
             "check proxy_url: it must be the address and port of a proxy that takes CONNECT, not of a web server".to_owned(),
@@ -80,7 +80,7 @@ pub(crate) fn explain(answer: &ConnectReply, target: &str, has_login: bool) -> (
         ),
         ConnectReply::NotHttp => words(
             "does not speak HTTP",
-            "check proxy_url: its port may be of another protocol, such as SOCKS; a proxy that is spoken to by TLS needs https://",
+            "check proxy_url: its port may be of another protocol, such as SOCKS; a proxy with TLS needs https://",
         ),
         ConnectReply::Closed => words(
             "closed the connection without an answer",
@@ -246,19 +246,19 @@ mod tests {
 
     #[test]
     fn says_what_helps_against_each_refusal() {
-        let told = |status, kinds: &[&str], has_login| {
+        let explained = |status, kinds: &[&str], has_login| {
             let kinds = kinds.iter().map(|kind| (*kind).to_owned()).collect();
             let (words, hint) = explain(&ConnectReply::Status(status, kinds), "jira.example:443", has_login);
             format!("{words}. {hint}")
         };
-        assert!(told(407, &["ntlm", "negotiate"], true).contains("accepts only NTLM or Negotiate"));
-        assert!(told(407, &["evil\u{202E}"], false).contains("accepts only other"));
-        assert!(told(407, &["ntlm", "basic"], true).contains("refused the login"));
-        assert!(told(407, &["basic"], false).contains("proxy_username"));
-        assert!(told(407, &[], false).contains("asks for a login"));
-        assert!(told(403, &[], false).contains("permit jira.example:443"));
-        assert!(told(503, &[], false).contains("could not connect to jira.example:443"));
-        assert!(told(302, &[], false).contains("a page instead"));
-        assert!(told(405, &[], false).contains("not of a web server"));
+        assert!(explained(407, &["ntlm", "negotiate"], true).contains("accepts only NTLM or Negotiate"));
+        assert!(explained(407, &["evil\u{202E}"], false).contains("accepts only other"));
+        assert!(explained(407, &["ntlm", "basic"], true).contains("refused the login"));
+        assert!(explained(407, &["basic"], false).contains("proxy_username"));
+        assert!(explained(407, &[], false).contains("asks for a login"));
+        assert!(explained(403, &[], false).contains("permit jira.example:443"));
+        assert!(explained(503, &[], false).contains("could not connect to jira.example:443"));
+        assert!(explained(302, &[], false).contains("a page instead"));
+        assert!(explained(405, &[], false).contains("not of a web server"));
     }
 }

@@ -59,16 +59,12 @@ impl Resolve for CheckedResolver {
             if let Err(refused) = addresses.check_answers(name.as_str(), &answers) {
                 // The address itself is for the operator's log: callers must not be able to map a network by
                 // resolving names.
-                tracing::warn!(
-                    name = name.as_str(),
-                    ?answers,
-                    "a name stands for an address that may not be called"
-                );
+                tracing::warn!(name = name.as_str(), ?answers, "a name resolves to a forbidden address");
                 let name = name.as_str().to_owned();
                 return Err(AnswerRefused { name, refused }.into());
             }
-            let judged: Addrs = Box::new(answers.into_iter().map(|address| SocketAddr::new(address, 0)));
-            Ok(judged)
+            let checked: Addrs = Box::new(answers.into_iter().map(|address| SocketAddr::new(address, 0)));
+            Ok(checked)
         })
     }
 }

@@ -59,8 +59,8 @@ fn settings_login_takes_precedence_and_is_redacted() {
     assert_eq!(none.login(&logins).unwrap().user, "operator");
     assert!(!format!("{own:?}").contains("canary"));
     let header = STANDARD.encode("bot:canary-word");
-    let told = own.login(&logins).unwrap().redact(&format!("you sent {header}, that is canary-word"));
-    assert_eq!(told, "you sent [secret], that is [secret]");
+    let redacted = own.login(&logins).unwrap().redact(&format!("you sent {header}, that is canary-word"));
+    assert_eq!(redacted, "you sent [secret], that is [secret]");
 }
 
 #[test]

@@ -46,7 +46,7 @@ const PUBLIC_SITES: [&str; 4] =
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct TlsExplanation {
     /// Follows "no trusted connection to HOST:".
-    pub(crate) words: String,
+    pub(crate) message: String,
     pub(crate) hint: String,
 }
 
@@ -146,35 +146,32 @@ fn certificate(untrusted: &Untrusted, host: &str) -> TlsExplanation {
             other_names(presented, host)
         }
         Certificate::UnknownIssuer => unknown_issuer(presented, untrusted.has_custom_authorities, host),
-        Certificate::Revoked => TlsExplanation::new(
-            "its certificate has been revoked",
-            "whoever runs the server must have a new certificate issued",
-        ),
+        Certificate::Revoked => {
+            TlsExplanation::new("its certificate has been revoked", "the server needs a new certificate")
+        }
         Certificate::InvalidPurpose | Certificate::InvalidPurposeContext { .. } => wrong_purpose(),
         Certificate::BadEncoding => TlsExplanation::new(
             "its certificate cannot be read",
-            "whoever runs the server must have a new certificate issued: this one does not follow X.509",
+            "the server needs a new certificate: this one does not follow X.509",
         ),
         Certificate::BadSignature
         | Certificate::UnsupportedSignatureAlgorithmContext { .. }
         | Certificate::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => TlsExplanation::new(
             "its certificate is signed in a way that is not accepted",
-            "whoever runs the server must have a certificate issued with RSA of 2,048 bits or more, or ECDSA, and SHA-256 or \
+            "the server needs a certificate with RSA of 2,048 bits or more, or ECDSA, and SHA-256 or \
              better; SHA-1 is not accepted",
         ),
         _ => match presented {
             Some(presented) if !presented.is_version_3 => TlsExplanation::new(
                 "its certificate is of the outdated X.509 version 1",
-                format!(
-                    "whoever runs the server must have one of version 3 issued, with {host} as subject alternative name"
-                ),
+                format!("the server needs one of version 3 with {host} as subject alternative name"),
             ),
             Some(presented) if presented.is_authority => TlsExplanation::new(
                 format!(
                     "its certificate ({}) is an authority's own (CA:TRUE) and cannot be a server's",
                     presented.subject
                 ),
-                "put this very certificate, in PEM, into ca_certificates, which trusts it as it is; or let the server show one with \
+                "add this certificate, in PEM, to ca_certificates, which trusts it as it is; or let the server show one with \
                  CA:FALSE, issued by it",
             ),
             _ if error_text(error).contains("EKU") => wrong_purpose(),
@@ -191,7 +188,7 @@ fn expired(now: Option<UnixTime>, until: Option<UnixTime>) -> TlsExplanation {
     let clock = now.map(|now| format!(", which says {}", date(now))).unwrap_or_default();
     TlsExplanation::new(
         words,
-        format!("whoever runs the server must renew the certificate; check this machine's clock{clock}, too"),
+        format!("renew the certificate of the server; check this machine's clock{clock}, too"),
     )
 }
 
@@ -203,9 +200,7 @@ fn not_yet_valid(now: Option<UnixTime>, from: Option<UnixTime>) -> TlsExplanatio
     let clock = now.map(|now| format!(", which says {}", date(now))).unwrap_or_default();
     TlsExplanation::new(
         words,
-        format!(
-            "check this machine's clock{clock}; if it is right, whoever runs the server must replace the certificate"
-        ),
+        format!("check this machine's clock{clock}; if it is right, replace the certificate of the server"),
     )
 }
 
@@ -223,9 +218,7 @@ fn other_names(presented: Option<&Presented>, host: &str) -> TlsExplanation {
                  read any more",
                 presented.subject
             ),
-            format!(
-                "whoever runs the server must have a certificate issued with {host} as subject alternative name (SAN)"
-            ),
+            format!("the server needs a certificate with {host} as subject alternative name (SAN)"),
         );
     }
     let mut names = presented.names.iter().take(MAX_NAMES).cloned().collect::<Vec<_>>().join(", ");
@@ -253,14 +246,14 @@ fn unknown_issuer(presented: Option<&Presented>, has_own: bool, host: &str) -> T
                 "its certificate was issued by \"{authority}\", as by a proxy or firewall that inspects TLS"
             ),
             format!(
-                "put the certificate of \"{authority}\", in PEM, into ca_certificates, or have {host} exempted from \
+                "add the certificate of \"{authority}\", in PEM, to ca_certificates, or have {host} exempted from \
                  the inspection"
             ),
         );
     }
     if presented.is_self_signed {
         let words = format!("its certificate ({}) is self-signed and not known here", presented.subject);
-        let hint = "put this very certificate, in PEM, into ca_certificates, or have one issued by an authority that is trusted";
+        let hint = "add this certificate, in PEM, to ca_certificates, or use one of a trusted authority";
         return TlsExplanation::new(words, hint);
     }
     let issuer = &presented.issuer;
@@ -307,7 +300,7 @@ fn unknown_issuer(presented: Option<&Presented>, has_own: bool, host: &str) -> T
 
 fn private_authority(name: &str) -> String {
     format!(
-        "if {name} is a private authority, put its certificate, in PEM, into ca_certificates, or add it to those that the server's \
+        "if {name} is a private authority, add its certificate, in PEM, to ca_certificates, or add it to those that the server's \
          machine trusts (SSL_CERT_FILE can name a file)"
     )
 }
@@ -323,14 +316,14 @@ fn is_inspected(presented: &Presented, host: &str) -> bool {
 fn wrong_purpose() -> TlsExplanation {
     TlsExplanation::new(
         "its certificate is not made for servers",
-        "whoever runs the server must have one issued with the extended key usage serverAuth",
+        "the server needs one with the extended key usage serverAuth",
     )
 }
 
 fn wants_certificate() -> TlsExplanation {
     TlsExplanation::new(
         "it demands a client certificate",
-        "client certificates cannot be given: use an address that does not demand one, or have this machine exempted",
+        "client certificates are not supported: use an address that does not demand one, or have this machine exempted",
     )
 }
 
@@ -345,7 +338,7 @@ fn no_common_cipher() -> TlsExplanation {
 fn no_common_version() -> TlsExplanation {
     TlsExplanation::new(
         "it accepts neither TLS 1.2 nor TLS 1.3",
-        "whoever runs the server must switch on TLS 1.2 or 1.3: older versions are not spoken",
+        "enable TLS 1.2 or 1.3 on the server: older versions are not supported",
     )
 }
 
@@ -371,7 +364,7 @@ fn date(time: UnixTime) -> String {
 // === impl TlsExplanation ===
 
 impl TlsExplanation {
-    fn new(words: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { words: words.into(), hint: hint.into() }
+    fn new(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { message: message.into(), hint: hint.into() }
     }
 }

@@ -50,30 +50,30 @@ pub(crate) fn tunnel_refusal(error: &reqwest::Error) -> Option<TunnelRefusal> {
 }
 
 /// The fault of a request without a reply.
-pub(crate) fn fault(error: &reqwest::Error, way: &RequestRoute<'_>) -> Fault {
+pub(crate) fn fault(error: &reqwest::Error, route: &RequestRoute<'_>) -> Fault {
     if let Some(AnswerRefused { name, refused: rule }) = chain(error).find_map(|cause| cause.downcast_ref()) {
         return refused(name, rule);
     }
     if error.is_connect() {
-        return never_connected(error, way);
+        return never_connected(error, route);
     }
-    let (host, cause) = (way.host, root_cause(error));
+    let (host, cause) = (route.host, root_cause(error));
     if error.is_builder() {
         return Fault::new(FaultKind::Misconfigured, format!("no request can be made to {host}: {cause}"));
     }
     if let Some(TlsError::AlertReceived(alert)) = chain(error).find_map(tls_error)
-        && tls_faults::is_about_client_certificate(*alert, way.is_certificate_requested)
+        && tls_faults::is_about_client_certificate(*alert, route.is_certificate_requested)
     {
         // In TLS 1.3 this alert arrives after the handshake, when the request may have been sent. The server does not
         // read it then.
         let error = TlsError::AlertReceived(*alert);
-        return untrusted(host, tls_faults::explain(&error, host, way.is_certificate_requested));
+        return untrusted(host, tls_faults::explain(&error, host, route.is_certificate_requested));
     }
     if error.is_timeout() {
         return Fault::new(FaultKind::TimedOut, format!("{host} did not answer in time"));
     }
     if is_not_http(error) {
-        let hint = if way.is_https {
+        let hint = if route.is_https {
             "check the port: another service may listen there"
         } else {
             "the server may expect https: check the address, and the port"
@@ -82,9 +82,9 @@ pub(crate) fn fault(error: &reqwest::Error, way: &RequestRoute<'_>) -> Fault {
             .with_hint(hint);
     }
     let fault = Fault::new(FaultKind::ConnectionLost, format!("the connection to {host} broke: {cause}"));
-    match (way.is_certificate_requested, way.is_https) {
+    match (route.is_certificate_requested, route.is_https) {
         (true, _) => fault.with_hint(
-            "the server has asked for a client certificate, which cannot be given: it may have ended the connection for \
+            "the server requested a client certificate, which is not supported: it may have ended the connection for \
              want of one",
         ),
         (false, false) => {
@@ -116,12 +116,12 @@ pub(crate) fn decode_fault(error: &DecodeError, host: &str) -> Fault {
 
 /// The fault of a proxy that opened no tunnel.
 pub(crate) fn refused_by_proxy(
-    way: &RequestRoute<'_>,
+    route: &RequestRoute<'_>,
     refusal: TunnelRefusal,
     explained: Option<(String, String)>,
 ) -> Fault {
-    let proxy = way.proxy.as_deref().unwrap_or("the proxy");
-    let host = way.host;
+    let proxy = route.proxy.as_deref().unwrap_or("the proxy");
+    let host = route.host;
     let (words, hint) = explained.unwrap_or_else(|| match refusal {
         TunnelRefusal::Login => {
             crate::proxy::explain(&crate::proxy::ConnectReply::Status(407, vec![]), host, false)
@@ -131,19 +131,19 @@ pub(crate) fn refused_by_proxy(
     Fault::new(FaultKind::Connect, format!("no connection to {host}: {proxy} {words}")).with_hint(hint)
 }
 
-fn never_connected(error: &reqwest::Error, way: &RequestRoute<'_>) -> Fault {
-    let (host, cause) = (way.host, root_cause(error));
+fn never_connected(error: &reqwest::Error, route: &RequestRoute<'_>) -> Fault {
+    let (host, cause) = (route.host, root_cause(error));
     let is_of_proxy =
         chain(error).any(|cause| cause.to_string() == "tunnel error: failed to create underlying connection");
-    let proxy = way.proxy.as_deref().filter(|_| is_of_proxy);
+    let proxy = route.proxy.as_deref().filter(|_| is_of_proxy);
     let peer = proxy.unwrap_or(host);
     if let Some(error) = chain(error).find_map(tls_error) {
-        return untrusted(peer, tls_faults::explain(error, peer, way.is_certificate_requested));
+        return untrusted(peer, tls_faults::explain(error, peer, route.is_certificate_requested));
     }
     if chain(error).any(|cause| cause.to_string().contains("dns error")) {
         return Fault::new(FaultKind::Dns, format!("{peer} does not resolve: {cause}")).with_hint(
             with_ignored(
-                way,
+                route,
                 if proxy.is_some() {
                     "check the spelling of proxy_url and this machine's DNS"
                 } else {
@@ -152,9 +152,9 @@ fn never_connected(error: &reqwest::Error, way: &RequestRoute<'_>) -> Fault {
             ),
         );
     }
-    if way.is_https && chain(error).any(is_cut_off) {
-        let TlsExplanation { words, hint } = tls_faults::cut_off(way.is_certificate_requested);
-        return untrusted(peer, TlsExplanation { words, hint: with_ignored(way, &hint) });
+    if route.is_https && chain(error).any(is_cut_off) {
+        let TlsExplanation { message, hint } = tls_faults::cut_off(route.is_certificate_requested);
+        return untrusted(peer, TlsExplanation { message, hint: with_ignored(route, &hint) });
     }
     // A closed port and a filtered one get the same message: callers must not be able to scan a network.
     tracing::info!(host, cause, "no connection");
@@ -163,16 +163,16 @@ fn never_connected(error: &reqwest::Error, way: &RequestRoute<'_>) -> Fault {
     } else {
         "check the address and port, and that a firewall lets this machine through; the server's log has the cause"
     };
-    Fault::new(FaultKind::Connect, format!("no connection to {peer}")).with_hint(with_ignored(way, hint))
+    Fault::new(FaultKind::Connect, format!("no connection to {peer}")).with_hint(with_ignored(route, hint))
 }
 
-fn untrusted(peer: &str, TlsExplanation { words, hint }: TlsExplanation) -> Fault {
-    Fault::new(FaultKind::Tls, format!("no trusted connection to {peer}: {words}")).with_hint(hint)
+fn untrusted(peer: &str, TlsExplanation { message, hint }: TlsExplanation) -> Fault {
+    Fault::new(FaultKind::Tls, format!("no trusted connection to {peer}: {message}")).with_hint(hint)
 }
 
 /// The hint, with a note about an ignored proxy.
-fn with_ignored(way: &RequestRoute<'_>, hint: &str) -> String {
-    match way.ignored_proxy.filter(|_| way.proxy.is_none()) {
+fn with_ignored(route: &RequestRoute<'_>, hint: &str) -> String {
+    match route.ignored_proxy.filter(|_| route.proxy.is_none()) {
         Some(variable) => format!(
             "{hint}; {variable} is set but not used: set proxy_url with the settings, or start the server with \
              --proxy-from-environment"

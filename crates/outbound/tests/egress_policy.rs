@@ -1,6 +1,6 @@
-//! The client calls nobody whom the guard refuses, whatever a name turns out to stand for.
+//! The client calls only addresses that the policy allows, whatever a name resolves to.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 
 use std::collections::VecDeque;
 use std::io;
@@ -31,7 +31,7 @@ impl Clock for Epoch {
     }
 }
 
-/// A DNS server in the hands of an attacker: each question has the next answer, the last one for ever.
+/// An attacker's DNS server: each query gets the next answer, and the last one repeats.
 #[derive(Debug, Default)]
 struct ScriptedResolver {
     answers: Mutex<VecDeque<Vec<IpAddr>>>,
@@ -58,7 +58,7 @@ impl ScriptedResolver {
     }
 }
 
-/// Something within, that must not be called: it greets whoever comes.
+/// An internal service that must not be called; it answers every connection.
 struct InternalService {
     port: u16,
     calls: Arc<AtomicUsize>,
@@ -136,7 +136,7 @@ async fn refuses_name_that_resolves_to_internal_address() {
         ["127.0.0.1", "::ffff:127.0.0.1", "1.1.1.1 127.0.0.1", "127.0.0.1 1.1.1.1", "169.254.169.254"];
     for answer in within {
         let names = ScriptedResolver::new(&[answer]);
-        // The port is permitted: only what the name stands for is in the way.
+        // The port is permitted: only the resolved address is forbidden.
         let evil = format!("evil.example:{}", inner.port);
         assert_refused(&get(&client(&evil, &names), &format!("https://{evil}")).await);
         assert_eq!(names.asked(), ["evil.example"]);
@@ -150,7 +150,7 @@ async fn refuses_name_that_resolves_to_internal_address() {
 #[tokio::test]
 async fn checks_addresses_of_every_request_against_dns_rebinding() {
     let inner = InternalService::start(OK).await;
-    // 127.0.0.1 is in the place of a public address here, 127.0.0.2 of one within.
+    // 127.0.0.1 takes the part of a public address, 127.0.0.2 of an internal one.
     let names = ScriptedResolver::new(&["127.0.0.1", "127.0.0.2", "127.0.0.1", "127.0.0.2"]);
     let client = client("rebinding.example 127.0.0.1", &names);
     let url = format!("http://rebinding.example:{}", inner.port);
@@ -179,11 +179,11 @@ async fn checks_literal_address_without_resolving() {
 async fn refusal_does_not_reveal_whether_host_exists() {
     let inner = InternalService::start(OK).await;
     let client = client("", &ScriptedResolver::new(&["127.0.0.1"]));
-    let told = async |port: u16| {
+    let message = async |port: u16| {
         let fault = get(&client, &format!("https://127.0.0.1:{port}")).await.unwrap_err();
         format!("{fault:?}").replace(&format!(":{port}"), ":PORT")
     };
-    assert_eq!(told(inner.port).await, told(1).await);
+    assert_eq!(message(inner.port).await, message(1).await);
     let name = async |port: u16| get(&client, &format!("https://within.example:{port}")).await.unwrap_err();
     assert_eq!(name(443).await, name(8443).await);
     assert_eq!(inner.calls(), 0);
@@ -305,8 +305,8 @@ async fn honors_no_proxy() {
     assert_eq!((fault.kind, proxy.calls(), inner.calls()), (FaultKind::Tls, asked, 1));
 }
 
-/// What is told of a proxy that gives this answer, and how often the login was sent.
-async fn told(answer: &'static str, has_login: bool) -> (Fault, usize) {
+/// What is explained of a proxy that gives this answer, and how often the login was sent.
+async fn fault_of_proxy(answer: &'static str, has_login: bool) -> (Fault, usize) {
     let proxy = InternalService::start(answer).await;
     let authority = format!("127.0.0.1:{}", proxy.port);
     let logins = if has_login { format!("{authority} bot:canary") } else { String::new() };
@@ -328,7 +328,7 @@ async fn told(answer: &'static str, has_login: bool) -> (Fault, usize) {
 async fn reports_proxy_without_basic_authentication() {
     let answer = "HTTP/1.1 407 x\r\nProxy-Authenticate: Negotiate\r\nProxy-Authenticate: NTLM\r\ncontent-length: 0\r\n\r\n";
     for has_login in [false, true] {
-        let (fault, _) = told(answer, has_login).await;
+        let (fault, _) = fault_of_proxy(answer, has_login).await;
         assert!(
             fault.message.contains("NTLM") && fault.hint.contains("no user name or password will help"),
             "{fault}"
@@ -338,7 +338,8 @@ async fn reports_proxy_without_basic_authentication() {
 
 #[tokio::test]
 async fn sends_refused_proxy_login_only_once() {
-    let (fault, sent) = told("HTTP/1.1 407 x\r\nProxy-Authenticate: Basic realm=\"x\"\r\n\r\n", true).await;
+    let (fault, sent) =
+        fault_of_proxy("HTTP/1.1 407 x\r\nProxy-Authenticate: Basic realm=\"x\"\r\n\r\n", true).await;
     assert!(fault.message.contains("refused the login") && fault.hint.contains("proxy_password"), "{fault}");
     assert_eq!(sent, 1);
 }
@@ -354,7 +355,7 @@ async fn reports_refusals_of_proxy() {
         ("\u{5}\u{2}", "does not speak HTTP", "SOCKS"),
     ];
     for (answer, words, hint) in table {
-        let (fault, _) = told(answer, false).await;
+        let (fault, _) = fault_of_proxy(answer, false).await;
         assert!(fault.message.contains(words) && fault.hint.contains(hint), "{fault}");
     }
 }

@@ -1,6 +1,6 @@
-//! What the client makes of servers that do not behave.
+//! How the client handles misbehaving servers.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -27,7 +27,7 @@ impl Clock for Epoch {
 /// How long a request may take.
 const MAX_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// A server that does the same with every connection, once it has read a request.
+/// Handles every connection with `answer`, after reading a request.
 async fn server<F>(answer: impl Fn(TcpStream) -> F + Send + Sync + 'static) -> SocketAddr
 where
     F: Future<Output = ()> + Send,
@@ -56,9 +56,9 @@ fn client() -> HttpClient {
     client_with_timeout(MAX_TIMEOUT)
 }
 
-fn client_with_timeout(longest: Duration) -> HttpClient {
-    let here = AddressPolicy::permitting(vec!["127.0.0.1".parse().unwrap()]);
-    HttpClient::new(Arc::new(Epoch), longest, here.into()).unwrap()
+fn client_with_timeout(max_timeout: Duration) -> HttpClient {
+    let loopback = AddressPolicy::permitting(vec!["127.0.0.1".parse().unwrap()]);
+    HttpClient::new(Arc::new(Epoch), max_timeout, loopback.into()).unwrap()
 }
 
 async fn get(url: &str) -> Result<Reply, Fault> {
@@ -89,7 +89,7 @@ async fn unreachable_server_is_definite_failure() {
 async fn connect_timeout_is_definite_failure() {
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
-    // It takes one connection, and lets whoever comes after that wait.
+    // Its backlog takes one connection; further ones wait.
     let listener = socket.listen(0).unwrap();
     let address = listener.local_addr().unwrap();
     let _first = TcpStream::connect(address).await.unwrap();
@@ -151,7 +151,7 @@ async fn incomplete_body_keeps_refusal_definite() {
     }
 }
 
-/// A server that answers with this status and these bytes, compressed or marked as it likes.
+/// Answers with this status, header and body.
 async fn answering(status: u16, header: &'static str, body: Vec<u8>) -> SocketAddr {
     server(move |mut stream| {
         let body = body.clone();

@@ -1,6 +1,6 @@
-//! Every failure of TLS is told in plain words with a way out. Each is produced by a real server.
+//! Every failure of TLS is reports in plain words with a way out. Each is produced by a real server.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -37,7 +37,7 @@ impl Clock for Epoch {
     }
 }
 
-/// Every name stands for this machine.
+/// Resolves every name to this machine.
 #[derive(Debug)]
 struct LoopbackResolver;
 
@@ -163,9 +163,9 @@ async fn get(host: &str, port: u16, trusted: &[&Identity]) -> Result<Reply, Faul
     client.send(Request::get(format!("https://{host}:{port}").parse().unwrap(), None, MAX_TIMEOUT)).await
 }
 
-/// Asserts a failure of TLS whose message and hint have these words.
+/// Asserts a TLS failure with these texts in message and hint.
 #[track_caller]
-fn is_told(result: Result<Reply, Fault>, words: &str, hint: &str) {
+fn assert_tls_fault(result: Result<Reply, Fault>, words: &str, hint: &str) {
     let fault = result.unwrap_err();
     assert_eq!(fault.kind, FaultKind::Tls, "{fault}");
     assert!(!fault.is_ambiguous());
@@ -181,7 +181,7 @@ async fn trusts_pinned_certificate() {
         let own = issue(own, None);
         let port = showing(&[&own]).await;
         assert_eq!(get(HOST, port, &[&own]).await.unwrap().status, 200);
-        is_told(
+        assert_tls_fault(
             get("other.corp", port, &[&own]).await,
             "is for jira.corp, not for other.corp",
             "added to the certificate",
@@ -199,7 +199,7 @@ async fn rejects_expired_pinned_certificate() {
         let mut own = valid(params("Jira", &[HOST]), from, until);
         own.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let own = issue(own, None);
-        is_told(get(HOST, showing(&[&own]).await, &[&own]).await, words, "clock");
+        assert_tls_fault(get(HOST, showing(&[&own]).await, &[&own]).await, words, "clock");
     }
 }
 
@@ -209,11 +209,11 @@ async fn reports_self_signed_certificate() {
     let mut own = authority("Jira Authority");
     own.subject_alt_names = params("", &[HOST]).subject_alt_names;
     let own = issue(own, None);
-    let pin = "put this very certificate, in PEM, into ca_certificates";
+    let pin = "add this certificate, in PEM, to ca_certificates";
     let port = showing(&[&plain]).await;
-    is_told(get(HOST, port, &[]).await, "(Jira) is self-signed", pin);
-    is_told(get(HOST, port, &[&own]).await, "(Jira) is self-signed", pin);
-    is_told(
+    assert_tls_fault(get(HOST, port, &[]).await, "(Jira) is self-signed", pin);
+    assert_tls_fault(get(HOST, port, &[&own]).await, "(Jira) is self-signed", pin);
+    assert_tls_fault(
         get(HOST, showing(&[&own]).await, &[]).await,
         "(Jira Authority) is an authority's own (CA:TRUE)",
         pin,
@@ -226,15 +226,15 @@ async fn reports_unknown_authority_and_missing_intermediate() {
     let middle = issue(authority("Corp Issuing"), Some(&root));
     let leaf = issue(params("Jira", &[HOST]), Some(&middle));
     let alone = showing(&[&leaf]).await;
-    is_told(get(HOST, alone, &[]).await, "\"Corp Issuing\"", "into ca_certificates");
+    assert_tls_fault(get(HOST, alone, &[]).await, "\"Corp Issuing\"", "to ca_certificates");
     let missing = "add the certificate of \"Corp Issuing\", in PEM, to ca_certificates";
-    is_told(get(HOST, alone, &[&root]).await, "sent no intermediate certificates", missing);
+    assert_tls_fault(get(HOST, alone, &[&root]).await, "sent no intermediate certificates", missing);
     assert_eq!(get(HOST, alone, &[&root, &middle]).await.unwrap().status, 200);
     let whole = showing(&[&leaf, &middle]).await;
     assert_eq!(get(HOST, whole, &[&root]).await.unwrap().status, 200);
-    is_told(get(HOST, whole, &[]).await, "issued under \"Corp Root\"", "into ca_certificates");
+    assert_tls_fault(get(HOST, whole, &[]).await, "issued under \"Corp Root\"", "to ca_certificates");
     let other = issue(authority("Other Root"), None);
-    is_told(
+    assert_tls_fault(
         get(HOST, whole, &[&other]).await,
         "not among ca_certificates",
         "remove them if the site has a public",
@@ -244,24 +244,24 @@ async fn reports_unknown_authority_and_missing_intermediate() {
 #[tokio::test]
 async fn reports_certificate_dates_and_names() {
     let root = issue(authority("Corp Root"), None);
-    let told = async |params: CertificateParams, words: &str, hint: &str| {
+    let reports = async |params: CertificateParams, words: &str, hint: &str| {
         let leaf = issue(params, Some(&root));
-        is_told(get(HOST, showing(&[&leaf]).await, &[&root]).await, words, hint);
+        assert_tls_fault(get(HOST, showing(&[&leaf]).await, &[&root]).await, words, hint);
     };
     let own = || params("Jira", &[HOST]);
-    told(valid(own(), 2000, 2001), "expired on 2001-01-01 00:00 UTC", "clock, which says 20").await;
-    told(valid(own(), 4000, 4095), "not valid before 4000-01-01 00:00 UTC", "clock, which says 20").await;
+    reports(valid(own(), 2000, 2001), "expired on 2001-01-01 00:00 UTC", "clock, which says 20").await;
+    reports(valid(own(), 4000, 4095), "not valid before 4000-01-01 00:00 UTC", "clock, which says 20").await;
     let names = ["a.corp", "10.0.0.1", "b.corp", "c.corp", "d.corp", "e.corp", "f.corp"];
-    told(
+    reports(
         params("Jira", &names),
         "a.corp, 10.0.0.1, b.corp, c.corp, d.corp and 2 more, not for jira.corp",
         "added",
     )
     .await;
-    told(params(HOST, &[]), "only a common name (jira.corp)", "with jira.corp as").await;
+    reports(params(HOST, &[]), "only a common name (jira.corp)", "with jira.corp as").await;
     let mut client = own();
     client.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-    told(client, "not made for servers", "serverAuth").await;
+    reports(client, "not made for servers", "serverAuth").await;
 }
 
 #[tokio::test]
@@ -269,11 +269,15 @@ async fn reports_tls_inspection() {
     let root = issue(authority("Zscaler Root CA"), None);
     let leaf = issue(params("Jira", &[HOST, "acme.atlassian.net"]), Some(&root));
     let port = showing(&[&leaf]).await;
-    is_told(get(HOST, port, &[]).await, "inspects TLS", "\"Zscaler Root CA\", in PEM, into ca_certificates");
+    assert_tls_fault(
+        get(HOST, port, &[]).await,
+        "inspects TLS",
+        "\"Zscaler Root CA\", in PEM, to ca_certificates",
+    );
     let root = issue(authority("Corp Root"), None);
     let leaf = issue(params("Jira", &["acme.atlassian.net"]), Some(&root));
     let port = showing(&[&leaf]).await;
-    is_told(get("acme.atlassian.net", port, &[]).await, "inspects TLS", "\"Corp Root\"");
+    assert_tls_fault(get("acme.atlassian.net", port, &[]).await, "inspects TLS", "\"Corp Root\"");
 }
 
 #[tokio::test]
@@ -282,7 +286,11 @@ async fn reports_required_client_certificate() {
     let leaf = issue(params("Jira", &[HOST]), Some(&root));
     for version in [&version::TLS12, &version::TLS13] {
         let port = serve(config(&[&leaf], &[version], Some(&root))).await;
-        is_told(get(HOST, port, &[&root]).await, "demands a client certificate", "cannot be given");
+        assert_tls_fault(
+            get(HOST, port, &[&root]).await,
+            "demands a client certificate",
+            "are not supported",
+        );
     }
 }
 
@@ -290,14 +298,14 @@ async fn reports_required_client_certificate() {
 async fn reports_refused_handshake() {
     let table: [(&[u8], &str, &str); 6] = [
         (&[0x15, 3, 3, 0, 2, 2, 40], "none of the cipher suites", "TLS 1.3, or TLS 1.2 with ECDHE"),
-        (&[0x15, 3, 1, 0, 2, 2, 70], "neither TLS 1.2 nor TLS 1.3", "switch on TLS 1.2"),
+        (&[0x15, 3, 1, 0, 2, 2, 70], "neither TLS 1.2 nor TLS 1.3", "enable TLS 1.2"),
         (&[0x15, 3, 3, 0, 2, 2, 112], "does not serve a host called jira.corp", "spelling"),
         (&[0x15, 3, 3, 0, 2, 2, 80], "InternalError", "log"),
         (b"HTTP/1.1 400 Bad Request\r\n\r\n", "does not speak TLS", "http"),
         (b"", "cut off during the TLS handshake", "HTTPS_PROXY is set but not used: set proxy_url"),
     ];
     for (answer, words, hint) in table {
-        is_told(get(HOST, replying(answer).await, &[]).await, words, hint);
+        assert_tls_fault(get(HOST, replying(answer).await, &[]).await, words, hint);
     }
 }
 

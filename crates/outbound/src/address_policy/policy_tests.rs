@@ -203,7 +203,7 @@ fn address_refusal_names_rule_and_flag() {
     let explain = |text: &str| guard("").check_typed(text).unwrap_err().explain();
     assert_eq!(
         explain("http://10.2.3.4:8080/jira"),
-        "must not lead to an address of a private network; if it is meant to be, the server's operator permits it with \
+        "must not lead to an address of a private network; if intended, the server's operator permits it with \
          --allow-target=10.2.3.4:8080"
     );
     assert!(explain("http://jira.corp").ends_with("--allow-target=jira.corp:80"));
@@ -211,7 +211,7 @@ fn address_refusal_names_rule_and_flag() {
     assert!(explain("https://169.254.169.254").ends_with("no setting and no flag permits it"));
     for text in ["http://10.2.3.4:8080", "http://jira.corp", "https://[fd00::1]", "https://jira.corp:9443"] {
         let permit = guard("").check_typed(text).unwrap_err().permit.unwrap();
-        assert_eq!(typed(&permit, text), Ok(()), "what it names mends it: {text}");
+        assert_eq!(typed(&permit, text), Ok(()), "what it names permits it: {text}");
     }
 }
 

@@ -41,7 +41,7 @@ pub enum Rule {
     Port(u16),
     #[error("must not lead to {0}")]
     Address(AddressKind),
-    #[error("must not lead to {0}, and the name stands for one, alone or among others")]
+    #[error("must not lead to {0}, and the name resolves to one")]
     Answer(AddressKind),
 }
 
@@ -61,7 +61,7 @@ impl AddressRefused {
     pub fn hint(&self) -> String {
         match (&self.permit, &self.rule) {
             (Some(target), _) => {
-                format!("if it is meant to be, the server's operator permits it with {FLAG}={target}")
+                format!("if intended, the server's operator permits it with {FLAG}={target}")
             }
             (None, Rule::Address(_) | Rule::Answer(_) | Rule::MetadataName) => {
                 "no setting and no flag permits it".to_owned()

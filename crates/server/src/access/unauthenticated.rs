@@ -70,11 +70,11 @@ impl UnauthenticatedLimiter {
 
     /// Counts a refused call over the limit, for the log.
     pub(super) fn count_refusal(&self, peer: PeerKey) {
-        let tell = |peer: PeerKey, calls| {
+        let log = |peer: PeerKey, calls| {
             tracing::warn!(%peer, calls, "refused calls without a valid credential");
         };
-        if self.refused.should_log(peer, tell) {
-            tell(peer, 1);
+        if self.refused.should_log(peer, log) {
+            log(peer, 1);
         }
     }
 }

@@ -61,19 +61,19 @@ pub(crate) async fn router<T: TicketingService>(
         .add_service(reflection().build_v1()?.max_decoding_message_size(MAX_HEALTH_REQUEST))
         .add_service(reflection().build_v1alpha()?.max_decoding_message_size(MAX_HEALTH_REQUEST));
     let schema = Arc::new(Schema::of(&DESCRIPTORS)?);
-    let anybody = AccessLayer::new(access.unrestricted(), closing.clone());
+    let public = AccessLayer::new(access.unrestricted(), closing.clone());
     let calls = TraceLayer::default().layer(AccessLayer::new(access, closing).layer(with_limits(
         calls,
         schema.clone(),
         limits,
     )));
-    // Requests here are small and answered at once. Callers are not told apart, so with a memory budget one of them
+    // Requests here are small and answered at once. Callers are anonymous, so with a memory budget one of them
     // could block the others.
     let budget = MemoryBudget::unlimited();
     let reader = RequestLayer::new(schema, budget, MAX_HEALTH_REQUEST, limits.request_timeout);
     let health = reader.layer(Routes::new(health).prepare());
     let health = DeadlineLayer::new(limits.request_timeout).layer(health);
-    let health_only = TraceLayer::default().layer(anybody.layer(health));
+    let health_only = TraceLayer::default().layer(public.layer(health));
     Ok(Served { calls, health_only, health: reporter })
 }
 

@@ -49,7 +49,7 @@ impl MemoryBudget {
         Self::with_shares(bytes, bytes / 2)
     }
 
-    /// No limit: for listeners where callers cannot be told apart and requests are tiny.
+    /// No limit: for listeners with anonymous callers and tiny requests.
     pub(crate) fn unlimited() -> Self {
         Self::with_shares(Semaphore::MAX_PERMITS, Semaphore::MAX_PERMITS)
     }

@@ -43,26 +43,26 @@ pub(crate) fn delivery(delivery: Delivery, max_attempts: u32) -> v1::Delivery {
 }
 
 /// A delivery with its newest attempts, as many as fit in a response about it alone.
-pub(crate) fn with_attempts(told: DeliveryWithAttempts, max_attempts: u32) -> v1::Delivery {
-    with_some_attempts(told, max_attempts, ATTEMPTS_OF_ONE)
+pub(crate) fn with_attempts(presented: DeliveryWithAttempts, max_attempts: u32) -> v1::Delivery {
+    with_some_attempts(presented, max_attempts, ATTEMPTS_OF_ONE)
 }
 
 /// The same in a list.
-pub(crate) fn listed(told: DeliveryWithAttempts, max_attempts: u32) -> v1::Delivery {
-    with_some_attempts(told, max_attempts, ATTEMPTS_IN_LIST)
+pub(crate) fn listed(presented: DeliveryWithAttempts, max_attempts: u32) -> v1::Delivery {
+    with_some_attempts(presented, max_attempts, ATTEMPTS_IN_LIST)
 }
 
-fn with_some_attempts(told: DeliveryWithAttempts, max_attempts: u32, mut room: usize) -> v1::Delivery {
+fn with_some_attempts(presented: DeliveryWithAttempts, max_attempts: u32, mut room: usize) -> v1::Delivery {
     let mut attempts = vec![];
-    for told in told.attempts.into_iter().rev().map(attempt) {
-        let Some(left) = room.checked_sub(told.encoded_len()) else { break };
+    for presented in presented.attempts.into_iter().rev().map(attempt) {
+        let Some(left) = room.checked_sub(presented.encoded_len()) else { break };
         room = left;
-        attempts.push(told);
+        attempts.push(presented);
     }
     attempts.reverse();
     // Attempts are numbered from 1 without gaps.
     let attempts_omitted = attempts.first().map_or(0, |first| first.number.saturating_sub(1));
-    v1::Delivery { attempts, attempts_omitted, ..delivery(told.delivery, max_attempts) }
+    v1::Delivery { attempts, attempts_omitted, ..delivery(presented.delivery, max_attempts) }
 }
 
 fn attempt(attempt: Attempt) -> v1::Attempt {
@@ -154,10 +154,10 @@ mod tests {
 
     #[test]
     fn presents_new_delivery_as_pending() {
-        let told = delivery(accepted(), 5);
-        assert_eq!(told.state(), v1::DeliveryState::Pending);
-        assert_eq!((told.ticket, told.last_error, told.max_attempts), (None, None, 5));
-        assert_eq!(told.next_attempt_at, Some(prost_types::Timestamp::default()));
+        let presented = delivery(accepted(), 5);
+        assert_eq!(presented.state(), v1::DeliveryState::Pending);
+        assert_eq!((presented.ticket, presented.last_error, presented.max_attempts), (None, None, 5));
+        assert_eq!(presented.next_attempt_at, Some(prost_types::Timestamp::default()));
     }
 
     fn attempts(count: u32) -> Vec<Attempt> {
@@ -184,13 +184,13 @@ mod tests {
         poisoned.duplicates = vec![reference; 60];
         // As a row from before there were limits.
         poisoned.adjustments = vec![Adjustment { field: huge(), reason: huge() }; 60];
-        let told = DeliveryWithAttempts { delivery: poisoned, attempts: attempts(200) };
-        let alone = with_attempts(told.clone(), 5);
+        let presented = DeliveryWithAttempts { delivery: poisoned, attempts: attempts(200) };
+        let alone = with_attempts(presented.clone(), 5);
         assert!(alone.encoded_len() < MAX_MESSAGE, "{}", alone.encoded_len());
         let (first, last) = (alone.attempts.first().unwrap(), alone.attempts.last().unwrap());
         assert_eq!((last.number, alone.attempts_omitted), (200, first.number - 1));
         assert!(alone.attempts_omitted > 0);
-        assert!(listed(told, 5).attempts.len() < alone.attempts.len());
+        assert!(listed(presented, 5).attempts.len() < alone.attempts.len());
     }
 
     #[test]

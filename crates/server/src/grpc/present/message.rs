@@ -64,8 +64,8 @@ pub(crate) fn event_note(kind: EventKind, delivery: &Delivery, note: &str) -> St
         EventKind::Resolved => "An operator named the ticket.".to_owned(),
         EventKind::DuplicateFound => {
             let keys: Vec<_> = delivery.duplicates.iter().map(|ticket| ticket.key.as_str()).collect();
-            let told = format!("Further tickets have the same marker: {}.", keys.join(", "));
-            limits::cut(&told, MAX_MESSAGE)
+            let text = format!("Further tickets have the same marker: {}.", keys.join(", "));
+            limits::cut(&text, MAX_MESSAGE)
         }
         EventKind::Delivered
         | EventKind::Waiting
@@ -133,7 +133,7 @@ mod tests {
     #[test]
     fn message_of_waiting_delivery_names_cause_and_time() {
         let expected = "No ticket yet: Jira refused the login. It will be tried again at 1970-01-01T00:00:00Z. \
-                        To mend it: renew the API token.";
+                        To fix it: renew the API token.";
         assert_eq!(push_message(&delivery(State::Waiting), false), expected);
     }
 

@@ -153,10 +153,10 @@ mod tests {
 
     #[test]
     fn default_retry_settings_match_contract() {
-        let told = retry(&RetrySchedule::default());
-        assert_eq!((told.max_attempts, told.jitter), (Some(5), Some(0.0)));
+        let presented = retry(&RetrySchedule::default());
+        assert_eq!((presented.max_attempts, presented.jitter), (Some(5), Some(0.0)));
         let seconds = |duration: Option<prost_types::Duration>| duration.unwrap().seconds;
-        let durations = (told.base_delay, told.max_delay, told.processor_interval);
+        let durations = (presented.base_delay, presented.max_delay, presented.processor_interval);
         assert_eq!((seconds(durations.0), seconds(durations.1), seconds(durations.2)), (60, 3_600, 120));
     }
 }

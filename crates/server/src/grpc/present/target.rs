@@ -89,20 +89,20 @@ mod tests {
 
     #[test]
     fn presents_healthy_target_without_reason() {
-        let told = condition(&Health::default(), NOW);
+        let presented = condition(&Health::default(), NOW);
         let expected = v1::TargetCondition { kind: v1::TargetConditionKind::Ok.into(), ..Default::default() };
-        assert_eq!(told, expected);
+        assert_eq!(presented, expected);
     }
 
     #[test]
     fn presents_throttled_target_until_end() {
         let until = NOW + Duration::from_secs(90);
         let health = Health { throttled_until: Some(until), ..Health::default() };
-        let told = condition(&health, NOW);
-        assert_eq!(told.kind(), v1::TargetConditionKind::Throttled);
-        assert_eq!(told.until.map(|time| time.seconds), Some(90));
-        let told = condition(&health, until);
-        assert_eq!((told.kind(), told.until), (v1::TargetConditionKind::Throttled, None));
+        let presented = condition(&health, NOW);
+        assert_eq!(presented.kind(), v1::TargetConditionKind::Throttled);
+        assert_eq!(presented.until.map(|time| time.seconds), Some(90));
+        let presented = condition(&health, until);
+        assert_eq!((presented.kind(), presented.until), (v1::TargetConditionKind::Throttled, None));
     }
 
     #[test]
@@ -115,23 +115,23 @@ mod tests {
             throttled_until: Some(NOW + Duration::from_secs(90)),
             ..Health::default()
         };
-        let told = condition(&health, NOW);
-        assert_eq!(told.kind(), v1::TargetConditionKind::Suspended);
-        assert_eq!((told.since.is_some(), told.until), (true, None));
-        assert_eq!(told.reason, "CAPTCHA_CHALLENGE (sign in by hand once)");
+        let presented = condition(&health, NOW);
+        assert_eq!(presented.kind(), v1::TargetConditionKind::Suspended);
+        assert_eq!((presented.since.is_some(), presented.until), (true, None));
+        assert_eq!(presented.reason, "CAPTCHA_CHALLENGE (sign in by hand once)");
     }
 
     #[test]
     fn explains_auto_push_decision() {
         let rule = AutoPush { enabled: true, ..AutoPush::default() };
-        let told = |severity, system| decision(system, &rule.verdict(severity, system), severity, &rule);
-        let pushed = told(Severity::Critical, System::Jira);
+        let presented = |severity, system| decision(system, &rule.verdict(severity, system), severity, &rule);
+        let pushed = presented(Severity::Critical, System::Jira);
         assert_eq!((pushed.push, pushed.skip_reason()), (true, v1::SkipReason::Unspecified));
         assert_eq!(pushed.explanation, "severity CRITICAL is at or above the minimum CRITICAL");
-        let below = told(Severity::High, System::Jira);
+        let below = presented(Severity::High, System::Jira);
         assert_eq!((below.push, below.skip_reason()), (false, v1::SkipReason::BelowThreshold));
         assert_eq!(below.explanation, "severity HIGH is below the minimum CRITICAL");
-        let other = told(Severity::Critical, System::ServiceNow);
+        let other = presented(Severity::Critical, System::ServiceNow);
         assert_eq!(other.skip_reason(), v1::SkipReason::SystemNotSelected);
     }
 }

@@ -22,8 +22,9 @@ pub(crate) fn ticket(ticket: TicketRef) -> v1::Ticket {
 
 /// Adjustments within their limits, as above.
 pub(crate) fn adjustments(all: Vec<Adjustment>) -> Vec<v1::Adjustment> {
-    let told = |adjustment: Adjustment| v1::Adjustment { field: adjustment.field, reason: adjustment.reason };
-    limits::adjustments(all).into_iter().map(told).collect()
+    let presented =
+        |adjustment: Adjustment| v1::Adjustment { field: adjustment.field, reason: adjustment.reason };
+    limits::adjustments(all).into_iter().map(presented).collect()
 }
 
 /// A fault of a delivery or attempt; whether it is ambiguous depends on whether anything was sent.
