@@ -28,9 +28,22 @@ pub(crate) enum DecodeError {
 
 /// Decodes a body of at most `limit` bytes. Invalid UTF-8 becomes U+FFFD.
 pub(crate) fn text(headers: &HeaderMap, body: Vec<u8>, limit: usize) -> Result<String, DecodeError> {
-    let body = decompressed(headers, body, limit)?;
-    Ok(pasted::decode(&body)
-        .unwrap_or_else(|| pasted::without_mark(&String::from_utf8_lossy(&body)).to_owned()))
+    Ok(readable(&decompressed(headers, body, limit)?))
+}
+
+/// Decodes the body of a refusal as far as possible: if compressed data is damaged, cut short or too large, its beginning.
+pub(crate) fn lossy_text(headers: &HeaderMap, body: Vec<u8>, limit: usize) -> String {
+    if !body.starts_with(GZIP) {
+        return text(headers, body, limit).unwrap_or_default();
+    }
+    let mut bytes = Vec::new();
+    // Keeps what was read before a failure.
+    let _ = MultiGzDecoder::new(body.as_slice()).take(limit as u64).read_to_end(&mut bytes);
+    readable(&bytes)
+}
+
+fn readable(body: &[u8]) -> String {
+    pasted::decode(body).unwrap_or_else(|| pasted::without_mark(&String::from_utf8_lossy(body)).to_owned())
 }
 
 /// Decides by the bytes where possible: a proxy may have decompressed the body and kept the header.
@@ -125,6 +138,16 @@ mod tests {
         let whole = gzip(JSON.as_bytes());
         assert_eq!(read("gzip", &whole[..whole.len() - 9]), Err(DecodeError::Damaged("gzip")));
         assert_eq!(read("br", &[0x0B, 0x02, 0x80]), Err(DecodeError::Unknown("br".to_owned())));
+    }
+
+    #[test]
+    fn reads_beginning_of_damaged_or_large_refusal() {
+        let read = |body: &[u8]| lossy_text(&HeaderMap::new(), body.to_vec(), 1_000);
+        let long = [b"no ".to_vec(), vec![b'x'; 5_000]].concat();
+        assert_eq!(read(&gzip(&long)).len(), 1_000);
+        let cut = gzip(&long);
+        assert!(read(&cut[..cut.len() - 4]).starts_with("no x"));
+        assert_eq!(read(b"plain"), "plain");
     }
 
     #[test]

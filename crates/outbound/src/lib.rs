@@ -47,6 +47,7 @@ pub use redact::{Redactor, redact};
 pub use reply_redaction::redact_reply;
 pub use resolve::{ResolveFuture, Resolver, SystemResolver};
 pub use route::{InvalidProxyLogin, ProxyLogins, Route, RouteDraft};
+pub use text::read_json;
 
 /// Maximum size of a reply, in bytes. A longer reply is an error.
 pub const MAX_BODY: usize = 4 * 1024 * 1024;
@@ -449,8 +450,8 @@ async fn read_body(
             return Err(Fault::new(FaultKind::UnreadableReply, message));
         }
     }
-    match decode::text(headers, body, MAX_BODY) {
-        Err(_) if is_refusal => Ok(String::new()),
-        text => text.map_err(|error| transport::decode_fault(&error, host)),
+    if is_refusal {
+        return Ok(decode::lossy_text(headers, body, MAX_BODY));
     }
+    decode::text(headers, body, MAX_BODY).map_err(|error| transport::decode_fault(&error, host))
 }

@@ -2,7 +2,8 @@
 //! corporate proxies, hibernating or suspended sites, and redirects.
 //!
 //! The result only selects a hint. The adapter decides by status, headers and other evidence what a failure means for
-//! a delivery. A JSON body counts as the API's own reply; of pages, product names and structure are matched, in any
+//! a delivery. A JSON body counts as the API's own reply, unless it blocks the request, does not have the form of the
+//! API's errors, and its headers name a firewall or a CDN. Of pages, product names and structure are matched, in any
 //! language where possible.
 
 mod page;
@@ -81,10 +82,8 @@ pub fn recognize(reply: &Reply) -> Option<ForeignReply> {
     if reply.status == 402 {
         return Some(found(ForeignKind::Suspended, ""));
     }
-    if is_json(&reply.body) {
-        return None;
-    }
-    let (kind, product) = signatures::find(reply)?;
+    let (kind, product) =
+        if is_json(&reply.body) { signatures::find_by_headers(reply) } else { signatures::find(reply) }?;
     Some(found(kind, product))
 }
 

@@ -66,9 +66,9 @@ pub(crate) struct Claims {
 /// Why the keys cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum JwtKeysError {
-    #[error("failed to read the keys of the identity provider from {path}: {source}")]
+    #[error("failed to read the keys of the identity provider from {path}")]
     Unreadable { path: PathBuf, source: std::io::Error },
-    #[error("{path} is not a JWK set: {source}")]
+    #[error("{path} is not a JWK set")]
     Malformed { path: PathBuf, source: serde_json::Error },
     #[error("{path} is not a JWK set but {what}")]
     OtherFile { path: PathBuf, what: &'static str },
@@ -311,14 +311,18 @@ mod tests {
             algorithms: Vec<Algorithm>,
         ) -> Result<JwtAuthenticator, JwtKeysError> {
             std::fs::write(&keys, text).unwrap();
-            JwtAuthenticator::load(&JwtSettings {
+            JwtAuthenticator::load(&Self::settings(keys, algorithms))
+        }
+
+        fn settings(keys: PathBuf, algorithms: Vec<Algorithm>) -> JwtSettings {
+            JwtSettings {
                 keys,
                 issuer: "https://id.example".to_owned(),
                 audience: "ticketing".to_owned(),
                 role_claim: "ticketing_role".to_owned(),
                 namespace_claim: "ticketing_namespace".to_owned(),
                 algorithms,
-            })
+            }
         }
 
         fn sign(&self, header: &Value, claims: &Value) -> String {
@@ -417,6 +421,11 @@ mod tests {
     #[test]
     fn names_file_that_is_not_jwk_set() {
         let folder = tempfile::tempdir().unwrap();
+        let fifo = folder.path().join("fifo");
+        assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+        let settings = Provider::settings(fifo, vec![Algorithm::EdDSA]);
+        let wrong = format!("{:#}", anyhow::Error::from(JwtAuthenticator::load(&settings).unwrap_err()));
+        assert_eq!(wrong.matches("not a regular file").count(), 1, "{wrong}");
         for (text, expected) in [
             ("-----BEGIN PUBLIC KEY-----\n", "but PEM"),
             (r#"{"issuer": "x", "jwks_uri": "https://id.example/keys"}"#, "jwks_uri"),

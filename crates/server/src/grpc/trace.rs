@@ -92,6 +92,7 @@ where
             };
             // The panic hook has logged the location.
             let mut response = answer.unwrap_or_else(|| Ok(Status::from(Refusal::Internal).into_http()))?;
+            explain_unimplemented(&mut response);
             log(&response, whose, &refused);
             response.headers_mut().insert(HEADER, id);
             Ok(response)
@@ -118,6 +119,22 @@ fn request_id<B>(request: &Request<B>, calls: &AtomicU64) -> HeaderValue {
     };
     let given = request.headers().get(HEADER).filter(fit).cloned();
     given.unwrap_or_else(|| HeaderValue::from(calls.fetch_add(1, Ordering::Relaxed) + 1))
+}
+
+/// Adds ErrorInfo, which every refusal has, to the response of the router or a service to an unknown method or
+/// compression.
+fn explain_unimplemented(response: &mut Response<Body>) {
+    const UNKNOWN: &str = "this server has no such service or method: check its name, and that the client was built from the \
+                           contract of this version";
+    let Some(status) = Status::from_header_map(response.headers()) else { return };
+    if status.code() != Code::Unimplemented || !status.details().is_empty() {
+        return;
+    }
+    let why = if status.message().is_empty() { UNKNOWN } else { status.message() };
+    let explained = Status::from(Refusal::Unimplemented(why.to_owned()));
+    if explained.add_header(response.headers_mut()).is_err() {
+        tracing::warn!("failed to add error details to a response");
+    }
 }
 
 // A response whose status is known before its body, as that of every refusal.

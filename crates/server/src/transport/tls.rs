@@ -145,7 +145,8 @@ impl Tls {
                 self.check_expiry(&contents);
             }
             Err(error) => {
-                let error = &error as &dyn std::error::Error;
+                // One text, because the sources of an error are not a field of a JSON line.
+                let error = format!("{:#}", anyhow::Error::from(error));
                 tracing::error!(error, "failed to reload TLS certificates, keeping the current ones");
             }
         }

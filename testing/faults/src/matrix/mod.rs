@@ -27,12 +27,14 @@ mod logins;
 mod neighbours;
 mod operators;
 mod outage;
+mod oversized;
 mod process;
 mod races;
 mod read_back;
 mod redirects;
 mod relay;
 mod replies;
+mod resolving;
 mod restore;
 mod searching;
 mod settings;
@@ -79,6 +81,8 @@ const FAMILIES: &[fn() -> Vec<Cell>] = &[
     searching::cells,
     evidence::cells,
     humans::cells,
+    resolving::cells,
+    oversized::cells,
     races::cells,
     stale::cells,
     neighbours::cells,
