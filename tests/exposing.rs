@@ -231,7 +231,7 @@ async fn health_command_says_in_plain_words_what_is_wrong_and_what_to_do() {
     let ca = format!("--ca={}", trial.file("ca.pem").display());
     let cases = [
         (vec!["--address=127.0.0.1:1".to_owned()], "refused", "server runs"),
-        (vec!["--address=unix:/nowhere/t.sock".to_owned()], "/nowhere/t.sock", "no such file"),
+        (vec!["--address=unix:/nowhere/t.sock".to_owned()], "/nowhere/t.sock", "socket does not exist"),
         (vec![format!("--address=http://localhost:{port}")], "speaks TLS", "https://"),
         (
             vec![format!("--address=https://localhost:{plain_port}"), ca.clone()],
