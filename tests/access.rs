@@ -308,18 +308,18 @@ async fn tokens_are_made_listed_and_revoked_from_the_command_line() {
     let early = run(&["token", "create", "soar", "--role=producer"]).await;
     assert!(early.code == Some(1) && early.stderr.contains("is being set up"), "{early:?}");
     let clock = Arc::new(SystemClock::start());
-    server::make(&folder.path().join("data"), KeySource::Beside, clock).await.unwrap();
+    server::create_database(&folder.path().join("data"), KeySource::Beside, clock).await.unwrap();
     let made = run(&["token", "create", "soar", "--role=producer", "--namespace=soc-eu"]).await;
     assert_eq!(made.code, Some(0), "{made:?}");
     assert!(
-        made.stdout.starts_with("rxt_") && made.stderr.contains("for soar, producer, good until"),
+        made.stdout.starts_with("rxt_") && made.stderr.contains("for soar, producer, valid until"),
         "{made:?}"
     );
     assert_eq!(run(&["token", "create", "soar", "--role=producer"]).await.code, Some(0));
     let third = run(&["token", "create", "soar", "--role=producer"]).await;
     assert!(third.code == Some(1) && third.stderr.contains("revoke one first"), "{third:?}");
     let listed = run(&["token", "list"]).await.stdout;
-    let good = |line: &&str| line.contains("soar  producer  good until") && line.ends_with("  soc-eu");
+    let good = |line: &&str| line.contains("soar  producer  valid until") && line.ends_with("  soc-eu");
     assert_eq!(listed.lines().filter(good).count(), 2, "{listed}");
     let secret = made.stdout.trim().rsplit_once('_').unwrap().1;
     assert!(!listed.contains(secret));

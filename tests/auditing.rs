@@ -135,6 +135,6 @@ async fn what_can_not_be_written_down_is_not_done_and_a_refusal_stays_one() {
     assert_eq!(world.jira.requests().len(), before, "the credential was sent");
     let settings = world.client.configure(ConfigureRequest::default()).await;
     assert_eq!(settings.unwrap_err().code(), Code::Internal);
-    assert!(world.server.log().contains("a refusal could not be written down"));
+    assert!(world.server.log().contains("failed to write a refusal to the audit log"));
     world.close().await;
 }

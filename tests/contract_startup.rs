@@ -39,15 +39,15 @@ async fn what_is_missing_to_listen_for_others_or_under_tls_is_named_by_its_flag(
     let auth = |source: &str| format!("--auth={source}");
     let table = [
         (vec![everywhere.clone(), auth("token")], vec!["--listen", "--tls-cert and --tls-key"]),
-        (vec![everywhere, cert.clone(), key.clone()], vec!["--listen", "needs --auth"]),
-        (vec![cert.clone()], vec!["--tls-cert", "needs --tls-key"]),
-        (vec![key.clone()], vec!["--tls-key", "needs --tls-cert"]),
+        (vec![everywhere, cert.clone(), key.clone()], vec!["--listen", "requires --auth"]),
+        (vec![cert.clone()], vec!["--tls-cert", "requires --tls-key"]),
+        (vec![key.clone()], vec!["--tls-key", "requires --tls-cert"]),
         (vec![auth("certificate")], vec!["--auth certificate", "--tls-client-ca"]),
         (vec![cert.clone(), key.clone(), authority], vec!["--tls-client-ca", "--auth certificate"]),
         (vec![cert.clone(), key], vec!["--tls-cert", "file", "no certificate"]),
-        (vec![cert, flag("tls-key", "nowhere")], vec!["--tls-key", "nowhere", "can not be read"]),
+        (vec![cert, flag("tls-key", "nowhere")], vec!["failed to read --tls-key", "nowhere"]),
         (vec![format!("--listen=unix:{}", path.join("none/socket").display())], vec!["--listen", "folder"]),
-        (vec![format!("--listen=unix:{}", path.join("file").display())], vec!["--listen", "no socket"]),
+        (vec![format!("--listen=unix:{}", path.join("file").display())], vec!["--listen", "not a socket"]),
     ];
     for (flags, words) in table {
         let flags: Vec<_> = flags.iter().map(String::as_str).collect();

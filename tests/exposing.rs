@@ -65,7 +65,7 @@ async fn certificates_are_replaced_while_a_stream_goes_on_and_broken_ones_are_no
 
     std::fs::write(trial.file("server.pem"), "half a certificate").unwrap();
     world.server.hang_up().await;
-    until_logged(&world, "the former ones stay").await;
+    until_logged(&world, "keeping the current ones").await;
     assert!(trial.connect(&world.server.address).await.is_ok());
     // The certificate is there before its key.
     std::fs::copy(new.file("server.pem"), trial.file("server.pem")).unwrap();
@@ -75,7 +75,7 @@ async fn certificates_are_replaced_while_a_stream_goes_on_and_broken_ones_are_no
 
     // Without being told to, too.
     std::fs::copy(new.file("server.key"), trial.file("server.key")).unwrap();
-    until_logged(&world, "shown the new certificate").await;
+    until_logged(&world, "reloaded the TLS certificate").await;
     assert!(new.connect(&world.server.address).await.is_ok());
     assert!(trial.connect(&world.server.address).await.is_err());
     world.push("INC-1", TicketSystem::Jira).await;
@@ -152,7 +152,7 @@ async fn a_socket_is_for_its_owner_alone_and_one_that_was_left_behind_is_no_hind
     world.client = world.server.client().await;
     let arguments = ["serve", &format!("--listen=unix:{}", socket.display())].map(str::to_owned);
     let ended = ticketing_harness::run_to_its_end(&arguments, &[]).await;
-    assert!(ended.stderr.contains("another server listens there"), "{ended:?}");
+    assert!(ended.stderr.contains("address already in use"), "{ended:?}");
     assert!(over_socket(&socket).await.is_ok());
     world.finish().await;
     assert!(!socket.exists());
@@ -231,7 +231,7 @@ async fn health_command_says_in_plain_words_what_is_wrong_and_what_to_do() {
     let ca = format!("--ca={}", trial.file("ca.pem").display());
     let cases = [
         (vec!["--address=127.0.0.1:1".to_owned()], "refused", "server runs"),
-        (vec!["--address=unix:/nowhere/t.sock".to_owned()], "/nowhere/t.sock", "no such file"),
+        (vec!["--address=unix:/nowhere/t.sock".to_owned()], "/nowhere/t.sock", "socket does not exist"),
         (vec![format!("--address=http://localhost:{port}")], "speaks TLS", "https://"),
         (
             vec![format!("--address=https://localhost:{plain_port}"), ca.clone()],

@@ -86,7 +86,7 @@ async fn a_key_that_is_given_is_in_force_at_once_and_is_asked_for_at_the_next_st
     assert!(told.contains("start the server with it"), "{told}");
     works(&mut world, "1").await;
     let again = run(&world, &["key", "rotate", &flag]).await;
-    assert!(again.contains("in force already"), "{again}");
+    assert!(again.contains("already active"), "{again}");
     world.server.stop().await;
     let told = refused(&world, &[]).await;
     assert!(told.contains("ticketing key rotate") && told.contains("--key-file"), "{told}");
@@ -104,7 +104,7 @@ async fn the_data_key_is_rotated_beside_a_server_that_goes_on() {
     let moved = v1::JiraSettings { url: text(ELSEWHERE), api_token: text(SECRETS[0]), ..Default::default() };
     world.try_jira(moved).await.unwrap();
     let told = run(&world, &ROTATE_DATA_KEY).await;
-    assert!(told.contains("3 secrets are sealed anew, with data key 2"), "{told}");
+    assert!(told.contains("3 secrets are re-encrypted with data key 2"), "{told}");
     let back = world.jira_settings();
     world.try_jira(back).await.unwrap();
     works(&mut world, "1").await;
@@ -141,7 +141,7 @@ async fn a_rotation_that_is_killed_at_any_step_loses_nothing_and_is_finished_by_
         world.restart().await;
         works(&mut world, &format!("{round}-restarted")).await;
         let told = run(&world, command).await;
-        let resumed = told.contains("a rotation that was cut off went on");
+        let resumed = told.contains("resumed an interrupted rotation");
         assert_eq!(resumed, command == ROTATE_DATA_KEY, "{told}");
         works(&mut world, &format!("{round}-again")).await;
         world.restart().await;
@@ -160,7 +160,7 @@ async fn a_rotation_that_was_cut_off_before_its_last_step_is_finished_by_the_com
     child.kill().await.unwrap();
     world.server.release();
     let told = run(&world, &ROTATE).await;
-    assert!(told.contains("a rotation that was cut off is finished"), "{told}");
+    assert!(told.contains("completed an interrupted rotation"), "{told}");
     world.restart().await;
     works(&mut world, "1").await;
     world.finish().await;

@@ -185,7 +185,7 @@ async fn the_environments_proxy_is_ignored_until_a_flag_asks_for_it() {
         let mut world = plan.start().await;
         assert_eq!(state(&world.push("INC-1", TicketSystem::Jira).await), DeliveryState::Delivered);
         assert_eq!(!proxy.heard().is_empty(), asked_for);
-        let said = world.server.log().matches("ignoring the proxy that the environment names").count();
+        let said = world.server.log().matches("ignoring the proxy of the environment").count();
         assert_eq!(said, usize::from(!asked_for), "said once, if it is so");
         world.finish().await;
     }

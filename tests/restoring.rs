@@ -11,7 +11,7 @@ use tonic::Code;
 const JIRA: TicketSystem = TicketSystem::Jira;
 
 /// What the log says of a database that may have been put back.
-const SUSPECTED: &str = "may have been put back from an older copy";
+const SUSPECTED: &str = "may have been restored from a backup";
 
 #[tokio::test]
 async fn a_server_that_is_told_so_looks_before_it_creates() {

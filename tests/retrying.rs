@@ -72,7 +72,7 @@ async fn a_delivery_that_was_given_up_rests_until_it_is_retried_by_hand() {
     world.jira.weather().push(Rule::new(Call::Create, When::Next(1), refusal()));
     let id = pushed(&mut world, "INC-1").await;
     let note = "a false alarm".to_owned();
-    let told = "An operator gave this delivery up. Note: a false alarm";
+    let told = "An operator cancelled this delivery. Note: a false alarm";
     let cancel = v1::CancelDeliveryRequest { delivery_id: id.clone(), note: note.clone() };
     let cancelled = world.client.cancel_delivery(cancel.clone()).await.unwrap().delivery.unwrap();
     assert_eq!(cancelled.state(), DeliveryState::Cancelled);

@@ -15,7 +15,7 @@ const STATUS: &str = "/rhythmx.ticketing.v1.TicketingService/GetStatus";
 const BURST: usize = 5;
 const CALLS: usize = 200;
 /// What the log says once for many calls.
-const TOLD: &str = "calls without a good credential were refused";
+const TOLD: &str = "refused calls without a valid credential";
 
 /// A server that lets one stranger's call through a second.
 fn plan() -> Plan {

@@ -1,4 +1,4 @@
-//! What a build with debug assertions does at a point.
+//! Fail points in builds with debug assertions.
 
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::{CLOCK, FOLDER, REMOVED};
 
-/// Between two looks whether the point is still held.
+/// Polling interval while a point is held.
 const LOOK_EVERY: Duration = Duration::from_millis(2);
 
 static POINTS: LazyLock<Option<PathBuf>> = LazyLock::new(|| std::env::var_os(FOLDER).map(PathBuf::from));
@@ -37,7 +37,7 @@ pub(crate) fn is_removed(guard: &str) -> bool {
     GUARDS.iter().any(|name| name == guard)
 }
 
-/// Of several that come past, the one that finds the point armed is held.
+/// If several tasks pass, the one that finds the point armed is held.
 async fn pass_in(folder: &Path, point: &str) {
     let held = folder.join(format!("{point}.held"));
     if std::fs::rename(folder.join(format!("{point}.armed")), &held).is_err() {
@@ -50,12 +50,12 @@ async fn pass_in(folder: &Path, point: &str) {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test that can not go on fails")]
+    #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
     use super::*;
 
     #[tokio::test]
-    async fn one_passer_is_held_at_an_armed_point_until_its_file_is_removed() {
+    async fn holds_one_task_at_armed_point() {
         let folder = tempfile::tempdir().unwrap();
         let (armed, held) = (folder.path().join("here.armed"), folder.path().join("here.held"));
         std::fs::write(&armed, "").unwrap();

@@ -1,36 +1,37 @@
-//! Points where a test can hold the program, and guards that a test can take away.
+//! Fail points where a test can hold the program, and guards that a test can disable.
 //!
-//! A test starts the real binary with [`FOLDER`] set, puts a file `NAME.armed` into that folder, and waits until it is
-//! called `NAME.held`: the program stands at that point now, and goes on when the file is removed. What happens
-//! meanwhile, a `kill -9` for instance, is for the test to say. At some points a file `NAME.panics` is a panic, and a file
-//! [`CLOCK`] sets the clock on the wall. With [`REMOVED`] set, the guards named there do not guard;
-//! a test that stays green then does not test them.
+//! A test starts the real binary with [`FOLDER`] set, creates a file `NAME.armed` in that folder, and waits until it
+//! is renamed to `NAME.held`: the program is held at that point, and continues when the file is removed. Meanwhile
+//! the test acts, for instance with `kill -9`. At some points a file `NAME.panics` causes a panic, and a file
+//! [`CLOCK`] sets the wall clock. [`REMOVED`] disables the guards it names; a test that passes then does not test
+//! them.
 //!
-//! Invariant: a build without debug assertions holds nowhere, guards always, and has none of these names in it.
+//! Invariant: a build without debug assertions has no fail points and no switchable guards, and contains none of
+//! these names.
 
 #[cfg(debug_assertions)]
 mod armed;
 
-/// The environment variable with the folder of the points.
+/// Environment variable with the folder of the fail points.
 #[cfg(debug_assertions)]
 pub const FOLDER: &str = "TICKETING_FAILPOINTS_FOLDER";
-/// The environment variable with the names of the guards to take away, separated by commas.
+/// Environment variable with the guards to disable, separated by commas.
 #[cfg(debug_assertions)]
 pub const REMOVED: &str = "TICKETING_FAILPOINTS_REMOVED";
 
-/// The file in that folder that says by how many seconds the clock on the wall is set, forward if positive.
+/// File in that folder with the offset of the wall clock in seconds, positive for forward.
 #[cfg(debug_assertions)]
 pub const CLOCK: &str = "clock";
 
-/// A place in the program.
+/// A fail point.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(debug_assertions, derive(Debug))]
 pub enum Point {
-    /// The tables are made, and nothing is in them.
+    /// The tables are created and empty.
     Migrated,
     /// A push is written, and not committed.
     AcceptOpen,
-    /// A push is committed, and nobody was answered.
+    /// A push is committed, and the caller has no answer.
     AcceptCommitted,
     /// A delivery is claimed for an attempt.
     Claimed,
@@ -38,114 +39,114 @@ pub enum Point {
     IntentOpen,
     /// The intent is committed, and nothing was sent.
     IntentCommitted,
-    /// Half of the body of a request is sent, and the other half is still here.
+    /// Half of a request's body is sent.
     RequestHalfSent,
     /// The reply is read, and not recorded.
     ReplyRead,
     /// The outcome is written, and not committed.
     RecordOpen,
-    /// The outcome is committed, and nobody was told.
+    /// The outcome is committed, and callers are not notified.
     Recorded,
-    /// A delivery is claimed for a look-up, and nothing was asked.
+    /// A delivery is claimed for a look-up, and nothing was sent.
     LookingUp,
-    /// The look-up is answered, and not recorded.
+    /// The look-up has its reply, which is not recorded.
     LookedUp,
-    /// A sweep is about to search.
+    /// A duplicate scan is about to search.
     Sweeping,
     /// Everything is written, and the database is about to be closed.
     Closing,
-    /// A new master key has its file, and the database still wants the old one.
+    /// A new master key has its file, and the database still requires the old one.
     NewKeyWritten,
-    /// The database wants the new master key, which is not yet in the place of the old one.
+    /// The database requires the new master key, which has not replaced the old file yet.
     NewKeyCommitted,
-    /// There is a new data key, and it has sealed nothing.
+    /// A new data key exists, and nothing is encrypted with it.
     DataKeyMade,
-    /// One secret more is sealed with the new data key.
+    /// One more secret is encrypted with the new data key.
     SecretResealed,
-    /// New settings are asked for, by whoever answers the caller.
+    /// New settings were requested; in the task that answers the caller.
     Configuring,
-    /// New settings are found to be in order, by whoever finishes without the caller.
+    /// New settings are valid; in the task that completes without the caller.
     Saving,
     /// New settings are written, and not committed.
     SettingsOpen,
 }
 
-/// Something that keeps a promise of the service.
+/// A guard of a promise of the service.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(debug_assertions, derive(Debug))]
 pub enum Guard {
     /// The intent is durable before the first byte of a create.
     Intent,
-    /// What may have been sent is looked for before it is sent again.
+    /// What may have been sent is searched for before it is sent again.
     LookUp,
-    /// A search proves absence only after the index must have caught up.
+    /// A search proves absence only after the index bound.
     IndexBound,
-    /// A search proves absence only after nothing can be applied any more.
+    /// A search proves absence only after no send can be applied any more.
     InFlightBound,
-    /// Absence on an indexed search takes a witness or a second answer.
+    /// Absence by an indexed search requires a canary or a second empty answer.
     SecondAnswer,
-    /// Nothing is sent after the deadline of the intent.
+    /// Nothing is sent after the intent's deadline.
     SendDeadline,
-    /// Only the holder of the current claim settles it.
+    /// Only the current fencing token settles a delivery.
     Epoch,
-    /// A claim is not taken from its holder before its lease is over.
+    /// A lease is not taken over before it expires.
     LeaseTerm,
-    /// A ticket that was made is recorded even by one who has lost the claim.
+    /// A created ticket is recorded even after the lease was lost.
     LateSuccess,
-    /// Only the holder of the current claim ends a doubt by what it did not find.
+    /// Only the current fencing token ends an unknown outcome by absence.
     LookUpEpoch,
-    /// A search proves what was so when it was asked, not when its answer is recorded.
+    /// A search proves the state at its request, not at its reply.
     AskedAt,
-    /// A witness was made when nothing of the doubtful send could be applied any more.
+    /// A canary was created after the uncertain send could last be applied.
     WitnessAge,
-    /// An empty answer counts only where the search is known to show tickets of ours.
+    /// An empty answer counts only where the search is known to show our tickets.
     SearchEvidence,
-    /// A row counts as found only if it bears the very marker.
+    /// A row counts as found only if it bears exactly the marker.
     MarkerCheck,
-    /// What is committed is on the disk.
+    /// Committed data is synced to disk.
     Synchronous,
     /// One server at a time has the database.
     StoreLock,
-    /// A reply that points elsewhere is not followed.
+    /// Redirects are not followed.
     NoRedirects,
-    /// A database that was put back from an older copy is recognised.
+    /// A database restored from a backup is recognized.
     Suspicion,
-    /// A target that refused the login, or has locked the account, is left alone.
+    /// Calls stop to a connection that refused the login or locked the account.
     LoginStop,
-    /// A login that can be locked has fewer calls in flight, and fewer refused, than lock it.
+    /// A lockable login has fewer calls in flight, and fewer refused, than would lock it.
     LockOut,
 }
 
-/// Goes past a point; stays there as long as a test holds it.
+/// Passes a fail point; waits there while a test holds it.
 #[cfg(debug_assertions)]
 pub async fn pass(point: Point) {
     armed::pass(point.name()).await;
 }
 
-/// Goes past a point.
+/// Passes a fail point.
 #[cfg(not(debug_assertions))]
 #[inline(always)]
 pub async fn pass(_: Point) {}
 
-/// Panics with these words, once, where a test has left a file `NAME.panics`.
+/// Panics with this message, once, if a test created a file `NAME.panics`.
 #[cfg(debug_assertions)]
 pub fn panic_at(point: Point, words: impl FnOnce() -> String) {
     armed::panic_at(point.name(), words);
 }
 
-/// Goes past a point.
+/// Passes a fail point.
 #[cfg(not(debug_assertions))]
 #[inline(always)]
 pub fn panic_at(_: Point, _: impl FnOnce() -> String) {}
 
-/// By how many seconds a test has set the clock on the wall.
+/// Offset of the wall clock set by a test, in seconds.
 #[cfg(debug_assertions)]
 #[must_use]
 pub fn clock_set_by() -> i64 {
     armed::clock_set_by()
 }
 
-/// By how many seconds a test has set the clock on the wall: none.
+/// Offset of the wall clock set by a test: none.
 #[cfg(not(debug_assertions))]
 #[inline(always)]
 #[must_use]
@@ -153,14 +154,14 @@ pub const fn clock_set_by() -> i64 {
     0
 }
 
-/// Whether a test has taken this guard away.
+/// Whether a test disabled this guard.
 #[cfg(debug_assertions)]
 #[must_use]
 pub fn is_removed(guard: Guard) -> bool {
     armed::is_removed(guard.name())
 }
 
-/// Whether a test has taken this guard away: never.
+/// Whether a test disabled this guard: never.
 #[cfg(not(debug_assertions))]
 #[inline(always)]
 #[must_use]

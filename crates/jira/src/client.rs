@@ -6,7 +6,7 @@ use http::Method;
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use ticketing_core::fault::{Fault, FaultKind};
-use ticketing_outbound::{Door, Redactor, Reply, Request, hide_in_reply};
+use ticketing_outbound::{HttpClient, Redactor, Reply, Request, redact_reply};
 
 use crate::faults::{self, Asked};
 use crate::settings::Settings;
@@ -25,7 +25,7 @@ pub(crate) enum Api {
 /// Sends requests to one site as one account.
 #[derive(Debug)]
 pub(crate) struct Client {
-    door: Door,
+    client: HttpClient,
     settings: Settings,
     read_timeout: Duration,
 }
@@ -40,8 +40,8 @@ pub(crate) struct Answer<T> {
 // === impl Client ===
 
 impl Client {
-    pub(crate) fn new(door: Door, settings: Settings, read_timeout: Duration) -> Self {
-        Self { door, settings, read_timeout }
+    pub(crate) fn new(client: HttpClient, settings: Settings, read_timeout: Duration) -> Self {
+        Self { client, settings, read_timeout }
     }
 
     /// Asks for a resource and reads the JSON of a 200.
@@ -90,16 +90,16 @@ impl Client {
 
     /// How long a read that can be done without may take, of the time that a request has: the rest is for what is needed.
     pub(crate) fn optional_budget(&self) -> Duration {
-        MAX_OPTIONAL.min(self.door.longest() / 3)
+        MAX_OPTIONAL.min(self.client.max_timeout() / 3)
     }
 
     /// What is left of the time that began at `began`.
     pub(crate) fn left(&self, began: Timestamp, within: Duration) -> Duration {
-        within.saturating_sub(self.door.now().duration_since(began).unsigned_abs())
+        within.saturating_sub(self.client.now().duration_since(began).unsigned_abs())
     }
 
     pub(crate) fn now(&self) -> Timestamp {
-        self.door.now()
+        self.client.now()
     }
 
     /// Adds a comment to a ticket that was just made.
@@ -152,8 +152,8 @@ impl Client {
     }
 
     pub(crate) fn without_secret(&self, mut fault: Fault) -> Fault {
-        fault.message = self.hide(&fault.message);
-        fault.hint = self.hide(&fault.hint);
+        fault.message = self.redact(&fault.message);
+        fault.hint = self.redact(&fault.hint);
         if let (FaultKind::Unauthorized, Some(oddity)) = (fault.kind, &self.settings.oddity) {
             fault.hint.push_str(&format!("; note that {oddity}"));
         }
@@ -161,12 +161,12 @@ impl Client {
     }
 
     /// `text` without anything that proves who we are, to Jira or to the proxy on the way.
-    fn hide(&self, text: &str) -> String {
+    fn redact(&self, text: &str) -> String {
         self.redactor().redact(text)
     }
 
     fn redactor(&self) -> Redactor {
-        self.settings.login.add_to(self.door.redactor())
+        self.settings.login.add_to(self.client.redactor())
     }
 
     async fn send(
@@ -186,11 +186,11 @@ impl Client {
             url.query_pairs_mut().extend_pairs(query);
         }
         let authorization = Some(self.settings.login.authorization());
-        let reply = self.door.send(Request { method, url, authorization, body, timeout }).await?;
+        let reply = self.client.send(Request { method, url, authorization, body, timeout }).await?;
         // A reply may repeat what it was sent. It is made harmless before a part of it goes anywhere.
         let redactor = self.redactor();
         let body = if (200..300).contains(&reply.status) {
-            hide_in_reply(reply.body, self.settings.login.secret(), |text| redactor.redact(text))
+            redact_reply(reply.body, self.settings.login.secret(), |text| redactor.redact(text))
         } else {
             redactor.redact_excerpt(&reply.body)
         };

@@ -6,14 +6,14 @@
 use serde_json::Value;
 use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_core::text::{shorten, single_line};
-use ticketing_outbound::foreign::{self, ForeignKind, Names};
+use ticketing_outbound::foreign::{self, ForeignKind, HintNames};
 use ticketing_outbound::{Reply, mentions, read_json, title_of_page};
 
 use crate::wire::ErrorCollection;
 
 const MAX_WORDS: usize = 400;
 
-const NAMES: Names = Names { system: "Jira", address: "jira.url", proxy: "jira.proxy_url" };
+const NAMES: HintNames = HintNames { system: "Jira", address: "jira.url", proxy: "jira.proxy_url" };
 
 /// What was asked for: it tells what a refusal can be about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

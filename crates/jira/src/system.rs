@@ -14,7 +14,7 @@ use ticketing_core::system::{
     Authorship, Check, Created, Destination, Index, Login, Order, ReadTicket, Rendered, Search, Sighting,
     TicketRef, TicketSystem, Visibility,
 };
-use ticketing_outbound::Door;
+use ticketing_outbound::HttpClient;
 
 use crate::checks::Tester;
 use crate::client::{Api, Client};
@@ -52,9 +52,9 @@ pub struct Jira {
 
 impl Jira {
     #[must_use]
-    pub fn new(settings: Settings, door: Door) -> Self {
-        let clock = door.clock();
-        let client = Client::new(door, settings.clone(), READ_TIMEOUT);
+    pub fn new(settings: Settings, client: HttpClient) -> Self {
+        let clock = client.clock();
+        let client = Client::new(client, settings.clone(), READ_TIMEOUT);
         Self {
             settings,
             client,

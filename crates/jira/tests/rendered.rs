@@ -19,7 +19,7 @@ use ticketing_core::marker::{InstallationKey, Marker};
 use ticketing_core::system::{Order, Rendered, TicketSystem};
 use ticketing_core::violation::Violations;
 use ticketing_jira::{Flavour, Jira, Secret, SecretKind, Settings, SettingsDraft};
-use ticketing_outbound::{Door, Reach};
+use ticketing_outbound::{EgressPolicy, HttpClient};
 
 #[path = "support/incidents.rs"]
 mod incidents;
@@ -89,7 +89,10 @@ fn jira(flavour: Flavour) -> Jira {
     };
     let secret = Secret { kind: SecretKind::PersonalAccessToken, value: SecretString::from("token") };
     let settings = Settings::parse(&draft, Some(&secret), "jira", &mut Violations::default()).unwrap();
-    Jira::new(settings, Door::new(Arc::new(Epoch), Duration::from_secs(10), Reach::default()).unwrap())
+    Jira::new(
+        settings,
+        HttpClient::new(Arc::new(Epoch), Duration::from_secs(10), EgressPolicy::default()).unwrap(),
+    )
 }
 
 fn order(fields: IncidentFields) -> Order {

@@ -1,4 +1,4 @@
-//! The body of a request, on its way out.
+//! Request bodies.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -8,15 +8,15 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use ticketing_failpoints::{Point, pass};
 
-/// A body in two halves, so that a test can hold a request of which half is sent. Where nobody holds it, both are written at
+/// A body in two chunks, so that a fail point can stop a request halfway. Without the fail point both are written at
 /// once.
-pub(crate) struct Halves {
+pub(crate) struct SplitBody {
     first: Bytes,
     between: Pin<Box<dyn Future<Output = ()> + Send + Sync>>,
     second: Bytes,
 }
 
-impl Halves {
+impl SplitBody {
     pub(crate) fn of(body: String) -> Self {
         let mut second = Bytes::from(body);
         let first = second.split_to(second.len() / 2);
@@ -24,7 +24,7 @@ impl Halves {
     }
 }
 
-impl Body for Halves {
+impl Body for SplitBody {
     type Data = Bytes;
     type Error = Infallible;
 

@@ -1,7 +1,7 @@
-//! From the bytes of a reply to its text: byte order marks and compression that was not asked for.
+//! Decodes the bytes of a reply: byte order marks, and compression that was not requested.
 //!
-//! No request asks for a compressed reply, yet some gateways compress all the same, and some forget to say so. What is read
-//! of a compressed reply is bounded by its size after decompression.
+//! No request accepts compression, yet some gateways compress anyway, and some omit the header. The decompressed size
+//! is bounded.
 
 use std::io::{self, Read};
 
@@ -12,32 +12,32 @@ use ticketing_core::pasted;
 use ticketing_core::text::{shorten, single_line};
 
 const GZIP: &[u8] = &[0x1F, 0x8B, 0x08];
-/// Of a header that is repeated, in characters.
+/// Of a header value in a message, in characters.
 const MAX_ENCODING: usize = 40;
 
-/// Why the text of a reply cannot be had.
+/// Why a reply cannot be decoded.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Undecodable {
-    #[error("is larger than {0} bytes when it is decompressed")]
+pub(crate) enum DecodeError {
+    #[error("is larger than {0} bytes after decompression")]
     TooLarge(usize),
     #[error("is compressed ({0}) and damaged or cut short")]
     Damaged(&'static str),
-    #[error("is encoded as \"{0}\", which was not asked for and cannot be read")]
+    #[error("is encoded as \"{0}\", which was not requested and cannot be decoded")]
     Unknown(String),
 }
 
-/// The text of a body, at most `limit` bytes of it. Bytes that are no text become U+FFFD.
-pub(crate) fn text(headers: &HeaderMap, body: Vec<u8>, limit: usize) -> Result<String, Undecodable> {
+/// Decodes a body of at most `limit` bytes. Invalid UTF-8 becomes U+FFFD.
+pub(crate) fn text(headers: &HeaderMap, body: Vec<u8>, limit: usize) -> Result<String, DecodeError> {
     Ok(readable(&decompressed(headers, body, limit)?))
 }
 
-/// What can be read of a refusal: of a compressed one that is damaged, cut short or too large its beginning.
-pub(crate) fn words(headers: &HeaderMap, body: Vec<u8>, limit: usize) -> String {
+/// Decodes the body of a refusal as far as possible: if compressed data is damaged, cut short or too large, its beginning.
+pub(crate) fn lossy_text(headers: &HeaderMap, body: Vec<u8>, limit: usize) -> String {
     if !body.starts_with(GZIP) {
         return text(headers, body, limit).unwrap_or_default();
     }
     let mut bytes = Vec::new();
-    // What was read before a failure stays read.
+    // Keeps what was read before a failure.
     let _ = MultiGzDecoder::new(body.as_slice()).take(limit as u64).read_to_end(&mut bytes);
     readable(&bytes)
 }
@@ -46,8 +46,8 @@ fn readable(body: &[u8]) -> String {
     pasted::decode(body).unwrap_or_else(|| pasted::without_mark(&String::from_utf8_lossy(body)).to_owned())
 }
 
-/// The bytes decide where they can: a proxy may have decompressed a reply and left the header as it was.
-fn decompressed(headers: &HeaderMap, body: Vec<u8>, limit: usize) -> Result<Vec<u8>, Undecodable> {
+/// Decides by the bytes where possible: a proxy may have decompressed the body and kept the header.
+fn decompressed(headers: &HeaderMap, body: Vec<u8>, limit: usize) -> Result<Vec<u8>, DecodeError> {
     if body.starts_with(GZIP) {
         return bounded(MultiGzDecoder::new(body.as_slice()), limit, "gzip");
     }
@@ -58,22 +58,22 @@ fn decompressed(headers: &HeaderMap, body: Vec<u8>, limit: usize) -> Result<Vec<
         _ if body.is_empty() || is_plain(&body) => Ok(body),
         "deflate" => {
             bounded(ZlibDecoder::new(body.as_slice()), limit, "deflate").or_else(|error| match error {
-                // What "deflate" stands for was read in two ways.
-                Undecodable::Damaged(_) => bounded(DeflateDecoder::new(body.as_slice()), limit, "deflate"),
+                // "deflate" has two readings in practice.
+                DecodeError::Damaged(_) => bounded(DeflateDecoder::new(body.as_slice()), limit, "deflate"),
                 error => Err(error),
             })
         }
-        other => Err(Undecodable::Unknown(shorten(&single_line(other), MAX_ENCODING))),
+        other => Err(DecodeError::Unknown(shorten(&single_line(other), MAX_ENCODING))),
     }
 }
 
-fn bounded(decoder: impl Read, limit: usize, name: &'static str) -> Result<Vec<u8>, Undecodable> {
+fn bounded(decoder: impl Read, limit: usize, name: &'static str) -> Result<Vec<u8>, DecodeError> {
     let mut bytes = Vec::new();
     let read: io::Result<usize> = decoder.take(limit as u64 + 1).read_to_end(&mut bytes);
     match read {
-        Ok(_) if bytes.len() > limit => Err(Undecodable::TooLarge(limit)),
+        Ok(_) if bytes.len() > limit => Err(DecodeError::TooLarge(limit)),
         Ok(_) => Ok(bytes),
-        Err(_) => Err(Undecodable::Damaged(name)),
+        Err(_) => Err(DecodeError::Damaged(name)),
     }
 }
 
@@ -94,7 +94,7 @@ mod tests {
 
     const JSON: &str = r#"{"key":"SEC-1"}"#;
 
-    fn read(encoding: &str, body: &[u8]) -> Result<String, Undecodable> {
+    fn read(encoding: &str, body: &[u8]) -> Result<String, DecodeError> {
         let mut headers = HeaderMap::new();
         if !encoding.is_empty() {
             headers.insert(CONTENT_ENCODING, encoding.parse().unwrap());
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_gzip_whatever_the_header_says() {
+    fn decodes_gzip_regardless_of_header() {
         let two = [gzip(&JSON.as_bytes()[..4]), gzip(&JSON.as_bytes()[4..])].concat();
         for body in [gzip(JSON.as_bytes()), two] {
             for encoding in ["gzip", "x-gzip", "GZIP", "", "br"] {
@@ -133,21 +133,21 @@ mod tests {
 
     #[test]
     fn refuses_bomb_damage_and_unknown_encoding() {
-        assert_eq!(read("gzip", &gzip(&[b' '; 1_001])), Err(Undecodable::TooLarge(1_000)));
+        assert_eq!(read("gzip", &gzip(&[b' '; 1_001])), Err(DecodeError::TooLarge(1_000)));
         assert_eq!(read("gzip", &gzip(&[b' '; 1_000])).map(|text| text.len()), Ok(1_000));
         let whole = gzip(JSON.as_bytes());
-        assert_eq!(read("gzip", &whole[..whole.len() - 9]), Err(Undecodable::Damaged("gzip")));
-        assert_eq!(read("br", &[0x0B, 0x02, 0x80]), Err(Undecodable::Unknown("br".to_owned())));
+        assert_eq!(read("gzip", &whole[..whole.len() - 9]), Err(DecodeError::Damaged("gzip")));
+        assert_eq!(read("br", &[0x0B, 0x02, 0x80]), Err(DecodeError::Unknown("br".to_owned())));
     }
 
     #[test]
-    fn reads_the_beginning_of_a_refusal_that_is_damaged_or_too_large() {
-        let words = |body: &[u8]| words(&HeaderMap::new(), body.to_vec(), 1_000);
+    fn reads_beginning_of_damaged_or_large_refusal() {
+        let read = |body: &[u8]| lossy_text(&HeaderMap::new(), body.to_vec(), 1_000);
         let long = [b"no ".to_vec(), vec![b'x'; 5_000]].concat();
-        assert_eq!(words(&gzip(&long)).len(), 1_000);
+        assert_eq!(read(&gzip(&long)).len(), 1_000);
         let cut = gzip(&long);
-        assert!(words(&cut[..cut.len() - 4]).starts_with("no x"));
-        assert_eq!(words(b"plain"), "plain");
+        assert!(read(&cut[..cut.len() - 4]).starts_with("no x"));
+        assert_eq!(read(b"plain"), "plain");
     }
 
     #[test]

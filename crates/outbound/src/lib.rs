@@ -1,27 +1,26 @@
-//! The one door to other people's HTTP servers.
+//! The HTTP client for ticket systems, with SSRF protection.
 //!
-//! A [`Door`] sends one request at a time and reports what can be known about it: it follows no redirect, repeats
-//! nothing by itself, keeps no cookies, reads no more of a body than [`LARGEST_BODY`], and keeps no connection for the
-//! next request, so that none can be closed under one. What a failure on the way means is decided here; what a reply
-//! means is for the adapter to say.
+//! [`HttpClient`] sends one request at a time. It follows no redirects, never retries, keeps no cookies, reads at
+//! most [`MAX_BODY`] of a reply, and opens a connection per request, so that no pooled connection can be closed under
+//! a request. This crate classifies transport failures; the adapter interprets replies.
 //!
-//! It calls nobody whom the [`guard`] refuses: the address is judged before anything is done, a name is resolved once,
-//! every answer is judged, and what was judged is what is called.
+//! Every request is subject to the [`EgressPolicy`]: the URL is checked before anything is sent, a host name is
+//! resolved once, every resolved address is checked, and only those addresses are connected to.
 
+pub mod address_policy;
 mod body;
 mod decode;
-mod echoed;
 pub mod foreign;
-pub mod guard;
 pub mod pem;
 mod proxy;
 mod redact;
+mod reply_redaction;
 mod resolve;
 mod route;
+mod text;
 mod tls_faults;
 mod transport;
 mod trust;
-mod words;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,52 +31,52 @@ use reqwest::redirect::Policy;
 use secrecy::{ExposeSecret, SecretString};
 use ticketing_core::clock::Clock;
 use ticketing_core::fault::{Fault, FaultKind};
-use ticketing_failpoints::{Guard as Guarded, is_removed};
+use ticketing_failpoints::{Guard, is_removed};
 use ticketing_retry::retry_after;
 use url::Url;
 
-use crate::body::Halves;
-use crate::guard::{Guard, Refused, Rule};
-use crate::resolve::JudgedNames;
+use crate::address_policy::{AddressPolicy, AddressRefused, Rule};
+use crate::body::SplitBody;
+use crate::resolve::CheckedResolver;
 use crate::route::Proxy;
-use crate::transport::{TunnelRefusal, Way};
-use crate::trust::{ClientCertificateAsked, TlsSetupError};
+use crate::transport::{RequestRoute, TunnelRefusal};
+use crate::trust::{ClientCertificateRequested, TlsSetupError};
 
-pub use echoed::hide_in_reply;
 pub use foreign::{mentions, title_of_page};
-pub use redact::{Redactor, hide};
-pub use resolve::{Answers, Names, SystemNames};
-pub use route::{NotALogin, ProxyLogins, Route, RouteDraft};
-pub use words::read_json;
+pub use redact::{Redactor, redact};
+pub use reply_redaction::redact_reply;
+pub use resolve::{ResolveFuture, Resolver, SystemResolver};
+pub use route::{InvalidProxyLogin, ProxyLogins, Route, RouteDraft};
+pub use text::read_json;
 
-/// The most of a reply that is read. A longer one is not a reply that we could trust.
-pub const LARGEST_BODY: usize = 4 * 1024 * 1024;
+/// Maximum size of a reply, in bytes. A longer reply is an error.
+pub const MAX_BODY: usize = 4 * 1024 * 1024;
 
-/// How long a connection may take to come about, with TLS, at most. Less than any read may take, so that what a firewall
-/// swallows is told like what is refused.
+/// Maximum time to connect, TLS handshake included. Shorter than any read timeout, so that a packet dropped by a
+/// firewall is reported like a refused connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// Sends requests.
 #[derive(Debug, Clone)]
-pub struct Door {
+pub struct HttpClient {
     client: reqwest::Client,
     clock: Arc<dyn Clock>,
-    longest: Duration,
-    reach: Arc<Reach>,
+    max_timeout: Duration,
+    egress_policy: Arc<EgressPolicy>,
     tls: Arc<rustls::ClientConfig>,
-    asked_for_certificate: ClientCertificateAsked,
+    is_certificate_requested: ClientCertificateRequested,
 }
 
-/// How far a door leads, and which way.
+/// Which addresses may be called, and by which route.
 #[derive(Debug, Clone)]
-pub struct Reach {
-    pub guard: Guard,
-    pub names: Arc<dyn Names>,
-    /// The logins to proxies.
+pub struct EgressPolicy {
+    pub addresses: AddressPolicy,
+    pub resolver: Arc<dyn Resolver>,
+    /// Logins to proxies, from the operator.
     pub logins: ProxyLogins,
-    /// The way that is gone where a target names none.
+    /// The route used where a connection configures none.
     pub route: Route,
-    /// A variable of the environment that names a proxy which is not used, since nobody said that it shall be.
+    /// An environment variable that names a proxy, ignored because `--proxy-from-environment` is not set.
     pub ignored_proxy: Option<&'static str>,
 }
 
@@ -87,9 +86,9 @@ pub struct Request {
     pub method: Method,
     pub url: Url,
     pub authorization: Option<Authorization>,
-    /// JSON, as it goes over the wire.
+    /// JSON, as sent.
     pub body: Option<String>,
-    /// From the first step to the last byte of the reply.
+    /// Covers everything from connecting to the last byte of the reply.
     pub timeout: Duration,
 }
 
@@ -97,97 +96,110 @@ pub struct Request {
 #[derive(Debug, Clone)]
 pub struct Authorization(SecretString);
 
-/// A whole reply, whatever its status.
+/// A complete reply, whatever its status.
 #[derive(Debug, Clone)]
 pub struct Reply {
-    /// What was asked.
+    /// The requested URL.
     pub url: Url,
     pub status: u16,
     pub headers: HeaderMap,
     pub body: String,
-    /// From the first step to the last byte.
+    /// From connecting to the last byte of the reply.
     pub elapsed: Duration,
-    /// What `Retry-After` asked for, or on a 429 without it `X-RateLimit-Reset`, if it said something sensible.
+    /// The delay from `Retry-After`, or on a 429 without it from `X-RateLimit-Reset`; `None` if absent or invalid.
     pub retry_after: Option<Duration>,
 }
 
-/// Why a door could not be made.
+/// Why a client could not be created.
 #[derive(Debug, thiserror::Error)]
-pub enum DoorError {
+pub enum HttpClientError {
     #[error("failed to set up the HTTP client")]
     Client(#[source] reqwest::Error),
     #[error("failed to set up TLS")]
     Tls(#[source] TlsSetupError),
 }
 
-// === impl Door ===
+// === impl HttpClient ===
 
-impl Door {
-    /// A door that trusts the public certificate authorities, unless its way says otherwise, for requests that take at most
-    /// `longest`. A connection gets half of that, so that one which never came about is told from an answer that never
-    /// came: nothing was sent then, and nothing has to be looked for.
+impl HttpClient {
+    /// Creates a client for requests that take at most `max_timeout`. It trusts the public certificate authorities
+    /// unless the route names others. Connecting gets at most half of the time, so that a failure to connect, where
+    /// nothing was sent, is distinguishable from a missing reply.
     ///
     /// # Errors
-    /// If the TLS set-up of this machine can not be used.
-    pub fn new(clock: Arc<dyn Clock>, longest: Duration, reach: Reach) -> Result<Self, DoorError> {
-        let asked_for_certificate = ClientCertificateAsked::default();
-        let tls = trust::client_config(reach.route.authorities.as_ref(), &asked_for_certificate)
-            .map_err(DoorError::Tls)?;
-        let client =
-            client(&reach, tls.clone(), CONNECT_TIMEOUT.min(longest / 2)).map_err(DoorError::Client)?;
-        Ok(Self { client, clock, longest, reach: Arc::new(reach), tls: Arc::new(tls), asked_for_certificate })
+    /// If TLS cannot be set up on this machine.
+    pub fn new(
+        clock: Arc<dyn Clock>,
+        max_timeout: Duration,
+        egress_policy: EgressPolicy,
+    ) -> Result<Self, HttpClientError> {
+        let is_certificate_requested = ClientCertificateRequested::default();
+        let tls = trust::client_config(egress_policy.route.authorities.as_ref(), &is_certificate_requested)
+            .map_err(HttpClientError::Tls)?;
+        let client = client(&egress_policy, tls.clone(), CONNECT_TIMEOUT.min(max_timeout / 2))
+            .map_err(HttpClientError::Client)?;
+        Ok(Self {
+            client,
+            clock,
+            max_timeout,
+            egress_policy: Arc::new(egress_policy),
+            tls: Arc::new(tls),
+            is_certificate_requested,
+        })
     }
 
-    /// A door to where this one leads, by another way. What `route` leaves open stays as it is.
+    /// This client with another route. What `route` leaves unset stays as it is.
     ///
     /// # Errors
     /// As for [`new`](Self::new).
-    pub fn by(&self, route: &Route) -> Result<Self, DoorError> {
+    pub fn with_route(&self, route: &Route) -> Result<Self, HttpClientError> {
         if route.is_plain() {
             return Ok(self.clone());
         }
-        let usual = &self.reach.route;
+        let usual = &self.egress_policy.route;
         let proxy = route.proxy.clone().or_else(|| usual.proxy.clone());
         let authorities = route.authorities.clone().or_else(|| usual.authorities.clone());
-        let reach = Reach { route: Route { proxy, authorities }, ..(*self.reach).clone() };
-        Self::new(self.clock.clone(), self.longest, reach)
+        let egress_policy =
+            EgressPolicy { route: Route { proxy, authorities }, ..(*self.egress_policy).clone() };
+        Self::new(self.clock.clone(), self.max_timeout, egress_policy)
     }
 
-    /// How long a request may take at most.
+    /// Maximum duration of a request.
     #[must_use]
-    pub fn longest(&self) -> Duration {
-        self.longest
+    pub fn max_timeout(&self) -> Duration {
+        self.max_timeout
     }
 
-    /// The rules for whom it calls.
+    /// The rules for addresses that may be called.
     #[must_use]
-    pub fn guard(&self) -> &Guard {
-        &self.reach.guard
+    pub fn address_policy(&self) -> &AddressPolicy {
+        &self.egress_policy.addresses
     }
 
-    /// Takes the login for the proxy out of what somebody on the way repeats.
+    /// Redacts the proxy login.
     #[must_use]
     pub fn redactor(&self) -> Redactor {
-        let proxy = self.reach.route.proxy.as_ref();
-        let login = proxy.and_then(|proxy| proxy.login(&self.reach.logins));
+        let proxy = self.egress_policy.route.proxy.as_ref();
+        let login = proxy.and_then(|proxy| proxy.login(&self.egress_policy.logins));
         login.map_or_else(Redactor::default, |login| login.add_to(Redactor::default()))
     }
 
-    /// `text` without the login for the proxy, should somebody on the way have repeated it.
+    /// `text` without the proxy login.
     #[must_use]
-    pub fn hide(&self, text: &str) -> String {
+    pub fn redact(&self, text: &str) -> String {
         self.redactor().redact(text)
     }
 
     /// Sends one request, once.
     ///
     /// # Errors
-    /// A fault of the way there or back: [`FaultKind::NotPermitted`], [`FaultKind::Dns`], [`FaultKind::Connect`] and [`FaultKind::Tls`] mean that
-    /// nothing was sent, or nothing of it was read; [`FaultKind::TimedOut`], [`FaultKind::ConnectionLost`] and [`FaultKind::UnreadableReply`] that
-    /// something may have been.
+    /// A transport fault. [`FaultKind::NotPermitted`], [`FaultKind::Dns`], [`FaultKind::Connect`] and
+    /// [`FaultKind::Tls`] are definite failures: nothing was sent, or none of it was processed. After
+    /// [`FaultKind::TimedOut`], [`FaultKind::ConnectionLost`] and [`FaultKind::UnreadableReply`] the outcome is
+    /// unknown.
     pub async fn send(&self, request: Request) -> Result<Reply, Fault> {
         let host = authority(&request.url);
-        self.judge(&request.url).map_err(|(host, refused)| transport::refused(&host, &refused))?;
+        self.check(&request.url).map_err(|(host, refused)| transport::refused(&host, &refused))?;
         let began = self.clock.now();
         let (url, timeout) = (request.url.clone(), request.timeout);
         let response = match self.request(request).send().await {
@@ -205,58 +217,59 @@ impl Door {
         Ok(Reply { url, status, headers, body, elapsed, retry_after })
     }
 
-    /// The door's clock.
+    /// The client's clock.
     #[must_use]
     pub fn clock(&self) -> Arc<dyn Clock> {
         self.clock.clone()
     }
 
-    /// The present moment, by the door's clock.
+    /// The current time, by the client's clock.
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.clock.now()
     }
 
-    /// What the failure of a request means. A proxy that opened no tunnel is asked why.
+    /// Classifies a failed request. If a proxy opened no tunnel, queries it for the reason.
     async fn fault(&self, error: &reqwest::Error, url: &Url, host: &str, timeout: Duration) -> Fault {
-        let proxy = self.reach.route.proxy.as_ref().filter(|_| url.scheme() == "https");
-        let way = Way {
+        let proxy = self.egress_policy.route.proxy.as_ref().filter(|_| url.scheme() == "https");
+        let route = RequestRoute {
             host,
             is_https: url.scheme() == "https",
-            proxy: proxy.map(Proxy::called),
-            ignored_proxy: self.reach.ignored_proxy,
-            asked_for_certificate: self.asked_for_certificate.get(),
+            proxy: proxy.map(Proxy::display_name),
+            ignored_proxy: self.egress_policy.ignored_proxy,
+            is_certificate_requested: self.is_certificate_requested.get(),
         };
         let (Some(proxy), Some(refusal)) = (proxy, transport::tunnel_refusal(error)) else {
-            return transport::fault(error, &way);
+            return transport::fault(error, &route);
         };
-        let login = proxy.login(&self.reach.logins);
-        let question = proxy::Question {
+        let login = proxy.login(&self.egress_policy.logins);
+        let connect = proxy::ConnectRequest {
             proxy: &proxy.url,
             target: url,
             login: login.filter(|_| refusal != TunnelRefusal::Login),
-            guard: &self.reach.guard,
-            names: self.reach.names.as_ref(),
+            addresses: &self.egress_policy.addresses,
+            resolver: self.egress_policy.resolver.as_ref(),
             tls: self.tls.clone(),
         };
-        let answer = question.ask(timeout).await;
+        let answer = connect.send(timeout).await;
         let explained = answer.map(|answer| proxy::explain(&answer, host, login.is_some()));
-        transport::refused_by_proxy(&way, refusal, explained)
+        transport::refused_by_proxy(&route, refusal, explained)
     }
 
-    /// Judges whom a request would call. The client itself asks [`JudgedNames`] what a name stands for, but nobody about an
-    /// address that is written out.
-    fn judge(&self, url: &Url) -> Result<(), (String, Refused)> {
-        let judge = |url: &Url| self.reach.guard.judge(url).map_err(|refused| (authority(url), refused));
-        judge(url)?;
-        match &self.reach.route.proxy {
+    /// Checks the URL of a request. The client consults [`CheckedResolver`] for host names only, not for literal
+    /// addresses.
+    fn check(&self, url: &Url) -> Result<(), (String, AddressRefused)> {
+        let check =
+            |url: &Url| self.egress_policy.addresses.check(url).map_err(|refused| (authority(url), refused));
+        check(url)?;
+        match &self.egress_policy.route.proxy {
             None => Ok(()),
-            // The environment's proxy is for https alone; one that the settings name is for everything.
+            // The proxy of the environment is for https alone; a configured one is for every scheme.
             Some(Proxy { except: None, .. }) if url.scheme() != "https" => {
-                let refused = Refused { rule: Rule::PlainHttpByProxy, permit: None };
+                let refused = AddressRefused { rule: Rule::PlainHttpByProxy, permit: None };
                 Err((authority(url), refused))
             }
-            Some(proxy) => judge(&proxy.url),
+            Some(proxy) => check(&proxy.url),
         }
     }
 
@@ -272,24 +285,30 @@ impl Door {
         match request.body {
             Some(body) => builder
                 .header(http::header::CONTENT_TYPE, "application/json")
-                .body(reqwest::Body::wrap(Halves::of(body))),
+                .body(reqwest::Body::wrap(SplitBody::of(body))),
             None => builder,
         }
     }
 }
 
-// === impl Reach ===
+// === impl EgressPolicy ===
 
-impl Default for Reach {
+impl Default for EgressPolicy {
     fn default() -> Self {
-        Guard::default().into()
+        AddressPolicy::default().into()
     }
 }
 
-impl From<Guard> for Reach {
-    fn from(guard: Guard) -> Self {
-        let names = Arc::new(SystemNames);
-        Self { guard, names, logins: ProxyLogins::default(), route: Route::default(), ignored_proxy: None }
+impl From<AddressPolicy> for EgressPolicy {
+    fn from(addresses: AddressPolicy) -> Self {
+        let resolver = Arc::new(SystemResolver);
+        Self {
+            addresses,
+            resolver,
+            logins: ProxyLogins::default(),
+            route: Route::default(),
+            ignored_proxy: None,
+        }
     }
 }
 
@@ -315,7 +334,7 @@ impl Authorization {
     pub fn basic(user: &str, password: &SecretString) -> Self {
         Self(SecretString::from(format!(
             "Basic {}",
-            words::base64(&format!("{user}:{}", password.expose_secret()))
+            text::base64(&format!("{user}:{}", password.expose_secret()))
         )))
     }
 
@@ -325,17 +344,17 @@ impl Authorization {
         Self(SecretString::from(format!("Bearer {}", token.expose_secret())))
     }
 
-    /// `text` without what stands behind the scheme, should a server have repeated the header.
+    /// `text` without the credentials, in case a server echoed the header.
     #[must_use]
-    pub fn hide(&self, text: &str) -> String {
+    pub fn redact(&self, text: &str) -> String {
         self.add_to(Redactor::default()).redact(text)
     }
 
-    /// Has it taken out, too.
+    /// Adds the credentials to a redactor.
     #[must_use]
     pub fn add_to(&self, redactor: Redactor) -> Redactor {
         let credentials = self.0.expose_secret().split_once(' ').map_or("", |(_, credentials)| credentials);
-        // What is left of base64 without its padding tells as much.
+        // Base64 without its padding reveals as much.
         redactor.with(credentials).with(credentials.trim_end_matches('='))
     }
 }
@@ -349,13 +368,13 @@ impl Reply {
         self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
     }
 
-    /// Whether it is a page for people, whatever its type says.
+    /// Whether it is an HTML page, whatever its content type.
     #[must_use]
     pub fn is_html(&self) -> bool {
         foreign::is_page(self)
     }
 
-    /// The fault that the status alone stands for, with the words given.
+    /// The fault that the status stands for, with the given message.
     #[must_use]
     pub fn fault(&self, words: &str) -> Fault {
         let kind = FaultKind::of_status(self.status);
@@ -368,36 +387,39 @@ impl Reply {
 }
 
 fn client(
-    reach: &Reach,
+    egress_policy: &EgressPolicy,
     tls: rustls::ClientConfig,
     connect_timeout: Duration,
 ) -> reqwest::Result<reqwest::Client> {
-    let elsewhere = if is_removed(Guarded::NoRedirects) { Policy::default() } else { Policy::none() };
-    let names = JudgedNames { names: reach.names.clone(), guard: reach.guard.clone() };
+    let elsewhere = if is_removed(Guard::NoRedirects) { Policy::default() } else { Policy::none() };
+    let resolver = CheckedResolver {
+        resolver: egress_policy.resolver.clone(),
+        addresses: egress_policy.addresses.clone(),
+    };
     let mut builder = reqwest::Client::builder()
         .redirect(elsewhere)
         .retry(reqwest::retry::never())
         .no_proxy()
-        .dns_resolver(Arc::new(names))
+        .dns_resolver(Arc::new(resolver))
         .connect_timeout(connect_timeout)
         .pool_max_idle_per_host(0)
         .http1_only()
         .tls_backend_preconfigured(tls)
         .user_agent(concat!("rhythmx-ticketing/", env!("CARGO_PKG_VERSION")));
-    if let Some(proxy) = &reach.route.proxy {
-        builder = builder.proxy(proxy.client_setting(&reach.logins)?);
+    if let Some(proxy) = &egress_policy.route.proxy {
+        builder = builder.proxy(proxy.client_setting(&egress_policy.logins)?);
     }
     builder.build()
 }
 
-/// Host, and port where it is not the usual one.
+/// Host, and port unless it is the default.
 fn authority(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
     url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
 
 fn sensitive(value: &SecretString) -> http::HeaderValue {
-    // A value with control characters can not be a header; an empty one is refused as any wrong login is.
+    // A value with control characters is not a valid header; an empty one is rejected like any wrong login.
     let mut header = http::HeaderValue::from_str(value.expose_secret())
         .unwrap_or_else(|_| http::HeaderValue::from_static(""));
     header.set_sensitive(true);
@@ -409,7 +431,7 @@ async fn read_body(
     headers: &HeaderMap,
     host: &str,
 ) -> Result<String, Fault> {
-    // A refusal is one by its status, whether its words break off, are too many, hang or cannot be read.
+    // The status alone makes a refusal definite, even if the body is cut off, too long, late or unreadable.
     let is_refusal = !response.status().is_success();
     let mut body = Vec::new();
     loop {
@@ -419,17 +441,17 @@ async fn read_body(
             Err(_) if is_refusal => break,
             Err(error) => return Err(transport::fault_of_reply(&error, host)),
         };
-        if body.len() + chunk.len() <= LARGEST_BODY {
+        if body.len() + chunk.len() <= MAX_BODY {
             body.extend_from_slice(&chunk);
         } else if is_refusal {
             break;
         } else {
-            let message = format!("the reply of {host} is larger than {LARGEST_BODY} bytes");
+            let message = format!("the reply of {host} is larger than {MAX_BODY} bytes");
             return Err(Fault::new(FaultKind::UnreadableReply, message));
         }
     }
     if is_refusal {
-        return Ok(decode::words(headers, body, LARGEST_BODY));
+        return Ok(decode::lossy_text(headers, body, MAX_BODY));
     }
-    decode::text(headers, body, LARGEST_BODY).map_err(|error| transport::undecodable(&error, host))
+    decode::text(headers, body, MAX_BODY).map_err(|error| transport::decode_fault(&error, host))
 }

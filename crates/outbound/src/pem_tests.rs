@@ -45,7 +45,7 @@ fn names_what_was_pasted_instead() {
     let encrypted =
         "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\nAAAA\n-----END RSA PRIVATE KEY-----";
     for text in [&key, &both, encrypted] {
-        assert_eq!(certificates(text), Err(NotCertificates::PrivateKey), "{text}");
+        assert_eq!(certificates(text), Err(InvalidCertificates::PrivateKey), "{text}");
     }
     let table = [
         (armored("CERTIFICATE REQUEST", DER), "certificate request"),

@@ -1,8 +1,8 @@
-//! Why a proxy did not open a tunnel.
+//! Finds out why a proxy did not open a tunnel.
 //!
-//! The HTTP client only tells that it did not. So the proxy is asked once more, on a connection of its own, and its answer is
-//! read: the status and the kinds of login that it accepts, and nothing else of it. The login is not sent again where it
-//! was refused: a second refusal could lock the account.
+//! The HTTP client only reports that it did not. So this module sends CONNECT again on its own connection and reads
+//! the status and the accepted authentication schemes, nothing else. It does not resend a login that was refused: a
+//! second failure could lock the account.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -16,73 +16,73 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use url::{Host, Url};
 
-use crate::guard::Guard;
-use crate::resolve::Names;
+use crate::address_policy::AddressPolicy;
+use crate::resolve::Resolver;
 use crate::route::ProxyLogin;
-use crate::words::base64;
+use crate::text::base64;
 
-/// Of an answer.
+/// Maximum size of a reply head, in bytes.
 const MAX_HEAD: usize = 16 * 1024;
-/// For all of the question.
+/// For the whole exchange.
 const TIMEOUT: Duration = Duration::from_secs(3);
 
-/// What a proxy answered to CONNECT.
+/// The reply of a proxy to CONNECT.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Answer {
-    /// An HTTP status, and the kinds of login of `Proxy-Authenticate`, in lower case.
+pub(crate) enum ConnectReply {
+    /// An HTTP status, and the schemes of `Proxy-Authenticate` in lower case.
     Status(u16, Vec<String>),
-    /// Something that is not HTTP.
+    /// Not HTTP.
     NotHttp,
-    /// Nothing.
+    /// Closed without a reply.
     Closed,
 }
 
-/// Asks a proxy.
+/// A CONNECT request to a proxy.
 #[derive(Debug)]
-pub(crate) struct Question<'a> {
+pub(crate) struct ConnectRequest<'a> {
     pub(crate) proxy: &'a Url,
     pub(crate) target: &'a Url,
     pub(crate) login: Option<&'a ProxyLogin>,
-    pub(crate) guard: &'a Guard,
-    pub(crate) names: &'a dyn Names,
+    pub(crate) addresses: &'a AddressPolicy,
+    pub(crate) resolver: &'a dyn Resolver,
     pub(crate) tls: Arc<ClientConfig>,
 }
 
-/// What a proxy's refusal means: the words follow the name of the proxy.
-pub(crate) fn explain(answer: &Answer, target: &str, has_login: bool) -> (String, String) {
+/// Explains a proxy's refusal, as message and hint. The message follows the name of the proxy.
+pub(crate) fn explain(answer: &ConnectReply, target: &str, has_login: bool) -> (String, String) {
     let words = |words: &str, hint: &str| (words.to_owned(), hint.to_owned());
     match answer {
-        Answer::Status(407, kinds) => login(kinds, has_login),
-        Answer::Status(403, _) => (
+        ConnectReply::Status(407, kinds) => login(kinds, has_login),
+        ConnectReply::Status(403, _) => (
             format!("refused to connect to {target} (HTTP 403)"),
-            format!("have whoever runs the proxy permit {target} to this machine"),
+            format!("ask the administrators of the proxy to permit {target} to this machine"),
         ),
-        Answer::Status(status @ (502..=504 | 500), _) => (
+        ConnectReply::Status(status @ (502..=504 | 500), _) => (
             format!("could not connect to {target} (HTTP {status})"),
             "check the spelling of the address; the proxy could not resolve or reach it, and its log says why".to_owned(),
         ),
-        Answer::Status(status @ (300..=399 | 511), _) => (
+        ConnectReply::Status(status @ (300..=399 | 511), _) => (
             format!("answered with a page instead of a connection (HTTP {status})"),
             "the proxy wants people to sign in on a page first: have this machine exempted".to_owned(),
         ),
-        Answer::Status(429, _) => words("has had too many requests (HTTP 429)", "ask whoever runs the proxy about its limits"),
-        Answer::Status(status @ (400 | 404 | 405 | 501), _) => (
+        ConnectReply::Status(429, _) => words("has had too many requests (HTTP 429)", "ask the administrators of the proxy about its limits"),
+        ConnectReply::Status(status @ (400 | 404 | 405 | 501), _) => (
             format!("does not open connections (HTTP {status})"),
             "check proxy_url: it must be the address and port of a proxy that takes CONNECT, not of a web server".to_owned(),
         ),
-        Answer::Status(status, _) if (200..300).contains(status) => words(
+        ConnectReply::Status(status, _) if (200..300).contains(status) => words(
             "answered differently when it was asked again",
             "try again; a balancer may stand before several proxies of different settings",
         ),
-        Answer::Status(status, _) => (
+        ConnectReply::Status(status, _) => (
             format!("refused the connection to {target} (HTTP {status})"),
             "the proxy's log says why".to_owned(),
         ),
-        Answer::NotHttp => words(
+        ConnectReply::NotHttp => words(
             "does not speak HTTP",
-            "check proxy_url: its port may be of another protocol, such as SOCKS; a proxy that is spoken to by TLS needs https://",
+            "check proxy_url: its port may be of another protocol, such as SOCKS; a proxy with TLS needs https://",
         ),
-        Answer::Closed => words(
+        ConnectReply::Closed => words(
             "closed the connection without an answer",
             "check proxy_url and its port, and that the proxy permits this machine; its log may say why",
         ),
@@ -115,7 +115,7 @@ fn login(kinds: &[String], has_login: bool) -> (String, String) {
     )
 }
 
-/// As it is usually written; anything else is not repeated.
+/// The usual spelling of a scheme; an unknown one is not repeated.
 fn proper(kind: &str) -> &'static str {
     match kind {
         "ntlm" => "NTLM",
@@ -127,15 +127,15 @@ fn proper(kind: &str) -> &'static str {
     }
 }
 
-// === impl Question ===
+// === impl ConnectRequest ===
 
-impl Question<'_> {
-    /// Asks; `None` if the proxy could not be asked.
-    pub(crate) async fn ask(&self, within: Duration) -> Option<Answer> {
+impl ConnectRequest<'_> {
+    /// Sends the request; `None` if the proxy could not be reached.
+    pub(crate) async fn send(&self, within: Duration) -> Option<ConnectReply> {
         tokio::time::timeout(TIMEOUT.min(within), self.exchange()).await.ok()?.ok()
     }
 
-    async fn exchange(&self) -> io::Result<Answer> {
+    async fn exchange(&self) -> io::Result<ConnectReply> {
         let stream = self.connect().await?;
         if self.proxy.scheme() != "https" {
             return self.converse(stream).await;
@@ -145,15 +145,15 @@ impl Question<'_> {
         self.converse(TlsConnector::from(self.tls.clone()).connect(name, stream).await?).await
     }
 
-    /// To an address that was judged.
+    /// Connects to a checked address.
     async fn connect(&self) -> io::Result<TcpStream> {
         let port = self.proxy.port_or_known_default().unwrap_or_default();
         let addresses: Vec<IpAddr> = match self.proxy.host() {
             Some(Host::Ipv4(address)) => vec![address.into()],
             Some(Host::Ipv6(address)) => vec![address.into()],
             Some(Host::Domain(name)) => {
-                let answers = self.names.addresses(name).await?;
-                self.guard.judge_answers(name, &answers).map_err(|_| io::ErrorKind::PermissionDenied)?;
+                let answers = self.resolver.resolve(name).await?;
+                self.addresses.check_answers(name, &answers).map_err(|_| io::ErrorKind::PermissionDenied)?;
                 answers
             }
             None => vec![],
@@ -162,7 +162,7 @@ impl Question<'_> {
         TcpStream::connect(addresses.as_slice()).await
     }
 
-    async fn converse(&self, mut stream: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<Answer> {
+    async fn converse(&self, mut stream: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<ConnectReply> {
         let host = self.target.host_str().unwrap_or_default();
         let port = self.target.port_or_known_default().unwrap_or_default();
         let login = self.login.map(ProxyLogin::header).unwrap_or_default();
@@ -183,7 +183,7 @@ impl Question<'_> {
 // === impl ProxyLogin ===
 
 impl ProxyLogin {
-    /// The header line, with its end.
+    /// The header line, with its line end.
     fn header(&self) -> String {
         use secrecy::ExposeSecret;
         let login = base64(&format!("{}:{}", self.user, self.password.expose_secret()));
@@ -195,21 +195,21 @@ fn ends(head: &[u8]) -> bool {
     head.windows(4).any(|window| window == b"\r\n\r\n")
 }
 
-/// What is something else is not waited for.
+/// Stops reading when the reply is not HTTP.
 fn may_be_http(head: &[u8]) -> bool {
     head.iter().zip(b"HTTP/1.").all(|(byte, expected)| byte == expected)
 }
 
-fn read(head: &[u8]) -> Answer {
+fn read(head: &[u8]) -> ConnectReply {
     if head.is_empty() {
-        return Answer::Closed;
+        return ConnectReply::Closed;
     }
     let text = String::from_utf8_lossy(head);
     let mut lines = text.split("\r\n");
     let mut status = lines.next().unwrap_or_default().split(' ');
     let is_http = status.next().is_some_and(|version| version.starts_with("HTTP/1."));
     let Some(status) = status.next().and_then(|status| status.parse().ok()).filter(|_| is_http) else {
-        return Answer::NotHttp;
+        return ConnectReply::NotHttp;
     };
     let mut kinds: Vec<String> = lines
         .take_while(|line| !line.is_empty())
@@ -218,7 +218,7 @@ fn read(head: &[u8]) -> Answer {
         .flat_map(|(_, value)| kinds_of(value))
         .collect();
     kinds.dedup();
-    Answer::Status(status, kinds)
+    ConnectReply::Status(status, kinds)
 }
 
 /// The first words of a list of challenges; what has an equals sign is a parameter of the one before.
@@ -236,29 +236,29 @@ mod tests {
         let head = b"HTTP/1.1 407 x\r\nProxy-Authenticate: Negotiate\r\nproxy-authenticate: NTLM abc=\r\n\
                      Proxy-Authenticate: Digest realm=\"a\", nonce=b, Basic realm=\"c\"\r\n\r\nProxy-Authenticate: X";
         let kinds = ["negotiate", "ntlm", "digest", "basic"].map(str::to_owned).to_vec();
-        assert_eq!(read(head), Answer::Status(407, kinds));
-        assert_eq!(read(b"HTTP/1.0 503 gone"), Answer::Status(503, vec![]));
+        assert_eq!(read(head), ConnectReply::Status(407, kinds));
+        assert_eq!(read(b"HTTP/1.0 503 gone"), ConnectReply::Status(503, vec![]));
         for answer in [&b"\x05\xFF"[..], b"SSH-2.0-x\r\n", b"HTTP/1.1 abc\r\n"] {
-            assert_eq!(read(answer), Answer::NotHttp);
+            assert_eq!(read(answer), ConnectReply::NotHttp);
         }
-        assert_eq!(read(b""), Answer::Closed);
+        assert_eq!(read(b""), ConnectReply::Closed);
     }
 
     #[test]
     fn says_what_helps_against_each_refusal() {
-        let told = |status, kinds: &[&str], has_login| {
+        let explained = |status, kinds: &[&str], has_login| {
             let kinds = kinds.iter().map(|kind| (*kind).to_owned()).collect();
-            let (words, hint) = explain(&Answer::Status(status, kinds), "jira.example:443", has_login);
+            let (words, hint) = explain(&ConnectReply::Status(status, kinds), "jira.example:443", has_login);
             format!("{words}. {hint}")
         };
-        assert!(told(407, &["ntlm", "negotiate"], true).contains("accepts only NTLM or Negotiate"));
-        assert!(told(407, &["evil\u{202E}"], false).contains("accepts only other"));
-        assert!(told(407, &["ntlm", "basic"], true).contains("refused the login"));
-        assert!(told(407, &["basic"], false).contains("proxy_username"));
-        assert!(told(407, &[], false).contains("asks for a login"));
-        assert!(told(403, &[], false).contains("permit jira.example:443"));
-        assert!(told(503, &[], false).contains("could not connect to jira.example:443"));
-        assert!(told(302, &[], false).contains("a page instead"));
-        assert!(told(405, &[], false).contains("not of a web server"));
+        assert!(explained(407, &["ntlm", "negotiate"], true).contains("accepts only NTLM or Negotiate"));
+        assert!(explained(407, &["evil\u{202E}"], false).contains("accepts only other"));
+        assert!(explained(407, &["ntlm", "basic"], true).contains("refused the login"));
+        assert!(explained(407, &["basic"], false).contains("proxy_username"));
+        assert!(explained(407, &[], false).contains("asks for a login"));
+        assert!(explained(403, &[], false).contains("permit jira.example:443"));
+        assert!(explained(503, &[], false).contains("could not connect to jira.example:443"));
+        assert!(explained(302, &[], false).contains("a page instead"));
+        assert!(explained(405, &[], false).contains("not of a web server"));
     }
 }

@@ -1,83 +1,83 @@
-//! Takes secrets out of what a server says.
+//! Redacts secrets in text from servers.
 //!
-//! An error page may repeat what was sent, and not as it was sent: escaped for HTML, for JSON or for an address, or for
-//! one within another. So the text is read in each of these ways, as deep as they usually stand in one another.
+//! An error page may echo what was sent, escaped for HTML, JSON or a URL, or for one inside another. So the text is
+//! searched in each of these readings, nested up to [`MAX_NESTING`].
 //!
-//! The work is linear in the length of the text and the memory does not depend on it: the text is searched window by
-//! window, each in at most 13 ways and with a margin that holds any secret that begins in the window. Of what is
-//! only shown in part, [`Redactor::redact_excerpt`] searches the first window alone.
+//! Time is linear in the length of the text, memory constant: the text is searched window by window, each in at most
+//! 13 readings and with a margin that fits any secret that begins in the window. For excerpts,
+//! [`Redactor::redact_excerpt`] searches the first window alone.
 
 use std::ops::Range;
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 
-/// What stands in the place of a secret.
-const INSTEAD: &str = "[secret]";
-/// How many escapes may stand within one another: HTML within JSON are two.
-const DEEPEST: u8 = 2;
-/// The longest name or number between `&` and `;`.
-const LONGEST_NAME: usize = 8;
-/// How much of a text is searched at a time, and of an excerpt at all, in bytes.
+/// Replaces a secret.
+const PLACEHOLDER: &str = "[secret]";
+/// Maximum nesting of escapes: HTML within JSON is two.
+const MAX_NESTING: u8 = 2;
+/// Maximum length of a name or number between `&` and `;`.
+const MAX_NAME: usize = 8;
+/// Window size of the search, and maximum length of an excerpt, in bytes.
 const WINDOW: usize = 64 * 1_024;
-/// The most bytes that escapes make of one: ten for HTML, and ten for each of those.
-pub(crate) const MAX_EXPANSION: usize = (LONGEST_NAME + 2) * (LONGEST_NAME + 2);
+/// Maximum bytes that escaping makes of one: ten for HTML, and ten for each of those.
+pub(crate) const MAX_EXPANSION: usize = (MAX_NAME + 2) * (MAX_NAME + 2);
 
-/// Reads the escape that the bytes begin with: puts what it stands for at the end of the list, and tells how many bytes it
-/// takes; 0 if there is none.
+/// Decodes the escape at the start of the bytes: appends what it stands for, and returns its length; 0 if there is
+/// none.
 type Unescape = fn(&[u8], &mut Vec<u8>) -> usize;
 
-/// Knows the secrets of one request.
+/// Redacts the secrets of one request.
 #[derive(Default)]
 pub struct Redactor {
     patterns: Vec<Pattern>,
     longest: usize,
 }
 
-/// A secret, prepared for a search that looks at each byte once (Knuth, Morris, Pratt).
+/// A secret, prepared for linear search (Knuth, Morris, Pratt).
 struct Pattern {
     bytes: Vec<u8>,
-    /// For each length of a match, that of the longest shorter one that ends at the same place.
+    /// For each length of a match, the longest shorter match that ends at the same position.
     shorter: Vec<usize>,
-    /// A form that is not escaped any more, such as hex.
+    /// An encoded form, such as hex, which is not searched in escaped readings.
     is_encoded: bool,
 }
 
-/// One way to read a text.
+/// One reading of a text.
 struct Reading {
     bytes: Vec<u8>,
-    /// Where in the text each byte comes from; and the end of the text.
+    /// Position in the original text of each byte, and its end.
     places: Vec<usize>,
 }
 
-/// Shorter pieces of base64 are too common to be taken for a secret.
-const SHORTEST_PIECE: usize = 8;
+/// Minimum length of a base64 fragment; shorter ones are too common.
+const MIN_PIECE: usize = 8;
 
-/// `text` without `secret`, however it is escaped, and without its base64 and hex.
+/// `text` without `secret`, in any escaping, in base64 and in hex.
 #[must_use]
-pub fn hide(text: &str, secret: &str) -> String {
+pub fn redact(text: &str, secret: &str) -> String {
     Redactor::default().with(secret).redact(text)
 }
 
-/// The secret in hex, and what of its base64 depends on it alone, wherever it stands in what was encoded.
+/// The secret in hex, and the part of its base64 that does not depend on what surrounds it.
 pub(crate) fn encoded(secret: &str) -> Vec<String> {
     let hex: String = secret.bytes().map(|byte| format!("{byte:02x}")).collect();
     let mut forms = vec![hex.to_uppercase(), hex];
     for before in 0..3 {
         let text = [&b"..."[..before], secret.as_bytes()].concat();
         let whole = [STANDARD_NO_PAD.encode(&text), URL_SAFE_NO_PAD.encode(&text)];
-        // Six bits a character: the first ones hold what stands before, the last one may hold what follows.
+        // Six bits a character: the first characters mix with what precedes, the last one with what follows.
         let (first, last) = ((before * 8).div_ceil(6), text.len() * 8 / 6);
         forms.extend(whole.iter().map(|whole| whole[first..last].to_owned()));
     }
-    forms.retain(|form| form.len() >= SHORTEST_PIECE);
+    forms.retain(|form| form.len() >= MIN_PIECE);
     forms
 }
 
 // === impl Redactor ===
 
 impl Redactor {
-    /// Knows this secret too, and its base64 and hex. An empty one is no secret.
+    /// Adds a secret, with its base64 and hex. Ignores an empty one.
     #[must_use]
     pub fn with(mut self, secret: &str) -> Self {
         if !secret.is_empty() {
@@ -97,14 +97,13 @@ impl Redactor {
         self.redact_until(text, text.len(), &mut 0)
     }
 
-    /// The first 64 KiB of `text` without the secrets, and without a part of one at the cut. No more than that is
-    /// searched.
+    /// The first 64 KiB of `text`, redacted, without a partial secret at the cut. Nothing after that is searched.
     #[must_use]
     pub fn redact_excerpt(&self, text: &str) -> String {
         self.redact_until(text, text.floor_char_boundary(WINDOW), &mut 0)
     }
 
-    /// The text up to an end without the secrets that begin before it. Counts the bytes that are examined, each time.
+    /// The text up to `end`, without secrets that begin before it. Counts the examined bytes.
     fn redact_until(&self, text: &str, end: usize, examined: &mut usize) -> String {
         let mut found = vec![];
         let mut begin = 0;
@@ -114,7 +113,7 @@ impl Redactor {
             let bytes = text.as_bytes()[begin..margin.max(until)].to_vec();
             let places = (begin..=begin + bytes.len()).collect();
             let mut here = vec![];
-            Reading { bytes, places }.seek(&self.patterns, DEEPEST, &mut here, examined);
+            Reading { bytes, places }.seek(&self.patterns, MAX_NESTING, &mut here, examined);
             found.extend(here.into_iter().filter(|range| range.start < until));
             begin = until;
         }
@@ -123,7 +122,7 @@ impl Redactor {
         for range in found {
             if range.start >= done {
                 shown.push_str(&text[done..range.start]);
-                shown.push_str(INSTEAD);
+                shown.push_str(PLACEHOLDER);
             }
             done = done.max(range.end);
         }
@@ -155,7 +154,7 @@ impl Pattern {
         Self { bytes, shorter, is_encoded }
     }
 
-    /// Where it stands in a text.
+    /// Calls `found` for each occurrence in a text.
     fn find(&self, text: &[u8], mut found: impl FnMut(Range<usize>)) {
         let mut matched = 0;
         for (at, byte) in text.iter().enumerate() {
@@ -174,10 +173,10 @@ impl Pattern {
 // === impl Reading ===
 
 impl Reading {
-    /// Where secrets stand in the text if it is read so, or with escapes within.
+    /// Finds secrets in this reading and in the readings nested in it.
     fn seek(&self, patterns: &[Pattern], depth: u8, found: &mut Vec<Range<usize>>, examined: &mut usize) {
         *examined += self.bytes.len();
-        for pattern in patterns.iter().filter(|pattern| depth == DEEPEST || !pattern.is_encoded) {
+        for pattern in patterns.iter().filter(|pattern| depth == MAX_NESTING || !pattern.is_encoded) {
             pattern.find(&self.bytes, |at| found.push(self.places[at.start]..self.places[at.end]));
         }
         if depth > 0 {
@@ -187,7 +186,7 @@ impl Reading {
         }
     }
 
-    /// With the escapes of one kind read; `None` if there are none.
+    /// Decodes the escapes of one kind; `None` if there are none.
     fn read(&self, begins: &[u8], unescape: Unescape) -> Option<Self> {
         if !self.bytes.iter().any(|byte| begins.contains(byte)) {
             return None;
@@ -208,7 +207,7 @@ impl Reading {
 
 /// `&amp;`, `&#38;`, `&#x26;`.
 fn html(bytes: &[u8], meaning: &mut Vec<u8>) -> usize {
-    let Some(end) = bytes.iter().take(LONGEST_NAME + 2).position(|byte| *byte == b';') else { return 0 };
+    let Some(end) = bytes.iter().take(MAX_NAME + 2).position(|byte| *byte == b';') else { return 0 };
     let name = std::str::from_utf8(&bytes[1..end]).unwrap_or_default();
     let code = match (name, name.strip_prefix('#')) {
         (_, Some(number)) => match number.strip_prefix(['x', 'X']) {
@@ -228,7 +227,7 @@ fn html(bytes: &[u8], meaning: &mut Vec<u8>) -> usize {
     }
 }
 
-/// `\"`, `\/`, `\u0026`; and what JavaScript takes beside, `\'` and `\x26`.
+/// `\"`, `\/`, `\u0026`; and the JavaScript forms `\'` and `\x26`.
 fn json(bytes: &[u8], meaning: &mut Vec<u8>) -> usize {
     match bytes.get(1) {
         Some(byte @ (b'"' | b'\\' | b'/' | b'\'')) => push(char::from(*byte), meaning, 2),
@@ -248,7 +247,7 @@ fn json(bytes: &[u8], meaning: &mut Vec<u8>) -> usize {
     }
 }
 
-/// The other half of what takes two of `\uXXXX`.
+/// The second half of a surrogate pair.
 fn second_unit(bytes: &[u8]) -> Option<u32> {
     if bytes.get(6..8)? == b"\\u" { number(bytes, 8..12) } else { None }
 }
@@ -281,13 +280,13 @@ fn push(character: char, meaning: &mut Vec<u8>, taken: usize) -> usize {
 mod tests {
     use super::*;
 
-    /// The text as it is, read in three ways, and each of them in three again.
+    /// The text, its three readings, and three of each of those.
     const READINGS: usize = 13;
     const SECRET: &str = r#"p"a<s>s&w/o\r d'+é😀"#;
 
     #[test]
-    fn a_secret_is_hidden_however_it_is_escaped() {
-        assert_eq!(hide("a plain one", "plain"), "a [secret] one");
+    fn redacts_escaped_secret() {
+        assert_eq!(redact("a plain one", "plain"), "a [secret] one");
         let forms = [
             SECRET,
             r#"p\"a<s>s&w\/o\\r d'+é😀"#,
@@ -303,37 +302,37 @@ mod tests {
             "p%22a%3Cs%3es%26amp;w/o%5Cr&#32;d'%2B%C3%A9😀",
         ];
         for form in forms {
-            assert_eq!(hide(&format!("a {form}, ä"), SECRET), "a [secret], ä", "{form}");
-            assert_eq!(hide(&format!("{form}{form}"), SECRET), "[secret][secret]", "{form}");
+            assert_eq!(redact(&format!("a {form}, ä"), SECRET), "a [secret], ä", "{form}");
+            assert_eq!(redact(&format!("{form}{form}"), SECRET), "[secret][secret]", "{form}");
         }
     }
 
     #[test]
-    fn what_is_no_secret_stays_as_it_is() {
+    fn leaves_other_text_unchanged() {
         for text in
             ["", "é & \\ % + &; &#; &#xFFFFFF; \\u \\ud83d \\u12 %4 %zz &amp; \\\" %20", "p&quot;a&lt;s"]
         {
-            assert_eq!(hide(text, SECRET), text);
-            assert_eq!(hide(text, ""), text);
+            assert_eq!(redact(text, SECRET), text);
+            assert_eq!(redact(text, ""), text);
         }
     }
 
     #[test]
-    fn a_secret_in_base64_or_in_hex_is_hidden_wherever_it_stands_in_what_was_encoded() {
+    fn redacts_base64_and_hex_of_secret() {
         let secret = "a-token-of-some-length";
         for before in ["", "u", "us", "user:"] {
             let encoded = STANDARD_NO_PAD.encode(format!("{before}{secret} and more"));
             let piece = &STANDARD_NO_PAD.encode(secret)[..20];
-            let shown = hide(&format!("got Basic {encoded}"), secret);
-            assert!(shown.contains(INSTEAD) && !shown.contains(piece), "{shown}");
+            let shown = redact(&format!("got Basic {encoded}"), secret);
+            assert!(shown.contains(PLACEHOLDER) && !shown.contains(piece), "{shown}");
         }
         let hex: String = secret.bytes().map(|byte| format!("{byte:02X}")).collect();
-        assert_eq!(hide(&hex, secret), INSTEAD);
-        assert_eq!(hide("nothing of it", secret), "nothing of it");
+        assert_eq!(redact(&hex, secret), PLACEHOLDER);
+        assert_eq!(redact("nothing of it", secret), "nothing of it");
     }
 
     #[test]
-    fn excerpt_of_escaped_text_is_searched_once_in_each_reading() {
+    fn searches_excerpt_once_per_reading() {
         let text = r"&amp;\u0026%26+ x".repeat(4 * 1_024 * 1_024 / 17);
         let redactor = Redactor::default().with(SECRET).with("another-secret");
         let mut examined = 0;
@@ -343,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn work_grows_with_the_text_and_no_faster() {
+    fn searches_in_linear_time() {
         let work = |windows: usize| {
             let mut examined = 0;
             let text = r"&amp;\u0026%26+ x".repeat(windows * WINDOW / 17);
@@ -355,16 +354,21 @@ mod tests {
     }
 
     #[test]
-    fn no_part_of_a_secret_survives_a_cut_or_the_edge_of_a_window() {
+    fn redacts_secret_at_window_edge() {
         for form in [SECRET, r#"p&#x00022;a<s&gt;s&amp;w\/o\\r d'+é😀"#, &STANDARD_NO_PAD.encode(SECRET)] {
             let redactor = Redactor::default().with("first-of-two").with(SECRET);
             for before in [0, 1, 7, form.len() - 1] {
                 let filler = "x".repeat(WINDOW - before);
                 let text = format!("{filler}{form}, and then &amp; {form}");
                 let excerpt = redactor.redact_excerpt(&text);
-                assert!(excerpt == filler || excerpt == format!("{filler}{INSTEAD}"), "{before}");
+                assert!(excerpt == filler || excerpt == format!("{filler}{PLACEHOLDER}"), "{before}");
                 let whole = redactor.redact(&text);
-                assert_eq!(whole.matches(INSTEAD).count(), 2, "{before} {form}: {}", &whole[WINDOW - 9..]);
+                assert_eq!(
+                    whole.matches(PLACEHOLDER).count(),
+                    2,
+                    "{before} {form}: {}",
+                    &whole[WINDOW - 9..]
+                );
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Names, resolved once: what is judged is what is called.
+//! Name resolution: each name is resolved once, and only checked addresses are connected to.
 
 use std::fmt;
 use std::future::Future;
@@ -9,40 +9,40 @@ use std::sync::Arc;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
-use crate::guard::{Guard, Refused};
+use crate::address_policy::{AddressPolicy, AddressRefused};
 
-/// Who knows what names stand for.
-pub trait Names: fmt::Debug + Send + Sync + 'static {
+/// Resolves host names.
+pub trait Resolver: fmt::Debug + Send + Sync + 'static {
     /// All addresses of a name.
-    fn addresses(&self, name: &str) -> Answers;
+    fn resolve(&self, name: &str) -> ResolveFuture;
 }
 
-/// What a name stands for, as soon as it is known.
-pub type Answers = Pin<Box<dyn Future<Output = io::Result<Vec<IpAddr>>> + Send>>;
+/// The pending addresses of a name.
+pub type ResolveFuture = Pin<Box<dyn Future<Output = io::Result<Vec<IpAddr>>> + Send>>;
 
-/// The resolver of this machine.
+/// The resolver of the operating system.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct SystemNames;
+pub struct SystemResolver;
 
-/// Hands out only addresses that were judged. The client calls these very addresses, so nobody is asked a second time,
-/// and keeps the name for TLS and for the `Host` header.
+/// Returns only addresses that the policy allows. The client connects to exactly these, so there is no second
+/// resolution that could differ (DNS rebinding), and keeps the name for TLS and the `Host` header.
 #[derive(Debug, Clone)]
-pub(crate) struct JudgedNames {
-    pub(crate) names: Arc<dyn Names>,
-    pub(crate) guard: Guard,
+pub(crate) struct CheckedResolver {
+    pub(crate) resolver: Arc<dyn Resolver>,
+    pub(crate) addresses: AddressPolicy,
 }
 
-/// A name that stands for what may not be called.
+/// A name that resolves to a forbidden address.
 #[derive(Debug, thiserror::Error)]
 #[error("{name} may not be called")]
-pub(crate) struct RefusedAnswer {
+pub(crate) struct AnswerRefused {
     pub(crate) name: String,
     #[source]
-    pub(crate) refused: Refused,
+    pub(crate) refused: AddressRefused,
 }
 
-impl Names for SystemNames {
-    fn addresses(&self, name: &str) -> Answers {
+impl Resolver for SystemResolver {
+    fn resolve(&self, name: &str) -> ResolveFuture {
         let name = name.to_owned();
         Box::pin(async move {
             let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
@@ -51,23 +51,20 @@ impl Names for SystemNames {
     }
 }
 
-impl Resolve for JudgedNames {
+impl Resolve for CheckedResolver {
     fn resolve(&self, name: Name) -> Resolving {
-        let (answers, guard) = (self.names.addresses(name.as_str()), self.guard.clone());
+        let (answers, addresses) = (self.resolver.resolve(name.as_str()), self.addresses.clone());
         Box::pin(async move {
             let answers = answers.await?;
-            if let Err(refused) = guard.judge_answers(name.as_str(), &answers) {
-                // The address itself is for the operator: a caller shall not map a network by asking for names.
-                tracing::warn!(
-                    name = name.as_str(),
-                    ?answers,
-                    "a name stands for an address that may not be called"
-                );
+            if let Err(refused) = addresses.check_answers(name.as_str(), &answers) {
+                // The address itself is for the operator's log: callers must not be able to map a network by
+                // resolving names.
+                tracing::warn!(name = name.as_str(), ?answers, "a name resolves to a forbidden address");
                 let name = name.as_str().to_owned();
-                return Err(RefusedAnswer { name, refused }.into());
+                return Err(AnswerRefused { name, refused }.into());
             }
-            let judged: Addrs = Box::new(answers.into_iter().map(|address| SocketAddr::new(address, 0)));
-            Ok(judged)
+            let checked: Addrs = Box::new(answers.into_iter().map(|address| SocketAddr::new(address, 0)));
+            Ok(checked)
         })
     }
 }

@@ -1,4 +1,4 @@
-//! The way to a target: straight, or through a proxy; and whose certificates are trusted there.
+//! The route to a ticket system: direct or through a proxy, and the trusted certificate authorities.
 
 use std::fmt;
 
@@ -16,38 +16,38 @@ use url::Url;
 use crate::{Authorization, Redactor, pem};
 
 /// In characters.
-const LONGEST_PROXY_URL: usize = 2_048;
+const MAX_PROXY_URL: usize = 2_048;
 /// In characters.
-const LONGEST_USERNAME: usize = 255;
+const MAX_USERNAME: usize = 255;
 /// In characters.
-const LONGEST_PASSWORD: usize = 4_096;
-/// In bytes: a handful of authorities.
-const LONGEST_CERTIFICATES: usize = 65_536;
+const MAX_PASSWORD: usize = 4_096;
+/// In bytes; enough for several certificates.
+const MAX_CERTIFICATES: usize = 65_536;
 
-/// The way as it is saved: anything may be missing or wrong. The password for the proxy is kept elsewhere.
+/// A route as stored: any part may be missing or invalid. The proxy password is stored separately.
 #[derive(Default, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct RouteDraft {
-    /// A proxy that is asked to CONNECT, for example `http://proxy.corp.example:3128`.
+    /// URL of a proxy that supports CONNECT, for example `http://proxy.corp.example:3128`.
     pub proxy_url: Option<String>,
-    /// Who we are to it, where it asks.
+    /// User name for the proxy, if it requires authentication.
     pub proxy_username: Option<String>,
-    /// The authorities that are trusted instead of the public ones: PEM.
+    /// Certificate authorities, in PEM, trusted instead of the public ones.
     pub ca_certificates: Option<String>,
 }
 
-/// A way that can be gone.
+/// A valid route.
 #[derive(Default, Clone, Debug)]
 pub struct Route {
     pub(crate) proxy: Option<Proxy>,
     pub(crate) authorities: Option<Authorities>,
 }
 
-/// A proxy, and what it is not asked for.
+/// A proxy, and the hosts that bypass it.
 #[derive(Clone, Debug)]
 pub(crate) struct Proxy {
     pub(crate) url: Url,
-    /// A list as the environment has it; only for the proxy of the environment.
+    /// The value of `NO_PROXY`; only for the proxy of the environment.
     pub(crate) except: Option<String>,
     pub(crate) login: Option<ProxyLogin>,
 }
@@ -55,32 +55,32 @@ pub(crate) struct Proxy {
 #[derive(Clone)]
 pub(crate) struct Authorities {
     pub(crate) certificates: Vec<CertificateDer<'static>>,
-    /// Of the text that they were read from.
+    /// Hash of the PEM text.
     fingerprint: String,
 }
 
-/// Who we are to a proxy.
+/// A login to a proxy.
 #[derive(Clone)]
 pub(crate) struct ProxyLogin {
     pub(crate) user: String,
     pub(crate) password: SecretString,
 }
 
-/// The operator's logins to proxies, each for one host and port and sent to no other.
+/// The operator's proxy logins, each for one host and port.
 #[derive(Clone, Debug, Default)]
 pub struct ProxyLogins(Vec<(String, ProxyLogin)>);
 
-/// A line of a file of logins that can not be read. It never repeats the line.
+/// An invalid line of the file of proxy logins. Never repeats the line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
     "line {0} is not of the form \"proxy.corp.example:3128 user:password\", or has an invisible character in it"
 )]
-pub struct NotALogin(pub usize);
+pub struct InvalidProxyLogin(pub usize);
 
 // === impl RouteDraft ===
 
 impl RouteDraft {
-    /// Takes over what `patch` sets; an empty text clears.
+    /// Applies the fields that `patch` sets; an empty text clears a field.
     pub fn merge(&mut self, patch: Self) {
         let text = |field: &mut Option<String>, patch: Option<String>| {
             if let Some(value) = patch {
@@ -92,7 +92,8 @@ impl RouteDraft {
         text(&mut self.ca_certificates, patch.ca_certificates);
     }
 
-    /// What a secret is bound to besides its origin: who stands on the way could read it. `None` if nobody does.
+    /// What a secret is bound to besides its origin: the proxy and authorities could read it. `None` for the default
+    /// route.
     #[must_use]
     pub fn binding(&self) -> Option<String> {
         let proxy = given(self.proxy_url.as_deref()).map(|url| format!("via {url}"));
@@ -102,8 +103,7 @@ impl RouteDraft {
         (!parts.is_empty()).then(|| parts.join(" "))
     }
 
-    /// What the password for the proxy is bound to: the proxy, and who says that it is the one, where it is spoken to by
-    /// TLS. `None` while there is no proxy.
+    /// What the proxy password is bound to: the proxy, and for https the trusted authorities. `None` without a proxy.
     #[must_use]
     pub fn proxy_binding(&self) -> Option<String> {
         let url = Url::parse(given(self.proxy_url.as_deref())?).ok().filter(is_proxy)?;
@@ -116,8 +116,8 @@ impl RouteDraft {
 // === impl Route ===
 
 impl Route {
-    /// Reads a draft and the password for its proxy; `path` is what the contract calls the settings, for example `jira`.
-    /// Everything wrong with it is added to `violations`, and then there is no way.
+    /// Parses a draft and its proxy password; `path` is the field path of the settings, for example `jira`. Adds
+    /// every violation to `violations`, and returns `None` if there are any.
     pub fn parse(
         draft: &RouteDraft,
         password: Option<&SecretString>,
@@ -133,10 +133,9 @@ impl Route {
         (violations.iter().count() == before).then_some(Self { proxy, authorities })
     }
 
-    /// The way that the environment names, in the form that is usual there: with a login in the address, if need be.
-    /// `None` if it makes no sense.
+    /// Parses a proxy from the environment: a URL that may contain a login. `None` if it is invalid.
     #[must_use]
-    pub fn of_environment(proxy: &str, except: Option<String>) -> Option<Self> {
+    pub fn from_environment(proxy: &str, except: Option<String>) -> Option<Self> {
         let mut url = Url::parse(proxy).ok().filter(is_proxy)?;
         let password = percent_decoded(url.password().unwrap_or_default())?;
         let user = percent_decoded(url.username())?;
@@ -146,7 +145,7 @@ impl Route {
         Some(Self { proxy: Some(Proxy { url, except, login }), authorities: None })
     }
 
-    /// Whether it is the way that every target has that names none.
+    /// Whether it is the default route.
     #[must_use]
     pub fn is_plain(&self) -> bool {
         self.proxy.is_none() && self.authorities.is_none()
@@ -164,13 +163,13 @@ impl fmt::Debug for Authorities {
 // === impl ProxyLogin ===
 
 impl ProxyLogin {
-    /// `text` without the password and without the header made of it, should somebody have repeated them.
+    /// `text` without the password and the header built from it.
     #[cfg(test)]
-    pub(crate) fn hide(&self, text: &str) -> String {
+    pub(crate) fn redact(&self, text: &str) -> String {
         self.add_to(Redactor::default()).redact(text)
     }
 
-    /// Has the password taken out, and the header made of it.
+    /// Adds the password, and the header built from it, to a redactor.
     pub(crate) fn add_to(&self, redactor: Redactor) -> Redactor {
         let header = Authorization::basic(&self.user, &self.password);
         header.add_to(redactor).with(self.password.expose_secret())
@@ -186,12 +185,12 @@ impl fmt::Debug for ProxyLogin {
 // === impl ProxyLogins ===
 
 impl ProxyLogins {
-    /// Reads a file of lines like `proxy.corp.example:3128 user:password`. Empty lines, and those that begin with #, are
-    /// passed over.
+    /// Parses lines like `proxy.corp.example:3128 user:password`. Empty lines and lines that begin with # are
+    /// ignored.
     ///
     /// # Errors
-    /// The first line that is of another form.
-    pub fn parse(text: &str) -> Result<Self, NotALogin> {
+    /// The first invalid line.
+    pub fn parse(text: &str) -> Result<Self, InvalidProxyLogin> {
         let mut logins = Vec::new();
         for (index, line) in pasted::without_mark(text).lines().enumerate() {
             let line = line.trim();
@@ -208,12 +207,12 @@ impl ProxyLogins {
                 let login = ProxyLogin { user: user.to_owned(), password: password.to_owned().into() };
                 sound.then(|| (proxy.to_ascii_lowercase(), login))
             };
-            logins.push(read().ok_or(NotALogin(index + 1))?);
+            logins.push(read().ok_or(InvalidProxyLogin(index + 1))?);
         }
         Ok(Self(logins))
     }
 
-    /// The login for one proxy.
+    /// The login for a proxy.
     pub(crate) fn of(&self, proxy: &Url) -> Option<&ProxyLogin> {
         let port = proxy.port_or_known_default()?;
         let authority = format!("{}:{port}", proxy.host_str()?);
@@ -224,20 +223,20 @@ impl ProxyLogins {
 // === impl Proxy ===
 
 impl Proxy {
-    /// Who we are to it: as its settings say, else as the operator's file does.
+    /// The login from the settings, else the one from the operator's file.
     pub(crate) fn login<'a>(&'a self, logins: &'a ProxyLogins) -> Option<&'a ProxyLogin> {
         self.login.as_ref().or_else(|| logins.of(&self.url))
     }
 
-    /// What faults call it. The operator's is not named to callers.
-    pub(crate) fn called(&self) -> String {
+    /// The name of the proxy in faults. The operator's proxy is not named to callers.
+    pub(crate) fn display_name(&self) -> String {
         match &self.except {
             Some(_) => "the proxy".to_owned(),
             None => format!("the proxy {}", crate::authority(&self.url)),
         }
     }
 
-    /// As the client takes it: for https alone, which it is asked to CONNECT for.
+    /// As reqwest takes it: an https proxy setting, which uses CONNECT.
     pub(crate) fn client_setting(&self, logins: &ProxyLogins) -> reqwest::Result<reqwest::Proxy> {
         let proxy = reqwest::Proxy::https(self.url.clone())?;
         let proxy = match self.login(logins) {
@@ -252,7 +251,7 @@ fn given(text: Option<&str>) -> Option<&str> {
     text.map(pasted::trim).filter(|text| !text.is_empty())
 }
 
-/// Who we are to the proxy: both or neither, and only where there is one.
+/// The proxy login: user name and password, or neither, and only with a proxy.
 fn login(
     draft: &RouteDraft,
     password: Option<&SecretString>,
@@ -265,7 +264,7 @@ fn login(
     let has_proxy = given(draft.proxy_url.as_deref()).is_some();
     let alone = "must not be set without proxy_url; \"\" removes it";
     if let Some(user) = user {
-        violations.limit_text(&name_field, user, LONGEST_USERNAME);
+        violations.limit_text(&name_field, user, MAX_USERNAME);
         violations.require(!user.contains(':'), &name_field, "must not contain a colon");
         if let Err(wrong) = pasted::name(user) {
             violations.add(&name_field, wrong);
@@ -280,7 +279,7 @@ fn login(
     let checked = password.map(|password| pasted::password(password.expose_secret()));
     if let Some(checked) = &checked {
         match checked {
-            Ok(text) => violations.limit_text(&password_field, text, LONGEST_PASSWORD),
+            Ok(text) => violations.limit_text(&password_field, text, MAX_PASSWORD),
             Err(wrong) => violations.add(&password_field, wrong.clone()),
         }
         violations.require(has_proxy, &password_field, alone);
@@ -290,7 +289,7 @@ fn login(
 }
 
 fn proxy(text: &str, login: Option<ProxyLogin>, field: &str, violations: &mut Violations) -> Option<Proxy> {
-    violations.limit_text(field, text, LONGEST_PROXY_URL);
+    violations.limit_text(field, text, MAX_PROXY_URL);
     let url = Url::parse(text).ok().filter(is_proxy);
     let bare = url.filter(|url| url.path() == "/" && url.query().is_none() && url.fragment().is_none());
     let Some(url) = bare else {
@@ -315,8 +314,8 @@ fn is_proxy(url: &Url) -> bool {
 }
 
 fn authorities(pem: &str, field: &str, violations: &mut Violations) -> Option<Authorities> {
-    if pem.len() > LONGEST_CERTIFICATES {
-        violations.add(field, format!("must be at most {LONGEST_CERTIFICATES} bytes"));
+    if pem.len() > MAX_CERTIFICATES {
+        violations.add(field, format!("must be at most {MAX_CERTIFICATES} bytes"));
         return None;
     }
     let certificates = match pem::certificates(pem) {
@@ -345,7 +344,7 @@ fn fingerprint(text: &str) -> String {
     STANDARD.encode(Sha256::digest(text.trim().as_bytes()))
 }
 
-/// As addresses have it: `%40` for an @.
+/// Decodes percent-encoding: `%40` is an @.
 fn percent_decoded(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();

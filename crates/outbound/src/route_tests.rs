@@ -25,7 +25,7 @@ fn with_login(proxy_url: &str, user: &str, password: &str) -> Result<Route, Vec<
 const PROXY: &str = "http://proxy.corp:3128";
 
 #[test]
-fn a_login_is_a_name_and_a_password_for_a_proxy_that_is_named_and_any_part_that_is_missing_is_told() {
+fn reports_missing_part_of_proxy_login() {
     let login = with_login(PROXY, " bot ", "pass word:é").unwrap().proxy.unwrap().login.unwrap();
     assert_eq!((login.user.as_str(), login.password.expose_secret()), ("bot", "pass word:é"));
     assert!(with_login(PROXY, "", "").unwrap().proxy.unwrap().login.is_none());
@@ -42,15 +42,15 @@ fn a_login_is_a_name_and_a_password_for_a_proxy_that_is_named_and_any_part_that_
 }
 
 #[test]
-fn a_login_is_as_long_as_its_limits_and_not_one_character_longer() {
-    let (name, password) = ("é".repeat(LONGEST_USERNAME), "é".repeat(LONGEST_PASSWORD));
+fn limits_length_of_proxy_login() {
+    let (name, password) = ("é".repeat(MAX_USERNAME), "é".repeat(MAX_PASSWORD));
     assert!(with_login(PROXY, &name, &password).is_ok());
     let longer = with_login(PROXY, &format!("{name}x"), &format!("{password}x")).unwrap_err();
     assert_eq!(longer, ["jira.proxy_username", "jira.proxy_password"]);
 }
 
 #[test]
-fn the_login_of_the_settings_goes_before_the_operators_and_is_never_printed_or_repeated() {
+fn settings_login_takes_precedence_and_is_redacted() {
     let logins = ProxyLogins::parse("proxy.corp:3128 operator:other\n").unwrap();
     let proxy = |route: Route| route.proxy.unwrap();
     let (own, none) =
@@ -59,12 +59,12 @@ fn the_login_of_the_settings_goes_before_the_operators_and_is_never_printed_or_r
     assert_eq!(none.login(&logins).unwrap().user, "operator");
     assert!(!format!("{own:?}").contains("canary"));
     let header = STANDARD.encode("bot:canary-word");
-    let told = own.login(&logins).unwrap().hide(&format!("you sent {header}, that is canary-word"));
-    assert_eq!(told, "you sent [secret], that is [secret]");
+    let redacted = own.login(&logins).unwrap().redact(&format!("you sent {header}, that is canary-word"));
+    assert_eq!(redacted, "you sent [secret], that is [secret]");
 }
 
 #[test]
-fn the_password_for_a_proxy_is_bound_to_it_and_to_who_vouches_for_it() {
+fn binds_proxy_password_to_proxy_and_authorities() {
     let binding = |url: &str, pem: Option<&str>| {
         let draft = RouteDraft { proxy_url: Some(url.to_owned()), ..RouteDraft::default() };
         RouteDraft { ca_certificates: pem.map(str::to_owned), ..draft }.proxy_binding()
@@ -76,7 +76,7 @@ fn the_password_for_a_proxy_is_bound_to_it_and_to_who_vouches_for_it() {
 }
 
 #[test]
-fn a_proxy_is_an_address_and_nothing_more() {
+fn accepts_proxy_origin_only() {
     assert!(parse("", " ").unwrap().is_plain());
     for url in ["http://proxy.corp:3128", " https://10.0.0.1/ ", "http://[fd00::1]:8080"] {
         assert!(parse(url, "").unwrap().proxy.is_some(), "{url}");
@@ -93,16 +93,16 @@ fn a_proxy_is_an_address_and_nothing_more() {
 }
 
 #[test]
-fn what_is_no_certificate_is_refused() {
+fn refuses_invalid_certificate() {
     let nonsense = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
     let key = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n";
-    for pem in ["nonsense", nonsense, key, &"x".repeat(LONGEST_CERTIFICATES + 1)] {
+    for pem in ["nonsense", nonsense, key, &"x".repeat(MAX_CERTIFICATES + 1)] {
         assert_eq!(parse("", pem).unwrap_err(), ["jira.ca_certificates"], "{}", &pem[..8]);
     }
 }
 
 #[test]
-fn whoever_stands_on_the_way_is_a_part_of_what_a_secret_is_bound_to() {
+fn binds_secret_to_proxy_and_authorities() {
     let draft = |proxy: Option<&str>, pem: Option<&str>| RouteDraft {
         proxy_url: proxy.map(str::to_owned),
         proxy_username: None,
@@ -123,7 +123,7 @@ fn whoever_stands_on_the_way_is_a_part_of_what_a_secret_is_bound_to() {
 }
 
 #[test]
-fn a_login_goes_to_the_proxy_that_it_stands_beside_and_is_never_printed() {
+fn selects_proxy_login_by_host_and_port() {
     let text = "# ours\n\nProxy.corp:3128 bot:canary:x\n10.0.0.1:443  b c\n".replace("b c", "b:c");
     let logins = ProxyLogins::parse(&text).unwrap();
     let of = |url: &str| logins.of(&url.parse().unwrap()).map(|login| login.user.clone());
@@ -136,22 +136,22 @@ fn a_login_goes_to_the_proxy_that_it_stands_beside_and_is_never_printed() {
     }
     assert!(!format!("{logins:?}").contains("canary"));
     for text in ["a b", "proxy:1", "proxy:1 user", "proxy user:p", "proxy:x u:p", "proxy:1 :p"] {
-        assert_eq!(ProxyLogins::parse(&format!("\n{text}")).unwrap_err(), NotALogin(2), "{text}");
+        assert_eq!(ProxyLogins::parse(&format!("\n{text}")).unwrap_err(), InvalidProxyLogin(2), "{text}");
     }
 }
 
 #[test]
-fn the_environment_names_a_proxy_with_its_login() {
-    let route = Route::of_environment("http://bot:p%40ss@proxy.corp:3128", None).unwrap();
+fn parses_proxy_of_environment() {
+    let route = Route::from_environment("http://bot:p%40ss@proxy.corp:3128", None).unwrap();
     let proxy = route.proxy.as_ref().unwrap();
     assert_eq!(proxy.url.as_str(), "http://proxy.corp:3128/");
     assert_eq!(proxy.login.as_ref().unwrap().password.expose_secret(), "p@ss");
     assert!(!format!("{route:?}").contains("p@ss"));
-    assert!(Route::of_environment("socks5://proxy.corp", None).is_none());
+    assert!(Route::from_environment("socks5://proxy.corp", None).is_none());
 }
 
 #[test]
-fn a_way_is_saved_beside_other_settings_and_absent_ones_are_read_as_none() {
+fn merges_route_drafts() {
     let draft: RouteDraft = serde_json::from_str("{}").unwrap();
     assert_eq!(draft, RouteDraft::default());
     let mut merged = RouteDraft { proxy_url: Some("http://a".to_owned()), ..draft };

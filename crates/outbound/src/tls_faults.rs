@@ -1,4 +1,4 @@
-//! Failures of TLS in plain words: what is wrong with which certificate or handshake, and the way out.
+//! Explains TLS failures: what is wrong with the certificate or handshake, and how to fix it.
 
 use jiff::Timestamp;
 use rustls::pki_types::UnixTime;
@@ -6,9 +6,9 @@ use rustls::{AlertDescription, CertificateError, Error, OtherError, PeerIncompat
 
 use crate::trust::{Presented, Untrusted};
 
-/// How many names of a certificate are told.
+/// Maximum number of certificate names in a message.
 const MAX_NAMES: usize = 5;
-/// Words in the issuer's name by which products are known that answer in the place of a server to read what is sent.
+/// Words in an issuer's name that identify products which inspect TLS.
 const INSPECTORS: [&str; 27] = [
     "zscaler",
     "netskope",
@@ -38,20 +38,20 @@ const INSPECTORS: [&str; 27] = [
     "burp",
     "ssl inspection",
 ];
-/// Where the vendors serve their sites, always with certificates of public authorities.
+/// Domains of the vendors' cloud sites, which always have certificates of public authorities.
 const PUBLIC_SITES: [&str; 4] =
     [".atlassian.net", ".atlassian.com", ".service-now.com", ".servicenowservices.com"];
 
-/// Why there is no TLS session, and what to do about it.
+/// Why a TLS handshake failed, and how to fix it.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Explained {
-    /// They follow "no trusted connection to HOST:".
-    pub(crate) words: String,
+pub(crate) struct TlsExplanation {
+    /// Follows "no trusted connection to HOST:".
+    pub(crate) message: String,
     pub(crate) hint: String,
 }
 
-/// Explains a failure of TLS with `host`. `asked` says whether a server has asked for a certificate of ours.
-pub(crate) fn explain(error: &Error, host: &str, asked: bool) -> Explained {
+/// Explains a TLS failure with `host`. `asked` says whether the server requested a client certificate.
+pub(crate) fn explain(error: &Error, host: &str, asked: bool) -> TlsExplanation {
     let host = without_port(host);
     match error {
         Error::InvalidCertificate(CertificateError::Other(OtherError(other))) => {
@@ -60,7 +60,7 @@ pub(crate) fn explain(error: &Error, host: &str, asked: bool) -> Explained {
                 None => unnamed(error),
             }
         }
-        Error::InvalidMessage(_) => Explained::new(
+        Error::InvalidMessage(_) => TlsExplanation::new(
             "it does not speak TLS on this port",
             "check the port, and whether the address is meant to be http; a proxy or firewall may also have answered in its place",
         ),
@@ -76,7 +76,7 @@ pub(crate) fn explain(error: &Error, host: &str, asked: bool) -> Explained {
     }
 }
 
-/// A certificate names hosts, and no ports.
+/// Certificates name hosts without ports.
 fn without_port(authority: &str) -> &str {
     match authority.rsplit_once(':') {
         Some((host, port)) if !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()) => host,
@@ -84,19 +84,19 @@ fn without_port(authority: &str) -> &str {
     }
 }
 
-/// The connection ended during the handshake, without a word.
-pub(crate) fn cut_off(asked: bool) -> Explained {
+/// The connection was closed during the handshake without an alert.
+pub(crate) fn cut_off(asked: bool) -> TlsExplanation {
     if asked {
         return wants_certificate();
     }
-    Explained::new(
+    TlsExplanation::new(
         "the connection was cut off during the TLS handshake",
         "a firewall or proxy on the way may block this host or the inspection of TLS may fail, or the server accepts neither TLS 1.2 \
          nor 1.3; check that the address and port are those of the server",
     )
 }
 
-/// Whether the alert says that a server turned us away for want of a certificate, which it does before it looks at a request.
+/// Whether the alert means that the server wants a client certificate, which it checks before it reads a request.
 pub(crate) fn is_about_client_certificate(alert: AlertDescription, asked: bool) -> bool {
     use AlertDescription as Alert;
     match alert {
@@ -114,7 +114,7 @@ pub(crate) fn is_about_client_certificate(alert: AlertDescription, asked: bool) 
     }
 }
 
-fn refused(alert: AlertDescription, host: &str, asked: bool) -> Explained {
+fn refused(alert: AlertDescription, host: &str, asked: bool) -> TlsExplanation {
     use AlertDescription as Alert;
     if is_about_client_certificate(alert, asked) {
         return wants_certificate();
@@ -122,18 +122,18 @@ fn refused(alert: AlertDescription, host: &str, asked: bool) -> Explained {
     match alert {
         Alert::HandshakeFailure | Alert::InsufficientSecurity => no_common_cipher(),
         Alert::ProtocolVersion => no_common_version(),
-        Alert::UnrecognisedName => Explained::new(
+        Alert::UnrecognisedName => TlsExplanation::new(
             format!("it does not serve a host called {host}"),
             "check the spelling of the address: the server, or the balancer before it, knows other names",
         ),
-        alert => Explained::new(
+        alert => TlsExplanation::new(
             format!("it ended the TLS handshake with the alert {alert:?}"),
             "the server's log may say why; check that the address and port are those of the server",
         ),
     }
 }
 
-fn certificate(untrusted: &Untrusted, host: &str) -> Explained {
+fn certificate(untrusted: &Untrusted, host: &str) -> TlsExplanation {
     use CertificateError as Certificate;
     let Error::InvalidCertificate(error) = &untrusted.error else { return unnamed(&untrusted.error) };
     let presented = untrusted.presented.as_ref();
@@ -145,36 +145,33 @@ fn certificate(untrusted: &Untrusted, host: &str) -> Explained {
         Certificate::NotValidForName | Certificate::NotValidForNameContext { .. } => {
             other_names(presented, host)
         }
-        Certificate::UnknownIssuer => unknown_issuer(presented, untrusted.has_own_authorities, host),
-        Certificate::Revoked => Explained::new(
-            "its certificate has been revoked",
-            "whoever runs the server must have a new certificate issued",
-        ),
+        Certificate::UnknownIssuer => unknown_issuer(presented, untrusted.has_custom_authorities, host),
+        Certificate::Revoked => {
+            TlsExplanation::new("its certificate has been revoked", "the server needs a new certificate")
+        }
         Certificate::InvalidPurpose | Certificate::InvalidPurposeContext { .. } => wrong_purpose(),
-        Certificate::BadEncoding => Explained::new(
+        Certificate::BadEncoding => TlsExplanation::new(
             "its certificate cannot be read",
-            "whoever runs the server must have a new certificate issued: this one does not follow X.509",
+            "the server needs a new certificate: this one does not follow X.509",
         ),
         Certificate::BadSignature
         | Certificate::UnsupportedSignatureAlgorithmContext { .. }
-        | Certificate::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => Explained::new(
+        | Certificate::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => TlsExplanation::new(
             "its certificate is signed in a way that is not accepted",
-            "whoever runs the server must have a certificate issued with RSA of 2,048 bits or more, or ECDSA, and SHA-256 or \
+            "the server needs a certificate with RSA of 2,048 bits or more, or ECDSA, and SHA-256 or \
              better; SHA-1 is not accepted",
         ),
         _ => match presented {
-            Some(presented) if !presented.is_version_3 => Explained::new(
+            Some(presented) if !presented.is_version_3 => TlsExplanation::new(
                 "its certificate is of the outdated X.509 version 1",
-                format!(
-                    "whoever runs the server must have one of version 3 issued, with {host} as subject alternative name"
-                ),
+                format!("the server needs one of version 3 with {host} as subject alternative name"),
             ),
-            Some(presented) if presented.is_authority => Explained::new(
+            Some(presented) if presented.is_authority => TlsExplanation::new(
                 format!(
                     "its certificate ({}) is an authority's own (CA:TRUE) and cannot be a server's",
                     presented.subject
                 ),
-                "put this very certificate, in PEM, into ca_certificates, which trusts it as it is; or let the server show one with \
+                "add this certificate, in PEM, to ca_certificates, which trusts it as it is; or let the server show one with \
                  CA:FALSE, issued by it",
             ),
             _ if error_text(error).contains("EKU") => wrong_purpose(),
@@ -183,64 +180,60 @@ fn certificate(untrusted: &Untrusted, host: &str) -> Explained {
     }
 }
 
-fn expired(now: Option<UnixTime>, until: Option<UnixTime>) -> Explained {
+fn expired(now: Option<UnixTime>, until: Option<UnixTime>) -> TlsExplanation {
     let words = until.map_or_else(
         || "its certificate has expired".to_owned(),
         |until| format!("its certificate expired on {}", date(until)),
     );
     let clock = now.map(|now| format!(", which says {}", date(now))).unwrap_or_default();
-    Explained::new(
+    TlsExplanation::new(
         words,
-        format!("whoever runs the server must renew the certificate; check this machine's clock{clock}, too"),
+        format!("renew the certificate of the server; check this machine's clock{clock}, too"),
     )
 }
 
-fn not_yet_valid(now: Option<UnixTime>, from: Option<UnixTime>) -> Explained {
+fn not_yet_valid(now: Option<UnixTime>, from: Option<UnixTime>) -> TlsExplanation {
     let words = from.map_or_else(
         || "its certificate is not valid yet".to_owned(),
         |from| format!("its certificate is not valid before {}", date(from)),
     );
     let clock = now.map(|now| format!(", which says {}", date(now))).unwrap_or_default();
-    Explained::new(
+    TlsExplanation::new(
         words,
-        format!(
-            "check this machine's clock{clock}; if it is right, whoever runs the server must replace the certificate"
-        ),
+        format!("check this machine's clock{clock}; if it is right, replace the certificate of the server"),
     )
 }
 
-fn other_names(presented: Option<&Presented>, host: &str) -> Explained {
+fn other_names(presented: Option<&Presented>, host: &str) -> TlsExplanation {
     let Some(presented) = presented else {
-        return Explained::new(
+        return TlsExplanation::new(
             "its certificate is for another host",
             "check the spelling of the address; it must be one that the certificate names",
         );
     };
     if presented.names.is_empty() {
-        return Explained::new(
+        return TlsExplanation::new(
             format!(
                 "its certificate names no host as subject alternative name, only a common name ({}), which is not \
                  read any more",
                 presented.subject
             ),
-            format!(
-                "whoever runs the server must have a certificate issued with {host} as subject alternative name (SAN)"
-            ),
+            format!("the server needs a certificate with {host} as subject alternative name (SAN)"),
         );
     }
     let mut names = presented.names.iter().take(MAX_NAMES).cloned().collect::<Vec<_>>().join(", ");
     if presented.names.len() > MAX_NAMES {
         names.push_str(&format!(" and {} more", presented.names.len() - MAX_NAMES));
     }
-    Explained::new(
+    TlsExplanation::new(
         format!("its certificate is for {names}, not for {host}"),
         "use an address with a name that the certificate has, or have this one added to the certificate",
     )
 }
 
-fn unknown_issuer(presented: Option<&Presented>, has_own: bool, host: &str) -> Explained {
+fn unknown_issuer(presented: Option<&Presented>, has_own: bool, host: &str) -> TlsExplanation {
     let Some(presented) = presented else {
-        return Explained::new(
+        return TlsExplanation::new(
             "its certificate was issued by an authority that is not trusted",
             private_authority("it"),
         );
@@ -248,24 +241,24 @@ fn unknown_issuer(presented: Option<&Presented>, has_own: bool, host: &str) -> E
     let own = "ca_certificates take the place of the public authorities: remove them if the site has a public certificate";
     if is_inspected(presented, host) {
         let authority = &presented.last_issuer;
-        return Explained::new(
+        return TlsExplanation::new(
             format!(
                 "its certificate was issued by \"{authority}\", as by a proxy or firewall that inspects TLS"
             ),
             format!(
-                "put the certificate of \"{authority}\", in PEM, into ca_certificates, or have {host} exempted from \
+                "add the certificate of \"{authority}\", in PEM, to ca_certificates, or have {host} exempted from \
                  the inspection"
             ),
         );
     }
     if presented.is_self_signed {
         let words = format!("its certificate ({}) is self-signed and not known here", presented.subject);
-        let hint = "put this very certificate, in PEM, into ca_certificates, or have one issued by an authority that is trusted";
-        return Explained::new(words, hint);
+        let hint = "add this certificate, in PEM, to ca_certificates, or use one of a trusted authority";
+        return TlsExplanation::new(words, hint);
     }
     let issuer = &presented.issuer;
     match (presented.intermediates, has_own) {
-        (0, true) => Explained::new(
+        (0, true) => TlsExplanation::new(
             format!(
                 "its certificate was issued by \"{issuer}\", which is not among ca_certificates, and the server sent no \
                  intermediate certificates"
@@ -275,7 +268,7 @@ fn unknown_issuer(presented: Option<&Presented>, has_own: bool, host: &str) -> E
                  ca_certificates; {own}"
             ),
         ),
-        (0, false) => Explained::new(
+        (0, false) => TlsExplanation::new(
             format!(
                 "its certificate was issued by \"{issuer}\", an authority that is not trusted, and the server sent no \
                  intermediate certificates"
@@ -285,7 +278,7 @@ fn unknown_issuer(presented: Option<&Presented>, has_own: bool, host: &str) -> E
                 private_authority(&format!("\"{issuer}\""))
             ),
         ),
-        (_, true) => Explained::new(
+        (_, true) => TlsExplanation::new(
             format!(
                 "its certificate was issued under \"{}\", which is not among ca_certificates",
                 presented.last_issuer
@@ -295,7 +288,7 @@ fn unknown_issuer(presented: Option<&Presented>, has_own: bool, host: &str) -> E
                 presented.last_issuer
             ),
         ),
-        (_, false) => Explained::new(
+        (_, false) => TlsExplanation::new(
             format!(
                 "its certificate was issued under \"{}\", an authority that is not trusted",
                 presented.last_issuer
@@ -307,12 +300,12 @@ fn unknown_issuer(presented: Option<&Presented>, has_own: bool, host: &str) -> E
 
 fn private_authority(name: &str) -> String {
     format!(
-        "if {name} is a private authority, put its certificate, in PEM, into ca_certificates, or add it to those that the server's \
+        "if {name} is a private authority, add its certificate, in PEM, to ca_certificates, or add it to those that the server's \
          machine trusts (SSL_CERT_FILE can name a file)"
     )
 }
 
-/// Whether somebody on the way shows a certificate of their own.
+/// Whether an intermediary inspects TLS with its own certificate.
 fn is_inspected(presented: &Presented, host: &str) -> bool {
     let issuers = format!("{} {}", presented.issuer, presented.last_issuer).to_lowercase();
     let name = host.split(':').next().unwrap_or_default();
@@ -320,37 +313,37 @@ fn is_inspected(presented: &Presented, host: &str) -> bool {
         || PUBLIC_SITES.iter().any(|domain| name.ends_with(domain))
 }
 
-fn wrong_purpose() -> Explained {
-    Explained::new(
+fn wrong_purpose() -> TlsExplanation {
+    TlsExplanation::new(
         "its certificate is not made for servers",
-        "whoever runs the server must have one issued with the extended key usage serverAuth",
+        "the server needs one with the extended key usage serverAuth",
     )
 }
 
-fn wants_certificate() -> Explained {
-    Explained::new(
+fn wants_certificate() -> TlsExplanation {
+    TlsExplanation::new(
         "it demands a client certificate",
-        "client certificates cannot be given: use an address that does not demand one, or have this machine exempted",
+        "client certificates are not supported: use an address that does not demand one, or have this machine exempted",
     )
 }
 
-fn no_common_cipher() -> Explained {
-    Explained::new(
+fn no_common_cipher() -> TlsExplanation {
+    TlsExplanation::new(
         "it accepts none of the cipher suites that are offered",
         "the server must offer TLS 1.3, or TLS 1.2 with ECDHE and AES-GCM or ChaCha20-Poly1305; some servers also end the \
          handshake like this when they demand a client certificate or do not serve this host",
     )
 }
 
-fn no_common_version() -> Explained {
-    Explained::new(
+fn no_common_version() -> TlsExplanation {
+    TlsExplanation::new(
         "it accepts neither TLS 1.2 nor TLS 1.3",
-        "whoever runs the server must switch on TLS 1.2 or 1.3: older versions are not spoken",
+        "enable TLS 1.2 or 1.3 on the server: older versions are not supported",
     )
 }
 
-fn unnamed(error: &Error) -> Explained {
-    Explained::new(
+fn unnamed(error: &Error) -> TlsExplanation {
+    TlsExplanation::new(
         format!("the TLS handshake failed: {error}"),
         "the server's certificate must be valid for this host and issued by an authority that is trusted",
     )
@@ -368,10 +361,10 @@ fn date(time: UnixTime) -> String {
     time.map_or_else(|| "an unknown day".to_owned(), |time| time.strftime("%Y-%m-%d %H:%M UTC").to_string())
 }
 
-// === impl Explained ===
+// === impl TlsExplanation ===
 
-impl Explained {
-    fn new(words: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { words: words.into(), hint: hint.into() }
+impl TlsExplanation {
+    fn new(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { message: message.into(), hint: hint.into() }
     }
 }

@@ -1,4 +1,4 @@
-//! What a failure on the way to a server or back means: whether something may have been sent, and what helps.
+//! Classifies transport failures: definite failure or unknown outcome, with a hint.
 
 use std::error::Error;
 use std::io;
@@ -6,40 +6,40 @@ use std::io;
 use rustls::Error as TlsError;
 use ticketing_core::fault::{Fault, FaultKind};
 
-use crate::decode::Undecodable;
-use crate::guard::Refused;
-use crate::resolve::RefusedAnswer;
-use crate::tls_faults::{self, Explained};
+use crate::address_policy::AddressRefused;
+use crate::decode::DecodeError;
+use crate::resolve::AnswerRefused;
+use crate::tls_faults::{self, TlsExplanation};
 
-/// What is known about the way of a request.
+/// Context of a failed request.
 #[derive(Debug)]
-pub(crate) struct Way<'a> {
-    /// Who is called: the host, and the port where it is not the usual one.
+pub(crate) struct RequestRoute<'a> {
+    /// The called host, with its port unless it is the default.
     pub(crate) host: &'a str,
     pub(crate) is_https: bool,
-    /// What the proxy on the way is called, if there may be one.
+    /// Display name of the proxy, if there may be one.
     pub(crate) proxy: Option<String>,
-    /// A variable of the environment that names a proxy which is not used.
+    /// An environment variable that names a proxy which is not used.
     pub(crate) ignored_proxy: Option<&'static str>,
-    /// Whether a certificate of ours was asked for.
-    pub(crate) asked_for_certificate: bool,
+    /// Whether the server requested a client certificate.
+    pub(crate) is_certificate_requested: bool,
 }
 
-/// A proxy that was reached and opened no tunnel.
+/// A proxy that was reached but opened no tunnel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TunnelRefusal {
-    /// It asked for a login, or for another one.
+    /// It requires a login, or rejected the given one.
     Login,
     Other,
 }
 
-/// The fault of a request that was not begun, since `host` may not be called.
-pub(crate) fn refused(host: &str, refused: &Refused) -> Fault {
+/// The fault of a request that was not sent because `host` is forbidden.
+pub(crate) fn refused(host: &str, refused: &AddressRefused) -> Fault {
     let message = format!("{host} may not be called: the address {refused}");
     Fault::new(FaultKind::NotPermitted, message).with_hint(refused.hint())
 }
 
-/// Whether a proxy opened no tunnel. The client has no type for it, only its words.
+/// Whether a proxy opened no tunnel. The client has no error type for it, only a message.
 pub(crate) fn tunnel_refusal(error: &reqwest::Error) -> Option<TunnelRefusal> {
     let words = chain(error).map(ToString::to_string).find(|words| words.starts_with("tunnel error: "))?;
     match words.trim_start_matches("tunnel error: ") {
@@ -49,30 +49,31 @@ pub(crate) fn tunnel_refusal(error: &reqwest::Error) -> Option<TunnelRefusal> {
     }
 }
 
-/// The fault of a request that got no reply.
-pub(crate) fn fault(error: &reqwest::Error, way: &Way<'_>) -> Fault {
-    if let Some(RefusedAnswer { name, refused: rule }) = chain(error).find_map(|cause| cause.downcast_ref()) {
+/// The fault of a request without a reply.
+pub(crate) fn fault(error: &reqwest::Error, route: &RequestRoute<'_>) -> Fault {
+    if let Some(AnswerRefused { name, refused: rule }) = chain(error).find_map(|cause| cause.downcast_ref()) {
         return refused(name, rule);
     }
     if error.is_connect() {
-        return never_connected(error, way);
+        return never_connected(error, route);
     }
-    let (host, cause) = (way.host, root_cause(error));
+    let (host, cause) = (route.host, root_cause(error));
     if error.is_builder() {
         return Fault::new(FaultKind::Misconfigured, format!("no request can be made to {host}: {cause}"));
     }
     if let Some(TlsError::AlertReceived(alert)) = chain(error).find_map(tls_error)
-        && tls_faults::is_about_client_certificate(*alert, way.asked_for_certificate)
+        && tls_faults::is_about_client_certificate(*alert, route.is_certificate_requested)
     {
-        // TLS 1.3 tells it only after the handshake, when the request may be on its way. It is not read then.
+        // In TLS 1.3 this alert arrives after the handshake, when the request may have been sent. The server does not
+        // read it then.
         let error = TlsError::AlertReceived(*alert);
-        return untrusted(host, tls_faults::explain(&error, host, way.asked_for_certificate));
+        return untrusted(host, tls_faults::explain(&error, host, route.is_certificate_requested));
     }
     if error.is_timeout() {
         return Fault::new(FaultKind::TimedOut, format!("{host} did not answer in time"));
     }
     if is_not_http(error) {
-        let hint = if way.is_https {
+        let hint = if route.is_https {
             "check the port: another service may listen there"
         } else {
             "the server may expect https: check the address, and the port"
@@ -81,9 +82,9 @@ pub(crate) fn fault(error: &reqwest::Error, way: &Way<'_>) -> Fault {
             .with_hint(hint);
     }
     let fault = Fault::new(FaultKind::ConnectionLost, format!("the connection to {host} broke: {cause}"));
-    match (way.asked_for_certificate, way.is_https) {
+    match (route.is_certificate_requested, route.is_https) {
         (true, _) => fault.with_hint(
-            "the server has asked for a client certificate, which cannot be given: it may have ended the connection for \
+            "the server requested a client certificate, which is not supported: it may have ended the connection for \
              want of one",
         ),
         (false, false) => {
@@ -93,7 +94,7 @@ pub(crate) fn fault(error: &reqwest::Error, way: &Way<'_>) -> Fault {
     }
 }
 
-/// The fault of a reply that broke off.
+/// The fault of a reply that was cut off.
 pub(crate) fn fault_of_reply(error: &reqwest::Error, host: &str) -> Fault {
     if error.is_timeout() {
         return Fault::new(FaultKind::TimedOut, format!("the reply of {host} did not end in time"));
@@ -102,47 +103,47 @@ pub(crate) fn fault_of_reply(error: &reqwest::Error, host: &str) -> Fault {
     Fault::new(FaultKind::ConnectionLost, format!("the reply of {host} broke off: {cause}"))
 }
 
-/// The fault of a reply whose text cannot be had.
-pub(crate) fn undecodable(error: &Undecodable, host: &str) -> Fault {
+/// The fault of a reply that cannot be decoded.
+pub(crate) fn decode_fault(error: &DecodeError, host: &str) -> Fault {
     let hint = match error {
-        Undecodable::TooLarge(_) => "",
-        Undecodable::Damaged(_) | Undecodable::Unknown(_) => {
+        DecodeError::TooLarge(_) => "",
+        DecodeError::Damaged(_) | DecodeError::Unknown(_) => {
             "a gateway before the ticket system compresses its replies without being asked: have that switched off"
         }
     };
     Fault::new(FaultKind::UnreadableReply, format!("the reply of {host} {error}")).with_hint(hint)
 }
 
-/// The fault of a proxy that answered without opening a tunnel; `None` if it could not be asked why.
+/// The fault of a proxy that opened no tunnel.
 pub(crate) fn refused_by_proxy(
-    way: &Way<'_>,
+    route: &RequestRoute<'_>,
     refusal: TunnelRefusal,
     explained: Option<(String, String)>,
 ) -> Fault {
-    let proxy = way.proxy.as_deref().unwrap_or("the proxy");
-    let host = way.host;
+    let proxy = route.proxy.as_deref().unwrap_or("the proxy");
+    let host = route.host;
     let (words, hint) = explained.unwrap_or_else(|| match refusal {
         TunnelRefusal::Login => {
-            crate::proxy::explain(&crate::proxy::Answer::Status(407, vec![]), host, false)
+            crate::proxy::explain(&crate::proxy::ConnectReply::Status(407, vec![]), host, false)
         }
         TunnelRefusal::Other => (format!("did not connect to {host}"), "the proxy's log says why".to_owned()),
     });
     Fault::new(FaultKind::Connect, format!("no connection to {host}: {proxy} {words}")).with_hint(hint)
 }
 
-fn never_connected(error: &reqwest::Error, way: &Way<'_>) -> Fault {
-    let (host, cause) = (way.host, root_cause(error));
+fn never_connected(error: &reqwest::Error, route: &RequestRoute<'_>) -> Fault {
+    let (host, cause) = (route.host, root_cause(error));
     let is_of_proxy =
         chain(error).any(|cause| cause.to_string() == "tunnel error: failed to create underlying connection");
-    let proxy = way.proxy.as_deref().filter(|_| is_of_proxy);
+    let proxy = route.proxy.as_deref().filter(|_| is_of_proxy);
     let peer = proxy.unwrap_or(host);
     if let Some(error) = chain(error).find_map(tls_error) {
-        return untrusted(peer, tls_faults::explain(error, peer, way.asked_for_certificate));
+        return untrusted(peer, tls_faults::explain(error, peer, route.is_certificate_requested));
     }
     if chain(error).any(|cause| cause.to_string().contains("dns error")) {
         return Fault::new(FaultKind::Dns, format!("{peer} does not resolve: {cause}")).with_hint(
             with_ignored(
-                way,
+                route,
                 if proxy.is_some() {
                     "check the spelling of proxy_url and this machine's DNS"
                 } else {
@@ -151,27 +152,27 @@ fn never_connected(error: &reqwest::Error, way: &Way<'_>) -> Fault {
             ),
         );
     }
-    if way.is_https && chain(error).any(is_cut_off) {
-        let Explained { words, hint } = tls_faults::cut_off(way.asked_for_certificate);
-        return untrusted(peer, Explained { words, hint: with_ignored(way, &hint) });
+    if route.is_https && chain(error).any(is_cut_off) {
+        let TlsExplanation { message, hint } = tls_faults::cut_off(route.is_certificate_requested);
+        return untrusted(peer, TlsExplanation { message, hint: with_ignored(route, &hint) });
     }
-    // A closed port and a filtered one are told in the same words: nobody shall map a network through us.
+    // A closed port and a filtered one get the same message: callers must not be able to scan a network.
     tracing::info!(host, cause, "no connection");
     let hint = if proxy.is_some() {
         "check proxy_url and its port, and that a firewall lets this machine through to the proxy; the server's log has the cause"
     } else {
         "check the address and port, and that a firewall lets this machine through; the server's log has the cause"
     };
-    Fault::new(FaultKind::Connect, format!("no connection to {peer}")).with_hint(with_ignored(way, hint))
+    Fault::new(FaultKind::Connect, format!("no connection to {peer}")).with_hint(with_ignored(route, hint))
 }
 
-fn untrusted(peer: &str, Explained { words, hint }: Explained) -> Fault {
-    Fault::new(FaultKind::Tls, format!("no trusted connection to {peer}: {words}")).with_hint(hint)
+fn untrusted(peer: &str, TlsExplanation { message, hint }: TlsExplanation) -> Fault {
+    Fault::new(FaultKind::Tls, format!("no trusted connection to {peer}: {message}")).with_hint(hint)
 }
 
-/// A hint, and what else it may be where a proxy was meant to be used.
-fn with_ignored(way: &Way<'_>, hint: &str) -> String {
-    match way.ignored_proxy.filter(|_| way.proxy.is_none()) {
+/// The hint, with a note about an ignored proxy.
+fn with_ignored(route: &RequestRoute<'_>, hint: &str) -> String {
+    match route.ignored_proxy.filter(|_| route.proxy.is_none()) {
         Some(variable) => format!(
             "{hint}; {variable} is set but not used: set proxy_url with the settings, or start the server with \
              --proxy-from-environment"
@@ -180,7 +181,7 @@ fn with_ignored(way: &Way<'_>, hint: &str) -> String {
     }
 }
 
-/// Whether a connection that was there has ended. The error may be inside another.
+/// Whether an established connection was closed. The error may be nested.
 fn is_cut_off(cause: &(dyn Error + 'static)) -> bool {
     use io::ErrorKind as Kind;
     let Some(error) = cause.downcast_ref::<io::Error>() else { return false };
@@ -190,12 +191,12 @@ fn is_cut_off(cause: &(dyn Error + 'static)) -> bool {
     ) || error.get_ref().is_some_and(|inner| is_cut_off(inner))
 }
 
-/// Whether something came that is no reply. The client has no type for it, only its words.
+/// Whether the reply is not HTTP. The client has no error type for it, only a message.
 fn is_not_http(error: &reqwest::Error) -> bool {
     chain(error).any(|cause| cause.to_string().contains("invalid HTTP"))
 }
 
-/// rustls hands its errors over inside an `io::Error`, which may be inside another.
+/// rustls errors are wrapped in an `io::Error`, which may be nested.
 fn tls_error<'e>(cause: &'e (dyn Error + 'static)) -> Option<&'e TlsError> {
     let wrapped = || cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
     cause.downcast_ref().or_else(|| tls_error(wrapped()?))
@@ -205,7 +206,7 @@ fn chain(error: &reqwest::Error) -> impl Iterator<Item = &(dyn Error + 'static)>
     std::iter::successors(error.source(), |&cause| cause.source())
 }
 
-/// The innermost cause: the outer ones repeat the address with its query.
+/// The innermost cause: the outer ones repeat the URL with its query.
 fn root_cause(error: &reqwest::Error) -> String {
     chain(error).last().map_or_else(|| "unknown cause".to_owned(), ToString::to_string)
 }

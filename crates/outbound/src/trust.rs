@@ -1,9 +1,9 @@
-//! Which servers are trusted, and what is wrong with those that are not.
+//! Verifies server certificates, and explains why one is not trusted.
 //!
-//! The check itself is webpki's, by the authorities of the settings or else of this machine. This module adds what its answer
-//! lacks: who issued the certificate, for whom, and what the server sent along. One thing it also lets pass: the very
-//! certificate that the settings name as trusted, even where it is an authority's or its issuer is not known, if it is for
-//! this host and in date. Whoever pastes a server's own certificate means exactly that.
+//! webpki verifies, by the configured authorities or those of this machine. This module adds details to its errors:
+//! the issuer, the names, and what the server sent. It also accepts a server certificate that the settings contain
+//! itself, even if it is an authority's or its issuer is unknown, as long as it is valid for the host and in date:
+//! pasting a server's own certificate pins it.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -28,24 +28,24 @@ use crate::route::Authorities;
 const MAX_NAME: usize = 100;
 const HTTP_1_1: &[u8] = b"http/1.1";
 
-/// Whether a server has asked for a certificate of ours.
+/// Whether a server requested a client certificate.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct ClientCertificateAsked(Arc<AtomicBool>);
+pub(crate) struct ClientCertificateRequested(Arc<AtomicBool>);
 
-/// Why a TLS client could not be made.
+/// Why a TLS client could not be created.
 #[derive(Debug, thiserror::Error)]
 #[error("TLS cannot be set up")]
 pub struct TlsSetupError(#[source] Box<dyn std::error::Error + Send + Sync>);
 
-/// A certificate that is not trusted, with what was presented.
+/// An untrusted certificate, with its details.
 #[derive(Debug)]
 pub(crate) struct Untrusted {
-    /// By the check of webpki.
+    /// From webpki.
     pub(crate) error: Error,
-    /// `None` if it cannot be read.
+    /// `None` if it cannot be parsed.
     pub(crate) presented: Option<Presented>,
-    /// Whether the settings name the trusted authorities.
-    pub(crate) has_own_authorities: bool,
+    /// Whether the settings contain the trusted authorities.
+    pub(crate) has_custom_authorities: bool,
 }
 
 /// What a server presented. Every text is one short line.
@@ -58,23 +58,23 @@ pub(crate) struct Presented {
     pub(crate) is_version_3: bool,
     /// Its subject alternative names: hosts and addresses.
     pub(crate) names: Vec<String>,
-    /// How many certificates came along with the server's own.
+    /// How many certificates came after the server's own.
     pub(crate) intermediates: usize,
-    /// Who issued the last certificate of the chain.
+    /// The issuer of the last certificate of the chain.
     pub(crate) last_issuer: String,
 }
 
 #[derive(Debug)]
 struct ExplainingVerifier {
     inner: Arc<dyn ServerCertVerifier>,
-    /// Those of the settings.
+    /// From the settings.
     trusted: Vec<CertificateDer<'static>>,
 }
 
 /// A TLS client that trusts `authorities`, or else those of this machine.
 pub(crate) fn client_config(
     authorities: Option<&Authorities>,
-    asked: &ClientCertificateAsked,
+    asked: &ClientCertificateRequested,
 ) -> Result<ClientConfig, TlsSetupError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let trusted = authorities.map(|authorities| authorities.certificates.clone()).unwrap_or_default();
@@ -100,16 +100,16 @@ pub(crate) fn client_config(
     Ok(config)
 }
 
-// === impl ClientCertificateAsked ===
+// === impl ClientCertificateRequested ===
 
-impl ClientCertificateAsked {
+impl ClientCertificateRequested {
     pub(crate) fn get(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 }
 
-/// Has none to show, and remembers that it was asked: some servers only end the connection then.
-impl ResolvesClientCert for ClientCertificateAsked {
+/// Presents no client certificate, but records the request: some servers only close the connection afterwards.
+impl ResolvesClientCert for ClientCertificateRequested {
     fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
         self.0.store(true, Ordering::Relaxed);
         None
@@ -143,7 +143,7 @@ impl ServerCertVerifier for ExplainingVerifier {
             let untrusted = Untrusted {
                 error,
                 presented: Presented::read(end_entity, intermediates),
-                has_own_authorities: !self.trusted.is_empty(),
+                has_custom_authorities: !self.trusted.is_empty(),
             };
             Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(untrusted))))
         })
@@ -172,7 +172,8 @@ impl ServerCertVerifier for ExplainingVerifier {
     }
 }
 
-/// Whether the check ended at who issued the certificate, or at its being an authority's; what else is wrong stays wrong.
+/// Whether verification failed only because of the issuer, or because the certificate is an authority's; other
+/// failures stay failures.
 fn is_about_issuer(error: &Error) -> bool {
     let Error::InvalidCertificate(error) = error else { return false };
     match error {
@@ -182,7 +183,7 @@ fn is_about_issuer(error: &Error) -> bool {
     }
 }
 
-/// Checks the host and the dates of a certificate that the settings trust as it is.
+/// Checks host and dates of a pinned certificate.
 fn verify_pinned(
     certificate: &CertificateDer<'_>,
     server_name: &ServerName<'_>,

@@ -1,6 +1,6 @@
-//! Every failure of TLS is told in plain words with a way out. Each is produced by a real server.
+//! Every failure of TLS is reports in plain words with a way out. Each is produced by a real server.
 
-#![allow(clippy::unwrap_used, reason = "a test that can not go on fails")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -17,14 +17,16 @@ use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion, version};
 use ticketing_core::clock::Clock;
 use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_core::violation::Violations;
-use ticketing_outbound::guard::Guard;
-use ticketing_outbound::{Answers, Door, Names, Reach, Reply, Request, Route, RouteDraft};
+use ticketing_outbound::address_policy::AddressPolicy;
+use ticketing_outbound::{
+    EgressPolicy, HttpClient, Reply, Request, ResolveFuture, Resolver, Route, RouteDraft,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
 const HOST: &str = "jira.corp";
-const LONGEST: Duration = Duration::from_secs(10);
+const MAX_TIMEOUT: Duration = Duration::from_secs(10);
 
 #[derive(Debug)]
 struct Epoch;
@@ -35,12 +37,12 @@ impl Clock for Epoch {
     }
 }
 
-/// Every name stands for this machine.
+/// Resolves every name to this machine.
 #[derive(Debug)]
-struct Here;
+struct LoopbackResolver;
 
-impl Names for Here {
-    fn addresses(&self, _: &str) -> Answers {
+impl Resolver for LoopbackResolver {
+    fn resolve(&self, _: &str) -> ResolveFuture {
         Box::pin(async { Ok(vec![IpAddr::from([127, 0, 0, 1])]) })
     }
 }
@@ -132,7 +134,7 @@ async fn showing(chain: &[&Identity]) -> u16 {
 }
 
 /// Answers the first bytes of every connection with these, and ends it.
-async fn saying(answer: &'static [u8]) -> u16 {
+async fn replying(answer: &'static [u8]) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     tokio::spawn(async move {
@@ -147,18 +149,23 @@ async fn saying(answer: &'static [u8]) -> u16 {
 
 async fn get(host: &str, port: u16, trusted: &[&Identity]) -> Result<Reply, Fault> {
     let permitted = [format!("{host}:{port}"), "127.0.0.1".to_owned()];
-    let guard = Guard::permitting(permitted.map(|text| text.parse().unwrap()).to_vec());
-    let reach = Reach { names: Arc::new(Here), ignored_proxy: Some("HTTPS_PROXY"), ..guard.into() };
+    let addresses = AddressPolicy::permitting(permitted.map(|text| text.parse().unwrap()).to_vec());
+    let egress_policy = EgressPolicy {
+        resolver: Arc::new(LoopbackResolver),
+        ignored_proxy: Some("HTTPS_PROXY"),
+        ..addresses.into()
+    };
     let pem: String = trusted.iter().map(|identity| identity.certificate.pem()).collect();
     let draft = RouteDraft { ca_certificates: Some(pem), ..RouteDraft::default() };
     let route = Route::parse(&draft, None, "jira", &mut Violations::default()).unwrap();
-    let door = Door::new(Arc::new(Epoch), LONGEST, reach).unwrap().by(&route).unwrap();
-    door.send(Request::get(format!("https://{host}:{port}").parse().unwrap(), None, LONGEST)).await
+    let client =
+        HttpClient::new(Arc::new(Epoch), MAX_TIMEOUT, egress_policy).unwrap().with_route(&route).unwrap();
+    client.send(Request::get(format!("https://{host}:{port}").parse().unwrap(), None, MAX_TIMEOUT)).await
 }
 
-/// Asserts a failure of TLS whose message and hint have these words.
+/// Asserts a TLS failure with these texts in message and hint.
 #[track_caller]
-fn is_told(result: Result<Reply, Fault>, words: &str, hint: &str) {
+fn assert_tls_fault(result: Result<Reply, Fault>, words: &str, hint: &str) {
     let fault = result.unwrap_err();
     assert_eq!(fault.kind, FaultKind::Tls, "{fault}");
     assert!(!fault.is_ambiguous());
@@ -167,14 +174,14 @@ fn is_told(result: Result<Reply, Fault>, words: &str, hint: &str) {
 }
 
 #[tokio::test]
-async fn trusts_certificate_that_the_settings_name_even_of_an_authority() {
+async fn trusts_pinned_certificate() {
     for ca in [IsCa::Ca(BasicConstraints::Unconstrained), IsCa::ExplicitNoCa] {
         let mut own = params("Jira", &[HOST]);
         own.is_ca = ca;
         let own = issue(own, None);
         let port = showing(&[&own]).await;
         assert_eq!(get(HOST, port, &[&own]).await.unwrap().status, 200);
-        is_told(
+        assert_tls_fault(
             get("other.corp", port, &[&own]).await,
             "is for jira.corp, not for other.corp",
             "added to the certificate",
@@ -185,28 +192,28 @@ async fn trusts_certificate_that_the_settings_name_even_of_an_authority() {
 }
 
 #[tokio::test]
-async fn does_not_trust_pinned_certificate_out_of_date() {
+async fn rejects_expired_pinned_certificate() {
     for (from, until, words) in
         [(2000, 2001, "expired on 2001-01-01"), (4000, 4095, "not valid before 4000-01-01")]
     {
         let mut own = valid(params("Jira", &[HOST]), from, until);
         own.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let own = issue(own, None);
-        is_told(get(HOST, showing(&[&own]).await, &[&own]).await, words, "clock");
+        assert_tls_fault(get(HOST, showing(&[&own]).await, &[&own]).await, words, "clock");
     }
 }
 
 #[tokio::test]
-async fn tells_self_signed_certificates_and_what_to_do_with_them() {
+async fn reports_self_signed_certificate() {
     let plain = issue(params("Jira", &[HOST]), None);
     let mut own = authority("Jira Authority");
     own.subject_alt_names = params("", &[HOST]).subject_alt_names;
     let own = issue(own, None);
-    let pin = "put this very certificate, in PEM, into ca_certificates";
+    let pin = "add this certificate, in PEM, to ca_certificates";
     let port = showing(&[&plain]).await;
-    is_told(get(HOST, port, &[]).await, "(Jira) is self-signed", pin);
-    is_told(get(HOST, port, &[&own]).await, "(Jira) is self-signed", pin);
-    is_told(
+    assert_tls_fault(get(HOST, port, &[]).await, "(Jira) is self-signed", pin);
+    assert_tls_fault(get(HOST, port, &[&own]).await, "(Jira) is self-signed", pin);
+    assert_tls_fault(
         get(HOST, showing(&[&own]).await, &[]).await,
         "(Jira Authority) is an authority's own (CA:TRUE)",
         pin,
@@ -214,20 +221,20 @@ async fn tells_self_signed_certificates_and_what_to_do_with_them() {
 }
 
 #[tokio::test]
-async fn tells_unknown_authority_and_missing_intermediate() {
+async fn reports_unknown_authority_and_missing_intermediate() {
     let root = issue(authority("Corp Root"), None);
     let middle = issue(authority("Corp Issuing"), Some(&root));
     let leaf = issue(params("Jira", &[HOST]), Some(&middle));
     let alone = showing(&[&leaf]).await;
-    is_told(get(HOST, alone, &[]).await, "\"Corp Issuing\"", "into ca_certificates");
+    assert_tls_fault(get(HOST, alone, &[]).await, "\"Corp Issuing\"", "to ca_certificates");
     let missing = "add the certificate of \"Corp Issuing\", in PEM, to ca_certificates";
-    is_told(get(HOST, alone, &[&root]).await, "sent no intermediate certificates", missing);
+    assert_tls_fault(get(HOST, alone, &[&root]).await, "sent no intermediate certificates", missing);
     assert_eq!(get(HOST, alone, &[&root, &middle]).await.unwrap().status, 200);
     let whole = showing(&[&leaf, &middle]).await;
     assert_eq!(get(HOST, whole, &[&root]).await.unwrap().status, 200);
-    is_told(get(HOST, whole, &[]).await, "issued under \"Corp Root\"", "into ca_certificates");
+    assert_tls_fault(get(HOST, whole, &[]).await, "issued under \"Corp Root\"", "to ca_certificates");
     let other = issue(authority("Other Root"), None);
-    is_told(
+    assert_tls_fault(
         get(HOST, whole, &[&other]).await,
         "not among ca_certificates",
         "remove them if the site has a public",
@@ -235,73 +242,81 @@ async fn tells_unknown_authority_and_missing_intermediate() {
 }
 
 #[tokio::test]
-async fn tells_certificates_out_of_date_and_for_other_hosts() {
+async fn reports_certificate_dates_and_names() {
     let root = issue(authority("Corp Root"), None);
-    let told = async |params: CertificateParams, words: &str, hint: &str| {
+    let reports = async |params: CertificateParams, words: &str, hint: &str| {
         let leaf = issue(params, Some(&root));
-        is_told(get(HOST, showing(&[&leaf]).await, &[&root]).await, words, hint);
+        assert_tls_fault(get(HOST, showing(&[&leaf]).await, &[&root]).await, words, hint);
     };
     let own = || params("Jira", &[HOST]);
-    told(valid(own(), 2000, 2001), "expired on 2001-01-01 00:00 UTC", "clock, which says 20").await;
-    told(valid(own(), 4000, 4095), "not valid before 4000-01-01 00:00 UTC", "clock, which says 20").await;
+    reports(valid(own(), 2000, 2001), "expired on 2001-01-01 00:00 UTC", "clock, which says 20").await;
+    reports(valid(own(), 4000, 4095), "not valid before 4000-01-01 00:00 UTC", "clock, which says 20").await;
     let names = ["a.corp", "10.0.0.1", "b.corp", "c.corp", "d.corp", "e.corp", "f.corp"];
-    told(
+    reports(
         params("Jira", &names),
         "a.corp, 10.0.0.1, b.corp, c.corp, d.corp and 2 more, not for jira.corp",
         "added",
     )
     .await;
-    told(params(HOST, &[]), "only a common name (jira.corp)", "with jira.corp as").await;
+    reports(params(HOST, &[]), "only a common name (jira.corp)", "with jira.corp as").await;
     let mut client = own();
     client.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-    told(client, "not made for servers", "serverAuth").await;
+    reports(client, "not made for servers", "serverAuth").await;
 }
 
 #[tokio::test]
-async fn tells_inspection_on_the_way() {
+async fn reports_tls_inspection() {
     let root = issue(authority("Zscaler Root CA"), None);
     let leaf = issue(params("Jira", &[HOST, "acme.atlassian.net"]), Some(&root));
     let port = showing(&[&leaf]).await;
-    is_told(get(HOST, port, &[]).await, "inspects TLS", "\"Zscaler Root CA\", in PEM, into ca_certificates");
+    assert_tls_fault(
+        get(HOST, port, &[]).await,
+        "inspects TLS",
+        "\"Zscaler Root CA\", in PEM, to ca_certificates",
+    );
     let root = issue(authority("Corp Root"), None);
     let leaf = issue(params("Jira", &["acme.atlassian.net"]), Some(&root));
     let port = showing(&[&leaf]).await;
-    is_told(get("acme.atlassian.net", port, &[]).await, "inspects TLS", "\"Corp Root\"");
+    assert_tls_fault(get("acme.atlassian.net", port, &[]).await, "inspects TLS", "\"Corp Root\"");
 }
 
 #[tokio::test]
-async fn tells_server_that_demands_a_client_certificate() {
+async fn reports_required_client_certificate() {
     let root = issue(authority("Corp Root"), None);
     let leaf = issue(params("Jira", &[HOST]), Some(&root));
     for version in [&version::TLS12, &version::TLS13] {
         let port = serve(config(&[&leaf], &[version], Some(&root))).await;
-        is_told(get(HOST, port, &[&root]).await, "demands a client certificate", "cannot be given");
+        assert_tls_fault(
+            get(HOST, port, &[&root]).await,
+            "demands a client certificate",
+            "are not supported",
+        );
     }
 }
 
 #[tokio::test]
-async fn tells_handshakes_that_the_server_refuses() {
+async fn reports_refused_handshake() {
     let table: [(&[u8], &str, &str); 6] = [
         (&[0x15, 3, 3, 0, 2, 2, 40], "none of the cipher suites", "TLS 1.3, or TLS 1.2 with ECDHE"),
-        (&[0x15, 3, 1, 0, 2, 2, 70], "neither TLS 1.2 nor TLS 1.3", "switch on TLS 1.2"),
+        (&[0x15, 3, 1, 0, 2, 2, 70], "neither TLS 1.2 nor TLS 1.3", "enable TLS 1.2"),
         (&[0x15, 3, 3, 0, 2, 2, 112], "does not serve a host called jira.corp", "spelling"),
         (&[0x15, 3, 3, 0, 2, 2, 80], "InternalError", "log"),
         (b"HTTP/1.1 400 Bad Request\r\n\r\n", "does not speak TLS", "http"),
         (b"", "cut off during the TLS handshake", "HTTPS_PROXY is set but not used: set proxy_url"),
     ];
     for (answer, words, hint) in table {
-        is_told(get(HOST, saying(answer).await, &[]).await, words, hint);
+        assert_tls_fault(get(HOST, replying(answer).await, &[]).await, words, hint);
     }
 }
 
 #[tokio::test]
-async fn tells_plain_request_to_a_server_of_tls() {
+async fn reports_plain_http_to_tls_server() {
     let own = issue(params("Jira", &[HOST]), None);
     let port = showing(&[&own]).await;
-    let guard = Guard::permitting(vec![format!("127.0.0.1:{port}").parse().unwrap()]);
-    let door = Door::new(Arc::new(Epoch), LONGEST, guard.into()).unwrap();
+    let addresses = AddressPolicy::permitting(vec![format!("127.0.0.1:{port}").parse().unwrap()]);
+    let client = HttpClient::new(Arc::new(Epoch), MAX_TIMEOUT, addresses.into()).unwrap();
     let url = format!("http://127.0.0.1:{port}").parse().unwrap();
-    let fault = door.send(Request::get(url, None, LONGEST)).await.unwrap_err();
+    let fault = client.send(Request::get(url, None, MAX_TIMEOUT)).await.unwrap_err();
     assert_eq!(fault.kind, FaultKind::ConnectionLost, "{fault}");
     assert!(fault.hint.contains("https"), "{fault}");
 }

@@ -1,13 +1,13 @@
-//! Exponential backoff: retry `n` comes `min(max, base * 2^(n-1))` after failure `n`, at most `max_attempts` times.
+//! Exponential backoff: retry `n` follows failure `n` after `min(max, base * 2^(n-1))`, at most `max_attempts` times.
 
 use std::time::Duration;
 
-/// The most retries that can be asked for.
-pub const MOST_RETRIES: u32 = 20;
-/// The longest delay that can be asked for: a week.
-pub const LONGEST_DELAY: Duration = Duration::from_secs(7 * 24 * 3_600);
+/// Maximum number of retries.
+pub const MAX_RETRIES: u32 = 20;
+/// Maximum delay: a week.
+pub const MAX_DELAY: Duration = Duration::from_secs(7 * 24 * 3_600);
 
-/// A schedule of retries.
+/// A retry schedule.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Backoff {
     max_attempts: u32,
@@ -16,10 +16,10 @@ pub struct Backoff {
     jitter: f64,
 }
 
-/// Why a schedule can not be.
+/// Why a schedule is invalid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidBackoff {
-    #[error("must be 0 to {MOST_RETRIES}")]
+    #[error("must be 0 to {MAX_RETRIES}")]
     MaxAttempts,
     #[error("must be more than 0 and at most 7 days")]
     BaseDelay,
@@ -32,11 +32,11 @@ pub enum InvalidBackoff {
 // === impl Backoff ===
 
 impl Backoff {
-    /// `max_attempts` retries after the first attempt; `jitter` is the largest share (0 to 1) by which a delay is
-    /// shortened. It never lengthens one: a delay that passes its tick by a moment costs a whole tick.
+    /// `max_attempts` retries after the first attempt; `jitter` is the maximum share (0 to 1) by which a delay is
+    /// shortened. Jitter never lengthens a delay: one that misses its tick by a moment costs a whole tick.
     ///
     /// # Errors
-    /// Every reason why there is no such schedule.
+    /// Every violation.
     pub fn try_new(
         max_attempts: u32,
         base: Duration,
@@ -44,9 +44,9 @@ impl Backoff {
         jitter: f64,
     ) -> Result<Self, Vec<InvalidBackoff>> {
         let checks = [
-            (max_attempts <= MOST_RETRIES, InvalidBackoff::MaxAttempts),
-            (!base.is_zero() && base <= LONGEST_DELAY, InvalidBackoff::BaseDelay),
-            (max >= base && max <= LONGEST_DELAY, InvalidBackoff::MaxDelay),
+            (max_attempts <= MAX_RETRIES, InvalidBackoff::MaxAttempts),
+            (!base.is_zero() && base <= MAX_DELAY, InvalidBackoff::BaseDelay),
+            (max >= base && max <= MAX_DELAY, InvalidBackoff::MaxDelay),
             ((0.0..=1.0).contains(&jitter), InvalidBackoff::Jitter),
         ];
         let wrong: Vec<_> = checks.into_iter().filter(|(holds, _)| !holds).map(|(_, why)| why).collect();
@@ -74,14 +74,13 @@ impl Backoff {
         self.jitter
     }
 
-    /// How long to wait after failure `failures` (1 is the first), or `None` when all retries are spent. `random` is 0
-    /// to 1.
+    /// The delay after failure `failures` (1 is the first), or `None` if all retries are spent. `random` is 0 to 1.
     #[must_use]
     pub fn after_failure(&self, failures: u32, random: f64) -> Option<Duration> {
         (failures <= self.max_attempts).then(|| self.delay(failures, random))
     }
 
-    /// The delay before retry `n` (1 is the first), however many are allowed.
+    /// The delay before retry `n` (1 is the first), regardless of the maximum.
     #[must_use]
     pub fn delay(&self, n: u32, random: f64) -> Duration {
         let doublings = n.saturating_sub(1).min(31);
@@ -103,15 +102,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_default_retries_after_1_2_4_8_and_16_minutes_and_then_no_more() {
+    fn default_backoff_doubles_from_one_minute() {
         let backoff = Backoff::default();
         let delays: Vec<_> = (1..=6).map(|n| backoff.after_failure(n, 0.5).map(|d| d.as_secs())).collect();
         assert_eq!(delays, [Some(60), Some(120), Some(240), Some(480), Some(960), None]);
     }
 
     #[test]
-    fn every_reason_against_a_schedule_is_given_at_once() {
-        let wrong = Backoff::try_new(21, Duration::ZERO, LONGEST_DELAY * 2, 1.1).unwrap_err();
+    fn reports_every_violation_of_backoff() {
+        let wrong = Backoff::try_new(21, Duration::ZERO, MAX_DELAY * 2, 1.1).unwrap_err();
         use InvalidBackoff::{BaseDelay, Jitter, MaxAttempts, MaxDelay};
         assert_eq!(wrong, [MaxAttempts, BaseDelay, MaxDelay, Jitter]);
     }

@@ -1,4 +1,4 @@
-//! When to try again. No I/O, no clock, no domain: a leaf.
+//! Retry delays. No I/O, no clock, no domain.
 
 pub mod backoff;
 pub mod retry_after;

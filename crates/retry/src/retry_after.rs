@@ -1,4 +1,4 @@
-//! How long a server asks us to stay away: `Retry-After` (seconds, or an HTTP date), or `X-RateLimit-Reset`.
+//! Parses how long a server asks to wait: `Retry-After` (seconds, or an HTTP date) or `X-RateLimit-Reset`.
 
 use std::time::Duration;
 
@@ -6,23 +6,23 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::Offset;
 
-/// The longest wait that is read: a day. More is a mistake or malice. The policy may believe less.
-pub const LONGEST: Duration = Duration::from_secs(24 * 3_600);
+/// Maximum wait: a day. The retry policy may cap it further.
+pub const MAX_WAIT: Duration = Duration::from_secs(24 * 3_600);
 
-/// How long `header` asks us to wait from `now`, at most [`LONGEST`]; `None` if it says nothing sensible. A date in the
-/// past asks for no wait.
+/// The wait that `header` asks for, from `now`, at most [`MAX_WAIT`]; `None` if it is invalid. A date in the past
+/// means no wait.
 #[must_use]
 pub fn parse(header: &str, now: Timestamp) -> Option<Duration> {
     let header = header.trim();
     if !header.is_empty() && header.bytes().all(|b| b.is_ascii_digit()) {
-        return Some(header.parse().map_or(LONGEST, Duration::from_secs).min(LONGEST));
+        return Some(header.parse().map_or(MAX_WAIT, Duration::from_secs).min(MAX_WAIT));
     }
     let wait = http_date(header)?.duration_since(now);
-    Some(Duration::try_from(wait).unwrap_or(Duration::ZERO).min(LONGEST))
+    Some(Duration::try_from(wait).unwrap_or(Duration::ZERO).min(MAX_WAIT))
 }
 
-/// How long `header`, the moment at which a rate limit is reset, asks us to wait from `now`, at most [`LONGEST`]; `None` if
-/// it says nothing sensible or the moment has passed. ServiceNow sends seconds of Unix time, Jira ISO 8601.
+/// The wait until the rate limit reset in `header`, from `now`, at most [`MAX_WAIT`]; `None` if it is invalid or in
+/// the past. ServiceNow sends Unix seconds, Jira ISO 8601.
 #[must_use]
 pub fn parse_reset(header: &str, now: Timestamp) -> Option<Duration> {
     let header = header.trim();
@@ -34,10 +34,10 @@ pub fn parse_reset(header: &str, now: Timestamp) -> Option<Duration> {
         false => header.parse().ok()?,
     };
     let wait = Duration::try_from(reset.duration_since(now)).ok()?;
-    Some(wait.min(LONGEST)).filter(|wait| !wait.is_zero())
+    Some(wait.min(MAX_WAIT)).filter(|wait| !wait.is_zero())
 }
 
-/// The date in the one form that may still be sent: `Sun, 06 Nov 1994 08:49:37 GMT`.
+/// Parses the only date format that may still be sent: `Sun, 06 Nov 1994 08:49:37 GMT`.
 fn http_date(text: &str) -> Option<Timestamp> {
     let (_weekday, rest) = text.split_once(", ")?;
     let parts: Vec<&str> = rest.split(' ').collect();
@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn seconds_and_dates_are_read_and_anything_else_is_ignored() {
+    fn parses_seconds_and_dates() {
         let table = [
             ("120", Some(120)),
             (" 0 ", Some(0)),
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn the_reset_of_a_rate_limit_is_read_in_both_forms() {
+    fn parses_rate_limit_reset() {
         let table = [
             ("784111777", Some(30)),
             ("1994-11-06T08:49:37Z", Some(30)),
@@ -104,9 +104,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_header_panics_or_asks_for_more_than_a_day(header in "\\PC{0,60}") {
-            prop_assert!(parse(&header, now()).is_none_or(|wait| wait <= LONGEST));
-            prop_assert!(parse_reset(&header, now()).is_none_or(|wait| wait <= LONGEST));
+        fn limits_wait_of_any_header(header in "\\PC{0,60}") {
+            prop_assert!(parse(&header, now()).is_none_or(|wait| wait <= MAX_WAIT));
+            prop_assert!(parse_reset(&header, now()).is_none_or(|wait| wait <= MAX_WAIT));
         }
     }
 }

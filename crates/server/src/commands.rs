@@ -1,4 +1,4 @@
-//! What an operator does on the data folder with the binary itself: `ticketing token`, `ticketing key` and `ticketing audit`.
+//! Offline commands on the data folder: `ticketing token`, `ticketing key` and `ticketing audit`.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -16,13 +16,13 @@ use crate::entropy::SystemEntropy;
 use crate::server::DATABASE;
 use crate::store::{Administration, DataKeyRotated, MasterRotated, StoredToken};
 
-/// The longest name of a token.
-const LONGEST_NAME: usize = 64;
+/// Maximum length of a token's name.
+const MAX_NAME: usize = 64;
 
-/// Where the database is.
+/// The data folder and its key.
 #[derive(Debug, Args)]
 pub struct DataArgs {
-    /// Folder of the database. A server may work with it meanwhile.
+    /// Folder of the database. A server may be using it.
     #[arg(long, env = "TICKETING_DATA", default_value = "data")]
     data: PathBuf,
 
@@ -30,27 +30,27 @@ pub struct DataArgs {
     key: KeyArgs,
 }
 
-/// Bearer tokens: who may call, and as what.
+/// Manage bearer tokens.
 #[derive(Debug, Subcommand)]
 pub enum TokenCommand {
-    /// Make a token and print it, once: nobody can show it again.
+    /// Create a token and print it once; it cannot be shown again.
     Create {
-        /// Whom it is for, for example "soar": up to 64 letters, digits and "-_.@". Two tokens of a name can be good at a time,
-        /// so that one can take the other's place.
+        /// Name of the caller, for example "soar": up to 64 letters, digits and "-_.@". A name can have two valid
+        /// tokens at a time, for rotation.
         #[arg(value_parser = name)]
         name: String,
 
-        /// What its bearer may do.
+        /// Role of the caller.
         #[arg(long, value_enum)]
         role: Role,
 
-        /// The namespace that it carries: a producer acts on incidents of its own namespace alone. By default that of the newest
-        /// token of this name, or "default" where there is none. 1 to 63 lowercase letters, digits and hyphens, beginning with
-        /// a letter.
+        /// Namespace of the token: a producer is confined to incidents of its own namespace. Default: that of the
+        /// newest token of this name, or else "default". 1 to 63 lowercase letters, digits and hyphens, beginning
+        /// with a letter.
         #[arg(long)]
         namespace: Option<Namespace>,
 
-        /// How long it is good: at most 8784h, which is 366 days.
+        /// Validity: at most 8784h, which is 366 days.
         #[arg(long, default_value = "2160h", value_parser = lifetime)]
         lifetime: Duration,
 
@@ -62,7 +62,8 @@ pub enum TokenCommand {
         #[command(flatten)]
         data: DataArgs,
     },
-    /// Revoke a token by its ID, or all tokens of a name. It is good no more at once; open streams end within about a second.
+    /// Revoke a token by its ID, or all tokens of a name. Takes effect at once; open streams end within about a
+    /// second.
     Revoke {
         id_or_name: String,
 
@@ -71,20 +72,21 @@ pub enum TokenCommand {
     },
 }
 
-/// The keys that seal the stored secrets.
+/// Manage the keys that encrypt the stored secrets.
 #[derive(Debug, Subcommand)]
 pub enum KeyCommand {
-    /// Put a new key in the place of the one in force, while a server works or not; one that was cut off is finished by
-    /// doing it again.
+    /// Replace a key, with or without a running server. Run it again to complete an interrupted rotation.
     ///
-    /// Without --data-key it is the master key, which is not in the database: one is made, and takes the place of the one in its
-    /// file; the former one is kept beside it, for copies of the database that were made before.
+    /// Without --data-key, replaces the master key, which is stored outside the database. The former key is kept
+    /// beside its file, for older backups.
     Rotate {
-        /// File with the new master key, 32 bytes in base64 or as 64 hex digits; the server is to be started with it from then on.
+        /// File with the new master key, 32 bytes in base64 or as 64 hex digits; start the server with it from then
+        /// on.
         #[arg(long, conflicts_with = "data_key")]
         new_key_file: Option<PathBuf>,
 
-        /// Rotate the data key instead, which is in the database, sealed with the master key: every secret is sealed anew.
+        /// Rotate the data key instead, which is stored in the database, encrypted with the master key: every secret
+        /// is re-encrypted.
         #[arg(long)]
         data_key: bool,
 
@@ -93,10 +95,10 @@ pub enum KeyCommand {
     },
 }
 
-/// Who did what.
+/// Manage the audit log.
 #[derive(Debug, Subcommand)]
 pub enum AuditCommand {
-    /// Check that no entry of the audit was edited, removed or put in.
+    /// Verify that no audit entry was edited, removed or inserted.
     Verify {
         #[command(flatten)]
         data: DataArgs,
@@ -114,11 +116,11 @@ impl TokenCommand {
                 let mut administration = data.open().await?;
                 let made = administration.create_token(&name, role, namespace, lifetime).await;
                 administration.close().await;
-                let (new, token) = made.with_context(|| format!("no token was made for {name}"))?;
+                let (new, token) = made.with_context(|| format!("failed to create a token for {name}"))?;
                 let StoredToken { id, namespace, expires_at, .. } = token;
                 writeln!(out, "{}", new.show())?;
-                tell(&format!(
-                    "token {id} for {name}, {role}, good until {expires_at}, of namespace {namespace}; it is shown this \
+                print_note(&format!(
+                    "token {id} for {name}, {role}, valid until {expires_at}, of namespace {namespace}; it is shown this \
                      once. A server asks for it with --auth token"
                 ));
             }
@@ -126,10 +128,10 @@ impl TokenCommand {
                 let mut administration = data.open().await?;
                 let (tokens, now) = (administration.tokens().await, administration.now());
                 administration.close().await;
-                for token in tokens.context("the tokens can not be read")? {
+                for token in tokens.context("failed to read the tokens")? {
                     let state = match token.revoked_at {
                         Some(at) => format!("revoked at {at}"),
-                        None if token.is_good(now) => format!("good until {}", token.expires_at),
+                        None if token.is_good(now) => format!("valid until {}", token.expires_at),
                         None => format!("expired at {}", token.expires_at),
                     };
                     let StoredToken { id, name, role, namespace, .. } = token;
@@ -140,7 +142,7 @@ impl TokenCommand {
                 let mut administration = data.open().await?;
                 let revoked = administration.revoke(&id_or_name).await;
                 administration.close().await;
-                for token in revoked.context("nothing was revoked")? {
+                for token in revoked.context("failed to revoke")? {
                     writeln!(out, "revoked {} of {}", token.id, token.name)?;
                 }
             }
@@ -162,49 +164,46 @@ impl KeyCommand {
             let has_traces = administration.has_traces();
             administration.close().await;
             let DataKeyRotated { key, resumed, resealed } =
-                rotated.context("the data key was not rotated")?;
-            let how = if resumed { "a rotation that was cut off went on: " } else { "" };
-            writeln!(out, "{how}{resealed} secrets are sealed anew, with data key {key}")?;
-            return tell_of_traces(has_traces, out);
+                rotated.context("failed to rotate the data key")?;
+            let how = if resumed { "resumed an interrupted rotation: " } else { "" };
+            writeln!(out, "{how}{resealed} secrets are re-encrypted with data key {key}")?;
+            return warn_about_wal_traces(has_traces, out);
         }
         let mut administration = match data.open().await {
             Ok(administration) => administration,
             Err(error) => {
-                // One that was cut off may have come so far that the new key opens the database already.
+                // An interrupted rotation may have progressed so far that the new key already opens the database.
                 let Some(new) = &new_key_file else { return Err(error) };
                 data.key.key_file = Some(new.clone());
                 let Ok(administration) = data.open().await else { return Err(error) };
                 administration.close().await;
-                writeln!(out, "the new key is in force already: start the server with it")?;
+                writeln!(out, "the new key is already active: start the server with it")?;
                 return Ok(());
             }
         };
         let rotated = administration.rotate_master_key(new_key_file.as_deref()).await;
         let has_traces = administration.has_traces();
         administration.close().await;
-        match rotated.context("the master key was not rotated")? {
+        match rotated.context("failed to rotate the master key")? {
             MasterRotated::Replaced { file, former } => {
                 writeln!(out, "{} has a new key", file.display())?;
-                former.iter().for_each(|former| tell_of_former(former));
+                former.iter().for_each(|former| print_former_key(former));
             }
             MasterRotated::Finished { former } => {
-                writeln!(out, "a rotation that was cut off is finished")?;
-                tell_of_former(&former);
+                writeln!(out, "completed an interrupted rotation")?;
+                print_former_key(&former);
             }
             MasterRotated::Given => {
-                writeln!(out, "the new key is in force: start the server with it from now on")?;
+                writeln!(out, "the new key is active: start the server with it from now on")?;
             }
         }
-        tell_of_traces(has_traces, out)
+        warn_about_wal_traces(has_traces, out)
     }
 }
 
-fn tell_of_traces(has_traces: bool, out: &mut impl Write) -> anyhow::Result<()> {
+fn warn_about_wal_traces(has_traces: bool, out: &mut impl Write) -> anyhow::Result<()> {
     if has_traces {
-        writeln!(
-            out,
-            "what the former key has sealed can be read in the file beside the database until the server stops"
-        )?;
+        writeln!(out, "secrets encrypted with the former key remain in the WAL file until the server stops")?;
     }
     Ok(())
 }
@@ -213,15 +212,15 @@ fn tell_of_traces(has_traces: bool, out: &mut impl Write) -> anyhow::Result<()> 
 
 impl AuditCommand {
     /// # Errors
-    /// If the audit is not what was written, or can not be read.
+    /// If the audit log was tampered with, or cannot be read.
     pub async fn run(self, out: &mut impl Write) -> anyhow::Result<()> {
         let Self::Verify { data } = self;
         let mut administration = data.open().await?;
         let verified = administration.verify_audit().await;
         administration.close().await;
-        match verified.context("the audit can not be read")? {
-            Ok(entries) => writeln!(out, "{entries} entries, none edited, removed or put in")?,
-            Err(broken) => bail!("the audit is broken: {broken}"),
+        match verified.context("failed to read the audit log")? {
+            Ok(entries) => writeln!(out, "{entries} entries, none edited, removed or inserted")?,
+            Err(broken) => bail!("the audit log was tampered with: {broken}"),
         }
         Ok(())
     }
@@ -234,7 +233,7 @@ impl DataArgs {
         let database = self.data.join(DATABASE);
         if !database.is_file() {
             bail!(
-                "there is no database {}: --data names the folder that the server works in, and `ticketing serve` makes the \
+                "there is no database {}: set --data to the folder of the server; `ticketing serve` creates the \
                  database at its first start",
                 database.display()
             );
@@ -246,33 +245,33 @@ impl DataArgs {
     }
 }
 
-fn tell_of_former(former: &Path) {
-    tell(&format!(
-        "copies of the database that were made before need the former key: it is in {}, to be kept apart from them, or removed \
+fn print_former_key(former: &Path) {
+    print_note(&format!(
+        "older backups need the former key: it is in {}, to be kept apart from them, or removed \
          together with them",
         former.display()
     ));
 }
 
-/// Who types, as far as the system tells.
+/// The user at the terminal, as far as the system knows.
 fn operator() -> String {
     format!("command line, uid {}", rustix::process::getuid().as_raw())
 }
 
 fn name(text: &str) -> Result<String, String> {
     let plain = text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.@".contains(&b));
-    let fits = (1..=LONGEST_NAME).contains(&text.len()) && plain;
+    let fits = (1..=MAX_NAME).contains(&text.len()) && plain;
     if fits { Ok(text.to_owned()) } else { Err("must be 1 to 64 letters, digits and \"-_.@\"".to_owned()) }
 }
 
 fn lifetime(text: &str) -> Result<Duration, String> {
     let lifetime = duration(text)?;
-    let longest = Duration::from_secs(366 * 86_400);
-    if lifetime <= longest { Ok(lifetime) } else { Err("must be at most 8784h".to_owned()) }
+    let max = Duration::from_secs(366 * 86_400);
+    if lifetime <= max { Ok(lifetime) } else { Err("must be at most 8784h".to_owned()) }
 }
 
-/// For the person at the terminal; standard output is for the token alone.
+/// For the person at the terminal; standard output is for scripts.
 #[expect(clippy::print_stderr, reason = "standard output is for what scripts read")]
-fn tell(text: &str) {
+fn print_note(text: &str) {
     eprintln!("{text}");
 }

@@ -1,4 +1,4 @@
-//! The settings of the server process: flags, each with an environment variable. `--help` is their reference.
+//! The configuration of the server process: flags, each with an environment variable. `--help` is the reference.
 
 mod outbound;
 
@@ -19,21 +19,21 @@ use crate::transport::{ListenAddress, TransportFlags};
 
 pub use outbound::{OutboundError, OutboundFlags};
 
-/// Not a flag: other users of the machine can read flags.
+/// Not a flag, because other users of the machine can read arguments.
 const KEY_VARIABLE: &str = "TICKETING_KEY";
 
 /// How the server runs. Durations are written like 250ms, 30s, 15m, 24h or "1h 30m".
 #[derive(Debug, Clone, Args)]
 pub struct Config {
-    /// Where to listen: HOST:PORT, or unix:PATH for a socket that is its owner's alone. An address that can be reached
-    /// from elsewhere needs --tls-cert, --tls-key and --auth.
+    /// Listen address: HOST:PORT, or unix:PATH for a socket that only its owner can use. An address that other
+    /// machines can reach requires --tls-cert, --tls-key and --auth.
     #[arg(long, env = "TICKETING_LISTEN", default_value = "127.0.0.1:50051")]
     pub listen: ListenAddress,
 
     #[command(flatten)]
     pub transport: TransportFlags,
 
-    /// Folder of the database; made if it is not there.
+    /// Folder of the database; created if it does not exist.
     #[arg(long, env = "TICKETING_DATA", default_value = "data")]
     pub data: PathBuf,
 
@@ -43,69 +43,71 @@ pub struct Config {
     #[command(flatten)]
     pub access: AccessArgs,
 
-    /// For one start: the database was put back from an older copy. Tickets are looked for before they are created, so that
-    /// none is created twice. Most copies are recognised without being told of; one of a machine that was not booted
-    /// since is not, nor one that is put back by the file system itself.
+    /// For one start: the database was restored from a backup. Tickets are searched for before they are created, so
+    /// that none is created twice. Most restores are detected without this flag; not detected are those of a machine
+    /// that was not rebooted since, and those by the file system itself.
     #[arg(long, env = "TICKETING_RESTORED")]
     pub restored: bool,
 
-    /// How long to wait for another program that has locked the database, such as a copy made by SQLite's own shell.
+    /// How long to wait while another program has locked the database, such as a copy made by SQLite's own shell.
     #[arg(long, env = "TICKETING_BUSY_TIMEOUT", default_value = "10s", value_parser = duration)]
     pub busy_timeout: Duration,
 
-    /// What to log, for example "info" or "ticketing=debug".
+    /// Log filter, for example "info" or "ticketing=debug".
     #[arg(long, env = "TICKETING_LOG", default_value = "info")]
     pub log: String,
 
-    /// How to log.
+    /// Log format.
     #[arg(long, env = "TICKETING_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
 
-    /// Creates at a time to one ticket system. 1 to 64.
+    /// Maximum number of concurrent creates per ticket system. 1 to 64.
     #[arg(long, env = "TICKETING_CONCURRENCY", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub concurrency: u16,
 
-    /// From the intent to send until the request is given up. Also bounds look-ups and previews.
+    /// Time from the intent to send until the request is abandoned. Also limits look-ups and previews.
     #[arg(long, env = "TICKETING_ATTEMPT_DEADLINE", default_value = "30s", value_parser = duration)]
     pub attempt_deadline: Duration,
 
-    /// How long a claim holds before a delivery is taken over. At least twice the attempt deadline.
+    /// How long a lease holds before a delivery is taken over. At least twice the attempt deadline.
     #[arg(long, env = "TICKETING_LEASE", default_value = "90s", value_parser = duration)]
     pub lease: Duration,
 
-    /// How long after the send deadline a ticket system may still apply a request.
+    /// How long after its send deadline a ticket system may still apply a request.
     #[arg(long, env = "TICKETING_SERVER_BOUND", default_value = "60s", value_parser = duration)]
     pub server_bound: Duration,
 
-    /// How long Jira Cloud's search may lag behind its tickets.
+    /// How long Jira Cloud's search index may lag behind its tickets.
     #[arg(long, env = "TICKETING_JIRA_CLOUD_INDEX_BOUND", default_value = "180s", value_parser = duration)]
     pub jira_cloud_index_bound: Duration,
 
-    /// How long the search of Jira Data Center may lag behind its tickets.
+    /// How long the search index of Jira Data Center may lag behind its tickets.
     #[arg(long, env = "TICKETING_JIRA_DATA_CENTER_INDEX_BOUND", default_value = "900s", value_parser = duration)]
     pub jira_data_center_index_bound: Duration,
 
-    /// Between two look-ups of a ticket in doubt, and between the two empty answers that prove that there is none.
+    /// Interval between look-ups of a ticket with unknown outcome, and between the two empty answers that prove its
+    /// absence.
     #[arg(long, env = "TICKETING_LOOK_UP_INTERVAL", default_value = "30s", value_parser = duration)]
     pub look_up_interval: Duration,
 
-    /// When what was ever in doubt is searched for tickets again: three times after it was delivered, failed or was
-    /// cancelled.
+    /// Delays of the duplicate scans of deliveries that once had an unknown outcome, after they were delivered,
+    /// failed or were cancelled. Three durations.
     #[arg(long, env = "TICKETING_SWEEPS", default_value = "15m,1h,24h", value_parser = sweeps)]
     pub sweeps: [Duration; 3],
 
-    /// Failures in a row after which a ticket system is only probed, once a tick. 1 to 1,000.
+    /// Consecutive failures that open the circuit breaker of a ticket system, which is then only probed, once a tick.
+    /// 1 to 1,000.
     #[arg(long, env = "TICKETING_CIRCUIT_THRESHOLD", default_value_t = 10,
           value_parser = clap::value_parser!(u32).range(1..=1_000))]
     pub circuit_threshold: u32,
 
-    /// The longest pause that a ticket system is believed when it asks for one (429, Retry-After), and the longest between two
-    /// probes of a refused login that cannot be locked. 1 ms to 24 h.
+    /// Maximum pause that a ticket system can ask for (429, Retry-After), and maximum interval between probes of a
+    /// refused login that cannot be locked. 1 ms to 24 h.
     #[arg(long, env = "TICKETING_MAX_RETRY_AFTER", default_value = "1h", value_parser = pause)]
     pub max_retry_after: Duration,
 
-    /// Refused logins in a row after which Jira Data Center asks an account for a CAPTCHA. With a password, one call fewer
-    /// is in flight at a time, and the login is suspended before that many were refused. 2 to 1,000.
+    /// Consecutive refused logins after which Jira Data Center requires a CAPTCHA. With a password, fewer calls than
+    /// that are in flight at a time, and the login is suspended before that many were refused. 2 to 1,000.
     #[arg(long, env = "TICKETING_JIRA_LOCKOUT_LIMIT", default_value_t = 3,
           value_parser = clap::value_parser!(u32).range(2..=1_000))]
     pub jira_lockout_limit: u32,
@@ -119,15 +121,15 @@ pub struct Config {
     #[arg(long, env = "TICKETING_EVENT_RETENTION", default_value = "720h", value_parser = duration)]
     pub event_retention: Duration,
 
-    /// Between two bookmarks on an event stream.
+    /// Interval between bookmarks on an event stream.
     #[arg(long, env = "TICKETING_BOOKMARK_INTERVAL", default_value = "10s", value_parser = duration)]
     pub bookmark_interval: Duration,
 
-    /// A subscriber that takes nothing for so long is ended, with its last token.
+    /// Ends a subscriber that receives nothing within this time, with its last token.
     #[arg(long, env = "TICKETING_SLOW_SUBSCRIBER", default_value = "30s", value_parser = duration)]
     pub slow_subscriber: Duration,
 
-    /// How long a stopping server waits for attempts that are under way.
+    /// How long a stopping server waits for attempts in progress.
     #[arg(long, env = "TICKETING_SHUTDOWN_GRACE", default_value = "35s", value_parser = duration)]
     pub shutdown_grace: Duration,
 
@@ -135,33 +137,33 @@ pub struct Config {
     pub outbound: OutboundFlags,
 }
 
-/// Where the key of the stored secrets is.
+/// The source of the master key.
 #[derive(Debug, Clone, Args)]
 pub struct KeyArgs {
-    /// File that holds the key which seals the stored secrets: 32 bytes in base64 or as 64 hex digits. Without it, and
-    /// without the variable TICKETING_KEY, a file beside the database is used, and made at the first start.
+    /// File with the master key, which encrypts the stored secrets: 32 bytes in base64 or as 64 hex digits. Without
+    /// it and the variable TICKETING_KEY, a file beside the database is used, and created at the first start.
     #[arg(long, env = "TICKETING_KEY_FILE")]
     pub key_file: Option<PathBuf>,
 }
 
-/// The shape of the log.
+/// Log formats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
-    /// For people.
+    /// Human-readable text.
     Text,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
-/// Why a server can not run like this.
+/// Invalid combinations of settings.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum ConfigError {
     #[error(
-        "--listen {address} is not a loopback address nor a Unix socket, so it also needs {missing}; or listen on \
+        "--listen {address} is neither a loopback address nor a Unix socket, so it also requires {missing}; or listen on \
          127.0.0.1, [::1] or unix:PATH"
     )]
     Exposed { address: ListenAddress, missing: &'static str },
-    #[error("{given} also needs {missing}")]
+    #[error("{given} also requires {missing}")]
     Incomplete { given: &'static str, missing: &'static str },
     #[error(
         "--lease {lease:?} is too short: it must be at least twice --attempt-deadline ({attempt_deadline:?}), for the \
@@ -175,15 +177,15 @@ pub enum ConfigError {
 // === impl Config ===
 
 impl Config {
-    /// The shortest duration of any setting.
+    /// Minimum of any duration.
     const SHORTEST: Duration = Duration::from_millis(1);
-    /// The longest: ten years.
+    /// Maximum: ten years.
     const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 3_600);
 
-    /// Refuses what can not work, saying which flag to mend.
+    /// Validates combinations of flags.
     ///
     /// # Errors
-    /// The first flag that is wrong.
+    /// The first invalid flag.
     pub fn check(&self) -> Result<(), ConfigError> {
         self.check_tls()?;
         self.check_exposure()?;
@@ -195,20 +197,20 @@ impl Config {
         Ok(())
     }
 
-    /// Whether callers are under TLS.
+    /// Whether the listener uses TLS.
     #[must_use]
     pub fn has_tls(&self) -> bool {
         self.transport.tls.tls_cert.is_some()
     }
 
-    /// Whether a client without a certificate is turned away at the handshake: there is nothing else to know it by.
+    /// Whether clients without a certificate fail the handshake, because certificates are the only credentials.
     #[must_use]
     pub fn demands_certificate(&self) -> bool {
         !self.access.auth.is_empty()
             && self.access.auth.iter().all(|source| *source == AuthSource::Certificate)
     }
 
-    /// The files that hold secrets; the key of the stored ones may not be there yet.
+    /// The files that contain secrets; the key file may not exist yet.
     pub(crate) fn secret_files(&self) -> Vec<PathBuf> {
         let key = self.key.source().file(&self.data.join(DATABASE));
         let given = [&self.transport.tls.tls_key, &self.outbound.proxy_logins];
@@ -272,8 +274,8 @@ impl Config {
 // === impl KeyArgs ===
 
 impl KeyArgs {
-    /// Where the key of the stored secrets comes from: the file that is named, the variable `TICKETING_KEY` (32 bytes in
-    /// base64 or as 64 hex digits), or a file beside the database.
+    /// The source of the master key: the named file, the variable `TICKETING_KEY` (32 bytes in base64 or as 64 hex
+    /// digits), or a file beside the database.
     #[must_use]
     pub fn source(&self) -> KeySource {
         match (&self.key_file, std::env::var(KEY_VARIABLE)) {
@@ -284,7 +286,7 @@ impl KeyArgs {
     }
 }
 
-/// Reads a duration such as 250ms, 30s or "1h 30m": from a millisecond to ten years.
+/// Parses a duration such as 250ms, 30s or "1h 30m": from a millisecond to ten years.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let parsed: SignedDuration =
         text.trim().parse().map_err(|_| "write it like 250ms, 30s, 15m or 24h".to_owned())?;
@@ -293,18 +295,18 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     if possible { Ok(duration) } else { Err("must be 1ms to 87600h".to_owned()) }
 }
 
-/// Reads a duration of at most a day.
+/// Parses a duration of at most a day.
 fn pause(text: &str) -> Result<Duration, String> {
     let pause = duration(text)?;
-    if pause <= retry_after::LONGEST { Ok(pause) } else { Err("must be at most 24h".to_owned()) }
+    if pause <= retry_after::MAX_WAIT { Ok(pause) } else { Err("must be at most 24h".to_owned()) }
 }
 
-/// Reads three durations that grow, such as 15m,1h,24h.
+/// Parses three increasing durations, such as 15m,1h,24h.
 fn sweeps(text: &str) -> Result<[Duration; 3], String> {
     let sweeps: Vec<_> = text.split(',').map(duration).collect::<Result<_, _>>()?;
     let grow = sweeps.windows(2).all(|pair| pair[0] < pair[1]);
     let three = <[Duration; 3]>::try_from(sweeps).ok().filter(|_| grow);
-    three.ok_or_else(|| "must be three durations that grow, for example 15m,1h,24h".to_owned())
+    three.ok_or_else(|| "must be three increasing durations, for example 15m,1h,24h".to_owned())
 }
 
 #[cfg(test)]
@@ -324,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn the_defaults_are_those_of_the_protocol() {
+    fn defaults_match_protocol() {
         let config = config(&[]);
         assert_eq!(config.check(), Ok(()));
         assert_eq!(config.bounds(), Bounds::default());
@@ -338,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_that_others_can_reach_needs_tls_and_a_way_to_tell_callers_apart() {
+    fn exposed_address_requires_tls_and_auth() {
         const OPEN: &str = "--listen=0.0.0.0:50051";
         const TLS: [&str; 2] = ["--tls-cert=a", "--tls-key=b"];
         let missing = |flags: &[&str]| match config(flags).check() {
@@ -355,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn flags_that_need_others_name_them() {
+    fn names_required_flag() {
         let table: [(&[&str], _, _); 5] = [
             (&["--tls-cert=a"], "--tls-cert", "--tls-key"),
             (&["--tls-key=a"], "--tls-key", "--tls-cert"),
@@ -369,20 +371,20 @@ mod tests {
     }
 
     #[test]
-    fn a_certificate_is_demanded_where_nothing_else_tells_callers_apart() {
+    fn requires_certificate_if_it_is_the_only_credential() {
         assert!(config(&["--auth=certificate"]).demands_certificate());
         assert!(!config(&["--auth=certificate,token"]).demands_certificate());
         assert!(!config(&[]).demands_certificate());
     }
 
     #[test]
-    fn a_lease_shorter_than_an_attempt_is_refused() {
+    fn refuses_lease_shorter_than_attempt() {
         let config = config(&["--lease=59s"]);
         assert!(matches!(config.check(), Err(ConfigError::LeaseTooShort { .. })));
     }
 
     #[test]
-    fn durations_that_make_no_sense_are_refused() {
+    fn refuses_invalid_duration() {
         for text in ["", "soon", "-1s", "0s", "30", "1 fortnight", "87601h"] {
             assert!(duration(text).is_err(), "{text:?}");
         }

@@ -11,7 +11,7 @@ use ticketing_core::system::{Destination, System, TicketSystem};
 use ticketing_core::violation::Violations;
 use ticketing_failpoints::{Guard, is_removed};
 use ticketing_jira::Jira;
-use ticketing_outbound::{Door, Route};
+use ticketing_outbound::{HttpClient, Route};
 use ticketing_servicenow::ServiceNow;
 
 use self::gate::{GatedSystem, LoginGate};
@@ -23,7 +23,7 @@ pub use self::gate::Refusal;
 /// All targets and how to reach them; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Connections {
-    door: Door,
+    client: HttpClient,
     lockout_limits: LockoutLimits,
     targets: Arc<RwLock<BTreeMap<String, Connection>>>,
     /// The gates of the logins in use, by system and login.
@@ -61,14 +61,14 @@ pub struct Checked {
 impl Connections {
     /// One target for each system that we know, none of them configured.
     #[must_use]
-    pub fn new(door: Door, bounds: &Bounds) -> Self {
+    pub fn new(client: HttpClient, bounds: &Bounds) -> Self {
         let unset = |system| Connection { system, enabled: false, current: None, retired: vec![] };
         let targets = System::ALL.map(|system| (system.as_str().to_owned(), unset(system)));
         let lockout_limits = LockoutLimits {
             jira: bounds.lockout_limit(System::Jira),
             servicenow: bounds.lockout_limit(System::ServiceNow),
         };
-        Self { door, lockout_limits, targets: Arc::new(RwLock::new(targets.into())), gates: Arc::default() }
+        Self { client, lockout_limits, targets: Arc::new(RwLock::new(targets.into())), gates: Arc::default() }
     }
 
     /// After how many refused logins in a row the vendor locks the account of `target`; `None` if it never does.
@@ -130,7 +130,7 @@ impl Connections {
             return gate;
         }
         gates.retain(|_, gate| gate.strong_count() > 0);
-        let gate = Arc::new(LoginGate::new(self.lockout_limits.of(system), self.door.clock()));
+        let gate = Arc::new(LoginGate::new(self.lockout_limits.of(system), self.client.clock()));
         gates.insert(name, Arc::downgrade(&gate));
         gate
     }
@@ -217,7 +217,7 @@ impl Connections {
             addresses.iter().any(|(_, typed)| typed.trim().to_ascii_lowercase().starts_with("http:"));
         for (field, typed) in addresses.into_iter().chain(proxy.clone().map(|url| ("proxy_url", url))) {
             let field = format!("{path}.{field}");
-            let refused = self.door.guard().judge_typed(&typed).err();
+            let refused = self.client.address_policy().check_typed(&typed).err();
             let known = violations.iter().any(|violation| violation.field == field);
             if let Some(refused) = refused.filter(|_| !known) {
                 violations.add(field, refused.explain());
@@ -269,30 +269,35 @@ impl Connections {
         violations: &mut Violations,
     ) -> Option<Checked> {
         let path = draft.system().as_str();
-        let door = self.door(draft, secret(SecretUse::Proxy), violations);
+        let client = self.client(draft, secret(SecretUse::Proxy), violations);
         let secret = secret(SecretUse::TicketSystem);
         let api: Arc<dyn TicketSystem> = match draft {
             Draft::Jira(draft) => {
                 let secret = secret.and_then(jira_secret);
                 let settings = ticketing_jira::Settings::parse(draft, secret.as_ref(), path, violations);
-                Arc::new(Jira::new(settings?, door?))
+                Arc::new(Jira::new(settings?, client?))
             }
             Draft::ServiceNow(draft) => {
                 let password = secret.map(|secret| &secret.value);
                 let settings = ticketing_servicenow::Settings::parse(draft, password, path, violations);
-                Arc::new(ServiceNow::new(settings?, door?))
+                Arc::new(ServiceNow::new(settings?, client?))
             }
         };
         Some(Checked { api: self.gated(draft.system(), api), origin: draft.origin()? })
     }
 
-    /// The door of one target, which may have a way of its own.
-    fn door(&self, draft: &Draft, password: Option<&Secret>, violations: &mut Violations) -> Option<Door> {
+    /// The client of one target, which may have a way of its own.
+    fn client(
+        &self,
+        draft: &Draft,
+        password: Option<&Secret>,
+        violations: &mut Violations,
+    ) -> Option<HttpClient> {
         let path = draft.system().as_str();
         let password = password.map(|secret| &secret.value);
         let route = Route::parse(draft.route(), password, path, violations)?;
-        let door = self.door.by(&route);
-        door.map_err(|_| violations.add(format!("{path}.ca_certificates"), "can not be used")).ok()
+        let client = self.client.with_route(&route);
+        client.map_err(|_| violations.add(format!("{path}.ca_certificates"), "can not be used")).ok()
     }
 
     fn read<T>(&self, read: impl FnOnce(&BTreeMap<String, Connection>) -> T) -> T {

@@ -1,4 +1,4 @@
-//! Files that operators name: certificates, keys, logins.
+//! Reads files named by operators: certificates, keys, logins.
 
 use std::fs::OpenOptions;
 use std::io::{self, Read};
@@ -20,7 +20,7 @@ pub(crate) fn no_follow() -> i32 {
 /// Reads a file of at most 4 MiB. Symbolic links are followed, since orchestrators hand secrets over as such.
 ///
 /// # Errors
-/// If it can not be read, is too large, or is not a regular file: a FIFO would be waited for without end.
+/// If it cannot be read, is too large, or is not a regular file: a FIFO would be waited for without end.
 pub(crate) fn read_regular(path: &Path) -> io::Result<Vec<u8>> {
     let opened = OpenOptions::new().read(true).custom_flags(flags(OFlags::NONBLOCK)).open(path);
     let file = opened.map_err(|error| with_user(error, path))?;

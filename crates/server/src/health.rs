@@ -1,4 +1,4 @@
-//! `ticketing health`: asks a running server whether it serves, for containers, which have no other client.
+//! `ticketing health`: checks a running server, for containers without another client.
 
 use std::error::Error;
 use std::io;
@@ -80,34 +80,34 @@ pub async fn run(args: &HealthArgs) -> anyhow::Result<()> {
     };
     match status {
         ServingStatus::Serving => Ok(()),
-        ServingStatus::NotServing => bail!("{address} is stopping, and takes no new calls"),
+        ServingStatus::NotServing => bail!("{address} is stopping, and accepts no new calls"),
         ServingStatus::Unknown | ServingStatus::ServiceUnknown => {
             bail!("{address} does not know whether it serves")
         }
     }
 }
 
-/// Why a check was not answered.
+/// Why a check failed.
 fn refusal(status: &Status, address: &str) -> String {
-    let told = |what: &str| match status.message() {
+    let with_message = |what: &str| match status.message() {
         "" => what.to_owned(),
         message => format!("{what}: {message}"),
     };
     match status.code() {
-        Code::Unimplemented => "it answers, but is no server of ours: check the address".to_owned(),
+        Code::Unimplemented => "it answers, but is not a ticketing server: check the address".to_owned(),
         Code::Cancelled if status.message() != TimeoutExpired(()).to_string() => closed(address),
         Code::Cancelled | Code::DeadlineExceeded => {
-            format!("no answer came within {} s: see the server's log", TIMEOUT.as_secs())
+            format!("no answer within {} s: see the server's log", TIMEOUT.as_secs())
         }
-        Code::PermissionDenied | Code::ResourceExhausted => told("it refuses the call"),
+        Code::PermissionDenied | Code::ResourceExhausted => with_message("it refuses the call"),
         code => match status.source() {
             Some(error) => cause(error, address),
-            None => told(code.description()),
+            None => with_message(code.description()),
         },
     }
 }
 
-/// What a connection failed with, in one sentence, and what to do.
+/// Why connecting failed, with a hint, in one sentence.
 fn cause(error: &(dyn Error + 'static), address: &str) -> String {
     let (mut next, mut last) = (Some(error), String::new());
     while let Some(error) = next {
@@ -142,10 +142,10 @@ fn cause_of_io(kind: io::ErrorKind, error: &dyn Error, address: &str) -> String 
                 .to_owned()
         }
         io::ErrorKind::NotFound => {
-            "there is no such file: check that the server runs, and the path of its socket".to_owned()
+            "the socket does not exist: check that the server runs, and the path of its socket".to_owned()
         }
         io::ErrorKind::PermissionDenied => {
-            "this user may not open the socket: check its mode and owner".to_owned()
+            "this user is not permitted to open the socket: check its mode and owner".to_owned()
         }
         io::ErrorKind::TimedOut => {
             "connecting timed out: check the address, and firewalls and proxies on the way".to_owned()
@@ -162,11 +162,11 @@ fn cause_of_tls(error: &rustls::Error) -> String {
     use rustls::{CertificateError, Error};
     let known = match error {
         Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
-            "the server's certificate is of an authority that is not trusted here: name the authority's file by --ca"
+            "the server's certificate is of an authority that is not trusted here: give the authority's file with --ca"
         }
         Error::InvalidCertificate(
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
-        ) => "the server's certificate is for another name: give the one that it is for by --server-name",
+        ) => "the server's certificate is for another name: give that name with --server-name",
         Error::InvalidCertificate(CertificateError::Expired | CertificateError::ExpiredContext { .. }) => {
             "the server's certificate has expired: renew the one of --tls-cert"
         }

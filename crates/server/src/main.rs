@@ -29,29 +29,30 @@ struct Cli {
 enum Command {
     /// Run the server.
     Serve(Box<Config>),
-    /// Copy the database to a file while the server works. Keep the key file too: without it the copy's secrets are lost.
+    /// Back up the database to a file while the server works. Keep the key file too: without it the copy's secrets
+    /// are lost.
     Backup(BackupArgs),
-    /// Certificates for a trial.
+    /// Create certificates for trials.
     #[command(subcommand)]
     Tls(TlsCommand),
-    /// Make, list and revoke the tokens by which callers are let in.
+    /// Create, list and revoke bearer tokens of callers.
     #[command(subcommand)]
     Token(TokenCommand),
-    /// Rotate the keys that seal the stored secrets.
+    /// Rotate the keys that encrypt the stored secrets.
     #[command(subcommand)]
     Key(KeyCommand),
-    /// Check who did what.
+    /// Verify the audit log.
     #[command(subcommand)]
     Audit(AuditCommand),
-    /// Ask a running server whether it serves: ends with 0 if it does. For the health check of a container.
+    /// Check the health of a running server: exit code 0 if it is serving. For container health checks.
     Health(HealthArgs),
 }
 
-/// Where the database is, and where its copy goes.
+/// Arguments of `ticketing backup`.
 #[derive(Debug, Args)]
 struct BackupArgs {
-    /// File to write; it must not exist yet. To put it back: stop the server, put it in the place of ticketing.db, and
-    /// remove ticketing.db-wal and ticketing.db-shm.
+    /// File to write; it must not exist yet. To restore it: stop the server, replace ticketing.db with it, and remove
+    /// ticketing.db-wal and ticketing.db-shm.
     file: PathBuf,
 
     /// Folder of the database.
@@ -62,10 +63,10 @@ struct BackupArgs {
 #[tokio::main]
 async fn main() -> ExitCode {
     if let Err(error) = keep_memory_private() {
-        report(&anyhow::Error::new(error).context("core dumps can not be switched off"));
+        report(&anyhow::Error::new(error).context("core dumps cannot be switched off"));
         return ExitCode::FAILURE;
     }
-    panics::tell_in_the_log();
+    panics::log_panics();
     let done = match Cli::parse().command {
         Command::Serve(config) => serve(*config).await,
         Command::Backup(args) => backup(&args).await,
@@ -78,7 +79,7 @@ async fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // A server's last words are for people, and go where its log goes.
+            // The final error is for people, and goes where the log goes.
             tracing::error!("{error:#}");
             if !tracing::enabled!(tracing::Level::ERROR) {
                 report(&error);
@@ -88,7 +89,7 @@ async fn main() -> ExitCode {
     }
 }
 
-/// No core dump, which would have secrets in it; and no other process of the same user can read the memory.
+/// Disables core dumps, which would contain secrets, and access to the memory by other processes of the user.
 fn keep_memory_private() -> std::io::Result<()> {
     setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
     #[cfg(target_os = "linux")]
@@ -102,7 +103,7 @@ fn report(error: &anyhow::Error) {
 }
 
 async fn serve(config: Config) -> anyhow::Result<()> {
-    telemetry::start(&config.log, config.log_format).context("--log can not be read")?;
+    telemetry::start(&config.log, config.log_format).context("--log cannot be read")?;
     process::raise_file_limit();
     let listening = server::listen(&config).await?;
     let shutdown = shutdown_signal()?;
@@ -117,10 +118,10 @@ async fn backup(args: &BackupArgs) -> anyhow::Result<()> {
 
 /// Completes on SIGTERM and SIGINT.
 fn shutdown_signal() -> anyhow::Result<impl Future<Output = ()> + Send + 'static> {
-    let mut terminate = signal(SignalKind::terminate()).context("SIGTERM can not be waited for")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT can not be waited for")?;
-    // Certificates are read again on SIGHUP. Where there are none it does nothing, rather than to end the process.
-    let hang_up = signal(SignalKind::hangup()).context("SIGHUP can not be waited for")?;
+    let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be waited for")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be waited for")?;
+    // SIGHUP reloads certificates. Without certificates it is ignored instead of ending the process.
+    let hang_up = signal(SignalKind::hangup()).context("SIGHUP cannot be waited for")?;
     Ok(async move {
         let _hang_up = hang_up;
         tokio::select! {

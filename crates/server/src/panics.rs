@@ -1,7 +1,7 @@
-//! Panics: the process goes on, whoever asked is answered, and nothing that was in reach is told.
+//! Panic handling: the process continues, the caller gets a response, and no data leaks into the log.
 //!
-//! What a panic says is made of whatever was at hand, an `unwrap` of somebody's reply for instance. So the log has where it
-//! happened and only words that stand in the program as they are.
+//! A panic message may contain any data at hand, for instance the reply in a failed `unwrap`. So the log has only the
+//! location, and the message only if it is a string literal of the program.
 
 use std::any::Any;
 use std::backtrace::{Backtrace, BacktraceStatus};
@@ -9,47 +9,47 @@ use std::panic::{AssertUnwindSafe, catch_unwind, set_hook};
 use std::pin::pin;
 use std::task::Poll;
 
-/// Instead of words that were made when it happened.
-const KEPT_BACK: &str = "what it said is kept back, for it may hold secrets";
+/// Replaces a message that was formatted at run time.
+const HIDDEN_MESSAGE: &str = "message withheld because it may contain secrets";
 
-/// Of a panic that was caught, and told of in the log.
+/// The message of a panic that was caught and logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Panicked(pub &'static str);
+pub struct PanicMessage(pub &'static str);
 
-/// From now on a panic is a line of the log, with a backtrace if `RUST_BACKTRACE` asks for one; and of what a command says,
-/// which has no log.
+/// Installs a hook that logs panics, with a backtrace if `RUST_BACKTRACE` is set. Without a log, as in commands, it
+/// prints them.
 #[expect(clippy::print_stderr, reason = "there may be no log to write to")]
-pub fn tell_in_the_log() {
+pub fn log_panics() {
     set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
-        let (words, backtrace) = (words(panic.payload()), Backtrace::capture());
+        let (message, backtrace) = (message(panic.payload()), Backtrace::capture());
         if !tracing::enabled!(tracing::Level::ERROR) {
-            return eprintln!("ticketing: panicked at {place}: {words}");
+            return eprintln!("ticketing: panicked at {place}: {message}");
         }
         match backtrace.status() {
-            BacktraceStatus::Captured => tracing::error!(words, %backtrace, "panicked at {place}"),
-            _ => tracing::error!(words, "panicked at {place}"),
+            BacktraceStatus::Captured => tracing::error!(message, %backtrace, "panicked at {place}"),
+            _ => tracing::error!(message, "panicked at {place}"),
         }
     }));
 }
 
-/// What can be told of what a panic said.
+/// The loggable message of a panic.
 #[must_use]
-pub fn words(payload: &(dyn Any + Send)) -> &'static str {
-    payload.downcast_ref::<&'static str>().copied().unwrap_or(KEPT_BACK)
+pub fn message(payload: &(dyn Any + Send)) -> &'static str {
+    payload.downcast_ref::<&'static str>().copied().unwrap_or(HIDDEN_MESSAGE)
 }
 
-/// Runs a future to its end, or to its panic. What it shares with others must bear being left half done.
+/// Runs a future and catches its panics. Shared state must tolerate an incomplete step.
 ///
 /// # Errors
 /// If it panicked.
-pub async fn caught<F: Future>(future: F) -> Result<F::Output, Panicked> {
+pub async fn catch<F: Future>(future: F) -> Result<F::Output, PanicMessage> {
     let mut future = pin!(future);
     std::future::poll_fn(move |context| {
         match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
             Ok(Poll::Pending) => Poll::Pending,
             Ok(Poll::Ready(value)) => Poll::Ready(Ok(value)),
-            Err(payload) => Poll::Ready(Err(Panicked(words(&*payload)))),
+            Err(payload) => Poll::Ready(Err(PanicMessage(message(&*payload)))),
         }
     })
     .await
@@ -60,16 +60,16 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_panic_is_caught_and_only_words_of_the_program_are_told() {
-        assert_eq!(caught(async { 1 }).await, Ok(1));
+    async fn catches_panic_and_withholds_formatted_message() {
+        assert_eq!(catch(async { 1 }).await, Ok(1));
         let secret = "canary".to_owned();
-        let told = caught(async { panic!("{secret}") }).await;
-        assert_eq!(told, Err::<(), _>(Panicked(KEPT_BACK)));
-        let told = caught(async {
+        let told = catch(async { panic!("{secret}") }).await;
+        assert_eq!(told, Err::<(), _>(PanicMessage(HIDDEN_MESSAGE)));
+        let told = catch(async {
             tokio::task::yield_now().await;
-            panic!("it can not be")
+            panic!("it cannot be")
         })
         .await;
-        assert_eq!(told, Err::<(), _>(Panicked("it can not be")));
+        assert_eq!(told, Err::<(), _>(PanicMessage("it cannot be")));
     }
 }

@@ -1,67 +1,65 @@
-//! What the system lets this process do, and what its files let others do.
+//! Limits and file permissions of the process.
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::process::{Resource, Rlimit, geteuid, getrlimit, setrlimit};
 
-/// Files that a server has open besides its callers' connections: the database and its readers, connections to ticket systems,
-/// what it listens on, its log. More than it needs.
-const OWN_FILES: u64 = 64;
+/// Descriptors reserved for the database, connections to ticket systems, listeners and the log. More than needed.
+const RESERVED_FILES: u64 = 64;
 
-/// What others may do with a file, by its mode.
-const OTHERS: u32 = 0o077;
+/// Mode bits of group and others.
+const OTHERS_MODE: u32 = 0o077;
 
-/// Has the process open as many files as the system lets it.
+/// Raises the limit of open files to its maximum.
 pub fn raise_file_limit() {
     let before = getrlimit(Resource::Nofile);
     let most = Rlimit { current: before.maximum, maximum: before.maximum };
     if let Err(error) = setrlimit(Resource::Nofile, most) {
-        tracing::warn!(%error, "the limit on open files can not be raised");
+        tracing::warn!(%error, "failed to raise the limit on open files");
     }
 }
 
-/// Tells how many files may be open, and if that is too few for so many connections of callers.
-pub(crate) fn tell_of_file_limit(connections: u64) {
+/// Logs the limit of open files, with a warning if it is too low for the number of connections.
+pub(crate) fn log_file_limit(connections: u64) {
     let files = getrlimit(Resource::Nofile).current;
     let told = files.map_or_else(|| "any number".to_owned(), |files| files.to_string());
     tracing::info!(files = told, "open files");
-    if let Some(files) = files.filter(|files| *files < connections + OWN_FILES) {
+    if let Some(files) = files.filter(|files| *files < connections + RESERVED_FILES) {
         tracing::warn!(
             files,
             connections,
-            "--connections does not fit into the files that this process may have open: raise that limit (LimitNOFILE of \
+            "--connections does not fit into the limit of open files: raise it (LimitNOFILE of \
              systemd, `ulimit -Hn`), or give a smaller --connections"
         );
     }
 }
 
-/// Tells of each file with a secret that others than its owner can read or write.
-pub(crate) fn tell_of_open_secrets(files: &[PathBuf]) {
-    for file in files.iter().filter(|file| is_open_to_others(file)) {
+/// Warns about files with secrets that other users can read or write.
+pub(crate) fn warn_about_readable_secrets(files: &[PathBuf]) {
+    for file in files.iter().filter(|file| is_accessible_by_others(file)) {
         let file = file.display();
-        tracing::warn!(%file, "others than its owner can read or write a file with a secret: chmod 600 {file}");
+        tracing::warn!(%file, "other users can read or write a file with a secret: chmod 600 {file}");
     }
 }
 
-/// Warns of a data folder that others than its owner can read or write: they could put files of their own there, or read the
-/// incidents.
-pub(crate) fn warn_of_open_folder(folder: &Path) {
+/// Warns about a data folder that other users can access: they could read incidents or plant files.
+pub(crate) fn warn_about_open_folder(folder: &Path) {
     let Ok(found) = folder.metadata() else { return };
     let (mode, owner, us) = (found.permissions().mode() & 0o777, found.uid(), geteuid().as_raw());
     let folder = folder.display();
-    if mode & OTHERS != 0 {
+    if mode & OTHERS_MODE != 0 {
         let mode = format!("{mode:03o}");
-        tracing::warn!(%folder, mode, "others than its owner can read or write the data folder: chmod 700 {folder}");
+        tracing::warn!(%folder, mode, "other users can read or write the data folder: chmod 700 {folder}");
     }
     if owner != us {
         tracing::warn!(%folder, owner, user = us, "the data folder belongs to another user: chown {us} {folder}");
     }
 }
 
-/// Whoever reads a file that is not there tells so.
-fn is_open_to_others(file: &Path) -> bool {
-    file.metadata().is_ok_and(|found| found.permissions().mode() & OTHERS != 0)
+/// A missing file is reported by its reader.
+fn is_accessible_by_others(file: &Path) -> bool {
+    file.metadata().is_ok_and(|found| found.permissions().mode() & OTHERS_MODE != 0)
 }
 
 #[cfg(test)]
@@ -71,14 +69,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_is_open_to_others_whatever_they_may_do_with_it() {
+    fn detects_file_accessible_by_others() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("key");
-        assert!(!is_open_to_others(&file));
+        assert!(!is_accessible_by_others(&file));
         std::fs::write(&file, "").unwrap();
         for (mode, open) in [(0o600, false), (0o400, false), (0o640, true), (0o604, true), (0o620, true)] {
             std::fs::set_permissions(&file, Permissions::from_mode(mode)).unwrap();
-            assert_eq!(is_open_to_others(&file), open, "{mode:o}");
+            assert_eq!(is_accessible_by_others(&file), open, "{mode:o}");
         }
     }
 }

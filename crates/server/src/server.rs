@@ -1,4 +1,4 @@
-//! The one way to start a server.
+//! Starts and stops the server.
 
 use std::future::Future;
 use std::io;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use ticketing_core::clock::Clock;
 use ticketing_core::delivery::start::MEMORY;
 use ticketing_core::policy::Bounds;
-use ticketing_outbound::{Door, DoorError, Reach};
+use ticketing_outbound::{EgressPolicy, HttpClient, HttpClientError};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
@@ -29,50 +29,48 @@ use crate::store::{
 };
 use crate::transport::{self, ListenAddress, ListenError, Listener, Tls, TlsError};
 
-/// The file of the database in the data folder.
+/// Name of the database file in the data folder.
 pub(crate) const DATABASE: &str = "ticketing.db";
 
-/// What callers have to read their answers in after the last attempt was cut off.
-const LAST_WORDS: Duration = Duration::from_millis(500);
+/// Time for clients to read responses after the last attempt was cut off.
+const DRAIN_GRACE: Duration = Duration::from_millis(500);
 
-/// Why a server did not start, or how it ended.
+/// Why a server failed to start or to continue.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
-    #[error("the settings of this server can not work")]
+    #[error("invalid configuration")]
     Config(#[from] ConfigError),
-    #[error("can not listen on {address}; {flag} names another address")]
+    #[error("failed to listen on {address}; {flag} sets another address")]
     Listen { flag: &'static str, address: ListenAddress, source: ListenError },
-    #[error("callers can not be under TLS")]
+    #[error("invalid TLS configuration")]
     Tls(#[from] TlsError),
-    #[error("nobody can be called")]
+    #[error("invalid outbound configuration")]
     Outbound(#[from] OutboundError),
-    #[error("the database can not be opened")]
+    #[error("failed to open the database")]
     Open(#[from] OpenError),
-    #[error("--auth jwt can not work")]
+    #[error("invalid configuration of --auth jwt")]
     JwtKeys(#[from] JwtKeysError),
-    #[error("the stored settings can not be read")]
+    #[error("failed to read the stored settings")]
     Settings(#[source] StoreError),
-    #[error("no connections can be made")]
-    Door(#[from] DoorError),
-    #[error("the service can not be described")]
+    #[error("failed to set up the HTTP client for ticket systems")]
+    HttpClient(#[from] HttpClientError),
+    #[error("failed to set up reflection")]
     Reflection(#[from] tonic_reflection::server::Error),
-    #[error(
-        "the store can not be written any more: start the server again; nothing that was accepted is lost"
-    )]
+    #[error("the store is no longer writable: restart the server; nothing that was accepted is lost")]
     StoreFailed,
-    #[error("the dispatcher has ended: start the server again; nothing that was accepted is lost")]
+    #[error("the dispatcher has ended: restart the server; nothing that was accepted is lost")]
     DispatcherFailed,
 }
 
 /// Why a server stops.
 #[derive(Debug, Clone, Copy)]
-enum Why {
-    Asked,
+enum StopReason {
+    Requested,
     StoreFailed,
     DispatcherFailed,
 }
 
-/// What a server listens on, and what it shows there.
+/// Bound listeners and loaded certificates.
 #[derive(Debug)]
 pub struct Listening {
     main: Listener,
@@ -81,16 +79,16 @@ pub struct Listening {
 }
 
 impl Listening {
-    /// Where callers come to.
+    /// The address of the main listener.
     ///
     /// # Errors
-    /// The system does not know.
+    /// From the operating system.
     pub fn local_address(&self) -> io::Result<ListenAddress> {
         self.main.local_address()
     }
 }
 
-/// Takes the addresses of `config`, and reads the certificates.
+/// Binds the listeners of `config`, and loads the certificates.
 ///
 /// # Errors
 /// [`ServeError::Config`], [`ServeError::Listen`] or [`ServeError::Tls`], with the flag to mend.
@@ -110,11 +108,11 @@ async fn bind(flag: &'static str, address: ListenAddress, exposed: bool) -> Resu
     address.bind(exposed).await.map_err(|source| ServeError::Listen { flag, address, source })
 }
 
-/// Serves until `shutdown` completes; then drains: starts nothing new, ends streams with their last token,
-/// waits for what is under way.
+/// Serves until `shutdown` completes. Then drains: accepts nothing new, ends streams with their last token, and waits
+/// for attempts in progress.
 ///
 /// # Errors
-/// Why it could not start, or how it broke off.
+/// Why it failed.
 pub async fn serve(
     config: Config,
     listening: Listening,
@@ -122,20 +120,20 @@ pub async fn serve(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), ServeError> {
     config.check()?;
-    let reach = config.outbound.reach()?;
+    let egress_policy = config.outbound.egress_policy()?;
     let store = open(&config, clock.clone()).await?;
-    process::tell_of_file_limit(config.transport.most_connections());
-    process::tell_of_open_secrets(&config.secret_files());
-    process::warn_of_open_folder(&config.data);
-    let served = serve_over(&config, reach, &store, listening, clock, shutdown).await;
+    process::log_file_limit(config.transport.max_connections());
+    process::warn_about_readable_secrets(&config.secret_files());
+    process::warn_about_open_folder(&config.data);
+    let served = serve_with_store(&config, egress_policy, &store, listening, clock, shutdown).await;
     store.close().await;
     served
 }
 
-/// Copies the database in the folder `data` to `file`, while a server works with it or not.
+/// Copies the database in the folder `data` to `file`; a server may be using it.
 ///
 /// # Errors
-/// Why there is no copy.
+/// Why the backup failed.
 pub async fn backup(data: &Path, file: &Path, clock: &dyn Clock) -> Result<(), BackupError> {
     Store::backup(&data.join(DATABASE), file, clock.now()).await
 }
@@ -147,52 +145,52 @@ async fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<Store, ServeErro
     let Config { restored, busy_timeout, .. } = *config;
     let options = StoreOptions { clock, entropy, machine, key, restored, busy_timeout };
     let (store, opened) = Store::open(&database, options).await?;
-    tell(&opened, config);
+    log_opened(&opened, config);
     Ok(store)
 }
 
-/// Makes the database in the folder `data`, which nobody may work with meanwhile.
+/// Creates the database in the folder `data`, which no server may be using.
 ///
 /// # Errors
-/// Why it can not be made.
-pub async fn make(data: &Path, key: KeySource, clock: Arc<dyn Clock>) -> Result<(), OpenError> {
+/// Why it failed.
+pub async fn create_database(data: &Path, key: KeySource, clock: Arc<dyn Clock>) -> Result<(), OpenError> {
     let (machine, entropy) = (Arc::new(ThisMachine), Arc::new(SystemEntropy));
     let busy_timeout = DEFAULT_BUSY_TIMEOUT;
     let options = StoreOptions { clock, entropy, machine, key, restored: false, busy_timeout };
     let (store, opened) = Store::open(&data.join(DATABASE), options).await?;
     if let Some(key_file) = &opened.key_made {
-        tell_of_key(key_file);
+        log_new_key(key_file);
     }
     store.close().await;
     Ok(())
 }
 
-fn tell_of_key(key_file: &Path) {
-    tracing::warn!(key_file = %key_file.display(), "made a key that seals the stored secrets: keep a copy of it");
+fn log_new_key(key_file: &Path) {
+    tracing::warn!(key_file = %key_file.display(), "created the master key of the stored secrets: back it up");
 }
 
-/// Tells an operator what was found at the start.
-fn tell(opened: &Opened, config: &Config) {
+/// Logs what was found at start.
+fn log_opened(opened: &Opened, config: &Config) {
     if let Some(key_file) = &opened.key_made {
-        tell_of_key(key_file);
+        log_new_key(key_file);
     }
     if let Some(suspicion) = &opened.suspicion {
         let bounds = config.bounds();
         tracing::warn!(
             %suspicion, server_bound = ?bounds.server_bound, jira_cloud_index_bound = ?bounds.jira_cloud_index_bound,
             jira_data_center_index_bound = ?bounds.jira_data_center_index_bound, for_days = MEMORY.as_secs() / 86_400,
-            "the database may have been put back from an older copy, so each ticket is looked for before it is created: \
+            "the database may have been restored from a backup, so each ticket is searched for before it is created: \
              the first ones wait until these bounds have passed"
         );
     }
     if !opened.clock_step.is_zero() {
-        tracing::warn!(by = %opened.clock_step, "the clock was set since the last run: what is due was moved along with it");
+        tracing::warn!(by = %opened.clock_step, "the clock was set since the last run: shifted due times with it");
     }
 }
 
-async fn serve_over(
+async fn serve_with_store(
     config: &Config,
-    reach: Reach,
+    egress_policy: EgressPolicy,
     store: &Store,
     listening: Listening,
     clock: Arc<dyn Clock>,
@@ -200,7 +198,8 @@ async fn serve_over(
 ) -> Result<(), ServeError> {
     let bounds = config.bounds();
     let (settings, connections) =
-        connect(store, Door::new(clock.clone(), config.attempt_deadline, reach)?, &bounds).await?;
+        connect(store, HttpClient::new(clock.clone(), config.attempt_deadline, egress_policy)?, &bounds)
+            .await?;
     let retry = &settings.rules.retry;
     let schedule =
         Schedule { policy: Arc::new(retry.policy(&bounds)), processor_interval: retry.processor_interval };
@@ -228,10 +227,10 @@ async fn serve_over(
     let closing = CancellationToken::new();
     let streams = grpc::StreamSettings {
         bookmark_interval: config.bookmark_interval,
-        patience: config.slow_subscriber,
+        subscriber_timeout: config.slow_subscriber,
     };
     let service = grpc::Service::new(app, access.clone(), streams, closing.clone());
-    let grpc::Served { calls, health_alone, health } =
+    let grpc::Served { calls, health_only, health } =
         grpc::router(service, access, &config.transport.limits, closing.clone()).await?;
     if let Ok(address) = listening.local_address() {
         tracing::info!(%address, data = %config.data.display(), tls = listening.tls.is_some(), "listening");
@@ -245,14 +244,14 @@ async fn serve_over(
         let (closing, store_failed) = (closing.clone(), store.failed());
         async move {
             let why = tokio::select! {
-                () = shutdown => Why::Asked,
-                () = store_failed => Why::StoreFailed,
-                _ = worker => Why::DispatcherFailed,
+                () = shutdown => StopReason::Requested,
+                () = store_failed => StopReason::StoreFailed,
+                _ = worker => StopReason::DispatcherFailed,
             };
             tracing::info!(?why, "stopping");
             grpc::stop_serving::<grpc::Service>(&health).await;
             closing.cancel();
-            // Nobody listens to it once the server broke off.
+            // Dropped if the server failed.
             let _ = stopping.send(why);
         }
     };
@@ -261,36 +260,40 @@ async fn serve_over(
     let Listening { main, tls, health } = listening;
     let checks = async {
         if let Some(health) = health {
-            transport::serve(health, None, health_alone, limits.for_health(), closing.clone()).await;
+            transport::serve(health, None, health_only, limits.for_health(), closing.clone()).await;
         }
     };
     let serving = transport::serve(main, tls, calls, limits.clone(), closing.clone());
     tokio::select! {
         _ = async { tokio::join!(stop, serving, checks) } => {}
         () = drain(&dispatcher, &closing, config.shutdown_grace) => {
-            tracing::warn!("connections were cut off: their peers did not read what was left for them");
+            tracing::warn!("closed connections whose clients did not read their responses");
         }
     }
     dispatcher.shut_down(config.shutdown_grace).await;
     match why.await {
-        Ok(Why::StoreFailed) => Err(ServeError::StoreFailed),
-        Ok(Why::DispatcherFailed) => Err(ServeError::DispatcherFailed),
-        Ok(Why::Asked) | Err(_) => Ok(()),
+        Ok(StopReason::StoreFailed) => Err(ServeError::StoreFailed),
+        Ok(StopReason::DispatcherFailed) => Err(ServeError::DispatcherFailed),
+        Ok(StopReason::Requested) | Err(_) => Ok(()),
     }
 }
 
-/// Completes when `grace` has passed since the server began to stop. Callers wait for attempts, so attempts are drained
-/// while the server still answers; but a peer that reads nothing would hold its connection open for as long as it likes.
+/// Completes when `grace` has passed since shutdown began. Callers wait for attempts, so attempts drain while the
+/// server still responds; a client that reads nothing must not block that.
 async fn drain(dispatcher: &Dispatcher, closing: &CancellationToken, grace: Duration) {
     closing.cancelled().await;
     tokio::join!(dispatcher.shut_down(grace), tokio::time::sleep(grace));
-    tokio::time::sleep(LAST_WORDS).await;
+    tokio::time::sleep(DRAIN_GRACE).await;
 }
 
-/// Reads the settings and makes the connections that they describe.
-async fn connect(store: &Store, door: Door, bounds: &Bounds) -> Result<(Settings, Connections), ServeError> {
+/// Loads the settings and creates the connections that they describe.
+async fn connect(
+    store: &Store,
+    client: HttpClient,
+    bounds: &Bounds,
+) -> Result<(Settings, Connections), ServeError> {
     let settings = stored::read(store).await.map_err(ServeError::Settings)?;
-    let connections = Connections::new(door, bounds);
+    let connections = Connections::new(client, bounds);
     for (target, system) in &settings.systems {
         let retired = store.retired_connections(target).await.map_err(ServeError::Settings)?;
         let connection = Connection {

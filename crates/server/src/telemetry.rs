@@ -1,4 +1,4 @@
-//! Logs.
+//! Logging.
 
 use std::io::IsTerminal;
 
@@ -10,7 +10,7 @@ use crate::config::LogFormat;
 /// Starts logging to standard error. `filter` is for example "info" or "ticketing_server=debug".
 ///
 /// # Errors
-/// If the filter can not be read.
+/// If the filter cannot be read.
 pub fn start(filter: &str, format: LogFormat) -> Result<(), ParseError> {
     let filter = EnvFilter::try_new(filter)?;
     let ansi = std::io::stderr().is_terminal();

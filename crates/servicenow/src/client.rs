@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 use ticketing_core::fault::{Fault, FaultKind};
-use ticketing_outbound::{Authorization, Door, Redactor, Reply, Request, hide_in_reply};
+use ticketing_outbound::{Authorization, HttpClient, Redactor, Reply, Request, redact_reply};
 use url::Url;
 
 use crate::evidence;
@@ -33,7 +33,7 @@ pub(crate) struct Client {
     password: SecretString,
     /// What may be wrong with the login, should it be refused.
     oddity: Option<String>,
-    door: Door,
+    client: HttpClient,
 }
 
 /// By when the last request must be done.
@@ -43,23 +43,23 @@ pub(crate) struct Deadline(Timestamp);
 // === impl Client ===
 
 impl Client {
-    pub(crate) fn new(settings: &Settings, door: Door) -> Self {
+    pub(crate) fn new(settings: &Settings, client: HttpClient) -> Self {
         Self {
             instance: settings.instance.clone(),
             authorization: Authorization::basic(&settings.username, &settings.password),
             password: settings.password.clone(),
             oddity: settings.oddity(),
-            door,
+            client,
         }
     }
 
     pub(crate) fn now(&self) -> Timestamp {
-        self.door.now()
+        self.client.now()
     }
 
     /// How long a read that can be done without may take, of the time that a request has.
     pub(crate) fn optional_budget(&self) -> Duration {
-        MAX_OPTIONAL.min(self.door.longest() / 3)
+        MAX_OPTIONAL.min(self.client.max_timeout() / 3)
     }
 
     pub(crate) fn deadline(&self, within: Duration) -> Deadline {
@@ -149,7 +149,7 @@ impl Client {
     }
 
     async fn send(&self, request: Request) -> Result<Reply, Fault> {
-        let reply = self.door.send(request).await?;
+        let reply = self.client.send(request).await?;
         let redactor = self.redactor();
         if !(200..300).contains(&reply.status) {
             // Of a long one the beginning is read, without a part of a secret at the cut.
@@ -160,7 +160,7 @@ impl Client {
             };
             return Ok(Reply { body, ..reply });
         }
-        let body = hide_in_reply(reply.body, self.password.expose_secret(), |text| redactor.redact(text));
+        let body = redact_reply(reply.body, self.password.expose_secret(), |text| redactor.redact(text));
         Ok(Reply { body, ..reply })
     }
 
@@ -189,6 +189,6 @@ impl Client {
     }
 
     fn redactor(&self) -> Redactor {
-        self.authorization.add_to(self.door.redactor()).with(self.password.expose_secret())
+        self.authorization.add_to(self.client.redactor()).with(self.password.expose_secret())
     }
 }

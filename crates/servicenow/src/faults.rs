@@ -5,13 +5,13 @@
 
 use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_core::text::single_line;
-use ticketing_outbound::foreign::{self, ForeignKind, Names};
+use ticketing_outbound::foreign::{self, ForeignKind, HintNames};
 use ticketing_outbound::{Reply, mentions, title_of_page};
 
 use crate::wire::{self, FailureWords};
 
-const NAMES: Names =
-    Names { system: "ServiceNow", address: "servicenow.instance", proxy: "servicenow.proxy_url" };
+const NAMES: HintNames =
+    HintNames { system: "ServiceNow", address: "servicenow.instance", proxy: "servicenow.proxy_url" };
 
 /// Phrases that ServiceNow documents for a refusal of access, of a business rule, and of a data policy. They choose hints.
 const ACCESS_PHRASES: [&str; 5] =

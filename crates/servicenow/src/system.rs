@@ -8,7 +8,7 @@ use ticketing_core::system::{
     Adjustment, Authorship, Check, Created, Destination, Login, Order, ReadTicket, Rendered, Search,
     Sighting, TicketRef, TicketSystem, Visibility,
 };
-use ticketing_outbound::Door;
+use ticketing_outbound::HttpClient;
 
 use crate::check;
 use crate::client::Client;
@@ -32,8 +32,8 @@ pub struct ServiceNow {
 
 impl ServiceNow {
     #[must_use]
-    pub fn new(settings: Settings, door: Door) -> Self {
-        let client = Client::new(&settings, door);
+    pub fn new(settings: Settings, client: HttpClient) -> Self {
+        let client = Client::new(&settings, client);
         Self { settings, client, group: KnownGroup::default() }
     }
 

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use rhythmx_ticketing::Method;
 use ticketing_fuzz::{TARGETS, contract, corpus, driver};
-use ticketing_server::fuzzing::{Heard, hear};
+use ticketing_server::fuzzing::{RequestOutcome, check_request};
 
 #[test]
 fn every_input_that_is_kept_passes() {
@@ -43,7 +43,7 @@ fn each_target_has_a_name_of_its_own_inputs_in_the_corpus_and_a_binary_for_libfu
 fn the_request_of_every_method_is_understood_as_far_as_it_is_filled() {
     for method in Method::ALL {
         let request = prost::Message::encode_to_vec(&contract::filled(&contract::request(method)));
-        assert!(!matches!(hear(method, &request), Heard::Malformed), "{method:?}");
+        assert!(!matches!(check_request(method, &request), RequestOutcome::Malformed), "{method:?}");
     }
 }
 

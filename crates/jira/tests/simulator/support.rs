@@ -13,8 +13,8 @@ use ticketing_core::marker::{InstallationKey, Marker};
 use ticketing_core::system::{Created, Order, Rendered, Search, Sighting, TicketSystem};
 use ticketing_core::violation::Violations;
 use ticketing_jira::{Jira, Secret, SecretKind, Settings, SettingsDraft};
-use ticketing_outbound::Door;
-use ticketing_outbound::guard::Guard;
+use ticketing_outbound::HttpClient;
+use ticketing_outbound::address_policy::AddressPolicy;
 use ticketing_simulator::{Call, Effect, Profile, Rule, Simulator, Vendor, When};
 
 use crate::incidents;
@@ -81,8 +81,8 @@ impl Site {
         let settings = Settings::parse(&draft, Some(secret), "jira", &mut violations);
         let settings = settings.unwrap_or_else(|| panic!("{violations}"));
         let clock = Arc::new(HandClock::default());
-        let here = Guard::permitting(vec!["127.0.0.1".parse().unwrap()]);
-        let jira = Jira::new(settings, Door::new(clock.clone(), WITHIN, here.into()).unwrap());
+        let here = AddressPolicy::permitting(vec!["127.0.0.1".parse().unwrap()]);
+        let jira = Jira::new(settings, HttpClient::new(clock.clone(), WITHIN, here.into()).unwrap());
         Self { simulator, jira, clock }
     }
 

@@ -1,5 +1,5 @@
-//! Recognizes replies that the API of the ticket system did not write: pages of single sign-on, CDNs, web firewalls,
-//! corporate proxies, sleeping or suspended sites, and redirects.
+//! Recognizes replies that the ticket system's API did not write: pages of single sign-on, CDNs, web firewalls,
+//! corporate proxies, hibernating or suspended sites, and redirects.
 //!
 //! What is recognized here chooses a hint and nothing else: what a failure means for a ticket is decided by status, headers
 //! and further evidence in the adapter. A JSON body counts as the API's own reply, unless its headers name a firewall or a CDN
@@ -8,7 +8,7 @@
 
 mod page;
 mod redirect;
-mod signs;
+mod signatures;
 #[cfg(test)]
 mod tests;
 
@@ -18,15 +18,15 @@ use crate::Reply;
 pub(crate) use page::is_page;
 pub use page::title_of_page;
 pub use redirect::points_to;
-pub use signs::mentions;
+pub use signatures::mentions;
 
-/// A reply of something other than the API that was called.
+/// A reply from something other than the called API.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Foreign {
+pub struct ForeignReply {
     pub kind: ForeignKind,
     /// The product, for example "Cloudflare"; empty if unknown.
     pub product: &'static str,
-    /// Where a redirect points, without its query; empty for a page.
+    /// The target of a redirect, without its query; empty for a page.
     pub location: String,
     status: u16,
 }
@@ -34,7 +34,7 @@ pub struct Foreign {
 /// What answered in place of the API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ForeignKind {
-    /// A single sign-on service, or a gateway that asks for a login of its own.
+    /// A single sign-on service, or a gateway with its own login.
     SingleSignOn,
     /// The login page of the ticket system itself.
     LoginPage,
@@ -42,25 +42,25 @@ pub enum ForeignKind {
     Cdn,
     /// A web application firewall.
     Firewall,
-    /// A proxy on this side of the network.
+    /// An outgoing proxy.
     Proxy,
-    /// An instance that hibernates or is offline.
+    /// A hibernating or offline instance.
     Asleep,
-    /// A site that is down for maintenance, or starts.
+    /// A site that is starting or down for maintenance.
     Maintenance,
-    /// A site that was switched off, usually for want of payment.
+    /// A deactivated site, usually because of billing.
     Suspended,
-    /// The address wants https.
+    /// The server requires https.
     WantsHttps,
-    /// A redirect to an address that is none of the above.
+    /// A redirect to another address.
     Moved,
     /// A page of unknown origin.
     Page,
 }
 
-/// The names that a hint uses.
+/// Names used in hints.
 #[derive(Debug, Clone, Copy)]
-pub struct Names {
+pub struct HintNames {
     /// The ticket system, for example "Jira".
     pub system: &'static str,
     /// The setting that holds its address, for example "jira.url".
@@ -69,13 +69,13 @@ pub struct Names {
     pub proxy: &'static str,
 }
 
-/// What wrote a reply, if it was not the API.
+/// Recognizes what wrote a reply; `None` if it was the API.
 #[must_use]
-pub fn recognize(reply: &Reply) -> Option<Foreign> {
+pub fn recognize(reply: &Reply) -> Option<ForeignReply> {
     if (300..400).contains(&reply.status) {
         return redirect::recognize(reply);
     }
-    let found = |kind, product| Foreign { kind, product, location: String::new(), status: reply.status };
+    let found = |kind, product| ForeignReply { kind, product, location: String::new(), status: reply.status };
     if reply.status == 407 {
         return Some(found(ForeignKind::Proxy, ""));
     }
@@ -83,17 +83,17 @@ pub fn recognize(reply: &Reply) -> Option<Foreign> {
         return Some(found(ForeignKind::Suspended, ""));
     }
     let (kind, product) =
-        if is_json(&reply.body) { signs::find_by_headers(reply) } else { signs::find(reply) }?;
+        if is_json(&reply.body) { signatures::find_by_headers(reply) } else { signatures::find(reply) }?;
     Some(found(kind, product))
 }
 
-// === impl Foreign ===
+// === impl ForeignReply ===
 
-impl Foreign {
-    /// What to mend, in one sentence.
+impl ForeignReply {
+    /// How to fix it, in one sentence.
     #[must_use]
-    pub fn hint(&self, names: &Names) -> String {
-        let Names { system, address, proxy } = names;
+    pub fn hint(&self, names: &HintNames) -> String {
+        let HintNames { system, address, proxy } = names;
         let known = |what: &str| match self.product {
             "" => what.to_owned(),
             product => format!("{what} ({product})"),

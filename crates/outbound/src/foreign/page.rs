@@ -1,10 +1,10 @@
-//! Tells pages for people from answers of an API.
+//! Distinguishes HTML pages from API replies.
 
 use ticketing_core::text::single_line;
 
 use crate::Reply;
 
-/// What an HTML page begins with, after whatever may stand before it.
+/// How an HTML page begins, after comments and declarations.
 const BEGINNINGS: [&str; 8] = ["!doctype html", "html", "head", "body", "title", "meta", "script", "center"];
 
 /// Whether a body is a JSON object or list, by how it begins.
@@ -12,20 +12,20 @@ pub(crate) fn is_json(body: &str) -> bool {
     start(body).starts_with(['{', '['])
 }
 
-/// Whether a reply is a page for people. What the body is counts for more than what its type says: pages come without a type
-/// or as JSON, and JSON comes as HTML.
+/// Whether a reply is an HTML page. The body counts more than the content type: pages come without a type or as JSON,
+/// and JSON comes as HTML.
 pub(crate) fn is_page(reply: &Reply) -> bool {
     if is_json(&reply.body) {
         return false;
     }
     let kind = reply.header("content-type").to_ascii_lowercase();
     let announced = ["text/html", "application/xhtml"].iter().any(|html| kind.trim_start().starts_with(html));
-    // Words alone are no page, whatever their type says.
+    // Plain text is not a page, whatever its content type.
     let body = start(&reply.body);
     announced && (body.is_empty() || body.starts_with('<')) || begins_as_page(body)
 }
 
-/// The title of an HTML page: all that is worth repeating of one.
+/// The title of an HTML page: the only part worth repeating.
 #[must_use]
 pub fn title_of_page(html: &str) -> Option<String> {
     let lower = html.to_ascii_lowercase();
@@ -36,7 +36,7 @@ pub fn title_of_page(html: &str) -> Option<String> {
     (!title.is_empty()).then_some(title)
 }
 
-/// Looks behind comments, processing instructions and other declarations.
+/// Skips comments, processing instructions and other declarations.
 fn begins_as_page(body: &str) -> bool {
     let mut rest = start(body);
     loop {
@@ -57,7 +57,7 @@ fn begins_with_word(text: &str, word: &str) -> bool {
     begin.eq_ignore_ascii_case(word) && !next.is_some_and(|c| c.is_alphanumeric() || matches!(c, '-' | ':'))
 }
 
-/// A body without the byte order marks and white space that it begins with.
+/// The body without leading byte order marks and white space.
 fn start(body: &str) -> &str {
     body.trim_start_matches(|c: char| c == '\u{feff}' || c == '\0' || c.is_whitespace())
 }

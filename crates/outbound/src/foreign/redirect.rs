@@ -1,17 +1,17 @@
-//! Where a redirect points, and what is there.
+//! Recognizes the target of a redirect.
 
 use ticketing_core::text::{shorten, single_line};
 use url::Url;
 
-use super::signs::{self, mentions};
-use super::{Foreign, ForeignKind};
+use super::signatures::{self, mentions};
+use super::{ForeignKind, ForeignReply};
 use crate::Reply;
 
-/// The longest address that is repeated, and the longest segment of a path: longer ones are tokens.
+/// Maximum length of a repeated URL and of a path segment: longer segments are tokens.
 const MAX_ADDRESS: usize = 200;
 const MAX_SEGMENT: usize = 48;
 
-/// Words of a path at which people log in.
+/// Path words of login pages.
 const LOGIN_WORDS: [&str; 28] = [
     "saml",
     "saml2",
@@ -42,7 +42,7 @@ const LOGIN_WORDS: [&str; 28] = [
     "captcha",
     "challenge",
 ];
-/// First labels of the names of hosts at which people log in.
+/// First host name labels of login pages.
 const LOGIN_HOSTS: [&str; 18] = [
     "login",
     "logon",
@@ -63,7 +63,7 @@ const LOGIN_HOSTS: [&str; 18] = [
     "keycloak",
     "identity",
 ];
-/// Parameters that only logins have.
+/// Query parameters of login redirects.
 const LOGIN_PARAMETERS: [&str; 8] = [
     "samlrequest",
     "relaystate",
@@ -75,19 +75,19 @@ const LOGIN_PARAMETERS: [&str; 8] = [
     "returnto",
 ];
 
-/// What a redirect points to.
-pub(super) fn recognize(reply: &Reply) -> Option<Foreign> {
+/// Recognizes the target of a redirect.
+pub(super) fn recognize(reply: &Reply) -> Option<ForeignReply> {
     if reply.status == 304 {
         return None;
     }
-    let found = |kind, product, location| Foreign { kind, product, location, status: reply.status };
+    let found = |kind, product, location| ForeignReply { kind, product, location, status: reply.status };
     let Some(target) = target(reply) else { return Some(found(ForeignKind::Moved, "", String::new())) };
     let location = shown(&target);
     let (kind, product) = what_is_at(&target, &reply.url);
     Some(found(kind, product, location))
 }
 
-/// Where a redirect points: scheme, host and path. Its query may hold secrets and is left out.
+/// The target of a redirect: scheme, host and path. The query is omitted because it may contain secrets.
 #[must_use]
 pub fn points_to(reply: &Reply) -> Option<String> {
     target(reply).map(|target| shown(&target))
@@ -106,7 +106,7 @@ fn shown(target: &Url) -> String {
     let origin = target.origin().ascii_serialization();
     let origin =
         if target.origin().is_tuple() { origin } else { target.host_str().unwrap_or_default().to_owned() };
-    // A session of the server stands behind a semicolon.
+    // A session ID may follow a semicolon.
     let path = target.path().split(';').next().unwrap_or_default();
     let segment =
         |segment: &str| if segment.len() > MAX_SEGMENT { "…".to_owned() } else { segment.to_owned() };
@@ -132,7 +132,7 @@ fn what_is_at(target: &Url, asked: &Url) -> (ForeignKind, &'static str) {
     if at_path(&["suspended", "deactivated", "unavailable", "billing", "payment", "expired"]) {
         return (ForeignKind::Suspended, "");
     }
-    if let Some(product) = signs::sign_on(&format!("{host} {path}")) {
+    if let Some(product) = signatures::sign_on(&format!("{host} {path}")) {
         return (ForeignKind::SingleSignOn, product);
     }
     let first = host.split('.').next().unwrap_or_default();

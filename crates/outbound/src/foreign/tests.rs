@@ -7,7 +7,7 @@ use super::ForeignKind::{
 };
 use super::*;
 
-const NAMES: Names = Names { system: "Jira", address: "jira.url", proxy: "jira.proxy_url" };
+const NAMES: HintNames = HintNames { system: "Jira", address: "jira.url", proxy: "jira.proxy_url" };
 
 /// Names and values.
 type Headers<'a> = &'a [(&'a str, &'a str)];

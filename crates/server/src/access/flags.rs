@@ -1,4 +1,4 @@
-//! The flags that say which credentials are good.
+//! Flags for authentication and rate limits.
 
 use std::path::PathBuf;
 
@@ -11,7 +11,7 @@ use super::{AccessSettings, CallLimits, Grant, JwtSettings, Rate, algorithm};
 /// A kind of credential.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum AuthSource {
-    /// Bearer tokens that `ticketing token create` makes.
+    /// Bearer tokens created by `ticketing token create`.
     Token,
     /// Client certificates, by their SAN URIs.
     Certificate,
@@ -19,16 +19,16 @@ pub enum AuthSource {
     Jwt,
 }
 
-/// Who may call.
+/// Authentication and rate limits of callers.
 #[derive(Debug, Clone, Args)]
 pub struct AccessArgs {
-    /// Kinds of credentials that are good, separated by commas. Without any, everybody who can reach the server is the local
-    /// operator and may do everything: that is only allowed on loopback and a Unix socket.
+    /// Accepted kinds of credentials, separated by commas. If not set, every caller that can connect has the role
+    /// admin: only allowed on loopback and a Unix socket.
     #[arg(long, env = "TICKETING_AUTH", value_enum, value_delimiter = ',')]
     pub auth: Vec<AuthSource>,
 
-    /// What the bearer of a client certificate may do, by a SAN URI of the certificate: URI=ROLE or URI=ROLE@NAMESPACE,
-    /// separated by commas, for example spiffe://acme.example/soar=producer@soc-eu. The namespace is "default" if none is given.
+    /// Roles of client certificates by their SAN URI: URI=ROLE or URI=ROLE@NAMESPACE, separated by commas, for
+    /// example spiffe://acme.example/soar=producer@soc-eu. The default namespace is "default".
     #[arg(long, env = "TICKETING_CERTIFICATE_ROLES", value_delimiter = ',', value_parser = certificate_role)]
     pub certificate_roles: Vec<(String, Grant)>,
 
@@ -36,64 +36,66 @@ pub struct AccessArgs {
     #[arg(long, env = "TICKETING_JWT_KEYS")]
     pub jwt_keys: Option<PathBuf>,
 
-    /// Whose JSON Web Tokens are good: their claim `iss`.
+    /// Required issuer of JSON Web Tokens: the claim `iss`.
     #[arg(long, env = "TICKETING_JWT_ISSUER")]
     pub jwt_issuer: Option<String>,
 
-    /// For whom they must be meant: their claim `aud`.
+    /// Required audience of JSON Web Tokens: the claim `aud`.
     #[arg(long, env = "TICKETING_JWT_AUDIENCE")]
     pub jwt_audience: Option<String>,
 
-    /// The claim that names the role: admin, analyst, producer or viewer.
+    /// The claim with the role: admin, analyst, producer or viewer.
     #[arg(long, env = "TICKETING_JWT_ROLE_CLAIM", default_value = "ticketing_role")]
     pub jwt_role_claim: String,
 
-    /// The claim that names the namespace: 1 to 63 lowercase letters, digits and hyphens, beginning with a letter. It is
-    /// "default" for a token without the claim.
+    /// The claim with the namespace: 1 to 63 lowercase letters, digits and hyphens, beginning with a letter. Tokens
+    /// without the claim get "default".
     #[arg(long, env = "TICKETING_JWT_NAMESPACE_CLAIM", default_value = "ticketing_namespace")]
     pub jwt_namespace_claim: String,
 
-    /// How they may be signed, separated by commas: RS256, RS512, PS256, ES256, ES384, EdDSA.
+    /// Accepted signature algorithms, separated by commas: RS256, RS512, PS256, ES256, ES384, EdDSA.
     #[arg(long, env = "TICKETING_JWT_ALGORITHMS", default_value = "RS256,ES256", value_delimiter = ',', value_parser = algorithm)]
     pub jwt_algorithms: Vec<Algorithm>,
 
-    /// Calls a second that one caller may make in the long run. Only where credentials are asked for. 1 to 100,000.
+    /// Sustained calls per second of one caller; over it, calls fail with RESOURCE_EXHAUSTED. Applies with --auth
+    /// only. 1 to 100,000.
     #[arg(long, env = "TICKETING_CALL_RATE", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub call_rate: u32,
 
-    /// Calls that one caller may make at once, after a pause. 1 to 100,000.
+    /// Burst of calls of one caller. 1 to 100,000.
     #[arg(long, env = "TICKETING_CALL_BURST", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub call_burst: u32,
 
-    /// Streams that one caller may have open: of events, of health (Watch), of reflection. 1 to 10,000.
+    /// Maximum number of concurrent streams of one caller: events, health (Watch), reflection. 1 to 10,000.
     #[arg(long, env = "TICKETING_STREAMS_PER_CALLER", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub streams_per_caller: u32,
 
-    /// Calls a second without a good credential that one peer may make in the long run: an IPv4 address, an IPv6 /64 network or a
-    /// local user. More are refused with RESOURCE_EXHAUSTED; good credentials from there are let in, a token once it is a second old. 1 to 100,000.
+    /// Sustained unauthenticated calls per second of one peer: an IPv4 address, an IPv6 /64 network or a local user.
+    /// Over it, such calls fail with RESOURCE_EXHAUSTED; calls with a valid credential still succeed, those with a
+    /// token once it is a second old. 1 to 100,000.
     #[arg(long, env = "TICKETING_STRANGER_RATE", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub stranger_rate: u32,
 
-    /// Calls without a good credential that one peer may make at once, after a pause. 1 to 100,000.
+    /// Burst of unauthenticated calls of one peer. 1 to 100,000.
     #[arg(long, env = "TICKETING_STRANGER_BURST", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub stranger_burst: u32,
 }
 
-/// What is missing for a kind of credential.
+/// An incomplete combination of flags.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AccessArgsError {
-    #[error("--auth jwt needs {0} too")]
+    #[error("--auth jwt also requires {0}")]
     Jwt(&'static str),
-    #[error("{0} does nothing without --auth {1}")]
+    #[error("{0} has no effect without --auth {1}")]
     Idle(&'static str, &'static str),
-    #[error("--auth certificate needs --certificate-roles too: which certificate may do what")]
+    #[error("--auth certificate also requires --certificate-roles")]
     Certificate,
 }
 
 // === impl AccessArgs ===
 
 impl AccessArgs {
-    /// Whether no credential is asked for.
+    /// Whether no authentication is configured.
     #[must_use]
     pub fn is_open(&self) -> bool {
         self.auth.is_empty()
@@ -103,7 +105,7 @@ impl AccessArgs {
     /// What is missing.
     pub fn settings(&self) -> Result<AccessSettings, AccessArgsError> {
         let asked = |source| self.auth.contains(&source);
-        // Whoever gives one of these believes that callers are told apart.
+        // These flags suggest that callers are authenticated, so they must not be silently ignored.
         if !self.certificate_roles.is_empty() && !asked(AuthSource::Certificate) {
             return Err(AccessArgsError::Idle("--certificate-roles", "certificate"));
         }
@@ -122,7 +124,7 @@ impl AccessArgs {
         let limits = CallLimits {
             calls: Rate { rate: self.call_rate, burst: self.call_burst },
             streams: self.streams_per_caller,
-            strangers: Rate { rate: self.stranger_rate, burst: self.stranger_burst },
+            unauthenticated: Rate { rate: self.stranger_rate, burst: self.stranger_burst },
         };
         Ok(AccessSettings { tokens: asked(AuthSource::Token), certificates, jwt, limits })
     }
@@ -160,7 +162,7 @@ mod tests {
     use crate::access::Role;
 
     #[test]
-    fn a_certificate_grants_a_role_and_a_namespace() {
+    fn parses_certificate_role_and_namespace() {
         let granted = |text: &str| certificate_role(text).unwrap();
         let uri = "spiffe://acme.example/soar".to_owned();
         let grant = |namespace: &str| Grant { role: Role::Producer, namespace: namespace.parse().unwrap() };

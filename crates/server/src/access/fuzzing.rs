@@ -1,24 +1,24 @@
-//! Credentials, read as the door reads them. See [`crate::fuzzing`].
+//! Entry points of authentication for fuzzing. See [`crate::fuzzing`].
 
 use http::HeaderValue;
 use jiff::Timestamp;
 
-use super::jwt::{JwtSettings, JwtVerifying};
-use super::token::Presented;
+use super::jwt::{JwtAuthenticator, JwtSettings};
+use super::token::PresentedToken;
 use super::{algorithm, credential};
 
-/// Checks tokens of an identity provider.
+/// Verifies tokens of an identity provider.
 #[derive(Debug)]
-pub struct Bouncer(JwtVerifying);
+pub struct JwtFuzzTarget(JwtAuthenticator);
 
-/// Whom a token speaks for: subject and role.
-pub type Believed = (String, &'static str);
+/// Subject and role of a verified token.
+pub type VerifiedSubject = (String, &'static str);
 
-// === impl Bouncer ===
+// === impl JwtFuzzTarget ===
 
-impl Bouncer {
-    /// For tokens of the issuer `https://id.example` to the audience `ticketing`, with the role in `role`. `None` if the JWK
-    /// set has no key that can be used.
+impl JwtFuzzTarget {
+    /// For tokens of issuer `https://id.example` and audience `ticketing`, with the role in `role`. `None` if the JWK
+    /// set has no usable key.
     #[must_use]
     pub fn new(jwk_set: &str) -> Option<Self> {
         let algorithms = ["EdDSA", "ES256", "RS256"].map(|name| algorithm(name).expect("it can be pinned"));
@@ -30,20 +30,20 @@ impl Bouncer {
             namespace_claim: "namespace".to_owned(),
             algorithms: algorithms.to_vec(),
         };
-        JwtVerifying::read(jwk_set, &settings).ok().map(Self)
+        JwtAuthenticator::read(jwk_set, &settings).ok().map(Self)
     }
 
-    /// Whom a token speaks for, in the year 2027.
+    /// Verifies a token as of the year 2027.
     #[must_use]
-    pub fn check(&self, text: &str) -> Option<Believed> {
+    pub fn check(&self, text: &str) -> Option<VerifiedSubject> {
         let now = Timestamp::from_second(1_800_000_000).expect("a second of the year 2027");
         self.0.check(text, now).ok().map(|claims| (claims.subject, claims.grant.role.as_str()))
     }
 }
 
-/// The ID of the token of ours that a value of the `authorization` header presents.
+/// The ID of the bearer token in a value of the `authorization` header.
 #[must_use]
 pub fn bearer(header: &[u8]) -> Option<String> {
     let value = HeaderValue::from_bytes(header).ok()?;
-    Presented::parse(credential(&value)?).map(|presented| presented.id.to_owned())
+    PresentedToken::parse(credential(&value)?).map(|presented| presented.id.to_owned())
 }

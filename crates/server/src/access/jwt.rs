@@ -1,5 +1,5 @@
-//! JSON Web Tokens of callers who have an identity provider. Its public keys come from a file (a JWK set); algorithms,
-//! issuer and audience are pinned. The signatures are checked by ring, which TLS uses already.
+//! JSON Web Tokens of an identity provider. Its public keys come from a file (a JWK set); algorithms, issuer and
+//! audience are pinned. ring, which TLS already uses, verifies signatures.
 
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -20,28 +20,28 @@ use ticketing_core::pasted;
 use super::{Grant, Role};
 use crate::files::read_regular;
 
-/// By how much the clocks of an identity provider and of this machine may differ, in seconds.
+/// Clock skew tolerated between the identity provider and this machine, in seconds.
 const LEEWAY: i64 = 60;
-/// The longest text that is looked at.
-const LONGEST: usize = 8 * 1024;
+/// Maximum length of a token in bytes.
+const MAX_LENGTH: usize = 8 * 1024;
 
-/// What a token must bear to be believed.
+/// Requirements for tokens.
 #[derive(Debug, Clone)]
 pub struct JwtSettings {
     /// The file with the identity provider's public keys: a JWK set.
     pub keys: PathBuf,
     pub issuer: String,
     pub audience: String,
-    /// The claim that names the role.
+    /// The claim with the role.
     pub role_claim: String,
-    /// The claim that names the namespace.
+    /// The claim with the namespace.
     pub namespace_claim: String,
     pub algorithms: Vec<Algorithm>,
 }
 
-/// Checks tokens.
+/// Verifies tokens.
 #[derive(Debug)]
-pub(crate) struct JwtVerifying {
+pub(crate) struct JwtAuthenticator {
     keys: Vec<Key>,
     validation: Validation,
     role_claim: String,
@@ -55,7 +55,7 @@ struct Key {
     key: DecodingKey,
 }
 
-/// Whom a token speaks for.
+/// The verified claims of a token.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Claims {
     pub(crate) subject: String,
@@ -63,10 +63,10 @@ pub(crate) struct Claims {
     pub(crate) expires_at: Timestamp,
 }
 
-/// Why the keys can not be used.
+/// Why the keys cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum JwtKeysError {
-    #[error("the keys of the identity provider can not be read from {path}")]
+    #[error("failed to read the keys of the identity provider from {path}")]
     Unreadable { path: PathBuf, source: std::io::Error },
     #[error("{path} is not a JWK set")]
     Malformed { path: PathBuf, source: serde_json::Error },
@@ -76,24 +76,24 @@ pub enum JwtKeysError {
     NoKey { path: PathBuf },
 }
 
-/// Why a token is not believed. For the log: callers are not told.
+/// Why a token is invalid. For the log only.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Disbelief {
-    #[error("it is no JSON Web Token, or not of a pinned algorithm")]
+pub(crate) enum InvalidJwt {
+    #[error("not a JSON Web Token with a pinned algorithm")]
     Malformed,
-    #[error("none of the known keys has signed it for this issuer and audience")]
+    #[error("not signed by a known key for this issuer and audience")]
     Unproven,
-    #[error("it is not good yet, or no more")]
+    #[error("token is not yet valid or has expired")]
     OutOfTime,
-    #[error("its subject or its role is missing or not known")]
+    #[error("missing or unknown subject or role")]
     NoRole,
-    #[error("its namespace is not a namespace")]
+    #[error("invalid namespace")]
     NoNamespace,
 }
 
-// === impl JwtVerifying ===
+// === impl JwtAuthenticator ===
 
-impl JwtVerifying {
+impl JwtAuthenticator {
     pub(crate) fn load(settings: &JwtSettings) -> Result<Self, JwtKeysError> {
         let path = || settings.keys.clone();
         let bytes = read_regular(&settings.keys)
@@ -109,9 +109,9 @@ impl JwtVerifying {
         Self::read(&text, settings)
     }
 
-    /// With the keys of a text: the content of the file that the settings name.
+    /// Parses the keys: the content of the file of the settings.
     pub(super) fn read(text: &str, settings: &JwtSettings) -> Result<Self, JwtKeysError> {
-        // Another use of the library in this process would have installed the same.
+        // Any other use of the library in this process installs the same provider.
         let _ = PROVIDER.install_default();
         let path = || settings.keys.clone();
         let set: JwkSet =
@@ -124,56 +124,58 @@ impl JwtVerifying {
         validation.set_issuer(&[&settings.issuer]);
         validation.set_audience(&[&settings.audience]);
         validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
-        // By our own clock, below.
+        // Checked below, by our own clock.
         validation.validate_exp = false;
         let JwtSettings { role_claim, namespace_claim, .. } = settings.clone();
         Ok(Self { keys, validation, role_claim, namespace_claim })
     }
 
-    pub(crate) fn check(&self, text: &str, now: Timestamp) -> Result<Claims, Disbelief> {
-        if text.len() > LONGEST {
-            return Err(Disbelief::Malformed);
+    pub(crate) fn check(&self, text: &str, now: Timestamp) -> Result<Claims, InvalidJwt> {
+        if text.len() > MAX_LENGTH {
+            return Err(InvalidJwt::Malformed);
         }
-        let header = decode_header(text).map_err(|_| Disbelief::Malformed)?;
+        let header = decode_header(text).map_err(|_| InvalidJwt::Malformed)?;
         let fits = |key: &&Key| {
             let named = header.kid.is_none() || key.id.is_none() || key.id == header.kid;
             named && key.algorithms.contains(&header.alg)
         };
         let mut candidates = self.keys.iter().filter(fits).peekable();
-        candidates.peek().ok_or(Disbelief::Malformed)?;
+        candidates.peek().ok_or(InvalidJwt::Malformed)?;
         let mut validation = self.validation.clone();
         validation.algorithms = vec![header.alg];
         let claims =
             candidates.find_map(|key| decode::<Map<String, Value>>(text, &key.key, &validation).ok());
-        self.claims(&claims.ok_or(Disbelief::Unproven)?.claims, now)
+        self.claims(&claims.ok_or(InvalidJwt::Unproven)?.claims, now)
     }
 
-    fn claims(&self, claims: &Map<String, Value>, now: Timestamp) -> Result<Claims, Disbelief> {
+    fn claims(&self, claims: &Map<String, Value>, now: Timestamp) -> Result<Claims, InvalidJwt> {
         let seconds = |name| match claims.get(name) {
             None => Ok(None),
-            Some(value) => value.as_f64().map(Some).ok_or(Disbelief::OutOfTime),
+            Some(value) => value.as_f64().map(Some).ok_or(InvalidJwt::OutOfTime),
         };
-        let (expires, not_before) = (seconds("exp")?.ok_or(Disbelief::OutOfTime)?, seconds("nbf")?);
-        let time = |seconds: f64| Timestamp::from_second(seconds as i64).map_err(|_| Disbelief::OutOfTime);
+        let (expires, not_before) = (seconds("exp")?.ok_or(InvalidJwt::OutOfTime)?, seconds("nbf")?);
+        let time = |seconds: f64| Timestamp::from_second(seconds as i64).map_err(|_| InvalidJwt::OutOfTime);
         let expires_at = time(expires + LEEWAY as f64)?;
         if now >= expires_at || not_before.is_some_and(|from| now.as_second() + LEEWAY < from as i64) {
-            return Err(Disbelief::OutOfTime);
+            return Err(InvalidJwt::OutOfTime);
         }
         let subject = claims.get("sub").and_then(Value::as_str);
-        // It names the caller in the audit and in the logs: two that look alike must not be two.
+        // The subject names the caller in audit and logs, so look-alikes must not pass.
         let subject = subject.filter(|subject| !is_blank(subject) && clean(subject).text == *subject);
         let role = claims.get(&self.role_claim).and_then(role_of);
-        let (subject, role) = subject.zip(role).ok_or(Disbelief::NoRole)?;
+        let (subject, role) = subject.zip(role).ok_or(InvalidJwt::NoRole)?;
         let namespace = match claims.get(&self.namespace_claim) {
             None => Namespace::default(),
-            // Whatever cannot be read is not taken for the default one.
-            Some(claim) => claim.as_str().and_then(|text| text.parse().ok()).ok_or(Disbelief::NoNamespace)?,
+            // An unreadable namespace must not become the default one.
+            Some(claim) => {
+                claim.as_str().and_then(|text| text.parse().ok()).ok_or(InvalidJwt::NoNamespace)?
+            }
         };
         Ok(Claims { subject: subject.to_owned(), grant: Grant { role, namespace }, expires_at })
     }
 }
 
-/// The role that a claim names: one name, or a list with one of ours among others.
+/// The role in a claim: one name, or a list that contains exactly one of our roles.
 fn role_of(claim: &Value) -> Option<Role> {
     let names: HashSet<&str> = match claim {
         Value::String(name) => HashSet::from([name.as_str()]),
@@ -182,14 +184,14 @@ fn role_of(claim: &Value) -> Option<Role> {
     };
     let mut roles = Role::ALL.into_iter().filter(|role| names.contains(role.as_str()));
     let role = roles.next()?;
-    // Who has several is not guessed at.
+    // Several roles are ambiguous.
     roles.next().is_none().then_some(role)
 }
 
 // === impl Key ===
 
 impl Key {
-    /// `None` if the key is not for checking signatures by one of `pinned`.
+    /// `None` if the key does not verify signatures of a `pinned` algorithm.
     fn read(jwk: &Jwk, pinned: &[Algorithm]) -> Option<Self> {
         let key = DecodingKey::from_jwk(jwk).ok()?;
         let stated = jwk.common.key_algorithm.map(|algorithm| algorithm.to_string());
@@ -203,7 +205,7 @@ impl Key {
     }
 }
 
-/// The algorithms that can be pinned. None that a public key could be taken for a secret by.
+/// The algorithms that can be pinned: asymmetric ones only, so that a public key cannot serve as an HMAC secret.
 const ALGORITHMS: [(&str, Algorithm); 6] = [
     ("RS256", Algorithm::RS256),
     ("RS512", Algorithm::RS512),
@@ -219,7 +221,7 @@ static PROVIDER: CryptoProvider = CryptoProvider {
     key_utils: KeyUtils::new_unimplemented(),
 };
 
-/// A signature check by ring.
+/// Verifies a signature with ring.
 struct RingVerifier {
     algorithm: Algorithm,
     key: DecodingKeyKind,
@@ -268,7 +270,7 @@ impl Verifier<Vec<u8>> for RingVerifier {
     }
 }
 
-/// Reads the name of an algorithm that can be pinned.
+/// Parses the name of an algorithm that can be pinned.
 pub fn algorithm(name: &str) -> Result<Algorithm, String> {
     let found = ALGORITHMS.into_iter().find(|(known, _)| *known == name);
     let names = || ALGORITHMS.map(|(name, _)| name).join(", ");
@@ -286,7 +288,7 @@ mod tests {
 
     const NOW: i64 = 1_800_000_000;
 
-    /// An identity provider of its own.
+    /// A test identity provider.
     struct Provider(Ed25519KeyPair);
 
     impl Provider {
@@ -294,18 +296,22 @@ mod tests {
             Self(Ed25519KeyPair::from_seed_unchecked(&[seed; 32]).unwrap())
         }
 
-        fn verifying(&self, algorithms: Vec<Algorithm>) -> Result<JwtVerifying, JwtKeysError> {
+        fn verifying(&self, algorithms: Vec<Algorithm>) -> Result<JwtAuthenticator, JwtKeysError> {
             let folder = tempfile::tempdir().unwrap();
             let x = URL_SAFE_NO_PAD.encode(self.0.public_key());
             let key = json!({ "kty": "OKP", "crv": "Ed25519", "x": x, "kid": "one", "use": "sig" });
             let keys = folder.path().join("keys.json");
-            // A byte order mark before it is no part of it.
+            // A leading byte order mark is ignored.
             Self::load(keys, &format!("\u{FEFF}{}", json!({ "keys": [key] })), algorithms)
         }
 
-        fn load(keys: PathBuf, text: &str, algorithms: Vec<Algorithm>) -> Result<JwtVerifying, JwtKeysError> {
+        fn load(
+            keys: PathBuf,
+            text: &str,
+            algorithms: Vec<Algorithm>,
+        ) -> Result<JwtAuthenticator, JwtKeysError> {
             std::fs::write(&keys, text).unwrap();
-            JwtVerifying::load(&Self::settings(keys, algorithms))
+            JwtAuthenticator::load(&Self::settings(keys, algorithms))
         }
 
         fn settings(keys: PathBuf, algorithms: Vec<Algorithm>) -> JwtSettings {
@@ -338,7 +344,7 @@ mod tests {
         })
     }
 
-    fn checked(header: &Value, claims: &Value) -> Result<Claims, Disbelief> {
+    fn checked(header: &Value, claims: &Value) -> Result<Claims, InvalidJwt> {
         let provider = Provider::new(1);
         let verifying = provider.verifying(vec![Algorithm::EdDSA]).unwrap();
         verifying.check(&provider.sign(header, claims), Timestamp::from_second(NOW).unwrap())
@@ -351,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_of_the_provider_tells_whom_it_speaks_for_and_until_when() {
+    fn reads_claims_of_token() {
         let expires_at = Timestamp::from_second(NOW + 300 + LEEWAY).unwrap();
         let grant = Grant { role: Role::Producer, namespace: Namespace::default() };
         let soar = Claims { subject: "soar".to_owned(), grant, expires_at };
@@ -361,27 +367,27 @@ mod tests {
     }
 
     #[test]
-    fn a_claim_names_the_namespace() {
+    fn reads_namespace_claim() {
         let claims = with("ticketing_namespace", json!("soc-eu"));
         assert_eq!(checked(&header(), &claims).unwrap().grant.namespace.as_str(), "soc-eu");
     }
 
     #[test]
-    fn a_token_for_somebody_else_out_of_time_or_without_one_role_is_not_believed() {
+    fn rejects_token_with_invalid_claims() {
         let table = [
-            (with("iss", json!("https://other.example")), Disbelief::Unproven),
-            (with("aud", json!("other")), Disbelief::Unproven),
-            (with("aud", Value::Null), Disbelief::Unproven),
-            (with("exp", json!(NOW - LEEWAY - 1)), Disbelief::OutOfTime),
-            (with("nbf", json!(NOW + LEEWAY + 1)), Disbelief::OutOfTime),
-            (with("nbf", json!("tomorrow")), Disbelief::OutOfTime),
-            (with("sub", json!(" ")), Disbelief::NoRole),
-            (with("sub", json!("so\u{200b}ar")), Disbelief::NoRole),
-            (with("ticketing_role", json!("root")), Disbelief::NoRole),
-            (with("ticketing_namespace", json!("SOC")), Disbelief::NoNamespace),
-            (with("ticketing_namespace", json!(["soc"])), Disbelief::NoNamespace),
-            (with("ticketing_namespace", Value::Null), Disbelief::NoNamespace),
-            (with("ticketing_role", json!(["viewer", "admin"])), Disbelief::NoRole),
+            (with("iss", json!("https://other.example")), InvalidJwt::Unproven),
+            (with("aud", json!("other")), InvalidJwt::Unproven),
+            (with("aud", Value::Null), InvalidJwt::Unproven),
+            (with("exp", json!(NOW - LEEWAY - 1)), InvalidJwt::OutOfTime),
+            (with("nbf", json!(NOW + LEEWAY + 1)), InvalidJwt::OutOfTime),
+            (with("nbf", json!("tomorrow")), InvalidJwt::OutOfTime),
+            (with("sub", json!(" ")), InvalidJwt::NoRole),
+            (with("sub", json!("so\u{200b}ar")), InvalidJwt::NoRole),
+            (with("ticketing_role", json!("root")), InvalidJwt::NoRole),
+            (with("ticketing_namespace", json!("SOC")), InvalidJwt::NoNamespace),
+            (with("ticketing_namespace", json!(["soc"])), InvalidJwt::NoNamespace),
+            (with("ticketing_namespace", Value::Null), InvalidJwt::NoNamespace),
+            (with("ticketing_role", json!(["viewer", "admin"])), InvalidJwt::NoRole),
         ];
         for (claims, why) in table {
             assert_eq!(checked(&header(), &claims), Err(why), "{claims}");
@@ -389,36 +395,36 @@ mod tests {
     }
 
     #[test]
-    fn a_token_by_another_algorithm_or_key_is_not_believed() {
+    fn rejects_token_of_other_algorithm_or_key() {
         let now = Timestamp::from_second(NOW).unwrap();
         let provider = Provider::new(1);
         let verifying = provider.verifying(vec![Algorithm::EdDSA]).unwrap();
         for algorithm in ["none", "HS256", "RS256", "ES256"] {
             let token = provider.sign(&json!({ "alg": algorithm }), &claims());
-            assert_eq!(verifying.check(&token, now), Err(Disbelief::Malformed), "{algorithm}");
+            assert_eq!(verifying.check(&token, now), Err(InvalidJwt::Malformed), "{algorithm}");
         }
         let forged = Provider::new(2).sign(&header(), &claims());
-        assert_eq!(verifying.check(&forged, now), Err(Disbelief::Unproven));
+        assert_eq!(verifying.check(&forged, now), Err(InvalidJwt::Unproven));
         let unknown = provider.sign(&json!({ "alg": "EdDSA", "kid": "two" }), &claims());
-        assert_eq!(verifying.check(&unknown, now), Err(Disbelief::Malformed));
-        for text in ["", "a.b.c", "....", &"x".repeat(LONGEST + 1)] {
-            assert_eq!(verifying.check(text, now), Err(Disbelief::Malformed));
+        assert_eq!(verifying.check(&unknown, now), Err(InvalidJwt::Malformed));
+        for text in ["", "a.b.c", "....", &"x".repeat(MAX_LENGTH + 1)] {
+            assert_eq!(verifying.check(text, now), Err(InvalidJwt::Malformed));
         }
     }
 
     #[test]
-    fn keys_that_no_pinned_algorithm_can_use_are_refused() {
+    fn rejects_keys_without_pinned_algorithm() {
         let refused = Provider::new(1).verifying(vec![Algorithm::RS256]).unwrap_err();
         assert!(matches!(refused, JwtKeysError::NoKey { .. }), "{refused}");
     }
 
     #[test]
-    fn names_file_that_is_no_key_set() {
+    fn names_file_that_is_not_jwk_set() {
         let folder = tempfile::tempdir().unwrap();
         let fifo = folder.path().join("fifo");
         assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
         let settings = Provider::settings(fifo, vec![Algorithm::EdDSA]);
-        let wrong = format!("{:#}", anyhow::Error::from(JwtVerifying::load(&settings).unwrap_err()));
+        let wrong = format!("{:#}", anyhow::Error::from(JwtAuthenticator::load(&settings).unwrap_err()));
         assert_eq!(wrong.matches("not a regular file").count(), 1, "{wrong}");
         for (text, expected) in [
             ("-----BEGIN PUBLIC KEY-----\n", "but PEM"),

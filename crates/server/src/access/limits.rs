@@ -1,4 +1,4 @@
-//! How much one caller may ask for.
+//! Rate limits per caller.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -6,45 +6,45 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::bucket::{Bucket, Rate};
+use super::token_bucket::{Rate, TokenBucket};
 
-/// The most names that are remembered. Beyond that those are forgotten who have their whole allowance.
-const MOST_NAMES: usize = 10_000;
+/// Maximum number of tracked callers. Above it, callers with a full bucket and no stream are forgotten.
+const MAX_CALLERS: usize = 10_000;
 
-/// The limits of each caller, told apart by name, and of those who are not known, told apart by where they are.
+/// Limits per caller, and for unauthenticated calls per peer.
 #[derive(Debug, Clone, Copy)]
 pub struct CallLimits {
     /// Calls of one caller.
     pub calls: Rate,
-    /// Streams of one caller at a time.
+    /// Concurrent streams of one caller.
     pub streams: u32,
-    /// Calls without a good credential from one peer.
-    pub strangers: Rate,
+    /// Unauthenticated calls from one peer.
+    pub unauthenticated: Rate,
 }
 
-/// A caller has had too many.
+/// A caller exceeded a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Busy {
-    Calls { come_back_after: Duration },
-    Streams { most: u32 },
+pub(crate) enum RateLimited {
+    Calls { retry_after: Duration },
+    Streams { max: u32 },
 }
 
 #[derive(Debug)]
 pub(crate) struct Limits {
     limits: CallLimits,
-    callers: Arc<Mutex<HashMap<String, Allowance>>>,
+    callers: Arc<Mutex<HashMap<String, CallerUsage>>>,
 }
 
-/// A place among the streams of a caller, given back when dropped.
+/// A stream of a caller; released when dropped.
 #[derive(Debug)]
-pub(crate) struct StreamPlace {
+pub(crate) struct StreamPermit {
     name: String,
-    callers: Arc<Mutex<HashMap<String, Allowance>>>,
+    callers: Arc<Mutex<HashMap<String, CallerUsage>>>,
 }
 
 #[derive(Debug)]
-struct Allowance {
-    calls: Bucket,
+struct CallerUsage {
+    calls: TokenBucket,
     streams: u32,
 }
 
@@ -52,8 +52,8 @@ struct Allowance {
 
 impl Default for CallLimits {
     fn default() -> Self {
-        let (calls, strangers) = (Rate { rate: 200, burst: 1_000 }, Rate { rate: 10, burst: 50 });
-        Self { calls, streams: 32, strangers }
+        let (calls, unauthenticated) = (Rate { rate: 200, burst: 1_000 }, Rate { rate: 10, burst: 50 });
+        Self { calls, streams: 32, unauthenticated }
     }
 }
 
@@ -64,42 +64,42 @@ impl Limits {
         Self { limits, callers: Arc::default() }
     }
 
-    /// Spends a call of the caller's allowance.
-    pub(crate) fn call(&self, name: &str, now: Instant) -> Result<(), Busy> {
-        let taken = self.with(name, now, |allowance| allowance.calls.take(self.limits.calls, now));
-        taken.map_err(|come_back_after| Busy::Calls { come_back_after })
+    /// Takes a call from the caller's token bucket.
+    pub(crate) fn call(&self, name: &str, now: Instant) -> Result<(), RateLimited> {
+        let taken = self.with(name, now, |usage| usage.calls.take(self.limits.calls, now));
+        taken.map_err(|retry_after| RateLimited::Calls { retry_after })
     }
 
-    /// A place for one more stream.
-    pub(crate) fn stream(&self, name: &str, now: Instant) -> Result<StreamPlace, Busy> {
-        let most = self.limits.streams;
-        self.with(name, now, |allowance| {
-            if allowance.streams >= most {
-                return Err(Busy::Streams { most });
+    /// Reserves a stream.
+    pub(crate) fn stream(&self, name: &str, now: Instant) -> Result<StreamPermit, RateLimited> {
+        let max = self.limits.streams;
+        self.with(name, now, |usage| {
+            if usage.streams >= max {
+                return Err(RateLimited::Streams { max });
             }
-            allowance.streams += 1;
+            usage.streams += 1;
             Ok(())
         })?;
-        Ok(StreamPlace { name: name.to_owned(), callers: self.callers.clone() })
+        Ok(StreamPermit { name: name.to_owned(), callers: self.callers.clone() })
     }
 
-    fn with<T>(&self, name: &str, now: Instant, act: impl FnOnce(&mut Allowance) -> T) -> T {
+    fn with<T>(&self, name: &str, now: Instant, act: impl FnOnce(&mut CallerUsage) -> T) -> T {
         let mut callers = self.callers.lock().unwrap_or_else(PoisonError::into_inner);
-        if callers.len() >= MOST_NAMES && !callers.contains_key(name) {
+        if callers.len() >= MAX_CALLERS && !callers.contains_key(name) {
             callers.retain(|_, known| known.streams > 0 || !known.calls.is_full(self.limits.calls, now));
         }
-        let full = || Allowance { calls: Bucket::full(self.limits.calls, now), streams: 0 };
+        let full = || CallerUsage { calls: TokenBucket::full(self.limits.calls, now), streams: 0 };
         act(callers.entry(name.to_owned()).or_insert_with(full))
     }
 }
 
-// === impl StreamPlace ===
+// === impl StreamPermit ===
 
-impl Drop for StreamPlace {
+impl Drop for StreamPermit {
     fn drop(&mut self) {
         let mut callers = self.callers.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(allowance) = callers.get_mut(&self.name) {
-            allowance.streams = allowance.streams.saturating_sub(1);
+        if let Some(usage) = callers.get_mut(&self.name) {
+            usage.streams = usage.streams.saturating_sub(1);
         }
     }
 }
@@ -109,7 +109,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_caller_has_its_burst_at_once_and_its_rate_after_that_whatever_others_do() {
+    fn limits_burst_and_rate_per_caller() {
         let limits = Limits::new(CallLimits {
             calls: Rate { rate: 10, burst: 3 },
             streams: 1,
@@ -119,7 +119,7 @@ mod tests {
         for _ in 0..3 {
             assert_eq!(limits.call("one", now), Ok(()));
         }
-        let refused = Busy::Calls { come_back_after: Duration::from_millis(100) };
+        let refused = RateLimited::Calls { retry_after: Duration::from_millis(100) };
         assert_eq!(limits.call("one", now), Err(refused));
         assert_eq!(limits.call("other", now), Ok(()));
         let later = now + Duration::from_millis(100);
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_for_a_stream_is_given_back() {
+    fn releases_stream_when_permit_is_dropped() {
         let limits = Limits::new(CallLimits {
             calls: Rate { rate: 10, burst: 3 },
             streams: 1,
@@ -135,7 +135,7 @@ mod tests {
         });
         let now = Instant::now();
         let place = limits.stream("one", now).unwrap();
-        assert_eq!(limits.stream("one", now).unwrap_err(), Busy::Streams { most: 1 });
+        assert_eq!(limits.stream("one", now).unwrap_err(), RateLimited::Streams { max: 1 });
         drop(place);
         assert!(limits.stream("one", now).is_ok());
     }

@@ -1,4 +1,4 @@
-//! What each role may call: a table by method, and nothing that is not in it.
+//! Authorization: the roles that may call each method.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,36 +8,37 @@ use rhythmx_ticketing::Method;
 
 use crate::store::AuditAction;
 
-/// What a caller is there for.
+/// The role of a caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ValueEnum)]
 pub enum Role {
-    /// Sets the service up.
+    /// Configures the service.
     Admin,
-    /// Pushes tickets and looks after deliveries.
+    /// Pushes tickets and manages deliveries.
     Analyst,
-    /// Hands incidents over, and hears what becomes of them.
+    /// Submits incidents and follows their events.
     Producer,
-    /// Looks.
+    /// Reads only.
     Viewer,
 }
 
-/// Something that a caller may ask for.
+/// A callable RPC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Door {
+pub(crate) enum Rpc {
     Contract(Method),
     Health,
-    /// Health that stays open.
+    /// Streaming health checks.
     Watch,
     Reflection,
 }
 
 use Role::{Admin, Analyst, Producer, Viewer};
 
-/// Who may call a method. A method of the contract without a row does not compile.
-fn may_call(method: Method) -> &'static [Role] {
+/// The roles that may call a method. Exhaustive: a method of the contract without a row does not compile.
+fn allowed_roles(method: Method) -> &'static [Role] {
     match method {
         Method::Configure | Method::ListAuditEntries => &[Admin],
-        // With settings that are not saved only an admin: the request says where to connect to. See `UNSAVED_SETTINGS`.
+        // With unsaved settings only for admins, because the request contains the address to connect to. See
+        // `UNSAVED_SETTINGS`.
         Method::TestConnection => &[Admin, Analyst],
         Method::PreviewTicket => &[Admin, Analyst, Viewer],
         Method::CreateTicket
@@ -46,15 +47,15 @@ fn may_call(method: Method) -> &'static [Role] {
         | Method::CancelDelivery
         | Method::ResolveDelivery => &[Admin, Analyst],
         Method::SubmitIncident => &[Admin, Producer],
-        // A producer hears of what it has handed over, and of nothing else.
+        // A producer receives events of its own deliveries only.
         Method::StreamTicketEvents => &[Admin, Analyst, Producer, Viewer],
         Method::GetStatus | Method::GetDelivery | Method::ListDeliveries => &[Admin, Analyst, Viewer],
     }
 }
 
-/// As what the audit knows a method that changes something, or sends a credential somewhere; `None` for a question. A method of the
-/// contract without a row does not compile.
-fn changes(method: Method) -> Option<AuditAction> {
+/// The audit action of a method that changes something or sends a credential; `None` for a query. Exhaustive, as
+/// above.
+fn audit_action(method: Method) -> Option<AuditAction> {
     match method {
         Method::Configure => Some(AuditAction::Configure),
         Method::TestConnection => Some(AuditAction::TestConnection),
@@ -73,7 +74,7 @@ fn changes(method: Method) -> Option<AuditAction> {
     }
 }
 
-/// Who may test a connection with settings that are not saved.
+/// The roles that may test a connection with unsaved settings.
 pub(crate) const UNSAVED_SETTINGS: &[Role] = &[Admin];
 
 // === impl Role ===
@@ -81,7 +82,7 @@ pub(crate) const UNSAVED_SETTINGS: &[Role] = &[Admin];
 impl Role {
     pub const ALL: [Self; 4] = [Admin, Analyst, Producer, Viewer];
 
-    /// Whether its bearers act on incidents of their own namespace alone.
+    /// Whether callers with this role are confined to incidents of their own namespace.
     #[must_use]
     pub fn is_confined(self) -> bool {
         self == Producer
@@ -113,10 +114,10 @@ impl FromStr for Role {
     }
 }
 
-// === impl Door ===
+// === impl Rpc ===
 
-impl Door {
-    /// What the path of a call leads to; `None` for what is not served.
+impl Rpc {
+    /// The RPC at a path; `None` if there is none.
     pub(crate) fn of_path(path: &str) -> Option<Self> {
         if let Some(method) = Method::ALL.into_iter().find(|method| method.path() == path) {
             return Some(Self::Contract(method));
@@ -131,23 +132,23 @@ impl Door {
         }
     }
 
-    /// Who may go through.
+    /// The roles that may call it.
     pub(crate) fn roles(self) -> &'static [Role] {
         match self {
-            Self::Contract(method) => may_call(method),
+            Self::Contract(method) => allowed_roles(method),
             Self::Health | Self::Watch | Self::Reflection => &Role::ALL,
         }
     }
 
-    /// As what the audit knows that which is done behind it; `None` where nothing is changed.
+    /// Its audit action; `None` if it changes nothing.
     pub(crate) fn action(self) -> Option<AuditAction> {
         match self {
-            Self::Contract(method) => changes(method),
+            Self::Contract(method) => audit_action(method),
             Self::Health | Self::Watch | Self::Reflection => None,
         }
     }
 
-    /// Whether what is behind it stays open.
+    /// Whether it is a stream.
     pub(crate) fn is_stream(self) -> bool {
         match self {
             Self::Contract(method) => method.is_stream(),
@@ -162,15 +163,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_method_of_the_contract_is_found_by_its_path_and_is_open_to_an_admin() {
+    fn admin_may_call_every_method() {
         for method in Method::ALL {
-            assert_eq!(Door::of_path(method.path()), Some(Door::Contract(method)));
-            assert!(may_call(method).contains(&Admin), "{method:?}");
+            assert_eq!(Rpc::of_path(method.path()), Some(Rpc::Contract(method)));
+            assert!(allowed_roles(method).contains(&Admin), "{method:?}");
         }
     }
 
     #[test]
-    fn a_path_that_nothing_is_served_at_leads_nowhere() {
+    fn unknown_path_has_no_rpc() {
         for path in [
             "",
             "/",
@@ -178,7 +179,7 @@ mod tests {
             "/x.Y/Configure",
             "/grpc.health.v1.Healthy/Check",
         ] {
-            assert_eq!(Door::of_path(path), None, "{path}");
+            assert_eq!(Rpc::of_path(path), None, "{path}");
         }
     }
 }

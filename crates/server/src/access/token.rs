@@ -1,4 +1,4 @@
-//! Bearer tokens: `rxt_`, 16 hex digits that name the token, `_`, and 43 characters that are the secret: 256 random bits.
+//! Bearer tokens: `rxt_`, 16 hex digits (the ID), `_`, and 43 base64url characters (the secret, 256 random bits).
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -13,7 +13,7 @@ const PREFIX: &str = "rxt_";
 const ID_LENGTH: usize = 16;
 const SECRET_LENGTH: usize = 43;
 
-/// A token that was just made. Its text is shown once and kept nowhere.
+/// A new token. Its text is shown once and not stored.
 #[derive(Debug)]
 pub struct NewToken {
     pub id: String,
@@ -21,13 +21,13 @@ pub struct NewToken {
     pub hash: TokenHash,
 }
 
-/// What is kept of the secret part.
+/// The stored hash of the secret.
 #[derive(Debug, Clone, Copy)]
 pub struct TokenHash(pub [u8; 32]);
 
-/// A token as a caller presents it.
+/// A token as presented by a caller.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Presented<'a> {
+pub(crate) struct PresentedToken<'a> {
     pub(crate) id: &'a str,
     secret: &'a str,
 }
@@ -36,7 +36,7 @@ pub(crate) struct Presented<'a> {
 
 impl NewToken {
     #[must_use]
-    pub fn make(entropy: &dyn Entropy) -> Self {
+    pub fn generate(entropy: &dyn Entropy) -> Self {
         let (mut id, mut secret) = ([0; ID_LENGTH / 2], Zeroizing::new([0; 32]));
         entropy.fill(&mut id);
         entropy.fill(&mut secret[..]);
@@ -47,7 +47,7 @@ impl NewToken {
         Self { id, text, hash }
     }
 
-    /// For the one who is to use it.
+    /// The text, for its user.
     #[must_use]
     pub fn show(&self) -> &str {
         self.text.expose_secret()
@@ -57,21 +57,21 @@ impl NewToken {
 // === impl TokenHash ===
 
 impl TokenHash {
-    // The secret has 256 random bits: a slow hash would add nothing.
+    // The secret has 256 random bits, so a slow hash would add nothing.
     fn of(secret: &str) -> Self {
         Self(Sha256::digest(secret.as_bytes()).into())
     }
 
-    /// Whether the secret is the one that was hashed. Takes as long for any secret.
-    pub(crate) fn is_of(&self, presented: &Presented<'_>) -> bool {
+    /// Whether the secret matches, in constant time.
+    pub(crate) fn is_of(&self, presented: &PresentedToken<'_>) -> bool {
         Self::of(presented.secret).0.ct_eq(&self.0).into()
     }
 }
 
-// === impl Presented ===
+// === impl PresentedToken ===
 
-impl<'a> Presented<'a> {
-    /// Reads the text of a token; `None` if it is not shaped like one of ours.
+impl<'a> PresentedToken<'a> {
+    /// Parses a token; `None` if it has another format.
     pub(crate) fn parse(text: &'a str) -> Option<Self> {
         let (id, secret) = text.strip_prefix(PREFIX)?.split_once('_')?;
         let fits = id.len() == ID_LENGTH && secret.len() == SECRET_LENGTH;
@@ -87,29 +87,29 @@ mod tests {
     use crate::entropy::SeededEntropy;
 
     #[test]
-    fn a_token_is_told_from_every_other_by_the_hash_of_its_secret() {
+    fn identifies_token_by_hash_of_secret() {
         let entropy = SeededEntropy::new(1);
-        let (one, other) = (NewToken::make(&entropy), NewToken::make(&entropy));
-        let presented = Presented::parse(one.show()).unwrap();
+        let (one, other) = (NewToken::generate(&entropy), NewToken::generate(&entropy));
+        let presented = PresentedToken::parse(one.show()).unwrap();
         assert_eq!(presented.id, one.id);
         assert!(one.hash.is_of(&presented));
         assert!(!other.hash.is_of(&presented));
     }
 
     #[test]
-    fn its_text_has_256_random_bits_and_is_not_in_its_debug_form() {
-        let token = NewToken::make(&SeededEntropy::new(1));
+    fn token_is_random_and_not_in_debug_output() {
+        let token = NewToken::generate(&SeededEntropy::new(1));
         assert_eq!(token.show().len(), PREFIX.len() + ID_LENGTH + 1 + SECRET_LENGTH);
         assert!(!format!("{token:?}").contains(&token.show()[PREFIX.len() + ID_LENGTH + 1..]));
     }
 
     #[test]
-    fn what_is_not_shaped_like_a_token_is_none() {
-        let token = NewToken::make(&SeededEntropy::new(1));
+    fn rejects_malformed_token() {
+        let token = NewToken::generate(&SeededEntropy::new(1));
         for text in
             ["", "rxt_", &token.show()[1..], &token.show()[..token.show().len() - 1], "rxt_0_x", "Bearer x"]
         {
-            assert_eq!(Presented::parse(text), None, "{text}");
+            assert_eq!(PresentedToken::parse(text), None, "{text}");
         }
     }
 }

@@ -171,7 +171,7 @@ impl App {
 
     fn take_test(&self) -> Result<(), AppError> {
         let allowed = self.0.tests.take(self.now());
-        allowed.map_err(|come_back_after| AppError::TooManyCalls { come_back_after })
+        allowed.map_err(|retry_after| AppError::TooManyCalls { retry_after })
     }
 
     async fn note_test(

@@ -74,7 +74,7 @@ pub enum AppError {
     #[error("the ticket could not be read: {}", .0.why)]
     TicketUnverified(TicketRefused),
     #[error("too many calls of this kind")]
-    TooManyCalls { come_back_after: Duration },
+    TooManyCalls { retry_after: Duration },
     #[error("the change was broken off")]
     Interrupted(#[source] tokio::task::JoinError),
     #[error("the store failed")]

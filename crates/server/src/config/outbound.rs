@@ -1,52 +1,52 @@
-//! Flags for whom the server calls, and by which way.
+//! Flags of the outbound policy and route.
 
 use std::io;
 use std::path::PathBuf;
 
 use clap::Args;
 use ticketing_core::pasted;
-use ticketing_outbound::guard::{Guard, Permission};
-use ticketing_outbound::{NotALogin, ProxyLogins, Reach, Route};
+use ticketing_outbound::address_policy::{AddressPolicy, Permission};
+use ticketing_outbound::{EgressPolicy, InvalidProxyLogin, ProxyLogins, Route};
 
 use crate::files::read_regular;
 
-/// Where the environment names a proxy, the first that is set.
+/// Environment variables that name a proxy; the first one that is set counts.
 const PROXY_VARIABLES: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
 const EXCEPT_VARIABLES: [&str; 2] = ["NO_PROXY", "no_proxy"];
 
-/// Whom the server calls, and by which way.
+/// Outbound access policy and route.
 #[derive(Debug, Clone, Args)]
 pub struct OutboundFlags {
-    /// A ticket system, or a proxy, that may be called although it is not https on port 443 or 8443 of the public Internet:
-    /// a host, an address or a network, for example jira.corp.example, 127.0.0.1:8080 or 10.2.0.0/16. Given several times,
-    /// or with commas. With a port, on that one alone; by plain http, too. Cloud metadata services stay out of reach.
+    /// Host, address or network to allow beyond https on port 443 or 8443 of the public Internet, for a ticket system
+    /// or proxy: for example jira.corp.example, 127.0.0.1:8080 or 10.2.0.0/16. Repeatable, or separated by commas.
+    /// With a port, only that one; plain http is allowed too. Cloud metadata services are never allowed.
     #[arg(long, env = "TICKETING_ALLOW_TARGET", value_delimiter = ',', value_parser = permission)]
     pub allow_target: Vec<Permission>,
 
-    /// File with the logins to proxies, a line for each: "proxy.corp.example:3128 user:password". Read at the start. A login
-    /// in the settings of a ticket system goes before it.
+    /// File with proxy logins, one per line: "proxy.corp.example:3128 user:password". Read at start. A login in the
+    /// settings of a ticket system takes precedence.
     #[arg(long, env = "TICKETING_PROXY_LOGINS")]
     pub proxy_logins: Option<PathBuf>,
 
-    /// Go through the proxy that HTTPS_PROXY or ALL_PROXY names, but for what NO_PROXY names, where the settings of a ticket
-    /// system name none. Without this flag these variables are ignored.
+    /// Use the proxy of HTTPS_PROXY or ALL_PROXY, except for hosts in NO_PROXY, unless the settings of a ticket
+    /// system name a proxy. Without this flag these variables are ignored.
     #[arg(long, env = "TICKETING_PROXY_FROM_ENVIRONMENT")]
     pub proxy_from_environment: bool,
 
-    /// Connection tests a minute, of all callers together, and as many at once. 1 to 60,000.
+    /// Connection tests per minute of all callers together, and their burst. 1 to 60,000.
     #[arg(long, env = "TICKETING_TESTS_PER_MINUTE", default_value_t = 30,
           value_parser = clap::value_parser!(u32).range(1..=60_000))]
     pub tests_per_minute: u32,
 }
 
-/// Why nobody can be called like this.
+/// Why the outbound configuration is invalid.
 #[derive(Debug, thiserror::Error)]
 pub enum OutboundError {
-    #[error("--proxy-logins {} can not be read", .path.display())]
+    #[error("failed to read --proxy-logins {}", .path.display())]
     LoginsMissing { path: PathBuf, source: io::Error },
-    #[error("--proxy-logins {} can not be used", .path.display())]
-    LoginsUnreadable { path: PathBuf, source: NotALogin },
-    #[error("--proxy-logins {} is not a text in UTF-8", .path.display())]
+    #[error("invalid file of --proxy-logins {}", .path.display())]
+    LoginsUnreadable { path: PathBuf, source: InvalidProxyLogin },
+    #[error("--proxy-logins {} is not UTF-8 text", .path.display())]
     LoginsNotText { path: PathBuf },
     #[error("--proxy-from-environment: {0} names no http or https proxy")]
     NoProxy(&'static str),
@@ -55,12 +55,12 @@ pub enum OutboundError {
 // === impl OutboundFlags ===
 
 impl OutboundFlags {
-    /// How far the server may reach, and which way.
+    /// The egress policy of the server.
     ///
     /// # Errors
-    /// The flag to mend.
-    pub fn reach(&self) -> Result<Reach, OutboundError> {
-        let guard = Guard::permitting(self.allow_target.clone());
+    /// The invalid flag.
+    pub fn egress_policy(&self) -> Result<EgressPolicy, OutboundError> {
+        let addresses = AddressPolicy::permitting(self.allow_target.clone());
         let logins = self.logins()?;
         let (route, ignored_proxy) = if self.proxy_from_environment {
             (environment()?, None)
@@ -70,11 +70,11 @@ impl OutboundFlags {
         if let Some(variable) = ignored_proxy {
             tracing::warn!(
                 variable,
-                "ignoring the proxy that the environment names: set proxy_url with the settings of a ticket system, or start \
+                "ignoring the proxy of the environment: set proxy_url with the settings of a ticket system, or start \
                  with --proxy-from-environment"
             );
         }
-        Ok(Reach { logins, route, ignored_proxy, ..guard.into() })
+        Ok(EgressPolicy { logins, route, ignored_proxy, ..addresses.into() })
     }
 
     fn logins(&self) -> Result<ProxyLogins, OutboundError> {
@@ -86,15 +86,15 @@ impl OutboundFlags {
     }
 }
 
-/// The way that the environment names, if it does.
+/// The route of the environment, if it names a proxy.
 fn environment() -> Result<Route, OutboundError> {
     let Some((name, proxy)) = proxy_variable(variable) else { return Ok(Route::default()) };
-    // Exceptions that name nothing: what makes this the environment's proxy.
+    // An empty exception list still marks it as the environment's proxy.
     let except = EXCEPT_VARIABLES.into_iter().find_map(variable).unwrap_or_default();
-    Route::of_environment(&proxy, Some(except)).ok_or(OutboundError::NoProxy(name))
+    Route::from_environment(&proxy, Some(except)).ok_or(OutboundError::NoProxy(name))
 }
 
-/// The variable that names a proxy, and the proxy.
+/// The name and value of the variable that names a proxy.
 fn proxy_variable(read: impl Fn(&str) -> Option<String>) -> Option<(&'static str, String)> {
     PROXY_VARIABLES.into_iter().find_map(|name| Some((name, read(name)?)))
 }
@@ -104,7 +104,7 @@ fn variable(name: &str) -> Option<String> {
 }
 
 fn permission(text: &str) -> Result<Permission, String> {
-    text.parse().map_err(|error: ticketing_outbound::guard::NotAPermission| error.to_string())
+    text.parse().map_err(|error: ticketing_outbound::address_policy::InvalidPermission| error.to_string())
 }
 
 #[cfg(test)]
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn targets_are_permitted_one_by_one_or_with_commas_and_none_by_default() {
+    fn parses_allowed_targets() {
         let targets = |given: &[&str]| -> Vec<String> {
             flags(given).unwrap().allow_target.iter().map(ToString::to_string).collect()
         };
@@ -137,21 +137,21 @@ mod tests {
     }
 
     #[test]
-    fn logins_that_can_not_be_read_are_told_by_their_file_and_line_and_never_repeated() {
+    fn reports_line_of_invalid_proxy_login() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("logins");
         let flag = format!("--proxy-logins={}", file.display());
-        let reach = || flags(&[&flag]).unwrap().reach();
-        assert!(matches!(reach(), Err(OutboundError::LoginsMissing { .. })));
+        let egress_policy = || flags(&[&flag]).unwrap().egress_policy();
+        assert!(matches!(egress_policy(), Err(OutboundError::LoginsMissing { .. })));
         std::fs::write(&file, "proxy.corp canary\n").unwrap();
-        let error = anyhow::Error::from(reach().unwrap_err());
+        let error = anyhow::Error::from(egress_policy().unwrap_err());
         let told = format!("{error:#}");
         assert!(told.contains("logins") && told.contains("line 1") && !told.contains("canary"), "{told}");
-        // A byte order mark before it and Windows line ends are no part of it.
+        // A byte order mark and Windows line ends are ignored.
         std::fs::write(&file, "\u{FEFF}proxy.corp:3128 bot:canary\r\n").unwrap();
-        assert!(!format!("{:?}", reach().unwrap()).contains("canary"));
+        assert!(!format!("{:?}", egress_policy().unwrap()).contains("canary"));
         std::fs::write(&file, b"\xFF\xFE\xFF").unwrap();
-        assert!(matches!(reach(), Err(OutboundError::LoginsNotText { .. })));
+        assert!(matches!(egress_policy(), Err(OutboundError::LoginsNotText { .. })));
     }
 
     #[test]

@@ -17,7 +17,7 @@ use ticketing_core::system::{
     System, TicketRef, TicketSystem, Visibility,
 };
 use ticketing_core::target::{Condition, Health};
-use ticketing_outbound::{Door, Reach};
+use ticketing_outbound::{EgressPolicy, HttpClient};
 
 use super::{DispatchSettings, Dispatcher, Schedule};
 use crate::clock::{ManualClock, ThisMachine};
@@ -174,8 +174,9 @@ impl Bench {
         };
         let (store, _) = Store::open(&folder.path().join("ticketing.db"), options).await.unwrap();
         let bounds = Bounds::default();
-        let door = Door::new(clock.clone(), bounds.attempt_deadline, Reach::default()).unwrap();
-        let connections = Connections::new(door, &bounds);
+        let client =
+            HttpClient::new(clock.clone(), bounds.attempt_deadline, EgressPolicy::default()).unwrap();
+        let connections = Connections::new(client, &bounds);
         let system = Arc::new(Fake {
             clock: clock.clone(),
             is_lockable,

@@ -1,4 +1,4 @@
-//! The door: whose call it is, whether he may make it, and whether it is not one too many.
+//! The access layer: authenticates, limits and authorizes each call.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -14,11 +14,11 @@ use tower::{Layer, Service};
 use super::errors::Refusal;
 use super::stream::Closing;
 use super::stream_guard::StreamGuard;
-use super::trace::Counted;
-use crate::access::{Access, Caller, Denied, Door};
+use super::trace::LogSuppressed;
+use crate::access::{Access, Caller, Denied, Rpc};
 use crate::transport::{ConnectionHandle, Peer};
 
-/// Lets calls in that somebody makes who may; they bear their [`Caller`] from then on.
+/// A tower layer that rejects unauthorized calls, and adds the [`Caller`] to the others as an extension.
 #[derive(Debug, Clone)]
 pub(crate) struct AccessLayer {
     access: Access,
@@ -35,20 +35,20 @@ pub(crate) struct Guarded<S> {
 // === impl AccessLayer ===
 
 impl AccessLayer {
-    /// `closing` ends the streams that do not end themselves.
+    /// `closing` ends streams that do not end by themselves.
     pub(crate) fn new(access: Access, closing: CancellationToken) -> Self {
         Self { access, closing }
     }
 
     async fn admit(&self, head: &Parts) -> Result<(Caller, Option<StreamGuard>), Refusal> {
         let caller = admit(&self.access, head).await?;
-        let Some(door) = Door::of_path(head.uri.path()).filter(|door| door.is_stream()) else {
+        let Some(rpc) = Rpc::of_path(head.uri.path()).filter(|rpc| rpc.is_stream()) else {
             return Ok((caller, None));
         };
         let slot = self.access.admit_stream(&caller)?;
         let closing = || Closing::of(self.closing.clone(), &head.extensions);
-        // Those of the contract end themselves, with their last token.
-        let closing = (!matches!(door, Door::Contract(_))).then(closing);
+        // Event streams end by themselves, with their last resume token.
+        let closing = (!matches!(rpc, Rpc::Contract(_))).then(closing);
         let guard = StreamGuard::new(self.access.clone(), caller.clone(), slot, closing);
         Ok((caller, Some(guard)))
     }
@@ -79,7 +79,7 @@ where
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        // The one that is ready takes the call; its clone may not be ready yet.
+        // `self.inner` is ready and takes the call; its clone may not be ready.
         let next = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, next);
         let layer = self.layer.clone();
@@ -103,33 +103,33 @@ where
 }
 
 async fn admit(access: &Access, head: &Parts) -> Result<Caller, Refusal> {
-    // Every connection has put its peer there.
+    // Every connection adds its peer.
     let peer = head.extensions.get::<Peer>().ok_or(Refusal::Internal)?;
     tracing::Span::current().record("peer", tracing::field::display(&peer.address));
-    let caller = access.identify(&head.headers, peer).await.map_err(denied)?;
+    let caller = access.authenticate(&head.headers, peer).await.map_err(denied)?;
     tracing::Span::current().record("caller", caller.name.as_str());
     if let Some(connection) = head.extensions.get::<ConnectionHandle>() {
         connection.establish();
     }
-    // Before anything is written down, so that who is refused again and again fills no audit.
+    // Before anything is audited, so that repeated refusals do not fill the audit log.
     access.admit(&caller)?;
-    // What is not served is told to be so by the router, to those who may come in at all.
-    let Some(door) = Door::of_path(head.uri.path()) else { return Ok(caller) };
-    if door.roles().contains(&caller.role) {
+    // The router answers unknown paths, for authenticated callers only.
+    let Some(rpc) = Rpc::of_path(head.uri.path()) else { return Ok(caller) };
+    if rpc.roles().contains(&caller.role) {
         return Ok(caller);
     }
-    let refusal = Refusal::RoleInsufficient { role: caller.role, needed: door.roles() };
-    if let Some(action) = door.action() {
-        // To what it was to be done is in the message, which is not read.
+    let refusal = Refusal::RoleInsufficient { role: caller.role, needed: rpc.roles() };
+    if let Some(action) = rpc.action() {
+        // The subject is in the message, which is not read.
         access.note_refusal(caller.actor(), action, "", refusal.reason()).await;
     }
     Err(refusal)
 }
 
-/// What a browser can be made to send is no call: no form, no image, no plain text.
+/// Browsers can be made to send forms, images and plain text, but not this.
 fn is_grpc(head: &Parts) -> bool {
     let kind = head.headers.get(http::header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
-    // Behind it may stand how messages are written: "+proto".
+    // A suffix may follow: "+proto".
     let is_grpc = |kind: &str| {
         kind.strip_prefix("application/grpc")
             .is_some_and(|how| !how.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '-'))
@@ -138,10 +138,10 @@ fn is_grpc(head: &Parts) -> bool {
 }
 
 fn refused(refusal: Refusal) -> Response<Body> {
-    let is_counted = matches!(refusal, Refusal::TooManyStrangers { .. });
+    let is_counted = matches!(refusal, Refusal::UnauthenticatedLimitExceeded { .. });
     let mut response = Status::from(refusal).into_http();
     if is_counted {
-        response.extensions_mut().insert(Counted);
+        response.extensions_mut().insert(LogSuppressed);
     }
     response
 }
@@ -159,7 +159,7 @@ fn denied(denied: Denied) -> Refusal {
             tracing::warn!(%why, "a credential was not accepted");
             Refusal::CredentialInvalid
         }
-        Denied::TooMany { come_back_after } => Refusal::TooManyStrangers { come_back_after },
+        Denied::TooMany { retry_after } => Refusal::UnauthenticatedLimitExceeded { retry_after },
         Denied::Store(error) => Refusal::of_store(&error),
     }
 }

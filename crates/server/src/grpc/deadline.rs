@@ -1,7 +1,7 @@
-//! The deadline that a caller sends along (`grpc-timeout`).
+//! The deadline of a caller (`grpc-timeout`).
 //!
-//! tonic answers a call that outlives it with CANCELLED, which tells a caller that somebody cancelled. This layer watches
-//! the same deadline from inside and answers DEADLINE_EXCEEDED.
+//! tonic answers a call past its deadline with CANCELLED, which suggests that the caller cancelled it. This layer
+//! enforces the same deadline and answers DEADLINE_EXCEEDED.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -15,7 +15,7 @@ use tower::{Layer, Service};
 
 const HEADER: &str = "grpc-timeout";
 
-/// Answers DEADLINE_EXCEEDED when a caller's deadline passes, or the longest that any call may take.
+/// Answers DEADLINE_EXCEEDED when a call exceeds its caller's deadline or the maximum duration.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct DeadlineLayer {
     longest: Duration,
@@ -23,12 +23,12 @@ pub(crate) struct DeadlineLayer {
 
 /// See [`DeadlineLayer`].
 #[derive(Debug, Clone)]
-pub(crate) struct WithDeadline<S> {
+pub(crate) struct DeadlineService<S> {
     inner: S,
     longest: Duration,
 }
 
-/// How long the caller waits, if it said so. A header that makes no sense says nothing.
+/// The caller's time-out; `None` if absent or invalid.
 pub(crate) fn of_headers(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(HEADER)?.to_str().ok()?;
     let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
@@ -54,16 +54,16 @@ impl DeadlineLayer {
 }
 
 impl<S> Layer<S> for DeadlineLayer {
-    type Service = WithDeadline<S>;
+    type Service = DeadlineService<S>;
 
-    fn layer(&self, inner: S) -> WithDeadline<S> {
-        WithDeadline { inner, longest: self.longest }
+    fn layer(&self, inner: S) -> DeadlineService<S> {
+        DeadlineService { inner, longest: self.longest }
     }
 }
 
-// === impl WithDeadline ===
+// === impl DeadlineService ===
 
-impl<S, B> Service<Request<B>> for WithDeadline<S>
+impl<S, B> Service<Request<B>> for DeadlineService<S>
 where
     S: Service<Request<B>, Response = Response<Body>>,
     S::Future: Send + 'static,
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn every_unit_of_the_protocol_is_read() {
+    fn reads_every_timeout_unit() {
         let table = [
             ("2H", Duration::from_secs(7_200)),
             ("3M", Duration::from_secs(180)),
@@ -120,14 +120,14 @@ mod tests {
     }
 
     #[test]
-    fn a_header_that_makes_no_sense_sets_no_deadline() {
+    fn ignores_invalid_timeout_header() {
         for header in ["", "S", "30", "-1S", "1s", "999999999S", "1.5S", " 1S"] {
             assert_eq!(read(header), None, "{header:?}");
         }
     }
 
     #[tokio::test]
-    async fn a_call_that_outlives_its_deadline_is_told_so() {
+    async fn answers_deadline_exceeded_after_deadline() {
         let mut service = DeadlineLayer::new(Duration::from_secs(300)).layer(Never);
         let request = Request::builder().header(HEADER, "1n").body(()).unwrap();
         let answer = service.call(request).await.unwrap();
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn no_call_takes_longer_than_any_may_whatever_its_caller_says() {
+    async fn limits_duration_of_every_call() {
         let mut service = DeadlineLayer::new(Duration::from_millis(5)).layer(Never);
         for header in ["99999999H", "nonsense"] {
             let request = Request::builder().header(HEADER, header).body(()).unwrap();

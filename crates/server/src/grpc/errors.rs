@@ -1,4 +1,4 @@
-//! What a caller is told when a call is refused: a canonical code, a sentence, and `google.rpc` details.
+//! Refusals as gRPC errors: a canonical code, a message, and `google.rpc` details.
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -11,86 +11,86 @@ use ticketing_core::violation::Violations;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
 
-use crate::access::{Busy, Role};
+use crate::access::{RateLimited, Role};
 use crate::app::{AppError, TicketRefused};
 use crate::store::{StoreError, StoreErrorKind};
 
-/// The most bytes of violations in one answer. Details travel in a header, and the strictest common client takes 8 KiB
-/// of headers in all; base64 makes four bytes of three.
+/// Maximum size of field violations in bytes. Details travel in a header, and the strictest common client accepts 8
+/// KiB of headers in total; base64 adds a third.
 const VIOLATIONS_BUDGET: usize = 4_500;
 
-/// When to come back after a refusal that passes by itself.
-const COME_BACK_AFTER: Duration = Duration::from_secs(1);
+/// RetryInfo delay for temporary refusals.
+const DEFAULT_RETRY_DELAY: Duration = Duration::from_secs(1);
 
 /// Why a call is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Refusal {
-    /// The incident, or the system it is to go to, breaks rules.
+    /// The incident, or its system, is invalid.
     IncidentInvalid(Violations),
-    /// The settings break rules.
+    /// The settings are invalid.
     SettingsInvalid(Violations),
-    /// Something else in the request breaks rules.
+    /// Another part of the request is invalid.
     RequestInvalid(Violations),
-    /// An address was changed and its secret not given again.
+    /// An address was changed without repeating its secret.
     SecretRequired(System, Violations),
-    /// Settings that a ticket needs are missing.
+    /// Settings required for a ticket are missing.
     SystemNotConfigured(System),
-    /// The system is switched off.
+    /// The system is disabled.
     SystemNotEnabled(System),
-    /// The incident belongs to another namespace; its ID.
+    /// The incident with this ID belongs to another namespace.
     IncidentOwnedByOther(String),
-    /// There is no delivery with this ID.
+    /// No delivery has this ID.
     DeliveryNotFound(String),
-    /// The operation does not fit the delivery's state.
+    /// The delivery's state does not allow the operation.
     DeliveryState { delivery_id: String, state: &'static str, operation: &'static str },
-    /// The ticket system has no such ticket where it should be.
+    /// The ticket does not exist in the ticket system.
     TicketNotFound(TicketRefused),
-    /// The ticket is another incident's.
+    /// The ticket belongs to another incident.
     TicketInUse(TicketRefused),
-    /// The ticket system could not be asked.
+    /// The ticket system could not be queried.
     TicketUnverified(TicketRefused),
-    /// The page token is not ours, or belongs to other filters.
+    /// The page token is invalid, or belongs to other filters.
     PageTokenInvalid,
-    /// The resume token is not ours.
+    /// The resume token is invalid.
     ResumeTokenInvalid,
-    /// Events after the resume token were dropped, or lost with the database; the token from which all are there.
+    /// Events after the resume token were trimmed, or lost with the database; the oldest valid token.
     ResumeTokenExpired { oldest_token: String },
-    /// A subscriber took nothing for too long; its last token, if it has one.
+    /// A subscriber received nothing for too long; its last token, if any.
     SubscriberTooSlow { resume_token: String },
     /// The store cannot be read or written.
     StoreUnavailable,
-    /// The server stops; the last token of a stream, else empty.
+    /// The server is stopping; the last token of a stream, else empty.
     ShuttingDown { resume_token: String },
-    /// The connection of a stream is too old; its last token.
+    /// The connection of a stream reached its maximum age; the stream's last token.
     ConnectionEnding { resume_token: String },
-    /// There is no memory for the request.
+    /// The memory budget for requests is exhausted.
     Busy,
-    /// What the call asks for is not served, and why.
+    /// The requested service, method or encoding is not supported, and why.
     Unimplemented(String),
-    /// The request is no message of its type, and why.
+    /// The request cannot be decoded, and why.
     RequestMalformed(String),
-    /// The request is larger than `limit` bytes, or would be when it is decoded.
+    /// The request, or its decoded form, exceeds `limit` bytes.
     RequestTooLarge { limit: usize },
-    /// A credential is asked for, and none came with the call.
+    /// Authentication is required, and the call has no credential.
     CredentialMissing,
-    /// The credential is wrong, has expired or was revoked.
+    /// The credential is wrong, expired or revoked.
     CredentialInvalid,
-    /// The caller's role may not do this.
+    /// The caller's role does not permit this call.
     RoleInsufficient { role: Role, needed: &'static [Role] },
-    /// The caller has had too many calls.
-    RateLimited { come_back_after: Duration },
-    /// Too many calls without a good credential came from where this one did. Who they are is not known.
-    TooManyStrangers { come_back_after: Duration },
-    /// The caller has as many streams as it may.
-    TooManyStreams { most: u32 },
-    /// The server failed in a way it should not.
+    /// The caller exceeded its call rate.
+    RateLimited { retry_after: Duration },
+    /// The peer exceeded its rate of unauthenticated calls.
+    UnauthenticatedLimitExceeded { retry_after: Duration },
+    /// The caller has its maximum number of streams.
+    TooManyStreams { max: u32 },
+    /// An internal error.
     Internal,
 }
 
 // === impl Refusal ===
 
 impl Refusal {
-    /// What a caller is told of a failure of the store. The failure itself is for the log.
+    /// Maps a store failure, and logs it; callers do not see the cause.
     pub(crate) fn of_store(error: &StoreError) -> Self {
         match error.kind() {
             StoreErrorKind::Closed => Self::ShuttingDown { resume_token: String::new() },
@@ -101,7 +101,7 @@ impl Refusal {
             StoreErrorKind::Corrupt
             | StoreErrorKind::BadRow
             | StoreErrorKind::Refused
-            | StoreErrorKind::Panicked => {
+            | StoreErrorKind::PanicMessage => {
                 tracing::error!(error = error as &dyn Error, "the store failed");
                 Self::Internal
             }
@@ -109,11 +109,11 @@ impl Refusal {
     }
 }
 
-impl From<Busy> for Refusal {
-    fn from(busy: Busy) -> Self {
-        match busy {
-            Busy::Calls { come_back_after } => Self::RateLimited { come_back_after },
-            Busy::Streams { most } => Self::TooManyStreams { most },
+impl From<RateLimited> for Refusal {
+    fn from(limited: RateLimited) -> Self {
+        match limited {
+            RateLimited::Calls { retry_after } => Self::RateLimited { retry_after },
+            RateLimited::Streams { max } => Self::TooManyStreams { max },
         }
     }
 }
@@ -133,7 +133,7 @@ impl From<AppError> for Refusal {
             AppError::TicketNotFound(refused) => Self::TicketNotFound(refused),
             AppError::TicketInUse(refused) => Self::TicketInUse(refused),
             AppError::TicketUnverified(refused) => Self::TicketUnverified(refused),
-            AppError::TooManyCalls { come_back_after } => Self::RateLimited { come_back_after },
+            AppError::TooManyCalls { retry_after } => Self::RateLimited { retry_after },
             AppError::Interrupted(_) => Self::Internal,
             AppError::Store(error) => Self::of_store(&error),
         }
@@ -180,7 +180,7 @@ impl Refusal {
             Self::CredentialMissing => (Code::Unauthenticated, ErrorReason::CredentialMissing),
             Self::CredentialInvalid => (Code::Unauthenticated, ErrorReason::CredentialInvalid),
             Self::RoleInsufficient { .. } => (Code::PermissionDenied, ErrorReason::RoleInsufficient),
-            Self::RateLimited { .. } | Self::TooManyStrangers { .. } => {
+            Self::RateLimited { .. } | Self::UnauthenticatedLimitExceeded { .. } => {
                 (Code::ResourceExhausted, ErrorReason::RateLimited)
             }
             Self::TooManyStreams { .. } => (Code::ResourceExhausted, ErrorReason::TooManyStreams),
@@ -188,7 +188,7 @@ impl Refusal {
         }
     }
 
-    /// The reason as callers read it, for example `SETTINGS_INVALID`.
+    /// The reason as in ErrorInfo, for example `SETTINGS_INVALID`.
     pub(crate) fn reason(&self) -> &'static str {
         let name = self.verdict().1.as_str_name();
         name.strip_prefix("ERROR_REASON_").unwrap_or(name)
@@ -201,7 +201,7 @@ impl Refusal {
             | Self::RequestInvalid(violations) => summary(violations),
             Self::SecretRequired(system, _) => {
                 let title = system.title();
-                format!("the address of {title}, or the way to it, was changed: give its secret again in the same request")
+                format!("the address of {title}, or the route to it, was changed: give its secret again in the same request")
             }
             Self::SystemNotConfigured(system) => {
                 format!("{} is not configured: send its settings with Configure", system.title())
@@ -231,12 +231,12 @@ impl Refusal {
                     .to_owned()
             }
             Self::SubscriberTooSlow { .. } => {
-                "the subscriber took nothing for too long: reconnect with the last token".to_owned()
+                "the subscriber received nothing for too long: reconnect with the last token".to_owned()
             }
             Self::StoreUnavailable => "the store is not available: nothing was accepted, try again".to_owned(),
             Self::ShuttingDown { .. } => "the server is stopping: connect again".to_owned(),
-            Self::ConnectionEnding { .. } => "the connection is as old as it may become: connect again".to_owned(),
-            Self::Busy => "the server has as many requests in its memory as it may: try again".to_owned(),
+            Self::ConnectionEnding { .. } => "the connection reached its maximum age: connect again".to_owned(),
+            Self::Busy => "the memory budget for requests is exhausted: try again".to_owned(),
             Self::Unimplemented(why) => why.clone(),
             Self::RequestMalformed(why) => {
                 format!("the request cannot be decoded: {why}; check that the client was built from this contract")
@@ -248,17 +248,17 @@ impl Refusal {
                 "a credential is needed: a bearer token in the metadata `authorization`, or a client certificate".to_owned()
             }
             Self::CredentialInvalid => {
-                "the credential is not good: it is wrong, has expired or was revoked".to_owned()
+                "the credential is invalid: it is wrong, has expired or was revoked".to_owned()
             }
             Self::RoleInsufficient { role, needed } => {
-                format!("a caller with the role {role} may not do this: it takes {}", names(needed, " or "))
+                format!("the role {role} is not permitted to do this: it requires {}", names(needed, " or "))
             }
             Self::RateLimited { .. } => "too many calls: slow down, and try again".to_owned(),
-            Self::TooManyStrangers { .. } => {
-                "too many calls without a good credential came from this address: try again with one".to_owned()
+            Self::UnauthenticatedLimitExceeded { .. } => {
+                "too many calls without a valid credential from this address: try again with one".to_owned()
             }
-            Self::TooManyStreams { most } => {
-                format!("this caller has {most} streams open already: close one first")
+            Self::TooManyStreams { max } => {
+                format!("this caller has {max} streams open already: close one first")
             }
             Self::Internal => "the server failed; its log has the details".to_owned(),
         }
@@ -275,7 +275,7 @@ impl Refusal {
                 needed = names(roles, ", ");
                 vec![("role", role.as_str()), ("needed", needed.as_str())]
             }
-            Self::TooManyStreams { most: streams } => {
+            Self::TooManyStreams { max: streams } => {
                 most = streams.to_string();
                 vec![("limit", most.as_str())]
             }
@@ -335,10 +335,10 @@ impl Refusal {
             | Self::ConnectionEnding { .. }
             | Self::Busy
             | Self::TooManyStreams { .. } => {
-                details.set_retry_info(Some(COME_BACK_AFTER));
+                details.set_retry_info(Some(DEFAULT_RETRY_DELAY));
             }
-            Self::RateLimited { come_back_after } | Self::TooManyStrangers { come_back_after } => {
-                details.set_retry_info(Some(*come_back_after));
+            Self::RateLimited { retry_after } | Self::UnauthenticatedLimitExceeded { retry_after } => {
+                details.set_retry_info(Some(*retry_after));
             }
             Self::IncidentOwnedByOther(_)
             | Self::DeliveryNotFound(_)
@@ -366,7 +366,7 @@ fn summary(violations: &Violations) -> String {
     }
 }
 
-// As many violations as an answer can hold, and how many more there are.
+// As many violations as fit, and the number of the others.
 fn within_budget(violations: &Violations) -> Vec<FieldViolation> {
     let mut room = VIOLATIONS_BUDGET;
     let mut listed = Vec::new();
@@ -399,7 +399,7 @@ mod tests {
     }
 
     #[test]
-    fn every_violation_is_told_under_its_field_path_with_the_reason() {
+    fn reports_violations_by_field_path() {
         let status = Status::from(Refusal::IncidentInvalid(violations(3)));
         assert_eq!(status.code(), Code::InvalidArgument);
         assert_eq!(
@@ -415,7 +415,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_with_thousands_of_violations_fits_the_headers_of_any_client() {
+    fn limits_size_of_violations() {
         let status = Status::from(Refusal::IncidentInvalid(violations(2_000)));
         assert!(status.details().len() * 4 / 3 < 7_000, "{} bytes", status.details().len());
         let listed = status.get_details_bad_request().unwrap().field_violations;
@@ -425,7 +425,7 @@ mod tests {
     }
 
     #[test]
-    fn a_system_that_is_switched_off_is_a_failed_precondition_with_the_way_out() {
+    fn disabled_system_is_failed_precondition() {
         let status = Status::from(Refusal::SystemNotEnabled(System::ServiceNow));
         assert_eq!(status.code(), Code::FailedPrecondition);
         assert_eq!(
@@ -438,14 +438,14 @@ mod tests {
     }
 
     #[test]
-    fn a_token_older_than_retention_is_out_of_range_and_names_the_oldest_one() {
+    fn expired_resume_token_is_out_of_range() {
         let status = Status::from(Refusal::ResumeTokenExpired { oldest_token: "abc".to_owned() });
         assert_eq!(status.code(), Code::OutOfRange);
         assert_eq!(status.get_details_error_info().unwrap().metadata["oldest_token"], "abc");
     }
 
     #[test]
-    fn what_passes_by_itself_says_when_to_come_back() {
+    fn temporary_refusals_have_retry_info() {
         let resume_token = String::new;
         let passing = [
             Refusal::StoreUnavailable,
@@ -457,7 +457,7 @@ mod tests {
             let status = Status::from(refusal.clone());
             assert_eq!(
                 status.get_details_retry_info().unwrap().retry_delay,
-                Some(COME_BACK_AFTER),
+                Some(DEFAULT_RETRY_DELAY),
                 "{refusal:?}"
             );
             assert!(status.get_details_error_info().unwrap().metadata.is_empty());

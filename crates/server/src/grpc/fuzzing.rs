@@ -1,4 +1,4 @@
-//! What callers send, read as the service reads it. See [`crate::fuzzing`].
+//! Entry points of request parsing for fuzzing. See [`crate::fuzzing`].
 
 use std::sync::OnceLock;
 
@@ -17,21 +17,21 @@ use crate::store::{DeliveryFilter, PageKey, StreamName};
 
 const HERE: &str = "here";
 
-/// What becomes of a request.
+/// The outcome of parsing a request.
 #[derive(Debug)]
-pub enum Heard {
-    /// It is no such message.
+pub enum RequestOutcome {
+    /// Not a message of this type.
     Malformed,
     Refused(Violations),
     Taken,
 }
 
-/// Measures, decodes and checks the request of a method.
+/// Measures, decodes and validates the request of a method.
 ///
 /// # Panics
-/// If what was measured cannot be decoded, or the other way round.
+/// If measuring and decoding disagree about whether the message is valid.
 #[must_use]
-pub fn hear(method: Method, request: &[u8]) -> Heard {
+pub fn check_request(method: Method, request: &[u8]) -> RequestOutcome {
     static SCHEMA: OnceLock<Option<Schema>> = OnceLock::new();
     let schema = SCHEMA.get_or_init(|| Schema::of(&[FILE_DESCRIPTOR_SET]).ok());
     let heard = decode(method, request);
@@ -39,13 +39,13 @@ pub fn hear(method: Method, request: &[u8]) -> Heard {
         schema.as_ref().and_then(|schema| Some((schema, schema.method(method.path())?)))
     {
         let measured = schema.measure(method, request, usize::MAX);
-        let is_malformed = matches!(heard, Heard::Malformed);
+        let is_malformed = matches!(heard, RequestOutcome::Malformed);
         assert_eq!(is_malformed, measured.is_err(), "{measured:?}");
     }
     heard
 }
 
-fn decode(method: Method, request: &[u8]) -> Heard {
+fn decode(method: Method, request: &[u8]) -> RequestOutcome {
     match method {
         Method::Configure => take(request, |request| {
             let mut violations = Violations::default();
@@ -92,15 +92,18 @@ fn decode(method: Method, request: &[u8]) -> Heard {
     }
 }
 
-fn take<M: Message + Default, T>(bytes: &[u8], check: impl FnOnce(M) -> Result<T, Violations>) -> Heard {
-    let Ok(message) = M::decode(bytes) else { return Heard::Malformed };
+fn take<M: Message + Default, T>(
+    bytes: &[u8],
+    check: impl FnOnce(M) -> Result<T, Violations>,
+) -> RequestOutcome {
+    let Ok(message) = M::decode(bytes) else { return RequestOutcome::Malformed };
     match check(message) {
-        Ok(_) => Heard::Taken,
-        Err(violations) => Heard::Refused(violations),
+        Ok(_) => RequestOutcome::Taken,
+        Err(violations) => RequestOutcome::Refused(violations),
     }
 }
 
-/// The incident of a message, if it is one that is taken.
+/// The incident in a message, if valid.
 #[must_use]
 pub fn incident(message: &[u8]) -> Option<Incident> {
     parse::submitted_incident(Some(v1::Incident::decode(message).ok()?)).ok()
@@ -119,7 +122,7 @@ pub fn tokens() -> Vec<String> {
     ]
 }
 
-/// Whether a text is taken for a token of any kind.
+/// Whether a text is accepted as a token of any kind.
 #[must_use]
 pub fn is_token(text: &str) -> bool {
     let stream = StreamName { current: HERE.to_owned(), former: vec![("before".to_owned(), 40)] };
@@ -129,7 +132,7 @@ pub fn is_token(text: &str) -> bool {
         || token::read_audit_token(HERE, text).is_some()
 }
 
-/// How long a caller waits, by its `grpc-timeout`.
+/// The time-out in a `grpc-timeout` header.
 #[must_use]
 pub fn deadline(header: &[u8]) -> Option<std::time::Duration> {
     let mut headers = HeaderMap::new();

@@ -1,6 +1,7 @@
-//! The door: requests become calls of the use cases, answers become messages. Nothing is decided here but how to say it.
+//! The gRPC API: converts requests to calls of the use cases, and their results to responses. No business logic.
 
 mod access;
+mod caller_queues;
 mod deadline;
 mod errors;
 pub(crate) mod fuzzing;
@@ -14,7 +15,6 @@ mod stream;
 mod stream_guard;
 mod token;
 mod trace;
-mod turns;
 mod wire;
 
 pub(crate) use router::{Served, router, stop_serving};

@@ -1,8 +1,8 @@
-//! Reads the request of a call before anything decodes it: within a size, a time and a memory budget.
+//! Reads the request of a call before it is decoded, within limits of size, time and memory.
 //!
-//! A request reserves its bytes as they arrive; one that is compressed reserves the largest that it may turn out to be.
-//! When it is whole it is unpacked and measured, and from then on it reserves what it takes when it is decoded. What is no
-//! valid message is refused here, so that it is the caller's mistake (INVALID_ARGUMENT) and not ours (INTERNAL).
+//! A request reserves its bytes as they arrive; a compressed one reserves its maximum size. A complete request is
+//! decompressed and measured, and from then on reserves its decoded size. An invalid message is refused here with
+//! INVALID_ARGUMENT, since prost's own failure would be INTERNAL.
 
 use std::future::Future;
 use std::io::Read;
@@ -30,12 +30,12 @@ use crate::transport::{MemoryBudget, MemoryReservation};
 const ENCODING: &str = "grpc-encoding";
 /// A flag and a length before each message.
 const PREFIX: usize = 5;
-/// The most bytes of one message of several: those are small questions.
+/// Maximum size of one message of a client stream, in bytes.
 const MAX_STREAM_MESSAGE: usize = 16 * 1_024;
-/// A decoded request lives on as what it is parsed to and as what is stored of it.
+/// A decoded request exists as message, as parsed value, and as stored form.
 const COPIES: usize = 2;
 
-/// Reads requests for a service.
+/// A tower layer that reads requests.
 #[derive(Debug, Clone)]
 pub(crate) struct RequestLayer {
     schema: Arc<Schema>,
@@ -59,16 +59,16 @@ enum ReadError {
     Broken,
 }
 
-/// How a request is compressed.
+/// The compression of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Encoding {
     Identity,
     Gzip,
-    /// The service itself says which ones it takes.
+    /// The service itself rejects unsupported ones.
     Unknown,
 }
 
-/// The messages of a call that may have many, each looked at before it is handed on.
+/// The messages of a client stream, each checked before it is passed on.
 struct CheckedMessages {
     body: Body,
     arrived: BytesMut,
@@ -81,12 +81,12 @@ struct CheckedMessages {
 // === impl RequestLayer ===
 
 impl RequestLayer {
-    /// No request is larger than `max_size`, or takes longer than `timeout` to arrive.
+    /// `max_size` in bytes; `timeout` for the whole request to arrive.
     pub(crate) fn new(schema: Arc<Schema>, budget: MemoryBudget, max_size: usize, timeout: Duration) -> Self {
         Self { schema, budget, max_size, timeout }
     }
 
-    /// The one message of a call behind its prefix: whole, unpacked and measured.
+    /// The single message of a call with its prefix, decompressed and measured.
     async fn read(
         &self,
         method: MethodType,
@@ -107,7 +107,7 @@ impl RequestLayer {
         Ok(framed)
     }
 
-    /// The body of the call, which is one message behind its prefix.
+    /// The body of the call: one message with its prefix.
     async fn collect(
         &self,
         body: &mut Body,
@@ -133,7 +133,7 @@ impl RequestLayer {
         }
     }
 
-    /// What the message takes when it is decoded.
+    /// The decoded size of the message.
     fn measure(&self, method: MethodType, message: &[u8], max: usize) -> Result<usize, Refusal> {
         self.schema.measure(method, message, max).map_err(|why| match why {
             Unreadable::TooLarge => Refusal::RequestTooLarge { limit: self.max_size },
@@ -141,7 +141,7 @@ impl RequestLayer {
         })
     }
 
-    /// The message without its compression.
+    /// The decompressed message.
     fn unpack(&self, encoding: Encoding, packed: Bytes) -> Result<Bytes, Refusal> {
         if packed[0] == 0 {
             return Ok(packed);
@@ -159,7 +159,7 @@ impl RequestLayer {
         Ok(framed.into())
     }
 
-    /// What a call says that it brings. One that is too large is refused when it comes.
+    /// The declared size. One that is too large is refused when it arrives.
     fn declared(&self, headers: &HeaderMap) -> usize {
         let length = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
         length.unwrap_or(0).min(self.max_size)
@@ -178,7 +178,7 @@ fn malformed(why: &str) -> Refusal {
     Refusal::RequestMalformed(why.to_owned())
 }
 
-/// The length of the message that begins here, once that has arrived.
+/// The length of the next message, once its prefix has arrived.
 fn length(arrived: &[u8], max_size: usize) -> Result<Option<usize>, Refusal> {
     let Some([flag, length @ ..]) = arrived.first_chunk::<PREFIX>() else { return Ok(None) };
     if *flag > 1 {
@@ -208,13 +208,13 @@ where
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        // The one that is ready takes the call; its clone may not be ready yet.
+        // `self.inner` is ready and takes the call; its clone may not be ready.
         let next = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, next);
         let layer = self.layer.clone();
         let (head, mut body) = request.into_parts();
         let method = layer.schema.method(head.uri.path());
-        // What is not served, or not in this encoding, is refused by the service, unread.
+        // The service refuses unknown methods and encodings without reading the request.
         let Some(method) = method.filter(|_| Encoding::of(&head.headers) != Encoding::Unknown) else {
             return Box::pin(inner.call(Request::from_parts(head, body)));
         };
@@ -272,7 +272,7 @@ impl Encoding {
 // === impl CheckedMessages ===
 
 impl CheckedMessages {
-    /// The next message that is whole.
+    /// The next complete message.
     fn next(&mut self) -> Result<Option<Bytes>, Refusal> {
         let Some(length) = length(&self.arrived, MAX_STREAM_MESSAGE)? else { return Ok(None) };
         if self.arrived.len() < PREFIX + length {
@@ -380,7 +380,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn refuses_what_is_no_message() {
+    async fn refuses_malformed_message() {
         let broken: [&[u8]; 6] = [
             &[],
             &[0, 0, 0],
@@ -400,7 +400,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn refuses_what_is_too_large_packed_or_not() {
+    async fn refuses_large_request() {
         let text = |length: usize| {
             let length = u16::try_from(length).unwrap();
             let varint = [(length & 0x7F) as u8 | 0x80, (length >> 7) as u8];
@@ -419,7 +419,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn refuses_what_finds_no_memory() {
+    async fn refuses_request_over_memory_budget() {
         let declared = [("content-length", "900")];
         assert!(matches!(read(1_000, &declared, &framed(&[])).await, Err(Refusal::Busy)));
         assert!(matches!(read(1_000, &[(ENCODING, "gzip")], &gzip(&[])).await, Err(Refusal::Busy)));

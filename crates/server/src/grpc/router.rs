@@ -1,4 +1,4 @@
-//! What is served: the service, health and reflection on one port, and health alone on another.
+//! The served routes: service, health and reflection on one listener, and health alone on another.
 
 use std::sync::Arc;
 
@@ -13,17 +13,17 @@ use tonic_reflection::server;
 use tower::Layer;
 
 use super::access::{AccessLayer, Guarded};
-use super::deadline::{DeadlineLayer, WithDeadline};
+use super::deadline::{DeadlineLayer, DeadlineService};
 use super::request_reader::{RequestLayer, RequestReader};
-use super::trace::{TraceLayer, Traced};
+use super::trace::{TraceLayer, TraceService};
 use super::wire::Schema;
 use crate::access::Access;
 use crate::transport::{Limits, MemoryBudget};
 
-/// The most bytes of a question about health or the contract.
-const LARGEST_QUESTION: usize = 16 * 1024;
+/// Maximum size of a health or reflection request, in bytes.
+const MAX_HEALTH_REQUEST: usize = 16 * 1024;
 
-/// What calls are described by.
+/// Descriptors of all served methods.
 const DESCRIPTORS: [&[u8]; 4] = [
     FILE_DESCRIPTOR_SET,
     tonic_health::pb::FILE_DESCRIPTOR_SET,
@@ -31,18 +31,18 @@ const DESCRIPTORS: [&[u8]; 4] = [
     tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET,
 ];
 
-/// What every call that is let in passes, the first one first.
-type Bounded = WithDeadline<RequestReader<Routes>>;
+/// The layers after authentication, outermost first.
+type LimitedService = DeadlineService<RequestReader<Routes>>;
 
-/// What is served, and the handle that tells its health.
+/// The routes, and the reporter of health.
 pub(crate) struct Served {
-    pub calls: Traced<Guarded<Bounded>>,
-    /// For everybody: it tells nothing but whether the server works.
-    pub health_alone: Traced<Guarded<Bounded>>,
+    pub calls: TraceService<Guarded<LimitedService>>,
+    /// For everyone: it only reveals whether the server works.
+    pub health_only: TraceService<Guarded<LimitedService>>,
     pub health: HealthReporter,
 }
 
-/// Serves `service`. `closing` ends the streams of health and of reflection; the service ends its own.
+/// Builds the routes of `service`. `closing` ends the streams of health and reflection; the service ends its own.
 pub(crate) async fn router<T: TicketingService>(
     service: T,
     access: Access,
@@ -50,7 +50,7 @@ pub(crate) async fn router<T: TicketingService>(
     closing: CancellationToken,
 ) -> Result<Served, server::Error> {
     let (reporter, health) = tonic_health::server::health_reporter();
-    let health = health.max_decoding_message_size(LARGEST_QUESTION);
+    let health = health.max_decoding_message_size(MAX_HEALTH_REQUEST);
     reporter.set_serving::<TicketingServiceServer<T>>().await;
     let service = TicketingServiceServer::new(service)
         .max_decoding_message_size(limits.max_request_size as usize)
@@ -58,39 +58,39 @@ pub(crate) async fn router<T: TicketingService>(
         .send_compressed(CompressionEncoding::Gzip);
     let calls = Routes::new(service)
         .add_service(health.clone())
-        .add_service(reflection().build_v1()?.max_decoding_message_size(LARGEST_QUESTION))
-        .add_service(reflection().build_v1alpha()?.max_decoding_message_size(LARGEST_QUESTION));
+        .add_service(reflection().build_v1()?.max_decoding_message_size(MAX_HEALTH_REQUEST))
+        .add_service(reflection().build_v1alpha()?.max_decoding_message_size(MAX_HEALTH_REQUEST));
     let schema = Arc::new(Schema::of(&DESCRIPTORS)?);
-    let anybody = AccessLayer::new(access.for_anybody(), closing.clone());
-    let calls = TraceLayer::default().layer(AccessLayer::new(access, closing).layer(bounded(
+    let public = AccessLayer::new(access.unrestricted(), closing.clone());
+    let calls = TraceLayer::default().layer(AccessLayer::new(access, closing).layer(with_limits(
         calls,
         schema.clone(),
         limits,
     )));
-    // A question is small and answered at once. Nobody is told apart there, so that a budget of memory would let one caller
-    // keep all the others out.
+    // Requests here are small and answered at once. Callers are anonymous, so with a memory budget one of them
+    // could block the others.
     let budget = MemoryBudget::unlimited();
-    let reader = RequestLayer::new(schema, budget, LARGEST_QUESTION, limits.request_timeout);
+    let reader = RequestLayer::new(schema, budget, MAX_HEALTH_REQUEST, limits.request_timeout);
     let health = reader.layer(Routes::new(health).prepare());
     let health = DeadlineLayer::new(limits.request_timeout).layer(health);
-    let health_alone = TraceLayer::default().layer(anybody.layer(health));
-    Ok(Served { calls, health_alone, health: reporter })
+    let health_only = TraceLayer::default().layer(public.layer(health));
+    Ok(Served { calls, health_only, health: reporter })
 }
 
-fn bounded(routes: Routes, schema: Arc<Schema>, limits: &Limits) -> Bounded {
+fn with_limits(routes: Routes, schema: Arc<Schema>, limits: &Limits) -> LimitedService {
     let budget = MemoryBudget::new(limits.request_memory as usize * 1_024 * 1_024);
     let max_size = limits.max_request_size as usize;
     let reader = RequestLayer::new(schema, budget, max_size, limits.request_timeout);
     DeadlineLayer::new(limits.longest_call).layer(reader.layer(routes.prepare()))
 }
 
-/// Tells whoever watches the health that nothing new is taken.
+/// Reports NOT_SERVING to health watchers.
 pub(crate) async fn stop_serving<T: TicketingService>(reporter: &HealthReporter) {
     reporter.set_not_serving::<TicketingServiceServer<T>>().await;
     reporter.set_service_status("", ServingStatus::NotServing).await;
 }
 
-// Error details are looked up by reflection too, so their descriptors are there.
+// Reflection also resolves error details, so their descriptors are registered.
 fn reflection() -> server::Builder<'static> {
     server::Builder::configure()
         .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
@@ -103,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_versions_of_reflection_can_tell_the_contract_and_its_error_details() {
+    fn builds_both_reflection_versions() {
         assert!(reflection().build_v1().is_ok());
         assert!(reflection().build_v1alpha().is_ok());
     }

@@ -1,4 +1,4 @@
-//! The service: each call is parsed, done by the use cases, and presented.
+//! The service: parses each request, runs its use case, and presents the result.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -12,28 +12,28 @@ use tokio_stream::Stream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
+use super::caller_queues::CallerQueues;
 use super::errors::Refusal;
 use super::stream::{self, Closing, StreamSettings};
 use super::stream_guard::StreamHandle;
-use super::turns::Turns;
 use super::{deadline, parse, present, size, token};
 use crate::access::{Access, Caller, UNSAVED_SETTINGS};
 use crate::app::{App, AppError, Resolve, RetryMany, SETTINGS};
 use crate::store::{Actor, AuditAction, PageKey};
 
-/// How long a call waits for an attempt when its caller set no deadline.
+/// How long a call without a deadline waits for an attempt.
 const DEFAULT_WAIT: Duration = Duration::from_secs(30);
-/// What is left of a caller's deadline for the answer to travel: a tenth, at most this.
+/// Share of the caller's deadline reserved for the response: a tenth, at most this.
 const TRAVEL_TIME: Duration = Duration::from_millis(500);
 
-/// The service over the use cases.
+/// The service implementation.
 #[derive(Debug, Clone)]
 pub(crate) struct Service {
     app: App,
     access: Access,
     streams: StreamSettings,
     closing: CancellationToken,
-    lists: Arc<Turns>,
+    lists: Arc<CallerQueues>,
 }
 
 // === impl Service ===
@@ -44,7 +44,7 @@ impl Service {
         Self { app, access, streams, closing, lists: Arc::default() }
     }
 
-    /// Hands an answer on; a refusal is written down first, unless it is that there were too many.
+    /// Audits a refusal, unless it is by a rate limit.
     async fn audited<T>(
         &self,
         answer: Result<T, Refusal>,
@@ -60,7 +60,7 @@ impl Service {
         answer
     }
 
-    /// Hands an answer on; that an incident belongs to another namespace is written down first.
+    /// Audits a refusal because an incident belongs to another namespace.
     async fn audited_if_foreign<T>(
         &self,
         answer: Result<T, AppError>,
@@ -107,7 +107,7 @@ impl TicketingService for Service {
                 test: Some(present::connection_test(test)),
             }));
         };
-        // Such a request says where to connect to, and with which secret.
+        // Such a request contains an address to connect to, and a secret.
         let tested = if UNSAVED_SETTINGS.contains(&role) {
             self.app.test_unsaved(&by, unsaved, violations).await.map_err(Refusal::from)
         } else {
@@ -312,12 +312,12 @@ fn refused(error: AppError) -> Status {
     Refusal::from(error).into()
 }
 
-/// Who calls. The door has put it there.
+/// The caller, added by the access layer.
 fn caller<T>(request: &Request<T>) -> Result<&Caller, Refusal> {
     request.extensions().get::<Caller>().ok_or(Refusal::Internal)
 }
 
-/// When a call that waits has to answer, so that its caller still hears it.
+/// When a waiting call must respond, so that the caller still receives it.
 fn answer_by<T>(request: &Request<T>) -> Instant {
     let wait = match deadline::of_headers(request.metadata().as_ref()) {
         Some(deadline) => deadline - (deadline / 10).min(TRAVEL_TIME),

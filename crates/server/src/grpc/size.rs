@@ -1,18 +1,18 @@
-//! How large an answer may be.
+//! Limits the size of responses.
 //!
-//! gRPC clients refuse messages above 4 MiB by default, and a client that refuses a page of a list refuses it each time. So
-//! pages end by size as well as by count. What one entry holds is limited where it is presented.
+//! gRPC clients refuse messages above 4 MiB by default, and would refuse the same page every time. So pages end by
+//! size as well as by count. The size of one entry is limited where it is presented.
 
 use prost::Message;
 
-/// The most bytes of a message that is sent.
+/// Maximum size of a sent message, in bytes.
 pub(crate) const MAX_MESSAGE: usize = 1024 * 1024;
-/// What a page needs beside its entries: its token.
+/// Size of a page without its entries: its token.
 const PAGE_OVERHEAD: usize = 4 * 1024;
-/// What an entry needs beside itself: its tag and its length.
+/// Overhead of an entry: tag and length.
 const ENTRY_OVERHEAD: usize = 8;
 
-/// The first entries that fit one message, at least one, and whether others are left out.
+/// The first entries that fit in one message, at least one, and whether others are left out.
 pub(crate) fn fitting<T: Message>(mut entries: Vec<T>) -> (Vec<T>, bool) {
     let mut room = MAX_MESSAGE - PAGE_OVERHEAD;
     let mut count = 0;

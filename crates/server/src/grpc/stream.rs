@@ -1,7 +1,7 @@
 //! The event stream of one subscriber.
 //!
-//! A task reads the store page by page and hands over one message at a time, so that nothing queues up in memory: who
-//! reads slowly is read for slowly, and who reads nothing at all is given up. The store says when there is more.
+//! A task reads the store page by page and sends one message at a time (backpressure), so that nothing queues up in
+//! memory. A subscriber that receives nothing for too long is disconnected. The store signals new events.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,56 +25,56 @@ use super::{present, token};
 use crate::access::Caller;
 use crate::app::App;
 use crate::store::{Event, EventBounds, EventFilter, StoreError, StreamName};
-use crate::transport::Ending;
+use crate::transport::ConnectionEnding;
 
-/// The most events that are read at a time.
+/// Maximum number of events per read.
 const PAGE: u32 = 100;
 
-/// The times of a stream.
+/// Timing of a stream.
 #[derive(Debug, Clone)]
 pub(crate) struct StreamSettings {
-    /// Between two bookmarks. Default 10 s.
+    /// Interval between bookmarks. Default 10 s.
     pub bookmark_interval: Duration,
-    /// How long a subscriber may take nothing. Default 30 s.
-    pub patience: Duration,
+    /// Ends a subscriber that receives nothing within this time. Default 30 s.
+    pub subscriber_timeout: Duration,
 }
 
-/// What a subscriber receives.
+/// A message to a subscriber.
 type Item = Result<v1::StreamTicketEventsResponse, Status>;
 
-/// Why a stream ends.
+/// Why a stream ended.
 enum End {
-    /// The subscriber went away.
+    /// The subscriber disconnected.
     Gone,
     TooSlow,
     ShuttingDown,
     ConnectionEnding,
-    /// What was to come next was trimmed meanwhile.
-    Missed,
+    /// Events that were to be sent next were trimmed.
+    Trimmed,
     Store(StoreError),
 }
 
-/// What ends a stream from outside.
+/// Signals that end a stream.
 #[derive(Debug, Clone)]
 pub(crate) struct Closing {
     server: CancellationToken,
     connection: CancellationToken,
 }
 
-struct Follower {
+struct EventSender {
     app: App,
     filter: EventFilter,
     settings: StreamSettings,
     closing: Closing,
-    /// Everything up to here was handed over or did not fit the filter.
+    /// The last event that was sent or did not match the filter.
     position: u64,
-    outlet: mpsc::Sender<Item>,
+    sender: mpsc::Sender<Item>,
 }
 
-/// The stream of a subscription; it begins with a bookmark.
+/// Opens the stream of a subscription; it begins with a bookmark.
 ///
 /// # Errors
-/// A resume token that is not ours or is too old, or the store's failure.
+/// An invalid or expired resume token, or a store failure.
 pub(crate) async fn follow(
     app: App,
     caller: &Caller,
@@ -82,24 +82,24 @@ pub(crate) async fn follow(
     settings: StreamSettings,
     (closing, handle): (Closing, Option<StreamHandle>),
 ) -> Result<impl Stream<Item = Item> + Send + 'static, Refusal> {
-    // Before the bounds are read, so that nothing is missed in between.
-    let news = app.store().subscribe();
+    // Subscribes before reading the bounds, so that no event is missed in between.
+    let updates = app.store().subscribe();
     let bounds = app.store().event_bounds().await.map_err(|error| Refusal::of_store(&error))?;
-    let position = begin(&subscription.start, app.store().stream(), bounds)?;
-    let (outlet, messages) = mpsc::channel(1);
+    let position = start_position(&subscription.start, app.store().stream(), bounds)?;
+    let (sender, messages) = mpsc::channel(1);
     let (finish, end) = oneshot::channel();
     let Subscription { incident_id, systems, kinds, start: _ } = subscription;
-    let (requested_by, namespace) = hears_of(caller).unzip();
+    let (requested_by, namespace) = visible_to(caller).unzip();
     let filter = EventFilter { incident_id, systems, kinds, requested_by, namespace };
-    let follower = Follower { app, filter, settings, closing, position, outlet };
+    let event_sender = EventSender { app, filter, settings, closing, position, sender };
     tokio::spawn(async move {
-        let ended = follower.run(news).await;
-        // A subscriber that does not read may never hear of it.
+        let ended = event_sender.run(updates).await;
+        // A subscriber that does not read may never receive the end.
         if let Some(handle) = handle {
             handle.release_slot();
         }
         if let Some(refusal) = ended {
-            // A subscriber that is gone does not hear it.
+            // Ignored if the subscriber is gone.
             let _ = finish.send(refusal);
         }
     });
@@ -107,12 +107,12 @@ pub(crate) async fn follow(
     Ok(ReceiverStream::new(messages).chain(end))
 }
 
-/// Whose deliveries alone a caller hears of, and of which namespace; `None` for all.
-fn hears_of(caller: &Caller) -> Option<(String, Namespace)> {
+/// The requester and namespace whose deliveries a confined caller may see; `None` for all.
+fn visible_to(caller: &Caller) -> Option<(String, Namespace)> {
     caller.role.is_confined().then(|| (caller.name.clone(), caller.namespace.clone()))
 }
 
-fn begin(start: &Start, stream: &StreamName, bounds: EventBounds) -> Result<u64, Refusal> {
+fn start_position(start: &Start, stream: &StreamName, bounds: EventBounds) -> Result<u64, Refusal> {
     let oldest = oldest(bounds);
     match start {
         Start::Now => Ok(bounds.last),
@@ -130,7 +130,7 @@ fn begin(start: &Start, stream: &StreamName, bounds: EventBounds) -> Result<u64,
     }
 }
 
-/// The number after which all events are there.
+/// The position after which no event was dropped.
 fn oldest(bounds: EventBounds) -> u64 {
     bounds.first.map_or(bounds.last, |first| first - 1)
 }
@@ -143,7 +143,7 @@ fn expired(stream_id: &str, bounds: EventBounds) -> Refusal {
 
 impl Default for StreamSettings {
     fn default() -> Self {
-        Self { bookmark_interval: Duration::from_secs(10), patience: Duration::from_secs(30) }
+        Self { bookmark_interval: Duration::from_secs(10), subscriber_timeout: Duration::from_secs(30) }
     }
 }
 
@@ -152,11 +152,11 @@ impl Default for StreamSettings {
 impl Closing {
     /// For a request of a connection.
     pub(crate) fn of(server: CancellationToken, extensions: &Extensions) -> Self {
-        let ending = extensions.get::<Ending>().map(|ending| ending.0.clone());
+        let ending = extensions.get::<ConnectionEnding>().map(|ending| ending.0.clone());
         Self { server, connection: ending.unwrap_or_default() }
     }
 
-    /// Completes when the server stops or the connection is too old.
+    /// Completes when the server stops or the connection reaches its maximum age.
     pub(crate) async fn reached(&self) -> Refusal {
         let resume_token = String::new();
         tokio::select! {
@@ -173,16 +173,16 @@ impl Closing {
     }
 }
 
-// === impl Follower ===
+// === impl EventSender ===
 
-impl Follower {
-    async fn run(mut self, mut news: watch::Receiver<u64>) -> Option<Refusal> {
+impl EventSender {
+    async fn run(mut self, mut updates: watch::Receiver<u64>) -> Option<Refusal> {
         let first = Instant::now() + self.settings.bookmark_interval;
         let mut bookmarks = tokio::time::interval_at(first, self.settings.bookmark_interval);
         bookmarks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let end = match self.bookmark().await {
             Ok(()) => loop {
-                if let Err(end) = self.step(&mut news, &mut bookmarks).await {
+                if let Err(end) = self.step(&mut updates, &mut bookmarks).await {
                     break end;
                 }
             },
@@ -194,12 +194,12 @@ impl Follower {
             End::TooSlow => Some(Refusal::SubscriberTooSlow { resume_token }),
             End::ShuttingDown => Some(Refusal::ShuttingDown { resume_token }),
             End::ConnectionEnding => Some(Refusal::ConnectionEnding { resume_token }),
-            End::Missed => Some(self.expired().await),
+            End::Trimmed => Some(self.expired().await),
             End::Store(error) => Some(Refusal::of_store(&error)),
         }
     }
 
-    /// The refusal that names where the subscriber can go on.
+    /// The refusal with the token to resume from.
     async fn expired(&self) -> Refusal {
         let store = self.app.store();
         match store.event_bounds().await {
@@ -208,31 +208,35 @@ impl Follower {
         }
     }
 
-    /// Hands over what there is, then waits for more.
-    async fn step(&mut self, news: &mut watch::Receiver<u64>, bookmarks: &mut Interval) -> Result<(), End> {
-        let newest = *news.borrow_and_update();
+    /// Sends all new events, then waits for more.
+    async fn step(
+        &mut self,
+        updates: &mut watch::Receiver<u64>,
+        bookmarks: &mut Interval,
+    ) -> Result<(), End> {
+        let newest = *updates.borrow_and_update();
         while self.position < newest {
             let page =
                 self.app.store().events_after(self.position, &self.filter, PAGE).await.map_err(End::Store)?;
             if page.missed {
-                return Err(End::Missed);
+                return Err(End::Trimmed);
             }
             for event in &page.events {
-                self.tell(event).await?;
+                self.send_event(event).await?;
             }
             self.position = self.position.max(page.read_to);
             self.closing.check()?;
         }
         tokio::select! {
-            changed = news.changed() => changed.map_err(|_closed| End::ShuttingDown),
+            changed = updates.changed() => changed.map_err(|_closed| End::ShuttingDown),
             _ = bookmarks.tick() => self.bookmark().await,
             () = self.closing.server.cancelled() => Err(End::ShuttingDown),
             () = self.closing.connection.cancelled() => Err(End::ConnectionEnding),
-            () = self.outlet.closed() => Err(End::Gone),
+            () = self.sender.closed() => Err(End::Gone),
         }
     }
 
-    async fn tell(&mut self, event: &Arc<Event>) -> Result<(), End> {
+    async fn send_event(&mut self, event: &Arc<Event>) -> Result<(), End> {
         let max_attempts = self.app.settings().rules.retry.backoff.max_attempts();
         let told = present::event(event, self.app.store().stream_id(), max_attempts);
         self.send(Message::Event(told)).await?;
@@ -248,7 +252,7 @@ impl Follower {
 
     async fn send(&self, message: Message) -> Result<(), End> {
         let response = v1::StreamTicketEventsResponse { message: Some(message) };
-        match tokio::time::timeout(self.settings.patience, self.outlet.send(Ok(response))).await {
+        match tokio::time::timeout(self.settings.subscriber_timeout, self.sender.send(Ok(response))).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_gone)) => Err(End::Gone),
             Err(_elapsed) => Err(End::TooSlow),
@@ -269,38 +273,41 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_begins_after_what_happened_unless_told_otherwise() {
-        assert_eq!(begin(&Start::Now, &here(), KEPT), Ok(20));
-        assert_eq!(begin(&Start::Oldest, &here(), KEPT), Ok(10));
-        assert_eq!(begin(&Start::Oldest, &here(), NONE_KEPT), Ok(20));
-        assert_eq!(begin(&Start::Oldest, &here(), NONE_EVER), Ok(0));
+    fn stream_starts_after_newest_event_by_default() {
+        assert_eq!(start_position(&Start::Now, &here(), KEPT), Ok(20));
+        assert_eq!(start_position(&Start::Oldest, &here(), KEPT), Ok(10));
+        assert_eq!(start_position(&Start::Oldest, &here(), NONE_KEPT), Ok(20));
+        assert_eq!(start_position(&Start::Oldest, &here(), NONE_EVER), Ok(0));
     }
 
     #[test]
-    fn a_token_resumes_where_it_was_given_as_long_as_nothing_after_it_was_dropped() {
+    fn resumes_unless_events_were_trimmed() {
         let after = |seq| Start::After(token::resume_token("here", seq));
-        assert_eq!(begin(&after(15), &here(), KEPT), Ok(15));
-        assert_eq!(begin(&after(10), &here(), KEPT), Ok(10));
+        assert_eq!(start_position(&after(15), &here(), KEPT), Ok(15));
+        assert_eq!(start_position(&after(10), &here(), KEPT), Ok(10));
         let expired = Refusal::ResumeTokenExpired { oldest_token: token::resume_token("here", 10) };
-        assert_eq!(begin(&after(9), &here(), KEPT), Err(expired));
-        assert_eq!(begin(&after(20), &here(), NONE_KEPT), Ok(20));
-        assert!(matches!(begin(&after(19), &here(), NONE_KEPT), Err(Refusal::ResumeTokenExpired { .. })));
+        assert_eq!(start_position(&after(9), &here(), KEPT), Err(expired));
+        assert_eq!(start_position(&after(20), &here(), NONE_KEPT), Ok(20));
+        assert!(matches!(
+            start_position(&after(19), &here(), NONE_KEPT),
+            Err(Refusal::ResumeTokenExpired { .. })
+        ));
     }
 
     #[test]
-    fn a_token_of_events_that_were_lost_is_answered_with_where_they_parted() {
+    fn lost_events_expire_resume_token() {
         let stream = StreamName { former: vec![("before".to_owned(), 14)], ..here() };
-        let after = |seq| begin(&Start::After(token::resume_token("before", seq)), &stream, KEPT);
+        let after = |seq| start_position(&Start::After(token::resume_token("before", seq)), &stream, KEPT);
         assert_eq!(after(14), Ok(14));
         let parted = Refusal::ResumeTokenExpired { oldest_token: token::resume_token("here", 14) };
         assert_eq!(after(15), Err(parted));
     }
 
     #[test]
-    fn a_token_of_another_service_or_of_the_future_is_invalid() {
+    fn rejects_foreign_and_future_resume_token() {
         let garbage = Start::After("yesterday".to_owned());
-        assert_eq!(begin(&garbage, &here(), KEPT), Err(Refusal::ResumeTokenInvalid));
+        assert_eq!(start_position(&garbage, &here(), KEPT), Err(Refusal::ResumeTokenInvalid));
         let future = Start::After(token::resume_token("here", 21));
-        assert_eq!(begin(&future, &here(), KEPT), Err(Refusal::ResumeTokenInvalid));
+        assert_eq!(start_position(&future, &here(), KEPT), Err(Refusal::ResumeTokenInvalid));
     }
 }

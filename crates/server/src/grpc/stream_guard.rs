@@ -1,9 +1,9 @@
-//! Streams that stay open: each is counted among those of its caller and ends with the credential that opened it.
+//! Guards open streams: each counts against its caller's limit and ends with the credential that opened it.
 //!
-//! The credential is checked before each message is handed to the transport, so that nothing is delivered after a
-//! revocation that the store knew of. A client that does not read takes no messages, so a timer checks it as well: when the
-//! credential has ended, the source of the messages is dropped and the caller's slot is free at once, though the status
-//! can only be sent when the client reads again.
+//! The credential is checked before each message, so that nothing is delivered after a revocation in the store. A
+//! client that does not read receives no messages, so a timer checks too: when the credential has ended, the source
+//! of messages is dropped and the caller's slot is released at once, although the status can only be sent when the
+//! client reads again.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,9 +21,9 @@ use tonic::body::Body;
 
 use super::errors::Refusal;
 use super::stream::Closing;
-use crate::access::{Access, Caller, Proof, StreamPlace};
+use crate::access::{Access, Caller, Proof, StreamPermit};
 
-/// How often the timer checks the credential of a stream.
+/// Interval of credential checks by the timer.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -32,12 +32,12 @@ type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 pub(super) struct StreamGuard {
     access: Access,
     caller: Caller,
-    /// `None` for a stream that ends itself when the server stops, with its last token.
+    /// `None` for a stream that ends by itself when the server stops, with its last token.
     closing: Option<Closing>,
     handle: StreamHandle,
 }
 
-/// Among the extensions of the request of a stream: ends the stream from elsewhere.
+/// Request extension of a stream: ends it from elsewhere.
 #[derive(Clone)]
 pub(super) struct StreamHandle(Arc<Shared>);
 
@@ -49,42 +49,42 @@ struct Shared {
 
 #[derive(Default)]
 struct State {
-    /// Where the messages come from. `None` before the answer has begun, and once the stream has ended.
+    /// The source of messages. `None` before the response begins and after the stream has ended.
     messages: Option<Body>,
-    /// Why it was ended, until the client is told.
+    /// Why it ended, until the client is told.
     ended: Option<Refusal>,
-    /// Its place among the streams of its caller.
-    slot: Option<StreamPlace>,
+    /// The slot in the caller's limit.
+    slot: Option<StreamPermit>,
     waker: Option<Waker>,
 }
 
-/// What a caller sends on a stream, until the stream is over: one that still might send does not keep it open.
+/// The client's messages, until the stream is over: a client that could still send does not keep it open.
 struct RequestStream {
     requests: Body,
     over: BoxFuture<()>,
 }
 
-/// What a caller receives on a stream.
+/// The messages to the client.
 struct ResponseStream {
     handle: StreamHandle,
     access: Access,
     caller: Caller,
-    /// A message that waits for the check of the credential.
+    /// A message that waits for the credential check.
     checked: Option<(Frame<Bytes>, BoxFuture<Option<Refusal>>)>,
     closing: BoxFuture<Refusal>,
     timer: Option<JoinHandle<()>>,
 }
 
-/// Why the credential of a caller is not good, or cannot be checked; `None` if it is good.
+/// Why a caller's credential is invalid or cannot be checked; `None` if it is valid.
 async fn check_credential(access: Access, caller: Caller) -> Option<Refusal> {
-    match access.is_still_good(&caller).await {
+    match access.is_still_valid(&caller).await {
         Ok(true) => None,
         Ok(false) => Some(Refusal::CredentialInvalid),
         Err(error) => Some(Refusal::of_store(&error)),
     }
 }
 
-/// Completes when the credential is not good any more.
+/// Completes when the credential becomes invalid.
 async fn credential_ended(access: Access, caller: Caller) -> Refusal {
     let mut checks = tokio::time::interval_at(Instant::now() + CHECK_INTERVAL, CHECK_INTERVAL);
     checks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -107,7 +107,7 @@ fn trailers(refusal: Refusal) -> HeaderMap {
     let mut trailers = HeaderMap::new();
     let status = Status::from(refusal);
     if status.add_header(&mut trailers).is_err() {
-        // Details that fit no header: the code alone.
+        // Only the code, if the details do not fit in a header.
         trailers.insert(Status::GRPC_STATUS, (status.code() as i32).into());
     }
     trailers
@@ -119,7 +119,7 @@ impl StreamGuard {
     pub(super) fn new(
         access: Access,
         caller: Caller,
-        slot: Option<StreamPlace>,
+        slot: Option<StreamPermit>,
         closing: Option<Closing>,
     ) -> Self {
         let state = Mutex::new(State { slot, ..State::default() });
@@ -131,17 +131,17 @@ impl StreamGuard {
         self.handle.clone()
     }
 
-    /// What is received on the stream, until it is over.
+    /// The client's messages, until the stream is over.
     pub(super) fn requests(&self, requests: Body) -> Body {
         let over = Box::pin(self.handle.0.over.clone().cancelled_owned());
         Body::new(RequestStream { requests, over })
     }
 
-    /// What is sent on the stream, for as long as the credential is good.
+    /// The messages to the client, as long as the credential is valid.
     pub(super) fn responses(self, messages: Body) -> Body {
         let Self { access, caller, closing, handle } = self;
         handle.state().messages = Some(messages);
-        let needs_check = !matches!(caller.proof, Proof::Open);
+        let needs_check = !matches!(caller.proof, Proof::None);
         let timer = needs_check.then(|| {
             let (access, caller, handle) = (access.clone(), caller.clone(), handle.clone());
             tokio::spawn(async move { handle.end(credential_ended(access, caller).await) })
@@ -154,7 +154,7 @@ impl StreamGuard {
 // === impl StreamHandle ===
 
 impl StreamHandle {
-    /// Ends the stream: drops where its messages come from, and frees its slot. The first reason counts.
+    /// Ends the stream: drops the source of messages and releases the slot. The first reason counts.
     pub(super) fn end(&self, why: Refusal) {
         let mut state = self.state();
         state.ended.get_or_insert(why);
@@ -169,7 +169,7 @@ impl StreamHandle {
         }
     }
 
-    /// Gives the caller's slot back, though the client has not read the end yet.
+    /// Releases the caller's slot, although the client has not read the end.
     pub(super) fn release_slot(&self) {
         let slot = self.state().slot.take();
         drop(slot);
@@ -183,7 +183,7 @@ impl StreamHandle {
         self.0.over.cancel();
     }
 
-    // Every step leaves the state whole.
+    // The state is consistent after each step, so a poisoned lock is usable.
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -217,7 +217,7 @@ impl http_body::Body for RequestStream {
 // === impl ResponseStream ===
 
 impl ResponseStream {
-    /// The next message, or the end, wherever it comes from.
+    /// The next message or the end, whichever is ready.
     fn poll_messages(&self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         let mut state = self.handle.state();
         state.waker = Some(cx.waker().clone());

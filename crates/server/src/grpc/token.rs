@@ -1,5 +1,4 @@
-//! The tokens that callers hand back: where a page begins, where a stream resumes. Opaque to them; a check sum tells ours
-//! from anything else.
+//! Opaque tokens: where a page begins, where a stream resumes. A check sum detects foreign tokens.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -10,22 +9,22 @@ use crate::store::{DeliveryFilter, PageKey, StreamName};
 
 const CHECK_LENGTH: usize = 6;
 
-/// Where a token leads.
+/// The position of a resume token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ResumeAt {
     /// After this event.
     Event(u64),
-    /// After an event that was lost when the store was put back from a copy: this is the last one before that is still there.
+    /// After an event that was lost when the store was restored from a backup: the last common event.
     Lost { kept: u64 },
 }
 
-/// The token that resumes the stream of a store, named by its `stream_id`, after the event `seq`.
+/// The token that resumes the stream `stream_id` after the event `seq`.
 pub(crate) fn resume_token(stream_id: &str, seq: u64) -> String {
     seal(&format!("stream {stream_id}"), &seq.to_be_bytes())
 }
 
-/// Where a token resumes; `None` if it is not a token of this stream. One of an earlier name of the stream is good as long
-/// as its event is still there.
+/// Parses a resume token; `None` if it is not of this stream. A token of a former stream ID is valid as long as its
+/// event still exists.
 pub(crate) fn read_resume_token(stream: &StreamName, token: &str) -> Option<ResumeAt> {
     if let Some(seq) = read_token_of(&stream.current, token) {
         return Some(ResumeAt::Event(seq));
@@ -42,25 +41,25 @@ fn read_token_of(stream_id: &str, token: &str) -> Option<u64> {
     Some(u64::from_be_bytes(bytes.try_into().ok()?))
 }
 
-/// The token of the page after `key` in the list that `filter` gives in an installation.
+/// The token of the page after `key` in the list of `filter` in an installation.
 pub(crate) fn page_token(installation_id: &str, key: &PageKey, filter: &ListFilter) -> String {
     let body = serde_json::to_vec(key).expect("a time and an ID can be written as JSON");
     seal(&purpose(installation_id, filter), &body)
 }
 
-/// Where the page of a token begins; `None` if the token is not of a list of this installation with this filter.
+/// Parses a page token; `None` if it is not of a list of this installation with this filter.
 pub(crate) fn read_page_token(installation_id: &str, token: &str, filter: &ListFilter) -> Option<PageKey> {
     let body = unseal(&purpose(installation_id, filter), token)?;
     serde_json::from_slice(&body).ok()
 }
 
-/// The token of the page after `key` of a retry of what fits `filter` in an installation.
+/// The token of the page after `key` in a bulk retry of `filter` in an installation.
 pub(crate) fn retry_token(installation_id: &str, key: &PageKey, filter: &DeliveryFilter) -> String {
     let body = serde_json::to_vec(key).expect("a time and an ID can be written as JSON");
     seal(&format!("retry {installation_id} {filter:?}"), &body)
 }
 
-/// Where the page of a token begins; `None` if the token is not of a retry in this installation with this filter.
+/// Parses a retry token; `None` if it is not of a bulk retry in this installation with this filter.
 pub(crate) fn read_retry_token(
     installation_id: &str,
     token: &str,
@@ -69,18 +68,18 @@ pub(crate) fn read_retry_token(
     serde_json::from_slice(&unseal(&format!("retry {installation_id} {filter:?}"), token)?).ok()
 }
 
-/// The token of the page of the audit before the entry `seq`.
+/// The token of the audit page before the entry `seq`.
 pub(crate) fn audit_token(installation_id: &str, seq: u64) -> String {
     seal(&format!("audit {installation_id}"), &seq.to_be_bytes())
 }
 
-/// Before which entry the page of a token ends; `None` if it is not a token of this audit.
+/// Parses an audit token; `None` if it is not of this audit log.
 pub(crate) fn read_audit_token(installation_id: &str, token: &str) -> Option<u64> {
     let bytes = unseal(&format!("audit {installation_id}"), token)?;
     Some(u64::from_be_bytes(bytes.try_into().ok()?))
 }
 
-// A token fits the list that it came from: the check sum covers the installation and the filters.
+// The check sum covers installation and filters, so a token is valid only for its list.
 fn purpose(installation_id: &str, filter: &ListFilter) -> String {
     format!("page {installation_id} {:?}", filter.deliveries)
 }
@@ -122,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_token_is_read_back_for_the_same_store_and_filters_alone() {
+    fn page_token_is_bound_to_store_and_filters() {
         let key = PageKey { created_at: Timestamp::UNIX_EPOCH, id: "0197".to_owned() };
         let token = page_token("here", &key, &filter(vec![State::Failed]));
         assert_eq!(read_page_token("here", &token, &filter(vec![State::Failed])), Some(key));
@@ -132,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_of_an_earlier_name_leads_to_its_event_if_that_was_not_lost() {
+    fn accepts_resume_token_of_former_stream() {
         let stream = StreamName { former: vec![("before".to_owned(), 40)], ..here() };
         let read = |seq| read_resume_token(&stream, &resume_token("before", seq));
         assert_eq!(read(40), Some(ResumeAt::Event(40)));
@@ -140,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_that_was_tampered_with_or_is_of_another_store_is_not_ours() {
+    fn rejects_tampered_and_foreign_token() {
         let mut token = resume_token("here", 41);
         assert_eq!(read_resume_token(&here(), &token), Some(ResumeAt::Event(41)));
         let there = StreamName { current: "there".to_owned(), ..here() };
@@ -151,13 +150,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_is_taken_for_a_token(text in "\\PC{0,60}") {
+        fn rejects_arbitrary_text_as_token(text in "\\PC{0,60}") {
             prop_assert_eq!(read_resume_token(&here(), &text), None);
             prop_assert_eq!(read_page_token("here", &text, &filter(vec![])), None);
         }
 
         #[test]
-        fn every_place_in_the_stream_has_a_token(seq in any::<u64>()) {
+        fn encodes_every_stream_position(seq in any::<u64>()) {
             let token = resume_token("here", seq);
             prop_assert_eq!(read_resume_token(&here(), &token), Some(ResumeAt::Event(seq)));
         }

@@ -1,4 +1,4 @@
-//! A span for each call, so that every line logged on its way bears its request ID.
+//! A span for each call, so that every line logged during it has its request ID.
 
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -14,51 +14,51 @@ use tower::{Layer, Service};
 use tracing::Instrument;
 
 use super::errors::Refusal;
-use crate::panics::caught;
-use crate::transport::{Peer, PeerKey, Tally};
+use crate::panics::catch;
+use crate::transport::{LogThrottle, Peer, PeerKey};
 
-/// Where a caller may name its request; the answer bears the same name, or the one it was given here.
+/// Header with the request ID; echoed in the response, or generated.
 const HEADER: HeaderName = HeaderName::from_static("x-request-id");
-const LONGEST_ID: usize = 64;
-/// The most characters of a method that the log tells: strangers call what they like.
-const LONGEST_METHOD: usize = 64;
-/// Refusals of one peer of which the log tells at once; of more within some seconds it tells in one line.
-const REFUSALS_TOLD: u64 = 50;
+const MAX_ID: usize = 64;
+/// Maximum length of a logged method: unauthenticated callers can send any path.
+const MAX_METHOD: usize = 64;
+/// Refusals of one peer that are logged individually; further ones within seconds are logged in summary.
+const REFUSAL_LOG_BURST: u64 = 50;
 
-/// Opens a span for each call and logs how it was refused. A call that panics is answered too.
+/// Opens a span for each call and logs refusals. A call that panics gets a response too.
 #[derive(Debug, Clone)]
 pub(crate) struct TraceLayer {
     calls: Arc<AtomicU64>,
-    refused: Tally,
+    refused: LogThrottle,
 }
 
 /// See [`TraceLayer`].
 #[derive(Debug, Clone)]
-pub(crate) struct Traced<S> {
+pub(crate) struct TraceService<S> {
     inner: S,
     calls: Arc<AtomicU64>,
-    refused: Tally,
+    refused: LogThrottle,
 }
 
 // === impl TraceLayer ===
 
 impl Default for TraceLayer {
     fn default() -> Self {
-        Self { calls: Arc::default(), refused: Tally::of(REFUSALS_TOLD) }
+        Self { calls: Arc::default(), refused: LogThrottle::new(REFUSAL_LOG_BURST) }
     }
 }
 
 impl<S> Layer<S> for TraceLayer {
-    type Service = Traced<S>;
+    type Service = TraceService<S>;
 
-    fn layer(&self, inner: S) -> Traced<S> {
-        Traced { inner, calls: self.calls.clone(), refused: self.refused.clone() }
+    fn layer(&self, inner: S) -> TraceService<S> {
+        TraceService { inner, calls: self.calls.clone(), refused: self.refused.clone() }
     }
 }
 
-// === impl Traced ===
+// === impl TraceService ===
 
-impl<S, B> Service<Request<B>> for Traced<S>
+impl<S, B> Service<Request<B>> for TraceService<S>
 where
     S: Service<Request<B>, Response = Response<Body>>,
     S::Future: Send + 'static,
@@ -87,10 +87,10 @@ where
         let begun = catch_unwind(AssertUnwindSafe(|| span.in_scope(|| self.inner.call(request))));
         let answered = async move {
             let answer = match begun {
-                Ok(answer) => caught(answer).await.ok(),
+                Ok(answer) => catch(answer).await.ok(),
                 Err(_) => None,
             };
-            // The log has where it was.
+            // The panic hook has logged the location.
             let mut response = answer.unwrap_or_else(|| Ok(Status::from(Refusal::Internal).into_http()))?;
             explain_unimplemented(&mut response);
             log(&response, whose, &refused);
@@ -101,28 +101,28 @@ where
     }
 }
 
-/// Among the extensions of an answer: the log tells of it with others like it, and not by itself.
+/// Response extension: logged in summary with similar ones.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Counted;
+pub(crate) struct LogSuppressed;
 
-/// The name of a method, of which so much is told as the longest one has.
+/// The method, cut to the length of the longest served one.
 fn method(path: &str) -> &str {
     let name = path.rsplit('/').next().unwrap_or_default();
-    name.char_indices().nth(LONGEST_METHOD).map_or(name, |(end, _)| &name[..end])
+    name.char_indices().nth(MAX_METHOD).map_or(name, |(end, _)| &name[..end])
 }
 
-/// The name that the caller gave, if it is fit for a log, else the next number.
+/// The caller's request ID if it is fit for a log, else the next number.
 fn request_id<B>(request: &Request<B>, calls: &AtomicU64) -> HeaderValue {
     let fit = |id: &&HeaderValue| {
         let plain = id.as_bytes().iter().all(|b| b.is_ascii_alphanumeric() || b"-_.:".contains(b));
-        (1..=LONGEST_ID).contains(&id.len()) && plain
+        (1..=MAX_ID).contains(&id.len()) && plain
     };
     let given = request.headers().get(HEADER).filter(fit).cloned();
     given.unwrap_or_else(|| HeaderValue::from(calls.fetch_add(1, Ordering::Relaxed) + 1))
 }
 
-/// The router and the services answer a method that they do not know, or a compression, with the code alone: the reason is
-/// added, as every refusal has one.
+/// Adds ErrorInfo, which every refusal has, to the response of the router or a service to an unknown method or
+/// compression.
 fn explain_unimplemented(response: &mut Response<Body>) {
     const UNKNOWN: &str = "this server has no such service or method: check its name, and that the client was built from the \
                            contract of this version";
@@ -133,19 +133,19 @@ fn explain_unimplemented(response: &mut Response<Body>) {
     let why = if status.message().is_empty() { UNKNOWN } else { status.message() };
     let explained = Status::from(Refusal::Unimplemented(why.to_owned()));
     if explained.add_header(response.headers_mut()).is_err() {
-        tracing::warn!("a refusal cannot be told in headers");
+        tracing::warn!("failed to add error details to a response");
     }
 }
 
-// An answer whose status is known before its body: every refusal is.
-fn log(response: &Response<Body>, whose: Option<PeerKey>, refused: &Tally) {
+// A response whose status is known before its body, as that of every refusal.
+fn log(response: &Response<Body>, whose: Option<PeerKey>, refused: &LogThrottle) {
     let tell_rest = |peer: PeerKey, calls| tracing::info!(%peer, calls, "further calls were refused");
-    if response.extensions().get::<Counted>().is_some() {
+    if response.extensions().get::<LogSuppressed>().is_some() {
         return;
     }
     match Status::from_header_map(response.headers()) {
         Some(status) if status.code() != Code::Ok => {
-            if whose.is_some_and(|whose| !refused.is_first(whose, tell_rest)) {
+            if whose.is_some_and(|whose| !refused.should_log(whose, tell_rest)) {
                 return;
             }
             tracing::info!(code = ?status.code(), why = status.message(), "refused");
@@ -159,7 +159,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_more_of_a_method_is_told_than_one_can_have() {
+    fn cuts_logged_method() {
         assert_eq!(method("/rhythmx.ticketing.v1.TicketingService/GetStatus"), "GetStatus");
         assert_eq!(method(&format!("/a/{}", "x".repeat(15_000))), "x".repeat(64));
         assert_eq!((method("/"), method("")), ("", ""));
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn a_call_bears_the_name_that_its_caller_gave_it_or_the_next_number() {
+    fn uses_request_id_of_caller_or_next_number() {
         let calls = AtomicU64::new(0);
         assert_eq!(id_of(Some("rhythmx-42"), &calls), "rhythmx-42");
         assert_eq!(id_of(None, &calls), "1");
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_is_not_fit_for_a_log_is_replaced() {
+    fn replaces_request_id_unfit_for_log() {
         let calls = AtomicU64::new(6);
         for given in ["", "two words", &"x".repeat(65)] {
             assert!(id_of(Some(given), &calls).to_str().unwrap().parse::<u64>().is_ok(), "{given}");

@@ -1,8 +1,7 @@
-//! The wire format of protobuf, read without decoding it: whether bytes are a valid message of a type, and how much
-//! memory the message takes once it is decoded.
+//! Validates protobuf messages without decoding them, and computes their decoded size.
 //!
-//! A few bytes on the wire can become many in memory: an empty message in a list takes two and becomes a whole struct.
-//! So a request is measured before it is decoded. What passes here is decoded by prost without an error.
+//! A few bytes on the wire can become many in memory: an empty message in a list takes two and becomes a whole
+//! struct. So a request is measured before it is decoded. prost decodes everything that passes.
 
 use std::collections::HashMap;
 
@@ -10,38 +9,38 @@ use prost::Message;
 use prost_types::field_descriptor_proto::{Label, Type};
 use prost_types::{DescriptorProto, FieldDescriptorProto, FileDescriptorSet};
 
-/// Messages within one another. prost allows 100.
+/// Maximum nesting of messages. prost allows 100.
 const MAX_DEPTH: usize = 50;
-/// A string, a list, a map or a number in a struct, in bytes.
+/// Size of a string, a list, a map or a number in a struct, in bytes.
 const STRING: usize = 24;
 const LIST: usize = 24;
 const MAP: usize = 48;
 const NUMBER: usize = 8;
-/// What the allocator adds to an allocation.
+/// Overhead of an allocation.
 const ALLOCATION: usize = 16;
-/// A list that grows holds its elements in an old and a new allocation of twice the size.
+/// A growing list briefly exists in an old and a new allocation of twice the size.
 const GROWTH: usize = 3;
 
-/// The methods of some services, with the messages that they take.
+/// The methods of some services, with their request types.
 #[derive(Debug)]
 pub(super) struct Schema {
     messages: Vec<MessageType>,
     methods: HashMap<String, MethodType>,
 }
 
-/// A method, by its path.
+/// A method by its path.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct MethodType {
     input: usize,
     pub(super) is_client_stream: bool,
 }
 
-/// Why bytes are no message of the type, or one that is too large.
+/// Why bytes are not a valid message, or too large.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Unreadable {
     #[error("it ends within a field")]
     Truncated,
-    #[error("it has a number of more than 64 bits")]
+    #[error("it has a varint of more than 64 bits")]
     Varint,
     #[error("it has an invalid field number or wire type")]
     Key,
@@ -57,9 +56,9 @@ pub(crate) enum Unreadable {
 
 #[derive(Debug, Default)]
 struct MessageType {
-    /// A few, so that a search from the first is the quickest.
+    /// Few enough that linear search is fastest.
     fields: Vec<(u32, Field)>,
-    /// Bytes of its struct, an upper bound.
+    /// Size of the struct in bytes, an upper bound.
     size: usize,
 }
 
@@ -79,12 +78,12 @@ enum Kind {
     Message(usize),
 }
 
-/// What is left to read of a message.
+/// The unread rest of a message.
 struct Reader<'b> {
     left: &'b [u8],
 }
 
-/// What follows a field's key.
+/// The value after a field's key.
 enum Value<'b> {
     Varint,
     Fixed32,
@@ -96,10 +95,10 @@ enum Value<'b> {
 // === impl Schema ===
 
 impl Schema {
-    /// The services of these descriptors, each encoded as `google.protobuf.FileDescriptorSet`.
+    /// Reads the services of these descriptors, each encoded as `google.protobuf.FileDescriptorSet`.
     ///
     /// # Errors
-    /// If one is no such set.
+    /// If one is invalid.
     pub(super) fn of(descriptors: &[&[u8]]) -> Result<Self, prost::DecodeError> {
         let mut files = vec![];
         for descriptors in descriptors {
@@ -137,11 +136,10 @@ impl Schema {
         self.methods.get(path).copied()
     }
 
-    /// How many bytes a request of the method takes when it is decoded: an upper bound. It is read no further than to where
-    /// it exceeds `limit`.
+    /// The decoded size of a request of the method, an upper bound. Stops when it exceeds `limit`.
     ///
     /// # Errors
-    /// Why it cannot be decoded, or must not be.
+    /// Why it cannot be decoded, or is too large.
     pub(super) fn measure(
         &self,
         method: MethodType,
@@ -153,7 +151,7 @@ impl Schema {
         Ok(size)
     }
 
-    /// Adds what the fields of a message take beside its struct.
+    /// Adds the size of a message's fields beyond its struct.
     fn measure_fields(
         &self,
         number: usize,
@@ -181,7 +179,7 @@ impl Schema {
         Ok(())
     }
 
-    /// What a field takes, without the fields of a message that it holds.
+    /// The size of a field, without the fields of a nested message.
     fn measure_field(&self, tag: u32, field: Field, value: &Value<'_>) -> Result<usize, Unreadable> {
         let in_list = |size: usize| if field.is_list { GROWTH * size } else { 0 };
         match (field.kind, value) {
@@ -208,7 +206,7 @@ impl Schema {
     }
 }
 
-/// Collects a message and those declared within it, by their full names with a dot before.
+/// Collects a message and its nested ones, by their full names with a leading dot.
 fn collect<'d>(scope: &str, message: &'d DescriptorProto, types: &mut HashMap<String, &'d DescriptorProto>) {
     let name = format!("{scope}.{}", message.name());
     for nested in &message.nested_type {
@@ -224,7 +222,7 @@ fn field_of(field: &FieldDescriptorProto, numbers: &HashMap<&str, usize>) -> (u3
         Type::Message => numbers.get(field.type_name()).map_or(Kind::Bytes, |number| Kind::Message(*number)),
         Type::Fixed32 | Type::Sfixed32 | Type::Float => Kind::Fixed32,
         Type::Fixed64 | Type::Sfixed64 | Type::Double => Kind::Fixed64,
-        // Groups are no part of proto3.
+        // proto3 has no groups.
         Type::Group
         | Type::Int32
         | Type::Int64
@@ -239,7 +237,7 @@ fn field_of(field: &FieldDescriptorProto, numbers: &HashMap<&str, usize>) -> (u3
     (u32::try_from(field.number()).unwrap_or_default(), Field { kind, is_list })
 }
 
-/// The bytes of the struct that prost makes of a message, an upper bound. What contains itself is behind a pointer.
+/// The size of the struct that prost generates, an upper bound. Recursive messages are boxed.
 fn size_of(name: &str, types: &HashMap<String, &DescriptorProto>, depth: usize) -> usize {
     let Some(message) = types.get(name).filter(|_| depth < MAX_DEPTH) else { return NUMBER };
     let is_map_entry = message.options.as_ref().is_some_and(prost_types::MessageOptions::map_entry);
@@ -248,7 +246,7 @@ fn size_of(name: &str, types: &HashMap<String, &DescriptorProto>, depth: usize) 
         (Label::Repeated, _) => LIST,
         (_, Type::String | Type::Bytes) => STRING,
         (_, Type::Message) => NUMBER + size_of(field.type_name(), types, depth + 1),
-        // Beside an optional number stands whether it is there.
+        // An optional number has a presence flag.
         _ => 2 * NUMBER,
     });
     fields.sum::<usize>() + if is_map_entry { MAP } else { NUMBER }
@@ -257,7 +255,7 @@ fn size_of(name: &str, types: &HashMap<String, &DescriptorProto>, depth: usize) 
 // === impl Reader ===
 
 impl<'b> Reader<'b> {
-    /// The number of the next field, and what it holds.
+    /// The number and value of the next field.
     fn field(&mut self, depth: usize) -> Result<(u32, Value<'b>), Unreadable> {
         let (tag, wire_type) = self.key()?;
         let value = match wire_type {
@@ -367,7 +365,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_measured_is_decoded() {
+    fn measures_what_prost_decodes() {
         let valid = request().encode_to_vec();
         assert!(measure(&valid).is_ok());
         let mut malformed = 0;
@@ -470,11 +468,11 @@ mod tests {
             assert!(parse::submitted_incident(Some(incident.clone())).is_ok());
             let request = v1::SubmitIncidentRequest { incident: Some(incident) };
             let bytes = request.encode_to_vec();
-            // It has to fit what one caller may hold by default, 16 MiB, as it is charged.
+            // It must fit in one caller's share of the default budget, 16 MiB.
             assert!(bytes.len() + 2 * measure(&bytes).unwrap() < 8 * 1_024 * 1_024);
             sizes.push(bytes.len());
         }
-        // As the book and the flag say.
+        // As documented in the book and the flag's help.
         assert!((380_000..420_000).contains(&sizes[0]), "{sizes:?}");
         assert!((1_500_000..1_620_000).contains(&sizes[1]), "{sizes:?}");
     }

@@ -99,7 +99,7 @@ impl Administration {
             Some(namespace) => namespace,
             None => self.namespace_of(name).await?,
         };
-        let new = NewToken::make(&*self.entropy);
+        let new = NewToken::generate(&*self.entropy);
         let now = super::work::floor(self.clock.now());
         let token = StoredToken {
             id: new.id.clone(),

@@ -31,7 +31,7 @@ pub enum StoreError {
     #[error("{what} can not be expressed as JSON")]
     Encode { what: &'static str, source: Arc<serde_json::Error> },
     #[error("{verb} panicked: {reason}")]
-    Panicked { verb: &'static str, reason: &'static str },
+    PanicMessage { verb: &'static str, reason: &'static str },
     #[error("the store is closed")]
     Closed,
 }
@@ -52,7 +52,7 @@ pub enum StoreErrorKind {
     /// The schema refused what was to be written.
     Refused,
     /// The program itself failed: nothing was written.
-    Panicked,
+    PanicMessage,
     /// Any other failure: of the database or of the disk.
     Other,
 }
@@ -146,7 +146,7 @@ impl StoreError {
             | Self::Commit { source } => kind_of(source),
             Self::BadRow { .. } | Self::Unsealable { .. } => StoreErrorKind::BadRow,
             Self::Miscounted { .. } | Self::Encode { .. } => StoreErrorKind::Refused,
-            Self::Panicked { .. } => StoreErrorKind::Panicked,
+            Self::PanicMessage { .. } => StoreErrorKind::PanicMessage,
             Self::Keys { .. } => StoreErrorKind::Other,
             Self::Closed => StoreErrorKind::Closed,
         }
@@ -179,7 +179,7 @@ impl StoreError {
 
     /// What was caught of a panic.
     pub(super) fn panicked(verb: &'static str, payload: &(dyn Any + Send)) -> Self {
-        Self::Panicked { verb, reason: panics::words(payload) }
+        Self::PanicMessage { verb, reason: panics::message(payload) }
     }
 
     pub(crate) fn bad(

@@ -1,9 +1,9 @@
-//! Makes the `:authority` of requests over a Unix socket one that h2 accepts.
+//! Replaces invalid `:authority` values of requests over Unix sockets.
 //!
-//! A socket has no host, so clients name it as they like: gRPC's C core (Python, Ruby, PHP, C++) sends the path with its
-//! slashes percent-encoded. h2 allows neither and resets the stream. Nothing here depends on the authority, so the
-//! characters that it refuses are replaced in place, in the HPACK block, before h2 reads it. Each replacement has the
-//! length of what it replaces, encoded and decoded, so the tables of both sides stay in step.
+//! A Unix socket has no host name, so clients send various values: gRPC's C core (Python, Ruby, PHP, C++) sends the
+//! path with percent-encoded slashes, for which h2 resets the stream. The server does not use the authority, so
+//! invalid characters are replaced in place, in the HPACK block, before h2 reads it. A replacement has the same
+//! encoded and decoded length, so that the HPACK tables of both sides stay in sync.
 
 /// "PRI * HTTP/2.0" and so on.
 const PREFACE: usize = 24;
@@ -20,7 +20,7 @@ const AUTHORITY_INDEX: usize = 1;
 const AUTHORITY: &[u8] = b":authority";
 const AUTHORITY_HUFFMAN: &[u8] = &[0xB8, 0x3B, 0x53, 0x39, 0xEC, 0x32, 0x7D, 0x7F];
 
-/// How many codes of HPACK's Huffman code have so many bits; it is canonical, so this tells where each one ends.
+/// Number of codes of each bit length in HPACK's Huffman code. The code is canonical, so this determines every code's length.
 const CODES: [(u32, u32); 21] = [
     (5, 10),
     (6, 26),
@@ -45,7 +45,7 @@ const CODES: [(u32, u32); 21] = [
     (30, 4),
 ];
 
-/// Follows what a client sends, and replaces as it goes.
+/// Parses what a client sends, and replaces in place.
 #[derive(Debug)]
 pub(super) struct AuthorityRewriter {
     frame: FramePart,
@@ -122,7 +122,7 @@ impl AuthorityRewriter {
         Self { frame: FramePart::Preface { left: PREFACE }, head: [0; HEAD], block: BlockPart::Field }
     }
 
-    /// Follows further bytes.
+    /// Processes bytes.
     pub(super) fn rewrite(&mut self, mut bytes: &mut [u8]) {
         while !bytes.is_empty() {
             let taken = self.take(bytes);
@@ -130,7 +130,7 @@ impl AuthorityRewriter {
         }
     }
 
-    /// Follows some of these bytes, at least one, and tells how many.
+    /// Processes at least one byte, and returns how many.
     fn take(&mut self, bytes: &mut [u8]) -> usize {
         match self.frame {
             FramePart::Preface { left } => {
@@ -181,7 +181,7 @@ impl AuthorityRewriter {
     }
 }
 
-/// What comes next when so much is to be skipped, then comes so much of a block, then padding.
+/// The next part, given the bytes to skip, then of the block, then of padding.
 fn skipping(left: usize, then: usize, padding: usize) -> FramePart {
     match (left, then, padding) {
         (0, 0, 0) => FramePart::Head { have: 0 },
@@ -194,10 +194,10 @@ fn skipping(left: usize, then: usize, padding: usize) -> FramePart {
 // === impl BlockPart ===
 
 impl BlockPart {
-    /// What comes after this byte, which is replaced if it is part of an authority and must not be.
+    /// The next part after this byte, which is replaced if it is invalid in an authority.
     fn follow(self, byte: &mut u8) -> Self {
         match self {
-            Self::Field => Self::of_field(*byte),
+            Self::Field => Self::from_field(*byte),
             Self::NameLength => {
                 let is_huffman = *byte & 0x80 != 0;
                 Self::prefix(*byte, 7, NumberOf::NameLength { is_huffman })
@@ -226,7 +226,7 @@ impl BlockPart {
         }
     }
 
-    fn of_field(byte: u8) -> Self {
+    fn from_field(byte: u8) -> Self {
         match byte {
             0x80.. => Self::prefix(byte, 7, NumberOf::Nothing),
             0x40 | 0x00 | 0x10 => Self::NameLength,
@@ -372,7 +372,7 @@ mod tests {
     }
 
     #[test]
-    fn long_authorities_are_followed_to_their_end() {
+    fn replaces_in_long_authority() {
         let long = |piece: &str| {
             let value = piece.repeat(20);
             [&[0x41, 0x7F, u8::try_from(value.len() - 0x7F).unwrap()], value.as_bytes()].concat()
@@ -381,7 +381,7 @@ mod tests {
     }
 
     #[test]
-    fn huffman_codes_change_by_one_bit() {
+    fn replaces_huffman_codes_in_place() {
         // "tmp%2Frec.sock a/b:c" becomes "tmp.2Frec.sock-a3bBc".
         let sent: &[u8] =
             &[0x4D, 0x35, 0xAA, 0x2C, 0x36, 0x14, 0x8B, 0xA0, 0xE4, 0xEA, 0xA0, 0xD8, 0x8E, 0xE1, 0x3F];

@@ -1,14 +1,14 @@
-//! How many connections there may be, in all and from one peer, and which one gives way when there are too many.
+//! Limits connections, in total and per peer, and selects which one to close at a limit.
 //!
-//! A connection is *new* until its first call with a good credential, and *established* from then on. At the limit, a
-//! newcomer takes the place of the oldest new connection, so connections that stay silent displace each other and nobody
-//! else. Established connections are never displaced and take at most seven eighths of the limit: the rest is a reserve
-//! for newcomers, so callers who share an address with an attacker still get in.
+//! A connection is *new* until its first authenticated call, and *established* from then on. At a limit, a newcomer
+//! displaces the oldest new connection, so silent connections only displace each other. Established connections are
+//! never displaced and take at most seven eighths of the limit: the rest is reserved for newcomers, so that clients
+//! who share an address with an attacker can still connect.
 //!
-//! What a connection wastes (see `frames.rs`) is charged to the abuse budget of its peer, a token bucket that refills
-//! within a minute. While the budget is overdrawn, further connections of that peer are *restricted*: they are served
-//! after a short delay and may waste little at first. They are not refused, so reconnecting in a loop gains nothing and
-//! an honest caller behind the same address barely notices.
+//! Waste on a connection (see `frames.rs`) is charged to the abuse budget of its peer, a token bucket that refills
+//! within a minute. While the budget is overdrawn, further connections of that peer are *restricted*: served after a
+//! short delay and with a small initial frame budget. They are not refused, so reconnecting gains nothing, and honest
+//! clients behind the same address barely notice.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -23,14 +23,14 @@ use super::flags::Limits;
 use super::frames::REFILL;
 use super::peer::{PeerAddress, PeerKey};
 
-/// How many whole allowances of a connection a peer may waste at once. All of them come back within [`REFILL`].
+/// Abuse budget of a peer, in whole frame budgets of a connection. Refills within [`REFILL`].
 const ABUSE_BUDGET: f64 = 16.0;
-/// One in so many connections is kept for newcomers.
+/// One in so many connections is reserved for newcomers.
 const RESERVE_SHARE: u32 = 8;
-/// Peers without connections and with a full budget are forgotten this often.
+/// Interval at which idle peers with a full budget are forgotten.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Counts connections, and decides which one gives way.
+/// Counts connections and displaces some at a limit.
 #[derive(Debug)]
 pub(super) struct ConnectionLimiter {
     max: u32,
@@ -38,7 +38,7 @@ pub(super) struct ConnectionLimiter {
     state: Mutex<State>,
 }
 
-/// An open connection, counted until it is dropped.
+/// An open connection; released when dropped.
 #[derive(Debug)]
 pub(super) struct ConnectionPermit {
     handle: ConnectionHandle,
@@ -46,7 +46,7 @@ pub(super) struct ConnectionPermit {
     is_restricted: bool,
 }
 
-/// Among the extensions of a request: its connection, as the limiter knows it.
+/// Request extension: the connection's state in the limiter.
 #[derive(Debug, Clone)]
 pub(crate) struct ConnectionHandle {
     limiter: Arc<ConnectionLimiter>,
@@ -55,15 +55,15 @@ pub(crate) struct ConnectionHandle {
     has_authenticated: Arc<AtomicBool>,
 }
 
-/// A permit, and what had to be closed for it.
+/// A permit, and the connection displaced for it.
 #[derive(Debug)]
 pub(super) struct Acquired {
     pub(super) permit: ConnectionPermit,
-    /// The limit that was reached, and the peer whose oldest new connection was closed.
+    /// The reached limit, and the peer whose oldest new connection was closed.
     pub(super) displaced: Option<(LimitExceeded, PeerKey)>,
 }
 
-/// The limit that leaves no room, named by its flag.
+/// The exhausted limit, named by its flag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum LimitExceeded {
     Total,
@@ -79,10 +79,10 @@ struct State {
     swept: Instant,
 }
 
-/// What one peer uses.
+/// Connections and budget of one peer.
 #[derive(Debug)]
 struct PeerUsage {
-    /// New connections by number, the oldest first, each with what closes it.
+    /// New connections by number, oldest first, each with the token that closes it.
     new: BTreeMap<u64, CancellationToken>,
     established: u32,
     budget: AbuseBudget,
@@ -95,7 +95,7 @@ struct AbuseBudget {
     since: Instant,
 }
 
-/// How many connections may be established if there may be `max` in all.
+/// Maximum number of established connections of `max` in total.
 fn max_established(max: u32) -> u32 {
     if max > 1 { max - max.div_ceil(RESERVE_SHARE) } else { max }
 }
@@ -113,10 +113,10 @@ impl ConnectionLimiter {
         Arc::new(Self { max, max_per_peer, state: Mutex::new(state) })
     }
 
-    /// Counts one more connection. At a limit, the oldest new connection is closed for it.
+    /// Registers a connection. At a limit, displaces the oldest new connection.
     ///
     /// # Errors
-    /// The limit, if every connection that counts for it is established.
+    /// The limit, if all connections under it are established.
     pub(super) fn acquire(
         self: &Arc<Self>,
         address: &PeerAddress,
@@ -156,7 +156,7 @@ impl ConnectionLimiter {
         if state.displace_oldest_of(crowded) { Ok(Some((reached, crowded))) } else { Err(reached) }
     }
 
-    // Every step leaves the counts whole.
+    // The state is consistent after each step, so a poisoned lock is usable.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -169,17 +169,17 @@ impl ConnectionPermit {
         self.handle.clone()
     }
 
-    /// Cancelled when the connection has to give way.
+    /// Cancelled when the connection is displaced.
     pub(super) fn displaced(&self) -> CancellationToken {
         self.displaced.clone()
     }
 
-    /// Whether the abuse budget of its peer was overdrawn when it came.
+    /// Whether its peer's abuse budget was overdrawn when it was accepted.
     pub(super) fn is_restricted(&self) -> bool {
         self.is_restricted
     }
 
-    /// Charges its peer with this share of what one connection may waste, from 0 to 1.
+    /// Charges the peer with a share, from 0 to 1, of a connection's frame budget.
     pub(super) fn charge(&self, share: f64, now: Instant) {
         if let Some(usage) = self.handle.limiter.state().peers.get_mut(&self.handle.peer) {
             usage.budget.charge(share, now);
@@ -192,7 +192,7 @@ impl Drop for ConnectionPermit {
         let ConnectionHandle { limiter, peer, number, .. } = &self.handle;
         let mut state = limiter.state();
         if self.displaced.is_cancelled() {
-            // It was counted off when it was displaced.
+            // A displaced connection is already released.
             return;
         }
         state.open -= 1;
@@ -207,8 +207,8 @@ impl Drop for ConnectionPermit {
 // === impl ConnectionHandle ===
 
 impl ConnectionHandle {
-    /// Notes a call with a good credential. The connection is established from then on, unless as many are as may be: then
-    /// it is served, but still gives way to newcomers.
+    /// Records an authenticated call. The connection becomes established, unless the maximum is reached: then it is
+    /// served but can still be displaced.
     pub(crate) fn establish(&self) {
         self.has_authenticated.store(true, Ordering::Relaxed);
         let limiter = &self.limiter;
@@ -225,7 +225,7 @@ impl ConnectionHandle {
         }
     }
 
-    /// Whether it bore a call with a good credential.
+    /// Whether it carried an authenticated call.
     pub(super) fn has_authenticated(&self) -> bool {
         self.has_authenticated.load(Ordering::Relaxed)
     }
@@ -322,7 +322,7 @@ mod tests {
         let mut permits = vec![established(&limiter, "10.0.0.1")];
         permits.extend((0..4).map(|_| acquire(&limiter, "10.0.0.1")));
         assert_eq!(displaced(&permits), [1, 2]);
-        // A closed connection leaves its place to the next one.
+        // A closed connection frees its slot.
         drop(permits.pop());
         permits.push(acquire(&limiter, "10.0.0.1"));
         assert_eq!(displaced(&permits), [1, 2]);
@@ -347,7 +347,7 @@ mod tests {
         assert_eq!(displaced(&permits), [112], "the first one that could not be established gives way");
         newcomer.handle().establish();
         assert!(newcomer.handle().has_authenticated());
-        // When an established one ends, a later call takes over its place.
+        // When an established one ends, a later call takes over its slot.
         drop(permits);
         newcomer.handle().establish();
         assert_eq!(limiter.state().established, 1);
@@ -392,7 +392,7 @@ mod tests {
     }
 
     #[test]
-    fn overdrawn_peer_is_restricted_until_its_budget_refills() {
+    fn restricts_peer_until_budget_refills() {
         let (limiter, begun) = (ConnectionLimiter::with(100, 100), Instant::now());
         let comes = |ip: &str, now| limiter.acquire(&tcp(ip), now).unwrap().permit;
         for _ in 0..20 {

@@ -1,5 +1,5 @@
-//! `ticketing tls dev`: an authority and certificates for a trial. Nothing of it is for production: the authority's key
-//! is thrown away, so that no further certificate can be issued.
+//! `ticketing tls dev`: a certificate authority and certificates for trials, not for production. The authority's key
+//! is discarded, so that it cannot issue further certificates.
 
 use std::fs::OpenOptions;
 use std::io::{self, Write};
@@ -17,57 +17,57 @@ use ticketing_core::clock::Clock;
 
 use crate::clock::SystemClock;
 
-/// What client certificates are told apart by.
+/// The URI of the client certificate.
 const CLIENT: &str = "spiffe://ticketing.test/trial";
-/// Whom the server's certificate is for in any case.
+/// Host names always in the server certificate.
 const HOSTS: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 const VALID_DAYS: i32 = 90;
 
-/// What `ticketing tls` does.
+/// Subcommands of `ticketing tls`.
 #[derive(Debug, clap::Subcommand)]
 pub enum TlsCommand {
-    /// Make an authority, a server certificate and a client certificate for a trial, valid for 90 days.
+    /// Create an authority, a server certificate and a client certificate for trials, valid for 90 days.
     Dev(DevArgs),
 }
 
-/// What `ticketing tls dev` takes.
+/// Arguments of `ticketing tls dev`.
 #[derive(Debug, Args)]
 pub struct DevArgs {
-    /// Folder to write to; made if it is not there. No file is overwritten.
+    /// Folder to write to; created if it does not exist. Existing files are not overwritten.
     #[arg(long)]
     pub out: PathBuf,
 
-    /// A name or an IP address that callers know the server by, besides localhost, 127.0.0.1 and ::1; may be given several
-    /// times.
+    /// Additional host name or IP address of the server, besides localhost, 127.0.0.1 and ::1; repeatable.
     #[arg(long = "host", value_name = "NAME")]
     pub hosts: Vec<String>,
 }
 
-/// The days on which certificates begin and end.
+/// Validity of the certificates.
 #[derive(Clone, Copy)]
 struct Days {
     from: jiff::civil::Date,
     until: jiff::civil::Date,
 }
 
-/// Makes the files, and tells how to use them.
+/// Creates the files and prints how to use them.
 ///
 /// # Errors
-/// The file that could not be written, or the name that no certificate can bear.
+/// A file that cannot be written, or an invalid host name.
 pub fn run(command: &TlsCommand) -> anyhow::Result<()> {
     let TlsCommand::Dev(args) = command;
     let hosts: Vec<_> = args.hosts.iter().cloned().chain(HOSTS.map(str::to_owned)).collect();
     make(&args.out, &hosts, SystemClock::start().now())?;
-    tell(&how_to_use(&args.out, args.hosts.first().map(String::as_str)));
+    print_note(&print_usage(&args.out, args.hosts.first().map(String::as_str)));
     Ok(())
 }
 
 fn make(out: &Path, hosts: &[String], now: Timestamp) -> anyhow::Result<()> {
-    std::fs::create_dir_all(out).with_context(|| format!("{} can not be made", out.display()))?;
+    std::fs::create_dir_all(out).with_context(|| format!("failed to create {}", out.display()))?;
     let today = now.to_zoned(TimeZone::UTC).date();
     let days = Days { from: today.saturating_sub(1.day()), until: today.saturating_add(VALID_DAYS.days()) };
     let (authority, authority_pem) = authority(days)?;
-    let mut server = CertificateParams::new(hosts.to_vec()).context("--host is no name and no IP address")?;
+    let mut server =
+        CertificateParams::new(hosts.to_vec()).context("--host is not a host name or IP address")?;
     server.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     let mut client = CertificateParams::default();
     client.subject_alt_names = vec![SanType::URI(CLIENT.try_into()?)];
@@ -116,21 +116,21 @@ fn named(name: &str, mut params: CertificateParams, days: Days) -> CertificatePa
     params
 }
 
-/// Writes a new file for its owner alone.
+/// Writes a new file with mode 0600.
 fn write(path: &Path, text: &str) -> anyhow::Result<()> {
     let opened = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
     match opened.and_then(|mut file| file.write_all(text.as_bytes())) {
         Ok(()) => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            bail!("{} is there already: --out names another folder, or remove it", path.display())
+            bail!("{} already exists: choose another folder with --out, or remove it", path.display())
         }
-        Err(error) => Err(error).with_context(|| format!("{} can not be written", path.display())),
+        Err(error) => Err(error).with_context(|| format!("failed to write {}", path.display())),
     }
 }
 
-/// Two commands to copy into a shell. A name of this machine may lead to one of its addresses, or to none, so that the server
-/// listens on all of them where there is one.
-fn how_to_use(out: &Path, host: Option<&str>) -> String {
+/// Two commands to copy into a shell. A configured host may resolve to any local address, so the server then listens
+/// on all of them.
+fn print_usage(out: &Path, host: Option<&str>) -> String {
     let listen = if host.is_some() { "0.0.0.0:50051" } else { "localhost:50051" };
     let host = host.unwrap_or("localhost");
     let address = if host.contains(':') { format!("[{host}]:50051") } else { format!("{host}:50051") };
@@ -140,7 +140,7 @@ fn how_to_use(out: &Path, host: Option<&str>) -> String {
     let out = out.display();
     format!(
         "Made an authority, a server certificate and a client certificate ({CLIENT}) in {out}.\n\n\
-         Serve, and let in who shows the client certificate:\n\n  \
+         Serve, and accept the client certificate:\n\n  \
          ticketing serve --listen {listen} --tls-cert {server} --tls-key {server_key} \\\n    \
          --auth certificate --tls-client-ca {ca} --certificate-roles {CLIENT}=admin\n\n\
          Call:\n\n  \
@@ -149,14 +149,14 @@ fn how_to_use(out: &Path, host: Option<&str>) -> String {
     )
 }
 
-/// As a shell takes it for one word.
+/// Quotes a text as one word for a shell.
 fn quoted(path: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+,@:".contains(c);
     if path.chars().all(is_plain) { path.to_owned() } else { format!("'{}'", path.replace('\'', r"'\''")) }
 }
 
-#[expect(clippy::print_stdout, reason = "what to type next is for the terminal")]
-fn tell(text: &str) {
+#[expect(clippy::print_stdout, reason = "the usage is for the terminal")]
+fn print_note(text: &str) {
     print!("{text}");
 }
 
@@ -170,14 +170,14 @@ mod tests {
     #[test]
     fn prints_the_commands_that_the_book_shows() {
         let page = include_str!("../../../../docs/src/run/tls.md");
-        let printed = how_to_use(Path::new("trial"), None);
+        let printed = print_usage(Path::new("trial"), None);
         let commands = printed.lines().filter(|line| line.starts_with("  ")).map(str::trim);
         let shown: Vec<_> = page.lines().map(str::trim).collect();
         assert!(shown.contains(&"ticketing tls dev --out trial"));
         for command in commands {
             assert!(shown.contains(&command), "{command}");
         }
-        let printed = how_to_use(Path::new("a b's"), Some("ticketing.example"));
+        let printed = print_usage(Path::new("a b's"), Some("ticketing.example"));
         assert!(
             printed.contains(r"--tls-cert 'a b'\''s/server.pem'") && printed.contains("0.0.0.0:50051"),
             "{printed}"
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn the_files_serve_tls_are_for_their_owner_alone_and_are_never_overwritten() {
+    fn writes_private_files_without_overwriting() {
         let folder = tempfile::tempdir().unwrap();
         let out = folder.path().join("tls");
         let hosts = HOSTS.map(str::to_owned);
@@ -202,6 +202,6 @@ mod tests {
             let mode = file.unwrap().metadata().unwrap().permissions().mode() & 0o777;
             assert_eq!(mode, 0o600);
         }
-        assert!(make(&out, &hosts, now).unwrap_err().to_string().contains("is there already"));
+        assert!(make(&out, &hosts, now).unwrap_err().to_string().contains("already exists"));
     }
 }

@@ -1,4 +1,4 @@
-//! A connection whose frames are watched; see `frames.rs`.
+//! A connection whose frames are limited; see `frames.rs`.
 
 use std::io;
 use std::pin::Pin;
@@ -11,82 +11,83 @@ use tokio::time::{Instant, Sleep};
 use super::authority::AuthorityRewriter;
 use super::connection_limiter::ConnectionPermit;
 use super::flags::Limits;
-use super::frames::{Allowance, Frames};
+use super::frames::{FrameBudget, Frames};
 
-/// A connection that fails once its peer takes too long for a head, or sends too much that is nothing.
+/// Fails if the peer exceeds the header timeout or its frame budget.
 #[derive(Debug)]
 pub(super) struct FrameLimitedIo<T> {
     wire: T,
-    heard: Frames,
-    said: Frames,
-    allowance: Allowance,
+    received: Frames,
+    sent: Frames,
+    budget: FrameBudget,
     permit: ConnectionPermit,
-    /// Where clients name authorities that h2 refuses.
+    /// For clients whose authority h2 refuses.
     authority: Option<AuthorityRewriter>,
-    patience: Duration,
-    /// The head that is waited for, and until when.
+    header_timeout: Duration,
+    /// The header block in progress, and its deadline.
     waiting: Option<(u64, Pin<Box<Sleep>>)>,
 }
 
-/// A head that did not come in time.
+/// The header timeout passed.
 #[derive(Debug, thiserror::Error)]
 #[error("the headers did not come in time")]
-struct TooLate;
+struct TimedOut;
 
 // === impl FrameLimitedIo ===
 
 impl<T> FrameLimitedIo<T> {
     pub(super) fn new(wire: T, permit: ConnectionPermit, limits: &Limits) -> Self {
-        let allowance = if permit.is_restricted() { Allowance::restricted } else { Allowance::new };
-        let allowance = allowance(limits.stream_resets, limits.control_frames, Instant::now());
-        let patience = limits.header_timeout;
+        let budget = if permit.is_restricted() { FrameBudget::restricted } else { FrameBudget::new };
+        let budget = budget(limits.stream_resets, limits.control_frames, Instant::now());
+        let header_timeout = limits.header_timeout;
         Self {
             wire,
-            heard: Frames::of_client(),
-            said: Frames::of_server(),
-            allowance,
+            received: Frames::of_client(),
+            sent: Frames::of_server(),
+            budget,
             permit,
             authority: None,
-            patience,
+            header_timeout,
             waiting: None,
         }
     }
 
-    /// Accepts any authority, as clients of a Unix socket send it.
+    /// Accepts any authority, for clients of a Unix socket.
     pub(super) fn accepting_any_authority(mut self) -> Self {
         self.authority = Some(AuthorityRewriter::new());
         self
     }
 
-    fn hear(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let (allowance, mut verdict, now) = (&mut self.allowance, Ok(()), Instant::now());
-        self.heard.follow(bytes, |frame| verdict = verdict.and_then(|()| allowance.take(frame, now)));
+    fn charge_received(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let (budget, mut verdict, now) = (&mut self.budget, Ok(()), Instant::now());
+        self.received.follow(bytes, |frame| verdict = verdict.and_then(|()| budget.take(frame, now)));
         verdict.map_err(io::Error::other)
     }
 
-    fn say(&mut self, bytes: &[u8]) {
-        let (allowance, now) = (&mut self.allowance, Instant::now());
-        self.said.follow(bytes, |frame| allowance.answer(frame, now));
+    fn credit_sent(&mut self, bytes: &[u8]) {
+        let (budget, now) = (&mut self.budget, Instant::now());
+        self.sent.follow(bytes, |frame| budget.answer(frame, now));
     }
 
-    /// Fails when the head that has begun should be complete by now.
-    fn be_patient(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        let Some(head) = self.heard.incomplete_head() else {
+    /// Fails if the header block in progress has exceeded its timeout.
+    fn check_header_timeout(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        let Some(head) = self.received.incomplete_head() else {
             self.waiting = None;
             return Ok(());
         };
         if self.waiting.as_ref().is_none_or(|(awaited, _)| *awaited != head) {
-            self.waiting = Some((head, Box::pin(tokio::time::sleep_until(Instant::now() + self.patience))));
+            self.waiting =
+                Some((head, Box::pin(tokio::time::sleep_until(Instant::now() + self.header_timeout))));
         }
         let over = self.waiting.as_mut().is_some_and(|(_, over)| over.as_mut().poll(cx).is_ready());
-        if over { Err(io::Error::new(io::ErrorKind::TimedOut, TooLate)) } else { Ok(()) }
+        if over { Err(io::Error::new(io::ErrorKind::TimedOut, TimedOut)) } else { Ok(()) }
     }
 }
 
 impl<T> Drop for FrameLimitedIo<T> {
     fn drop(&mut self) {
         let now = Instant::now();
-        self.permit.charge(self.allowance.spent(now), now);
+        self.permit.charge(self.budget.spent(now), now);
     }
 }
 
@@ -96,12 +97,12 @@ impl<T: AsyncRead + Unpin> AsyncRead for FrameLimitedIo<T> {
         let before = buf.filled().len();
         let read = Pin::new(&mut this.wire).poll_read(cx, buf);
         if let Poll::Ready(Ok(())) = &read {
-            this.hear(&buf.filled()[before..])?;
+            this.charge_received(&buf.filled()[before..])?;
             if let Some(authority) = &mut this.authority {
                 authority.rewrite(&mut buf.filled_mut()[before..]);
             }
         }
-        this.be_patient(cx)?;
+        this.check_header_timeout(cx)?;
         read
     }
 }
@@ -110,7 +111,7 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for FrameLimitedIo<T> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let written = ready!(Pin::new(&mut this.wire).poll_write(cx, buf))?;
-        this.say(&buf[..written]);
+        this.credit_sent(&buf[..written]);
         Poll::Ready(Ok(written))
     }
 
@@ -124,7 +125,7 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for FrameLimitedIo<T> {
         let mut left = written;
         for buf in bufs {
             let taken = buf.len().min(left);
-            this.say(&buf[..taken]);
+            this.credit_sent(&buf[..taken]);
             left -= taken;
         }
         Poll::Ready(Ok(written))

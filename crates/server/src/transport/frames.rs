@@ -1,13 +1,13 @@
-//! What a peer sends, seen from outside: the frames of HTTP/2 by their nine-byte heads, and what they may cost.
+//! Tracks the HTTP/2 frames of a connection by their nine-byte headers, and limits what they may cost.
 //!
-//! h2 answers PING and SETTINGS and skips PRIORITY for as long as a peer likes to send them, and serves streams that are
-//! reset right away one after the other. None of that takes memory, but all of it takes the time of others.
+//! h2 answers PING and SETTINGS, skips PRIORITY, and serves streams that are reset at once, for as long as a peer
+//! sends them. This takes no memory, but CPU time (rapid reset, CVE-2023-44487, and its relatives).
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// "PRI * HTTP/2.0" and so on, which a client sends first.
+/// The client connection preface, "PRI * HTTP/2.0" and so on.
 const PREFACE: usize = 24;
 const HEAD: usize = 9;
 
@@ -17,39 +17,39 @@ const RST_STREAM: u8 = 0x3;
 const CONTINUATION: u8 = 0x9;
 const END_HEADERS: u8 = 0x4;
 
-/// The time after which a [`Bucket`] is full again.
+/// Time in which a [`TokenBucket`] refills completely.
 pub(super) const REFILL: Duration = Duration::from_secs(60);
-/// What a restricted [`Allowance`] starts with: enough for a client to begin, and for its calls.
+/// Initial tokens of a restricted [`FrameBudget`]: enough to set up a connection and make calls.
 const RESTRICTED_SHARE: f64 = 0.05;
-/// Empty frames that go along with one that carries something: a window and a ping, for the stream and the connection.
+/// Control frames credited per carrying frame: a window update and a ping, for stream and connection.
 const ALONG: u32 = 4;
 
-/// What a frame is to its receiver.
+/// What a frame costs its receiver.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Frame {
-    /// HEADERS, or DATA with something in it.
+    /// HEADERS, or non-empty DATA.
     Carrying,
     /// RST_STREAM.
     Reset,
-    /// Anything else.
+    /// Any other.
     Empty,
 }
 
-/// Follows the frames of one direction.
+/// Tracks the frames of one direction.
 #[derive(Debug)]
 pub(super) struct Frames {
-    place: Place,
+    position: Position,
     head: [u8; HEAD],
-    /// HEADERS came, and END_HEADERS did not yet.
+    /// HEADERS without END_HEADERS so far.
     in_block: bool,
-    /// What is read belongs to the preface, the first frame or a block of headers.
+    /// The current bytes belong to the preface, the first frame or a header block.
     in_head: bool,
-    /// Blocks of headers that are complete, the preface being the first.
+    /// Number of complete header blocks; the preface counts as the first.
     heads: u64,
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Place {
+enum Position {
     Preface { left: usize },
     Head { have: usize },
     Payload { left: usize },
@@ -57,27 +57,27 @@ enum Place {
 
 /// What a peer may still send.
 #[derive(Debug)]
-pub(super) struct Allowance {
+pub(super) struct FrameBudget {
     begun: Instant,
-    /// The share of everything that there was at first.
+    /// Initial share of the full budget.
     initial: f64,
-    resets: Bucket,
-    control: Bucket,
-    /// Resets of ours, of which h2 bounds the number; counted for what is [spent](Self::spent) alone.
-    resets_of_ours: Bucket,
+    resets: TokenBucket,
+    control: TokenBucket,
+    /// Resets by the server, whose number h2 limits; counted only for [`spent`](Self::spent).
+    resets_of_ours: TokenBucket,
 }
 
 /// Why a connection is closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(super) enum TooMany {
+pub(super) enum BudgetExceeded {
     #[error("too many streams were reset")]
     Resets,
-    #[error("too many frames that carry nothing")]
+    #[error("too many control frames")]
     ControlFrames,
 }
 
 #[derive(Debug)]
-struct Bucket {
+struct TokenBucket {
     capacity: u32,
     left: u32,
     filled: Instant,
@@ -86,35 +86,35 @@ struct Bucket {
 // === impl Frames ===
 
 impl Frames {
-    /// What a client sends.
+    /// Tracks a client's frames.
     pub(super) fn of_client() -> Self {
-        Self::starting_at(Place::Preface { left: PREFACE })
+        Self::starting_at(Position::Preface { left: PREFACE })
     }
 
-    /// What a server sends.
+    /// Tracks a server's frames.
     pub(super) fn of_server() -> Self {
-        Self::starting_at(Place::Head { have: 0 })
+        Self::starting_at(Position::Head { have: 0 })
     }
 
-    fn starting_at(place: Place) -> Self {
-        Self { place, head: [0; HEAD], in_block: false, in_head: true, heads: 0 }
+    fn starting_at(position: Position) -> Self {
+        Self { position, head: [0; HEAD], in_block: false, in_head: true, heads: 0 }
     }
 
-    /// The number of the head that is incomplete: of the connection, or of a call.
+    /// The number of the header block in progress: of the connection preface, or of a call.
     pub(super) fn incomplete_head(&self) -> Option<u64> {
         self.in_head.then_some(self.heads)
     }
 
-    /// Follows further bytes, and names each frame that begins in them.
+    /// Processes bytes, and reports each frame that begins in them.
     pub(super) fn follow(&mut self, mut bytes: &[u8], mut frame: impl FnMut(Frame)) {
         while !bytes.is_empty() {
-            let taken = match &mut self.place {
-                Place::Preface { left } | Place::Payload { left } => {
+            let taken = match &mut self.position {
+                Position::Preface { left } | Position::Payload { left } => {
                     let taken = bytes.len().min(*left);
                     *left -= taken;
                     taken
                 }
-                Place::Head { have } => {
+                Position::Head { have } => {
                     let taken = bytes.len().min(HEAD - *have);
                     self.head[*have..*have + taken].copy_from_slice(&bytes[..taken]);
                     *have += taken;
@@ -122,12 +122,12 @@ impl Frames {
                 }
             };
             bytes = &bytes[taken..];
-            match self.place {
-                Place::Preface { left: 0 } => self.place = Place::Head { have: 0 },
-                Place::Head { have: HEAD } => frame(self.begin()),
+            match self.position {
+                Position::Preface { left: 0 } => self.position = Position::Head { have: 0 },
+                Position::Head { have: HEAD } => frame(self.begin()),
                 _ => {}
             }
-            if let Place::Payload { left: 0 } = self.place {
+            if let Position::Payload { left: 0 } = self.position {
                 self.end();
             }
         }
@@ -136,7 +136,7 @@ impl Frames {
     fn begin(&mut self) -> Frame {
         let [a, b, c, kind, flags, ..] = self.head;
         let length = u32::from_be_bytes([0, a, b, c]);
-        self.place = Place::Payload { left: length as usize };
+        self.position = Position::Payload { left: length as usize };
         if matches!(kind, HEADERS | CONTINUATION) {
             self.in_head = true;
             self.in_block = flags & END_HEADERS == 0;
@@ -150,7 +150,7 @@ impl Frames {
     }
 
     fn end(&mut self) {
-        self.place = Place::Head { have: 0 };
+        self.position = Position::Head { have: 0 };
         if self.in_head && !self.in_block {
             self.in_head = false;
             self.heads += 1;
@@ -158,36 +158,36 @@ impl Frames {
     }
 }
 
-// === impl Allowance ===
+// === impl FrameBudget ===
 
-impl Allowance {
+impl FrameBudget {
     pub(super) fn new(resets: u32, control: u32, now: Instant) -> Self {
         Self::with_share(1.0, resets, control, now)
     }
 
-    /// One that starts with little, and is whole after [`REFILL`].
+    /// A budget that starts small and is full after [`REFILL`].
     pub(super) fn restricted(resets: u32, control: u32, now: Instant) -> Self {
         Self::with_share(RESTRICTED_SHARE, resets, control, now)
     }
 
     fn with_share(initial: f64, resets: u32, control: u32, now: Instant) -> Self {
-        let bucket = |capacity| Bucket::with_share(initial, capacity, now);
+        let bucket = |capacity| TokenBucket::with_share(initial, capacity, now);
         let (begun, resets_of_ours) = (now, bucket(resets));
         Self { begun, initial, resets: bucket(resets), control: bucket(control), resets_of_ours }
     }
 
-    /// Takes what a frame of the peer costs.
-    pub(super) fn take(&mut self, frame: Frame, now: Instant) -> Result<(), TooMany> {
+    /// Charges a frame of the peer.
+    pub(super) fn take(&mut self, frame: Frame, now: Instant) -> Result<(), BudgetExceeded> {
         match frame {
             Frame::Carrying => self.give(),
-            Frame::Reset if !self.resets.take(now) => return Err(TooMany::Resets),
-            Frame::Empty if !self.control.take(now) => return Err(TooMany::ControlFrames),
+            Frame::Reset if !self.resets.take(now) => return Err(BudgetExceeded::Resets),
+            Frame::Empty if !self.control.take(now) => return Err(BudgetExceeded::ControlFrames),
             Frame::Reset | Frame::Empty => {}
         }
         Ok(())
     }
 
-    /// Takes note of a frame of ours.
+    /// Records a frame sent by the server.
     pub(super) fn answer(&mut self, frame: Frame, now: Instant) {
         match frame {
             Frame::Carrying => self.give(),
@@ -196,7 +196,7 @@ impl Allowance {
         }
     }
 
-    /// The share of it that is used up, of that part of which most is, from 0 to 1.
+    /// The used share of the most used part, from 0 to 1.
     pub(super) fn spent(&mut self, now: Instant) -> f64 {
         let refilled = now.duration_since(self.begun).as_secs_f64() / REFILL.as_secs_f64();
         let unused = (self.initial + refilled).min(1.0);
@@ -204,15 +204,15 @@ impl Allowance {
         parts.into_iter().map(|bucket| unused - bucket.share_left(now)).fold(0.0, f64::max)
     }
 
-    /// A frame that carries something went one way or the other.
+    /// A carrying frame in either direction earns credit.
     fn give(&mut self) {
         self.control.give(ALONG);
     }
 }
 
-// === impl Bucket ===
+// === impl TokenBucket ===
 
-impl Bucket {
+impl TokenBucket {
     fn with_share(share: f64, capacity: u32, now: Instant) -> Self {
         Self { capacity, left: (f64::from(capacity) * share) as u32, filled: now }
     }
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn frames_are_found_however_the_bytes_are_cut() {
+    fn finds_frames_in_any_chunking() {
         use Frame::{Carrying, Empty, Reset};
         let expected = [Empty, Carrying, Empty, Carrying, Empty, Empty, Reset];
         for size in 1..70 {
@@ -286,10 +286,10 @@ mod tests {
     }
 
     #[test]
-    fn a_head_is_incomplete_until_its_last_byte() {
+    fn header_block_is_incomplete_until_last_byte() {
         let mut frames = Frames::of_client();
         let bytes = conversation();
-        // The preface and the settings; then a block of headers over two frames.
+        // The preface and the settings; then a header block in two frames.
         let incomplete =
             (0..PREFACE + 21).map(|_| Some(0)).chain((0..9).map(|_| None)).chain((9..48).map(|_| Some(1)));
         for (at, expected) in incomplete.enumerate() {
@@ -300,31 +300,31 @@ mod tests {
     }
 
     #[test]
-    fn an_allowance_is_used_up_and_comes_back_with_time_and_with_what_carries_something() {
+    fn frame_budget_refills_with_time_and_carrying_frames() {
         let now = Instant::now();
-        let mut allowance = Allowance::new(10, 100, now);
-        assert!((0..100).all(|_| allowance.take(Frame::Empty, now).is_ok()));
-        assert_eq!(allowance.take(Frame::Empty, now), Err(TooMany::ControlFrames));
-        allowance.give();
-        assert!((0..4).all(|_| allowance.take(Frame::Empty, now).is_ok()));
-        assert_eq!(allowance.take(Frame::Empty, now), Err(TooMany::ControlFrames));
-        // A tenth of each comes back, of the resets too.
+        let mut budget = FrameBudget::new(10, 100, now);
+        assert!((0..100).all(|_| budget.take(Frame::Empty, now).is_ok()));
+        assert_eq!(budget.take(Frame::Empty, now), Err(BudgetExceeded::ControlFrames));
+        budget.give();
+        assert!((0..4).all(|_| budget.take(Frame::Empty, now).is_ok()));
+        assert_eq!(budget.take(Frame::Empty, now), Err(BudgetExceeded::ControlFrames));
+        // A tenth of each refills, of the resets too.
         let now = now + REFILL / 10;
-        assert!((0..10).all(|_| allowance.take(Frame::Empty, now).is_ok()));
-        assert_eq!(allowance.take(Frame::Empty, now), Err(TooMany::ControlFrames));
-        assert!((0..11).all(|_| allowance.take(Frame::Reset, now).is_ok()));
-        assert_eq!(allowance.take(Frame::Reset, now), Err(TooMany::Resets));
+        assert!((0..10).all(|_| budget.take(Frame::Empty, now).is_ok()));
+        assert_eq!(budget.take(Frame::Empty, now), Err(BudgetExceeded::ControlFrames));
+        assert!((0..11).all(|_| budget.take(Frame::Reset, now).is_ok()));
+        assert_eq!(budget.take(Frame::Reset, now), Err(BudgetExceeded::Resets));
     }
 
     #[test]
-    fn restricted_allowance_starts_small_and_owes_only_what_it_used() {
+    fn restricted_frame_budget_starts_small() {
         let begun = Instant::now();
-        let mut allowance = Allowance::restricted(100, 1_000, begun);
-        assert!(allowance.spent(begun) < 0.001);
-        assert!((0..50).all(|_| allowance.take(Frame::Empty, begun).is_ok()));
-        assert_eq!(allowance.take(Frame::Empty, begun), Err(TooMany::ControlFrames));
-        assert!((allowance.spent(begun) - 0.05).abs() < 0.001);
+        let mut budget = FrameBudget::restricted(100, 1_000, begun);
+        assert!(budget.spent(begun) < 0.001);
+        assert!((0..50).all(|_| budget.take(Frame::Empty, begun).is_ok()));
+        assert_eq!(budget.take(Frame::Empty, begun), Err(BudgetExceeded::ControlFrames));
+        assert!((budget.spent(begun) - 0.05).abs() < 0.001);
         let later = begun + REFILL / 2;
-        assert!((0..500).all(|_| allowance.take(Frame::Empty, later).is_ok()));
+        assert!((0..500).all(|_| budget.take(Frame::Empty, later).is_ok()));
     }
 }

@@ -1,16 +1,16 @@
-//! What comes over a connection, read as the transport reads it. See [`crate::fuzzing`].
+//! Entry points of the transport for fuzzing. See [`crate::fuzzing`].
 
 use super::frames::{Frame, Frames};
 use super::peer::PeerCertificate;
 
-/// The certificate that bytes are, if they are one.
+/// Parses a client certificate.
 #[must_use]
 pub fn certificate(der: &[u8]) -> Option<PeerCertificate> {
     PeerCertificate::of_der(der).ok()
 }
 
-/// The kinds of the frames that a client sends, a letter for each, if they come in pieces of so many bytes; and how many heads
-/// were complete then.
+/// Parses a client's frames in pieces of `piece` bytes. Returns the kind of each frame as a letter, and the number of
+/// the header block in progress.
 #[must_use]
 pub fn frames(bytes: &[u8], piece: usize) -> (String, Option<u64>) {
     let (mut frames, mut kinds) = (Frames::of_client(), String::new());

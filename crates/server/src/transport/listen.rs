@@ -1,4 +1,4 @@
-//! Where the server listens: a TCP address, or a Unix socket.
+//! Listeners: TCP addresses and Unix sockets.
 
 use std::fmt;
 use std::io;
@@ -12,39 +12,39 @@ use tokio::net::{TcpListener, TcpStream, UnixListener};
 use super::peer::PeerAddress;
 use super::serve::BoxedIo;
 
-/// Where to listen: `HOST:PORT` or `unix:PATH`.
+/// A listen address: `HOST:PORT` or `unix:PATH`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ListenAddress {
     /// An IP address and a port.
     Tcp(SocketAddr),
-    /// A name of this machine, and a port.
+    /// A local host name and a port.
     Name { host: String, port: u16 },
-    /// A socket in the file system, for its owner alone.
+    /// A Unix socket, accessible to its owner only.
     Unix(PathBuf),
 }
 
-/// Why an address can not be listened on.
+/// Why an address cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ListenError {
-    #[error("it can not be bound")]
+    #[error("failed to bind")]
     Bind(#[source] io::Error),
     #[error("its folder does not exist")]
     NoFolder,
-    #[error("there is a file that is no socket")]
+    #[error("the path is a file, not a socket")]
     NotASocket,
-    #[error("another server listens there")]
+    #[error("address already in use by another server")]
     InUse,
-    #[error("it can be reached from elsewhere, which needs --tls-cert, --tls-key and --auth")]
+    #[error("an address that other machines can reach requires --tls-cert, --tls-key and --auth")]
     Exposed,
 }
 
-/// What a server listens on.
+/// A bound listener.
 #[derive(Debug)]
 pub enum Listener {
     Tcp(TcpListener),
     Unix {
         listener: UnixListener,
-        /// Removed with the listener.
+        /// Removed when the listener is dropped.
         path: PathBuf,
     },
 }
@@ -54,7 +54,7 @@ pub enum Listener {
 impl ListenAddress {
     const UNIX: &str = "unix:";
 
-    /// Whether nobody but processes of this machine can come here.
+    /// Whether only local processes can connect.
     #[must_use]
     pub fn is_local(&self) -> bool {
         match self {
@@ -64,10 +64,10 @@ impl ListenAddress {
         }
     }
 
-    /// Takes the address. `exposed` allows one that others can reach.
+    /// Binds the address. `exposed` permits one that other machines can reach.
     ///
     /// # Errors
-    /// Why it can not be taken.
+    /// Why it cannot be bound.
     pub async fn bind(&self, exposed: bool) -> Result<Listener, ListenError> {
         let bound = match self {
             Self::Tcp(address) => TcpListener::bind(address).await,
@@ -76,7 +76,7 @@ impl ListenAddress {
         };
         let listener = bound.map_err(ListenError::Bind)?;
         let address = listener.local_addr().map_err(ListenError::Bind)?;
-        // A name says where it leads only now.
+        // A host name resolves to its addresses only now.
         if !exposed && !is_loopback(address.ip()) {
             return Err(ListenError::Exposed);
         }
@@ -123,10 +123,10 @@ impl From<SocketAddr> for ListenAddress {
 // === impl Listener ===
 
 impl Listener {
-    /// Where it listens.
+    /// The bound address.
     ///
     /// # Errors
-    /// The system does not know.
+    /// From the operating system.
     pub fn local_address(&self) -> io::Result<ListenAddress> {
         match self {
             Self::Tcp(listener) => listener.local_addr().map(ListenAddress::Tcp),
@@ -134,7 +134,7 @@ impl Listener {
         }
     }
 
-    /// The next connection, and whose it is.
+    /// Accepts the next connection, with its peer's address.
     pub(super) async fn accept(&self) -> io::Result<(BoxedIo, PeerAddress)> {
         match self {
             Self::Tcp(listener) => {
@@ -154,13 +154,13 @@ impl Listener {
 impl Drop for Listener {
     fn drop(&mut self) {
         if let Self::Unix { path, .. } = self {
-            // A socket that stays behind is removed at the next start.
+            // A stale socket is removed at the next start.
             let _ = std::fs::remove_file(path);
         }
     }
 }
 
-// Small frames go out at once. A connection that is gone already is noticed when it is read.
+// Sends small frames at once. A connection that is already closed fails at its first read.
 fn prepare(stream: &TcpStream) {
     let _ = stream.set_nodelay(true);
 }
@@ -169,7 +169,7 @@ fn is_loopback(ip: IpAddr) -> bool {
     ip.to_canonical().is_loopback()
 }
 
-/// A socket for its owner alone. One that nobody listens on any more is removed.
+/// A socket with mode 0600. Replaces a stale one that no process listens on.
 fn bind_unix(path: &Path) -> Result<Listener, ListenError> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     if folder.is_some_and(|folder| !folder.is_dir()) {
@@ -196,7 +196,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_is_a_host_and_a_port_or_a_socket() {
+    fn parses_listen_address() {
         for text in ["127.0.0.1:1", "[::1]:50051", "localhost:0", "unix:/run/ticketing.sock", "unix:here"] {
             assert_eq!(text.parse::<ListenAddress>().unwrap().to_string(), text);
         }
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn loopback_and_sockets_are_local_and_nothing_else_is() {
+    fn only_loopback_and_sockets_are_local() {
         for text in
             ["127.0.0.1:1", "127.9.9.9:1", "[::1]:1", "[::ffff:127.0.0.1]:1", "localhost:1", "unix:/a"]
         {

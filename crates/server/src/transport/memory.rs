@@ -1,21 +1,21 @@
-//! How many bytes requests may take up in memory at a time.
+//! Memory budget of requests.
 //!
-//! Each request reserves what it needs, first as bytes arrive and then as what they become when they are decoded, until
-//! its answer begins. No caller holds more than half, so that one who finishes nothing does not keep the others out.
+//! Each request reserves memory while its bytes arrive, then for their decoded size, until its response begins. One
+//! caller holds at most half of the budget, so that slow requests of one caller do not block the others.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// The budget of all requests.
+/// The budget shared by all requests.
 #[derive(Debug, Clone)]
 pub(crate) struct MemoryBudget {
     whole: Arc<Semaphore>,
     shares: Arc<Shares>,
 }
 
-/// What one request holds; given back when dropped.
+/// The reservation of one request; released when dropped.
 #[derive(Debug)]
 pub(crate) struct MemoryReservation {
     budget: MemoryBudget,
@@ -23,18 +23,18 @@ pub(crate) struct MemoryReservation {
     held: Option<Held>,
 }
 
-/// There is not so much left.
+/// The budget is exhausted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct OutOfMemory;
 
-/// How much each caller may hold, by its name; only callers who hold something are in it.
+/// Bytes held per caller, by name.
 #[derive(Debug)]
 struct Shares {
     each: usize,
     callers: Mutex<HashMap<String, Weak<Semaphore>>>,
 }
 
-/// Bytes out of the whole, and out of the caller's share.
+/// Permits from the total budget and from the caller's share.
 #[derive(Debug)]
 struct Held {
     whole: OwnedSemaphorePermit,
@@ -44,12 +44,12 @@ struct Held {
 // === impl MemoryBudget ===
 
 impl MemoryBudget {
-    /// `bytes` at a time, of which one caller holds at most half.
+    /// A budget of `bytes`, of which one caller holds at most half.
     pub(crate) fn new(bytes: usize) -> Self {
         Self::with_shares(bytes, bytes / 2)
     }
 
-    /// No limit: for listeners where callers cannot be told apart and requests are tiny.
+    /// No limit: for listeners with anonymous callers and tiny requests.
     pub(crate) fn unlimited() -> Self {
         Self::with_shares(Semaphore::MAX_PERMITS, Semaphore::MAX_PERMITS)
     }
@@ -59,7 +59,7 @@ impl MemoryBudget {
         Self { whole, shares: Arc::new(Shares { each, callers: Mutex::default() }) }
     }
 
-    /// The most that one request can hold.
+    /// Maximum size of one reservation.
     pub(crate) fn max_reservation(&self) -> usize {
         self.shares.each
     }
@@ -73,10 +73,10 @@ impl MemoryBudget {
 // === impl MemoryReservation ===
 
 impl MemoryReservation {
-    /// Holds so many bytes from now on, whatever it held before.
+    /// Resizes the reservation to so many bytes.
     ///
     /// # Errors
-    /// If there are not so many; what it held, it keeps.
+    /// If the budget is exhausted; the reservation stays as it was.
     pub(crate) fn resize(&mut self, bytes: usize) -> Result<(), OutOfMemory> {
         let before = self.held.as_ref().map_or(0, |held| held.whole.num_permits());
         if bytes <= before {
@@ -120,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reservation_grows_shrinks_and_is_given_back() {
+    fn resizes_and_releases_reservation() {
         let budget = MemoryBudget::new(100);
         let mut one = budget.reserve_for("one");
         assert_eq!((one.resize(40), one.resize(50), one.resize(51)), (Ok(()), Ok(()), Err(OutOfMemory)));
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn one_caller_holds_at_most_half() {
+    fn limits_caller_to_half() {
         let budget = MemoryBudget::new(100);
         let mut one = budget.reserve_for("one");
         let mut other = budget.reserve_for("other");

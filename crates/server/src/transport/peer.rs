@@ -1,4 +1,4 @@
-//! Who is at the other end of a connection. Each request has its [`Peer`] among its extensions.
+//! The remote end of a connection. Each request has its [`Peer`] as an extension.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
@@ -7,30 +7,30 @@ use sha2::{Digest, Sha256};
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-/// The other end of a connection.
+/// The remote end of a connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Peer {
     pub address: PeerAddress,
-    /// The certificate that the peer proved to hold, if it showed one. It comes from an authority of
-    /// `--tls-client-ca` and was valid when the connection was made.
+    /// The verified client certificate, if any. It was issued by an authority of `--tls-client-ca` and valid at the
+    /// handshake.
     pub certificate: Option<PeerCertificate>,
 }
 
-/// Where a peer is.
+/// Address of a peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PeerAddress {
     Tcp(SocketAddr),
-    /// A process of this machine.
+    /// A local process.
     Unix {
         uid: u32,
         pid: Option<i32>,
     },
 }
 
-/// Whom something is counted for that one peer may use up.
+/// Key for per-peer limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum PeerKey {
-    /// An IPv4 address, or the network of an IPv6 address: who has one address of it has them all.
+    /// An IPv4 address, or the /64 network of an IPv6 address, which usually belongs to one host.
     Network(IpAddr),
     User(u32),
 }
@@ -38,17 +38,17 @@ pub(crate) enum PeerKey {
 /// A client certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PeerCertificate {
-    /// Its subject alternative names that are URIs, as they are written.
+    /// Its URI subject alternative names, verbatim.
     pub uris: Vec<String>,
-    /// SHA-256 of the whole certificate in lower-case hex digits.
+    /// SHA-256 of the DER certificate in lower-case hex.
     pub fingerprint: String,
-    /// Until when it is valid. A connection may be open for longer.
+    /// Expiry. A connection may stay open longer.
     pub not_after: Timestamp,
 }
 
-/// A certificate that can not be read.
+/// A certificate that cannot be parsed.
 #[derive(Debug, thiserror::Error)]
-#[error("the client certificate can not be read")]
+#[error("the client certificate cannot be parsed")]
 pub(super) struct Unreadable;
 
 // === impl PeerAddress ===
@@ -93,7 +93,7 @@ impl std::fmt::Display for PeerKey {
 // === impl PeerCertificate ===
 
 impl PeerCertificate {
-    /// Reads a certificate. A name that is there twice, or cannot be read, is no certificate to go by.
+    /// Parses a certificate. Rejects duplicate and unreadable names.
     pub(super) fn of_der(der: &[u8]) -> Result<Self, Unreadable> {
         let (rest, certificate) = X509Certificate::from_der(der).map_err(|_| Unreadable)?;
         let names = certificate.subject_alternative_name().map_err(|_| Unreadable)?;
@@ -119,7 +119,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_uris_the_fingerprint_and_the_end_of_a_certificate_are_read() {
+    fn parses_client_certificate() {
         let mut params = CertificateParams::new(["somebody.example".to_owned()]).unwrap();
         for uri in ["spiffe://example.org/producer", "https://example.org/other"] {
             params.subject_alt_names.push(SanType::URI(uri.try_into().unwrap()));
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_certificate_is_not_read() {
+    fn refuses_invalid_certificate() {
         assert!(PeerCertificate::of_der(b"certificate").is_err());
     }
 }

@@ -1,4 +1,4 @@
-//! Connections: accepted, authenticated by TLS, served, and ended in time.
+//! Accepts connections, does the TLS handshake, serves HTTP/2, and limits the age of connections.
 
 use std::convert::Infallible;
 use std::io;
@@ -25,47 +25,47 @@ use super::connection_limiter::{
 use super::flags::Limits;
 use super::frame_limited_io::FrameLimitedIo;
 use super::listen::Listener;
+use super::log_throttle::LogThrottle;
 use super::peer::{Peer, PeerAddress, PeerCertificate, PeerKey};
-use super::tally::Tally;
 use super::tls::Tls;
 
-/// A silent peer is asked for a sign of life this often, and given up when none comes in time.
+/// HTTP/2 keepalive: interval between PINGs on a silent connection, and time-out.
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(30);
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(20);
-/// After a connection could not be accepted, for want of files or memory.
+/// Delay after accepting failed for lack of file descriptors or memory.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(50);
-/// How long a connection of a peer that wasted too much waits before it is served. A peer that reconnects in a loop is
-/// slowed down by it; an honest caller beside it hardly notices.
+/// Delay before a restricted connection is served. Slows down a peer that reconnects in a loop; honest clients behind
+/// the same address barely notice.
 const RESTRICTED_DELAY: Duration = Duration::from_millis(20);
 
-/// The bytes of a connection, under TLS or not.
-pub(crate) type BoxedIo = Box<dyn Bytestream>;
+/// The byte stream of a connection, with or without TLS.
+pub(crate) type BoxedIo = Box<dyn ByteStream>;
 
-/// What bytes go through both ways.
-pub(crate) trait Bytestream: AsyncRead + AsyncWrite + Send + Unpin {}
+/// A bidirectional byte stream.
+pub(crate) trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin {}
 
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Bytestream for T {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> ByteStream for T {}
 
-/// Among the extensions of a request: cancelled when its connection is too old, so that streams end in time.
+/// Request extension: cancelled when the connection reaches its maximum age, so that streams end in time.
 #[derive(Debug, Clone)]
-pub(crate) struct Ending(pub CancellationToken);
+pub(crate) struct ConnectionEnding(pub CancellationToken);
 
-/// Why a connection takes no more calls.
+/// Why a connection accepts no more calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Over {
+enum CloseReason {
     Stopping,
     TooOld,
     Unused,
 }
 
-/// What serves connections.
+/// State shared by all connections of a listener.
 struct Server<S> {
     service: S,
     tls: Option<Arc<Tls>>,
     limits: Limits,
     stop: CancellationToken,
-    /// Connections that came to nothing.
-    failed: Tally,
+    /// Throttles log lines about failed connections.
+    failed: LogThrottle,
 }
 
 /// An accepted connection.
@@ -75,19 +75,19 @@ struct Accepted {
     permit: ConnectionPermit,
 }
 
-/// Why a connection came to nothing.
+/// Why a connection failed before HTTP/2 began.
 #[derive(Debug, thiserror::Error)]
 enum HandshakeError {
     #[error("the TLS handshake did not end in time")]
-    TooLate,
+    TimedOut,
     #[error("the TLS handshake failed")]
     Tls(#[source] io::Error),
     #[error(transparent)]
     Certificate(#[from] super::peer::Unreadable),
 }
 
-/// Serves on `listener` until `stop` is cancelled and all connections have ended. Each request has its [`Peer`] and its
-/// [`Ending`] among its extensions.
+/// Serves `listener` until `stop` is cancelled and all connections have ended. Each request has its [`Peer`] and
+/// [`ConnectionEnding`] as extensions.
 pub(crate) async fn serve<S>(
     listener: Listener,
     tls: Option<Arc<Tls>>,
@@ -99,18 +99,23 @@ pub(crate) async fn serve<S>(
     S::Future: Send + 'static,
 {
     let limiter = ConnectionLimiter::new(&limits);
-    let server =
-        Arc::new(Server { service, tls: tls.clone(), limits, stop: stop.clone(), failed: Tally::default() });
+    let server = Arc::new(Server {
+        service,
+        tls: tls.clone(),
+        limits,
+        stop: stop.clone(),
+        failed: LogThrottle::default(),
+    });
     let mut connections = JoinSet::new();
     let accepting = async {
         let mut number = 0_u64;
-        let limit_log = Tally::default();
+        let limit_log = LogThrottle::default();
         loop {
             tokio::select! {
                 accepted = accept(&listener, &limiter, &limit_log) => {
                     number += 1;
                     let Some(accepted) = accepted else { continue };
-                    let age = spread(server.limits.connection_age, number);
+                    let age = jitter(server.limits.connection_age, number);
                     connections.spawn(server.clone().handle_connection(accepted, age));
                 }
                 Some(_ended) = connections.join_next() => {}
@@ -119,7 +124,7 @@ pub(crate) async fn serve<S>(
     };
     let fresh = async {
         match &tls {
-            Some(tls) => tls.keep_fresh().await,
+            Some(tls) => tls.watch_files().await,
             None => std::future::pending().await,
         }
     };
@@ -132,17 +137,17 @@ pub(crate) async fn serve<S>(
     while connections.join_next().await.is_some() {}
 }
 
-/// The next connection that the limits allow.
+/// Accepts the next connection within the limits.
 async fn accept(
     listener: &Listener,
     limiter: &Arc<ConnectionLimiter>,
-    limit_log: &Tally,
+    limit_log: &LogThrottle,
 ) -> Option<Accepted> {
     let (io, address) = match listener.accept().await {
         Ok(accepted) => accepted,
         Err(error) => {
             tracing::warn!(%error, "failed to accept a connection");
-            // What is missing comes back only when others end.
+            // Descriptors and memory become available only when connections end.
             tokio::time::sleep(ACCEPT_BACKOFF).await;
             return None;
         }
@@ -166,18 +171,18 @@ async fn accept(
     }
 }
 
-fn log_limit(limit_log: &Tally, peer: PeerKey, limit: LimitExceeded, what: &'static str) {
+fn log_limit(limit_log: &LogThrottle, peer: PeerKey, limit: LimitExceeded, what: &'static str) {
     let log_rest = |peer: PeerKey, connections| {
         tracing::warn!(%peer, connections, "further connections were closed at the connection limit");
     };
-    if limit_log.is_first(peer, log_rest) {
+    if limit_log.should_log(peer, log_rest) {
         tracing::warn!(%peer, %limit, "connection limit reached: {what}");
     }
 }
 
-/// The age of the connection with this number: a tenth more or less, so that not all that began together end together.
-fn spread(age: Duration, number: u64) -> Duration {
-    // The golden ratio spreads any run of numbers evenly.
+/// The maximum age of a connection, with a jitter of 10 % so that connections opened together do not end together.
+fn jitter(age: Duration, number: u64) -> Duration {
+    // The golden ratio distributes consecutive numbers evenly.
     let share = (number as f64 * 0.618_033_988_749_895).fract();
     age.mul_f64(0.9 + 0.2 * share)
 }
@@ -189,7 +194,7 @@ where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send + Sync + 'static,
     S::Future: Send + 'static,
 {
-    /// Serves a connection until it ends, or has to give way to a newcomer.
+    /// Serves a connection until it ends or is displaced by a newcomer.
     async fn handle_connection(self: Arc<Self>, accepted: Accepted, age: Duration) {
         let displaced = accepted.permit.displaced();
         tokio::select! {
@@ -209,20 +214,20 @@ where
         };
         let (io, certificate) = match handshake {
             Ok(done) => done,
-            Err(error) => return self.tell(&address, &error, "no connection"),
+            Err(error) => return self.log_failure(&address, &error, "no connection"),
         };
         let peer = Peer { address, certificate };
         if let Err(error) = self.serve_http2(io, peer, permit, age).await {
-            self.tell(&address, &error, "the connection was closed");
+            self.log_failure(&address, &error, "the connection was closed");
         }
     }
 
-    /// Whoever connects may make this happen as often as it likes.
-    fn tell(&self, address: &PeerAddress, error: &(dyn std::error::Error + 'static), what: &str) {
-        let tell_rest = |peer: PeerKey, connections| {
-            tracing::info!(%peer, connections, "further connections came to nothing");
+    /// Throttled, because a peer can cause this at any rate.
+    fn log_failure(&self, address: &PeerAddress, error: &(dyn std::error::Error + 'static), what: &str) {
+        let log_rest = |peer: PeerKey, connections| {
+            tracing::info!(%peer, connections, "suppressed log lines about failed connections");
         };
-        if self.failed.is_first(PeerKey::of(address), tell_rest) {
+        if self.failed.should_log(PeerKey::of(address), log_rest) {
             tracing::info!(peer = %address, error, "{what}");
         }
     }
@@ -232,7 +237,7 @@ where
         let handshake = tls.acceptor().accept(io);
         let handshake = tokio::time::timeout(self.limits.handshake_timeout, handshake).await;
         let stream: TlsStream<_> =
-            handshake.map_err(|_elapsed| HandshakeError::TooLate)?.map_err(HandshakeError::Tls)?;
+            handshake.map_err(|_elapsed| HandshakeError::TimedOut)?.map_err(HandshakeError::Tls)?;
         let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
         let certificate = shown.map(|shown| PeerCertificate::of_der(shown)).transpose()?;
         Ok((Box::new(stream), certificate))
@@ -245,7 +250,7 @@ where
         permit: ConnectionPermit,
         age: Duration,
     ) -> Result<(), hyper::Error> {
-        let ending = Ending(CancellationToken::new());
+        let ending = ConnectionEnding(CancellationToken::new());
         let handle = permit.handle();
         let service = service_fn(|request: Request<Incoming>| {
             let mut request = request.map(Body::new);
@@ -260,16 +265,16 @@ where
         let mut connection = pin!(self.protocol().serve_connection(io, service));
         let over = tokio::select! {
             served = connection.as_mut() => return served,
-            () = self.stop.cancelled() => Over::Stopping,
-            () = tokio::time::sleep(age) => Over::TooOld,
-            () = unused_after(self.limits.first_call_timeout, &handle) => Over::Unused,
+            () = self.stop.cancelled() => CloseReason::Stopping,
+            () = tokio::time::sleep(age) => CloseReason::TooOld,
+            () = first_call_timed_out(self.limits.first_call_timeout, &handle) => CloseReason::Unused,
         };
         connection.as_mut().graceful_shutdown();
-        if over == Over::Stopping {
+        if over == CloseReason::Stopping {
             return connection.await;
         }
-        if over == Over::Unused {
-            // A call may be under way, and is served then.
+        if over == CloseReason::Unused {
+            // A call may be in progress; it is served.
             let head = tokio::time::timeout(self.limits.header_timeout, connection.as_mut());
             if let Ok(served) = head.await {
                 return served;
@@ -290,18 +295,19 @@ where
             .timer(TokioTimer::new())
             .keep_alive_interval(KEEP_ALIVE_INTERVAL)
             .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
-            // h2 takes less than what it is told, and not as much.
+            // h2 accepts less than the configured value, exclusive.
             .max_header_list_size(limits.header_list_size + 1)
             .max_concurrent_streams(limits.streams_per_connection)
             .max_local_error_reset_streams(resets)
-            // A burst of calls that are taken back at once: the allowance of resets would let all of them be served.
+            // A burst of immediately cancelled calls: otherwise all of them would be served within the limit of
+            // resets.
             .max_pending_accept_reset_streams(limits.streams_per_connection as usize);
         protocol
     }
 }
 
-/// Completes after this time, or never if an authenticated call came until then.
-async fn unused_after(time: Duration, connection: &ConnectionHandle) {
+/// Completes after `time` unless there was an authenticated call; then never.
+async fn first_call_timed_out(time: Duration, connection: &ConnectionHandle) {
     tokio::time::sleep(time).await;
     if connection.has_authenticated() {
         std::future::pending::<()>().await;
@@ -313,9 +319,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_ages_of_connections_are_a_tenth_around_the_one_that_is_set() {
+    fn jitters_connection_age_by_ten_percent() {
         let ages: Vec<_> =
-            (1..=100).map(|number| spread(Duration::from_secs(100), number).as_secs()).collect();
+            (1..=100).map(|number| jitter(Duration::from_secs(100), number).as_secs()).collect();
         assert!(ages.iter().all(|age| (90..=110).contains(age)), "{ages:?}");
         assert!(ages.iter().filter(|age| **age < 100).count().abs_diff(50) < 5, "{ages:?}");
     }

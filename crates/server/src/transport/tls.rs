@@ -1,4 +1,4 @@
-//! TLS for callers: certificates from files, read again when they change.
+//! TLS certificates from files, reloaded when they change.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use rustls::{RootCertStore, ServerConfig};
 use sha2::{Digest, Sha256};
 use ticketing_core::clock::Clock;
 use ticketing_core::pasted;
-use ticketing_outbound::pem::{self, NotCertificates};
+use ticketing_outbound::pem::{self, InvalidCertificates};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_rustls::TlsAcceptor;
 use zeroize::Zeroizing;
@@ -24,36 +24,36 @@ use super::peer::PeerCertificate;
 use crate::clock::SystemClock;
 use crate::files::read_regular;
 
-/// Between two looks at the files.
-const LOOK: Duration = Duration::from_secs(5);
+/// Interval between checks of the files.
+const POLL_INTERVAL: Duration = Duration::from_secs(5);
 const HTTP_2: &[u8] = b"h2";
 
-/// The certificates that are shown now.
+/// The current certificates.
 #[derive(Debug)]
 pub struct Tls {
     files: Files,
     current: RwLock<Arc<ServerConfig>>,
-    /// Of the files that were read last, good or bad.
+    /// Digest of the files at the last check, valid or not.
     seen: RwLock<Option<Seen>>,
     clock: SystemClock,
-    /// Whether it was logged that the certificate shown now has expired.
+    /// Whether the expiry of the current certificate was logged.
     is_expiry_logged: AtomicBool,
 }
 
-/// Why there is no TLS.
+/// Why TLS cannot be configured.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
-    #[error("{flag} {} can not be read", .path.display())]
+    #[error("failed to read {flag} {}", .path.display())]
     Read { flag: &'static str, path: PathBuf, source: io::Error },
     #[error("{flag} {} cannot be used", .path.display())]
-    Certificates { flag: &'static str, path: PathBuf, source: NotCertificates },
+    Certificates { flag: &'static str, path: PathBuf, source: InvalidCertificates },
     #[error("{KEY} {} {what}", .path.display())]
     Key { path: PathBuf, what: &'static str },
     #[error("--tls-cert and --tls-key do not make a pair")]
     Pair(#[source] rustls::Error),
-    #[error("--tls-client-ca {} holds a certificate that is no authority", .path.display())]
+    #[error("--tls-client-ca {} contains a certificate that is not an authority", .path.display())]
     Authority { path: PathBuf, source: rustls::Error },
-    #[error("--tls-client-ca can not be used")]
+    #[error("failed to use --tls-client-ca")]
     Verifier(#[from] VerifierBuilderError),
 }
 
@@ -62,18 +62,18 @@ struct Files {
     cert: PathBuf,
     key: PathBuf,
     client_ca: Option<PathBuf>,
-    /// Whether a client without a certificate is turned away at the handshake.
+    /// Whether clients without a certificate fail the handshake.
     required: bool,
 }
 
-/// What the files hold.
+/// Contents of the files.
 struct Contents {
     cert: Vec<u8>,
     key: Zeroizing<Vec<u8>>,
     client_ca: Option<Vec<u8>>,
 }
 
-/// Tells contents apart, or that they could not be read.
+/// A digest of the contents, or why they could not be read.
 type Seen = Result<[u8; 32], io::ErrorKind>;
 
 const CERT: &str = "--tls-cert";
@@ -84,10 +84,10 @@ const CLIENT_CA: &str = "--tls-client-ca";
 // === impl Tls ===
 
 impl Tls {
-    /// Reads the files, if there are any. `required` turns away clients without a certificate.
+    /// Loads the files, if configured. `required` rejects clients without a certificate.
     ///
     /// # Errors
-    /// The first thing that is wrong with them.
+    /// The first invalid file.
     pub fn load(files: &TlsFiles, required: bool) -> Result<Option<Self>, TlsError> {
         let (Some(cert), Some(key)) = (files.tls_cert.clone(), files.tls_key.clone()) else {
             return Ok(None);
@@ -101,15 +101,15 @@ impl Tls {
         Ok(Some(tls))
     }
 
-    /// Shakes hands with what is shown now.
+    /// An acceptor with the current certificates.
     pub(super) fn acceptor(&self) -> TlsAcceptor {
         self.current.read().unwrap_or_else(PoisonError::into_inner).clone().into()
     }
 
-    /// Reads the files again when they change, and on SIGHUP. Never completes.
-    pub(super) async fn keep_fresh(&self) {
+    /// Reloads the files when they change and on SIGHUP. Never completes.
+    pub(super) async fn watch_files(&self) {
         let mut hang_up = signal(SignalKind::hangup()).ok();
-        let mut look = tokio::time::interval(LOOK);
+        let mut look = tokio::time::interval(POLL_INTERVAL);
         loop {
             let asked = async {
                 match &mut hang_up {
@@ -118,14 +118,14 @@ impl Tls {
                 }
             };
             tokio::select! {
-                _ = asked => self.look(true),
-                _ = look.tick() => self.look(false),
+                _ = asked => self.reload_if_changed(true),
+                _ = look.tick() => self.reload_if_changed(false),
             }
         }
     }
 
-    // The files are small, and read from the page cache.
-    fn look(&self, asked: bool) {
+    // Blocking reads: the files are small and cached.
+    fn reload_if_changed(&self, asked: bool) {
         let read = self.files.read();
         let now = match &read {
             Ok(contents) => Ok(contents.digest()),
@@ -134,27 +134,27 @@ impl Tls {
         };
         let before = self.seen.write().unwrap_or_else(PoisonError::into_inner).replace(now);
         if before == Some(now) && !asked {
-            // It may expire while it is shown.
+            // The certificate may expire without a change of the files.
             return read.iter().for_each(|contents| self.check_expiry(contents));
         }
         match read.and_then(|contents| Ok((self.files.config(&contents)?, contents))) {
             Ok((config, contents)) => {
                 *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
-                tracing::info!(cert = %self.files.cert.display(), "new connections are shown the new certificate");
+                tracing::info!(cert = %self.files.cert.display(), "reloaded the TLS certificate");
                 self.is_expiry_logged.store(false, Ordering::Relaxed);
                 self.check_expiry(&contents);
             }
             Err(error) => {
-                // In one text: the causes of an error are no field of a line in JSON.
+                // One text, because the sources of an error are not a field of a JSON line.
                 let error = format!("{:#}", anyhow::Error::from(error));
-                tracing::error!(error, "the new certificates can not be used, and the former ones stay");
+                tracing::error!(error, "failed to reload TLS certificates, keeping the current ones");
             }
         }
     }
 }
 
 impl Tls {
-    /// Logs, once, that the certificate in the file has expired: every caller refuses it.
+    /// Logs once that the certificate has expired.
     fn check_expiry(&self, contents: &Contents) {
         let Some(not_after) = contents.not_after() else { return };
         if self.clock.now() < not_after || self.is_expiry_logged.swap(true, Ordering::Relaxed) {
@@ -199,7 +199,7 @@ impl Files {
 // === impl Contents ===
 
 impl Contents {
-    /// Until when the certificate to show is valid; `None` if it can not be read.
+    /// Expiry of the server certificate; `None` if it cannot be parsed.
     fn not_after(&self) -> Option<Timestamp> {
         let text = pasted::decode(&self.cert)?;
         let first = CertificateDer::pem_slice_iter(text.as_bytes()).next()?.ok()?;
@@ -238,7 +238,7 @@ fn certificates(
     Ok(found.into_iter().map(CertificateDer::from).collect())
 }
 
-/// The first key of a file; if there is none, what is there instead.
+/// The first private key of a file, or what the file contains instead.
 fn private_key(file: &[u8]) -> Result<PrivateKeyDer<'static>, &'static str> {
     let text = Zeroizing::new(pasted::decode(file).unwrap_or_default());
     PrivateKeyDer::from_pem_slice(text.as_bytes()).map_err(|_| {
@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_files_with_byte_order_mark_and_windows_line_ends() {
+    fn reads_files_with_bom_and_windows_line_ends() {
         let (cert, key) = pair();
         let windows =
             |text: &str| format!("\u{FEFF}text before\r\n{}", text.replace('\n', "\r\n")).into_bytes();
@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn names_file_that_was_given_in_the_place_of_another() {
+    fn names_wrong_kind_of_file() {
         let (cert, key) = pair();
         let table: [(&[u8], &[u8], &str); 6] = [
             (key.as_bytes(), key.as_bytes(), "holds a private key"),

@@ -11,8 +11,8 @@ use ticketing_core::incident::{Activity, Actor, ActorKind, Incident, IncidentFie
 use ticketing_core::marker::{InstallationKey, Marker};
 use ticketing_core::system::{Created, Order, Search, Sighting, TicketSystem};
 use ticketing_core::violation::Violations;
-use ticketing_outbound::Door;
-use ticketing_outbound::guard::Guard;
+use ticketing_outbound::HttpClient;
+use ticketing_outbound::address_policy::AddressPolicy;
 use ticketing_servicenow::{ServiceNow, Settings, SettingsDraft};
 use ticketing_simulator::{Call, Effect, Profile, Reply, Rule, Simulator, Vendor, When};
 
@@ -115,9 +115,9 @@ pub(crate) fn connect(draft: &SettingsDraft, password: &str, clock: Arc<StillClo
     let mut violations = Violations::default();
     let password = SecretString::from(password);
     let settings = Settings::parse(draft, Some(&password), "servicenow", &mut violations);
-    let here = Guard::permitting(vec!["127.0.0.1".parse().expect("an address")]);
-    let door = Door::new(clock, WITHIN, here.into()).expect("a door");
-    ServiceNow::new(settings.expect("sound settings"), door)
+    let here = AddressPolicy::permitting(vec!["127.0.0.1".parse().expect("an address")]);
+    let client = HttpClient::new(clock, WITHIN, here.into()).expect("a door");
+    ServiceNow::new(settings.expect("sound settings"), client)
 }
 
 pub(crate) fn fields(id: &str) -> IncidentFields {

@@ -126,7 +126,7 @@ enum Patience {
 
 /// What came of one family.
 #[derive(Debug, Default)]
-struct Tally {
+struct LogThrottle {
     passed: usize,
     failed: usize,
     not_applicable: usize,
@@ -163,7 +163,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
     let again = late.len();
     play_all(late, 1, Patience::None, &mut tallies).await;
     print_families(&tallies);
-    let sum = |of: fn(&Tally) -> usize| tallies.values().map(of).sum::<usize>();
+    let sum = |of: fn(&LogThrottle) -> usize| tallies.values().map(of).sum::<usize>();
     let (passed, failed, not) = (sum(|t| t.passed), sum(|t| t.failed), sum(|t| t.not_applicable));
     let unasked =
         if left_out > 0 { format!(", {left_out} left out by --only or --one-in") } else { String::new() };
@@ -194,7 +194,7 @@ async fn play_all(
     cells: Vec<Cell>,
     jobs: usize,
     patience: Patience,
-    tallies: &mut BTreeMap<&'static str, Tally>,
+    tallies: &mut BTreeMap<&'static str, LogThrottle>,
 ) -> Vec<Cell> {
     let mut late = vec![];
     let mut played = stream::iter(cells)
@@ -238,7 +238,7 @@ fn is_late(why: &str) -> bool {
     why.lines().next().unwrap_or_default().contains(cell::LATE)
 }
 
-fn print_families(tallies: &BTreeMap<&'static str, Tally>) {
+fn print_families(tallies: &BTreeMap<&'static str, LogThrottle>) {
     println!();
     tallies.values().flat_map(|tally| &tally.notes).for_each(|note| println!("{note}"));
     println!(
@@ -246,7 +246,7 @@ fn print_families(tallies: &BTreeMap<&'static str, Tally>) {
         "family", "passed", "failed", "do not apply", "slowest recovery"
     );
     for (family, tally) in tallies {
-        let Tally { passed, failed, not_applicable, slowest_recovery, .. } = tally;
+        let LogThrottle { passed, failed, not_applicable, slowest_recovery, .. } = tally;
         let slowest =
             if slowest_recovery.is_zero() { "-".to_owned() } else { format!("{slowest_recovery:.1?}") };
         println!("{family:<12} {passed:>7} {failed:>7} {not_applicable:>14} {slowest:>17}");

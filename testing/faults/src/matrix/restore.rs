@@ -12,7 +12,7 @@ use super::cell::{Cell, Stage};
 const FAMILY: &str = "restore";
 
 /// What the log says of a database that may have been put back.
-const SUSPECTED: &str = "may have been put back from an older copy";
+const SUSPECTED: &str = "may have been restored from a backup";
 
 /// Where the tickets are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

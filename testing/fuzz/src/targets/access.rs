@@ -6,11 +6,11 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::signature::{Ed25519KeyPair, KeyPair};
 use serde_json::{Value, json};
-use ticketing_server::fuzzing::{self, Bouncer};
+use ticketing_server::fuzzing::{self, JwtFuzzTarget};
 
 static PROVIDER: LazyLock<Provider> = LazyLock::new(|| Provider::new(1));
-static BOUNCER: LazyLock<Bouncer> =
-    LazyLock::new(|| Bouncer::new(&PROVIDER.keys().to_string()).expect("the keys can be used"));
+static BOUNCER: LazyLock<JwtFuzzTarget> =
+    LazyLock::new(|| JwtFuzzTarget::new(&PROVIDER.keys().to_string()).expect("the keys can be used"));
 
 /// An identity provider.
 struct Provider(Ed25519KeyPair);
@@ -90,7 +90,7 @@ pub(super) fn keys_seeds() -> Vec<Vec<u8>> {
 
 pub(super) fn keys(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else { return };
-    let Some(bouncer) = Bouncer::new(text) else { return };
+    let Some(bouncer) = JwtFuzzTarget::new(text) else { return };
     let token = Provider::new(2).sign(&header(), &claims());
     assert_eq!(bouncer.check(&token), None, "{text}");
     let _ = bouncer.check(&PROVIDER.sign(&header(), &claims()));

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use ticketing_outbound::guard::Guard;
+use ticketing_outbound::address_policy::AddressPolicy;
 use ticketing_server::fuzzing;
 use url::{Host, Url};
 
@@ -66,14 +66,14 @@ pub(super) fn address_seeds() -> Vec<Vec<u8>> {
 /// number of the public Internet, and is written so that everybody reads it alike.
 pub(super) fn address(input: &[u8]) {
     let Ok(typed) = std::str::from_utf8(input) else { return };
-    let guard = Guard::default();
-    if guard.judge_typed(typed).is_err() {
+    let guard = AddressPolicy::default();
+    if guard.check_typed(typed).is_err() {
         return;
     }
     let typed = typed.trim();
     let full = if typed.contains("://") { typed.to_owned() } else { format!("https://{typed}") };
     let url = Url::parse(&full).expect("what passes can be read");
-    assert_eq!(guard.judge(&url), Ok(()), "{typed}");
+    assert_eq!(guard.check(&url), Ok(()), "{typed}");
     assert_eq!(url.scheme(), "https", "{typed}");
     assert!(matches!(url.port_or_known_default(), Some(443 | 8443)), "{typed}");
     assert!(url.username().is_empty() && url.password().is_none(), "{typed}");

@@ -9,7 +9,7 @@ use ticketing_core::system::{Destination, Rendered, Search};
 use ticketing_core::violation::Violations;
 use ticketing_jira::fuzzing::{self as jira, Kind};
 use ticketing_jira::{Secret, SecretKind, Settings, SettingsDraft};
-use ticketing_outbound::{hide, title_of_page};
+use ticketing_outbound::{redact, title_of_page};
 use ticketing_servicenow::fuzzing as servicenow;
 
 use super::renders::order;
@@ -237,7 +237,7 @@ pub(super) fn hidden(input: &[u8]) {
     let page = String::from_utf8_lossy(input);
     let middle = page.char_indices().map(|(at, _)| at).nth(page.chars().count() / 2).unwrap_or(0);
     let told = [SECRET, &page[..middle], SECRET, &page[middle..], SECRET].concat();
-    let hidden = hide(&told, SECRET);
+    let hidden = redact(&told, SECRET);
     assert!(!hidden.contains(SECRET), "{hidden}");
     let title = title_of_page(&format!("<title>{hidden}</title>"));
     assert!(title.is_none_or(|title| !title.contains(SECRET)));

@@ -2,7 +2,7 @@
 
 use prost::Message;
 use rhythmx_ticketing::Method;
-use ticketing_server::fuzzing::{Heard, hear};
+use ticketing_server::fuzzing::{RequestOutcome, check_request};
 
 use crate::contract;
 
@@ -22,7 +22,9 @@ pub(super) fn seeds() -> Vec<Vec<u8>> {
 
 pub(super) fn run(input: &[u8]) {
     let Some((choice, request)) = input.split_first() else { return };
-    let Heard::Refused(violations) = hear(contract::method(*choice), request) else { return };
+    let RequestOutcome::Refused(violations) = check_request(contract::method(*choice), request) else {
+        return;
+    };
     assert!(!violations.is_empty(), "a refusal says why");
     let count = violations.iter().count();
     assert!(count <= MOST_VIOLATIONS, "{count} violations");

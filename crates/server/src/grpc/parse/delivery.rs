@@ -8,19 +8,19 @@ use ticketing_core::violation::Violations;
 use super::field;
 use crate::store::DeliveryFilter;
 
-const LONGEST_ID: usize = 64;
-const LONGEST_NOTE: usize = 500;
-const LONGEST_KEY: usize = 255;
-const LONGEST_LINK: usize = 2_048;
+const MAX_ID: usize = 64;
+const MAX_NOTE: usize = 500;
+const MAX_KEY: usize = 255;
+const MAX_LINK: usize = 2_048;
 const MAX_CONNECTION_NAME: usize = 63;
 const MAX_CHOICES: usize = 100;
 const DEFAULT_PAGE: u32 = 50;
-const LARGEST_PAGE: u32 = 500;
-/// With attempts a delivery is many times as large.
-const LARGEST_PAGE_WITH_ATTEMPTS: u32 = 100;
+const MAX_PAGE: u32 = 500;
+/// Lower, because attempts make a delivery many times larger.
+const MAX_PAGE_WITH_ATTEMPTS: u32 = 100;
 const DEFAULT_RETRIES: u32 = 100;
 
-/// Which deliveries to list.
+/// A list query.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct ListFilter {
     pub deliveries: DeliveryFilter,
@@ -31,7 +31,7 @@ pub(crate) struct ListFilter {
     pub page_token: String,
 }
 
-/// Which deliveries to retry.
+/// A bulk retry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Retries {
     pub filter: DeliveryFilter,
@@ -42,14 +42,14 @@ pub(crate) struct Retries {
     pub note: String,
 }
 
-/// Which delivery to give up.
+/// A cancellation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Cancellation {
     pub delivery_id: String,
     pub note: String,
 }
 
-/// Which ticket a delivery has. ID and URL may be empty.
+/// The ticket of a delivery. ID and URL may be empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Resolution {
     pub delivery_id: String,
@@ -60,7 +60,7 @@ pub(crate) struct Resolution {
     pub allow_unverified: bool,
 }
 
-/// The ID of one delivery.
+/// A delivery ID.
 pub(crate) fn delivery_id(id: String) -> Result<String, Violations> {
     let mut violations = Violations::default();
     check_delivery_id(&id, &mut violations);
@@ -70,7 +70,7 @@ pub(crate) fn delivery_id(id: String) -> Result<String, Violations> {
 pub(crate) fn cancel_delivery(request: v1::CancelDeliveryRequest) -> Result<Cancellation, Violations> {
     let mut violations = Violations::default();
     check_delivery_id(&request.delivery_id, &mut violations);
-    violations.limit_text("note", &request.note, LONGEST_NOTE);
+    violations.limit_text("note", &request.note, MAX_NOTE);
     violations.into_result(Cancellation { delivery_id: request.delivery_id, note: request.note })
 }
 
@@ -81,7 +81,7 @@ pub(crate) fn resolve_delivery(request: v1::ResolveDeliveryRequest) -> Result<Re
     if !request.ticket_id.is_empty() {
         check_word("ticket_id", &request.ticket_id, &mut violations);
     }
-    violations.limit_text("ticket_url", &request.ticket_url, LONGEST_LINK);
+    violations.limit_text("ticket_url", &request.ticket_url, MAX_LINK);
     let link = field::link("ticket_url", &request.ticket_url, &mut violations);
     if let Some(url) = &link {
         let web = matches!(url.scheme(), "http" | "https") && url.has_host();
@@ -89,7 +89,7 @@ pub(crate) fn resolve_delivery(request: v1::ResolveDeliveryRequest) -> Result<Re
         let bare = url.username().is_empty() && url.password().is_none();
         violations.require(bare, "ticket_url", "must not carry a user name or password");
     }
-    violations.limit_text("note", &request.note, LONGEST_NOTE);
+    violations.limit_text("note", &request.note, MAX_NOTE);
     violations.into_result(Resolution {
         delivery_id: request.delivery_id,
         key: request.ticket_key,
@@ -107,14 +107,14 @@ pub(crate) fn list_deliveries(request: v1::ListDeliveriesRequest) -> Result<List
     let incident_id = field::incident_filter("incident_id", request.incident_id, &mut violations);
     let page_size = checked_page_size(request.page_size, DEFAULT_PAGE, &mut violations);
     let mut deliveries = filter(request.filter.unwrap_or_default(), &mut violations);
-    let once = "must not be given here and outside of the filter at once";
+    let once = "must not be set both here and outside of the filter";
     violations.require(states.is_empty() || deliveries.states.is_empty(), "filter.states", once);
     let is_once = incident_id.is_none() || deliveries.incident_id.is_none();
     violations.require(is_once, "filter.incident_id", once);
     deliveries.states.extend(states);
     deliveries.systems = systems;
     deliveries.incident_id = deliveries.incident_id.or(incident_id);
-    let largest = if request.include_attempts { LARGEST_PAGE_WITH_ATTEMPTS } else { LARGEST_PAGE };
+    let largest = if request.include_attempts { MAX_PAGE_WITH_ATTEMPTS } else { MAX_PAGE };
     violations.into_result(ListFilter {
         deliveries,
         include_attempts: request.include_attempts,
@@ -127,17 +127,17 @@ pub(crate) fn retry_deliveries(request: v1::RetryDeliveriesRequest) -> Result<Re
     let mut violations = Violations::default();
     let filter = filter(request.filter.unwrap_or_default(), &mut violations);
     let page_size = checked_page_size(request.page_size, DEFAULT_RETRIES, &mut violations);
-    violations.limit_text("note", &request.note, LONGEST_NOTE);
+    violations.limit_text("note", &request.note, MAX_NOTE);
     let (page_token, note) = (request.page_token, request.note);
     violations.into_result(Retries { filter, page_size, page_token, note })
 }
 
-/// What is empty or absent filters nothing.
+/// Empty and absent fields do not filter.
 fn filter(filter: v1::DeliveryFilter, violations: &mut Violations) -> DeliveryFilter {
     let states = states("filter.states", &filter.states, violations);
     let connections = connections("filter.connections", filter.connections, violations);
     let incident_id = field::incident_filter("filter.incident_id", filter.incident_id, violations);
-    violations.limit_text("filter.ticket_key", &filter.ticket_key, LONGEST_KEY);
+    violations.limit_text("filter.ticket_key", &filter.ticket_key, MAX_KEY);
     let ticket_key = Some(filter.ticket_key).filter(|key| !key.is_empty());
     let fault_kinds = fault_kinds("filter.fault_kinds", &filter.fault_kinds, violations);
     let mut time = |path: &str, time| field::timestamp(path, Some(time), violations);
@@ -190,16 +190,16 @@ fn checked_page_size(given: i32, default: u32, violations: &mut Violations) -> u
     violations.require(given >= 0, "page_size", "must not be negative");
     match given.unsigned_abs() {
         0 => default,
-        size => size.min(LARGEST_PAGE),
+        size => size.min(MAX_PAGE),
     }
 }
 
 fn check_delivery_id(id: &str, violations: &mut Violations) {
-    violations.require_text("delivery_id", id, LONGEST_ID);
+    violations.require_text("delivery_id", id, MAX_ID);
 }
 
 fn check_word(path: &str, word: &str, violations: &mut Violations) {
-    violations.require_text(path, word, LONGEST_KEY);
+    violations.require_text(path, word, MAX_KEY);
     let plain = word.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
     violations.require(plain, path, "must be of A-Z a-z 0-9 - _ . alone");
 }
@@ -233,18 +233,18 @@ mod tests {
     }
 
     #[test]
-    fn a_list_without_filters_has_the_default_page() {
+    fn list_without_filters_has_default_page() {
         let filter = list_deliveries(v1::ListDeliveriesRequest::default()).unwrap();
         assert_eq!((filter.page_size, filter.deliveries), (50, DeliveryFilter::default()));
     }
 
     #[test]
-    fn a_page_is_never_larger_than_the_largest() {
+    fn limits_page_size() {
         let request = v1::ListDeliveriesRequest { page_size: i32::MAX, ..Default::default() };
-        assert_eq!(list_deliveries(request).unwrap().page_size, LARGEST_PAGE);
+        assert_eq!(list_deliveries(request).unwrap().page_size, MAX_PAGE);
         let request =
             v1::ListDeliveriesRequest { page_size: 500, include_attempts: true, ..Default::default() };
-        assert_eq!(list_deliveries(request).unwrap().page_size, LARGEST_PAGE_WITH_ATTEMPTS);
+        assert_eq!(list_deliveries(request).unwrap().page_size, MAX_PAGE_WITH_ATTEMPTS);
     }
 
     #[test]
@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_states_inside_and_outside_of_the_filter() {
+    fn refuses_states_inside_and_outside_filter() {
         let states = vec![v1::DeliveryState::Failed.into()];
         let filter = Some(v1::DeliveryFilter { states: states.clone(), ..Default::default() });
         let list = v1::ListDeliveriesRequest { states, filter, ..Default::default() };
@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_list_of_nonsense_is_refused_in_few_words() {
+    fn limits_violations_of_long_list() {
         let request = v1::ListDeliveriesRequest {
             states: vec![-1; 1_000_000],
             systems: vec![-1; 1_000_000],
@@ -316,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn a_resolution_needs_a_key_of_one_word_and_a_web_address() {
+    fn validates_resolution() {
         let request = v1::ResolveDeliveryRequest {
             delivery_id: "0197".to_owned(),
             ticket_key: "SEC 24".to_owned(),
@@ -334,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_ticket_url_that_is_no_plain_web_address() {
+    fn refuses_invalid_ticket_url() {
         for url in ["ftp://a.example/", "http://", "https://u:p@a.example/", "/browse/SEC-1", "javascript:x"]
         {
             let request = v1::ResolveDeliveryRequest {
@@ -348,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn a_delivery_must_be_named() {
+    fn requires_delivery_id() {
         assert_eq!(fields(delivery_id(String::new())), ["delivery_id"]);
         assert_eq!(fields(delivery_id("x".repeat(65))), ["delivery_id"]);
     }

@@ -1,4 +1,4 @@
-//! Which events a subscriber wants, from the contract to the domain.
+//! Event subscriptions, from the contract to the domain.
 
 use rhythmx_ticketing::v1;
 use rhythmx_ticketing::v1::stream_ticket_events_request::Start as WireStart;
@@ -8,7 +8,7 @@ use ticketing_core::violation::Violations;
 
 use super::field;
 
-/// Which events to stream, and from where. What is empty or absent filters nothing.
+/// The filter and start of a subscription. Empty and absent fields do not filter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Subscription {
     pub incident_id: Option<String>,
@@ -20,11 +20,11 @@ pub(crate) struct Subscription {
 /// Where a stream begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Start {
-    /// With what happens from now on.
+    /// After the newest event.
     Now,
-    /// With the oldest event that is kept.
+    /// At the oldest kept event.
     Oldest,
-    /// After the event or bookmark that bore this token, which is still to be read.
+    /// After the event or bookmark with this token, which is not parsed yet.
     After(String),
 }
 
@@ -84,7 +84,7 @@ mod tests {
     use crate::grpc::present;
 
     #[test]
-    fn a_subscription_without_filters_begins_now() {
+    fn subscription_without_filters_starts_now() {
         let subscription = subscription(v1::StreamTicketEventsRequest::default()).unwrap();
         assert_eq!((subscription.start, subscription.kinds), (Start::Now, vec![]));
     }
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn every_kind_that_is_presented_can_be_asked_for() {
+    fn accepts_every_event_kind() {
         let wire = (1..).map_while(|value| v1::TicketEventKind::try_from(value).ok());
         for each in wire {
             assert_eq!(kind(each).map(present::event_kind), Some(each));

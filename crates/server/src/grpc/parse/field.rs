@@ -1,4 +1,4 @@
-//! Single fields: what they must look like on the wire, and what they become.
+//! Single fields, from the contract to the domain.
 
 use std::time::Duration;
 
@@ -10,25 +10,25 @@ use ticketing_core::system::System;
 use ticketing_core::violation::Violations;
 use url::Url;
 
-/// The longest list of enum values; no enum has as many.
-const MOST_CHOICES: usize = 100;
+/// Maximum length of a list of enum values; no enum has as many.
+const MAX_CHOICES: usize = 100;
 const NANOS_PER_SECOND: i32 = 1_000_000_000;
 const SYSTEMS: &str = "must be TICKET_SYSTEM_JIRA or TICKET_SYSTEM_SERVICENOW";
 
-/// A message that must be there.
+/// A required message.
 pub(super) fn required<T>(path: &str, message: Option<T>, violations: &mut Violations) -> Option<T> {
     violations.require(message.is_some(), path, "is required");
     message
 }
 
-/// A time that must be there.
+/// A required time.
 pub(super) fn timestamp(
     path: &str,
     message: Option<prost_types::Timestamp>,
     violations: &mut Violations,
 ) -> Option<Timestamp> {
     let message = required(path, message, violations)?;
-    // The contract begins with the year 1; the end is that of the calendar library, a day before the year 10000.
+    // The contract begins with year 1; the end is that of jiff, a day before year 10000.
     const YEAR_1: i64 = -62_135_596_800;
     let valid = message.seconds >= YEAR_1 && (0..NANOS_PER_SECOND).contains(&message.nanos);
     let time = if valid { Timestamp::new(message.seconds, message.nanos).ok() } else { None };
@@ -38,7 +38,7 @@ pub(super) fn timestamp(
     time
 }
 
-/// A length of time that is not negative.
+/// A non-negative duration.
 pub(super) fn duration(
     path: &str,
     message: prost_types::Duration,
@@ -47,16 +47,16 @@ pub(super) fn duration(
     let duration = u64::try_from(message.seconds)
         .ok()
         .zip(u32::try_from(message.nanos).ok())
-        .filter(|(seconds, nanos)| *seconds <= LONGEST_SECONDS && *nanos < NANOS_PER_SECOND.unsigned_abs())
+        .filter(|(seconds, nanos)| *seconds <= MAX_SECONDS && *nanos < NANOS_PER_SECOND.unsigned_abs())
         .map(|(seconds, nanos)| Duration::new(seconds, nanos));
     violations.require(duration.is_some(), path, "must be a duration of 0 s or more, for example 90s");
     duration
 }
 
-/// The longest duration that `google.protobuf.Duration` allows: about 10,000 years.
-const LONGEST_SECONDS: u64 = 315_576_000_000;
+/// Maximum of `google.protobuf.Duration`: about 10,000 years.
+const MAX_SECONDS: u64 = 315_576_000_000;
 
-/// A ticket system that must be named.
+/// A required ticket system.
 pub(crate) fn system(path: &str, value: i32, violations: &mut Violations) -> Option<System> {
     let system = match v1::TicketSystem::try_from(value) {
         Ok(v1::TicketSystem::Jira) => Some(System::Jira),
@@ -67,21 +67,20 @@ pub(crate) fn system(path: &str, value: i32, violations: &mut Violations) -> Opt
     system
 }
 
-/// A list of ticket systems, each of which must be named.
+/// A list of ticket systems.
 pub(super) fn systems(path: &str, values: &[i32], violations: &mut Violations) -> Vec<System> {
     let values = choices(path, values, violations);
     let named = |(index, value): (usize, &i32)| system(&format!("{path}[{index}]"), *value, violations);
     values.iter().enumerate().filter_map(named).collect()
 }
 
-/// The values of a list that are looked at. A caller pays a byte for one of them, and we a hundred for saying what is wrong
-/// with it.
+/// Values of a list that are checked. One costs a caller a byte, and its violation about a hundred.
 pub(super) fn choices<'a>(path: &str, values: &'a [i32], violations: &mut Violations) -> &'a [i32] {
-    violations.limit_list(path, values, MOST_CHOICES);
-    &values[..values.len().min(MOST_CHOICES)]
+    violations.limit_list(path, values, MAX_CHOICES);
+    &values[..values.len().min(MAX_CHOICES)]
 }
 
-/// The ID of an incident, or nothing where it is empty.
+/// An incident ID, or `None` if empty.
 pub(super) fn incident_filter(path: &str, id: String, violations: &mut Violations) -> Option<String> {
     if id.is_empty() {
         return None;
@@ -90,7 +89,7 @@ pub(super) fn incident_filter(path: &str, id: String, violations: &mut Violation
     Some(id)
 }
 
-/// A severity; `Some(None)` where none was given, `None` where what was given is not one.
+/// A severity; `Some(None)` if absent, `None` if invalid.
 pub(super) fn severity(path: &str, value: i32, violations: &mut Violations) -> Option<Option<Severity>> {
     let severity = match v1::Severity::try_from(value) {
         Ok(v1::Severity::Unspecified) => return Some(None),
@@ -105,7 +104,7 @@ pub(super) fn severity(path: &str, value: i32, violations: &mut Violations) -> O
     severity.map(Some)
 }
 
-/// A web address, or nothing where it is empty.
+/// A web address, or `None` if empty.
 pub(super) fn link(path: &str, value: &str, violations: &mut Violations) -> Option<Url> {
     if value.is_empty() {
         return None;

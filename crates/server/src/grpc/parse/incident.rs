@@ -1,4 +1,4 @@
-//! The incident, from the contract to the domain.
+//! Incidents, from the contract to the domain.
 
 use jiff::Timestamp;
 use rhythmx_ticketing::v1;
@@ -14,7 +14,7 @@ use super::field;
 
 const PATH: &str = "incident";
 
-/// An incident and the system that it is for.
+/// An incident and its ticket system.
 pub(crate) fn pushed_incident(
     incident: Option<v1::Incident>,
     system: i32,
@@ -25,7 +25,7 @@ pub(crate) fn pushed_incident(
     incident.zip(system).ok_or(violations)
 }
 
-/// An incident that is offered to auto-push.
+/// An incident submitted to auto-push.
 pub(crate) fn submitted_incident(incident: Option<v1::Incident>) -> Result<Incident, Violations> {
     let mut violations = Violations::default();
     checked(incident, &mut violations).ok_or(violations)
@@ -46,8 +46,8 @@ fn checked(message: Option<v1::Incident>, violations: &mut Violations) -> Option
     incident
 }
 
-// What is missing or unreadable is noted, and a valid value stands in for it, so that the domain's own check can report
-// the rest and nothing twice.
+// Invalid parts are noted and replaced by a valid value, so that the domain's check can report the rest, and nothing
+// twice.
 fn fields(message: v1::Incident, violations: &mut Violations) -> IncidentFields {
     let at = |name: &str| format!("{PATH}.{name}");
     IncidentFields {
@@ -142,7 +142,7 @@ fn sla(path: &str, message: v1::Sla, violations: &mut Violations) -> Sla {
 
 fn firing_rules(path: &str, rules: Vec<v1::FiringRule>, violations: &mut Violations) -> Vec<FiringRule> {
     let rule = |(index, rule): (usize, v1::FiringRule)| {
-        // Of rules beyond the limit it is enough to say that they are too many.
+        // For rules beyond the limit only their number is reported.
         let looked_at = index < limits::FIRING_RULES;
         let path = || format!("{path}[{index}].severity");
         let severity = looked_at.then(|| field::severity(&path(), rule.severity, violations));
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn an_incident_with_what_is_required_is_accepted() {
+    fn accepts_minimal_incident() {
         let incident = submitted_incident(Some(message())).unwrap();
         assert_eq!(incident.risk_level(), RiskLevel::Critical);
         assert_eq!(incident.timeline.active(), Duration::from_secs(60));
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn of_rules_beyond_the_limit_only_their_number_is_wrong() {
+    fn reports_only_number_of_excess_rules() {
         let rule = v1::FiringRule { name: "x".to_owned(), count: 1, severity: -1 };
         let fields = violated(v1::Incident { firing_rules: vec![rule; 10_000], ..message() });
         assert_eq!(fields.len(), 1_001);
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_that_was_given_arrives() {
+    fn parses_all_fields() {
         let mut full = message();
         full.url = "https://rhythmx.example/incidents/1".to_owned();
         full.risk = Some(v1::Risk {
@@ -233,20 +233,20 @@ mod tests {
     }
 
     #[test]
-    fn an_absent_incident_and_an_absent_system_are_reported_together() {
+    fn reports_absent_incident_and_system() {
         let violations = pushed_incident(None, 0).unwrap_err();
         let fields: Vec<_> = violations.iter().map(|violation| violation.field.as_str()).collect();
         assert_eq!(fields, ["incident", "system"]);
     }
 
     #[test]
-    fn an_empty_incident_is_told_each_missing_part_once() {
+    fn reports_each_missing_part_once() {
         let empty = v1::Incident::default();
         assert_eq!(violated(empty), ["incident.actor", "incident.risk", "incident.timeline", "incident.id"]);
     }
 
     #[test]
-    fn what_the_wire_and_what_the_domain_refuses_is_reported_at_once() {
+    fn reports_wire_and_domain_violations_together() {
         let mut bad = message();
         bad.url = "not an address".to_owned();
         bad.actor = Some(v1::Actor { r#type: 99, ..Default::default() });
@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn times_outside_the_contract_are_refused() {
+    fn refuses_time_out_of_range() {
         for (seconds, nanos) in [(i64::MIN, 0), (i64::MAX, 0), (253_402_300_799, 0), (0, 1_000_000_000)] {
             let mut bad = message();
             let time = prost_types::Timestamp { seconds, nanos };

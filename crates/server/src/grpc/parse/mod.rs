@@ -1,5 +1,5 @@
-//! From the contract to the domain. Every request is checked as a whole: the answer to a bad one lists every violation
-//! under its field path.
+//! From the contract to the domain. Requests are validated as a whole: the error lists every violation under its
+//! field path.
 
 mod delivery;
 mod event;

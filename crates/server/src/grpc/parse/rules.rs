@@ -1,4 +1,4 @@
-//! Changes of the auto-push and retry settings, from the contract to the domain.
+//! Changes of auto-push and retry settings, from the contract to the domain.
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use ticketing_retry::{Backoff, InvalidBackoff};
 use super::field;
 use crate::settings::RetrySchedule;
 
-const SHORTEST_INTERVAL: Duration = Duration::from_millis(10);
-const LONGEST_INTERVAL: Duration = Duration::from_secs(3_600);
+const MIN_INTERVAL: Duration = Duration::from_millis(10);
+const MAX_INTERVAL: Duration = Duration::from_secs(3_600);
 
-/// The auto-push settings after a change; what the change does not name stays as in `current`.
+/// The auto-push settings after a change; absent fields stay as in `current`.
 pub(super) fn auto_push(
     change: v1::AutoPushSettings,
     current: &AutoPush,
@@ -38,7 +38,7 @@ pub(super) fn auto_push(
     }
 }
 
-/// The retry settings after a change; what the change does not name stays as in `current`.
+/// The retry settings after a change; absent fields stay as in `current`.
 pub(super) fn retry(
     change: v1::RetrySettings,
     current: &RetrySchedule,
@@ -56,7 +56,7 @@ pub(super) fn retry(
     let max_attempts = change.max_attempts.unwrap_or(before.max_attempts());
     let jitter = change.jitter.unwrap_or(before.jitter());
     violations.require(
-        (SHORTEST_INTERVAL..=LONGEST_INTERVAL).contains(&processor_interval),
+        (MIN_INTERVAL..=MAX_INTERVAL).contains(&processor_interval),
         "retry.processor_interval",
         "must be 10 ms to 1 h",
     );
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_change_does_not_name_stays() {
+    fn absent_fields_stay() {
         let mut violations = Violations::default();
         let current = AutoPush { minimum_severity: Severity::Medium, ..AutoPush::default() };
         let change = v1::AutoPushSettings { enabled: Some(true), ..Default::default() };
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn zero_is_a_number_of_retries_and_not_an_absence() {
+    fn zero_retries_is_not_absent() {
         let mut violations = Violations::default();
         let change = v1::RetrySettings { max_attempts: Some(0), ..Default::default() };
         assert_eq!(retry(change, &RetrySchedule::default(), &mut violations).backoff.max_attempts(), 0);
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn both_systems_can_be_selected_and_neither_twice() {
+    fn selects_each_system_at_most_once() {
         let mut violations = Violations::default();
         let list = |values: &[i32]| v1::AutoPushSettings {
             systems: Some(v1::TicketSystemList { values: values.to_vec() }),
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn every_violation_of_the_schedule_is_reported_at_once() {
+    fn reports_every_violation_of_schedule() {
         let mut violations = Violations::default();
         let change = v1::RetrySettings {
             max_attempts: Some(21),

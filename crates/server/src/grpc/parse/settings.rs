@@ -1,5 +1,5 @@
-//! Changes of the settings of ticket systems. What the settings must be is for the systems to say, once a change is
-//! merged; here is only what a change itself can get wrong.
+//! Changes of ticket system settings. Only violations of the change itself are reported here; the systems validate
+//! the merged settings.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ use super::{field, rules};
 use crate::app::Change;
 use crate::settings::{Draft, Rules, Secret, SecretChange, SecretKind, SecretUse, SystemChange};
 
-/// What a Configure changes, given the rules in force.
+/// A Configure request, given the current rules.
 pub(crate) fn change(request: v1::ConfigureRequest, current: &Rules, violations: &mut Violations) -> Change {
     let jira = request.jira.map(|settings| jira(settings, violations));
     let servicenow = request.servicenow.map(servicenow);
@@ -30,8 +30,8 @@ pub(crate) fn change(request: v1::ConfigureRequest, current: &Rules, violations:
     Change { systems: jira.into_iter().chain(servicenow).collect(), rules: Rules { auto_push, retry } }
 }
 
-/// Which connection to test, and what to try on it before it is saved. The violations are those of the unsaved settings
-/// alone; others are likely to be found once they are merged.
+/// Which connection to test, with which unsaved settings. The violations are those of the change; validating the
+/// merged settings may find others.
 pub(crate) fn tested_connection(
     request: v1::TestConnectionRequest,
 ) -> Result<(System, Option<SystemChange>, Violations), Violations> {
@@ -45,7 +45,7 @@ pub(crate) fn tested_connection(
     if let (Some(system), Some(change)) = (system, &change) {
         let given = change.draft.system();
         let description =
-            format!("are settings of {}, and {} is to be tested", given.title(), system.title());
+            format!("are settings of {}, but the test is for {}", given.title(), system.title());
         wrong.require(given == system, given.as_str(), &description);
     }
     match system.filter(|_| wrong.is_empty()) {
@@ -77,7 +77,7 @@ fn jira(settings: v1::JiraSettings, violations: &mut Violations) -> SystemChange
     let access_token = secret(settings.personal_access_token, kind);
     let secret = match (token, access_token) {
         (Some(SecretChange::Set(_)), Some(SecretChange::Set(_))) => {
-            let description = "must not be given together with api_token: one of them is used";
+            let description = "must not be set together with api_token";
             violations.add("jira.personal_access_token", description);
             None
         }
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn a_toggle_changes_nothing_but_the_toggle() {
+    fn toggle_changes_only_itself() {
         let (change, wrong) = changed(jira(v1::JiraSettings { enabled: Some(true), ..Default::default() }));
         assert!(wrong.is_empty());
         assert_eq!(change.rules, Rules::default());
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_is_set_removed_or_kept() {
+    fn sets_removes_or_keeps_secret() {
         let settings = v1::JiraSettings { personal_access_token: text("pat"), ..Default::default() };
         let (change, _) = changed(jira(settings));
         let of_system = |change: &Change| change.systems[0].secrets.get(&SecretUse::TicketSystem).cloned();
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_change_itself_gets_wrong_is_reported_at_once_over_all_systems() {
+    fn reports_violations_of_all_systems() {
         let request = v1::ConfigureRequest {
             jira: Some(v1::JiraSettings {
                 flavour: Some(0),
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn one_system_is_not_tested_with_the_settings_of_another() {
+    fn refuses_test_with_settings_of_other_system() {
         let request = v1::TestConnectionRequest {
             system: v1::TicketSystem::Jira.into(),
             unsaved: Some(Unsaved::Servicenow(v1::ServiceNowSettings::default())),

@@ -1,4 +1,4 @@
-//! Entries of the audit.
+//! Audit entries.
 
 use rhythmx_ticketing::v1;
 
@@ -8,9 +8,9 @@ use ticketing_core::limits;
 use super::field;
 use crate::store::AuditEntry;
 
-/// The longest detail, in bytes.
+/// Maximum length of a detail in bytes.
 const MAX_DETAIL: usize = 64 * 1024;
-/// How much of a longer one is shown, in characters.
+/// Shown beginning of a longer detail, in characters.
 const MAX_BEGINNING: usize = 8 * 1024;
 
 pub(crate) fn audit_entry(entry: AuditEntry) -> v1::AuditEntry {

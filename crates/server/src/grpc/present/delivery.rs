@@ -9,12 +9,12 @@ use super::{field, ticket};
 use crate::app::DeliveryWithAttempts;
 use crate::store::{Attempt, AttemptKind, AttemptOutcome};
 
-/// The most bytes of attempts with one delivery: with all else of it they stay below the largest message.
+/// Maximum size of the attempts of a single delivery, in bytes, so that the response fits in a message.
 const ATTEMPTS_OF_ONE: usize = 512 * 1024;
-/// The most bytes of attempts with each delivery of a list.
+/// Maximum size of the attempts of each delivery in a list, in bytes.
 const ATTEMPTS_IN_LIST: usize = 32 * 1024;
 
-/// A delivery without its attempts; `max_attempts` is what the retry settings allow.
+/// A delivery without its attempts; `max_attempts` is from the retry settings.
 pub(crate) fn delivery(delivery: Delivery, max_attempts: u32) -> v1::Delivery {
     v1::Delivery {
         id: delivery.id,
@@ -42,27 +42,27 @@ pub(crate) fn delivery(delivery: Delivery, max_attempts: u32) -> v1::Delivery {
     }
 }
 
-/// A delivery with its attempts: the newest, as many as there is room for in an answer about this one alone.
-pub(crate) fn with_attempts(told: DeliveryWithAttempts, max_attempts: u32) -> v1::Delivery {
-    with_some_attempts(told, max_attempts, ATTEMPTS_OF_ONE)
+/// A delivery with its newest attempts, as many as fit in a response about it alone.
+pub(crate) fn with_attempts(presented: DeliveryWithAttempts, max_attempts: u32) -> v1::Delivery {
+    with_some_attempts(presented, max_attempts, ATTEMPTS_OF_ONE)
 }
 
 /// The same in a list.
-pub(crate) fn listed(told: DeliveryWithAttempts, max_attempts: u32) -> v1::Delivery {
-    with_some_attempts(told, max_attempts, ATTEMPTS_IN_LIST)
+pub(crate) fn listed(presented: DeliveryWithAttempts, max_attempts: u32) -> v1::Delivery {
+    with_some_attempts(presented, max_attempts, ATTEMPTS_IN_LIST)
 }
 
-fn with_some_attempts(told: DeliveryWithAttempts, max_attempts: u32, mut room: usize) -> v1::Delivery {
+fn with_some_attempts(presented: DeliveryWithAttempts, max_attempts: u32, mut room: usize) -> v1::Delivery {
     let mut attempts = vec![];
-    for told in told.attempts.into_iter().rev().map(attempt) {
-        let Some(left) = room.checked_sub(told.encoded_len()) else { break };
+    for presented in presented.attempts.into_iter().rev().map(attempt) {
+        let Some(left) = room.checked_sub(presented.encoded_len()) else { break };
         room = left;
-        attempts.push(told);
+        attempts.push(presented);
     }
     attempts.reverse();
-    // They are numbered from 1, without gaps.
+    // Attempts are numbered from 1 without gaps.
     let attempts_omitted = attempts.first().map_or(0, |first| first.number.saturating_sub(1));
-    v1::Delivery { attempts, attempts_omitted, ..delivery(told.delivery, max_attempts) }
+    v1::Delivery { attempts, attempts_omitted, ..delivery(presented.delivery, max_attempts) }
 }
 
 fn attempt(attempt: Attempt) -> v1::Attempt {
@@ -146,18 +146,18 @@ mod tests {
     }
 
     #[test]
-    fn every_state_bears_the_name_that_the_domain_gives_it() {
+    fn states_match_domain() {
         for each in State::ALL {
             assert_eq!(state(each).as_str_name(), format!("DELIVERY_STATE_{}", each.as_str()));
         }
     }
 
     #[test]
-    fn a_new_delivery_is_pending_and_due_and_has_no_ticket() {
-        let told = delivery(accepted(), 5);
-        assert_eq!(told.state(), v1::DeliveryState::Pending);
-        assert_eq!((told.ticket, told.last_error, told.max_attempts), (None, None, 5));
-        assert_eq!(told.next_attempt_at, Some(prost_types::Timestamp::default()));
+    fn presents_new_delivery_as_pending() {
+        let presented = delivery(accepted(), 5);
+        assert_eq!(presented.state(), v1::DeliveryState::Pending);
+        assert_eq!((presented.ticket, presented.last_error, presented.max_attempts), (None, None, 5));
+        assert_eq!(presented.next_attempt_at, Some(prost_types::Timestamp::default()));
     }
 
     fn attempts(count: u32) -> Vec<Attempt> {
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn answer_about_one_delivery_fits_a_message_and_keeps_the_newest_attempts() {
+    fn limits_response_to_newest_attempts() {
         let huge = || "x".repeat(1_000_000);
         let reference = TicketRef { id: huge(), key: huge(), url: huge() };
         let mut poisoned = accepted();
@@ -184,17 +184,17 @@ mod tests {
         poisoned.duplicates = vec![reference; 60];
         // As a row from before there were limits.
         poisoned.adjustments = vec![Adjustment { field: huge(), reason: huge() }; 60];
-        let told = DeliveryWithAttempts { delivery: poisoned, attempts: attempts(200) };
-        let alone = with_attempts(told.clone(), 5);
+        let presented = DeliveryWithAttempts { delivery: poisoned, attempts: attempts(200) };
+        let alone = with_attempts(presented.clone(), 5);
         assert!(alone.encoded_len() < MAX_MESSAGE, "{}", alone.encoded_len());
         let (first, last) = (alone.attempts.first().unwrap(), alone.attempts.last().unwrap());
         assert_eq!((last.number, alone.attempts_omitted), (200, first.number - 1));
         assert!(alone.attempts_omitted > 0);
-        assert!(listed(told, 5).attempts.len() < alone.attempts.len());
+        assert!(listed(presented, 5).attempts.len() < alone.attempts.len());
     }
 
     #[test]
-    fn a_failure_before_the_send_leaves_no_doubt_whatever_its_kind() {
+    fn failure_before_send_is_not_ambiguous() {
         let mut before = accepted();
         let fault = Fault::new(FaultKind::ServerError, "Bad gateway").with_status(502);
         before.last_error = Some(LastError { fault, ambiguous: false, at: Timestamp::UNIX_EPOCH });

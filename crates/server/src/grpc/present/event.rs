@@ -7,7 +7,7 @@ use super::{delivery, field, message};
 use crate::grpc::token;
 use crate::store::{Event, Subject};
 
-/// An event of the stream `stream_id`; `max_attempts` is what the retry settings allow.
+/// An event of the stream `stream_id`; `max_attempts` is from the retry settings.
 pub(crate) fn event(event: &Event, stream_id: &str, max_attempts: u32) -> v1::TicketEvent {
     let (delivery, note) = match &event.subject {
         Subject::Delivery(delivery) => {

@@ -8,7 +8,7 @@ use ticketing_core::risk::Severity;
 use ticketing_core::system::System;
 
 pub(crate) fn timestamp(time: Timestamp) -> prost_types::Timestamp {
-    // Nanoseconds of jiff count away from zero before 1970; those of the contract always count forward.
+    // Before 1970, jiff's nanoseconds are negative; those of the contract are always positive.
     let nanos = time.as_nanosecond();
     let (seconds, nanos) = (nanos.div_euclid(1_000_000_000), nanos.rem_euclid(1_000_000_000));
     prost_types::Timestamp {
@@ -45,13 +45,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_time_before_1970_has_nanoseconds_that_count_forward() {
+    fn converts_time_before_1970() {
         let time = timestamp("1969-12-31T23:59:59.25Z".parse().unwrap());
         assert_eq!(time, prost_types::Timestamp { seconds: -1, nanos: 250_000_000 });
     }
 
     #[test]
-    fn the_longest_and_the_shortest_duration_survive() {
+    fn converts_extreme_durations() {
         assert_eq!(duration(Duration::MAX).seconds, i64::MAX);
         assert_eq!(duration(Duration::from_nanos(1)), prost_types::Duration { seconds: 0, nanos: 1 });
     }

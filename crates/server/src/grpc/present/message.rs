@@ -1,26 +1,26 @@
-//! How a push stands, in a sentence.
+//! The state of a push in a sentence.
 
 use jiff::Timestamp;
 use ticketing_core::delivery::{Delivery, EventKind, Resolution, State};
 use ticketing_core::fault::FaultKind;
 use ticketing_core::limits;
 
-/// The longest sentence about a delivery, in characters.
+/// Maximum length of a sentence in characters.
 const MAX_MESSAGE: usize = 2_000;
 
-/// What a caller of CreateTicket reads first.
+/// The message of CreateTicket.
 pub(crate) fn push_message(delivery: &Delivery, already_existed: bool) -> String {
-    limits::cut(&how_it_stands(delivery, already_existed), MAX_MESSAGE)
+    limits::cut(&state_sentence(delivery, already_existed), MAX_MESSAGE)
 }
 
-fn how_it_stands(delivery: &Delivery, already_existed: bool) -> String {
+fn state_sentence(delivery: &Delivery, already_existed: bool) -> String {
     let system = delivery.system.title();
     let fault = delivery.last_error.as_ref().map(|error| &error.fault);
     let why = fault
-        .map_or_else(|| format!("{system} admits no request just now"), |fault| sentence(&fault.message));
+        .map_or_else(|| format!("{system} accepts no request at present"), |fault| sentence(&fault.message));
     let hint = match fault.map(|fault| fault.hint.as_str()) {
         Some("") | None => String::new(),
-        Some(hint) => format!(" To mend it: {}.", sentence(hint)),
+        Some(hint) => format!(" To fix it: {}.", sentence(hint)),
     };
     let due = due(delivery.due_at);
     match delivery.state {
@@ -30,7 +30,7 @@ fn how_it_stands(delivery: &Delivery, already_existed: bool) -> String {
             format!("{key} {verb} in {system}.")
         }
         State::Pending | State::Attempting => {
-            "The push is accepted; its attempt has not ended yet.".to_owned()
+            "The push is accepted; its attempt is still in progress.".to_owned()
         }
         State::Waiting if fault.is_some_and(|fault| fault.kind == FaultKind::LockedOut) => {
             format!(
@@ -46,26 +46,26 @@ fn how_it_stands(delivery: &Delivery, already_existed: bool) -> String {
         State::Failed => {
             format!("No ticket, and all retries are spent: {why}.{hint} RetryDelivery tries it again.")
         }
-        State::Cancelled => "An operator gave this delivery up.".to_owned(),
+        State::Cancelled => "An operator cancelled this delivery.".to_owned(),
     }
 }
 
-/// What a subscriber reads of a delivery's event; `note` is what an operator said, if anything.
+/// The message of a delivery's event; `note` is an operator's, or empty.
 pub(crate) fn event_note(kind: EventKind, delivery: &Delivery, note: &str) -> String {
     let system = delivery.system.title();
     let story = match kind {
-        EventKind::Accepted => format!("A ticket in {system} was asked for."),
+        EventKind::Accepted => format!("A ticket in {system} was requested."),
         EventKind::SnapshotUpdated => "The next attempt sends the incident's newer content.".to_owned(),
         EventKind::AttemptStarted => "An attempt was started.".to_owned(),
         EventKind::Rearmed => "It will be tried again now.".to_owned(),
         EventKind::Resolved if delivery.resolution == Some(Resolution::Unverified) => {
-            "An operator told which ticket it is; nobody has read that ticket.".to_owned()
+            "An operator named the ticket, which was not verified.".to_owned()
         }
-        EventKind::Resolved => "An operator told which ticket it is.".to_owned(),
+        EventKind::Resolved => "An operator named the ticket.".to_owned(),
         EventKind::DuplicateFound => {
             let keys: Vec<_> = delivery.duplicates.iter().map(|ticket| ticket.key.as_str()).collect();
-            let told = format!("Further tickets bear the same marker: {}.", keys.join(", "));
-            limits::cut(&told, MAX_MESSAGE)
+            let text = format!("Further tickets have the same marker: {}.", keys.join(", "));
+            limits::cut(&text, MAX_MESSAGE)
         }
         EventKind::Delivered
         | EventKind::Waiting
@@ -81,7 +81,7 @@ pub(crate) fn event_note(kind: EventKind, delivery: &Delivery, note: &str) -> St
     if note.is_empty() { story } else { format!("{story} Note: {note}") }
 }
 
-/// Without the full stop that some systems end their messages with.
+/// Without a full stop at the end.
 fn sentence(text: &str) -> String {
     text.trim_end_matches(['.', ' ']).to_owned()
 }
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ticket_is_named_by_its_key() {
+    fn names_ticket_by_key() {
         let ticket = TicketRef { id: "1".to_owned(), key: "SEC-24".to_owned(), url: String::new() };
         let delivered = Delivery { ticket: Some(ticket), ..delivery(State::Delivered) };
         assert_eq!(push_message(&delivered, false), "SEC-24 was created in Jira.");
@@ -131,14 +131,14 @@ mod tests {
     }
 
     #[test]
-    fn what_waits_says_why_and_until_when() {
+    fn message_of_waiting_delivery_names_cause_and_time() {
         let expected = "No ticket yet: Jira refused the login. It will be tried again at 1970-01-01T00:00:00Z. \
-                        To mend it: renew the API token.";
+                        To fix it: renew the API token.";
         assert_eq!(push_message(&delivery(State::Waiting), false), expected);
     }
 
     #[test]
-    fn what_failed_says_how_to_go_on() {
+    fn message_of_failed_delivery_names_next_step() {
         assert!(push_message(&delivery(State::Failed), false).ends_with("RetryDelivery tries it again."));
     }
 }

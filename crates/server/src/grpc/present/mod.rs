@@ -1,4 +1,4 @@
-//! From the domain to the contract. Nothing is decided here.
+//! From the domain to the contract. No business logic.
 
 mod audit;
 mod delivery;

@@ -1,4 +1,4 @@
-//! Pushes: what was done, and what would be.
+//! Pushes and previews.
 
 use rhythmx_ticketing::v1;
 
@@ -26,10 +26,10 @@ pub(crate) fn pushed(pushed: Pushed, max_attempts: u32) -> v1::CreateTicketRespo
 pub(crate) fn submission(submission: Submission, max_attempts: u32) -> v1::SubmitIncidentResponse {
     let Submission { severity, auto_push, decisions } = submission;
     let results = decisions.into_iter().map(|decision| {
-        let told = target::decision(decision.system, &decision.verdict, severity, &auto_push);
+        let presented = target::decision(decision.system, &decision.verdict, severity, &auto_push);
         let already_existed = decision.pushed.as_ref().is_some_and(|(_, existed)| *existed);
         let delivery = decision.pushed.map(|(pushed, _)| delivery::delivery(pushed, max_attempts));
-        v1::AutoPushResult { decision: Some(told), delivery, already_existed }
+        v1::AutoPushResult { decision: Some(presented), delivery, already_existed }
     });
     v1::SubmitIncidentResponse {
         results: results.collect(),

@@ -116,7 +116,7 @@ mod tests {
     use crate::settings::{Held, Secret};
 
     #[test]
-    fn a_secret_is_told_by_when_it_was_set_and_never_by_what_it_is() {
+    fn presents_time_of_secret_instead_of_value() {
         let held = |kind| {
             let secret = Secret { kind, value: "hunter2".into() };
             (kind.used_for(), Held { secret, origin: None, set_at: Timestamp::UNIX_EPOCH })
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn pasted_pages_are_shown_as_the_site_that_they_are_of() {
+    fn presents_origin_of_pasted_page() {
         let url = Some("jira.corp.example/jira/secure/Dashboard.jspa".to_owned());
         let draft = Draft::Jira(ticketing_jira::SettingsDraft { url, ..Default::default() });
         let settings = SystemSettings { draft, ..SystemSettings::empty(System::Jira) };
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_never_set_is_shown_as_its_default() {
+    fn presents_defaults() {
         let View::Jira(view) = system_settings(&SystemSettings::empty(System::Jira)) else { panic!() };
         assert_eq!((view.issue_type.as_str(), view.flavour()), ("Task", v1::JiraFlavour::Auto));
         assert_eq!(view.gateway_url, "https://api.atlassian.com");
@@ -152,11 +152,11 @@ mod tests {
     }
 
     #[test]
-    fn the_default_retry_settings_are_those_of_the_contract() {
-        let told = retry(&RetrySchedule::default());
-        assert_eq!((told.max_attempts, told.jitter), (Some(5), Some(0.0)));
+    fn default_retry_settings_match_contract() {
+        let presented = retry(&RetrySchedule::default());
+        assert_eq!((presented.max_attempts, presented.jitter), (Some(5), Some(0.0)));
         let seconds = |duration: Option<prost_types::Duration>| duration.unwrap().seconds;
-        let durations = (told.base_delay, told.max_delay, told.processor_interval);
+        let durations = (presented.base_delay, presented.max_delay, presented.processor_interval);
         assert_eq!((seconds(durations.0), seconds(durations.1), seconds(durations.2)), (60, 3_600, 120));
     }
 }

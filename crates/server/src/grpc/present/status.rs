@@ -1,4 +1,4 @@
-//! How the service and its ticket systems stand.
+//! The status of the service and its ticket systems.
 
 use std::collections::BTreeMap;
 
@@ -24,7 +24,7 @@ pub(crate) fn status(status: Status) -> v1::GetStatusResponse {
     }
 }
 
-/// The settings in force, after a change that made deliveries due.
+/// The current settings, after a change that made deliveries due.
 pub(crate) fn configured(settings: &Settings, made_due: u64) -> v1::ConfigureResponse {
     let mut response = v1::ConfigureResponse {
         auto_push: Some(settings::auto_push(&settings.rules.auto_push)),

@@ -1,4 +1,4 @@
-//! Targets: their condition, and what auto-push decides about them.
+//! Targets: their condition, and auto-push decisions.
 
 use jiff::Timestamp;
 use rhythmx_ticketing::v1;
@@ -10,7 +10,7 @@ use ticketing_core::target::{Condition, Health};
 
 use super::field;
 
-/// The longest reason of a condition, in characters: a message and its hint.
+/// Maximum length of a condition's reason in characters: a message and its hint.
 const MAX_CAUSE: usize = 1_600;
 
 pub(crate) fn condition(health: &Health, now: Timestamp) -> v1::TargetCondition {
@@ -27,7 +27,7 @@ pub(crate) fn condition(health: &Health, now: Timestamp) -> v1::TargetCondition 
     let until = until.filter(|_| kind == Kind::Throttled);
     let reason = match (kind, &health.cause) {
         (Kind::Throttled, _) if until.is_none() => {
-            "the pause that the system asked for is over; one request a tick goes out until one succeeds"
+            "the pause that the system asked for is over; one request a tick is sent until one succeeds"
                 .to_owned()
         }
         (Kind::Throttled, _) => "the system asked for a pause; nothing is lost".to_owned(),
@@ -43,7 +43,7 @@ pub(crate) fn condition(health: &Health, now: Timestamp) -> v1::TargetCondition 
     }
 }
 
-/// The decision about an incident of `severity`, in the words of the contract.
+/// The auto-push decision about an incident of `severity`.
 pub(crate) fn decision(
     system: System,
     verdict: &Verdict,
@@ -88,25 +88,25 @@ mod tests {
     const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
     #[test]
-    fn a_healthy_target_has_nothing_to_explain() {
-        let told = condition(&Health::default(), NOW);
+    fn presents_healthy_target_without_reason() {
+        let presented = condition(&Health::default(), NOW);
         let expected = v1::TargetCondition { kind: v1::TargetConditionKind::Ok.into(), ..Default::default() };
-        assert_eq!(told, expected);
+        assert_eq!(presented, expected);
     }
 
     #[test]
-    fn a_throttled_target_tells_until_when_and_no_longer_than_that() {
+    fn presents_throttled_target_until_end() {
         let until = NOW + Duration::from_secs(90);
         let health = Health { throttled_until: Some(until), ..Health::default() };
-        let told = condition(&health, NOW);
-        assert_eq!(told.kind(), v1::TargetConditionKind::Throttled);
-        assert_eq!(told.until.map(|time| time.seconds), Some(90));
-        let told = condition(&health, until);
-        assert_eq!((told.kind(), told.until), (v1::TargetConditionKind::Throttled, None));
+        let presented = condition(&health, NOW);
+        assert_eq!(presented.kind(), v1::TargetConditionKind::Throttled);
+        assert_eq!(presented.until.map(|time| time.seconds), Some(90));
+        let presented = condition(&health, until);
+        assert_eq!((presented.kind(), presented.until), (v1::TargetConditionKind::Throttled, None));
     }
 
     #[test]
-    fn a_suspended_target_tells_since_when_and_why_even_while_throttled() {
+    fn presents_suspended_target_with_cause() {
         let cause = Fault::new(FaultKind::LockedOut, "CAPTCHA_CHALLENGE").with_hint("sign in by hand once");
         let health = Health {
             condition: Condition::Suspended,
@@ -115,23 +115,23 @@ mod tests {
             throttled_until: Some(NOW + Duration::from_secs(90)),
             ..Health::default()
         };
-        let told = condition(&health, NOW);
-        assert_eq!(told.kind(), v1::TargetConditionKind::Suspended);
-        assert_eq!((told.since.is_some(), told.until), (true, None));
-        assert_eq!(told.reason, "CAPTCHA_CHALLENGE (sign in by hand once)");
+        let presented = condition(&health, NOW);
+        assert_eq!(presented.kind(), v1::TargetConditionKind::Suspended);
+        assert_eq!((presented.since.is_some(), presented.until), (true, None));
+        assert_eq!(presented.reason, "CAPTCHA_CHALLENGE (sign in by hand once)");
     }
 
     #[test]
-    fn a_decision_says_in_a_sentence_what_was_compared() {
+    fn explains_auto_push_decision() {
         let rule = AutoPush { enabled: true, ..AutoPush::default() };
-        let told = |severity, system| decision(system, &rule.verdict(severity, system), severity, &rule);
-        let pushed = told(Severity::Critical, System::Jira);
+        let presented = |severity, system| decision(system, &rule.verdict(severity, system), severity, &rule);
+        let pushed = presented(Severity::Critical, System::Jira);
         assert_eq!((pushed.push, pushed.skip_reason()), (true, v1::SkipReason::Unspecified));
         assert_eq!(pushed.explanation, "severity CRITICAL is at or above the minimum CRITICAL");
-        let below = told(Severity::High, System::Jira);
+        let below = presented(Severity::High, System::Jira);
         assert_eq!((below.push, below.skip_reason()), (false, v1::SkipReason::BelowThreshold));
         assert_eq!(below.explanation, "severity HIGH is below the minimum CRITICAL");
-        let other = told(Severity::Critical, System::ServiceNow);
+        let other = presented(Severity::Critical, System::ServiceNow);
         assert_eq!(other.skip_reason(), v1::SkipReason::SystemNotSelected);
     }
 }

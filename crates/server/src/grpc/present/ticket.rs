@@ -1,4 +1,4 @@
-//! Tickets, and what ticket systems said.
+//! Tickets and faults of ticket systems.
 
 use rhythmx_ticketing::v1;
 use ticketing_core::delivery::LastError;
@@ -9,12 +9,12 @@ use ticketing_core::system::{Adjustment, Check, Rendered, System, TicketRef};
 
 use super::field;
 
-/// The longest message of a fault, in characters.
+/// Maximum length of a fault's message in characters.
 const MAX_FAULT: usize = 500;
-/// The most steps of a connection test.
+/// Maximum number of steps of a connection test.
 const MAX_CHECKS: usize = 50;
 
-/// A ticket within its limits: a row from before there were any may exceed them.
+/// A ticket within its limits, which rows of former versions may exceed.
 pub(crate) fn ticket(ticket: TicketRef) -> v1::Ticket {
     let ticket = ticket.bounded();
     v1::Ticket { id: ticket.id, key: ticket.key, url: ticket.url }
@@ -22,11 +22,12 @@ pub(crate) fn ticket(ticket: TicketRef) -> v1::Ticket {
 
 /// Adjustments within their limits, as above.
 pub(crate) fn adjustments(all: Vec<Adjustment>) -> Vec<v1::Adjustment> {
-    let told = |adjustment: Adjustment| v1::Adjustment { field: adjustment.field, reason: adjustment.reason };
-    limits::adjustments(all).into_iter().map(told).collect()
+    let presented =
+        |adjustment: Adjustment| v1::Adjustment { field: adjustment.field, reason: adjustment.reason };
+    limits::adjustments(all).into_iter().map(presented).collect()
 }
 
-/// A fault as a delivery or an attempt suffered it: whether it left a doubt depends on whether anything was sent.
+/// A fault of a delivery or attempt; whether it is ambiguous depends on whether anything was sent.
 pub(crate) fn last_error(error: LastError) -> v1::Fault {
     let LastError { fault, ambiguous, at } = error;
     v1::Fault {
@@ -100,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_kind_of_fault_bears_the_name_that_the_domain_gives_it() {
+    fn fault_kinds_match_domain() {
         for kind in FaultKind::ALL {
             assert_eq!(fault_kind(kind).as_str_name(), format!("FAULT_KIND_{}", kind.as_str()));
         }

@@ -17,7 +17,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::connection::WriterConnection;
 use super::mark::Mark;
 use super::{State, load, save, traces};
-use crate::panics::{self, Panicked};
+use crate::panics::{self, PanicMessage};
 use crate::store::work::{Needs, Verb, Work};
 use crate::store::{StoreError, StoreErrorKind};
 
@@ -165,12 +165,12 @@ impl Writer {
     }
 
     async fn commit_alone<T: Task>(&mut self, task: &T) -> Result<T::Answer, StoreError> {
-        match panics::caught(self.try_commit_alone(task)).await {
+        match panics::catch(self.try_commit_alone(task)).await {
             Ok(outcome) => self.look_after(outcome).await,
-            Err(Panicked(reason)) => {
+            Err(PanicMessage(reason)) => {
                 // Whatever was begun on this connection ends with it.
                 self.connection.discard().await;
-                let error = StoreError::Panicked { verb: std::any::type_name::<T>(), reason };
+                let error = StoreError::PanicMessage { verb: std::any::type_name::<T>(), reason };
                 tracing::error!(
                     error = &error as &dyn std::error::Error,
                     "a command failed in a way it should not"
@@ -289,12 +289,12 @@ impl<T: Task> CommandAlone for AskedAlone<T> {
 /// Whether a single command is to blame, and neither the transaction nor the connection.
 fn is_of_one_row(error: &StoreError) -> bool {
     let whole = matches!(error, StoreError::Begin { .. } | StoreError::Commit { .. });
-    let panicked = matches!(error, StoreError::Panicked { .. });
+    let panicked = matches!(error, StoreError::PanicMessage { .. });
     !whole && (panicked || matches!(error.kind(), StoreErrorKind::Refused | StoreErrorKind::BadRow))
 }
 
 fn answer(batch: Vec<Box<dyn Command>>, outcome: &Result<(), StoreError>) {
-    if let Err(error @ StoreError::Panicked { .. }) = outcome {
+    if let Err(error @ StoreError::PanicMessage { .. }) = outcome {
         tracing::error!(error = error as &dyn std::error::Error, "a command failed in a way it should not");
     }
     for command in batch {

@@ -1,21 +1,21 @@
-//! An allowance that fills up with time.
+//! A token bucket.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// How often something may be done.
+/// A sustained rate with a burst.
 #[derive(Debug, Clone, Copy)]
 pub struct Rate {
-    /// Times a second, in the long run.
+    /// Tokens per second.
     pub rate: u32,
-    /// Times at once, after a pause.
+    /// Capacity of the bucket.
     pub burst: u32,
 }
 
-/// What is left of an allowance.
+/// The state of a bucket.
 #[derive(Debug)]
-pub(super) struct Bucket {
+pub(super) struct TokenBucket {
     left: f64,
     since: Instant,
 }
@@ -23,21 +23,21 @@ pub(super) struct Bucket {
 // === impl Rate ===
 
 impl Rate {
-    /// How long an allowance takes to be whole again.
+    /// Time to refill an empty bucket.
     pub(super) fn refill(self) -> Duration {
         Duration::from_secs_f64(f64::from(self.burst) / f64::from(self.rate))
     }
 }
 
-// === impl Bucket ===
+// === impl TokenBucket ===
 
-impl Bucket {
-    /// A whole allowance.
+impl TokenBucket {
+    /// A full bucket.
     pub(super) fn full(rate: Rate, now: Instant) -> Self {
         Self { left: f64::from(rate.burst), since: now }
     }
 
-    /// Takes one, or tells when there is one again.
+    /// Takes a token, or returns the time until one is available.
     pub(super) fn take(&mut self, rate: Rate, now: Instant) -> Result<(), Duration> {
         let earned = now.duration_since(self.since).as_secs_f64() * f64::from(rate.rate);
         self.left = (self.left + earned).min(f64::from(rate.burst));
@@ -49,12 +49,12 @@ impl Bucket {
         Ok(())
     }
 
-    /// Gives one back.
+    /// Returns a token.
     pub(super) fn give_back(&mut self, rate: Rate) {
         self.left = (self.left + 1.0).min(f64::from(rate.burst));
     }
 
-    /// Whether it is whole again, so that nobody has to remember it.
+    /// Whether it is full, so that its state can be dropped.
     pub(super) fn is_full(&self, rate: Rate, now: Instant) -> bool {
         now.duration_since(self.since) >= rate.refill()
     }
@@ -65,9 +65,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_burst_is_there_at_once_and_then_one_by_one() {
+    fn allows_burst_then_rate() {
         let (rate, now) = (Rate { rate: 10, burst: 3 }, Instant::now());
-        let mut bucket = Bucket::full(rate, now);
+        let mut bucket = TokenBucket::full(rate, now);
         for _ in 0..3 {
             assert_eq!(bucket.take(rate, now), Ok(()));
         }
@@ -79,9 +79,9 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_saved_up_beyond_the_burst() {
+    fn never_exceeds_burst() {
         let (rate, now) = (Rate { rate: 10, burst: 1 }, Instant::now());
-        let mut bucket = Bucket::full(rate, now);
+        let mut bucket = TokenBucket::full(rate, now);
         bucket.give_back(rate);
         let later = now + Duration::from_secs(3_600);
         assert!(bucket.is_full(rate, later));

@@ -1,22 +1,22 @@
-//! Small readings of text.
+//! Text helpers.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::de::DeserializeOwned;
 
-/// How much of a JSON text that was cut short is read, in bytes.
+/// Maximum part of a truncated JSON text that is read, in bytes.
 const MAX_CUT: usize = 64 * 1024;
-/// How deep values may lie within one another: no error is nested deeper.
+/// Maximum nesting of values.
 const MAX_DEPTH: usize = 100;
-/// The longest escape of a character, a pair of surrogates, in bytes.
-const LONGEST_ESCAPE: usize = 12;
+/// Maximum length of an escape, a surrogate pair, in bytes.
+const MAX_ESCAPE: usize = 12;
 
 pub(crate) fn base64(text: &str) -> String {
     STANDARD.encode(text)
 }
 
-/// What a JSON text says; of one that was cut short what stands in its first 64 KiB. For the words of errors alone: nothing can
-/// be concluded from what is missing.
+/// Parses a JSON text, or the first 64 KiB of a truncated one. For error messages only: nothing can be concluded from
+/// absent values.
 #[must_use]
 pub fn read_json<T: DeserializeOwned>(text: &str) -> Option<T> {
     serde_json::from_str(text)
@@ -24,8 +24,8 @@ pub fn read_json<T: DeserializeOwned>(text: &str) -> Option<T> {
         .or_else(|| completions(text).iter().find_map(|whole| serde_json::from_str(whole).ok()))
 }
 
-/// Ways to complete a JSON text that was cut short, the one that keeps most of it first: its last text is ended, or else what
-/// stands behind the last comma is left out; then every open list and object is closed.
+/// Completions of a truncated JSON text, the longest first: ends its last string, or else drops everything after the last
+/// comma; then closes every open list and object.
 fn completions(text: &str) -> Vec<String> {
     let text = &text[..text.floor_char_boundary(MAX_CUT)];
     let (mut open, mut in_text, mut is_escaped) = (Vec::new(), false, false);
@@ -53,7 +53,7 @@ fn completions(text: &str) -> Vec<String> {
     };
     let mut ways = vec![closed(text.len(), if in_text { "\"" } else { "" }, &open)];
     if in_text {
-        let escapes = began.max(text.len().saturating_sub(LONGEST_ESCAPE))..text.len();
+        let escapes = began.max(text.len().saturating_sub(MAX_ESCAPE))..text.len();
         let cut = escapes.rev().filter(|at| text.as_bytes()[*at] == b'\\');
         ways.extend(cut.map(|at| closed(at, "\"", &open)));
     }

@@ -1,6 +1,6 @@
-//! What the door makes of servers that do not behave.
+//! How the client handles misbehaving servers.
 
-#![allow(clippy::unwrap_used, reason = "a test that can not go on fails")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -10,8 +10,8 @@ use jiff::Timestamp;
 use secrecy::SecretString;
 use ticketing_core::clock::Clock;
 use ticketing_core::fault::{Fault, FaultKind};
-use ticketing_outbound::guard::Guard;
-use ticketing_outbound::{Authorization, Door, LARGEST_BODY, Reply, Request};
+use ticketing_outbound::address_policy::AddressPolicy;
+use ticketing_outbound::{Authorization, HttpClient, MAX_BODY, Reply, Request};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
@@ -25,9 +25,9 @@ impl Clock for Epoch {
 }
 
 /// How long a request may take.
-const LONGEST: Duration = Duration::from_millis(500);
+const MAX_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// A server that does the same with every connection, once it has read a request.
+/// Handles every connection with `answer`, after reading a request.
 async fn server<F>(answer: impl Fn(TcpStream) -> F + Send + Sync + 'static) -> SocketAddr
 where
     F: Future<Output = ()> + Send,
@@ -45,24 +45,24 @@ where
     address
 }
 
-async fn saying(reply: &'static str) -> SocketAddr {
+async fn replying(reply: &'static str) -> SocketAddr {
     server(move |mut stream| async move {
         let _ = stream.write_all(reply.as_bytes()).await;
     })
     .await
 }
 
-fn door() -> Door {
-    door_for(LONGEST)
+fn client() -> HttpClient {
+    client_with_timeout(MAX_TIMEOUT)
 }
 
-fn door_for(longest: Duration) -> Door {
-    let here = Guard::permitting(vec!["127.0.0.1".parse().unwrap()]);
-    Door::new(Arc::new(Epoch), longest, here.into()).unwrap()
+fn client_with_timeout(max_timeout: Duration) -> HttpClient {
+    let loopback = AddressPolicy::permitting(vec!["127.0.0.1".parse().unwrap()]);
+    HttpClient::new(Arc::new(Epoch), max_timeout, loopback.into()).unwrap()
 }
 
 async fn get(url: &str) -> Result<Reply, Fault> {
-    door().send(Request::get(url.parse().unwrap(), None, LONGEST)).await
+    client().send(Request::get(url.parse().unwrap(), None, MAX_TIMEOUT)).await
 }
 
 async fn kind(url: &str) -> FaultKind {
@@ -70,26 +70,26 @@ async fn kind(url: &str) -> FaultKind {
 }
 
 #[tokio::test]
-async fn a_reply_is_handed_over_whole_with_what_it_asks_for() {
-    let address = saying("HTTP/1.1 429 x\r\nretry-after: 7\r\ncontent-length: 2\r\n\r\n{}").await;
+async fn returns_reply_with_retry_after() {
+    let address = replying("HTTP/1.1 429 x\r\nretry-after: 7\r\ncontent-length: 2\r\n\r\n{}").await;
     let reply = get(&format!("http://{address}")).await.unwrap();
     assert_eq!((reply.status, reply.body.as_str()), (429, "{}"));
     assert_eq!(reply.retry_after, Some(Duration::from_secs(7)));
 }
 
 #[tokio::test]
-async fn a_server_that_can_not_be_reached_was_sent_nothing() {
+async fn unreachable_server_is_definite_failure() {
     assert_eq!(kind("https://no-such-host.invalid").await, FaultKind::Dns);
     assert_eq!(kind("http://127.0.0.1:1").await, FaultKind::Connect);
-    let plain = saying("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
+    let plain = replying("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
     assert_eq!(kind(&format!("https://{plain}")).await, FaultKind::Tls);
 }
 
 #[tokio::test]
-async fn a_server_whose_connection_never_comes_about_was_sent_nothing() {
+async fn connect_timeout_is_definite_failure() {
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
-    // It takes one connection, and lets whoever comes after that wait.
+    // Its backlog takes one connection; further ones wait.
     let listener = socket.listen(0).unwrap();
     let address = listener.local_addr().unwrap();
     let _first = TcpStream::connect(address).await.unwrap();
@@ -97,7 +97,7 @@ async fn a_server_whose_connection_never_comes_about_was_sent_nothing() {
 }
 
 #[tokio::test]
-async fn a_server_that_was_sent_a_request_and_fell_silent_leaves_a_doubt() {
+async fn missing_reply_is_unknown_outcome() {
     let gone = server(|stream| async move { drop(stream) }).await;
     assert_eq!(kind(&format!("http://{gone}")).await, FaultKind::ConnectionLost);
     let silent = server(|stream| async move {
@@ -108,50 +108,50 @@ async fn a_server_that_was_sent_a_request_and_fell_silent_leaves_a_doubt() {
     })
     .await;
     assert_eq!(kind(&format!("http://{silent}")).await, FaultKind::TimedOut);
-    let half = saying("HTTP/1.1 201 Created\r\ncontent-length: 100\r\n\r\n{\"id\"").await;
+    let half = replying("HTTP/1.1 201 Created\r\ncontent-length: 100\r\n\r\n{\"id\"").await;
     assert_eq!(kind(&format!("http://{half}")).await, FaultKind::ConnectionLost);
 }
 
 #[tokio::test]
-async fn a_redirect_is_an_answer_and_is_not_followed() {
+async fn does_not_follow_redirect() {
     let elsewhere = "HTTP/1.1 307 x\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n";
-    let address = saying(elsewhere).await;
+    let address = replying(elsewhere).await;
     assert_eq!(get(&format!("http://{address}")).await.unwrap().status, 307);
 }
 
 #[tokio::test]
-async fn a_reply_that_does_not_end_is_cut_off() {
+async fn stops_reading_endless_reply() {
     let address = server(|mut stream| async move {
         let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await;
         let chunk = vec![b'x'; 64 * 1_024];
-        for _ in 0..=LARGEST_BODY / chunk.len() {
+        for _ in 0..=MAX_BODY / chunk.len() {
             if stream.write_all(&chunk).await.is_err() {
                 return;
             }
         }
     })
     .await;
-    let door = door_for(Duration::from_secs(10));
+    let client = client_with_timeout(Duration::from_secs(10));
     let url = format!("http://{address}").parse().unwrap();
-    let fault = door.send(Request::get(url, None, Duration::from_secs(10))).await.unwrap_err();
+    let fault = client.send(Request::get(url, None, Duration::from_secs(10))).await.unwrap_err();
     assert_eq!(fault.kind, FaultKind::UnreadableReply);
 }
 
 #[tokio::test]
-async fn refusal_stays_one_whose_words_break_off_hang_or_do_not_end() {
-    let cut = saying("HTTP/1.1 401 no\r\ncontent-length: 100\r\n\r\n{\"errorMessages\"").await;
+async fn incomplete_body_keeps_refusal_definite() {
+    let cut = replying("HTTP/1.1 401 no\r\ncontent-length: 100\r\n\r\n{\"errorMessages\"").await;
     let hanging = server(|mut stream| async move {
         let _ = stream.write_all(b"HTTP/1.1 403 no\r\ncontent-length: 100\r\n\r\n").await;
         let _ = stream.read(&mut [0]).await;
     })
     .await;
-    let endless = answering(429, "retry-after: 7\r\n", vec![b'x'; LARGEST_BODY + 1]).await;
+    let endless = answering(429, "retry-after: 7\r\n", vec![b'x'; MAX_BODY + 1]).await;
     for (address, status) in [(cut, 401), (hanging, 403), (endless, 429)] {
         assert_eq!(get(&format!("http://{address}")).await.unwrap().status, status);
     }
 }
 
-/// A server that answers with this status and these bytes, compressed or marked as it likes.
+/// Answers with this status, header and body.
 async fn answering(status: u16, header: &'static str, body: Vec<u8>) -> SocketAddr {
     server(move |mut stream| {
         let body = body.clone();
@@ -170,7 +170,7 @@ fn gzip(text: &[u8]) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn reads_reply_that_was_compressed_unasked_or_has_a_byte_order_mark() {
+async fn decodes_unrequested_compression_and_bom() {
     for (header, body) in [
         ("content-encoding: gzip\r\n", gzip(b"{}")),
         ("", gzip("\u{FEFF}{}".as_bytes())),
@@ -182,16 +182,16 @@ async fn reads_reply_that_was_compressed_unasked_or_has_a_byte_order_mark() {
 }
 
 #[tokio::test]
-async fn refuses_to_decompress_more_than_a_reply_may_have() {
-    let address = answering(200, "content-encoding: gzip\r\n", gzip(&vec![b' '; LARGEST_BODY + 1])).await;
-    let door = door_for(Duration::from_secs(20));
+async fn limits_decompressed_size() {
+    let address = answering(200, "content-encoding: gzip\r\n", gzip(&vec![b' '; MAX_BODY + 1])).await;
+    let client = client_with_timeout(Duration::from_secs(20));
     let url = format!("http://{address}").parse().unwrap();
-    let fault = door.send(Request::get(url, None, Duration::from_secs(20))).await.unwrap_err();
+    let fault = client.send(Request::get(url, None, Duration::from_secs(20))).await.unwrap_err();
     assert_eq!((fault.kind, fault.status), (FaultKind::UnreadableReply, Some(200)));
 }
 
 #[tokio::test]
-async fn refusal_stays_one_in_an_unknown_encoding_and_a_success_leaves_a_doubt() {
+async fn unknown_encoding_keeps_refusal_definite() {
     let refused = answering(401, "content-encoding: br\r\n", vec![0x0B, 2, 0x80]).await;
     assert_eq!(get(&format!("http://{refused}")).await.unwrap().status, 401);
     let created = answering(201, "content-encoding: br\r\n", vec![0x0B, 2, 0x80]).await;
@@ -200,19 +200,19 @@ async fn refusal_stays_one_in_an_unknown_encoding_and_a_success_leaves_a_doubt()
 }
 
 #[tokio::test]
-async fn every_request_has_a_connection_of_its_own() {
-    let address = saying("HTTP/1.1 200 OK\r\nset-cookie: a=b\r\ncontent-length: 0\r\n\r\n").await;
-    let door = door_for(Duration::from_secs(10));
+async fn opens_connection_per_request() {
+    let address = replying("HTTP/1.1 200 OK\r\nset-cookie: a=b\r\ncontent-length: 0\r\n\r\n").await;
+    let client = client_with_timeout(Duration::from_secs(10));
     for _ in 0..3 {
         let request =
             Request::get(format!("http://{address}").parse().unwrap(), None, Duration::from_secs(1));
         // The server answers once a connection: a second request on it would find it closed.
-        assert_eq!(door.send(request).await.unwrap().status, 200);
+        assert_eq!(client.send(request).await.unwrap().status, 200);
     }
 }
 
 #[test]
-fn a_login_is_never_printed() {
+fn debug_output_omits_authorization() {
     let secret = SecretString::from("canary");
     for login in [Authorization::basic("user", &secret), Authorization::bearer(&secret)] {
         let printed = format!("{login:?}");

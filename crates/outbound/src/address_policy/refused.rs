@@ -1,20 +1,20 @@
-//! Why an address may not be called, and the way out.
+//! Why an address is forbidden, and how to permit it.
 
 use super::address::AddressKind;
 
-/// The flag by which an operator permits a target.
+/// The flag by which an operator permits an address.
 pub const FLAG: &str = "--allow-target";
 
-/// An address that may not be called.
+/// A forbidden address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{rule}")]
-pub struct Refused {
+pub struct AddressRefused {
     pub rule: Rule,
-    /// What the operator would have to permit; `None` where nothing can.
+    /// What the operator can permit; `None` if it can never be permitted.
     pub permit: Option<String>,
 }
 
-/// What an address breaks.
+/// The violated rule.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Rule {
     #[error("must be an address that begins with https://")]
@@ -41,13 +41,13 @@ pub enum Rule {
     Port(u16),
     #[error("must not lead to {0}")]
     Address(AddressKind),
-    #[error("must not lead to {0}, and the name stands for one, alone or among others")]
+    #[error("must not lead to {0}, and the name resolves to one")]
     Answer(AddressKind),
 }
 
-// === impl Refused ===
+// === impl AddressRefused ===
 
-impl Refused {
+impl AddressRefused {
     pub(super) fn never(rule: Rule) -> Self {
         Self { rule, permit: None }
     }
@@ -56,12 +56,12 @@ impl Refused {
         Self { rule, permit: Some(permitted.into()) }
     }
 
-    /// What to do about it.
+    /// How to fix it.
     #[must_use]
     pub fn hint(&self) -> String {
         match (&self.permit, &self.rule) {
             (Some(target), _) => {
-                format!("if it is meant to be, the server's operator permits it with {FLAG}={target}")
+                format!("if intended, the server's operator permits it with {FLAG}={target}")
             }
             (None, Rule::Address(_) | Rule::Answer(_) | Rule::MetadataName) => {
                 "no setting and no flag permits it".to_owned()
@@ -70,7 +70,7 @@ impl Refused {
         }
     }
 
-    /// Rule and way out in one.
+    /// Rule and hint in one sentence.
     #[must_use]
     pub fn explain(&self) -> String {
         format!("{self}; {}", self.hint())

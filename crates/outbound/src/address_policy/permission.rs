@@ -1,4 +1,4 @@
-//! What the operator permits beyond the public Internet.
+//! The operator's allow list.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -7,14 +7,14 @@ use std::str::FromStr;
 use super::address::AddressKind;
 use super::network::Network;
 
-/// The widest networks that can be permitted: all of 10.0.0.0/8, all of fc00::/7.
-const WIDEST: (u32, u32) = (8, 7);
+/// Minimum prefix length: all of 10.0.0.0/8, all of fc00::/7.
+const MIN_PREFIX: (u32, u32) = (8, 7);
 
-/// Names by which clouds know their metadata services.
+/// Host names of cloud metadata services.
 pub(super) const METADATA_NAMES: [&str; 5] =
     ["metadata", "metadata.google.internal", "metadata.goog", "instance-data", "instance-data.ec2.internal"];
 
-/// One target that an operator permits, by plain http as well and on any port, or on the one that is named.
+/// An allow list entry. Permits a host also by plain http, on any port or on the given one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Permission {
     target: Target,
@@ -28,9 +28,9 @@ enum Target {
     Network(Network),
 }
 
-/// Why something can not be permitted.
+/// Why an entry is invalid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum NotAPermission {
+pub enum InvalidPermission {
     #[error(
         "write a host, an address or a network, for example jira.corp.example, 127.0.0.1:8080, [fd00::1]:8443 or \
          10.2.0.0/16"
@@ -38,14 +38,14 @@ pub enum NotAPermission {
     Unreadable,
     #[error("{0} is never permitted")]
     Never(AddressKind),
-    #[error("this is too wide: name the network that the ticket system is in")]
+    #[error("the network is too wide: give the one that the ticket system is in")]
     TooWide,
 }
 
 // === impl Permission ===
 
 impl Permission {
-    /// Whether it permits this host under its name.
+    /// Whether it permits this host name.
     pub(super) fn names(&self, host: &str, port: Option<u16>) -> bool {
         matches!(&self.target, Target::Name(name) if name == host) && self.on(port)
     }
@@ -55,21 +55,21 @@ impl Permission {
         matches!(&self.target, Target::Network(network) if network.contains(address)) && self.on(port)
     }
 
-    /// Whether it permits this host under its name, on some port.
+    /// Whether it permits this host name on some port.
     pub(super) fn names_at_all(&self, host: &str) -> bool {
         self.names(host, self.port)
     }
 
-    /// Without a port it is asked for all of them.
+    /// Without a port it covers all of them.
     fn on(&self, port: Option<u16>) -> bool {
         self.port.is_none() || self.port == port
     }
 }
 
 impl FromStr for Permission {
-    type Err = NotAPermission;
+    type Err = InvalidPermission;
 
-    fn from_str(text: &str) -> Result<Self, NotAPermission> {
+    fn from_str(text: &str) -> Result<Self, InvalidPermission> {
         let text = text.trim();
         if let Ok(network) = text.parse::<Network>() {
             return Ok(Self { target: Target::Network(possible(network)?), port: None });
@@ -97,19 +97,19 @@ impl fmt::Display for Permission {
     }
 }
 
-fn possible(network: Network) -> Result<Network, NotAPermission> {
+fn possible(network: Network) -> Result<Network, InvalidPermission> {
     if let Some(kind) = AddressKind::of_all(network).filter(|kind| !kind.can_be_permitted()) {
-        return Err(NotAPermission::Never(kind));
+        return Err(InvalidPermission::Never(kind));
     }
-    let widest = if network.first().is_ipv4() { WIDEST.0 } else { WIDEST.1 };
-    if network.prefix() < widest { Err(NotAPermission::TooWide) } else { Ok(network) }
+    let widest = if network.first().is_ipv4() { MIN_PREFIX.0 } else { MIN_PREFIX.1 };
+    if network.prefix() < widest { Err(InvalidPermission::TooWide) } else { Ok(network) }
 }
 
-fn split_port(text: &str) -> Result<(&str, Option<u16>), NotAPermission> {
+fn split_port(text: &str) -> Result<(&str, Option<u16>), InvalidPermission> {
     let bracketed = text.strip_prefix('[').and_then(|rest| rest.split_once(']'));
     let (host, port) = match bracketed {
         Some((host, "")) => (host, None),
-        Some((host, port)) => (host, Some(port.strip_prefix(':').ok_or(NotAPermission::Unreadable)?)),
+        Some((host, port)) => (host, Some(port.strip_prefix(':').ok_or(InvalidPermission::Unreadable)?)),
         None => match text.split_once(':') {
             Some((host, port)) => (host, Some(port)),
             None => (text, None),
@@ -117,24 +117,24 @@ fn split_port(text: &str) -> Result<(&str, Option<u16>), NotAPermission> {
     };
     let is_v6 = host.parse::<std::net::Ipv6Addr>().is_ok();
     if is_v6 != bracketed.is_some() {
-        return Err(NotAPermission::Unreadable);
+        return Err(InvalidPermission::Unreadable);
     }
-    let read = |port: &str| port.parse().ok().filter(|port| *port > 0).ok_or(NotAPermission::Unreadable);
+    let read = |port: &str| port.parse().ok().filter(|port| *port > 0).ok_or(InvalidPermission::Unreadable);
     Ok((host, port.map(read).transpose()?))
 }
 
-/// A host name as the URL of a target has it.
-fn name(text: &str) -> Result<String, NotAPermission> {
+/// A host name as it appears in a URL.
+fn name(text: &str) -> Result<String, InvalidPermission> {
     let name = text.to_ascii_lowercase();
     let allowed = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
     let label = |label: &str| !label.is_empty() && label.bytes().all(allowed);
     let last = name.rsplit('.').next().unwrap_or_default();
     let numeric = last.bytes().all(|b| b.is_ascii_digit()) || last.starts_with("0x");
     if numeric || !name.split('.').all(label) {
-        return Err(NotAPermission::Unreadable);
+        return Err(InvalidPermission::Unreadable);
     }
     if METADATA_NAMES.contains(&name.as_str()) {
-        return Err(NotAPermission::Never(AddressKind::Metadata));
+        return Err(InvalidPermission::Never(AddressKind::Metadata));
     }
     Ok(name)
 }
@@ -144,7 +144,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hosts_addresses_and_networks_can_be_permitted() {
+    fn parses_hosts_addresses_and_networks() {
         for text in [
             "jira.corp.example",
             "localhost",
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn what_must_never_be_called_can_not_be_permitted() {
+    fn refuses_permission_for_forbidden_address() {
         for text in [
             "169.254.169.254",
             "169.254.169.254:80",
@@ -187,15 +187,15 @@ mod tests {
             "metadata.google.internal",
             "Metadata",
         ] {
-            assert!(matches!(text.parse::<Permission>(), Err(NotAPermission::Never(_))), "{text}");
+            assert!(matches!(text.parse::<Permission>(), Err(InvalidPermission::Never(_))), "{text}");
         }
         for text in ["0.0.0.0/0", "0.0.0.0/1", "::/0", "2000::/3"] {
-            assert_eq!(text.parse::<Permission>(), Err(NotAPermission::TooWide), "{text}");
+            assert_eq!(text.parse::<Permission>(), Err(InvalidPermission::TooWide), "{text}");
         }
     }
 
     #[test]
-    fn what_can_not_be_read_is_refused() {
+    fn refuses_invalid_permission() {
         for text in [
             "",
             "*",

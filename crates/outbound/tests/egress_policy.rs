@@ -1,6 +1,6 @@
-//! The door calls nobody whom the guard refuses, whatever a name turns out to stand for.
+//! The client calls only addresses that the policy allows, whatever a name resolves to.
 
-#![allow(clippy::unwrap_used, reason = "a test that can not go on fails")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 
 use std::collections::VecDeque;
 use std::io;
@@ -14,9 +14,10 @@ use secrecy::SecretString;
 use ticketing_core::clock::Clock;
 use ticketing_core::fault::{Certainty, Fault, FaultKind, Scope};
 use ticketing_core::violation::Violations;
-use ticketing_outbound::guard::Guard;
+use ticketing_outbound::address_policy::AddressPolicy;
 use ticketing_outbound::{
-    Answers, Authorization, Door, Names, ProxyLogins, Reach, Reply, Request, Route, RouteDraft,
+    Authorization, EgressPolicy, HttpClient, ProxyLogins, Reply, Request, ResolveFuture, Resolver, Route,
+    RouteDraft,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -30,15 +31,15 @@ impl Clock for Epoch {
     }
 }
 
-/// A DNS server in the hands of an attacker: each question has the next answer, the last one for ever.
+/// An attacker's DNS server: each query gets the next answer, and the last one repeats.
 #[derive(Debug, Default)]
-struct Told {
+struct ScriptedResolver {
     answers: Mutex<VecDeque<Vec<IpAddr>>>,
     asked: Mutex<Vec<String>>,
 }
 
-impl Names for Told {
-    fn addresses(&self, name: &str) -> Answers {
+impl Resolver for ScriptedResolver {
+    fn resolve(&self, name: &str) -> ResolveFuture {
         self.asked.lock().unwrap().push(name.to_owned());
         let mut answers = self.answers.lock().unwrap();
         let next = if answers.len() > 1 { answers.pop_front() } else { answers.front().cloned() };
@@ -46,7 +47,7 @@ impl Names for Told {
     }
 }
 
-impl Told {
+impl ScriptedResolver {
     fn new(answers: &[&str]) -> Arc<Self> {
         let read = |text: &&str| text.split(' ').map(|text| text.parse().unwrap()).collect();
         Arc::new(Self { answers: Mutex::new(answers.iter().map(read).collect()), ..Self::default() })
@@ -57,14 +58,14 @@ impl Told {
     }
 }
 
-/// Something within, that must not be called: it greets whoever comes.
-struct Inner {
+/// An internal service that must not be called; it answers every connection.
+struct InternalService {
     port: u16,
     calls: Arc<AtomicUsize>,
     heard: Arc<Mutex<Vec<u8>>>,
 }
 
-impl Inner {
+impl InternalService {
     async fn start(greeting: &'static str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -103,25 +104,25 @@ async fn greet(mut stream: TcpStream, greeting: &'static str, heard: Arc<Mutex<V
 }
 
 /// Of a request.
-const LONGEST: Duration = Duration::from_secs(10);
+const MAX_TIMEOUT: Duration = Duration::from_secs(10);
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nbanner";
 
-fn reach(permitted: &str, names: &Arc<Told>) -> Reach {
+fn egress_policy(permitted: &str, resolver: &Arc<ScriptedResolver>) -> EgressPolicy {
     let permissions = permitted.split_whitespace().map(|text| text.parse().unwrap()).collect();
-    Reach { names: names.clone(), ..Guard::permitting(permissions).into() }
+    EgressPolicy { resolver: resolver.clone(), ..AddressPolicy::permitting(permissions).into() }
 }
 
-async fn get(door: &Door, url: &str) -> Result<Reply, Fault> {
+async fn get(client: &HttpClient, url: &str) -> Result<Reply, Fault> {
     let login = Authorization::bearer(&SecretString::from("canary"));
-    door.send(Request::get(url.parse().unwrap(), Some(login), Duration::from_secs(5))).await
+    client.send(Request::get(url.parse().unwrap(), Some(login), Duration::from_secs(5))).await
 }
 
-fn door(permitted: &str, names: &Arc<Told>) -> Door {
-    Door::new(Arc::new(Epoch), LONGEST, reach(permitted, names)).unwrap()
+fn client(permitted: &str, resolver: &Arc<ScriptedResolver>) -> HttpClient {
+    HttpClient::new(Arc::new(Epoch), MAX_TIMEOUT, egress_policy(permitted, resolver)).unwrap()
 }
 
 #[track_caller]
-fn is_refused(result: &Result<Reply, Fault>) {
+fn assert_refused(result: &Result<Reply, Fault>) {
     let fault = result.as_ref().unwrap_err();
     assert_eq!(fault.kind, FaultKind::NotPermitted, "{fault}");
     assert!(!format!("{fault:?}").contains("banner"), "{fault:?}");
@@ -129,112 +130,115 @@ fn is_refused(result: &Result<Reply, Fault>) {
 }
 
 #[tokio::test]
-async fn a_name_that_stands_for_something_within_is_not_called() {
-    let inner = Inner::start(OK).await;
+async fn refuses_name_that_resolves_to_internal_address() {
+    let inner = InternalService::start(OK).await;
     let within =
         ["127.0.0.1", "::ffff:127.0.0.1", "1.1.1.1 127.0.0.1", "127.0.0.1 1.1.1.1", "169.254.169.254"];
     for answer in within {
-        let names = Told::new(&[answer]);
-        // The port is permitted: only what the name stands for is in the way.
+        let names = ScriptedResolver::new(&[answer]);
+        // The port is permitted: only the resolved address is forbidden.
         let evil = format!("evil.example:{}", inner.port);
-        is_refused(&get(&door(&evil, &names), &format!("https://{evil}")).await);
+        assert_refused(&get(&client(&evil, &names), &format!("https://{evil}")).await);
         assert_eq!(names.asked(), ["evil.example"]);
     }
     for answer in ["10.0.0.1", "fd00::1", "100.64.0.1", "64:ff9b::1.1.1.1", "198.18.0.1 1.1.1.1"] {
-        is_refused(&get(&door("", &Told::new(&[answer])), "https://evil.example").await);
+        assert_refused(&get(&client("", &ScriptedResolver::new(&[answer])), "https://evil.example").await);
     }
     assert_eq!(inner.calls(), 0);
 }
 
 #[tokio::test]
-async fn a_name_that_changes_its_mind_is_judged_anew_and_never_called_unjudged() {
-    let inner = Inner::start(OK).await;
-    // 127.0.0.1 is in the place of a public address here, 127.0.0.2 of one within.
-    let names = Told::new(&["127.0.0.1", "127.0.0.2", "127.0.0.1", "127.0.0.2"]);
-    let door = door("rebinding.example 127.0.0.1", &names);
+async fn checks_addresses_of_every_request_against_dns_rebinding() {
+    let inner = InternalService::start(OK).await;
+    // 127.0.0.1 takes the part of a public address, 127.0.0.2 of an internal one.
+    let names = ScriptedResolver::new(&["127.0.0.1", "127.0.0.2", "127.0.0.1", "127.0.0.2"]);
+    let client = client("rebinding.example 127.0.0.1", &names);
     let url = format!("http://rebinding.example:{}", inner.port);
-    assert_eq!(get(&door, &url).await.unwrap().status, 200);
-    is_refused(&get(&door, &url).await);
-    assert_eq!(get(&door, &url).await.unwrap().status, 200);
-    is_refused(&get(&door, &url).await);
+    assert_eq!(get(&client, &url).await.unwrap().status, 200);
+    assert_refused(&get(&client, &url).await);
+    assert_eq!(get(&client, &url).await.unwrap().status, 200);
+    assert_refused(&get(&client, &url).await);
     assert_eq!(names.asked().len(), 4, "asked once for each request, before it");
     assert_eq!(inner.calls(), 2);
 }
 
 #[tokio::test]
-async fn an_address_that_is_written_out_is_judged_although_nobody_is_asked_for_it() {
-    let inner = Inner::start(OK).await;
-    let names = Told::new(&["127.0.0.1"]);
-    let door = door("", &names);
+async fn checks_literal_address_without_resolving() {
+    let inner = InternalService::start(OK).await;
+    let names = ScriptedResolver::new(&["127.0.0.1"]);
+    let client = client("", &names);
     for host in ["127.0.0.1", "[::ffff:127.0.0.1]", "[::1]", "0x7f.1", "2130706433", "localhost", "0.0.0.0"] {
         for scheme in ["http", "https"] {
-            is_refused(&get(&door, &format!("{scheme}://{host}:{}", inner.port)).await);
+            assert_refused(&get(&client, &format!("{scheme}://{host}:{}", inner.port)).await);
         }
     }
     assert_eq!((inner.calls(), names.asked().len()), (0, 0));
 }
 
 #[tokio::test]
-async fn what_is_refused_is_told_alike_whether_somebody_is_there_or_not() {
-    let inner = Inner::start(OK).await;
-    let door = door("", &Told::new(&["127.0.0.1"]));
-    let told = async |port: u16| {
-        let fault = get(&door, &format!("https://127.0.0.1:{port}")).await.unwrap_err();
+async fn refusal_does_not_reveal_whether_host_exists() {
+    let inner = InternalService::start(OK).await;
+    let client = client("", &ScriptedResolver::new(&["127.0.0.1"]));
+    let message = async |port: u16| {
+        let fault = get(&client, &format!("https://127.0.0.1:{port}")).await.unwrap_err();
         format!("{fault:?}").replace(&format!(":{port}"), ":PORT")
     };
-    assert_eq!(told(inner.port).await, told(1).await);
-    let name = async |port: u16| get(&door, &format!("https://within.example:{port}")).await.unwrap_err();
+    assert_eq!(message(inner.port).await, message(1).await);
+    let name = async |port: u16| get(&client, &format!("https://within.example:{port}")).await.unwrap_err();
     assert_eq!(name(443).await, name(8443).await);
     assert_eq!(inner.calls(), 0);
 }
 
 #[tokio::test]
-async fn the_name_is_kept_for_the_server_and_for_tls() {
-    let inner = Inner::start(OK).await;
-    let names = Told::new(&["127.0.0.1"]);
-    let door = door("jira.corp 127.0.0.1", &names);
-    assert_eq!(get(&door, &format!("http://jira.corp:{}", inner.port)).await.unwrap().status, 200);
+async fn keeps_name_for_host_header_and_tls() {
+    let inner = InternalService::start(OK).await;
+    let names = ScriptedResolver::new(&["127.0.0.1"]);
+    let client = client("jira.corp 127.0.0.1", &names);
+    assert_eq!(get(&client, &format!("http://jira.corp:{}", inner.port)).await.unwrap().status, 200);
     assert!(inner.heard().contains(&format!("host: jira.corp:{}", inner.port)), "{}", inner.heard());
-    let hello = Inner::start("no TLS").await;
-    let fault = get(&door, &format!("https://jira.corp:{}", hello.port)).await.unwrap_err();
+    let hello = InternalService::start("no TLS").await;
+    let fault = get(&client, &format!("https://jira.corp:{}", hello.port)).await.unwrap_err();
     assert_eq!(fault.kind, FaultKind::Tls, "{fault}");
     assert!(hello.heard().contains("jira.corp") && !hello.heard().contains("canary"));
 }
 
 #[tokio::test]
-async fn a_closed_port_and_a_silent_one_are_told_in_the_same_words() {
+async fn reports_closed_and_filtered_port_alike() {
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    let door = door("127.0.0.1", &Told::new(&["127.0.0.1"]));
-    let refused = get(&door, &format!("https://{silent}")).await.unwrap_err();
+    let client = client("127.0.0.1", &ScriptedResolver::new(&["127.0.0.1"]));
+    let refused = get(&client, &format!("https://{silent}")).await.unwrap_err();
     assert_eq!(refused.kind, FaultKind::Connect);
     assert_eq!(refused.message, format!("no connection to {silent}"));
     assert!(!refused.to_string().contains("refused"), "{refused}");
 }
 
 #[test]
-fn a_refusal_is_definite_and_of_the_whole_target() {
+fn address_refusal_is_definite_failure() {
     let kind = FaultKind::NotPermitted;
     assert_eq!((kind.certainty(), kind.scope()), (Certainty::Definite, Scope::Target));
 }
 
-fn by_proxy(door: &Door, url: &str) -> Door {
+fn by_proxy(client: &HttpClient, url: &str) -> HttpClient {
     let draft = RouteDraft { proxy_url: Some(url.to_owned()), ..RouteDraft::default() };
     let mut violations = Violations::default();
     let route = Route::parse(&draft, None, "jira", &mut violations).unwrap_or_else(|| panic!("{violations}"));
-    door.by(&route).unwrap()
+    client.with_route(&route).unwrap()
 }
 
 #[tokio::test]
-async fn a_proxy_is_asked_to_connect_with_its_login_and_nobody_else_is_asked_for_the_name() {
-    let proxy = Inner::start("HTTP/1.1 200 OK\r\n\r\n").await;
-    let names = Told::new(&["127.0.0.1"]);
+async fn connects_through_proxy_without_resolving_target() {
+    let proxy = InternalService::start("HTTP/1.1 200 OK\r\n\r\n").await;
+    let names = ScriptedResolver::new(&["127.0.0.1"]);
     let authority = format!("proxy.corp:{}", proxy.port);
     let logins = ProxyLogins::parse(&format!("{authority} bot:secret\n")).unwrap();
-    let reach = Reach { logins, ..reach(&format!("{authority} 127.0.0.1"), &names) };
-    let door = by_proxy(&Door::new(Arc::new(Epoch), LONGEST, reach).unwrap(), &format!("http://{authority}"));
+    let egress_policy = EgressPolicy { logins, ..egress_policy(&format!("{authority} 127.0.0.1"), &names) };
+    let client = by_proxy(
+        &HttpClient::new(Arc::new(Epoch), MAX_TIMEOUT, egress_policy).unwrap(),
+        &format!("http://{authority}"),
+    );
     let url = "https://jira.example".parse().unwrap();
     let login = Authorization::bearer(&SecretString::from("canary"));
-    let fault = door.send(Request::get(url, Some(login), Duration::from_millis(500))).await.unwrap_err();
+    let fault = client.send(Request::get(url, Some(login), Duration::from_millis(500))).await.unwrap_err();
     assert_eq!(
         fault.kind.certainty(),
         if fault.kind == FaultKind::TimedOut { Certainty::Ambiguous } else { Certainty::Definite }
@@ -247,67 +251,73 @@ async fn a_proxy_is_asked_to_connect_with_its_login_and_nobody_else_is_asked_for
 }
 
 #[tokio::test]
-async fn a_proxy_without_a_login_says_so_and_one_that_refuses_shows_nothing() {
-    let names = Told::new(&["127.0.0.1"]);
-    let asks = Inner::start("HTTP/1.1 407 x\r\ncontent-length: 6\r\n\r\nbanner").await;
-    let refuses = Inner::start("HTTP/1.1 403 banner\r\ncontent-length: 6\r\n\r\nbanner").await;
+async fn reports_missing_proxy_login_and_hides_proxy_page() {
+    let names = ScriptedResolver::new(&["127.0.0.1"]);
+    let asks = InternalService::start("HTTP/1.1 407 x\r\ncontent-length: 6\r\n\r\nbanner").await;
+    let refuses = InternalService::start("HTTP/1.1 403 banner\r\ncontent-length: 6\r\n\r\nbanner").await;
     for (proxy, words) in [(asks, "asks for a login"), (refuses, "refused to connect to jira.example")] {
-        let door = by_proxy(&door("127.0.0.1", &names), &format!("http://127.0.0.1:{}", proxy.port));
-        let fault = get(&door, "https://jira.example").await.unwrap_err();
+        let client = by_proxy(&client("127.0.0.1", &names), &format!("http://127.0.0.1:{}", proxy.port));
+        let fault = get(&client, "https://jira.example").await.unwrap_err();
         assert_eq!(fault.kind, FaultKind::Connect, "{fault}");
         assert!(fault.message.contains(words) && !format!("{fault:?}").contains("banner"), "{fault:?}");
     }
 }
 
 #[tokio::test]
-async fn a_proxy_is_judged_and_so_is_whom_it_is_asked_for() {
-    let proxy = Inner::start("HTTP/1.1 200 OK\r\n\r\n").await;
-    let names = Told::new(&["127.0.0.1"]);
+async fn checks_addresses_of_proxy_and_target() {
+    let proxy = InternalService::start("HTTP/1.1 200 OK\r\n\r\n").await;
+    let names = ScriptedResolver::new(&["127.0.0.1"]);
     let authority = format!("127.0.0.1:{}", proxy.port);
-    is_refused(
-        &get(&by_proxy(&door("", &names), &format!("http://{authority}")), "https://jira.example").await,
+    assert_refused(
+        &get(&by_proxy(&client("", &names), &format!("http://{authority}")), "https://jira.example").await,
     );
-    is_refused(&get(&by_proxy(&door("", &names), "https://proxy.corp"), "https://jira.example").await);
-    let through = by_proxy(&door(&authority, &names), &format!("http://{authority}"));
+    assert_refused(&get(&by_proxy(&client("", &names), "https://proxy.corp"), "https://jira.example").await);
+    let through = by_proxy(&client(&authority, &names), &format!("http://{authority}"));
     for url in [
         "https://10.0.0.1",
         "https://169.254.169.254",
         "https://localhost",
         "https://metadata.google.internal",
     ] {
-        is_refused(&get(&through, url).await);
+        assert_refused(&get(&through, url).await);
     }
     let with_http =
-        by_proxy(&door(&format!("{authority} jira.corp"), &names), &format!("http://{authority}"));
-    is_refused(&get(&with_http, "http://jira.corp").await);
+        by_proxy(&client(&format!("{authority} jira.corp"), &names), &format!("http://{authority}"));
+    assert_refused(&get(&with_http, "http://jira.corp").await);
     assert_eq!(proxy.calls(), 0);
 }
 
 #[tokio::test]
-async fn the_proxy_of_the_environment_is_left_out_where_it_says_so() {
-    let (proxy, inner) = (Inner::start("HTTP/1.1 403 x\r\n\r\n").await, Inner::start(OK).await);
-    let names = Told::new(&["127.0.0.1"]);
+async fn honors_no_proxy() {
+    let (proxy, inner) =
+        (InternalService::start("HTTP/1.1 403 x\r\n\r\n").await, InternalService::start(OK).await);
+    let names = ScriptedResolver::new(&["127.0.0.1"]);
     let url = format!("http://bot:secret@127.0.0.1:{}", proxy.port);
-    let route = Route::of_environment(&url, Some("within.corp".to_owned())).unwrap();
-    let reach = Reach { route, ..reach("127.0.0.1 within.corp outside.example", &names) };
-    let door = Door::new(Arc::new(Epoch), LONGEST, reach).unwrap();
-    let fault = get(&door, &format!("https://outside.example:{}", inner.port)).await.unwrap_err();
+    let route = Route::from_environment(&url, Some("within.corp".to_owned())).unwrap();
+    let egress_policy =
+        EgressPolicy { route, ..egress_policy("127.0.0.1 within.corp outside.example", &names) };
+    let client = HttpClient::new(Arc::new(Epoch), MAX_TIMEOUT, egress_policy).unwrap();
+    let fault = get(&client, &format!("https://outside.example:{}", inner.port)).await.unwrap_err();
     assert_eq!((fault.kind, inner.calls()), (FaultKind::Connect, 0));
     assert!(!fault.message.contains("127.0.0.1"), "the operator's proxy is not named: {fault}");
     let asked = proxy.calls();
-    let fault = get(&door, &format!("https://within.corp:{}", inner.port)).await.unwrap_err();
+    let fault = get(&client, &format!("https://within.corp:{}", inner.port)).await.unwrap_err();
     assert_eq!((fault.kind, proxy.calls(), inner.calls()), (FaultKind::Tls, asked, 1));
 }
 
-/// What is told of a proxy that gives this answer, and how often the login was sent.
-async fn told(answer: &'static str, has_login: bool) -> (Fault, usize) {
-    let proxy = Inner::start(answer).await;
+/// What is explained of a proxy that gives this answer, and how often the login was sent.
+async fn fault_of_proxy(answer: &'static str, has_login: bool) -> (Fault, usize) {
+    let proxy = InternalService::start(answer).await;
     let authority = format!("127.0.0.1:{}", proxy.port);
     let logins = if has_login { format!("{authority} bot:canary") } else { String::new() };
     let logins = ProxyLogins::parse(&logins).unwrap();
-    let reach = Reach { logins, ..reach("127.0.0.1", &Told::new(&["127.0.0.1"])) };
-    let door = by_proxy(&Door::new(Arc::new(Epoch), LONGEST, reach).unwrap(), &format!("http://{authority}"));
-    let fault = get(&door, "https://jira.example").await.unwrap_err();
+    let egress_policy =
+        EgressPolicy { logins, ..egress_policy("127.0.0.1", &ScriptedResolver::new(&["127.0.0.1"])) };
+    let client = by_proxy(
+        &HttpClient::new(Arc::new(Epoch), MAX_TIMEOUT, egress_policy).unwrap(),
+        &format!("http://{authority}"),
+    );
+    let fault = get(&client, "https://jira.example").await.unwrap_err();
     assert_eq!(fault.kind, FaultKind::Connect, "{fault}");
     assert!(fault.message.contains(&authority), "{fault}");
     let sent = proxy.heard().to_lowercase().matches("proxy-authorization").count();
@@ -315,10 +325,10 @@ async fn told(answer: &'static str, has_login: bool) -> (Fault, usize) {
 }
 
 #[tokio::test]
-async fn tells_proxy_that_takes_only_windows_logins() {
+async fn reports_proxy_without_basic_authentication() {
     let answer = "HTTP/1.1 407 x\r\nProxy-Authenticate: Negotiate\r\nProxy-Authenticate: NTLM\r\ncontent-length: 0\r\n\r\n";
     for has_login in [false, true] {
-        let (fault, _) = told(answer, has_login).await;
+        let (fault, _) = fault_of_proxy(answer, has_login).await;
         assert!(
             fault.message.contains("NTLM") && fault.hint.contains("no user name or password will help"),
             "{fault}"
@@ -328,13 +338,14 @@ async fn tells_proxy_that_takes_only_windows_logins() {
 
 #[tokio::test]
 async fn sends_refused_proxy_login_only_once() {
-    let (fault, sent) = told("HTTP/1.1 407 x\r\nProxy-Authenticate: Basic realm=\"x\"\r\n\r\n", true).await;
+    let (fault, sent) =
+        fault_of_proxy("HTTP/1.1 407 x\r\nProxy-Authenticate: Basic realm=\"x\"\r\n\r\n", true).await;
     assert!(fault.message.contains("refused the login") && fault.hint.contains("proxy_password"), "{fault}");
     assert_eq!(sent, 1);
 }
 
 #[tokio::test]
-async fn tells_what_a_proxy_answers_instead_of_a_tunnel() {
+async fn reports_refusals_of_proxy() {
     let table = [
         ("HTTP/1.1 403 x\r\n\r\n", "HTTP 403", "permit jira.example"),
         ("HTTP/1.1 502 x\r\n\r\n", "could not connect to jira.example (HTTP 502)", "spelling"),
@@ -344,16 +355,17 @@ async fn tells_what_a_proxy_answers_instead_of_a_tunnel() {
         ("\u{5}\u{2}", "does not speak HTTP", "SOCKS"),
     ];
     for (answer, words, hint) in table {
-        let (fault, _) = told(answer, false).await;
+        let (fault, _) = fault_of_proxy(answer, false).await;
         assert!(fault.message.contains(words) && fault.hint.contains(hint), "{fault}");
     }
 }
 
 #[tokio::test]
-async fn tells_proxy_that_cannot_be_reached_from_the_site() {
+async fn reports_unreachable_proxy() {
     let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    let door = by_proxy(&door("127.0.0.1", &Told::new(&["127.0.0.1"])), &format!("http://{closed}"));
-    let fault = get(&door, "https://jira.example").await.unwrap_err();
+    let client =
+        by_proxy(&client("127.0.0.1", &ScriptedResolver::new(&["127.0.0.1"])), &format!("http://{closed}"));
+    let fault = get(&client, "https://jira.example").await.unwrap_err();
     assert_eq!(fault.message, format!("no connection to the proxy {closed}"));
     assert!(fault.hint.contains("proxy_url"), "{fault}");
 }

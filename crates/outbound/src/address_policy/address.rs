@@ -1,15 +1,15 @@
-//! What kind of address an address is.
+//! Classifies IP addresses.
 //!
-//! Public is what is left when nothing else fits; of IPv6, only what is handed out for the public Internet (2000::/3)
-//! can be. An IPv6 address that holds an IPv4 address is a kind of its own, because a gateway somewhere may lead it to
-//! the one that it holds; if that is one of those that nobody may call, then so is the whole.
+//! An address is public if no other kind matches; of IPv6, only 2000::/3 can be. An IPv6 address that embeds an IPv4
+//! address is a kind of its own, because a gateway may translate it; if the embedded address can never be permitted,
+//! neither can the whole.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::network::Network;
 
-/// Where clouds hand credentials to whoever asks from inside: AWS, Google, Azure, Oracle, Alibaba, Tencent, Scaleway.
+/// Metadata services of AWS, Google, Azure, Oracle, Alibaba, Tencent and Scaleway, which hand out credentials.
 /// 169.254.0.0/16, where most of them are, is refused as a whole.
 const METADATA: [&str; 12] = [
     "169.254.169.254/32",
@@ -26,7 +26,7 @@ const METADATA: [&str; 12] = [
     "fd00:c1::a9fe:a9fe/128",
 ];
 
-/// The first that fits decides.
+/// The first match decides.
 const KINDS: [(&str, AddressKind); 36] = [
     ("0.0.0.0/8", AddressKind::Unspecified),
     ("127.0.0.0/8", AddressKind::Loopback),
@@ -66,14 +66,14 @@ const KINDS: [(&str, AddressKind); 36] = [
     ("0.0.0.0/0", AddressKind::Public),
 ];
 
-/// A kind of address, by what calling it would mean.
+/// A kind of address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum AddressKind {
     /// On the public Internet.
     Public,
     /// A cloud's metadata service, which hands out credentials.
     Metadata,
-    /// No address at all; systems take it for their own.
+    /// The unspecified address; some systems treat it as loopback.
     Unspecified,
     /// This machine.
     Loopback,
@@ -81,23 +81,23 @@ pub enum AddressKind {
     Private,
     /// Behind a carrier's NAT: 100.64.0.0/10.
     Shared,
-    /// This cable.
+    /// The local link.
     LinkLocal,
-    /// Private networks of IPv6 as they were once: fec0::/10.
+    /// The deprecated private networks of IPv6: fec0::/10.
     SiteLocal,
     Multicast,
     Broadcast,
-    /// For examples.
+    /// For documentation.
     Documentation,
-    /// For measurements; some use it as a private network.
+    /// For benchmarks; sometimes used as a private network.
     Benchmarking,
-    /// For nothing yet, or for protocols.
+    /// Reserved or for protocol use.
     Reserved,
-    /// An IPv6 address that holds an IPv4 address.
+    /// An IPv6 address that embeds an IPv4 address.
     Embedding(Form),
 }
 
-/// The ways to hold an IPv4 address in one of IPv6.
+/// How an IPv6 address embeds an IPv4 address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Form {
     Compatible,
@@ -120,7 +120,7 @@ impl AddressKind {
         worse.unwrap_or(plain)
     }
 
-    /// The kind of a whole network; `None` if there are several in it.
+    /// The kind of a whole network; `None` if it contains several.
     pub(super) fn of_all(network: Network) -> Option<Self> {
         let (first, last) = (network.first(), network.last());
         if first == last {
@@ -133,7 +133,7 @@ impl AddressKind {
         metadata.map(|_| Self::Metadata).or(kind)
     }
 
-    /// Whether an operator may permit it.
+    /// Whether an operator can permit it.
     #[must_use]
     pub fn can_be_permitted(self) -> bool {
         match self {
@@ -168,10 +168,12 @@ impl fmt::Display for AddressKind {
             Self::SiteLocal => "a site-local address",
             Self::Multicast => "a multicast address",
             Self::Broadcast => "a broadcast address",
-            Self::Documentation => "an address for examples",
-            Self::Benchmarking => "an address for measurements",
+            Self::Documentation => "an address for documentation",
+            Self::Benchmarking => "an address for benchmarks",
             Self::Reserved => "a reserved address",
-            Self::Embedding(form) => return write!(f, "an IPv6 address that holds one of IPv4 ({form})"),
+            Self::Embedding(form) => {
+                return write!(f, "an IPv6 address that embeds an IPv4 address ({form})");
+            }
         })
     }
 }
@@ -190,7 +192,7 @@ impl fmt::Display for Form {
     }
 }
 
-/// The IPv4 addresses that an address of IPv6 may lead to.
+/// The IPv4 addresses embedded in an IPv6 address.
 #[must_use]
 pub fn embedded(address: IpAddr) -> Vec<Ipv4Addr> {
     let IpAddr::V6(address) = address else { return vec![] };
@@ -200,14 +202,15 @@ pub fn embedded(address: IpAddr) -> Vec<Ipv4Addr> {
     match plain_kind(address.into()) {
         AddressKind::Embedding(form) => match form {
             Form::Compatible | Form::Mapped | Form::Translated | Form::Isatap => vec![last],
-            // RFC 6052: behind /48 the bits 64 to 71 stay free, and a network may use a longer prefix of that range.
+            // RFC 6052: in a /48 prefix, bits 64 to 71 are unused, and a network may use a longer prefix of that
+            // range.
             Form::Nat64 if address.segments()[2] == 1 => {
                 let behind_48 = Ipv4Addr::new(octets[6], octets[7], octets[9], octets[10]);
                 [behind_48, last].into_iter().filter(|held| !held.is_unspecified()).collect()
             }
             Form::Nat64 => vec![last],
             Form::SixToFour => vec![Ipv4Addr::new(octets[2], octets[3], octets[4], octets[5])],
-            // The server of the tunnel, and the client behind it, which stands there inverted.
+            // Teredo: the server, and the client, whose address is inverted.
             Form::Teredo => {
                 vec![Ipv4Addr::new(octets[4], octets[5], octets[6], octets[7]), Ipv4Addr::new(!a, !b, !c, !d)]
             }
@@ -229,7 +232,7 @@ fn plain_kind(address: IpAddr) -> AddressKind {
     kind.map_or(AddressKind::Reserved, |(_, kind)| *kind)
 }
 
-/// A public prefix whose last half says that it is a tunnel over IPv4.
+/// ISATAP: a public prefix with an interface identifier that marks an IPv4 tunnel.
 fn is_isatap(address: Ipv6Addr) -> bool {
     let segments = address.segments();
     Network::known("2000::/3").contains(address.into()) && segments[4] & !0x0200 == 0 && segments[5] == 0x5efe

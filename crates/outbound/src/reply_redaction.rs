@@ -1,37 +1,38 @@
-//! Takes secrets out of a successful reply before anything is read from it.
+//! Redacts secrets in a successful reply before it is parsed.
 //!
-//! A ticket system, or something before it, may repeat what it was sent in a ticket key or in a name. The names of JSON
-//! fields stay as they are, so that the reply can still be read.
+//! A ticket system, or an intermediary, may echo a secret in a ticket key or a name. JSON field names are left
+//! unchanged, so that the reply can still be parsed.
 
 use serde_json::Value;
 
 use crate::redact::{MAX_EXPANSION, encoded};
 
-/// Shorter secrets occur in ordinary words: replies would lose what they say.
+/// Minimum length of a secret that is redacted here; shorter ones occur in ordinary words.
 const MIN_SECRET: usize = 6;
 
-/// The body of a successful reply with `hide` applied to each text in it; as it is where nothing was repeated, or where
-/// the secret is shorter than 6 bytes.
+/// Applies `redact` to each string in the body of a successful reply. The body is unchanged if nothing was echoed, or
+/// if the secret is shorter than 6 bytes.
 #[must_use]
-pub fn hide_in_reply(body: String, secret: &str, hide: impl Fn(&str) -> String) -> String {
+pub fn redact_reply(body: String, secret: &str, redact: impl Fn(&str) -> String) -> String {
     if secret.len() < MIN_SECRET || !may_repeat(&body, secret) {
         return body;
     }
-    let hidden = hide(&body);
+    let hidden = redact(&body);
     if hidden == body {
         return body;
     }
     match serde_json::from_str::<Value>(&body) {
         Ok(mut value) => {
-            hide_in_value(&mut value, &hide);
+            redact_in_value(&mut value, &redact);
             value.to_string()
         }
         Err(_) => hidden,
     }
 }
 
-/// Whether a closer look is worth its time, which grows with the reply. However a text is escaped, its letters and digits stay as
-/// they are: a reply that repeats the secret has all of its runs of them near each other, or has it in base64 or hex.
+/// A cheap filter before the search, whose cost grows with the reply. However a text is escaped, its letters and
+/// digits stay: a reply that echoes the secret has all of its alphanumeric runs close together, or holds its base64
+/// or hex.
 fn may_repeat(body: &str, secret: &str) -> bool {
     let runs = || secret.split(|c: char| !c.is_ascii_alphanumeric());
     let longest = runs().max_by_key(|run| run.len()).unwrap_or_default();
@@ -45,11 +46,11 @@ fn may_repeat(body: &str, secret: &str) -> bool {
         || encoded(secret).iter().any(|form| body.contains(form))
 }
 
-fn hide_in_value(value: &mut Value, hide: &impl Fn(&str) -> String) {
+fn redact_in_value(value: &mut Value, redact: &impl Fn(&str) -> String) {
     match value {
-        Value::String(text) => *text = hide(text),
-        Value::Array(values) => values.iter_mut().for_each(|value| hide_in_value(value, hide)),
-        Value::Object(fields) => fields.values_mut().for_each(|value| hide_in_value(value, hide)),
+        Value::String(text) => *text = redact(text),
+        Value::Array(values) => values.iter_mut().for_each(|value| redact_in_value(value, redact)),
+        Value::Object(fields) => fields.values_mut().for_each(|value| redact_in_value(value, redact)),
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
@@ -57,14 +58,14 @@ fn hide_in_value(value: &mut Value, hide: &impl Fn(&str) -> String) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::hide;
+    use crate::redact;
 
     fn hidden(body: &str, secret: &str) -> String {
-        hide_in_reply(body.to_owned(), secret, |text| hide(text, secret))
+        redact_reply(body.to_owned(), secret, |text| redact(text, secret))
     }
 
     #[test]
-    fn hides_a_secret_in_values_and_keeps_the_names_of_fields() {
+    fn redacts_values_and_keeps_field_names() {
         let body = r#"{"hunter2":{"key":"SEC-hunter2","names":["a hunter2\n","b"],"id":42}}"#;
         let expected = r#"{"hunter2":{"key":"SEC-[secret]","names":["a [secret]\n","b"],"id":42}}"#;
         let (shown, expected): (Value, Value) = (
@@ -75,12 +76,12 @@ mod tests {
     }
 
     #[test]
-    fn hides_a_secret_in_a_body_that_is_not_json() {
+    fn redacts_body_that_is_not_json() {
         assert_eq!(hidden("<p>hunter2</p>", "hunter2"), "<p>[secret]</p>");
     }
 
     #[test]
-    fn hides_a_secret_that_is_escaped_or_encoded() {
+    fn redacts_escaped_or_encoded_secret() {
         let secret = "hunter2=x/";
         for written in ["hunter2\\u003dx\\/", "aHVudGVyMj14Lw", "68756e746572323d782f"] {
             let body = format!("{{\"name\":\"a {written}\"}}");
@@ -89,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn looks_closer_only_at_a_reply_that_has_every_run_of_the_secret_in_one_place() {
+    fn searches_only_replies_that_may_contain_secret() {
         assert!(may_repeat(r#"{"name":"a-b\u002fc"}"#, "a-b/c"));
         assert!(may_repeat("the %21%21 of it", "!!"));
         assert!(!may_repeat("an api and no other word", "api-token"));
@@ -98,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn leaves_a_body_alone_that_repeats_nothing() {
+    fn leaves_other_body_unchanged() {
         for (body, secret) in [(r#"{ "key" : "SEC-1" }"#, "hunter2"), (r#"{"key":"admin"}"#, "admin")] {
             assert_eq!(hidden(body, secret), body);
         }

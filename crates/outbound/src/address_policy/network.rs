@@ -1,32 +1,32 @@
-//! A range of addresses.
+//! IP networks in CIDR notation.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
-/// All addresses that begin alike.
+/// All addresses with the same prefix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Network {
-    /// All bits behind the prefix are zero.
+    /// The bits after the prefix are zero.
     first: IpAddr,
-    /// How many bits are alike.
+    /// Prefix length in bits.
     prefix: u32,
 }
 
-/// A text that is no network.
+/// A text that is not a network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("is no network: write it like 10.2.0.0/16, with no bits behind the prefix")]
-pub struct NotANetwork;
+#[error("is not a network: write it like 10.2.0.0/16, with no bits set after the prefix")]
+pub struct InvalidNetwork;
 
 // === impl Network ===
 
 impl Network {
-    /// A network that stands in this program.
+    /// A network from a constant table.
     pub(super) fn known(text: &'static str) -> Self {
         text.parse().expect("the networks in the tables are well written")
     }
 
-    /// One address.
+    /// A single address.
     #[must_use]
     pub fn of(address: IpAddr) -> Self {
         Self { first: address, prefix: bits(address) }
@@ -50,7 +50,7 @@ impl Network {
         }
     }
 
-    /// How many bits are alike.
+    /// Prefix length in bits.
     #[must_use]
     pub fn prefix(&self) -> u32 {
         self.prefix
@@ -58,22 +58,24 @@ impl Network {
 }
 
 impl FromStr for Network {
-    type Err = NotANetwork;
+    type Err = InvalidNetwork;
 
-    fn from_str(text: &str) -> Result<Self, NotANetwork> {
+    fn from_str(text: &str) -> Result<Self, InvalidNetwork> {
         let (address, prefix) = match text.split_once('/') {
             Some((address, prefix)) => (address, Some(prefix)),
             None => (text, None),
         };
-        let first: IpAddr = address.parse().map_err(|_| NotANetwork)?;
+        let first: IpAddr = address.parse().map_err(|_| InvalidNetwork)?;
         let longest = bits(first);
         let digits = |text: &&str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
         let prefix = match prefix {
-            Some(text) => Some(text).filter(digits).and_then(|text| text.parse().ok()).ok_or(NotANetwork)?,
+            Some(text) => {
+                Some(text).filter(digits).and_then(|text| text.parse().ok()).ok_or(InvalidNetwork)?
+            }
             None => longest,
         };
         let sound = prefix <= longest && masked(first, prefix) == first;
-        if sound { Ok(Self { first, prefix }) } else { Err(NotANetwork) }
+        if sound { Ok(Self { first, prefix }) } else { Err(InvalidNetwork) }
     }
 }
 
@@ -92,7 +94,7 @@ fn bits(address: IpAddr) -> u32 {
     if is_v4(address) { 32 } else { 128 }
 }
 
-/// Ones where `prefix` of `bits` bits stand.
+/// The mask of a prefix.
 fn mask(prefix: u32, bits: u32) -> u128 {
     let all = u128::MAX >> (128 - bits);
     all & !all.checked_shr(prefix).unwrap_or(0)
@@ -110,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_network_holds_what_begins_alike_and_nothing_of_the_other_family() {
+    fn network_contains_addresses_with_its_prefix() {
         let table = [
             ("10.2.0.0/16", "10.2.255.255", true),
             ("10.2.0.0/16", "10.3.0.0", false),
@@ -134,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_network_is_refused() {
+    fn refuses_invalid_network() {
         for text in
             ["", "10.2.0.1/16", "10.2.0.0/33", "10.2/16", "::1/129", "10.0.0.0/", "10.0.0.0/+8", "host/8"]
         {

@@ -2,21 +2,21 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn guard(permitted: &str) -> Guard {
-    Guard::permitting(permitted.split_whitespace().map(|text| text.parse().unwrap()).collect())
+fn guard(permitted: &str) -> AddressPolicy {
+    AddressPolicy::permitting(permitted.split_whitespace().map(|text| text.parse().unwrap()).collect())
 }
 
 fn typed(permitted: &str, text: &str) -> Result<(), Rule> {
-    guard(permitted).judge_typed(text).map_err(|refused| refused.rule)
+    guard(permitted).check_typed(text).map_err(|refused| refused.rule)
 }
 
 fn answers(permitted: &str, name: &str, answers: &str) -> bool {
     let answers: Vec<IpAddr> = answers.split(' ').map(|text| text.parse().unwrap()).collect();
-    guard(permitted).judge_answers(name, &answers).is_ok()
+    guard(permitted).check_answers(name, &answers).is_ok()
 }
 
 #[test]
-fn https_on_the_usual_ports_of_the_public_internet_needs_no_permission() {
+fn allows_public_https_without_permission() {
     for text in [
         "https://acme.atlassian.net",
         "acme.atlassian.net",
@@ -33,7 +33,7 @@ fn https_on_the_usual_ports_of_the_public_internet_needs_no_permission() {
 }
 
 #[test]
-fn every_way_to_write_what_may_not_be_called_is_refused_by_its_rule() {
+fn refuses_every_notation_of_forbidden_address() {
     use AddressKind as K;
     let (loopback, private, metadata) =
         (Rule::Address(K::Loopback), Rule::Address(K::Private), Rule::Address(K::Metadata));
@@ -127,7 +127,7 @@ fn every_way_to_write_what_may_not_be_called_is_refused_by_its_rule() {
 }
 
 #[test]
-fn what_the_operator_names_may_be_called_by_plain_http_and_on_its_port() {
+fn permission_allows_plain_http_and_port() {
     let table = [
         ("127.0.0.1", "http://127.0.0.1:8080", true),
         ("127.0.0.1", "https://127.0.0.1:8443", true),
@@ -166,7 +166,7 @@ fn what_the_operator_names_may_be_called_by_plain_http_and_on_its_port() {
 }
 
 #[test]
-fn one_answer_that_is_refused_refuses_all_of_them() {
+fn one_forbidden_answer_refuses_all() {
     let table = [
         ("", "acme.example", "1.1.1.1 2606:4700::1", true),
         ("", "acme.example", "127.0.0.1", false),
@@ -199,26 +199,26 @@ fn one_answer_that_is_refused_refuses_all_of_them() {
 }
 
 #[test]
-fn a_refusal_names_the_rule_and_the_flag_that_mends_it_if_one_can() {
-    let explain = |text: &str| guard("").judge_typed(text).unwrap_err().explain();
+fn address_refusal_names_rule_and_flag() {
+    let explain = |text: &str| guard("").check_typed(text).unwrap_err().explain();
     assert_eq!(
         explain("http://10.2.3.4:8080/jira"),
-        "must not lead to an address of a private network; if it is meant to be, the server's operator permits it with \
+        "must not lead to an address of a private network; if intended, the server's operator permits it with \
          --allow-target=10.2.3.4:8080"
     );
     assert!(explain("http://jira.corp").ends_with("--allow-target=jira.corp:80"));
     assert!(explain("https://[fd00::1]").ends_with("--allow-target=[fd00::1]:443"));
     assert!(explain("https://169.254.169.254").ends_with("no setting and no flag permits it"));
     for text in ["http://10.2.3.4:8080", "http://jira.corp", "https://[fd00::1]", "https://jira.corp:9443"] {
-        let permit = guard("").judge_typed(text).unwrap_err().permit.unwrap();
-        assert_eq!(typed(&permit, text), Ok(()), "what it names mends it: {text}");
+        let permit = guard("").check_typed(text).unwrap_err().permit.unwrap();
+        assert_eq!(typed(&permit, text), Ok(()), "what it names permits it: {text}");
     }
 }
 
 proptest! {
     /// However an address is written, it is refused as the address that it is, or for how it is written.
     #[test]
-    fn no_notation_of_an_address_of_this_machine_passes(host in 0x7f00_0000_u32..0x8000_0000, way in 0..6) {
+    fn refuses_every_notation_of_loopback(host in 0x7f00_0000_u32..0x8000_0000, way in 0..6) {
         let [a, b, c, d] = host.to_be_bytes();
         let text = match way {
             0 => format!("{a}.{b}.{c}.{d}"),
@@ -232,20 +232,20 @@ proptest! {
     }
 
     #[test]
-    fn whatever_is_typed_is_judged_without_a_panic(text in ".{0,60}") {
-        let _ = guard("127.0.0.1").judge_typed(&text);
+    fn checks_any_text_without_panic(text in ".{0,60}") {
+        let _ = guard("127.0.0.1").check_typed(&text);
         let _ = text.parse::<Permission>();
     }
 
     /// Metadata stays out of reach whatever is permitted.
     #[test]
-    fn no_permission_reaches_a_metadata_service(prefix in 8_u32..=32) {
+    fn no_permission_allows_metadata_service(prefix in 8_u32..=32) {
         let network = format!("{}/{prefix}", std::net::Ipv4Addr::from_bits(
             0x6464_64c8 & (u32::MAX << (32 - prefix))));
         if let Ok(permission) = network.parse::<Permission>() {
-            let guard = Guard::permitting(vec![permission]);
-            prop_assert!(guard.judge_typed("https://100.100.100.200").is_err());
-            prop_assert!(guard.judge_answers("x", &["100.100.100.200".parse().unwrap()]).is_err());
+            let addresses = AddressPolicy::permitting(vec![permission]);
+            prop_assert!(addresses.check_typed("https://100.100.100.200").is_err());
+            prop_assert!(addresses.check_answers("x", &["100.100.100.200".parse().unwrap()]).is_err());
         }
     }
 }

@@ -7,7 +7,7 @@ fn kind(text: &str) -> AddressKind {
 }
 
 #[test]
-fn every_kind_of_address_is_told_from_the_others_at_its_very_edges() {
+fn classifies_addresses_at_range_edges() {
     use AddressKind as K;
     let table = [
         (K::Public, "1.1.1.1 9.255.255.255 11.0.0.0 126.255.255.255 128.0.0.0 172.15.255.255 172.32.0.0"),
@@ -53,7 +53,7 @@ fn every_kind_of_address_is_told_from_the_others_at_its_very_edges() {
 }
 
 #[test]
-fn an_embedded_address_that_nobody_may_call_makes_the_whole_one_of_its_kind() {
+fn classifies_by_embedded_forbidden_address() {
     for address in [
         "::ffff:169.254.169.254",
         "::169.254.169.254",
@@ -75,7 +75,7 @@ fn an_embedded_address_that_nobody_may_call_makes_the_whole_one_of_its_kind() {
 }
 
 #[test]
-fn what_an_address_holds_is_found_wherever_it_stands() {
+fn finds_embedded_addresses() {
     let table = [
         ("::ffff:10.1.2.3", "10.1.2.3"),
         ("64:ff9b::10.1.2.3", "10.1.2.3"),
@@ -94,7 +94,7 @@ fn what_an_address_holds_is_found_wherever_it_stands() {
 proptest! {
     /// The standard library knows fewer kinds than we do, and none that we do not.
     #[test]
-    fn no_address_that_the_standard_library_knows_for_special_is_public(bits: u32) {
+    fn agrees_with_std_on_special_addresses(bits: u32) {
         let address = Ipv4Addr::from_bits(bits);
         let special = address.is_loopback() || address.is_private() || address.is_link_local()
             || address.is_multicast() || address.is_broadcast() || address.is_documentation()
@@ -103,7 +103,7 @@ proptest! {
     }
 
     #[test]
-    fn no_way_to_hold_an_ipv4_address_makes_it_public(bits: u32, server: u32) {
+    fn embedding_never_makes_address_public(bits: u32, server: u32) {
         let [a, b, c, d] = bits.to_be_bytes();
         let (high, low) = (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]));
         let [s, t] = [(server >> 16) as u16, server as u16];

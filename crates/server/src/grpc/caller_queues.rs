@@ -1,19 +1,19 @@
-//! Whose list is read next.
+//! Fair access to list queries.
 //!
-//! Lists are the dearest reads, and few are read at a time. Each caller has one of them read at a time: a caller that asks for a
-//! hundred lists at once waits for itself, and another caller's list waits for one of them at most.
+//! List queries are the most expensive reads, so few run at a time, and one per caller. A caller with a hundred
+//! concurrent lists waits for itself; another caller waits for one of them at most.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use tokio::sync::OwnedMutexGuard;
 
-/// A queue for each caller that has a list read or waits for one.
+/// A queue for each caller with a list query in progress.
 #[derive(Debug, Default)]
-pub(crate) struct Turns(Mutex<HashMap<String, Weak<tokio::sync::Mutex<()>>>>);
+pub(crate) struct CallerQueues(Mutex<HashMap<String, Weak<tokio::sync::Mutex<()>>>>);
 
-impl Turns {
-    /// Waits until the caller's earlier lists were read. The turn ends with what is returned.
+impl CallerQueues {
+    /// Waits for the caller's earlier list queries. The returned guard ends the turn.
     pub(crate) async fn take(&self, caller: &str) -> OwnedMutexGuard<()> {
         let queue = self.queue(caller);
         queue.lock_owned().await
@@ -38,8 +38,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn callers_wait_for_themselves_and_not_for_each_other() {
-        let turns = Turns::default();
+    fn queues_lists_per_caller() {
+        let turns = CallerQueues::default();
         let first = turns.take("token:soar").now_or_never().unwrap();
         assert!(turns.take("token:soar").now_or_never().is_none());
         assert!(turns.take("token:siem").now_or_never().is_some());

@@ -1,30 +1,30 @@
-//! By what each product is recognized.
+//! Signatures of products.
 
 use super::page::is_page;
 use super::{ForeignKind, title_of_page};
 use crate::Reply;
-use crate::words::read_json;
+use crate::text::read_json;
 
-/// How much of a page is read.
+/// Maximum part of a page that is read, in bytes.
 const MAX_PAGE: usize = 64 * 1024;
 
-/// A header and what its value holds, and words of a page.
-struct Sign {
+/// Headers, as name and part of the value, and words of a page.
+struct Signature {
     product: &'static str,
     headers: &'static [(&'static str, &'static str)],
     words: &'static [&'static str],
 }
 
-const fn sign(
+const fn signature(
     product: &'static str,
     headers: &'static [(&'static str, &'static str)],
     words: &'static [&'static str],
-) -> Sign {
-    Sign { product, headers, words }
+) -> Signature {
+    Signature { product, headers, words }
 }
 
-/// Headers that Jira and ServiceNow themselves write: a page with one of them is not of a product before them, even if that
-/// product left its own headers on the way.
+/// Headers that Jira and ServiceNow themselves send: a page with one of them is theirs, even if an intermediary added
+/// its own headers.
 const VENDOR_HEADERS: [&str; 8] = [
     "x-arequestid",
     "x-anodeid",
@@ -36,104 +36,112 @@ const VENDOR_HEADERS: [&str; 8] = [
     "x-transaction-id",
 ];
 
-const PROXIES: &[Sign] = &[
-    sign("Zscaler", &[("server", "zscaler")], &["zscaler"]),
-    sign("Squid", &[("x-squid-error", ""), ("server", "squid")], &["squid", "err_access_denied"]),
-    sign(
+const PROXIES: &[Signature] = &[
+    signature("Zscaler", &[("server", "zscaler")], &["zscaler"]),
+    signature("Squid", &[("x-squid-error", ""), ("server", "squid")], &["squid", "err_access_denied"]),
+    signature(
         "Blue Coat ProxySG",
         &[("x-bluecoat-via", ""), ("server", "bluecoat")],
         &["blue coat", "bluecoat", "proxysg", "policy_denied", "symantec web security service"],
     ),
-    sign("Netskope", &[], &["netskope"]),
-    sign("Forcepoint", &[], &["forcepoint", "websense"]),
-    sign("McAfee Web Gateway", &[], &["mcafee web gateway", "skyhigh"]),
-    sign("Cisco", &[], &["cisco umbrella", "opendns", "ironport", "cisco secure web appliance"]),
-    sign("Palo Alto Networks", &[], &["palo alto networks"]),
-    sign("FortiGuard", &[], &["fortiguard", "fortigate"]),
-    sign("Check Point", &[], &["usercheck"]),
-    sign("Sophos", &[], &["sophos"]),
-    sign("iboss", &[], &["iboss"]),
-    sign("Menlo Security", &[], &["menlo security"]),
-    sign(
+    signature("Netskope", &[], &["netskope"]),
+    signature("Forcepoint", &[], &["forcepoint", "websense"]),
+    signature("McAfee Web Gateway", &[], &["mcafee web gateway", "skyhigh"]),
+    signature("Cisco", &[], &["cisco umbrella", "opendns", "ironport", "cisco secure web appliance"]),
+    signature("Palo Alto Networks", &[], &["palo alto networks"]),
+    signature("FortiGuard", &[], &["fortiguard", "fortigate"]),
+    signature("Check Point", &[], &["usercheck"]),
+    signature("Sophos", &[], &["sophos"]),
+    signature("iboss", &[], &["iboss"]),
+    signature("Menlo Security", &[], &["menlo security"]),
+    signature(
         "",
         &[("proxy-authenticate", "")],
         &["internet usage policy", "company policy", "url category", "web filter"],
     ),
 ];
 
-const FIREWALLS: &[Sign] = &[
-    sign(
+const FIREWALLS: &[Signature] = &[
+    signature(
         "ModSecurity",
         &[("server", "mod_security"), ("server", "modsecurity")],
         &["mod_security", "modsecurity"],
     ),
-    sign(
+    signature(
         "F5 BIG-IP",
         &[("server", "big-ip"), ("x-wa-info", "")],
         &["the requested url was rejected", "support id"],
     ),
-    sign(
+    signature(
         "Imperva",
         &[("x-iinfo", ""), ("x-cdn", "incapsula"), ("x-cdn", "imperva")],
         &["incapsula", "imperva"],
     ),
-    sign(
+    signature(
         "Azure WAF",
         &[("server", "microsoft-azure-application-gateway"), ("x-azure-ref", "")],
         &["azure waf", "azure web application firewall", "microsoft-azure-application-gateway"],
     ),
-    sign("AWS WAF", &[("x-amzn-waf-action", ""), ("server", "awselb")], &["aws waf"]),
-    sign("FortiWeb", &[("server", "fortiweb")], &["fortiweb"]),
-    sign("Barracuda", &[("server", "barracuda")], &["barracuda"]),
-    sign("NetScaler", &[("server", "netscaler")], &["netscaler", "citrix adc"]),
-    sign("Sucuri", &[("server", "sucuri"), ("x-sucuri-id", "")], &["sucuri"]),
-    sign("Radware", &[], &["radware", "appwall"]),
-    sign("NAXSI", &[("server", "naxsi")], &["naxsi"]),
+    signature("AWS WAF", &[("x-amzn-waf-action", ""), ("server", "awselb")], &["aws waf"]),
+    signature("FortiWeb", &[("server", "fortiweb")], &["fortiweb"]),
+    signature("Barracuda", &[("server", "barracuda")], &["barracuda"]),
+    signature("NetScaler", &[("server", "netscaler")], &["netscaler", "citrix adc"]),
+    signature("Sucuri", &[("server", "sucuri"), ("x-sucuri-id", "")], &["sucuri"]),
+    signature("Radware", &[], &["radware", "appwall"]),
+    signature("NAXSI", &[("server", "naxsi")], &["naxsi"]),
 ];
 
-const CDNS: &[Sign] = &[
-    sign("Cloudflare", &[("server", "cloudflare"), ("cf-mitigated", ""), ("cf-ray", "")], &["cloudflare"]),
-    sign("Akamai", &[("server", "akamai")], &["akamai", "edgesuite.net"]),
-    sign(
+const CDNS: &[Signature] = &[
+    signature(
+        "Cloudflare",
+        &[("server", "cloudflare"), ("cf-mitigated", ""), ("cf-ray", "")],
+        &["cloudflare"],
+    ),
+    signature("Akamai", &[("server", "akamai")], &["akamai", "edgesuite.net"]),
+    signature(
         "Amazon CloudFront",
         &[("server", "cloudfront"), ("x-cache", "error from cloudfront")],
         &["cloudfront"],
     ),
-    sign("Fastly", &[("x-served-by", "cache-")], &["fastly", "varnish cache server"]),
-    sign(
-        "Azure Front Door",
+    signature("Fastly", &[("x-served-by", "cache-")], &["fastly", "varnish cache server"]),
+    signature(
+        "Azure Front HttpClient",
         &[("x-azure-ref", "")],
         &["azure front door", "our services aren't available right now"],
     ),
-    sign("Google Cloud", &[("via", "1.1 google"), ("server", "gws")], &[]),
+    signature("Google Cloud", &[("via", "1.1 google"), ("server", "gws")], &[]),
 ];
 
-/// Single sign-on. The words are looked for in addresses, too.
-const SIGN_ON: &[Sign] = &[
-    sign(
+/// Single sign-on. The words are matched in URLs too.
+const SIGN_ON: &[Signature] = &[
+    signature(
         "Microsoft Entra",
         &[],
         &["microsoftonline.com", "microsoftonline.us", "login.windows.net", "microsoft entra", "msauth.net"],
     ),
-    sign("AD FS", &[], &["adfs", "ad fs", "active directory federation services"]),
-    sign("Okta", &[("x-okta-request-id", "")], &["okta.com", "oktapreview.com", "okta-emea.com", "okta"]),
-    sign("OneLogin", &[], &["onelogin", "onelogin.com"]),
-    sign("Auth0", &[], &["auth0.com", "auth0"]),
-    sign(
+    signature("AD FS", &[], &["adfs", "ad fs", "active directory federation services"]),
+    signature(
+        "Okta",
+        &[("x-okta-request-id", "")],
+        &["okta.com", "oktapreview.com", "okta-emea.com", "okta"],
+    ),
+    signature("OneLogin", &[], &["onelogin", "onelogin.com"]),
+    signature("Auth0", &[], &["auth0.com", "auth0"]),
+    signature(
         "Ping Identity",
         &[],
         &["pingfederate", "pingone.com", "pingidentity.com", "pingaccess", "ping identity"],
     ),
-    sign("Keycloak", &[], &["keycloak", "openid-connect"]),
-    sign("Shibboleth", &[], &["shibboleth"]),
-    sign("Duo", &[], &["duosecurity.com", "duo security"]),
-    sign("Google", &[], &["accounts.google.com"]),
-    sign("Atlassian", &[], &["id.atlassian.com", "auth.atlassian.com"]),
-    sign("Cloudflare Access", &[], &["cloudflareaccess.com", "cloudflare access"]),
-    sign("oauth2-proxy", &[], &["oauth2-proxy", "oauth2_proxy"]),
-    sign("SiteMinder", &[], &["siteminder", "smagentname"]),
-    sign("JumpCloud", &[], &["jumpcloud.com", "jumpcloud"]),
-    sign("F5 BIG-IP APM", &[], &["my.policy"]),
+    signature("Keycloak", &[], &["keycloak", "openid-connect"]),
+    signature("Shibboleth", &[], &["shibboleth"]),
+    signature("Duo", &[], &["duosecurity.com", "duo security"]),
+    signature("Google", &[], &["accounts.google.com"]),
+    signature("Atlassian", &[], &["id.atlassian.com", "auth.atlassian.com"]),
+    signature("Cloudflare Access", &[], &["cloudflareaccess.com", "cloudflare access"]),
+    signature("oauth2-proxy", &[], &["oauth2-proxy", "oauth2_proxy"]),
+    signature("SiteMinder", &[], &["siteminder", "smagentname"]),
+    signature("JumpCloud", &[], &["jumpcloud.com", "jumpcloud"]),
+    signature("F5 BIG-IP APM", &[], &["my.policy"]),
 ];
 
 const SIGN_ON_WORDS: [&str; 6] =
@@ -200,14 +208,14 @@ const BLOCKED: [&str; 10] = [
 const WANTS_HTTPS: [&str; 2] =
     ["plain http request was sent to https port", "speaking plain http to an ssl-enabled"];
 
-/// What a page, a plain text or an empty reply is of; `None` if nothing tells.
+/// Recognizes what wrote a page, a plain text or an empty reply.
 pub(super) fn find(reply: &Reply) -> Option<(ForeignKind, &'static str)> {
     let is_page = is_page(reply);
     let text = start_of(&reply.body).to_lowercase();
     let of_vendor = VENDOR_HEADERS.iter().any(|name| reply.headers.contains_key(*name));
     let header =
-        |sign: &Sign| !of_vendor && sign.headers.iter().any(|(name, value)| holds(reply, name, value));
-    let product = |signs: &'static [Sign]| {
+        |sign: &Signature| !of_vendor && sign.headers.iter().any(|(name, value)| holds(reply, name, value));
+    let product = |signs: &'static [Signature]| {
         signs.iter().find(|sign| header(sign) || says(&text, sign.words)).map(|sign| sign.product)
     };
     let gave_up = reply.status >= 500;
@@ -255,7 +263,7 @@ pub(super) fn find_by_headers(reply: &Reply) -> Option<(ForeignKind, &'static st
         return None;
     }
     let gave_up = reply.status >= 500;
-    let product = |signs: &'static [Sign]| {
+    let product = |signs: &'static [Signature]| {
         let found =
             signs.iter().find(|sign| sign.headers.iter().any(|(name, value)| holds(reply, name, value)));
         found.map(|sign| sign.product)
@@ -264,8 +272,8 @@ pub(super) fn find_by_headers(reply: &Reply) -> Option<(ForeignKind, &'static st
     firewall.or_else(|| product(CDNS).map(|product| (ForeignKind::Cdn, product)))
 }
 
-/// Whether a JSON body has the form of an error of Jira (a list of messages, or a code with a message) or of ServiceNow (an error
-/// with parts).
+/// Whether a JSON body has the form of an error of Jira (a list of messages, or a code with a message) or of ServiceNow
+/// (an error object).
 fn is_error_of_vendor(body: &str) -> bool {
     let Some(body) = read_json::<serde_json::Value>(body) else { return false };
     let has = |name: &str| body.get(name).is_some();
@@ -276,20 +284,20 @@ fn is_error_of_vendor(body: &str) -> bool {
         || body.get("error").is_some_and(serde_json::Value::is_object)
 }
 
-/// The single sign-on that a page or an address names.
+/// The single sign-on product that a page or a URL names.
 pub(super) fn sign_on(text: &str) -> Option<&'static str> {
     let named = SIGN_ON.iter().find(|sign| says(text, sign.words)).map(|sign| sign.product);
     named.or_else(|| says(text, &SIGN_ON_WORDS).then_some(""))
 }
 
-/// Whether `text` has `phrase` in it as whole words, in any case.
+/// Whether `text` contains `phrase` as whole words, ignoring case.
 #[must_use]
 pub fn mentions(text: &str, phrase: &str) -> bool {
     let (text, phrase) = (text.to_lowercase(), phrase.to_lowercase());
     has_words(&text, &phrase)
 }
 
-/// The schemes by which a server asks for the login of Windows, or for a token of another service.
+/// Authentication schemes of Windows logins and token services.
 fn asked_to_sign_on(reply: &Reply) -> Option<&'static str> {
     if reply.status != 401 {
         return None;
@@ -336,7 +344,7 @@ fn holds(reply: &Reply, name: &str, part: &str) -> bool {
     values.any(|value| String::from_utf8_lossy(value.as_bytes()).to_ascii_lowercase().contains(part))
 }
 
-/// Whether a text in lower case has one of the phrases as whole words.
+/// Whether a lower-case text contains one of the phrases as whole words.
 fn says(text: &str, phrases: &[&str]) -> bool {
     phrases.iter().any(|phrase| has_words(text, phrase))
 }
@@ -349,7 +357,7 @@ fn has_words(text: &str, phrase: &str) -> bool {
     })
 }
 
-/// Whether a word ends between two characters. Scripts that write no spaces have none.
+/// Whether there is a word boundary between two characters. Scripts without spaces have none.
 fn is_border(left: Option<char>, right: Option<char>) -> bool {
     let part = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() && u32::from(c) < 0x2e80);
     !(part(left) && part(right))
