@@ -28,7 +28,7 @@ pub enum Topic {
     InvestigationNotes,
     /// What was left out for want of room.
     Omissions,
-    /// The marker, where it can not be a label.
+    /// The marker, where it cannot be a label.
     Marker,
 }
 

@@ -19,7 +19,7 @@ pub enum FaultKind {
     Connect,
     /// No trusted TLS session.
     Tls,
-    /// The settings can not work: no such project, issue type, table or assignment group.
+    /// The settings cannot work: no such project, issue type, table or assignment group.
     Misconfigured,
     /// The request was never begun: its send deadline had passed.
     TooLate,
@@ -47,13 +47,13 @@ pub enum FaultKind {
     Conflict,
     /// 408 or 5xx: the server, or something before it, gave up.
     ServerError,
-    /// An answer that can not be trusted: wrong shape, cut short, too large, or of a foreign system.
+    /// An answer that cannot be trusted: wrong shape, cut short, too large, or of a foreign system.
     UnreadableReply,
     /// The instance sleeps or shows a page meant for people.
     Dormant,
     /// 202: taken, and perhaps dropped.
     Dropped,
-    /// Nothing went wrong on the way: the store was put back from a copy, and the ticket may have been made after the copy.
+    /// Nothing went wrong on the way: the store was restored from a backup, and the ticket may have been made after the copy.
     Restored,
 }
 
@@ -230,11 +230,11 @@ impl FaultKind {
 // === impl Fault ===
 
 impl Fault {
-    const LONGEST_MESSAGE: usize = 500;
+    const MAX_MESSAGE: usize = 500;
 
     #[must_use]
     pub fn new(kind: FaultKind, message: impl AsRef<str>) -> Self {
-        let message = crate::limits::cut(&clean(message.as_ref()).text, Self::LONGEST_MESSAGE);
+        let message = crate::limits::cut(&clean(message.as_ref()).text, Self::MAX_MESSAGE);
         Self { kind, status: None, message, hint: String::new(), retry_after: None }
     }
 
@@ -285,7 +285,7 @@ impl std::error::Error for Fault {}
 mod tests {
     use super::*;
 
-    /// The statuses whose refusal can be believed. All others leave a doubt.
+    /// The statuses whose refusal can be believed. All others leave an unknown outcome.
     const DEFINITE: [u16; 16] =
         [400, 401, 402, 403, 404, 405, 406, 410, 411, 413, 414, 415, 422, 429, 431, 0];
 

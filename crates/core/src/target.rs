@@ -141,7 +141,7 @@ impl Health {
     ) -> (Self, Option<EventKind>) {
         match observation {
             Observation::Created => self.recover(now),
-            Observation::Searched if self.is_login_unknown() => self.recover(now),
+            Observation::Searched if self.is_login_rejected() => self.recover(now),
             Observation::Searched => (self.clone().answered(now), None),
             Observation::Failure(failure) if failure.fault.kind.scope() == Scope::Ticket => {
                 self.ticket_refused(failure, now)
@@ -149,7 +149,7 @@ impl Health {
             Observation::Failure(failure) if failure.fault.kind == FaultKind::RateLimited => {
                 let mut next = self.clone();
                 let asked = failure.fault.retry_after.unwrap_or(bounds.look_up_interval);
-                next.throttled_until = Some(now + bounds.believed(asked));
+                next.throttled_until = Some(now + bounds.cap_retry_after(asked));
                 let news = self.throttled_until.is_none_or(|until| until <= now);
                 (next, news.then_some(EventKind::TargetThrottled))
             }
@@ -173,13 +173,13 @@ impl Health {
 
     /// Settings were changed or a test passed: all is forgiven, a pause that was asked for, too.
     #[must_use]
-    pub fn forgive(&self) -> (Self, Option<EventKind>) {
+    pub fn reset_health(&self) -> (Self, Option<EventKind>) {
         (Self::default(), self.recovery())
     }
 
     /// An operator wants a try now: every pause is over, and the next success shows whether the trouble is, too.
     #[must_use]
-    pub fn lift(&self, now: Timestamp) -> Self {
+    pub fn end_pauses(&self, now: Timestamp) -> Self {
         let throttled_until = self.throttled_until.map(|until| until.min(now));
         Self { throttled_until, probe_after: None, ..self.clone() }
     }
@@ -207,7 +207,7 @@ impl Health {
     }
 
     /// The login itself was refused, rather than what it may do.
-    fn is_login_unknown(&self) -> bool {
+    fn is_login_rejected(&self) -> bool {
         let cause = self.cause.as_ref().map(|fault| fault.kind);
         self.condition == Condition::LoginRefused && cause == Some(FaultKind::Unauthorized)
     }
@@ -219,7 +219,7 @@ impl Health {
     fn failed(&self, failure: &Failure, bounds: &Bounds, now: Timestamp) -> (Self, Option<EventKind>) {
         let mut next = self.clone();
         if let Some(floor) = failure.fault.retry_after {
-            next.throttled_until = Some(now + bounds.believed(floor));
+            next.throttled_until = Some(now + bounds.cap_retry_after(floor));
         }
         next.failures_in_a_row += 1;
         next.failing_since.get_or_insert(failure.began);
@@ -273,7 +273,7 @@ impl Health {
     /// One more refusal could lock the account, or the one further probe was refused, too.
     fn may_lock_soon(&self, failure: &Failure) -> bool {
         let Some(limit) = failure.lockout_limit else { return false };
-        let was_probe = self.is_login_unknown() && self.since.is_some_and(|since| since < failure.began);
+        let was_probe = self.is_login_rejected() && self.since.is_some_and(|since| since < failure.began);
         was_probe || failure.login_refusals.max(self.login_refusals) + 1 >= limit
     }
 
@@ -452,7 +452,7 @@ mod tests {
         );
         let (health, _) = after(&health, FaultKind::ServerError, "a");
         assert_eq!(health.admission(NOW), Admission::Closed(None));
-        assert_eq!(health.forgive(), (Health::default(), Some(EventKind::TargetRecovered)));
+        assert_eq!(health.reset_health(), (Health::default(), Some(EventKind::TargetRecovered)));
     }
 
     #[test]
@@ -529,8 +529,8 @@ mod tests {
 
     #[test]
     fn an_operators_retry_ends_every_wait() {
-        assert_eq!(throttled(90).lift(NOW).admission(NOW), Admission::Probe);
+        assert_eq!(throttled(90).end_pauses(NOW).admission(NOW), Admission::Probe);
         let (health, _) = after(&Health::default(), FaultKind::Unauthorized, "a");
-        assert_eq!(health.lift(NOW).admission(NOW), Admission::Probe);
+        assert_eq!(health.end_pauses(NOW).admission(NOW), Admission::Probe);
     }
 }

@@ -30,7 +30,7 @@ enum Finding {
 }
 
 /// The fault of a create that was refused by `reply`, judged as `refusal`; `left` is the time there is.
-pub(crate) async fn weigh(
+pub(crate) async fn check_scope(
     client: &Client,
     api: Api,
     project: &str,

@@ -17,7 +17,7 @@ use crate::ticket::Choice;
 use crate::wire::{CreateField, MetaPage, Myself, Named, Project};
 
 const PAGE: usize = 50;
-const MOST_PAGES: usize = 20;
+const MAX_PAGES: usize = 20;
 /// Fields that we send, or that Jira fills in by itself.
 const NO_CONCERN: [&str; 7] =
     ["project", "issuetype", "summary", "description", "priority", "labels", "reporter"];
@@ -209,7 +209,7 @@ async fn pages<T: DeserializeOwned>(
     began: Timestamp,
 ) -> Result<Vec<T>, Fault> {
     let mut rows = Vec::new();
-    for _ in 0..MOST_PAGES {
+    for _ in 0..MAX_PAGES {
         let (start, size) = (rows.len().to_string(), PAGE.to_string());
         let query = [("startAt", start.as_str()), ("maxResults", size.as_str())];
         let left: Duration = client.left(began, client.optional_budget());

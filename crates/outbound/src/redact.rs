@@ -17,11 +17,11 @@ const INSTEAD: &str = "[secret]";
 /// How many escapes may stand within one another: HTML within JSON are two.
 const DEEPEST: u8 = 2;
 /// The longest name or number between `&` and `;`.
-const LONGEST_NAME: usize = 8;
+const MAX_NAME: usize = 8;
 /// How much of a text is searched at a time, and of an excerpt at all, in bytes.
 const WINDOW: usize = 64 * 1_024;
 /// The most bytes that escapes make of one: ten for HTML, and ten for each of those.
-pub(crate) const MAX_EXPANSION: usize = (LONGEST_NAME + 2) * (LONGEST_NAME + 2);
+pub(crate) const MAX_EXPANSION: usize = (MAX_NAME + 2) * (MAX_NAME + 2);
 
 /// Reads the escape that the bytes begin with: puts what it stands for at the end of the list, and tells how many bytes it
 /// takes; 0 if there is none.
@@ -208,7 +208,7 @@ impl Reading {
 
 /// `&amp;`, `&#38;`, `&#x26;`.
 fn html(bytes: &[u8], meaning: &mut Vec<u8>) -> usize {
-    let Some(end) = bytes.iter().take(LONGEST_NAME + 2).position(|byte| *byte == b';') else { return 0 };
+    let Some(end) = bytes.iter().take(MAX_NAME + 2).position(|byte| *byte == b';') else { return 0 };
     let name = std::str::from_utf8(&bytes[1..end]).unwrap_or_default();
     let code = match (name, name.strip_prefix('#')) {
         (_, Some(number)) => match number.strip_prefix(['x', 'X']) {

@@ -17,7 +17,7 @@ use crate::server::DATABASE;
 use crate::store::{Administration, DataKeyRotated, MasterRotated, StoredToken};
 
 /// The longest name of a token.
-const LONGEST_NAME: usize = 64;
+const MAX_NAME: usize = 64;
 
 /// Where the database is.
 #[derive(Debug, Args)]
@@ -159,13 +159,13 @@ impl KeyCommand {
         if data_key {
             let mut administration = data.open().await?;
             let rotated = administration.rotate_data_key().await;
-            let has_traces = administration.has_traces();
+            let has_old_ciphertext = administration.has_old_ciphertext();
             administration.close().await;
-            let DataKeyRotated { key, resumed, resealed } =
+            let DataKeyRotated { key, resumed, reencrypted } =
                 rotated.context("the data key was not rotated")?;
             let how = if resumed { "a rotation that was cut off went on: " } else { "" };
-            writeln!(out, "{how}{resealed} secrets are sealed anew, with data key {key}")?;
-            return tell_of_traces(has_traces, out);
+            writeln!(out, "{how}{reencrypted} secrets are sealed anew, with data key {key}")?;
+            return tell_of_traces(has_old_ciphertext, out);
         }
         let mut administration = match data.open().await {
             Ok(administration) => administration,
@@ -180,7 +180,7 @@ impl KeyCommand {
             }
         };
         let rotated = administration.rotate_master_key(new_key_file.as_deref()).await;
-        let has_traces = administration.has_traces();
+        let has_old_ciphertext = administration.has_old_ciphertext();
         administration.close().await;
         match rotated.context("the master key was not rotated")? {
             MasterRotated::Replaced { file, former } => {
@@ -195,12 +195,12 @@ impl KeyCommand {
                 writeln!(out, "the new key is in force: start the server with it from now on")?;
             }
         }
-        tell_of_traces(has_traces, out)
+        tell_of_traces(has_old_ciphertext, out)
     }
 }
 
-fn tell_of_traces(has_traces: bool, out: &mut impl Write) -> anyhow::Result<()> {
-    if has_traces {
+fn tell_of_traces(has_old_ciphertext: bool, out: &mut impl Write) -> anyhow::Result<()> {
+    if has_old_ciphertext {
         writeln!(
             out,
             "what the former key has sealed can be read in the file beside the database until the server stops"
@@ -261,7 +261,7 @@ fn operator() -> String {
 
 fn name(text: &str) -> Result<String, String> {
     let plain = text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.@".contains(&b));
-    let fits = (1..=LONGEST_NAME).contains(&text.len()) && plain;
+    let fits = (1..=MAX_NAME).contains(&text.len()) && plain;
     if fits { Ok(text.to_owned()) } else { Err("must be 1 to 64 letters, digits and \"-_.@\"".to_owned()) }
 }
 

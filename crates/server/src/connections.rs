@@ -44,7 +44,7 @@ pub struct Connection {
     pub enabled: bool,
     /// None while settings are missing.
     pub current: Option<Arc<dyn TicketSystem>>,
-    /// Where tickets went before the settings pointed elsewhere, for as long as some are in doubt there.
+    /// Where tickets went before the settings pointed elsewhere, for as long as some have an unknown outcome there.
     pub retired: Vec<Arc<dyn TicketSystem>>,
 }
 
@@ -82,30 +82,30 @@ impl Connections {
     /// The refusal that closed the gate of the login of `target`, if it is closed.
     #[must_use]
     pub fn login_refusal(&self, target: &str) -> Option<Refusal> {
-        self.gate_in_use(target)?.refusal()
+        self.gate_of(target)?.refusal()
     }
 
     /// Refused logins of `target` in a row, whatever the calls were for.
     #[must_use]
     pub fn login_refusals(&self, target: &str) -> u32 {
-        self.gate_in_use(target).map_or(0, |gate| gate.refusals_in_a_row())
+        self.gate_of(target).map_or(0, |gate| gate.refusals_in_a_row())
     }
 
     /// Lets the login of `target` be probed.
     pub fn reopen_login(&self, target: &str) {
-        if let Some(gate) = self.gate_in_use(target) {
+        if let Some(gate) = self.gate_of(target) {
             gate.reopen();
         }
     }
 
     /// Lets the login of `target` be tried, whatever became of it before: a person's word.
-    pub fn forgive_login(&self, target: &str) {
-        if let Some(gate) = self.gate_in_use(target) {
-            gate.forgive();
+    pub fn reset_login(&self, target: &str) {
+        if let Some(gate) = self.gate_of(target) {
+            gate.reset();
         }
     }
 
-    fn gate_in_use(&self, target: &str) -> Option<Arc<LoginGate>> {
+    fn gate_of(&self, target: &str) -> Option<Arc<LoginGate>> {
         let connection = self.get(target)?;
         Some(self.gate(connection.system, &*connection.current?))
     }
@@ -203,7 +203,7 @@ impl Connections {
 
     /// Judges the addresses of settings as they were typed; those that may not be called are added to `violations`, unless
     /// they are found fault with already.
-    pub fn judge(&self, draft: &Draft, violations: &mut Violations) {
+    pub fn check_addresses(&self, draft: &Draft, violations: &mut Violations) {
         let path = draft.system().as_str();
         let proxy = draft.route().proxy_url.clone();
         let addresses = draft.addresses();
@@ -224,7 +224,7 @@ impl Connections {
 
     /// A stand-in that renders tickets for a system that is not configured yet.
     #[must_use]
-    pub fn stand_in(&self, system: System) -> Option<Arc<dyn TicketSystem>> {
+    pub fn placeholder(&self, system: System) -> Option<Arc<dyn TicketSystem>> {
         let secret = |kind| Secret { kind, value: "unset".into() };
         let (draft, secret) = match system {
             System::Jira => {
@@ -286,7 +286,7 @@ impl Connections {
         let password = password.map(|secret| &secret.value);
         let route = Route::parse(draft.route(), password, path, violations)?;
         let door = self.door.by(&route);
-        door.map_err(|_| violations.add(format!("{path}.ca_certificates"), "can not be used")).ok()
+        door.map_err(|_| violations.add(format!("{path}.ca_certificates"), "cannot be used")).ok()
     }
 
     fn read<T>(&self, read: impl FnOnce(&BTreeMap<String, Connection>) -> T) -> T {

@@ -18,7 +18,7 @@ use crate::wire::Record;
 const BUDGET: Duration = Duration::from_secs(5);
 
 /// The fault of an insert into `table` that was refused by `reply`, judged as `refusal`.
-pub(crate) async fn weigh(
+pub(crate) async fn check_scope(
     client: &Client,
     table: &str,
     reply: &Reply,

@@ -35,8 +35,8 @@ fn fields() -> IncidentFields {
 
 fn rendered(fields: IncidentFields) -> (Rendered, Body) {
     let marker = Marker::parse("rhythmx-0123456789abcdef0123456789abcdef").unwrap();
-    let order = Order { incident: Incident::try_new(fields, "incident").unwrap(), marker };
-    let rendered = render(&order, ImpactUrgency::new(1, 1), GROUP);
+    let ticket_draft = TicketDraft { incident: Incident::try_new(fields, "incident").unwrap(), marker };
+    let rendered = render(&ticket_draft, ImpactUrgency::new(1, 1), GROUP);
     let body = serde_json::from_str(&rendered.body).unwrap();
     (rendered, body)
 }

@@ -6,13 +6,13 @@
 //!
 //! Invariant: a create is only begun by the holder of the current epoch, after [`Delivery::intend`] was made durable, and
 //! before the send deadline that it set.
-//! Invariant: after a send of doubtful outcome there is no other send until a look-up has proven that the first made no
+//! Invariant: after a send of unknown outcome there is no other send until a look-up has proven that the first made no
 //! ticket, or an operator has said so.
 
 pub mod look_up;
 pub mod operate;
+pub mod restore;
 pub mod settle;
-pub mod start;
 
 use std::fmt;
 use std::time::Duration;
@@ -58,14 +58,17 @@ pub struct Delivery {
     /// The last intent to send.
     pub send: Option<Send>,
     /// What is not known about the last send.
-    pub doubt: Option<Doubt>,
-    /// Where sends of doubtful outcome went, ever: the sweeps search there.
-    pub doubted: Vec<Destination>,
+    #[serde(rename = "doubt")]
+    pub unknown_outcome: Option<UnknownOutcome>,
+    /// Where sends of unknown outcome went, ever: the duplicate scans search there.
+    #[serde(rename = "doubted")]
+    pub uncertain_sends: Vec<Destination>,
     /// Where it was looked for and proven not to be.
     #[serde(default)]
     pub absences: Vec<Absence>,
     /// The later searches for tickets that a settled delivery, once in doubt, still has before it.
-    pub sweep: Option<Sweep>,
+    #[serde(rename = "sweep")]
+    pub duplicate_scan: Option<DuplicateScan>,
     pub ticket: Option<TicketRef>,
     /// Set where an operator named the ticket, and a search has not found it by its marker since.
     #[serde(default)]
@@ -135,13 +138,13 @@ pub struct Send {
     pub index_bound: Duration,
     /// Whether the marker was sent in the description.
     pub marker_in_text: bool,
-    /// From when its bounds count, where that is not the deadline: the clock was set, or the store was put back.
+    /// From when its bounds count, where that is not the deadline: the clock was set, or the store was restored.
     #[serde(default)]
     pub counted_from: Option<Timestamp>,
-    /// Nobody knows of such a send: it is supposed, since the store was put back from a copy. `at` is then the beginning of
-    /// time, and the deadline when the store was put back.
-    #[serde(default)]
-    pub supposed: bool,
+    /// Nobody knows of such a send: it is supposed, since the store was restored from a backup. `at` is then the beginning of
+    /// time, and the deadline when the store was restored.
+    #[serde(default, rename = "supposed")]
+    pub is_assumed: bool,
 }
 
 /// A place where a ticket is not.
@@ -154,7 +157,7 @@ pub struct Absence {
 
 /// An open question: did that send make a ticket?
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Doubt {
+pub struct UnknownOutcome {
     pub since: Timestamp,
     /// From when the delay of the next retry counts, should no ticket have been made; by default since the doubt.
     #[serde(default)]
@@ -165,14 +168,14 @@ pub struct Doubt {
     /// All look-ups so far, failed ones too.
     pub look_ups: u32,
     /// Absence would be proven by now, if the search were known to show tickets of ours. Only evidence or an operator ends
-    /// such a doubt.
+    /// such an unknown outcome.
     #[serde(default)]
     pub is_unproven: bool,
 }
 
 /// A search for tickets yet to come: for further ones of what was delivered, for any of what failed or was cancelled.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Sweep {
+pub struct DuplicateScan {
     /// 0 is the first.
     pub step: usize,
     pub due_at: Timestamp,
@@ -184,7 +187,7 @@ pub struct Sweep {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LastError {
     pub fault: Fault,
-    /// Whether the failure left a doubt: a failure before the send never does.
+    /// Whether the failure left an unknown outcome: a failure before the send never does.
     pub ambiguous: bool,
     pub at: Timestamp,
 }
@@ -248,14 +251,15 @@ impl Delivery {
 
     /// Whether something may have been sent that is not accounted for.
     #[must_use]
-    pub fn is_in_doubt(&self) -> bool {
-        self.doubt.is_some()
+    pub fn has_unknown_outcome(&self) -> bool {
+        self.unknown_outcome.is_some()
     }
 
     /// Whether a ticket may exist and neither time nor a look-up can tell: a person has to.
     #[must_use]
     pub fn needs_attention(&self) -> bool {
-        self.state == State::Reconciling && self.doubt.as_ref().is_some_and(|doubt| doubt.is_unproven)
+        self.state == State::Reconciling
+            && self.unknown_outcome.as_ref().is_some_and(|unknown_outcome| unknown_outcome.is_unproven)
     }
 
     /// Before this, a search that finds nothing proves nothing.
@@ -264,13 +268,13 @@ impl Delivery {
         self.send.as_ref().map(|send| send.bounds_from() + server_bound + send.index_bound)
     }
 
-    fn become_(mut self, state: State, now: Timestamp, events: &[EventKind]) -> Settled {
+    fn transition(mut self, state: State, now: Timestamp, events: &[EventKind]) -> Settled {
         self.state = state;
         self.lease_until = None;
         self.updated_at = now;
         match state.is_settled() {
             true => self.due_at = None,
-            false => self.sweep = None,
+            false => self.duplicate_scan = None,
         }
         Settled { delivery: self, events: events.to_vec() }
     }
@@ -278,7 +282,7 @@ impl Delivery {
 
 // === impl Doubt ===
 
-impl Doubt {
+impl UnknownOutcome {
     fn new(since: Timestamp) -> Self {
         Self {
             since,

@@ -6,7 +6,7 @@ use ticketing_core::system::{Check, TicketSystem};
 use ticketing_jira::Flavour;
 use ticketing_simulator::{Call, Effect, Profile, Project, Reply, Rule, Vendor, When};
 
-use crate::support::{Site, api_token, order, pat};
+use crate::support::{Site, api_token, pat, ticket_draft};
 
 const STEPS: [&str; 9] = [
     "reach",
@@ -112,9 +112,9 @@ async fn links_lead_to_where_people_see_data_center() {
         })
         .await;
         let expected = by_settings.map_or(public, |_| "https://issues.corp.example");
-        let (_, created) = site.push(&order("INC-1")).await.unwrap();
+        let (_, created) = site.push(&ticket_draft("INC-1")).await.unwrap();
         assert_eq!(created.ticket.url, format!("{expected}/browse/{}", created.ticket.key));
-        let found = site.look_up(&order("INC-1"), &[]).await.unwrap();
+        let found = site.look_up(&ticket_draft("INC-1"), &[]).await.unwrap();
         assert_eq!(found.tickets[0].ticket.url, created.ticket.url);
         let checks = site.jira.test().await;
         assert!(checks[0].detail.ends_with(&format!("; links lead to {expected}")), "{}", checks[0].detail);
@@ -154,7 +154,7 @@ async fn a_token_in_a_successful_reply_is_hidden() {
     assert!(!format!("{checks:?}").contains("cloud-api-token"), "{checks:?}");
     let issue = serde_json::json!({ "id": "10001", "key": "cloud-api-token-1" });
     site.weather(Call::Create, Effect::Answer(Reply::json(201, &issue)));
-    let fault = site.push(&order("INC-1")).await.unwrap_err();
+    let fault = site.push(&ticket_draft("INC-1")).await.unwrap_err();
     assert_eq!(fault.kind, FaultKind::UnreadableReply, "a secret is no key: {fault}");
     assert!(!format!("{fault:?}").contains("cloud-api-token"), "{fault:?}");
 }

@@ -5,7 +5,7 @@ use ticketing_core::fault::{Fault, FaultKind, Scope};
 use ticketing_core::system::TicketSystem;
 use ticketing_simulator::{Call, Effect, Reply, Vendor};
 
-use crate::support::{Site, WITHIN, order};
+use crate::support::{Site, WITHIN, ticket_draft};
 
 const FIREWALL: &str =
     "<html><head><title>403 Forbidden</title></head><body>Request blocked. Support ID: 1234</body></html>";
@@ -16,10 +16,10 @@ async fn both() -> [Site; 2] {
 
 /// A create that is answered so, prepared in fair weather.
 async fn create(site: &Site, reply: Reply) -> Fault {
-    let order = order("INC-1");
-    let rendered = site.jira.prepare(&order).await.unwrap();
+    let ticket_draft = ticket_draft("INC-1");
+    let rendered = site.jira.prepare(&ticket_draft).await.unwrap();
     site.weather(Call::Create, Effect::Answer(reply));
-    site.jira.create(&order, &rendered, WITHIN).await.unwrap_err()
+    site.jira.create(&ticket_draft, &rendered, WITHIN).await.unwrap_err()
 }
 
 fn messages(status: u16, text: &str) -> Reply {
@@ -177,10 +177,10 @@ async fn a_redirect_that_echoes_the_secret_does_not_repeat_it() {
     )
     .await;
     let location = "https://login.example/cloud-api-token/x?t=cloud-api-token".to_owned();
-    let order = order("INC-1");
-    let rendered = site.jira.prepare(&order).await.unwrap();
+    let ticket_draft = ticket_draft("INC-1");
+    let rendered = site.jira.prepare(&ticket_draft).await.unwrap();
     site.weather(Call::Create, Effect::Redirect { status: 302, location });
-    let fault = site.jira.create(&order, &rendered, WITHIN).await.unwrap_err();
+    let fault = site.jira.create(&ticket_draft, &rendered, WITHIN).await.unwrap_err();
     assert!(
         fault.hint.contains("[secret]") && !format!("{fault:?}").contains("cloud-api-token"),
         "{fault:?}"
@@ -193,7 +193,7 @@ async fn an_answer_to_nobody_is_a_refused_login() {
         let site = Site::data_center().await;
         let nothing = json!({ "values": [], "isLast": true, "total": 0, "version": "10.3.24" });
         site.weather(Call::Meta, Effect::Answer(Reply::json(200, &nothing).header(header.0, header.1)));
-        let fault = site.jira.prepare(&order("INC-1")).await.unwrap_err();
+        let fault = site.jira.prepare(&ticket_draft("INC-1")).await.unwrap_err();
         assert_eq!(fault.kind, FaultKind::Unauthorized, "{header:?}");
         assert!(fault.hint.contains("token"), "{}", fault.hint);
     }

@@ -128,7 +128,7 @@ impl App {
             return Err(format!("{title} is paused{until}, see its condition in GetStatus"));
         }
         let mut places = vec![Place { destination: current.destination(), api: current }];
-        let sent = delivery.send.iter().map(|send| &send.destination).chain(&delivery.doubted);
+        let sent = delivery.send.iter().map(|send| &send.destination).chain(&delivery.uncertain_sends);
         for destination in sent {
             if places.iter().any(|known| known.destination == *destination) {
                 continue;

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use ticketing_core::clock::Clock;
 use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_core::system::{
-    Authorship, Check, Created, Destination, Login, Order, ReadTicket, Rendered, Search, Sighting,
+    Authorship, Check, Created, Destination, Login, ReadTicket, Rendered, Search, SearchResult, TicketDraft,
     TicketSystem, Visibility,
 };
 use ticketing_failpoints::{Guard, is_removed};
@@ -72,7 +72,7 @@ impl LoginGate {
     }
 
     /// For a person, who knows better than the refusals so far.
-    pub(super) fn forgive(&self) {
+    pub(super) fn reset(&self) {
         self.edit(|state| (state.refusal, state.refusals_in_a_row) = (None, 0));
     }
 
@@ -151,21 +151,26 @@ impl TicketSystem for GatedSystem {
         self.inner.visibility()
     }
 
-    async fn prepare(&self, order: &Order) -> Result<Rendered, Fault> {
-        self.call(self.inner.prepare(order)).await
+    async fn prepare(&self, ticket_draft: &TicketDraft) -> Result<Rendered, Fault> {
+        self.call(self.inner.prepare(ticket_draft)).await
     }
 
-    fn sketch(&self, order: &Order) -> Rendered {
-        self.inner.sketch(order)
+    fn render_offline(&self, ticket_draft: &TicketDraft) -> Rendered {
+        self.inner.render_offline(ticket_draft)
     }
 
     /// The time that it waits for its turn is a part of `within`.
-    async fn create(&self, order: &Order, rendered: &Rendered, within: Duration) -> Result<Created, Fault> {
+    async fn create(
+        &self,
+        ticket_draft: &TicketDraft,
+        rendered: &Rendered,
+        within: Duration,
+    ) -> Result<Created, Fault> {
         let asked = self.gate.clock.now();
         let create = async {
             let waited = self.gate.clock.now().duration_since(asked).unsigned_abs();
             match within.checked_sub(waited).filter(|left| !left.is_zero()) {
-                Some(left) => self.inner.create(order, rendered, left).await,
+                Some(left) => self.inner.create(ticket_draft, rendered, left).await,
                 None => {
                     Err(Fault::new(FaultKind::TooLate, "other calls of the login took the time to send it"))
                 }
@@ -174,7 +179,7 @@ impl TicketSystem for GatedSystem {
         self.call(create).await
     }
 
-    async fn look_up(&self, search: &Search) -> Result<Sighting, Fault> {
+    async fn look_up(&self, search: &Search) -> Result<SearchResult, Fault> {
         self.call(self.inner.look_up(search)).await
     }
 
@@ -251,19 +256,19 @@ mod tests {
             Visibility::Immediate
         }
 
-        async fn prepare(&self, _order: &Order) -> Result<Rendered, Fault> {
+        async fn prepare(&self, _order: &TicketDraft) -> Result<Rendered, Fault> {
             unreachable!("nothing is prepared here")
         }
 
-        fn sketch(&self, _order: &Order) -> Rendered {
+        fn render_offline(&self, _order: &TicketDraft) -> Rendered {
             unreachable!("nothing is rendered here")
         }
 
-        async fn create(&self, _: &Order, _: &Rendered, _: Duration) -> Result<Created, Fault> {
+        async fn create(&self, _: &TicketDraft, _: &Rendered, _: Duration) -> Result<Created, Fault> {
             unreachable!("nothing is created here")
         }
 
-        async fn look_up(&self, _search: &Search) -> Result<Sighting, Fault> {
+        async fn look_up(&self, _search: &Search) -> Result<SearchResult, Fault> {
             self.begun.fetch_add(1, Ordering::SeqCst);
             self.answer.notified().await;
             Err(Fault::new(FaultKind::Unauthorized, "no"))
@@ -282,7 +287,7 @@ mod tests {
     fn search() -> Search {
         let marker = Marker::parse("rhythmx-0123456789abcdef0123456789abcdef").unwrap();
         let destination = Destination { base_url: String::new(), place: String::new() };
-        Search { marker, destination, marker_in_text: false, witnesses: vec![] }
+        Search { marker, destination, marker_in_text: false, canaries: vec![] }
     }
 
     #[tokio::test]
@@ -319,7 +324,7 @@ mod tests {
         gate.reopen();
         // One more refusal would lock the account: no probe goes out, and a person may have it tried.
         assert_eq!(system.look_up(&search()).await.unwrap_err().kind, FaultKind::TooLate);
-        gate.forgive();
+        gate.reset();
         inner.answer.notify_one();
         assert_eq!(system.look_up(&search()).await.unwrap_err().kind, FaultKind::Unauthorized);
         assert_eq!(inner.begun.load(Ordering::SeqCst), 4);

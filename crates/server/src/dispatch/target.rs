@@ -26,17 +26,17 @@ pub(super) struct TargetState {
     pub look_ups: Arc<Semaphore>,
     concurrency: usize,
     /// An operator wants a try, whatever the target admits.
-    pub lifted: AtomicBool,
+    pub operator_retry: AtomicBool,
     /// The pause that the system asked for was ended by an operator: what was put off until then is not due yet.
     is_pause_cut_short: AtomicBool,
     /// The failed delivery that went ahead last to see whether the target is well.
     last_probe: Mutex<String>,
     /// One claim at a time, so that the permits are counted before the claim.
-    pub pumping: tokio::sync::Mutex<()>,
+    pub claiming: tokio::sync::Mutex<()>,
     /// One observation at a time, so that the copy below is never older than the store.
     pub observing: tokio::sync::Mutex<()>,
-    /// One sweep at a time.
-    pub sweeping: tokio::sync::Mutex<()>,
+    /// One duplicate scan at a time.
+    pub scanning: tokio::sync::Mutex<()>,
     /// One ticket is read back at a time.
     pub reading_back: tokio::sync::Mutex<()>,
     health: Mutex<Health>,
@@ -58,12 +58,12 @@ impl TargetState {
             sends: Arc::new(Semaphore::new(concurrency)),
             look_ups: Arc::new(Semaphore::new(look_ups_beside(concurrency))),
             concurrency,
-            lifted: AtomicBool::new(false),
+            operator_retry: AtomicBool::new(false),
             is_pause_cut_short: AtomicBool::new(false),
             last_probe: Mutex::default(),
-            pumping: tokio::sync::Mutex::new(()),
+            claiming: tokio::sync::Mutex::new(()),
             observing: tokio::sync::Mutex::new(()),
-            sweeping: tokio::sync::Mutex::new(()),
+            scanning: tokio::sync::Mutex::new(()),
             reading_back: tokio::sync::Mutex::new(()),
             health: Mutex::default(),
             due: Mutex::default(),
@@ -189,14 +189,14 @@ impl Dispatcher {
     ///
     /// # Errors
     /// If the store cannot be written.
-    pub(crate) async fn lift(&self, target: &str) -> Result<(), StoreError> {
+    pub(crate) async fn end_pauses(&self, target: &str) -> Result<(), StoreError> {
         if self.admission(target) == Admission::Open {
             return Ok(());
         }
         let state = self.state(target);
         let _one_at_a_time = state.observing.lock().await;
-        state.set_health(self.0.store.lift(target, self.0.clock.now()).await?);
-        state.lifted.store(true, Ordering::SeqCst);
+        state.set_health(self.0.store.end_pauses(target, self.0.clock.now()).await?);
+        state.operator_retry.store(true, Ordering::SeqCst);
         state.is_pause_cut_short.store(true, Ordering::SeqCst);
         Ok(())
     }
@@ -220,7 +220,7 @@ impl Dispatcher {
             return;
         }
         match self.0.store.observe(target, observation, &bounds, now).await {
-            Ok(health) => self.became(target, &before, health).await,
+            Ok(health) => self.on_health_changed(target, &before, health).await,
             Err(error) => warn(&error, target, "its health could not be recorded"),
         }
     }
@@ -239,20 +239,20 @@ impl Dispatcher {
     /// many were made due.
     ///
     /// # Errors
-    /// If the store can not be written.
-    pub(crate) async fn forgive(&self, target: &str) -> Result<u64, StoreError> {
+    /// If the store cannot be written.
+    pub(crate) async fn reset_health(&self, target: &str) -> Result<u64, StoreError> {
         let state = self.state(target);
         let _one_at_a_time = state.observing.lock().await;
-        state.set_health(self.0.store.forgive(target, self.0.clock.now()).await?);
-        state.lifted.store(false, Ordering::SeqCst);
-        self.0.connections.forgive_login(target);
+        state.set_health(self.0.store.reset_health(target, self.0.clock.now()).await?);
+        state.operator_retry.store(false, Ordering::SeqCst);
+        self.0.connections.reset_login(target);
         let made_due = self.0.store.target_recovered(target, self.0.clock.now()).await?;
         self.allow_look_ups(target);
         self.wake();
         Ok(made_due)
     }
 
-    async fn became(&self, target: &str, before: &Health, health: Health) {
+    async fn on_health_changed(&self, target: &str, before: &Health, health: Health) {
         let recovered = before.condition != Condition::Ok && health.condition == Condition::Ok;
         let pause_ended = before.throttled_until.is_some() && health.throttled_until.is_none();
         if health.condition != before.condition {

@@ -157,7 +157,7 @@ impl NewAuditEntry {
     pub(super) fn follow(self, seq: u64, before: &[u8; 32], key: &AuditKey) -> AuditEntry {
         let Self { at, actor, action, subject, detail, outcome } = self;
         let (action, detail) = (action.as_str().to_owned(), detail.to_string());
-        let at = super::work::floor(at);
+        let at = super::unit_of_work::floor(at);
         let mut entry = AuditEntry { seq, at, actor, action, subject, detail, outcome, mac: [0; 32] };
         entry.mac = key.of_entry(&entry, before);
         entry

@@ -30,7 +30,7 @@ async fn bench() -> Bench {
 async fn bench_in(folder: tempfile::TempDir) -> Bench {
     let clock = Arc::new(ManualClock::new(Timestamp::from_second(1_800_000_000).unwrap()));
     let path = folder.path().join("data/ticketing.db");
-    let as_is = StoreOptions { clock: clock.clone(), ..options(KeySource::Beside) };
+    let as_is = StoreOptions { clock: clock.clone(), ..options(KeySource::BesideDatabase) };
     // The file alone tells how time passes.
     let put_back =
         StoreOptions { restored: true, machine: Arc::new(ManualMachine::default()), ..as_is.clone() };
@@ -49,7 +49,7 @@ fn options(key: KeySource) -> StoreOptions {
 }
 
 async fn open(path: &Path) -> Result<(Store, Opened), OpenError> {
-    Store::open(path, options(KeySource::Beside)).await
+    Store::open(path, options(KeySource::BesideDatabase)).await
 }
 
 fn secret_of(system: System) -> SettingsChange {
@@ -83,7 +83,7 @@ async fn a_second_server_is_refused_until_the_first_has_closed() {
     let request = AcceptRequest {
         incident: incident("INC-1", 90.0),
         targets: vec![],
-        hasten: false,
+        expedite: false,
         by: Requester::default(),
     };
     assert!(matches!(store.accept(request).await, Err(AcceptError::Store(StoreError::Closed))));
@@ -154,7 +154,7 @@ async fn a_wrong_or_missing_or_malformed_key_is_refused_by_name() {
     let key = folder.path().join("ticketing.db.key");
     let right = std::fs::read_to_string(&key).unwrap();
     std::fs::remove_file(&key).unwrap();
-    let missing = refused(KeySource::Beside).await;
+    let missing = refused(KeySource::BesideDatabase).await;
     assert!(missing.contains("ticketing.db.key is missing"), "{missing}");
     assert!(!key.exists(), "a new key would hide the loss of the old one");
     let (store, _) = Store::open(&path, options(text(&right))).await.unwrap();
@@ -235,7 +235,7 @@ async fn a_bad_row_is_named_and_spoils_nothing_else() {
         let request = AcceptRequest {
             incident: incident(id, 90.0),
             targets: vec![target(System::Jira)],
-            hasten: false,
+            expedite: false,
             by: Requester::default(),
         };
         store.accept(request).await.unwrap();
@@ -247,7 +247,7 @@ async fn a_bad_row_is_named_and_spoils_nothing_else() {
         let request = AcceptRequest {
             incident: incident(id, 90.0),
             targets: vec![target(System::Jira)],
-            hasten: false,
+            expedite: false,
             by: Requester::default(),
         };
         store.accept(request)
@@ -272,8 +272,8 @@ async fn what_the_schema_refuses_is_refused_to_its_own_caller_alone() {
         random: 0.0,
     };
     let policy = Policy::default();
-    let doubt = bench.store.record_attempt(attempt, &policy, bench.now());
-    let (refused, accepted) = tokio::join!(doubt, bench.accept("INC-2"));
+    let unknown_outcome = bench.store.record_attempt(attempt, &policy, bench.now());
+    let (refused, accepted) = tokio::join!(unknown_outcome, bench.accept("INC-2"));
     assert_eq!(refused.unwrap_err().kind(), StoreErrorKind::Refused);
     assert!(!accepted.existed);
     assert_eq!(bench.store.delivery(&delivery.id).await.unwrap(), Some(delivery));
@@ -290,7 +290,7 @@ async fn what_was_acknowledged_survives_the_death_of_the_process() {
         tokio::spawn(async move {
             let (incident, targets) = (incident(&format!("INC-{n}"), 90.0), vec![target(System::Jira)]);
             store
-                .accept(AcceptRequest { incident, targets, hasten: false, by: Requester::default() })
+                .accept(AcceptRequest { incident, targets, expedite: false, by: Requester::default() })
                 .await
                 .unwrap()
                 .remove(0)
@@ -321,7 +321,7 @@ async fn a_reader_learns_that_events_were_trimmed_before_they_were_read() {
     for id in ["INC-1", "INC-2", "INC-3"] {
         let (incident, targets) = (incident(id, 90.0), vec![target(System::Jira)]);
         store
-            .accept(AcceptRequest { incident, targets, hasten: false, by: Requester::default() })
+            .accept(AcceptRequest { incident, targets, expedite: false, by: Requester::default() })
             .await
             .unwrap();
     }
@@ -380,7 +380,7 @@ async fn gone_since(path: &Path, before: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
 async fn administration(path: &Path) -> Administration {
     let clock = Arc::new(ManualClock::new(Timestamp::UNIX_EPOCH));
     let entropy = Arc::new(SeededEntropy::new(7));
-    Administration::open(path, &KeySource::Beside, clock, entropy, String::new()).await.unwrap()
+    Administration::open(path, &KeySource::BesideDatabase, clock, entropy, String::new()).await.unwrap()
 }
 
 #[tokio::test]
@@ -401,7 +401,7 @@ async fn what_a_rotation_has_sealed_anew_is_nowhere_as_it_was_even_while_the_ser
     let gone = gone_since(&path, before).await;
     assert_eq!(gone.len(), 1, "the data key");
     assert_eq!(files_with(&path, &gone), [""; 0]);
-    assert!(!beside.has_traces());
+    assert!(!beside.has_old_ciphertext());
     beside.close().await;
     assert_eq!(store.settings().await.unwrap()[0].secrets.len(), 2, "the server reads them as ever");
     store.close().await;

@@ -4,14 +4,14 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use ticketing_core::delivery::look_up::LookUp;
 use ticketing_core::delivery::operate::OperationError;
+use ticketing_core::delivery::restore::SearchPlace;
 use ticketing_core::delivery::settle::SendIntent;
-use ticketing_core::delivery::start::Place;
 use ticketing_core::delivery::{Delivery, EventKind, LastError, Outcome, Resolution, State, Trigger};
 use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_core::incident::Incident;
 use ticketing_core::marker::Marker;
 use ticketing_core::namespace::Namespace;
-use ticketing_core::system::{Authorship, Destination, Sighting, System, TicketRef};
+use ticketing_core::system::{Authorship, Destination, SearchResult, System, TicketRef};
 use ticketing_core::target::Health;
 
 use super::StoreError;
@@ -25,7 +25,7 @@ pub struct AcceptRequest {
     /// Each target at most once. With none, only the snapshot of deliveries that exist already is updated.
     pub targets: Vec<AcceptTarget>,
     /// Whether a delivery that waits or has failed is to be tried now.
-    pub hasten: bool,
+    pub expedite: bool,
     pub by: Requester,
 }
 
@@ -75,7 +75,7 @@ pub enum ClaimKind {
     /// Waiting, and due for a retry.
     Due,
     /// In doubt, and due for a look-up.
-    Doubtful,
+    Uncertain,
 }
 
 /// A delivery that is the caller's until its lease ends, with the snapshot to send.
@@ -107,10 +107,10 @@ pub struct AttemptTimes {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attempt {
     pub delivery_id: String,
-    /// 1 is the first of its delivery; look-ups and sweeps count too.
+    /// 1 is the first of its delivery; look-ups and duplicate scans count too.
     pub number: u32,
     pub kind: AttemptKind,
-    /// The claim that it was made under; for a sweep, the last one.
+    /// The claim that it was made under; for a duplicate scan, the last one.
     pub epoch: u32,
     pub times: AttemptTimes,
     pub outcome: AttemptOutcome,
@@ -122,7 +122,7 @@ pub struct Attempt {
 pub enum AttemptKind {
     Create,
     LookUp,
-    Sweep,
+    DuplicateScan,
 }
 
 /// How it ended.
@@ -208,10 +208,10 @@ pub struct Intent {
 
 /// The holder of a claim looks for the ticket before it sends: the store may have forgotten it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Supposition {
+pub struct AssumedSend {
     pub delivery_id: String,
     pub epoch: u32,
-    pub place: Place,
+    pub place: SearchPlace,
 }
 
 /// How an attempt went.
@@ -236,13 +236,13 @@ pub struct LookUpRecord {
     pub times: AttemptTimes,
 }
 
-/// How a sweep went.
+/// How a duplicate scan went.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SweepRecord {
+pub struct DuplicateScanRecord {
     pub delivery_id: String,
-    /// The step that the sweep was made for.
+    /// The step that the duplicate scan was made for.
     pub step: usize,
-    pub answer: Result<Sighting, Fault>,
+    pub answer: Result<SearchResult, Fault>,
     pub times: AttemptTimes,
 }
 
@@ -365,9 +365,9 @@ pub struct SearchEvidence {
     pub is_shown: bool,
 }
 
-/// When witnesses were sent, and where.
+/// When canaries were sent, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WitnessQuery {
+pub struct CanaryQuery {
     pub destination: Destination,
     /// Who sent them, and as what kind: other tickets may be visible where these are not.
     pub made_by: Authorship,
@@ -402,14 +402,14 @@ pub struct StoredToken {
     pub revoked_at: Option<Timestamp>,
 }
 
-/// Why a store may have been put back from a copy.
+/// Why a store may have been restored from a backup.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Suspicion {
     #[error("--restored says so")]
     Told,
     #[error("it is a copy that was made by `ticketing backup` at {0}")]
     Copied(Timestamp),
-    #[error("the file that marks its last state, {0}, is not there or can not be read")]
+    #[error("the file that marks its last state, {0}, is not there or cannot be read")]
     NoMark(String),
     #[error("event {marked} was written, and the last one in the database is {kept}")]
     EventsLost { marked: u64, kept: u64 },
@@ -422,7 +422,7 @@ pub enum Suspicion {
     #[error("these are not the files that the last server worked on, but copies of them")]
     OtherFiles,
     #[error(
-        "the machine was started anew, or is another, so that nobody can tell whether its disk was put back"
+        "the machine was started anew, or is another, so that nobody can tell whether its disk was restored"
     )]
     OtherBoot,
 }
@@ -524,14 +524,14 @@ fn admits<T: PartialEq>(wanted: &[T], value: &T) -> bool {
 // === impl AttemptKind ===
 
 impl AttemptKind {
-    pub const ALL: [Self; 3] = [Self::Create, Self::LookUp, Self::Sweep];
+    pub const ALL: [Self; 3] = [Self::Create, Self::LookUp, Self::DuplicateScan];
 
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Create => "CREATE",
             Self::LookUp => "LOOK_UP",
-            Self::Sweep => "SWEEP",
+            Self::DuplicateScan => "SWEEP",
         }
     }
 }

@@ -4,7 +4,7 @@ use serde_json::json;
 use ticketing_core::fault::{Fault, FaultKind, Scope};
 use ticketing_simulator::{Call, Effect, Reply};
 
-use crate::support::{Site, order};
+use crate::support::{Site, ticket_draft};
 
 fn failure(status: u16, detail: &str) -> Reply {
     let error = json!({ "message": "Operation Failed", "detail": detail });
@@ -13,7 +13,7 @@ fn failure(status: u16, detail: &str) -> Reply {
 
 async fn insert(site: &Site, reply: Reply) -> Fault {
     site.answer(Call::Create, reply);
-    site.push(&order("INC-1")).await.expect_err("the insert is refused")
+    site.push(&ticket_draft("INC-1")).await.expect_err("the insert is refused")
 }
 
 #[tokio::test]

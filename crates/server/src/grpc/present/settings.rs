@@ -113,13 +113,13 @@ mod tests {
     use ticketing_core::system::System;
 
     use super::*;
-    use crate::settings::{Held, Secret};
+    use crate::settings::{BoundSecret, Secret};
 
     #[test]
     fn a_secret_is_told_by_when_it_was_set_and_never_by_what_it_is() {
         let held = |kind| {
             let secret = Secret { kind, value: "hunter2".into() };
-            (kind.used_for(), Held { secret, origin: None, set_at: Timestamp::UNIX_EPOCH })
+            (kind.used_for(), BoundSecret { secret, origin: None, set_at: Timestamp::UNIX_EPOCH })
         };
         let secrets = [SecretKind::PersonalAccessToken, SecretKind::ProxyPassword].map(held);
         let settings = SystemSettings { secrets: secrets.into(), ..SystemSettings::empty(System::Jira) };

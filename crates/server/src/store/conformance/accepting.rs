@@ -7,8 +7,12 @@ use crate::store::{AcceptError, AcceptRequest, Requester};
 
 pub(in crate::store) async fn an_incident_becomes_one_delivery_for_each_target(bench: Bench) {
     let targets = vec![target(System::ServiceNow), target(System::Jira)];
-    let request =
-        AcceptRequest { incident: incident("INC-1", 90.0), targets, hasten: false, by: Requester::default() };
+    let request = AcceptRequest {
+        incident: incident("INC-1", 90.0),
+        targets,
+        expedite: false,
+        by: Requester::default(),
+    };
     let accepted = bench.store.accept(request).await.unwrap();
     let targets: Vec<_> = accepted.iter().map(|accepted| accepted.delivery.target.as_str()).collect();
     assert_eq!(targets, ["servicenow", "jira"]);
@@ -39,7 +43,7 @@ pub(in crate::store) async fn a_thousand_callers_at_once_make_one_delivery(bench
                 .accept(AcceptRequest {
                     incident: incident("INC-1", 90.0),
                     targets,
-                    hasten: false,
+                    expedite: false,
                     by: Requester::default(),
                 })
                 .await
@@ -62,7 +66,7 @@ pub(in crate::store) async fn a_changed_incident_updates_every_delivery_that_was
     let request = AcceptRequest {
         incident: incident("INC-1", 50.0),
         targets: vec![target(System::ServiceNow), target(System::Jira)],
-        hasten: false,
+        expedite: false,
         by: Requester::default(),
     };
     let accepted = bench.store.accept(request).await.unwrap();
@@ -86,9 +90,9 @@ pub(in crate::store) async fn whoever_asks_again_hastens_a_delivery_that_waits(b
     bench.settle(&delivery, Outcome::NotSent(fault(FaultKind::Connect))).await.unwrap();
     assert_eq!(bench.accept("INC-1").await.delivery.state, State::Waiting);
     assert!(bench.claim(ClaimKind::Fresh, 1).await.is_empty());
-    let hastened = bench.accept_as(incident("INC-1", 90.0), true).await.delivery;
-    assert_eq!((hastened.state, hastened.due_at), (State::Pending, Some(bench.now())));
-    assert_eq!(bench.store.delivery_for("INC-1", TARGET).await.unwrap(), Some(hastened));
+    let expedited = bench.accept_as(incident("INC-1", 90.0), true).await.delivery;
+    assert_eq!((expedited.state, expedited.due_at), (State::Pending, Some(bench.now())));
+    assert_eq!(bench.store.delivery_for("INC-1", TARGET).await.unwrap(), Some(expedited));
     assert_eq!(bench.claim(ClaimKind::Fresh, 1).await.len(), 1);
 }
 
@@ -97,9 +101,9 @@ fn confined(name: &str, namespace: &str) -> Requester {
 }
 
 pub(in crate::store) async fn an_incident_of_another_namespace_is_refused_to_who_is_confined(bench: Bench) {
-    let accept = async |score, hasten, by| {
+    let accept = async |score, expedite, by| {
         let targets = vec![target(System::Jira)];
-        let request = AcceptRequest { incident: incident("INC-1", score), targets, hasten, by };
+        let request = AcceptRequest { incident: incident("INC-1", score), targets, expedite, by };
         bench.store.accept(request).await.map(|mut accepted| accepted.remove(0).delivery)
     };
     let first = accept(90.0, false, confined("token:one", "a")).await.unwrap();
@@ -124,7 +128,7 @@ pub(in crate::store) async fn two_confined_callers_with_one_new_incident_make_on
         let accept = |namespace: &str| {
             let (by, targets) = (confined("token:any", namespace), vec![target(System::Jira)]);
             let incident = incident(&format!("INC-{number}"), 90.0);
-            bench.store.accept(AcceptRequest { incident, targets, hasten: false, by })
+            bench.store.accept(AcceptRequest { incident, targets, expedite: false, by })
         };
         let (one, other) = tokio::join!(accept("a"), accept("b"));
         assert_eq!(usize::from(one.is_ok()) + usize::from(other.is_ok()), 1);

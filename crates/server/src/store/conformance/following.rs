@@ -49,7 +49,7 @@ pub(in crate::store) async fn events_that_left_the_memory_are_read_from_the_tabl
                 .accept(super::AcceptRequest {
                     incident,
                     targets,
-                    hasten: false,
+                    expedite: false,
                     by: crate::store::Requester::default(),
                 })
                 .await

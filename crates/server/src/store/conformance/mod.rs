@@ -7,7 +7,7 @@ mod configuring;
 mod evidence;
 mod following;
 mod reading;
-mod restoring;
+mod restore;
 mod settling;
 
 use std::sync::Arc;
@@ -29,8 +29,7 @@ use super::{
 use crate::clock::ManualClock;
 
 pub(super) use {
-    accepting::*, claiming::*, configuring::*, evidence::*, following::*, reading::*, restoring::*,
-    settling::*,
+    accepting::*, claiming::*, configuring::*, evidence::*, following::*, reading::*, restore::*, settling::*,
 };
 
 pub(super) const LEASE: Duration = Duration::from_secs(90);
@@ -42,7 +41,7 @@ pub(super) const TARGET: &str = "jira";
 pub(super) struct Bench {
     pub(super) store: Store,
     pub(super) clock: Arc<ManualClock>,
-    /// Opens the same store again, once it is closed, as one that somebody says was put back from a copy.
+    /// Opens the same store again, once it is closed, as one that somebody says was restored from a backup.
     pub(super) put_back: Box<dyn Fn() -> BoxFuture<'static, Store> + Send + Sync>,
     /// Whatever must outlive the store, such as its folder.
     pub(super) _guard: Box<dyn Send>,
@@ -142,13 +141,17 @@ impl Bench {
         self.store.delivery_with_attempts(id).await.unwrap().unwrap().1
     }
 
-    pub(super) async fn accept_as(&self, incident: Incident, hasten: bool) -> Accepted {
-        let request =
-            AcceptRequest { incident, targets: vec![target(System::Jira)], hasten, by: Requester::default() };
+    pub(super) async fn accept_as(&self, incident: Incident, expedite: bool) -> Accepted {
+        let request = AcceptRequest {
+            incident,
+            targets: vec![target(System::Jira)],
+            expedite,
+            by: Requester::default(),
+        };
         self.store.accept(request).await.unwrap().remove(0)
     }
 
-    /// The store closed, and opened again as one that was put back from a copy.
+    /// The store closed, and opened again as one that was restored from a backup.
     pub(super) async fn put_back(mut self) -> Self {
         self.store.close().await;
         self.store = (self.put_back)().await;

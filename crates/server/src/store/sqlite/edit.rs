@@ -20,7 +20,7 @@ pub enum Edit {
     /// The row is kept as it is, to be put back later.
     Keep,
     PutBack,
-    /// The secret alone is put back, with what belongs to it, and the rest stays.
+    /// The secret alone is restored, with what belongs to it, and the rest stays.
     PutBackSecret,
     /// The settings lead elsewhere.
     Redirect,
@@ -55,7 +55,7 @@ pub enum Edit {
 /// Does it to the database at `path`, whether or not a server works with it.
 ///
 /// # Errors
-/// If the database can not be written.
+/// If the database cannot be written.
 pub async fn edit(path: &Path, edit: Edit) -> Result<(), sqlx::Error> {
     let mut db = connect_options(path, DEFAULT_BUSY_TIMEOUT).create_if_missing(false).connect().await?;
     sqlx::raw_sql(edit.statements()).execute(&mut db).await?;
@@ -66,7 +66,7 @@ pub async fn edit(path: &Path, edit: Edit) -> Result<(), sqlx::Error> {
 /// whether or not a server works with it.
 ///
 /// # Errors
-/// If the database can not be written.
+/// If the database cannot be written.
 pub async fn plant_evidence(path: &Path, scope: &SearchScope) -> Result<(), sqlx::Error> {
     let SearchScope { destination, made_by, reader } = scope;
     let mut db = connect_options(path, DEFAULT_BUSY_TIMEOUT).create_if_missing(false).connect().await?;

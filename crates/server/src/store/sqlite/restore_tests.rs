@@ -1,4 +1,4 @@
-//! Which starts are taken for those of a database that was put back, and what follows from that and from a clock that was
+//! Which starts are taken for those of a database that was restored, and what follows from that and from a clock that was
 //! set. Files are copied as an operator would.
 
 use std::path::{Path, PathBuf};
@@ -51,7 +51,14 @@ impl Bench {
     fn options(&self, restored: bool) -> StoreOptions {
         let (clock, machine) = (self.clock.clone(), self.machine.clone());
         let entropy = Arc::new(SeededEntropy::new(self.runs.fetch_add(1, Ordering::Relaxed)));
-        StoreOptions { clock, entropy, machine, key: KeySource::Beside, restored, busy_timeout: BUSY_TIMEOUT }
+        StoreOptions {
+            clock,
+            entropy,
+            machine,
+            key: KeySource::BesideDatabase,
+            restored,
+            busy_timeout: BUSY_TIMEOUT,
+        }
     }
 
     async fn open(&self) -> (Store, Opened) {
@@ -119,7 +126,7 @@ impl Bench {
 
 async fn accept(store: &Store, id: &str) -> Delivery {
     let (incident, targets) = (incident(id, 90.0), vec![target(System::Jira)]);
-    let request = AcceptRequest { incident, targets, hasten: false, by: Requester::default() };
+    let request = AcceptRequest { incident, targets, expedite: false, by: Requester::default() };
     store.accept(request).await.unwrap().remove(0).delivery
 }
 

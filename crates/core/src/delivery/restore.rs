@@ -1,9 +1,9 @@
 //! What a start has to put right: a store that may be an older copy of itself, and a clock that was set meanwhile.
 //!
-//! A store that was put back from a copy has forgotten what was sent after the copy was made. So every ticket that it does
-//! not know to exist is supposed to have been sent, until the moment the store was put back, and is looked for before it
+//! A store that was restored from a backup has forgotten what was sent after the copy was made. So every ticket that it does
+//! not know to exist is supposed to have been sent, until the moment the store was restored, and is looked for before it
 //! is created: that of a delivery of the copy, and that of an incident which is handed over (again) within the
-//! [`MEMORY`]. The look-up proves an absence by the same bounds as any other, counted from the moment the store was put
+//! [`RESTORE_WINDOW`]. The look-up proves an absence by the same bounds as any other, counted from the moment the store was put
 //! back. A store that is wrongly taken for a copy therefore costs a search for each ticket, and some patience; one that
 //! is wrongly not taken for one costs second tickets.
 
@@ -11,21 +11,21 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Absence, Delivery, Doubt, EventKind, LastError, Send, Settled, State};
+use super::{Absence, Delivery, EventKind, LastError, Send, Settled, State, UnknownOutcome};
 use crate::fault::{Fault, FaultKind};
 use crate::policy::{Bounds, Policy};
 use crate::system::{Authorship, Destination};
 use crate::target::Health;
 
-/// For how long after a store was put back new incidents may be old ones whose tickets it has forgotten: 30 days.
-pub const MEMORY: Duration = Duration::from_secs(30 * 24 * 3_600);
+/// For how long after a store was restored new incidents may be old ones whose tickets it has forgotten: 30 days.
+pub const RESTORE_WINDOW: Duration = Duration::from_secs(30 * 24 * 3_600);
 
 /// Smaller differences are those of two readings of a clock.
 const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_secs(1);
 
 /// What is known of the time between the last write of an earlier process and this start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Pause {
+pub struct Downtime {
     /// When the last write was, by the clock of then.
     pub last: Timestamp,
     /// This start, by the clock of now.
@@ -36,10 +36,10 @@ pub struct Pause {
 
 /// What a start changes of what was stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Start {
+pub struct Recovery {
     /// By how much the clock was set between the runs: forward if positive.
     pub step: SignedDuration,
-    /// Now, if the store was put back from a copy, or may have been.
+    /// Now, if the store was restored from a backup, or may have been.
     pub restored_at: Option<Timestamp>,
     /// Now, if nobody knows how much time has truly passed, or what was done in it: no proof of absence counts from earlier.
     pub counts_from: Option<Timestamp>,
@@ -47,7 +47,7 @@ pub struct Start {
 
 /// Where a ticket may be that the store has forgotten.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
+pub struct SearchPlace {
     pub destination: Destination,
     /// How long the destination's search may lag behind its tickets.
     pub index_bound: Duration,
@@ -59,7 +59,7 @@ pub struct Place {
 
 // === impl Pause ===
 
-impl Pause {
+impl Downtime {
     /// By how much the clock was set. Where nobody knows how much time has passed, only a clock that was set back shows,
     /// and by no more than it must have been: what is told then is the least step back that explains what is seen.
     #[must_use]
@@ -77,7 +77,7 @@ impl Pause {
 
 // === impl Start ===
 
-impl Start {
+impl Recovery {
     /// Whether anything is to be changed.
     #[must_use]
     pub fn changes_anything(&self) -> bool {
@@ -86,20 +86,20 @@ impl Start {
 
     /// The same moment by the clock of now.
     #[must_use]
-    pub fn moved(&self, time: Timestamp) -> Timestamp {
+    pub fn shift(&self, time: Timestamp) -> Timestamp {
         let clamp = if self.step.is_negative() { Timestamp::MIN } else { Timestamp::MAX };
         time.checked_add(self.step).unwrap_or(clamp)
     }
 
     /// The health of a target by the clock of now: no pause gets longer or shorter by a step.
     #[must_use]
-    pub fn take_up_health(&self, health: Health) -> Health {
-        let moved = |time: Option<Timestamp>| time.map(|time| self.moved(time));
+    pub fn recover_health(&self, health: Health) -> Health {
+        let shift = |time: Option<Timestamp>| time.map(|time| self.shift(time));
         Health {
-            throttled_until: moved(health.throttled_until),
-            failing_since: moved(health.failing_since),
-            since: moved(health.since),
-            probe_after: moved(health.probe_after),
+            throttled_until: shift(health.throttled_until),
+            failing_since: shift(health.failing_since),
+            since: shift(health.since),
+            probe_after: shift(health.probe_after),
             ..health
         }
     }
@@ -109,65 +109,67 @@ impl Start {
 
 impl Delivery {
     /// The delivery as this start has to take it up: what lies ahead by the clock of then lies as far ahead by the clock of
-    /// now, and no proof of absence is built on what a store that was put back can not know.
+    /// now, and no proof of absence is built on what a store that was restored cannot know.
     #[must_use]
-    pub fn take_up(mut self, start: &Start) -> Self {
-        let moved = |time: Option<Timestamp>| time.map(|time| start.moved(time));
-        self.due_at = moved(self.due_at);
-        self.lease_until = moved(self.lease_until);
-        self.failing_since = moved(self.failing_since);
-        if let Some(sweep) = &mut self.sweep {
-            sweep.due_at = start.moved(sweep.due_at);
-            sweep.from = start.moved(sweep.from);
+    pub fn recover(mut self, recovery: &Recovery) -> Self {
+        let shift = |time: Option<Timestamp>| time.map(|time| recovery.shift(time));
+        self.due_at = shift(self.due_at);
+        self.lease_until = shift(self.lease_until);
+        self.failing_since = shift(self.failing_since);
+        if let Some(duplicate_scan) = &mut self.duplicate_scan {
+            duplicate_scan.due_at = recovery.shift(duplicate_scan.due_at);
+            duplicate_scan.from = recovery.shift(duplicate_scan.from);
         }
         if let Some(send) = &mut self.send {
-            let from = start.moved(send.bounds_from());
-            let from = start.counts_from.map_or(from, |now| from.max(now));
+            let from = recovery.shift(send.bounds_from());
+            let from = recovery.counts_from.map_or(from, |now| from.max(now));
             if from != send.bounds_from() {
                 send.counted_from = Some(from);
             }
         }
-        if let Some(doubt) = &mut self.doubt {
-            doubt.since = start.moved(doubt.since);
-            doubt.last_empty_at = moved(doubt.last_empty_at);
-            if start.counts_from.is_some() {
-                (doubt.empty_answers, doubt.last_empty_at) = (0, None);
+        if let Some(unknown_outcome) = &mut self.unknown_outcome {
+            unknown_outcome.since = recovery.shift(unknown_outcome.since);
+            unknown_outcome.last_empty_at = shift(unknown_outcome.last_empty_at);
+            if recovery.counts_from.is_some() {
+                (unknown_outcome.empty_answers, unknown_outcome.last_empty_at) = (0, None);
             }
         }
-        match start.restored_at {
+        match recovery.restored_at {
             Some(_) => self.absences.clear(),
-            None => self.absences.iter_mut().for_each(|absence| absence.until = start.moved(absence.until)),
+            None => {
+                self.absences.iter_mut().for_each(|absence| absence.until = recovery.shift(absence.until))
+            }
         }
         self
     }
 
-    /// Whether its ticket may exist although the store, which was put back at `restored_at`, knows nothing of it.
+    /// Whether its ticket may exist although the store, which was restored at `restored_at`, knows nothing of it.
     #[must_use]
-    pub fn may_be_forgotten(&self, restored_at: Timestamp) -> bool {
-        let old = restored_at.checked_add(MEMORY).is_ok_and(|end| self.created_at <= end);
+    pub fn may_have_unrecorded_ticket(&self, restored_at: Timestamp) -> bool {
+        let old = restored_at.checked_add(RESTORE_WINDOW).is_ok_and(|end| self.created_at <= end);
         old && self.ticket.is_none()
     }
 
     /// The first of these places where its ticket may be without the store's knowing, and where it was not looked for yet.
     #[must_use]
-    pub fn place_to_search(&self, restored_at: Timestamp, places: Vec<Place>) -> Option<Place> {
-        if !self.may_be_forgotten(restored_at) {
+    pub fn place_to_search(&self, restored_at: Timestamp, places: Vec<SearchPlace>) -> Option<SearchPlace> {
+        if !self.may_have_unrecorded_ticket(restored_at) {
             return None;
         }
-        let is_absent = |place: &Place| {
+        let is_absent = |place: &SearchPlace| {
             let mut absences = self.absences.iter();
             absences.any(|absence| absence.destination == place.destination && absence.until >= restored_at)
         };
         places.into_iter().find(|place| !is_absent(place))
     }
 
-    /// Supposes that its ticket was sent to `place` before the store was put back: the holder of `epoch` has it looked for
+    /// Supposes that its ticket was sent to `place` before the store was restored: the holder of `epoch` has it looked for
     /// in place of sending it. `None` if the claim is no longer its own.
     #[must_use]
-    pub fn suppose_sent(
+    pub fn assume_sent(
         mut self,
         epoch: u32,
-        place: Place,
+        place: SearchPlace,
         restored_at: Timestamp,
         policy: &Policy,
         now: Timestamp,
@@ -175,7 +177,7 @@ impl Delivery {
         if self.state != State::Attempting || !self.is_held(epoch, now) {
             return None;
         }
-        let Place { destination, index_bound, marker_in_text, made_by } = place;
+        let SearchPlace { destination, index_bound, marker_in_text, made_by } = place;
         let send = Send {
             epoch,
             at: Timestamp::UNIX_EPOCH,
@@ -185,50 +187,50 @@ impl Delivery {
             index_bound,
             marker_in_text,
             counted_from: None,
-            supposed: true,
+            is_assumed: true,
         };
         let destination = send.destination.clone();
         self.send = Some(send);
-        // What is long past needs no sweeps: nothing can come to light later.
-        if !self.is_long_past(&policy.bounds, now) && !self.doubted.contains(&destination) {
-            self.doubted.push(destination);
+        // What is long past needs no duplicate scans: nothing can come to light later.
+        if !self.is_long_past(&policy.bounds, now) && !self.uncertain_sends.contains(&destination) {
+            self.uncertain_sends.push(destination);
         }
-        self.doubt = Some(Doubt::new(now));
-        self.last_error = Some(LastError { fault: forgotten(), ambiguous: true, at: now });
+        self.unknown_outcome = Some(UnknownOutcome::new(now));
+        self.last_error = Some(LastError { fault: restored_fault(), ambiguous: true, at: now });
         self.due_at = Some(now);
-        Some(self.become_(State::Reconciling, now, &[EventKind::Reconciling]))
+        Some(self.transition(State::Reconciling, now, &[EventKind::Reconciling]))
     }
 
     /// Whether a supposed send is so long past that one empty answer proves as much as two do for a send of just now. The
     /// second answer is there for an index that lags more than it should. Here the first one is asked when that lag would
     /// have to be twice the bound, while the second of two comes one look-up interval after the bound.
     pub(super) fn is_long_past(&self, bounds: &Bounds, asked_at: Timestamp) -> bool {
-        let supposed = self.send.as_ref().filter(|send| send.supposed);
+        let is_assumed = self.send.as_ref().filter(|send| send.is_assumed);
         let provable = self.provable_from(bounds.server_bound);
-        supposed.zip(provable).is_some_and(|(send, provable)| {
+        is_assumed.zip(provable).is_some_and(|(send, provable)| {
             asked_at >= provable + send.index_bound.max(bounds.look_up_interval)
         })
     }
 
     /// Nothing that was sent until `until` to where the last send went has made a ticket there.
-    pub(super) fn note_absence(&mut self, until: Timestamp) {
+    pub(super) fn record_absence(&mut self, until: Timestamp) {
         let Some(send) = &self.send else { return };
         self.absences.retain(|absence| absence.destination != send.destination);
         self.absences.push(Absence { destination: send.destination.clone(), until });
     }
 
     /// The supposed send was none: the delivery goes its way, with as many failures as it had.
-    pub(super) fn send_after_all(mut self, now: Timestamp) -> Settled {
-        self.doubt = None;
+    pub(super) fn rearm_unsent(mut self, now: Timestamp) -> Settled {
+        self.unknown_outcome = None;
         self.due_at = Some(now);
-        self.become_(State::Pending, now, &[EventKind::Rearmed])
+        self.transition(State::Pending, now, &[EventKind::Rearmed])
     }
 }
 
-fn forgotten() -> Fault {
+fn restored_fault() -> Fault {
     Fault::new(
         FaultKind::Restored,
-        "the database was put back from a copy, or may have been: the ticket may have been created since the copy was \
+        "the database was restored from a backup, or may have been: the ticket may have been created since the copy was \
          made, so it is looked for first",
     )
     .with_hint("wait: it is created as soon as it is certain that it does not exist; the server's log says why")

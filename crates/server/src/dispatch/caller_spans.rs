@@ -7,21 +7,21 @@ use std::sync::{Mutex, PoisonError};
 use tracing::Span;
 
 /// More than this are not remembered: then all are forgotten.
-const MOST: usize = 10_000;
+const MAX_SPANS: usize = 10_000;
 
 /// The span of the call that asked for each delivery.
 #[derive(Debug, Default)]
-pub(crate) struct Origins {
+pub(crate) struct CallerSpans {
     by_delivery: Mutex<HashMap<String, Span>>,
 }
 
 // === impl Origins ===
 
-impl Origins {
+impl CallerSpans {
     /// The present call asks for a delivery.
     pub(crate) fn remember(&self, delivery_id: &str) {
         let mut map = self.by_delivery.lock().unwrap_or_else(PoisonError::into_inner);
-        if map.len() >= MOST {
+        if map.len() >= MAX_SPANS {
             map.clear();
         }
         map.insert(delivery_id.to_owned(), Span::current());

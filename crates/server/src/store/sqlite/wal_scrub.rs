@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use sqlx::{AssertSqlSafe, SqliteConnection};
 
-/// Cuts off the write-ahead log, waiting for readers as long as `patience`. Tells whether it was done: where it was not, the
+/// Cuts off the write-ahead log, waiting for readers as long as `backoff`. Tells whether it was done: where it was not, the
 /// log is cut off when the last server or command lets go of the database.
-pub(super) async fn erase(db: &mut SqliteConnection, patience: Duration) -> bool {
-    match try_erase(db, patience.as_millis()).await {
-        Ok(erased) => erased,
+pub(super) async fn scrub(db: &mut SqliteConnection, backoff: Duration) -> bool {
+    match try_scrub(db, backoff.as_millis()).await {
+        Ok(scrubbed) => scrubbed,
         Err(error) => {
             tracing::warn!(
                 error = &error as &dyn std::error::Error,
@@ -23,9 +23,9 @@ pub(super) async fn erase(db: &mut SqliteConnection, patience: Duration) -> bool
     }
 }
 
-async fn try_erase(db: &mut SqliteConnection, patience: u128) -> Result<bool, sqlx::Error> {
+async fn try_scrub(db: &mut SqliteConnection, backoff: u128) -> Result<bool, sqlx::Error> {
     let usual: i64 = sqlx::query_scalar("PRAGMA busy_timeout").fetch_one(&mut *db).await?;
-    wait_at_most(db, &patience).await?;
+    wait_at_most(db, &backoff).await?;
     let cut_off = sqlx::query_as("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&mut *db).await;
     wait_at_most(db, &usual).await?;
     let (busy, _, _): (i64, i64, i64) = cut_off?;
