@@ -70,9 +70,9 @@ impl Evidence {
         match self {
             Self::Shown => "",
             Self::NotShown => {
-                "a ticket that was created there about then cannot be read by the account, or does not bear its marker"
+                "the account cannot read a ticket that was created there at about that time, or the ticket has no marker"
             }
-            Self::NoTicket => "no ticket that was created there has been read back yet",
+            Self::NoTicket => "no ticket created there has been read back yet",
         }
     }
 }

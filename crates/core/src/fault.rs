@@ -11,7 +11,7 @@ use crate::clean::clean;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum FaultKind {
-    /// The address may not be called from here: the operator has not permitted it. Nobody was asked anything.
+    /// The egress policy does not permit the address. Nothing was sent.
     NotPermitted,
     /// The host name did not resolve.
     Dns,
@@ -67,16 +67,16 @@ pub enum Certainty {
     Ambiguous,
 }
 
-/// Whose trouble it is.
+/// What a failure concerns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Scope {
     /// This ticket alone: others may pass.
     Ticket,
-    /// The whole target: others would fail alike.
+    /// The whole target: other deliveries would fail in the same way.
     Target,
 }
 
-/// One failure, told so that its reader can mend it. It never holds a secret, a header or a body of ours.
+/// One failure, with what its reader can do about it. It never holds a secret, a header or a body of ours.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fault {
     pub kind: FaultKind,
@@ -120,7 +120,7 @@ impl FaultKind {
     ];
 
     /// The kind of an HTTP status that is not the success the vendor documents. A status that no vendor documents as a
-    /// refusal counts as doubtful: a look-up is cheaper than a second ticket.
+    /// refusal counts as an unknown outcome: a look-up is cheaper than a second ticket.
     #[must_use]
     pub fn of_status(status: u16) -> Self {
         match status {
@@ -256,7 +256,7 @@ impl Fault {
         self
     }
 
-    /// Whether others may fail alike: the failure is of the target, or a refusal of one ticket with a status that a target in
+    /// Whether other deliveries may fail in the same way: the failure is of the target, or a refusal of one ticket with a status that a target in
     /// trouble answers, too (401, 403, 404).
     #[must_use]
     pub fn may_be_of_target(&self) -> bool {
@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn every_status_is_either_a_believable_refusal_or_a_doubt() {
+    fn every_status_is_definite_or_unknown_outcome() {
         for status in 100..=999 {
             let expected =
                 if DEFINITE.contains(&status) { Certainty::Definite } else { Certainty::Ambiguous };
@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn the_statuses_that_vendors_document_have_kinds_of_their_own() {
+    fn maps_documented_statuses_to_kinds() {
         let table = [
             (202, FaultKind::Dropped),
             (301, FaultKind::Redirected),

@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn whole_sections_go_in_the_order_of_worth_and_the_headline_never_goes() {
+    fn drops_least_important_sections_and_keeps_headline() {
         let short = fitted(&document(&"n".repeat(5_000)), 900, true);
         let topics: Vec<_> = short.omissions.iter().map(|omission| omission.topic).collect();
         assert_eq!(topics, [Topic::Mitre, Topic::InvestigationNotes]);

@@ -33,7 +33,7 @@ pub struct Bounds {
     pub duplicate_scan_delays: [Duration; 3],
     /// Target-scoped failures in a row that open a target's circuit. Default 10.
     pub circuit_threshold: u32,
-    /// The longest that a ticket system is believed when it asks for a pause, and the longest between two probes of a login
+    /// Caps `Retry-After`, and the delay between two probes of a login
     /// that was refused. Default 1 h.
     pub max_retry_after: Duration,
     /// Refused logins in a row after which Jira Data Center locks an account. Default 3.
@@ -55,13 +55,13 @@ impl Bounds {
         }
     }
 
-    /// How long to stay away where a ticket system asks for `asked`.
+    /// The pause to observe where a ticket system asks for `asked`.
     #[must_use]
     pub fn cap_retry_after(&self, asked: Duration) -> Duration {
         asked.min(self.max_retry_after)
     }
 
-    /// How long a login that cannot lock rests after it was refused, having been refused `before` times in a row: a look-up
+    /// The delay before a refused login that cannot lock is probed, after `before` earlier refusals in a row: a look-up
     /// interval, doubled each time.
     #[must_use]
     pub fn login_probe_delay(&self, before: u32) -> Duration {

@@ -37,7 +37,7 @@ pub trait TicketSystem: Send + Sync + fmt::Debug {
     /// Who creates its tickets, and as what kind. Frozen on a delivery at its first send, as the destination is.
     fn made_by(&self) -> Authorship;
 
-    /// Where people read the ticket that they call `key`; `None` if that cannot be told from the key alone.
+    /// Where people read the ticket that they call `key`; `None` if the key alone does not determine it.
     fn ticket_url(&self, key: &str) -> Option<String>;
 
     /// How long a created ticket may stay unseen by [`look_up`](Self::look_up).
@@ -57,7 +57,7 @@ pub trait TicketSystem: Send + Sync + fmt::Debug {
         within: Duration,
     ) -> Result<Created, Fault>;
 
-    /// Searches `destination` for tickets that bear a marker. An empty sighting is only returned when the credentials
+    /// Searches `destination` for tickets that bear a marker. An empty result is only returned when the credentials
     /// were proven to see the place just then; else it is a fault.
     async fn look_up(&self, search: &Search) -> Result<SearchResult, Fault>;
 
@@ -192,7 +192,7 @@ pub struct FoundTicket {
     pub created_at: Option<Timestamp>,
 }
 
-/// A ticket as the system shows it, whoever made it.
+/// A ticket as the system shows it, created by anyone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReadTicket {
     /// Its present key, which differs from the one asked for where the ticket was moved.

@@ -1,4 +1,4 @@
-//! The health of a target: whether it is wise to send to it now.
+//! The health of a target: circuit breaker, throttling, and lock-out protection.
 
 use std::fmt;
 
@@ -32,7 +32,7 @@ pub struct Health {
     pub condition: Condition,
     /// Since when the condition holds.
     pub since: Option<Timestamp>,
-    /// The failure that brought the condition about.
+    /// The failure that caused the condition.
     pub cause: Option<Fault>,
     /// Refused logins since the last success.
     #[serde(default)]
@@ -171,20 +171,20 @@ impl Health {
         }
     }
 
-    /// Settings were changed or a test passed: all is forgiven, a pause that was asked for, too.
+    /// Settings were changed or a test passed: clears every condition and pause.
     #[must_use]
     pub fn reset_health(&self) -> (Self, Option<EventKind>) {
         (Self::default(), self.recovery())
     }
 
-    /// An operator wants a try now: every pause is over, and the next success shows whether the trouble is, too.
+    /// An operator's retry ends every pause; the next success closes the condition.
     #[must_use]
     pub fn end_pauses(&self, now: Timestamp) -> Self {
         let throttled_until = self.throttled_until.map(|until| until.min(now));
         Self { throttled_until, probe_after: None, ..self.clone() }
     }
 
-    /// The health with no pause longer than is believed now, whatever was believed when it was stored.
+    /// The health with every stored pause capped by the current bounds.
     #[must_use]
     pub fn bounded(self, bounds: &Bounds, now: Timestamp) -> Self {
         let bounded = |until: Option<Timestamp>| until.map(|until| until.min(now + bounds.max_retry_after));
@@ -206,7 +206,7 @@ impl Health {
         self
     }
 
-    /// The login itself was refused, rather than what it may do.
+    /// Whether the login itself was refused, rather than its rights.
     fn is_login_rejected(&self) -> bool {
         let cause = self.cause.as_ref().map(|fault| fault.kind);
         self.condition == Condition::LoginRefused && cause == Some(FaultKind::Unauthorized)
@@ -236,7 +236,7 @@ impl Health {
         next.worsen(condition, &failure.fault, now)
     }
 
-    /// A refusal of one ticket says nothing about the target, unless other tickets are refused alike.
+    /// A refusal of one ticket says nothing about the target, unless other tickets are refused in the same way.
     fn ticket_refused(&self, failure: &Failure, now: Timestamp) -> (Self, Option<EventKind>) {
         let Some(status) = failure.fault.status else { return (self.clone(), None) };
         let mut next = self.clone().answered(now);
@@ -371,7 +371,7 @@ mod tests {
     }
 
     #[test]
-    fn ten_failures_in_a_row_open_the_circuit_and_one_success_closes_it() {
+    fn ten_failures_open_circuit_and_success_closes_it() {
         let mut health = Health::default();
         for delivery in ["a", "b", "a", "b", "a", "b", "a", "b", "a"] {
             health = after(&health, FaultKind::ServerError, delivery).0;
@@ -417,7 +417,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ticket_that_is_refused_for_itself_says_nothing_about_the_target() {
+    fn ticket_refusal_leaves_health_unchanged() {
         let (health, event) = after(&Health::default(), FaultKind::Rejected, "a");
         assert_eq!((health, event), (Health::default(), None));
         let mut health = Health::default();
@@ -473,7 +473,7 @@ mod tests {
     }
 
     #[test]
-    fn refusals_that_the_target_did_not_hear_of_count_against_the_lockout_limit() {
+    fn unobserved_refusals_count_against_lockout_limit() {
         let failure = Failure {
             fault: Fault::new(FaultKind::Unauthorized, "no"),
             began: NOW,
@@ -500,7 +500,7 @@ mod tests {
     }
 
     #[test]
-    fn a_look_up_that_is_answered_proves_the_login_but_not_the_right_to_create() {
+    fn answered_look_up_proves_login_but_not_create_right() {
         let searched = |health: &Health| observed(health, &Observation::Searched, NOW).0.condition;
         let (health, _) = after(&Health::default(), FaultKind::Unauthorized, "a");
         assert_eq!(searched(&health), Condition::Ok);
@@ -509,7 +509,7 @@ mod tests {
     }
 
     #[test]
-    fn after_the_pause_of_a_throttled_target_one_probe_shows_the_way() {
+    fn sends_one_probe_after_throttling_pause() {
         let health = throttled(90);
         assert_eq!(health.admission(NOW), Admission::Closed(Some(at(90))));
         assert_eq!(health.admission(at(90)), Admission::Probe);

@@ -228,7 +228,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
 
     #[test]
-    fn within_the_bounds_there_is_never_a_second_ticket_and_nothing_is_stuck(
+    fn within_bounds_no_duplicate_and_no_stuck_delivery(
         steps in prop::collection::vec(step(), 1..60), index_lag in 0_u64..180,
     ) {
         let mut world = World::new(index_lag);
@@ -245,7 +245,7 @@ proptest! {
 }
 
 #[test]
-fn an_index_that_lags_beyond_its_bound_is_what_makes_a_second_ticket() {
+fn index_lag_beyond_bound_can_duplicate() {
     // The negative: without the bound there is a duplicate, so the property above can fail.
     let mut world = World::new(10_000);
     world.attempt(Weather::Lose { applied_after: Some(0) });
@@ -254,7 +254,7 @@ fn an_index_that_lags_beyond_its_bound_is_what_makes_a_second_ticket() {
 }
 
 #[test]
-fn a_ticket_that_was_made_is_recorded_even_after_the_claim_was_lost() {
+fn records_created_ticket_after_lease_loss() {
     let mut world = World::new(0);
     let (epoch, _) = world.intend().unwrap();
     world.now += world.policy.bounds.lease;
@@ -267,7 +267,7 @@ fn a_ticket_that_was_made_is_recorded_even_after_the_claim_was_lost() {
 }
 
 #[test]
-fn a_system_that_asks_to_be_left_alone_while_it_leaves_a_doubt_is_not_searched_before() {
+fn retry_after_delays_reconciliation() {
     let mut world = World::new(0);
     let (epoch, _) = world.intend().unwrap();
     let wait = Duration::from_secs(3_600);
@@ -278,7 +278,7 @@ fn a_system_that_asks_to_be_left_alone_while_it_leaves_a_doubt_is_not_searched_b
 }
 
 #[test]
-fn a_witness_that_is_not_seen_keeps_the_doubt_open() {
+fn unseen_canary_keeps_outcome_unknown() {
     let mut world = World::new(0);
     world.attempt(Weather::Lose { applied_after: None });
     for _ in 0..50 {
@@ -298,7 +298,7 @@ fn a_witness_that_is_not_seen_keeps_the_doubt_open() {
 }
 
 #[test]
-fn a_witness_was_made_when_nothing_of_the_doubtful_send_could_be_applied_any_more() {
+fn canary_is_newer_than_server_bound() {
     // One that was made before may stand in the index while a ticket that was applied after it does not.
     let mut world = World::new(0);
     let (_, deadline) = world.intend().unwrap();
@@ -307,7 +307,7 @@ fn a_witness_was_made_when_nothing_of_the_doubtful_send_could_be_applied_any_mor
 }
 
 #[test]
-fn what_was_in_doubt_before_it_was_sent_again_is_swept_where_the_doubt_was() {
+fn scans_places_of_former_unknown_outcomes() {
     let mut world = World::new(0);
     world.attempt(Weather::Lose { applied_after: None });
     while world.delivery.state != State::Waiting {
@@ -323,7 +323,7 @@ fn what_was_in_doubt_before_it_was_sent_again_is_swept_where_the_doubt_was() {
 }
 
 #[test]
-fn what_failed_during_an_outage_is_armed_after_it_and_what_failed_beside_successes_is_not() {
+fn rearms_only_failures_of_the_outage() {
     let mut world = World::new(0);
     let outage_began = world.now;
     for _ in 0..=world.policy.retry.max_attempts() {
@@ -337,7 +337,7 @@ fn what_failed_during_an_outage_is_armed_after_it_and_what_failed_beside_success
 }
 
 #[test]
-fn an_operator_who_has_looked_may_end_a_doubt_that_no_look_up_can_end() {
+fn operator_can_end_unknown_outcome() {
     let mut world = World::new(0);
     world.attempt(Weather::Lose { applied_after: None });
     let searched_again = world.delivery.clone().retry(false, world.now).unwrap().delivery;
@@ -347,7 +347,7 @@ fn an_operator_who_has_looked_may_end_a_doubt_that_no_look_up_can_end() {
 }
 
 #[test]
-fn a_ticket_that_an_operator_named_by_its_key_is_no_duplicate_of_itself() {
+fn ticket_named_by_key_is_no_duplicate() {
     let mut world = World::new(0);
     world.attempt(Weather::Lose { applied_after: Some(0) });
     let named = TicketRef { id: String::new(), ..ticket(1) };
@@ -364,7 +364,7 @@ fn a_ticket_that_an_operator_named_by_its_key_is_no_duplicate_of_itself() {
 }
 
 #[test]
-fn a_ticket_that_is_found_after_an_operator_named_another_is_kept_beside_it() {
+fn keeps_found_ticket_beside_named_one() {
     let mut world = World::new(0);
     world.attempt(Weather::Lose { applied_after: Some(0) });
     let claimed = world.delivery.clone().claim(world.policy.bounds.lease, world.now).delivery;
@@ -391,7 +391,7 @@ fn a_ticket_that_is_found_after_an_operator_named_another_is_kept_beside_it() {
 }
 
 #[test]
-fn resolving_again_corrects_an_operators_word_and_searches_go_on() {
+fn resolving_again_corrects_ticket_and_keeps_searching() {
     let mut world = World::new(0);
     world.attempt(Weather::Lose { applied_after: Some(0) });
     let resolve = |delivery: &Delivery, number, resolution| {
@@ -419,7 +419,7 @@ fn a_ticket_that_was_created_takes_no_correction() {
 }
 
 #[test]
-fn of_two_tickets_the_older_is_the_reference_whichever_was_known_first() {
+fn older_of_two_tickets_is_the_reference() {
     let mut world = World::new(0);
     world.attempt(Weather::Lose { applied_after: Some(0) });
     let created = |number| Outcome::Sent(Ok(Created { ticket: ticket(number), adjustments: vec![] }));
@@ -442,7 +442,7 @@ fn of_two_tickets_the_older_is_the_reference_whichever_was_known_first() {
     assert_eq!(scanned(first.delivery, 1).events, []);
 }
 
-/// What was in doubt, proven absent, and has spent all its retries since.
+/// A delivery whose unknown outcome was proven absent and that has no retries left.
 fn failed_after_a_doubt() -> World {
     let mut world = World::new(0);
     world.attempt(Weather::Lose { applied_after: None });
@@ -458,7 +458,7 @@ fn failed_after_a_doubt() -> World {
 }
 
 #[test]
-fn a_ticket_that_turns_up_after_its_delivery_failed_or_was_cancelled_is_found_by_a_sweep() {
+fn scan_finds_ticket_of_failed_or_cancelled_delivery() {
     let late = SearchResult {
         tickets: vec![FoundTicket { ticket: ticket(1), created_at: None }],
         canary_seen: false,
@@ -484,7 +484,7 @@ fn a_ticket_that_turns_up_after_its_delivery_failed_or_was_cancelled_is_found_by
 }
 
 #[test]
-fn a_ticket_that_a_sweep_found_is_kept_although_the_delivery_was_armed_again_meanwhile() {
+fn keeps_scanned_ticket_after_rearm() {
     let world = failed_after_a_doubt();
     let armed = world.delivery.retry(false, world.now).unwrap().delivery;
     assert_eq!(armed.duplicate_scan, None);
@@ -553,7 +553,7 @@ fn proves_absence_once_evidence_is_shown() {
 }
 
 #[test]
-fn asks_nobody_who_waits_for_no_proof() {
+fn proven_search_ignores_unaffected_deliveries() {
     let mut world = World::new(0);
     world.attempt(Weather::Lose { applied_after: None });
     assert_eq!(world.delivery.clone().search_proven(world.now), None);

@@ -89,7 +89,7 @@ impl World {
         assert!(self.tickets.len() <= 1, "{} tickets: {:#?}", self.tickets.len(), self.delivery);
     }
 
-    /// What the server does at its start: nobody holds a claim.
+    /// Recovers like the server at its start: no lease is valid.
     fn recovery(&mut self, restored_at: Option<Timestamp>) {
         let recovery = Recovery { step: SignedDuration::ZERO, restored_at, counts_from: restored_at };
         self.delivery = self.delivery.clone().recover(&recovery);
@@ -216,7 +216,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(4_000))]
 
     #[test]
-    fn a_store_that_is_put_back_at_any_moment_makes_no_second_ticket_and_is_not_stuck(
+    fn restored_store_creates_no_second_ticket_and_makes_progress(
         steps in prop::collection::vec(step(), 1..60), index_lag in 0_u64..180,
     ) {
         let mut world = World::new(index_lag);
@@ -230,7 +230,7 @@ proptest! {
     }
 
     #[test]
-    fn what_lies_ahead_lies_as_far_ahead_after_the_clock_was_set(
+    fn due_times_shift_with_the_clock(
         step in -400_000_000_i64..400_000_000, passed in 0_u64..10_000, due in 0_i64..100_000,
     ) {
         let last = Timestamp::from_second(1_800_000_000).unwrap();
@@ -245,7 +245,7 @@ proptest! {
     }
 
     #[test]
-    fn a_clock_that_was_set_back_by_nobody_knows_how_much_makes_nothing_later(
+    fn unknown_backward_clock_step_delays_nothing(
         back in 2_i64..400_000_000, due in 0_i64..100_000,
     ) {
         let last = Timestamp::from_second(1_800_000_000).unwrap();
@@ -257,7 +257,7 @@ proptest! {
 }
 
 #[test]
-fn without_the_supposition_a_store_that_was_put_back_makes_a_second_ticket() {
+fn restored_store_without_assumed_send_duplicates() {
     // The negative: the property above can fail.
     let mut world = World::new(0);
     world.take(&Step::Copy);
@@ -269,7 +269,7 @@ fn without_the_supposition_a_store_that_was_put_back_makes_a_second_ticket() {
 }
 
 #[test]
-fn a_doubt_of_the_copy_is_counted_from_when_the_store_was_put_back() {
+fn restored_unknown_outcome_counts_from_restore() {
     let mut world = World::new(0);
     world.take(&Step::Work(Weather::Lose(None)));
     world.take(&Step::Copy);
@@ -281,7 +281,7 @@ fn a_doubt_of_the_copy_is_counted_from_when_the_store_was_put_back() {
 }
 
 #[test]
-fn once_the_bounds_are_long_past_one_empty_answer_is_enough_to_send_a_new_incident() {
+fn one_empty_answer_suffices_long_after_restore() {
     let mut world = World::new(0);
     world.take(&Step::Restore);
     world.take(&Step::Wait(24 * 3_600));
@@ -296,7 +296,7 @@ fn once_the_bounds_are_long_past_one_empty_answer_is_enough_to_send_a_new_incide
 }
 
 #[test]
-fn a_search_that_shows_no_witness_proves_nothing_however_long_past_it_is() {
+fn search_without_canary_proves_nothing() {
     let mut world = World::new(0);
     world.take(&Step::Restore);
     world.take(&Step::Wait(24 * 3_600));
@@ -310,7 +310,7 @@ fn a_search_that_shows_no_witness_proves_nothing_however_long_past_it_is() {
 }
 
 #[test]
-fn every_place_is_searched_before_a_delivery_of_the_copy_is_sent() {
+fn searches_every_place_before_restored_delivery_is_sent() {
     let restored_at = Timestamp::from_second(1_800_000_000).unwrap();
     let elsewhere = Destination { base_url: "https://old.example".to_owned(), place: "OLD".to_owned() };
     let places = || vec![SearchPlace { destination: elsewhere.clone(), ..place() }, place()];
@@ -328,7 +328,7 @@ fn every_place_is_searched_before_a_delivery_of_the_copy_is_sent() {
 }
 
 #[test]
-fn what_is_accepted_long_after_the_store_was_put_back_is_sent_at_once() {
+fn sends_at_once_after_restore_window() {
     let restored_at = Timestamp::from_second(1_800_000_000).unwrap();
     let asked = |after| accepted(restored_at + after).place_to_search(restored_at, vec![place()]).is_some();
     assert_eq!([asked(RESTORE_WINDOW), asked(RESTORE_WINDOW + Duration::from_secs(1))], [true, false]);
@@ -347,7 +347,7 @@ fn a_clock_that_runs_on_is_left_alone() {
 }
 
 #[test]
-fn a_pause_that_a_target_asked_for_is_as_long_after_the_clock_was_set_back() {
+fn throttling_pause_shifts_with_the_clock() {
     let now = Timestamp::from_second(1_800_000_000).unwrap();
     let (minute, back) = (Duration::from_secs(60), SignedDuration::from_secs(-86_400));
     let health = Health { throttled_until: Some(now + minute), ..Health::default() };
@@ -356,7 +356,7 @@ fn a_pause_that_a_target_asked_for_is_as_long_after_the_clock_was_set_back() {
 }
 
 #[test]
-fn a_doubt_waits_out_its_bounds_after_the_clock_was_set_forward() {
+fn unknown_outcome_keeps_bounds_after_forward_clock_step() {
     let mut world = World::new(0);
     world.take(&Step::Work(Weather::Lose(None)));
     let left = world.delivery.provable_from(Duration::ZERO).unwrap().duration_since(world.now);

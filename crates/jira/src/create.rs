@@ -17,9 +17,9 @@ use crate::wire::CreatedIssue;
 
 /// How often a refused request is repeated without the fields that were refused.
 const MAX_REPEATS: usize = 2;
-/// The longest issue key that is believed, in bytes.
+/// The longest accepted issue key, in bytes.
 const MAX_KEY: usize = 255;
-/// The longest issue ID that is believed: Jira's are 64-bit integers.
+/// The longest accepted issue ID, in bytes: Jira's are 64-bit integers.
 const MAX_ID: usize = 20;
 const OPTIONAL: [&str; 3] = ["priority", "labels", "description"];
 
@@ -100,14 +100,14 @@ async fn comment(
     Some(Adjustment::new("description", reason))
 }
 
-/// The ticket that a 201 tells of.
+/// The ticket in the body of a 201.
 pub(crate) fn created(reply: &Reply) -> Result<Issue, Fault> {
     let issue = serde_json::from_str(&reply.body).ok();
     let issue = issue.filter(|issue: &Issue| is_issue_key(&issue.key) && is_issue_id(&issue.id));
     issue.ok_or_else(|| faults::unreadable(reply, "the id and key of an issue", Purpose::Create))
 }
 
-/// `PROJECT-NUMBER`, of a length that can be believed.
+/// `PROJECT-NUMBER`, within the length limit.
 pub(crate) fn is_issue_key(key: &str) -> bool {
     let is_project = |project: &str| {
         !project.is_empty() && project.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-'))

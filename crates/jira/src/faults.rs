@@ -1,7 +1,7 @@
 //! What a reply that is not the documented success means, in words that say what to mend.
 //!
 //! Status and headers decide. What Jira says in its profile's language, or a page of something before it, chooses a hint and
-//! nothing else; where a status leaves open whose trouble a refused create is, [`evidence`](crate::evidence) asks.
+//! nothing else; where a status leaves open what a refused create concerns, [`evidence`](crate::evidence) finds out.
 
 use serde_json::Value;
 use ticketing_core::fault::{Fault, FaultKind};
@@ -15,7 +15,7 @@ const MAX_WORDS: usize = 400;
 
 const NAMES: Names = Names { system: "Jira", address: "jira.url", proxy: "jira.proxy_url" };
 
-/// What was asked for: it tells what a refusal can be about.
+/// The purpose of a request, which limits what a refusal can mean.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Purpose {
     /// What every account may ask: `serverInfo`, `myself`, `mypermissions`.
@@ -62,18 +62,18 @@ pub(crate) fn is_about_the_connection(reply: &Reply) -> bool {
         || reply.header("x-seraph-loginreason").contains("AUTHORISATION_FAILED")
 }
 
-/// Whether Jira took the caller for nobody: it says so in a header, and answers what nobody may see and do.
+/// Whether Jira treated the call as anonymous: it says so in a header, and answers with what anonymous users may see.
 pub(crate) fn is_anonymous(reply: &Reply) -> bool {
     reply.header("x-ausername").trim().eq_ignore_ascii_case("anonymous")
 }
 
-/// The fault of a read that was answered although Jira did not take the login: what it then shows is what nobody may see.
+/// The fault of a read that was answered although Jira did not take the login: what it then shows is what anonymous users may see.
 pub(crate) fn answered_to_nobody(reply: &Reply) -> Option<Fault> {
     let login = reply.header("x-seraph-loginreason");
     if login.contains("AUTHENTICATED_FAILED") || login.contains("AUTHENTICATION_DENIED") {
         return Some(classify(reply, Purpose::Account));
     }
-    let message = format!("HTTP {}: Jira took the caller for nobody", reply.status);
+    let message = format!("HTTP {}: Jira treated the call as anonymous", reply.status);
     let hint = plain_hint(FaultKind::Unauthorized, &ErrorBody::default(), Purpose::Account);
     let fault = Fault::new(FaultKind::Unauthorized, message).with_status(reply.status).with_hint(hint);
     is_anonymous(reply).then_some(fault)
@@ -300,7 +300,7 @@ fn phrase_hint(reply: &Reply, said: &ErrorBody) -> Option<&'static str> {
                 "not authenticated",
                 "authentication required",
             ],
-            "Jira took the caller for nobody: check jira.email and the API token (or the personal access token, which Jira \
+            "Jira treated the call as anonymous: check jira.email and the API token (or the personal access token, which Jira \
              knows from version 8.14 on)",
         ),
         (

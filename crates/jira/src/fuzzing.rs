@@ -37,7 +37,7 @@ impl Kind {
     }
 }
 
-/// The ticket of an order, for a project whose create screen has labels or has none.
+/// The ticket of a draft, for a project whose create screen has labels or has none.
 #[must_use]
 pub fn render(settings: &Settings, kind: Kind, labels: bool, ticket_draft: &TicketDraft) -> Rendered {
     let offer = Offer { labels, ..Offer::assumed("Task", "not asked") };

@@ -244,7 +244,7 @@ async fn prove_absence(
     Ok(())
 }
 
-/// Jira says in a header whom it took us for, where nothing on the way took the header off.
+/// Jira names the authenticated user in a header, unless a proxy removed the header.
 pub(crate) fn is_logged_in(reply: &Reply) -> bool {
     let name = reply.header("x-ausername");
     !reply.header("x-aaccountid").is_empty() || (!name.is_empty() && name != "anonymous")

@@ -43,14 +43,14 @@ pub(crate) enum Priorities {
     Offered(Vec<Named>),
     /// The create screen has no such field.
     OffScreen,
-    /// Nobody told us: the usual names are tried.
+    /// Unknown: the usual names are tried.
     Unknown,
 }
 
 // === impl Offer ===
 
 impl Offer {
-    /// What is assumed where nothing was asked or told.
+    /// The defaults where no metadata is available.
     pub(crate) fn assumed(issue_type: &str, why: &str) -> Self {
         let remarks = ["issuetype", "priority", "labels"].map(|field| Adjustment::new(field, why));
         Self {
@@ -153,7 +153,7 @@ fn offered_hint(types: &[Named], issue_type: &str) -> String {
     }
 }
 
-/// A Jira that tells nothing about its create screen may still create: Data Center before 8.4 knows no such resource, some sites
+/// A Jira without create metadata may still create: Data Center before 8.4 knows no such resource, some sites
 /// refuse it or switch it off, and it may be too much to read. What a wrong login or a missing project looks like is told
 /// apart by asking for both.
 async fn without_meta(

@@ -222,7 +222,7 @@ impl Settings {
         })
     }
 
-    /// What the secret is bound to: where it may be sent. Other settings with another origin need it anew.
+    /// What the secret is bound to: where it may be sent. Settings with another origin need it to be set again.
     #[must_use]
     pub fn origin(&self) -> String {
         origin(&self.site, self.gateway.as_ref())
@@ -419,7 +419,7 @@ fn account(text: &str, field: &str, violations: &mut Violations) -> Option<Strin
     let text = if is_link { &text[MAIL.len()..] } else { text };
     violations.limit_text(field, text, MAX_EMAIL);
     let wrong = match pasted::find(text, |c| is_invisible(c) || c.is_whitespace()) {
-        Some(wrong) => Some(format!("contains {wrong}: type it anew")),
+        Some(wrong) => Some(format!("contains {wrong}: type it again")),
         None if text.is_empty() => Some("must not be empty".to_owned()),
         None if text.contains(':') => Some("must not contain a colon".to_owned()),
         None if text.contains(['<', '>', '"']) => {

@@ -123,7 +123,7 @@ fn is_whole(rendered: &Rendered) -> bool {
 }
 
 #[test]
-fn every_rendering_is_within_its_limits_and_is_written_for_the_judges() {
+fn renderings_keep_limits_and_are_written_for_judges() {
     let (cloud, data_center) = (jira(Flavour::Cloud), jira(Flavour::DataCenter));
     let mut lines = String::new();
     for (name, ticket_draft) in cases() {

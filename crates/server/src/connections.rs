@@ -98,7 +98,7 @@ impl Connections {
         }
     }
 
-    /// Lets the login of `target` be tried, whatever became of it before: a person's word.
+    /// Resets the gate of the login of `target`, on an operator's request.
     pub fn reset_login(&self, target: &str) {
         if let Some(gate) = self.gate_of(target) {
             gate.reset();
@@ -167,7 +167,7 @@ impl Connections {
         self.current(target).is_some_and(|current| Arc::ptr_eq(&current, api))
     }
 
-    /// Puts settings in force.
+    /// Activates settings.
     pub fn set(&self, target: &str, connection: Connection) {
         let mut targets = self.targets.write().unwrap_or_else(PoisonError::into_inner);
         targets.insert(target.to_owned(), connection);
@@ -192,8 +192,8 @@ impl Connections {
             if held.origin.is_none() || held.origin != leads_to {
                 tracing::error!(
                     connection = %target, ?leads_to, bound_to = ?held.origin, secret = held.secret.kind.as_str(),
-                    "nothing is sent: the settings were edited in the database, and lead elsewhere than their secret may go; \
-                     give the secret again with Configure"
+                    "nothing is sent: the settings were edited in the database and point to another origin than their secret is bound to; \
+                     set the secret again with Configure"
                 );
                 return None;
             }
@@ -217,8 +217,7 @@ impl Connections {
                 violations.add(field, refused.explain());
             }
         }
-        let description =
-            "must not be set for an address of plain http: nothing else than https goes through a proxy";
+        let description = "must not be set for a plain http address: only https is sent through a proxy";
         violations.require(proxy.is_none() || !by_http, &format!("{path}.proxy_url"), description);
     }
 

@@ -25,7 +25,7 @@ pub struct Read {
     pub created_at: Option<Timestamp>,
 }
 
-/// The ticket of an order.
+/// The ticket of a draft.
 #[must_use]
 pub fn render(ticket_draft: &TicketDraft) -> Rendered {
     ticket::render(ticket_draft, ImpactUrgency::new(1, 1), "")

@@ -49,7 +49,7 @@ pub(crate) struct Rows {
     pub(crate) unknown_outcome: Option<Fault>,
 }
 
-/// Searches a table by marker, and says whether the search can be believed.
+/// Searches a table by marker, and says whether the search is proven.
 pub(crate) async fn by_marker(client: &Client, table: &str, marker: &Marker) -> Result<Rows, Fault> {
     let encoded = format!("correlation_id={marker}^ORDERBYsys_created_on");
     let query = [
@@ -61,7 +61,7 @@ pub(crate) async fn by_marker(client: &Client, table: &str, marker: &Marker) -> 
     let (rows, reply) = client.list::<Vec<Record>>(table, &query, READ_TIMEOUT).await?;
     let (ours, others): (Vec<_>, Vec<_>) = rows.into_iter().partition(|record| bears(record, marker));
     let unknown_outcome = if ours.iter().any(|record| record.sys_id().is_none()) {
-        Some(doubtful("the instance has the ticket, and names it by no sys_id that can be believed", ""))
+        Some(doubtful("the instance has the ticket but returned no valid sys_id", ""))
     } else if !others.is_empty() {
         Some(doubtful(
             "the search by correlation_id also returned other tickets: the instance ignored the query",

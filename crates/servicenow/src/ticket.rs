@@ -45,7 +45,7 @@ struct Texts {
     adjustments: Vec<Adjustment>,
 }
 
-/// The ticket of an order; `group` is the assignment group's `sys_id`, empty for none.
+/// The ticket of a draft; `group` is the assignment group's `sys_id`, empty for none.
 pub(crate) fn render(ticket_draft: &TicketDraft, weight: ImpactUrgency, group: &str) -> Rendered {
     let content = Content::of(&ticket_draft.incident);
     let (short_description, shortened) = short_description(&content);

@@ -1,4 +1,4 @@
-//! From a doubt to a certainty: what a look-up proves.
+//! Reconciliation: what a look-up proves about an unknown outcome.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::system::{FoundTicket, SearchResult, TicketRef};
 /// How many look-up intervals lie at the most between two look-ups that could not search.
 const MAX_BACKOFF_STEPS: u32 = 10;
 
-/// What a look-up was told.
+/// The result of a look-up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LookUp {
     pub answer: Result<SearchResult, Fault>,
@@ -93,14 +93,14 @@ impl Delivery {
         Some(self.transition(State::Reconciling, now, &[]))
     }
 
-    /// A ticket made from then on is a canary: an index that shows it shows all that the send could have made, since
+    /// A ticket created from then on is a canary: an index that shows it shows all that the send could have made, since
     /// nothing of that send was applied any later.
     #[must_use]
     pub fn canaries_from(&self, server_bound: Duration) -> Option<Timestamp> {
         self.send.as_ref().map(|send| send.deadline.max(send.bounds_from()) + server_bound)
     }
 
-    /// A ticket made later is none to a search that is made at `asked_at`. Of a send that is only supposed, and may be long
+    /// A ticket made later is none to a search that is made at `asked_at`. Of a send that is only assumed, and may be long
     /// past, those alone are canaries that the index must show by now: the newest of many pushes in a row would only
     /// keep the next one waiting.
     #[must_use]
@@ -298,7 +298,7 @@ impl Delivery {
 
 fn unproven(evidence: Evidence) -> Fault {
     let message = format!(
-        "the search finds no ticket, which proves nothing while it is not known to show tickets of ours: {}",
+        "the search found no ticket, but absence is unproven until the search has shown a ticket of ours: {}",
         evidence.reason()
     );
     Fault::new(FaultKind::UnreadableReply, message).with_hint(

@@ -1,4 +1,4 @@
-//! The operator's hands, and what a new request or a recovered target does to a delivery.
+//! Operations on a delivery: by operators, by a repeated request, and by the recovery of its target.
 
 use jiff::Timestamp;
 
@@ -82,7 +82,7 @@ impl Delivery {
         Some(Settled { delivery: self, events: vec![EventKind::SnapshotUpdated] })
     }
 
-    /// Somebody asked again: what waits or has failed is tried now. `None` if there is nothing to hasten.
+    /// A repeated request makes a waiting or failed delivery due now. `None` if nothing changes.
     #[must_use]
     pub fn expedite(self, now: Timestamp) -> Option<Settled> {
         match self.state {
@@ -94,8 +94,8 @@ impl Delivery {
         }
     }
 
-    /// An operator wants another try. With `create_anyway` a doubt is put aside, for the operator has looked: nothing
-    /// else ends a doubt that no look-up can end.
+    /// An operator wants another try. With `create_anyway` an unknown outcome is discarded, since the operator has checked: nothing
+    /// else ends one that no look-up can resolve.
     ///
     /// # Errors
     /// If the ticket exists already or an attempt is under way.
@@ -191,7 +191,7 @@ impl Delivery {
         concerned.then(|| self.rearm(now))
     }
 
-    /// The target is in trouble and nothing else is left to see whether it is well again. A probe that fails has failed for
+    /// Rearms a failed delivery as a probe, when nothing else is left to test the target. A failed probe is FAILED
     /// good again, so that the next tick can send another one: its retries stay spent.
     #[must_use]
     pub fn rearm_as_probe(mut self, now: Timestamp) -> Option<Settled> {
@@ -207,7 +207,7 @@ impl Delivery {
         self.last_error.as_ref().is_some_and(|error| error.fault.may_be_of_target())
     }
 
-    /// To be sent as soon as possible. A delivery whose retries were spent gets them all again.
+    /// To be sent as soon as possible. A delivery that had used up its retries gets all of them again.
     fn rearm(mut self, now: Timestamp) -> Settled {
         if matches!(self.state, State::Failed | State::Cancelled) {
             self.failures = 0;

@@ -1,7 +1,7 @@
-//! What a start has to put right: a store that may be an older copy of itself, and a clock that was set meanwhile.
+//! Recovery at start: a store that may have been restored from a backup, and a clock that was set in the meantime.
 //!
-//! A store that was restored from a backup has forgotten what was sent after the copy was made. So every ticket that it does
-//! not know to exist is supposed to have been sent, until the moment the store was restored, and is looked for before it
+//! A store that was restored from a backup lacks what was sent after the backup was made. So every ticket that it does
+//! not know to exist is assumed to have been sent, until the moment the store was restored, and is searched for before it
 //! is created: that of a delivery of the copy, and that of an incident which is handed over (again) within the
 //! [`RESTORE_WINDOW`]. The look-up proves an absence by the same bounds as any other, counted from the moment the store was put
 //! back. A store that is wrongly taken for a copy therefore costs a search for each ticket, and some patience; one that
@@ -17,35 +17,35 @@ use crate::policy::{Bounds, Policy};
 use crate::system::{Authorship, Destination};
 use crate::target::Health;
 
-/// For how long after a store was restored new incidents may be old ones whose tickets it has forgotten: 30 days.
+/// How long after a restore a new incident may already have a ticket that the store lacks: 30 days.
 pub const RESTORE_WINDOW: Duration = Duration::from_secs(30 * 24 * 3_600);
 
 /// Smaller differences are those of two readings of a clock.
 const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_secs(1);
 
-/// What is known of the time between the last write of an earlier process and this start.
+/// The time between the last write of an earlier process and this start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Downtime {
     /// When the last write was, by the clock of then.
     pub last: Timestamp,
     /// This start, by the clock of now.
     pub now: Timestamp,
-    /// How much time has truly passed; `None` if nobody knows.
+    /// The time that has really passed; `None` if unknown.
     pub passed: Option<Duration>,
 }
 
-/// What a start changes of what was stored.
+/// How a start adjusts the stored state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Recovery {
     /// By how much the clock was set between the runs: forward if positive.
     pub step: SignedDuration,
     /// Now, if the store was restored from a backup, or may have been.
     pub restored_at: Option<Timestamp>,
-    /// Now, if nobody knows how much time has truly passed, or what was done in it: no proof of absence counts from earlier.
+    /// Now, if the elapsed time or the work done in it is unknown: no proof of absence counts from earlier.
     pub counts_from: Option<Timestamp>,
 }
 
-/// Where a ticket may be that the store has forgotten.
+/// A place to search for a ticket that the store may lack.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SearchPlace {
     pub destination: Destination,
@@ -57,11 +57,11 @@ pub struct SearchPlace {
     pub made_by: Authorship,
 }
 
-// === impl Pause ===
+// === impl Downtime ===
 
 impl Downtime {
-    /// By how much the clock was set. Where nobody knows how much time has passed, only a clock that was set back shows,
-    /// and by no more than it must have been: what is told then is the least step back that explains what is seen.
+    /// By how much the clock was set. Where the elapsed time is unknown, only a clock that was set back shows,
+    /// by at least the returned step.
     #[must_use]
     pub fn step(&self) -> SignedDuration {
         let seen = self.now.duration_since(self.last);
@@ -75,7 +75,7 @@ impl Downtime {
     }
 }
 
-// === impl Start ===
+// === impl Recovery ===
 
 impl Recovery {
     /// Whether anything is to be changed.
@@ -84,7 +84,7 @@ impl Recovery {
         !self.step.is_zero() || self.restored_at.is_some() || self.counts_from.is_some()
     }
 
-    /// The same moment by the clock of now.
+    /// Shifts a time by the clock step.
     #[must_use]
     pub fn shift(&self, time: Timestamp) -> Timestamp {
         let clamp = if self.step.is_negative() { Timestamp::MIN } else { Timestamp::MAX };
@@ -163,7 +163,7 @@ impl Delivery {
         places.into_iter().find(|place| !is_absent(place))
     }
 
-    /// Supposes that its ticket was sent to `place` before the store was restored: the holder of `epoch` has it looked for
+    /// Assumes that its ticket was sent to `place` before the store was restored: the holder of `epoch` has it looked for
     /// in place of sending it. `None` if the claim is no longer its own.
     #[must_use]
     pub fn assume_sent(
@@ -201,7 +201,7 @@ impl Delivery {
         Some(self.transition(State::Reconciling, now, &[EventKind::Reconciling]))
     }
 
-    /// Whether a supposed send is so long past that one empty answer proves as much as two do for a send of just now. The
+    /// Whether an assumed send is so long past that one empty answer proves as much as two do for a send of just now. The
     /// second answer is there for an index that lags more than it should. Here the first one is asked when that lag would
     /// have to be twice the bound, while the second of two comes one look-up interval after the bound.
     pub(super) fn is_long_past(&self, bounds: &Bounds, asked_at: Timestamp) -> bool {
@@ -219,7 +219,7 @@ impl Delivery {
         self.absences.push(Absence { destination: send.destination.clone(), until });
     }
 
-    /// The supposed send was none: the delivery goes its way, with as many failures as it had.
+    /// The assumed send never happened: the delivery is due, with its failures unchanged.
     pub(super) fn rearm_unsent(mut self, now: Timestamp) -> Settled {
         self.unknown_outcome = None;
         self.due_at = Some(now);
@@ -230,8 +230,8 @@ impl Delivery {
 fn restored_fault() -> Fault {
     Fault::new(
         FaultKind::Restored,
-        "the database was restored from a backup, or may have been: the ticket may have been created since the copy was \
-         made, so it is looked for first",
+        "the database was, or may have been, restored from a backup: the ticket may have been created after the backup was \
+         made, so the server searches for it first",
     )
-    .with_hint("wait: it is created as soon as it is certain that it does not exist; the server's log says why")
+    .with_hint("wait: the ticket is created once its absence is proven; the server log gives the reason")
 }

@@ -63,8 +63,8 @@ impl Delivery {
         Some(Settled { delivery: self, events: vec![] })
     }
 
-    /// Records how the attempt of `epoch` ended; `None` if that is nobody's business any more. A ticket that was made is
-    /// always somebody's business, even when the claim was lost. The delay of the next retry counts from `counted_from`: the
+    /// Records how the attempt of `epoch` ended; `None` if the lease was superseded. A ticket that was created is
+    /// always recorded, even after the lease was lost. The delay of the next retry counts from `counted_from`: the
     /// tick at which the attempt was claimed, or for the first attempt the acceptance. Were it counted from the failure,
     /// each retry would just miss its tick. `random` is 0 to 1.
     #[must_use]
@@ -105,7 +105,7 @@ impl Delivery {
         Some(self.wait_or_fail(Some(now + policy.retry.delay(1, 0.0)), policy, now))
     }
 
-    /// What becomes of a claim whose holder went silent; `None` while the lease holds.
+    /// Expires a stale lease; `None` while the lease is valid.
     #[must_use]
     pub fn expire_lease(mut self, policy: &Policy, now: Timestamp) -> Option<Settled> {
         if self.lease_until.is_none_or(|until| now < until) {
@@ -126,7 +126,7 @@ impl Delivery {
         })
     }
 
-    /// Puts off an attempt that the state of the target does not admit. It spends no retry.
+    /// Defers an attempt that the state of the target does not admit. It uses no retry.
     #[must_use]
     pub fn defer(mut self, fault: Fault, due_at: Timestamp, now: Timestamp) -> Settled {
         self.due_at = Some(due_at);
@@ -236,7 +236,7 @@ impl Delivery {
         self.failing_since.get_or_insert(now);
     }
 
-    /// Waits until `due_at`, or fails where there is no such time any more.
+    /// Waits until `due_at`, or becomes FAILED without one.
     pub(super) fn wait_or_fail(
         mut self,
         due_at: Option<Timestamp>,

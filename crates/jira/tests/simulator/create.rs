@@ -26,7 +26,7 @@ async fn an_incident_becomes_a_ticket_on_cloud() {
 }
 
 #[tokio::test]
-async fn an_incident_becomes_a_ticket_on_data_center_under_its_context_path() {
+async fn creates_ticket_under_data_center_context_path() {
     let profile = Profile::of(Vendor::JiraDataCenter).with_context_path("/jira");
     let (site, ticket_draft) = (Site::data_center_with(profile).await, ticket_draft("INC-1"));
     assert_eq!(site.jira.visibility(), Visibility::Indexed(Index::JiraDataCenter));
@@ -38,7 +38,7 @@ async fn an_incident_becomes_a_ticket_on_data_center_under_its_context_path() {
 }
 
 #[tokio::test]
-async fn a_scoped_token_goes_through_the_gateway_and_the_link_leads_to_the_site() {
+async fn scoped_token_uses_gateway_and_links_to_site() {
     let profile = Profile::of(Vendor::JiraCloud);
     let cloud_id = profile.cloud_id.clone();
     // The simulator's gateway is on the same host as its site.
@@ -85,7 +85,7 @@ async fn a_scheme_without_highest_gets_the_closest_priority() {
 }
 
 #[tokio::test]
-async fn an_issue_type_that_is_not_offered_is_named_beside_those_that_are() {
+async fn names_missing_issue_type_and_offered_ones() {
     let site = Site::with(
         Vendor::JiraCloud,
         Profile::of(Vendor::JiraCloud),
@@ -99,7 +99,7 @@ async fn an_issue_type_that_is_not_offered_is_named_beside_those_that_are() {
 }
 
 #[tokio::test]
-async fn the_issue_type_is_found_on_a_later_page_and_whatever_its_case() {
+async fn finds_issue_type_on_later_page_ignoring_case() {
     let mut project = Project::new("10100", "SEC");
     project.issue_types = (0..60).map(|n| Named::new(n.to_string(), format!("Type {n}"))).collect();
     project.issue_types.push(Named::new("777", "TASK"));
@@ -115,7 +115,7 @@ async fn the_issue_type_is_found_on_a_later_page_and_whatever_its_case() {
 }
 
 #[tokio::test]
-async fn fields_refused_by_a_definite_400_are_dropped_and_the_ticket_still_comes() {
+async fn drops_fields_refused_by_400() {
     let site = Site::cloud().await;
     let ticket_draft = ticket_draft("INC-1");
     let rendered = site.jira.prepare(&ticket_draft).await.unwrap();
@@ -133,7 +133,7 @@ async fn fields_refused_by_a_definite_400_are_dropped_and_the_ticket_still_comes
 }
 
 #[tokio::test]
-async fn a_refused_field_that_can_not_go_is_a_fault_and_nothing_is_repeated() {
+async fn fails_on_refused_required_field() {
     let site = Site::cloud().await;
     let errors =
         json!({ "errorMessages": [], "errors": { "priority": "no", "customfield_1": "is required" } });
@@ -171,7 +171,7 @@ async fn a_create_whose_time_has_passed_sends_nothing() {
 }
 
 #[tokio::test]
-async fn learns_which_jira_it_is_from_the_account_where_server_info_says_nothing() {
+async fn detects_flavour_from_account_without_server_info() {
     let hollow = Effect::Answer(Reply::json(200, &json!({})));
     let page = Effect::Answer(Reply::html(404, "<html>"));
     for (vendor, index) in
@@ -191,7 +191,7 @@ async fn learns_which_jira_it_is_from_the_account_where_server_info_says_nothing
 }
 
 #[tokio::test]
-async fn makes_the_ticket_although_the_create_screen_is_not_told() {
+async fn creates_ticket_without_create_metadata() {
     let table = [
         Effect::Answer(Reply::json(500, &json!({ "errorMessages": ["Internal server error"] }))),
         Effect::Answer(Reply::json(503, &json!({}))),
@@ -218,7 +218,7 @@ async fn makes_the_ticket_although_the_create_screen_is_not_told() {
 }
 
 #[tokio::test]
-async fn asks_again_for_the_create_screen_a_minute_after_it_was_not_told() {
+async fn refetches_missing_create_metadata_after_a_minute() {
     let (site, ticket_draft) = (Site::cloud().await, ticket_draft("INC-1"));
     site.simulator.weather().push(Rule::new(Call::Meta, When::Nth(2), Effect::Html { status: 500 }));
     assert_eq!(site.jira.prepare(&ticket_draft).await.unwrap().adjustments.len(), 3);
@@ -243,7 +243,7 @@ async fn a_description_off_the_screen_is_sent_as_a_comment() {
 }
 
 #[tokio::test]
-async fn a_description_that_is_refused_is_dropped_where_the_screen_is_not_told() {
+async fn drops_refused_description_without_create_metadata() {
     let site = Site::cloud_with(Profile::of(Vendor::JiraCloud).without_field("description")).await;
     site.simulator.weather().push(Rule::new(Call::Meta, When::Nth(2), Effect::Html { status: 500 }));
     site.weather(Call::Update, Effect::Html { status: 403 });
@@ -261,7 +261,7 @@ async fn a_screen_on_which_no_marker_can_stand_gets_no_ticket() {
 }
 
 #[tokio::test]
-async fn a_jira_that_hides_its_create_screen_is_taken_at_its_usual_names() {
+async fn uses_default_names_without_create_metadata() {
     let site = Site::cloud().await;
     // The first of these calls is serverInfo, the second asks for the issue types.
     let refusal = Effect::Answer(Reply::json(403, &json!({ "errorMessages": ["no"] })));
@@ -272,7 +272,7 @@ async fn a_jira_that_hides_its_create_screen_is_taken_at_its_usual_names() {
 }
 
 #[tokio::test]
-async fn what_the_project_offers_is_asked_again_after_five_minutes_and_after_a_refusal() {
+async fn refetches_create_metadata_after_five_minutes_or_refusal() {
     let (site, ticket_draft) = (Site::cloud().await, ticket_draft("INC-1"));
     let metas = || site.simulator.requests().iter().filter(|r| r.path.contains("createmeta")).count();
     site.jira.prepare(&ticket_draft).await.unwrap();
@@ -298,7 +298,7 @@ async fn a_required_field_that_is_not_sent_is_announced() {
 }
 
 #[tokio::test]
-async fn a_sketch_asks_nobody_and_says_so() {
+async fn renders_offline_without_requests() {
     let (site, ticket_draft) = (Site::cloud().await, ticket_draft("INC-1"));
     let render_offline = site.jira.render_offline(&ticket_draft);
     assert_eq!(adjusted(&render_offline.adjustments), ["issuetype", "priority", "labels"]);

@@ -1,4 +1,4 @@
-//! Whose trouble a refused create is, and what to do about it.
+//! Whether a refused create concerns the ticket or the connection, and the hint.
 
 use serde_json::json;
 use ticketing_core::fault::{Fault, FaultKind, Scope};
@@ -27,7 +27,7 @@ fn messages(status: u16, text: &str) -> Reply {
 }
 
 #[tokio::test]
-async fn a_refusal_is_of_the_ticket_alone_where_the_login_may_create() {
+async fn refusal_concerns_ticket_when_login_may_create() {
     let page = |status| Reply::html(status, FIREWALL).header("server", "ModSecurity");
     let table = [
         (page(403), "ModSecurity"),
@@ -58,7 +58,7 @@ async fn a_refusal_is_of_the_ticket_alone_where_the_login_may_create() {
 }
 
 #[tokio::test]
-async fn a_refusal_is_of_the_connection_where_a_permission_is_missing() {
+async fn refusal_concerns_connection_without_permission() {
     for reply in [messages(403, "no"), messages(400, "Sie haben keine Berechtigung."), messages(404, "no")] {
         let site = Site::cloud().await;
         site.simulator.edit(|profile| profile.withdraw("CREATE_ISSUES"));
@@ -71,7 +71,7 @@ async fn a_refusal_is_of_the_connection_where_a_permission_is_missing() {
 }
 
 #[tokio::test]
-async fn a_refusal_is_of_the_connection_where_a_read_is_refused_too() {
+async fn refusal_concerns_connection_when_read_is_refused() {
     let table = [
         (messages(401, "no"), FaultKind::Unauthorized),
         (messages(403, "no"), FaultKind::Forbidden),
@@ -87,7 +87,7 @@ async fn a_refusal_is_of_the_connection_where_a_read_is_refused_too() {
 }
 
 #[tokio::test]
-async fn a_read_that_fails_on_the_way_proves_nothing_against_the_connection() {
+async fn failed_read_does_not_blame_connection() {
     for effect in [
         Effect::Html { status: 503 },
         Effect::DropBefore,
@@ -122,7 +122,7 @@ async fn a_refused_login_is_not_asked_again() {
 }
 
 #[tokio::test]
-async fn who_is_taken_for_nobody_is_told_about_the_login() {
+async fn anonymous_reply_points_to_login() {
     let site = Site::data_center().await;
     site.weather(Call::Auth, Effect::Answer(messages(401, "You are not authenticated.")));
     let text = "Anonymous users do not have permission to create issues in this project. Please try logging in first.";
@@ -188,7 +188,7 @@ async fn a_redirect_that_echoes_the_secret_does_not_repeat_it() {
 }
 
 #[tokio::test]
-async fn an_answer_to_nobody_is_a_refused_login() {
+async fn anonymous_answer_is_refused_login() {
     for header in [("x-ausername", "anonymous"), ("x-seraph-loginreason", "AUTHENTICATED_FAILED")] {
         let site = Site::data_center().await;
         let nothing = json!({ "values": [], "isLast": true, "total": 0, "version": "10.3.24" });

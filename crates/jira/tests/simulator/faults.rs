@@ -147,7 +147,7 @@ async fn wrong_passwords_end_in_a_lock_out_on_data_center() {
 }
 
 #[tokio::test]
-async fn an_empty_success_that_says_the_login_failed_is_a_refused_login() {
+async fn empty_success_with_failed_login_is_refused() {
     let site = Site::cloud().await;
     site.weather(Call::Create, Effect::authenticated_failed());
     let fault = create(&site).await;
@@ -155,7 +155,7 @@ async fn an_empty_success_that_says_the_login_failed_is_a_refused_login() {
 }
 
 #[tokio::test]
-async fn a_refused_login_that_looks_like_a_missing_project_is_known_for_what_it_is() {
+async fn tells_refused_login_from_missing_project() {
     let profile = Profile::of(Vendor::JiraCloud);
     let site = Site::with(Vendor::JiraCloud, profile, &api_token("expired"), |_| {}).await;
     let fault = site.jira.prepare(&ticket_draft("INC-1")).await.unwrap_err();
@@ -172,7 +172,7 @@ async fn a_throttled_create_says_when_to_come_back() {
 }
 
 #[tokio::test]
-async fn what_jira_says_is_repeated_whatever_it_is_written_in_but_never_a_secret() {
+async fn repeats_jira_error_text_without_secrets() {
     let text = |status: u16, body: &str| Reply { status, headers: [].into(), body: body.to_owned() };
     let table = [
         (

@@ -17,7 +17,7 @@ async fn only_a_password_on_data_center_can_be_locked() {
 }
 
 #[tokio::test]
-async fn an_account_of_cloud_cannot_be_locked_once_jira_said_that_it_is_cloud() {
+async fn detected_cloud_account_is_not_lockable() {
     let site = Site::cloud().await;
     assert!(site.jira.login().is_lockable, "nobody knows yet");
     site.jira.prepare(&ticket_draft("INC-1")).await.unwrap();

@@ -14,7 +14,7 @@ async fn both() -> [Site; 2] {
 }
 
 #[tokio::test]
-async fn a_ticket_is_found_by_its_marker_and_an_absent_one_is_proven_absent() {
+async fn finds_ticket_by_marker_and_proves_absence() {
     for site in both().await {
         let (pushed, absent) = (ticket_draft("INC-1"), ticket_draft("INC-2"));
         let (_, created) = site.push(&pushed).await.unwrap();
@@ -28,7 +28,7 @@ async fn a_ticket_is_found_by_its_marker_and_an_absent_one_is_proven_absent() {
 }
 
 #[tokio::test]
-async fn a_ticket_that_the_index_does_not_show_yet_is_no_witness() {
+async fn unindexed_ticket_is_no_canary() {
     let site = Site::cloud_with(Profile::of(Vendor::JiraCloud).with_index_lag(Duration::from_secs(60))).await;
     let (lost, canary) = (ticket_draft("INC-1"), ticket_draft("INC-2"));
     site.push(&canary).await.unwrap();
@@ -37,7 +37,7 @@ async fn a_ticket_that_the_index_does_not_show_yet_is_no_witness() {
 }
 
 #[tokio::test]
-async fn two_tickets_with_one_marker_come_oldest_first_and_a_repeated_row_counts_once() {
+async fn lists_tickets_of_one_marker_oldest_first() {
     for site in both().await {
         let ticket_draft = ticket_draft("INC-1");
         site.push(&ticket_draft).await.unwrap();
@@ -104,7 +104,7 @@ async fn an_empty_answer_about_a_hidden_project_proves_nothing() {
 }
 
 #[tokio::test]
-async fn an_empty_answer_that_did_not_come_to_its_end_proves_nothing() {
+async fn truncated_empty_answer_proves_nothing() {
     let [cloud, data_center] = both().await;
     let table = [
         (&cloud, json!({ "issues": [], "isLast": false })),

@@ -28,7 +28,7 @@ pub(crate) struct Site {
     pub(crate) clock: Arc<HandClock>,
 }
 
-/// A clock that stands still until it is told otherwise.
+/// A clock that moves only when it is set.
 #[derive(Debug, Default)]
 pub(crate) struct HandClock(Mutex<Timestamp>);
 

@@ -24,7 +24,7 @@ use crate::store::{
 /// What the audit calls that which Configure changes.
 pub(crate) const SETTINGS: &str = "settings";
 
-/// Longer values, such as certificates, are told by their length alone.
+/// Longer values, such as certificates, are listed by length only.
 const MAX_LISTED: usize = 512;
 
 /// All that one Configure changes.

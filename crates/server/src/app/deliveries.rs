@@ -70,7 +70,7 @@ impl App {
         Ok(Page { deliveries: deliveries.into_iter().map(with_attempts).collect(), next })
     }
 
-    /// Tries a delivery now, whatever pause its target is in, and waits for the attempt until `deadline`. With `create_anyway` a doubt is put aside.
+    /// Tries a delivery now, whatever pause its target is in, and waits for the attempt until `deadline`. With `create_anyway` an unknown outcome is discarded.
     ///
     /// # Errors
     /// [`AppError::DeliveryNotFound`], [`AppError::DeliveryState`], [`AppError::NotConfigured`],
@@ -84,7 +84,7 @@ impl App {
     ) -> Result<DeliveryWithAttempts, AppError> {
         let delivery = self.delivery(id).await?.delivery;
         self.require_enabled(delivery.system)?;
-        // First, or the delivery would be put off once more.
+        // First, or the delivery would be deferred again.
         self.0.dispatcher.end_pauses(&delivery.target).await?;
         let asked = self.operate(by, id, Operation::Retry { create_anyway }, "").await?;
         self.remember_caller(&asked);

@@ -109,7 +109,7 @@ impl App {
         }))
     }
 
-    /// The settings in force.
+    /// The current settings.
     #[must_use]
     pub fn settings(&self) -> Settings {
         self.0.settings.read().unwrap_or_else(PoisonError::into_inner).clone()

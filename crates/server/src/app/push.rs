@@ -223,7 +223,7 @@ fn not_asked(fault: &Fault) -> String {
     format!("what the project offers could not be asked: {fault}")
 }
 
-/// Whether a doubtful delivery was looked up since `asked`.
+/// Whether a delivery of unknown outcome was looked up since `asked`.
 fn was_looked_up(asked: &Delivery, now: &Delivery) -> bool {
     // Where the ticket is looked for before its first attempt, the attempt may follow at once.
     if asked.state != State::Reconciling && now.send.as_ref().is_some_and(|send| send.is_assumed) {

@@ -35,7 +35,7 @@ struct State {
     refusal: Option<Refusal>,
     /// Refused logins so far, those of connection tests included.
     refusals: u64,
-    /// Those since the last call that was not refused, or since a person's word.
+    /// Those since the last call that was not refused, or since an operator's reset.
     refusals_in_a_row: usize,
 }
 
@@ -76,7 +76,7 @@ impl LoginGate {
         self.edit(|state| (state.refusal, state.refusals_in_a_row) = (None, 0));
     }
 
-    /// Refused logins since the last call that was not refused, or since a person's word.
+    /// Refused logins since the last call that was not refused, or since an operator's reset.
     pub(super) fn refusals_in_a_row(&self) -> u32 {
         self.edit(|state| u32::try_from(state.refusals_in_a_row).unwrap_or(u32::MAX))
     }
@@ -187,8 +187,8 @@ impl TicketSystem for GatedSystem {
         self.call(self.inner.read(destination, id_or_key)).await
     }
 
-    /// A test is a person's word that the login may be tried, so a closed gate does not stop it; a refusal that came while it
-    /// waited does. It closes the gate for nobody: what it tests may be other settings.
+    /// A person starts a test, so a closed gate does not stop it; a refusal that came while it
+    /// waited does. It does not close the gate: the test may use other settings.
     async fn test(&self) -> Vec<Check> {
         if !self.inner.login().is_lockable {
             return self.inner.test().await;

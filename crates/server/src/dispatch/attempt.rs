@@ -40,7 +40,7 @@ impl Dispatcher {
             };
             let fault = fault_of(&outcome).cloned();
             failpoints::pass(Point::ReplyRead).await;
-            // What ails the target is known before the delivery can be due again: a locked account is not asked once more.
+            // Record the target's health before the delivery can be due again, so that a locked account is not called again.
             if let Some(fault) = &fault {
                 let failure = self.failure(&delivery.target, fault, started_at, &delivery.id);
                 self.observe(&delivery.target, api.as_ref(), failure).await;
@@ -81,7 +81,10 @@ impl Dispatcher {
             Ok(false) => {}
             Ok(true) => return None,
             Err(error) => {
-                tracing::error!(error = &error as &dyn std::error::Error, "the look-up could not be ordered");
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "failed to record the assumed send"
+                );
                 return None;
             }
         }
@@ -95,11 +98,11 @@ impl Dispatcher {
                 Some(self.send(api, ticket_draft, &rendered, deadline).await)
             }
             Ok(None) => {
-                tracing::warn!("the claim was lost before anything was sent");
+                tracing::warn!("the lease was lost before the send");
                 None
             }
             Err(error) => {
-                tracing::error!(error = &error as &dyn std::error::Error, "the intent could not be stored");
+                tracing::error!(error = &error as &dyn std::error::Error, "failed to store the send intent");
                 None
             }
         }
@@ -184,7 +187,7 @@ impl Dispatcher {
                 Err(error) => {
                     tracing::error!(
                         error = &error as &dyn std::error::Error,
-                        "the outcome could not be recorded yet"
+                        "failed to record the outcome; retrying"
                     );
                     if !self.wait_to_record_again().await {
                         return;
@@ -225,7 +228,7 @@ fn fault_of(outcome: &Outcome) -> Option<&Fault> {
 }
 
 fn not_prepared_in_time() -> Fault {
-    Fault::new(FaultKind::TimedOut, "the ticket system did not say in time what a ticket may hold")
+    Fault::new(FaultKind::TimedOut, "the ticket system did not return its create metadata in time")
 }
 
 /// Logs that a delivery has FAILED: nothing more is tried by itself, so that people have to look after it.
@@ -237,7 +240,7 @@ pub(super) fn log_if_failed(delivery: &Delivery) {
         delivery = %delivery.id, incident = %delivery.incident_id, connection = %delivery.target,
         state = delivery.state.as_str(), failures = delivery.failures,
         fault = delivery.last_error.as_ref().map(|error| tracing::field::display(&error.fault)),
-        "the delivery FAILED: its retries are spent"
+        "the delivery FAILED: no retries left"
     );
 }
 
@@ -245,7 +248,7 @@ fn log(outcome: &Outcome) {
     match outcome {
         Outcome::Sent(Ok(created)) => tracing::info!(ticket = %created.ticket.key, "the ticket was created"),
         Outcome::Sent(Err(fault)) if fault.is_ambiguous() => {
-            tracing::warn!(kind = fault.kind.as_str(), %fault, "nobody knows whether the ticket was created");
+            tracing::warn!(kind = fault.kind.as_str(), %fault, "the outcome of the create is unknown");
         }
         Outcome::Sent(Err(fault)) | Outcome::NotSent(fault) => {
             tracing::warn!(kind = fault.kind.as_str(), %fault, "no ticket was created");

@@ -1,12 +1,12 @@
-//! The calls that asked for deliveries, so that the log of the attempt that follows names the call. Later attempts have no
-//! caller. For the log alone: they are forgotten at a restart.
+//! Tracing spans of the calls that requested deliveries, so that the log of the first attempt names the call. Later attempts have no
+//! caller. Kept in memory only, for the log.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use tracing::Span;
 
-/// More than this are not remembered: then all are forgotten.
+/// At this many all spans are dropped.
 const MAX_SPANS: usize = 10_000;
 
 /// The span of the call that asked for each delivery.
@@ -15,7 +15,7 @@ pub(crate) struct CallerSpans {
     by_delivery: Mutex<HashMap<String, Span>>,
 }
 
-// === impl Origins ===
+// === impl CallerSpans ===
 
 impl CallerSpans {
     /// The present call asks for a delivery.

@@ -1,4 +1,4 @@
-//! Takes work out of the store as fast as the targets' slots allow, and no faster.
+//! Claims due deliveries within the concurrency limit of each target (backpressure).
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -29,7 +29,7 @@ impl Dispatcher {
         self.state(target).edit_due(|due| due.look_ups = Some(now));
     }
 
-    /// Somebody waits for this delivery: what can be done about it now is due now.
+    /// A caller waits for this delivery: makes it due now.
     pub(crate) fn expedite(&self, delivery: &Delivery) {
         if delivery.state == State::Reconciling {
             self.allow_look_ups(&delivery.target);
@@ -65,8 +65,8 @@ impl Dispatcher {
         }
     }
 
-    /// One delivery to see whether the target is well again: a fresh one, else the one longest due, in doubt or not, else
-    /// one whose retries are spent.
+    /// Sends one delivery as the probe of a target in trouble: a fresh one, else the one longest due, else
+    /// one that has FAILED.
     pub(super) async fn probe(&self, target: &str) {
         let state = self.state(target);
         let _one_at_a_time = state.claiming.lock().await;
@@ -192,7 +192,7 @@ impl Dispatcher {
         let claimed = match self.0.store.claim(target, kind, count, lease, now).await {
             Ok(claimed) => claimed,
             Err(error) => {
-                warn(&error, target, "nothing could be claimed");
+                warn(&error, target, "failed to claim deliveries");
                 return 0;
             }
         };
@@ -233,7 +233,7 @@ impl Dispatcher {
         match self.0.store.defer(target, until, &fault, now).await {
             Ok(0) => {}
             Ok(_) => self.0.waiters.notify_all(),
-            Err(error) => warn(&error, target, "fresh deliveries could not be put off"),
+            Err(error) => warn(&error, target, "failed to defer pending deliveries"),
         }
     }
 }

@@ -114,7 +114,7 @@ impl Dispatcher {
         Ok(evidence)
     }
 
-    /// Whether the ticket of `delivered` is seen with its marker; it is not read again if it was. `None` if that cannot be told.
+    /// Whether the ticket of `delivered` is seen with its marker; it is not read again if it was. `None` if unknown.
     async fn is_shown(
         &self,
         delivered: &Delivery,

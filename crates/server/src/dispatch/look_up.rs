@@ -37,7 +37,7 @@ impl Dispatcher {
             let canaries = match self.canaries(&delivery, asked_at).await {
                 Ok(canaries) => canaries,
                 // Without its canaries a search proves too much: the claim lapses, and it is made again.
-                Err(error) => return warn(&error, &delivery.target, "the canaries could not be read"),
+                Err(error) => return warn(&error, &delivery.target, "failed to read the canaries"),
             };
             let had_canaries = !canaries.is_empty();
             let Some(send) = delivery.send.as_ref() else { return };
@@ -53,7 +53,7 @@ impl Dispatcher {
             }
             let evidence = match self.evidence_of(&delivery, &answer, api.as_ref(), asked_at).await {
                 Ok(evidence) => evidence,
-                Err(error) => return warn(&error, &delivery.target, "the evidence could not be read"),
+                Err(error) => return warn(&error, &delivery.target, "failed to read the search evidence"),
             };
             failpoints::pass(Point::LookedUp).await;
             let failure = |fault| self.failure(&delivery.target, fault, asked_at, &delivery.id);
@@ -66,7 +66,7 @@ impl Dispatcher {
     }
 
     /// Searches again for what once had an unknown outcome: one duplicate scan after another, beside all other work. A target in trouble is
-    /// not swept.
+    /// not scanned.
     pub(super) fn scan_for_duplicates(&self, target: &str) {
         let (dispatcher, target) = (self.clone(), target.to_owned());
         self.0.tasks.spawn(async move {
@@ -75,7 +75,7 @@ impl Dispatcher {
             let now = dispatcher.0.clock.now();
             match dispatcher.0.store.due_duplicate_scans(&target, now, MAX_SCANS_PER_PASS).await {
                 Ok(due) => dispatcher.run_duplicate_scans(&target, due).await,
-                Err(error) => warn(&error, &target, "duplicate scans could not be read"),
+                Err(error) => warn(&error, &target, "failed to read due duplicate scans"),
             }
         });
     }
@@ -109,7 +109,7 @@ impl Dispatcher {
                 tracing::error!(delivery = %delivery.id, ?tickets, "further tickets bear the same marker");
             }
             Ok(_) => {}
-            Err(error) => warn(&error, &delivery.target, "the duplicate scan could not be recorded"),
+            Err(error) => warn(&error, &delivery.target, "failed to record the duplicate scan"),
         }
     }
 
@@ -169,7 +169,7 @@ impl Dispatcher {
     ) -> (Result<SearchResult, Fault>, Option<Arc<dyn TicketSystem>>) {
         let Some(api) = self.0.connections.for_destination(target, &search.destination) else {
             let message =
-                format!("{} cannot be searched: its settings are gone", search.destination.base_url);
+                format!("{} cannot be searched: its settings were removed", search.destination.base_url);
             let fault = Fault::new(FaultKind::Misconfigured, message).with_hint(
                 "look for the marker there and use ResolveDelivery, CancelDelivery, or RetryDelivery with create_anyway",
             );
@@ -195,7 +195,7 @@ impl Dispatcher {
                     tracing::info!(
                         ?state,
                         fault = fault.as_ref().map(tracing::field::display),
-                        "looked for the ticket"
+                        "recorded a look-up"
                     );
                     settled.iter().for_each(log_if_failed);
                     break;
@@ -203,7 +203,7 @@ impl Dispatcher {
                 Err(error) => {
                     tracing::error!(
                         error = &error as &dyn std::error::Error,
-                        "the look-up could not be recorded yet"
+                        "failed to record the look-up; retrying"
                     );
                     if !self.wait_to_record_again().await {
                         return;

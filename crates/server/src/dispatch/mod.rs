@@ -1,9 +1,9 @@
-//! Carries deliveries to their ticket systems.
+//! Delivers to the ticket systems: claims outbox rows, sends, reconciles, scans for duplicates.
 //!
 //! The guarantee: an accepted delivery is never lost and never becomes two tickets. It rests on four things. The intent
 //! to send is durable before the first byte of a create. A claim has an epoch and a lease, and only its holder sends.
 //! Nothing is sent again while an earlier send has an unknown outcome. And what was done is recorded with what follows from it in
-//! one transaction, so that a crash at any point leaves a delivery that the next start takes up.
+//! one transaction, so that a crash at any point leaves a delivery that the next start recovers.
 //!
 //! Three steps do all the work: [`Dispatcher::dispatch`] sends what is fresh, [`Dispatcher::tick`] retries what is
 //! due, [`Dispatcher::reconcile`] looks for what has an unknown outcome. [`Dispatcher::run`] calls them in time.
@@ -46,7 +46,7 @@ const MIN_RETIRED_AGE: Duration = Duration::from_secs(24 * 3_600);
 /// How the dispatcher does its work.
 #[derive(Debug, Clone)]
 pub struct DispatchSettings {
-    /// Creates at a time to one target.
+    /// Concurrent creates per target.
     pub concurrency: usize,
     /// How long events are kept.
     pub event_retention: Duration,
@@ -114,7 +114,7 @@ impl Dispatcher {
         }))
     }
 
-    /// Works until [`shut_down`](Self::shut_down). Takes up first what an earlier process left.
+    /// Works until [`shut_down`](Self::shut_down). Recovers the claims of an earlier process first.
     pub async fn run(&self) {
         self.recover().await;
         let mut next_tick = tokio::time::Instant::now() + self.schedule().processor_interval;
@@ -150,7 +150,7 @@ impl Dispatcher {
         }
     }
 
-    /// The processor's tick: retries what is due, probes what is in trouble, takes over what went silent.
+    /// The processor's tick: retries what is due, probes what is in trouble, expires stale leases.
     pub async fn tick(&self) {
         self.expire_leases(Leases::Expired).await;
         for target in self.0.connections.targets() {
@@ -180,14 +180,14 @@ impl Dispatcher {
         }
         self.0.closing.cancel();
         for state in self.0.targets.values() {
-            // Whoever is claiming now starts what it has claimed; nobody claims after that.
+            // A claim in progress starts its deliveries; none is made after that.
             drop(state.claiming.lock().await);
         }
         self.0.tasks.close();
         if tokio::time::timeout(grace, self.0.tasks.wait()).await.is_err() {
             tracing::warn!(
                 attempts = self.0.tasks.len(),
-                "attempts were cut off; the next start looks for their tickets"
+                "shutdown interrupted attempts; the next start reconciles them"
             );
         }
         self.0.stopped.cancel();
@@ -198,13 +198,13 @@ impl Dispatcher {
         self.0.stopped.cancelled().await;
     }
 
-    /// The schedule in force.
+    /// The current schedule.
     #[must_use]
     pub fn schedule(&self) -> Schedule {
         self.0.schedule.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Puts another schedule in force.
+    /// Replaces the schedule.
     pub fn reschedule(&self, schedule: Schedule) {
         *self.0.schedule.write().unwrap_or_else(PoisonError::into_inner) = schedule;
         self.0.schedule_changed.notify_one();
@@ -218,7 +218,7 @@ impl Dispatcher {
         &self.0.waiters
     }
 
-    /// Takes up what a process that is gone had claimed: the store is ours alone, so nobody holds a claim now.
+    /// Expires all leases of the former process: the store has one owner, so none is valid.
     async fn recover(&self) {
         self.load_health().await;
         self.expire_leases(Leases::All).await;
@@ -229,14 +229,16 @@ impl Dispatcher {
         let policy = self.schedule().policy;
         match self.0.store.expire_leases(leases, &policy, self.0.clock.now()).await {
             Ok(expired) => expired.iter().for_each(|delivery| {
-                tracing::warn!(delivery = %delivery.id, state = %delivery.state, "a claim went silent");
+                tracing::warn!(delivery = %delivery.id, state = %delivery.state, "expired a stale lease");
                 attempt::log_if_failed(delivery);
             }),
-            Err(error) => tracing::error!(error = &error as &dyn std::error::Error, "silent claims stay"),
+            Err(error) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "failed to expire stale leases")
+            }
         }
     }
 
-    /// Forgets what nobody needs any more: old events, and connections that no delivery refers to.
+    /// Removes old events, and retired connections that no delivery refers to.
     async fn tidy(&self) {
         let now = self.0.clock.now();
         let trimmed = self
@@ -245,15 +247,15 @@ impl Dispatcher {
             .trim_events(now - self.0.settings.event_retention, MAX_EVENTS_TRIMMED_PER_TICK)
             .await;
         if let Err(error) = trimmed {
-            tracing::warn!(error = &error as &dyn std::error::Error, "old events stay");
+            tracing::warn!(error = &error as &dyn std::error::Error, "failed to trim old events");
         }
-        // Where a store that was restored may have forgotten tickets, it may have to look for them.
+        // A restored store may still need retired connections to search for tickets it lacks.
         let needed = self.0.store.restored_at().is_some_and(|at| now < at + RESTORE_WINDOW);
         if needed {
             return;
         }
         if let Err(error) = self.0.store.prune_retired(now - MIN_RETIRED_AGE).await {
-            tracing::warn!(error = &error as &dyn std::error::Error, "former connections stay");
+            tracing::warn!(error = &error as &dyn std::error::Error, "failed to remove retired connections");
         }
     }
 

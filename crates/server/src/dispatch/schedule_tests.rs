@@ -31,7 +31,7 @@ const TICK: Duration = Duration::from_secs(120);
 const SKEW: Duration = Duration::from_millis(7);
 const JIRA: &str = "jira";
 
-/// A ticket system that fails as it is told to.
+/// A ticket system with scripted failures.
 #[derive(Debug)]
 struct Fake {
     clock: Arc<ManualClock>,
@@ -289,7 +289,7 @@ async fn a_quiet_outage_is_probed_once_a_tick_until_it_ends() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_failed_in_an_outage_takes_turns_and_recovers_together() {
+async fn outage_failures_probe_in_turn_and_recover_together() {
     let mut bench = Bench::start(JIRA, false).await;
     bench.system.fail("", fault(FaultKind::Connect));
     for n in 1..=3 {
@@ -330,7 +330,7 @@ async fn one_failing_delivery_never_delays_others() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_wrong_password_is_refused_fewer_times_than_lock_the_account() {
+async fn wrong_password_stays_below_lockout_limit() {
     for (name, limit) in [(JIRA, 3), ("servicenow", 5)] {
         let mut bench = Bench::start(name, true).await;
         bench.system.fail("", fault(FaultKind::Unauthorized));

@@ -1,4 +1,4 @@
-//! Before a create: whether the store, which was restored from a backup, may have forgotten the ticket.
+//! Before a create: whether a restored store may lack an existing ticket, so that it is searched for first.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ impl Dispatcher {
         let places = self.places(delivery, api, rendered).await?;
         let Some(place) = delivery.place_to_search(restored_at, places) else { return Ok(false) };
         let (policy, now) = (self.schedule().policy, self.0.clock.now());
-        tracing::info!(place = %place.destination.base_url, "the ticket is looked for before it is created");
+        tracing::info!(place = %place.destination.base_url, "searching for the ticket before creating it");
         let supposition = AssumedSend { delivery_id: delivery.id.clone(), epoch: delivery.epoch, place };
         self.0.store.assume_sent(supposition, &policy, now).await?;
         self.allow_look_ups(&delivery.target);
@@ -55,7 +55,7 @@ impl Dispatcher {
         Ok(places)
     }
 
-    /// Connections that were in force when the store was restored, and were replaced since.
+    /// Connections that were current at the restore, and were replaced since.
     async fn connections_at_restore(&self, target: &str) -> Result<Vec<Arc<dyn TicketSystem>>, StoreError> {
         let Some(restored_at) = self.0.store.restored_at() else { return Ok(vec![]) };
         let retired = self.0.store.retired_connections(target).await?;

@@ -27,7 +27,7 @@ pub(super) struct TargetState {
     concurrency: usize,
     /// An operator wants a try, whatever the target admits.
     pub operator_retry: AtomicBool,
-    /// The pause that the system asked for was ended by an operator: what was put off until then is not due yet.
+    /// The pause that the system asked for was ended by an operator: what was deferred until then is not due yet.
     is_pause_cut_short: AtomicBool,
     /// The failed delivery that went ahead last to see whether the target is well.
     last_probe: Mutex<String>,
@@ -43,7 +43,7 @@ pub(super) struct TargetState {
     due: Mutex<Due>,
 }
 
-/// Up to when due work may be taken. The tick and the reconciler move it; the pump works it off.
+/// Up to when due work may be taken. The tick and the reconciler advance it; `dispatch_due` works through it.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Due {
     pub retries: Option<Timestamp>,
@@ -136,14 +136,14 @@ impl Dispatcher {
         }
     }
 
-    /// Takes over the health of `target` as it is stored. No pause is longer than is believed now.
+    /// Takes over the health of `target` as it is stored. Pauses are capped by the current bounds.
     pub(super) async fn read_health(&self, target: &str) {
         let state = self.state(target);
         let _one_at_a_time = state.observing.lock().await;
         let bounds = self.schedule().policy.bounds.clone();
         match self.0.store.health(target).await {
             Ok(health) => state.set_health(health.bounded(&bounds, self.0.clock.now())),
-            Err(error) => warn(&error, target, "failed to read its health"),
+            Err(error) => warn(&error, target, "failed to read the connection's health"),
         }
     }
 
@@ -164,7 +164,7 @@ impl Dispatcher {
         })
     }
 
-    /// Takes note of a refused login that no delivery met, such as one of a preview.
+    /// Records a refused login outside of deliveries, such as one of a preview.
     pub(super) async fn observe_login(&self, target: &str) {
         let Some(refusal) = self.0.connections.login_refusal(target) else { return };
         let may_lock_soon = self
@@ -178,7 +178,7 @@ impl Dispatcher {
         }
     }
 
-    /// Takes note that the login of `target` was refused to somebody.
+    /// Records a refused login of `target`.
     pub(crate) async fn observe_refusal(&self, target: &str, fault: &Fault, began: Timestamp) {
         let api = self.0.connections.current(target);
         self.observe(target, api.as_ref(), self.failure(target, fault, began, "")).await;
@@ -221,7 +221,7 @@ impl Dispatcher {
         }
         match self.0.store.observe(target, observation, &bounds, now).await {
             Ok(health) => self.on_health_changed(target, &before, health).await,
-            Err(error) => warn(&error, target, "its health could not be recorded"),
+            Err(error) => warn(&error, target, "failed to record the connection's health"),
         }
     }
 
@@ -256,7 +256,7 @@ impl Dispatcher {
         let recovered = before.condition != Condition::Ok && health.condition == Condition::Ok;
         let pause_ended = before.throttled_until.is_some() && health.throttled_until.is_none();
         if health.condition != before.condition {
-            tracing::warn!(connection = %target, condition = %health.condition, "the target's condition changed");
+            tracing::warn!(connection = %target, condition = %health.condition, "the connection's condition changed");
         }
         self.state(target).set_health(health);
         let now = self.0.clock.now();
@@ -264,7 +264,7 @@ impl Dispatcher {
             self.0.connections.reopen_login(target);
         }
         if pause_ended {
-            // What was put off until then is due.
+            // What was deferred until then is due.
             self.allow_retries(target);
             self.wake();
         }
@@ -282,7 +282,7 @@ impl Dispatcher {
         match armed {
             Ok(0) => {}
             Ok(_) => self.wake(),
-            Err(error) => warn(&error, target, "its deliveries could not be armed again"),
+            Err(error) => warn(&error, target, "failed to rearm deliveries after recovery"),
         }
     }
 }

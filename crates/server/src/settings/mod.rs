@@ -82,7 +82,7 @@ pub enum SecretChange {
     Set(Secret),
 }
 
-/// All settings in force.
+/// All current settings.
 #[derive(Debug, Clone, Default)]
 pub struct Settings {
     /// By target.

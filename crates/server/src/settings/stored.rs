@@ -11,7 +11,7 @@ use crate::store::{
     self, RetiredConnection, SettingsChange, Store, StoreError, StoredSecrets, StoredSettings,
 };
 
-/// All settings that are kept. A secret that cannot be used is told of and left out: its system is not configured until it is
+/// All settings that are kept. A secret that cannot be used is logged and left out: its system is not configured until it is
 /// given again, and the others go on.
 ///
 /// # Errors
@@ -23,7 +23,7 @@ pub async fn read(store: &Store) -> Result<Settings, StoreError> {
         for lost in &stored.lost {
             tracing::error!(
                 error = lost as &dyn std::error::Error, connection = %target,
-                "nothing is sent to this ticket system until its secret is given again with Configure"
+                "nothing is sent to this ticket system until its secret is set again with Configure"
             );
         }
         settings.systems.insert(target, system(stored)?);
@@ -34,7 +34,7 @@ pub async fn read(store: &Store) -> Result<Settings, StoreError> {
     Ok(settings)
 }
 
-/// The settings of a connection that is no longer in force.
+/// The settings of a retired connection.
 ///
 /// # Errors
 /// If they are not what was kept.
@@ -44,7 +44,7 @@ pub fn retired(retired: RetiredConnection) -> Result<SystemSettings, StoreError>
     Ok(SystemSettings { draft, enabled: true, secrets })
 }
 
-/// What to keep of one target's settings. A secret is sealed anew only where it, or what it is bound to, has changed.
+/// What to keep of one target's settings. A secret is encrypted again only where it, or what it is bound to, has changed.
 #[must_use]
 pub fn target_change(
     target: &str,

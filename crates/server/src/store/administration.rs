@@ -24,7 +24,7 @@ const MAX_ACTIVE_TOKENS: usize = 2;
 /// How the audit names the credential of whoever works on the data folder itself.
 pub const OFFLINE_CREDENTIAL: &str = "data folder";
 
-/// The data folder in the hands of an operator.
+/// Offline administration of a data folder.
 #[derive(Debug)]
 pub struct Administration {
     beside: OfflineAdmin,
@@ -36,9 +36,9 @@ pub struct Administration {
 /// Why a token was not made or revoked.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenError {
-    #[error("{name} has {MAX_ACTIVE_TOKENS} tokens that are good already ({}): revoke one first", ids.join(", "))]
+    #[error("{name} already has {MAX_ACTIVE_TOKENS} active tokens ({}): revoke one first", ids.join(", "))]
     TooMany { name: String, ids: Vec<String> },
-    #[error("there is no token that is good and has the ID or name {0}; `ticketing token list` shows them")]
+    #[error("no active token has the ID or name {0}; see `ticketing token list`")]
     Unknown(String),
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -47,11 +47,9 @@ pub enum TokenError {
 /// Why a key was not rotated.
 #[derive(Debug, thiserror::Error)]
 pub enum RotateError {
-    #[error(
-        "the key is not in a file, so nothing can be put in its place: give the new one by --new-key-file"
-    )]
+    #[error("the key is not in a file, so it cannot be replaced there: pass the new key with --new-key-file")]
     NoFile,
-    #[error("the key in {0} is the one in force already")]
+    #[error("the key in {0} is already in use")]
     Same(String),
     #[error(transparent)]
     Open(#[from] OpenError),

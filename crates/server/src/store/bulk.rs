@@ -13,7 +13,7 @@ pub(super) const CHUNK: u32 = 500;
 // === impl Store ===
 
 impl Store {
-    /// Puts off everything pending of a target that admits nothing at present: how many there were.
+    /// Defers all pending deliveries of a target that admits none. Returns their number.
     pub async fn defer(
         &self,
         target: &str,

@@ -1,7 +1,7 @@
 //! Secrets at rest: XChaCha20-Poly1305 with a random nonce, each bound to the row and column that it belongs to.
 //!
 //! A secret is encrypted with a data key, and the data keys with the master key, which is not in the database. What was
-//! moved to another row does not open there. An older one that is restored shows by the list of what was sealed last
+//! moved to another row cannot be decrypted there. An older row that was put back is detected by its row digest
 //! (`store/sqlite/row_digests.rs`).
 
 use std::fmt;
@@ -37,10 +37,10 @@ pub enum KeySource {
     },
 }
 
-/// Seals and unseals.
+/// Encrypts and decrypts (AEAD).
 pub(super) struct Cipher(XChaCha20Poly1305);
 
-/// Whose secret it is: sealed into the ciphertext, so that it opens nowhere else.
+/// The associated data of a ciphertext: binds it to its table, row, column and origin.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct CiphertextContext<'a> {
     pub(super) table: &'a str,
@@ -55,11 +55,11 @@ pub(super) struct MasterKey {
     pub(super) origin: String,
 }
 
-/// The secret is not the one that was sealed there.
+/// Decryption failed: wrong key, wrong row, or edited.
 #[derive(Debug)]
 pub(super) struct Undecryptable;
 
-// === impl Sealer ===
+// === impl Cipher ===
 
 impl Cipher {
     pub(super) fn new(key: &[u8; 32]) -> Self {
@@ -129,7 +129,7 @@ impl MasterKey {
             }
             KeySource::File(_) | KeySource::BesideDatabase => source.file(database).unwrap_or_default(),
         };
-        // The server makes this one itself, so that a link in its place was put there by somebody else.
+        // The server makes this one itself, so a symbolic link in its place is an attack.
         if matches!(source, KeySource::BesideDatabase) && file.is_symlink() {
             return Err(OpenError::Link { path: file });
         }

@@ -18,12 +18,12 @@ pub enum StoreError {
     Write { what: &'static str, source: Arc<sqlx::Error> },
     #[error("the transaction could not be committed{}", hint(source))]
     Commit { source: Arc<sqlx::Error> },
-    #[error("{expected} rows of {table} were to be written, and {touched} were")]
+    #[error("expected to write {expected} rows of {table}, wrote {touched}")]
     Miscounted { table: &'static str, expected: u64, touched: u64 },
-    #[error("column {column} of row {id} of {table} holds what cannot be: {reason}")]
+    #[error("column {column} of row {id} of {table} is invalid: {reason}")]
     BadRow { table: &'static str, column: &'static str, id: String, reason: String },
     #[error(
-        "the secret in column {column} of row {id} of {table} cannot be used: it is not the one that was put there last, or the row was edited since"
+        "the secret in column {column} of row {id} of {table} cannot be used: it is not the last one written, or the row was edited"
     )]
     Undecryptable { table: &'static str, column: &'static str, id: String },
     #[error("the keys of the secrets cannot be read")]
@@ -47,7 +47,7 @@ pub enum StoreErrorKind {
     Corrupt,
     /// The store is shutting down.
     Closed,
-    /// A row holds what cannot be.
+    /// A row holds an invalid value.
     BadRow,
     /// The schema refused what was to be written.
     Refused,
@@ -60,7 +60,7 @@ pub enum StoreErrorKind {
 /// Why the store could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    #[error("the folder {path} cannot be made")]
+    #[error("failed to create the folder {path}")]
     Folder { path: PathBuf, source: std::io::Error },
     #[error("the file {path} cannot be opened for writing")]
     File { path: PathBuf, source: std::io::Error },
@@ -69,9 +69,7 @@ pub enum OpenError {
          data folder is named by --data, the key by --key-file)"
     )]
     Link { path: PathBuf },
-    #[error(
-        "another server uses the database {path}; stop it first, or give this one a data folder of its own"
-    )]
+    #[error("another server uses the database {path}; stop it, or use another data folder")]
     InUse { path: PathBuf },
     #[error("the database {path} cannot be opened")]
     Connect { path: PathBuf, source: sqlx::Error },
@@ -80,36 +78,36 @@ pub enum OpenError {
     #[error("the database {path} is damaged ({detail}); restore it from a backup")]
     Damaged { path: PathBuf, detail: String },
     #[error(
-        "the database {path} is empty, and yet {mark} tells of {events} events in it: put it back, with its -wal file if there \
-         is one; or remove {mark} too for a new beginning, which knows of no ticket that exists"
+        "the database {path} is empty, but {mark} records {events} events in it: restore it, with its -wal file if there \
+         is one; or remove {mark} as well to start empty, without knowledge of existing tickets"
     )]
     Emptied { path: PathBuf, mark: PathBuf, events: u64 },
     #[error("the schema of the database {path} cannot be brought up to date")]
     Migrate { path: PathBuf, source: Box<sqlx::migrate::MigrateError> },
     #[error(
-        "the key file {path} is missing; without it the secrets in the database {database} cannot be read: put it back, or name its file by --key-file if it is elsewhere (for a new database, make one: head -c 32 /dev/urandom | base64)"
+        "the key file {path} is missing; without it the secrets in the database {database} cannot be read: restore it, or name its file with --key-file if it is elsewhere (for a new database, make one: head -c 32 /dev/urandom | base64)"
     )]
     KeyMissing { path: PathBuf, database: PathBuf },
-    #[error("the key file {path} cannot be read or made")]
+    #[error("the key file {path} cannot be read or created")]
     KeyFile { path: PathBuf, source: std::io::Error },
     #[error("the key in {origin} is not 32 bytes in base64 (44 characters) or 64 hex digits: it has {what}")]
     KeyMalformed { origin: String, what: String },
     #[error(
-        "the key in {origin} is not the one that the secrets in the database {database} were encrypted with: put that one back, or name its file by --key-file"
+        "the key in {origin} is not the one that the secrets in the database {database} were encrypted with: restore that key, or name its file with --key-file"
     )]
     KeyWrong { origin: String, database: PathBuf },
     #[error(
         "the key in {origin} is not the one that the secrets in the database {database} are encrypted with since {since}, when \
-         `ticketing key rotate` put another in its place: give that one, for example by --key-file"
+         `ticketing key rotate` replaced it: use the new key, for example with --key-file"
     )]
     KeyReplaced { origin: String, database: PathBuf, since: jiff::Timestamp },
     #[error(
-        "the head of the audit was removed from the database {path}, and with it what tells the secrets that were put there last \
-         from older ones: restore it from a backup"
+        "the audit head was removed from the database {path}, and with it the row digests that tell current secrets \
+         from older ones: restore the database from a backup"
     )]
     AuditRemoved { path: PathBuf },
     #[error(
-        "the database {path} is of another version of this program: start the server of this version once"
+        "the schema of the database {path} is of another version: start the server of this version once to migrate it"
     )]
     OtherVersion { path: PathBuf },
     #[error(

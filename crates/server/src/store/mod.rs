@@ -3,9 +3,9 @@
 //! Each write that changes something is one step of the domain: the rows are loaded, a pure function decides, and rows,
 //! attempts and events are committed together, in one transaction with whatever else was asked for at the same time.
 //!
-//! Invariant: one delivery for an incident and a target, whoever asks, and however often at once.
+//! Invariant: one delivery for an incident and a target, under any concurrency.
 //! Invariant: a transition and its events are committed together; events are numbered without gaps.
-//! Invariant: nobody is answered before the commit.
+//! Invariant: no caller is answered before the commit.
 
 mod administration;
 mod audit;
@@ -64,7 +64,7 @@ pub use types::*;
 const MAX_ATTEMPTS: u32 = 200;
 const MAX_LISTED_ATTEMPTS: u32 = 20;
 
-/// How long to wait for the lock of somebody else, unless told otherwise.
+/// Default time to wait for the lock of another process.
 pub const DEFAULT_BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The handle to the store; cheap to clone.
@@ -83,7 +83,7 @@ pub struct StoreOptions {
     pub machine: Arc<dyn Machine>,
     /// Where the key of the secrets comes from.
     pub key: KeySource,
-    /// Somebody says that the database was restored from a backup.
+    /// The operator states that the database was restored from a backup.
     pub restored: bool,
     /// How long to wait for a lock of another program.
     pub busy_timeout: Duration,
@@ -127,7 +127,7 @@ impl Store {
     }
 
     /// Completes if nothing can be written any more, other than because the store was closed: a failure of the program
-    /// itself, after which it is best started anew. Else it never completes.
+    /// itself, after which it should be restarted. Else it never completes.
     pub fn failed(&self) -> impl Future<Output = ()> + Send + 'static {
         self.database.failed()
     }
@@ -205,7 +205,7 @@ impl Store {
         self.database.write(Claim { target: target.to_owned(), kind, limit, lease, now }).await
     }
 
-    /// Ends claims whose holder went silent: the deliveries as they became.
+    /// Expires stale leases. Returns the deliveries afterwards.
     pub async fn expire_leases(
         &self,
         leases: Leases,
@@ -230,7 +230,7 @@ impl Store {
     }
 
     /// Has the ticket of a claimed delivery looked for before it is sent; `None` if the claim is no longer the caller's, or
-    /// there is nothing to suppose.
+    /// nothing is assumed.
     pub async fn assume_sent(
         &self,
         what: AssumedSend,
@@ -458,7 +458,7 @@ impl Store {
         self.database.write_exclusive(sqlite::Configure { changes, audit, now }).await
     }
 
-    /// The settings of all targets, secrets unsealed.
+    /// The settings of all targets, with decrypted secrets.
     pub async fn settings(&self) -> Result<Vec<StoredSettings>, StoreError> {
         self.database.settings().await
     }

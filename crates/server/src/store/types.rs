@@ -74,7 +74,7 @@ pub enum ClaimKind {
     Fresh,
     /// Waiting, and due for a retry.
     Due,
-    /// In doubt, and due for a look-up.
+    /// Of unknown outcome, and due for a look-up.
     Uncertain,
 }
 
@@ -146,7 +146,7 @@ pub enum AttemptOutcome {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Operation {
     Retry {
-        /// Whether a doubt is put aside, because the operator has looked.
+        /// Whether an unknown outcome is discarded, because the operator has checked.
         create_anyway: bool,
     },
     Cancel,
@@ -192,7 +192,7 @@ pub enum OperateError {
     NotFound,
     #[error("{0}")]
     Refused(OperationError),
-    #[error("the ticket is that of incident {0}")]
+    #[error("the ticket belongs to incident {0}")]
     TicketInUse(String),
     #[error("the operation could not be recorded")]
     Store(#[from] StoreError),
@@ -206,7 +206,7 @@ pub struct Intent {
     pub send: SendIntent,
 }
 
-/// The holder of a claim looks for the ticket before it sends: the store may have forgotten it.
+/// An assumed send: the lease holder searches for the ticket before it sends, since a restored store may lack it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AssumedSend {
     pub delivery_id: String,
@@ -246,7 +246,7 @@ pub struct DuplicateScanRecord {
     pub times: AttemptTimes,
 }
 
-/// Something that happened, as told to subscribers.
+/// An event, as published to subscribers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
     /// 1 is the first of this store; there are no gaps.
@@ -260,7 +260,7 @@ pub struct Event {
     pub note: String,
 }
 
-/// Whom an event is about, as it was right after.
+/// The subject of an event, in its state right after.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[expect(clippy::large_enum_variant, reason = "few events are about a target, and lists of events are short")]
@@ -275,7 +275,7 @@ pub struct EventFilter {
     pub incident_id: Option<String>,
     pub systems: Vec<System>,
     pub kinds: Vec<EventKind>,
-    /// Who asked for the delivery; events of targets are nobody's.
+    /// Who asked for the delivery; events of targets have none.
     pub requested_by: Option<String>,
     /// The namespace of the incident; events of targets have none.
     pub namespace: Option<Namespace>,
@@ -359,7 +359,7 @@ pub struct StateCount {
 /// What was seen of the tickets of a scope.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SearchEvidence {
-    /// Whose ticket was seen; empty for one that a search showed beside another.
+    /// The delivery whose ticket was seen; empty for one seen in a search for another.
     pub delivery_id: String,
     /// Whether it was seen with its marker.
     pub is_shown: bool,
@@ -391,7 +391,7 @@ pub struct StreamName {
 #[derive(Debug, Clone)]
 pub struct StoredToken {
     pub id: String,
-    /// Whom it speaks for.
+    /// The name of its holder.
     pub name: String,
     pub role: Role,
     /// The namespace that it carries.
@@ -402,28 +402,26 @@ pub struct StoredToken {
     pub revoked_at: Option<Timestamp>,
 }
 
-/// Why a store may have been restored from a backup.
+/// A sign that the store was restored from a backup.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Suspicion {
-    #[error("--restored says so")]
+    #[error("the operator passed --restored")]
     Told,
-    #[error("it is a copy that was made by `ticketing backup` at {0}")]
+    #[error("it is a backup made by `ticketing backup` at {0}")]
     Copied(Timestamp),
-    #[error("the file that marks its last state, {0}, is not there or cannot be read")]
+    #[error("the restore mark {0} is missing or unreadable")]
     NoMark(String),
-    #[error("event {marked} was written, and the last one in the database is {kept}")]
+    #[error("the restore mark names event {marked}, but the database ends with event {kept}")]
     EventsLost { marked: u64, kept: u64 },
-    #[error("an intent to send was written that is not in the database")]
+    #[error("the restore mark names a send intent that the database lacks")]
     IntentLost,
     #[error(
-        "the file that marks its last state was written at {written} and changed at {changed}, as by copying"
+        "the restore mark was written at {written} but the file changed at {changed}, which indicates a copy"
     )]
     MarkTouched { written: Timestamp, changed: Timestamp },
-    #[error("these are not the files that the last server worked on, but copies of them")]
+    #[error("the database and its restore mark are copies: their inode numbers changed")]
     OtherFiles,
-    #[error(
-        "the machine was started anew, or is another, so that nobody can tell whether its disk was restored"
-    )]
+    #[error("the machine rebooted or changed, so a restored disk cannot be ruled out")]
     OtherBoot,
 }
 

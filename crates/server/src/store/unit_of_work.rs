@@ -1,4 +1,4 @@
-//! The heart of the group commit: the rows that a batch of writes works on, in memory.
+//! The unit of work of a group commit: the rows of a batch of writes, in memory.
 //!
 //! The writer collects what the writes of a batch need, loads it with few statements, applies the writes in order, and
 //! writes back what they changed with few statements. A batched write decides nothing itself: it asks the domain.
@@ -17,7 +17,7 @@ use super::StoreError;
 use super::audit::NewAuditEntry;
 use super::types::{AttemptKind, AttemptOutcome, AttemptTimes, ClaimKind, Subject};
 
-/// Something that changes the store.
+/// A write that shares its transaction with others (group commit).
 pub(super) trait BatchedWrite: Send + Sync + fmt::Debug + 'static {
     type Answer: Send + 'static;
 
@@ -163,7 +163,7 @@ pub(super) struct NewOperation {
     pub(super) at: Timestamp,
 }
 
-// === impl Needs ===
+// === impl ReadSet ===
 
 impl ReadSet {
     /// Asks for a selection. What several writes ask of the same one is added up.
@@ -174,7 +174,7 @@ impl ReadSet {
     }
 }
 
-// === impl Work: what was loaded ===
+// === impl UnitOfWork: loaded rows ===
 
 impl UnitOfWork {
     pub(super) fn load_delivery(&mut self, delivery: Delivery) {
@@ -223,7 +223,7 @@ impl UnitOfWork {
     }
 }
 
-// === impl Work: what writes do ===
+// === impl UnitOfWork: changes ===
 
 impl UnitOfWork {
     pub(super) fn delivery(&self, id: &str) -> Option<&Delivery> {

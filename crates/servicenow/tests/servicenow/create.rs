@@ -40,7 +40,7 @@ async fn a_ticket_is_made_as_it_was_rendered_and_can_be_opened() {
 }
 
 #[tokio::test]
-async fn a_second_insert_collides_and_answers_with_the_ticket_that_is_there() {
+async fn second_insert_returns_existing_ticket() {
     for status in [400, 403, 409] {
         let site = Site::of(|profile| profile.duplicate_status = status).await;
         let first = site.push(&ticket_draft("INC-1")).await.unwrap();
@@ -51,7 +51,7 @@ async fn a_second_insert_collides_and_answers_with_the_ticket_that_is_there() {
 }
 
 #[tokio::test]
-async fn a_collision_whose_ticket_cannot_be_read_leaves_a_doubt() {
+async fn unreadable_collision_is_unknown_outcome() {
     let site = Site::of(|_| {}).await;
     site.push(&ticket_draft("INC-1")).await.unwrap();
     site.answer(Call::Read, Reply::html(503, "busy"));
@@ -59,7 +59,7 @@ async fn a_collision_whose_ticket_cannot_be_read_leaves_a_doubt() {
 }
 
 #[tokio::test]
-async fn an_instance_that_gives_its_own_sys_id_is_found_by_correlation_id() {
+async fn finds_ticket_by_correlation_id_when_sys_id_differs() {
     let site = Site::of(|profile| profile.ignores_sys_id = true).await;
     let created = site.push(&ticket_draft("INC-1")).await.unwrap();
     assert_eq!(adjusted(&created), ["sys_id"]);
@@ -67,7 +67,7 @@ async fn an_instance_that_gives_its_own_sys_id_is_found_by_correlation_id() {
 }
 
 #[tokio::test]
-async fn an_instance_that_ignores_the_correlation_id_is_found_by_sys_id() {
+async fn finds_ticket_by_sys_id_without_correlation_id() {
     let site = Site::of(|profile| profile.ignores_correlation_id = true).await;
     let created = site.push(&ticket_draft("INC-1")).await.unwrap();
     assert_eq!(adjusted(&created), ["correlation_id"]);
@@ -75,7 +75,7 @@ async fn an_instance_that_ignores_the_correlation_id_is_found_by_sys_id() {
 }
 
 #[tokio::test]
-async fn a_ticket_that_takes_over_neither_is_told_to_be_unfindable() {
+async fn reports_ticket_without_any_marker() {
     let site = Site::of(|profile| {
         profile.ignores_correlation_id = true;
         profile.ignores_sys_id = true;
@@ -87,7 +87,7 @@ async fn a_ticket_that_takes_over_neither_is_told_to_be_unfindable() {
 }
 
 #[tokio::test]
-async fn a_group_that_the_instance_did_not_take_over_is_told() {
+async fn reports_group_that_was_not_applied() {
     let site = Site::start().await;
     let ticket_draft = ticket_draft("INC-1");
     let rendered = site.system.prepare(&ticket_draft).await.unwrap();
@@ -99,7 +99,7 @@ async fn a_group_that_the_instance_did_not_take_over_is_told() {
 }
 
 #[tokio::test]
-async fn whatever_answers_without_a_ticket_is_a_doubt() {
+async fn answer_without_ticket_is_unknown_outcome() {
     let no_sys_id = json!({ "result": { "number": "INC1" } });
     let table = [
         (Effect::Html { status: 200 }, FaultKind::Dormant),
@@ -140,7 +140,7 @@ async fn a_create_that_was_applied_and_answered_504_is_found_again() {
 }
 
 #[tokio::test]
-async fn a_data_policy_and_an_acl_refuse_the_ticket_while_the_table_can_be_read() {
+async fn data_policy_and_acl_refusals_concern_ticket() {
     let policy = Site::of(|profile| {
         profile.mandatory.insert("caller_id".to_owned());
     })
@@ -172,7 +172,7 @@ async fn nothing_is_sent_once_the_time_has_passed() {
 }
 
 #[tokio::test]
-async fn what_does_not_fit_into_the_description_is_written_into_the_work_notes() {
+async fn writes_overflow_into_work_notes() {
     let site = Site::of(|_| {}).await;
     let mut long = fields("INC-1");
     long.investigation_notes = "seen [code]<script>[/code] ".repeat(400);
@@ -187,7 +187,7 @@ async fn what_does_not_fit_into_the_description_is_written_into_the_work_notes()
 }
 
 #[tokio::test]
-async fn a_group_that_is_missing_or_not_alone_is_a_configuration_error() {
+async fn missing_or_ambiguous_group_is_misconfiguration() {
     let missing = Site::with(|_| {}, |draft| draft.assignment_group = Some("Nobody".to_owned())).await;
     let twice = Site::with(
         |profile| *profile = profile.clone().with_group("0123456789abcdef0123456789abcdef", GROUP),
@@ -204,7 +204,7 @@ async fn a_group_that_is_missing_or_not_alone_is_a_configuration_error() {
 }
 
 #[tokio::test]
-async fn a_group_is_held_to_its_name_when_the_instance_ignores_the_query() {
+async fn checks_group_name_when_query_is_ignored() {
     let site = Site::start().await;
     site.strike(Call::Meta, Effect::ReturnsEverything);
     site.push(&ticket_draft("INC-1")).await.unwrap();
@@ -212,7 +212,7 @@ async fn a_group_is_held_to_its_name_when_the_instance_ignores_the_query() {
 }
 
 #[tokio::test]
-async fn a_group_is_asked_for_once_in_five_minutes_and_again_after_a_refusal() {
+async fn caches_group_for_five_minutes_or_until_refusal() {
     let site = Site::with(|_| {}, |draft| draft.assignment_group = Some(GROUP_ID.to_owned())).await;
     let asked = || {
         let requests = site.simulator.requests();
@@ -231,7 +231,7 @@ async fn a_group_is_asked_for_once_in_five_minutes_and_again_after_a_refusal() {
 }
 
 #[tokio::test]
-async fn a_sketch_asks_nobody_and_says_what_was_not_checked() {
+async fn renders_offline_and_lists_unchecked_fields() {
     let site = Site::start().await;
     let render_offline = site.system.render_offline(&ticket_draft("INC-1"));
     let fields: Vec<_> =

@@ -13,14 +13,14 @@ fn foreign(site: &Site, correlation_id: &str, created: &str) -> String {
 }
 
 #[tokio::test]
-async fn no_ticket_is_an_empty_sighting_where_the_search_can_be_believed() {
+async fn empty_result_when_search_is_proven() {
     let site = Site::of(|_| {}).await;
     foreign(&site, "somebody-elses", "2026-01-01 00:00:00");
     assert_eq!(site.look_up(&ticket_draft("INC-1")).await.unwrap(), SearchResult::default());
 }
 
 #[tokio::test]
-async fn two_tickets_with_one_marker_are_both_shown_and_the_older_comes_first() {
+async fn lists_both_tickets_of_one_marker_oldest_first() {
     let site = Site::of(|_| {}).await;
     let marker = ticket_draft("INC-1").marker;
     let younger = foreign(&site, marker.as_str(), "2026-01-02 00:00:00");
@@ -32,7 +32,7 @@ async fn two_tickets_with_one_marker_are_both_shown_and_the_older_comes_first() 
 }
 
 #[tokio::test]
-async fn of_two_tickets_of_the_same_second_the_one_with_the_lower_number_is_older() {
+async fn lower_number_is_older_within_a_second() {
     let site = Site::of(|_| {}).await;
     let marker = ticket_draft("INC-1").marker;
     let made: Vec<_> = (0..8).map(|_| foreign(&site, marker.as_str(), "2026-01-01 00:00:00")).collect();
@@ -52,7 +52,7 @@ async fn rows_that_bear_no_marker_are_not_ours_and_prove_nothing() {
 }
 
 #[tokio::test]
-async fn an_ignored_query_does_not_hide_a_ticket_that_its_sys_id_finds() {
+async fn finds_ticket_by_sys_id_when_query_is_ignored() {
     let site = Site::of(|profile| profile.ignores_correlation_id = true).await;
     site.simulator.add_foreign_ticket(Map::new());
     let created = site.push(&ticket_draft("INC-1")).await.unwrap();
@@ -76,14 +76,14 @@ async fn a_row_that_comes_twice_is_one_ticket() {
 }
 
 #[tokio::test]
-async fn rows_that_the_account_may_not_read_leave_a_doubt() {
+async fn hidden_rows_leave_outcome_unknown() {
     let site = Site::of(|_| {}).await;
     site.answer(Call::Search, Reply::json(200, &json!({ "result": [] })).header("x-total-count", "1"));
     assert_eq!(site.look_up(&ticket_draft("INC-1")).await.unwrap_err().kind, FaultKind::UnreadableReply);
 }
 
 #[tokio::test]
-async fn a_search_that_was_broken_off_proves_nothing_and_shows_what_it_has() {
+async fn interrupted_search_proves_nothing() {
     let site = Site::of(|_| {}).await;
     let error = json!({ "message": "Transaction cancelled: maximum execution time exceeded", "detail": "" });
     let ticket_draft = ticket_draft("INC-1");
@@ -124,7 +124,7 @@ async fn a_search_that_fails_is_never_an_empty_one() {
 }
 
 #[tokio::test]
-async fn a_ticket_is_never_searched_where_the_password_does_not_belong() {
+async fn never_searches_foreign_origin() {
     let site = Site::of(|_| {}).await;
     let mut search = site.search(&ticket_draft("INC-1"));
     search.destination.base_url = "https://elsewhere.example".to_owned();

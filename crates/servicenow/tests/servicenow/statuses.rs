@@ -92,7 +92,7 @@ async fn every_refusal_that_can_be_mended_names_the_setting() {
 }
 
 #[tokio::test]
-async fn a_throttled_call_is_told_when_to_come_back_in_either_header() {
+async fn reads_retry_after_from_either_header() {
     let site = Site::of(|_| {}).await;
     let table =
         [("retry-after", "90", Some(90)), ("x-ratelimit-reset", "120", Some(120)), ("x-other", "1", None)];
@@ -144,7 +144,7 @@ async fn a_page_for_people_is_repeated_by_its_title_alone() {
 }
 
 #[tokio::test]
-async fn a_secret_that_is_echoed_with_escapes_does_not_reach_the_fault() {
+async fn redacts_escaped_secret_echo() {
     const ODD: &str = r#"pass"w<o>r&d's+/x"#;
     const ON_A_PAGE: &str = "pass&quot;w&lt;o&gt;r&amp;d&#39;s+/x";
     let mut site = Site::of(|_| {}).await;

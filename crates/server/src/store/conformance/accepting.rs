@@ -27,7 +27,7 @@ pub(in crate::store) async fn an_incident_becomes_one_delivery_for_each_target(b
     assert_eq!(kept, Some(incident("INC-1", 90.0)));
 }
 
-pub(in crate::store) async fn an_incident_that_is_accepted_again_makes_no_second_delivery(bench: Bench) {
+pub(in crate::store) async fn accepting_again_creates_no_second_delivery(bench: Bench) {
     let first = bench.accept("INC-1").await;
     let again = bench.accept("INC-1").await;
     assert!(!first.existed && again.existed && !again.snapshot_updated);
@@ -61,7 +61,7 @@ pub(in crate::store) async fn a_thousand_callers_at_once_make_one_delivery(bench
     assert!(bench.store.commits() < 500, "{} transactions", bench.store.commits());
 }
 
-pub(in crate::store) async fn a_changed_incident_updates_every_delivery_that_was_not_sent(bench: Bench) {
+pub(in crate::store) async fn changed_incident_updates_unsent_deliveries(bench: Bench) {
     bench.accept("INC-1").await;
     let request = AcceptRequest {
         incident: incident("INC-1", 50.0),
@@ -85,7 +85,7 @@ pub(in crate::store) async fn a_changed_incident_that_no_delivery_takes_is_not_k
     assert_eq!(bench.store.incident("INC-1", 2).await.unwrap(), None);
 }
 
-pub(in crate::store) async fn whoever_asks_again_hastens_a_delivery_that_waits(bench: Bench) {
+pub(in crate::store) async fn accepting_again_expedites_waiting_delivery(bench: Bench) {
     let delivery = bench.claimed("INC-1").await;
     bench.settle(&delivery, Outcome::NotSent(fault(FaultKind::Connect))).await.unwrap();
     assert_eq!(bench.accept("INC-1").await.delivery.state, State::Waiting);
@@ -100,7 +100,7 @@ fn confined(name: &str, namespace: &str) -> Requester {
     Requester { name: name.to_owned(), namespace: namespace.parse().unwrap(), is_confined: true }
 }
 
-pub(in crate::store) async fn an_incident_of_another_namespace_is_refused_to_who_is_confined(bench: Bench) {
+pub(in crate::store) async fn refuses_incident_of_other_namespace(bench: Bench) {
     let accept = async |score, expedite, by| {
         let targets = vec![target(System::Jira)];
         let request = AcceptRequest { incident: incident("INC-1", score), targets, expedite, by };

@@ -7,7 +7,7 @@ use ticketing_core::policy::Policy;
 use super::{Bench, ClaimKind, LEASE, Outcome, TARGET, fault, incident};
 use crate::store::Leases;
 
-pub(in crate::store) async fn a_claim_takes_the_longest_due_first_and_nobody_else_gets_them(bench: Bench) {
+pub(in crate::store) async fn claims_longest_due_first_exclusively(bench: Bench) {
     for id in ["INC-1", "INC-2", "INC-3"] {
         bench.accept(id).await;
         bench.clock.advance(Duration::from_secs(1));
@@ -58,7 +58,7 @@ pub(in crate::store) async fn a_clock_that_was_set_back_holds_up_no_fresh_delive
     assert_eq!(claimed[0].delivery.incident_id, "INC-2");
 }
 
-pub(in crate::store) async fn a_lapsed_claim_without_an_intent_is_pending_again(bench: Bench) {
+pub(in crate::store) async fn expired_claim_without_intent_is_pending(bench: Bench) {
     bench.claimed("INC-1").await;
     let expire_lease = |now| bench.store.expire_leases(Leases::Expired, &POLICY, now);
     assert!(expire_lease(bench.now()).await.unwrap().is_empty());
@@ -68,7 +68,7 @@ pub(in crate::store) async fn a_lapsed_claim_without_an_intent_is_pending_again(
     assert!(expire_lease(bench.now()).await.unwrap().is_empty());
 }
 
-pub(in crate::store) async fn a_lapsed_claim_with_an_intent_is_in_doubt(bench: Bench) {
+pub(in crate::store) async fn expired_claim_with_intent_is_unknown_outcome(bench: Bench) {
     bench.intended("INC-1").await;
     bench.clock.advance(LEASE);
     let expired = bench.store.expire_leases(Leases::Expired, &POLICY, bench.now()).await.unwrap();

@@ -11,13 +11,13 @@ use ticketing_core::system::SearchResult;
 use super::{Bench, ClaimKind, Delivery, LEASE, Outcome, destination, fault, made_by};
 use crate::store::{AssumedSend, LookUpRecord};
 
-pub(in crate::store) async fn a_new_store_has_forgotten_nothing(bench: Bench) {
+pub(in crate::store) async fn new_store_is_not_restored(bench: Bench) {
     assert_eq!((bench.store.restored_at(), bench.store.stream().former.len()), (None, 0));
     let delivery = bench.claimed("INC-1").await;
     assert_eq!(assume_sent(&bench, &delivery, delivery.epoch).await, None);
 }
 
-pub(in crate::store) async fn a_store_that_was_put_back_remembers_when(bench: Bench) {
+pub(in crate::store) async fn restored_store_remembers_restore_time(bench: Bench) {
     let bench = bench.put_back().await;
     let first = bench.store.restored_at();
     assert_eq!(first, Some(bench.now()));
@@ -26,9 +26,7 @@ pub(in crate::store) async fn a_store_that_was_put_back_remembers_when(bench: Be
     assert_eq!(bench.store.restored_at(), Some(bench.now()));
 }
 
-pub(in crate::store) async fn a_store_that_was_put_back_has_its_tickets_looked_for_by_the_holder_of_the_claim_alone(
-    bench: Bench,
-) {
+pub(in crate::store) async fn only_lease_holder_records_assumed_send(bench: Bench) {
     let bench = bench.put_back().await;
     let delivery = bench.claimed("INC-1").await;
     assert_eq!(assume_sent(&bench, &delivery, delivery.epoch + 1).await, None);
@@ -64,7 +62,7 @@ pub(in crate::store) async fn an_absence_that_was_proven_is_remembered(bench: Be
     assert_eq!(read.place_to_search(restored_at, vec![place()]), None);
 }
 
-pub(in crate::store) async fn a_doubt_is_counted_from_when_the_store_was_put_back(bench: Bench) {
+pub(in crate::store) async fn unknown_outcome_counts_from_restore(bench: Bench) {
     let doubtful = bench.intended("INC-1").await;
     bench.settle(&doubtful, Outcome::Sent(Err(fault(FaultKind::TimedOut)))).await.unwrap();
     bench.clock.advance(LEASE * 100);
@@ -75,9 +73,7 @@ pub(in crate::store) async fn a_doubt_is_counted_from_when_the_store_was_put_bac
     assert_eq!((taken.state, taken.provable_from(bounds.server_bound)), (State::Reconciling, Some(expected)));
 }
 
-pub(in crate::store) async fn events_of_a_store_that_was_put_back_have_another_name_and_the_former_is_known(
-    bench: Bench,
-) {
+pub(in crate::store) async fn restored_store_renames_event_stream(bench: Bench) {
     bench.accept("INC-1").await;
     let former = bench.store.stream_id().to_owned();
     let bench = bench.put_back().await;

@@ -48,7 +48,7 @@ pub(in crate::store) async fn a_refusal_waits_for_its_retry(bench: Bench) {
     assert_eq!((failure.delivery_id, failure.error.fault.kind), (delivery.id, FaultKind::Rejected));
 }
 
-pub(in crate::store) async fn a_failure_of_a_lost_claim_leaves_an_attempt_and_nothing_else(bench: Bench) {
+pub(in crate::store) async fn failure_of_lost_lease_only_adds_attempt(bench: Bench) {
     let delivery = bench.claimed("INC-1").await;
     bench.store.expire_leases(crate::store::Leases::All, &Policy::default(), bench.now()).await.unwrap();
     let before = bench.store.delivery(&delivery.id).await.unwrap();
@@ -57,9 +57,7 @@ pub(in crate::store) async fn a_failure_of_a_lost_claim_leaves_an_attempt_and_no
     assert_eq!(bench.attempts(&delivery.id).await.len(), 1);
 }
 
-pub(in crate::store) async fn a_look_up_that_finds_the_ticket_settles_the_doubt_and_is_swept_later(
-    bench: Bench,
-) {
+pub(in crate::store) async fn found_ticket_settles_and_schedules_scan(bench: Bench) {
     let doubtful = of_unknown_outcome(&bench).await;
     let found = look_up(&bench, &doubtful, Ok(search_result(&["1"]))).await.unwrap();
     assert_eq!((found.state, found.ticket.clone()), (State::Delivered, Some(ticket("1"))));
@@ -89,7 +87,7 @@ pub(in crate::store) async fn a_look_up_that_finds_the_ticket_settles_the_doubt_
     );
 }
 
-pub(in crate::store) async fn what_was_cancelled_in_doubt_is_swept_until_its_ticket_is_found(bench: Bench) {
+pub(in crate::store) async fn scans_cancelled_unknown_outcome_until_found(bench: Bench) {
     let doubtful = of_unknown_outcome(&bench).await;
     let (by, policy) = (noted().actor, Policy::default());
     let cancel = bench.store.operate(&by, &doubtful.id, Operation::Cancel, "", &policy, bench.now());
@@ -104,7 +102,7 @@ pub(in crate::store) async fn what_was_cancelled_in_doubt_is_swept_until_its_tic
     assert_eq!((found.state, found.ticket), (State::Delivered, Some(ticket("1"))));
 }
 
-pub(in crate::store) async fn a_delivery_and_its_attempts_are_read_as_they_were_at_one_moment(bench: Bench) {
+pub(in crate::store) async fn reads_delivery_and_attempts_consistently(bench: Bench) {
     let doubtful = of_unknown_outcome(&bench).await;
     let writing = async {
         for _ in 0..200 {
@@ -227,7 +225,7 @@ pub(in crate::store) async fn a_bulk_retry_arms_what_fits_and_counts_what_it_ref
     assert!(details[2].detail.contains("\"refused\":1"), "{details:?}");
 }
 
-pub(in crate::store) async fn pending_deliveries_of_a_closed_target_are_put_off_together(bench: Bench) {
+pub(in crate::store) async fn defers_pending_deliveries_of_closed_target(bench: Bench) {
     accept_many(&bench, 1_203).await;
     let due_at = bench.now() + Duration::from_secs(600);
     let put_off = bench.store.defer(TARGET, due_at, &fault(FaultKind::LockedOut), bench.now()).await.unwrap();
@@ -236,9 +234,7 @@ pub(in crate::store) async fn pending_deliveries_of_a_closed_target_are_put_off_
     assert_eq!(bench.store.next_due(TARGET, ClaimKind::Fresh).await.unwrap(), None);
 }
 
-pub(in crate::store) async fn a_recovered_target_arms_what_waited_for_it_and_what_failed_for_want_of_it(
-    bench: Bench,
-) {
+pub(in crate::store) async fn recovered_target_rearms_waiting_and_failed(bench: Bench) {
     let policy = Policy { retry: no_retries(), bounds: Bounds::default() };
     for (id, kind) in [("INC-1", FaultKind::Connect), ("INC-2", FaultKind::Rejected)] {
         let delivery = bench.claimed(id).await;
@@ -260,7 +256,7 @@ pub(in crate::store) async fn a_recovered_target_arms_what_waited_for_it_and_wha
     assert_eq!((state("INC-1").await, state("INC-2").await), (State::Pending, State::Failed));
 }
 
-pub(in crate::store) async fn health_is_kept_and_told(bench: Bench) {
+pub(in crate::store) async fn health_is_stored_and_announced(bench: Bench) {
     let observe = |observation| {
         bench.store.observe(TARGET, observation, BOUNDS.get_or_init(Bounds::default), bench.now())
     };

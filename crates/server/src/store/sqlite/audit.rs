@@ -1,4 +1,4 @@
-//! The audit: appended to in the transaction of what it tells of.
+//! The audit table: appended to in the transaction of the audited change.
 
 use async_trait::async_trait;
 use sqlx::sqlite::SqliteRow;
@@ -64,12 +64,12 @@ impl Database {
     }
 }
 
-/// Where the audit ends, and what was sealed last.
+/// The end of the audit, and the row digests.
 #[derive(Debug)]
 pub(super) struct Head {
     count: u64,
     last: [u8; 32],
-    /// Empty if they cannot be believed.
+    /// Empty if their MAC is wrong.
     pub(super) row_digests: RowDigests,
 }
 
@@ -99,7 +99,7 @@ impl Head {
         let (told, sealed): (i64, String) = (row.get("count")?, row.get("sealed")?);
         let is_sound = told.cast_unsigned() == count && key.is_head(&mac_of(&row)?, count, &last, &sealed);
         if !is_sound {
-            tracing::error!("the audit was edited: `ticketing audit verify` tells where");
+            tracing::error!("the audit was edited: run `ticketing audit verify` to locate the edit");
             return Ok(Self {
                 count: count.max(told.cast_unsigned()),
                 last: BROKEN,
@@ -196,7 +196,7 @@ pub(super) async fn key(db: &mut SqliteConnection, keys: &Keyring) -> Result<Opt
     let (sealed, id): (Vec<u8>, KeyId) = (row.get("key")?, row.get("key_id")?);
     let key = keys.get(db, id).await?.and_then(|cipher| cipher.decrypt(&sealed, KEY_PLACE).ok());
     let key = key.and_then(|key| <[u8; 32]>::try_from(&key[..]).ok()).map(Zeroizing::new);
-    let key = key.ok_or_else(|| row.bad("key", &"it was not sealed here with this key"))?;
+    let key = key.ok_or_else(|| row.bad("key", &"it was not encrypted for this row with this key"))?;
     Ok(Some(AuditKey::new(key)))
 }
 
@@ -240,7 +240,7 @@ pub(super) async fn adopt_settings(db: &mut SqliteConnection, key: &AuditKey) ->
     transaction.commit().await.map_err(StoreError::commit)
 }
 
-/// Seals the key of the audit anew.
+/// Re-encrypts the key of the audit.
 pub(super) async fn reencrypt(
     db: &mut SqliteConnection,
     key: &AuditKey,

@@ -1,4 +1,4 @@
-//! Edits the database by hand, as somebody would who can write the file and has not the key: for tests of what is found.
+//! Edits the database as an attacker without the key could: for tests of edit detection.
 //!
 //! Invariant: a build without debug assertions has none of this.
 
@@ -30,7 +30,7 @@ pub enum Edit {
     WidenAutoPush,
     /// The secret is taken for one of another kind.
     Kind,
-    /// The list of what was sealed last is emptied.
+    /// The list of row digests is emptied.
     EmptyList,
     /// The last entry of the audit is removed.
     CutAudit,

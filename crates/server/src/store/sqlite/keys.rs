@@ -1,6 +1,6 @@
-//! The data keys, which seal the secrets, and the master key, which seals the data keys.
+//! Envelope encryption keys: data keys encrypt the secrets, the master key encrypts the data keys.
 //!
-//! Each sealed value names the data key that has sealed it. A server whose keys were rotated from beside it meets a number
+//! Each ciphertext names its data key. A server whose keys were rotated from beside it meets a number
 //! that it does not know, and reads the keys again.
 
 use std::collections::BTreeMap;
@@ -57,7 +57,7 @@ impl Keyring {
         &self.source
     }
 
-    /// The key that seals now.
+    /// The newest key, which encrypts.
     pub(super) async fn newest(&self, db: &mut SqliteConnection) -> Result<(KeyId, Arc<Cipher>), StoreError> {
         let newest = sqlx::query_scalar("SELECT max(id) FROM data_keys").fetch_one(&mut *db).await;
         let newest: KeyId = newest.map_err(StoreError::read("the keys"))?;
@@ -142,7 +142,7 @@ pub(super) async fn unlock(
 }
 
 /// Where a rotation was cut off after the database wanted the new key, and before the new key was in the place of the old one:
-/// puts it there. Tells whether it was so.
+/// moves it there. Returns the name of the former key if so.
 pub(super) async fn finish_rotation(
     db: &mut SqliteConnection,
     path: &Path,
@@ -150,7 +150,7 @@ pub(super) async fn finish_rotation(
     now: Timestamp,
 ) -> Result<Option<PathBuf>, OpenError> {
     let Some(file) = source.file(path).filter(|file| next(file).exists()) else { return Ok(None) };
-    // Nobody else may rotate or finish meanwhile.
+    // Excludes concurrent rotations.
     let alone = db.begin_with("BEGIN IMMEDIATE").await;
     let mut alone = alone.map_err(|source| unopened(path, source))?;
     let unlocked = unlock(&mut alone, path, source).await?;
@@ -162,7 +162,7 @@ pub(super) async fn finish_rotation(
     Ok(Some(former))
 }
 
-/// Writes a data key, sealed with the master key.
+/// Writes a data key, encrypted with the master key.
 pub(super) async fn save_key(
     db: &mut SqliteConnection,
     id: KeyId,

@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_database_that_is_taken_back_has_the_schema_of_the_first_migration() {
+    async fn downgraded_database_has_first_schema() {
         let folder = tempfile::tempdir().unwrap();
         let (first, taken_back) = (folder.path().join("first.db"), folder.path().join("ticketing.db"));
         let options = StoreOptions {

@@ -108,7 +108,7 @@ impl Mark {
         self.machine.since_boot().checked_sub(record.since_boot)
     }
 
-    /// Why the files may have been put back, as far as the mark alone can tell, beside a database whose newest event is
+    /// Why the files may have been restored, judged by the mark alone, beside a database whose newest event is
     /// `kept_event`.
     pub(super) fn suspicion(&self, kept_event: u64) -> Option<Suspicion> {
         let Some(Found { record, changed, files }) = &self.found else {
@@ -133,7 +133,7 @@ impl Mark {
         self.set(event, intent);
     }
 
-    /// The database has come so far. What cannot be written is told once: the next start then suspects more than it has
+    /// The database has come so far. A write failure is logged once: the next start then suspects more than it has
     /// to.
     pub(super) fn set(&mut self, event: u64, intent: Option<IntentName>) {
         self.event = event;
@@ -202,7 +202,7 @@ fn read(path: &Path) -> Option<Found> {
 fn not_written(path: &Path, error: &std::io::Error) {
     tracing::error!(
         path = %path.display(), error = error as &dyn std::error::Error,
-        "the mark cannot be written: the next start will look for tickets before it creates them"
+        "failed to write the restore mark: the next start will search for tickets before it creates them"
     );
 }
 

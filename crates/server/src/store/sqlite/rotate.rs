@@ -36,22 +36,22 @@ pub enum MasterRotated {
 /// How a rotation of the data key ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DataKeyRotated {
-    /// The key that seals from now on.
+    /// The key that encrypts from now on.
     pub key: i64,
     /// One that was cut off went on.
     pub resumed: bool,
-    /// How many secrets were sealed anew.
+    /// How many secrets were re-encrypted.
     pub reencrypted: usize,
 }
 
-/// A secret that an older key has sealed: its table, and the values that name its row.
+/// A secret encrypted with an older key: its table, and the values that name its row.
 #[derive(Debug)]
 struct Old {
     table: &'static SecretTable,
     names: Vec<String>,
 }
 
-// === impl Beside ===
+// === impl OfflineAdmin ===
 
 impl OfflineAdmin {
     pub(in crate::store) async fn rotate_master_key(
@@ -65,7 +65,7 @@ impl OfflineAdmin {
             return Ok(MasterRotated::Finished { former });
         }
         let (path, source, now) = (self.keys.path().to_owned(), self.keys.source().clone(), entry.at);
-        // Nobody else may rotate meanwhile, nor any server start.
+        // Excludes concurrent rotations and server starts.
         let mut transaction = self.db.begin_with("BEGIN IMMEDIATE").await.map_err(StoreError::begin)?;
         let unlocked = keys::unlock(&mut transaction, &path, &source).await?;
         if unlocked.is_next {
@@ -121,7 +121,7 @@ impl OfflineAdmin {
         Ok(DataKeyRotated { key: id, resumed, reencrypted })
     }
 
-    /// Makes the new key, unless there is one already that has not sealed everything.
+    /// Creates the new key, unless a rotation is under way.
     async fn begin_data_key(
         &mut self,
         entry: &NewAuditEntry,
@@ -155,7 +155,7 @@ impl OfflineAdmin {
         Ok(all)
     }
 
-    /// Seals one secret with the newest key. What cannot be used stays as it is: it is given anew or not at all.
+    /// Re-encrypts one secret with the newest key. One that cannot be decrypted stays unchanged.
     async fn reencrypt(
         &mut self,
         old: &Old,
@@ -169,7 +169,7 @@ impl OfflineAdmin {
         let opened = decrypt(&self.keys, &head.row_digests, old.table, &row, &mut transaction).await;
         let secret = match opened {
             Err(error @ StoreError::Undecryptable { .. }) => {
-                tracing::error!(error = &error as &dyn std::error::Error, "a secret cannot be sealed anew");
+                tracing::error!(error = &error as &dyn std::error::Error, "failed to re-encrypt a secret");
                 return Ok(false);
             }
             opened => opened?,
@@ -191,7 +191,7 @@ impl OfflineAdmin {
 // === impl Old ===
 
 impl Old {
-    /// The row, if its secret is still sealed with an older key.
+    /// The row, if its secret is still encrypted with an older key.
     async fn row(&self, db: &mut SqliteConnection, newest: KeyId) -> Result<Option<SqliteRow>, StoreError> {
         for row in self.table.older_than(newest, db).await? {
             if self.table.names_of(&row)? == self.names {
@@ -202,7 +202,7 @@ impl Old {
     }
 }
 
-/// Whether there is a key that is only good for what it has sealed.
+/// Whether a data key rotation is under way.
 async fn is_under_way(db: &mut SqliteConnection) -> Result<bool, StoreError> {
     let query = "SELECT EXISTS (SELECT 1 FROM data_keys WHERE retired_at IS NOT NULL AND (
         EXISTS (SELECT 1 FROM audit_head WHERE key_id = data_keys.id)))";
@@ -215,7 +215,7 @@ async fn retire_keys(db: &mut SqliteConnection, now: Timestamp) -> Result<(), St
     done.map(drop).map_err(StoreError::write("the keys"))
 }
 
-/// Removes the keys that have sealed nothing that is still there.
+/// Removes unused keys.
 async fn remove_unused(db: &mut SqliteConnection, newest: KeyId) -> Result<(), StoreError> {
     let query = "DELETE FROM data_keys WHERE id < ?
         AND id NOT IN (SELECT secret_key FROM target_settings WHERE secret IS NOT NULL)

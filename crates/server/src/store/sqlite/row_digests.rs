@@ -1,7 +1,7 @@
-//! What was written last: a hash of each row that has a secret and of each token, in the head of the audit and covered by its
+//! Row digests: a hash of each row that has a secret and of each token, in the head of the audit and covered by its
 //! keyed hash. Without it, whoever can write the file could make a viewer an admin.
 //!
-//! The seal of a secret tells whose it is, and not how old it is. A row that is restored from a backup of the file, or
+//! A ciphertext proves its place, not its age. A row that is put back from an older copy of the file, or
 //! in which the address was edited, has another hash than the list says. Who puts the list back too must put the
 //! audit back with it: that is, an older copy of the whole.
 
@@ -34,7 +34,7 @@ pub(super) struct SecretTable {
     pub(super) time: &'static str,
     /// Every row that has a secret.
     all: &'static str,
-    /// The rows whose secret a key before this one has sealed.
+    /// The rows whose secret is encrypted with an older key.
     older: &'static str,
     /// Sets the secret and its key, of the row of these names.
     pub(super) reencrypt: &'static str,
@@ -89,7 +89,7 @@ const PLAIN_SETTINGS: &str = "
 /// Stands in the list once plain settings are in it: earlier versions did not list them.
 const SETTINGS_LISTED: &str = "settings";
 
-// === impl Seals ===
+// === impl RowDigests ===
 
 impl RowDigests {
     pub(super) fn is_current(&self, row: &RowDigest) -> bool {
@@ -160,7 +160,7 @@ impl RowDigests {
     }
 }
 
-// === impl SealedRow ===
+// === impl RowDigest ===
 
 impl RowDigest {
     /// All of a token.
@@ -179,7 +179,7 @@ impl RowDigest {
     }
 }
 
-// === impl SealedTable ===
+// === impl SecretTable ===
 
 impl SecretTable {
     /// The hash of all that decides where the secret of a row goes.
@@ -203,7 +203,7 @@ impl SecretTable {
         Ok(RowDigest { place: place(self, &names), hash: hexadecimal(&hash.finalize()) })
     }
 
-    /// The rows whose secret a key before `newest` has sealed.
+    /// The rows whose secret is encrypted with a key before `newest`.
     pub(super) async fn older_than(
         &self,
         newest: KeyId,

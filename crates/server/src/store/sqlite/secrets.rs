@@ -43,7 +43,7 @@ pub(super) struct Of<'a> {
 // === impl Of ===
 
 impl Of<'_> {
-    /// Seals a secret and puts it where it belongs. The settings beside that of the ticket system must be there already;
+    /// Encrypts a secret and writes it. The settings beside that of the ticket system must be there already;
     /// their row is listed by whoever saves it.
     pub(super) async fn save(
         self,

@@ -66,7 +66,7 @@ pub(in crate::store) struct SaveTest {
     pub(in crate::store) test: StoredTest,
 }
 
-/// Forgets former connections that nothing refers to any more.
+/// Deletes retired connections that nothing refers to.
 #[derive(Debug)]
 pub(in crate::store) struct PruneRetired {
     pub(in crate::store) before: Timestamp,
@@ -309,7 +309,7 @@ impl writer::ExclusiveWrite for PruneRetired {
     }
 }
 
-/// Forgets a former connection and all that is secret about it.
+/// Deletes a retired connection and its secrets.
 async fn forget_retired(
     target: &str,
     base_url: &str,

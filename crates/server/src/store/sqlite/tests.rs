@@ -93,7 +93,7 @@ async fn accept(store: &Store, id: &str) -> Result<Accepted, StoreError> {
 }
 
 #[tokio::test]
-async fn a_commit_that_fails_is_told_to_its_callers_and_the_next_one_succeeds() {
+async fn failed_commit_is_reported_and_next_succeeds() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(&folder).await;
     accept(&store, "INC-1").await.unwrap();
@@ -108,7 +108,7 @@ async fn a_commit_that_fails_is_told_to_its_callers_and_the_next_one_succeeds() 
 }
 
 #[tokio::test]
-async fn a_verb_that_panics_fails_alone_and_leaves_nothing_behind() {
+async fn panicking_write_fails_alone() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(&folder).await;
     let panics = store.database.write(Panics);
@@ -122,7 +122,7 @@ async fn a_verb_that_panics_fails_alone_and_leaves_nothing_behind() {
 }
 
 #[tokio::test]
-async fn the_death_of_the_writer_is_told() {
+async fn writer_death_is_reported() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(&folder).await;
     let failed = store.failed();

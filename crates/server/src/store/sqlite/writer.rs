@@ -1,6 +1,6 @@
-//! The one writer: whatever waits is done in one transaction, and answered after its commit.
+//! The single writer: group-commits all queued writes in one transaction and answers after its commit.
 //!
-//! Invariant: nobody is answered before what was done for him is on the disk.
+//! Invariant: no caller is answered before its write is on the disk.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -21,7 +21,7 @@ use crate::panics::{self, Panicked};
 use crate::store::unit_of_work::{BatchedWrite, ReadSet, UnitOfWork};
 use crate::store::{StoreError, StoreErrorKind};
 
-/// The most commands in one transaction.
+/// The most batched writes in one transaction.
 const MAX_BATCH: usize = 256;
 /// How long pushes wait for readers so that a secret that was replaced can be taken out of the log.
 const MAX_READER_WAIT: Duration = Duration::from_millis(250);
@@ -33,7 +33,7 @@ pub(super) enum WriteRequest {
     Close(oneshot::Sender<()>),
 }
 
-/// A batched write with somebody who waits for its answer.
+/// A queued batched write, with the channel for its answer.
 pub(super) trait QueuedBatchedWrite: Send {
     fn is_exclusive(&self) -> bool;
     fn fail_point(&self) -> Option<Point>;
@@ -43,7 +43,7 @@ pub(super) trait QueuedBatchedWrite: Send {
     fn answer(self: Box<Self>, outcome: Result<(), StoreError>);
 }
 
-/// Something rare with statements of its own, which gets a transaction of its own.
+/// A rare write with its own statements, in a transaction of its own.
 #[async_trait]
 pub(in crate::store) trait ExclusiveWrite: Send + Sync + 'static {
     type Answer: Send + 'static;
@@ -56,7 +56,7 @@ pub(in crate::store) trait ExclusiveWrite: Send + Sync + 'static {
     }
 }
 
-/// A task with somebody who waits for its answer.
+/// A queued exclusive write, with the channel for its answer.
 #[async_trait]
 pub(super) trait QueuedExclusiveWrite: Send {
     async fn run(self: Box<Self>, writer: &mut Writer);
@@ -80,14 +80,14 @@ pub(super) struct Writer {
     pub(super) mark: Mark,
     /// Held as long as the connection is open.
     pub(super) locks: [File; 2],
-    /// Told when the writer has ended as it should; dropped untold when it died.
+    /// Set when the writer ended regularly; dropped unset when it died.
     pub(super) ended: watch::Sender<bool>,
 }
 
 // === impl Writer ===
 
 impl Writer {
-    /// Works until it is told to close, or until nobody is left who could ask for anything.
+    /// Runs until it is closed, or until every sender is gone.
     pub(super) async fn run(mut self, mut inbox: mpsc::Receiver<WriteRequest>) {
         let mut queue = VecDeque::new();
         let mut closing = vec![];
@@ -114,7 +114,7 @@ impl Writer {
         drop(self.locks);
         self.ended.send_replace(true);
         for reply in closing {
-            // Whoever asked may have gone.
+            // The caller may be gone.
             let _ = reply.send(());
         }
     }
@@ -171,10 +171,7 @@ impl Writer {
                 // Whatever was begun on this connection ends with it.
                 self.connection.discard().await;
                 let error = StoreError::Panicked { write: std::any::type_name::<T>(), reason };
-                tracing::error!(
-                    error = &error as &dyn std::error::Error,
-                    "a command failed in a way it should not"
-                );
+                tracing::error!(error = &error as &dyn std::error::Error, "a write panicked");
                 Err(error)
             }
         }
@@ -227,7 +224,7 @@ impl Writer {
     }
 }
 
-// === impl Asked ===
+// === impl PendingBatchedWrite ===
 
 impl<V: BatchedWrite> PendingBatchedWrite<V> {
     #[expect(clippy::type_complexity, reason = "a command, and where its answer comes out")]
@@ -264,12 +261,12 @@ impl<V: BatchedWrite> QueuedBatchedWrite for PendingBatchedWrite<V> {
     fn answer(self: Box<Self>, outcome: Result<(), StoreError>) {
         let Self { answer, reply, .. } = *self;
         let answer = outcome.and_then(|()| answer.unwrap_or(Err(StoreError::Closed)));
-        // Whoever asked may have gone; what was asked for is done all the same.
+        // The caller may be gone; the write is done anyway.
         let _ = reply.send(answer);
     }
 }
 
-// === impl AskedAlone ===
+// === impl PendingExclusiveWrite ===
 
 impl<T: ExclusiveWrite> PendingExclusiveWrite<T> {
     #[expect(clippy::type_complexity, reason = "a command, and where its answer comes out")]
@@ -285,7 +282,7 @@ impl<T: ExclusiveWrite> PendingExclusiveWrite<T> {
 impl<T: ExclusiveWrite> QueuedExclusiveWrite for PendingExclusiveWrite<T> {
     async fn run(self: Box<Self>, writer: &mut Writer) {
         let answer = writer.commit_exclusive(&self.task).await;
-        // Whoever asked may have gone; what was asked for is done all the same.
+        // The caller may be gone; the write is done anyway.
         let _ = self.reply.send(answer);
     }
 }
@@ -299,7 +296,7 @@ fn is_of_one_row(error: &StoreError) -> bool {
 
 fn answer(batch: Vec<Box<dyn QueuedBatchedWrite>>, outcome: &Result<(), StoreError>) {
     if let Err(error @ StoreError::Panicked { .. }) = outcome {
-        tracing::error!(error = error as &dyn std::error::Error, "a command failed in a way it should not");
+        tracing::error!(error = error as &dyn std::error::Error, "a write panicked");
     }
     for command in batch {
         command.answer(outcome.clone());

@@ -1,4 +1,4 @@
-//! Claims, and what becomes of those whose holder went silent.
+//! Claims and expired leases.
 
 use std::time::Duration;
 
@@ -94,7 +94,7 @@ impl Claim {
     }
 }
 
-// === impl Lapse ===
+// === impl ExpireLeases ===
 
 impl BatchedWrite for ExpireLeases {
     type Answer = Vec<Delivery>;
@@ -121,7 +121,7 @@ impl BatchedWrite for ExpireLeases {
 }
 
 impl ExpireLeases {
-    /// Whether nobody can hold a claim, however long its lease.
+    /// Whether all leases are expired, valid or not.
     fn takes_all(&self) -> bool {
         self.leases == Leases::All || is_removed(Guard::LeaseTerm)
     }
@@ -146,7 +146,7 @@ impl BatchedWrite for Intend {
     }
 }
 
-// === impl Suppose ===
+// === impl AssumeSent ===
 
 impl BatchedWrite for AssumeSent {
     type Answer = Option<Delivery>;

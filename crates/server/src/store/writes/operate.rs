@@ -1,4 +1,4 @@
-//! The operator's hands, audited.
+//! Operations of operators, audited.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! How attempts, look-ups and duplicate scans went. Each is kept, even when its claim was lost meanwhile.
+//! Records attempts, look-ups and duplicate scans, even after their lease was lost.
 
 use jiff::Timestamp;
 use ticketing_core::delivery::{Delivery, Outcome, Settled, State};
