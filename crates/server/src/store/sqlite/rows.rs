@@ -39,9 +39,12 @@ pub(super) struct DeliveryColumns<'a> {
     due_at: Option<i64>,
     send: &'a Option<ticketing_core::delivery::Send>,
     send_at: Option<i64>,
+    #[serde(rename = "doubt")]
     unknown_outcome: &'a Option<ticketing_core::delivery::UnknownOutcome>,
+    #[serde(rename = "doubted")]
     uncertain_sends: &'a [ticketing_core::system::Destination],
     absences: &'a [ticketing_core::delivery::Absence],
+    #[serde(rename = "sweep")]
     duplicate_scan: &'a Option<ticketing_core::delivery::DuplicateScan>,
     sweep_due_at: Option<i64>,
     ticket: &'a Option<ticketing_core::system::TicketRef>,
