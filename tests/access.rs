@@ -308,7 +308,7 @@ async fn tokens_are_made_listed_and_revoked_from_the_command_line() {
     let early = run(&["token", "create", "soar", "--role=producer"]).await;
     assert!(early.code == Some(1) && early.stderr.contains("is being set up"), "{early:?}");
     let clock = Arc::new(SystemClock::start());
-    server::create_database(&folder.path().join("data"), KeySource::Beside, clock).await.unwrap();
+    server::create_database(&folder.path().join("data"), KeySource::BesideDatabase, clock).await.unwrap();
     let made = run(&["token", "create", "soar", "--role=producer", "--namespace=soc-eu"]).await;
     assert_eq!(made.code, Some(0), "{made:?}");
     assert!(

@@ -78,7 +78,7 @@ async fn a_folder_that_can_not_be_made_is_named() {
     std::fs::write(folder.path().join("file"), "").unwrap();
     let data = folder.path().join("file/data");
     let ended = start(&data, &[], &[]).await;
-    says(&ended, &[&data.display().to_string(), "can not be made"]);
+    says(&ended, &[&data.display().to_string(), "failed to create"]);
 }
 
 #[tokio::test]

@@ -20,7 +20,7 @@ async fn a_server_that_is_told_so_looks_before_it_creates() {
     world.server.stop().await;
     world.server.next_start().flags.push("--restored".to_owned());
     start_again(&mut world).await;
-    assert!(world.server.log().contains("--restored says so"), "{}", world.server.log());
+    assert!(world.server.log().contains("the operator passed --restored"), "{}", world.server.log());
     push_until_delivered(&mut world, "INC-2", JIRA).await;
     let searched = world.jira.requests().iter().filter(|request| request.path.contains("/search")).count();
     assert!(searched > 0);
@@ -56,7 +56,7 @@ async fn a_push_right_after_a_database_was_put_back_says_why_it_waits_and_obeys_
     assert_eq!(delivery.state(), DeliveryState::Reconciling);
     let error = delivery.last_error.unwrap();
     assert_eq!((error.kind(), error.ambiguous), (FaultKind::Restored, true));
-    assert!(error.message.contains("looked for first"), "{}", error.message);
+    assert!(error.message.contains("searches for it first"), "{}", error.message);
     let anyway = v1::RetryDeliveryRequest { create_anyway: true, ..retrying(&delivery.id) };
     let wait = async {
         // It is refused while a look-up is under way.

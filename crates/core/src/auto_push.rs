@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn the_threshold_itself_is_pushed_and_anything_under_it_is_not() {
+    fn pushes_from_threshold_upwards() {
         let rule = AutoPush { enabled: true, minimum_severity: Severity::High, systems: vec![System::Jira] };
         assert_eq!(rule.verdict(Severity::High, System::Jira), Verdict::Push);
         assert_eq!(rule.verdict(Severity::Critical, System::Jira), Verdict::Push);

@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn a_character_is_invisible_if_cleaning_does_not_leave_it_alone() {
+    fn invisible_means_changed_by_cleaning() {
         for c in '\0'..=char::MAX {
             let stays = clean(&c.to_string()).text == c.to_string();
             assert_eq!(is_invisible(c), !stays || matches!(c, '\n' | '\t'), "U+{:04X}", u32::from(c));

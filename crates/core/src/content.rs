@@ -138,7 +138,7 @@ impl Changes {
     }
 }
 
-/// What happened to whom, how bad, why, since when, and the way back.
+/// Who is affected, severity, reasons, time, and the link to RhythmX.
 fn headline(incident: &IncidentFields) -> Section {
     let lines = [
         Some(lead(incident)),
@@ -397,7 +397,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_have_at_most_two_decimals_and_are_never_rounded_up() {
+    fn numbers_are_cut_to_two_decimals() {
         let table = [(92.0, "92"), (84.999, "84.99"), (0.5, "0.5"), (100.0, "100"), (0.0, "0")];
         for (value, text) in table {
             assert_eq!(number(value), text);

@@ -1,5 +1,5 @@
 //! The ticket's content as structure: sections of paragraphs, facts, lists, tables and prose. Each ticket system renders
-//! it in its own markup. All text in it is data and must be escaped by whoever renders it.
+//! it in its own markup. All text in it is data and must be escaped by the renderer.
 
 /// A whole ticket description.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -17,7 +17,7 @@ pub struct Section {
 /// What a section is about, in the order in which a reader meets the sections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Topic {
-    /// What happened to whom, how bad, since when, and the link back. It has no title.
+    /// Who is affected, severity, time, and the link to RhythmX. It has no title.
     Headline,
     Risk,
     Activity,
@@ -28,7 +28,7 @@ pub enum Topic {
     InvestigationNotes,
     /// What was left out for want of room.
     Omissions,
-    /// The marker, where it can not be a label.
+    /// The marker, where it cannot be a label.
     Marker,
 }
 
@@ -40,7 +40,7 @@ pub enum Block {
     Facts(Vec<Fact>),
     List(Vec<Vec<Inline>>),
     Table(Table),
-    /// Free text of many lines, exactly as somebody wrote it.
+    /// Free multi-line text, exactly as written.
     Prose(String),
 }
 

@@ -2,7 +2,7 @@
 //!
 //! An account may not see what it creates (a security level, a read ACL), or the marker may not stay on the ticket (labels
 //! are not on the screen). Every search is empty then, and an empty answer proves nothing. So the delivered tickets that
-//! were sent last before the doubtful send and first after it are read back by their IDs: an empty answer counts only if
+//! were sent last before the send of unknown outcome and first after it are read back by their IDs: an empty answer counts only if
 //! both, as far as there are such, are seen with their markers. One before is not enough, nor one after: what hides tickets,
 //! or drops markers, may have been set or mended in between.
 
@@ -25,7 +25,7 @@ pub struct SearchScope {
 /// What is known of a search in one scope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Evidence {
-    /// It can show tickets of ours: those around the doubtful send were read back or found with their markers.
+    /// It can show tickets of ours: those around the send of unknown outcome were read back or found with their markers.
     Shown,
     /// One of them could not be read, or does not bear its marker.
     NotShown,
@@ -56,7 +56,7 @@ impl Evidence {
     /// Whether an empty answer counts. A send that is only assumed, after a restore, does not wait for a first ticket:
     /// no ticket could ever become the first.
     #[must_use]
-    pub fn lets_absence_count(self, is_assumed: bool) -> bool {
+    pub fn allows_proof_of_absence(self, is_assumed: bool) -> bool {
         match self {
             Self::Shown => true,
             Self::NotShown => false,
@@ -70,9 +70,9 @@ impl Evidence {
         match self {
             Self::Shown => "",
             Self::NotShown => {
-                "a ticket that was created there about then cannot be read by the account, or does not bear its marker"
+                "the account cannot read a ticket that was created there at about that time, or the ticket has no marker"
             }
-            Self::NoTicket => "no ticket that was created there has been read back yet",
+            Self::NoTicket => "no ticket created there has been read back yet",
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::clean::clean;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum FaultKind {
-    /// The address may not be called from here: the operator has not permitted it. Nobody was asked anything.
+    /// The egress policy does not permit the address. Nothing was sent.
     NotPermitted,
     /// The host name did not resolve.
     Dns,
@@ -19,7 +19,7 @@ pub enum FaultKind {
     Connect,
     /// No trusted TLS session.
     Tls,
-    /// The settings can not work: no such project, issue type, table or assignment group.
+    /// The settings cannot work: no such project, issue type, table or assignment group.
     Misconfigured,
     /// The request was never begun: its send deadline had passed.
     TooLate,
@@ -47,13 +47,13 @@ pub enum FaultKind {
     Conflict,
     /// 408 or 5xx: the server, or something before it, gave up.
     ServerError,
-    /// An answer that can not be trusted: wrong shape, cut short, too large, or of a foreign system.
+    /// An answer that cannot be trusted: wrong shape, cut short, too large, or of a foreign system.
     UnreadableReply,
     /// The instance sleeps or shows a page meant for people.
     Dormant,
     /// 202: taken, and perhaps dropped.
     Dropped,
-    /// Nothing went wrong on the way: the store was put back from a copy, and the ticket may have been made after the copy.
+    /// Nothing went wrong on the way: the store was restored from a backup, and the ticket may have been made after the copy.
     Restored,
 }
 
@@ -67,16 +67,16 @@ pub enum Certainty {
     Ambiguous,
 }
 
-/// Whose trouble it is.
+/// What a failure concerns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Scope {
     /// This ticket alone: others may pass.
     Ticket,
-    /// The whole target: others would fail alike.
+    /// The whole target: other deliveries would fail in the same way.
     Target,
 }
 
-/// One failure, told so that its reader can mend it. It never holds a secret, a header or a body of ours.
+/// One failure, with what its reader can do about it. It never holds a secret, a header or a body of ours.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fault {
     pub kind: FaultKind,
@@ -120,7 +120,7 @@ impl FaultKind {
     ];
 
     /// The kind of an HTTP status that is not the success the vendor documents. A status that no vendor documents as a
-    /// refusal counts as doubtful: a look-up is cheaper than a second ticket.
+    /// refusal counts as an unknown outcome: a look-up is cheaper than a second ticket.
     #[must_use]
     pub fn of_status(status: u16) -> Self {
         match status {
@@ -230,11 +230,11 @@ impl FaultKind {
 // === impl Fault ===
 
 impl Fault {
-    const LONGEST_MESSAGE: usize = 500;
+    const MAX_MESSAGE: usize = 500;
 
     #[must_use]
     pub fn new(kind: FaultKind, message: impl AsRef<str>) -> Self {
-        let message = crate::limits::cut(&clean(message.as_ref()).text, Self::LONGEST_MESSAGE);
+        let message = crate::limits::cut(&clean(message.as_ref()).text, Self::MAX_MESSAGE);
         Self { kind, status: None, message, hint: String::new(), retry_after: None }
     }
 
@@ -256,7 +256,7 @@ impl Fault {
         self
     }
 
-    /// Whether others may fail alike: the failure is of the target, or a refusal of one ticket with a status that a target in
+    /// Whether other deliveries may fail in the same way: the failure is of the target, or a refusal of one ticket with a status that a target in
     /// trouble answers, too (401, 403, 404).
     #[must_use]
     pub fn may_be_of_target(&self) -> bool {
@@ -285,7 +285,7 @@ impl std::error::Error for Fault {}
 mod tests {
     use super::*;
 
-    /// The statuses whose refusal can be believed. All others leave a doubt.
+    /// The statuses whose refusal can be believed. All others leave an unknown outcome.
     const DEFINITE: [u16; 16] =
         [400, 401, 402, 403, 404, 405, 406, 410, 411, 413, 414, 415, 422, 429, 431, 0];
 
@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn every_status_is_either_a_believable_refusal_or_a_doubt() {
+    fn every_status_is_definite_or_unknown_outcome() {
         for status in 100..=999 {
             let expected =
                 if DEFINITE.contains(&status) { Certainty::Definite } else { Certainty::Ambiguous };
@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn the_statuses_that_vendors_document_have_kinds_of_their_own() {
+    fn maps_documented_statuses_to_kinds() {
         let table = [
             (202, FaultKind::Dropped),
             (301, FaultKind::Redirected),

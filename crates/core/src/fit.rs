@@ -7,7 +7,7 @@ use crate::document::{Block, Document, Inline, Section, Topic};
 use crate::text::{Limit, longest_prefix};
 
 /// A part of a section that is not worth showing alone.
-const LEAST_GRAPHEMES_WORTH_KEEPING: usize = 200;
+const MIN_KEPT_GRAPHEMES: usize = 200;
 
 /// A document that keeps to its limit, and what that cost.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -118,7 +118,7 @@ fn cut_to_fit(
         fits(&with_notice(&document, &omissions, elsewhere))
     };
     let start = longest_prefix(prose, fits_with);
-    let worthwhile = start.chars().count() >= LEAST_GRAPHEMES_WORTH_KEEPING.min(all);
+    let worthwhile = start.chars().count() >= MIN_KEPT_GRAPHEMES.min(all);
     (worthwhile && fits_with(start)).then(|| part(start))
 }
 
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn whole_sections_go_in_the_order_of_worth_and_the_headline_never_goes() {
+    fn drops_least_important_sections_and_keeps_headline() {
         let short = fitted(&document(&"n".repeat(5_000)), 900, true);
         let topics: Vec<_> = short.omissions.iter().map(|omission| omission.topic).collect();
         assert_eq!(topics, [Topic::Mitre, Topic::InvestigationNotes]);

@@ -360,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plain_incident_is_valid_and_its_level_follows_from_its_score() {
+    fn accepts_plain_incident_and_derives_level() {
         let incident = Incident::try_new(fields(), "incident").unwrap();
         assert_eq!(incident.risk_level(), RiskLevel::Critical);
     }

@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_marker_is_stable_and_differs_by_installation_incident_and_target() {
+    fn marker_is_stable_and_unique() {
         let (here, there) = (InstallationKey::new([1; 32]), InstallationKey::new([2; 32]));
         let marker = Marker::derive(&here, "INC-1", "jira");
         assert_eq!(marker, Marker::derive(&here, "INC-1", "jira"));

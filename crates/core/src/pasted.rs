@@ -65,7 +65,7 @@ pub fn find(text: &str, wrong: impl Fn(char) -> bool) -> Option<Located> {
 pub fn name(text: &str) -> Result<&str, String> {
     let text = trim(text);
     match find(text, |c| is_invisible(c) || (c.is_whitespace() && c != ' ')) {
-        Some(wrong) => Err(format!("contains {wrong}: type it anew")),
+        Some(wrong) => Err(format!("contains {wrong}: type it again")),
         None => Ok(text),
     }
 }
@@ -88,7 +88,7 @@ pub fn token(text: &str) -> Result<&str, String> {
         return Err("stands within quotation marks: give it without them".to_owned());
     }
     match find(text, |c| !c.is_ascii_graphic()) {
-        Some(wrong) => Err(format!("contains {wrong}, which no token does: copy it anew")),
+        Some(wrong) => Err(format!("contains {wrong}, which no token contains: copy it again")),
         None => Ok(text),
     }
 }
@@ -110,7 +110,7 @@ pub fn password(text: &str) -> Result<&str, String> {
             && (!after.is_ascii() || !JOINERS.contains(&c));
         if is_invisible(c) && !joins {
             let wrong = Located { character: c, position: index + 1, length: text.chars().count() };
-            return Err(format!("contains {wrong}, which cannot be typed: copy it anew"));
+            return Err(format!("contains {wrong}, which cannot be typed: copy it again"));
         }
         before = c;
     }
@@ -139,7 +139,7 @@ pub fn oddity(text: &str) -> Option<String> {
         return Some(format!("contains {}", describe(space)));
     }
     (!text.is_ascii())
-        .then(|| "contains characters beyond ASCII, which not every server reads alike".to_owned())
+        .then(|| "contains characters beyond ASCII, which not every server reads in the same way".to_owned())
 }
 
 /// A character by its code point, with its name where it has a common one.

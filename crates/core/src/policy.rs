@@ -27,13 +27,13 @@ pub struct Bounds {
     pub jira_cloud_index_bound: Duration,
     /// How long Jira Data Center's index may lag. Default 900 s.
     pub jira_data_center_index_bound: Duration,
-    /// Between look-ups of a delivery in doubt, and between the two empty answers that prove absence. Default 30 s.
+    /// Between look-ups of a delivery of unknown outcome, and between the two empty answers that prove absence. Default 30 s.
     pub look_up_interval: Duration,
-    /// When a delivery that was ever in doubt is searched again, counted from its delivery. Default 15 min, 1 h, 24 h.
-    pub sweeps: [Duration; 3],
+    /// When a delivery that ever had an unknown outcome is searched again, counted from its delivery. Default 15 min, 1 h, 24 h.
+    pub duplicate_scan_delays: [Duration; 3],
     /// Target-scoped failures in a row that open a target's circuit. Default 10.
     pub circuit_threshold: u32,
-    /// The longest that a ticket system is believed when it asks for a pause, and the longest between two probes of a login
+    /// Caps `Retry-After`, and the delay between two probes of a login
     /// that was refused. Default 1 h.
     pub max_retry_after: Duration,
     /// Refused logins in a row after which Jira Data Center locks an account. Default 3.
@@ -55,17 +55,17 @@ impl Bounds {
         }
     }
 
-    /// How long to stay away where a ticket system asks for `asked`.
+    /// The pause to observe where a ticket system asks for `asked`.
     #[must_use]
-    pub fn believed(&self, asked: Duration) -> Duration {
+    pub fn cap_retry_after(&self, asked: Duration) -> Duration {
         asked.min(self.max_retry_after)
     }
 
-    /// How long a login that cannot lock rests after it was refused, having been refused `before` times in a row: a look-up
+    /// The delay before a refused login that cannot lock is probed, after `before` earlier refusals in a row: a look-up
     /// interval, doubled each time.
     #[must_use]
     pub fn login_probe_delay(&self, before: u32) -> Duration {
-        self.believed(self.look_up_interval.saturating_mul(1 << before.min(16)))
+        self.cap_retry_after(self.look_up_interval.saturating_mul(1 << before.min(16)))
     }
 
     /// Refused logins in a row after which `system` locks an account that it can lock.
@@ -88,7 +88,7 @@ impl Default for Bounds {
             jira_cloud_index_bound: MINUTE * 3,
             jira_data_center_index_bound: MINUTE * 15,
             look_up_interval: MINUTE / 2,
-            sweeps: [MINUTE * 15, MINUTE * 60, MINUTE * 60 * 24],
+            duplicate_scan_delays: [MINUTE * 15, MINUTE * 60, MINUTE * 60 * 24],
             circuit_threshold: 10,
             max_retry_after: MINUTE * 60,
             jira_lockout_limit: 3,

@@ -37,24 +37,29 @@ pub trait TicketSystem: Send + Sync + fmt::Debug {
     /// Who creates its tickets, and as what kind. Frozen on a delivery at its first send, as the destination is.
     fn made_by(&self) -> Authorship;
 
-    /// Where people read the ticket that they call `key`; `None` if that can not be told from the key alone.
+    /// Where people read the ticket that they call `key`; `None` if the key alone does not determine it.
     fn ticket_url(&self, key: &str) -> Option<String>;
 
     /// How long a created ticket may stay unseen by [`look_up`](Self::look_up).
     fn visibility(&self) -> Visibility;
 
     /// Renders the ticket for this connection, asking it what the project offers.
-    async fn prepare(&self, order: &Order) -> Result<Rendered, Fault>;
+    async fn prepare(&self, ticket_draft: &TicketDraft) -> Result<Rendered, Fault>;
 
     /// Renders the ticket without asking anybody: what could not be checked is said in the adjustments.
-    fn sketch(&self, order: &Order) -> Rendered;
+    fn render_offline(&self, ticket_draft: &TicketDraft) -> Rendered;
 
     /// Creates the ticket. Begins no request after `within` has passed, and gives up waiting then.
-    async fn create(&self, order: &Order, rendered: &Rendered, within: Duration) -> Result<Created, Fault>;
+    async fn create(
+        &self,
+        ticket_draft: &TicketDraft,
+        rendered: &Rendered,
+        within: Duration,
+    ) -> Result<Created, Fault>;
 
-    /// Searches `destination` for tickets that bear a marker. An empty sighting is only returned when the credentials
+    /// Searches `destination` for tickets that bear a marker. An empty result is only returned when the credentials
     /// were proven to see the place just then; else it is a fault.
-    async fn look_up(&self, search: &Search) -> Result<Sighting, Fault>;
+    async fn look_up(&self, search: &Search) -> Result<SearchResult, Fault>;
 
     /// Reads one ticket by its ID or key, with the login and at the address of `destination`. `None` where the system
     /// says that this account has no such ticket, and the login was shown to work; else a fault.
@@ -109,7 +114,7 @@ pub enum Index {
 
 /// What is to become a ticket.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Order {
+pub struct TicketDraft {
     pub incident: Incident,
     pub marker: Marker,
 }
@@ -167,17 +172,17 @@ pub struct Search {
     pub destination: Destination,
     /// Whether the marker was sent in the description, so that a search of other fields proves nothing.
     pub marker_in_text: bool,
-    /// Tickets of ours that are known to exist and were made after the doubtful send: if the same search shows one of
+    /// Tickets of ours that are known to exist and were made after the send of unknown outcome: if the same search shows one of
     /// them, the index has come that far.
-    pub witnesses: Vec<Marker>,
+    pub canaries: Vec<Marker>,
 }
 
 /// What a search showed. Every ticket in it was checked to bear the exact marker.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Sighting {
+pub struct SearchResult {
     /// Oldest first.
     pub tickets: Vec<FoundTicket>,
-    pub witness_seen: bool,
+    pub canary_seen: bool,
 }
 
 /// A ticket that bears our marker.
@@ -187,7 +192,7 @@ pub struct FoundTicket {
     pub created_at: Option<Timestamp>,
 }
 
-/// A ticket as the system shows it, whoever made it.
+/// A ticket as the system shows it, created by anyone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReadTicket {
     /// Its present key, which differs from the one asked for where the ticket was moved.

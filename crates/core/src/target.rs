@@ -1,4 +1,4 @@
-//! The health of a target: whether it is wise to send to it now.
+//! The health of a target: circuit breaker, throttling, and lock-out protection.
 
 use std::fmt;
 
@@ -32,7 +32,7 @@ pub struct Health {
     pub condition: Condition,
     /// Since when the condition holds.
     pub since: Option<Timestamp>,
-    /// The failure that brought the condition about.
+    /// The failure that caused the condition.
     pub cause: Option<Fault>,
     /// Refused logins since the last success.
     #[serde(default)]
@@ -144,7 +144,7 @@ impl Health {
     ) -> (Self, Option<EventKind>) {
         match observation {
             Observation::Created => self.recover(now),
-            Observation::Searched if self.is_login_unknown() => self.recover(now),
+            Observation::Searched if self.is_login_rejected() => self.recover(now),
             Observation::Searched => (self.clone().answered(now), None),
             Observation::Failure(failure) if failure.fault.kind.scope() == Scope::Ticket => {
                 self.ticket_refused(failure, now)
@@ -152,7 +152,7 @@ impl Health {
             Observation::Failure(failure) if failure.fault.kind == FaultKind::RateLimited => {
                 let mut next = self.clone();
                 let asked = failure.fault.retry_after.unwrap_or(bounds.look_up_interval);
-                next.throttled_until = Some(now + bounds.believed(asked));
+                next.throttled_until = Some(now + bounds.cap_retry_after(asked));
                 let news = self.throttled_until.is_none_or(|until| until <= now);
                 (next, news.then_some(EventKind::TargetThrottled))
             }
@@ -181,20 +181,20 @@ impl Health {
         }
     }
 
-    /// Settings were changed or a test passed: all is forgiven, a pause that was asked for, too.
+    /// Settings were changed or a test passed: clears every condition and pause.
     #[must_use]
-    pub fn forgive(&self, now: Timestamp) -> (Self, Option<EventKind>) {
+    pub fn reset_health(&self, now: Timestamp) -> (Self, Option<EventKind>) {
         (Self { recovered_at: Some(now), ..Self::default() }, self.recovery())
     }
 
-    /// An operator wants a try now: every pause is over, and the next success shows whether the trouble is, too.
+    /// An operator's retry ends every pause; the next success closes the condition.
     #[must_use]
-    pub fn lift(&self, now: Timestamp) -> Self {
+    pub fn end_pauses(&self, now: Timestamp) -> Self {
         let throttled_until = self.throttled_until.map(|until| until.min(now));
         Self { throttled_until, probe_after: None, ..self.clone() }
     }
 
-    /// The health with no pause longer than is believed now, whatever was believed when it was stored.
+    /// The health with every stored pause capped by the current bounds.
     #[must_use]
     pub fn bounded(self, bounds: &Bounds, now: Timestamp) -> Self {
         let bounded = |until: Option<Timestamp>| until.map(|until| until.min(now + bounds.max_retry_after));
@@ -218,8 +218,8 @@ impl Health {
         self
     }
 
-    /// The login itself was refused, rather than what it may do.
-    fn is_login_unknown(&self) -> bool {
+    /// Whether the login itself was refused, rather than its rights.
+    fn is_login_rejected(&self) -> bool {
         let cause = self.cause.as_ref().map(|fault| fault.kind);
         self.condition == Condition::LoginRefused && cause == Some(FaultKind::Unauthorized)
     }
@@ -231,7 +231,7 @@ impl Health {
     fn failed(&self, failure: &Failure, bounds: &Bounds, now: Timestamp) -> (Self, Option<EventKind>) {
         let mut next = self.clone();
         if let Some(floor) = failure.fault.retry_after {
-            next.throttled_until = Some(now + bounds.believed(floor));
+            next.throttled_until = Some(now + bounds.cap_retry_after(floor));
         }
         next.failures_in_a_row += 1;
         next.failing_since.get_or_insert(failure.began);
@@ -248,7 +248,7 @@ impl Health {
         next.worsen(condition, &failure.fault, now)
     }
 
-    /// A refusal of one ticket says nothing about the target, unless other tickets are refused alike.
+    /// A refusal of one ticket says nothing about the target, unless other tickets are refused in the same way.
     fn ticket_refused(&self, failure: &Failure, now: Timestamp) -> (Self, Option<EventKind>) {
         let Some(status) = failure.fault.status else { return (self.clone(), None) };
         let mut next = self.clone().answered(now);
@@ -285,7 +285,7 @@ impl Health {
     /// One more refusal could lock the account, or the one further probe was refused, too.
     fn may_lock_soon(&self, failure: &Failure) -> bool {
         let Some(limit) = failure.lockout_limit else { return false };
-        let was_probe = self.is_login_unknown() && self.since.is_some_and(|since| since < failure.began);
+        let was_probe = self.is_login_rejected() && self.since.is_some_and(|since| since < failure.began);
         was_probe || failure.login_refusals.max(self.login_refusals) + 1 >= limit
     }
 
@@ -383,7 +383,7 @@ mod tests {
     }
 
     #[test]
-    fn ten_failures_in_a_row_open_the_circuit_and_one_success_closes_it() {
+    fn ten_failures_open_circuit_and_success_closes_it() {
         let mut health = Health::default();
         for delivery in ["a", "b", "a", "b", "a", "b", "a", "b", "a"] {
             health = after(&health, FaultKind::ServerError, delivery).0;
@@ -433,7 +433,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ticket_that_is_refused_for_itself_says_nothing_about_the_target() {
+    fn ticket_refusal_leaves_health_unchanged() {
         let (health, event) = after(&Health::default(), FaultKind::Rejected, "a");
         assert_eq!((health, event), (Health::default(), None));
         let mut health = Health::default();
@@ -470,7 +470,7 @@ mod tests {
         let (health, _) = after(&health, FaultKind::ServerError, "a");
         assert_eq!(health.admission(NOW), Admission::Closed(None));
         assert_eq!(
-            health.forgive(NOW),
+            health.reset_health(NOW),
             (Health { recovered_at: Some(NOW), ..Health::default() }, Some(EventKind::TargetRecovered))
         );
     }
@@ -493,7 +493,7 @@ mod tests {
     }
 
     #[test]
-    fn refusals_that_the_target_did_not_hear_of_count_against_the_lockout_limit() {
+    fn unobserved_refusals_count_against_lockout_limit() {
         let failure = Failure {
             fault: Fault::new(FaultKind::Unauthorized, "no"),
             began: NOW,
@@ -520,7 +520,7 @@ mod tests {
     }
 
     #[test]
-    fn a_look_up_that_is_answered_proves_the_login_but_not_the_right_to_create() {
+    fn answered_look_up_proves_login_but_not_create_right() {
         let searched = |health: &Health| observed(health, &Observation::Searched, NOW).0.condition;
         let (health, _) = after(&Health::default(), FaultKind::Unauthorized, "a");
         assert_eq!(searched(&health), Condition::Ok);
@@ -529,7 +529,7 @@ mod tests {
     }
 
     #[test]
-    fn after_the_pause_of_a_throttled_target_one_probe_shows_the_way() {
+    fn sends_one_probe_after_throttling_pause() {
         let health = throttled(90);
         assert_eq!(health.admission(NOW), Admission::Closed(Some(at(90))));
         assert_eq!(health.admission(at(90)), Admission::Probe);
@@ -549,8 +549,8 @@ mod tests {
 
     #[test]
     fn an_operators_retry_ends_every_wait() {
-        assert_eq!(throttled(90).lift(NOW).admission(NOW), Admission::Probe);
+        assert_eq!(throttled(90).end_pauses(NOW).admission(NOW), Admission::Probe);
         let (health, _) = after(&Health::default(), FaultKind::Unauthorized, "a");
-        assert_eq!(health.lift(NOW).admission(NOW), Admission::Probe);
+        assert_eq!(health.end_pauses(NOW).admission(NOW), Admission::Probe);
     }
 }

@@ -15,7 +15,9 @@ use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_core::marker::{InstallationKey, Marker};
 use ticketing_core::namespace::Namespace;
 use ticketing_core::policy::Policy;
-use ticketing_core::system::{Authorship, Created, Destination, FoundTicket, Sighting, System, TicketRef};
+use ticketing_core::system::{
+    Authorship, Created, Destination, FoundTicket, SearchResult, System, TicketRef,
+};
 
 /// One thing that happens.
 #[derive(Debug, Clone)]
@@ -29,7 +31,7 @@ enum Step {
         applied: bool,
     },
     /// Leases that are over are ended.
-    Lapse,
+    ExpireLeases,
     /// An analyst asks again.
     Hasten,
     Cancel,
@@ -86,8 +88,8 @@ impl World {
             Step::Wait(seconds) => self.now += Duration::from_secs(seconds),
             Step::Work(weather) => self.work(weather),
             Step::Crash { applied } => self.crash(applied),
-            Step::Lapse => self.apply(Delivery::lapse),
-            Step::Hasten => self.apply(|delivery, _, now| delivery.hasten(now)),
+            Step::ExpireLeases => self.apply(Delivery::expire_lease),
+            Step::Hasten => self.apply(|delivery, _, now| delivery.expedite(now)),
             Step::Cancel => self.apply(|delivery, policy, now| delivery.cancel(policy, now).ok()),
             Step::Retry => self.apply(|delivery, _, now| delivery.retry(false, now).ok()),
         }
@@ -162,9 +164,9 @@ impl World {
         };
         let visible = |(_, at): &(usize, &Timestamp)| **at + self.index_lag <= self.now;
         let tickets = self.tickets.iter().enumerate().filter(visible).map(shown).collect();
-        let answer = Ok(Sighting { tickets, witness_seen: false });
+        let answer = Ok(SearchResult { tickets, canary_seen: false });
         let (epoch, asked_at) = (self.delivery.epoch, self.now);
-        let look_up = LookUp { answer, had_witnesses: false, evidence: self.evidence, asked_at };
+        let look_up = LookUp { answer, had_canaries: false, evidence: self.evidence, asked_at };
         self.apply(|delivery, policy, now| delivery.settle_look_up(epoch, look_up, policy, now));
     }
 
@@ -182,7 +184,7 @@ impl World {
         let open = matches!(delivery.state, State::Pending | State::Waiting)
             || (delivery.state == State::Reconciling && delivery.lease_until.is_none());
         assert_eq!(open, delivery.due_at.is_some(), "{delivery:?}");
-        assert!(delivery.state != State::Reconciling || delivery.doubt.is_some(), "{delivery:?}");
+        assert!(delivery.state != State::Reconciling || delivery.unknown_outcome.is_some(), "{delivery:?}");
         assert!(delivery.failures <= self.policy.retry.max_attempts() + 1, "{delivery:?}");
     }
 
@@ -190,7 +192,7 @@ impl World {
     fn let_be(&mut self) {
         for _ in 0..400 {
             self.take(&Step::Wait(60));
-            self.take(&Step::Lapse);
+            self.take(&Step::ExpireLeases);
             self.take(&Step::Work(Weather::Fair));
         }
     }
@@ -215,7 +217,7 @@ fn step() -> impl Strategy<Value = Step> {
         4 => (0_u64..400).prop_map(Step::Wait),
         6 => weather().prop_map(Step::Work),
         2 => any::<bool>().prop_map(|applied| Step::Crash { applied }),
-        2 => Just(Step::Lapse),
+        2 => Just(Step::ExpireLeases),
         1 => Just(Step::Hasten),
         1 => Just(Step::Cancel),
         1 => Just(Step::Retry),
@@ -226,7 +228,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
 
     #[test]
-    fn within_the_bounds_there_is_never_a_second_ticket_and_nothing_is_stuck(
+    fn within_bounds_no_duplicate_and_no_stuck_delivery(
         steps in prop::collection::vec(step(), 1..60), index_lag in 0_u64..180,
     ) {
         let mut world = World::new(index_lag);
@@ -243,7 +245,7 @@ proptest! {
 }
 
 #[test]
-fn an_index_that_lags_beyond_its_bound_is_what_makes_a_second_ticket() {
+fn index_lag_beyond_bound_can_duplicate() {
     // The negative: without the bound there is a duplicate, so the property above can fail.
     let mut world = World::new(10_000);
     world.attempt(Weather::Lose { applied_after: Some(0) });
@@ -252,11 +254,11 @@ fn an_index_that_lags_beyond_its_bound_is_what_makes_a_second_ticket() {
 }
 
 #[test]
-fn a_ticket_that_was_made_is_recorded_even_after_the_claim_was_lost() {
+fn records_created_ticket_after_lease_loss() {
     let mut world = World::new(0);
     let (epoch, _) = world.intend().unwrap();
     world.now += world.policy.bounds.lease;
-    world.take(&Step::Lapse);
+    world.take(&Step::ExpireLeases);
     assert_eq!(world.delivery.state, State::Reconciling);
     world.tickets.push(world.now);
     let created = Outcome::Sent(Ok(Created { ticket: ticket(1), adjustments: vec![] }));
@@ -265,7 +267,7 @@ fn a_ticket_that_was_made_is_recorded_even_after_the_claim_was_lost() {
 }
 
 #[test]
-fn a_system_that_asks_to_be_left_alone_while_it_leaves_a_doubt_is_not_searched_before() {
+fn retry_after_delays_reconciliation() {
     let mut world = World::new(0);
     let (epoch, _) = world.intend().unwrap();
     let wait = Duration::from_secs(3_600);
@@ -276,36 +278,36 @@ fn a_system_that_asks_to_be_left_alone_while_it_leaves_a_doubt_is_not_searched_b
 }
 
 #[test]
-fn a_witness_that_is_not_seen_keeps_the_doubt_open() {
+fn unseen_canary_keeps_outcome_unknown() {
     let mut world = World::new(0);
     world.attempt(Weather::Lose { applied_after: None });
     for _ in 0..50 {
         world.now += Duration::from_secs(60);
         world.apply(|delivery, policy, now| Some(delivery.claim(policy.bounds.lease, now)));
         let (epoch, asked_at) = (world.delivery.epoch, world.now);
-        let answer = Ok(Sighting { tickets: vec![], witness_seen: false });
-        let look_up = LookUp { answer, had_witnesses: true, evidence: Evidence::Shown, asked_at };
+        let answer = Ok(SearchResult { tickets: vec![], canary_seen: false });
+        let look_up = LookUp { answer, had_canaries: true, evidence: Evidence::Shown, asked_at };
         world.apply(|delivery, policy, now| delivery.settle_look_up(epoch, look_up, policy, now));
     }
     assert_eq!(world.delivery.state, State::Reconciling);
     let epoch = world.delivery.epoch;
-    let answer = Ok(Sighting { tickets: vec![], witness_seen: true });
-    let look_up = LookUp { answer, had_witnesses: true, evidence: Evidence::Shown, asked_at: world.now };
+    let answer = Ok(SearchResult { tickets: vec![], canary_seen: true });
+    let look_up = LookUp { answer, had_canaries: true, evidence: Evidence::Shown, asked_at: world.now };
     world.apply(|delivery, policy, now| delivery.settle_look_up(epoch, look_up, policy, now));
     assert_eq!(world.delivery.state, State::Waiting);
 }
 
 #[test]
-fn a_witness_was_made_when_nothing_of_the_doubtful_send_could_be_applied_any_more() {
+fn canary_is_newer_than_server_bound() {
     // One that was made before may stand in the index while a ticket that was applied after it does not.
     let mut world = World::new(0);
     let (_, deadline) = world.intend().unwrap();
     let server_bound = world.policy.bounds.server_bound;
-    assert_eq!(world.delivery.witnesses_from(server_bound), Some(deadline + server_bound));
+    assert_eq!(world.delivery.canaries_from(server_bound), Some(deadline + server_bound));
 }
 
 #[test]
-fn what_was_in_doubt_before_it_was_sent_again_is_swept_where_the_doubt_was() {
+fn scans_places_of_former_unknown_outcomes() {
     let mut world = World::new(0);
     world.attempt(Weather::Lose { applied_after: None });
     while world.delivery.state != State::Waiting {
@@ -316,12 +318,12 @@ fn what_was_in_doubt_before_it_was_sent_again_is_swept_where_the_doubt_was() {
     world.take(&Step::Work(Weather::Fair));
     assert_eq!(world.delivery.state, State::Delivered);
     let places: Vec<_> =
-        world.delivery.doubted.iter().map(|destination| destination.place.as_str()).collect();
-    assert_eq!((places, world.delivery.sweep.is_some()), (vec!["SEC"], true));
+        world.delivery.uncertain_sends.iter().map(|destination| destination.place.as_str()).collect();
+    assert_eq!((places, world.delivery.duplicate_scan.is_some()), (vec!["SEC"], true));
 }
 
 #[test]
-fn what_failed_during_an_outage_is_armed_after_it_and_what_failed_beside_successes_is_not() {
+fn rearms_only_failures_of_the_outage() {
     let mut world = World::new(0);
     let outage_began = world.now;
     for _ in 0..=world.policy.retry.max_attempts() {
@@ -335,17 +337,17 @@ fn what_failed_during_an_outage_is_armed_after_it_and_what_failed_beside_success
 }
 
 #[test]
-fn an_operator_who_has_looked_may_end_a_doubt_that_no_look_up_can_end() {
+fn operator_can_end_unknown_outcome() {
     let mut world = World::new(0);
     world.attempt(Weather::Lose { applied_after: None });
     let searched_again = world.delivery.clone().retry(false, world.now).unwrap().delivery;
     assert_eq!(searched_again.state, State::Reconciling);
     let sent_again = world.delivery.clone().retry(true, world.now).unwrap().delivery;
-    assert_eq!((sent_again.state, sent_again.doubted.len()), (State::Pending, 1));
+    assert_eq!((sent_again.state, sent_again.uncertain_sends.len()), (State::Pending, 1));
 }
 
 #[test]
-fn a_ticket_that_an_operator_named_by_its_key_is_no_duplicate_of_itself() {
+fn ticket_named_by_key_is_no_duplicate() {
     let mut world = World::new(0);
     world.attempt(Weather::Lose { applied_after: Some(0) });
     let named = TicketRef { id: String::new(), ..ticket(1) };
@@ -356,13 +358,13 @@ fn a_ticket_that_an_operator_named_by_its_key_is_no_duplicate_of_itself() {
         .unwrap()
         .delivery;
     let found = FoundTicket { ticket: ticket(1), created_at: None };
-    let sighting = Sighting { tickets: vec![found], witness_seen: false };
-    let swept = resolved.settle_sweep(0, Ok(sighting), &world.policy, world.now).unwrap();
-    assert_eq!((swept.events, swept.delivery.ticket), (vec![], Some(ticket(1))));
+    let search_result = SearchResult { tickets: vec![found], canary_seen: false };
+    let scanned = resolved.settle_duplicate_scan(0, Ok(search_result), &world.policy, world.now).unwrap();
+    assert_eq!((scanned.events, scanned.delivery.ticket), (vec![], Some(ticket(1))));
 }
 
 #[test]
-fn a_ticket_that_is_found_after_an_operator_named_another_is_kept_beside_it() {
+fn keeps_found_ticket_beside_named_one() {
     let mut world = World::new(0);
     world.attempt(Weather::Lose { applied_after: Some(0) });
     let claimed = world.delivery.clone().claim(world.policy.bounds.lease, world.now).delivery;
@@ -372,8 +374,8 @@ fn a_ticket_that_is_found_after_an_operator_named_another_is_kept_beside_it() {
     };
     let found = || {
         let tickets = vec![FoundTicket { ticket: ticket(1), created_at: None }];
-        let answer = Ok(Sighting { tickets, witness_seen: false });
-        LookUp { answer, had_witnesses: false, evidence: Evidence::Shown, asked_at: world.now }
+        let answer = Ok(SearchResult { tickets, canary_seen: false });
+        LookUp { answer, had_canaries: false, evidence: Evidence::Shown, asked_at: world.now }
     };
     let look_up = |delivery: Delivery| {
         let epoch = claimed.epoch;
@@ -389,7 +391,7 @@ fn a_ticket_that_is_found_after_an_operator_named_another_is_kept_beside_it() {
 }
 
 #[test]
-fn resolving_again_corrects_an_operators_word_and_searches_go_on() {
+fn resolving_again_corrects_ticket_and_keeps_searching() {
     let mut world = World::new(0);
     world.attempt(Weather::Lose { applied_after: Some(0) });
     let resolve = |delivery: &Delivery, number, resolution| {
@@ -403,7 +405,7 @@ fn resolving_again_corrects_an_operators_word_and_searches_go_on() {
     let corrected = corrected.delivery;
     assert_eq!((corrected.state, &corrected.ticket), (State::Delivered, &Some(ticket(8))));
     assert_eq!(corrected.resolution, Some(Resolution::Verified));
-    assert!(!corrected.doubted.is_empty() && corrected.sweep.is_some());
+    assert!(!corrected.uncertain_sends.is_empty() && corrected.duplicate_scan.is_some());
 }
 
 #[test]
@@ -417,7 +419,7 @@ fn a_ticket_that_was_created_takes_no_correction() {
 }
 
 #[test]
-fn of_two_tickets_the_older_is_the_reference_whichever_was_known_first() {
+fn older_of_two_tickets_is_the_reference() {
     let mut world = World::new(0);
     world.attempt(Weather::Lose { applied_after: Some(0) });
     let created = |number| Outcome::Sent(Ok(Created { ticket: ticket(number), adjustments: vec![] }));
@@ -427,20 +429,20 @@ fn of_two_tickets_the_older_is_the_reference_whichever_was_known_first() {
     world.apply(|delivery, policy, now| delivery.settle(epoch, created(1), policy, now, now, 0.0));
     let found = |number, at| FoundTicket { ticket: ticket(number), created_at: Some(at) };
     let tickets = vec![found(1, world.now), found(2, world.now + Duration::from_secs(1))];
-    let sighting = Sighting { tickets, witness_seen: false };
-    let swept = |delivery: Delivery, step| {
-        delivery.settle_sweep(step, Ok(sighting.clone()), &world.policy, world.now).unwrap()
+    let search_result = SearchResult { tickets, canary_seen: false };
+    let scanned = |delivery: Delivery, step| {
+        delivery.settle_duplicate_scan(step, Ok(search_result.clone()), &world.policy, world.now).unwrap()
     };
-    let first = swept(world.delivery.clone(), 0);
+    let first = scanned(world.delivery.clone(), 0);
     assert_eq!(
         (first.delivery.ticket.as_ref(), first.delivery.duplicates.as_slice()),
         (Some(&ticket(1)), &[ticket(2)][..])
     );
     assert_eq!(first.events, [EventKind::DuplicateFound]);
-    assert_eq!(swept(first.delivery, 1).events, []);
+    assert_eq!(scanned(first.delivery, 1).events, []);
 }
 
-/// What was in doubt, proven absent, and has spent all its retries since.
+/// A delivery whose unknown outcome was proven absent and that has no retries left.
 fn failed_after_a_doubt() -> World {
     let mut world = World::new(0);
     world.attempt(Weather::Lose { applied_after: None });
@@ -456,35 +458,42 @@ fn failed_after_a_doubt() -> World {
 }
 
 #[test]
-fn a_ticket_that_turns_up_after_its_delivery_failed_or_was_cancelled_is_found_by_a_sweep() {
-    let late =
-        Sighting { tickets: vec![FoundTicket { ticket: ticket(1), created_at: None }], witness_seen: false };
+fn scan_finds_ticket_of_failed_or_cancelled_delivery() {
+    let late = SearchResult {
+        tickets: vec![FoundTicket { ticket: ticket(1), created_at: None }],
+        canary_seen: false,
+    };
     let failed = failed_after_a_doubt();
     let mut cancelled = World::new(0);
     cancelled.attempt(Weather::Lose { applied_after: None });
     cancelled.apply(|delivery, policy, now| delivery.cancel(policy, now).ok());
     for world in [failed, cancelled] {
-        let found =
-            world.delivery.clone().settle_sweep(0, Ok(late.clone()), &world.policy, world.now).unwrap();
+        let found = world
+            .delivery
+            .clone()
+            .settle_duplicate_scan(0, Ok(late.clone()), &world.policy, world.now)
+            .unwrap();
         assert_eq!((found.events, found.delivery.ticket), (vec![EventKind::Delivered], Some(ticket(1))));
-        assert_eq!((found.delivery.state, found.delivery.doubt), (State::Delivered, None));
-        let none = Sighting { tickets: vec![], ..late.clone() };
-        let not_found = world.delivery.clone().settle_sweep(0, Ok(none), &world.policy, world.now).unwrap();
+        assert_eq!((found.delivery.state, found.delivery.unknown_outcome), (State::Delivered, None));
+        let none = SearchResult { tickets: vec![], ..late.clone() };
+        let not_found =
+            world.delivery.clone().settle_duplicate_scan(0, Ok(none), &world.policy, world.now).unwrap();
         assert_eq!((not_found.events, not_found.delivery.state), (vec![], world.delivery.state));
-        assert_eq!(not_found.delivery.sweep.map(|sweep| sweep.step), Some(1));
+        assert_eq!(not_found.delivery.duplicate_scan.map(|duplicate_scan| duplicate_scan.step), Some(1));
     }
 }
 
 #[test]
-fn a_ticket_that_a_sweep_found_is_kept_although_the_delivery_was_armed_again_meanwhile() {
+fn keeps_scanned_ticket_after_rearm() {
     let world = failed_after_a_doubt();
     let armed = world.delivery.retry(false, world.now).unwrap().delivery;
-    assert_eq!(armed.sweep, None);
-    let sweep = |tickets| armed.clone().settle_sweep(0, Ok(tickets), &world.policy, world.now);
+    assert_eq!(armed.duplicate_scan, None);
+    let duplicate_scan =
+        |tickets| armed.clone().settle_duplicate_scan(0, Ok(tickets), &world.policy, world.now);
     let tickets = vec![FoundTicket { ticket: ticket(1), created_at: None }];
-    let found = sweep(Sighting { tickets, witness_seen: false }).unwrap().delivery;
+    let found = duplicate_scan(SearchResult { tickets, canary_seen: false }).unwrap().delivery;
     assert_eq!((found.state, found.ticket), (State::Delivered, Some(ticket(1))));
-    assert_eq!(sweep(Sighting::default()), None);
+    assert_eq!(duplicate_scan(SearchResult::default()), None);
 }
 
 /// A first send of unknown outcome, of which nothing is ever seen, looked up for so many seconds.
@@ -509,7 +518,7 @@ fn proves_no_absence_without_evidence() {
         let error = delivery.last_error.as_ref().unwrap();
         assert!(error.fault.message.contains(evidence.reason()), "{error:?}");
         assert!(error.fault.hint.contains("create_anyway"), "{error:?}");
-        let look_ups = delivery.doubt.as_ref().unwrap().look_ups;
+        let look_ups = delivery.unknown_outcome.as_ref().unwrap().look_ups;
         assert!((30..60).contains(&look_ups), "look-ups get rarer: {look_ups}");
     }
     assert_eq!(unseen(Evidence::Shown, 3_600).delivery.state, State::Waiting);
@@ -523,8 +532,8 @@ fn announces_once_that_absence_is_unproven() {
     for _ in 0..600 {
         world.now += Duration::from_secs(10);
         let claimed = world.delivery.clone().claim(world.policy.bounds.lease, world.now).delivery;
-        let answer = Ok(Sighting::default());
-        let look_up = LookUp { answer, had_witnesses: false, evidence: world.evidence, asked_at: world.now };
+        let answer = Ok(SearchResult::default());
+        let look_up = LookUp { answer, had_canaries: false, evidence: world.evidence, asked_at: world.now };
         let settled =
             claimed.settle_look_up(world.delivery.epoch + 1, look_up, &world.policy, world.now).unwrap();
         announced += settled.events.len();
@@ -544,7 +553,7 @@ fn proves_absence_once_evidence_is_shown() {
 }
 
 #[test]
-fn asks_nobody_who_waits_for_no_proof() {
+fn proven_search_ignores_unaffected_deliveries() {
     let mut world = World::new(0);
     world.attempt(Weather::Lose { applied_after: None });
     assert_eq!(world.delivery.clone().search_proven(world.now), None);

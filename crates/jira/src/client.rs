@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_outbound::{HttpClient, Redactor, Reply, Request, redact_reply};
 
-use crate::faults::{self, Asked};
+use crate::faults::{self, Purpose};
 use crate::settings::Settings;
 
 /// The longest that reads may take in all that can be done without.
@@ -73,8 +73,8 @@ impl Client {
     }
 
     /// Judges the reply to a read that is no success.
-    pub(crate) fn judge_read(&self, reply: &Reply) -> Fault {
-        self.without_secret(faults::judge(reply, Asked::Project))
+    pub(crate) fn classify_read(&self, reply: &Reply) -> Fault {
+        self.without_secret(faults::classify(reply, Purpose::Project))
     }
 
     /// Asks with a body, writing nothing, and reads the JSON of a 200.
@@ -114,7 +114,7 @@ impl Client {
         let reply = self.send(Method::POST, api, &path, &[], Some(body), within).await?;
         match reply.status {
             201 if !reply.is_html() => Ok(()),
-            _ => Err(self.without_secret(faults::judge(&reply, Asked::Project))),
+            _ => Err(self.without_secret(faults::classify(&reply, Purpose::Project))),
         }
     }
 
@@ -124,17 +124,17 @@ impl Client {
     }
 
     /// Judges the reply to a create that made no ticket.
-    pub(crate) fn judge_create(&self, reply: &Reply) -> Fault {
-        self.without_secret(faults::judge(reply, Asked::Create))
+    pub(crate) fn classify_create(&self, reply: &Reply) -> Fault {
+        self.without_secret(faults::classify(reply, Purpose::Create))
     }
 
     fn understand<T: DeserializeOwned>(&self, reply: Reply, path: &[&str]) -> Result<Answer<T>, Fault> {
-        let asked = match path.last() {
-            Some(&("serverInfo" | "myself" | "mypermissions")) => Asked::Account,
-            _ => Asked::Project,
+        let purpose = match path.last() {
+            Some(&("serverInfo" | "myself" | "mypermissions")) => Purpose::Account,
+            _ => Purpose::Project,
         };
         if reply.status != 200 {
-            return Err(self.without_secret(faults::judge(&reply, asked)));
+            return Err(self.without_secret(faults::classify(&reply, purpose)));
         }
         // Who serverInfo is told to is no matter: everybody may ask it.
         if path.last() != Some(&"serverInfo")
@@ -146,7 +146,7 @@ impl Client {
             Ok(value) => Ok(Answer { value, reply }),
             Err(_) => {
                 let expected = format!("a readable {}", path.last().unwrap_or(&"answer"));
-                Err(self.without_secret(faults::unreadable(&reply, &expected, asked)))
+                Err(self.without_secret(faults::unreadable(&reply, &expected, purpose)))
             }
         }
     }

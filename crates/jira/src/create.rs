@@ -6,20 +6,20 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use ticketing_core::content::Content;
 use ticketing_core::fault::Fault;
-use ticketing_core::system::{Adjustment, Order, Rendered};
+use ticketing_core::system::{Adjustment, Rendered, TicketDraft};
 use ticketing_outbound::Reply;
 
 use crate::client::{Api, Client};
 use crate::evidence;
-use crate::faults::{self, Asked};
+use crate::faults::{self, Purpose};
 use crate::render;
 use crate::wire::CreatedIssue;
 
 /// How often a refused request is repeated without the fields that were refused.
-const MOST_REPEATS: usize = 2;
-/// The longest issue key that is believed, in bytes.
+const MAX_REPEATS: usize = 2;
+/// The longest accepted issue key, in bytes.
 const MAX_KEY: usize = 255;
-/// The longest issue ID that is believed: Jira's are 64-bit integers.
+/// The longest accepted issue ID, in bytes: Jira's are 64-bit integers.
 const MAX_ID: usize = 20;
 const OPTIONAL: [&str; 3] = ["priority", "labels", "description"];
 
@@ -41,7 +41,7 @@ pub(crate) struct Site<'a> {
 /// have follows as a comment.
 pub(crate) async fn create(
     site: &Site<'_>,
-    order: &Order,
+    ticket_draft: &TicketDraft,
     rendered: &Rendered,
     within: Duration,
 ) -> Result<(Issue, Vec<Adjustment>), Fault> {
@@ -59,17 +59,17 @@ pub(crate) async fn create(
         if reply.status == 201 {
             let issue = created(&reply).map_err(|fault| client.without_secret(fault))?;
             if ticket["fields"].get("description").is_none() {
-                adjustments.extend(comment(client, api, &issue, order, left).await);
+                adjustments.extend(comment(client, api, &issue, ticket_draft, left).await);
             }
             return Ok((issue, adjustments));
         }
         let refused = faults::refused_fields(&reply);
-        if repeats >= MOST_REPEATS
+        if repeats >= MAX_REPEATS
             || left.is_zero()
-            || !drop_optional(&mut ticket, &refused, order, api, site)
+            || !drop_optional(&mut ticket, &refused, ticket_draft, api, site)
         {
-            let refusal = client.judge_create(&reply);
-            return Err(evidence::weigh(client, api, site.project, &reply, refusal, left).await);
+            let refusal = client.classify_create(&reply);
+            return Err(evidence::check_scope(client, api, site.project, &reply, refusal, left).await);
         }
         if refused.iter().any(|(field, _)| field == "labels") {
             site.labels_were_refused.store(true, Ordering::Relaxed);
@@ -90,24 +90,24 @@ async fn comment(
     client: &Client,
     api: Api,
     issue: &Issue,
-    order: &Order,
+    ticket_draft: &TicketDraft,
     left: Duration,
 ) -> Option<Adjustment> {
-    let text = render::description(&Content::of(&order.incident), None, api);
+    let text = render::description(&Content::of(&ticket_draft.incident), None, api);
     let body = json!({ "body": text.value }).to_string();
     let fault = client.comment(api, &issue.id, body, left).await.err()?;
     let reason = format!("the comment that should hold it may be missing: {}", fault.message);
     Some(Adjustment::new("description", reason))
 }
 
-/// The ticket that a 201 tells of.
+/// The ticket in the body of a 201.
 pub(crate) fn created(reply: &Reply) -> Result<Issue, Fault> {
     let issue = serde_json::from_str(&reply.body).ok();
     let issue = issue.filter(|issue: &Issue| is_issue_key(&issue.key) && is_issue_id(&issue.id));
-    issue.ok_or_else(|| faults::unreadable(reply, "the id and key of an issue", Asked::Create))
+    issue.ok_or_else(|| faults::unreadable(reply, "the id and key of an issue", Purpose::Create))
 }
 
-/// `PROJECT-NUMBER`, of a length that can be believed.
+/// `PROJECT-NUMBER`, within the length limit.
 pub(crate) fn is_issue_key(key: &str) -> bool {
     let is_project = |project: &str| {
         !project.is_empty() && project.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-'))
@@ -122,11 +122,11 @@ pub(crate) fn is_issue_id(id: &str) -> bool {
     (1..=MAX_ID).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_digit())
 }
 
-/// Takes the refused fields off the ticket; `false` if one of them can not go, or none was there.
+/// Takes the refused fields off the ticket; `false` if one of them cannot go, or none was there.
 fn drop_optional(
     ticket: &mut Value,
     refused: &[(String, String)],
-    order: &Order,
+    ticket_draft: &TicketDraft,
     api: Api,
     site: &Site<'_>,
 ) -> bool {
@@ -145,7 +145,8 @@ fn drop_optional(
     for (field, _) in refused {
         fields.remove(field);
         if field == "labels" {
-            let description = render::description(&Content::of(&order.incident), Some(&order.marker), api);
+            let description =
+                render::description(&Content::of(&ticket_draft.incident), Some(&ticket_draft.marker), api);
             fields.insert("description".to_owned(), description.value);
         }
     }

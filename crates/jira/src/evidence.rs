@@ -1,4 +1,4 @@
-//! Whose trouble a refused create is: this ticket's alone, or the connection's.
+//! Whether a refused create concerns its ticket alone or the connection.
 //!
 //! A refusal concerns the one ticket unless there is evidence that the connection is in trouble, for a connection in trouble
 //! stops all its tickets. Evidence is what headers and status say in any language, or one read with the same login right after
@@ -30,7 +30,7 @@ enum Finding {
 }
 
 /// The fault of a create that was refused by `reply`, judged as `refusal`; `left` is the time there is.
-pub(crate) async fn weigh(
+pub(crate) async fn check_scope(
     client: &Client,
     api: Api,
     project: &str,
@@ -120,7 +120,7 @@ pub(crate) async fn missing(
         return Ok(None);
     }
     if faults::is_anonymous(&answer.reply) {
-        let fault = Fault::new(FaultKind::Unauthorized, "Jira took the caller for nobody");
+        let fault = Fault::new(FaultKind::Unauthorized, "Jira treated the call as anonymous");
         return Ok(Some(
             fault.with_hint("check jira.email and the API token (or the personal access token)"),
         ));

@@ -1,7 +1,7 @@
 //! What a reply that is not the documented success means, in words that say what to mend.
 //!
 //! Status and headers decide. What Jira says in its profile's language, or a page of something before it, chooses a hint and
-//! nothing else; where a status leaves open whose trouble a refused create is, [`evidence`](crate::evidence) asks.
+//! nothing else; where a status leaves open what a refused create concerns, [`evidence`](crate::evidence) finds out.
 
 use serde_json::Value;
 use ticketing_core::fault::{Fault, FaultKind};
@@ -15,9 +15,9 @@ const MAX_WORDS: usize = 400;
 
 const NAMES: HintNames = HintNames { system: "Jira", address: "jira.url", proxy: "jira.proxy_url" };
 
-/// What was asked for: it tells what a refusal can be about.
+/// The purpose of a request, which limits what a refusal can mean.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Asked {
+pub(crate) enum Purpose {
     /// What every account may ask: `serverInfo`, `myself`, `mypermissions`.
     Account,
     /// Something of the project, or a search.
@@ -27,22 +27,22 @@ pub(crate) enum Asked {
 }
 
 /// Judges a reply that is not the success its caller hoped for. The message repeats what Jira said, and nothing of ours.
-pub(crate) fn judge(reply: &Reply, asked: Asked) -> Fault {
+pub(crate) fn classify(reply: &Reply, purpose: Purpose) -> Fault {
     let said = ErrorBody::read(reply);
     let words = match foreign::points_to(reply) {
         Some(location) => format!("it points to {location}"),
         None => said.words(),
     };
     let kind = kind(reply, &said);
-    let hint = hint(kind, reply, &said, asked);
+    let hint = hint(kind, reply, &said, purpose);
     Fault { kind, ..reply.fault(&words) }.with_hint(hint)
 }
 
 /// A success whose body is not what Jira documents.
-pub(crate) fn unreadable(reply: &Reply, expected: &str, asked: Asked) -> Fault {
-    let judged = kind(reply, &ErrorBody::default());
-    if judged == FaultKind::LockedOut || judged == FaultKind::Unauthorized || reply.is_html() {
-        return judge(reply, asked);
+pub(crate) fn unreadable(reply: &Reply, expected: &str, purpose: Purpose) -> Fault {
+    let classified = kind(reply, &ErrorBody::default());
+    if classified == FaultKind::LockedOut || classified == FaultKind::Unauthorized || reply.is_html() {
+        return classify(reply, purpose);
     }
     let message = format!("HTTP {} without {expected}", reply.status);
     Fault::new(FaultKind::UnreadableReply, message)
@@ -62,19 +62,19 @@ pub(crate) fn is_about_the_connection(reply: &Reply) -> bool {
         || reply.header("x-seraph-loginreason").contains("AUTHORISATION_FAILED")
 }
 
-/// Whether Jira took the caller for nobody: it says so in a header, and answers what nobody may see and do.
+/// Whether Jira treated the call as anonymous: it says so in a header, and answers with what anonymous users may see.
 pub(crate) fn is_anonymous(reply: &Reply) -> bool {
     reply.header("x-ausername").trim().eq_ignore_ascii_case("anonymous")
 }
 
-/// The fault of a read that was answered although Jira did not take the login: what it then shows is what nobody may see.
+/// The fault of a read that was answered although Jira did not take the login: what it then shows is what anonymous users may see.
 pub(crate) fn answered_to_nobody(reply: &Reply) -> Option<Fault> {
     let login = reply.header("x-seraph-loginreason");
     if login.contains("AUTHENTICATED_FAILED") || login.contains("AUTHENTICATION_DENIED") {
-        return Some(judge(reply, Asked::Account));
+        return Some(classify(reply, Purpose::Account));
     }
-    let message = format!("HTTP {}: Jira took the caller for nobody", reply.status);
-    let hint = plain_hint(FaultKind::Unauthorized, &ErrorBody::default(), Asked::Account);
+    let message = format!("HTTP {}: Jira treated the call as anonymous", reply.status);
+    let hint = plain_hint(FaultKind::Unauthorized, &ErrorBody::default(), Purpose::Account);
     let fault = Fault::new(FaultKind::Unauthorized, message).with_status(reply.status).with_hint(hint);
     is_anonymous(reply).then_some(fault)
 }
@@ -201,7 +201,7 @@ fn kind(reply: &Reply, said: &ErrorBody) -> FaultKind {
     }
 }
 
-fn hint(kind: FaultKind, reply: &Reply, said: &ErrorBody, asked: Asked) -> String {
+fn hint(kind: FaultKind, reply: &Reply, said: &ErrorBody, purpose: Purpose) -> String {
     if kind == FaultKind::LockedOut {
         return "log in to Jira once in a browser as this account and solve the CAPTCHA, then check the token and test again"
             .to_owned();
@@ -225,19 +225,19 @@ fn hint(kind: FaultKind, reply: &Reply, said: &ErrorBody, asked: Asked) -> Strin
                 MAX_WORDS,
             )
         }
-        FaultKind::Rejected if asked == Asked::Create => item_hint(reply),
-        _ => plain_hint(kind, said, asked).to_owned(),
+        FaultKind::Rejected if purpose == Purpose::Create => item_hint(reply),
+        _ => plain_hint(kind, said, purpose).to_owned(),
     }
 }
 
 /// The hint of a kind where nothing in the reply says more.
-fn plain_hint(kind: FaultKind, said: &ErrorBody, asked: Asked) -> &'static str {
+fn plain_hint(kind: FaultKind, said: &ErrorBody, purpose: Purpose) -> &'static str {
     match kind {
         FaultKind::Unauthorized => {
             "check jira.email and the API token (or the personal access token): it may be wrong, expired or revoked, or this \
              Jira may take no such token"
         }
-        FaultKind::Forbidden if asked == Asked::Account => {
+        FaultKind::Forbidden if purpose == Purpose::Account => {
             "Jira refuses this account or this machine everything: check the site's IP allowlist, that the account may use Jira, \
              and on Data Center that this kind of login is allowed (if not, use a personal access token)"
         }
@@ -300,7 +300,7 @@ fn phrase_hint(reply: &Reply, said: &ErrorBody) -> Option<&'static str> {
                 "not authenticated",
                 "authentication required",
             ],
-            "Jira took the caller for nobody: check jira.email and the API token (or the personal access token, which Jira \
+            "Jira treated the call as anonymous: check jira.email and the API token (or the personal access token, which Jira \
              knows from version 8.14 on)",
         ),
         (

@@ -7,11 +7,11 @@ use serde_json::Value;
 use ticketing_core::content::Content;
 use ticketing_core::fault::Fault;
 use ticketing_core::marker::Marker;
-use ticketing_core::system::{Order, Rendered, Search, Sighting, TicketRef};
+use ticketing_core::system::{Rendered, Search, SearchResult, TicketDraft, TicketRef};
 use ticketing_outbound::Reply;
 
 use crate::client::Api;
-use crate::look_up::sighting;
+use crate::look_up::search_result;
 use crate::meta::Offer;
 use crate::render;
 use crate::settings::Settings;
@@ -37,24 +37,25 @@ impl Kind {
     }
 }
 
-/// The ticket of an order, for a project whose create screen has labels or has none.
+/// The ticket of a draft, for a project whose create screen has labels or has none.
 #[must_use]
-pub fn render(settings: &Settings, kind: Kind, labels: bool, order: &Order) -> Rendered {
+pub fn render(settings: &Settings, kind: Kind, labels: bool, ticket_draft: &TicketDraft) -> Rendered {
     let offer = Offer { labels, ..Offer::assumed("Task", "not asked") };
-    ticket::render(settings, kind.api(), &offer, order)
+    ticket::render(settings, kind.api(), &offer, ticket_draft)
 }
 
 /// The description with the marker in it, as it goes into the request, and as text.
 #[must_use]
-pub fn description(kind: Kind, order: &Order) -> (Value, String) {
-    let description = render::description(&Content::of(&order.incident), Some(&order.marker), kind.api());
+pub fn description(kind: Kind, ticket_draft: &TicketDraft) -> (Value, String) {
+    let description =
+        render::description(&Content::of(&ticket_draft.incident), Some(&ticket_draft.marker), kind.api());
     (description.value, description.markup)
 }
 
 /// What a reply that is no success means, and which fields it refuses.
 #[must_use]
-pub fn judged(reply: &Reply) -> (Fault, Vec<(String, String)>) {
-    (faults::judge(reply, faults::Asked::Create), faults::refused_fields(reply))
+pub fn classified(reply: &Reply) -> (Fault, Vec<(String, String)>) {
+    (faults::classify(reply, faults::Purpose::Create), faults::refused_fields(reply))
 }
 
 /// The ticket that the 201 of a create tells of.
@@ -73,11 +74,11 @@ pub fn searched(
     body: &str,
     search: &Search,
     settings: &Settings,
-) -> Option<(Sighting, Option<&'static str>)> {
+) -> Option<(SearchResult, Option<&'static str>)> {
     let page: SearchPage = serde_json::from_str(body).ok()?;
     let flaw = page.complaint().or(page.shortfall(kind.api(), page.issues.len()));
     let site: &Site = &settings.site;
-    Some((sighting(search, &page.issues, site), flaw))
+    Some((search_result(search, &page.issues, site), flaw))
 }
 
 /// Reads a body as each of the resources that are asked for, and as what a project offers.

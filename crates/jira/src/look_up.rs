@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_core::marker::Marker;
-use ticketing_core::system::{FoundTicket, Search, Sighting, TicketRef};
+use ticketing_core::system::{FoundTicket, Search, SearchResult, TicketRef};
 use ticketing_failpoints::{Guard, is_removed};
 use ticketing_outbound::Reply;
 
@@ -15,8 +15,8 @@ use crate::site::Site;
 use crate::wire::{FoundIssue, Myself, Project, SearchPage};
 
 const PAGE: usize = 50;
-const MOST_PAGES: usize = 10;
-const MOST_WITNESSES: usize = 10;
+const MAX_PAGES: usize = 10;
+const MAX_CANARIES: usize = 10;
 
 /// All rows of a search, and the reply to its last page.
 struct Rows {
@@ -42,7 +42,7 @@ pub(crate) async fn look_up(
     api: Api,
     search: &Search,
     place: &Place<'_>,
-) -> Result<Sighting, Fault> {
+) -> Result<SearchResult, Fault> {
     let project = place.project;
     if !is_project_key(project) {
         let message = format!("\"{project}\" is no project key, so nothing can be searched there");
@@ -55,20 +55,20 @@ pub(crate) async fn look_up(
         }
         rows => (rows?, None),
     };
-    let sighting = sighting(search, &rows.issues, place.site);
+    let search_result = search_result(search, &rows.issues, place.site);
     match blind {
-        _ if !sighting.tickets.is_empty() => Ok(sighting),
+        _ if !search_result.tickets.is_empty() => Ok(search_result),
         // The marker may stand where the site does not search.
         Some(fault) => Err(fault),
-        None => prove_absence(client, api, project, search, &rows).await.map(|()| sighting),
+        None => prove_absence(client, api, project, search, &rows).await.map(|()| search_result),
     }
 }
 
 /// The query. It is not bounded by the project: a ticket that somebody moved since is still the ticket. The marker
 /// bounds it well enough, for no other installation can make the same.
 fn jql(search: &Search, descriptions: bool) -> String {
-    let witnesses = search.witnesses.iter().take(MOST_WITNESSES);
-    let markers: Vec<&Marker> = std::iter::once(&search.marker).chain(witnesses).collect();
+    let canaries = search.canaries.iter().take(MAX_CANARIES);
+    let markers: Vec<&Marker> = std::iter::once(&search.marker).chain(canaries).collect();
     let labels = markers.iter().map(|marker| format!("\"{marker}\"")).collect::<Vec<_>>().join(", ");
     let mut conditions = vec![format!("labels in ({labels})")];
     if descriptions {
@@ -81,7 +81,7 @@ async fn rows(client: &Client, api: Api, jql: &str) -> Result<Rows, Fault> {
     let mut issues = Vec::new();
     let mut token: Option<String> = None;
     let mut flaw = None;
-    for _ in 0..MOST_PAGES {
+    for _ in 0..MAX_PAGES {
         let Answer { mut value, reply } = page(client, api, jql, issues.len(), token.as_deref()).await?;
         let empty = value.issues.is_empty();
         issues.append(&mut value.issues);
@@ -144,7 +144,7 @@ impl SearchPage {
     }
 }
 
-pub(crate) fn sighting(search: &Search, issues: &[FoundIssue], site: &Site) -> Sighting {
+pub(crate) fn search_result(search: &Search, issues: &[FoundIssue], site: &Site) -> SearchResult {
     let mut tickets: Vec<FoundTicket> = Vec::new();
     // An issue without a believable name is no ticket to report, and no absence either: see `prove_absence`.
     let is_named = |issue: &&FoundIssue| is_issue_key(&issue.key) && is_issue_id(&issue.id);
@@ -157,8 +157,8 @@ pub(crate) fn sighting(search: &Search, issues: &[FoundIssue], site: &Site) -> S
         }
     }
     tickets.sort_by_key(|found| (found.created_at.is_none(), found.created_at, id_number(&found.ticket.id)));
-    let seen = |witness: &Marker| rows.iter().any(|(_, markers)| bears(markers, witness));
-    Sighting { tickets, witness_seen: search.witnesses.iter().any(seen) }
+    let seen = |canary: &Marker| rows.iter().any(|(_, markers)| bears(markers, canary));
+    SearchResult { tickets, canary_seen: search.canaries.iter().any(seen) }
 }
 
 pub(crate) fn found(issue: &FoundIssue, site: &Site) -> FoundTicket {
@@ -231,7 +231,7 @@ async fn prove_absence(
     }
     let asked_for = |issue: &FoundIssue| {
         let markers = markers(issue);
-        search.witnesses.iter().any(|witness| bears(&markers, witness))
+        search.canaries.iter().any(|canary| bears(&markers, canary))
     };
     if !rows.issues.iter().all(asked_for) {
         let message = "the search returned issues that do not bear the marker it asked for";
@@ -244,7 +244,7 @@ async fn prove_absence(
     Ok(())
 }
 
-/// Jira says in a header whom it took us for, where nothing on the way took the header off.
+/// Jira names the authenticated user in a header, unless a proxy removed the header.
 pub(crate) fn is_logged_in(reply: &Reply) -> bool {
     let name = reply.header("x-ausername");
     !reply.header("x-aaccountid").is_empty() || (!name.is_empty() && name != "anonymous")

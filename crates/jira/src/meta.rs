@@ -17,7 +17,7 @@ use crate::ticket::Choice;
 use crate::wire::{CreateField, MetaPage, Myself, Named, Project};
 
 const PAGE: usize = 50;
-const MOST_PAGES: usize = 20;
+const MAX_PAGES: usize = 20;
 /// Fields that we send, or that Jira fills in by itself.
 const NO_CONCERN: [&str; 7] =
     ["project", "issuetype", "summary", "description", "priority", "labels", "reporter"];
@@ -43,14 +43,14 @@ pub(crate) enum Priorities {
     Offered(Vec<Named>),
     /// The create screen has no such field.
     OffScreen,
-    /// Nobody told us: the usual names are tried.
+    /// Unknown: the usual names are tried.
     Unknown,
 }
 
 // === impl Offer ===
 
 impl Offer {
-    /// What is assumed where nothing was asked or told.
+    /// The defaults where no metadata is available.
     pub(crate) fn assumed(issue_type: &str, why: &str) -> Self {
         let remarks = ["issuetype", "priority", "labels"].map(|field| Adjustment::new(field, why));
         Self {
@@ -153,7 +153,7 @@ fn offered_hint(types: &[Named], issue_type: &str) -> String {
     }
 }
 
-/// A Jira that tells nothing about its create screen may still create: Data Center before 8.4 knows no such resource, some sites
+/// A Jira without create metadata may still create: Data Center before 8.4 knows no such resource, some sites
 /// refuse it or switch it off, and it may be too much to read. What a wrong login or a missing project looks like is told
 /// apart by asking for both.
 async fn without_meta(
@@ -209,7 +209,7 @@ async fn pages<T: DeserializeOwned>(
     began: Timestamp,
 ) -> Result<Vec<T>, Fault> {
     let mut rows = Vec::new();
-    for _ in 0..MOST_PAGES {
+    for _ in 0..MAX_PAGES {
         let (start, size) = (rows.len().to_string(), PAGE.to_string());
         let query = [("startAt", start.as_str()), ("maxResults", size.as_str())];
         let left: Duration = client.left(began, client.optional_budget());

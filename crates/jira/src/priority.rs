@@ -16,7 +16,7 @@ fn names(level: RiskLevel) -> &'static [&'static str] {
     }
 }
 
-/// The name that a risk level has on a Jira nobody changed.
+/// The default name of a risk level's priority in Jira.
 pub(crate) fn usual_name(level: RiskLevel) -> &'static str {
     names(level)[0]
 }
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn a_scheme_without_anything_close_gets_no_priority_and_the_offers_are_named() {
+    fn omits_priority_and_lists_offers_without_close_match() {
         let (choice, adjustment) = choose(RiskLevel::Low, &offered(&["P1", "P2"]));
         assert_eq!(choice, None);
         assert!(adjustment.unwrap().reason.contains("P1, P2"));

@@ -6,7 +6,7 @@ use ticketing_outbound::Reply;
 
 use crate::client::{Api, Client};
 use crate::create::{is_issue_id, is_issue_key};
-use crate::faults::{self, Asked};
+use crate::faults::{self, Purpose};
 use crate::look_up::{found, is_logged_in, marker_of};
 use crate::site::Site;
 use crate::wire::{FoundIssue, Myself};
@@ -28,7 +28,7 @@ pub(crate) async fn read(
     match reply.status {
         200 => understood(client, &reply, site).map(Some),
         404 => absent(client, api, &reply).await.map(|()| None),
-        _ => Err(client.judge_read(&reply)),
+        _ => Err(client.classify_read(&reply)),
     }
 }
 
@@ -38,7 +38,7 @@ fn understood(client: &Client, reply: &Reply, site: &Site) -> Result<ReadTicket,
     let place = issue.as_ref().and_then(|issue| issue.fields.project["key"].as_str());
     let place = place.filter(|place| !place.is_empty() && place.len() <= 255).map(str::to_owned);
     let (Some(issue), Some(place)) = (&issue, place) else {
-        let fault = faults::unreadable(reply, "the id, key and project of an issue", Asked::Project);
+        let fault = faults::unreadable(reply, "the id, key and project of an issue", Purpose::Project);
         return Err(client.without_secret(fault));
     };
     let found = found(issue, site);
@@ -52,11 +52,11 @@ async fn absent(client: &Client, api: Api, reply: &Reply) -> Result<(), Fault> {
         return Err(client.without_secret(fault));
     }
     if !faults::is_from_jira(reply) {
-        return Err(client.judge_read(reply));
+        return Err(client.classify_read(reply));
     }
-    let judged = client.judge_read(reply);
-    if judged.kind != FaultKind::NotFound {
-        return Err(judged);
+    let classified = client.classify_read(reply);
+    if classified.kind != FaultKind::NotFound {
+        return Err(classified);
     }
     if !is_logged_in(reply) {
         client.read::<Myself>(api, &["myself"], &[]).await?;

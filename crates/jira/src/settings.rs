@@ -14,12 +14,12 @@ use crate::site::{Site, completed};
 /// The issue type when none is given.
 const DEFAULT_ISSUE_TYPE: &str = "Task";
 const ATLASSIAN_GATEWAY: &str = "https://api.atlassian.com";
-const LONGEST_PROJECT_KEY: usize = 255;
-const LONGEST_LABEL: usize = 255;
-const MOST_LABELS: usize = 10;
-const LONGEST_NAME: usize = 255;
-const LONGEST_EMAIL: usize = 320;
-const LONGEST_SECRET: usize = 4_096;
+const MAX_PROJECT_KEY: usize = 255;
+const MAX_LABEL: usize = 255;
+const MAX_LABELS: usize = 10;
+const MAX_NAME: usize = 255;
+const MAX_EMAIL: usize = 320;
+const MAX_SECRET: usize = 4_096;
 
 /// The settings as they are saved: anything may be missing or wrong. The secret is kept elsewhere.
 #[derive(Default, Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
@@ -195,7 +195,7 @@ impl Settings {
             given(draft.public_url.as_deref()).map(|url| Site::parse(url, &at("public_url"), violations));
         let project_key = project_key(draft, &at("project_key"), violations);
         let issue_type = draft.issue_type().to_owned();
-        violations.limit_text(&at("issue_type"), &issue_type, LONGEST_NAME);
+        violations.limit_text(&at("issue_type"), &issue_type, MAX_NAME);
         check_name(&issue_type, &at("issue_type"), violations);
         let labels = labels(draft, &at("labels"), violations);
         let flavour = draft.flavour.unwrap_or_default();
@@ -222,7 +222,7 @@ impl Settings {
         })
     }
 
-    /// What the secret is bound to: where it may be sent. Other settings with another origin need it anew.
+    /// What the secret is bound to: where it may be sent. Settings with another origin need it to be set again.
     #[must_use]
     pub fn origin(&self) -> String {
         origin(&self.site, self.gateway.as_ref())
@@ -308,7 +308,7 @@ fn origin(site: &Site, gateway: Option<&Gateway>) -> String {
 pub(crate) fn is_project_key(text: &str) -> bool {
     let mut bytes = text.bytes();
     bytes.next().is_some_and(|first| first.is_ascii_uppercase())
-        && (2..=LONGEST_PROJECT_KEY).contains(&text.len())
+        && (2..=MAX_PROJECT_KEY).contains(&text.len())
         && bytes.all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
 }
 
@@ -347,7 +347,7 @@ fn site(draft: &SettingsDraft, field: &str, violations: &mut Violations) -> Opti
     }
 }
 
-/// The gateway, if one is used; `None` if it can not be read.
+/// The gateway, if one is used; `None` if it cannot be read.
 fn gateway(draft: &SettingsDraft, path: &str, violations: &mut Violations) -> Option<Option<Gateway>> {
     let url = given(draft.gateway_url.as_deref());
     let Some(cloud_id) = given(draft.cloud_id.as_deref()) else {
@@ -391,7 +391,7 @@ fn login(
     };
     let token = match token {
         Ok(token) => {
-            violations.limit_text(&field, token, LONGEST_SECRET);
+            violations.limit_text(&field, token, MAX_SECRET);
             Some(SecretString::from(token))
         }
         Err(wrong) => {
@@ -417,9 +417,9 @@ fn account(text: &str, field: &str, violations: &mut Violations) -> Option<Strin
     const MAIL: &str = "mailto:";
     let is_link = text.get(..MAIL.len()).is_some_and(|start| start.eq_ignore_ascii_case(MAIL));
     let text = if is_link { &text[MAIL.len()..] } else { text };
-    violations.limit_text(field, text, LONGEST_EMAIL);
+    violations.limit_text(field, text, MAX_EMAIL);
     let wrong = match pasted::find(text, |c| is_invisible(c) || c.is_whitespace()) {
-        Some(wrong) => Some(format!("contains {wrong}: type it anew")),
+        Some(wrong) => Some(format!("contains {wrong}: type it again")),
         None if text.is_empty() => Some("must not be empty".to_owned()),
         None if text.contains(':') => Some("must not contain a colon".to_owned()),
         None if text.contains(['<', '>', '"']) => {
@@ -449,10 +449,10 @@ fn project_key(draft: &SettingsDraft, field: &str, violations: &mut Violations) 
 fn labels(draft: &SettingsDraft, field: &str, violations: &mut Violations) -> Vec<String> {
     let labels: Vec<String> =
         draft.labels.iter().flatten().map(|label| pasted::trim(label).to_owned()).collect();
-    violations.limit_list(field, &labels, MOST_LABELS);
-    for (index, label) in labels.iter().enumerate().take(MOST_LABELS) {
+    violations.limit_list(field, &labels, MAX_LABELS);
+    for (index, label) in labels.iter().enumerate().take(MAX_LABELS) {
         let field = format!("{field}.values[{index}]");
-        violations.require_text(&field, label, LONGEST_LABEL);
+        violations.require_text(&field, label, MAX_LABEL);
         let wrong = pasted::find(label, |c| c.is_whitespace() || is_invisible(c));
         if let Some(wrong) = wrong {
             violations.add(&field, format!("contains {wrong}: Jira refuses such labels"));

@@ -20,7 +20,7 @@ fn parse(draft: &SettingsDraft, secret: Option<&Secret>) -> Result<Settings, Vec
 }
 
 #[test]
-fn pasted_settings_are_tidied_and_the_issue_type_defaults_to_task() {
+fn tidies_pasted_settings_and_defaults_to_task() {
     let settings = parse(&draft(), Some(&secret(SecretKind::ApiToken, "token\n"))).unwrap();
     assert_eq!(settings.site.as_text(), "https://x.atlassian.net");
     assert_eq!((settings.project_key.as_str(), settings.issue_type.as_str()), ("SEC", "Task"));
@@ -101,7 +101,7 @@ fn pasted_emails_work_or_are_refused_by_their_character() {
 }
 
 #[test]
-fn names_with_something_invisible_are_refused_by_their_character() {
+fn refuses_names_with_invisible_characters() {
     let token = secret(SecretKind::ApiToken, "token");
     for (field, draft) in [
         ("jira.project_key", SettingsDraft { project_key: Some("SE\u{200B}C".to_owned()), ..draft() }),
@@ -130,7 +130,7 @@ fn a_label_with_a_space_is_refused_and_so_are_more_than_ten() {
 }
 
 #[test]
-fn a_personal_access_token_needs_no_email_and_the_gateway_is_part_of_the_origin() {
+fn pat_needs_no_email_and_gateway_is_in_origin() {
     let mut with_gateway = draft();
     with_gateway.email = None;
     let pat = secret(SecretKind::PersonalAccessToken, "pat");
@@ -157,7 +157,7 @@ fn debug_output_never_shows_a_secret() {
 }
 
 #[test]
-fn merging_replaces_what_is_set_clears_what_is_empty_and_leaves_the_rest() {
+fn merge_replaces_set_and_clears_empty_fields() {
     let mut merged = draft();
     merged.merge(SettingsDraft {
         email: Some(String::new()),

@@ -38,7 +38,7 @@ const CLOUD_PAGES: [&str; 13] = [
     "plans",
     "discovery",
 ];
-/// Hosts of Atlassian that are nobody's site.
+/// Atlassian hosts that are no customer site.
 const PORTALS: [&str; 11] =
     ["id", "auth", "admin", "home", "start", "my", "www", "support", "developer", "community", "team"];
 
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_below_the_site_keeps_the_context_and_encodes_each_segment() {
+    fn path_keeps_context_and_encodes_segments() {
         let site = Site::parse("https://h.example/jira", "url", &mut Violations::default()).unwrap();
         assert_eq!(site.join(&["browse", "A/B?"]).as_str(), "https://h.example/jira/browse/A%2FB%3F");
     }

@@ -11,8 +11,8 @@ use ticketing_core::clock::Clock;
 use ticketing_core::evidence::token_fingerprint;
 use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_core::system::{
-    Authorship, Check, Created, Destination, Index, Login, Order, ReadTicket, Rendered, Search, Sighting,
-    TicketRef, TicketSystem, Visibility,
+    Authorship, Check, Created, Destination, Index, Login, ReadTicket, Rendered, Search, SearchResult,
+    TicketDraft, TicketRef, TicketSystem, Visibility,
 };
 use ticketing_outbound::HttpClient;
 
@@ -197,22 +197,27 @@ impl TicketSystem for Jira {
         })
     }
 
-    async fn prepare(&self, order: &Order) -> Result<Rendered, Fault> {
+    async fn prepare(&self, ticket_draft: &TicketDraft) -> Result<Rendered, Fault> {
         let api = self.api().await?;
         let offer = self.offer(api).await?;
         if !offer.labels && !offer.description {
             return Err(ticket::without_marker());
         }
         self.learn_public(api).await;
-        Ok(ticket::render(&self.settings, api, &offer, order))
+        Ok(ticket::render(&self.settings, api, &offer, ticket_draft))
     }
 
-    fn sketch(&self, order: &Order) -> Rendered {
+    fn render_offline(&self, ticket_draft: &TicketDraft) -> Rendered {
         let offer = Offer::assumed(&self.settings.issue_type, "not checked against the project");
-        ticket::render(&self.settings, self.assumed_api(), &offer, order)
+        ticket::render(&self.settings, self.assumed_api(), &offer, ticket_draft)
     }
 
-    async fn create(&self, order: &Order, rendered: &Rendered, within: Duration) -> Result<Created, Fault> {
+    async fn create(
+        &self,
+        ticket_draft: &TicketDraft,
+        rendered: &Rendered,
+        within: Duration,
+    ) -> Result<Created, Fault> {
         let known = self.offer.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let site = create::Site {
             client: &self.client,
@@ -220,7 +225,7 @@ impl TicketSystem for Jira {
             takes_description: known.is_some_and(|(_, offer)| offer.is_known && offer.description),
             labels_were_refused: &self.labels_were_refused,
         };
-        let created = create::create(&site, order, rendered, within).await;
+        let created = create::create(&site, ticket_draft, rendered, within).await;
         if !matches!(&created, Ok((_, adjustments)) if adjustments.is_empty()) {
             // Whatever was refused, what the project offers is not what we thought.
             self.forget_offer();
@@ -230,7 +235,7 @@ impl TicketSystem for Jira {
         Ok(Created { ticket: TicketRef { id: issue.id, key: issue.key, url }, adjustments })
     }
 
-    async fn look_up(&self, search: &Search) -> Result<Sighting, Fault> {
+    async fn look_up(&self, search: &Search) -> Result<SearchResult, Fault> {
         self.check_site(&search.destination)?;
         let api = self.api().await?;
         let labelled = !search.marker_in_text && !self.labels_were_refused.load(Ordering::Relaxed);

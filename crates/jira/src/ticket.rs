@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use ticketing_core::content::Content;
 use ticketing_core::fault::{Fault, FaultKind};
-use ticketing_core::system::{Adjustment, Order, Rendered};
+use ticketing_core::system::{Adjustment, Rendered, TicketDraft};
 use ticketing_core::text::Limit;
 
 use crate::client::Api;
@@ -61,20 +61,22 @@ impl Choice {
 }
 
 /// Renders the ticket for a project that offers `offer`.
-pub(crate) fn render(settings: &Settings, api: Api, offer: &Offer, order: &Order) -> Rendered {
+pub(crate) fn render(settings: &Settings, api: Api, offer: &Offer, ticket_draft: &TicketDraft) -> Rendered {
     let mut adjustments = offer.remarks.clone();
     let (priority, adjustment) = match &offer.priorities {
-        Priorities::Offered(offered) => priority::choose(order.incident.risk_level(), offered),
-        Priorities::Unknown => (Some(Choice::named(priority::usual_name(order.incident.risk_level()))), None),
+        Priorities::Offered(offered) => priority::choose(ticket_draft.incident.risk_level(), offered),
+        Priorities::Unknown => {
+            (Some(Choice::named(priority::usual_name(ticket_draft.incident.risk_level()))), None)
+        }
         Priorities::OffScreen => (None, Some(off_screen("priority", "not sent"))),
     };
     adjustments.extend(adjustment);
     if !offer.labels {
         adjustments.push(off_screen("labels", "not sent, and the marker stands in the description"));
     }
-    let labels = if offer.labels { labels(settings, order) } else { Vec::new() };
-    let marker = (!offer.labels).then_some(&order.marker);
-    let content = Content::of(&order.incident);
+    let labels = if offer.labels { labels(settings, ticket_draft) } else { Vec::new() };
+    let marker = (!offer.labels).then_some(&ticket_draft.marker);
+    let content = Content::of(&ticket_draft.incident);
     let description = render::description(&content, marker, api);
     adjustments.extend(content.cleaned("description"));
     adjustments.extend(description.adjustments.iter().cloned());
@@ -101,7 +103,7 @@ pub(crate) fn render(settings: &Settings, api: Api, offer: &Offer, order: &Order
     Rendered { body, summary, priority, labels, description: markup, plain_text, marker_in_text, adjustments }
 }
 
-/// The fault of a create screen on which no marker can stand: a ticket whose create is in doubt could not be found again.
+/// The fault of a create screen on which no marker can stand: a ticket whose create has an unknown outcome could not be found again.
 pub(crate) fn without_marker() -> Fault {
     let message =
         "the project's create screen has neither labels nor a description, so a ticket cannot be found again";
@@ -110,8 +112,8 @@ pub(crate) fn without_marker() -> Fault {
 }
 
 /// The marker first, then the labels of the settings, each once.
-fn labels(settings: &Settings, order: &Order) -> Vec<String> {
-    let mut labels = vec![order.marker.as_str().to_owned()];
+fn labels(settings: &Settings, ticket_draft: &TicketDraft) -> Vec<String> {
+    let mut labels = vec![ticket_draft.marker.as_str().to_owned()];
     for label in &settings.labels {
         if !labels.contains(label) {
             labels.push(label.clone());

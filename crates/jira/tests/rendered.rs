@@ -1,9 +1,9 @@
-//! Renders hostile and plain incidents for Atlassian's own judges: `tests/judges/judge.mjs` reads what is written here.
+//! Renders hostile and plain incidents for Atlassian's own judges: `tests/judges/classify.mjs` reads what is written here.
 //!
 //! The file is one JSON object a line: `name`, the `adf` document, the `wiki` markup of the same incident, and `whole`,
 //! whether nothing had to be left out of either.
 
-#![allow(clippy::unwrap_used, reason = "a test that can not go on should stop there")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop there")]
 
 use std::fs;
 use std::path::PathBuf;
@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use ticketing_core::clock::Clock;
 use ticketing_core::incident::{Incident, IncidentFields};
 use ticketing_core::marker::{InstallationKey, Marker};
-use ticketing_core::system::{Order, Rendered, TicketSystem};
+use ticketing_core::system::{Rendered, TicketDraft, TicketSystem};
 use ticketing_core::violation::Violations;
 use ticketing_jira::{Flavour, Jira, Secret, SecretKind, Settings, SettingsDraft};
 use ticketing_outbound::{EgressPolicy, HttpClient};
@@ -95,28 +95,28 @@ fn jira(flavour: Flavour) -> Jira {
     )
 }
 
-fn order(fields: IncidentFields) -> Order {
+fn ticket_draft(fields: IncidentFields) -> TicketDraft {
     let marker = Marker::derive(&InstallationKey::new([7; 32]), &fields.id, "jira");
-    Order { incident: Incident::try_new(fields, "incident").unwrap(), marker }
+    TicketDraft { incident: Incident::try_new(fields, "incident").unwrap(), marker }
 }
 
-fn cases() -> Vec<(String, Order)> {
+fn cases() -> Vec<(String, TicketDraft)> {
     let mut cases = vec![
-        ("plain".to_owned(), order(incidents::full())),
-        ("least".to_owned(), order(incidents::least())),
-        ("longest".to_owned(), order(incidents::longest())),
+        ("plain".to_owned(), ticket_draft(incidents::full())),
+        ("least".to_owned(), ticket_draft(incidents::least())),
+        ("longest".to_owned(), ticket_draft(incidents::longest())),
     ];
     for (index, text) in HOSTILE.into_iter().enumerate() {
-        cases.push((format!("hostile {index}: {text}"), order(incidents::saying(text))));
+        cases.push((format!("hostile {index}: {text}"), ticket_draft(incidents::saying(text))));
         let next = HOSTILE[(index + 1) % HOSTILE.len()];
         let both = format!("{text}{next}");
-        cases.push((format!("hostile pair {index}: {both}"), order(incidents::saying(&both))));
+        cases.push((format!("hostile pair {index}: {both}"), ticket_draft(incidents::saying(&both))));
         let spaced = format!("x {text} {next} y");
-        cases.push((format!("hostile words {index}: {spaced}"), order(incidents::saying(&spaced))));
+        cases.push((format!("hostile words {index}: {spaced}"), ticket_draft(incidents::saying(&spaced))));
     }
     for character in ' '..='\u{17f}' {
         let text = format!("a{character}b {character}{character} {character}c d{character} {character}");
-        cases.push((format!("character {character:?}"), order(incidents::saying(&text))));
+        cases.push((format!("character {character:?}"), ticket_draft(incidents::saying(&text))));
     }
     cases
 }
@@ -126,11 +126,11 @@ fn is_whole(rendered: &Rendered) -> bool {
 }
 
 #[test]
-fn every_rendering_is_within_its_limits_and_is_written_for_the_judges() {
+fn renderings_keep_limits_and_are_written_for_judges() {
     let (cloud, data_center) = (jira(Flavour::Cloud), jira(Flavour::DataCenter));
     let mut lines = String::new();
-    for (name, order) in cases() {
-        let (adf, wiki) = (cloud.sketch(&order), data_center.sketch(&order));
+    for (name, ticket_draft) in cases() {
+        let (adf, wiki) = (cloud.render_offline(&ticket_draft), data_center.render_offline(&ticket_draft));
         for rendered in [&adf, &wiki] {
             assert!(rendered.description.encode_utf16().count() <= 32_767, "{name}");
             assert!(
@@ -161,7 +161,8 @@ fn assert_copies_alike(name: &str, wiki: &str) {
 fn an_indicator_survives_copying_on_data_center() {
     let indicators = ["10.0.0.1:443|tcp", "https://evil.example/a_b?c=d|e#f", "\\\\srv", "h1.example"];
     for indicator in indicators {
-        let wiki = jira(Flavour::DataCenter).sketch(&order(incidents::saying(indicator))).description;
+        let wiki =
+            jira(Flavour::DataCenter).render_offline(&ticket_draft(incidents::saying(indicator))).description;
         let copies = wiki.matches(&format!("{{noformat}}{indicator}{{noformat}}")).count();
         assert!(copies >= 4, "{copies} copies of {indicator} in {wiki}");
     }
@@ -172,9 +173,9 @@ fn short_lines_keep_most_of_their_text() {
     for (line, kept_on_cloud) in [(1, 17_000), (5, 22_000), (20, 24_000), (80, 25_000)] {
         let mut fields = incidents::full();
         fields.investigation_notes = format!("{}\n", "x".repeat(line)).repeat(64_000 / (line + 1));
-        let order = order(fields);
+        let ticket_draft = ticket_draft(fields);
         for (flavour, least) in [(Flavour::Cloud, kept_on_cloud), (Flavour::DataCenter, 30_000)] {
-            let rendered = jira(flavour).sketch(&order);
+            let rendered = jira(flavour).render_offline(&ticket_draft);
             let kept = rendered.plain_text.split_once("INVESTIGATION NOTES\n").unwrap().1;
             let kept = kept.split_once('…').unwrap().0.chars().count();
             assert!(kept >= least, "{flavour:?}: {kept} characters kept in lines of {line}");
@@ -186,7 +187,7 @@ fn short_lines_keep_most_of_their_text() {
 fn long_lines_stay_in_paragraphs_that_wrap() {
     let mut fields = incidents::full();
     fields.investigation_notes = "word ".repeat(8_000);
-    let rendered = jira(Flavour::Cloud).sketch(&order(fields));
+    let rendered = jira(Flavour::Cloud).render_offline(&ticket_draft(fields));
     assert!(!rendered.description.contains("codeBlock"));
     assert!(rendered.plain_text.len() > 25_000);
 }

@@ -8,7 +8,7 @@ use ticketing_core::clock::Clock;
 
 /// The clock of the machine as it stood when the server started, and the time that has passed since: a clock that
 /// somebody sets while the server runs, forward or back, must not end a lease or a proof before its time. It counts the time that the machine
-/// slept. In microseconds, as the store keeps them: what is told is the same after a restart.
+/// slept. In microseconds, as the store keeps them: what is published is the same after a restart.
 #[derive(Debug, Clone, Copy)]
 pub struct SystemClock {
     /// The wall clock at the start, less the time since boot.

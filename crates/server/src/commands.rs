@@ -161,13 +161,13 @@ impl KeyCommand {
         if data_key {
             let mut administration = data.open().await?;
             let rotated = administration.rotate_data_key().await;
-            let has_traces = administration.has_traces();
+            let has_old_ciphertext = administration.has_old_ciphertext();
             administration.close().await;
-            let DataKeyRotated { key, resumed, resealed } =
+            let DataKeyRotated { key, resumed, reencrypted } =
                 rotated.context("failed to rotate the data key")?;
             let how = if resumed { "resumed an interrupted rotation: " } else { "" };
-            writeln!(out, "{how}{resealed} secrets are re-encrypted with data key {key}")?;
-            return warn_about_wal_traces(has_traces, out);
+            writeln!(out, "{how}{reencrypted} secrets are re-encrypted with data key {key}")?;
+            return warn_about_old_ciphertext(has_old_ciphertext, out);
         }
         let mut administration = match data.open().await {
             Ok(administration) => administration,
@@ -182,7 +182,7 @@ impl KeyCommand {
             }
         };
         let rotated = administration.rotate_master_key(new_key_file.as_deref()).await;
-        let has_traces = administration.has_traces();
+        let has_old_ciphertext = administration.has_old_ciphertext();
         administration.close().await;
         match rotated.context("failed to rotate the master key")? {
             MasterRotated::Replaced { file, former } => {
@@ -197,12 +197,12 @@ impl KeyCommand {
                 writeln!(out, "the new key is active: start the server with it from now on")?;
             }
         }
-        warn_about_wal_traces(has_traces, out)
+        warn_about_old_ciphertext(has_old_ciphertext, out)
     }
 }
 
-fn warn_about_wal_traces(has_traces: bool, out: &mut impl Write) -> anyhow::Result<()> {
-    if has_traces {
+fn warn_about_old_ciphertext(has_old_ciphertext: bool, out: &mut impl Write) -> anyhow::Result<()> {
+    if has_old_ciphertext {
         writeln!(out, "secrets encrypted with the former key remain in the WAL file until the server stops")?;
     }
     Ok(())

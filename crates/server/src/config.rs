@@ -257,7 +257,7 @@ impl Config {
             jira_cloud_index_bound: self.jira_cloud_index_bound,
             jira_data_center_index_bound: self.jira_data_center_index_bound,
             look_up_interval: self.look_up_interval,
-            sweeps: self.sweeps,
+            duplicate_scan_delays: self.sweeps,
             circuit_threshold: self.circuit_threshold,
             max_retry_after: self.max_retry_after,
             jira_lockout_limit: self.jira_lockout_limit,
@@ -281,7 +281,7 @@ impl KeyArgs {
         match (&self.key_file, std::env::var(KEY_VARIABLE)) {
             (Some(path), _) => KeySource::File(path.clone()),
             (None, Ok(text)) => KeySource::Text { text: text.into(), origin: KEY_VARIABLE.to_owned() },
-            (None, Err(_)) => KeySource::Beside,
+            (None, Err(_)) => KeySource::BesideDatabase,
         }
     }
 }
@@ -336,7 +336,7 @@ mod tests {
     fn bounds_go_down_to_tens_of_milliseconds() {
         let config = config(&["--attempt-deadline=40ms", "--lease=100ms", "--sweeps=10ms,20ms,30ms"]);
         assert_eq!(config.check(), Ok(()));
-        assert_eq!(config.bounds().sweeps.map(|sweep| sweep.as_millis()), [10, 20, 30]);
+        assert_eq!(config.bounds().duplicate_scan_delays.map(|sweep| sweep.as_millis()), [10, 20, 30]);
     }
 
     #[test]

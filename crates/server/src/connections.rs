@@ -44,7 +44,7 @@ pub struct Connection {
     pub enabled: bool,
     /// None while settings are missing.
     pub current: Option<Arc<dyn TicketSystem>>,
-    /// Where tickets went before the settings pointed elsewhere, for as long as some are in doubt there.
+    /// Where tickets went before the settings pointed elsewhere, for as long as some have an unknown outcome there.
     pub retired: Vec<Arc<dyn TicketSystem>>,
 }
 
@@ -82,13 +82,13 @@ impl Connections {
     /// The refusal that closed the gate of the login of `target`, if it is closed.
     #[must_use]
     pub fn login_refusal(&self, target: &str) -> Option<Refusal> {
-        self.gate_in_use(target)?.refusal()
+        self.gate_of(target)?.refusal()
     }
 
     /// Refused logins of `target` in a row, whatever the calls were for.
     #[must_use]
     pub fn login_refusals(&self, target: &str) -> u32 {
-        self.gate_in_use(target).map_or(0, |gate| gate.refusals_in_a_row())
+        self.gate_of(target).map_or(0, |gate| gate.refusals_in_a_row())
     }
 
     /// Whether the vendor could lock the account of `target` at its next refused login.
@@ -99,19 +99,19 @@ impl Connections {
 
     /// Permits a probe of the login of `target`.
     pub fn permit_login_probe(&self, target: &str) {
-        if let Some(gate) = self.gate_in_use(target) {
+        if let Some(gate) = self.gate_of(target) {
             gate.permit_probe();
         }
     }
 
-    /// Has the login of `target` tried as if it had never been refused: on the word of a person.
+    /// Resets the gate of the login of `target`, on an operator's request.
     pub fn reset_login(&self, target: &str) {
-        if let Some(gate) = self.gate_in_use(target) {
+        if let Some(gate) = self.gate_of(target) {
             gate.reset();
         }
     }
 
-    fn gate_in_use(&self, target: &str) -> Option<Arc<LoginGate>> {
+    fn gate_of(&self, target: &str) -> Option<Arc<LoginGate>> {
         let connection = self.get(target)?;
         Some(self.gate(connection.system, &*connection.current?))
     }
@@ -173,7 +173,7 @@ impl Connections {
         self.current(target).is_some_and(|current| Arc::ptr_eq(&current, api))
     }
 
-    /// Puts settings in force.
+    /// Activates settings.
     pub fn set(&self, target: &str, connection: Connection) {
         let mut targets = self.targets.write().unwrap_or_else(PoisonError::into_inner);
         targets.insert(target.to_owned(), connection);
@@ -198,8 +198,8 @@ impl Connections {
             if held.origin.is_none() || held.origin != leads_to {
                 tracing::error!(
                     connection = %target, ?leads_to, bound_to = ?held.origin, secret = held.secret.kind.as_str(),
-                    "nothing is sent: the settings were edited in the database, and lead elsewhere than their secret may go; \
-                     give the secret again with Configure"
+                    "nothing is sent: the settings were edited in the database and point to another origin than their secret is bound to; \
+                     set the secret again with Configure"
                 );
                 return None;
             }
@@ -209,7 +209,7 @@ impl Connections {
 
     /// Judges the addresses of settings as they were typed; those that may not be called are added to `violations`, unless
     /// they are found fault with already.
-    pub fn judge(&self, draft: &Draft, violations: &mut Violations) {
+    pub fn check_addresses(&self, draft: &Draft, violations: &mut Violations) {
         let path = draft.system().as_str();
         let proxy = draft.route().proxy_url.clone();
         let addresses = draft.addresses();
@@ -223,14 +223,13 @@ impl Connections {
                 violations.add(field, refused.explain());
             }
         }
-        let description =
-            "must not be set for an address of plain http: nothing else than https goes through a proxy";
+        let description = "must not be set for a plain http address: only https is sent through a proxy";
         violations.require(proxy.is_none() || !by_http, &format!("{path}.proxy_url"), description);
     }
 
     /// A stand-in that renders tickets for a system that is not configured yet.
     #[must_use]
-    pub fn stand_in(&self, system: System) -> Option<Arc<dyn TicketSystem>> {
+    pub fn placeholder(&self, system: System) -> Option<Arc<dyn TicketSystem>> {
         let secret = |kind| Secret { kind, value: "unset".into() };
         let (draft, secret) = match system {
             System::Jira => {
@@ -297,7 +296,7 @@ impl Connections {
         let password = password.map(|secret| &secret.value);
         let route = Route::parse(draft.route(), password, path, violations)?;
         let client = self.client.with_route(&route);
-        client.map_err(|_| violations.add(format!("{path}.ca_certificates"), "can not be used")).ok()
+        client.map_err(|_| violations.add(format!("{path}.ca_certificates"), "cannot be used")).ok()
     }
 
     fn read<T>(&self, read: impl FnOnce(&BTreeMap<String, Connection>) -> T) -> T {

@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_seed_gives_the_same_bytes_again_and_every_draw_gives_others() {
+    fn same_seed_gives_same_bytes() {
         let draw = |entropy: &dyn Entropy| {
             let mut bytes = [0; 40];
             entropy.fill(&mut bytes);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ticketing_core::clock::Clock;
-use ticketing_core::delivery::start::MEMORY;
+use ticketing_core::delivery::restore::RESTORE_WINDOW;
 use ticketing_core::policy::Bounds;
 use ticketing_outbound::{EgressPolicy, HttpClient, HttpClientError};
 use tokio::sync::oneshot;
@@ -178,7 +178,7 @@ fn log_opened(opened: &Opened, config: &Config) {
         let bounds = config.bounds();
         tracing::warn!(
             %suspicion, server_bound = ?bounds.server_bound, jira_cloud_index_bound = ?bounds.jira_cloud_index_bound,
-            jira_data_center_index_bound = ?bounds.jira_data_center_index_bound, for_days = MEMORY.as_secs() / 86_400,
+            jira_data_center_index_bound = ?bounds.jira_data_center_index_bound, for_days = RESTORE_WINDOW.as_secs() / 86_400,
             "the database may have been restored from a backup, so each ticket is searched for before it is created: \
              the first ones wait until these bounds have passed"
         );

@@ -26,7 +26,7 @@ const CREATE_ACCESS: &str = "create_access";
 const STEPS: [&str; 6] = [AUTHENTICATION, TABLE, LOOK_UP, ASSIGNMENT_GROUP, REQUIRED_FIELDS, CREATE_ACCESS];
 
 /// A marker that no ticket has.
-const NOBODYS_MARKER: &str = "rhythmx-00000000000000000000000000000000";
+const UNUSED_MARKER: &str = "rhythmx-00000000000000000000000000000000";
 
 /// Every step in order; after the first that fails the others are not tried.
 pub(crate) async fn run(client: &Client, settings: &Settings) -> Vec<Check> {
@@ -78,10 +78,10 @@ async fn access(client: &Client, settings: &Settings) -> Vec<Check> {
 /// Whether a lost answer could be made good: a query by marker must be honoured.
 async fn searchable(client: &Client, settings: &Settings) -> Check {
     let began = client.now();
-    let marker = Marker::parse(NOBODYS_MARKER).expect("a marker by its form");
+    let marker = Marker::parse(UNUSED_MARKER).expect("a marker by its form");
     let outcome = look_up::by_marker(client, &settings.table, &marker).await;
     let took = since(client, began);
-    match outcome.map(|found| found.doubt) {
+    match outcome.map(|found| found.unknown_outcome) {
         Ok(None) => Check::passed(LOOK_UP, "tickets can be searched by correlation_id", took),
         Ok(Some(fault)) | Err(fault) => Check::failed(LOOK_UP, &fault, took),
     }

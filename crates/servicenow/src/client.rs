@@ -111,7 +111,7 @@ impl Client {
         if reply.status == 201 {
             return self.read(reply, 201).map(|(record, _)| record);
         }
-        Err(evidence::weigh(self, table, &reply, self.fault(&reply), deadline).await)
+        Err(evidence::check_scope(self, table, &reply, self.fault(&reply), deadline).await)
     }
 
     /// Changes a record.

@@ -12,7 +12,7 @@ use crate::read_back::{Made, read_back};
 use crate::ticket::Body;
 use crate::wire::Record;
 
-/// The longest number that is believed, in bytes: the platform's own limit of the field.
+/// The longest accepted number, in bytes: the platform's own limit of the field.
 pub(crate) const MAX_NUMBER: usize = 40;
 
 /// What is read of a ticket to know it.

@@ -1,4 +1,4 @@
-//! Whose trouble a refused insert is: this ticket's alone, or the connection's.
+//! Whether a refused insert concerns its ticket alone or the connection.
 //!
 //! A refusal concerns the one ticket unless there is evidence that the connection is in trouble, for a connection in trouble
 //! stops all its tickets. Evidence is one read of the table with the same login right after the refusal: if that is refused,
@@ -18,7 +18,7 @@ use crate::wire::Record;
 const BUDGET: Duration = Duration::from_secs(5);
 
 /// The fault of an insert into `table` that was refused by `reply`, judged as `refusal`.
-pub(crate) async fn weigh(
+pub(crate) async fn check_scope(
     client: &Client,
     table: &str,
     reply: &Reply,

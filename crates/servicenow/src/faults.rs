@@ -1,7 +1,7 @@
 //! What a reply of an instance means. Every status has its verdict here, once.
 //!
 //! Status and headers decide. The instance's words, in whatever language, and pages of something before it choose a hint and
-//! nothing else; whose trouble a refused insert is, [`evidence`](crate::evidence) finds out.
+//! nothing else; [`evidence`](crate::evidence) finds out what a refused insert concerns.
 
 use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_core::text::single_line;
@@ -109,7 +109,7 @@ fn foreign_hint(reply: &Reply) -> Option<String> {
     let found = foreign::recognize(reply)?;
     match found.kind {
         ForeignKind::Page => None,
-        // The page of a sleeping instance is not always recognized, nor told from the login page.
+        // The page of a sleeping instance is not always recognized, nor distinguished from the login page.
         ForeignKind::LoginPage if reply.status < 300 => {
             Some(format!("{}; an instance that sleeps may show such a page, too", found.hint(&NAMES)))
         }

@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 use ticketing_core::fault::Fault;
 use ticketing_core::marker::Marker;
-use ticketing_core::system::{Adjustment, Destination, Order, Rendered, TicketRef};
+use ticketing_core::system::{Adjustment, Destination, Rendered, TicketDraft, TicketRef};
 use ticketing_outbound::Reply;
 
 use crate::create::{bears, differences, ticket_of};
@@ -25,10 +25,10 @@ pub struct Read {
     pub created_at: Option<Timestamp>,
 }
 
-/// The ticket of an order.
+/// The ticket of a draft.
 #[must_use]
-pub fn render(order: &Order) -> Rendered {
-    ticket::render(order, ImpactUrgency::new(1, 1), "")
+pub fn render(ticket_draft: &TicketDraft) -> Rendered {
+    ticket::render(ticket_draft, ImpactUrgency::new(1, 1), "")
 }
 
 /// What a reply that is no success means.

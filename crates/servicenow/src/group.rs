@@ -17,7 +17,7 @@ const FIELDS: &str = "sys_id,name,active";
 const MAX_NAMESAKES: &str = "20";
 
 /// How long a group that was found is taken to be still there.
-const MEMORY: Duration = Duration::from_secs(5 * 60);
+const RESTORE_WINDOW: Duration = Duration::from_secs(5 * 60);
 
 /// A group that exists.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,7 +88,7 @@ impl KnownGroup {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (at, group) = known.as_ref()?;
         let age = Duration::try_from(now.duration_since(*at)).ok()?;
-        (age < MEMORY).then(|| group.clone())
+        (age < RESTORE_WINDOW).then(|| group.clone())
     }
 }
 

@@ -4,7 +4,7 @@ use ticketing_core::pasted;
 use url::Url;
 
 const CLOUD_DOMAIN: &str = "service-now.com";
-/// Hosts of ServiceNow that are nobody's instance.
+/// ServiceNow hosts that are no customer instance.
 const PORTALS: [&str; 8] = ["www", "hi", "signon", "support", "developer", "docs", "store", "partnerportal"];
 
 /// The origin of an instance: of a bare name, of a host, of an address, or of a page that somebody pasted. Plain http is

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_core::marker::Marker;
-use ticketing_core::system::{Destination, FoundTicket, Search, Sighting};
+use ticketing_core::system::{Destination, FoundTicket, Search, SearchResult};
 use ticketing_outbound::Reply;
 
 use crate::client::{Client, READ_TIMEOUT};
@@ -13,7 +13,7 @@ use crate::settings::is_table;
 use crate::wire::Record;
 
 /// Searches by marker and by `sys_id`, each of which an instance may have ignored.
-pub(crate) async fn look_up(client: &Client, origin: &str, search: &Search) -> Result<Sighting, Fault> {
+pub(crate) async fn look_up(client: &Client, origin: &str, search: &Search) -> Result<SearchResult, Fault> {
     let (place, marker) = (&search.destination, &search.marker);
     check_destination(place, origin)?;
     let by_marker = by_marker(client, &place.place, marker).await;
@@ -23,8 +23,8 @@ pub(crate) async fn look_up(client: &Client, origin: &str, search: &Search) -> R
         return Err(fault.clone());
     }
     let by_sys_id = client.record::<Record>(&place.place, marker.hex(), FIELDS, READ_TIMEOUT).await;
-    let (rows, doubt) = match by_marker {
-        Ok(found) => (found.rows, found.doubt),
+    let (rows, unknown_outcome) = match by_marker {
+        Ok(found) => (found.rows, found.unknown_outcome),
         Err(fault) => (Vec::new(), Some(fault)),
     };
     let (record, fault) = match by_sys_id {
@@ -35,9 +35,9 @@ pub(crate) async fn look_up(client: &Client, origin: &str, search: &Search) -> R
         Err(fault) => (None, Some(fault)),
     };
     let tickets = oldest_first(rows.into_iter().chain(record), place);
-    match doubt.or(fault) {
+    match unknown_outcome.or(fault) {
         Some(fault) if tickets.is_empty() => Err(fault),
-        _ => Ok(Sighting { tickets, witness_seen: false }),
+        _ => Ok(SearchResult { tickets, canary_seen: false }),
     }
 }
 
@@ -46,10 +46,10 @@ pub(crate) struct Rows {
     /// Those that bear the marker.
     pub(crate) rows: Vec<Record>,
     /// Why it would prove nothing that there are none.
-    pub(crate) doubt: Option<Fault>,
+    pub(crate) unknown_outcome: Option<Fault>,
 }
 
-/// Searches a table by marker, and says whether the search can be believed.
+/// Searches a table by marker, and says whether the search is proven.
 pub(crate) async fn by_marker(client: &Client, table: &str, marker: &Marker) -> Result<Rows, Fault> {
     let encoded = format!("correlation_id={marker}^ORDERBYsys_created_on");
     let query = [
@@ -60,8 +60,8 @@ pub(crate) async fn by_marker(client: &Client, table: &str, marker: &Marker) -> 
     ];
     let (rows, reply) = client.list::<Vec<Record>>(table, &query, READ_TIMEOUT).await?;
     let (ours, others): (Vec<_>, Vec<_>) = rows.into_iter().partition(|record| bears(record, marker));
-    let doubt = if ours.iter().any(|record| record.sys_id().is_none()) {
-        Some(doubtful("the instance has the ticket, and names it by no sys_id that can be believed", ""))
+    let unknown_outcome = if ours.iter().any(|record| record.sys_id().is_none()) {
+        Some(doubtful("the instance has the ticket but returned no valid sys_id", ""))
     } else if !others.is_empty() {
         Some(doubtful(
             "the search by correlation_id also returned other tickets: the instance ignored the query",
@@ -80,7 +80,7 @@ pub(crate) async fn by_marker(client: &Client, table: &str, marker: &Marker) -> 
     } else {
         None
     };
-    Ok(Rows { rows: ours, doubt })
+    Ok(Rows { rows: ours, unknown_outcome })
 }
 
 /// `X-Total-Count` counts what the query found before the account's rights were applied.
@@ -96,7 +96,7 @@ pub(crate) fn doubtful(message: &str, hint: &str) -> Fault {
 pub(crate) fn check_destination(destination: &Destination, origin: &str) -> Result<(), Fault> {
     if destination.base_url != origin {
         let message = format!(
-            "the ticket went to {}, but the settings now name {origin}: it can not be searched there",
+            "the ticket went to {}, but the settings now name {origin}: it cannot be searched there",
             destination.base_url
         );
         return Err(Fault::new(FaultKind::Misconfigured, message).with_hint(

@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_vendors_table_is_the_sum_of_impact_and_urgency_less_one() {
+    fn priority_is_impact_plus_urgency_minus_one() {
         let table =
             [((1, 1), 1), ((1, 2), 2), ((1, 3), 3), ((2, 1), 2), ((2, 2), 3), ((2, 3), 4), ((3, 3), 5)];
         for ((impact, urgency), priority) in table {
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn no_priority_is_foretold_of_levels_that_the_vendor_does_not_have() {
+    fn predicts_no_priority_for_unknown_levels() {
         for (impact, urgency) in [(4, 1), (1, 5), (0, 1)] {
             assert_eq!(ImpactUrgency::new(impact, urgency).priority(), None);
         }

@@ -211,7 +211,7 @@ impl Stored {
         }
     }
 
-    /// What of `sent` is not stored, as an entry for the work notes; `None` where that cannot be told.
+    /// What of `sent` is not stored, as an entry for the work notes; `None` if unknown.
     fn rest(self, sent: &str) -> Option<String> {
         match self {
             Self::Whole | Self::Differs(_) => None,

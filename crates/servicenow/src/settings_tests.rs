@@ -23,14 +23,14 @@ fn parsed(draft: &SettingsDraft) -> Settings {
 }
 
 #[test]
-fn the_least_settings_have_the_incident_table_no_group_and_the_default_priorities() {
+fn minimal_settings_use_defaults() {
     let settings = parsed(&draft());
     assert_eq!((settings.table.as_str(), settings.assignment_group), ("incident", None));
     assert_eq!(settings.priorities, PriorityMatrix::default());
 }
 
 #[test]
-fn the_password_is_bound_to_the_origin_and_not_to_a_page_of_it() {
+fn password_is_bound_to_origin() {
     let mut other = draft();
     other.instance = Some("https://acme.service-now.com/nav_to.do?uri=x".to_owned());
     assert_eq!(parsed(&draft()).origin(), "https://acme.service-now.com");
@@ -38,7 +38,7 @@ fn the_password_is_bound_to_the_origin_and_not_to_a_page_of_it() {
 }
 
 #[test]
-fn everything_that_is_wrong_or_missing_is_said_at_once_with_its_path() {
+fn reports_every_violation_with_path() {
     let pair = |impact, urgency| Some(ImpactUrgencyDraft { impact, urgency });
     let bad = SettingsDraft {
         instance: Some("https://user:word@acme.example".to_owned()),
@@ -65,7 +65,7 @@ fn everything_that_is_wrong_or_missing_is_said_at_once_with_its_path() {
 }
 
 #[test]
-fn a_draft_that_is_not_finished_has_nothing_wrong_with_it() {
+fn accepts_unfinished_draft() {
     let mut violations = Violations::default();
     SettingsDraft::default().check("servicenow", &mut violations);
     assert!(violations.is_empty());
@@ -80,7 +80,7 @@ fn a_script_is_no_group_and_neither_is_a_name_of_two_lines() {
 }
 
 #[test]
-fn a_group_of_32_hex_digits_is_a_sys_id_and_anything_else_is_a_name() {
+fn group_of_32_hex_digits_is_sys_id() {
     let group = |text: &str| {
         parsed(&SettingsDraft { assignment_group: Some(text.to_owned()), ..draft() }).assignment_group
     };
@@ -90,7 +90,7 @@ fn a_group_of_32_hex_digits_is_a_sys_id_and_anything_else_is_a_name() {
 }
 
 #[test]
-fn a_patch_replaces_what_it_sets_clears_what_it_empties_and_leaves_the_rest() {
+fn patch_replaces_set_and_clears_empty_fields() {
     let mut settings = SettingsDraft { assignment_group: Some("SOC".to_owned()), ..draft() };
     let pair = ImpactUrgencyDraft { impact: 1, urgency: 3 };
     settings.merge(SettingsDraft {

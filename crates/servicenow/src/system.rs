@@ -5,8 +5,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use ticketing_core::fault::Fault;
 use ticketing_core::system::{
-    Adjustment, Authorship, Check, Created, Destination, Login, Order, ReadTicket, Rendered, Search,
-    Sighting, TicketRef, TicketSystem, Visibility,
+    Adjustment, Authorship, Check, Created, Destination, Login, ReadTicket, Rendered, Search, SearchResult,
+    TicketDraft, TicketRef, TicketSystem, Visibility,
 };
 use ticketing_outbound::HttpClient;
 
@@ -45,8 +45,8 @@ impl ServiceNow {
         }
     }
 
-    fn weight(&self, order: &Order) -> ImpactUrgency {
-        self.settings.priorities.of_level(order.incident.risk_level())
+    fn weight(&self, ticket_draft: &TicketDraft) -> ImpactUrgency {
+        self.settings.priorities.of_level(ticket_draft.incident.risk_level())
     }
 }
 
@@ -76,20 +76,23 @@ impl TicketSystem for ServiceNow {
         Visibility::Immediate
     }
 
-    async fn prepare(&self, order: &Order) -> Result<Rendered, Fault> {
+    async fn prepare(&self, ticket_draft: &TicketDraft) -> Result<Rendered, Fault> {
         let Some(wanted) = &self.settings.assignment_group else {
-            return Ok(ticket::render(order, self.weight(order), ""));
+            return Ok(ticket::render(ticket_draft, self.weight(ticket_draft), ""));
         };
         let assigned = self.group.resolve(&self.client, wanted).await?;
-        let mut rendered = ticket::render(order, self.weight(order), &assigned.sys_id);
+        let mut rendered = ticket::render(ticket_draft, self.weight(ticket_draft), &assigned.sys_id);
         rendered.adjustments.extend(assigned.remark);
         Ok(rendered)
     }
 
-    fn sketch(&self, order: &Order) -> Rendered {
+    fn render_offline(&self, ticket_draft: &TicketDraft) -> Rendered {
         let group = self.settings.assignment_group.as_ref();
-        let mut rendered =
-            ticket::render(order, self.weight(order), group.map(AssignmentGroup::as_str).unwrap_or_default());
+        let mut rendered = ticket::render(
+            ticket_draft,
+            self.weight(ticket_draft),
+            group.map(AssignmentGroup::as_str).unwrap_or_default(),
+        );
         if let Some(group) = group {
             let reason = format!("not checked whether there is one group \"{}\"", group.as_str());
             rendered.adjustments.push(Adjustment::new("assignment_group", reason));
@@ -99,10 +102,15 @@ impl TicketSystem for ServiceNow {
         rendered
     }
 
-    async fn create(&self, order: &Order, rendered: &Rendered, within: Duration) -> Result<Created, Fault> {
+    async fn create(
+        &self,
+        ticket_draft: &TicketDraft,
+        rendered: &Rendered,
+        within: Duration,
+    ) -> Result<Created, Fault> {
         let deadline = self.client.deadline(within);
         let outcome =
-            create::create(&self.client, &self.destination(), &order.marker, rendered, deadline).await;
+            create::create(&self.client, &self.destination(), &ticket_draft.marker, rendered, deadline).await;
         let as_sent = outcome.as_ref().is_ok_and(|created| created.adjustments.is_empty());
         if !as_sent {
             self.group.forget();
@@ -110,12 +118,12 @@ impl TicketSystem for ServiceNow {
         outcome.map(|created| Created { ticket: self.published(created.ticket), ..created })
     }
 
-    async fn look_up(&self, search: &Search) -> Result<Sighting, Fault> {
-        let mut sighting = look_up::look_up(&self.client, &self.settings.origin(), search).await?;
-        for found in &mut sighting.tickets {
+    async fn look_up(&self, search: &Search) -> Result<SearchResult, Fault> {
+        let mut search_result = look_up::look_up(&self.client, &self.settings.origin(), search).await?;
+        for found in &mut search_result.tickets {
             found.ticket = self.published(found.ticket.clone());
         }
-        Ok(sighting)
+        Ok(search_result)
     }
 
     async fn read(&self, destination: &Destination, id_or_key: &str) -> Result<Option<ReadTicket>, Fault> {

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use ticketing_core::content::Content;
 use ticketing_core::document::Document;
 use ticketing_core::fit::{self, Omission};
-use ticketing_core::system::{Adjustment, Order, Rendered};
+use ticketing_core::system::{Adjustment, Rendered, TicketDraft};
 use ticketing_core::text::Limit;
 
 use crate::priority::{self, ImpactUrgency};
@@ -45,19 +45,19 @@ struct Texts {
     adjustments: Vec<Adjustment>,
 }
 
-/// The ticket of an order; `group` is the assignment group's `sys_id`, empty for none.
-pub(crate) fn render(order: &Order, weight: ImpactUrgency, group: &str) -> Rendered {
-    let content = Content::of(&order.incident);
+/// The ticket of a draft; `group` is the assignment group's `sys_id`, empty for none.
+pub(crate) fn render(ticket_draft: &TicketDraft, weight: ImpactUrgency, group: &str) -> Rendered {
+    let content = Content::of(&ticket_draft.incident);
     let (short_description, shortened) = short_description(&content);
     let texts = texts(&content.document());
     let body = Body {
-        sys_id: order.marker.hex().to_owned(),
+        sys_id: ticket_draft.marker.hex().to_owned(),
         short_description: short_description.clone(),
         description: texts.description.clone(),
         impact: weight.impact.to_string(),
         urgency: weight.urgency.to_string(),
         assignment_group: group.to_owned(),
-        correlation_id: order.marker.as_str().to_owned(),
+        correlation_id: ticket_draft.marker.as_str().to_owned(),
         correlation_display: CORRELATION_DISPLAY.to_owned(),
         work_notes: texts.work_notes.clone(),
     };

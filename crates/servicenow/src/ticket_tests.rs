@@ -35,14 +35,14 @@ fn fields() -> IncidentFields {
 
 fn rendered(fields: IncidentFields) -> (Rendered, Body) {
     let marker = Marker::parse("rhythmx-0123456789abcdef0123456789abcdef").unwrap();
-    let order = Order { incident: Incident::try_new(fields, "incident").unwrap(), marker };
-    let rendered = render(&order, ImpactUrgency::new(1, 1), GROUP);
+    let ticket_draft = TicketDraft { incident: Incident::try_new(fields, "incident").unwrap(), marker };
+    let rendered = render(&ticket_draft, ImpactUrgency::new(1, 1), GROUP);
     let body = serde_json::from_str(&rendered.body).unwrap();
     (rendered, body)
 }
 
 #[test]
-fn the_body_bears_the_marker_twice_and_impact_and_urgency_rather_than_a_priority() {
+fn body_has_marker_twice_and_impact_with_urgency() {
     let (rendered, body) = rendered(fields());
     assert_eq!(body.sys_id, "0123456789abcdef0123456789abcdef");
     assert_eq!(body.correlation_id, "rhythmx-0123456789abcdef0123456789abcdef");
@@ -55,7 +55,7 @@ fn the_body_bears_the_marker_twice_and_impact_and_urgency_rather_than_a_priority
 }
 
 #[test]
-fn sections_that_do_not_fit_move_whole_to_the_work_notes_and_the_description_says_so() {
+fn moves_overflowing_sections_to_work_notes() {
     let mut long = fields();
     long.investigation_notes = "observed. ".repeat(500);
     let (rendered, body) = rendered(long);
@@ -69,7 +69,7 @@ fn sections_that_do_not_fit_move_whole_to_the_work_notes_and_the_description_say
 }
 
 #[test]
-fn notes_too_long_for_the_work_notes_are_cut_and_the_cut_is_told() {
+fn cuts_long_work_notes_and_reports_it() {
     let mut long = fields();
     long.investigation_notes = "n".repeat(60_000);
     let (rendered, body) = rendered(long);
@@ -80,7 +80,7 @@ fn notes_too_long_for_the_work_notes_are_cut_and_the_cut_is_told() {
 }
 
 #[test]
-fn a_summary_that_is_too_long_is_cut_and_the_cut_is_told() {
+fn cuts_long_summary_and_reports_it() {
     let mut long = fields();
     long.activity.primary_rule = "rule ".repeat(50);
     let (rendered, body) = rendered(long);
@@ -141,7 +141,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(16))]
 
     #[test]
-    fn whatever_the_incident_the_limits_hold_and_its_text_stays_text(fields in any_incident()) {
+    fn any_incident_keeps_limits_and_stays_text(fields in any_incident()) {
         let (rendered, body) = rendered(fields);
         prop_assert!(limits::SHORT_DESCRIPTION.allows(&body.short_description));
         prop_assert!(!body.short_description.contains(['\n', '\r']));

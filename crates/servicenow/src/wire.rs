@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn the_time_of_creation_is_read_as_utc_and_nonsense_is_no_time() {
+    fn reads_creation_time_as_utc() {
         let at = |text: &str| record(json!({"sys_created_on": text})).created_at();
         assert_eq!(at("2016-01-22 14:28:24"), "2016-01-22T14:28:24Z".parse().ok());
         assert_eq!(at("22/01/2016"), None);

@@ -220,10 +220,10 @@ impl Server {
         let (data, clock) = (self.data(), Arc::new(SystemClock::start()));
         let database = data.join("ticketing.db");
         if !database.is_file() {
-            server::create_database(&data, KeySource::Beside, clock.clone()).await.unwrap();
+            server::create_database(&data, KeySource::BesideDatabase, clock.clone()).await.unwrap();
         }
         let (entropy, source) = (Arc::new(SystemEntropy), "test".to_owned());
-        Administration::open(&database, &KeySource::Beside, clock, entropy, source).await.unwrap()
+        Administration::open(&database, &KeySource::BesideDatabase, clock, entropy, source).await.unwrap()
     }
 
     fn authorized(&self, client: Client) -> Client {

@@ -53,16 +53,17 @@ impl Writer<'_> {
         self.push(delivery.ticket.as_ref().map_or(NONE, |ticket| number_of(ticket).map_or(NONE, as_byte)));
         // What an operator said can be corrected.
         self.push(u8::from(self.world.hands > 0 && delivery.resolution.is_some()));
-        let wanted_the_target =
+        let failed_on_target =
             delivery.last_error.as_ref().is_some_and(|error| is_of_target(error.fault.kind.scope()));
-        self.push(u8::from(self.world.hands > 0 && wanted_the_target));
+        self.push(u8::from(self.world.hands > 0 && failed_on_target));
         self.write_sweep(delivery);
     }
 
     /// An intent is only asked for by a lapse of the epoch that made it, and by a doubt.
     fn write_send(&mut self, delivery: &Delivery) {
         let asked_for = |send: &&ticketing_core::delivery::Send| {
-            delivery.doubt.is_some() || delivery.state == State::Attempting && send.epoch == delivery.epoch
+            delivery.unknown_outcome.is_some()
+                || delivery.state == State::Attempting && send.epoch == delivery.epoch
         };
         let send = delivery.send.as_ref().filter(asked_for);
         self.push_within(send.map(|send| send.deadline), self.proof_takes());
@@ -76,30 +77,30 @@ impl Writer<'_> {
 
     fn write_doubt(&mut self, delivery: &Delivery) {
         let bounds = &self.setup.bounds;
-        let Some(doubt) = &delivery.doubt else { return self.push(NONE) };
-        self.push_within(Some(doubt.since), bounds.backoff.into());
-        self.push(doubt.empty_answers.min(MOST_PATIENCE) as u8);
-        self.push_within(doubt.last_empty_at, bounds.look_up_interval.into());
+        let Some(unknown_outcome) = &delivery.unknown_outcome else { return self.push(NONE) };
+        self.push_within(Some(unknown_outcome.since), bounds.backoff.into());
+        self.push(unknown_outcome.empty_answers.min(MOST_PATIENCE) as u8);
+        self.push_within(unknown_outcome.last_empty_at, bounds.look_up_interval.into());
         // Asked for where a search has failed.
         let has_failed = |stage: &Stage| matches!(stage, Stage::Searched { sight: None, .. });
         let may_fail = self.world.failed_searches > 0 || self.world.workers.iter().any(has_failed);
-        let counted = if may_fail { doubt.look_ups.min(MOST_PATIENCE) } else { 0 };
+        let counted = if may_fail { unknown_outcome.look_ups.min(MOST_PATIENCE) } else { 0 };
         self.push(counted as u8);
         // What waits for evidence is made due by it.
         let waits = self.setup.tickets == crate::setup::Tickets::ShownLater && !self.world.has_evidence;
-        self.push(u8::from(waits && doubt.is_unproven));
+        self.push(u8::from(waits && unknown_outcome.is_unproven));
     }
 
     fn write_sweep(&mut self, delivery: &Delivery) {
         if !self.setup.sweeps {
             return;
         }
-        self.push(u8::from(!delivery.doubted.is_empty()));
+        self.push(u8::from(!delivery.uncertain_sends.is_empty()));
         self.push(
             delivery.duplicates.iter().filter_map(number_of).fold(0, |bits, number| bits | 1 << number),
         );
         self.push(u8::from(self.world.is_swept));
-        let sweep = delivery.sweep.as_ref();
+        let sweep = delivery.duplicate_scan.as_ref();
         self.push(sweep.map_or(NONE, |sweep| as_byte(sweep.step)));
         self.push_ahead(sweep.map(|sweep| sweep.due_at));
         self.push_within(sweep.map(|sweep| sweep.from), i64::from(self.setup.bounds.sweeps[2]) * 2);
@@ -153,7 +154,7 @@ impl Writer<'_> {
     /// Whether a search that found nothing may still be counted. Its claim was of a doubt, and a doubt that is over does
     /// not come back under the same epoch.
     fn is_heard(&self, holds: bool) -> bool {
-        self.world.delivery.doubt.is_some()
+        self.world.delivery.unknown_outcome.is_some()
             && (holds || self.setup.lacks(Guard::Epoch) || self.setup.lacks(Guard::LookUpEpoch))
     }
 
@@ -162,7 +163,8 @@ impl Writer<'_> {
         let (delivery, bounds) = (&self.world.delivery, &self.setup.bounds);
         let is_by = |time: Option<Timestamp>| time.is_some_and(|time| ticks_from(asked, time) <= 0);
         let proves = is_by(delivery.provable_from(self.setup.server_bound()));
-        let last = delivery.doubt.as_ref().and_then(|doubt| doubt.last_empty_at);
+        let last =
+            delivery.unknown_outcome.as_ref().and_then(|unknown_outcome| unknown_outcome.last_empty_at);
         let counts = is_by(last.map(|last| last + crate::setup::duration(bounds.look_up_interval)));
         let age = (self.world.now - asked).min(bounds.look_up_interval) as u8;
         age << 2 | u8::from(proves) << 1 | u8::from(counts)

@@ -73,13 +73,13 @@ fn malformed(delivery: &Delivery) -> Option<&'static str> {
         (state != State::Reconciling || is_due != is_leased, "a doubt is either due or claimed"),
         (!is_leased || matches!(state, State::Attempting | State::Reconciling), "only work is claimed"),
         (!is_settled || !is_due && !is_leased, "what is settled is neither due nor claimed"),
-        (state != State::Reconciling || delivery.doubt.is_some(), "what is looked for is in doubt"),
+        (state != State::Reconciling || delivery.unknown_outcome.is_some(), "what is looked for is in doubt"),
         (
-            delivery.doubt.is_none() || matches!(state, State::Reconciling | State::Cancelled),
+            delivery.unknown_outcome.is_none() || matches!(state, State::Reconciling | State::Cancelled),
             "a doubt is looked into or given up",
         ),
-        (delivery.doubt.is_none() || delivery.send.is_some(), "a doubt is about a send"),
-        (delivery.sweep.is_none() || is_settled, "only what is settled is swept"),
+        (delivery.unknown_outcome.is_none() || delivery.send.is_some(), "a doubt is about a send"),
+        (delivery.duplicate_scan.is_none() || is_settled, "only what is settled is swept"),
     ];
     rules.into_iter().find(|(holds, _)| !holds).map(|(_, rule)| rule)
 }

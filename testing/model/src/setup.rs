@@ -187,7 +187,7 @@ impl Setup {
                 jira_cloud_index_bound: self.index_bound(),
                 jira_data_center_index_bound: self.index_bound(),
                 look_up_interval: duration(bounds.look_up_interval),
-                sweeps: bounds.sweeps.map(duration),
+                duplicate_scan_delays: bounds.sweeps.map(duration),
                 circuit_threshold: 1,
                 ..Bounds::default()
             },

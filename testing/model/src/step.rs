@@ -1,6 +1,6 @@
 //! What can happen next.
 
-use ticketing_core::delivery::{State, Sweep};
+use ticketing_core::delivery::{DuplicateScan, State};
 
 use crate::guards::Guard;
 use crate::setup::{Fleet, Setup, Tickets, Witnesses, ticks_from};
@@ -186,7 +186,7 @@ impl Step {
 
     /// Every search whose answer differs.
     fn searches(setup: &Setup, world: &World, worker: u8, steps: &mut Vec<Self>) {
-        let from = witnesses_from(setup, world).filter(|from| *from <= world.now);
+        let from = canaries_from(setup, world).filter(|from| *from <= world.now);
         let mut answers = vec![];
         for behind in 0..=setup.vendor.index_lag {
             let known = from.map(|from| match world.is_shown(from, behind) {
@@ -217,10 +217,10 @@ impl Hand {
 }
 
 /// When the first witness may have been made.
-fn witnesses_from(setup: &Setup, world: &World) -> Option<u32> {
+fn canaries_from(setup: &Setup, world: &World) -> Option<u32> {
     let from = match setup.lacks(Guard::WitnessAge) {
         true => world.delivery.send.as_ref().map(|send| send.deadline),
-        false => world.delivery.witnesses_from(setup.server_bound()),
+        false => world.delivery.canaries_from(setup.server_bound()),
     };
     let from = from.filter(|_| setup.witnesses != Witnesses::Never)?;
     u32::try_from(ticks_from(0, from)).ok()
@@ -236,6 +236,6 @@ fn may_claim(setup: &Setup, world: &World) -> bool {
 }
 
 fn is_sweep_due(setup: &Setup, world: &World) -> bool {
-    let is_due = |sweep: &Sweep| ticks_from(world.now, sweep.due_at) <= 0;
-    setup.sweeps && world.delivery.sweep.as_ref().is_some_and(is_due)
+    let is_due = |sweep: &DuplicateScan| ticks_from(world.now, sweep.due_at) <= 0;
+    setup.sweeps && world.delivery.duplicate_scan.as_ref().is_some_and(is_due)
 }

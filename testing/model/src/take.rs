@@ -10,7 +10,7 @@ use ticketing_core::delivery::{Delivery, Outcome, Resolution, Settled, State};
 use ticketing_core::evidence::Evidence;
 use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_core::policy::Policy;
-use ticketing_core::system::{Authorship, Created, Destination, FoundTicket, Sighting};
+use ticketing_core::system::{Authorship, Created, Destination, FoundTicket, SearchResult};
 
 use crate::guards::Guard;
 use crate::setup::{Fleet, Setup, time};
@@ -34,7 +34,7 @@ impl<'a> Mover<'a> {
     /// The world after `step`, which must be one that can happen; `None` if nothing came of it.
     pub(crate) fn take(&self, world: &World, step: Step) -> Option<World> {
         if step == Step::Lapse {
-            let settled = self.lapse(world)?;
+            let settled = self.expire_lease(world)?;
             return Some(World { delivery: Rc::new(settled.delivery), ..world.clone() });
         }
         let mut next = world.clone();
@@ -126,15 +126,15 @@ impl<'a> Mover<'a> {
     /// The store is this server's alone, so nobody holds a claim now.
     fn restart(&self, world: &mut World) {
         world.is_down = false;
-        world.commit(|delivery, now| end_lease(delivery, now)?.lapse(&self.policy, now));
+        world.commit(|delivery, now| end_lease(delivery, now)?.expire_lease(&self.policy, now));
     }
 
     /// Ends the lease if it is over.
-    fn lapse(&self, world: &World) -> Option<Settled> {
+    fn expire_lease(&self, world: &World) -> Option<Settled> {
         world.delivery.lease_until?;
         let (delivery, now) = (Delivery::clone(&world.delivery), world.time());
         let delivery = if self.setup.lacks(Guard::LeaseTerm) { end_lease(delivery, now)? } else { delivery };
-        delivery.lapse(&self.policy, now)
+        delivery.expire_lease(&self.policy, now)
     }
 
     fn claim(&self, world: &mut World, worker: u8) {
@@ -191,10 +191,11 @@ impl<'a> Mover<'a> {
 
     fn sweep(&self, world: &mut World, behind: u8) -> bool {
         let shown = world.shown(behind.into());
-        let answer = Ok(Sighting { tickets: found(world, shown), witness_seen: false });
-        let Some(step) = world.delivery.sweep.as_ref().map(|sweep| sweep.step) else { return false };
-        let settled = world.commit(|delivery, now| delivery.settle_sweep(step, answer, &self.policy, now));
-        world.is_swept = settled && world.delivery.sweep.is_none();
+        let answer = Ok(SearchResult { tickets: found(world, shown), canary_seen: false });
+        let Some(step) = world.delivery.duplicate_scan.as_ref().map(|sweep| sweep.step) else { return false };
+        let settled =
+            world.commit(|delivery, now| delivery.settle_duplicate_scan(step, answer, &self.policy, now));
+        world.is_swept = settled && world.delivery.duplicate_scan.is_none();
         settled
     }
 
@@ -224,16 +225,16 @@ impl<'a> Mover<'a> {
         let asked_at = time(asked);
         let Some(Sight { shown, witness }) = sight else {
             let answer = Err(Fault::new(FaultKind::Connect, ""));
-            return LookUp { answer, had_witnesses: false, evidence: Evidence::NoTicket, asked_at };
+            return LookUp { answer, had_canaries: false, evidence: Evidence::NoTicket, asked_at };
         };
         let at_once = self.setup.lacks(Guard::SecondAnswer);
         let witness_seen = witness == Witness::Seen || at_once;
-        let answer = Ok(Sighting { tickets: found(world, shown), witness_seen });
+        let answer = Ok(SearchResult { tickets: found(world, shown), canary_seen: witness_seen });
         let evidence = match world.has_evidence || self.setup.lacks(Guard::SearchEvidence) {
             true => Evidence::Shown,
             false => Evidence::NoTicket,
         };
-        LookUp { answer, had_witnesses: witness != Witness::Unknown, evidence, asked_at }
+        LookUp { answer, had_canaries: witness != Witness::Unknown, evidence, asked_at }
     }
 }
 
@@ -293,7 +294,7 @@ fn interfere(world: &mut World, hand: Hand, policy: &Policy) -> bool {
     let ticket = (!world.tickets.is_empty()).then(|| ticket_ref(0));
     let decide = |delivery: Delivery, now: Timestamp| -> Option<Settled> {
         match hand {
-            Hand::Hasten => delivery.hasten(now),
+            Hand::Hasten => delivery.expedite(now),
             Hand::Recover => delivery.target_recovered(now),
             Hand::Retry => delivery.retry(false, now).ok(),
             Hand::CreateAnyway if ticket.is_some() || is_coming => None,

@@ -1,4 +1,4 @@
-//! From a doubt to a certainty: what a look-up proves.
+//! Reconciliation: what a look-up proves about an unknown outcome.
 
 use std::time::Duration;
 
@@ -9,17 +9,17 @@ use crate::evidence::Evidence;
 use crate::fault::{Fault, FaultKind};
 use crate::limits::MAX_DUPLICATES;
 use crate::policy::Policy;
-use crate::system::{FoundTicket, Sighting, TicketRef};
+use crate::system::{FoundTicket, SearchResult, TicketRef};
 
 /// How many look-up intervals lie at the most between two look-ups that could not search.
-const MOST_PATIENCE: u32 = 10;
+const MAX_BACKOFF_STEPS: u32 = 10;
 
-/// What a look-up was told.
+/// The result of a look-up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LookUp {
-    pub answer: Result<Sighting, Fault>,
-    /// Whether witnesses were named to the search: then one of them must be seen before "not found" counts.
-    pub had_witnesses: bool,
+    pub answer: Result<SearchResult, Fault>,
+    /// Whether canaries were named to the search: then one of them must be seen before "not found" counts.
+    pub had_canaries: bool,
     /// Whether the search is known to show tickets of ours.
     pub evidence: Evidence,
     /// When the search was begun.
@@ -29,8 +29,8 @@ pub struct LookUp {
 /// What an answer without a ticket has to say.
 #[derive(Clone, Copy)]
 struct EmptyAnswer {
-    witness_seen: bool,
-    had_witnesses: bool,
+    canary_seen: bool,
+    had_canaries: bool,
     evidence: Evidence,
     asked_at: Timestamp,
 }
@@ -47,27 +47,28 @@ impl Delivery {
         policy: &Policy,
         now: Timestamp,
     ) -> Option<Settled> {
-        let LookUp { answer, had_witnesses, evidence, asked_at } = look_up;
-        if let Ok(Sighting { tickets, .. }) = &answer
+        let LookUp { answer, had_canaries, evidence, asked_at } = look_up;
+        if let Ok(SearchResult { tickets, .. }) = &answer
             && !tickets.is_empty()
         {
-            return self.seen(tickets, policy, now);
+            return self.record_found(tickets, policy, now);
         }
         if self.state != State::Reconciling || self.epoch != epoch {
             return None;
         }
-        let doubt = self.doubt.as_mut()?;
-        doubt.look_ups += 1;
+        let unknown_outcome = self.unknown_outcome.as_mut()?;
+        unknown_outcome.look_ups += 1;
         match answer {
             Err(fault) => {
-                let patience = policy.bounds.look_up_interval * doubt.look_ups.min(MOST_PATIENCE);
-                let floor = policy.bounds.believed(fault.retry_after.unwrap_or_default());
+                let backoff =
+                    policy.bounds.look_up_interval * unknown_outcome.look_ups.min(MAX_BACKOFF_STEPS);
+                let floor = policy.bounds.cap_retry_after(fault.retry_after.unwrap_or_default());
                 self.last_error = Some(LastError { fault, ambiguous: true, at: now });
-                self.due_at = Some(now + patience.max(floor));
-                Some(self.become_(State::Reconciling, now, &[]))
+                self.due_at = Some(now + backoff.max(floor));
+                Some(self.transition(State::Reconciling, now, &[]))
             }
-            Ok(Sighting { witness_seen, .. }) => {
-                let empty = EmptyAnswer { witness_seen, had_witnesses, evidence, asked_at };
+            Ok(SearchResult { canary_seen, .. }) => {
+                let empty = EmptyAnswer { canary_seen, had_canaries, evidence, asked_at };
                 Some(self.not_found(&empty, policy, now))
             }
         }
@@ -83,57 +84,64 @@ impl Delivery {
     /// is not concerned.
     #[must_use]
     pub fn search_proven(mut self, now: Timestamp) -> Option<Settled> {
-        let is_unproven = self.doubt.as_ref().is_some_and(|doubt| doubt.is_unproven);
+        let is_unproven =
+            self.unknown_outcome.as_ref().is_some_and(|unknown_outcome| unknown_outcome.is_unproven);
         if self.state != State::Reconciling || self.lease_until.is_some() || !is_unproven {
             return None;
         }
         self.due_at = Some(now);
-        Some(self.become_(State::Reconciling, now, &[]))
+        Some(self.transition(State::Reconciling, now, &[]))
     }
 
-    /// A ticket made from then on is a witness: an index that shows it shows all that the send could have made, since
+    /// A ticket created from then on is a canary: an index that shows it shows all that the send could have made, since
     /// nothing of that send was applied any later.
     #[must_use]
-    pub fn witnesses_from(&self, server_bound: Duration) -> Option<Timestamp> {
+    pub fn canaries_from(&self, server_bound: Duration) -> Option<Timestamp> {
         self.send.as_ref().map(|send| send.deadline.max(send.bounds_from()) + server_bound)
     }
 
-    /// A ticket made later is none to a search that is made at `asked_at`. Of a send that is only supposed, and may be long
-    /// past, those alone are witnesses that the index must show by now: the newest of many pushes in a row would only
+    /// A ticket made later is none to a search that is made at `asked_at`. Of a send that is only assumed, and may be long
+    /// past, those alone are canaries that the index must show by now: the newest of many pushes in a row would only
     /// keep the next one waiting.
     #[must_use]
-    pub fn witnesses_until(&self, asked_at: Timestamp) -> Timestamp {
-        let supposed = self.send.as_ref().filter(|send| send.supposed);
-        supposed.map_or(Timestamp::MAX, |send| asked_at - send.index_bound)
+    pub fn canaries_until(&self, asked_at: Timestamp) -> Timestamp {
+        let is_assumed = self.send.as_ref().filter(|send| send.is_assumed);
+        is_assumed.map_or(Timestamp::MAX, |send| asked_at - send.index_bound)
     }
 
-    /// Records what a sweep showed: tickets beyond the first are duplicates, and the first one of what failed or was
-    /// cancelled is its ticket. What was found is always recorded, whatever became of the sweep meanwhile.
+    /// Records what a duplicate scan showed: tickets beyond the first are duplicates, and the first one of what failed or was
+    /// cancelled is its ticket. What was found is always recorded, whatever became of the duplicate scan meanwhile.
     #[must_use]
-    pub fn settle_sweep(
+    pub fn settle_duplicate_scan(
         mut self,
         step: usize,
-        answer: Result<Sighting, Fault>,
+        answer: Result<SearchResult, Fault>,
         policy: &Policy,
         now: Timestamp,
     ) -> Option<Settled> {
         let (tickets, searched) = match answer {
-            Ok(sighting) => (sighting.tickets, true),
+            Ok(search_result) => (search_result.tickets, true),
             Err(_) => (vec![], false),
         };
-        let Some(sweep) = self.sweep.clone().filter(|sweep| sweep.step == step) else {
-            return if tickets.is_empty() { None } else { self.seen(&tickets, policy, now) };
+        let Some(duplicate_scan) =
+            self.duplicate_scan.clone().filter(|duplicate_scan| duplicate_scan.step == step)
+        else {
+            return if tickets.is_empty() { None } else { self.record_found(&tickets, policy, now) };
         };
         if self.ticket.is_none() && !tickets.is_empty() {
             return Some(self.found(&tickets, policy, now));
         }
-        self.sweep = if searched { next_sweep(&sweep, policy) } else { sweep_again(&sweep, policy, now) };
+        self.duplicate_scan = if searched {
+            next_duplicate_scan(&duplicate_scan, policy)
+        } else {
+            retry_duplicate_scan(&duplicate_scan, policy, now)
+        };
         let events = self.note_duplicates(&tickets);
         self.updated_at = now;
         Some(Settled { delivery: self, events })
     }
 
-    /// When a delivery in doubt is to be looked up next: often enough to find the ticket early, and once the proof is
+    /// When a delivery of unknown outcome is to be looked up next: often enough to find the ticket early, and once the proof is
     /// possible.
     pub(super) fn next_look_up(&self, policy: &Policy, now: Timestamp) -> Timestamp {
         let next = now + policy.bounds.look_up_interval;
@@ -144,10 +152,10 @@ impl Delivery {
     }
 
     /// Tickets were found; `None` if they are all known.
-    fn seen(self, tickets: &[FoundTicket], policy: &Policy, now: Timestamp) -> Option<Settled> {
+    fn record_found(self, tickets: &[FoundTicket], policy: &Policy, now: Timestamp) -> Option<Settled> {
         match self.ticket {
             None => Some(self.found(tickets, policy, now)),
-            Some(_) => self.found_beside(tickets, now),
+            Some(_) => self.record_further(tickets, now),
         }
     }
 
@@ -162,7 +170,7 @@ impl Delivery {
     }
 
     /// The delivery has had its ticket since the search began; `None` if the search shows no other.
-    fn found_beside(mut self, tickets: &[FoundTicket], now: Timestamp) -> Option<Settled> {
+    fn record_further(mut self, tickets: &[FoundTicket], now: Timestamp) -> Option<Settled> {
         let before = (self.ticket.clone(), self.resolution, self.duplicates.len());
         let events = self.note_duplicates(tickets);
         if (&self.ticket, self.resolution, self.duplicates.len()) == (&before.0, before.1, before.2) {
@@ -183,11 +191,11 @@ impl Delivery {
         let new: Vec<_> = new.take(room).cloned().collect();
         let is_news = !new.is_empty();
         self.duplicates.extend(new.into_iter().map(|found| found.ticket));
-        if self.refer_to_the_oldest(tickets) || is_news { vec![EventKind::DuplicateFound] } else { vec![] }
+        if self.prefer_oldest(tickets) || is_news { vec![EventKind::DuplicateFound] } else { vec![] }
     }
 
     /// Whether the reference became another one.
-    fn refer_to_the_oldest(&mut self, tickets: &[FoundTicket]) -> bool {
+    fn prefer_oldest(&mut self, tickets: &[FoundTicket]) -> bool {
         let (Some(oldest), Some(reference)) = (tickets.first(), self.ticket.clone()) else { return false };
         let is_seen = tickets.iter().any(|found| found.ticket.id == reference.id);
         if oldest.ticket.id == reference.id || !is_seen {
@@ -215,24 +223,26 @@ impl Delivery {
     }
 
     fn not_found(mut self, empty: &EmptyAnswer, policy: &Policy, now: Timestamp) -> Settled {
-        let EmptyAnswer { witness_seen, had_witnesses, evidence, asked_at } = *empty;
+        let EmptyAnswer { canary_seen, had_canaries, evidence, asked_at } = *empty;
         let bounds = &policy.bounds;
         let provable = self.is_provable(asked_at, bounds.server_bound);
-        let is_assumed = self.send.as_ref().is_some_and(|send| send.supposed);
+        let is_assumed = self.send.as_ref().is_some_and(|send| send.is_assumed);
         let immediate = self.send.as_ref().is_some_and(|send| send.index_bound.is_zero());
-        let Some(doubt) = self.doubt.as_mut() else { return self.keep_looking(policy, now) };
+        let Some(unknown_outcome) = self.unknown_outcome.as_mut() else {
+            return self.look_up_again(policy, now);
+        };
         if !provable {
-            return self.keep_looking(policy, now);
+            return self.look_up_again(policy, now);
         }
         let apart = |last: Timestamp| asked_at >= last + bounds.look_up_interval;
-        if doubt.last_empty_at.is_none_or(apart) {
-            doubt.empty_answers += 1;
-            doubt.last_empty_at = Some(asked_at);
+        if unknown_outcome.last_empty_at.is_none_or(apart) {
+            unknown_outcome.empty_answers += 1;
+            unknown_outcome.last_empty_at = Some(asked_at);
         }
-        let enough = doubt.empty_answers >= 2 || self.is_long_past(bounds, asked_at);
-        if !(immediate || witness_seen || (enough && !had_witnesses)) {
-            self.keep_looking(policy, now)
-        } else if evidence.lets_absence_count(is_assumed) {
+        let enough = unknown_outcome.empty_answers >= 2 || self.is_long_past(bounds, asked_at);
+        if !(immediate || canary_seen || (enough && !had_canaries)) {
+            self.look_up_again(policy, now)
+        } else if evidence.allows_proof_of_absence(is_assumed) {
             self.proven_absent(policy, now)
         } else {
             self.unproven(evidence, policy, now)
@@ -242,25 +252,30 @@ impl Delivery {
     /// The search may be unable to show any ticket of ours, so that its empty answer proves nothing, however often it
     /// comes. It is asked ever less often.
     fn unproven(mut self, evidence: Evidence, policy: &Policy, now: Timestamp) -> Settled {
-        let Some(doubt) = self.doubt.as_mut() else { return self.keep_looking(policy, now) };
-        let events: &[EventKind] = if doubt.is_unproven { &[] } else { &[EventKind::Reconciling] };
-        doubt.is_unproven = true;
-        let count = doubt.empty_answers.clamp(1, MOST_PATIENCE);
+        let Some(unknown_outcome) = self.unknown_outcome.as_mut() else {
+            return self.look_up_again(policy, now);
+        };
+        let events: &[EventKind] = if unknown_outcome.is_unproven { &[] } else { &[EventKind::Reconciling] };
+        unknown_outcome.is_unproven = true;
+        let count = unknown_outcome.empty_answers.clamp(1, MAX_BACKOFF_STEPS);
         let fault = unproven(evidence);
         self.last_error = Some(LastError { fault, ambiguous: true, at: now });
         self.due_at = Some(now + policy.bounds.look_up_interval * count * count);
-        self.become_(State::Reconciling, now, events)
+        self.transition(State::Reconciling, now, events)
     }
 
     /// The send made no ticket: the failure is an ordinary one now.
     fn proven_absent(mut self, policy: &Policy, now: Timestamp) -> Settled {
-        let Some(send) = &self.send else { return self.keep_looking(policy, now) };
-        let supposed = send.supposed;
-        self.note_absence(send.bounds_from());
-        if supposed {
-            return self.send_after_all(now);
+        let Some(send) = &self.send else { return self.look_up_again(policy, now) };
+        let is_assumed = send.is_assumed;
+        self.record_absence(send.bounds_from());
+        if is_assumed {
+            return self.rearm_unsent(now);
         }
-        let since = self.doubt.as_ref().map_or(now, |doubt| doubt.counted_from.unwrap_or(doubt.since));
+        let since = self
+            .unknown_outcome
+            .as_ref()
+            .map_or(now, |unknown_outcome| unknown_outcome.counted_from.unwrap_or(unknown_outcome.since));
         let due_at = match self.failures {
             0 => Some(now),
             failures => policy.retry.after_failure(failures, 0.0).map(|delay| (since + delay).max(now)),
@@ -269,20 +284,21 @@ impl Delivery {
     }
 
     /// Looks again soon, and ever less often once proof was possible and did not come.
-    fn keep_looking(mut self, policy: &Policy, now: Timestamp) -> Settled {
-        let empty_answers = self.doubt.as_ref().map_or(0, |doubt| doubt.empty_answers);
-        let patience = policy.bounds.look_up_interval * empty_answers.clamp(1, MOST_PATIENCE);
+    fn look_up_again(mut self, policy: &Policy, now: Timestamp) -> Settled {
+        let empty_answers =
+            self.unknown_outcome.as_ref().map_or(0, |unknown_outcome| unknown_outcome.empty_answers);
+        let backoff = policy.bounds.look_up_interval * empty_answers.clamp(1, MAX_BACKOFF_STEPS);
         self.due_at = Some(match empty_answers {
             0 => self.next_look_up(policy, now),
-            _ => now + patience,
+            _ => now + backoff,
         });
-        self.become_(State::Reconciling, now, &[])
+        self.transition(State::Reconciling, now, &[])
     }
 }
 
 fn unproven(evidence: Evidence) -> Fault {
     let message = format!(
-        "the search finds no ticket, which proves nothing while it is not known to show tickets of ours: {}",
+        "the search found no ticket, but absence is unproven until the search has shown a ticket of ours: {}",
         evidence.reason()
     );
     Fault::new(FaultKind::UnreadableReply, message).with_hint(
@@ -291,14 +307,22 @@ fn unproven(evidence: Evidence) -> Fault {
     )
 }
 
-/// After a sweep that could not search; `None` once it is too late to be of use.
-fn sweep_again(sweep: &super::Sweep, policy: &Policy, now: Timestamp) -> Option<super::Sweep> {
-    let [first, .., last] = policy.bounds.sweeps;
-    (now < sweep.from + last * 2).then(|| super::Sweep { due_at: now + first, ..sweep.clone() })
+/// After a duplicate scan that could not search; `None` once it is too late to be of use.
+fn retry_duplicate_scan(
+    duplicate_scan: &super::DuplicateScan,
+    policy: &Policy,
+    now: Timestamp,
+) -> Option<super::DuplicateScan> {
+    let [first, .., last] = policy.bounds.duplicate_scan_delays;
+    (now < duplicate_scan.from + last * 2)
+        .then(|| super::DuplicateScan { due_at: now + first, ..duplicate_scan.clone() })
 }
 
-fn next_sweep(sweep: &super::Sweep, policy: &Policy) -> Option<super::Sweep> {
-    let step = sweep.step + 1;
-    let after = policy.bounds.sweeps.get(step)?;
-    Some(super::Sweep { step, due_at: sweep.from + *after, ..sweep.clone() })
+fn next_duplicate_scan(
+    duplicate_scan: &super::DuplicateScan,
+    policy: &Policy,
+) -> Option<super::DuplicateScan> {
+    let step = duplicate_scan.step + 1;
+    let after = policy.bounds.duplicate_scan_delays.get(step)?;
+    Some(super::DuplicateScan { step, due_at: duplicate_scan.from + *after, ..duplicate_scan.clone() })
 }

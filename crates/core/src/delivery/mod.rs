@@ -1,18 +1,18 @@
-//! The durable intent to create one ticket in one system, and its state machine.
+//! A delivery: the outbox row for one ticket in one system, and its state machine.
 //!
 //! The machine is made of pure functions: each takes a delivery as it is, something that happened, the policy and the
-//! time, and gives the delivery as it becomes, with the events to write. Whoever calls them does the I/O and records
+//! time, and gives the delivery as it becomes, with the events to write. The caller does the I/O and records
 //! both in one transaction.
 //!
 //! Invariant: a create is only begun by the holder of the current epoch, after [`Delivery::intend`] was made durable, and
 //! before the send deadline that it set.
-//! Invariant: after a send of doubtful outcome there is no other send until a look-up has proven that the first made no
+//! Invariant: after a send of unknown outcome there is no other send until a look-up has proven that the first created no
 //! ticket, or an operator has said so.
 
 pub mod look_up;
 pub mod operate;
+pub mod restore;
 pub mod settle;
-pub mod start;
 
 use std::fmt;
 use std::time::Duration;
@@ -38,34 +38,37 @@ pub struct Delivery {
     pub system: System,
     pub trigger: Trigger,
     pub marker: Marker,
-    /// Who first asked for it, for example `token:soar`; empty where nobody wrote that down.
+    /// Who first asked for it, for example `token:soar`; empty for deliveries of older versions.
     #[serde(default)]
     pub requested_by: String,
     /// The namespace that its incident belongs to.
     #[serde(default)]
     pub namespace: Namespace,
     pub state: State,
-    /// Raised by every claim: only its holder may send and settle.
+    /// The fencing token, raised by every claim: only its holder may send and settle.
     pub epoch: u32,
-    /// Until when the present claim holds.
+    /// When the lease of the current claim expires.
     pub lease_until: Option<Timestamp>,
     /// Failed attempts that count against the retries.
     pub failures: u32,
     /// When the first of these failures was.
     pub failing_since: Option<Timestamp>,
-    /// When it is to be looked at again; none in terminal states and while it is claimed.
+    /// When it is due next; none in terminal states and while it is claimed.
     pub due_at: Option<Timestamp>,
     /// The last intent to send.
     pub send: Option<Send>,
-    /// What is not known about the last send.
-    pub doubt: Option<Doubt>,
-    /// Where sends of doubtful outcome went, ever: the sweeps search there.
-    pub doubted: Vec<Destination>,
+    /// Set while the outcome of the last send is unknown.
+    #[serde(rename = "doubt")]
+    pub unknown_outcome: Option<UnknownOutcome>,
+    /// Where sends of unknown outcome went, ever: the duplicate scans search there.
+    #[serde(rename = "doubted")]
+    pub uncertain_sends: Vec<Destination>,
     /// Where it was looked for and proven not to be.
     #[serde(default)]
     pub absences: Vec<Absence>,
-    /// The later searches for tickets that a settled delivery, once in doubt, still has before it.
-    pub sweep: Option<Sweep>,
+    /// The next duplicate scan of a settled delivery that once had an unknown outcome.
+    #[serde(rename = "sweep")]
+    pub duplicate_scan: Option<DuplicateScan>,
     pub ticket: Option<TicketRef>,
     /// Set where an operator named the ticket, and a search has not found it by its marker since.
     #[serde(default)]
@@ -101,7 +104,7 @@ pub enum State {
     Delivered,
     /// Refused, or not sent at all: due for a retry.
     Waiting,
-    /// Sent, and nobody knows whether the ticket exists: being looked for.
+    /// Sent with an unknown outcome: being reconciled.
     Reconciling,
     /// All retries spent.
     Failed,
@@ -135,13 +138,13 @@ pub struct Send {
     pub index_bound: Duration,
     /// Whether the marker was sent in the description.
     pub marker_in_text: bool,
-    /// From when its bounds count, where that is not the deadline: the clock was set, or the store was put back.
+    /// From when its bounds count, where that is not the deadline: the clock was set, or the store was restored.
     #[serde(default)]
     pub counted_from: Option<Timestamp>,
-    /// Nobody knows of such a send: it is supposed, since the store was put back from a copy. `at` is then the beginning of
-    /// time, and the deadline when the store was put back.
-    #[serde(default)]
-    pub supposed: bool,
+    /// No such send is recorded: it is assumed, since the store was restored from a backup. `at` is then the beginning of
+    /// time, and the deadline when the store was restored.
+    #[serde(default, rename = "supposed")]
+    pub is_assumed: bool,
 }
 
 /// A place where a ticket is not.
@@ -152,11 +155,11 @@ pub struct Absence {
     pub until: Timestamp,
 }
 
-/// An open question: did that send make a ticket?
+/// A send whose outcome is unknown: it may have created a ticket.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Doubt {
+pub struct UnknownOutcome {
     pub since: Timestamp,
-    /// From when the delay of the next retry counts, should no ticket have been made; by default since the doubt.
+    /// From when the delay of the next retry counts, should no ticket have been made; by default since the outcome became unknown.
     #[serde(default)]
     pub counted_from: Option<Timestamp>,
     /// Look-ups that were answered "not found" and count as proof, since the bound had passed.
@@ -164,15 +167,15 @@ pub struct Doubt {
     pub last_empty_at: Option<Timestamp>,
     /// All look-ups so far, failed ones too.
     pub look_ups: u32,
-    /// Absence would be proven by now, if the search were known to show tickets of ours. Only evidence or an operator ends
-    /// such a doubt.
+    /// Absence would be proven by now, if the search were known to show tickets of ours. Only search evidence or an operator ends
+    /// this state.
     #[serde(default)]
     pub is_unproven: bool,
 }
 
-/// A search for tickets yet to come: for further ones of what was delivered, for any of what failed or was cancelled.
+/// The next duplicate scan: searches for further tickets of a delivered, and for any of a failed or cancelled delivery.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Sweep {
+pub struct DuplicateScan {
     /// 0 is the first.
     pub step: usize,
     pub due_at: Timestamp,
@@ -184,7 +187,7 @@ pub struct Sweep {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LastError {
     pub fault: Fault,
-    /// Whether the failure left a doubt: a failure before the send never does.
+    /// Whether the failure left an unknown outcome: a failure before the send never does.
     pub ambiguous: bool,
     pub at: Timestamp,
 }
@@ -198,7 +201,7 @@ pub enum Outcome {
     Sent(Result<Created, Fault>),
 }
 
-/// What happened to a delivery, as told to subscribers.
+/// What happened to a delivery or a target, as published to subscribers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum EventKind {
@@ -220,7 +223,7 @@ pub enum EventKind {
     TargetRecovered,
 }
 
-/// A delivery as it becomes, and what to tell.
+/// The delivery after a transition, and the events to publish.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settled {
     pub delivery: Delivery,
@@ -230,7 +233,7 @@ pub struct Settled {
 // === impl Delivery ===
 
 impl Delivery {
-    /// The claim is still this one's, and in time.
+    /// Whether the lease with this fencing token is still valid.
     #[must_use]
     pub fn is_held(&self, epoch: u32, now: Timestamp) -> bool {
         self.epoch == epoch && self.lease_until.is_some_and(|until| now < until)
@@ -246,16 +249,17 @@ impl Delivery {
             && self.due_at.is_some_and(|due_at| state == State::Pending || due_at <= now)
     }
 
-    /// Whether something may have been sent that is not accounted for.
+    /// Whether a send has an unknown outcome.
     #[must_use]
-    pub fn is_in_doubt(&self) -> bool {
-        self.doubt.is_some()
+    pub fn has_unknown_outcome(&self) -> bool {
+        self.unknown_outcome.is_some()
     }
 
-    /// Whether a ticket may exist and neither time nor a look-up can tell: a person has to.
+    /// Whether only a person can find out if the ticket exists: absence is unproven.
     #[must_use]
     pub fn needs_attention(&self) -> bool {
-        self.state == State::Reconciling && self.doubt.as_ref().is_some_and(|doubt| doubt.is_unproven)
+        self.state == State::Reconciling
+            && self.unknown_outcome.as_ref().is_some_and(|unknown_outcome| unknown_outcome.is_unproven)
     }
 
     /// Before this, a search that finds nothing proves nothing.
@@ -264,21 +268,21 @@ impl Delivery {
         self.send.as_ref().map(|send| send.bounds_from() + server_bound + send.index_bound)
     }
 
-    fn become_(mut self, state: State, now: Timestamp, events: &[EventKind]) -> Settled {
+    fn transition(mut self, state: State, now: Timestamp, events: &[EventKind]) -> Settled {
         self.state = state;
         self.lease_until = None;
         self.updated_at = now;
         match state.is_settled() {
             true => self.due_at = None,
-            false => self.sweep = None,
+            false => self.duplicate_scan = None,
         }
         Settled { delivery: self, events: events.to_vec() }
     }
 }
 
-// === impl Doubt ===
+// === impl UnknownOutcome ===
 
-impl Doubt {
+impl UnknownOutcome {
     fn new(since: Timestamp) -> Self {
         Self {
             since,
@@ -314,7 +318,7 @@ impl State {
         Self::Cancelled,
     ];
 
-    /// Nothing is to be done any more, but by an operator or a target that recovered.
+    /// Terminal, unless an operator or the recovery of the target rearms it.
     #[must_use]
     pub fn is_settled(self) -> bool {
         matches!(self, Self::Delivered | Self::Failed | Self::Cancelled)

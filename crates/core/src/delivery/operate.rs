@@ -1,4 +1,4 @@
-//! The operator's hands, and what a new request or a recovered target does to a delivery.
+//! Operations on a delivery: by operators, by a repeated request, and by the recovery of its target.
 
 use jiff::Timestamp;
 
@@ -25,10 +25,10 @@ pub struct NewDelivery {
     pub namespace: Namespace,
 }
 
-/// Why an operation can not be done on a delivery.
+/// Why an operation cannot be done on a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum OperationError {
-    #[error("the delivery is {0} and can not be {1}")]
+    #[error("the delivery is {0} and cannot be {1}")]
     WrongState(State, &'static str),
 }
 
@@ -53,10 +53,10 @@ impl Delivery {
             failing_since: None,
             due_at: Some(now),
             send: None,
-            doubt: None,
-            doubted: vec![],
+            unknown_outcome: None,
+            uncertain_sends: vec![],
             absences: vec![],
-            sweep: None,
+            duplicate_scan: None,
             ticket: None,
             resolution: None,
             duplicates: vec![],
@@ -72,8 +72,8 @@ impl Delivery {
     /// late for that.
     #[must_use]
     pub fn update_snapshot(mut self, revision: u32, now: Timestamp) -> Option<Settled> {
-        let open =
-            matches!(self.state, State::Pending | State::Waiting | State::Failed) && self.doubt.is_none();
+        let open = matches!(self.state, State::Pending | State::Waiting | State::Failed)
+            && self.unknown_outcome.is_none();
         if !open || revision <= self.incident_revision {
             return None;
         }
@@ -82,9 +82,9 @@ impl Delivery {
         Some(Settled { delivery: self, events: vec![EventKind::SnapshotUpdated] })
     }
 
-    /// Somebody asked again: what waits or has failed is tried now. `None` if there is nothing to hasten.
+    /// A repeated request makes a waiting or failed delivery due now. `None` if nothing changes.
     #[must_use]
-    pub fn hasten(self, now: Timestamp) -> Option<Settled> {
+    pub fn expedite(self, now: Timestamp) -> Option<Settled> {
         match self.state {
             State::Waiting | State::Failed => Some(self.rearm(now)),
             State::Reconciling if self.lease_until.is_none() => Some(self.look_up_now(now)),
@@ -94,26 +94,26 @@ impl Delivery {
         }
     }
 
-    /// An operator wants another try. With `create_anyway` a doubt is put aside, for the operator has looked: nothing
-    /// else ends a doubt that no look-up can end.
+    /// An operator wants another try. With `create_anyway` an unknown outcome is discarded, since the operator has checked: nothing
+    /// else ends one that no look-up can resolve.
     ///
     /// # Errors
     /// If the ticket exists already or an attempt is under way.
     pub fn retry(mut self, create_anyway: bool, now: Timestamp) -> Result<Settled, OperationError> {
-        if create_anyway && self.doubt.is_some() {
+        if create_anyway && self.unknown_outcome.is_some() {
             if self.lease_until.is_some() {
                 return Err(OperationError::WrongState(
                     self.state,
                     "created anyway while it is being looked for: try again",
                 ));
             }
-            self.note_absence(now);
-            self.doubt = None;
+            self.record_absence(now);
+            self.unknown_outcome = None;
             return Ok(self.rearm(now));
         }
         match self.state {
             State::Waiting | State::Failed => Ok(self.rearm(now)),
-            State::Cancelled if self.doubt.is_some() => {
+            State::Cancelled if self.unknown_outcome.is_some() => {
                 let mut settled = self.look_up_now(now);
                 settled.events = vec![EventKind::Rearmed];
                 Ok(settled)
@@ -134,8 +134,8 @@ impl Delivery {
     pub fn cancel(mut self, policy: &Policy, now: Timestamp) -> Result<Settled, OperationError> {
         match self.state {
             State::Pending | State::Waiting | State::Reconciling | State::Failed => {
-                self.begin_sweeps(policy, now);
-                Ok(self.become_(State::Cancelled, now, &[EventKind::Cancelled]))
+                self.schedule_duplicate_scans(policy, now);
+                Ok(self.transition(State::Cancelled, now, &[EventKind::Cancelled]))
             }
             State::Cancelled => Ok(Settled { delivery: self, events: vec![] }),
             state @ (State::Attempting | State::Delivered) => {
@@ -162,12 +162,12 @@ impl Delivery {
         if self.ticket.as_ref() == Some(&ticket) && self.resolution == Some(resolution) {
             return Ok(Settled { delivery: self, events: vec![] });
         }
-        self.begin_sweeps(policy, now);
+        self.schedule_duplicate_scans(policy, now);
         self.duplicates.retain(|other| other.id != ticket.id || ticket.id.is_empty());
         self.ticket = Some(ticket);
         self.resolution = Some(resolution);
-        self.doubt = None;
-        Ok(self.become_(State::Delivered, now, &[EventKind::Resolved]))
+        self.unknown_outcome = None;
+        Ok(self.transition(State::Delivered, now, &[EventKind::Resolved]))
     }
 
     /// The target's settings were changed, or it is well after it was in trouble: what waits is due now, and what
@@ -176,7 +176,7 @@ impl Delivery {
     pub fn target_recovered(self, now: Timestamp) -> Option<Settled> {
         match self.state {
             State::Waiting => Some(self.rearm(now)),
-            State::Failed if self.wanted_the_target() => Some(self.rearm(now)),
+            State::Failed if self.failed_on_target() => Some(self.rearm(now)),
             State::Reconciling if self.lease_until.is_none() => Some(self.look_up_now(now)),
             _ => None,
         }
@@ -187,38 +187,38 @@ impl Delivery {
     #[must_use]
     pub fn outage_ended(self, outage_began: Timestamp, now: Timestamp) -> Option<Settled> {
         let within = self.failing_since.is_some_and(|since| since >= outage_began);
-        let concerned = self.state == State::Failed && self.wanted_the_target() && within;
+        let concerned = self.state == State::Failed && self.failed_on_target() && within;
         concerned.then(|| self.rearm(now))
     }
 
-    /// The target is in trouble and nothing else is left to see whether it is well again. A probe that fails has failed for
+    /// Rearms a failed delivery as a probe, when nothing else is left to test the target. A failed probe is FAILED
     /// good again, so that the next tick can send another one: its retries stay spent.
     #[must_use]
     pub fn rearm_as_probe(mut self, now: Timestamp) -> Option<Settled> {
-        if self.state != State::Failed || !self.wanted_the_target() {
+        if self.state != State::Failed || !self.failed_on_target() {
             return None;
         }
         self.due_at = Some(now);
-        Some(self.become_(State::Pending, now, &[EventKind::Rearmed]))
+        Some(self.transition(State::Pending, now, &[EventKind::Rearmed]))
     }
 
     /// Whether a refusal was the ticket's own trouble shows when the target is well.
-    fn wanted_the_target(&self) -> bool {
+    fn failed_on_target(&self) -> bool {
         self.last_error.as_ref().is_some_and(|error| error.fault.may_be_of_target())
     }
 
-    /// To be sent as soon as possible. A delivery whose retries were spent gets them all again.
+    /// To be sent as soon as possible. A delivery that had used up its retries gets all of them again.
     fn rearm(mut self, now: Timestamp) -> Settled {
         if matches!(self.state, State::Failed | State::Cancelled) {
             self.failures = 0;
             self.failing_since = None;
         }
         self.due_at = Some(now);
-        self.become_(State::Pending, now, &[EventKind::Rearmed])
+        self.transition(State::Pending, now, &[EventKind::Rearmed])
     }
 
     fn look_up_now(mut self, now: Timestamp) -> Settled {
         self.due_at = Some(now);
-        self.become_(State::Reconciling, now, &[])
+        self.transition(State::Reconciling, now, &[])
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Delivery, Doubt, EventKind, LastError, Outcome, Send, Settled, State, Sweep};
+use super::{Delivery, DuplicateScan, EventKind, LastError, Outcome, Send, Settled, State, UnknownOutcome};
 use crate::fault::{Fault, FaultKind};
 use crate::limits::{self, MAX_DUPLICATES};
 use crate::policy::Policy;
@@ -27,14 +27,14 @@ pub struct SendIntent {
 }
 
 impl Delivery {
-    /// Takes the delivery for one attempt, or for one look-up if it is in doubt.
+    /// Takes the delivery for one attempt, or for one look-up if it has an unknown outcome.
     #[must_use]
     pub fn claim(mut self, lease: Duration, now: Timestamp) -> Settled {
         self.epoch += 1;
         let searching = self.state == State::Reconciling;
         let (state, events): (_, &[EventKind]) =
             if searching { (self.state, &[]) } else { (State::Attempting, &[EventKind::AttemptStarted]) };
-        let mut claimed = self.become_(state, now, events);
+        let mut claimed = self.transition(state, now, events);
         claimed.delivery.lease_until = Some(now + lease);
         claimed.delivery.due_at = None;
         claimed
@@ -56,15 +56,15 @@ impl Delivery {
             index_bound,
             marker_in_text,
             counted_from: None,
-            supposed: false,
+            is_assumed: false,
         });
         self.adjustments = limits::adjustments(adjustments);
         self.updated_at = now;
         Some(Settled { delivery: self, events: vec![] })
     }
 
-    /// Records how the attempt of `epoch` ended; `None` if that is nobody's business any more. A ticket that was made is
-    /// always somebody's business, even when the claim was lost. The delay of the next retry counts from `counted_from`: the
+    /// Records how the attempt of `epoch` ended; `None` if the lease was superseded. A ticket that was created is
+    /// always recorded, even after the lease was lost. The delay of the next retry counts from `counted_from`: the
     /// tick at which the attempt was claimed, or for the first attempt the acceptance. Were it counted from the failure,
     /// each retry would just miss its tick. `random` is 0 to 1.
     #[must_use]
@@ -85,7 +85,7 @@ impl Delivery {
         }
         Some(match outcome {
             Outcome::Sent(Err(fault)) if fault.is_ambiguous() => {
-                self.left_in_doubt(Some((fault, counted_from)), policy, now)
+                self.outcome_unknown(Some((fault, counted_from)), policy, now)
             }
             Outcome::NotSent(fault) | Outcome::Sent(Err(fault)) => {
                 self.refused(fault, policy, counted_from, now, random)
@@ -105,33 +105,33 @@ impl Delivery {
         Some(self.wait_or_fail(Some(now + policy.retry.delay(1, 0.0)), policy, now))
     }
 
-    /// What becomes of a claim whose holder went silent; `None` while the lease holds.
+    /// Expires a stale lease; `None` while the lease is valid.
     #[must_use]
-    pub fn lapse(mut self, policy: &Policy, now: Timestamp) -> Option<Settled> {
+    pub fn expire_lease(mut self, policy: &Policy, now: Timestamp) -> Option<Settled> {
         if self.lease_until.is_none_or(|until| now < until) {
             return None;
         }
         let sent = self.send.as_ref().is_some_and(|send| send.epoch == self.epoch);
         Some(match self.state {
-            State::Attempting if sent => self.left_in_doubt(None, policy, now),
+            State::Attempting if sent => self.outcome_unknown(None, policy, now),
             State::Attempting => {
                 self.due_at = Some(now);
-                self.become_(State::Pending, now, &[EventKind::Rearmed])
+                self.transition(State::Pending, now, &[EventKind::Rearmed])
             }
             _ => {
                 self.due_at = Some(now);
                 let state = self.state;
-                self.become_(state, now, &[])
+                self.transition(state, now, &[])
             }
         })
     }
 
-    /// Puts off an attempt that the state of the target does not admit. It spends no retry.
+    /// Defers an attempt that the state of the target does not admit. It uses no retry.
     #[must_use]
     pub fn defer(mut self, fault: Fault, due_at: Timestamp, now: Timestamp) -> Settled {
         self.due_at = Some(due_at);
         self.last_error = Some(LastError { fault, ambiguous: false, at: now });
-        self.become_(State::Waiting, now, &[EventKind::Waiting])
+        self.transition(State::Waiting, now, &[EventKind::Waiting])
     }
 
     pub(super) fn delivered(
@@ -141,18 +141,22 @@ impl Delivery {
         policy: &Policy,
         now: Timestamp,
     ) -> Settled {
-        self.begin_sweeps(policy, now);
+        self.schedule_duplicate_scans(policy, now);
         self.ticket = Some(ticket);
         self.adjustments.extend(adjustments);
         self.adjustments = limits::adjustments(self.adjustments);
-        self.doubt = None;
-        self.become_(State::Delivered, now, &[EventKind::Delivered])
+        self.unknown_outcome = None;
+        self.transition(State::Delivered, now, &[EventKind::Delivered])
     }
 
-    /// A delivery that was ever in doubt is searched for later: a ticket may turn up after every bound.
-    pub(super) fn begin_sweeps(&mut self, policy: &Policy, now: Timestamp) {
-        if !self.doubted.is_empty() {
-            self.sweep = Some(Sweep { step: 0, due_at: now + policy.bounds.sweeps[0], from: now });
+    /// A delivery that ever had an unknown outcome is searched for later: a ticket may turn up after every bound.
+    pub(super) fn schedule_duplicate_scans(&mut self, policy: &Policy, now: Timestamp) {
+        if !self.uncertain_sends.is_empty() {
+            self.duplicate_scan = Some(DuplicateScan {
+                step: 0,
+                due_at: now + policy.bounds.duplicate_scan_delays[0],
+                from: now,
+            });
         }
     }
 
@@ -180,7 +184,7 @@ impl Delivery {
         }
     }
 
-    fn left_in_doubt(
+    fn outcome_unknown(
         mut self,
         failure: Option<(Fault, Timestamp)>,
         policy: &Policy,
@@ -189,17 +193,19 @@ impl Delivery {
         let mut floor = Duration::ZERO;
         let mut counted_from = None;
         if let Some((fault, from)) = failure {
-            floor = policy.bounds.believed(fault.retry_after.unwrap_or_default());
+            floor = policy.bounds.cap_retry_after(fault.retry_after.unwrap_or_default());
             counted_from = Some(from);
             self.count_failure(now);
             self.last_error = Some(LastError { fault, ambiguous: true, at: now });
         }
-        if let Some(send) = self.send.as_ref().filter(|send| !self.doubted.contains(&send.destination)) {
-            self.doubted.push(send.destination.clone());
+        if let Some(send) =
+            self.send.as_ref().filter(|send| !self.uncertain_sends.contains(&send.destination))
+        {
+            self.uncertain_sends.push(send.destination.clone());
         }
-        self.doubt = Some(Doubt { counted_from, ..Doubt::new(now) });
+        self.unknown_outcome = Some(UnknownOutcome { counted_from, ..UnknownOutcome::new(now) });
         self.due_at = Some(self.next_look_up(policy, now).max(now + floor));
-        self.become_(State::Reconciling, now, &[EventKind::Reconciling])
+        self.transition(State::Reconciling, now, &[EventKind::Reconciling])
     }
 
     fn refused(
@@ -212,7 +218,7 @@ impl Delivery {
     ) -> Settled {
         let spends =
             !matches!(fault.kind, FaultKind::RateLimited | FaultKind::LockedOut | FaultKind::TooLate);
-        let floor = policy.bounds.believed(fault.retry_after.unwrap_or_default());
+        let floor = policy.bounds.cap_retry_after(fault.retry_after.unwrap_or_default());
         self.last_error = Some(LastError { fault, ambiguous: false, at: now });
         if spends {
             self.count_failure(now);
@@ -230,20 +236,20 @@ impl Delivery {
         self.failing_since.get_or_insert(now);
     }
 
-    /// Waits until `due_at`, or fails where there is no such time any more.
+    /// Waits until `due_at`, or becomes FAILED without one.
     pub(super) fn wait_or_fail(
         mut self,
         due_at: Option<Timestamp>,
         policy: &Policy,
         now: Timestamp,
     ) -> Settled {
-        self.doubt = None;
+        self.unknown_outcome = None;
         self.due_at = due_at;
         match due_at {
-            Some(_) => self.become_(State::Waiting, now, &[EventKind::Waiting]),
+            Some(_) => self.transition(State::Waiting, now, &[EventKind::Waiting]),
             None => {
-                self.begin_sweeps(policy, now);
-                self.become_(State::Failed, now, &[EventKind::Failed])
+                self.schedule_duplicate_scans(policy, now);
+                self.transition(State::Failed, now, &[EventKind::Failed])
             }
         }
     }

@@ -29,7 +29,7 @@ fn section(section: &Section, form: ProseForm) -> Vec<Value> {
     title.into_iter().chain(section.blocks.iter().map(|part| block(part, form))).collect()
 }
 
-/// A panel in the colour of the severity; what a panel can not hold stands below it.
+/// A panel in the colour of the severity; what a panel cannot hold stands below it.
 fn headline(section: &Section, form: ProseForm) -> Vec<Value> {
     let fits = |block: &&Block| {
         matches!(block, Block::Paragraph(_) | Block::Facts(_) | Block::List(_) | Block::Prose(_))

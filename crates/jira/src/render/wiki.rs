@@ -87,7 +87,7 @@ fn colour(tone: Tone) -> &'static str {
     }
 }
 
-/// A web address without the characters that end or bend a link; none if it can not be had.
+/// A web address without the characters that end or bend a link; none if it cannot be had.
 fn address(url: &Url) -> Option<String> {
     if !matches!(url.scheme(), "http" | "https") || matches!(url.host(), None | Some(Host::Ipv6(_))) {
         return None;

@@ -6,7 +6,7 @@ use ticketing_core::system::{Check, TicketSystem};
 use ticketing_jira::Flavour;
 use ticketing_simulator::{Call, Effect, Profile, Project, Reply, Rule, Vendor, When};
 
-use crate::support::{Site, api_token, order, pat};
+use crate::support::{Site, api_token, pat, ticket_draft};
 
 const STEPS: [&str; 9] = [
     "reach",
@@ -37,7 +37,7 @@ async fn a_good_connection_passes_every_step_and_writes_nothing() {
 }
 
 #[tokio::test]
-async fn a_refused_login_fails_at_authentication_and_later_steps_are_not_tried() {
+async fn refused_login_fails_authentication_and_skips_rest() {
     for (vendor, secret) in [(Vendor::JiraCloud, api_token("wrong")), (Vendor::JiraDataCenter, pat("wrong"))]
     {
         let site = Site::with(vendor, Profile::of(vendor), &secret, |_| {}).await;
@@ -49,7 +49,7 @@ async fn a_refused_login_fails_at_authentication_and_later_steps_are_not_tried()
 }
 
 #[tokio::test]
-async fn a_scoped_token_on_the_site_is_told_about_the_cloud_id() {
+async fn scoped_token_hint_names_cloud_id() {
     let profile = Profile::of(Vendor::JiraCloud);
     let site = Site::with(Vendor::JiraCloud, profile, &api_token("cloud-scoped-token"), |_| {}).await;
     let checks = site.jira.test().await;
@@ -58,7 +58,7 @@ async fn a_scoped_token_on_the_site_is_told_about_the_cloud_id() {
 }
 
 #[tokio::test]
-async fn a_missing_project_and_a_missing_permission_fail_at_their_own_steps() {
+async fn missing_project_and_permission_fail_their_steps() {
     let site = Site::cloud().await;
     site.simulator.edit(|profile| profile.withdraw("CREATE_ISSUES"));
     assert_eq!(failed(&site.jira.test().await), ["create_permission"]);
@@ -79,7 +79,7 @@ async fn an_issue_type_that_is_not_offered_fails_at_its_step() {
 }
 
 #[tokio::test]
-async fn finds_issue_type_in_the_language_of_the_account_and_offers_nearest_first() {
+async fn finds_translated_issue_type_and_offers_nearest() {
     let translated = |wanted: &'static str| async move {
         let mut profile = Profile::of(Vendor::JiraCloud);
         let types = &mut profile.projects[0].issue_types;
@@ -112,9 +112,9 @@ async fn links_lead_to_where_people_see_data_center() {
         })
         .await;
         let expected = by_settings.map_or(public, |_| "https://issues.corp.example");
-        let (_, created) = site.push(&order("INC-1")).await.unwrap();
+        let (_, created) = site.push(&ticket_draft("INC-1")).await.unwrap();
         assert_eq!(created.ticket.url, format!("{expected}/browse/{}", created.ticket.key));
-        let found = site.look_up(&order("INC-1"), &[]).await.unwrap();
+        let found = site.look_up(&ticket_draft("INC-1"), &[]).await.unwrap();
         assert_eq!(found.tickets[0].ticket.url, created.ticket.url);
         let checks = site.jira.test().await;
         assert!(checks[0].detail.ends_with(&format!("; links lead to {expected}")), "{}", checks[0].detail);
@@ -122,7 +122,7 @@ async fn links_lead_to_where_people_see_data_center() {
 }
 
 #[tokio::test]
-async fn refused_password_is_told_what_may_be_wrong_with_it() {
+async fn refused_password_explains_odd_characters() {
     let profile = Profile::of(Vendor::JiraDataCenter);
     let site = Site::with(Vendor::JiraDataCenter, profile, &api_token("\"data-center-password\""), |draft| {
         draft.email = Some("analyst".to_owned());
@@ -137,7 +137,7 @@ async fn refused_password_is_told_what_may_be_wrong_with_it() {
 }
 
 #[tokio::test]
-async fn fields_off_the_screen_are_told_without_failing() {
+async fn reports_fields_off_screen_without_failing() {
     let profile = Profile::of(Vendor::JiraCloud).without_field("labels").without_field("priority");
     let checks = Site::cloud_with(profile).await.jira.test().await;
     assert_eq!(failed(&checks), [""; 0]);
@@ -154,7 +154,7 @@ async fn a_token_in_a_successful_reply_is_hidden() {
     assert!(!format!("{checks:?}").contains("cloud-api-token"), "{checks:?}");
     let issue = serde_json::json!({ "id": "10001", "key": "cloud-api-token-1" });
     site.weather(Call::Create, Effect::Answer(Reply::json(201, &issue)));
-    let fault = site.push(&order("INC-1")).await.unwrap_err();
+    let fault = site.push(&ticket_draft("INC-1")).await.unwrap_err();
     assert_eq!(fault.kind, FaultKind::UnreadableReply, "a secret is no key: {fault}");
     assert!(!format!("{fault:?}").contains("cloud-api-token"), "{fault:?}");
 }
@@ -173,7 +173,7 @@ async fn passes_although_server_info_is_blocked() {
 }
 
 #[tokio::test]
-async fn passes_although_the_create_screen_is_not_told() {
+async fn passes_without_create_metadata() {
     let site = Site::cloud().await;
     // After serverInfo and the project.
     site.simulator.weather().push(Rule::new(
@@ -209,7 +209,7 @@ async fn foresees_a_description_off_the_screen() {
 }
 
 #[tokio::test]
-async fn a_refusal_of_everything_fails_at_authentication_and_says_why() {
+async fn refusing_everything_fails_authentication() {
     let text = |text: &str| Effect::Answer(Reply::json(403, &json!({ "message": text })));
     let table = [
         (text("The IP address has been rejected because it is not on the allowlist."), "IP allowlist"),
@@ -227,7 +227,7 @@ async fn a_refusal_of_everything_fails_at_authentication_and_says_why() {
 }
 
 #[tokio::test]
-async fn a_redirect_to_single_sign_on_fails_at_reach_and_says_where_to() {
+async fn sso_redirect_fails_reach_and_names_target() {
     let site = Site::data_center().await;
     let location = "https://login.idp.corp.example/oauth2/authorize?client_id=jira".to_owned();
     site.weather(Call::Any, Effect::Redirect { status: 302, location });

@@ -1,11 +1,11 @@
-//! Whose trouble a refused create is, and what to do about it.
+//! Whether a refused create concerns the ticket or the connection, and the hint.
 
 use serde_json::json;
 use ticketing_core::fault::{Fault, FaultKind, Scope};
 use ticketing_core::system::TicketSystem;
 use ticketing_simulator::{Call, Effect, Reply, Vendor};
 
-use crate::support::{Site, WITHIN, order};
+use crate::support::{Site, WITHIN, ticket_draft};
 
 const FIREWALL: &str =
     "<html><head><title>403 Forbidden</title></head><body>Request blocked. Support ID: 1234</body></html>";
@@ -16,10 +16,10 @@ async fn both() -> [Site; 2] {
 
 /// A create that is answered so, prepared in fair weather.
 async fn create(site: &Site, reply: Reply) -> Fault {
-    let order = order("INC-1");
-    let rendered = site.jira.prepare(&order).await.unwrap();
+    let ticket_draft = ticket_draft("INC-1");
+    let rendered = site.jira.prepare(&ticket_draft).await.unwrap();
     site.weather(Call::Create, Effect::Answer(reply));
-    site.jira.create(&order, &rendered, WITHIN).await.unwrap_err()
+    site.jira.create(&ticket_draft, &rendered, WITHIN).await.unwrap_err()
 }
 
 fn messages(status: u16, text: &str) -> Reply {
@@ -27,7 +27,7 @@ fn messages(status: u16, text: &str) -> Reply {
 }
 
 #[tokio::test]
-async fn a_refusal_is_of_the_ticket_alone_where_the_login_may_create() {
+async fn refusal_concerns_ticket_when_login_may_create() {
     let page = |status| Reply::html(status, FIREWALL).header("server", "ModSecurity");
     let table = [
         (page(403), "ModSecurity"),
@@ -58,7 +58,7 @@ async fn a_refusal_is_of_the_ticket_alone_where_the_login_may_create() {
 }
 
 #[tokio::test]
-async fn a_refusal_is_of_the_connection_where_a_permission_is_missing() {
+async fn refusal_concerns_connection_without_permission() {
     for reply in [messages(403, "no"), messages(400, "Sie haben keine Berechtigung."), messages(404, "no")] {
         let site = Site::cloud().await;
         site.simulator.edit(|profile| profile.withdraw("CREATE_ISSUES"));
@@ -71,7 +71,7 @@ async fn a_refusal_is_of_the_connection_where_a_permission_is_missing() {
 }
 
 #[tokio::test]
-async fn a_refusal_is_of_the_connection_where_a_read_is_refused_too() {
+async fn refusal_concerns_connection_when_read_is_refused() {
     let table = [
         (messages(401, "no"), FaultKind::Unauthorized),
         (messages(403, "no"), FaultKind::Forbidden),
@@ -87,7 +87,7 @@ async fn a_refusal_is_of_the_connection_where_a_read_is_refused_too() {
 }
 
 #[tokio::test]
-async fn a_read_that_fails_on_the_way_proves_nothing_against_the_connection() {
+async fn failed_read_does_not_blame_connection() {
     for effect in [
         Effect::Html { status: 503 },
         Effect::DropBefore,
@@ -122,7 +122,7 @@ async fn a_refused_login_is_not_asked_again() {
 }
 
 #[tokio::test]
-async fn who_is_taken_for_nobody_is_told_about_the_login() {
+async fn anonymous_reply_points_to_login() {
     let site = Site::data_center().await;
     site.weather(Call::Auth, Effect::Answer(messages(401, "You are not authenticated.")));
     let text = "Anonymous users do not have permission to create issues in this project. Please try logging in first.";
@@ -177,10 +177,10 @@ async fn a_redirect_that_echoes_the_secret_does_not_repeat_it() {
     )
     .await;
     let location = "https://login.example/cloud-api-token/x?t=cloud-api-token".to_owned();
-    let order = order("INC-1");
-    let rendered = site.jira.prepare(&order).await.unwrap();
+    let ticket_draft = ticket_draft("INC-1");
+    let rendered = site.jira.prepare(&ticket_draft).await.unwrap();
     site.weather(Call::Create, Effect::Redirect { status: 302, location });
-    let fault = site.jira.create(&order, &rendered, WITHIN).await.unwrap_err();
+    let fault = site.jira.create(&ticket_draft, &rendered, WITHIN).await.unwrap_err();
     assert!(
         fault.hint.contains("[secret]") && !format!("{fault:?}").contains("cloud-api-token"),
         "{fault:?}"
@@ -188,12 +188,12 @@ async fn a_redirect_that_echoes_the_secret_does_not_repeat_it() {
 }
 
 #[tokio::test]
-async fn an_answer_to_nobody_is_a_refused_login() {
+async fn anonymous_answer_is_refused_login() {
     for header in [("x-ausername", "anonymous"), ("x-seraph-loginreason", "AUTHENTICATED_FAILED")] {
         let site = Site::data_center().await;
         let nothing = json!({ "values": [], "isLast": true, "total": 0, "version": "10.3.24" });
         site.weather(Call::Meta, Effect::Answer(Reply::json(200, &nothing).header(header.0, header.1)));
-        let fault = site.jira.prepare(&order("INC-1")).await.unwrap_err();
+        let fault = site.jira.prepare(&ticket_draft("INC-1")).await.unwrap_err();
         assert_eq!(fault.kind, FaultKind::Unauthorized, "{header:?}");
         assert!(fault.hint.contains("token"), "{}", fault.hint);
     }

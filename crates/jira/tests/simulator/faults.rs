@@ -5,12 +5,12 @@ use ticketing_core::fault::{Certainty, Fault, FaultKind};
 use ticketing_core::system::TicketSystem;
 use ticketing_simulator::{Call, Credential, Effect, Profile, Reply, RetryAfter, Vendor};
 
-use crate::support::{Site, WITHIN, api_token, order};
+use crate::support::{Site, WITHIN, api_token, ticket_draft};
 
 async fn create(site: &Site) -> Fault {
-    let order = order("INC-1");
-    let rendered = site.jira.prepare(&order).await.unwrap();
-    site.jira.create(&order, &rendered, WITHIN).await.unwrap_err()
+    let ticket_draft = ticket_draft("INC-1");
+    let rendered = site.jira.prepare(&ticket_draft).await.unwrap();
+    site.jira.create(&ticket_draft, &rendered, WITHIN).await.unwrap_err()
 }
 
 /// Every status that HTTP registers and some that it does not, with what a create that got it means.
@@ -112,10 +112,10 @@ async fn failures_on_the_way_are_ambiguous_once_something_was_sent() {
 
 #[tokio::test]
 async fn a_server_that_is_not_there_is_a_definite_failure() {
-    let (site, order) = (Site::cloud().await, order("INC-1"));
-    let rendered = site.jira.prepare(&order).await.unwrap();
+    let (site, ticket_draft) = (Site::cloud().await, ticket_draft("INC-1"));
+    let rendered = site.jira.prepare(&ticket_draft).await.unwrap();
     site.simulator.stop().await;
-    let fault = site.jira.create(&order, &rendered, WITHIN).await.unwrap_err();
+    let fault = site.jira.create(&ticket_draft, &rendered, WITHIN).await.unwrap_err();
     assert_eq!((fault.kind, fault.is_ambiguous()), (FaultKind::Connect, false));
 }
 
@@ -141,13 +141,13 @@ async fn wrong_passwords_end_in_a_lock_out_on_data_center() {
     let site = Site::with(Vendor::JiraDataCenter, profile, &api_token("wrong"), |_| {}).await;
     let mut kinds = Vec::new();
     for _ in 0..3 {
-        kinds.push(site.jira.prepare(&order("INC-1")).await.unwrap_err().kind);
+        kinds.push(site.jira.prepare(&ticket_draft("INC-1")).await.unwrap_err().kind);
     }
     assert_eq!(kinds, [FaultKind::Unauthorized, FaultKind::Unauthorized, FaultKind::LockedOut]);
 }
 
 #[tokio::test]
-async fn an_empty_success_that_says_the_login_failed_is_a_refused_login() {
+async fn empty_success_with_failed_login_is_refused() {
     let site = Site::cloud().await;
     site.weather(Call::Create, Effect::authenticated_failed());
     let fault = create(&site).await;
@@ -155,10 +155,10 @@ async fn an_empty_success_that_says_the_login_failed_is_a_refused_login() {
 }
 
 #[tokio::test]
-async fn a_refused_login_that_looks_like_a_missing_project_is_known_for_what_it_is() {
+async fn tells_refused_login_from_missing_project() {
     let profile = Profile::of(Vendor::JiraCloud);
     let site = Site::with(Vendor::JiraCloud, profile, &api_token("expired"), |_| {}).await;
-    let fault = site.jira.prepare(&order("INC-1")).await.unwrap_err();
+    let fault = site.jira.prepare(&ticket_draft("INC-1")).await.unwrap_err();
     assert_eq!(fault.kind, FaultKind::Unauthorized);
 }
 
@@ -172,7 +172,7 @@ async fn a_throttled_create_says_when_to_come_back() {
 }
 
 #[tokio::test]
-async fn what_jira_says_is_repeated_whatever_it_is_written_in_but_never_a_secret() {
+async fn repeats_jira_error_text_without_secrets() {
     let text = |status: u16, body: &str| Reply { status, headers: [].into(), body: body.to_owned() };
     let table = [
         (
@@ -213,10 +213,10 @@ async fn what_jira_says_is_repeated_whatever_it_is_written_in_but_never_a_secret
 #[tokio::test]
 async fn a_project_that_went_away_is_a_matter_of_settings() {
     for site in [Site::cloud().await, Site::data_center().await] {
-        let order = order("INC-1");
-        let rendered = site.jira.prepare(&order).await.unwrap();
+        let ticket_draft = ticket_draft("INC-1");
+        let rendered = site.jira.prepare(&ticket_draft).await.unwrap();
         site.simulator.edit(|profile| profile.projects.clear());
-        let fault = site.jira.create(&order, &rendered, WITHIN).await.unwrap_err();
+        let fault = site.jira.create(&ticket_draft, &rendered, WITHIN).await.unwrap_err();
         assert_eq!((fault.kind, fault.is_ambiguous()), (FaultKind::Misconfigured, false), "{fault}");
     }
 }

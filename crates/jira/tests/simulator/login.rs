@@ -4,7 +4,7 @@ use ticketing_core::system::TicketSystem;
 use ticketing_jira::Flavour;
 use ticketing_simulator::{Profile, Vendor};
 
-use crate::support::{Site, api_token, order};
+use crate::support::{Site, api_token, ticket_draft};
 
 #[tokio::test]
 async fn only_a_password_on_data_center_can_be_locked() {
@@ -17,10 +17,10 @@ async fn only_a_password_on_data_center_can_be_locked() {
 }
 
 #[tokio::test]
-async fn an_account_of_cloud_cannot_be_locked_once_jira_said_that_it_is_cloud() {
+async fn detected_cloud_account_is_not_lockable() {
     let site = Site::cloud().await;
     assert!(site.jira.login().is_lockable, "nobody knows yet");
-    site.jira.prepare(&order("INC-1")).await.unwrap();
+    site.jira.prepare(&ticket_draft("INC-1")).await.unwrap();
     assert!(!site.jira.login().is_lockable);
     let set = |draft: &mut ticketing_jira::SettingsDraft| draft.flavour = Some(Flavour::Cloud);
     let profile = Profile::of(Vendor::JiraCloud);

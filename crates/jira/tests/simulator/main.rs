@@ -1,14 +1,14 @@
 //! The adapter against a simulated Jira, over real HTTP.
 
-#![allow(clippy::unwrap_used, reason = "a test that can not go on should stop there")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop there")]
 
 mod connection;
-mod creating;
+mod create;
 mod evidence;
 mod faults;
 mod login;
-mod looking_up;
-mod reading;
+mod look_up;
+mod read;
 mod support;
 
 #[path = "../support/incidents.rs"]

@@ -10,7 +10,7 @@ use ticketing_core::clock::Clock;
 use ticketing_core::fault::Fault;
 use ticketing_core::incident::{Incident, IncidentFields};
 use ticketing_core::marker::{InstallationKey, Marker};
-use ticketing_core::system::{Created, Order, Rendered, Search, Sighting, TicketSystem};
+use ticketing_core::system::{Created, Rendered, Search, SearchResult, TicketDraft, TicketSystem};
 use ticketing_core::violation::Violations;
 use ticketing_jira::{Jira, Secret, SecretKind, Settings, SettingsDraft};
 use ticketing_outbound::HttpClient;
@@ -28,7 +28,7 @@ pub(crate) struct Site {
     pub(crate) clock: Arc<HandClock>,
 }
 
-/// A clock that stands still until it is told otherwise.
+/// A clock that moves only when it is set.
 #[derive(Debug, Default)]
 pub(crate) struct HandClock(Mutex<Timestamp>);
 
@@ -86,19 +86,23 @@ impl Site {
         Self { simulator, jira, clock }
     }
 
-    pub(crate) async fn push(&self, order: &Order) -> Result<(Rendered, Created), Fault> {
-        let rendered = self.jira.prepare(order).await?;
-        let created = self.jira.create(order, &rendered, WITHIN).await?;
+    pub(crate) async fn push(&self, ticket_draft: &TicketDraft) -> Result<(Rendered, Created), Fault> {
+        let rendered = self.jira.prepare(ticket_draft).await?;
+        let created = self.jira.create(ticket_draft, &rendered, WITHIN).await?;
         Ok((rendered, created))
     }
 
-    pub(crate) async fn look_up(&self, order: &Order, witnesses: &[&Order]) -> Result<Sighting, Fault> {
-        let witnesses = witnesses.iter().map(|order| order.marker.clone()).collect();
+    pub(crate) async fn look_up(
+        &self,
+        ticket_draft: &TicketDraft,
+        canaries: &[&TicketDraft],
+    ) -> Result<SearchResult, Fault> {
+        let canaries = canaries.iter().map(|ticket_draft| ticket_draft.marker.clone()).collect();
         let search = Search {
-            marker: order.marker.clone(),
+            marker: ticket_draft.marker.clone(),
             destination: self.jira.destination(),
             marker_in_text: false,
-            witnesses,
+            canaries,
         };
         self.jira.look_up(&search).await
     }
@@ -123,15 +127,15 @@ pub(crate) fn pat(value: &str) -> Secret {
     Secret { kind: SecretKind::PersonalAccessToken, value: SecretString::from(value) }
 }
 
-pub(crate) fn order(id: &str) -> Order {
+pub(crate) fn ticket_draft(id: &str) -> TicketDraft {
     let mut fields = incidents::full();
     id.clone_into(&mut fields.id);
-    order_of(fields)
+    ticket_draft_of(fields)
 }
 
-pub(crate) fn order_of(fields: IncidentFields) -> Order {
+pub(crate) fn ticket_draft_of(fields: IncidentFields) -> TicketDraft {
     let marker = Marker::derive(&InstallationKey::new([7; 32]), &fields.id, "jira");
-    Order { incident: Incident::try_new(fields, "incident").unwrap(), marker }
+    TicketDraft { incident: Incident::try_new(fields, "incident").unwrap(), marker }
 }
 
 /// The fields that were adjusted.

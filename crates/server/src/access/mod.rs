@@ -234,7 +234,7 @@ impl Access {
     pub(crate) async fn note_refusal(&self, actor: Actor, action: AuditAction, subject: &str, reason: &str) {
         let (at, subject, outcome) = (self.0.clock.now(), subject.to_owned(), reason.to_owned());
         let entry = NewAuditEntry { at, actor, action, subject, detail: serde_json::Value::Null, outcome };
-        if let Err(error) = self.0.store.write_down(entry).await {
+        if let Err(error) = self.0.store.append_audit(entry).await {
             tracing::error!(
                 error = &error as &dyn std::error::Error,
                 "failed to write a refusal to the audit log"

@@ -149,14 +149,14 @@ mod tests {
             clock: clock.clone(),
             entropy: entropy.clone(),
             machine: Arc::new(ThisMachine),
-            key: KeySource::Beside,
+            key: KeySource::BesideDatabase,
             restored: false,
             busy_timeout: Duration::from_secs(5),
         };
         let (store, _) = Store::open(&path, options).await.unwrap();
         let source = "test".to_owned();
         let mut administration =
-            Administration::open(&path, &KeySource::Beside, clock, entropy, source).await.unwrap();
+            Administration::open(&path, &KeySource::BesideDatabase, clock, entropy, source).await.unwrap();
         let lifetime = Duration::from_secs(3_600);
         let (token, stored) =
             administration.create_token("wall", Role::Viewer, None, lifetime).await.unwrap();

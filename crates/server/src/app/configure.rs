@@ -24,8 +24,8 @@ use crate::store::{
 /// What the audit calls that which Configure changes.
 pub(crate) const SETTINGS: &str = "settings";
 
-/// Longer values, such as certificates, are told by their length alone.
-const LONGEST_TOLD: usize = 512;
+/// Longer values, such as certificates, are listed by length only.
+const MAX_LISTED: usize = 512;
 
 /// All that one Configure changes.
 #[derive(Debug, Clone)]
@@ -112,7 +112,7 @@ impl App {
         let kept = StoredTest { at: test.at, checks: test.checks.clone() };
         self.0.store.save_test(system.as_str(), kept).await?;
         if test.passed() {
-            self.0.dispatcher.forgive(system.as_str()).await?;
+            self.0.dispatcher.reset_health(system.as_str()).await?;
         }
         if let Some(refused) = test.checks.iter().find(|check| check.is_login_refused()) {
             let kind = refused.fault_kind.unwrap_or(FaultKind::Unauthorized);
@@ -126,7 +126,7 @@ impl App {
     /// anything is sent.
     ///
     /// # Errors
-    /// [`AppError::SettingsInvalid`] or [`AppError::SecretRequired`] for settings that can not work,
+    /// [`AppError::SettingsInvalid`] or [`AppError::SecretRequired`] for settings that cannot work,
     /// [`AppError::TooManyCalls`] where there were too many, or the store's failure.
     pub async fn test_unsaved(
         &self,
@@ -189,7 +189,7 @@ impl App {
             detail: detail.clone(),
             outcome: outcome.to_owned(),
         };
-        self.0.store.write_down(entry).await
+        self.0.store.append_audit(entry).await
     }
 
     /// The settings that a change leads to, if they are in order.
@@ -201,7 +201,7 @@ impl App {
         let mut settings = before.changed(change, now);
         let mut found = Violations::default();
         let checked = self.0.connections.check(&settings, &mut found);
-        self.0.connections.judge(&settings.draft, &mut found);
+        self.0.connections.check_addresses(&settings.draft, &mut found);
         let wrong = if settings.enabled { found } else { given_only(&found, &settings) };
         if !wrong.is_empty() {
             return Err(Wrong::Settings(wrong));
@@ -267,13 +267,13 @@ impl App {
         let mut made_due = 0;
         for (target, is_other_login) in changed {
             if is_other_login || !self.0.dispatcher.was_lockable_login_refused(&target) {
-                made_due += self.0.dispatcher.forgive(&target).await?;
+                made_due += self.0.dispatcher.reset_health(&target).await?;
             }
         }
         Ok(made_due)
     }
 
-    /// The former connections, which only look-ups need: settings are put in force even where these can not be read.
+    /// The former connections, which only look-ups need: settings are put in force even where these cannot be read.
     async fn retired(&self, target: &str) -> Vec<Arc<dyn TicketSystem>> {
         let retired = self.0.store.retired_connections(target).await.unwrap_or_else(|error| {
             tracing::error!(error = &error as &dyn std::error::Error, connection = %target, "former connections could not be read");
@@ -350,7 +350,7 @@ fn differing(before: &Value, after: &Value) -> Map<String, Value> {
     let names = before.keys().chain(after.keys().filter(|name| !before.contains_key(*name)));
     let of = |fields: &Map<String, Value>, name: &str| fields.get(name).cloned().unwrap_or_default();
     let brief = |value: Value| match value.as_str().map(str::len) {
-        Some(length) if length > LONGEST_TOLD => json!(format!("({length} bytes)")),
+        Some(length) if length > MAX_LISTED => json!(format!("({length} bytes)")),
         _ => value,
     };
     let pairs = names.map(|name| (name.clone(), of(before, name), of(after, name)));

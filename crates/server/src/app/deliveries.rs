@@ -70,7 +70,7 @@ impl App {
         Ok(Page { deliveries: deliveries.into_iter().map(with_attempts).collect(), next })
     }
 
-    /// Tries a delivery now, whatever pause its target is in, and waits for the attempt until `deadline`. With `create_anyway` a doubt is put aside.
+    /// Tries a delivery now, whatever pause its target is in, and waits for the attempt until `deadline`. With `create_anyway` an unknown outcome is discarded.
     ///
     /// # Errors
     /// [`AppError::DeliveryNotFound`], [`AppError::DeliveryState`], [`AppError::NotConfigured`],
@@ -84,10 +84,10 @@ impl App {
     ) -> Result<DeliveryWithAttempts, AppError> {
         let delivery = self.delivery(id).await?.delivery;
         self.require_enabled(delivery.system)?;
-        // First, or the delivery would be put off once more.
-        self.0.dispatcher.lift(&delivery.target).await?;
+        // First, or the delivery would be deferred again.
+        self.0.dispatcher.end_pauses(&delivery.target).await?;
         let asked = self.operate(by, id, Operation::Retry { create_anyway }, "").await?;
-        self.remember_origin(&asked);
+        self.remember_caller(&asked);
         self.wait_for_attempt(asked, deadline).await?;
         self.delivery(id).await
     }
@@ -104,14 +104,14 @@ impl App {
         // Once for all pages: each time may cost a refused login.
         let concerns = |target: &String| filter.connections.is_empty() || filter.connections.contains(target);
         for target in enabled.iter().filter(|target| after.is_none() && concerns(target)) {
-            self.0.dispatcher.lift(target).await?;
+            self.0.dispatcher.end_pauses(target).await?;
         }
         let note = clean(&note).text.into_owned();
         let request = RetryRequest { by, filter, page_size, after, enabled, note };
         let page = self.0.store.retry_many(request, self.now()).await?;
         for delivery in &page.retried {
             self.0.dispatcher.waiters().notify(&delivery.id);
-            self.0.dispatcher.hasten(delivery);
+            self.0.dispatcher.expedite(delivery);
         }
         Ok(page)
     }

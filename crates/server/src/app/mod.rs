@@ -65,7 +65,7 @@ pub enum AppError {
     OwnedByOther(String),
     #[error("there is no delivery {0}")]
     DeliveryNotFound(String),
-    #[error("delivery {delivery_id} is {state} and can not be {operation}")]
+    #[error("delivery {delivery_id} is {state} and cannot be {operation}")]
     DeliveryState { delivery_id: String, state: &'static str, operation: &'static str },
     #[error("there is no such ticket: {}", .0.why)]
     TicketNotFound(TicketRefused),
@@ -109,7 +109,7 @@ impl App {
         }))
     }
 
-    /// The settings in force.
+    /// The current settings.
     #[must_use]
     pub fn settings(&self) -> Settings {
         self.0.settings.read().unwrap_or_else(PoisonError::into_inner).clone()
@@ -135,7 +135,7 @@ impl App {
         self.0.settings.read().unwrap_or_else(PoisonError::into_inner).rules.clone()
     }
 
-    /// Refuses a system that tickets can not be pushed to.
+    /// Refuses a system that tickets cannot be pushed to.
     fn require_enabled(&self, system: System) -> Result<(), AppError> {
         let connection = self.0.connections.get(system.as_str());
         match connection {

@@ -5,7 +5,7 @@ use ticketing_core::delivery::{Delivery, State, Trigger};
 use ticketing_core::fault::Fault;
 use ticketing_core::incident::Incident;
 use ticketing_core::risk::Severity;
-use ticketing_core::system::{Adjustment, Order, Rendered, System};
+use ticketing_core::system::{Adjustment, Rendered, System, TicketDraft};
 use ticketing_core::target::Admission;
 use tokio::time::Instant;
 
@@ -56,14 +56,14 @@ impl App {
     /// Renders the ticket as it would be pushed, and stores nothing.
     ///
     /// # Errors
-    /// If the store can not be read.
+    /// If the store cannot be read.
     pub async fn preview(&self, incident: Incident, system: System) -> Result<Preview, AppError> {
         let target = system.as_str();
         let existing = self.0.store.delivery_for(&incident.id, target).await?;
         let marker = self.0.store.marker(&incident.id, target);
         let (severity, auto_push) = (incident.severity(), self.rules().auto_push);
         let verdict = self.verdict(&auto_push, severity, system);
-        let rendered = self.render(&Order { incident, marker: marker.clone() }, system).await;
+        let rendered = self.render(&TicketDraft { incident, marker: marker.clone() }, system).await;
         Ok(Preview { system, marker, rendered, severity, auto_push, verdict, existing })
     }
 
@@ -81,12 +81,12 @@ impl App {
     ) -> Result<Pushed, AppError> {
         self.require_enabled(system)?;
         let target = AcceptTarget { target: system.as_str().to_owned(), system, trigger: Trigger::Manual };
-        let order = AcceptRequest { incident, targets: vec![target], hasten: true, by };
-        let accepted = self.accept_push(order).await?.into_iter().next();
+        let ticket_draft = AcceptRequest { incident, targets: vec![target], expedite: true, by };
+        let accepted = self.accept_push(ticket_draft).await?.into_iter().next();
         let accepted = accepted.expect("one delivery is accepted for each target");
         let delivery = accepted.delivery;
         tracing::info!(delivery = %delivery.id, incident = %delivery.incident_id, %system, "a push was accepted");
-        self.remember_origin(&delivery);
+        self.remember_caller(&delivery);
         if delivery.state == State::Cancelled {
             let (delivery_id, state) = (delivery.id, delivery.state.as_str());
             return Err(AppError::DeliveryState {
@@ -115,8 +115,8 @@ impl App {
         let targets: Vec<_> = pushed.map(|(system, _)| target(*system)).collect();
         let mut accepted = Vec::new();
         if !targets.is_empty() {
-            accepted = self.accept_push(AcceptRequest { incident, targets, hasten: false, by }).await?;
-            accepted.iter().for_each(|accepted| self.remember_origin(&accepted.delivery));
+            accepted = self.accept_push(AcceptRequest { incident, targets, expedite: false, by }).await?;
+            accepted.iter().for_each(|accepted| self.remember_caller(&accepted.delivery));
             self.0.dispatcher.wake();
         } else if by.is_confined {
             // Nothing is accepted, so that nothing else has looked whose incident it is.
@@ -138,9 +138,9 @@ impl App {
     }
 
     /// Has the log of the next attempt name the present call, if there is to be one.
-    pub(super) fn remember_origin(&self, delivery: &Delivery) {
+    pub(super) fn remember_caller(&self, delivery: &Delivery) {
         if matches!(delivery.state, State::Pending | State::Waiting | State::Reconciling) {
-            self.0.dispatcher.origins().remember(&delivery.id);
+            self.0.dispatcher.caller_spans().remember(&delivery.id);
         }
     }
 
@@ -161,7 +161,7 @@ impl App {
     ) -> Result<Delivery, AppError> {
         let mut waiter = self.0.dispatcher.waiters().wait_for(&asked.id);
         let admitted = self.0.dispatcher.admission(&asked.target) == Admission::Open;
-        self.0.dispatcher.hasten(&asked);
+        self.0.dispatcher.expedite(&asked);
         loop {
             let found = self.0.store.delivery(&asked.id).await?;
             let now = found.ok_or_else(|| AppError::DeliveryNotFound(asked.id.clone()))?;
@@ -187,7 +187,7 @@ impl App {
         }
     }
 
-    async fn render(&self, order: &Order, system: System) -> Rendered {
+    async fn render(&self, ticket_draft: &TicketDraft, system: System) -> Rendered {
         let unasked = |rendered: Rendered, field: &str, why: String| {
             let mut rendered = rendered;
             rendered.adjustments.push(Adjustment::new(field, why));
@@ -198,21 +198,22 @@ impl App {
         match self.0.connections.current(system.as_str()) {
             Some(api) if !admitted => {
                 let why = format!("{} is not asked just now: see its condition in GetStatus", system.title());
-                unasked(api.sketch(order), "connection", why)
+                unasked(api.render_offline(ticket_draft), "connection", why)
             }
-            Some(api) => match tokio::time::timeout(limit, api.prepare(order)).await {
+            Some(api) => match tokio::time::timeout(limit, api.prepare(ticket_draft)).await {
                 Ok(Ok(rendered)) => rendered,
-                Ok(Err(fault)) => unasked(api.sketch(order), "connection", not_asked(&fault)),
+                Ok(Err(fault)) => unasked(api.render_offline(ticket_draft), "connection", not_asked(&fault)),
                 Err(_) => unasked(
-                    api.sketch(order),
+                    api.render_offline(ticket_draft),
                     "connection",
                     format!("{} did not answer in time", system.title()),
                 ),
             },
             None => {
-                let api = self.0.connections.stand_in(system).expect("the stand-in's settings are complete");
+                let api =
+                    self.0.connections.placeholder(system).expect("the stand-in's settings are complete");
                 let why = format!("{} is not configured: this is how its ticket would look", system.title());
-                unasked(api.sketch(order), "settings", why)
+                unasked(api.render_offline(ticket_draft), "settings", why)
             }
         }
     }
@@ -222,13 +223,18 @@ fn not_asked(fault: &Fault) -> String {
     format!("what the project offers could not be asked: {fault}")
 }
 
-/// Whether a doubtful delivery was looked up since `asked`.
+/// Whether a delivery of unknown outcome was looked up since `asked`.
 fn was_looked_up(asked: &Delivery, now: &Delivery) -> bool {
     // Where the ticket is looked for before its first attempt, the attempt may follow at once.
-    if asked.state != State::Reconciling && now.send.as_ref().is_some_and(|send| send.supposed) {
-        return now.doubt.as_ref().is_none_or(|doubt| doubt.look_ups > 0);
+    if asked.state != State::Reconciling && now.send.as_ref().is_some_and(|send| send.is_assumed) {
+        return now.unknown_outcome.as_ref().is_none_or(|unknown_outcome| unknown_outcome.look_ups > 0);
     }
-    let look_ups = |delivery: &Delivery| delivery.doubt.as_ref().map(|doubt| (doubt.since, doubt.look_ups));
+    let look_ups = |delivery: &Delivery| {
+        delivery
+            .unknown_outcome
+            .as_ref()
+            .map(|unknown_outcome| (unknown_outcome.since, unknown_outcome.look_ups))
+    };
     // A delivery that was fresh when it was asked for has had its attempt by now, and that is the answer.
     asked.state != State::Reconciling || look_ups(asked) != look_ups(now)
 }

@@ -22,7 +22,7 @@ impl RateLimit {
         Self { per_minute, left: Mutex::new((per_minute.into(), now)) }
     }
 
-    /// Takes one, or tells how long to wait for it.
+    /// Takes a token, or returns how long to wait for one.
     pub(super) fn take(&self, now: Timestamp) -> Result<(), Duration> {
         let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
         let (before, counted_at) = *left;
@@ -47,7 +47,7 @@ mod tests {
     }
 
     #[test]
-    fn as_many_as_a_minute_has_pass_at_once_and_then_one_by_one() {
+    fn allows_burst_then_steady_rate() {
         let limit = RateLimit::new(30, at(0));
         for _ in 0..30 {
             assert_eq!(limit.take(at(0)), Ok(()));
@@ -59,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn rest_is_saved_up_for_a_minute_and_no_longer_and_time_that_goes_back_gives_nothing() {
+    fn saves_tokens_for_at_most_a_minute() {
         let limit = RateLimit::new(2, at(0));
         for _ in 0..2 {
             assert_eq!(limit.take(at(3_600_000)), Ok(()));

@@ -1,4 +1,4 @@
-//! ResolveDelivery: an operator says which ticket a delivery has, and the ticket is read before that is believed.
+//! ResolveDelivery: an operator says which ticket a delivery has, and the ticket is read to verify it.
 
 use std::sync::Arc;
 
@@ -91,7 +91,7 @@ impl App {
     /// nowhere.
     ///
     /// # Errors
-    /// Why nobody could be asked, for people.
+    /// Why no ticket system could be asked, for people.
     async fn read_ticket(
         &self,
         delivery: &Delivery,
@@ -128,7 +128,7 @@ impl App {
             return Err(format!("{title} is paused{until}, see its condition in GetStatus"));
         }
         let mut places = vec![Place { destination: current.destination(), api: current }];
-        let sent = delivery.send.iter().map(|send| &send.destination).chain(&delivery.doubted);
+        let sent = delivery.send.iter().map(|send| &send.destination).chain(&delivery.uncertain_sends);
         for destination in sent {
             if places.iter().any(|known| known.destination == *destination) {
                 continue;

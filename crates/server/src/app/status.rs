@@ -46,7 +46,7 @@ impl App {
     /// What an operator needs at a glance.
     ///
     /// # Errors
-    /// If the store can not be read.
+    /// If the store cannot be read.
     pub async fn status(&self) -> Result<Status, AppError> {
         let mut systems = Vec::new();
         for system in System::ALL {

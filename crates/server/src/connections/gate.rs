@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use ticketing_core::clock::Clock;
 use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_core::system::{
-    Authorship, Check, Created, Destination, Login, Order, ReadTicket, Rendered, Search, Sighting,
+    Authorship, Check, Created, Destination, Login, ReadTicket, Rendered, Search, SearchResult, TicketDraft,
     TicketSystem, Visibility,
 };
 use ticketing_failpoints::{Guard, is_removed};
@@ -38,7 +38,7 @@ struct State {
     is_probing: bool,
     /// Refused logins so far, those of connection tests included.
     refusals: u64,
-    /// Those since the last call that was not refused, or since a person's word.
+    /// Those since the last call that was not refused, or since an operator's reset.
     refusals_in_a_row: usize,
 }
 
@@ -74,12 +74,12 @@ impl LoginGate {
         self.edit(|state| state.is_probing = true);
     }
 
-    /// Opens the gate on the word of a person, who knows better than the refusals so far.
+    /// Opens the gate, on an operator's request.
     pub(super) fn reset(&self) {
         self.edit(State::open);
     }
 
-    /// Refused logins since the last call that was not refused, or since a person's word.
+    /// Refused logins since the last call that was not refused, or since an operator's reset.
     pub(super) fn refusals_in_a_row(&self) -> u32 {
         self.edit(|state| u32::try_from(state.refusals_in_a_row).unwrap_or(u32::MAX))
     }
@@ -170,21 +170,26 @@ impl TicketSystem for GatedSystem {
         self.inner.visibility()
     }
 
-    async fn prepare(&self, order: &Order) -> Result<Rendered, Fault> {
-        self.call(self.inner.prepare(order)).await
+    async fn prepare(&self, ticket_draft: &TicketDraft) -> Result<Rendered, Fault> {
+        self.call(self.inner.prepare(ticket_draft)).await
     }
 
-    fn sketch(&self, order: &Order) -> Rendered {
-        self.inner.sketch(order)
+    fn render_offline(&self, ticket_draft: &TicketDraft) -> Rendered {
+        self.inner.render_offline(ticket_draft)
     }
 
     /// The time that it waits for its turn is a part of `within`.
-    async fn create(&self, order: &Order, rendered: &Rendered, within: Duration) -> Result<Created, Fault> {
+    async fn create(
+        &self,
+        ticket_draft: &TicketDraft,
+        rendered: &Rendered,
+        within: Duration,
+    ) -> Result<Created, Fault> {
         let asked = self.gate.clock.now();
         let create = async {
             let waited = self.gate.clock.now().duration_since(asked).unsigned_abs();
             match within.checked_sub(waited).filter(|left| !left.is_zero()) {
-                Some(left) => self.inner.create(order, rendered, left).await,
+                Some(left) => self.inner.create(ticket_draft, rendered, left).await,
                 None => {
                     Err(Fault::new(FaultKind::TooLate, "other calls of the login took the time to send it"))
                 }
@@ -193,7 +198,7 @@ impl TicketSystem for GatedSystem {
         self.call(create).await
     }
 
-    async fn look_up(&self, search: &Search) -> Result<Sighting, Fault> {
+    async fn look_up(&self, search: &Search) -> Result<SearchResult, Fault> {
         self.call(self.inner.look_up(search)).await
     }
 
@@ -201,8 +206,8 @@ impl TicketSystem for GatedSystem {
         self.call(self.inner.read(destination, id_or_key)).await
     }
 
-    /// A test is a person's word that the login may be tried, so a closed gate does not stop it; a refusal that came while it
-    /// waited does. It closes the gate for nobody: what it tests may be other settings.
+    /// A person starts a test, so a closed gate does not stop it; a refusal that came while it
+    /// waited does. It does not close the gate: the test may use other settings.
     async fn test(&self) -> Vec<Check> {
         if !self.inner.login().is_lockable {
             return self.inner.test().await;
@@ -267,19 +272,19 @@ mod tests {
             Visibility::Immediate
         }
 
-        async fn prepare(&self, _order: &Order) -> Result<Rendered, Fault> {
+        async fn prepare(&self, _order: &TicketDraft) -> Result<Rendered, Fault> {
             unreachable!("nothing is prepared here")
         }
 
-        fn sketch(&self, _order: &Order) -> Rendered {
+        fn render_offline(&self, _order: &TicketDraft) -> Rendered {
             unreachable!("nothing is rendered here")
         }
 
-        async fn create(&self, _: &Order, _: &Rendered, _: Duration) -> Result<Created, Fault> {
+        async fn create(&self, _: &TicketDraft, _: &Rendered, _: Duration) -> Result<Created, Fault> {
             unreachable!("nothing is created here")
         }
 
-        async fn look_up(&self, _search: &Search) -> Result<Sighting, Fault> {
+        async fn look_up(&self, _search: &Search) -> Result<SearchResult, Fault> {
             self.begun.fetch_add(1, Ordering::SeqCst);
             self.answer.notified().await;
             Err(Fault::new(FaultKind::Unauthorized, "no"))
@@ -298,7 +303,7 @@ mod tests {
     fn search() -> Search {
         let marker = Marker::parse("rhythmx-0123456789abcdef0123456789abcdef").unwrap();
         let destination = Destination { base_url: String::new(), place: String::new() };
-        Search { marker, destination, marker_in_text: false, witnesses: vec![] }
+        Search { marker, destination, marker_in_text: false, canaries: vec![] }
     }
 
     #[tokio::test]

@@ -7,25 +7,25 @@ use jiff::Timestamp;
 use ticketing_core::delivery::settle::SendIntent;
 use ticketing_core::delivery::{Delivery, Outcome, State};
 use ticketing_core::fault::{Fault, FaultKind};
-use ticketing_core::system::{Created, Order, Rendered, TicketSystem};
+use ticketing_core::system::{Created, Rendered, TicketDraft, TicketSystem};
 use ticketing_core::target::Observation;
 use ticketing_failpoints::{self as failpoints, Guard, Point, is_removed};
 use tracing::Instrument;
 
 use super::Dispatcher;
-use super::pump::switched_off;
+use super::dispatch_due::connection_disabled;
 use crate::store::{AttemptRecord, AttemptTimes, Claimed, Intent, StoreError};
 
 /// Between two tries to record an outcome.
-const RECORD_AGAIN_AFTER: Duration = Duration::from_millis(200);
+const RECORD_RETRY_DELAY: Duration = Duration::from_millis(200);
 /// What a create may take where a test has taken the deadline away.
-const UNGUARDED: Duration = Duration::from_secs(60);
+const NO_DEADLINE: Duration = Duration::from_secs(60);
 
 impl Dispatcher {
     /// Carries out the attempt that was claimed, and records how it ended.
     pub(super) async fn attempt(&self, claimed: Claimed) {
         let Claimed { delivery, incident, counted_from } = claimed;
-        let caller = self.0.origins.take(&delivery.id);
+        let caller = self.0.caller_spans.take(&delivery.id);
         let span = tracing::info_span!(
             parent: &caller, "attempt", delivery = %delivery.id, incident = %delivery.incident_id, connection = %delivery.target,
             epoch = delivery.epoch,
@@ -33,12 +33,14 @@ impl Dispatcher {
         async {
             failpoints::pass(Point::Claimed).await;
             let started_at = self.0.clock.now();
-            let order = Order { incident, marker: delivery.marker.clone() };
+            let ticket_draft = TicketDraft { incident, marker: delivery.marker.clone() };
             let api = self.0.connections.current(&delivery.target);
-            let Some(outcome) = self.try_to_create(api.as_ref(), &delivery, &order).await else { return };
+            let Some(outcome) = self.try_to_create(api.as_ref(), &delivery, &ticket_draft).await else {
+                return;
+            };
             let fault = fault_of(&outcome).cloned();
             failpoints::pass(Point::ReplyRead).await;
-            // What ails the target is known before the delivery can be due again: a locked account is not asked once more.
+            // Record the target's health before the delivery can be due again, so that a locked account is not called again.
             if let Some(fault) = &fault {
                 let failure = self.failure(&delivery.target, fault, started_at, &delivery.id);
                 self.observe(&delivery.target, api.as_ref(), failure).await;
@@ -59,27 +61,30 @@ impl Dispatcher {
         &self,
         api: Option<&Arc<dyn TicketSystem>>,
         delivery: &Delivery,
-        order: &Order,
+        ticket_draft: &TicketDraft,
     ) -> Option<Outcome> {
         let Some(api) = api else {
             let fault = Fault::new(FaultKind::Misconfigured, "the ticket system lacks settings");
             return Some(Outcome::NotSent(fault.with_hint("send its settings with Configure")));
         };
         if !self.0.connections.is_enabled(&delivery.target) {
-            return Some(Outcome::NotSent(switched_off()));
+            return Some(Outcome::NotSent(connection_disabled()));
         }
         let attempt_deadline = self.schedule().policy.bounds.attempt_deadline;
-        let prepared = tokio::time::timeout(attempt_deadline, api.prepare(order)).await;
+        let prepared = tokio::time::timeout(attempt_deadline, api.prepare(ticket_draft)).await;
         let rendered = match prepared {
             Ok(Ok(rendered)) => rendered,
             Ok(Err(fault)) => return Some(Outcome::NotSent(fault)),
             Err(_) => return Some(Outcome::NotSent(not_prepared_in_time())),
         };
-        match self.is_sought_first(delivery, api, &rendered).await {
+        match self.should_search_first(delivery, api, &rendered).await {
             Ok(false) => {}
             Ok(true) => return None,
             Err(error) => {
-                tracing::error!(error = &error as &dyn std::error::Error, "the look-up could not be ordered");
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "failed to record the assumed send"
+                );
                 return None;
             }
         }
@@ -88,16 +93,16 @@ impl Dispatcher {
                 failpoints::pass(Point::IntentCommitted).await;
                 // It may have been switched off since: then there is nothing to send after all.
                 if !self.0.connections.is_enabled(&delivery.target) {
-                    return Some(Outcome::NotSent(switched_off()));
+                    return Some(Outcome::NotSent(connection_disabled()));
                 }
-                Some(self.send(api, order, &rendered, deadline).await)
+                Some(self.send(api, ticket_draft, &rendered, deadline).await)
             }
             Ok(None) => {
-                tracing::warn!("the claim was lost before anything was sent");
+                tracing::warn!("the lease was lost before the send");
                 None
             }
             Err(error) => {
-                tracing::error!(error = &error as &dyn std::error::Error, "the intent could not be stored");
+                tracing::error!(error = &error as &dyn std::error::Error, "failed to store the send intent");
                 None
             }
         }
@@ -138,14 +143,16 @@ impl Dispatcher {
     async fn send(
         &self,
         api: &Arc<dyn TicketSystem>,
-        order: &Order,
+        ticket_draft: &TicketDraft,
         rendered: &Rendered,
         deadline: Timestamp,
     ) -> Outcome {
         let left = deadline.duration_since(self.0.clock.now());
         match Duration::try_from(left) {
-            Ok(within) if !within.is_zero() => sent(api.create(order, rendered, within).await),
-            _ if is_removed(Guard::SendDeadline) => sent(api.create(order, rendered, UNGUARDED).await),
+            Ok(within) if !within.is_zero() => sent(api.create(ticket_draft, rendered, within).await),
+            _ if is_removed(Guard::SendDeadline) => {
+                sent(api.create(ticket_draft, rendered, NO_DEADLINE).await)
+            }
             _ => Outcome::NotSent(Fault::new(
                 FaultKind::TooLate,
                 "the send deadline passed before the request began",
@@ -180,9 +187,9 @@ impl Dispatcher {
                 Err(error) => {
                     tracing::error!(
                         error = &error as &dyn std::error::Error,
-                        "the outcome could not be recorded yet"
+                        "failed to record the outcome; retrying"
                     );
-                    if !self.may_record_again().await {
+                    if !self.wait_to_record_again().await {
                         return;
                     }
                 }
@@ -198,10 +205,10 @@ impl Dispatcher {
     }
 
     /// Waits a moment, unless the server is closing.
-    pub(super) async fn may_record_again(&self) -> bool {
+    pub(super) async fn wait_to_record_again(&self) -> bool {
         tokio::select! {
             () = self.0.closing.cancelled() => false,
-            () = tokio::time::sleep(RECORD_AGAIN_AFTER) => true,
+            () = tokio::time::sleep(RECORD_RETRY_DELAY) => true,
         }
     }
 }
@@ -221,7 +228,7 @@ fn fault_of(outcome: &Outcome) -> Option<&Fault> {
 }
 
 fn not_prepared_in_time() -> Fault {
-    Fault::new(FaultKind::TimedOut, "the ticket system did not say in time what a ticket may hold")
+    Fault::new(FaultKind::TimedOut, "the ticket system did not return its create metadata in time")
 }
 
 /// Logs that a delivery has FAILED: nothing more is tried by itself, so that people have to look after it.
@@ -233,7 +240,7 @@ pub(super) fn log_if_failed(delivery: &Delivery) {
         delivery = %delivery.id, incident = %delivery.incident_id, connection = %delivery.target,
         state = delivery.state.as_str(), failures = delivery.failures,
         fault = delivery.last_error.as_ref().map(|error| tracing::field::display(&error.fault)),
-        "the delivery FAILED: its retries are spent"
+        "the delivery FAILED: no retries left"
     );
 }
 
@@ -241,7 +248,7 @@ fn log(outcome: &Outcome) {
     match outcome {
         Outcome::Sent(Ok(created)) => tracing::info!(ticket = %created.ticket.key, "the ticket was created"),
         Outcome::Sent(Err(fault)) if fault.is_ambiguous() => {
-            tracing::warn!(kind = fault.kind.as_str(), %fault, "nobody knows whether the ticket was created");
+            tracing::warn!(kind = fault.kind.as_str(), %fault, "the outcome of the create is unknown");
         }
         Outcome::Sent(Err(fault)) | Outcome::NotSent(fault) => {
             tracing::warn!(kind = fault.kind.as_str(), %fault, "no ticket was created");

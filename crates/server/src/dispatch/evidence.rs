@@ -1,7 +1,7 @@
 //! Finds out whether a search can show tickets of ours, by reading delivered ones back.
 //!
 //! The first create of a place is read back at once, so that trouble is known before a proof of absence needs the evidence;
-//! where that fails, each later create is. A proof reads the tickets that were sent around the doubtful send, unless they were
+//! where that fails, each later create is. A proof reads the tickets that were sent around the send of unknown outcome, unless they were
 //! seen before. A ticket that is hidden, or has lost its marker, withdraws the evidence.
 
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use std::sync::Arc;
 use ticketing_core::delivery::Delivery;
 use ticketing_core::evidence::{Evidence, SearchScope};
 use ticketing_core::fault::{Fault, FaultKind};
-use ticketing_core::system::{ReadTicket, Sighting, TicketSystem};
+use ticketing_core::system::{ReadTicket, SearchResult, TicketSystem};
 use ticketing_core::target::Admission;
 use ticketing_failpoints::{Guard, is_removed};
 use tracing::Instrument;
@@ -23,18 +23,18 @@ impl Dispatcher {
     pub(super) async fn evidence_of(
         &self,
         delivery: &Delivery,
-        answer: &Result<Sighting, Fault>,
+        answer: &Result<SearchResult, Fault>,
         api: Option<&Arc<dyn TicketSystem>>,
         asked_at: jiff::Timestamp,
     ) -> Result<Evidence, StoreError> {
         if is_removed(Guard::SearchEvidence) {
             return Ok(Evidence::Shown);
         }
-        let (Ok(sighting), Some(api), Some(send)) = (answer, api, &delivery.send) else {
+        let (Ok(search_result), Some(api), Some(send)) = (answer, api, &delivery.send) else {
             return Ok(Evidence::NoTicket);
         };
         let scope = SearchScope::of(send, api.made_by().account);
-        if !sighting.tickets.is_empty() {
+        if !search_result.tickets.is_empty() {
             // What was found is recorded, whatever becomes of the evidence.
             if let Err(error) = self.note_evidence(&delivery.target, &scope, &delivery.id, true).await {
                 warn(&error, &delivery.target, "failed to record that the search shows tickets of ours");
@@ -42,7 +42,7 @@ impl Dispatcher {
             return Ok(Evidence::Shown);
         }
         match delivery.is_provable(asked_at, self.schedule().policy.bounds.server_bound) {
-            true => self.evidence(delivery, &scope, api, sighting.witness_seen).await,
+            true => self.evidence(delivery, &scope, api, search_result.canary_seen).await,
             false => Ok(verdict(self.0.store.evidence(&scope).await?.as_ref())),
         }
     }
@@ -84,21 +84,21 @@ impl Dispatcher {
         Ok(())
     }
 
-    /// What is known of the search for what `delivery` may have sent. A witness that the search showed is the ticket after it.
+    /// What is known of the search for what `delivery` may have sent. A canary that the search showed is the ticket after it.
     async fn evidence(
         &self,
         delivery: &Delivery,
         scope: &SearchScope,
         api: &Arc<dyn TicketSystem>,
-        witness_seen: bool,
+        canary_seen: bool,
     ) -> Result<Evidence, StoreError> {
         let Some(send) = &delivery.send else { return Ok(Evidence::NoTicket) };
-        let sent_at = if send.supposed { send.deadline } else { send.at };
+        let sent_at = if send.is_assumed { send.deadline } else { send.at };
         let known = self.0.store.evidence(scope).await?;
-        let mut evidence = if witness_seen { Evidence::Shown } else { verdict(known.as_ref()) };
+        let mut evidence = if canary_seen { Evidence::Shown } else { verdict(known.as_ref()) };
         for neighbour in self.0.store.neighbours(scope, sent_at).await? {
             let is_after = neighbour.send.as_ref().is_some_and(|send| send.at > sent_at);
-            if witness_seen && is_after {
+            if canary_seen && is_after {
                 continue;
             }
             match self.is_shown(&neighbour, scope, known.as_ref(), api).await? {
@@ -108,13 +108,13 @@ impl Dispatcher {
                 None => return Ok(Evidence::NotShown),
             }
         }
-        if witness_seen && evidence == Evidence::Shown {
+        if canary_seen && evidence == Evidence::Shown {
             self.note_evidence(&delivery.target, scope, "", true).await?;
         }
         Ok(evidence)
     }
 
-    /// Whether the ticket of `delivered` is seen with its marker; it is not read again if it was. `None` if that cannot be told.
+    /// Whether the ticket of `delivered` is seen with its marker; it is not read again if it was. `None` if unknown.
     async fn is_shown(
         &self,
         delivered: &Delivery,

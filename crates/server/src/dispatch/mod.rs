@@ -1,21 +1,21 @@
-//! Carries deliveries to their ticket systems.
+//! Delivers to the ticket systems: claims outbox rows, sends, reconciles, scans for duplicates.
 //!
 //! The guarantee: an accepted delivery is never lost and never becomes two tickets. It rests on four things. The intent
 //! to send is durable before the first byte of a create. A claim has an epoch and a lease, and only its holder sends.
-//! Nothing is sent again while an earlier send is in doubt. And what was done is recorded with what follows from it in
-//! one transaction, so that a crash at any point leaves a delivery that the next start takes up.
+//! Nothing is sent again while an earlier send has an unknown outcome. And what was done is recorded with what follows from it in
+//! one transaction, so that a crash at any point leaves a delivery that the next start recovers.
 //!
 //! Three steps do all the work: [`Dispatcher::dispatch`] sends what is fresh, [`Dispatcher::tick`] retries what is
-//! due, [`Dispatcher::reconcile`] looks for what is in doubt. [`Dispatcher::run`] calls them in time.
+//! due, [`Dispatcher::reconcile`] looks for what has an unknown outcome. [`Dispatcher::run`] calls them in time.
 
 mod attempt;
+mod caller_spans;
+mod dispatch_due;
 mod evidence;
-mod forgotten;
 mod look_up;
-mod origins;
-mod pump;
 #[cfg(test)]
 mod schedule_tests;
+mod search_before_create;
 mod target;
 mod waiters;
 
@@ -24,13 +24,13 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use ticketing_core::clock::Clock;
-use ticketing_core::delivery::start::MEMORY;
+use ticketing_core::delivery::restore::RESTORE_WINDOW;
 use ticketing_core::policy::Policy;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-pub(crate) use origins::Origins;
+pub(crate) use caller_spans::CallerSpans;
 pub(crate) use waiters::Waiters;
 
 use self::target::TargetState;
@@ -39,14 +39,14 @@ use crate::entropy::Entropy;
 use crate::store::{Leases, Store};
 
 /// The most events that one tick removes.
-const EVENTS_A_TICK: u32 = 1_000;
+const MAX_EVENTS_TRIMMED_PER_TICK: u32 = 1_000;
 /// A connection that was replaced is kept for so long at the least: attempts of then may still be under way.
-const RETIRED_FOR: Duration = Duration::from_secs(24 * 3_600);
+const MIN_RETIRED_AGE: Duration = Duration::from_secs(24 * 3_600);
 
 /// How the dispatcher does its work.
 #[derive(Debug, Clone)]
 pub struct DispatchSettings {
-    /// Creates at a time to one target.
+    /// Concurrent creates per target.
     pub concurrency: usize,
     /// How long events are kept.
     pub event_retention: Duration,
@@ -67,7 +67,7 @@ struct Inner {
     schedule_changed: Notify,
     targets: HashMap<String, TargetState>,
     waiters: Waiters,
-    origins: Origins,
+    caller_spans: CallerSpans,
     wake: Notify,
     tasks: TaskTracker,
     closing: CancellationToken,
@@ -106,7 +106,7 @@ impl Dispatcher {
             schedule_changed: Notify::new(),
             targets,
             waiters: Waiters::default(),
-            origins: Origins::default(),
+            caller_spans: CallerSpans::default(),
             wake: Notify::new(),
             tasks: TaskTracker::new(),
             closing: CancellationToken::new(),
@@ -114,9 +114,9 @@ impl Dispatcher {
         }))
     }
 
-    /// Works until [`shut_down`](Self::shut_down). Takes up first what an earlier process left.
+    /// Works until [`shut_down`](Self::shut_down). Recovers the claims of an earlier process first.
     pub async fn run(&self) {
-        self.take_up().await;
+        self.recover().await;
         let mut next_tick = tokio::time::Instant::now() + self.schedule().processor_interval;
         let mut next_look = tokio::time::Instant::now();
         while !self.0.closing.is_cancelled() {
@@ -146,33 +146,33 @@ impl Dispatcher {
     /// Sends what is due now, as far as the targets admit it.
     pub async fn dispatch(&self) {
         for target in self.0.connections.targets() {
-            self.pump(&target).await;
+            self.dispatch_due(&target).await;
         }
     }
 
-    /// The processor's tick: retries what is due, probes what is in trouble, takes over what went silent.
+    /// The processor's tick: retries what is due, probes what is in trouble, expires stale leases.
     pub async fn tick(&self) {
-        self.lapse(Leases::Expired).await;
+        self.expire_leases(Leases::Expired).await;
         for target in self.0.connections.targets() {
             self.observe_login(&target).await;
             self.allow_retries(&target);
             self.probe(&target).await;
-            self.pump(&target).await;
+            self.dispatch_due(&target).await;
         }
         self.tidy().await;
     }
 
-    /// Looks for the tickets of deliveries in doubt, and for duplicates of those that once were.
+    /// Looks for the tickets of deliveries of unknown outcome, and for duplicates of those that once were.
     pub async fn reconcile(&self) {
-        self.lapse(Leases::Expired).await;
+        self.expire_leases(Leases::Expired).await;
         for target in self.0.connections.targets() {
             self.allow_look_ups(&target);
-            self.pump(&target).await;
-            self.sweep(&target);
+            self.dispatch_due(&target).await;
+            self.scan_for_duplicates(&target);
         }
     }
 
-    /// Starts nothing new, and waits at most `grace` for what is under way. What is cut off is in doubt, and found again
+    /// Starts nothing new, and waits at most `grace` for what is under way. What is cut off has an unknown outcome, and found again
     /// at the next start.
     pub async fn shut_down(&self, grace: Duration) {
         if self.0.stopped.is_cancelled() {
@@ -180,14 +180,14 @@ impl Dispatcher {
         }
         self.0.closing.cancel();
         for state in self.0.targets.values() {
-            // Whoever is claiming now starts what it has claimed; nobody claims after that.
-            drop(state.pumping.lock().await);
+            // A claim in progress starts its deliveries; none is made after that.
+            drop(state.claiming.lock().await);
         }
         self.0.tasks.close();
         if tokio::time::timeout(grace, self.0.tasks.wait()).await.is_err() {
             tracing::warn!(
                 attempts = self.0.tasks.len(),
-                "attempts were cut off; the next start looks for their tickets"
+                "shutdown interrupted attempts; the next start reconciles them"
             );
         }
         self.0.stopped.cancel();
@@ -198,58 +198,64 @@ impl Dispatcher {
         self.0.stopped.cancelled().await;
     }
 
-    /// The schedule in force.
+    /// The current schedule.
     #[must_use]
     pub fn schedule(&self) -> Schedule {
         self.0.schedule.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Puts another schedule in force.
+    /// Replaces the schedule.
     pub fn reschedule(&self, schedule: Schedule) {
         *self.0.schedule.write().unwrap_or_else(PoisonError::into_inner) = schedule;
         self.0.schedule_changed.notify_one();
     }
 
-    pub(crate) fn origins(&self) -> &Origins {
-        &self.0.origins
+    pub(crate) fn caller_spans(&self) -> &CallerSpans {
+        &self.0.caller_spans
     }
 
     pub(crate) fn waiters(&self) -> &Waiters {
         &self.0.waiters
     }
 
-    /// Takes up what a process that is gone had claimed: the store is ours alone, so nobody holds a claim now.
-    async fn take_up(&self) {
+    /// Expires all leases of the former process: the store has one owner, so none is valid.
+    async fn recover(&self) {
         self.load_health().await;
-        self.lapse(Leases::All).await;
+        self.expire_leases(Leases::All).await;
         self.dispatch().await;
     }
 
-    async fn lapse(&self, leases: Leases) {
+    async fn expire_leases(&self, leases: Leases) {
         let policy = self.schedule().policy;
-        match self.0.store.lapse(leases, &policy, self.0.clock.now()).await {
-            Ok(lapsed) => lapsed.iter().for_each(|delivery| {
-                tracing::warn!(delivery = %delivery.id, state = %delivery.state, "a claim went silent");
+        match self.0.store.expire_leases(leases, &policy, self.0.clock.now()).await {
+            Ok(expired) => expired.iter().for_each(|delivery| {
+                tracing::warn!(delivery = %delivery.id, state = %delivery.state, "expired a stale lease");
                 attempt::log_if_failed(delivery);
             }),
-            Err(error) => tracing::error!(error = &error as &dyn std::error::Error, "silent claims stay"),
+            Err(error) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "failed to expire stale leases")
+            }
         }
     }
 
-    /// Forgets what nobody needs any more: old events, and connections that no delivery refers to.
+    /// Removes old events, and retired connections that no delivery refers to.
     async fn tidy(&self) {
         let now = self.0.clock.now();
-        let trimmed = self.0.store.trim_events(now - self.0.settings.event_retention, EVENTS_A_TICK).await;
+        let trimmed = self
+            .0
+            .store
+            .trim_events(now - self.0.settings.event_retention, MAX_EVENTS_TRIMMED_PER_TICK)
+            .await;
         if let Err(error) = trimmed {
-            tracing::warn!(error = &error as &dyn std::error::Error, "old events stay");
+            tracing::warn!(error = &error as &dyn std::error::Error, "failed to trim old events");
         }
-        // Where a store that was put back may have forgotten tickets, it may have to look for them.
-        let needed = self.0.store.restored_at().is_some_and(|at| now < at + MEMORY);
+        // A restored store may still need retired connections to search for tickets it lacks.
+        let needed = self.0.store.restored_at().is_some_and(|at| now < at + RESTORE_WINDOW);
         if needed {
             return;
         }
-        if let Err(error) = self.0.store.prune_retired(now - RETIRED_FOR).await {
-            tracing::warn!(error = &error as &dyn std::error::Error, "former connections stay");
+        if let Err(error) = self.0.store.prune_retired(now - MIN_RETIRED_AGE).await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "failed to remove retired connections");
         }
     }
 

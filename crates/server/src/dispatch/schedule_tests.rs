@@ -13,8 +13,8 @@ use ticketing_core::delivery::{Delivery, State};
 use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_core::policy::{Bounds, Policy};
 use ticketing_core::system::{
-    Authorship, Check, Created, Destination, Index, Login, Order, ReadTicket, Rendered, Search, Sighting,
-    System, TicketRef, TicketSystem, Visibility,
+    Authorship, Check, Created, Destination, Index, Login, ReadTicket, Rendered, Search, SearchResult,
+    System, TicketDraft, TicketRef, TicketSystem, Visibility,
 };
 use ticketing_core::target::{Condition, Health};
 use ticketing_outbound::{EgressPolicy, HttpClient};
@@ -31,7 +31,7 @@ const TICK: Duration = Duration::from_secs(120);
 const SKEW: Duration = Duration::from_millis(7);
 const JIRA: &str = "jira";
 
-/// A ticket system that fails as it is told to.
+/// A ticket system with scripted failures.
 #[derive(Debug)]
 struct Fake {
     clock: Arc<ManualClock>,
@@ -104,11 +104,11 @@ impl TicketSystem for Fake {
         Visibility::Indexed(Index::JiraCloud)
     }
 
-    async fn prepare(&self, order: &Order) -> Result<Rendered, Fault> {
-        Ok(self.sketch(order))
+    async fn prepare(&self, ticket_draft: &TicketDraft) -> Result<Rendered, Fault> {
+        Ok(self.render_offline(ticket_draft))
     }
 
-    fn sketch(&self, _order: &Order) -> Rendered {
+    fn render_offline(&self, _order: &TicketDraft) -> Rendered {
         Rendered {
             body: String::new(),
             summary: String::new(),
@@ -121,8 +121,8 @@ impl TicketSystem for Fake {
         }
     }
 
-    async fn create(&self, order: &Order, _: &Rendered, _: Duration) -> Result<Created, Fault> {
-        let id = &order.incident.id;
+    async fn create(&self, ticket_draft: &TicketDraft, _: &Rendered, _: Duration) -> Result<Created, Fault> {
+        let id = &ticket_draft.incident.id;
         let number = {
             let mut begun = self.begun.lock().unwrap();
             begun.push((self.clock.now(), id.clone()));
@@ -144,7 +144,7 @@ impl TicketSystem for Fake {
         }
     }
 
-    async fn look_up(&self, _search: &Search) -> Result<Sighting, Fault> {
+    async fn look_up(&self, _search: &Search) -> Result<SearchResult, Fault> {
         unreachable!("no failure here leaves the outcome unknown")
     }
 
@@ -168,7 +168,7 @@ impl Bench {
             clock: clock.clone(),
             entropy: Arc::new(SeededEntropy::new(1)),
             machine: Arc::new(ThisMachine),
-            key: KeySource::Beside,
+            key: KeySource::BesideDatabase,
             restored: false,
             busy_timeout: Duration::from_secs(10),
         };
@@ -201,7 +201,7 @@ impl Bench {
     async fn accept(&self, id: &str) {
         let targets = vec![target(System::parse(self.name).unwrap())];
         let incident = incident(id, 90.0);
-        let request = AcceptRequest { incident, targets, hasten: false, by: Requester::default() };
+        let request = AcceptRequest { incident, targets, expedite: false, by: Requester::default() };
         self.store.accept(request).await.unwrap();
     }
 
@@ -290,7 +290,7 @@ async fn a_quiet_outage_is_probed_once_a_tick_until_it_ends() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_failed_in_an_outage_takes_turns_and_recovers_together() {
+async fn outage_failures_probe_in_turn_and_recover_together() {
     let mut bench = Bench::start(JIRA, false).await;
     bench.system.fail("", fault(FaultKind::Connect));
     for n in 1..=3 {
@@ -331,7 +331,7 @@ async fn one_failing_delivery_never_delays_others() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_wrong_password_is_refused_fewer_times_than_lock_the_account() {
+async fn wrong_password_stays_below_lockout_limit() {
     for (name, limit) in [(JIRA, 3), ("servicenow", 5)] {
         let mut bench = Bench::start(name, true).await;
         bench.system.fail("", fault(FaultKind::Unauthorized));
@@ -351,7 +351,7 @@ async fn a_wrong_password_is_refused_fewer_times_than_lock_the_account() {
             assert_eq!(bench.delivery(&format!("INC-{n}")).await.state, State::Waiting);
         }
         bench.system.heal();
-        bench.dispatcher.forgive(name).await.unwrap();
+        bench.dispatcher.reset_health(name).await.unwrap();
         bench.dispatch().await;
         for n in 1..=20 {
             assert_eq!(bench.delivery(&format!("INC-{n}")).await.state, State::Delivered);
@@ -429,7 +429,7 @@ async fn an_operators_retry_goes_out_at_once_whatever_the_pause() {
         bench.tick().await;
         bench.system.heal();
         let id = bench.delivery("INC-2").await.id;
-        bench.dispatcher.lift(JIRA).await.unwrap();
+        bench.dispatcher.end_pauses(JIRA).await.unwrap();
         let by = Actor {
             name: "token:ops".to_owned(),
             role: "OPERATOR".to_owned(),

@@ -26,24 +26,24 @@ pub(super) struct TargetState {
     pub look_ups: Arc<Semaphore>,
     concurrency: usize,
     /// An operator wants a try, whatever the target admits.
-    pub lifted: AtomicBool,
-    /// The pause that the system asked for was ended by an operator: what was put off until then is not due yet.
+    pub operator_retry: AtomicBool,
+    /// The pause that the system asked for was ended by an operator: what was deferred until then is not due yet.
     is_pause_cut_short: AtomicBool,
     /// The failed delivery that went ahead last to see whether the target is well.
     last_probe: Mutex<String>,
     /// One claim at a time, so that the permits are counted before the claim.
-    pub pumping: tokio::sync::Mutex<()>,
+    pub claiming: tokio::sync::Mutex<()>,
     /// One observation at a time, so that the copy below is never older than the store.
     pub observing: tokio::sync::Mutex<()>,
-    /// One sweep at a time.
-    pub sweeping: tokio::sync::Mutex<()>,
+    /// One duplicate scan at a time.
+    pub scanning: tokio::sync::Mutex<()>,
     /// One ticket is read back at a time.
     pub reading_back: tokio::sync::Mutex<()>,
     health: Mutex<Health>,
     due: Mutex<Due>,
 }
 
-/// Up to when due work may be taken. The tick and the reconciler move it; the pump works it off.
+/// Up to when due work may be taken. The tick and the reconciler advance it; `dispatch_due` works through it.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Due {
     pub retries: Option<Timestamp>,
@@ -58,12 +58,12 @@ impl TargetState {
             sends: Arc::new(Semaphore::new(concurrency)),
             look_ups: Arc::new(Semaphore::new(look_ups_beside(concurrency))),
             concurrency,
-            lifted: AtomicBool::new(false),
+            operator_retry: AtomicBool::new(false),
             is_pause_cut_short: AtomicBool::new(false),
             last_probe: Mutex::default(),
-            pumping: tokio::sync::Mutex::new(()),
+            claiming: tokio::sync::Mutex::new(()),
             observing: tokio::sync::Mutex::new(()),
-            sweeping: tokio::sync::Mutex::new(()),
+            scanning: tokio::sync::Mutex::new(()),
             reading_back: tokio::sync::Mutex::new(()),
             health: Mutex::default(),
             due: Mutex::default(),
@@ -136,14 +136,14 @@ impl Dispatcher {
         }
     }
 
-    /// Takes over the health of `target` as it is stored. No pause is longer than is believed now.
+    /// Takes over the health of `target` as it is stored. Pauses are capped by the current bounds.
     pub(super) async fn read_health(&self, target: &str) {
         let state = self.state(target);
         let _one_at_a_time = state.observing.lock().await;
         let bounds = self.schedule().policy.bounds.clone();
         match self.0.store.health(target).await {
             Ok(health) => state.set_health(health.bounded(&bounds, self.0.clock.now())),
-            Err(error) => warn(&error, target, "failed to read its health"),
+            Err(error) => warn(&error, target, "failed to read the connection's health"),
         }
     }
 
@@ -164,7 +164,7 @@ impl Dispatcher {
         })
     }
 
-    /// Takes note of a refused login that no delivery met, such as one of a preview.
+    /// Records a refused login outside of deliveries, such as one of a preview.
     pub(super) async fn observe_login(&self, target: &str) {
         let Some(refusal) = self.0.connections.login_refusal(target) else { return };
         let is_news = match self.health(target).condition {
@@ -177,7 +177,7 @@ impl Dispatcher {
         }
     }
 
-    /// Takes note that the login of `target` was refused to somebody.
+    /// Records a refused login of `target`.
     pub(crate) async fn observe_refusal(&self, target: &str, fault: &Fault, began: Timestamp) {
         let api = self.0.connections.current(target);
         self.observe(target, api.as_ref(), self.failure(target, fault, began, "")).await;
@@ -188,14 +188,14 @@ impl Dispatcher {
     ///
     /// # Errors
     /// If the store cannot be written.
-    pub(crate) async fn lift(&self, target: &str) -> Result<(), StoreError> {
+    pub(crate) async fn end_pauses(&self, target: &str) -> Result<(), StoreError> {
         if self.admission(target) == Admission::Open {
             return Ok(());
         }
         let state = self.state(target);
         let _one_at_a_time = state.observing.lock().await;
-        state.set_health(self.0.store.lift(target, self.0.clock.now()).await?);
-        state.lifted.store(true, Ordering::SeqCst);
+        state.set_health(self.0.store.end_pauses(target, self.0.clock.now()).await?);
+        state.operator_retry.store(true, Ordering::SeqCst);
         state.is_pause_cut_short.store(true, Ordering::SeqCst);
         Ok(())
     }
@@ -219,8 +219,8 @@ impl Dispatcher {
             return;
         }
         match self.0.store.observe(target, observation, &bounds, now).await {
-            Ok(health) => self.became(target, &before, health).await,
-            Err(error) => warn(&error, target, "its health could not be recorded"),
+            Ok(health) => self.on_health_changed(target, &before, health).await,
+            Err(error) => warn(&error, target, "failed to record the connection's health"),
         }
     }
 
@@ -238,12 +238,12 @@ impl Dispatcher {
     /// many were made due.
     ///
     /// # Errors
-    /// If the store can not be written.
-    pub(crate) async fn forgive(&self, target: &str) -> Result<u64, StoreError> {
+    /// If the store cannot be written.
+    pub(crate) async fn reset_health(&self, target: &str) -> Result<u64, StoreError> {
         let state = self.state(target);
         let _one_at_a_time = state.observing.lock().await;
-        state.set_health(self.0.store.forgive(target, self.0.clock.now()).await?);
-        state.lifted.store(false, Ordering::SeqCst);
+        state.set_health(self.0.store.reset_health(target, self.0.clock.now()).await?);
+        state.operator_retry.store(false, Ordering::SeqCst);
         self.0.connections.reset_login(target);
         let made_due = self.0.store.target_recovered(target, self.0.clock.now()).await?;
         self.allow_look_ups(target);
@@ -251,16 +251,16 @@ impl Dispatcher {
         Ok(made_due)
     }
 
-    async fn became(&self, target: &str, before: &Health, health: Health) {
+    async fn on_health_changed(&self, target: &str, before: &Health, health: Health) {
         let recovered = before.condition != Condition::Ok && health.condition == Condition::Ok;
         let pause_ended = before.throttled_until.is_some() && health.throttled_until.is_none();
         if health.condition != before.condition {
-            tracing::warn!(connection = %target, condition = %health.condition, "the target's condition changed");
+            tracing::warn!(connection = %target, condition = %health.condition, "the connection's condition changed");
         }
         self.state(target).set_health(health);
         let now = self.0.clock.now();
         if pause_ended {
-            // What was put off until then is due.
+            // What was deferred until then is due.
             self.allow_retries(target);
             self.wake();
         }
@@ -278,7 +278,7 @@ impl Dispatcher {
         match armed {
             Ok(0) => {}
             Ok(_) => self.wake(),
-            Err(error) => warn(&error, target, "its deliveries could not be armed again"),
+            Err(error) => warn(&error, target, "failed to rearm deliveries after recovery"),
         }
     }
 }

@@ -101,7 +101,7 @@ impl Refusal {
             StoreErrorKind::Corrupt
             | StoreErrorKind::BadRow
             | StoreErrorKind::Refused
-            | StoreErrorKind::PanicMessage => {
+            | StoreErrorKind::Panicked => {
                 tracing::error!(error = error as &dyn Error, "the store failed");
                 Self::Internal
             }

@@ -47,7 +47,7 @@ pub enum SecretKind {
 
 /// A secret that is kept, and where it may go.
 #[derive(Debug, Clone)]
-pub struct Held {
+pub struct BoundSecret {
     pub secret: Secret,
     /// What it is bound to: it is sent nowhere else. None while that was not given.
     pub origin: Option<String>,
@@ -55,7 +55,7 @@ pub struct Held {
 }
 
 /// The secrets of one system: at most one for each use.
-pub type Secrets = BTreeMap<SecretUse, Held>;
+pub type Secrets = BTreeMap<SecretUse, BoundSecret>;
 
 /// The settings of one system as they are.
 #[derive(Debug, Clone)]
@@ -82,7 +82,7 @@ pub enum SecretChange {
     Set(Secret),
 }
 
-/// All settings in force.
+/// All current settings.
 #[derive(Debug, Clone, Default)]
 pub struct Settings {
     /// By target.
@@ -225,7 +225,7 @@ impl SystemSettings {
             match change {
                 SecretChange::Remove => next.secrets.remove(used_for),
                 SecretChange::Set(secret) => {
-                    let held = Held { secret: secret.clone(), origin: None, set_at: now };
+                    let held = BoundSecret { secret: secret.clone(), origin: None, set_at: now };
                     next.secrets.insert(*used_for, held)
                 }
             };

@@ -3,17 +3,19 @@
 use ticketing_core::auto_push::AutoPush;
 use ticketing_core::system::System;
 
-use super::{Draft, Held, RetrySchedule, Rules, Secret, SecretKind, SecretUse, Secrets, SystemSettings};
+use super::{
+    BoundSecret, Draft, RetrySchedule, Rules, Secret, SecretKind, SecretUse, Secrets, SystemSettings,
+};
 use crate::settings::Settings;
 use crate::store::{
     self, RetiredConnection, SettingsChange, Store, StoreError, StoredSecrets, StoredSettings,
 };
 
-/// All settings that are kept. A secret that can not be used is told of and left out: its system is not configured until it is
+/// All settings that are kept. A secret that cannot be used is logged and left out: its system is not configured until it is
 /// given again, and the others go on.
 ///
 /// # Errors
-/// If they can not be read, or are not what was kept.
+/// If they cannot be read, or are not what was kept.
 pub async fn read(store: &Store) -> Result<Settings, StoreError> {
     let mut settings = Settings::default();
     for stored in store.settings().await? {
@@ -21,7 +23,7 @@ pub async fn read(store: &Store) -> Result<Settings, StoreError> {
         for lost in &stored.lost {
             tracing::error!(
                 error = lost as &dyn std::error::Error, connection = %target,
-                "nothing is sent to this ticket system until its secret is given again with Configure"
+                "nothing is sent to this ticket system until its secret is set again with Configure"
             );
         }
         settings.systems.insert(target, system(stored)?);
@@ -32,7 +34,7 @@ pub async fn read(store: &Store) -> Result<Settings, StoreError> {
     Ok(settings)
 }
 
-/// The settings of a connection that is no longer in force.
+/// The settings of a retired connection.
 ///
 /// # Errors
 /// If they are not what was kept.
@@ -42,7 +44,7 @@ pub fn retired(retired: RetiredConnection) -> Result<SystemSettings, StoreError>
     Ok(SystemSettings { draft, enabled: true, secrets })
 }
 
-/// What to keep of one target's settings. A secret is sealed anew only where it, or what it is bound to, has changed.
+/// What to keep of one target's settings. A secret is encrypted again only where it, or what it is bound to, has changed.
 #[must_use]
 pub fn target_change(
     target: &str,
@@ -60,12 +62,12 @@ pub fn target_change(
     SettingsChange::Target { target, system, enabled, draft, base_url, secrets }
 }
 
-fn secret_change(before: Option<&Held>, after: Option<&Held>) -> Option<store::SecretChange> {
-    let of = |held: Option<&Held>| held.map(|held| (held.set_at, held.origin.clone()));
+fn secret_change(before: Option<&BoundSecret>, after: Option<&BoundSecret>) -> Option<store::SecretChange> {
+    let of = |held: Option<&BoundSecret>| held.map(|held| (held.set_at, held.origin.clone()));
     if of(before) == of(after) {
         return None;
     }
-    Some(after.map_or(store::SecretChange::Remove, |Held { secret, origin, .. }| {
+    Some(after.map_or(store::SecretChange::Remove, |BoundSecret { secret, origin, .. }| {
         store::SecretChange::Set(store::Secret {
             kind: secret.kind.as_str().to_owned(),
             value: secret.value.clone(),
@@ -92,7 +94,7 @@ fn secrets(target: &str, stored: StoredSecrets) -> Result<Secrets, StoreError> {
         let secret = secret(target, &stored.secret)?;
         // A secret that was set before its address is bound to none yet.
         let origin = Some(stored.secret.origin).filter(|origin| !origin.is_empty());
-        Ok((used_for, Held { secret, origin, set_at: stored.set_at }))
+        Ok((used_for, BoundSecret { secret, origin, set_at: stored.set_at }))
     };
     stored.into_iter().map(held).collect()
 }

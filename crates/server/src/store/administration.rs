@@ -11,23 +11,23 @@ use ticketing_core::clock::Clock;
 use ticketing_core::namespace::Namespace;
 
 use super::audit::{Actor, AuditAction, AuditBroken, DONE, NewAuditEntry};
-use super::seal::KeySource;
-use super::sqlite::{Beside, DataKeyRotated, MasterRotated};
+use super::encryption::KeySource;
+use super::sqlite::{DataKeyRotated, MasterRotated, OfflineAdmin};
 use super::types::StoredToken;
 use super::{OpenError, StoreError};
 use crate::access::{NewToken, Role};
 use crate::entropy::Entropy;
 
 /// How many tokens of one name may be good at a time: the old one and the new one, while one takes the other's place.
-const MOST_ALIVE: usize = 2;
+const MAX_ACTIVE_TOKENS: usize = 2;
 
 /// How the audit names the credential of whoever works on the data folder itself.
 pub const OFFLINE_CREDENTIAL: &str = "data folder";
 
-/// The data folder in the hands of an operator.
+/// Offline administration of a data folder.
 #[derive(Debug)]
 pub struct Administration {
-    beside: Beside,
+    beside: OfflineAdmin,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     operator: Actor,
@@ -36,9 +36,9 @@ pub struct Administration {
 /// Why a token was not made or revoked.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenError {
-    #[error("{name} has {MOST_ALIVE} tokens that are good already ({}): revoke one first", ids.join(", "))]
+    #[error("{name} already has {MAX_ACTIVE_TOKENS} active tokens ({}): revoke one first", ids.join(", "))]
     TooMany { name: String, ids: Vec<String> },
-    #[error("there is no token that is good and has the ID or name {0}; `ticketing token list` shows them")]
+    #[error("no active token has the ID or name {0}; see `ticketing token list`")]
     Unknown(String),
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -47,11 +47,9 @@ pub enum TokenError {
 /// Why a key was not rotated.
 #[derive(Debug, thiserror::Error)]
 pub enum RotateError {
-    #[error(
-        "the key is not in a file, so nothing can be put in its place: give the new one by --new-key-file"
-    )]
+    #[error("the key is not in a file, so it cannot be replaced there: pass the new key with --new-key-file")]
     NoFile,
-    #[error("the key in {0} is the one in force already")]
+    #[error("the key in {0} is already in use")]
     Same(String),
     #[error(transparent)]
     Open(#[from] OpenError),
@@ -65,7 +63,7 @@ impl Administration {
     /// Opens the database at `path`, which must exist. `source` says where the operator works from.
     ///
     /// # Errors
-    /// If it can not be opened, is of another version, or the key is not its own.
+    /// If it cannot be opened, is of another version, or the key is not its own.
     pub async fn open(
         path: &Path,
         key: &KeySource,
@@ -73,7 +71,7 @@ impl Administration {
         entropy: Arc<dyn Entropy>,
         source: String,
     ) -> Result<Self, OpenError> {
-        let beside = Beside::open(path, key, clock.now()).await?;
+        let beside = OfflineAdmin::open(path, key, clock.now()).await?;
         let operator = Actor {
             name: "operator".to_owned(),
             role: Role::Admin.as_str().to_owned(),
@@ -87,7 +85,7 @@ impl Administration {
     /// token that takes the place of another keeps its incidents; the first of a name carries the default one.
     ///
     /// # Errors
-    /// If its name has two that are good already, or the database can not be written.
+    /// If its name has two that are good already, or the database cannot be written.
     pub async fn create_token(
         &mut self,
         name: &str,
@@ -100,7 +98,7 @@ impl Administration {
             None => self.namespace_of(name).await?,
         };
         let new = NewToken::generate(&*self.entropy);
-        let now = super::work::floor(self.clock.now());
+        let now = super::unit_of_work::floor(self.clock.now());
         let token = StoredToken {
             id: new.id.clone(),
             name: name.to_owned(),
@@ -119,7 +117,7 @@ impl Administration {
         let room = |all: &[StoredToken]| {
             let good = all.iter().filter(|other| other.name == name && other.is_good(now));
             let ids: Vec<_> = good.map(|other| other.id.clone()).collect();
-            if ids.len() < MOST_ALIVE {
+            if ids.len() < MAX_ACTIVE_TOKENS {
                 Ok(())
             } else {
                 Err(TokenError::TooMany { name: name.to_owned(), ids })
@@ -138,7 +136,7 @@ impl Administration {
     /// All tokens there ever were, by name.
     ///
     /// # Errors
-    /// If the database can not be read.
+    /// If the database cannot be read.
     pub async fn tokens(&mut self) -> Result<Vec<StoredToken>, StoreError> {
         self.beside.tokens().await
     }
@@ -146,7 +144,7 @@ impl Administration {
     /// Revokes the token with this ID, or all with this name: those that it has revoked.
     ///
     /// # Errors
-    /// If there is none that is good, or the database can not be written.
+    /// If there is none that is good, or the database cannot be written.
     pub async fn revoke(&mut self, id_or_name: &str) -> Result<Vec<StoredToken>, TokenError> {
         let now = self.clock.now();
         let all = self.tokens().await?;
@@ -190,14 +188,14 @@ impl Administration {
     /// Whether what a rotation has replaced can still be read in the write-ahead log, since somebody reads from that all the
     /// time. It goes when the server stops.
     #[must_use]
-    pub fn has_traces(&self) -> bool {
-        self.beside.has_traces()
+    pub fn has_old_ciphertext(&self) -> bool {
+        self.beside.has_old_ciphertext()
     }
 
     /// How many entries the audit has, if none was edited, removed or put in.
     ///
     /// # Errors
-    /// If the database can not be read.
+    /// If the database cannot be read.
     pub async fn verify_audit(&mut self) -> Result<Result<u64, AuditBroken>, StoreError> {
         self.beside.verify_audit().await
     }

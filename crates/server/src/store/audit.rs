@@ -1,4 +1,4 @@
-//! Who did what: entries that are sealed to each other, so that none can be edited, removed or put in without its showing.
+//! The audit: entries form an HMAC hash chain, so that an edited, removed or inserted entry is detected.
 //!
 //! Each entry bears a keyed hash over itself and the hash of the one before; the head bears one over how many there are
 //! and the last hash. The key is sealed like a secret: who can write the file, but has not the master key, can make no
@@ -41,7 +41,7 @@ pub enum AuditAction {
     Configure,
     /// With settings that are not saved: somebody says where to send which credential.
     TestConnection,
-    /// Only where it was refused: what was asked for is told by the delivery.
+    /// Only refusals: the delivery records the rest.
     CreateTicket,
     /// As above.
     SubmitIncident,
@@ -90,15 +90,15 @@ pub struct AuditEntry {
 pub enum AuditBroken {
     #[error("entry {0} is missing")]
     Missing(u64),
-    #[error("entry {0} was edited, or put in, or one before it was")]
+    #[error("entry {0}, or one before it, was edited or inserted")]
     Edited(u64),
     #[error(
-        "the audit ends with entry {found}, and its head says otherwise: entries were removed from its end, or the head was edited"
+        "the audit ends with entry {found} but its head names another: entries were removed from its end, or the head was edited"
     )]
     End { found: u64 },
-    #[error("token {0} was edited, put in or removed by hand: it is not accepted")]
+    #[error("token {0} was edited, inserted or removed by hand: it is not accepted")]
     Token(String),
-    #[error("the row {row} of {table} was edited, put in or removed by hand")]
+    #[error("row {row} of {table} was edited, inserted or removed by hand")]
     Row { table: String, row: String },
 }
 
@@ -157,7 +157,7 @@ impl NewAuditEntry {
     pub(super) fn follow(self, seq: u64, before: &[u8; 32], key: &AuditKey) -> AuditEntry {
         let Self { at, actor, action, subject, detail, outcome } = self;
         let (action, detail) = (action.as_str().to_owned(), detail.to_string());
-        let at = super::work::floor(at);
+        let at = super::unit_of_work::floor(at);
         let mut entry = AuditEntry { seq, at, actor, action, subject, detail, outcome, mac: [0; 32] };
         entry.mac = key.of_entry(&entry, before);
         entry
@@ -177,7 +177,7 @@ impl AuditKey {
         Self(key)
     }
 
-    /// The key itself, to be sealed.
+    /// The key itself, to be encrypted.
     pub(super) fn bytes(&self) -> &[u8] {
         &self.0[..]
     }
@@ -252,7 +252,7 @@ fn same(one: &[u8; 32], other: &[u8; 32]) -> bool {
     one.ct_eq(other).into()
 }
 
-/// Something that somebody did, for tests that are not about who and what.
+/// An audit entry for tests.
 #[cfg(test)]
 pub(super) fn noted() -> NewAuditEntry {
     let actor = Actor {

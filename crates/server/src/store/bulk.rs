@@ -4,16 +4,16 @@ use jiff::Timestamp;
 use ticketing_core::delivery::State;
 use ticketing_core::fault::Fault;
 
-use super::verbs::bulk::{Bulk, BulkChange};
+use super::writes::bulk::{Bulk, BulkChange};
 use super::{Store, StoreError};
 
-/// How many deliveries one transaction changes where a verb changes very many.
+/// How many deliveries one transaction changes where a batched write changes very many.
 pub(super) const CHUNK: u32 = 500;
 
 // === impl Store ===
 
 impl Store {
-    /// Puts off everything pending of a target that admits nothing at present: how many there were.
+    /// Defers all pending deliveries of a target that admits none. Returns their number.
     pub async fn defer(
         &self,
         target: &str,
@@ -59,8 +59,8 @@ impl Store {
             let mut from = Some(start.to_owned());
             while let Some(after) = from {
                 let (target, change) = (target.to_owned(), BulkChange::Probe);
-                let verb = Bulk { target, state: State::Failed, change, after, limit: CHUNK, now };
-                let chunk = self.database.write(verb).await?;
+                let write = Bulk { target, state: State::Failed, change, after, limit: CHUNK, now };
+                let chunk = self.database.write(write).await?;
                 if chunk.probe.is_some() {
                     return Ok(chunk.probe);
                 }
@@ -76,8 +76,8 @@ impl Store {
             let mut after = Some(String::new());
             while let Some(from) = after {
                 let (target, change) = (target.to_owned(), change.clone());
-                let verb = Bulk { target, state: *state, change, after: from, limit: CHUNK, now };
-                let chunk = self.database.write(verb).await?;
+                let write = Bulk { target, state: *state, change, after: from, limit: CHUNK, now };
+                let chunk = self.database.write(write).await?;
                 changed += chunk.changed;
                 after = chunk.next;
             }

@@ -18,20 +18,20 @@ pub enum StoreError {
     Write { what: &'static str, source: Arc<sqlx::Error> },
     #[error("the transaction could not be committed{}", hint(source))]
     Commit { source: Arc<sqlx::Error> },
-    #[error("{expected} rows of {table} were to be written, and {touched} were")]
+    #[error("expected to write {expected} rows of {table}, wrote {touched}")]
     Miscounted { table: &'static str, expected: u64, touched: u64 },
-    #[error("column {column} of row {id} of {table} holds what can not be: {reason}")]
+    #[error("column {column} of row {id} of {table} is invalid: {reason}")]
     BadRow { table: &'static str, column: &'static str, id: String, reason: String },
     #[error(
-        "the secret in column {column} of row {id} of {table} can not be used: it is not the one that was put there last, or the row was edited since"
+        "the secret in column {column} of row {id} of {table} cannot be used: it is not the last one written, or the row was edited"
     )]
-    Unsealable { table: &'static str, column: &'static str, id: String },
-    #[error("the keys of the secrets can not be read")]
+    Undecryptable { table: &'static str, column: &'static str, id: String },
+    #[error("the keys of the secrets cannot be read")]
     Keys { source: Arc<OpenError> },
-    #[error("{what} can not be expressed as JSON")]
+    #[error("{what} cannot be expressed as JSON")]
     Encode { what: &'static str, source: Arc<serde_json::Error> },
-    #[error("{verb} panicked: {reason}")]
-    PanicMessage { verb: &'static str, reason: &'static str },
+    #[error("{write} panicked: {reason}")]
+    Panicked { write: &'static str, reason: &'static str },
     #[error("the store is closed")]
     Closed,
 }
@@ -47,12 +47,12 @@ pub enum StoreErrorKind {
     Corrupt,
     /// The store is shutting down.
     Closed,
-    /// A row holds what can not be.
+    /// A row holds an invalid value.
     BadRow,
     /// The schema refused what was to be written.
     Refused,
     /// The program itself failed: nothing was written.
-    PanicMessage,
+    Panicked,
     /// Any other failure: of the database or of the disk.
     Other,
 }
@@ -60,56 +60,54 @@ pub enum StoreErrorKind {
 /// Why the store could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    #[error("the folder {path} can not be made")]
+    #[error("failed to create the folder {path}")]
     Folder { path: PathBuf, source: std::io::Error },
-    #[error("the file {path} can not be opened for writing")]
+    #[error("the file {path} cannot be opened for writing")]
     File { path: PathBuf, source: std::io::Error },
     #[error(
         "{path} is a symbolic link, and the server follows none where its own files are: put the file itself there (the \
          data folder is named by --data, the key by --key-file)"
     )]
     Link { path: PathBuf },
-    #[error(
-        "another server uses the database {path}; stop it first, or give this one a data folder of its own"
-    )]
+    #[error("another server uses the database {path}; stop it, or use another data folder")]
     InUse { path: PathBuf },
-    #[error("the database {path} can not be opened")]
+    #[error("the database {path} cannot be opened")]
     Connect { path: PathBuf, source: sqlx::Error },
     #[error("SQLite {found} can lose committed writes; {needed} or newer is needed")]
     TooOld { found: String, needed: &'static str },
     #[error("the database {path} is damaged ({detail}); restore it from a backup")]
     Damaged { path: PathBuf, detail: String },
     #[error(
-        "the database {path} is empty, and yet {mark} tells of {events} events in it: put it back, with its -wal file if there \
-         is one; or remove {mark} too for a new beginning, which knows of no ticket that exists"
+        "the database {path} is empty, but {mark} records {events} events in it: restore it, with its -wal file if there \
+         is one; or remove {mark} as well to start empty, without knowledge of existing tickets"
     )]
     Emptied { path: PathBuf, mark: PathBuf, events: u64 },
-    #[error("the schema of the database {path} can not be brought up to date")]
+    #[error("the schema of the database {path} cannot be brought up to date")]
     Migrate { path: PathBuf, source: Box<sqlx::migrate::MigrateError> },
     #[error(
-        "the key file {path} is missing; without it the secrets in the database {database} can not be read: put it back, or name its file by --key-file if it is elsewhere (for a new database, make one: head -c 32 /dev/urandom | base64)"
+        "the key file {path} is missing; without it the secrets in the database {database} cannot be read: restore it, or name its file with --key-file if it is elsewhere (for a new database, make one: head -c 32 /dev/urandom | base64)"
     )]
     KeyMissing { path: PathBuf, database: PathBuf },
-    #[error("the key file {path} can not be read or made")]
+    #[error("the key file {path} cannot be read or created")]
     KeyFile { path: PathBuf, source: std::io::Error },
     #[error("the key in {origin} is not 32 bytes in base64 (44 characters) or 64 hex digits: it has {what}")]
     KeyMalformed { origin: String, what: String },
     #[error(
-        "the key in {origin} is not the one that the secrets in the database {database} were sealed with: put that one back, or name its file by --key-file"
+        "the key in {origin} is not the one that the secrets in the database {database} were encrypted with: restore that key, or name its file with --key-file"
     )]
     KeyWrong { origin: String, database: PathBuf },
     #[error(
-        "the key in {origin} is not the one that the secrets in the database {database} are sealed with since {since}, when \
-         `ticketing key rotate` put another in its place: give that one, for example by --key-file"
+        "the key in {origin} is not the one that the secrets in the database {database} are encrypted with since {since}, when \
+         `ticketing key rotate` replaced it: use the new key, for example with --key-file"
     )]
     KeyReplaced { origin: String, database: PathBuf, since: jiff::Timestamp },
     #[error(
-        "the head of the audit was removed from the database {path}, and with it what tells the secrets that were put there last \
-         from older ones: restore it from a backup"
+        "the audit head was removed from the database {path}, and with it the row digests that tell current secrets \
+         from older ones: restore the database from a backup"
     )]
     AuditRemoved { path: PathBuf },
     #[error(
-        "the database {path} is of another version of this program: start the server of this version once"
+        "the schema of the database {path} is of another version: start the server of this version once to migrate it"
     )]
     OtherVersion { path: PathBuf },
     #[error(
@@ -117,7 +115,7 @@ pub enum OpenError {
          running, start it once with `ticketing serve`"
     )]
     BeingMade { path: PathBuf },
-    #[error("the state of the store can not be read")]
+    #[error("the state of the store cannot be read")]
     State { source: StoreError },
 }
 
@@ -126,10 +124,10 @@ pub enum OpenError {
 pub enum BackupError {
     #[error("there is no database {path}; --data names its folder")]
     NoDatabase { path: PathBuf },
-    #[error("the file {path} can not be written; it must not exist yet")]
+    #[error("the file {path} cannot be written; it must not exist yet")]
     File { path: PathBuf, source: std::io::Error },
     #[error(
-        "the database {path} can not be copied; one of an earlier version can once this version has opened it"
+        "the database {path} cannot be copied; one of an earlier version can once this version has opened it"
     )]
     Copy { path: PathBuf, source: sqlx::Error },
 }
@@ -144,17 +142,17 @@ impl StoreError {
             | Self::Read { source, .. }
             | Self::Write { source, .. }
             | Self::Commit { source } => kind_of(source),
-            Self::BadRow { .. } | Self::Unsealable { .. } => StoreErrorKind::BadRow,
+            Self::BadRow { .. } | Self::Undecryptable { .. } => StoreErrorKind::BadRow,
             Self::Miscounted { .. } | Self::Encode { .. } => StoreErrorKind::Refused,
-            Self::PanicMessage { .. } => StoreErrorKind::PanicMessage,
+            Self::Panicked { .. } => StoreErrorKind::Panicked,
             Self::Keys { .. } => StoreErrorKind::Other,
             Self::Closed => StoreErrorKind::Closed,
         }
     }
 
-    /// Whether a secret in this table can not be used.
+    /// Whether a secret in this table cannot be used.
     pub(super) fn is_about(&self, place: &str) -> bool {
-        matches!(self, Self::Unsealable { table, .. } if *table == place)
+        matches!(self, Self::Undecryptable { table, .. } if *table == place)
     }
 
     pub(super) fn begin(source: sqlx::Error) -> Self {
@@ -178,8 +176,8 @@ impl StoreError {
     }
 
     /// What was caught of a panic.
-    pub(super) fn panicked(verb: &'static str, payload: &(dyn Any + Send)) -> Self {
-        Self::PanicMessage { verb, reason: panics::message(payload) }
+    pub(super) fn panicked(write: &'static str, payload: &(dyn Any + Send)) -> Self {
+        Self::Panicked { write, reason: panics::message(payload) }
     }
 
     pub(crate) fn bad(

@@ -1,23 +1,23 @@
 //! The store: what was accepted is never lost, and what was answered is on the disk.
 //!
-//! Each verb that changes something is one step of the domain: the rows are loaded, a pure function decides, and rows,
+//! Each write that changes something is one step of the domain: the rows are loaded, a pure function decides, and rows,
 //! attempts and events are committed together, in one transaction with whatever else was asked for at the same time.
 //!
-//! Invariant: one delivery for an incident and a target, whoever asks, and however often at once.
+//! Invariant: one delivery for an incident and a target, under any concurrency.
 //! Invariant: a transition and its events are committed together; events are numbered without gaps.
-//! Invariant: nobody is answered before the commit.
+//! Invariant: no caller is answered before the commit.
 
 mod administration;
 mod audit;
 mod bulk;
+mod encryption;
 mod error;
 mod feed;
-mod seal;
 mod settings;
 mod sqlite;
 mod types;
-mod verbs;
-mod work;
+mod unit_of_work;
+mod writes;
 
 #[cfg(test)]
 pub(crate) mod conformance;
@@ -43,17 +43,17 @@ use tokio::sync::watch;
 use crate::clock::Machine;
 use crate::entropy::Entropy;
 use bulk::CHUNK;
-use verbs::accept::{Accept, Wanted};
-use verbs::claim::{Claim, Intend, Lapse, Suppose};
-use verbs::health::{Forgive, Lift, Observe};
-use verbs::operate::Operate;
-use verbs::record::Record;
-use verbs::retry_many::RetryMany;
+use writes::accept::{Accept, Wanted};
+use writes::claim::{AssumeSent, Claim, ExpireLeases, Intend};
+use writes::health::{EndPauses, Observe, ResetHealth};
+use writes::operate::Operate;
+use writes::record::Record;
+use writes::retry_many::RetryMany;
 
 pub use administration::{Administration, OFFLINE_CREDENTIAL, RotateError, TokenError};
 pub use audit::{Actor, AuditAction, AuditBroken, AuditEntry, DONE, FAILED, NewAuditEntry, PASSED, STARTED};
+pub use encryption::KeySource;
 pub use error::{BackupError, OpenError, StoreError, StoreErrorKind};
-pub use seal::KeySource;
 pub use settings::*;
 pub use sqlite::{DataKeyRotated, MasterRotated};
 #[cfg(debug_assertions)]
@@ -64,7 +64,7 @@ pub use types::*;
 const MAX_ATTEMPTS: u32 = 200;
 const MAX_LISTED_ATTEMPTS: u32 = 20;
 
-/// How long to wait for the lock of somebody else, unless told otherwise.
+/// Default time to wait for the lock of another process.
 pub const DEFAULT_BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The handle to the store; cheap to clone.
@@ -83,7 +83,7 @@ pub struct StoreOptions {
     pub machine: Arc<dyn Machine>,
     /// Where the key of the secrets comes from.
     pub key: KeySource,
-    /// Somebody says that the database was put back from a copy.
+    /// The operator states that the database was restored from a backup.
     pub restored: bool,
     /// How long to wait for a lock of another program.
     pub busy_timeout: Duration,
@@ -94,7 +94,7 @@ pub struct StoreOptions {
 pub struct Opened {
     /// The key file, if it was made just now: to be backed up, apart from the database.
     pub key_made: Option<PathBuf>,
-    /// Why it may have been put back from a copy.
+    /// Why it may have been restored from a backup.
     pub suspicion: Option<Suspicion>,
     /// By how much the clock was set since the store was last written; zero if it was not.
     pub clock_step: SignedDuration,
@@ -116,7 +116,7 @@ impl Store {
     /// Writes the database at `path` as it is now to the file `to`, which must not exist. Another process may have it open.
     ///
     /// # Errors
-    /// If there is no such database or the copy can not be written whole: then there is none.
+    /// If there is no such database or the copy cannot be written whole: then there is none.
     pub async fn backup(path: &Path, to: &Path, now: Timestamp) -> Result<(), BackupError> {
         sqlite::backup(path, to, now).await
     }
@@ -127,7 +127,7 @@ impl Store {
     }
 
     /// Completes if nothing can be written any more, other than because the store was closed: a failure of the program
-    /// itself, after which it is best started anew. Else it never completes.
+    /// itself, after which it should be restarted. Else it never completes.
     pub fn failed(&self) -> impl Future<Output = ()> + Send + 'static {
         self.database.failed()
     }
@@ -150,7 +150,7 @@ impl Store {
         &self.stream().current
     }
 
-    /// When the store was last put back from a copy, or may have been; `None` if never.
+    /// When the store was last restored from a backup, or may have been; `None` if never.
     #[must_use]
     pub fn restored_at(&self) -> Option<Timestamp> {
         self.database.state().restored_at
@@ -179,7 +179,7 @@ impl Store {
     /// If the incident belongs to another namespace than the one that its caller is confined to, or the store fails.
     pub async fn accept(&self, request: AcceptRequest) -> Result<Vec<Accepted>, AcceptError> {
         let now = self.clock.now();
-        let AcceptRequest { incident, targets, hasten, by } = request;
+        let AcceptRequest { incident, targets, expedite, by } = request;
         let body = serde_json::to_string(&incident).map_err(StoreError::encode("the incident"))?;
         let wanted = targets.into_iter().map(|target| Wanted {
             id: uuid_v7(now, &*self.entropy),
@@ -187,7 +187,7 @@ impl Store {
             target,
         });
         let (incident_id, wanted) = (incident.id.clone(), wanted.collect());
-        let accepted = self.database.write(Accept { incident_id, body, wanted, hasten, by, now }).await;
+        let accepted = self.database.write(Accept { incident_id, body, wanted, expedite, by, now }).await;
         failpoints::pass(Point::AcceptCommitted).await;
         accepted?
     }
@@ -205,21 +205,21 @@ impl Store {
         self.database.write(Claim { target: target.to_owned(), kind, limit, lease, now }).await
     }
 
-    /// Ends claims whose holder went silent: the deliveries as they became.
-    pub async fn lapse(
+    /// Expires stale leases. Returns the deliveries afterwards.
+    pub async fn expire_leases(
         &self,
         leases: Leases,
         policy: &Policy,
         now: Timestamp,
     ) -> Result<Vec<Delivery>, StoreError> {
-        let mut lapsed = vec![];
+        let mut expired = vec![];
         loop {
-            let verb = Lapse { leases, limit: CHUNK, policy: policy.clone(), now };
-            let chunk = self.database.write(verb).await?;
+            let write = ExpireLeases { leases, limit: CHUNK, policy: policy.clone(), now };
+            let chunk = self.database.write(write).await?;
             let last = chunk.len() < CHUNK as usize;
-            lapsed.extend(chunk);
+            expired.extend(chunk);
             if last {
-                return Ok(lapsed);
+                return Ok(expired);
             }
         }
     }
@@ -230,15 +230,15 @@ impl Store {
     }
 
     /// Has the ticket of a claimed delivery looked for before it is sent; `None` if the claim is no longer the caller's, or
-    /// there is nothing to suppose.
-    pub async fn suppose(
+    /// nothing is assumed.
+    pub async fn assume_sent(
         &self,
-        what: Supposition,
+        what: AssumedSend,
         policy: &Policy,
         now: Timestamp,
     ) -> Result<Option<Delivery>, StoreError> {
         let Some(restored_at) = self.restored_at() else { return Ok(None) };
-        self.database.write(Suppose { what, restored_at, policy: policy.clone(), now }).await
+        self.database.write(AssumeSent { what, restored_at, policy: policy.clone(), now }).await
     }
 
     /// Records how an attempt went; `None` if the delivery did not change by it.
@@ -262,23 +262,23 @@ impl Store {
     }
 
     /// Delivered ones of a target whose next search for duplicates is due, those longest due first.
-    pub async fn due_sweeps(
+    pub async fn due_duplicate_scans(
         &self,
         target: &str,
         now: Timestamp,
         limit: u32,
     ) -> Result<Vec<Delivery>, StoreError> {
-        self.database.due_sweeps(target, now, limit).await
+        self.database.due_duplicate_scans(target, now, limit).await
     }
 
-    /// Records how a sweep went; `None` if the delivery did not change by it.
-    pub async fn record_sweep(
+    /// Records how a duplicate scan went; `None` if the delivery did not change by it.
+    pub async fn record_duplicate_scan(
         &self,
-        sweep: SweepRecord,
+        duplicate_scan: DuplicateScanRecord,
         policy: &Policy,
         now: Timestamp,
     ) -> Result<Option<Delivery>, StoreError> {
-        self.database.write(Record { what: sweep, policy: policy.clone(), now }).await
+        self.database.write(Record { what: duplicate_scan, policy: policy.clone(), now }).await
     }
 
     /// Does what an operator wants, with a note why.
@@ -301,8 +301,8 @@ impl Store {
         let RetryRequest { by, filter, page_size, after, enabled, note } = request;
         let (keys, next) = self.database.list_keys(&filter, page_size, after.as_ref()).await?;
         let delivery_ids = keys.into_iter().map(|key| key.id).collect();
-        let verb = RetryMany { delivery_ids, filter, enabled, note, by, now };
-        let (retried, refused) = self.database.write(verb).await?;
+        let write = RetryMany { delivery_ids, filter, enabled, note, by, now };
+        let (retried, refused) = self.database.write(write).await?;
         Ok(RetriedPage { retried, refused, next })
     }
 }
@@ -363,8 +363,8 @@ impl Store {
     /// Markers of tickets that are known to exist at a place and were sent there since a time, the earliest first. Where
     /// there are more than the limit, half are the earliest and half the latest: people delete tickets, and those of one
     /// age together.
-    pub async fn witnesses(&self, query: &WitnessQuery) -> Result<Vec<Marker>, StoreError> {
-        self.database.witnesses(query).await
+    pub async fn canaries(&self, query: &CanaryQuery) -> Result<Vec<Marker>, StoreError> {
+        self.database.canaries(query).await
     }
 
     /// What was seen last of the tickets of a scope; `None` if nothing yet.
@@ -379,7 +379,7 @@ impl Store {
         evidence: SearchEvidence,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        self.database.write_alone(sqlite::SaveEvidence { scope, evidence, now }).await
+        self.database.write_exclusive(sqlite::SaveEvidence { scope, evidence, now }).await
     }
 
     /// The delivered ones of a scope that were sent last before a time and first after it, as far as there are such.
@@ -433,13 +433,13 @@ impl Store {
     }
 
     /// An operator wants a try now: every wait of the target is over.
-    pub async fn lift(&self, target: &str, now: Timestamp) -> Result<Health, StoreError> {
-        self.database.write(Lift { target: target.to_owned(), now }).await
+    pub async fn end_pauses(&self, target: &str, now: Timestamp) -> Result<Health, StoreError> {
+        self.database.write(EndPauses { target: target.to_owned(), now }).await
     }
 
     /// Settings were changed or a test passed: the target is given a fresh start.
-    pub async fn forgive(&self, target: &str, now: Timestamp) -> Result<Health, StoreError> {
-        self.database.write(Forgive { target: target.to_owned(), now }).await
+    pub async fn reset_health(&self, target: &str, now: Timestamp) -> Result<Health, StoreError> {
+        self.database.write(ResetHealth { target: target.to_owned(), now }).await
     }
 
     /// The health of a target; a good one if nothing was ever observed.
@@ -455,10 +455,10 @@ impl Store {
         audit: NewAuditEntry,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        self.database.write_alone(sqlite::Configure { changes, audit, now }).await
+        self.database.write_exclusive(sqlite::Configure { changes, audit, now }).await
     }
 
-    /// The settings of all targets, secrets unsealed.
+    /// The settings of all targets, with decrypted secrets.
     pub async fn settings(&self) -> Result<Vec<StoredSettings>, StoreError> {
         self.database.settings().await
     }
@@ -476,12 +476,12 @@ impl Store {
     /// Forgets connections that were retired before a time and that no delivery may still have to be looked up by: how
     /// many there were. The time must lie far enough back that no attempt of then is still under way.
     pub async fn prune_retired(&self, before: Timestamp) -> Result<u64, StoreError> {
-        self.database.write_alone(sqlite::PruneRetired { before }).await
+        self.database.write_exclusive(sqlite::PruneRetired { before }).await
     }
 
     /// Keeps the outcome of a connection test in the place of the one before.
     pub async fn save_test(&self, target: &str, test: StoredTest) -> Result<(), StoreError> {
-        self.database.write_alone(sqlite::SaveTest { target: target.to_owned(), test }).await
+        self.database.write_exclusive(sqlite::SaveTest { target: target.to_owned(), test }).await
     }
 
     /// The last connection test of a target, if there was one.
@@ -504,8 +504,8 @@ impl Store {
     }
 
     /// Writes down what was done, or refused, where nothing else is written.
-    pub async fn write_down(&self, entry: NewAuditEntry) -> Result<(), StoreError> {
-        self.database.write_alone(sqlite::WriteDown(entry)).await
+    pub async fn append_audit(&self, entry: NewAuditEntry) -> Result<(), StoreError> {
+        self.database.write_exclusive(sqlite::AppendAudit(entry)).await
     }
 
     /// At most `limit` entries of the audit after another, the oldest first.
@@ -540,7 +540,7 @@ impl Store {
 
     /// Removes at most `batch` of the oldest events, if they are older than `before`: how many there were.
     pub async fn trim_events(&self, before: Timestamp, batch: u32) -> Result<u64, StoreError> {
-        self.database.write_alone(sqlite::TrimEvents { before, batch }).await
+        self.database.write_exclusive(sqlite::TrimEvents { before, batch }).await
     }
 
     /// The number of the newest committed event, and every later one as it comes.

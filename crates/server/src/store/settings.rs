@@ -75,7 +75,7 @@ pub struct StoredSettings {
     /// Where tickets go; `None` while settings are missing.
     pub base_url: Option<String>,
     pub secrets: StoredSecrets,
-    /// What lies there and can not be used.
+    /// What lies there and cannot be used.
     pub lost: Vec<StoreError>,
     /// Raised by every change; 1 is the first.
     pub revision: u32,

@@ -30,7 +30,7 @@ async fn bench() -> Bench {
 async fn bench_in(folder: tempfile::TempDir) -> Bench {
     let clock = Arc::new(ManualClock::new(Timestamp::from_second(1_800_000_000).unwrap()));
     let path = folder.path().join("data/ticketing.db");
-    let as_is = StoreOptions { clock: clock.clone(), ..options(KeySource::Beside) };
+    let as_is = StoreOptions { clock: clock.clone(), ..options(KeySource::BesideDatabase) };
     // The file alone tells how time passes.
     let put_back =
         StoreOptions { restored: true, machine: Arc::new(ManualMachine::default()), ..as_is.clone() };
@@ -49,7 +49,7 @@ fn options(key: KeySource) -> StoreOptions {
 }
 
 async fn open(path: &Path) -> Result<(Store, Opened), OpenError> {
-    Store::open(path, options(KeySource::Beside)).await
+    Store::open(path, options(KeySource::BesideDatabase)).await
 }
 
 fn secret_of(system: System) -> SettingsChange {
@@ -83,7 +83,7 @@ async fn a_second_server_is_refused_until_the_first_has_closed() {
     let request = AcceptRequest {
         incident: incident("INC-1", 90.0),
         targets: vec![],
-        hasten: false,
+        expedite: false,
         by: Requester::default(),
     };
     assert!(matches!(store.accept(request).await, Err(AcceptError::Store(StoreError::Closed))));
@@ -111,7 +111,7 @@ async fn its_files_are_its_owners_alone() {
 }
 
 #[tokio::test]
-async fn a_key_that_was_only_half_written_when_a_start_was_cut_off_is_made_anew() {
+async fn replaces_half_written_key() {
     let folder = tempfile::tempdir().unwrap();
     let half = folder.path().join("ticketing.db.key.unfinished");
     std::fs::write(&half, "c2hvcnQ").unwrap();
@@ -154,7 +154,7 @@ async fn a_wrong_or_missing_or_malformed_key_is_refused_by_name() {
     let key = folder.path().join("ticketing.db.key");
     let right = std::fs::read_to_string(&key).unwrap();
     std::fs::remove_file(&key).unwrap();
-    let missing = refused(KeySource::Beside).await;
+    let missing = refused(KeySource::BesideDatabase).await;
     assert!(missing.contains("ticketing.db.key is missing"), "{missing}");
     assert!(!key.exists(), "a new key would hide the loss of the old one");
     let (store, _) = Store::open(&path, options(text(&right))).await.unwrap();
@@ -162,7 +162,7 @@ async fn a_wrong_or_missing_or_malformed_key_is_refused_by_name() {
 }
 
 #[tokio::test]
-async fn a_secret_that_was_moved_to_another_row_does_not_open_there() {
+async fn moved_secret_cannot_be_decrypted() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("ticketing.db");
     let (store, _) = open(&path).await.unwrap();
@@ -186,7 +186,7 @@ async fn a_secret_that_was_moved_to_another_row_does_not_open_there() {
 }
 
 #[tokio::test]
-async fn a_password_for_a_proxy_that_is_edited_or_put_back_is_named_and_not_used() {
+async fn edited_proxy_password_is_named_and_unused() {
     for statement in [
         "UPDATE target_secrets SET secret = substr(secret, 1, length(secret) - 1) WHERE target = 'jira'",
         "UPDATE target_secrets SET secret_origin = 'http://evil:3128' WHERE target = 'jira'",
@@ -235,7 +235,7 @@ async fn a_bad_row_is_named_and_spoils_nothing_else() {
         let request = AcceptRequest {
             incident: incident(id, 90.0),
             targets: vec![target(System::Jira)],
-            hasten: false,
+            expedite: false,
             by: Requester::default(),
         };
         store.accept(request).await.unwrap();
@@ -247,7 +247,7 @@ async fn a_bad_row_is_named_and_spoils_nothing_else() {
         let request = AcceptRequest {
             incident: incident(id, 90.0),
             targets: vec![target(System::Jira)],
-            hasten: false,
+            expedite: false,
             by: Requester::default(),
         };
         store.accept(request)
@@ -259,10 +259,10 @@ async fn a_bad_row_is_named_and_spoils_nothing_else() {
 }
 
 #[tokio::test]
-async fn what_the_schema_refuses_is_refused_to_its_own_caller_alone() {
+async fn schema_refusal_fails_only_its_caller() {
     let bench = bench().await;
     let delivery = bench.claimed("INC-1").await;
-    // An answer of doubt to a send that was never meant: the caller broke the protocol.
+    // An unknown outcome of a send without an intent: the caller broke the protocol.
     let attempt = super::AttemptRecord {
         delivery_id: delivery.id.clone(),
         epoch: delivery.epoch,
@@ -272,8 +272,8 @@ async fn what_the_schema_refuses_is_refused_to_its_own_caller_alone() {
         random: 0.0,
     };
     let policy = Policy::default();
-    let doubt = bench.store.record_attempt(attempt, &policy, bench.now());
-    let (refused, accepted) = tokio::join!(doubt, bench.accept("INC-2"));
+    let unknown_outcome = bench.store.record_attempt(attempt, &policy, bench.now());
+    let (refused, accepted) = tokio::join!(unknown_outcome, bench.accept("INC-2"));
     assert_eq!(refused.unwrap_err().kind(), StoreErrorKind::Refused);
     assert!(!accepted.existed);
     assert_eq!(bench.store.delivery(&delivery.id).await.unwrap(), Some(delivery));
@@ -290,7 +290,7 @@ async fn what_was_acknowledged_survives_the_death_of_the_process() {
         tokio::spawn(async move {
             let (incident, targets) = (incident(&format!("INC-{n}"), 90.0), vec![target(System::Jira)]);
             store
-                .accept(AcceptRequest { incident, targets, hasten: false, by: Requester::default() })
+                .accept(AcceptRequest { incident, targets, expedite: false, by: Requester::default() })
                 .await
                 .unwrap()
                 .remove(0)
@@ -314,14 +314,14 @@ async fn what_was_acknowledged_survives_the_death_of_the_process() {
 }
 
 #[tokio::test]
-async fn a_reader_learns_that_events_were_trimmed_before_they_were_read() {
+async fn reader_learns_of_trimmed_events() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("ticketing.db");
     let (store, _) = open(&path).await.unwrap();
     for id in ["INC-1", "INC-2", "INC-3"] {
         let (incident, targets) = (incident(id, 90.0), vec![target(System::Jira)]);
         store
-            .accept(AcceptRequest { incident, targets, hasten: false, by: Requester::default() })
+            .accept(AcceptRequest { incident, targets, expedite: false, by: Requester::default() })
             .await
             .unwrap();
     }
@@ -351,7 +351,7 @@ async fn a_file_that_is_no_database_is_refused_as_damaged() {
     assert!(matches!(refused, Err(OpenError::Damaged { .. })), "{refused:?}");
 }
 
-/// Every value that is sealed in the database, whatever for.
+/// Every ciphertext in the database.
 async fn all_sealed(path: &Path) -> Vec<Vec<u8>> {
     let mut db = SqliteConnection::connect(path.to_str().unwrap()).await.unwrap();
     let query = "SELECT secret FROM target_settings WHERE secret IS NOT NULL UNION ALL SELECT secret FROM target_secrets
@@ -371,7 +371,7 @@ fn files_with(path: &Path, values: &[Vec<u8>]) -> Vec<String> {
     files.filter(has_one).map(|file| file.file_name().unwrap().to_string_lossy().into_owned()).collect()
 }
 
-/// Those of `before` that are no longer in force.
+/// The ciphertexts of `before` that were replaced.
 async fn gone_since(path: &Path, before: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
     let now = all_sealed(path).await;
     before.into_iter().filter(|value| !now.contains(value)).collect()
@@ -380,11 +380,11 @@ async fn gone_since(path: &Path, before: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
 async fn administration(path: &Path) -> Administration {
     let clock = Arc::new(ManualClock::new(Timestamp::UNIX_EPOCH));
     let entropy = Arc::new(SeededEntropy::new(7));
-    Administration::open(path, &KeySource::Beside, clock, entropy, String::new()).await.unwrap()
+    Administration::open(path, &KeySource::BesideDatabase, clock, entropy, String::new()).await.unwrap()
 }
 
 #[tokio::test]
-async fn what_a_rotation_has_sealed_anew_is_nowhere_as_it_was_even_while_the_server_runs() {
+async fn rotation_removes_old_ciphertext_while_serving() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("ticketing.db");
     let (store, _) = open(&path).await.unwrap();
@@ -401,14 +401,14 @@ async fn what_a_rotation_has_sealed_anew_is_nowhere_as_it_was_even_while_the_ser
     let gone = gone_since(&path, before).await;
     assert_eq!(gone.len(), 1, "the data key");
     assert_eq!(files_with(&path, &gone), [""; 0]);
-    assert!(!beside.has_traces());
+    assert!(!beside.has_old_ciphertext());
     beside.close().await;
     assert_eq!(store.settings().await.unwrap()[0].secrets.len(), 2, "the server reads them as ever");
     store.close().await;
 }
 
 #[tokio::test]
-async fn a_secret_that_was_replaced_or_removed_is_nowhere_as_it_was_sealed() {
+async fn replaced_secret_leaves_no_ciphertext() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("ticketing.db");
     let (store, _) = open(&path).await.unwrap();

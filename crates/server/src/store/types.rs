@@ -4,14 +4,14 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use ticketing_core::delivery::look_up::LookUp;
 use ticketing_core::delivery::operate::OperationError;
+use ticketing_core::delivery::restore::SearchPlace;
 use ticketing_core::delivery::settle::SendIntent;
-use ticketing_core::delivery::start::Place;
 use ticketing_core::delivery::{Delivery, EventKind, LastError, Outcome, Resolution, State, Trigger};
 use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_core::incident::Incident;
 use ticketing_core::marker::Marker;
 use ticketing_core::namespace::Namespace;
-use ticketing_core::system::{Authorship, Destination, Sighting, System, TicketRef};
+use ticketing_core::system::{Authorship, Destination, SearchResult, System, TicketRef};
 use ticketing_core::target::Health;
 
 use super::StoreError;
@@ -25,7 +25,7 @@ pub struct AcceptRequest {
     /// Each target at most once. With none, only the snapshot of deliveries that exist already is updated.
     pub targets: Vec<AcceptTarget>,
     /// Whether a delivery that waits or has failed is to be tried now.
-    pub hasten: bool,
+    pub expedite: bool,
     pub by: Requester,
 }
 
@@ -74,8 +74,8 @@ pub enum ClaimKind {
     Fresh,
     /// Waiting, and due for a retry.
     Due,
-    /// In doubt, and due for a look-up.
-    Doubtful,
+    /// Of unknown outcome, and due for a look-up.
+    Uncertain,
 }
 
 /// A delivery that is the caller's until its lease ends, with the snapshot to send.
@@ -107,10 +107,10 @@ pub struct AttemptTimes {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attempt {
     pub delivery_id: String,
-    /// 1 is the first of its delivery; look-ups and sweeps count too.
+    /// 1 is the first of its delivery; look-ups and duplicate scans count too.
     pub number: u32,
     pub kind: AttemptKind,
-    /// The claim that it was made under; for a sweep, the last one.
+    /// The claim that it was made under; for a duplicate scan, the last one.
     pub epoch: u32,
     pub times: AttemptTimes,
     pub outcome: AttemptOutcome,
@@ -122,7 +122,7 @@ pub struct Attempt {
 pub enum AttemptKind {
     Create,
     LookUp,
-    Sweep,
+    DuplicateScan,
 }
 
 /// How it ended.
@@ -146,7 +146,7 @@ pub enum AttemptOutcome {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Operation {
     Retry {
-        /// Whether a doubt is put aside, because the operator has looked.
+        /// Whether an unknown outcome is discarded, because the operator has checked.
         create_anyway: bool,
     },
     Cancel,
@@ -192,7 +192,7 @@ pub enum OperateError {
     NotFound,
     #[error("{0}")]
     Refused(OperationError),
-    #[error("the ticket is that of incident {0}")]
+    #[error("the ticket belongs to incident {0}")]
     TicketInUse(String),
     #[error("the operation could not be recorded")]
     Store(#[from] StoreError),
@@ -206,12 +206,12 @@ pub struct Intent {
     pub send: SendIntent,
 }
 
-/// The holder of a claim looks for the ticket before it sends: the store may have forgotten it.
+/// An assumed send: the lease holder searches for the ticket before it sends, since a restored store may lack it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Supposition {
+pub struct AssumedSend {
     pub delivery_id: String,
     pub epoch: u32,
-    pub place: Place,
+    pub place: SearchPlace,
 }
 
 /// How an attempt went.
@@ -236,17 +236,17 @@ pub struct LookUpRecord {
     pub times: AttemptTimes,
 }
 
-/// How a sweep went.
+/// How a duplicate scan went.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SweepRecord {
+pub struct DuplicateScanRecord {
     pub delivery_id: String,
-    /// The step that the sweep was made for.
+    /// The step that the duplicate scan was made for.
     pub step: usize,
-    pub answer: Result<Sighting, Fault>,
+    pub answer: Result<SearchResult, Fault>,
     pub times: AttemptTimes,
 }
 
-/// Something that happened, as told to subscribers.
+/// An event, as published to subscribers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
     /// 1 is the first of this store; there are no gaps.
@@ -260,7 +260,7 @@ pub struct Event {
     pub note: String,
 }
 
-/// Whom an event is about, as it was right after.
+/// The subject of an event, in its state right after.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[expect(clippy::large_enum_variant, reason = "few events are about a target, and lists of events are short")]
@@ -275,7 +275,7 @@ pub struct EventFilter {
     pub incident_id: Option<String>,
     pub systems: Vec<System>,
     pub kinds: Vec<EventKind>,
-    /// Who asked for the delivery; events of targets are nobody's.
+    /// Who asked for the delivery; events of targets have none.
     pub requested_by: Option<String>,
     /// The namespace of the incident; events of targets have none.
     pub namespace: Option<Namespace>,
@@ -359,15 +359,15 @@ pub struct StateCount {
 /// What was seen of the tickets of a scope.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SearchEvidence {
-    /// Whose ticket was seen; empty for one that a search showed beside another.
+    /// The delivery whose ticket was seen; empty for one seen in a search for another.
     pub delivery_id: String,
     /// Whether it was seen with its marker.
     pub is_shown: bool,
 }
 
-/// When witnesses were sent, and where.
+/// When canaries were sent, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WitnessQuery {
+pub struct CanaryQuery {
     pub destination: Destination,
     /// Who sent them, and as what kind: other tickets may be visible where these are not.
     pub made_by: Authorship,
@@ -391,7 +391,7 @@ pub struct StreamName {
 #[derive(Debug, Clone)]
 pub struct StoredToken {
     pub id: String,
-    /// Whom it speaks for.
+    /// The name of its holder.
     pub name: String,
     pub role: Role,
     /// The namespace that it carries.
@@ -402,28 +402,26 @@ pub struct StoredToken {
     pub revoked_at: Option<Timestamp>,
 }
 
-/// Why a store may have been put back from a copy.
+/// A sign that the store was restored from a backup.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Suspicion {
-    #[error("--restored says so")]
+    #[error("the operator passed --restored")]
     Told,
-    #[error("it is a copy that was made by `ticketing backup` at {0}")]
+    #[error("it is a backup made by `ticketing backup` at {0}")]
     Copied(Timestamp),
-    #[error("the file that marks its last state, {0}, is not there or can not be read")]
+    #[error("the restore mark {0} is missing or unreadable")]
     NoMark(String),
-    #[error("event {marked} was written, and the last one in the database is {kept}")]
+    #[error("the restore mark names event {marked}, but the database ends with event {kept}")]
     EventsLost { marked: u64, kept: u64 },
-    #[error("an intent to send was written that is not in the database")]
+    #[error("the restore mark names a send intent that the database lacks")]
     IntentLost,
     #[error(
-        "the file that marks its last state was written at {written} and changed at {changed}, as by copying"
+        "the restore mark was written at {written} but the file changed at {changed}, which indicates a copy"
     )]
     MarkTouched { written: Timestamp, changed: Timestamp },
-    #[error("these are not the files that the last server worked on, but copies of them")]
+    #[error("the database and its restore mark are copies: their inode numbers changed")]
     OtherFiles,
-    #[error(
-        "the machine was started anew, or is another, so that nobody can tell whether its disk was put back"
-    )]
+    #[error("the machine rebooted or changed, so a restored disk cannot be ruled out")]
     OtherBoot,
 }
 
@@ -524,14 +522,14 @@ fn admits<T: PartialEq>(wanted: &[T], value: &T) -> bool {
 // === impl AttemptKind ===
 
 impl AttemptKind {
-    pub const ALL: [Self; 3] = [Self::Create, Self::LookUp, Self::Sweep];
+    pub const ALL: [Self; 3] = [Self::Create, Self::LookUp, Self::DuplicateScan];
 
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Create => "CREATE",
             Self::LookUp => "LOOK_UP",
-            Self::Sweep => "SWEEP",
+            Self::DuplicateScan => "SWEEP",
         }
     }
 }

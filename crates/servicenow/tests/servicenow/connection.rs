@@ -94,7 +94,7 @@ async fn a_group_that_does_not_exist_fails_at_the_group() {
 }
 
 #[tokio::test]
-async fn groups_that_may_not_be_read_are_told_from_a_group_that_is_missing() {
+async fn tells_unreadable_groups_from_missing_group() {
     let site = Site::start().await;
     site.simulator.edit(|profile| profile.withdraw("read_groups"));
     let checks = site.system.test().await;

@@ -7,7 +7,7 @@ use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_core::system::{Created, TicketSystem};
 use ticketing_simulator::{Call, Effect, Reply};
 
-use crate::support::{GROUP, GROUP_ID, Site, fields, order, order_of};
+use crate::support::{GROUP, GROUP_ID, Site, fields, ticket_draft, ticket_draft_of};
 
 fn adjusted(created: &Created) -> Vec<&str> {
     created.adjustments.iter().map(|adjustment| adjustment.field.as_str()).collect()
@@ -20,87 +20,86 @@ fn kind(outcome: Result<Created, Fault>) -> FaultKind {
 #[tokio::test]
 async fn a_ticket_is_made_as_it_was_rendered_and_can_be_opened() {
     let site = Site::start().await;
-    let order = order("INC-1");
-    let created = site.push(&order).await.unwrap();
+    let ticket_draft = ticket_draft("INC-1");
+    let created = site.push(&ticket_draft).await.unwrap();
     let ticket = site.only_ticket();
     assert_eq!(created.adjustments, []);
-    assert_eq!(created.ticket.id, order.marker.hex());
+    assert_eq!(created.ticket.id, ticket_draft.marker.hex());
     assert_eq!(created.ticket.key, ticket.key);
     let base = site.simulator.base_url();
     assert_eq!(
         created.ticket.url,
-        format!("{base}/nav_to.do?uri=incident.do%3Fsys_id%3D{}", order.marker.hex())
+        format!("{base}/nav_to.do?uri=incident.do%3Fsys_id%3D{}", ticket_draft.marker.hex())
     );
-    assert_eq!(ticket.correlation_id(), Some(order.marker.as_str()));
+    assert_eq!(ticket.correlation_id(), Some(ticket_draft.marker.as_str()));
     assert_eq!(ticket.fields["assignment_group"], GROUP_ID);
     assert_eq!(ticket.fields["priority"], "1");
-    let rendered = site.system.prepare(&order).await.unwrap();
+    let rendered = site.system.prepare(&ticket_draft).await.unwrap();
     assert_eq!(ticket.fields["description"], rendered.description);
     assert_eq!(ticket.fields["short_description"], rendered.summary);
 }
 
 #[tokio::test]
-async fn a_second_insert_collides_and_answers_with_the_ticket_that_is_there() {
+async fn second_insert_returns_existing_ticket() {
     for status in [400, 403, 409] {
         let site = Site::of(|profile| profile.duplicate_status = status).await;
-        let first = site.push(&order("INC-1")).await.unwrap();
-        let second = site.push(&order("INC-1")).await.unwrap();
+        let first = site.push(&ticket_draft("INC-1")).await.unwrap();
+        let second = site.push(&ticket_draft("INC-1")).await.unwrap();
         assert_eq!((first.ticket, second.adjustments.len()), (second.ticket, 0), "status {status}");
         site.only_ticket();
     }
 }
 
 #[tokio::test]
-async fn a_collision_whose_ticket_cannot_be_read_leaves_a_doubt() {
+async fn unreadable_collision_is_unknown_outcome() {
     let site = Site::of(|_| {}).await;
-    site.push(&order("INC-1")).await.unwrap();
+    site.push(&ticket_draft("INC-1")).await.unwrap();
     site.answer(Call::Read, Reply::html(503, "busy"));
-    assert_eq!(kind(site.push(&order("INC-1")).await), FaultKind::Conflict);
+    assert_eq!(kind(site.push(&ticket_draft("INC-1")).await), FaultKind::Conflict);
 }
 
 #[tokio::test]
-async fn an_instance_that_gives_its_own_sys_id_is_found_by_correlation_id() {
+async fn finds_ticket_by_correlation_id_when_sys_id_differs() {
     let site = Site::of(|profile| profile.ignores_sys_id = true).await;
-    let created = site.push(&order("INC-1")).await.unwrap();
+    let created = site.push(&ticket_draft("INC-1")).await.unwrap();
     assert_eq!(adjusted(&created), ["sys_id"]);
-    assert_eq!(site.look_up(&order("INC-1")).await.unwrap().tickets[0].ticket, created.ticket);
+    assert_eq!(site.look_up(&ticket_draft("INC-1")).await.unwrap().tickets[0].ticket, created.ticket);
 }
 
 #[tokio::test]
-async fn an_instance_that_ignores_the_correlation_id_is_found_by_sys_id() {
+async fn finds_ticket_by_sys_id_without_correlation_id() {
     let site = Site::of(|profile| profile.ignores_correlation_id = true).await;
-    let created = site.push(&order("INC-1")).await.unwrap();
+    let created = site.push(&ticket_draft("INC-1")).await.unwrap();
     assert_eq!(adjusted(&created), ["correlation_id"]);
-    assert_eq!(site.look_up(&order("INC-1")).await.unwrap().tickets[0].ticket, created.ticket);
+    assert_eq!(site.look_up(&ticket_draft("INC-1")).await.unwrap().tickets[0].ticket, created.ticket);
 }
 
 #[tokio::test]
-async fn a_ticket_that_takes_over_neither_is_told_to_be_unfindable() {
+async fn reports_ticket_without_any_marker() {
     let site = Site::of(|profile| {
         profile.ignores_correlation_id = true;
         profile.ignores_sys_id = true;
     })
     .await;
-    let created = site.push(&order("INC-1")).await.unwrap();
+    let created = site.push(&ticket_draft("INC-1")).await.unwrap();
     assert_eq!(adjusted(&created), ["sys_id", "correlation_id"]);
     assert!(created.adjustments[1].reason.contains("can therefore not be found again"));
 }
 
 #[tokio::test]
-async fn a_group_that_the_instance_did_not_take_over_is_told() {
+async fn reports_group_that_was_not_applied() {
     let site = Site::start().await;
-    let order = order("INC-1");
-    let rendered = site.system.prepare(&order).await.unwrap();
-    let result =
-        json!({ "sys_id": order.marker.hex(), "number": "INC7", "priority": "4", "assignment_group": "" });
+    let ticket_draft = ticket_draft("INC-1");
+    let rendered = site.system.prepare(&ticket_draft).await.unwrap();
+    let result = json!({ "sys_id": ticket_draft.marker.hex(), "number": "INC7", "priority": "4", "assignment_group": "" });
     site.answer(Call::Create, Reply::json(201, &json!({ "result": result })));
-    let created = site.system.create(&order, &rendered, Duration::from_secs(5)).await.unwrap();
+    let created = site.system.create(&ticket_draft, &rendered, Duration::from_secs(5)).await.unwrap();
     assert_eq!(adjusted(&created), ["priority", "assignment_group"]);
     assert_eq!(created.ticket.key, "INC7");
 }
 
 #[tokio::test]
-async fn whatever_answers_without_a_ticket_is_a_doubt() {
+async fn answer_without_ticket_is_unknown_outcome() {
     let no_sys_id = json!({ "result": { "number": "INC1" } });
     let table = [
         (Effect::Html { status: 200 }, FaultKind::Dormant),
@@ -124,7 +123,7 @@ async fn whatever_answers_without_a_ticket_is_a_doubt() {
         let site = Site::of(|_| {}).await;
         let shown = format!("{effect:?}");
         site.strike(Call::Create, effect);
-        let fault = site.push(&order("INC-1")).await.unwrap_err();
+        let fault = site.push(&ticket_draft("INC-1")).await.unwrap_err();
         assert_eq!(fault.kind, expected, "{shown}");
         assert!(fault.is_ambiguous(), "{shown}");
     }
@@ -134,23 +133,23 @@ async fn whatever_answers_without_a_ticket_is_a_doubt() {
 async fn a_create_that_was_applied_and_answered_504_is_found_again() {
     let site = Site::of(|_| {}).await;
     site.strike(Call::Create, Effect::apply_then_gateway_timeout());
-    assert_eq!(kind(site.push(&order("INC-1")).await), FaultKind::ServerError);
-    let found = site.look_up(&order("INC-1")).await.unwrap();
+    assert_eq!(kind(site.push(&ticket_draft("INC-1")).await), FaultKind::ServerError);
+    let found = site.look_up(&ticket_draft("INC-1")).await.unwrap();
     assert_eq!(found.tickets[0].ticket.key, site.only_ticket().key);
     assert!(found.tickets[0].created_at.is_some());
 }
 
 #[tokio::test]
-async fn a_data_policy_and_an_acl_refuse_the_ticket_while_the_table_can_be_read() {
+async fn data_policy_and_acl_refusals_concern_ticket() {
     let policy = Site::of(|profile| {
         profile.mandatory.insert("caller_id".to_owned());
     })
     .await;
-    let fault = policy.push(&order("INC-1")).await.unwrap_err();
+    let fault = policy.push(&ticket_draft("INC-1")).await.unwrap_err();
     assert_eq!((fault.kind, fault.status), (FaultKind::Rejected, Some(403)));
     assert!(fault.message.contains("caller_id"));
     let acl = Site::of(|profile| profile.withdraw("create")).await;
-    let fault = acl.push(&order("INC-1")).await.unwrap_err();
+    let fault = acl.push(&ticket_draft("INC-1")).await.unwrap_err();
     assert_eq!((fault.kind, fault.status), (FaultKind::Rejected, Some(403)));
     assert!(fault.hint.contains("servicenow.username"));
     let neither = Site::of(|profile| {
@@ -158,29 +157,29 @@ async fn a_data_policy_and_an_acl_refuse_the_ticket_while_the_table_can_be_read(
         profile.withdraw("read");
     })
     .await;
-    let fault = neither.push(&order("INC-1")).await.unwrap_err();
+    let fault = neither.push(&ticket_draft("INC-1")).await.unwrap_err();
     assert_eq!((fault.kind, fault.status), (FaultKind::Forbidden, Some(403)));
 }
 
 #[tokio::test]
 async fn nothing_is_sent_once_the_time_has_passed() {
     let site = Site::of(|_| {}).await;
-    let order = order("INC-1");
-    let rendered = site.system.prepare(&order).await.unwrap();
-    let outcome = site.system.create(&order, &rendered, Duration::ZERO).await;
+    let ticket_draft = ticket_draft("INC-1");
+    let rendered = site.system.prepare(&ticket_draft).await.unwrap();
+    let outcome = site.system.create(&ticket_draft, &rendered, Duration::ZERO).await;
     assert_eq!(kind(outcome), FaultKind::TooLate);
     assert_eq!(site.simulator.requests().len(), 0);
 }
 
 #[tokio::test]
-async fn what_does_not_fit_into_the_description_is_written_into_the_work_notes() {
+async fn writes_overflow_into_work_notes() {
     let site = Site::of(|_| {}).await;
     let mut long = fields("INC-1");
     long.investigation_notes = "seen [code]<script>[/code] ".repeat(400);
-    let order = order_of(long);
-    let rendered = site.system.prepare(&order).await.unwrap();
+    let ticket_draft = ticket_draft_of(long);
+    let rendered = site.system.prepare(&ticket_draft).await.unwrap();
     assert_eq!(rendered.adjustments[0].field, "description");
-    assert_eq!(site.push(&order).await.unwrap().adjustments, []);
+    assert_eq!(site.push(&ticket_draft).await.unwrap().adjustments, []);
     let ticket = site.only_ticket();
     let notes = ticket.fields["work_notes"][0].as_str().unwrap();
     assert!(notes.contains("seen [ code]<script>[ /code]") && !notes.contains("[code]"));
@@ -188,7 +187,7 @@ async fn what_does_not_fit_into_the_description_is_written_into_the_work_notes()
 }
 
 #[tokio::test]
-async fn a_group_that_is_missing_or_not_alone_is_a_configuration_error() {
+async fn missing_or_ambiguous_group_is_misconfiguration() {
     let missing = Site::with(|_| {}, |draft| draft.assignment_group = Some("Nobody".to_owned())).await;
     let twice = Site::with(
         |profile| *profile = profile.clone().with_group("0123456789abcdef0123456789abcdef", GROUP),
@@ -197,7 +196,7 @@ async fn a_group_that_is_missing_or_not_alone_is_a_configuration_error() {
     .await;
     let no_id = Site::with(|_| {}, |draft| draft.assignment_group = Some("f".repeat(32))).await;
     for site in [missing, twice, no_id] {
-        let fault = site.push(&order("INC-1")).await.unwrap_err();
+        let fault = site.push(&ticket_draft("INC-1")).await.unwrap_err();
         assert_eq!(fault.kind, FaultKind::Misconfigured, "{fault}");
         assert!(fault.hint.contains("servicenow.assignment_group"));
         assert_eq!(site.simulator.tickets().len(), 0);
@@ -205,59 +204,61 @@ async fn a_group_that_is_missing_or_not_alone_is_a_configuration_error() {
 }
 
 #[tokio::test]
-async fn a_group_is_held_to_its_name_when_the_instance_ignores_the_query() {
+async fn checks_group_name_when_query_is_ignored() {
     let site = Site::start().await;
     site.strike(Call::Meta, Effect::ReturnsEverything);
-    site.push(&order("INC-1")).await.unwrap();
+    site.push(&ticket_draft("INC-1")).await.unwrap();
     assert_eq!(site.only_ticket().fields["assignment_group"], GROUP_ID);
 }
 
 #[tokio::test]
-async fn a_group_is_asked_for_once_in_five_minutes_and_again_after_a_refusal() {
+async fn caches_group_for_five_minutes_or_until_refusal() {
     let site = Site::with(|_| {}, |draft| draft.assignment_group = Some(GROUP_ID.to_owned())).await;
     let asked = || {
         let requests = site.simulator.requests();
         requests.iter().filter(|request| request.path.contains("sys_user_group")).count()
     };
-    site.push(&order("INC-1")).await.unwrap();
-    site.push(&order("INC-2")).await.unwrap();
+    site.push(&ticket_draft("INC-1")).await.unwrap();
+    site.push(&ticket_draft("INC-2")).await.unwrap();
     assert_eq!(asked(), 1);
     site.clock.advance(Duration::from_secs(300));
-    site.push(&order("INC-3")).await.unwrap();
+    site.push(&ticket_draft("INC-3")).await.unwrap();
     assert_eq!(asked(), 2);
     site.simulator.edit(|profile| profile.withdraw("create"));
-    site.push(&order("INC-4")).await.unwrap_err();
-    site.push(&order("INC-4")).await.unwrap_err();
+    site.push(&ticket_draft("INC-4")).await.unwrap_err();
+    site.push(&ticket_draft("INC-4")).await.unwrap_err();
     assert_eq!(asked(), 3);
 }
 
 #[tokio::test]
-async fn a_sketch_asks_nobody_and_says_what_was_not_checked() {
+async fn renders_offline_and_lists_unchecked_fields() {
     let site = Site::start().await;
-    let sketch = site.system.sketch(&order("INC-1"));
-    let fields: Vec<_> = sketch.adjustments.iter().map(|adjustment| adjustment.field.as_str()).collect();
+    let render_offline = site.system.render_offline(&ticket_draft("INC-1"));
+    let fields: Vec<_> =
+        render_offline.adjustments.iter().map(|adjustment| adjustment.field.as_str()).collect();
     assert_eq!(fields, ["assignment_group", "priority"]);
     assert_eq!(site.simulator.requests().len(), 0);
-    let prepared = site.system.prepare(&order("INC-1")).await.unwrap();
-    assert_eq!(sketch.description, prepared.description);
+    let prepared = site.system.prepare(&ticket_draft("INC-1")).await.unwrap();
+    assert_eq!(render_offline.description, prepared.description);
 }
 
 #[tokio::test]
 async fn created_record_with_absurd_number_is_looked_up() {
     let site = Site::of(|_| {}).await;
-    let order = order("INC-1");
-    let result = json!({ "sys_id": order.marker.hex(), "number": "9".repeat(3_000_000) });
+    let ticket_draft = ticket_draft("INC-1");
+    let result = json!({ "sys_id": ticket_draft.marker.hex(), "number": "9".repeat(3_000_000) });
     site.strike(Call::Create, Effect::ApplyThenAnswer(Reply::json(201, &json!({ "result": result }))));
-    let fault = site.push(&order).await.unwrap_err();
+    let fault = site.push(&ticket_draft).await.unwrap_err();
     assert_eq!((fault.kind, fault.is_ambiguous()), (FaultKind::UnreadableReply, true));
-    assert_eq!(site.look_up(&order).await.unwrap().tickets.len(), 1);
+    assert_eq!(site.look_up(&ticket_draft).await.unwrap().tickets.len(), 1);
 }
 
 #[tokio::test]
 async fn record_without_believable_sys_id_is_not_absent() {
     let site = Site::of(|_| {}).await;
-    let order = order("INC-1");
-    let row = json!({ "sys_id": "f".repeat(100_000), "number": "INC1", "correlation_id": order.marker });
+    let ticket_draft = ticket_draft("INC-1");
+    let row =
+        json!({ "sys_id": "f".repeat(100_000), "number": "INC1", "correlation_id": ticket_draft.marker });
     site.answer(Call::Search, Reply::json(200, &json!({ "result": [row] })));
-    assert_eq!(site.look_up(&order).await.unwrap_err().kind, FaultKind::UnreadableReply);
+    assert_eq!(site.look_up(&ticket_draft).await.unwrap_err().kind, FaultKind::UnreadableReply);
 }

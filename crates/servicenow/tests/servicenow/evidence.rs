@@ -1,10 +1,10 @@
-//! Whose trouble a refused insert is, and what to do about it.
+//! Whether a refused insert concerns the ticket or the connection, and the hint.
 
 use serde_json::json;
 use ticketing_core::fault::{Fault, FaultKind, Scope};
 use ticketing_simulator::{Call, Effect, Reply};
 
-use crate::support::{Site, order};
+use crate::support::{Site, ticket_draft};
 
 fn failure(status: u16, detail: &str) -> Reply {
     let error = json!({ "message": "Operation Failed", "detail": detail });
@@ -13,11 +13,11 @@ fn failure(status: u16, detail: &str) -> Reply {
 
 async fn insert(site: &Site, reply: Reply) -> Fault {
     site.answer(Call::Create, reply);
-    site.push(&order("INC-1")).await.expect_err("the insert is refused")
+    site.push(&ticket_draft("INC-1")).await.expect_err("the insert is refused")
 }
 
 #[tokio::test]
-async fn a_refusal_is_of_the_ticket_alone_where_the_table_can_be_read() {
+async fn refusal_concerns_ticket_when_table_is_readable() {
     let blocked = Reply::html(403, "<html><title>403</title>Your support ID is: 1</html>");
     let table = [
         (failure(403, "Incidents about Oracle databases need a configuration item"), "business rule"),
@@ -41,7 +41,7 @@ async fn a_refusal_is_of_the_ticket_alone_where_the_table_can_be_read() {
 }
 
 #[tokio::test]
-async fn a_refusal_is_of_the_connection_where_a_read_is_refused_too() {
+async fn refusal_concerns_connection_when_read_is_refused() {
     let table = [
         (failure(401, "no"), FaultKind::Unauthorized),
         (failure(403, "no"), FaultKind::Forbidden),
@@ -56,7 +56,7 @@ async fn a_refusal_is_of_the_connection_where_a_read_is_refused_too() {
 }
 
 #[tokio::test]
-async fn a_read_that_fails_on_the_way_proves_nothing_against_the_connection() {
+async fn failed_read_does_not_blame_connection() {
     for effect in [Effect::Html { status: 503 }, Effect::DropBefore, Effect::Hang { applied: false }] {
         let site = Site::of(|_| {}).await;
         site.strike(Call::Auth, effect.clone());

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use ticketing_core::system::{Check, TicketSystem};
 use ticketing_simulator::{Call, Effect, Reply};
 
-use crate::support::{GROUP, GROUP_ID, Site, order};
+use crate::support::{GROUP, GROUP_ID, Site, ticket_draft};
 
 const OTHER_ID: &str = "0123456789abcdef0123456789abcdef";
 
@@ -59,9 +59,9 @@ async fn a_sys_id_needs_no_answer_of_the_group_table() {
     for effect in weather {
         let site = Site::with(|_| {}, |draft| draft.assignment_group = Some(GROUP_ID.to_owned())).await;
         site.strike(Call::Meta, effect);
-        let rendered = site.system.prepare(&order("INC-1")).await.unwrap();
+        let rendered = site.system.prepare(&ticket_draft("INC-1")).await.unwrap();
         assert!(rendered.adjustments.iter().any(|adjustment| adjustment.reason.starts_with("not checked")));
-        site.push(&order("INC-1")).await.unwrap();
+        site.push(&ticket_draft("INC-1")).await.unwrap();
         assert_eq!(site.only_ticket().fields["assignment_group"], GROUP_ID);
     }
 }
@@ -69,10 +69,10 @@ async fn a_sys_id_needs_no_answer_of_the_group_table() {
 #[tokio::test]
 async fn a_name_keeps_its_group_while_the_group_table_is_silent() {
     let site = Site::start().await;
-    site.push(&order("INC-1")).await.unwrap();
+    site.push(&ticket_draft("INC-1")).await.unwrap();
     site.clock.advance(std::time::Duration::from_secs(301));
     site.strike(Call::Meta, Effect::Html { status: 500 });
-    let rendered = site.system.prepare(&order("INC-2")).await.unwrap();
+    let rendered = site.system.prepare(&ticket_draft("INC-2")).await.unwrap();
     assert!(rendered.body.contains(GROUP_ID), "{}", rendered.body);
 }
 

@@ -2,10 +2,10 @@
 
 use serde_json::{Map, json};
 use ticketing_core::fault::FaultKind;
-use ticketing_core::system::{Sighting, TicketSystem};
+use ticketing_core::system::{SearchResult, TicketSystem};
 use ticketing_simulator::{Call, Effect, Reply};
 
-use crate::support::{Site, order};
+use crate::support::{Site, ticket_draft};
 
 fn foreign(site: &Site, correlation_id: &str, created: &str) -> String {
     let fields = json!({ "correlation_id": correlation_id, "sys_created_on": created });
@@ -13,30 +13,30 @@ fn foreign(site: &Site, correlation_id: &str, created: &str) -> String {
 }
 
 #[tokio::test]
-async fn no_ticket_is_an_empty_sighting_where_the_search_can_be_believed() {
+async fn empty_result_when_search_is_proven() {
     let site = Site::of(|_| {}).await;
     foreign(&site, "somebody-elses", "2026-01-01 00:00:00");
-    assert_eq!(site.look_up(&order("INC-1")).await.unwrap(), Sighting::default());
+    assert_eq!(site.look_up(&ticket_draft("INC-1")).await.unwrap(), SearchResult::default());
 }
 
 #[tokio::test]
-async fn two_tickets_with_one_marker_are_both_shown_and_the_older_comes_first() {
+async fn lists_both_tickets_of_one_marker_oldest_first() {
     let site = Site::of(|_| {}).await;
-    let marker = order("INC-1").marker;
+    let marker = ticket_draft("INC-1").marker;
     let younger = foreign(&site, marker.as_str(), "2026-01-02 00:00:00");
     let older = foreign(&site, marker.as_str(), "2026-01-01 00:00:00");
-    let found = site.look_up(&order("INC-1")).await.unwrap();
+    let found = site.look_up(&ticket_draft("INC-1")).await.unwrap();
     let keys: Vec<_> = found.tickets.iter().map(|found| found.ticket.key.as_str()).collect();
     assert_eq!(keys, [older, younger]);
     assert_eq!(found.tickets[0].created_at, "2026-01-01T00:00:00Z".parse().ok());
 }
 
 #[tokio::test]
-async fn of_two_tickets_of_the_same_second_the_one_with_the_lower_number_is_older() {
+async fn lower_number_is_older_within_a_second() {
     let site = Site::of(|_| {}).await;
-    let marker = order("INC-1").marker;
+    let marker = ticket_draft("INC-1").marker;
     let made: Vec<_> = (0..8).map(|_| foreign(&site, marker.as_str(), "2026-01-01 00:00:00")).collect();
-    let found = site.look_up(&order("INC-1")).await.unwrap();
+    let found = site.look_up(&ticket_draft("INC-1")).await.unwrap();
     let keys: Vec<_> = found.tickets.into_iter().map(|found| found.ticket.key).collect();
     assert_eq!(keys, made);
 }
@@ -46,22 +46,22 @@ async fn rows_that_bear_no_marker_are_not_ours_and_prove_nothing() {
     let site = Site::of(|_| {}).await;
     site.simulator.add_foreign_ticket(Map::new());
     site.strike(Call::Search, Effect::ReturnsEverything);
-    let fault = site.look_up(&order("INC-1")).await.unwrap_err();
+    let fault = site.look_up(&ticket_draft("INC-1")).await.unwrap_err();
     assert_eq!(fault.kind, FaultKind::UnreadableReply);
     assert!(fault.is_ambiguous());
 }
 
 #[tokio::test]
-async fn an_ignored_query_does_not_hide_a_ticket_that_its_sys_id_finds() {
+async fn finds_ticket_by_sys_id_when_query_is_ignored() {
     let site = Site::of(|profile| profile.ignores_correlation_id = true).await;
     site.simulator.add_foreign_ticket(Map::new());
-    let created = site.push(&order("INC-1")).await.unwrap();
+    let created = site.push(&ticket_draft("INC-1")).await.unwrap();
     for effect in
         [Effect::ReturnsEverything, Effect::ReturnsNothing, Effect::Garbage { status: 200, applied: false }]
     {
         site.simulator.weather().clear();
         site.strike(Call::Search, effect);
-        let found = site.look_up(&order("INC-1")).await.unwrap();
+        let found = site.look_up(&ticket_draft("INC-1")).await.unwrap();
         assert_eq!(found.tickets.len(), 1);
         assert_eq!(found.tickets[0].ticket, created.ticket);
     }
@@ -70,30 +70,30 @@ async fn an_ignored_query_does_not_hide_a_ticket_that_its_sys_id_finds() {
 #[tokio::test]
 async fn a_row_that_comes_twice_is_one_ticket() {
     let site = Site::of(|_| {}).await;
-    site.push(&order("INC-1")).await.unwrap();
+    site.push(&ticket_draft("INC-1")).await.unwrap();
     site.strike(Call::Search, Effect::ReturnsTwice);
-    assert_eq!(site.look_up(&order("INC-1")).await.unwrap().tickets.len(), 1);
+    assert_eq!(site.look_up(&ticket_draft("INC-1")).await.unwrap().tickets.len(), 1);
 }
 
 #[tokio::test]
-async fn rows_that_the_account_may_not_read_leave_a_doubt() {
+async fn hidden_rows_leave_outcome_unknown() {
     let site = Site::of(|_| {}).await;
     site.answer(Call::Search, Reply::json(200, &json!({ "result": [] })).header("x-total-count", "1"));
-    assert_eq!(site.look_up(&order("INC-1")).await.unwrap_err().kind, FaultKind::UnreadableReply);
+    assert_eq!(site.look_up(&ticket_draft("INC-1")).await.unwrap_err().kind, FaultKind::UnreadableReply);
 }
 
 #[tokio::test]
-async fn a_search_that_was_broken_off_proves_nothing_and_shows_what_it_has() {
+async fn interrupted_search_proves_nothing() {
     let site = Site::of(|_| {}).await;
     let error = json!({ "message": "Transaction cancelled: maximum execution time exceeded", "detail": "" });
-    let order = order("INC-1");
-    let row = json!({ "sys_id": "c537bae64f411200adf9f8e18110c76e", "correlation_id": order.marker });
+    let ticket_draft = ticket_draft("INC-1");
+    let row = json!({ "sys_id": "c537bae64f411200adf9f8e18110c76e", "correlation_id": ticket_draft.marker });
     for (rows, found) in [(json!([]), None), (json!([row]), Some(1))] {
         let body = json!({ "result": rows, "error": error, "status": "failure" });
         site.simulator.weather().clear();
         site.answer(Call::Search, Reply::json(200, &body));
-        match site.look_up(&order).await {
-            Ok(sighting) => assert_eq!(Some(sighting.tickets.len()), found),
+        match site.look_up(&ticket_draft).await {
+            Ok(search_result) => assert_eq!(Some(search_result.tickets.len()), found),
             Err(fault) => assert_eq!((fault.kind, None), (FaultKind::UnreadableReply, found)),
         }
     }
@@ -117,19 +117,19 @@ async fn a_search_that_fails_is_never_an_empty_one() {
         for (reply, kind) in &table {
             site.simulator.weather().clear();
             site.answer(call, reply.clone());
-            let fault = site.look_up(&order("INC-1")).await.unwrap_err();
+            let fault = site.look_up(&ticket_draft("INC-1")).await.unwrap_err();
             assert_eq!(fault.kind, *kind, "{call:?} {reply:?}");
         }
     }
 }
 
 #[tokio::test]
-async fn a_ticket_is_never_searched_where_the_password_does_not_belong() {
+async fn never_searches_foreign_origin() {
     let site = Site::of(|_| {}).await;
-    let mut search = site.search(&order("INC-1"));
+    let mut search = site.search(&ticket_draft("INC-1"));
     search.destination.base_url = "https://elsewhere.example".to_owned();
     assert_eq!(site.system.look_up(&search).await.unwrap_err().kind, FaultKind::Misconfigured);
-    let mut search = site.search(&order("INC-1"));
+    let mut search = site.search(&ticket_draft("INC-1"));
     search.destination.place = "incident/../sys_user".to_owned();
     assert_eq!(site.system.look_up(&search).await.unwrap_err().kind, FaultKind::Misconfigured);
     assert_eq!(site.simulator.requests().len(), 0);

@@ -5,17 +5,17 @@ use ticketing_core::fault::FaultKind;
 use ticketing_core::system::{Destination, TicketSystem};
 use ticketing_simulator::{Call, Effect, Reply};
 
-use crate::support::{Site, order};
+use crate::support::{Site, ticket_draft};
 
 #[tokio::test]
 async fn reads_number_table_and_marker_by_number_and_by_sys_id() {
     let site = Site::of(|_| {}).await;
-    let order = order("INC-1");
-    let created = site.push(&order).await.unwrap();
+    let ticket_draft = ticket_draft("INC-1");
+    let created = site.push(&ticket_draft).await.unwrap();
     for name in [&created.ticket.key, &created.ticket.id] {
         let read = site.system.read(&site.system.destination(), name).await.unwrap().unwrap();
         assert_eq!((&read.ticket, read.place.as_str()), (&created.ticket, "incident"));
-        assert_eq!(read.marker.as_ref(), Some(&order.marker));
+        assert_eq!(read.marker.as_ref(), Some(&ticket_draft.marker));
         assert!(read.created_at.is_some());
     }
 }

@@ -1,20 +1,20 @@
 //! What an instance stored of the text that it was sent.
 
-use ticketing_core::system::{Adjustment, Order, TicketSystem};
+use ticketing_core::system::{Adjustment, TicketDraft, TicketSystem};
 use ticketing_simulator::{Call, Profile, Reply};
 
-use crate::support::{Site, fields, order, order_of};
+use crate::support::{Site, fields, ticket_draft, ticket_draft_of};
 
 /// An incident whose notes are sent as work notes.
-fn long() -> Order {
+fn long() -> TicketDraft {
     let mut fields = fields("INC-1");
     fields.investigation_notes = "checked host fin-lt for the hash\n".repeat(200);
-    order_of(fields)
+    ticket_draft_of(fields)
 }
 
-async fn pushed(order: &Order, change: impl FnOnce(&mut Profile)) -> (Site, Vec<Adjustment>) {
+async fn pushed(ticket_draft: &TicketDraft, change: impl FnOnce(&mut Profile)) -> (Site, Vec<Adjustment>) {
     let site = Site::of(change).await;
-    let adjustments = site.push(order).await.expect("the ticket is made").adjustments;
+    let adjustments = site.push(ticket_draft).await.expect("the ticket is made").adjustments;
     (site, adjustments)
 }
 
@@ -28,13 +28,14 @@ fn squeezed(text: &str) -> String {
 
 #[tokio::test]
 async fn reads_nothing_back_when_all_text_was_stored() {
-    let (site, adjustments) = pushed(&order("INC-1"), |_| {}).await;
+    let (site, adjustments) = pushed(&ticket_draft("INC-1"), |_| {}).await;
     assert_eq!((reasons(&adjustments), site.simulator.requests().len()), (vec![], 1));
 }
 
 #[tokio::test]
 async fn adds_what_was_cut_off_the_description_to_the_work_notes() {
-    let (site, adjustments) = pushed(&order("INC-1"), |profile| profile.description_limit = Some(101)).await;
+    let (site, adjustments) =
+        pushed(&ticket_draft("INC-1"), |profile| profile.description_limit = Some(101)).await;
     let [("description", reason)] = reasons(&adjustments)[..] else { panic!("{adjustments:?}") };
     assert!(reason.starts_with("was cut by ServiceNow: 101 of "), "{reason}");
     assert!(reason.ends_with("; the rest was added to the work notes"), "{reason}");
@@ -42,14 +43,14 @@ async fn adds_what_was_cut_off_the_description_to_the_work_notes() {
     let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
     let notes = text(&ticket.fields["work_notes"][0]);
     let rest = notes.strip_prefix("DESCRIPTION, CONTINUED\n").expect("a continuation");
-    let sent = site.system.prepare(&order("INC-1")).await.expect("a rendering").description;
+    let sent = site.system.prepare(&ticket_draft("INC-1")).await.expect("a rendering").description;
     assert_eq!(squeezed(&(text(&ticket.fields["description"]) + rest)), squeezed(&sent));
 }
 
 #[tokio::test]
 async fn adds_the_rest_only_with_the_call_that_made_the_ticket() {
-    let (site, _) = pushed(&order("INC-1"), |profile| profile.description_limit = Some(101)).await;
-    let again = site.push(&order("INC-1")).await.expect("the ticket is found").adjustments;
+    let (site, _) = pushed(&ticket_draft("INC-1"), |profile| profile.description_limit = Some(101)).await;
+    let again = site.push(&ticket_draft("INC-1")).await.expect("the ticket is found").adjustments;
     let [("description", reason)] = reasons(&again)[..] else { panic!("{again:?}") };
     assert!(reason.starts_with("was cut by ServiceNow: 101 of "), "{reason}");
     assert_eq!(site.only_ticket().fields["work_notes"].as_array().map(Vec::len), Some(1));
@@ -71,12 +72,12 @@ async fn says_that_work_notes_were_dropped_or_cannot_be_read() {
 
 #[tokio::test]
 async fn says_that_the_rest_of_a_description_did_not_arrive() {
-    let order = order("INC-1");
-    let dropped = pushed(&order, |profile| {
+    let ticket_draft = ticket_draft("INC-1");
+    let dropped = pushed(&ticket_draft, |profile| {
         profile.description_limit = Some(0);
         profile.drops_work_notes = true;
     });
-    let refused = pushed(&order, |profile| {
+    let refused = pushed(&ticket_draft, |profile| {
         profile.description_limit = Some(101);
         profile.withdraw("write");
     });

@@ -6,7 +6,7 @@ use serde_json::json;
 use ticketing_core::fault::FaultKind;
 use ticketing_simulator::{Call, Reply};
 
-use crate::support::{PASSWORD, Site, connect, draft, order};
+use crate::support::{PASSWORD, Site, connect, draft, ticket_draft};
 
 fn failure(status: u16, message: &str, detail: &str) -> Reply {
     let error = json!({ "message": message, "detail": detail });
@@ -66,7 +66,7 @@ async fn every_status_has_its_verdict() {
     for (status, message, detail, kind) in TABLE {
         site.simulator.weather().clear();
         site.answer(Call::Create, failure(status, message, detail));
-        let fault = site.push(&order("INC-1")).await.unwrap_err();
+        let fault = site.push(&ticket_draft("INC-1")).await.unwrap_err();
         assert_eq!((fault.status, fault.kind), (Some(status), kind), "{status} {message} {detail}");
         assert!(fault.message.contains(message), "{fault}");
     }
@@ -79,7 +79,7 @@ async fn every_refusal_that_can_be_mended_names_the_setting() {
     for (status, message, detail, kind) in TABLE {
         site.simulator.weather().clear();
         site.answer(Call::Create, failure(status, message, detail));
-        let fault = site.push(&order("INC-1")).await.unwrap_err();
+        let fault = site.push(&ticket_draft("INC-1")).await.unwrap_err();
         let mendable = [
             FaultKind::Unauthorized,
             FaultKind::Forbidden,
@@ -92,14 +92,14 @@ async fn every_refusal_that_can_be_mended_names_the_setting() {
 }
 
 #[tokio::test]
-async fn a_throttled_call_is_told_when_to_come_back_in_either_header() {
+async fn reads_retry_after_from_either_header() {
     let site = Site::of(|_| {}).await;
     let table =
         [("retry-after", "90", Some(90)), ("x-ratelimit-reset", "120", Some(120)), ("x-other", "1", None)];
     for (header, value, seconds) in table {
         site.simulator.weather().clear();
         site.answer(Call::Create, failure(429, "Rate limit exceeded", "").header(header, value));
-        let fault = site.push(&order("INC-1")).await.unwrap_err();
+        let fault = site.push(&ticket_draft("INC-1")).await.unwrap_err();
         assert_eq!(fault.retry_after, seconds.map(Duration::from_secs), "{header}");
     }
 }
@@ -110,12 +110,12 @@ async fn a_secret_that_is_echoed_does_not_reach_the_fault() {
     let basic = "cmh5dGhteC5pbnRlZ3JhdGlvbjpzZXJ2aWNlbm93LXBhc3N3b3Jk";
     let echo = format!("Authorization: Basic {basic}, password {PASSWORD}");
     site.answer(Call::Create, failure(500, "Exception", &echo));
-    let fault = site.push(&order("INC-1")).await.unwrap_err();
+    let fault = site.push(&ticket_draft("INC-1")).await.unwrap_err();
     assert!(fault.message.contains("Basic [secret]"), "{fault}");
     let straddling = format!("{}{PASSWORD}", "x".repeat(470));
     site.simulator.weather().clear();
     site.answer(Call::Create, failure(500, "", &straddling));
-    let cut = site.push(&order("INC-1")).await.unwrap_err();
+    let cut = site.push(&ticket_draft("INC-1")).await.unwrap_err();
     assert!(!cut.message.contains(&PASSWORD[..6]), "{cut}");
     assert!(!format!("{fault:?}").contains(PASSWORD) && !format!("{fault:?}").contains(basic));
 }
@@ -126,7 +126,7 @@ async fn a_long_refusal_keeps_the_words_that_it_begins_with() {
         let site = Site::of(|_| {}).await;
         let detail = format!("Unknown urgency {}", "x".repeat(length));
         site.answer(Call::Create, failure(400, "Operation Failed", &detail));
-        let fault = site.push(&order("INC-1")).await.unwrap_err();
+        let fault = site.push(&ticket_draft("INC-1")).await.unwrap_err();
         assert!(fault.message.contains("Unknown urgency xx"), "{fault}");
         assert!(fault.message.len() < 600 && fault.kind == FaultKind::Rejected, "{fault}");
     }
@@ -139,12 +139,12 @@ async fn a_page_for_people_is_repeated_by_its_title_alone() {
         Call::Create,
         Reply::html(403, "<html><title>Blocked</title><p>jdoe from 10.0.0.1</p></html>"),
     );
-    let fault = site.push(&order("INC-1")).await.unwrap_err();
+    let fault = site.push(&ticket_draft("INC-1")).await.unwrap_err();
     assert_eq!(fault.message, "HTTP 403 Forbidden: a page called \"Blocked\"");
 }
 
 #[tokio::test]
-async fn a_secret_that_is_echoed_with_escapes_does_not_reach_the_fault() {
+async fn redacts_escaped_secret_echo() {
     const ODD: &str = r#"pass"w<o>r&d's+/x"#;
     const ON_A_PAGE: &str = "pass&quot;w&lt;o&gt;r&amp;d&#39;s+/x";
     let mut site = Site::of(|_| {}).await;
@@ -153,7 +153,7 @@ async fn a_secret_that_is_echoed_with_escapes_does_not_reach_the_fault() {
     for echo in [failure(500, ODD, ON_A_PAGE), failure(500, "", "pass%22w%3Co%3Er%26d%27s%2B%2Fx"), page] {
         site.simulator.weather().clear();
         site.answer(Call::Create, echo);
-        let fault = site.push(&order("INC-1")).await.unwrap_err();
+        let fault = site.push(&ticket_draft("INC-1")).await.unwrap_err();
         assert!(fault.message.contains("[secret]") && !fault.message.contains("pass"), "{fault}");
     }
 }

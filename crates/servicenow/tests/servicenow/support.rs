@@ -9,7 +9,7 @@ use ticketing_core::clock::Clock;
 use ticketing_core::fault::Fault;
 use ticketing_core::incident::{Activity, Actor, ActorKind, Incident, IncidentFields, Risk, Timeline};
 use ticketing_core::marker::{InstallationKey, Marker};
-use ticketing_core::system::{Created, Order, Search, Sighting, TicketSystem};
+use ticketing_core::system::{Created, Search, SearchResult, TicketDraft, TicketSystem};
 use ticketing_core::violation::Violations;
 use ticketing_outbound::HttpClient;
 use ticketing_outbound::address_policy::AddressPolicy;
@@ -81,18 +81,23 @@ impl Site {
     }
 
     /// Prepares and creates.
-    pub(crate) async fn push(&self, order: &Order) -> Result<Created, Fault> {
-        let rendered = self.system.prepare(order).await?;
-        self.system.create(order, &rendered, WITHIN).await
+    pub(crate) async fn push(&self, ticket_draft: &TicketDraft) -> Result<Created, Fault> {
+        let rendered = self.system.prepare(ticket_draft).await?;
+        self.system.create(ticket_draft, &rendered, WITHIN).await
     }
 
-    pub(crate) async fn look_up(&self, order: &Order) -> Result<Sighting, Fault> {
-        self.system.look_up(&self.search(order)).await
+    pub(crate) async fn look_up(&self, ticket_draft: &TicketDraft) -> Result<SearchResult, Fault> {
+        self.system.look_up(&self.search(ticket_draft)).await
     }
 
-    pub(crate) fn search(&self, order: &Order) -> Search {
+    pub(crate) fn search(&self, ticket_draft: &TicketDraft) -> Search {
         let destination = self.system.destination();
-        Search { marker: order.marker.clone(), destination, marker_in_text: false, witnesses: Vec::new() }
+        Search {
+            marker: ticket_draft.marker.clone(),
+            destination,
+            marker_in_text: false,
+            canaries: Vec::new(),
+        }
     }
 
     /// The only ticket there is.
@@ -145,11 +150,11 @@ pub(crate) fn fields(id: &str) -> IncidentFields {
     }
 }
 
-pub(crate) fn order(id: &str) -> Order {
-    order_of(fields(id))
+pub(crate) fn ticket_draft(id: &str) -> TicketDraft {
+    ticket_draft_of(fields(id))
 }
 
-pub(crate) fn order_of(fields: IncidentFields) -> Order {
+pub(crate) fn ticket_draft_of(fields: IncidentFields) -> TicketDraft {
     let marker = Marker::derive(&InstallationKey::new([7; 32]), &fields.id, "servicenow");
-    Order { incident: Incident::try_new(fields, "incident").expect("a sound incident"), marker }
+    TicketDraft { incident: Incident::try_new(fields, "incident").expect("a sound incident"), marker }
 }

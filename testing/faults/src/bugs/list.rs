@@ -47,46 +47,44 @@ pub(super) const BUGS: &[Bug] = &[
         what: "A canary created within the server bound of a send of unknown outcome proved its absence too early",
         found_by: By("model"),
         replays: &[
-            Test("a_witness_was_made_when_nothing_of_the_doubtful_send_could_be_applied_any_more"),
+            Test("canary_is_newer_than_server_bound"),
             Cells("stale / witness, made before the send was over"),
         ],
     },
     Bug {
         what: "The newer of two tickets stayed the reference if it was known first",
         found_by: By(r#"matrix --only "index / ""#),
-        replays: &[Test("of_two_tickets_the_older_is_the_reference_whichever_was_known_first")],
+        replays: &[Test("older_of_two_tickets_is_the_reference")],
     },
     Bug {
         what: "A ticket that reconciliation found while an operator named another was dropped",
         found_by: By(r#"matrix --only "operators / ""#),
-        replays: &[Test("a_ticket_that_is_found_after_an_operator_named_another_is_kept_beside_it")],
+        replays: &[Test("keeps_found_ticket_beside_named_one")],
     },
     Bug {
         what: "An empty Jira search that was incomplete, or had status 200 with errors, proved an absence",
         found_by: By(r#"matrix --only "look-up / ""#),
-        replays: &[Test("an_empty_answer_that_did_not_come_to_its_end_proves_nothing")],
+        replays: &[Test("truncated_empty_answer_proves_nothing")],
     },
     Bug {
         what: "A ServiceNow search that was canceled within a 200 proved an absence",
         found_by: By(r#"matrix --only "look-up / ""#),
-        replays: &[Test("a_search_that_was_broken_off_proves_nothing_and_shows_what_it_has")],
+        replays: &[Test("interrupted_search_proves_nothing")],
     },
     Bug {
         what: "Of two ServiceNow tickets of one second the younger could become the reference",
         found_by: By(r#"matrix --only "humans / ""#),
-        replays: &[Test("of_two_tickets_of_the_same_second_the_one_with_the_lower_number_is_older")],
+        replays: &[Test("lower_number_is_older_within_a_second")],
     },
     Bug {
         what: "After `200 {}` Jira Cloud was taken for Data Center, whose searches Cloud refuses: deliveries stayed RECONCILING for ever",
         found_by: By(r#"matrix --only "connection / ""#),
-        replays: &[Test("learns_which_jira_it_is_from_the_account_where_server_info_says_nothing")],
+        replays: &[Test("detects_flavour_from_account_without_server_info")],
     },
     Bug {
         what: "After an unknown outcome with Retry-After, a search was due at once while the connection was paused",
         found_by: By(r#"matrix --only "throttling / ""#),
-        replays: &[Test(
-            "a_system_that_asks_to_be_left_alone_while_it_leaves_a_doubt_is_not_searched_before",
-        )],
+        replays: &[Test("retry_after_delays_reconciliation")],
     },
     Bug {
         what: "The directory entry of a new data folder was not synced: a power cut lost the folder with acknowledged pushes",
@@ -107,10 +105,7 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         what: "After a restore from an older copy, tickets were created twice",
         found_by: By(r#"matrix --only "restore / ""#),
-        replays: &[
-            Test("a_copy_that_takes_the_place_of_the_files_at_once_is_recognised"),
-            Cells("restore / older copy, "),
-        ],
+        replays: &[Test("recognizes_immediately_swapped_copy"), Cells("restore / older copy, ")],
     },
     Bug {
         what: "A second server started after the lock file was removed",
@@ -120,9 +115,7 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         what: "A database copied without its write-ahead log opened as a new installation that did not know its own tickets",
         found_by: By(r#"matrix --only "restore / ""#),
-        replays: &[Test(
-            "an_empty_database_beside_the_mark_of_a_full_one_is_refused_until_the_mark_is_gone_too",
-        )],
+        replays: &[Test("refuses_empty_database_with_mark_of_full_one")],
     },
     Bug {
         what: "A clock set forward between two runs let absences be proven too early; set back, it delayed due deliveries",
@@ -154,12 +147,12 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         what: r"A secret that a ticket system repeated in escaped form (`&amp;`, `\u0026`, `%26`) was not redacted",
         found_by: By(r#"matrix --only "echoes / ""#),
-        replays: &[Test("a_secret_that_is_echoed_with_escapes_does_not_reach_the_fault")],
+        replays: &[Test("redacts_escaped_secret_echo")],
     },
     Bug {
         what: "A delivery was shown in a state older than the attempts that were listed with it",
         found_by: By(r#"matrix --only "races / ""#),
-        replays: &[Test("a_delivery_and_its_attempts_are_read_as_they_were_at_one_moment")],
+        replays: &[Test("reads_delivery_and_attempts_consistently")],
     },
     Bug {
         what: "A locked account got one more login when a retry was due before the lock was known",

@@ -3,7 +3,7 @@
 use serde_json::Value;
 use ticketing_core::clean::clean;
 use ticketing_core::marker::{InstallationKey, Marker};
-use ticketing_core::system::{Order, Rendered};
+use ticketing_core::system::{Rendered, TicketDraft};
 use ticketing_jira::fuzzing::{self as jira, Kind};
 use ticketing_server::fuzzing::incident;
 use ticketing_servicenow::fuzzing as servicenow;
@@ -48,38 +48,41 @@ const BRACES: [&str; 7] = [
 ];
 
 /// The order of an incident, if it is one that is taken.
-pub(super) fn order(message: &[u8]) -> Option<Order> {
+pub(super) fn ticket_draft(message: &[u8]) -> Option<TicketDraft> {
     let incident = incident(message)?;
     let marker = Marker::derive(&InstallationKey::new([7; 32]), &incident.id, "jira");
-    Some(Order { incident, marker })
+    Some(TicketDraft { incident, marker })
 }
 
 pub(super) fn adf(input: &[u8]) {
-    let Some(order) = order(input) else { return };
+    let Some(ticket_draft) = ticket_draft(input) else { return };
     for labels in [true, false] {
-        let rendered = jira::render(&SETTINGS, Kind::Cloud, labels, &order);
-        check_jira(&rendered, &order);
+        let rendered = jira::render(&SETTINGS, Kind::Cloud, labels, &ticket_draft);
+        check_jira(&rendered, &ticket_draft);
         let document: Value = serde_json::from_str(&rendered.description).expect("a document is JSON");
         check_node(&document);
     }
-    let (document, _) = jira::description(Kind::Cloud, &order);
-    assert!(document.to_string().contains(order.marker.as_str()), "the marker is in the description");
+    let (document, _) = jira::description(Kind::Cloud, &ticket_draft);
+    assert!(document.to_string().contains(ticket_draft.marker.as_str()), "the marker is in the description");
 }
 
 pub(super) fn wiki(input: &[u8]) {
-    let Some(order) = order(input) else { return };
+    let Some(ticket_draft) = ticket_draft(input) else { return };
     for labels in [true, false] {
-        let rendered = jira::render(&SETTINGS, Kind::DataCenter, labels, &order);
-        check_jira(&rendered, &order);
+        let rendered = jira::render(&SETTINGS, Kind::DataCenter, labels, &ticket_draft);
+        check_jira(&rendered, &ticket_draft);
         check_wiki(&rendered.description);
     }
-    let (_, markup) = jira::description(Kind::DataCenter, &order);
-    assert!(markup.replace('\\', "").contains(order.marker.as_str()), "the marker is in the description");
+    let (_, markup) = jira::description(Kind::DataCenter, &ticket_draft);
+    assert!(
+        markup.replace('\\', "").contains(ticket_draft.marker.as_str()),
+        "the marker is in the description"
+    );
 }
 
 pub(super) fn text(input: &[u8]) {
-    let Some(order) = order(input) else { return };
-    let rendered = servicenow::render(&order);
+    let Some(ticket_draft) = ticket_draft(input) else { return };
+    let rendered = servicenow::render(&ticket_draft);
     let body: Value = serde_json::from_str(&rendered.body).expect("a body is JSON");
     let fields = [
         ("short_description", LONGEST_SHORT_DESCRIPTION),
@@ -94,10 +97,10 @@ pub(super) fn text(input: &[u8]) {
         assert!(!lower.contains("[code") && !lower.contains("[/code"), "{field} has a code tag: {text}");
     }
     assert!(!rendered.summary.contains('\n'));
-    assert_eq!(body["correlation_id"], order.marker.as_str());
+    assert_eq!(body["correlation_id"], ticket_draft.marker.as_str());
 }
 
-fn check_jira(rendered: &Rendered, order: &Order) {
+fn check_jira(rendered: &Rendered, ticket_draft: &TicketDraft) {
     assert!(
         rendered.description.encode_utf16().count() <= LONGEST_DESCRIPTION,
         "the description is too long"
@@ -107,7 +110,7 @@ fn check_jira(rendered: &Rendered, order: &Order) {
     check_plain(&rendered.summary);
     check_plain(&rendered.plain_text);
     let body: Value = serde_json::from_str(&rendered.body).expect("a body is JSON");
-    let marked = body["fields"]["labels"][0] == order.marker.as_str() || rendered.marker_in_text;
+    let marked = body["fields"]["labels"][0] == ticket_draft.marker.as_str() || rendered.marker_in_text;
     assert!(marked, "a ticket bears its marker");
 }
 

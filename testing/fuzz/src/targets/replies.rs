@@ -12,7 +12,7 @@ use ticketing_jira::{Secret, SecretKind, Settings, SettingsDraft};
 use ticketing_outbound::{redact, title_of_page};
 use ticketing_servicenow::fuzzing as servicenow;
 
-use super::renders::order;
+use super::renders::ticket_draft;
 use super::reply::{read, write};
 use crate::contract;
 
@@ -21,8 +21,8 @@ const HTML: (&str, &str) = ("content-type", "text/html");
 const SECRET: &str = "s3cr3t+/=&<\"0";
 
 static SENT: LazyLock<Rendered> = LazyLock::new(|| {
-    let order = order(&contract::incidents()[0]).expect("the example is taken");
-    servicenow::render(&order)
+    let ticket_draft = ticket_draft(&contract::incidents()[0]).expect("the example is taken");
+    servicenow::render(&ticket_draft)
 });
 
 /// The settings of a Jira Cloud.
@@ -66,7 +66,7 @@ pub(super) fn jira_create_seeds() -> Vec<Vec<u8>> {
 
 pub(super) fn jira_create(input: &[u8]) {
     let reply = read(input);
-    let (fault, fields) = jira::judged(&reply);
+    let (fault, fields) = jira::classified(&reply);
     check_fault(&fault, reply.status);
     assert!(fields.is_empty() || reply.status == 400, "only a refusal names fields");
     match jira::created(&reply) {
@@ -102,12 +102,12 @@ pub(super) fn jira_search(input: &[u8]) {
     let marker = jira::marker();
     let destination =
         Destination { base_url: "https://acme.atlassian.net".to_owned(), place: "SEC".to_owned() };
-    let search = Search { marker: marker.clone(), destination, marker_in_text: false, witnesses: vec![] };
+    let search = Search { marker: marker.clone(), destination, marker_in_text: false, canaries: vec![] };
     for kind in [Kind::Cloud, Kind::DataCenter] {
-        let Some((sighting, _)) = jira::searched(kind, body, &search, &SETTINGS) else { continue };
+        let Some((search_result, _)) = jira::searched(kind, body, &search, &SETTINGS) else { continue };
         let named = said(body).is_none_or(|said| said.replace('\\', "").contains(marker.as_str()));
-        assert!(sighting.tickets.is_empty() || named, "a ticket without the marker: {sighting:?}");
-        for found in &sighting.tickets {
+        assert!(search_result.tickets.is_empty() || named, "a ticket without the marker: {search_result:?}");
+        for found in &search_result.tickets {
             assert!(found.ticket.url.starts_with("https://acme.atlassian.net/browse/"), "{found:?}");
         }
     }

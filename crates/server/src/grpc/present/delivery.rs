@@ -82,7 +82,7 @@ fn attempt_kind(kind: AttemptKind) -> v1::AttemptKind {
     match kind {
         AttemptKind::Create => v1::AttemptKind::Create,
         AttemptKind::LookUp => v1::AttemptKind::LookUp,
-        AttemptKind::Sweep => v1::AttemptKind::Sweep,
+        AttemptKind::DuplicateScan => v1::AttemptKind::Sweep,
     }
 }
 

@@ -113,13 +113,13 @@ mod tests {
     use ticketing_core::system::System;
 
     use super::*;
-    use crate::settings::{Held, Secret};
+    use crate::settings::{BoundSecret, Secret};
 
     #[test]
     fn presents_time_of_secret_instead_of_value() {
         let held = |kind| {
             let secret = Secret { kind, value: "hunter2".into() };
-            (kind.used_for(), Held { secret, origin: None, set_at: Timestamp::UNIX_EPOCH })
+            (kind.used_for(), BoundSecret { secret, origin: None, set_at: Timestamp::UNIX_EPOCH })
         };
         let secrets = [SecretKind::PersonalAccessToken, SecretKind::ProxyPassword].map(held);
         let settings = SystemSettings { secrets: secrets.into(), ..SystemSettings::empty(System::Jira) };

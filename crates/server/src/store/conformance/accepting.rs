@@ -7,8 +7,12 @@ use crate::store::{AcceptError, AcceptRequest, Requester};
 
 pub(in crate::store) async fn an_incident_becomes_one_delivery_for_each_target(bench: Bench) {
     let targets = vec![target(System::ServiceNow), target(System::Jira)];
-    let request =
-        AcceptRequest { incident: incident("INC-1", 90.0), targets, hasten: false, by: Requester::default() };
+    let request = AcceptRequest {
+        incident: incident("INC-1", 90.0),
+        targets,
+        expedite: false,
+        by: Requester::default(),
+    };
     let accepted = bench.store.accept(request).await.unwrap();
     let targets: Vec<_> = accepted.iter().map(|accepted| accepted.delivery.target.as_str()).collect();
     assert_eq!(targets, ["servicenow", "jira"]);
@@ -23,7 +27,7 @@ pub(in crate::store) async fn an_incident_becomes_one_delivery_for_each_target(b
     assert_eq!(kept, Some(incident("INC-1", 90.0)));
 }
 
-pub(in crate::store) async fn an_incident_that_is_accepted_again_makes_no_second_delivery(bench: Bench) {
+pub(in crate::store) async fn accepting_again_creates_no_second_delivery(bench: Bench) {
     let first = bench.accept("INC-1").await;
     let again = bench.accept("INC-1").await;
     assert!(!first.existed && again.existed && !again.snapshot_updated);
@@ -39,7 +43,7 @@ pub(in crate::store) async fn a_thousand_callers_at_once_make_one_delivery(bench
                 .accept(AcceptRequest {
                     incident: incident("INC-1", 90.0),
                     targets,
-                    hasten: false,
+                    expedite: false,
                     by: Requester::default(),
                 })
                 .await
@@ -57,12 +61,12 @@ pub(in crate::store) async fn a_thousand_callers_at_once_make_one_delivery(bench
     assert!(bench.store.commits() < 500, "{} transactions", bench.store.commits());
 }
 
-pub(in crate::store) async fn a_changed_incident_updates_every_delivery_that_was_not_sent(bench: Bench) {
+pub(in crate::store) async fn changed_incident_updates_unsent_deliveries(bench: Bench) {
     bench.accept("INC-1").await;
     let request = AcceptRequest {
         incident: incident("INC-1", 50.0),
         targets: vec![target(System::ServiceNow), target(System::Jira)],
-        hasten: false,
+        expedite: false,
         by: Requester::default(),
     };
     let accepted = bench.store.accept(request).await.unwrap();
@@ -81,14 +85,14 @@ pub(in crate::store) async fn a_changed_incident_that_no_delivery_takes_is_not_k
     assert_eq!(bench.store.incident("INC-1", 2).await.unwrap(), None);
 }
 
-pub(in crate::store) async fn whoever_asks_again_hastens_a_delivery_that_waits(bench: Bench) {
+pub(in crate::store) async fn accepting_again_expedites_waiting_delivery(bench: Bench) {
     let delivery = bench.claimed("INC-1").await;
     bench.settle(&delivery, Outcome::NotSent(fault(FaultKind::Connect))).await.unwrap();
     assert_eq!(bench.accept("INC-1").await.delivery.state, State::Waiting);
     assert!(bench.claim(ClaimKind::Fresh, 1).await.is_empty());
-    let hastened = bench.accept_as(incident("INC-1", 90.0), true).await.delivery;
-    assert_eq!((hastened.state, hastened.due_at), (State::Pending, Some(bench.now())));
-    assert_eq!(bench.store.delivery_for("INC-1", TARGET).await.unwrap(), Some(hastened));
+    let expedited = bench.accept_as(incident("INC-1", 90.0), true).await.delivery;
+    assert_eq!((expedited.state, expedited.due_at), (State::Pending, Some(bench.now())));
+    assert_eq!(bench.store.delivery_for("INC-1", TARGET).await.unwrap(), Some(expedited));
     assert_eq!(bench.claim(ClaimKind::Fresh, 1).await.len(), 1);
 }
 
@@ -96,10 +100,10 @@ fn confined(name: &str, namespace: &str) -> Requester {
     Requester { name: name.to_owned(), namespace: namespace.parse().unwrap(), is_confined: true }
 }
 
-pub(in crate::store) async fn an_incident_of_another_namespace_is_refused_to_who_is_confined(bench: Bench) {
-    let accept = async |score, hasten, by| {
+pub(in crate::store) async fn refuses_incident_of_other_namespace(bench: Bench) {
+    let accept = async |score, expedite, by| {
         let targets = vec![target(System::Jira)];
-        let request = AcceptRequest { incident: incident("INC-1", score), targets, hasten, by };
+        let request = AcceptRequest { incident: incident("INC-1", score), targets, expedite, by };
         bench.store.accept(request).await.map(|mut accepted| accepted.remove(0).delivery)
     };
     let first = accept(90.0, false, confined("token:one", "a")).await.unwrap();
@@ -124,7 +128,7 @@ pub(in crate::store) async fn two_confined_callers_with_one_new_incident_make_on
         let accept = |namespace: &str| {
             let (by, targets) = (confined("token:any", namespace), vec![target(System::Jira)]);
             let incident = incident(&format!("INC-{number}"), 90.0);
-            bench.store.accept(AcceptRequest { incident, targets, hasten: false, by })
+            bench.store.accept(AcceptRequest { incident, targets, expedite: false, by })
         };
         let (one, other) = tokio::join!(accept("a"), accept("b"));
         assert_eq!(usize::from(one.is_ok()) + usize::from(other.is_ok()), 1);

@@ -7,7 +7,7 @@ use ticketing_core::policy::Policy;
 use super::{Bench, ClaimKind, LEASE, Outcome, TARGET, fault, incident};
 use crate::store::Leases;
 
-pub(in crate::store) async fn a_claim_takes_the_longest_due_first_and_nobody_else_gets_them(bench: Bench) {
+pub(in crate::store) async fn claims_longest_due_first_exclusively(bench: Bench) {
     for id in ["INC-1", "INC-2", "INC-3"] {
         bench.accept(id).await;
         bench.clock.advance(Duration::from_secs(1));
@@ -58,35 +58,35 @@ pub(in crate::store) async fn a_clock_that_was_set_back_holds_up_no_fresh_delive
     assert_eq!(claimed[0].delivery.incident_id, "INC-2");
 }
 
-pub(in crate::store) async fn a_lapsed_claim_without_an_intent_is_pending_again(bench: Bench) {
+pub(in crate::store) async fn expired_claim_without_intent_is_pending(bench: Bench) {
     bench.claimed("INC-1").await;
-    let lapse = |now| bench.store.lapse(Leases::Expired, &POLICY, now);
-    assert!(lapse(bench.now()).await.unwrap().is_empty());
+    let expire_lease = |now| bench.store.expire_leases(Leases::Expired, &POLICY, now);
+    assert!(expire_lease(bench.now()).await.unwrap().is_empty());
     bench.clock.advance(LEASE);
-    let lapsed = lapse(bench.now()).await.unwrap();
-    assert_eq!((lapsed.len(), lapsed[0].state), (1, State::Pending));
-    assert!(lapse(bench.now()).await.unwrap().is_empty());
+    let expired = expire_lease(bench.now()).await.unwrap();
+    assert_eq!((expired.len(), expired[0].state), (1, State::Pending));
+    assert!(expire_lease(bench.now()).await.unwrap().is_empty());
 }
 
-pub(in crate::store) async fn a_lapsed_claim_with_an_intent_is_in_doubt(bench: Bench) {
+pub(in crate::store) async fn expired_claim_with_intent_is_unknown_outcome(bench: Bench) {
     bench.intended("INC-1").await;
     bench.clock.advance(LEASE);
-    let lapsed = bench.store.lapse(Leases::Expired, &POLICY, bench.now()).await.unwrap();
-    assert_eq!((lapsed[0].state, lapsed[0].is_in_doubt()), (State::Reconciling, true));
-    assert!(bench.claim(ClaimKind::Doubtful, 1).await.is_empty());
+    let expired = bench.store.expire_leases(Leases::Expired, &POLICY, bench.now()).await.unwrap();
+    assert_eq!((expired[0].state, expired[0].has_unknown_outcome()), (State::Reconciling, true));
+    assert!(bench.claim(ClaimKind::Uncertain, 1).await.is_empty());
     bench.clock.advance(Duration::from_secs(30));
-    let claimed = bench.claim(ClaimKind::Doubtful, 1).await.remove(0);
+    let claimed = bench.claim(ClaimKind::Uncertain, 1).await.remove(0);
     assert_eq!((claimed.delivery.state, claimed.delivery.epoch), (State::Reconciling, 2));
 }
 
 pub(in crate::store) async fn at_start_every_claim_is_ended_at_once(bench: Bench) {
     bench.claimed("INC-1").await;
     bench.intended("INC-2").await;
-    let mut lapsed = bench.store.lapse(Leases::All, &POLICY, bench.now()).await.unwrap();
-    lapsed.sort_by(|one, other| one.incident_id.cmp(&other.incident_id));
-    let states: Vec<_> = lapsed.iter().map(|delivery| delivery.state).collect();
+    let mut expired = bench.store.expire_leases(Leases::All, &POLICY, bench.now()).await.unwrap();
+    expired.sort_by(|one, other| one.incident_id.cmp(&other.incident_id));
+    let states: Vec<_> = expired.iter().map(|delivery| delivery.state).collect();
     assert_eq!(states, [State::Pending, State::Reconciling]);
-    assert!(lapsed.iter().all(|delivery| delivery.lease_until.is_none()));
+    assert!(expired.iter().all(|delivery| delivery.lease_until.is_none()));
 }
 
 pub(in crate::store) async fn an_intent_is_refused_once_the_claim_is_lost(bench: Bench) {

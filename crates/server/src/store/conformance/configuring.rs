@@ -48,9 +48,7 @@ pub(in crate::store) async fn a_toggle_keeps_the_secret(bench: Bench) {
     assert_eq!((kept.set_at, kept.secret.value.expose_secret()), (set_at, "hunter2"));
 }
 
-pub(in crate::store) async fn a_connection_that_was_replaced_is_kept_while_something_may_lie_there(
-    bench: Bench,
-) {
+pub(in crate::store) async fn keeps_replaced_connection_while_needed(bench: Bench) {
     bench.store.configure(vec![change(true, Some(set("old", HERE)))], noted(), bench.now()).await.unwrap();
     bench
         .store
@@ -70,9 +68,7 @@ pub(in crate::store) async fn a_connection_that_was_replaced_is_kept_while_somet
     assert!(bench.store.retired_connections(TARGET).await.unwrap().is_empty());
 }
 
-pub(in crate::store) async fn a_password_for_a_proxy_is_kept_beside_the_secret_and_goes_with_its_connection(
-    bench: Bench,
-) {
+pub(in crate::store) async fn proxy_password_lives_and_goes_with_connection(bench: Bench) {
     let proxy = |word: &str| (SecretUse::Proxy, set_kind("proxy_password", word, "http://proxy:3128"));
     let with = |change: SettingsChange, more: (SecretUse, SecretChange)| match change {
         SettingsChange::Target { target, system, enabled, draft, base_url, mut secrets } => {

@@ -4,7 +4,7 @@ use ticketing_core::delivery::look_up::LookUp;
 use ticketing_core::evidence::{Evidence, SearchScope};
 use ticketing_core::fault::FaultKind;
 use ticketing_core::policy::Policy;
-use ticketing_core::system::{Authorship, Sighting};
+use ticketing_core::system::{Authorship, SearchResult};
 
 use super::{Bench, ClaimKind, Delivery, Outcome, TARGET, created, destination, fault, made_by};
 use crate::store::{LookUpRecord, SearchEvidence};
@@ -53,7 +53,7 @@ pub(in crate::store) async fn unproven_absence_needs_attention_until_evidence_sh
     assert_eq!(bench.store.needs_attention(TARGET).await.unwrap(), 1);
     assert!(unproven.due_at.unwrap() > bench.now());
     assert_eq!(bench.store.search_proven(TARGET, bench.now()).await.unwrap(), 1);
-    bench.claim(ClaimKind::Doubtful, 1).await.remove(0);
+    bench.claim(ClaimKind::Uncertain, 1).await.remove(0);
     assert_eq!(bench.store.search_proven(TARGET, bench.now()).await.unwrap(), 0, "it is being looked up");
     assert_eq!(bench.store.needs_attention("servicenow").await.unwrap(), 0);
 }
@@ -61,9 +61,9 @@ pub(in crate::store) async fn unproven_absence_needs_attention_until_evidence_sh
 /// A look-up long after the send, which finds nothing.
 async fn look_up(bench: &Bench, evidence: Evidence) -> Delivery {
     bench.clock.advance(Duration::from_secs(3_600));
-    let delivery = bench.claim(ClaimKind::Doubtful, 1).await.remove(0).delivery;
+    let delivery = bench.claim(ClaimKind::Uncertain, 1).await.remove(0).delivery;
     let look_up =
-        LookUp { answer: Ok(Sighting::default()), had_witnesses: false, evidence, asked_at: bench.now() };
+        LookUp { answer: Ok(SearchResult::default()), had_canaries: false, evidence, asked_at: bench.now() };
     let (delivery_id, epoch) = (delivery.id, delivery.epoch);
     let record = LookUpRecord { delivery_id, epoch, look_up, times: bench.times() };
     bench.store.record_look_up(record, &Policy::default(), bench.now()).await.unwrap().unwrap()

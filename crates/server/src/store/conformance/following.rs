@@ -6,7 +6,7 @@ use ticketing_core::system::System;
 use super::{Bench, created};
 use crate::store::{EventFilter, EventPage};
 
-pub(in crate::store) async fn events_are_numbered_without_gaps_in_the_order_of_what_happened(bench: Bench) {
+pub(in crate::store) async fn events_are_ordered_without_gaps(bench: Bench) {
     let delivery = bench.intended("INC-1").await;
     bench.settle(&delivery, created("1")).await.unwrap();
     let page = all(&bench).await;
@@ -49,7 +49,7 @@ pub(in crate::store) async fn events_that_left_the_memory_are_read_from_the_tabl
                 .accept(super::AcceptRequest {
                     incident,
                     targets,
-                    hasten: false,
+                    expedite: false,
                     by: crate::store::Requester::default(),
                 })
                 .await

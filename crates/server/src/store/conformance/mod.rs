@@ -7,7 +7,7 @@ mod configuring;
 mod evidence;
 mod following;
 mod reading;
-mod restoring;
+mod restore;
 mod settling;
 
 use std::sync::Arc;
@@ -29,8 +29,7 @@ use super::{
 use crate::clock::ManualClock;
 
 pub(super) use {
-    accepting::*, claiming::*, configuring::*, evidence::*, following::*, reading::*, restoring::*,
-    settling::*,
+    accepting::*, claiming::*, configuring::*, evidence::*, following::*, reading::*, restore::*, settling::*,
 };
 
 pub(super) const LEASE: Duration = Duration::from_secs(90);
@@ -42,7 +41,7 @@ pub(super) const TARGET: &str = "jira";
 pub(super) struct Bench {
     pub(super) store: Store,
     pub(super) clock: Arc<ManualClock>,
-    /// Opens the same store again, once it is closed, as one that somebody says was put back from a copy.
+    /// Opens the same store again, once it is closed, with the operator's flag that it was restored from a backup.
     pub(super) put_back: Box<dyn Fn() -> BoxFuture<'static, Store> + Send + Sync>,
     /// Whatever must outlive the store, such as its folder.
     pub(super) _guard: Box<dyn Send>,
@@ -61,46 +60,46 @@ macro_rules! conformance {
     ($bench:path) => {
         $crate::store::conformance::conformance! { $bench:
             an_incident_becomes_one_delivery_for_each_target,
-            an_incident_that_is_accepted_again_makes_no_second_delivery,
+            accepting_again_creates_no_second_delivery,
             a_thousand_callers_at_once_make_one_delivery,
-            a_changed_incident_updates_every_delivery_that_was_not_sent,
+            changed_incident_updates_unsent_deliveries,
             a_changed_incident_that_no_delivery_takes_is_not_kept,
-            an_incident_of_another_namespace_is_refused_to_who_is_confined,
+            refuses_incident_of_other_namespace,
             two_confined_callers_with_one_new_incident_make_one_owner,
-            whoever_asks_again_hastens_a_delivery_that_waits,
-            a_claim_takes_the_longest_due_first_and_nobody_else_gets_them,
+            accepting_again_expedites_waiting_delivery,
+            claims_longest_due_first_exclusively,
             a_claim_sees_the_snapshot_that_the_delivery_is_to_send,
             what_is_not_due_is_not_claimed,
             a_clock_that_was_set_back_holds_up_no_fresh_delivery,
-            a_lapsed_claim_without_an_intent_is_pending_again,
-            a_lapsed_claim_with_an_intent_is_in_doubt,
+            expired_claim_without_intent_is_pending,
+            expired_claim_with_intent_is_unknown_outcome,
             at_start_every_claim_is_ended_at_once,
             an_intent_is_refused_once_the_claim_is_lost,
             a_created_ticket_is_recorded_with_its_attempt,
             a_ticket_is_recorded_even_when_the_claim_was_lost,
             a_refusal_waits_for_its_retry,
-            a_failure_of_a_lost_claim_leaves_an_attempt_and_nothing_else,
-            a_look_up_that_finds_the_ticket_settles_the_doubt_and_is_swept_later,
-            what_was_cancelled_in_doubt_is_swept_until_its_ticket_is_found,
+            failure_of_lost_lease_only_adds_attempt,
+            found_ticket_settles_and_schedules_scan,
+            scans_cancelled_unknown_outcome_until_found,
             attempts_are_numbered_one_by_one,
-            a_delivery_and_its_attempts_are_read_as_they_were_at_one_moment,
+            reads_delivery_and_attempts_consistently,
             an_operation_is_done_or_refused,
             a_ticket_of_another_incident_is_refused,
             a_bulk_retry_arms_what_fits_and_counts_what_it_refuses,
-            pending_deliveries_of_a_closed_target_are_put_off_together,
-            a_recovered_target_arms_what_waited_for_it_and_what_failed_for_want_of_it,
+            defers_pending_deliveries_of_closed_target,
+            recovered_target_rearms_waiting_and_failed,
             spent_retries_open_the_circuit_in_their_own_transaction,
             failed_deliveries_take_turns_as_probes,
             a_refused_login_that_is_suspended_spends_no_retry,
             delays_count_from_acceptance_or_from_the_tick,
-            health_is_kept_and_told,
+            health_is_stored_and_announced,
             settings_that_are_saved_together_are_read_back,
             a_toggle_keeps_the_secret,
-            a_connection_that_was_replaced_is_kept_while_something_may_lie_there,
-            a_password_for_a_proxy_is_kept_beside_the_secret_and_goes_with_its_connection,
+            keeps_replaced_connection_while_needed,
+            proxy_password_lives_and_goes_with_connection,
             a_secret_that_was_removed_is_kept_nowhere,
             a_test_is_kept_until_the_next,
-            events_are_numbered_without_gaps_in_the_order_of_what_happened,
+            events_are_ordered_without_gaps,
             events_are_filtered_and_the_reader_still_moves_on,
             events_that_left_the_memory_are_read_from_the_table,
             old_events_are_trimmed_from_the_front_in_small_batches,
@@ -115,12 +114,12 @@ macro_rules! conformance {
             evidence_survives_a_restart,
             neighbours_were_sent_just_before_and_after,
             unproven_absence_needs_attention_until_evidence_shows,
-            a_new_store_has_forgotten_nothing,
-            a_store_that_was_put_back_remembers_when,
-            a_store_that_was_put_back_has_its_tickets_looked_for_by_the_holder_of_the_claim_alone,
+            new_store_is_not_restored,
+            restored_store_remembers_restore_time,
+            only_lease_holder_records_assumed_send,
             an_absence_that_was_proven_is_remembered,
-            a_doubt_is_counted_from_when_the_store_was_put_back,
-            events_of_a_store_that_was_put_back_have_another_name_and_the_former_is_known,
+            unknown_outcome_counts_from_restore,
+            restored_store_renames_event_stream,
         }
     };
 }
@@ -142,13 +141,17 @@ impl Bench {
         self.store.delivery_with_attempts(id).await.unwrap().unwrap().1
     }
 
-    pub(super) async fn accept_as(&self, incident: Incident, hasten: bool) -> Accepted {
-        let request =
-            AcceptRequest { incident, targets: vec![target(System::Jira)], hasten, by: Requester::default() };
+    pub(super) async fn accept_as(&self, incident: Incident, expedite: bool) -> Accepted {
+        let request = AcceptRequest {
+            incident,
+            targets: vec![target(System::Jira)],
+            expedite,
+            by: Requester::default(),
+        };
         self.store.accept(request).await.unwrap().remove(0)
     }
 
-    /// The store closed, and opened again as one that was put back from a copy.
+    /// The store closed, and opened again as one that was restored from a backup.
     pub(super) async fn put_back(mut self) -> Self {
         self.store.close().await;
         self.store = (self.put_back)().await;

@@ -8,12 +8,12 @@ use ticketing_core::system::System;
 
 use super::{Bench, ClaimKind, Outcome, TARGET, created, destination, fault, made_by, ticket};
 use crate::store::audit::noted;
-use crate::store::{DeliveryFilter, NamedTicket, Operation, StateCount, WitnessQuery};
+use crate::store::{CanaryQuery, DeliveryFilter, NamedTicket, Operation, StateCount};
 
 pub(in crate::store) async fn pages_go_from_the_newest_to_the_oldest_without_repeating(bench: Bench) {
     for n in 0..5 {
         bench.accept(&format!("INC-{n}")).await;
-        // Two of one age, so that the age alone can not be where a page ends.
+        // Two of one age, so that the age alone cannot be where a page ends.
         bench.clock.advance(Duration::from_secs(u64::from(n % 2 == 0)));
     }
     let (mut seen, mut after) = (vec![], None);
@@ -127,7 +127,7 @@ pub(in crate::store) async fn witnesses_are_tickets_of_ours_that_were_sent_there
         .operate(&noted().actor, &resolved.id, operation, "", &Policy::default(), bench.now())
         .await
         .unwrap();
-    let query = WitnessQuery {
+    let query = CanaryQuery {
         destination: destination(),
         made_by: made_by(),
         after: sent_at[1],
@@ -135,14 +135,14 @@ pub(in crate::store) async fn witnesses_are_tickets_of_ours_that_were_sent_there
         limit: 9,
     };
     let expected = ["INC-2", "INC-3"].map(|id| bench.store.marker(id, TARGET));
-    assert_eq!(bench.store.witnesses(&query).await.unwrap(), expected);
-    let early = WitnessQuery { until: sent_at[1], ..query.clone() };
-    assert_eq!(bench.store.witnesses(&early).await.unwrap(), expected[..1]);
-    let elsewhere = WitnessQuery {
+    assert_eq!(bench.store.canaries(&query).await.unwrap(), expected);
+    let early = CanaryQuery { until: sent_at[1], ..query.clone() };
+    assert_eq!(bench.store.canaries(&early).await.unwrap(), expected[..1]);
+    let elsewhere = CanaryQuery {
         destination: super::Destination { place: "OTHER".to_owned(), ..destination() },
         ..query
     };
-    assert!(bench.store.witnesses(&elsewhere).await.unwrap().is_empty());
+    assert!(bench.store.canaries(&elsewhere).await.unwrap().is_empty());
 }
 
 pub(in crate::store) async fn witnesses_are_the_earliest_and_the_latest(bench: Bench) {
@@ -155,14 +155,14 @@ pub(in crate::store) async fn witnesses_are_the_earliest_and_the_latest(bench: B
         bench.clock.advance(Duration::from_secs(u64::from(n < 3)));
     }
     let found = async |limit| {
-        let query = WitnessQuery {
+        let query = CanaryQuery {
             destination: destination(),
             made_by: made_by(),
             after,
             until: Timestamp::MAX,
             limit,
         };
-        bench.store.witnesses(&query).await.unwrap()
+        bench.store.canaries(&query).await.unwrap()
     };
     let markers = |ids: &[&str]| ids.iter().map(|id| bench.store.marker(id, TARGET)).collect::<Vec<_>>();
     assert_eq!(found(0).await, []);

@@ -7,14 +7,14 @@ use ticketing_core::evidence::Evidence;
 use ticketing_core::fault::FaultKind;
 use ticketing_core::marker::Marker;
 use ticketing_core::policy::{Bounds, Policy};
-use ticketing_core::system::{FoundTicket, Sighting};
+use ticketing_core::system::{FoundTicket, SearchResult};
 use ticketing_core::target::{Condition, Failure, Health, Observation};
 
 use super::{Bench, ClaimKind, Outcome, TARGET, created, fault, ticket};
 use crate::store::audit::noted;
 use crate::store::{
-    AttemptKind, AttemptOutcome, DeliveryFilter, EventFilter, LookUpRecord, NamedTicket, OperateError,
-    Operation, RetryRequest, Subject, SweepRecord,
+    AttemptKind, AttemptOutcome, DeliveryFilter, DuplicateScanRecord, EventFilter, LookUpRecord, NamedTicket,
+    OperateError, Operation, RetryRequest, Subject,
 };
 
 pub(in crate::store) async fn a_created_ticket_is_recorded_with_its_attempt(bench: Bench) {
@@ -32,10 +32,10 @@ pub(in crate::store) async fn a_created_ticket_is_recorded_with_its_attempt(benc
 
 pub(in crate::store) async fn a_ticket_is_recorded_even_when_the_claim_was_lost(bench: Bench) {
     let delivery = bench.intended("INC-1").await;
-    bench.store.lapse(crate::store::Leases::All, &Policy::default(), bench.now()).await.unwrap();
+    bench.store.expire_leases(crate::store::Leases::All, &Policy::default(), bench.now()).await.unwrap();
     let delivered = bench.settle(&delivery, created("1")).await.unwrap();
-    assert_eq!((delivered.state, delivered.doubt.clone()), (State::Delivered, None));
-    assert!(delivered.sweep.is_some());
+    assert_eq!((delivered.state, delivered.unknown_outcome.clone()), (State::Delivered, None));
+    assert!(delivered.duplicate_scan.is_some());
 }
 
 pub(in crate::store) async fn a_refusal_waits_for_its_retry(bench: Bench) {
@@ -48,52 +48,62 @@ pub(in crate::store) async fn a_refusal_waits_for_its_retry(bench: Bench) {
     assert_eq!((failure.delivery_id, failure.error.fault.kind), (delivery.id, FaultKind::Rejected));
 }
 
-pub(in crate::store) async fn a_failure_of_a_lost_claim_leaves_an_attempt_and_nothing_else(bench: Bench) {
+pub(in crate::store) async fn failure_of_lost_lease_only_adds_attempt(bench: Bench) {
     let delivery = bench.claimed("INC-1").await;
-    bench.store.lapse(crate::store::Leases::All, &Policy::default(), bench.now()).await.unwrap();
+    bench.store.expire_leases(crate::store::Leases::All, &Policy::default(), bench.now()).await.unwrap();
     let before = bench.store.delivery(&delivery.id).await.unwrap();
     assert_eq!(bench.settle(&delivery, Outcome::NotSent(fault(FaultKind::Dns))).await, None);
     assert_eq!(bench.store.delivery(&delivery.id).await.unwrap(), before);
     assert_eq!(bench.attempts(&delivery.id).await.len(), 1);
 }
 
-pub(in crate::store) async fn a_look_up_that_finds_the_ticket_settles_the_doubt_and_is_swept_later(
-    bench: Bench,
-) {
-    let doubtful = in_doubt(&bench).await;
-    let found = look_up(&bench, &doubtful, Ok(sighting(&["1"]))).await.unwrap();
+pub(in crate::store) async fn found_ticket_settles_and_schedules_scan(bench: Bench) {
+    let doubtful = of_unknown_outcome(&bench).await;
+    let found = look_up(&bench, &doubtful, Ok(search_result(&["1"]))).await.unwrap();
     assert_eq!((found.state, found.ticket.clone()), (State::Delivered, Some(ticket("1"))));
     let bounds = Bounds::default();
-    assert!(bench.store.due_sweeps(TARGET, bench.now(), 9).await.unwrap().is_empty());
-    bench.clock.advance(bounds.sweeps[0]);
-    assert_eq!(bench.store.due_sweeps(TARGET, bench.now(), 9).await.unwrap(), std::slice::from_ref(&found));
-    let sweep = SweepRecord {
+    assert!(bench.store.due_duplicate_scans(TARGET, bench.now(), 9).await.unwrap().is_empty());
+    bench.clock.advance(bounds.duplicate_scan_delays[0]);
+    assert_eq!(
+        bench.store.due_duplicate_scans(TARGET, bench.now(), 9).await.unwrap(),
+        std::slice::from_ref(&found)
+    );
+    let duplicate_scan = DuplicateScanRecord {
         delivery_id: found.id.clone(),
         step: 0,
-        answer: Ok(sighting(&["1", "2"])),
+        answer: Ok(search_result(&["1", "2"])),
         times: bench.times(),
     };
-    let swept = bench.store.record_sweep(sweep.clone(), &Policy::default(), bench.now()).await.unwrap();
-    assert_eq!(swept.unwrap().duplicates, [ticket("2")]);
-    assert!(bench.store.due_sweeps(TARGET, bench.now(), 9).await.unwrap().is_empty());
-    assert_eq!(bench.store.record_sweep(sweep, &Policy::default(), bench.now()).await.unwrap(), None);
+    let scanned = bench
+        .store
+        .record_duplicate_scan(duplicate_scan.clone(), &Policy::default(), bench.now())
+        .await
+        .unwrap();
+    assert_eq!(scanned.unwrap().duplicates, [ticket("2")]);
+    assert!(bench.store.due_duplicate_scans(TARGET, bench.now(), 9).await.unwrap().is_empty());
+    assert_eq!(
+        bench.store.record_duplicate_scan(duplicate_scan, &Policy::default(), bench.now()).await.unwrap(),
+        None
+    );
 }
 
-pub(in crate::store) async fn what_was_cancelled_in_doubt_is_swept_until_its_ticket_is_found(bench: Bench) {
-    let doubtful = in_doubt(&bench).await;
+pub(in crate::store) async fn scans_cancelled_unknown_outcome_until_found(bench: Bench) {
+    let doubtful = of_unknown_outcome(&bench).await;
     let (by, policy) = (noted().actor, Policy::default());
     let cancel = bench.store.operate(&by, &doubtful.id, Operation::Cancel, "", &policy, bench.now());
     let cancelled = cancel.await.unwrap();
-    bench.clock.advance(Bounds::default().sweeps[0]);
-    assert_eq!(bench.store.due_sweeps(TARGET, bench.now(), 9).await.unwrap(), [cancelled]);
-    let answer = Ok(sighting(&["1"]));
-    let sweep = SweepRecord { delivery_id: doubtful.id, step: 0, answer, times: bench.times() };
-    let found = bench.store.record_sweep(sweep, &policy, bench.now()).await.unwrap().unwrap();
+    bench.clock.advance(Bounds::default().duplicate_scan_delays[0]);
+    assert_eq!(bench.store.due_duplicate_scans(TARGET, bench.now(), 9).await.unwrap(), [cancelled]);
+    let answer = Ok(search_result(&["1"]));
+    let duplicate_scan =
+        DuplicateScanRecord { delivery_id: doubtful.id, step: 0, answer, times: bench.times() };
+    let found =
+        bench.store.record_duplicate_scan(duplicate_scan, &policy, bench.now()).await.unwrap().unwrap();
     assert_eq!((found.state, found.ticket), (State::Delivered, Some(ticket("1"))));
 }
 
-pub(in crate::store) async fn a_delivery_and_its_attempts_are_read_as_they_were_at_one_moment(bench: Bench) {
-    let doubtful = in_doubt(&bench).await;
+pub(in crate::store) async fn reads_delivery_and_attempts_consistently(bench: Bench) {
+    let doubtful = of_unknown_outcome(&bench).await;
     let writing = async {
         for _ in 0..200 {
             look_up(&bench, &doubtful, Err(fault(FaultKind::ServerError))).await;
@@ -107,7 +117,7 @@ pub(in crate::store) async fn a_delivery_and_its_attempts_are_read_as_they_were_
             for (delivery, attempts) in [(&delivery, &attempts), (&page.deliveries[0], &page.attempts)] {
                 // The first attempt was the create.
                 let newest = attempts.last().map(|attempt| attempt.number);
-                assert_eq!(newest, Some(delivery.doubt.as_ref().unwrap().look_ups + 1));
+                assert_eq!(newest, Some(delivery.unknown_outcome.as_ref().unwrap().look_ups + 1));
             }
         }
     };
@@ -115,12 +125,12 @@ pub(in crate::store) async fn a_delivery_and_its_attempts_are_read_as_they_were_
 }
 
 pub(in crate::store) async fn attempts_are_numbered_one_by_one(bench: Bench) {
-    let doubtful = in_doubt(&bench).await;
-    let unproven = look_up(&bench, &doubtful, Ok(sighting(&[]))).await.unwrap();
+    let doubtful = of_unknown_outcome(&bench).await;
+    let unproven = look_up(&bench, &doubtful, Ok(search_result(&[]))).await.unwrap();
     assert_eq!(unproven.state, State::Reconciling);
     let (one, other) = tokio::join!(
         look_up(&bench, &doubtful, Err(fault(FaultKind::ServerError))),
-        look_up(&bench, &doubtful, Ok(sighting(&["1"]))),
+        look_up(&bench, &doubtful, Ok(search_result(&["1"]))),
     );
     assert!(one.is_some() && other.is_some());
     let attempts = bench.attempts(&doubtful.id).await;
@@ -215,7 +225,7 @@ pub(in crate::store) async fn a_bulk_retry_arms_what_fits_and_counts_what_it_ref
     assert!(details[2].detail.contains("\"refused\":1"), "{details:?}");
 }
 
-pub(in crate::store) async fn pending_deliveries_of_a_closed_target_are_put_off_together(bench: Bench) {
+pub(in crate::store) async fn defers_pending_deliveries_of_closed_target(bench: Bench) {
     accept_many(&bench, 1_203).await;
     let due_at = bench.now() + Duration::from_secs(600);
     let put_off = bench.store.defer(TARGET, due_at, &fault(FaultKind::LockedOut), bench.now()).await.unwrap();
@@ -224,9 +234,7 @@ pub(in crate::store) async fn pending_deliveries_of_a_closed_target_are_put_off_
     assert_eq!(bench.store.next_due(TARGET, ClaimKind::Fresh).await.unwrap(), None);
 }
 
-pub(in crate::store) async fn a_recovered_target_arms_what_waited_for_it_and_what_failed_for_want_of_it(
-    bench: Bench,
-) {
+pub(in crate::store) async fn recovered_target_rearms_waiting_and_failed(bench: Bench) {
     let policy = Policy { retry: no_retries(), bounds: Bounds::default() };
     for (id, kind) in [("INC-1", FaultKind::Connect), ("INC-2", FaultKind::Rejected)] {
         let delivery = bench.claimed(id).await;
@@ -248,7 +256,7 @@ pub(in crate::store) async fn a_recovered_target_arms_what_waited_for_it_and_wha
     assert_eq!((state("INC-1").await, state("INC-2").await), (State::Pending, State::Failed));
 }
 
-pub(in crate::store) async fn health_is_kept_and_told(bench: Bench) {
+pub(in crate::store) async fn health_is_stored_and_announced(bench: Bench) {
     let observe = |observation| {
         bench.store.observe(TARGET, observation, BOUNDS.get_or_init(Bounds::default), bench.now())
     };
@@ -257,7 +265,7 @@ pub(in crate::store) async fn health_is_kept_and_told(bench: Bench) {
     let refused = observe(failure(&bench, "a", FaultKind::Unauthorized)).await.unwrap();
     assert_eq!(refused.condition, Condition::LoginRefused);
     assert_eq!(bench.store.health(TARGET).await.unwrap(), refused);
-    bench.store.forgive(TARGET, bench.now()).await.unwrap();
+    bench.store.reset_health(TARGET, bench.now()).await.unwrap();
     assert_eq!(
         bench.store.health(TARGET).await.unwrap(),
         Health { recovered_at: Some(bench.now()), ..Health::default() }
@@ -355,31 +363,31 @@ pub(in crate::store) async fn delays_count_from_acceptance_or_from_the_tick(benc
 static BOUNDS: std::sync::OnceLock<Bounds> = std::sync::OnceLock::new();
 
 /// A delivery whose create was not answered, claimed for a look-up.
-async fn in_doubt(bench: &Bench) -> super::Delivery {
+async fn of_unknown_outcome(bench: &Bench) -> super::Delivery {
     let delivery = bench.intended("INC-1").await;
     let doubtful = bench.settle(&delivery, Outcome::Sent(Err(fault(FaultKind::TimedOut)))).await.unwrap();
     assert_eq!(doubtful.state, State::Reconciling);
     bench.clock.advance(Duration::from_secs(30));
-    bench.claim(ClaimKind::Doubtful, 1).await.remove(0).delivery
+    bench.claim(ClaimKind::Uncertain, 1).await.remove(0).delivery
 }
 
 async fn look_up(
     bench: &Bench,
     delivery: &super::Delivery,
-    answer: Result<Sighting, super::Fault>,
+    answer: Result<SearchResult, super::Fault>,
 ) -> Option<super::Delivery> {
     let record = LookUpRecord {
         delivery_id: delivery.id.clone(),
         epoch: delivery.epoch,
-        look_up: LookUp { answer, had_witnesses: false, evidence: Evidence::Shown, asked_at: bench.now() },
+        look_up: LookUp { answer, had_canaries: false, evidence: Evidence::Shown, asked_at: bench.now() },
         times: bench.times(),
     };
     bench.store.record_look_up(record, &Policy::default(), bench.now()).await.unwrap()
 }
 
-fn sighting(ids: &[&str]) -> Sighting {
+fn search_result(ids: &[&str]) -> SearchResult {
     let tickets = ids.iter().map(|id| FoundTicket { ticket: ticket(id), created_at: None });
-    Sighting { tickets: tickets.collect(), witness_seen: false }
+    SearchResult { tickets: tickets.collect(), canary_seen: false }
 }
 
 async fn accept_many(bench: &Bench, count: usize) {
@@ -392,7 +400,7 @@ async fn accept_many(bench: &Bench, count: usize) {
                 .accept(super::AcceptRequest {
                     incident,
                     targets,
-                    hasten: false,
+                    expedite: false,
                     by: crate::store::Requester::default(),
                 })
                 .await

@@ -1,4 +1,4 @@
-//! The audit: appended to in the transaction of what it tells of.
+//! The audit table: appended to in the transaction of the audited change.
 
 use async_trait::async_trait;
 use sqlx::sqlite::SqliteRow;
@@ -6,28 +6,29 @@ use sqlx::{Connection, Row, SqliteConnection};
 use zeroize::Zeroizing;
 
 use super::keys::{KeyId, Keyring};
+use super::row_digests::RowDigests;
 use super::rows::Reader;
-use super::sealed::Seals;
 use super::{Database, State, writer};
 use crate::entropy::Entropy;
 use crate::store::StoreError;
 use crate::store::audit::{Actor, AuditBroken, AuditEntry, AuditKey, NewAuditEntry, Verifier};
-use crate::store::seal::{Place, Sealer};
+use crate::store::encryption::{Cipher, CiphertextContext};
 
 /// What an entry follows where what was before it is not what was written: no entry has this hash, so that it shows for ever.
 const BROKEN: [u8; 32] = [0xFF; 32];
 
-const KEY_PLACE: Place<'_> = Place { table: "audit_head", row: "1", column: "key", origin: "" };
+const KEY_PLACE: CiphertextContext<'_> =
+    CiphertextContext { table: "audit_head", row: "1", column: "key", origin: "" };
 
 /// How many entries are read at a time.
 const PAGE: u32 = 1_000;
 
 /// Writes down something by itself: what was refused, for instance.
 #[derive(Debug)]
-pub(in crate::store) struct WriteDown(pub(in crate::store) NewAuditEntry);
+pub(in crate::store) struct AppendAudit(pub(in crate::store) NewAuditEntry);
 
 #[async_trait]
-impl writer::Task for WriteDown {
+impl writer::ExclusiveWrite for AppendAudit {
     type Answer = ();
 
     async fn run(&self, state: &State, db: &mut SqliteConnection) -> Result<(), StoreError> {
@@ -63,21 +64,21 @@ impl Database {
     }
 }
 
-/// Where the audit ends, and what was sealed last.
+/// The end of the audit, and the row digests.
 #[derive(Debug)]
 pub(super) struct Head {
     count: u64,
     last: [u8; 32],
-    /// Empty if they can not be believed.
-    pub(super) seals: Seals,
+    /// Empty if their MAC is wrong.
+    pub(super) row_digests: RowDigests,
 }
 
 // === impl Head ===
 
 impl Head {
     /// Of an audit without entries.
-    fn first(seals: Seals) -> Self {
-        Self { count: 0, last: [0; 32], seals }
+    fn first(row_digests: RowDigests) -> Self {
+        Self { count: 0, last: [0; 32], row_digests }
     }
 
     /// Reads it. One that does not fit the last entry was edited, or entries were removed: then nothing that it says is believed, and
@@ -98,15 +99,15 @@ impl Head {
         let (told, sealed): (i64, String) = (row.get("count")?, row.get("sealed")?);
         let is_sound = told.cast_unsigned() == count && key.is_head(&mac_of(&row)?, count, &last, &sealed);
         if !is_sound {
-            tracing::error!("the audit was edited: `ticketing audit verify` tells where");
+            tracing::error!("the audit was edited: run `ticketing audit verify` to locate the edit");
             return Ok(Self {
                 count: count.max(told.cast_unsigned()),
                 last: BROKEN,
-                seals: Seals::default(),
+                row_digests: RowDigests::default(),
             });
         }
-        let seals = if sealed.is_empty() { Seals::default() } else { row.json("sealed")? };
-        Ok(Self { count, last, seals })
+        let row_digests = if sealed.is_empty() { RowDigests::default() } else { row.json("sealed")? };
+        Ok(Self { count, last, row_digests })
     }
 
     /// Adds entries after the last one.
@@ -131,7 +132,7 @@ impl Head {
     }
 
     pub(super) async fn save(self, db: &mut SqliteConnection, key: &AuditKey) -> Result<(), StoreError> {
-        let sealed = super::rows::json("the seals", &self.seals)?;
+        let sealed = super::rows::json("the seals", &self.row_digests)?;
         let mac = key.of_head(self.count, &self.last, &sealed);
         let query = sqlx::query("UPDATE audit_head SET count = ?, sealed = ?, mac = ?");
         let done = query.bind(self.count.cast_signed()).bind(sealed).bind(&mac[..]).execute(db).await;
@@ -180,8 +181,8 @@ pub(super) async fn verify(
     let head = Reader::new(&head, "audit_head", "id")?;
     let (count, sealed): (i64, String) = (head.get("count")?, head.get("sealed")?);
     let verified = verifier.end(count.cast_unsigned(), &sealed, &mac_of(&head)?);
-    let seals = Head::load(db, key).await?.seals;
-    match seals.edited_row(db).await? {
+    let row_digests = Head::load(db, key).await?.row_digests;
+    match row_digests.edited_row(db).await? {
         Some(place) if verified.is_ok() => Ok(Err(AuditBroken::of_row(&place))),
         _ => Ok(verified),
     }
@@ -193,23 +194,23 @@ pub(super) async fn key(db: &mut SqliteConnection, keys: &Keyring) -> Result<Opt
     let Some(row) = row.map_err(StoreError::read("the head of the audit"))? else { return Ok(None) };
     let row = Reader::new(&row, "audit_head", "id")?;
     let (sealed, id): (Vec<u8>, KeyId) = (row.get("key")?, row.get("key_id")?);
-    let key = keys.get(db, id).await?.and_then(|sealer| sealer.unseal(&sealed, KEY_PLACE).ok());
+    let key = keys.get(db, id).await?.and_then(|cipher| cipher.decrypt(&sealed, KEY_PLACE).ok());
     let key = key.and_then(|key| <[u8; 32]>::try_from(&key[..]).ok()).map(Zeroizing::new);
-    let key = key.ok_or_else(|| row.bad("key", &"it was not sealed here with this key"))?;
+    let key = key.ok_or_else(|| row.bad("key", &"it was not encrypted for this row with this key"))?;
     Ok(Some(AuditKey::new(key)))
 }
 
 /// Makes the head of an audit without entries.
 pub(super) async fn begin(
     db: &mut SqliteConnection,
-    (id, sealer): (KeyId, &Sealer),
+    (id, cipher): (KeyId, &Cipher),
     entropy: &dyn Entropy,
 ) -> Result<AuditKey, StoreError> {
     let key = AuditKey::random(entropy);
     let query = sqlx::query("INSERT INTO audit_head (id, key, key_id, count, mac) VALUES (1, ?, ?, 0, x'')");
-    let done = query.bind(sealer.seal(key.bytes(), KEY_PLACE, entropy)).bind(id).execute(&mut *db).await;
+    let done = query.bind(cipher.encrypt(key.bytes(), KEY_PLACE, entropy)).bind(id).execute(&mut *db).await;
     done.map_err(StoreError::write("the head of the audit"))?;
-    Head::first(Seals::default()).save(db, &key).await?;
+    Head::first(RowDigests::default()).save(db, &key).await?;
     Ok(key)
 }
 
@@ -217,14 +218,14 @@ pub(super) async fn begin(
 pub(super) async fn adopt(db: &mut SqliteConnection, key: &AuditKey) -> Result<(), StoreError> {
     let mut head = Head::load(db, key).await?;
     if head.last != BROKEN {
-        head.seals = Seals::of_rows(db).await?;
+        head.row_digests = RowDigests::of_rows(db).await?;
     }
     head.save(db, key).await
 }
 
 /// Believes the plain settings as they are, once: earlier versions did not list them.
 pub(super) async fn adopt_settings(db: &mut SqliteConnection, key: &AuditKey) -> Result<(), StoreError> {
-    let is_done = |head: &Head| head.last == BROKEN || head.seals.lists_settings();
+    let is_done = |head: &Head| head.last == BROKEN || head.row_digests.lists_settings();
     // A start that has nothing to adopt writes nothing: another process may hold the database.
     if is_done(&Head::load(&mut *db, key).await?) {
         return Ok(());
@@ -234,20 +235,20 @@ pub(super) async fn adopt_settings(db: &mut SqliteConnection, key: &AuditKey) ->
     if is_done(&head) {
         return Ok(());
     }
-    head.seals.note_settings(&mut transaction).await?;
+    head.row_digests.digest_settings(&mut transaction).await?;
     head.save(&mut transaction, key).await?;
     transaction.commit().await.map_err(StoreError::commit)
 }
 
-/// Seals the key of the audit anew.
-pub(super) async fn reseal(
+/// Re-encrypts the key of the audit.
+pub(super) async fn reencrypt(
     db: &mut SqliteConnection,
     key: &AuditKey,
-    (id, sealer): (KeyId, &Sealer),
+    (id, cipher): (KeyId, &Cipher),
     entropy: &dyn Entropy,
 ) -> Result<(), StoreError> {
     let query = sqlx::query("UPDATE audit_head SET key = ?, key_id = ?");
-    let done = query.bind(sealer.seal(key.bytes(), KEY_PLACE, entropy)).bind(id).execute(db).await;
+    let done = query.bind(cipher.encrypt(key.bytes(), KEY_PLACE, entropy)).bind(id).execute(db).await;
     done.map(drop).map_err(StoreError::write("the head of the audit"))
 }
 

@@ -25,7 +25,7 @@ pub(in crate::store) async fn backup(database: &Path, to: &Path, now: Timestamp)
         Err(source) => Err(BackupError::Copy { path: database.to_owned(), source }),
     };
     if written.is_err() {
-        // Half a copy is none; that it can not be removed is not what the caller has to hear of.
+        // Half a copy is none; that it cannot be removed is not what the caller has to hear of.
         let _ = std::fs::remove_file(to);
     }
     written

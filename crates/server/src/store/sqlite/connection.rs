@@ -1,4 +1,4 @@
-//! The writer's connection, which is opened anew once it can no longer be relied on.
+//! The writer's connection, reopened after a failure that may have left it in an unknown state.
 //!
 //! Where a commit fails for want of room, SQLite rolls back by itself; sqlx is not told, holds the transaction for open,
 //! and refuses to begin another. What is left in the connection after any failure of the disk is not worth finding out.
@@ -12,9 +12,9 @@ use crate::store::feed::Feed;
 
 #[derive(Debug)]
 pub(super) struct WriterConnection {
-    /// How to open it anew.
+    /// Options for reopening.
     options: SqliteConnectOptions,
-    /// `None` from its discarding until it is opened anew.
+    /// `None` between discarding and reopening.
     db: Option<SqliteConnection>,
 }
 
@@ -31,7 +31,7 @@ impl WriterConnection {
             None => {
                 let mut db = self.options.connect().await.map_err(StoreError::begin)?;
                 feed.restart(newest_event(&mut db).await?);
-                tracing::info!("the database was opened anew");
+                tracing::info!("reopened the database");
                 db
             }
         };

@@ -1,4 +1,4 @@
-//! Edits the database by hand, as somebody would who can write the file and has not the key: for tests of what is found.
+//! Edits the database as an attacker without the key could: for tests of edit detection.
 //!
 //! Invariant: a build without debug assertions has none of this.
 
@@ -20,7 +20,7 @@ pub enum Edit {
     /// The row is kept as it is, to be put back later.
     Keep,
     PutBack,
-    /// The secret alone is put back, with what belongs to it, and the rest stays.
+    /// The secret alone is restored, with what belongs to it, and the rest stays.
     PutBackSecret,
     /// The settings lead elsewhere.
     Redirect,
@@ -30,7 +30,7 @@ pub enum Edit {
     WidenAutoPush,
     /// The secret is taken for one of another kind.
     Kind,
-    /// The list of what was sealed last is emptied.
+    /// The list of row digests is emptied.
     EmptyList,
     /// The last entry of the audit is removed.
     CutAudit,
@@ -55,7 +55,7 @@ pub enum Edit {
 /// Does it to the database at `path`, whether or not a server works with it.
 ///
 /// # Errors
-/// If the database can not be written.
+/// If the database cannot be written.
 pub async fn edit(path: &Path, edit: Edit) -> Result<(), sqlx::Error> {
     let mut db = connect_options(path, DEFAULT_BUSY_TIMEOUT).create_if_missing(false).connect().await?;
     sqlx::raw_sql(edit.statements()).execute(&mut db).await?;
@@ -66,7 +66,7 @@ pub async fn edit(path: &Path, edit: Edit) -> Result<(), sqlx::Error> {
 /// whether or not a server works with it.
 ///
 /// # Errors
-/// If the database can not be written.
+/// If the database cannot be written.
 pub async fn plant_evidence(path: &Path, scope: &SearchScope) -> Result<(), sqlx::Error> {
     let SearchScope { destination, made_by, reader } = scope;
     let mut db = connect_options(path, DEFAULT_BUSY_TIMEOUT).create_if_missing(false).connect().await?;

@@ -20,7 +20,7 @@ use crate::store::types::{Event, EventBounds, EventFilter, EventPage};
 const MAX_BYTES: usize = 4 * 1024 * 1024;
 
 /// How many events one read goes through at most, so that a narrow filter does not hold a connection for long.
-const LONGEST_STRIDE: u64 = 10_000;
+const MAX_STRIDE: u64 = 10_000;
 
 const KINDS: [EventKind; 16] = [
     EventKind::Accepted,
@@ -64,7 +64,7 @@ impl Database {
             let events = events.into_iter().filter(|event| filter.admits(event)).collect();
             return Ok(EventPage { events, read_to, missed: false });
         }
-        let last = newest.min(seq.saturating_add(LONGEST_STRIDE));
+        let last = newest.min(seq.saturating_add(MAX_STRIDE));
         let Some((events, is_cut)) = self.read_events(seq, last, filter, limit).await? else {
             return Ok(EventPage { events: vec![], read_to: seq, missed: true });
         };
@@ -125,7 +125,7 @@ impl Database {
 }
 
 #[async_trait]
-impl writer::Task for TrimEvents {
+impl writer::ExclusiveWrite for TrimEvents {
     type Answer = u64;
 
     async fn run(&self, _: &State, db: &mut SqliteConnection) -> Result<u64, StoreError> {

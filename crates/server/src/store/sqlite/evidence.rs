@@ -87,7 +87,7 @@ impl Database {
 // === impl SaveEvidence ===
 
 #[async_trait]
-impl writer::Task for SaveEvidence {
+impl writer::ExclusiveWrite for SaveEvidence {
     type Answer = ();
 
     async fn run(&self, _: &State, db: &mut SqliteConnection) -> Result<(), StoreError> {

@@ -1,6 +1,6 @@
-//! The data keys, which seal the secrets, and the master key, which seals the data keys.
+//! Envelope encryption keys: data keys encrypt the secrets, the master key encrypts the data keys.
 //!
-//! Each sealed value names the data key that has sealed it. A server whose keys were rotated from beside it meets a number
+//! Each ciphertext names its data key. A server whose keys were rotated from beside it meets a number
 //! that it does not know, and reads the keys again.
 
 use std::collections::BTreeMap;
@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 use super::open::unopened;
 use super::rows::Reader;
 use crate::entropy::Entropy;
-use crate::store::seal::{KeySource, MasterKey, Place, Sealer, next, replace_by_next};
+use crate::store::encryption::{Cipher, CiphertextContext, KeySource, MasterKey, next, replace_by_next};
 use crate::store::{OpenError, StoreError};
 
 /// Names a data key; 1 is the first.
@@ -26,7 +26,7 @@ pub(super) type KeyId = i64;
 pub(super) struct Keyring {
     path: PathBuf,
     source: KeySource,
-    known: RwLock<BTreeMap<KeyId, Arc<Sealer>>>,
+    known: RwLock<BTreeMap<KeyId, Arc<Cipher>>>,
 }
 
 /// What the master key opens.
@@ -46,7 +46,7 @@ pub(super) type DataKey = Zeroizing<[u8; 32]>;
 
 impl Keyring {
     pub(super) fn new(path: &Path, source: &KeySource, keys: &BTreeMap<KeyId, DataKey>) -> Self {
-        Self { path: path.to_owned(), source: source.clone(), known: RwLock::new(sealers(keys)) }
+        Self { path: path.to_owned(), source: source.clone(), known: RwLock::new(ciphers(keys)) }
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -57,15 +57,15 @@ impl Keyring {
         &self.source
     }
 
-    /// The key that seals now.
-    pub(super) async fn newest(&self, db: &mut SqliteConnection) -> Result<(KeyId, Arc<Sealer>), StoreError> {
+    /// The newest key, which encrypts.
+    pub(super) async fn newest(&self, db: &mut SqliteConnection) -> Result<(KeyId, Arc<Cipher>), StoreError> {
         let newest = sqlx::query_scalar("SELECT max(id) FROM data_keys").fetch_one(&mut *db).await;
         let newest: KeyId = newest.map_err(StoreError::read("the keys"))?;
-        let sealer = self.get(db, newest).await?;
+        let cipher = self.get(db, newest).await?;
         // None only if the row was removed while it was looked at, which the transaction rules out.
         Ok((
             newest,
-            sealer.ok_or(StoreError::Unsealable {
+            cipher.ok_or(StoreError::Undecryptable {
                 table: "data_keys",
                 column: "id",
                 id: newest.to_string(),
@@ -78,18 +78,18 @@ impl Keyring {
         &self,
         db: &mut SqliteConnection,
         id: KeyId,
-    ) -> Result<Option<Arc<Sealer>>, StoreError> {
+    ) -> Result<Option<Arc<Cipher>>, StoreError> {
         if let Some(known) = self.known(id) {
             return Ok(Some(known));
         }
         let unlocked = unlock(db, &self.path, &self.source).await;
         let unlocked = unlocked.map_err(|source| StoreError::Keys { source: Arc::new(source) })?;
-        *self.known.write().unwrap_or_else(PoisonError::into_inner) = sealers(&unlocked.keys);
+        *self.known.write().unwrap_or_else(PoisonError::into_inner) = ciphers(&unlocked.keys);
         tracing::info!(newest = ?unlocked.keys.keys().last(), "the keys of the secrets were rotated");
         Ok(self.known(id))
     }
 
-    fn known(&self, id: KeyId) -> Option<Arc<Sealer>> {
+    fn known(&self, id: KeyId) -> Option<Arc<Cipher>> {
         self.known.read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
     }
 }
@@ -117,7 +117,7 @@ pub(super) async fn unlock(
     let candidates = MasterKey::candidates(source, path)?;
     let origin = candidates[0].origin.clone();
     for (at, master) in candidates.into_iter().enumerate() {
-        let wrap = master.sealer();
+        let wrap = master.cipher();
         let Some(first) = rows.first() else { break };
         let is_legacy = match open_key(&wrap, &installation_id, first, false).map_err(state)? {
             Some(_) => false,
@@ -128,7 +128,8 @@ pub(super) async fn unlock(
         for row in &rows {
             let id: KeyId = row.try_get("id").map_err(StoreError::read("the keys")).map_err(state)?;
             let key = open_key(&wrap, &installation_id, row, is_legacy).map_err(state)?;
-            let edited = StoreError::Unsealable { table: "data_keys", column: "sealed", id: id.to_string() };
+            let edited =
+                StoreError::Undecryptable { table: "data_keys", column: "sealed", id: id.to_string() };
             keys.insert(id, key.ok_or_else(|| state(edited))?);
         }
         return Ok(Unlocked { installation_id, master, keys, is_next: at > 0, is_legacy });
@@ -141,7 +142,7 @@ pub(super) async fn unlock(
 }
 
 /// Where a rotation was cut off after the database wanted the new key, and before the new key was in the place of the old one:
-/// puts it there. Tells whether it was so.
+/// moves it there. Returns the name of the former key if so.
 pub(super) async fn finish_rotation(
     db: &mut SqliteConnection,
     path: &Path,
@@ -149,7 +150,7 @@ pub(super) async fn finish_rotation(
     now: Timestamp,
 ) -> Result<Option<PathBuf>, OpenError> {
     let Some(file) = source.file(path).filter(|file| next(file).exists()) else { return Ok(None) };
-    // Nobody else may rotate or finish meanwhile.
+    // Excludes concurrent rotations.
     let alone = db.begin_with("BEGIN IMMEDIATE").await;
     let mut alone = alone.map_err(|source| unopened(path, source))?;
     let unlocked = unlock(&mut alone, path, source).await?;
@@ -161,18 +162,18 @@ pub(super) async fn finish_rotation(
     Ok(Some(former))
 }
 
-/// Writes a data key, sealed with the master key.
+/// Writes a data key, encrypted with the master key.
 pub(super) async fn save_key(
     db: &mut SqliteConnection,
     id: KeyId,
     key: &DataKey,
     installation_id: &str,
-    wrap: &Sealer,
+    wrap: &Cipher,
     now: Timestamp,
     entropy: &dyn Entropy,
 ) -> Result<(), StoreError> {
     let number = id.to_string();
-    let sealed = wrap.seal(&key[..], place(installation_id, &number), entropy);
+    let sealed = wrap.encrypt(&key[..], place(installation_id, &number), entropy);
     let query = sqlx::query(
         "INSERT INTO data_keys (id, sealed, made_at) VALUES (?, ?, ?)
         ON CONFLICT (id) DO UPDATE SET sealed = excluded.sealed",
@@ -183,12 +184,15 @@ pub(super) async fn save_key(
 
 /// The first data key as the first servers sealed it, with the master key beside the database.
 #[cfg(debug_assertions)]
-pub(super) async fn sealed_as_at_first(db: &mut SqliteConnection, path: &Path) -> Result<Vec<u8>, OpenError> {
-    let unlocked = unlock(db, path, &KeySource::Beside).await?;
+pub(super) async fn encrypted_as_first_version(
+    db: &mut SqliteConnection,
+    path: &Path,
+) -> Result<Vec<u8>, OpenError> {
+    let unlocked = unlock(db, path, &KeySource::BesideDatabase).await?;
     let wrong = || OpenError::OtherVersion { path: path.to_owned() };
     let key = unlocked.keys.get(&1).ok_or_else(wrong)?;
     let place = place(&unlocked.installation_id, "");
-    Ok(unlocked.master.sealer().seal(&key[..], place, &crate::entropy::SystemEntropy))
+    Ok(unlocked.master.cipher().encrypt(&key[..], place, &crate::entropy::SystemEntropy))
 }
 
 pub(super) fn new_data_key(entropy: &dyn Entropy) -> DataKey {
@@ -198,7 +202,7 @@ pub(super) fn new_data_key(entropy: &dyn Entropy) -> DataKey {
 }
 
 fn open_key(
-    wrap: &Sealer,
+    wrap: &Cipher,
     installation_id: &str,
     row: &SqliteRow,
     legacy: bool,
@@ -206,15 +210,15 @@ fn open_key(
     let id: KeyId = row.try_get("id").map_err(StoreError::read("the keys"))?;
     let sealed: Vec<u8> = row.try_get("sealed").map_err(StoreError::read("the keys"))?;
     let number = if legacy { String::new() } else { id.to_string() };
-    let opened = wrap.unseal(&sealed, place(installation_id, &number)).ok();
+    let opened = wrap.decrypt(&sealed, place(installation_id, &number)).ok();
     Ok(opened.and_then(|key| <[u8; 32]>::try_from(&key[..]).ok()).map(Zeroizing::new))
 }
 
 /// The number was left out while there was but one key.
-fn place<'a>(installation_id: &'a str, number: &'a str) -> Place<'a> {
-    Place { table: "installation", row: installation_id, column: "data_key", origin: number }
+fn place<'a>(installation_id: &'a str, number: &'a str) -> CiphertextContext<'a> {
+    CiphertextContext { table: "installation", row: installation_id, column: "data_key", origin: number }
 }
 
-fn sealers(keys: &BTreeMap<KeyId, DataKey>) -> BTreeMap<KeyId, Arc<Sealer>> {
-    keys.iter().map(|(id, key)| (*id, Arc::new(Sealer::new(key)))).collect()
+fn ciphers(keys: &BTreeMap<KeyId, DataKey>) -> BTreeMap<KeyId, Arc<Cipher>> {
+    keys.iter().map(|(id, key)| (*id, Arc::new(Cipher::new(key)))).collect()
 }

@@ -10,7 +10,7 @@ use ticketing_core::system::System;
 use super::rows::{self, Reader, json};
 use crate::store::StoreError;
 use crate::store::types::ClaimKind;
-use crate::store::work::{Needs, Reach, Selection, Work};
+use crate::store::unit_of_work::{ReadSet, Selection, SelectionLimit, UnitOfWork};
 
 const BY_ID: &str =
     "SELECT d.* FROM json_each(?) AS wanted CROSS JOIN deliveries AS d ON d.id = wanted.value";
@@ -55,33 +55,33 @@ const TARGETS: &str = "
         LEFT JOIN target_health AS h ON h.target = wanted.value
         LEFT JOIN target_settings AS s ON s.target = wanted.value";
 
-pub(super) async fn load(db: &mut SqliteConnection, needs: Needs) -> Result<Work, StoreError> {
-    let mut work = Work::default();
+pub(super) async fn load(db: &mut SqliteConnection, read_set: ReadSet) -> Result<UnitOfWork, StoreError> {
+    let mut work = UnitOfWork::default();
     let named = [
-        (BY_ID, &needs.deliveries),
-        (BY_TICKET_ID, &needs.ticket_ids),
-        (BY_TICKET_KEY, &needs.ticket_keys),
-        (BY_MARKER, &needs.markers),
+        (BY_ID, &read_set.deliveries),
+        (BY_TICKET_ID, &read_set.ticket_ids),
+        (BY_TICKET_KEY, &read_set.ticket_keys),
+        (BY_MARKER, &read_set.markers),
     ];
     for (statement, wanted) in named {
         if !wanted.is_empty() {
             load_deliveries(db, statement, wanted, &mut work).await?;
         }
     }
-    if !needs.incidents.is_empty() {
-        load_deliveries(db, BY_INCIDENT, &needs.incidents, &mut work).await?;
-        let wanted = json("incident ids", &needs.incidents)?;
+    if !read_set.incidents.is_empty() {
+        load_deliveries(db, BY_INCIDENT, &read_set.incidents, &mut work).await?;
+        let wanted = json("incident ids", &read_set.incidents)?;
         load_snapshots(db, NEWEST_SNAPSHOTS, wanted, true, &mut work).await?;
     }
     let mut snapshots = BTreeSet::new();
-    for (selection, reach) in needs.selections {
+    for (selection, reach) in read_set.selections {
         snapshots.extend(load_selection(db, &selection, reach, &mut work).await?);
     }
     if !snapshots.is_empty() {
         load_snapshots(db, SNAPSHOTS, json("revisions", &snapshots)?, false, &mut work).await?;
     }
-    let mut targets = needs.targets;
-    if needs.health_of_deliveries {
+    let mut targets = read_set.targets;
+    if read_set.health_of_deliveries {
         targets.extend(work.deliveries().map(|delivery| delivery.target.clone()));
     }
     if !targets.is_empty() {
@@ -94,7 +94,7 @@ async fn load_deliveries(
     db: &mut SqliteConnection,
     statement: &'static str,
     wanted: &BTreeSet<String>,
-    work: &mut Work,
+    work: &mut UnitOfWork,
 ) -> Result<(), StoreError> {
     let found = sqlx::query(statement).bind(json("ids", wanted)?).fetch_all(db).await;
     for row in &found.map_err(StoreError::read("deliveries"))? {
@@ -108,7 +108,7 @@ async fn load_snapshots(
     statement: &'static str,
     wanted: String,
     newest: bool,
-    work: &mut Work,
+    work: &mut UnitOfWork,
 ) -> Result<(), StoreError> {
     let found = sqlx::query(statement).bind(wanted).fetch_all(db).await;
     for row in &found.map_err(StoreError::read("incidents"))? {
@@ -123,8 +123,8 @@ async fn load_snapshots(
 async fn load_selection(
     db: &mut SqliteConnection,
     selection: &Selection,
-    reach: Reach,
-    work: &mut Work,
+    reach: SelectionLimit,
+    work: &mut UnitOfWork,
 ) -> Result<Vec<(String, u32)>, StoreError> {
     let found = select(db, selection, reach).await?;
     let mut snapshots = vec![];
@@ -141,7 +141,7 @@ async fn load_selection(
 async fn select(
     db: &mut SqliteConnection,
     selection: &Selection,
-    reach: Reach,
+    reach: SelectionLimit,
 ) -> Result<Vec<SqliteRow>, StoreError> {
     let until = reach.until.unwrap_or(Timestamp::MAX).as_microsecond();
     let query = match selection {
@@ -161,14 +161,14 @@ pub(super) fn state_of(kind: ClaimKind) -> &'static str {
     match kind {
         ClaimKind::Fresh => "PENDING",
         ClaimKind::Due => "WAITING",
-        ClaimKind::Doubtful => "RECONCILING",
+        ClaimKind::Uncertain => "RECONCILING",
     }
 }
 
 async fn load_targets(
     db: &mut SqliteConnection,
     wanted: &BTreeSet<String>,
-    work: &mut Work,
+    work: &mut UnitOfWork,
 ) -> Result<(), StoreError> {
     let found = sqlx::query(TARGETS).bind(json("targets", wanted)?).fetch_all(db).await;
     for row in &found.map_err(StoreError::read("the health of targets"))? {

@@ -2,7 +2,6 @@
 
 mod audit;
 mod backup;
-mod beside;
 mod connection;
 #[cfg(debug_assertions)]
 mod edit;
@@ -11,24 +10,25 @@ mod evidence;
 mod keys;
 mod lists;
 mod load;
-mod mark;
+mod offline_admin;
 #[cfg(debug_assertions)]
 mod older;
 mod open;
 mod reads;
+mod restore;
+mod restore_mark;
 mod rotate;
+mod row_digests;
 mod rows;
 mod save;
-mod sealed;
 mod secrets;
 mod settings;
-mod start;
 mod tokens;
-mod traces;
+mod wal_scrub;
 mod writer;
 
 #[cfg(test)]
-mod start_tests;
+mod restore_tests;
 #[cfg(test)]
 mod tests;
 
@@ -44,18 +44,18 @@ use super::StoreError;
 use super::audit::AuditKey;
 use super::feed::Feed;
 use super::types::StreamName;
-use super::work::Verb;
+use super::unit_of_work::BatchedWrite;
 use crate::entropy::Entropy;
 
 use keys::Keyring;
 
-pub(super) use audit::WriteDown;
+pub(super) use audit::AppendAudit;
 pub(super) use backup::backup;
-pub(super) use beside::Beside;
 #[cfg(debug_assertions)]
 pub use edit::{Edit, edit, plant_evidence};
 pub(super) use events::TrimEvents;
 pub(super) use evidence::SaveEvidence;
+pub(super) use offline_admin::OfflineAdmin;
 #[cfg(debug_assertions)]
 pub use older::make_older;
 pub(super) use open::open;
@@ -68,7 +68,7 @@ pub(super) struct Database {
     readers: SqlitePool,
     /// A place for each list that is read at a time: the other readers are for those who look up one thing.
     lists: Semaphore,
-    writer: mpsc::Sender<writer::Message>,
+    writer: mpsc::Sender<writer::WriteRequest>,
     state: Arc<State>,
     /// Whether the writer has ended as it should; without a sender once it ended in any way.
     life: watch::Receiver<bool>,
@@ -79,7 +79,7 @@ pub(super) struct Database {
 pub(super) struct State {
     pub(super) installation_id: String,
     pub(super) stream: StreamName,
-    /// When the store was last put back from a copy, or may have been.
+    /// When the store was last restored from a backup, or may have been.
     pub(super) restored_at: Option<Timestamp>,
     pub(super) marker_key: InstallationKey,
     keys: Keyring,
@@ -95,15 +95,18 @@ impl Database {
     }
 
     /// Has the writer do something; answers once it is durable.
-    pub(super) async fn write<V: Verb>(&self, verb: V) -> Result<V::Answer, StoreError> {
-        let (command, answer) = writer::Asked::ask(verb);
-        self.send(writer::Message::Verb(command), answer).await
+    pub(super) async fn write<V: BatchedWrite>(&self, write: V) -> Result<V::Answer, StoreError> {
+        let (command, answer) = writer::PendingBatchedWrite::ask(write);
+        self.send(writer::WriteRequest::BatchedWrite(command), answer).await
     }
 
     /// Has the writer do something in a transaction of its own; answers once it is durable.
-    pub(super) async fn write_alone<T: writer::Task>(&self, task: T) -> Result<T::Answer, StoreError> {
-        let (command, answer) = writer::AskedAlone::ask(task);
-        self.send(writer::Message::Alone(command), answer).await
+    pub(super) async fn write_exclusive<T: writer::ExclusiveWrite>(
+        &self,
+        task: T,
+    ) -> Result<T::Answer, StoreError> {
+        let (command, answer) = writer::PendingExclusiveWrite::ask(task);
+        self.send(writer::WriteRequest::Exclusive(command), answer).await
     }
 
     /// Has everything written that was asked for, then lets go of the file.
@@ -111,7 +114,7 @@ impl Database {
         let (reply, closed) = oneshot::channel();
         self.lists.close();
         self.readers.close().await;
-        if self.writer.send(writer::Message::Close(reply)).await.is_ok() {
+        if self.writer.send(writer::WriteRequest::Close(reply)).await.is_ok() {
             // An error means that the writer has ended already.
             let _ = closed.await;
         }
@@ -134,7 +137,7 @@ impl Database {
 
     async fn send<T>(
         &self,
-        message: writer::Message,
+        message: writer::WriteRequest,
         answer: oneshot::Receiver<Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
         self.writer.send(message).await.map_err(|_| StoreError::Closed)?;

@@ -9,7 +9,7 @@ use sqlx::{ConnectOptions, Connection};
 use super::keys;
 use super::open::connect_options;
 use crate::store::DEFAULT_BUSY_TIMEOUT;
-use crate::store::seal::beside;
+use crate::store::encryption::beside;
 
 /// What the later migrations added; those who add another take it away here.
 const TAKE_BACK: &str = "
@@ -65,10 +65,10 @@ const TAKE_BACK: &str = "
 /// Takes the database at `path` back; no server may have it open. What was accepted stays in it.
 ///
 /// # Errors
-/// If it can not be opened, or has not the newest schema.
+/// If it cannot be opened, or has not the newest schema.
 pub async fn make_older(path: &Path) -> Result<(), sqlx::Error> {
     let mut db = connect_options(path, DEFAULT_BUSY_TIMEOUT).create_if_missing(false).connect().await?;
-    let first = keys::sealed_as_at_first(&mut db, path)
+    let first = keys::encrypted_as_first_version(&mut db, path)
         .await
         .map_err(|error| sqlx::Error::Protocol(error.to_string()))?;
     sqlx::raw_sql(TAKE_BACK).execute(&mut db).await?;
@@ -107,14 +107,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_database_that_is_taken_back_has_the_schema_of_the_first_migration() {
+    async fn downgraded_database_has_first_schema() {
         let folder = tempfile::tempdir().unwrap();
         let (first, taken_back) = (folder.path().join("first.db"), folder.path().join("ticketing.db"));
         let options = StoreOptions {
             clock: Arc::new(ManualClock::new(Timestamp::UNIX_EPOCH)),
             entropy: Arc::new(SeededEntropy::new(1)),
             machine: Arc::<ManualMachine>::default(),
-            key: KeySource::Beside,
+            key: KeySource::BesideDatabase,
             restored: false,
             busy_timeout: DEFAULT_BUSY_TIMEOUT,
         };

@@ -16,14 +16,14 @@ use tokio::sync::{Semaphore, mpsc, watch};
 
 use super::connection::WriterConnection;
 use super::keys::{self, Keyring, Unlocked};
-use super::mark::Mark;
+use super::restore::{self, Begun};
+use super::restore_mark::Mark;
 use super::rows::Reader;
-use super::start::{self, Begun};
 use super::writer::Writer;
 use super::{Database, State, audit, private_file};
 use crate::store::audit::AuditKey;
+use crate::store::encryption::{Cipher, MasterKey, beside, sync_folder};
 use crate::store::feed::Feed;
-use crate::store::seal::{MasterKey, Sealer, beside, sync_folder};
 use crate::store::{OpenError, Opened, StoreError, StoreOptions, uuid_v7};
 
 /// An earlier one can lose committed writes.
@@ -78,7 +78,7 @@ pub(in crate::store) async fn open(
     failpoints::pass(Point::Migrated).await;
     let mark = Mark::open(beside(path, "mark"), options.machine.clone(), options.clock.clone());
     let installation = installation(&mut db, path, &mark, &options).await?;
-    let begun = start::begin(&mut db, mark, installation.is_new, &options).await;
+    let begun = restore::begin(&mut db, mark, installation.is_new, &options).await;
     let Begun { mark, newest, stream, restored_at, suspicion, step } =
         begun.map_err(|source| OpenError::State { source })?;
     audit::adopt_settings(&mut db, &installation.audit_key)
@@ -279,12 +279,12 @@ async fn unlock(
     let audit_key = match audit::key(&mut adopting, &known).await.map_err(state)? {
         Some(key) => key,
         None => {
-            let (id, sealer) = known.newest(&mut adopting).await.map_err(state)?;
-            audit::begin(&mut adopting, (id, &sealer), entropy).await.map_err(state)?
+            let (id, cipher) = known.newest(&mut adopting).await.map_err(state)?;
+            audit::begin(&mut adopting, (id, &cipher), entropy).await.map_err(state)?
         }
     };
     audit::adopt(&mut adopting, &audit_key).await.map_err(state)?;
-    let wrap = unlocked.master.sealer();
+    let wrap = unlocked.master.cipher();
     for (id, key) in &unlocked.keys {
         let saved =
             keys::save_key(&mut adopting, *id, key, &unlocked.installation_id, &wrap, now, entropy).await;
@@ -314,10 +314,10 @@ async fn make_installation(
         query.bind(&installation_id).bind(&stream_id).bind(&marker_key[..]).bind(now.as_microsecond());
     let done = query.execute(&mut *making).await;
     done.map_err(StoreError::write("the installation")).map_err(state)?;
-    let wrap = master.sealer();
+    let wrap = master.cipher();
     let saved = keys::save_key(&mut making, 1, &data_key, &installation_id, &wrap, now, entropy);
     saved.await.map_err(state)?;
-    let begun = audit::begin(&mut making, (1, &Sealer::new(&data_key)), entropy).await;
+    let begun = audit::begin(&mut making, (1, &Cipher::new(&data_key)), entropy).await;
     let audit_key = begun.map_err(state)?;
     making.commit().await.map_err(|source| unopened(path, source))?;
     let keys = Keyring::new(path, &options.key, &[(1, data_key)].into());

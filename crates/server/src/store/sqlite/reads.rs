@@ -13,11 +13,11 @@ use super::lists::newest_attempts;
 use super::rows::{self, Reader};
 use crate::store::StoreError;
 use crate::store::types::{
-    Attempt, AttemptOutcome, ClaimKind, LastFailure, LastSuccess, StateCount, WitnessQuery,
+    Attempt, AttemptOutcome, CanaryQuery, ClaimKind, LastFailure, LastSuccess, StateCount,
 };
 
-/// A ticket that an operator named need not bear our marker: it is no witness.
-const WITNESSES: &str = "
+/// A ticket that an operator named need not bear our marker: it is no canary.
+const MAX_CANARIES: &str = "
     WITH witnesses AS NOT MATERIALIZED (
         SELECT d.rowid AS row, d.id, d.marker, d.send_at FROM deliveries AS d
         WHERE d.state = 'DELIVERED' AND d.send_at IS NOT NULL AND d.base_url = ?1 AND d.place = ?2
@@ -105,7 +105,7 @@ impl Database {
         row.map(|row| Reader::new(&row, "incident_revisions", "incident_id")?.json("body")).transpose()
     }
 
-    pub(in crate::store) async fn due_sweeps(
+    pub(in crate::store) async fn due_duplicate_scans(
         &self,
         target: &str,
         now: Timestamp,
@@ -119,9 +119,9 @@ impl Database {
         rows.map_err(StoreError::read("sweeps"))?.iter().map(rows::delivery).collect()
     }
 
-    pub(in crate::store) async fn witnesses(&self, query: &WitnessQuery) -> Result<Vec<Marker>, StoreError> {
-        let WitnessQuery { destination, made_by, after, until, limit } = query;
-        let query = sqlx::query(WITNESSES).bind(&destination.base_url).bind(&destination.place);
+    pub(in crate::store) async fn canaries(&self, query: &CanaryQuery) -> Result<Vec<Marker>, StoreError> {
+        let CanaryQuery { destination, made_by, after, until, limit } = query;
+        let query = sqlx::query(MAX_CANARIES).bind(&destination.base_url).bind(&destination.place);
         let query = query.bind(after.as_microsecond()).bind(limit.div_ceil(2)).bind(limit / 2);
         let query = query.bind(until.as_microsecond()).bind(&made_by.account).bind(&made_by.issue_type);
         let rows = query.fetch_all(&self.readers).await;

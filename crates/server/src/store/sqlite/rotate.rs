@@ -13,13 +13,13 @@ use sqlx::{Connection, SqliteConnection};
 use ticketing_failpoints::{self as failpoints, Point};
 
 use super::audit::{self, Head};
-use super::beside::Beside;
 use super::keys::{self, KeyId, Unlocked};
-use super::sealed::{self, SealedTable};
-use super::secrets::{note, place, unseal};
+use super::offline_admin::OfflineAdmin;
+use super::row_digests::{self, SecretTable};
+use super::secrets::{decrypt, note, place};
 use crate::entropy::Entropy;
 use crate::store::audit::NewAuditEntry;
-use crate::store::seal::{MasterKey, next};
+use crate::store::encryption::{MasterKey, next};
 use crate::store::{OpenError, RotateError, StoreError};
 
 /// How a rotation of the master key ended.
@@ -36,24 +36,24 @@ pub enum MasterRotated {
 /// How a rotation of the data key ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DataKeyRotated {
-    /// The key that seals from now on.
+    /// The key that encrypts from now on.
     pub key: i64,
     /// One that was cut off went on.
     pub resumed: bool,
-    /// How many secrets were sealed anew.
-    pub resealed: usize,
+    /// How many secrets were re-encrypted.
+    pub reencrypted: usize,
 }
 
-/// A secret that an older key has sealed: its table, and the values that name its row.
+/// A secret encrypted with an older key: its table, and the values that name its row.
 #[derive(Debug)]
 struct Old {
-    table: &'static SealedTable,
+    table: &'static SecretTable,
     names: Vec<String>,
 }
 
-// === impl Beside ===
+// === impl OfflineAdmin ===
 
-impl Beside {
+impl OfflineAdmin {
     pub(in crate::store) async fn rotate_master_key(
         &mut self,
         given: Option<&Path>,
@@ -61,11 +61,11 @@ impl Beside {
         entropy: &dyn Entropy,
     ) -> Result<MasterRotated, RotateError> {
         if let (None, Some(former)) = (given, self.finished.take()) {
-            self.erase_traces().await;
+            self.scrub_wal().await;
             return Ok(MasterRotated::Finished { former });
         }
         let (path, source, now) = (self.keys.path().to_owned(), self.keys.source().clone(), entry.at);
-        // Nobody else may rotate meanwhile, nor any server start.
+        // Excludes concurrent rotations and server starts.
         let mut transaction = self.db.begin_with("BEGIN IMMEDIATE").await.map_err(StoreError::begin)?;
         let unlocked = keys::unlock(&mut transaction, &path, &source).await?;
         if unlocked.is_next {
@@ -82,7 +82,7 @@ impl Beside {
             return Err(RotateError::Same(master.origin));
         }
         failpoints::pass(Point::NewKeyWritten).await;
-        let (id, wrap) = (&unlocked.installation_id, master.sealer());
+        let (id, wrap) = (&unlocked.installation_id, master.cipher());
         for (number, key) in &unlocked.keys {
             keys::save_key(&mut transaction, *number, key, id, &wrap, now, entropy).await?;
         }
@@ -91,7 +91,7 @@ impl Beside {
         audit::append(&mut transaction, &self.audit_key, vec![entry]).await?;
         transaction.commit().await.map_err(StoreError::commit)?;
         failpoints::pass(Point::NewKeyCommitted).await;
-        self.erase_traces().await;
+        self.scrub_wal().await;
         let (None, Some(file)) = (given, file) else { return Ok(MasterRotated::Given) };
         // None if a server that was just started has done it.
         let former = keys::finish_rotation(&mut self.db, &path, &source, now).await?;
@@ -105,23 +105,23 @@ impl Beside {
     ) -> Result<DataKeyRotated, RotateError> {
         let (newest, resumed) = self.begin_data_key(&entry, entropy).await?;
         failpoints::pass(Point::DataKeyMade).await;
-        let mut resealed = 0;
-        for old in self.sealed_before(newest).await? {
-            resealed += usize::from(self.reseal(&old, newest, entropy).await?);
+        let mut reencrypted = 0;
+        for old in self.encrypted_before(newest).await? {
+            reencrypted += usize::from(self.reencrypt(&old, newest, entropy).await?);
             failpoints::pass(Point::SecretResealed).await;
         }
         let mut transaction = self.db.begin_with("BEGIN IMMEDIATE").await.map_err(StoreError::begin)?;
-        let (id, sealer) = self.keys.newest(&mut transaction).await?;
-        audit::reseal(&mut transaction, &self.audit_key, (id, &sealer), entropy).await?;
+        let (id, cipher) = self.keys.newest(&mut transaction).await?;
+        audit::reencrypt(&mut transaction, &self.audit_key, (id, &cipher), entropy).await?;
         remove_unused(&mut transaction, id).await?;
-        entry.detail = json!({ "key": id, "step": "done", "sealed_anew": resealed });
+        entry.detail = json!({ "key": id, "step": "done", "sealed_anew": reencrypted });
         audit::append(&mut transaction, &self.audit_key, vec![entry]).await?;
         transaction.commit().await.map_err(StoreError::commit)?;
-        self.erase_traces().await;
-        Ok(DataKeyRotated { key: id, resumed, resealed })
+        self.scrub_wal().await;
+        Ok(DataKeyRotated { key: id, resumed, reencrypted })
     }
 
-    /// Makes the new key, unless there is one already that has not sealed everything.
+    /// Creates the new key, unless a rotation is under way.
     async fn begin_data_key(
         &mut self,
         entry: &NewAuditEntry,
@@ -137,7 +137,7 @@ impl Beside {
         }
         let (id, key) = (newest + 1, keys::new_data_key(entropy));
         retire_keys(&mut transaction, now).await?;
-        let wrap = master.sealer();
+        let wrap = master.cipher();
         keys::save_key(&mut transaction, id, &key, &installation_id, &wrap, now, entropy).await?;
         let begun = NewAuditEntry { detail: json!({ "key": id, "step": "begun" }), ..entry.clone() };
         audit::append(&mut transaction, &self.audit_key, vec![begun]).await?;
@@ -145,9 +145,9 @@ impl Beside {
         Ok((id, false))
     }
 
-    async fn sealed_before(&mut self, newest: KeyId) -> Result<Vec<Old>, StoreError> {
+    async fn encrypted_before(&mut self, newest: KeyId) -> Result<Vec<Old>, StoreError> {
         let mut all = vec![];
-        for table in sealed::ALL {
+        for table in row_digests::ALL {
             for row in table.older_than(newest, &mut self.db).await? {
                 all.push(Old { table, names: table.names_of(&row)? });
             }
@@ -155,28 +155,33 @@ impl Beside {
         Ok(all)
     }
 
-    /// Seals one secret with the newest key. What can not be used stays as it is: it is given anew or not at all.
-    async fn reseal(&mut self, old: &Old, newest: KeyId, entropy: &dyn Entropy) -> Result<bool, StoreError> {
+    /// Re-encrypts one secret with the newest key. One that cannot be decrypted stays unchanged.
+    async fn reencrypt(
+        &mut self,
+        old: &Old,
+        newest: KeyId,
+        entropy: &dyn Entropy,
+    ) -> Result<bool, StoreError> {
         let mut transaction = self.db.begin_with("BEGIN IMMEDIATE").await.map_err(StoreError::begin)?;
         // Someone may have changed it since.
         let Some(row) = old.row(&mut transaction, newest).await? else { return Ok(false) };
         let mut head = Head::load(&mut transaction, &self.audit_key).await?;
-        let opened = unseal(&self.keys, &head.seals, old.table, &row, &mut transaction).await;
+        let opened = decrypt(&self.keys, &head.row_digests, old.table, &row, &mut transaction).await;
         let secret = match opened {
-            Err(error @ StoreError::Unsealable { .. }) => {
-                tracing::error!(error = &error as &dyn std::error::Error, "a secret can not be sealed anew");
+            Err(error @ StoreError::Undecryptable { .. }) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "failed to re-encrypt a secret");
                 return Ok(false);
             }
             opened => opened?,
         };
-        let (key, sealer) = self.keys.newest(&mut transaction).await?;
+        let (key, cipher) = self.keys.newest(&mut transaction).await?;
         let place = place(old.table, &old.names[0], old.table.used_for(&row)?, &secret.origin);
-        let sealed = sealer.seal(secret.value.expose_secret().as_bytes(), place, entropy);
-        let update = sqlx::query(old.table.reseal).bind(sealed).bind(key);
+        let sealed = cipher.encrypt(secret.value.expose_secret().as_bytes(), place, entropy);
+        let update = sqlx::query(old.table.reencrypt).bind(sealed).bind(key);
         let update = old.names.iter().fold(update, sqlx::query::Query::bind);
         update.execute(&mut *transaction).await.map_err(StoreError::write("a secret"))?;
         let names: Vec<&str> = old.names.iter().map(String::as_str).collect();
-        note(&mut head.seals, old.table, &names, &mut transaction).await?;
+        note(&mut head.row_digests, old.table, &names, &mut transaction).await?;
         head.save(&mut transaction, &self.audit_key).await?;
         transaction.commit().await.map_err(StoreError::commit)?;
         Ok(true)
@@ -186,7 +191,7 @@ impl Beside {
 // === impl Old ===
 
 impl Old {
-    /// The row, if its secret is still sealed with an older key.
+    /// The row, if its secret is still encrypted with an older key.
     async fn row(&self, db: &mut SqliteConnection, newest: KeyId) -> Result<Option<SqliteRow>, StoreError> {
         for row in self.table.older_than(newest, db).await? {
             if self.table.names_of(&row)? == self.names {
@@ -197,7 +202,7 @@ impl Old {
     }
 }
 
-/// Whether there is a key that is only good for what it has sealed.
+/// Whether a data key rotation is under way.
 async fn is_under_way(db: &mut SqliteConnection) -> Result<bool, StoreError> {
     let query = "SELECT EXISTS (SELECT 1 FROM data_keys WHERE retired_at IS NOT NULL AND (
         EXISTS (SELECT 1 FROM audit_head WHERE key_id = data_keys.id)))";
@@ -210,7 +215,7 @@ async fn retire_keys(db: &mut SqliteConnection, now: Timestamp) -> Result<(), St
     done.map(drop).map_err(StoreError::write("the keys"))
 }
 
-/// Removes the keys that have sealed nothing that is still there.
+/// Removes unused keys.
 async fn remove_unused(db: &mut SqliteConnection, newest: KeyId) -> Result<(), StoreError> {
     let query = "DELETE FROM data_keys WHERE id < ?
         AND id NOT IN (SELECT secret_key FROM target_settings WHERE secret IS NOT NULL)

@@ -12,7 +12,7 @@ use super::rows::{self, DeliveryColumns};
 use crate::store::StoreError;
 use crate::store::audit::AuditKey;
 use crate::store::types::{Event, Subject};
-use crate::store::work::{Change, NewAttempt, NewEvent, NewOperation, NewSnapshot, Work};
+use crate::store::unit_of_work::{Change, NewAttempt, NewEvent, NewOperation, NewSnapshot, UnitOfWork};
 
 const INSERT_SNAPSHOTS: &str = "
     INSERT INTO incident_revisions (incident_id, revision, body, created_at)
@@ -68,7 +68,7 @@ const SAVE_HEALTH: &str = "
 /// Writes what was changed: the events, numbered after `newest`, or `None` if there was nothing to write.
 pub(super) async fn save(
     db: &mut SqliteConnection,
-    mut work: Work,
+    mut work: UnitOfWork,
     newest: u64,
     audit_key: &AuditKey,
 ) -> Result<Option<Vec<Event>>, StoreError> {
@@ -95,7 +95,7 @@ fn number(events: Vec<NewEvent>, newest: u64) -> Vec<Event> {
     let numbered = events.into_iter().zip(newest + 1..);
     let numbered = numbered.map(|(new, seq)| Event {
         seq,
-        at: crate::store::work::floor(new.at),
+        at: crate::store::unit_of_work::floor(new.at),
         kind: new.kind,
         target: new.target,
         system: new.system,

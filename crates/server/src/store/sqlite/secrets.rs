@@ -7,10 +7,10 @@ use sqlx::sqlite::SqliteRow;
 
 use super::State;
 use super::keys::{KeyId, Keyring};
+use super::row_digests::{self, RowDigests, SecretTable};
 use super::rows::Reader;
-use super::sealed::{self, SealedTable, Seals};
 use super::settings::one_row;
-use crate::store::seal::Place;
+use crate::store::encryption::CiphertextContext;
 use crate::store::{Secret, SecretUse, StoreError, StoredSecret, StoredSecrets};
 
 const SAVE: &str = "
@@ -43,23 +43,23 @@ pub(super) struct Of<'a> {
 // === impl Of ===
 
 impl Of<'_> {
-    /// Seals a secret and puts it where it belongs. The settings beside that of the ticket system must be there already;
+    /// Encrypts a secret and writes it. The settings beside that of the ticket system must be there already;
     /// their row is listed by whoever saves it.
     pub(super) async fn save(
         self,
         secret: &Secret,
         set_at: Timestamp,
         state: &State,
-        seals: &mut Seals,
+        row_digests: &mut RowDigests,
         db: &mut SqliteConnection,
     ) -> Result<(), StoreError> {
         let (table, statement) = match self.used_for {
-            SecretUse::TicketSystem => (&sealed::SETTINGS, SAVE),
-            SecretUse::Proxy => (&sealed::FURTHER, SAVE_FURTHER),
+            SecretUse::TicketSystem => (&row_digests::SETTINGS, SAVE),
+            SecretUse::Proxy => (&row_digests::FURTHER, SAVE_FURTHER),
         };
         let place = place(table, self.target, self.used_for, &secret.origin);
-        let (key, sealer) = state.keys.newest(db).await?;
-        let sealed = sealer.seal(secret.value.expose_secret().as_bytes(), place, &*state.entropy);
+        let (key, cipher) = state.keys.newest(db).await?;
+        let sealed = cipher.encrypt(secret.value.expose_secret().as_bytes(), place, &*state.entropy);
         let query = sqlx::query(statement).bind(&secret.kind).bind(key).bind(sealed).bind(&secret.origin);
         let query = query.bind(set_at.as_microsecond()).bind(self.target);
         let query = match self.used_for {
@@ -70,15 +70,19 @@ impl Of<'_> {
         one_row(table.table, &done.map_err(StoreError::write("a secret"))?)?;
         match self.used_for {
             SecretUse::TicketSystem => Ok(()),
-            SecretUse::Proxy => note(seals, table, &self.names(), db).await,
+            SecretUse::Proxy => note(row_digests, table, &self.names(), db).await,
         }
     }
 
-    pub(super) async fn remove(self, seals: &mut Seals, db: &mut SqliteConnection) -> Result<(), StoreError> {
+    pub(super) async fn remove(
+        self,
+        row_digests: &mut RowDigests,
+        db: &mut SqliteConnection,
+    ) -> Result<(), StoreError> {
         let query = match self.used_for {
             SecretUse::TicketSystem => sqlx::query(REMOVE).bind(self.target),
             SecretUse::Proxy => {
-                seals.forget(&sealed::FURTHER, &self.names());
+                row_digests.forget(&row_digests::FURTHER, &self.names());
                 let query = sqlx::query(REMOVE_FURTHER).bind(self.target).bind(self.base_url);
                 query.bind(self.used_for.as_str())
             }
@@ -91,11 +95,11 @@ impl Of<'_> {
     }
 }
 
-/// The secrets of the connection in `row`, and those that can not be used. `base_url` is empty for the one in force.
+/// The secrets of the connection in `row`, and those that cannot be used. `base_url` is empty for the one in force.
 pub(super) async fn of_connection(
     keys: &Keyring,
-    seals: &Seals,
-    (table, row): (&SealedTable, &SqliteRow),
+    row_digests: &RowDigests,
+    (table, row): (&SecretTable, &SqliteRow),
     base_url: &str,
     db: &mut SqliteConnection,
 ) -> Result<(StoredSecrets, Vec<StoreError>), StoreError> {
@@ -106,9 +110,9 @@ pub(super) async fn of_connection(
     let has_own = reader.get::<Option<Vec<u8>>>("secret")?.is_some();
     let own = has_own.then_some((table, row));
     let (mut secrets, mut lost) = (StoredSecrets::new(), vec![]);
-    for (table, row) in own.into_iter().chain(further.iter().map(|row| (&sealed::FURTHER, row))) {
-        match unseal(keys, seals, table, row, db).await {
-            Err(error @ StoreError::Unsealable { .. }) => lost.push(error),
+    for (table, row) in own.into_iter().chain(further.iter().map(|row| (&row_digests::FURTHER, row))) {
+        match decrypt(keys, row_digests, table, row, db).await {
+            Err(error @ StoreError::Undecryptable { .. }) => lost.push(error),
             secret => {
                 let set_at = Reader::new(row, table.table, "target")?.time(table.time)?;
                 secrets.insert(table.used_for(row)?, StoredSecret { secret: secret?, set_at });
@@ -119,10 +123,10 @@ pub(super) async fn of_connection(
 }
 
 /// The secret of a row, if it is the one that was put there last.
-pub(super) async fn unseal(
+pub(super) async fn decrypt(
     keys: &Keyring,
-    seals: &Seals,
-    table: &SealedTable,
+    row_digests: &RowDigests,
+    table: &SecretTable,
     row: &SqliteRow,
     db: &mut SqliteConnection,
 ) -> Result<Secret, StoreError> {
@@ -131,34 +135,35 @@ pub(super) async fn unseal(
     let (kind, origin): (String, String) = (reader.get("secret_kind")?, reader.get("secret_origin")?);
     let sealed: Vec<u8> = reader.get("secret")?;
     let place = place(table, &target, table.used_for(row)?, &origin);
-    let sealer = keys.get(db, key).await?.filter(|_| table.row(row).is_ok_and(|row| seals.is_current(&row)));
-    let value = sealer.and_then(|sealer| sealer.unseal_text(&sealed, place).ok());
-    let lost = || StoreError::Unsealable { table: table.table, column: "secret", id: target.clone() };
+    let cipher =
+        keys.get(db, key).await?.filter(|_| table.row(row).is_ok_and(|row| row_digests.is_current(&row)));
+    let value = cipher.and_then(|cipher| cipher.decrypt_text(&sealed, place).ok());
+    let lost = || StoreError::Undecryptable { table: table.table, column: "secret", id: target.clone() };
     Ok(Secret { kind, value: value.ok_or_else(lost)?, origin })
 }
 
 /// Lists a row as it was just written.
 pub(super) async fn note(
-    seals: &mut Seals,
-    table: &SealedTable,
+    row_digests: &mut RowDigests,
+    table: &SecretTable,
     names: &[&str],
     db: &mut SqliteConnection,
 ) -> Result<(), StoreError> {
-    seals.forget(table, names);
-    let all = Seals::of_rows(db).await?;
-    seals.take(all, table, names);
+    row_digests.forget(table, names);
+    let all = RowDigests::of_rows(db).await?;
+    row_digests.take(all, table, names);
     Ok(())
 }
 
 pub(super) fn place<'a>(
-    table: &SealedTable,
+    table: &SecretTable,
     target: &'a str,
     used_for: SecretUse,
     origin: &'a str,
-) -> Place<'a> {
+) -> CiphertextContext<'a> {
     let column = match used_for {
         SecretUse::TicketSystem => "secret",
         SecretUse::Proxy => used_for.as_str(),
     };
-    Place { table: table.table, row: target, column, origin }
+    CiphertextContext { table: table.table, row: target, column, origin }
 }

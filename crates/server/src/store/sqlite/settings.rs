@@ -10,8 +10,8 @@ use ticketing_failpoints::{self as failpoints, Point};
 
 use super::audit::Head;
 use super::keys::Keyring;
+use super::row_digests::{self, RowDigests};
 use super::rows::{self, Reader};
-use super::sealed::{self, Seals};
 use super::secrets::{self, note, place};
 use super::{Database, State, writer};
 use crate::store::audit::NewAuditEntry;
@@ -66,7 +66,7 @@ pub(in crate::store) struct SaveTest {
     pub(in crate::store) test: StoredTest,
 }
 
-/// Forgets former connections that nothing refers to any more.
+/// Deletes retired connections that nothing refers to.
 #[derive(Debug)]
 pub(in crate::store) struct PruneRetired {
     pub(in crate::store) before: Timestamp,
@@ -77,11 +77,11 @@ pub(in crate::store) struct PruneRetired {
 impl Database {
     pub(in crate::store) async fn settings(&self) -> Result<Vec<StoredSettings>, StoreError> {
         let mut db = self.readers.begin().await.map_err(StoreError::begin)?;
-        let seals = Head::load(&mut db, &self.state.audit_key).await?.seals;
+        let row_digests = Head::load(&mut db, &self.state.audit_key).await?.row_digests;
         let rows = sqlx::query("SELECT * FROM target_settings ORDER BY target").fetch_all(&mut *db).await;
         let mut all = vec![];
         for row in &rows.map_err(StoreError::read("settings"))? {
-            all.push(settings(&self.state.keys, &seals, row, &mut db).await?);
+            all.push(settings(&self.state.keys, &row_digests, row, &mut db).await?);
         }
         Ok(all)
     }
@@ -91,15 +91,15 @@ impl Database {
         target: &str,
     ) -> Result<Vec<RetiredConnection>, StoreError> {
         let mut db = self.readers.begin().await.map_err(StoreError::begin)?;
-        let seals = Head::load(&mut db, &self.state.audit_key).await?.seals;
+        let row_digests = Head::load(&mut db, &self.state.audit_key).await?.row_digests;
         let query =
             sqlx::query("SELECT * FROM retired_connections WHERE target = ? ORDER BY retired_at DESC");
         let rows = query.bind(target).fetch_all(&mut *db).await;
         let mut all = vec![];
         for row in &rows.map_err(StoreError::read("former connections"))? {
-            match retired(&self.state.keys, &seals, row, &mut db).await {
-                // What was sent there can not be looked up any more; all else goes on.
-                Err(error @ StoreError::Unsealable { .. }) => {
+            match retired(&self.state.keys, &row_digests, row, &mut db).await {
+                // What was sent there cannot be looked up any more; all else goes on.
+                Err(error @ StoreError::Undecryptable { .. }) => {
                     tracing::error!(error = &error as &dyn std::error::Error, "a former connection is lost");
                 }
                 connection => all.push(connection?),
@@ -132,7 +132,7 @@ impl Database {
 // === impl Configure ===
 
 #[async_trait]
-impl writer::Task for Configure {
+impl writer::ExclusiveWrite for Configure {
     type Answer = ();
 
     async fn run(&self, state: &State, db: &mut SqliteConnection) -> Result<(), StoreError> {
@@ -140,7 +140,7 @@ impl writer::Task for Configure {
         for change in &self.changes {
             match change {
                 SettingsChange::Target { .. } => {
-                    self.save_target(change, state, &mut head.seals, db).await?;
+                    self.save_target(change, state, &mut head.row_digests, db).await?;
                 }
                 SettingsChange::Policy { auto_push, retry } => {
                     let (auto_push, retry) = (rows::json("auto_push", auto_push)?, retry.to_string());
@@ -150,15 +150,15 @@ impl writer::Task for Configure {
                 }
             }
         }
-        if head.seals.lists_settings() {
-            head.seals.note_settings(db).await?;
+        if head.row_digests.lists_settings() {
+            head.row_digests.digest_settings(db).await?;
         }
         failpoints::panic_at(Point::SettingsOpen, || self.exposed());
         head.append(db, &state.audit_key, vec![self.audit.clone()]).await?;
         head.save(db, &state.audit_key).await
     }
 
-    fn leaves_traces(&self) -> bool {
+    fn replaces_secrets(&self) -> bool {
         self.changes
             .iter()
             .any(|change| matches!(change, SettingsChange::Target { secrets, .. } if !secrets.is_empty()))
@@ -183,7 +183,7 @@ impl Configure {
         &self,
         change: &SettingsChange,
         state: &State,
-        seals: &mut Seals,
+        row_digests: &mut RowDigests,
         db: &mut SqliteConnection,
     ) -> Result<(), StoreError> {
         let SettingsChange::Target { target, system, enabled, draft, base_url, secrets } = change else {
@@ -192,7 +192,7 @@ impl Configure {
         let former = sqlx::query("SELECT * FROM target_settings WHERE target = ?").bind(target);
         let former = former.fetch_optional(&mut *db).await.map_err(StoreError::read("settings"))?;
         let mut former = match former {
-            Some(row) => Some(settings(&state.keys, seals, &row, db).await?),
+            Some(row) => Some(settings(&state.keys, row_digests, &row, db).await?),
             None => None,
         };
         let lost = former.as_mut().map(|former| std::mem::take(&mut former.lost)).unwrap_or_default();
@@ -202,7 +202,7 @@ impl Configure {
             former.secrets.retain(|used_for, _| !matches!(secrets.get(used_for), Some(SecretChange::Remove)));
         }
         if !matches!(of_system, Some(SecretChange::Remove)) {
-            self.retire(target, base_url.as_deref(), former, state, seals, db).await?;
+            self.retire(target, base_url.as_deref(), former, state, row_digests, db).await?;
         }
         let query = sqlx::query(SAVE_SETTINGS).bind(target).bind(system.as_str()).bind(*enabled);
         let query = query.bind(draft.to_string()).bind(base_url).bind(self.now.as_microsecond());
@@ -211,17 +211,17 @@ impl Configure {
         for (used_for, change) in secrets {
             let place = secrets::Of { target, base_url: "", used_for: *used_for };
             match change {
-                SecretChange::Remove => place.remove(seals, db).await?,
-                SecretChange::Set(secret) => place.save(secret, self.now, state, seals, db).await?,
+                SecretChange::Remove => place.remove(row_digests, db).await?,
+                SecretChange::Set(secret) => place.save(secret, self.now, state, row_digests, db).await?,
             }
         }
-        let is_of_row = |lost: &&StoreError| lost.is_about(sealed::SETTINGS.table);
+        let is_of_row = |lost: &&StoreError| lost.is_about(row_digests::SETTINGS.table);
         match lost.iter().find(is_of_row).filter(|_| of_system.is_none()) {
             // What is not believed now is not believed after other settings were changed either.
             Some(lost) => {
                 tracing::error!(error = lost as &dyn std::error::Error, "a secret is to be given again");
             }
-            None => note(seals, &sealed::SETTINGS, &[target], db).await?,
+            None => note(row_digests, &row_digests::SETTINGS, &[target], db).await?,
         }
         Ok(())
     }
@@ -233,11 +233,11 @@ impl Configure {
         base_url: Option<&str>,
         former: Option<StoredSettings>,
         state: &State,
-        seals: &mut Seals,
+        row_digests: &mut RowDigests,
         db: &mut SqliteConnection,
     ) -> Result<(), StoreError> {
         if let Some(base_url) = base_url {
-            forget_retired(target, base_url, seals, db).await?;
+            forget_retired(target, base_url, row_digests, db).await?;
         }
         let Some(mut former) = former else { return Ok(()) };
         let elsewhere = former.base_url.filter(|former| Some(former.as_str()) != base_url);
@@ -245,17 +245,17 @@ impl Configure {
         let (Some(former_url), Some(StoredSecret { secret, .. })) = (elsewhere, of_system) else {
             return Ok(());
         };
-        let place = place(&sealed::RETIRED, target, SecretUse::TicketSystem, &secret.origin);
-        let (key, sealer) = state.keys.newest(db).await?;
-        let sealed = sealer.seal(secret.value.expose_secret().as_bytes(), place, &*state.entropy);
+        let place = place(&row_digests::RETIRED, target, SecretUse::TicketSystem, &secret.origin);
+        let (key, cipher) = state.keys.newest(db).await?;
+        let sealed = cipher.encrypt(secret.value.expose_secret().as_bytes(), place, &*state.entropy);
         let query = sqlx::query(RETIRE).bind(target).bind(&former_url).bind(&secret.origin);
         let query = query.bind(former.system.as_str()).bind(former.draft.to_string()).bind(&secret.kind);
         let done = query.bind(key).bind(sealed).bind(self.now.as_microsecond()).execute(&mut *db).await;
         one_row("retired_connections", &done.map_err(StoreError::write("former connections"))?)?;
-        note(seals, &sealed::RETIRED, &[target, &former_url], db).await?;
+        note(row_digests, &row_digests::RETIRED, &[target, &former_url], db).await?;
         for (used_for, StoredSecret { secret, set_at }) in former.secrets {
             let place = secrets::Of { target, base_url: &former_url, used_for };
-            place.save(&secret, set_at, state, seals, db).await?;
+            place.save(&secret, set_at, state, row_digests, db).await?;
         }
         Ok(())
     }
@@ -264,7 +264,7 @@ impl Configure {
 // === impl SaveTest ===
 
 #[async_trait]
-impl writer::Task for SaveTest {
+impl writer::ExclusiveWrite for SaveTest {
     type Answer = ();
 
     async fn run(&self, _: &State, db: &mut SqliteConnection) -> Result<(), StoreError> {
@@ -279,7 +279,7 @@ impl writer::Task for SaveTest {
 // === impl PruneRetired ===
 
 #[async_trait]
-impl writer::Task for PruneRetired {
+impl writer::ExclusiveWrite for PruneRetired {
     type Answer = u64;
 
     async fn run(&self, state: &State, db: &mut SqliteConnection) -> Result<u64, StoreError> {
@@ -302,39 +302,40 @@ impl writer::Task for PruneRetired {
         }
         let mut head = Head::load(db, &state.audit_key).await?;
         for (target, base_url) in &unused {
-            forget_retired(target, base_url, &mut head.seals, db).await?;
+            forget_retired(target, base_url, &mut head.row_digests, db).await?;
         }
         head.save(db, &state.audit_key).await?;
         Ok(unused.len() as u64)
     }
 }
 
-/// Forgets a former connection and all that is secret about it.
+/// Deletes a retired connection and its secrets.
 async fn forget_retired(
     target: &str,
     base_url: &str,
-    seals: &mut Seals,
+    row_digests: &mut RowDigests,
     db: &mut SqliteConnection,
 ) -> Result<(), StoreError> {
     let query = sqlx::query("DELETE FROM retired_connections WHERE target = ? AND base_url = ?");
     let done = query.bind(target).bind(base_url).execute(&mut *db).await;
     done.map_err(StoreError::write("former connections"))?;
-    seals.forget(&sealed::RETIRED, &[target, base_url]);
+    row_digests.forget(&row_digests::RETIRED, &[target, base_url]);
     for used_for in SecretUse::ALL.into_iter().filter(|used_for| *used_for != SecretUse::TicketSystem) {
-        secrets::Of { target, base_url, used_for }.remove(seals, db).await?;
+        secrets::Of { target, base_url, used_for }.remove(row_digests, db).await?;
     }
     Ok(())
 }
 
 async fn settings(
     keys: &Keyring,
-    seals: &Seals,
+    row_digests: &RowDigests,
     row: &SqliteRow,
     db: &mut SqliteConnection,
 ) -> Result<StoredSettings, StoreError> {
     let reader = Reader::new(row, "target_settings", "target")?;
     let target: String = reader.get("target")?;
-    let (secrets, lost) = secrets::of_connection(keys, seals, (&sealed::SETTINGS, row), "", db).await?;
+    let (secrets, lost) =
+        secrets::of_connection(keys, row_digests, (&row_digests::SETTINGS, row), "", db).await?;
     Ok(StoredSettings {
         system: reader.name("system", System::parse)?,
         enabled: reader.get("enabled")?,
@@ -350,14 +351,14 @@ async fn settings(
 
 async fn retired(
     keys: &Keyring,
-    seals: &Seals,
+    row_digests: &RowDigests,
     row: &SqliteRow,
     db: &mut SqliteConnection,
 ) -> Result<RetiredConnection, StoreError> {
     let reader = Reader::new(row, "retired_connections", "target")?;
     let base_url: String = reader.get("base_url")?;
     let (secrets, mut lost) =
-        secrets::of_connection(keys, seals, (&sealed::RETIRED, row), &base_url, db).await?;
+        secrets::of_connection(keys, row_digests, (&row_digests::RETIRED, row), &base_url, db).await?;
     if let Some(lost) = lost.pop() {
         return Err(lost);
     }

@@ -13,7 +13,7 @@ use super::{State, writer};
 use crate::clock::{ManualClock, ThisMachine};
 use crate::entropy::SeededEntropy;
 use crate::store::conformance::{BUSY_TIMEOUT, incident, target};
-use crate::store::work::{Needs, Verb, Work};
+use crate::store::unit_of_work::{BatchedWrite, ReadSet, UnitOfWork};
 use crate::store::{
     AcceptError, AcceptRequest, Accepted, EventFilter, KeySource, Requester, Store, StoreError, StoreOptions,
 };
@@ -25,7 +25,7 @@ struct FailCommits {
 }
 
 #[async_trait]
-impl writer::Task for FailCommits {
+impl writer::ExclusiveWrite for FailCommits {
     type Answer = ();
 
     async fn run(&self, _: &State, db: &mut SqliteConnection) -> Result<(), StoreError> {
@@ -43,14 +43,14 @@ impl writer::Task for FailCommits {
 #[derive(Debug)]
 struct Panics;
 
-impl Verb for Panics {
+impl BatchedWrite for Panics {
     type Answer = ();
 
-    fn needs(&self, needs: &mut Needs) {
-        needs.incidents.insert("INC-9".to_owned());
+    fn read_set(&self, read_set: &mut ReadSet) {
+        read_set.incidents.insert("INC-9".to_owned());
     }
 
-    fn apply(&self, work: &mut Work) -> Result<(), StoreError> {
+    fn apply(&self, work: &mut UnitOfWork) -> Result<(), StoreError> {
         work.add_snapshot("INC-9", 1, "{}", Timestamp::UNIX_EPOCH);
         panic!("there is no such state");
     }
@@ -60,7 +60,7 @@ impl Verb for Panics {
 struct Fatal;
 
 #[async_trait]
-impl writer::CommandAlone for Fatal {
+impl writer::QueuedExclusiveWrite for Fatal {
     async fn run(self: Box<Self>, _: &mut writer::Writer) {
         panic!("the writer is to die");
     }
@@ -73,7 +73,7 @@ async fn open(folder: &tempfile::TempDir) -> Store {
         clock,
         entropy,
         machine,
-        key: KeySource::Beside,
+        key: KeySource::BesideDatabase,
         restored: false,
         busy_timeout: BUSY_TIMEOUT,
     };
@@ -83,7 +83,7 @@ async fn open(folder: &tempfile::TempDir) -> Store {
 async fn accept(store: &Store, id: &str) -> Result<Accepted, StoreError> {
     let (incident, targets) = (incident(id, 90.0), vec![target(System::Jira)]);
     let mut accepted = store
-        .accept(AcceptRequest { incident, targets, hasten: false, by: Requester::default() })
+        .accept(AcceptRequest { incident, targets, expedite: false, by: Requester::default() })
         .await
         .map_err(|error| match error {
             AcceptError::Store(error) => error,
@@ -93,12 +93,12 @@ async fn accept(store: &Store, id: &str) -> Result<Accepted, StoreError> {
 }
 
 #[tokio::test]
-async fn a_commit_that_fails_is_told_to_its_callers_and_the_next_one_succeeds() {
+async fn failed_commit_is_reported_and_next_succeeds() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(&folder).await;
     accept(&store, "INC-1").await.unwrap();
     let asked = Arc::new(AtomicU32::new(0));
-    store.database.write_alone(FailCommits { asked: asked.clone() }).await.unwrap_err();
+    store.database.write_exclusive(FailCommits { asked: asked.clone() }).await.unwrap_err();
     assert_eq!(asked.load(Ordering::Relaxed), 1, "the commit did not fail where it was to fail");
     assert!(!accept(&store, "INC-2").await.unwrap().existed);
     let page = store.events_after(0, &EventFilter::default(), 9).await.unwrap();
@@ -108,7 +108,7 @@ async fn a_commit_that_fails_is_told_to_its_callers_and_the_next_one_succeeds() 
 }
 
 #[tokio::test]
-async fn a_verb_that_panics_fails_alone_and_leaves_nothing_behind() {
+async fn panicking_write_fails_alone() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(&folder).await;
     let panics = store.database.write(Panics);
@@ -122,11 +122,11 @@ async fn a_verb_that_panics_fails_alone_and_leaves_nothing_behind() {
 }
 
 #[tokio::test]
-async fn the_death_of_the_writer_is_told() {
+async fn writer_death_is_reported() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(&folder).await;
     let failed = store.failed();
-    store.database.writer.send(writer::Message::Alone(Box::new(Fatal))).await.unwrap();
+    store.database.writer.send(writer::WriteRequest::Exclusive(Box::new(Fatal))).await.unwrap();
     failed.await;
     store.failed().await;
     assert!(matches!(accept(&store, "INC-1").await, Err(StoreError::Closed)));

@@ -7,12 +7,12 @@ use ticketing_core::namespace::Namespace;
 
 use super::Database;
 use super::audit::Head;
+use super::row_digests::{RowDigest, RowDigests};
 use super::rows::Reader;
-use super::sealed::{SealedRow, Seals};
 use crate::access::{Role, TokenHash};
 use crate::store::StoreError;
 use crate::store::types::StoredToken;
-use crate::store::work::floor;
+use crate::store::unit_of_work::floor;
 
 const INSERT: &str = "
     INSERT INTO tokens (id, name, role, hash, created_at, expires_at, namespace) VALUES (?, ?, ?, ?, ?, ?, ?)";
@@ -25,7 +25,7 @@ impl Database {
         let row = row.map_err(StoreError::read("a token"))?;
         let Some(token) = row.as_ref().map(token).transpose()? else { return Ok(None) };
         let head = Head::load(&mut snapshot, &self.state.audit_key).await?;
-        if head.seals.is_current(&SealedRow::of_token(&token)) {
+        if head.row_digests.is_current(&RowDigest::of_token(&token)) {
             return Ok(Some(token));
         }
         tracing::error!(token = %token.id, "this token was edited or put in by hand, and is not accepted");
@@ -36,7 +36,7 @@ impl Database {
         let mut snapshot = self.readers.begin().await.map_err(StoreError::begin)?;
         let mut tokens = all(&mut snapshot).await?;
         let head = Head::load(&mut snapshot, &self.state.audit_key).await?;
-        tokens.retain(|token| head.seals.is_current(&SealedRow::of_token(token)));
+        tokens.retain(|token| head.row_digests.is_current(&RowDigest::of_token(token)));
         Ok(tokens)
     }
 }
@@ -49,10 +49,10 @@ pub(super) async fn all(db: &mut SqliteConnection) -> Result<Vec<StoredToken>, S
 
 pub(super) async fn insert(
     db: &mut SqliteConnection,
-    seals: &mut Seals,
+    row_digests: &mut RowDigests,
     token: &StoredToken,
 ) -> Result<(), StoreError> {
-    seals.set(SealedRow::of_token(token));
+    row_digests.set(RowDigest::of_token(token));
     let query = sqlx::query(INSERT).bind(&token.id);
     let query = query.bind(&token.name).bind(token.role.as_str()).bind(&token.hash.0[..]);
     let query = query.bind(token.created_at.as_microsecond()).bind(token.expires_at.as_microsecond());
@@ -64,12 +64,12 @@ pub(super) async fn insert(
 /// Revokes a token. One that was edited by hand is not accepted after that either.
 pub(super) async fn revoke(
     db: &mut SqliteConnection,
-    seals: &mut Seals,
+    row_digests: &mut RowDigests,
     token: &StoredToken,
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let revoked_at = Some(floor(now));
-    seals.set(SealedRow::of_token(&StoredToken { revoked_at, ..token.clone() }));
+    row_digests.set(RowDigest::of_token(&StoredToken { revoked_at, ..token.clone() }));
     let query = sqlx::query("UPDATE tokens SET revoked_at = ? WHERE id = ?");
     let done = query.bind(now.as_microsecond()).bind(&token.id).execute(db).await;
     done.map_err(StoreError::write("a token"))?;

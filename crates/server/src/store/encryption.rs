@@ -1,8 +1,8 @@
 //! Secrets at rest: XChaCha20-Poly1305 with a random nonce, each bound to the row and column that it belongs to.
 //!
-//! A secret is sealed with a data key, and the data keys with the master key, which is not in the database. What was
-//! moved to another row does not open there. An older one that is put back shows by the list of what was sealed last
-//! (`store/sqlite/sealed.rs`).
+//! A secret is encrypted with a data key, and the data keys with the master key, which is not in the database. What was
+//! moved to another row cannot be decrypted there. An older row that was put back is detected by its row digest
+//! (`store/sqlite/row_digests.rs`).
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -26,7 +26,7 @@ const NONCE: usize = 24;
 #[derive(Debug, Clone)]
 pub enum KeySource {
     /// A file beside the database, made at the first start.
-    Beside,
+    BesideDatabase,
     /// A file that exists.
     File(PathBuf),
     /// The key itself, for example from the environment.
@@ -37,12 +37,12 @@ pub enum KeySource {
     },
 }
 
-/// Seals and unseals.
-pub(super) struct Sealer(XChaCha20Poly1305);
+/// Encrypts and decrypts (AEAD).
+pub(super) struct Cipher(XChaCha20Poly1305);
 
-/// Whose secret it is: sealed into the ciphertext, so that it opens nowhere else.
+/// The associated data of a ciphertext: binds it to its table, row, column and origin.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Place<'a> {
+pub(super) struct CiphertextContext<'a> {
     pub(super) table: &'a str,
     pub(super) row: &'a str,
     pub(super) column: &'a str,
@@ -55,40 +55,53 @@ pub(super) struct MasterKey {
     pub(super) origin: String,
 }
 
-/// The secret is not the one that was sealed there.
+/// Decryption failed: wrong key, wrong row, or edited.
 #[derive(Debug)]
-pub(super) struct Unsealable;
+pub(super) struct Undecryptable;
 
-// === impl Sealer ===
+// === impl Cipher ===
 
-impl Sealer {
+impl Cipher {
     pub(super) fn new(key: &[u8; 32]) -> Self {
         Self(XChaCha20Poly1305::new(key.into()))
     }
 
     /// The nonce, and the ciphertext after it.
-    pub(super) fn seal(&self, secret: &[u8], place: Place<'_>, entropy: &dyn Entropy) -> Vec<u8> {
+    pub(super) fn encrypt(
+        &self,
+        secret: &[u8],
+        place: CiphertextContext<'_>,
+        entropy: &dyn Entropy,
+    ) -> Vec<u8> {
         let mut nonce = [0; NONCE];
         entropy.fill(&mut nonce);
         let payload = Payload { msg: secret, aad: &place.bytes() };
         let sealed = self.0.encrypt(&XNonce::from(nonce), payload);
-        let sealed = sealed.expect("only a secret of more than 256 GB can not be sealed");
+        let sealed = sealed.expect("only a secret of more than 256 GB cannot be sealed");
         [&nonce[..], &sealed].concat()
     }
 
-    pub(super) fn unseal(&self, sealed: &[u8], place: Place<'_>) -> Result<Zeroizing<Vec<u8>>, Unsealable> {
-        let (nonce, sealed) = sealed.split_first_chunk::<NONCE>().ok_or(Unsealable)?;
+    pub(super) fn decrypt(
+        &self,
+        sealed: &[u8],
+        place: CiphertextContext<'_>,
+    ) -> Result<Zeroizing<Vec<u8>>, Undecryptable> {
+        let (nonce, sealed) = sealed.split_first_chunk::<NONCE>().ok_or(Undecryptable)?;
         let payload = Payload { msg: sealed, aad: &place.bytes() };
-        self.0.decrypt(&XNonce::from(*nonce), payload).map(Zeroizing::new).map_err(|_| Unsealable)
+        self.0.decrypt(&XNonce::from(*nonce), payload).map(Zeroizing::new).map_err(|_| Undecryptable)
     }
 
-    pub(super) fn unseal_text(&self, sealed: &[u8], place: Place<'_>) -> Result<SecretString, Unsealable> {
-        let bytes = self.unseal(sealed, place)?;
-        std::str::from_utf8(&bytes).map(SecretString::from).map_err(|_| Unsealable)
+    pub(super) fn decrypt_text(
+        &self,
+        sealed: &[u8],
+        place: CiphertextContext<'_>,
+    ) -> Result<SecretString, Undecryptable> {
+        let bytes = self.decrypt(sealed, place)?;
+        std::str::from_utf8(&bytes).map(SecretString::from).map_err(|_| Undecryptable)
     }
 }
 
-impl fmt::Debug for Sealer {
+impl fmt::Debug for Cipher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Sealer(..)")
     }
@@ -96,7 +109,7 @@ impl fmt::Debug for Sealer {
 
 // === impl Place ===
 
-impl Place<'_> {
+impl CiphertextContext<'_> {
     /// Every part with its length before it, so that no two places have the same bytes.
     fn bytes(&self) -> Vec<u8> {
         let parts = [self.table, self.row, self.column, self.origin];
@@ -114,10 +127,10 @@ impl MasterKey {
             KeySource::Text { text, origin } => {
                 return Ok(vec![Self::parse(text.expose_secret(), origin.clone())?]);
             }
-            KeySource::File(_) | KeySource::Beside => source.file(database).unwrap_or_default(),
+            KeySource::File(_) | KeySource::BesideDatabase => source.file(database).unwrap_or_default(),
         };
-        // The server makes this one itself, so that a link in its place was put there by somebody else.
-        if matches!(source, KeySource::Beside) && file.is_symlink() {
+        // The server makes this one itself, so a symbolic link in its place is an attack.
+        if matches!(source, KeySource::BesideDatabase) && file.is_symlink() {
             return Err(OpenError::Link { path: file });
         }
         let first = Self::read(&file, database)?;
@@ -132,7 +145,7 @@ impl MasterKey {
         entropy: &dyn Entropy,
     ) -> Result<(Self, Option<PathBuf>), OpenError> {
         let file = beside(database, "key");
-        if matches!(source, KeySource::Beside) && !file.exists() {
+        if matches!(source, KeySource::BesideDatabase) && !file.exists() {
             return Ok((Self::make(&file, entropy)?, Some(file)));
         }
         let mut candidates = Self::candidates(source, database)?;
@@ -176,8 +189,8 @@ impl MasterKey {
         Ok(Self { key: Zeroizing::new(key), origin })
     }
 
-    pub(super) fn sealer(&self) -> Sealer {
-        Sealer::new(&self.key)
+    pub(super) fn cipher(&self) -> Cipher {
+        Cipher::new(&self.key)
     }
 }
 
@@ -185,7 +198,7 @@ impl KeySource {
     /// The file of the key, if it is in one.
     pub(crate) fn file(&self, database: &Path) -> Option<PathBuf> {
         match self {
-            Self::Beside => Some(beside(database, "key")),
+            Self::BesideDatabase => Some(beside(database, "key")),
             Self::File(path) => Some(path.clone()),
             Self::Text { .. } => None,
         }

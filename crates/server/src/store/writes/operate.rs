@@ -1,4 +1,4 @@
-//! The operator's hands, audited.
+//! Operations of operators, audited.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ use ticketing_core::system::TicketRef;
 use crate::store::StoreError;
 use crate::store::audit::{Actor, DONE, NewAuditEntry};
 use crate::store::types::{NamedTicket, OperateError, Operation};
-use crate::store::work::{Needs, NewOperation, Verb, Work};
+use crate::store::unit_of_work::{BatchedWrite, NewOperation, ReadSet, UnitOfWork};
 
 #[derive(Debug)]
 pub(in crate::store) struct Operate {
@@ -21,19 +21,19 @@ pub(in crate::store) struct Operate {
     pub(in crate::store) now: Timestamp,
 }
 
-impl Verb for Operate {
+impl BatchedWrite for Operate {
     type Answer = Result<Delivery, OperateError>;
 
-    fn needs(&self, needs: &mut Needs) {
-        needs.deliveries.insert(self.delivery_id.clone());
+    fn read_set(&self, read_set: &mut ReadSet) {
+        read_set.deliveries.insert(self.delivery_id.clone());
         if let Operation::Resolve(NamedTicket { ticket, markers, .. }) = &self.operation {
-            needs.ticket_ids.extend(Some(ticket.id.clone()).filter(|id| !id.is_empty()));
-            needs.ticket_keys.insert(ticket.key.clone());
-            needs.markers.extend(markers.iter().map(ToString::to_string));
+            read_set.ticket_ids.extend(Some(ticket.id.clone()).filter(|id| !id.is_empty()));
+            read_set.ticket_keys.insert(ticket.key.clone());
+            read_set.markers.extend(markers.iter().map(ToString::to_string));
         }
     }
 
-    fn apply(&self, work: &mut Work) -> Result<Self::Answer, StoreError> {
+    fn apply(&self, work: &mut UnitOfWork) -> Result<Self::Answer, StoreError> {
         let Some(delivery) = work.delivery(&self.delivery_id).cloned() else {
             return Ok(Err(OperateError::NotFound));
         };
@@ -64,7 +64,7 @@ impl Verb for Operate {
 }
 
 /// The incident whose ticket it is, if that is another one than the delivery's.
-fn owner(work: &Work, delivery: &Delivery, named: &NamedTicket) -> Option<String> {
+fn owner(work: &UnitOfWork, delivery: &Delivery, named: &NamedTicket) -> Option<String> {
     let others = work.deliveries().filter(|other| other.id != delivery.id);
     let owners = others.filter(|other| {
         other.ticket.as_ref().is_some_and(|ticket| ticket.is_same(&named.ticket))

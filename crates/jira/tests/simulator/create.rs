@@ -8,37 +8,37 @@ use ticketing_core::system::{Index, TicketSystem, Visibility};
 use ticketing_simulator::{Call, Effect, Named, Profile, Project, Reply, Rule, Vendor, When};
 
 use crate::incidents;
-use crate::support::{Site, WITHIN, adjusted, api_token, order, order_of};
+use crate::support::{Site, WITHIN, adjusted, api_token, ticket_draft, ticket_draft_of};
 
 #[tokio::test]
 async fn an_incident_becomes_a_ticket_on_cloud() {
-    let (site, order) = (Site::cloud().await, order("INC-1"));
-    let (rendered, created) = site.push(&order).await.unwrap();
+    let (site, ticket_draft) = (Site::cloud().await, ticket_draft("INC-1"));
+    let (rendered, created) = site.push(&ticket_draft).await.unwrap();
     assert_eq!((rendered.adjustments, created.adjustments), (vec![], vec![]));
     assert_eq!(created.ticket.key, "SEC-1");
     assert_eq!(created.ticket.url, format!("{}/browse/SEC-1", site.simulator.base_url()));
     let ticket = site.only_ticket();
     assert_eq!(ticket["priority"]["name"], "Highest");
     assert_eq!(ticket["issuetype"]["name"], "Task");
-    assert_eq!(ticket["labels"], json!([order.marker.as_str(), "soc"]));
+    assert_eq!(ticket["labels"], json!([ticket_draft.marker.as_str(), "soc"]));
     assert_eq!(ticket["description"]["type"], "doc");
     assert_eq!(site.jira.visibility(), Visibility::Indexed(Index::JiraCloud));
 }
 
 #[tokio::test]
-async fn an_incident_becomes_a_ticket_on_data_center_under_its_context_path() {
+async fn creates_ticket_under_data_center_context_path() {
     let profile = Profile::of(Vendor::JiraDataCenter).with_context_path("/jira");
-    let (site, order) = (Site::data_center_with(profile).await, order("INC-1"));
+    let (site, ticket_draft) = (Site::data_center_with(profile).await, ticket_draft("INC-1"));
     assert_eq!(site.jira.visibility(), Visibility::Indexed(Index::JiraDataCenter));
-    let (_, created) = site.push(&order).await.unwrap();
+    let (_, created) = site.push(&ticket_draft).await.unwrap();
     assert!(created.ticket.url.ends_with("/jira/browse/SEC-1"), "{}", created.ticket.url);
     let ticket = site.only_ticket();
     assert!(ticket["description"].as_str().unwrap().starts_with("{color:#de350b}*CRITICAL*{color} user"));
-    assert_eq!(ticket["labels"][0], order.marker.as_str());
+    assert_eq!(ticket["labels"][0], ticket_draft.marker.as_str());
 }
 
 #[tokio::test]
-async fn a_scoped_token_goes_through_the_gateway_and_the_link_leads_to_the_site() {
+async fn scoped_token_uses_gateway_and_links_to_site() {
     let profile = Profile::of(Vendor::JiraCloud);
     let cloud_id = profile.cloud_id.clone();
     // The simulator's gateway is on the same host as its site.
@@ -47,7 +47,7 @@ async fn a_scoped_token_goes_through_the_gateway_and_the_link_leads_to_the_site(
         draft.gateway_url = draft.url.clone();
     })
     .await;
-    let (_, created) = site.push(&order("INC-1")).await.unwrap();
+    let (_, created) = site.push(&ticket_draft("INC-1")).await.unwrap();
     assert_eq!(created.ticket.url, format!("{}/browse/SEC-1", site.simulator.base_url()));
     assert!(site.simulator.requests().iter().all(|request| request.path.starts_with("/ex/jira/")));
 }
@@ -60,32 +60,32 @@ async fn labels_off_the_screen_put_the_marker_into_the_description() {
             Vendor::JiraCloud => Site::cloud_with(profile).await,
             _ => Site::data_center_with(profile).await,
         };
-        let order = order("INC-1");
-        let (rendered, _) = site.push(&order).await.unwrap();
+        let ticket_draft = ticket_draft("INC-1");
+        let (rendered, _) = site.push(&ticket_draft).await.unwrap();
         assert_eq!(adjusted(&rendered.adjustments), ["labels"]);
-        assert!(rendered.plain_text.ends_with(&format!("RhythmX marker: {}", order.marker)));
-        let sighting = site.look_up(&order, &[]).await.unwrap();
-        assert_eq!(sighting.tickets.len(), 1, "{vendor:?}");
+        assert!(rendered.plain_text.ends_with(&format!("RhythmX marker: {}", ticket_draft.marker)));
+        let search_result = site.look_up(&ticket_draft, &[]).await.unwrap();
+        assert_eq!(search_result.tickets.len(), 1, "{vendor:?}");
     }
 }
 
 #[tokio::test]
 async fn a_priority_off_the_screen_is_not_sent() {
     let site = Site::cloud_with(Profile::of(Vendor::JiraCloud).without_field("priority")).await;
-    let (rendered, _) = site.push(&order("INC-1")).await.unwrap();
+    let (rendered, _) = site.push(&ticket_draft("INC-1")).await.unwrap();
     assert_eq!((rendered.priority, adjusted(&rendered.adjustments)), (None, vec!["priority"]));
 }
 
 #[tokio::test]
 async fn a_scheme_without_highest_gets_the_closest_priority() {
     let site = Site::cloud_with(Profile::of(Vendor::JiraCloud).without_priority("Highest")).await;
-    let (rendered, _) = site.push(&order("INC-1")).await.unwrap();
+    let (rendered, _) = site.push(&ticket_draft("INC-1")).await.unwrap();
     assert_eq!(rendered.priority.as_deref(), Some("High"));
     assert_eq!(site.only_ticket()["priority"]["name"], "High");
 }
 
 #[tokio::test]
-async fn an_issue_type_that_is_not_offered_is_named_beside_those_that_are() {
+async fn names_missing_issue_type_and_offered_ones() {
     let site = Site::with(
         Vendor::JiraCloud,
         Profile::of(Vendor::JiraCloud),
@@ -93,13 +93,13 @@ async fn an_issue_type_that_is_not_offered_is_named_beside_those_that_are() {
         |draft| draft.issue_type = Some("Epic".to_owned()),
     )
     .await;
-    let fault = site.push(&order("INC-1")).await.unwrap_err();
+    let fault = site.push(&ticket_draft("INC-1")).await.unwrap_err();
     assert_eq!(fault.kind, FaultKind::Misconfigured);
     assert!(fault.hint.contains("Task, Bug, Story, Incident"), "{}", fault.hint);
 }
 
 #[tokio::test]
-async fn the_issue_type_is_found_on_a_later_page_and_whatever_its_case() {
+async fn finds_issue_type_on_later_page_ignoring_case() {
     let mut project = Project::new("10100", "SEC");
     project.issue_types = (0..60).map(|n| Named::new(n.to_string(), format!("Type {n}"))).collect();
     project.issue_types.push(Named::new("777", "TASK"));
@@ -109,36 +109,36 @@ async fn the_issue_type_is_found_on_a_later_page_and_whatever_its_case() {
             Vendor::JiraCloud => Site::cloud_with(profile).await,
             _ => Site::data_center_with(profile).await,
         };
-        site.push(&order("INC-1")).await.unwrap();
+        site.push(&ticket_draft("INC-1")).await.unwrap();
         assert_eq!(site.only_ticket()["issuetype"]["id"], "777", "{vendor:?}");
     }
 }
 
 #[tokio::test]
-async fn fields_refused_by_a_definite_400_are_dropped_and_the_ticket_still_comes() {
+async fn drops_fields_refused_by_400() {
     let site = Site::cloud().await;
-    let order = order("INC-1");
-    let rendered = site.jira.prepare(&order).await.unwrap();
+    let ticket_draft = ticket_draft("INC-1");
+    let rendered = site.jira.prepare(&ticket_draft).await.unwrap();
     site.simulator.edit(|profile| {
         for project in &mut profile.projects {
             project.screen.retain(|field| field != "labels" && field != "priority");
         }
     });
-    let created = site.jira.create(&order, &rendered, WITHIN).await.unwrap();
+    let created = site.jira.create(&ticket_draft, &rendered, WITHIN).await.unwrap();
     assert_eq!(adjusted(&created.adjustments), ["labels", "priority"]);
     let ticket = site.only_ticket();
     assert_eq!(ticket["labels"], json!([]));
-    assert!(ticket["description"].to_string().contains(order.marker.as_str()));
-    assert_eq!(site.look_up(&order, &[]).await.unwrap().tickets.len(), 1);
+    assert!(ticket["description"].to_string().contains(ticket_draft.marker.as_str()));
+    assert_eq!(site.look_up(&ticket_draft, &[]).await.unwrap().tickets.len(), 1);
 }
 
 #[tokio::test]
-async fn a_refused_field_that_can_not_go_is_a_fault_and_nothing_is_repeated() {
+async fn fails_on_refused_required_field() {
     let site = Site::cloud().await;
     let errors =
         json!({ "errorMessages": [], "errors": { "priority": "no", "customfield_1": "is required" } });
     site.weather(Call::Create, Effect::Answer(Reply::json(400, &errors)));
-    let fault = site.push(&order("INC-1")).await.unwrap_err();
+    let fault = site.push(&ticket_draft("INC-1")).await.unwrap_err();
     assert_eq!(fault.kind, FaultKind::Rejected);
     assert!(fault.message.contains("customfield_1: is required"), "{}", fault.message);
     let posts = site.simulator.requests().iter().filter(|request| request.path.ends_with("/issue")).count();
@@ -156,7 +156,7 @@ async fn an_endless_refusal_is_repeated_twice_at_the_most() {
             Effect::Answer(Reply::json(400, &errors)),
         ));
     }
-    let fault = site.push(&order("INC-1")).await.unwrap_err();
+    let fault = site.push(&ticket_draft("INC-1")).await.unwrap_err();
     assert_eq!(fault.kind, FaultKind::Rejected);
     let posts = site.simulator.requests().iter().filter(|request| request.path.ends_with("/issue")).count();
     assert_eq!(posts, 3);
@@ -164,14 +164,14 @@ async fn an_endless_refusal_is_repeated_twice_at_the_most() {
 
 #[tokio::test]
 async fn a_create_whose_time_has_passed_sends_nothing() {
-    let (site, order) = (Site::cloud().await, order("INC-1"));
-    let rendered = site.jira.prepare(&order).await.unwrap();
-    let fault = site.jira.create(&order, &rendered, Duration::ZERO).await.unwrap_err();
+    let (site, ticket_draft) = (Site::cloud().await, ticket_draft("INC-1"));
+    let rendered = site.jira.prepare(&ticket_draft).await.unwrap();
+    let fault = site.jira.create(&ticket_draft, &rendered, Duration::ZERO).await.unwrap_err();
     assert_eq!((fault.kind, site.simulator.tickets().len()), (FaultKind::TooLate, 0));
 }
 
 #[tokio::test]
-async fn learns_which_jira_it_is_from_the_account_where_server_info_says_nothing() {
+async fn detects_flavour_from_account_without_server_info() {
     let hollow = Effect::Answer(Reply::json(200, &json!({})));
     let page = Effect::Answer(Reply::html(404, "<html>"));
     for (vendor, index) in
@@ -183,7 +183,7 @@ async fn learns_which_jira_it_is_from_the_account_where_server_info_says_nothing
                 _ => Site::data_center().await,
             };
             site.simulator.weather().push(Rule::new(Call::Meta, When::Next(1), effect));
-            let (rendered, _) = site.push(&order("INC-1")).await.unwrap();
+            let (rendered, _) = site.push(&ticket_draft("INC-1")).await.unwrap();
             assert_eq!(rendered.adjustments, []);
             assert_eq!(site.jira.visibility(), Visibility::Indexed(index));
         }
@@ -191,7 +191,7 @@ async fn learns_which_jira_it_is_from_the_account_where_server_info_says_nothing
 }
 
 #[tokio::test]
-async fn makes_the_ticket_although_the_create_screen_is_not_told() {
+async fn creates_ticket_without_create_metadata() {
     let table = [
         Effect::Answer(Reply::json(500, &json!({ "errorMessages": ["Internal server error"] }))),
         Effect::Answer(Reply::json(503, &json!({}))),
@@ -210,7 +210,7 @@ async fn makes_the_ticket_although_the_create_screen_is_not_told() {
         // The first of these calls is serverInfo, the second asks for the issue types.
         site.simulator.weather().push(Rule::new(Call::Meta, When::Nth(2), effect));
         let (rendered, _) =
-            site.push(&order("INC-1")).await.unwrap_or_else(|fault| panic!("{shown}: {fault}"));
+            site.push(&ticket_draft("INC-1")).await.unwrap_or_else(|fault| panic!("{shown}: {fault}"));
         assert_eq!(adjusted(&rendered.adjustments), ["issuetype", "priority", "labels"], "{shown}");
         assert!(rendered.adjustments[0].reason.starts_with("not checked: "), "{shown}");
         assert_eq!(site.only_ticket()["priority"]["name"], "Highest");
@@ -218,13 +218,13 @@ async fn makes_the_ticket_although_the_create_screen_is_not_told() {
 }
 
 #[tokio::test]
-async fn asks_again_for_the_create_screen_a_minute_after_it_was_not_told() {
-    let (site, order) = (Site::cloud().await, order("INC-1"));
+async fn refetches_missing_create_metadata_after_a_minute() {
+    let (site, ticket_draft) = (Site::cloud().await, ticket_draft("INC-1"));
     site.simulator.weather().push(Rule::new(Call::Meta, When::Nth(2), Effect::Html { status: 500 }));
-    assert_eq!(site.jira.prepare(&order).await.unwrap().adjustments.len(), 3);
-    assert_eq!(site.jira.prepare(&order).await.unwrap().adjustments.len(), 3);
+    assert_eq!(site.jira.prepare(&ticket_draft).await.unwrap().adjustments.len(), 3);
+    assert_eq!(site.jira.prepare(&ticket_draft).await.unwrap().adjustments.len(), 3);
     site.clock.advance(Duration::from_secs(61));
-    assert_eq!(site.jira.prepare(&order).await.unwrap().adjustments, []);
+    assert_eq!(site.jira.prepare(&ticket_draft).await.unwrap().adjustments, []);
 }
 
 #[tokio::test]
@@ -235,7 +235,7 @@ async fn a_description_off_the_screen_is_sent_as_a_comment() {
             Vendor::JiraCloud => Site::cloud_with(profile).await,
             _ => Site::data_center_with(profile).await,
         };
-        let (rendered, created) = site.push(&order("INC-1")).await.unwrap();
+        let (rendered, created) = site.push(&ticket_draft("INC-1")).await.unwrap();
         assert_eq!((adjusted(&rendered.adjustments), created.adjustments), (vec!["description"], vec![]));
         let comment = site.only_ticket()["comments"][0]["body"].to_string();
         assert!(comment.contains("CRITICAL"), "{comment}");
@@ -243,11 +243,11 @@ async fn a_description_off_the_screen_is_sent_as_a_comment() {
 }
 
 #[tokio::test]
-async fn a_description_that_is_refused_is_dropped_where_the_screen_is_not_told() {
+async fn drops_refused_description_without_create_metadata() {
     let site = Site::cloud_with(Profile::of(Vendor::JiraCloud).without_field("description")).await;
     site.simulator.weather().push(Rule::new(Call::Meta, When::Nth(2), Effect::Html { status: 500 }));
     site.weather(Call::Update, Effect::Html { status: 403 });
-    let (_, created) = site.push(&order("INC-1")).await.unwrap();
+    let (_, created) = site.push(&ticket_draft("INC-1")).await.unwrap();
     assert_eq!(adjusted(&created.adjustments), ["description", "description"]);
     assert!(created.adjustments[1].reason.contains("may be missing"), "{:?}", created.adjustments);
 }
@@ -255,35 +255,35 @@ async fn a_description_that_is_refused_is_dropped_where_the_screen_is_not_told()
 #[tokio::test]
 async fn a_screen_on_which_no_marker_can_stand_gets_no_ticket() {
     let profile = Profile::of(Vendor::JiraCloud).without_field("description").without_field("labels");
-    let fault = Site::cloud_with(profile).await.push(&order("INC-1")).await.unwrap_err();
+    let fault = Site::cloud_with(profile).await.push(&ticket_draft("INC-1")).await.unwrap_err();
     assert_eq!(fault.kind, FaultKind::Misconfigured);
     assert!(fault.hint.contains("Labels or Description"), "{}", fault.hint);
 }
 
 #[tokio::test]
-async fn a_jira_that_hides_its_create_screen_is_taken_at_its_usual_names() {
+async fn uses_default_names_without_create_metadata() {
     let site = Site::cloud().await;
     // The first of these calls is serverInfo, the second asks for the issue types.
     let refusal = Effect::Answer(Reply::json(403, &json!({ "errorMessages": ["no"] })));
     site.simulator.weather().push(Rule::new(Call::Meta, When::Nth(2), refusal));
-    let (rendered, _) = site.push(&order("INC-1")).await.unwrap();
+    let (rendered, _) = site.push(&ticket_draft("INC-1")).await.unwrap();
     assert_eq!(adjusted(&rendered.adjustments), ["issuetype", "priority", "labels"]);
     assert_eq!(site.only_ticket()["priority"]["name"], "Highest");
 }
 
 #[tokio::test]
-async fn what_the_project_offers_is_asked_again_after_five_minutes_and_after_a_refusal() {
-    let (site, order) = (Site::cloud().await, order("INC-1"));
+async fn refetches_create_metadata_after_five_minutes_or_refusal() {
+    let (site, ticket_draft) = (Site::cloud().await, ticket_draft("INC-1"));
     let metas = || site.simulator.requests().iter().filter(|r| r.path.contains("createmeta")).count();
-    site.jira.prepare(&order).await.unwrap();
-    site.jira.prepare(&order).await.unwrap();
+    site.jira.prepare(&ticket_draft).await.unwrap();
+    site.jira.prepare(&ticket_draft).await.unwrap();
     assert_eq!(metas(), 2);
     site.clock.advance(Duration::from_secs(301));
-    let rendered = site.jira.prepare(&order).await.unwrap();
+    let rendered = site.jira.prepare(&ticket_draft).await.unwrap();
     assert_eq!(metas(), 4);
     site.weather(Call::Create, Effect::Answer(Reply::json(400, &json!({}))));
-    site.jira.create(&order, &rendered, WITHIN).await.unwrap_err();
-    site.jira.prepare(&order).await.unwrap();
+    site.jira.create(&ticket_draft, &rendered, WITHIN).await.unwrap_err();
+    site.jira.prepare(&ticket_draft).await.unwrap();
     assert_eq!(metas(), 6);
 }
 
@@ -293,16 +293,16 @@ async fn a_required_field_that_is_not_sent_is_announced() {
     project.screen.insert("environment".to_owned());
     project.required.insert("environment".to_owned());
     let site = Site::cloud_with(Profile::of(Vendor::JiraCloud).with_project(project)).await;
-    let rendered = site.jira.prepare(&order("INC-1")).await.unwrap();
+    let rendered = site.jira.prepare(&ticket_draft("INC-1")).await.unwrap();
     assert_eq!(adjusted(&rendered.adjustments), ["environment"]);
 }
 
 #[tokio::test]
-async fn a_sketch_asks_nobody_and_says_so() {
-    let (site, order) = (Site::cloud().await, order("INC-1"));
-    let sketch = site.jira.sketch(&order);
-    assert_eq!(adjusted(&sketch.adjustments), ["issuetype", "priority", "labels"]);
-    assert_eq!(sketch.labels[0], order.marker.as_str());
+async fn renders_offline_without_requests() {
+    let (site, ticket_draft) = (Site::cloud().await, ticket_draft("INC-1"));
+    let render_offline = site.jira.render_offline(&ticket_draft);
+    assert_eq!(adjusted(&render_offline.adjustments), ["issuetype", "priority", "labels"]);
+    assert_eq!(render_offline.labels[0], ticket_draft.marker.as_str());
     assert!(site.simulator.requests().is_empty());
 }
 
@@ -311,11 +311,11 @@ async fn created_issue_with_absurd_key_is_looked_up() {
     let site = Site::cloud().await;
     let body = json!({ "id": "10001", "key": format!("SEC-{}", "9".repeat(3_000_000)) });
     site.weather(Call::Create, Effect::ApplyThenAnswer(Reply::json(201, &body)));
-    let order = order("INC-1");
-    let fault = site.push(&order).await.unwrap_err();
+    let ticket_draft = ticket_draft("INC-1");
+    let fault = site.push(&ticket_draft).await.unwrap_err();
     assert_eq!((fault.kind, fault.is_ambiguous()), (FaultKind::UnreadableReply, true));
     assert!(fault.message.len() < 1_000);
-    assert_eq!(site.look_up(&order, &[]).await.unwrap().tickets[0].ticket.key, "SEC-1");
+    assert_eq!(site.look_up(&ticket_draft, &[]).await.unwrap().tickets[0].ticket.key, "SEC-1");
 }
 
 #[tokio::test]
@@ -327,7 +327,7 @@ async fn refusal_of_a_field_in_megabytes_is_cut() {
         When::Next(1),
         Effect::Answer(Reply::json(400, &body)),
     ));
-    let (_, created) = site.push(&order("INC-1")).await.unwrap();
+    let (_, created) = site.push(&ticket_draft("INC-1")).await.unwrap();
     assert_eq!(created.adjustments.len(), 1);
     assert_eq!(created.adjustments[0].field, "priority");
     assert!(created.adjustments[0].reason.len() < 2_000, "{}", created.adjustments[0].reason.len());
@@ -338,9 +338,9 @@ async fn long_texts_of_emoji_keep_to_jiras_limits() {
     let mut fields = incidents::least();
     fields.activity.primary_rule = "🔴 ".repeat(128);
     fields.investigation_notes = "👩‍💻".repeat(13_000);
-    let order = order_of(fields);
+    let ticket_draft = ticket_draft_of(fields);
     for site in [Site::cloud().await, Site::data_center().await] {
-        let (rendered, _) = site.push(&order).await.unwrap();
+        let (rendered, _) = site.push(&ticket_draft).await.unwrap();
         assert_eq!(adjusted(&rendered.adjustments), ["description", "summary"]);
         assert!(site.only_ticket()["summary"].as_str().unwrap().ends_with("… (risk 12, INC-2026-0042)"));
     }
@@ -352,7 +352,7 @@ async fn text_is_cleaned_and_the_ticket_says_so() {
     fields.actor.name = "invoice\u{202e}fdp.exe".to_owned();
     fields.investigation_notes = "a\u{200b}b\u{fffe}\0\r\nc".to_owned();
     for site in [Site::cloud().await, Site::data_center().await] {
-        let (rendered, _) = site.push(&order_of(fields.clone())).await.unwrap();
+        let (rendered, _) = site.push(&ticket_draft_of(fields.clone())).await.unwrap();
         let [cleaned] = rendered.adjustments.as_slice() else { panic!("{:?}", rendered.adjustments) };
         assert_eq!(
             cleaned.reason,

@@ -5,7 +5,7 @@ use ticketing_core::fault::FaultKind;
 use ticketing_core::system::{Destination, TicketSystem};
 use ticketing_simulator::{Call, Effect, Profile, Reply, Vendor};
 
-use crate::support::{Site, order, pat};
+use crate::support::{Site, pat, ticket_draft};
 
 fn no_such_issue() -> Reply {
     Reply::json(404, &json!({ "errorMessages": ["Issue Does Not Exist"], "errors": {} }))
@@ -14,12 +14,12 @@ fn no_such_issue() -> Reply {
 #[tokio::test]
 async fn reads_key_project_and_marker_by_key_and_by_id() {
     for site in [Site::cloud().await, Site::data_center().await] {
-        let order = order("INC-1");
-        let (_, created) = site.push(&order).await.unwrap();
+        let ticket_draft = ticket_draft("INC-1");
+        let (_, created) = site.push(&ticket_draft).await.unwrap();
         for name in [&created.ticket.key, &created.ticket.id] {
             let read = site.jira.read(&site.jira.destination(), name).await.unwrap().unwrap();
             assert_eq!((&read.ticket, read.place.as_str()), (&created.ticket, "SEC"));
-            assert_eq!(read.marker.as_ref(), Some(&order.marker));
+            assert_eq!(read.marker.as_ref(), Some(&ticket_draft.marker));
             assert!(read.created_at.is_some());
         }
     }
@@ -30,10 +30,10 @@ async fn reads_marker_in_description_where_labels_are_off() {
     let cloud = Profile::of(Vendor::JiraCloud).without_field("labels");
     let data_center = Profile::of(Vendor::JiraDataCenter).without_field("labels");
     for site in [Site::cloud_with(cloud).await, Site::data_center_with(data_center).await] {
-        let order = order("INC-1");
-        let (_, created) = site.push(&order).await.unwrap();
+        let ticket_draft = ticket_draft("INC-1");
+        let (_, created) = site.push(&ticket_draft).await.unwrap();
         let read = site.jira.read(&site.jira.destination(), &created.ticket.key).await.unwrap().unwrap();
-        assert_eq!(read.marker, Some(order.marker));
+        assert_eq!(read.marker, Some(ticket_draft.marker));
     }
 }
 

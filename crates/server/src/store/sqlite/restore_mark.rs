@@ -1,8 +1,8 @@
 //! The mark: a small file beside the database that says how far the database had come, and when.
 //!
-//! It is how a start notices that the database is an older copy of itself. Where the database alone was put back, the mark
-//! names what the database no longer knows. Where the whole folder was put back, the mark was made by copying, later than
-//! it says. Where a machine was put back with its disk as it was while the server ran, it was booted since. The mark also
+//! It is how a start notices that the database is an older copy of itself. Where the database alone was restored, the mark
+//! names what the database no longer knows. Where the whole folder was restored, the mark was made by copying, later than
+//! it says. Where a machine was restored with its disk as it was while the server ran, it was booted since. The mark also
 //! tells how far the clock was set between two runs.
 //!
 //! It is written after each commit, in place, without waiting for the disk: a process that is killed leaves it as it is,
@@ -21,7 +21,7 @@ use ticketing_core::clock::Clock;
 use super::private_file;
 use crate::clock::Machine;
 use crate::store::types::Suspicion;
-use crate::store::work::IntentName;
+use crate::store::unit_of_work::IntentName;
 
 /// Always so long, so that it is overwritten in place and needs no room on a full disk.
 const LENGTH: usize = 512;
@@ -68,7 +68,7 @@ pub(super) struct Mark {
     found: Option<Found>,
     event: u64,
     intent: Option<IntentName>,
-    /// `None` once it can not be written.
+    /// `None` once it cannot be written.
     file: Option<File>,
     files: Option<Files>,
 }
@@ -108,7 +108,7 @@ impl Mark {
         self.machine.since_boot().checked_sub(record.since_boot)
     }
 
-    /// Why the files may have been put back, as far as the mark alone can tell, beside a database whose newest event is
+    /// Why the files may have been restored, judged by the mark alone, beside a database whose newest event is
     /// `kept_event`.
     pub(super) fn suspicion(&self, kept_event: u64) -> Option<Suspicion> {
         let Some(Found { record, changed, files }) = &self.found else {
@@ -133,7 +133,7 @@ impl Mark {
         self.set(event, intent);
     }
 
-    /// The database has come so far. What can not be written is told once: the next start then suspects more than it has
+    /// The database has come so far. A write failure is logged once: the next start then suspects more than it has
     /// to.
     pub(super) fn set(&mut self, event: u64, intent: Option<IntentName>) {
         self.event = event;
@@ -202,7 +202,7 @@ fn read(path: &Path) -> Option<Found> {
 fn not_written(path: &Path, error: &std::io::Error) {
     tracing::error!(
         path = %path.display(), error = error as &dyn std::error::Error,
-        "the mark can not be written: the next start will look for tickets before it creates them"
+        "failed to write the restore mark: the next start will search for tickets before it creates them"
     );
 }
 

@@ -7,7 +7,7 @@ use ticketing_core::delivery::{Delivery, State};
 use crate::store::StoreError;
 use crate::store::audit::{Actor, AuditAction, DONE, NewAuditEntry};
 use crate::store::types::{DeliveryFilter, Operation};
-use crate::store::work::{Needs, NewOperation, Verb, Work};
+use crate::store::unit_of_work::{BatchedWrite, NewOperation, ReadSet, UnitOfWork};
 
 /// What a bulk retry is audited of.
 const DELIVERIES: &str = "deliveries";
@@ -24,17 +24,17 @@ pub(in crate::store) struct RetryMany {
     pub(in crate::store) now: Timestamp,
 }
 
-impl Verb for RetryMany {
+impl BatchedWrite for RetryMany {
     /// The retried ones as they became, and how many were refused.
     type Answer = (Vec<Delivery>, u32);
 
-    const ALONE: bool = true;
+    const EXCLUSIVE: bool = true;
 
-    fn needs(&self, needs: &mut Needs) {
-        needs.deliveries.extend(self.delivery_ids.iter().cloned());
+    fn read_set(&self, read_set: &mut ReadSet) {
+        read_set.deliveries.extend(self.delivery_ids.iter().cloned());
     }
 
-    fn apply(&self, work: &mut Work) -> Result<Self::Answer, StoreError> {
+    fn apply(&self, work: &mut UnitOfWork) -> Result<Self::Answer, StoreError> {
         let (mut retried, mut refused) = (vec![], 0);
         for id in &self.delivery_ids {
             let delivery = work.delivery(id).filter(|delivery| self.may_retry(delivery)).cloned();

@@ -1,18 +1,18 @@
-//! How attempts, look-ups and sweeps went. Each is kept, even when its claim was lost meanwhile.
+//! Records attempts, look-ups and duplicate scans, even after their lease was lost.
 
 use jiff::Timestamp;
 use ticketing_core::delivery::{Delivery, Outcome, Settled, State};
 use ticketing_core::fault::Fault;
 use ticketing_core::policy::Policy;
-use ticketing_core::system::Sighting;
+use ticketing_core::system::SearchResult;
 use ticketing_core::target::Condition;
 use ticketing_failpoints::{Guard, Point, is_removed};
 
 use crate::store::StoreError;
 use crate::store::types::{
-    AttemptKind, AttemptOutcome, AttemptRecord, AttemptTimes, LookUpRecord, SweepRecord,
+    AttemptKind, AttemptOutcome, AttemptRecord, AttemptTimes, DuplicateScanRecord, LookUpRecord,
 };
-use crate::store::work::{Needs, NewAttempt, Verb, Work};
+use crate::store::unit_of_work::{BatchedWrite, NewAttempt, ReadSet, UnitOfWork};
 
 /// What is recorded, under which policy, and when.
 #[derive(Debug)]
@@ -30,17 +30,17 @@ struct Tried {
     fault: Option<Fault>,
 }
 
-impl Verb for Record<AttemptRecord> {
+impl BatchedWrite for Record<AttemptRecord> {
     type Answer = Option<Delivery>;
 
-    const OPEN: Option<Point> = Some(Point::RecordOpen);
+    const FAIL_POINT: Option<Point> = Some(Point::RecordOpen);
 
-    fn needs(&self, needs: &mut Needs) {
-        needs.deliveries.insert(self.what.delivery_id.clone());
-        needs.health_of_deliveries = true;
+    fn read_set(&self, read_set: &mut ReadSet) {
+        read_set.deliveries.insert(self.what.delivery_id.clone());
+        read_set.health_of_deliveries = true;
     }
 
-    fn apply(&self, work: &mut Work) -> Result<Option<Delivery>, StoreError> {
+    fn apply(&self, work: &mut UnitOfWork) -> Result<Option<Delivery>, StoreError> {
         let began = self.what.times.started_at;
         let AttemptRecord { delivery_id, epoch, outcome, times, counted_from, random } = self.what.clone();
         let Some(delivery) = work.delivery(&delivery_id).cloned() else { return Ok(None) };
@@ -72,15 +72,15 @@ impl Verb for Record<AttemptRecord> {
     }
 }
 
-impl Verb for Record<LookUpRecord> {
+impl BatchedWrite for Record<LookUpRecord> {
     type Answer = Option<Delivery>;
 
-    fn needs(&self, needs: &mut Needs) {
-        needs.deliveries.insert(self.what.delivery_id.clone());
-        needs.health_of_deliveries = true;
+    fn read_set(&self, read_set: &mut ReadSet) {
+        read_set.deliveries.insert(self.what.delivery_id.clone());
+        read_set.health_of_deliveries = true;
     }
 
-    fn apply(&self, work: &mut Work) -> Result<Option<Delivery>, StoreError> {
+    fn apply(&self, work: &mut UnitOfWork) -> Result<Option<Delivery>, StoreError> {
         let began = self.what.times.started_at;
         let LookUpRecord { delivery_id, epoch, mut look_up, times } = self.what.clone();
         let Some(delivery) = work.delivery(&delivery_id).cloned() else { return Ok(None) };
@@ -96,27 +96,27 @@ impl Verb for Record<LookUpRecord> {
     }
 }
 
-impl Verb for Record<SweepRecord> {
+impl BatchedWrite for Record<DuplicateScanRecord> {
     type Answer = Option<Delivery>;
 
-    fn needs(&self, needs: &mut Needs) {
-        needs.deliveries.insert(self.what.delivery_id.clone());
+    fn read_set(&self, read_set: &mut ReadSet) {
+        read_set.deliveries.insert(self.what.delivery_id.clone());
     }
 
-    fn apply(&self, work: &mut Work) -> Result<Option<Delivery>, StoreError> {
-        let SweepRecord { delivery_id, step, answer, times } = self.what.clone();
+    fn apply(&self, work: &mut UnitOfWork) -> Result<Option<Delivery>, StoreError> {
+        let DuplicateScanRecord { delivery_id, step, answer, times } = self.what.clone();
         let Some(delivery) = work.delivery(&delivery_id).cloned() else { return Ok(None) };
         let (outcome, fault) = looked_up(answer.clone(), None);
-        let tried = Tried { kind: AttemptKind::Sweep, epoch: delivery.epoch, times, outcome, fault };
+        let tried = Tried { kind: AttemptKind::DuplicateScan, epoch: delivery.epoch, times, outcome, fault };
         keep(work, &delivery, tried);
-        let settled = delivery.settle_sweep(step, answer, &self.policy, self.now);
+        let settled = delivery.settle_duplicate_scan(step, answer, &self.policy, self.now);
         Ok(settled.map(|settled| work.settle(settled, "")))
     }
 }
 
 /// Takes over what became of a delivery. Where it failed for good, its target may have to be probed: both are committed
 /// together, so that no crash leaves a failed delivery that nothing would arm again.
-fn take(work: &mut Work, settled: Settled, began: Timestamp, now: Timestamp) -> Delivery {
+fn take(work: &mut UnitOfWork, settled: Settled, began: Timestamp, now: Timestamp) -> Delivery {
     let delivery = work.settle(settled, "");
     if delivery.state == State::Failed {
         let (health, event) = work.health(&delivery.target).retries_spent(&delivery, began, now);
@@ -125,17 +125,20 @@ fn take(work: &mut Work, settled: Settled, began: Timestamp, now: Timestamp) -> 
     delivery
 }
 
-fn looked_up(answer: Result<Sighting, Fault>, settled: Option<&Settled>) -> (AttemptOutcome, Option<Fault>) {
+fn looked_up(
+    answer: Result<SearchResult, Fault>,
+    settled: Option<&Settled>,
+) -> (AttemptOutcome, Option<Fault>) {
     let proven = settled.is_some_and(|settled| settled.delivery.state != State::Reconciling);
     match answer {
         Err(fault) => (AttemptOutcome::Failed, Some(fault)),
-        Ok(sighting) if !sighting.tickets.is_empty() => (AttemptOutcome::Found, None),
+        Ok(search_result) if !search_result.tickets.is_empty() => (AttemptOutcome::Found, None),
         Ok(_) if proven => (AttemptOutcome::Absent, None),
         Ok(_) => (AttemptOutcome::Unproven, None),
     }
 }
 
-fn keep(work: &mut Work, delivery: &Delivery, tried: Tried) {
+fn keep(work: &mut UnitOfWork, delivery: &Delivery, tried: Tried) {
     work.changes.attempts.push(NewAttempt {
         delivery_id: delivery.id.clone(),
         target: delivery.target.clone(),

@@ -1,7 +1,7 @@
-//! The heart of the group commit: the rows that a batch of verbs works on, in memory.
+//! The unit of work of a group commit: the rows of a batch of writes, in memory.
 //!
-//! The writer collects what the verbs of a batch need, loads it with few statements, applies the verbs in order, and
-//! writes back what they changed with few statements. A verb decides nothing itself: it asks the domain.
+//! The writer collects what the writes of a batch need, loads it with few statements, applies the writes in order, and
+//! writes back what they changed with few statements. A batched write decides nothing itself: it asks the domain.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
@@ -17,32 +17,32 @@ use super::StoreError;
 use super::audit::NewAuditEntry;
 use super::types::{AttemptKind, AttemptOutcome, AttemptTimes, ClaimKind, Subject};
 
-/// Something that changes the store.
-pub(super) trait Verb: Send + Sync + fmt::Debug + 'static {
+/// A write that shares its transaction with others (group commit).
+pub(super) trait BatchedWrite: Send + Sync + fmt::Debug + 'static {
     type Answer: Send + 'static;
 
     /// Whether it needs a transaction of its own, for instance because it works on many rows.
-    const ALONE: bool = false;
+    const EXCLUSIVE: bool = false;
     /// Where a test can hold the transaction before it is committed.
-    const OPEN: Option<Point> = None;
+    const FAIL_POINT: Option<Point> = None;
 
     /// Names the rows that [`apply`](Self::apply) must find.
-    fn needs(&self, needs: &mut Needs);
+    fn read_set(&self, read_set: &mut ReadSet);
 
     /// Changes the rows. It may run more than once, each time on rows as they were loaded.
     ///
     /// # Errors
-    /// Only before anything was changed: the other verbs of the batch are committed all the same.
-    fn apply(&self, work: &mut Work) -> Result<Self::Answer, StoreError>;
+    /// Only before anything was changed: the other writes of the batch are committed all the same.
+    fn apply(&self, work: &mut UnitOfWork) -> Result<Self::Answer, StoreError>;
 }
 
 /// What a batch must find in memory.
 #[derive(Debug, Default)]
-pub(super) struct Needs {
+pub(super) struct ReadSet {
     pub(super) deliveries: BTreeSet<String>,
     /// Incidents: all their deliveries, and their newest snapshot.
     pub(super) incidents: BTreeSet<String>,
-    pub(super) selections: BTreeMap<Selection, Reach>,
+    pub(super) selections: BTreeMap<Selection, SelectionLimit>,
     /// Targets whose health is wanted.
     pub(super) targets: BTreeSet<String>,
     /// Whether the health of the deliveries' targets is wanted, too.
@@ -72,7 +72,7 @@ pub(super) enum Selection {
 
 /// How much of a selection.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Reach {
+pub(super) struct SelectionLimit {
     /// Due, or leased, until then; all if `None`.
     pub(super) until: Option<Timestamp>,
     pub(super) limit: u32,
@@ -80,7 +80,7 @@ pub(super) struct Reach {
 
 /// The rows in memory, and what is to be written.
 #[derive(Debug, Default)]
-pub(super) struct Work {
+pub(super) struct UnitOfWork {
     rows: HashMap<String, Row>,
     by_incident: HashMap<String, Vec<String>>,
     snapshots: HashMap<(String, u32), String>,
@@ -163,20 +163,20 @@ pub(super) struct NewOperation {
     pub(super) at: Timestamp,
 }
 
-// === impl Needs ===
+// === impl ReadSet ===
 
-impl Needs {
-    /// Asks for a selection. What several verbs ask of the same one is added up.
-    pub(super) fn select(&mut self, selection: Selection, reach: Reach) {
-        let known = self.selections.entry(selection).or_insert(Reach { limit: 0, ..reach });
+impl ReadSet {
+    /// Asks for a selection. What several writes ask of the same one is added up.
+    pub(super) fn select(&mut self, selection: Selection, reach: SelectionLimit) {
+        let known = self.selections.entry(selection).or_insert(SelectionLimit { limit: 0, ..reach });
         known.limit = known.limit.saturating_add(reach.limit);
         known.until = known.until.zip(reach.until).map(|(one, other)| one.max(other));
     }
 }
 
-// === impl Work: what was loaded ===
+// === impl UnitOfWork: loaded rows ===
 
-impl Work {
+impl UnitOfWork {
     pub(super) fn load_delivery(&mut self, delivery: Delivery) {
         if self.rows.contains_key(&delivery.id) {
             return;
@@ -210,7 +210,7 @@ impl Work {
         let changed = self.rows.values().filter(|row| row.change != Change::None).map(|row| &row.delivery);
         let intended = changed.filter_map(|delivery| {
             let send =
-                delivery.send.as_ref().filter(|send| send.epoch == delivery.epoch && !send.supposed)?;
+                delivery.send.as_ref().filter(|send| send.epoch == delivery.epoch && !send.is_assumed)?;
             Some(IntentName { delivery_id: delivery.id.clone(), epoch: send.epoch })
         });
         intended.max()
@@ -223,9 +223,9 @@ impl Work {
     }
 }
 
-// === impl Work: what verbs do ===
+// === impl UnitOfWork: changes ===
 
-impl Work {
+impl UnitOfWork {
     pub(super) fn delivery(&self, id: &str) -> Option<&Delivery> {
         self.rows.get(id).map(|row| &row.delivery)
     }
@@ -333,7 +333,7 @@ pub(super) fn floor(time: Timestamp) -> Timestamp {
     Timestamp::from_microsecond(time.as_microsecond()).or_else(|_| whole()).unwrap_or(time)
 }
 
-/// A delivery as it will be read back: the answer to a verb and a later read are the same.
+/// A delivery as it will be read back: the answer to a batched write and a later read are the same.
 fn whole_microseconds(mut delivery: Delivery) -> Delivery {
     delivery.lease_until = delivery.lease_until.map(floor);
     delivery.due_at = delivery.due_at.map(floor);
@@ -347,14 +347,14 @@ fn whole_microseconds(mut delivery: Delivery) -> Delivery {
     for absence in &mut delivery.absences {
         absence.until = floor(absence.until);
     }
-    if let Some(doubt) = &mut delivery.doubt {
-        doubt.since = floor(doubt.since);
-        doubt.counted_from = doubt.counted_from.map(floor);
-        doubt.last_empty_at = doubt.last_empty_at.map(floor);
+    if let Some(unknown_outcome) = &mut delivery.unknown_outcome {
+        unknown_outcome.since = floor(unknown_outcome.since);
+        unknown_outcome.counted_from = unknown_outcome.counted_from.map(floor);
+        unknown_outcome.last_empty_at = unknown_outcome.last_empty_at.map(floor);
     }
-    if let Some(sweep) = &mut delivery.sweep {
-        sweep.due_at = floor(sweep.due_at);
-        sweep.from = floor(sweep.from);
+    if let Some(duplicate_scan) = &mut delivery.duplicate_scan {
+        duplicate_scan.due_at = floor(duplicate_scan.due_at);
+        duplicate_scan.from = floor(duplicate_scan.from);
     }
     if let Some(error) = &mut delivery.last_error {
         error.at = floor(error.at);

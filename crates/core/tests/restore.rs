@@ -1,7 +1,7 @@
-//! A store that was put back from a copy, and a clock that was set between two runs: whatever was sent after the copy was
+//! A store that was restored from a backup, and a clock that was set between two runs: whatever was sent after the copy was
 //! made, there is never a second ticket, nothing is stuck, and no wait gets longer or shorter by the step of the clock.
 
-#![allow(clippy::unwrap_used, reason = "a test that can not go on fails")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::time::Duration;
 
@@ -9,15 +9,17 @@ use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use ticketing_core::delivery::look_up::LookUp;
 use ticketing_core::delivery::operate::NewDelivery;
+use ticketing_core::delivery::restore::{Downtime, RESTORE_WINDOW, Recovery, SearchPlace};
 use ticketing_core::delivery::settle::SendIntent;
-use ticketing_core::delivery::start::{MEMORY, Pause, Place, Start};
 use ticketing_core::delivery::{Delivery, Outcome, Settled, State, Trigger};
 use ticketing_core::evidence::Evidence;
 use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_core::marker::{InstallationKey, Marker};
 use ticketing_core::namespace::Namespace;
 use ticketing_core::policy::Policy;
-use ticketing_core::system::{Authorship, Created, Destination, FoundTicket, Sighting, System, TicketRef};
+use ticketing_core::system::{
+    Authorship, Created, Destination, FoundTicket, SearchResult, System, TicketRef,
+};
 use ticketing_core::target::Health;
 
 /// What becomes of a create.
@@ -37,7 +39,7 @@ enum Step {
     Crash(Option<u64>),
     /// The store is copied.
     Copy,
-    /// The copy is put back, or a new store if there is none; the incident is handed over again where it is not known.
+    /// The copy is restored, or a new store if there is none; the incident is handed over again where it is not known.
     Restore,
 }
 
@@ -75,26 +77,26 @@ impl World {
             Step::Work(weather) => self.work(weather),
             Step::Crash(applied_after) => {
                 self.work_until_sent(applied_after);
-                self.start(None);
+                self.recovery(None);
             }
             Step::Copy => self.copy = Some(self.delivery.clone()),
             Step::Restore => {
                 self.restored_at = Some(self.now);
                 self.delivery = self.copy.clone().unwrap_or_else(|| accepted(self.now));
-                self.start(self.restored_at);
+                self.recovery(self.restored_at);
             }
         }
         assert!(self.tickets.len() <= 1, "{} tickets: {:#?}", self.tickets.len(), self.delivery);
     }
 
-    /// What the server does at its start: nobody holds a claim.
-    fn start(&mut self, restored_at: Option<Timestamp>) {
-        let start = Start { step: SignedDuration::ZERO, restored_at, counts_from: restored_at };
-        self.delivery = self.delivery.clone().take_up(&start);
+    /// Recovers like the server at its start: no lease is valid.
+    fn recovery(&mut self, restored_at: Option<Timestamp>) {
+        let recovery = Recovery { step: SignedDuration::ZERO, restored_at, counts_from: restored_at };
+        self.delivery = self.delivery.clone().recover(&recovery);
         if self.delivery.lease_until.is_some() {
             self.delivery.lease_until = Some(self.now);
         }
-        self.apply(Delivery::lapse);
+        self.apply(Delivery::expire_lease);
     }
 
     fn work(&mut self, weather: Weather) {
@@ -131,11 +133,11 @@ impl World {
         let search =
             self.restored_at.and_then(|at| Some((at, self.delivery.place_to_search(at, vec![place()])?)));
         if let Some((at, place)) = search {
-            self.apply(|delivery, policy, now| delivery.suppose_sent(epoch, place, at, policy, now));
+            self.apply(|delivery, policy, now| delivery.assume_sent(epoch, place, at, policy, now));
             return None;
         }
         let deadline = self.now + self.policy.bounds.attempt_deadline;
-        let Place { destination, index_bound, marker_in_text, made_by } = place();
+        let SearchPlace { destination, index_bound, marker_in_text, made_by } = place();
         let adjustments = vec![];
         let intent = SendIntent { destination, made_by, index_bound, deadline, marker_in_text, adjustments };
         self.delivery = self.delivery.clone().intend(epoch, intent, self.now)?.delivery;
@@ -150,9 +152,9 @@ impl World {
         self.apply(|delivery, policy, now| Some(delivery.claim(policy.bounds.lease, now)));
         let visible = self.tickets.iter().filter(|at| **at + self.index_lag <= self.now);
         let found = visible.map(|at| FoundTicket { ticket: ticket(), created_at: Some(*at) });
-        let answer = Ok(Sighting { tickets: found.collect(), witness_seen: false });
+        let answer = Ok(SearchResult { tickets: found.collect(), canary_seen: false });
         let (epoch, asked_at) = (self.delivery.epoch, self.now);
-        let look_up = LookUp { answer, had_witnesses: false, evidence: Evidence::Shown, asked_at };
+        let look_up = LookUp { answer, had_canaries: false, evidence: Evidence::Shown, asked_at };
         self.apply(|delivery, policy, now| delivery.settle_look_up(epoch, look_up, policy, now));
     }
 
@@ -185,10 +187,10 @@ fn accepted(now: Timestamp) -> Delivery {
     Delivery::accept(new, now).delivery
 }
 
-fn place() -> Place {
+fn place() -> SearchPlace {
     let destination = Destination { base_url: "https://jira.example".to_owned(), place: "SEC".to_owned() };
     let index_bound = Policy::default().bounds.jira_cloud_index_bound;
-    Place { destination, index_bound, marker_in_text: false, made_by: Authorship::default() }
+    SearchPlace { destination, index_bound, marker_in_text: false, made_by: Authorship::default() }
 }
 
 fn ticket() -> TicketRef {
@@ -214,7 +216,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(4_000))]
 
     #[test]
-    fn a_store_that_is_put_back_at_any_moment_makes_no_second_ticket_and_is_not_stuck(
+    fn restored_store_creates_no_second_ticket_and_makes_progress(
         steps in prop::collection::vec(step(), 1..60), index_lag in 0_u64..180,
     ) {
         let mut world = World::new(index_lag);
@@ -228,34 +230,34 @@ proptest! {
     }
 
     #[test]
-    fn what_lies_ahead_lies_as_far_ahead_after_the_clock_was_set(
+    fn due_times_shift_with_the_clock(
         step in -400_000_000_i64..400_000_000, passed in 0_u64..10_000, due in 0_i64..100_000,
     ) {
         let last = Timestamp::from_second(1_800_000_000).unwrap();
         let now = last + Duration::from_secs(passed) + SignedDuration::from_secs(step);
-        let pause = Pause { last, now, passed: Some(Duration::from_secs(passed)) };
+        let downtime = Downtime { last, now, passed: Some(Duration::from_secs(passed)) };
         let mut delivery = accepted(last);
         delivery.due_at = Some(last + SignedDuration::from_secs(due));
-        let taken = delivery.take_up(&Start { step: pause.step(), restored_at: None, counts_from: None });
+        let taken = delivery.recover(&Recovery { step: downtime.step(), restored_at: None, counts_from: None });
         let left = taken.due_at.unwrap().duration_since(now);
         let meant = SignedDuration::from_secs(due - i64::try_from(passed).unwrap());
         prop_assert!((left - meant).abs() <= SignedDuration::from_secs(1), "{left:?} for {meant:?}");
     }
 
     #[test]
-    fn a_clock_that_was_set_back_by_nobody_knows_how_much_makes_nothing_later(
+    fn unknown_backward_clock_step_delays_nothing(
         back in 2_i64..400_000_000, due in 0_i64..100_000,
     ) {
         let last = Timestamp::from_second(1_800_000_000).unwrap();
         let now = last - SignedDuration::from_secs(back);
-        let start = Start { step: Pause { last, now, passed: None }.step(), restored_at: Some(now), counts_from: Some(now) };
-        let due_at = start.moved(last + SignedDuration::from_secs(due));
+        let recovery = Recovery { step: Downtime { last, now, passed: None }.step(), restored_at: Some(now), counts_from: Some(now) };
+        let due_at = recovery.shift(last + SignedDuration::from_secs(due));
         prop_assert_eq!(due_at.duration_since(now), SignedDuration::from_secs(due));
     }
 }
 
 #[test]
-fn without_the_supposition_a_store_that_was_put_back_makes_a_second_ticket() {
+fn restored_store_without_assumed_send_duplicates() {
     // The negative: the property above can fail.
     let mut world = World::new(0);
     world.take(&Step::Copy);
@@ -267,7 +269,7 @@ fn without_the_supposition_a_store_that_was_put_back_makes_a_second_ticket() {
 }
 
 #[test]
-fn a_doubt_of_the_copy_is_counted_from_when_the_store_was_put_back() {
+fn restored_unknown_outcome_counts_from_restore() {
     let mut world = World::new(0);
     world.take(&Step::Work(Weather::Lose(None)));
     world.take(&Step::Copy);
@@ -279,7 +281,7 @@ fn a_doubt_of_the_copy_is_counted_from_when_the_store_was_put_back() {
 }
 
 #[test]
-fn once_the_bounds_are_long_past_one_empty_answer_is_enough_to_send_a_new_incident() {
+fn one_empty_answer_suffices_long_after_restore() {
     let mut world = World::new(0);
     world.take(&Step::Restore);
     world.take(&Step::Wait(24 * 3_600));
@@ -290,53 +292,53 @@ fn once_the_bounds_are_long_past_one_empty_answer_is_enough_to_send_a_new_incide
         states.push(world.delivery.state);
     }
     assert_eq!(states, [State::Reconciling, State::Pending, State::Delivered]);
-    assert_eq!((world.delivery.failures, world.delivery.doubted.len()), (0, 0));
+    assert_eq!((world.delivery.failures, world.delivery.uncertain_sends.len()), (0, 0));
 }
 
 #[test]
-fn a_search_that_shows_no_witness_proves_nothing_however_long_past_it_is() {
+fn search_without_canary_proves_nothing() {
     let mut world = World::new(0);
     world.take(&Step::Restore);
     world.take(&Step::Wait(24 * 3_600));
     world.take(&Step::Work(Weather::Fair));
     world.apply(|delivery, policy, now| Some(delivery.claim(policy.bounds.lease, now)));
-    let answer = Ok(Sighting { tickets: vec![], witness_seen: false });
-    let look_up = LookUp { answer, had_witnesses: true, evidence: Evidence::Shown, asked_at: world.now };
+    let answer = Ok(SearchResult { tickets: vec![], canary_seen: false });
+    let look_up = LookUp { answer, had_canaries: true, evidence: Evidence::Shown, asked_at: world.now };
     let epoch = 2;
     world.apply(|delivery, policy, now| delivery.settle_look_up(epoch, look_up, policy, now));
     assert_eq!(world.delivery.state, State::Reconciling);
 }
 
 #[test]
-fn every_place_is_searched_before_a_delivery_of_the_copy_is_sent() {
+fn searches_every_place_before_restored_delivery_is_sent() {
     let restored_at = Timestamp::from_second(1_800_000_000).unwrap();
     let elsewhere = Destination { base_url: "https://old.example".to_owned(), place: "OLD".to_owned() };
-    let places = || vec![Place { destination: elsewhere.clone(), ..place() }, place()];
+    let places = || vec![SearchPlace { destination: elsewhere.clone(), ..place() }, place()];
     let mut delivery = accepted(restored_at);
     let mut searched = vec![];
     while let Some(place) = delivery.place_to_search(restored_at, places()) {
         searched.push(place.destination.place.clone());
         let claimed = delivery.claim(Duration::from_secs(90), restored_at).delivery;
         let (epoch, policy) = (claimed.epoch, Policy::default());
-        let supposed =
-            claimed.suppose_sent(epoch, place, restored_at, &policy, restored_at).unwrap().delivery;
-        delivery = supposed.retry(true, restored_at).unwrap().delivery;
+        let is_assumed =
+            claimed.assume_sent(epoch, place, restored_at, &policy, restored_at).unwrap().delivery;
+        delivery = is_assumed.retry(true, restored_at).unwrap().delivery;
     }
     assert_eq!(searched, ["OLD", "SEC"]);
 }
 
 #[test]
-fn what_is_accepted_long_after_the_store_was_put_back_is_sent_at_once() {
+fn sends_at_once_after_restore_window() {
     let restored_at = Timestamp::from_second(1_800_000_000).unwrap();
     let asked = |after| accepted(restored_at + after).place_to_search(restored_at, vec![place()]).is_some();
-    assert_eq!([asked(MEMORY), asked(MEMORY + Duration::from_secs(1))], [true, false]);
+    assert_eq!([asked(RESTORE_WINDOW), asked(RESTORE_WINDOW + Duration::from_secs(1))], [true, false]);
 }
 
 #[test]
 fn a_clock_that_runs_on_is_left_alone() {
     let last = Timestamp::from_second(1_800_000_000).unwrap();
     let hour = Duration::from_secs(3_600);
-    let step = |now, passed| Pause { last, now, passed }.step();
+    let step = |now, passed| Downtime { last, now, passed }.step();
     assert_eq!(step(last + hour, Some(hour)), SignedDuration::ZERO);
     assert_eq!(step(last + hour, Some(hour - Duration::from_millis(900))), SignedDuration::ZERO);
     assert_eq!(step(last + hour, None), SignedDuration::ZERO, "nobody knows");
@@ -345,23 +347,23 @@ fn a_clock_that_runs_on_is_left_alone() {
 }
 
 #[test]
-fn a_pause_that_a_target_asked_for_is_as_long_after_the_clock_was_set_back() {
+fn throttling_pause_shifts_with_the_clock() {
     let now = Timestamp::from_second(1_800_000_000).unwrap();
     let (minute, back) = (Duration::from_secs(60), SignedDuration::from_secs(-86_400));
     let health =
         Health { throttled_until: Some(now + minute), recovered_at: Some(now - minute), ..Health::default() };
-    let taken = Start { step: back, restored_at: None, counts_from: None }.take_up_health(health);
+    let taken = Recovery { step: back, restored_at: None, counts_from: None }.recover_health(health);
     assert_eq!(taken.throttled_until, Some(now + back + minute));
     assert_eq!(taken.recovered_at, Some(now + back - minute));
 }
 
 #[test]
-fn a_doubt_waits_out_its_bounds_after_the_clock_was_set_forward() {
+fn unknown_outcome_keeps_bounds_after_forward_clock_step() {
     let mut world = World::new(0);
     world.take(&Step::Work(Weather::Lose(None)));
     let left = world.delivery.provable_from(Duration::ZERO).unwrap().duration_since(world.now);
     let step = SignedDuration::from_hours(24);
-    let taken = world.delivery.take_up(&Start { step, restored_at: None, counts_from: None });
+    let taken = world.delivery.recover(&Recovery { step, restored_at: None, counts_from: None });
     let provable = taken.provable_from(Duration::ZERO).unwrap();
     assert_eq!(provable.duration_since(world.now + step), left);
 }

@@ -1,4 +1,4 @@
-//! Which starts are taken for those of a database that was put back, and what follows from that and from a clock that was
+//! Which starts are taken for those of a database that was restored, and what follows from that and from a clock that was
 //! set. Files are copied as an operator would.
 
 use std::path::{Path, PathBuf};
@@ -51,7 +51,14 @@ impl Bench {
     fn options(&self, restored: bool) -> StoreOptions {
         let (clock, machine) = (self.clock.clone(), self.machine.clone());
         let entropy = Arc::new(SeededEntropy::new(self.runs.fetch_add(1, Ordering::Relaxed)));
-        StoreOptions { clock, entropy, machine, key: KeySource::Beside, restored, busy_timeout: BUSY_TIMEOUT }
+        StoreOptions {
+            clock,
+            entropy,
+            machine,
+            key: KeySource::BesideDatabase,
+            restored,
+            busy_timeout: BUSY_TIMEOUT,
+        }
     }
 
     async fn open(&self) -> (Store, Opened) {
@@ -119,7 +126,7 @@ impl Bench {
 
 async fn accept(store: &Store, id: &str) -> Delivery {
     let (incident, targets) = (incident(id, 90.0), vec![target(System::Jira)]);
-    let request = AcceptRequest { incident, targets, hasten: false, by: Requester::default() };
+    let request = AcceptRequest { incident, targets, expedite: false, by: Requester::default() };
     store.accept(request).await.unwrap().remove(0).delivery
 }
 
@@ -128,7 +135,7 @@ fn copy(from: &Path, to: &Path) {
 }
 
 #[tokio::test]
-async fn a_new_database_and_one_that_is_opened_again_are_not_suspected() {
+async fn new_and_reopened_databases_are_not_suspected() {
     let bench = Bench::new();
     for id in ["INC-1", "INC-2", "INC-3"] {
         assert_eq!(bench.suspicion().await, None);
@@ -138,7 +145,7 @@ async fn a_new_database_and_one_that_is_opened_again_are_not_suspected() {
 }
 
 #[tokio::test]
-async fn a_database_without_the_events_that_the_mark_names_was_put_back() {
+async fn missing_marked_events_mean_restore() {
     let bench = Bench::new();
     bench.accept("INC-1").await;
     copy(&bench.file(""), &bench.file(".copy"));
@@ -156,7 +163,7 @@ async fn a_database_without_the_events_that_the_mark_names_was_put_back() {
 }
 
 #[tokio::test]
-async fn a_database_without_the_intent_that_the_mark_names_was_put_back() {
+async fn missing_marked_intent_means_restore() {
     let bench = Bench::new();
     let (store, _) = bench.open().await;
     accept(&store, "INC-1").await;
@@ -172,7 +179,7 @@ async fn a_database_without_the_intent_that_the_mark_names_was_put_back() {
 }
 
 #[tokio::test]
-async fn a_mark_that_was_changed_later_than_it_says_was_copied() {
+async fn mark_changed_after_write_means_copy() {
     let bench = Bench::new();
     bench.machine.fall_behind(Duration::from_secs(5));
     bench.accept("INC-1").await;
@@ -182,7 +189,7 @@ async fn a_mark_that_was_changed_later_than_it_says_was_copied() {
 }
 
 #[tokio::test]
-async fn a_copy_that_takes_the_place_of_the_files_at_once_is_recognised() {
+async fn recognizes_immediately_swapped_copy() {
     let bench = Bench::new();
     bench.accept("INC-1").await;
     for ending in ["", ".mark"] {
@@ -205,7 +212,7 @@ async fn a_missing_mark_and_an_unreadable_one_are_suspected() {
 }
 
 #[tokio::test]
-async fn what_was_accepted_under_the_first_schema_is_there_after_the_upgrade() {
+async fn upgrade_keeps_deliveries_of_first_schema() {
     let bench = Bench::new();
     let (store, _) = bench.open().await;
     let intended = bench.intended(&store, "INC-1").await;
@@ -226,7 +233,7 @@ async fn what_was_accepted_under_the_first_schema_is_there_after_the_upgrade() {
 }
 
 #[tokio::test]
-async fn another_boot_is_suspected_unless_the_server_had_come_to_its_end_before() {
+async fn suspects_reboot_unless_server_had_stopped() {
     let bench = Bench::new();
     let (store, _) = bench.open().await;
     accept(&store, "INC-1").await;
@@ -241,7 +248,7 @@ async fn another_boot_is_suspected_unless_the_server_had_come_to_its_end_before(
 }
 
 #[tokio::test]
-async fn after_another_boot_no_absence_is_proven_by_time_that_may_not_have_passed() {
+async fn reboot_restarts_proof_of_absence() {
     let bench = Bench::new();
     let (store, _) = bench.open().await;
     let delivery = bench.intended(&store, "INC-1").await;
@@ -254,7 +261,7 @@ async fn after_another_boot_no_absence_is_proven_by_time_that_may_not_have_passe
 }
 
 #[tokio::test]
-async fn an_empty_database_beside_the_mark_of_a_full_one_is_refused_until_the_mark_is_gone_too() {
+async fn refuses_empty_database_with_mark_of_full_one() {
     let bench = Bench::new();
     bench.accept("INC-1").await;
     std::fs::write(bench.file(""), "").unwrap();
@@ -267,7 +274,7 @@ async fn an_empty_database_beside_the_mark_of_a_full_one_is_refused_until_the_ma
 }
 
 #[tokio::test]
-async fn what_somebody_says_is_believed() {
+async fn restored_flag_is_honored() {
     let bench = Bench::new();
     bench.accept("INC-1").await;
     let (store, opened) = bench.open_as(true).await;
@@ -275,7 +282,7 @@ async fn what_somebody_says_is_believed() {
 }
 
 #[tokio::test]
-async fn a_mark_that_can_not_be_written_keeps_nobody_from_working() {
+async fn unwritable_mark_does_not_stop_work() {
     let bench = Bench::new();
     std::fs::create_dir(bench.file(".mark")).unwrap();
     bench.accept("INC-1").await;
@@ -284,7 +291,7 @@ async fn a_mark_that_can_not_be_written_keeps_nobody_from_working() {
 }
 
 #[tokio::test]
-async fn a_clock_that_was_set_back_by_a_year_makes_nothing_later() {
+async fn clock_set_back_a_year_delays_nothing() {
     let bench = Bench::new();
     let (store, _) = bench.open().await;
     let delivery = bench.intended(&store, "INC-1").await;
@@ -317,7 +324,7 @@ async fn a_clock_that_was_set_back_by_a_year_makes_nothing_later() {
 }
 
 #[tokio::test]
-async fn a_clock_that_was_set_forward_by_a_day_proves_nothing_before_its_time() {
+async fn clock_set_forward_a_day_proves_nothing_early() {
     let bench = Bench::new();
     let (store, _) = bench.open().await;
     let sent = bench.intended(&store, "INC-1").await;
@@ -332,7 +339,7 @@ async fn a_clock_that_was_set_forward_by_a_day_proves_nothing_before_its_time() 
 }
 
 #[tokio::test]
-async fn when_a_store_was_put_back_moves_with_the_clock() {
+async fn restore_time_shifts_with_the_clock() {
     let bench = Bench::new();
     bench.accept("INC-1").await;
     let (store, _) = bench.open_as(true).await;
@@ -346,7 +353,7 @@ async fn when_a_store_was_put_back_moves_with_the_clock() {
 }
 
 #[tokio::test]
-async fn a_copy_of_a_database_at_work_is_whole_private_and_knows_what_it_is() {
+async fn backup_of_live_database_is_whole_and_private() {
     use std::os::unix::fs::PermissionsExt;
     let bench = Bench::new();
     let (store, _) = bench.open().await;
@@ -370,7 +377,7 @@ async fn a_copy_of_a_database_at_work_is_whole_private_and_knows_what_it_is() {
 }
 
 #[tokio::test]
-async fn a_copy_overwrites_nothing_and_leaves_nothing_where_it_fails() {
+async fn backup_never_overwrites_or_leaves_partial_file() {
     let bench = Bench::new();
     let backup = || async { Store::backup(&bench.file(""), &bench.file(".copy"), bench.now()).await };
     assert!(matches!(backup().await, Err(BackupError::NoDatabase { .. })));

@@ -5,7 +5,7 @@ use ticketing_core::delivery::{Delivery, Settled, State};
 use ticketing_core::fault::Fault;
 
 use crate::store::StoreError;
-use crate::store::work::{Needs, Reach, Selection, Verb, Work};
+use crate::store::unit_of_work::{BatchedWrite, ReadSet, Selection, SelectionLimit, UnitOfWork};
 
 /// One chunk of a target's deliveries.
 #[derive(Debug)]
@@ -43,12 +43,12 @@ pub(in crate::store) struct Chunk {
     pub(in crate::store) probe: Option<String>,
 }
 
-impl Verb for Bulk {
+impl BatchedWrite for Bulk {
     type Answer = Chunk;
 
-    const ALONE: bool = true;
+    const EXCLUSIVE: bool = true;
 
-    fn needs(&self, needs: &mut Needs) {
+    fn read_set(&self, read_set: &mut ReadSet) {
         let (target, after) = (self.target.clone(), self.after.clone());
         let failing_since = match self.change {
             BulkChange::EndOutage { outage_began } => Some(outage_began),
@@ -57,10 +57,10 @@ impl Verb for Bulk {
             }
         };
         let selection = Selection::OfTarget { target, state: self.state, after, failing_since };
-        needs.select(selection, Reach { until: None, limit: self.limit });
+        read_set.select(selection, SelectionLimit { until: None, limit: self.limit });
     }
 
-    fn apply(&self, work: &mut Work) -> Result<Chunk, StoreError> {
+    fn apply(&self, work: &mut UnitOfWork) -> Result<Chunk, StoreError> {
         let mut chunk: Vec<Delivery> = work.deliveries().cloned().collect();
         chunk.sort_by(|one, other| one.id.cmp(&other.id));
         let full = chunk.len() == self.limit as usize;

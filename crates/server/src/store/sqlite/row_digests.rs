@@ -1,7 +1,7 @@
-//! What was written last: a hash of each row that has a secret and of each token, in the head of the audit and covered by its
+//! Row digests: a hash of each row that has a secret and of each token, in the head of the audit and covered by its
 //! keyed hash. Without it, whoever can write the file could make a viewer an admin.
 //!
-//! The seal of a secret tells whose it is, and not how old it is. A row that is put back from an older copy of the file, or
+//! A ciphertext proves its place, not its age. A row that is put back from an older copy of the file, or
 //! in which the address was edited, has another hash than the list says. Who puts the list back too must put the
 //! audit back with it: that is, an older copy of the whole.
 
@@ -23,62 +23,62 @@ use crate::store::{SecretUse, StoreError};
 /// The hashes, by table and row.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub(in crate::store) struct Seals(BTreeMap<String, String>);
+pub(in crate::store) struct RowDigests(BTreeMap<String, String>);
 
 /// A table with secrets: the columns that name its rows, and those that the hash covers beside.
 #[derive(Debug)]
-pub(super) struct SealedTable {
+pub(super) struct SecretTable {
     pub(super) table: &'static str,
     names: &'static [&'static str],
     texts: &'static [&'static str],
     pub(super) time: &'static str,
     /// Every row that has a secret.
     all: &'static str,
-    /// The rows whose secret a key before this one has sealed.
+    /// The rows whose secret is encrypted with an older key.
     older: &'static str,
     /// Sets the secret and its key, of the row of these names.
-    pub(super) reseal: &'static str,
+    pub(super) reencrypt: &'static str,
 }
 
 /// A row that has a secret.
 #[derive(Debug)]
-pub(super) struct SealedRow {
+pub(super) struct RowDigest {
     pub(super) place: String,
     pub(super) hash: String,
 }
 
-pub(super) const SETTINGS: SealedTable = SealedTable {
+pub(super) const SETTINGS: SecretTable = SecretTable {
     table: "target_settings",
     names: &["target"],
     texts: &["system", "draft", "base_url", "secret_kind", "secret_origin"],
     time: "secret_set_at",
     all: "SELECT * FROM target_settings WHERE secret IS NOT NULL",
     older: "SELECT * FROM target_settings WHERE secret IS NOT NULL AND secret_key < ?",
-    reseal: "UPDATE target_settings SET secret = ?, secret_key = ? WHERE target = ?",
+    reencrypt: "UPDATE target_settings SET secret = ?, secret_key = ? WHERE target = ?",
 };
 
-pub(super) const RETIRED: SealedTable = SealedTable {
+pub(super) const RETIRED: SecretTable = SecretTable {
     table: "retired_connections",
     names: &["target", "base_url"],
     texts: &["system", "draft", "secret_kind", "secret_origin"],
     time: "retired_at",
     all: "SELECT * FROM retired_connections",
     older: "SELECT * FROM retired_connections WHERE secret_key < ?",
-    reseal: "UPDATE retired_connections SET secret = ?, secret_key = ? WHERE target = ? AND base_url = ?",
+    reencrypt: "UPDATE retired_connections SET secret = ?, secret_key = ? WHERE target = ? AND base_url = ?",
 };
 
-pub(super) const FURTHER: SealedTable = SealedTable {
+pub(super) const FURTHER: SecretTable = SecretTable {
     table: "target_secrets",
     names: &["target", "base_url", "used_for"],
     texts: &["secret_kind", "secret_origin"],
     time: "secret_set_at",
     all: "SELECT * FROM target_secrets",
     older: "SELECT * FROM target_secrets WHERE secret_key < ?",
-    reseal: "UPDATE target_secrets SET secret = ?, secret_key = ? WHERE target = ? AND base_url = ? AND used_for = ?",
+    reencrypt: "UPDATE target_secrets SET secret = ?, secret_key = ? WHERE target = ? AND base_url = ? AND used_for = ?",
 };
 
 /// Every table with secrets.
-pub(super) const ALL: [&SealedTable; 3] = [&SETTINGS, &RETIRED, &FURTHER];
+pub(super) const ALL: [&SecretTable; 3] = [&SETTINGS, &RETIRED, &FURTHER];
 
 /// Settings that are no secret, whether or not their row has one: a flipped switch matters, too.
 const PLAIN_SETTINGS: &str = "
@@ -89,14 +89,14 @@ const PLAIN_SETTINGS: &str = "
 /// Stands in the list once plain settings are in it: earlier versions did not list them.
 const SETTINGS_LISTED: &str = "settings";
 
-// === impl Seals ===
+// === impl RowDigests ===
 
-impl Seals {
-    pub(super) fn is_current(&self, row: &SealedRow) -> bool {
+impl RowDigests {
+    pub(super) fn is_current(&self, row: &RowDigest) -> bool {
         self.0.get(&row.place) == Some(&row.hash)
     }
 
-    pub(super) fn set(&mut self, row: SealedRow) {
+    pub(super) fn set(&mut self, row: RowDigest) {
         self.0.insert(row.place, row.hash);
     }
 
@@ -106,7 +106,7 @@ impl Seals {
     }
 
     /// Takes the plain settings into the list, as they are now.
-    pub(super) async fn note_settings(&mut self, db: &mut SqliteConnection) -> Result<(), StoreError> {
+    pub(super) async fn digest_settings(&mut self, db: &mut SqliteConnection) -> Result<(), StoreError> {
         self.0.retain(|place, _| !place.starts_with("settings/") && !place.starts_with("policy/"));
         self.0.insert(SETTINGS_LISTED.to_owned(), String::new());
         let rows = sqlx::query(PLAIN_SETTINGS).fetch_all(db).await.map_err(StoreError::read("settings"))?;
@@ -127,18 +127,18 @@ impl Seals {
     pub(super) async fn edited_row(&self, db: &mut SqliteConnection) -> Result<Option<String>, StoreError> {
         let mut found = Self::of_rows(db).await?;
         if self.lists_settings() {
-            found.note_settings(db).await?;
+            found.digest_settings(db).await?;
         }
         let places: std::collections::BTreeSet<&String> = self.0.keys().chain(found.0.keys()).collect();
         Ok(places.into_iter().find(|place| self.0.get(*place) != found.0.get(*place)).cloned())
     }
 
-    pub(super) fn forget(&mut self, table: &SealedTable, names: &[&str]) {
+    pub(super) fn forget(&mut self, table: &SecretTable, names: &[&str]) {
         self.0.remove(&place(table, names));
     }
 
     /// Takes over what `others` say of one row.
-    pub(super) fn take(&mut self, mut others: Self, table: &SealedTable, names: &[&str]) {
+    pub(super) fn take(&mut self, mut others: Self, table: &SecretTable, names: &[&str]) {
         let place = place(table, names);
         if let Some(hash) = others.0.remove(&place) {
             self.0.insert(place, hash);
@@ -147,22 +147,22 @@ impl Seals {
 
     /// The rows as they are, whatever they were.
     pub(super) async fn of_rows(db: &mut SqliteConnection) -> Result<Self, StoreError> {
-        let mut seals = Self::default();
+        let mut row_digests = Self::default();
         for table in ALL {
             let rows =
                 sqlx::query(table.all).fetch_all(&mut *db).await.map_err(StoreError::read("secrets"))?;
             for row in &rows {
-                seals.set(table.row(row)?);
+                row_digests.set(table.row(row)?);
             }
         }
-        tokens::all(db).await?.iter().for_each(|token| seals.set(SealedRow::of_token(token)));
-        Ok(seals)
+        tokens::all(db).await?.iter().for_each(|token| row_digests.set(RowDigest::of_token(token)));
+        Ok(row_digests)
     }
 }
 
-// === impl SealedRow ===
+// === impl RowDigest ===
 
-impl SealedRow {
+impl RowDigest {
     /// All of a token.
     pub(super) fn of_token(token: &StoredToken) -> Self {
         let mut hash = Sha256::new();
@@ -179,11 +179,11 @@ impl SealedRow {
     }
 }
 
-// === impl SealedTable ===
+// === impl SecretTable ===
 
-impl SealedTable {
+impl SecretTable {
     /// The hash of all that decides where the secret of a row goes.
-    pub(super) fn row(&self, row: &SqliteRow) -> Result<SealedRow, StoreError> {
+    pub(super) fn row(&self, row: &SqliteRow) -> Result<RowDigest, StoreError> {
         let reader = Reader::new(row, self.table, "target")?;
         let mut hash = Sha256::new();
         let mut add = |part: &[u8]| {
@@ -200,10 +200,10 @@ impl SealedTable {
         add(&reader.get::<Vec<u8>>("secret")?);
         let names = self.names_of(row)?;
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        Ok(SealedRow { place: place(self, &names), hash: hexadecimal(&hash.finalize()) })
+        Ok(RowDigest { place: place(self, &names), hash: hexadecimal(&hash.finalize()) })
     }
 
-    /// The rows whose secret a key before `newest` has sealed.
+    /// The rows whose secret is encrypted with a key before `newest`.
     pub(super) async fn older_than(
         &self,
         newest: KeyId,
@@ -228,13 +228,13 @@ impl SealedTable {
     }
 }
 
-fn place(table: &SealedTable, names: &[&str]) -> String {
+fn place(table: &SecretTable, names: &[&str]) -> String {
     format!("{}/{}", table.table, names.join("/"))
 }
 
 fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a text can not fail.
+        // Writing to a text cannot fail.
         let _ = write!(text, "{byte:02x}");
         text
     })

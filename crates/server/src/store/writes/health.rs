@@ -5,7 +5,7 @@ use ticketing_core::policy::Bounds;
 use ticketing_core::target::{Health, Observation};
 
 use crate::store::StoreError;
-use crate::store::work::{Needs, Verb, Work};
+use crate::store::unit_of_work::{BatchedWrite, ReadSet, UnitOfWork};
 
 #[derive(Debug)]
 pub(in crate::store) struct Observe {
@@ -16,25 +16,25 @@ pub(in crate::store) struct Observe {
 }
 
 #[derive(Debug)]
-pub(in crate::store) struct Lift {
+pub(in crate::store) struct EndPauses {
     pub(in crate::store) target: String,
     pub(in crate::store) now: Timestamp,
 }
 
 #[derive(Debug)]
-pub(in crate::store) struct Forgive {
+pub(in crate::store) struct ResetHealth {
     pub(in crate::store) target: String,
     pub(in crate::store) now: Timestamp,
 }
 
-impl Verb for Observe {
+impl BatchedWrite for Observe {
     type Answer = Health;
 
-    fn needs(&self, needs: &mut Needs) {
-        needs.targets.insert(self.target.clone());
+    fn read_set(&self, read_set: &mut ReadSet) {
+        read_set.targets.insert(self.target.clone());
     }
 
-    fn apply(&self, work: &mut Work) -> Result<Health, StoreError> {
+    fn apply(&self, work: &mut UnitOfWork) -> Result<Health, StoreError> {
         let health = work.health(&self.target).bounded(&self.bounds, self.now);
         let (health, event) = health.observe(&self.observation, &self.bounds, self.now);
         work.set_health(&self.target, health.clone(), event, self.now);
@@ -42,29 +42,29 @@ impl Verb for Observe {
     }
 }
 
-impl Verb for Lift {
+impl BatchedWrite for EndPauses {
     type Answer = Health;
 
-    fn needs(&self, needs: &mut Needs) {
-        needs.targets.insert(self.target.clone());
+    fn read_set(&self, read_set: &mut ReadSet) {
+        read_set.targets.insert(self.target.clone());
     }
 
-    fn apply(&self, work: &mut Work) -> Result<Health, StoreError> {
-        let health = work.health(&self.target).lift(self.now);
+    fn apply(&self, work: &mut UnitOfWork) -> Result<Health, StoreError> {
+        let health = work.health(&self.target).end_pauses(self.now);
         work.set_health(&self.target, health.clone(), None, self.now);
         Ok(health)
     }
 }
 
-impl Verb for Forgive {
+impl BatchedWrite for ResetHealth {
     type Answer = Health;
 
-    fn needs(&self, needs: &mut Needs) {
-        needs.targets.insert(self.target.clone());
+    fn read_set(&self, read_set: &mut ReadSet) {
+        read_set.targets.insert(self.target.clone());
     }
 
-    fn apply(&self, work: &mut Work) -> Result<Health, StoreError> {
-        let (health, event) = work.health(&self.target).forgive(self.now);
+    fn apply(&self, work: &mut UnitOfWork) -> Result<Health, StoreError> {
+        let (health, event) = work.health(&self.target).reset_health(self.now);
         work.set_health(&self.target, health.clone(), event, self.now);
         Ok(health)
     }

@@ -1,27 +1,27 @@
-//! The calls that asked for deliveries, so that the log of the attempt that follows names the call. Later attempts have no
-//! caller. For the log alone: they are forgotten at a restart.
+//! Tracing spans of the calls that requested deliveries, so that the log of the first attempt names the call. Later attempts have no
+//! caller. Kept in memory only, for the log.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use tracing::Span;
 
-/// More than this are not remembered: then all are forgotten.
-const MOST: usize = 10_000;
+/// At this many all spans are dropped.
+const MAX_SPANS: usize = 10_000;
 
 /// The span of the call that asked for each delivery.
 #[derive(Debug, Default)]
-pub(crate) struct Origins {
+pub(crate) struct CallerSpans {
     by_delivery: Mutex<HashMap<String, Span>>,
 }
 
-// === impl Origins ===
+// === impl CallerSpans ===
 
-impl Origins {
+impl CallerSpans {
     /// The present call asks for a delivery.
     pub(crate) fn remember(&self, delivery_id: &str) {
         let mut map = self.by_delivery.lock().unwrap_or_else(PoisonError::into_inner);
-        if map.len() >= MOST {
+        if map.len() >= MAX_SPANS {
             map.clear();
         }
         map.insert(delivery_id.to_owned(), Span::current());

@@ -4,23 +4,23 @@
 use jiff::{SignedDuration, Timestamp};
 use sqlx::{Connection, SqliteConnection};
 use ticketing_core::delivery::Delivery;
-use ticketing_core::delivery::start::{Pause, Start};
+use ticketing_core::delivery::restore::{Downtime, Recovery};
 use ticketing_core::system::System;
 use ticketing_core::target::Health;
 use ticketing_failpoints::{Guard, is_removed};
 
-use super::mark::Mark;
 use super::open::newest_event;
+use super::restore_mark::Mark;
 use super::rows::{self, Reader};
 use super::save;
 use crate::store::types::{StreamName, Suspicion};
-use crate::store::work::{IntentName, floor};
+use crate::store::unit_of_work::{IntentName, floor};
 use crate::store::{StoreError, StoreOptions, uuid_v7};
 
 /// How many deliveries are read at a time.
 const CHUNK: u32 = 500;
 
-/// What a delivery whose ticket exists has still ahead of it is its sweeps.
+/// What a delivery whose ticket exists has still ahead of it is its duplicate scans.
 const UNSETTLED: &str = "
     SELECT * FROM deliveries WHERE id > ? AND (state <> 'DELIVERED' OR sweep IS NOT NULL) ORDER BY id LIMIT ?";
 
@@ -58,15 +58,15 @@ pub(super) async fn begin(
     let suspicion = if is_new { None } else { suspicion(&kept, &mark, options.restored) };
     let last = mark.found().map(|found| found.clock).or(kept.newest_at).filter(|_| !is_new);
     let passed = mark.passed();
-    let step = last.map_or(SignedDuration::ZERO, |last| Pause { last, now, passed }.step());
+    let step = last.map_or(SignedDuration::ZERO, |last| Downtime { last, now, passed }.step());
     let restored_at = suspicion.as_ref().map(|_| now);
     let counts_from = restored_at.or((passed.is_none() && !is_new).then_some(now));
-    let start = Start { step, restored_at, counts_from };
-    let restored_at = start.restored_at.or(kept.restored_at.map(|at| floor(start.moved(at))));
+    let start = Recovery { step, restored_at, counts_from };
+    let restored_at = start.restored_at.or(kept.restored_at.map(|at| floor(start.shift(at))));
     let Kept { newest, mut stream, .. } = kept;
     if start.changes_anything() {
         let mut transaction = db.begin_with("BEGIN IMMEDIATE").await.map_err(StoreError::begin)?;
-        take_up(&mut transaction, &start, now).await?;
+        recover(&mut transaction, &start, now).await?;
         if suspicion.is_some() {
             let former = std::mem::replace(&mut stream.current, uuid_v7(now, &*options.entropy));
             rename_stream(&mut transaction, &former, &stream.current, newest).await?;
@@ -133,7 +133,7 @@ async fn has_intent(db: &mut SqliteConnection, intent: Option<&IntentName>) -> R
     Ok(delivery.epoch > *epoch || (delivery.epoch == *epoch && sent))
 }
 
-async fn take_up(db: &mut SqliteConnection, start: &Start, now: Timestamp) -> Result<(), StoreError> {
+async fn recover(db: &mut SqliteConnection, start: &Recovery, now: Timestamp) -> Result<(), StoreError> {
     let mut after = String::new();
     loop {
         let found = sqlx::query(UNSETTLED).bind(&after).bind(CHUNK).fetch_all(&mut *db).await;
@@ -141,20 +141,24 @@ async fn take_up(db: &mut SqliteConnection, start: &Start, now: Timestamp) -> Re
         let found = found.iter().map(rows::delivery).collect::<Result<Vec<Delivery>, _>>()?;
         let Some(last) = found.last() else { break };
         after = last.id.clone();
-        let taken = found.iter().map(|delivery| delivery.clone().take_up(start)).collect::<Vec<_>>();
+        let taken = found.iter().map(|delivery| delivery.clone().recover(start)).collect::<Vec<_>>();
         let changed: Vec<_> =
             found.iter().zip(&taken).filter(|(was, is)| was != is).map(|(_, is)| is).collect();
         save::update_deliveries(db, &changed).await?;
     }
-    take_up_health(db, start, now).await
+    recover_health(db, start, now).await
 }
 
-async fn take_up_health(db: &mut SqliteConnection, start: &Start, now: Timestamp) -> Result<(), StoreError> {
+async fn recover_health(
+    db: &mut SqliteConnection,
+    start: &Recovery,
+    now: Timestamp,
+) -> Result<(), StoreError> {
     let rows = sqlx::query("SELECT target, system, health FROM target_health").fetch_all(&mut *db).await;
     let mut taken: Vec<(String, System, Health)> = vec![];
     for row in &rows.map_err(StoreError::read("the health of targets"))? {
         let row = Reader::new(row, "target_health", "target")?;
-        let health = start.take_up_health(row.json("health")?);
+        let health = start.recover_health(row.json("health")?);
         taken.push((row.get("target")?, row.name("system", System::parse)?, health));
     }
     let taken: Vec<_> =

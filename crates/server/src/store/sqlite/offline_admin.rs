@@ -9,25 +9,25 @@ use sqlx::{ConnectOptions, Connection, SqliteConnection};
 use super::audit::Head;
 use super::keys::{self, Keyring};
 use super::open::{self, MIGRATIONS};
-use super::{audit, tokens, traces};
+use super::{audit, tokens, wal_scrub};
 use crate::store::audit::{AuditBroken, AuditKey, NewAuditEntry};
-use crate::store::seal::KeySource;
+use crate::store::encryption::KeySource;
 use crate::store::types::StoredToken;
 use crate::store::{DEFAULT_BUSY_TIMEOUT, OpenError, StoreError};
 
 /// A connection of its own.
 #[derive(Debug)]
-pub(in crate::store) struct Beside {
+pub(in crate::store) struct OfflineAdmin {
     pub(super) db: SqliteConnection,
     pub(super) audit_key: AuditKey,
     pub(super) keys: Keyring,
     /// A rotation of the master key that was cut off is finished now; the former key has this name.
     pub(super) finished: Option<PathBuf>,
     /// What a rotation has replaced is still to be read in the write-ahead log.
-    pub(super) has_traces: bool,
+    pub(super) has_old_ciphertext: bool,
 }
 
-impl Beside {
+impl OfflineAdmin {
     pub(in crate::store) async fn open(
         path: &Path,
         key: &KeySource,
@@ -53,16 +53,16 @@ impl Beside {
         let keys = Keyring::new(path, key, &unlocked.keys);
         let audit_key = audit::key(&mut db, &keys).await.map_err(state)?;
         let audit_key = audit_key.ok_or_else(|| OpenError::AuditRemoved { path: path.to_owned() })?;
-        Ok(Self { db, audit_key, keys, finished, has_traces: false })
+        Ok(Self { db, audit_key, keys, finished, has_old_ciphertext: false })
     }
 
     /// Cuts off what the write-ahead log has of what a rotation has replaced.
-    pub(super) async fn erase_traces(&mut self) {
-        self.has_traces = !traces::erase(&mut self.db, DEFAULT_BUSY_TIMEOUT).await;
+    pub(super) async fn scrub_wal(&mut self) {
+        self.has_old_ciphertext = !wal_scrub::scrub(&mut self.db, DEFAULT_BUSY_TIMEOUT).await;
     }
 
-    pub(in crate::store) fn has_traces(&self) -> bool {
-        self.has_traces
+    pub(in crate::store) fn has_old_ciphertext(&self) -> bool {
+        self.has_old_ciphertext
     }
 
     pub(in crate::store) async fn tokens(&mut self) -> Result<Vec<StoredToken>, StoreError> {
@@ -79,7 +79,7 @@ impl Beside {
         let mut transaction = self.db.begin_with("BEGIN IMMEDIATE").await.map_err(StoreError::begin)?;
         admit(&tokens::all(&mut transaction).await?)?;
         let mut head = Head::load(&mut transaction, &self.audit_key).await?;
-        tokens::insert(&mut transaction, &mut head.seals, token).await?;
+        tokens::insert(&mut transaction, &mut head.row_digests, token).await?;
         head.append(&mut transaction, &self.audit_key, vec![entry]).await?;
         head.save(&mut transaction, &self.audit_key).await?;
         transaction.commit().await.map_err(StoreError::commit)?;
@@ -94,7 +94,7 @@ impl Beside {
         let mut transaction = self.db.begin_with("BEGIN IMMEDIATE").await.map_err(StoreError::begin)?;
         let mut head = Head::load(&mut transaction, &self.audit_key).await?;
         for (token, entry) in revoked {
-            tokens::revoke(&mut transaction, &mut head.seals, &token, entry.at).await?;
+            tokens::revoke(&mut transaction, &mut head.row_digests, &token, entry.at).await?;
             head.append(&mut transaction, &self.audit_key, vec![entry]).await?;
         }
         head.save(&mut transaction, &self.audit_key).await?;

@@ -1,4 +1,4 @@
-//! Claims, and what becomes of those whose holder went silent.
+//! Claims and expired leases.
 
 use std::time::Duration;
 
@@ -9,8 +9,8 @@ use ticketing_core::policy::Policy;
 use ticketing_failpoints::{Guard, Point, is_removed};
 
 use crate::store::StoreError;
-use crate::store::types::{ClaimKind, Claimed, Intent, Leases, Supposition};
-use crate::store::work::{Needs, Reach, Selection, Verb, Work, floor};
+use crate::store::types::{AssumedSend, ClaimKind, Claimed, Intent, Leases};
+use crate::store::unit_of_work::{BatchedWrite, ReadSet, Selection, SelectionLimit, UnitOfWork, floor};
 
 #[derive(Debug)]
 pub(in crate::store) struct Claim {
@@ -22,7 +22,7 @@ pub(in crate::store) struct Claim {
 }
 
 #[derive(Debug)]
-pub(in crate::store) struct Lapse {
+pub(in crate::store) struct ExpireLeases {
     pub(in crate::store) leases: Leases,
     pub(in crate::store) limit: u32,
     pub(in crate::store) policy: Policy,
@@ -36,8 +36,8 @@ pub(in crate::store) struct Intend {
 }
 
 #[derive(Debug)]
-pub(in crate::store) struct Suppose {
-    pub(in crate::store) what: Supposition,
+pub(in crate::store) struct AssumeSent {
+    pub(in crate::store) what: AssumedSend,
     pub(in crate::store) restored_at: Timestamp,
     pub(in crate::store) policy: Policy,
     pub(in crate::store) now: Timestamp,
@@ -45,16 +45,16 @@ pub(in crate::store) struct Suppose {
 
 // === impl Claim ===
 
-impl Verb for Claim {
+impl BatchedWrite for Claim {
     type Answer = Vec<Claimed>;
 
-    fn needs(&self, needs: &mut Needs) {
+    fn read_set(&self, read_set: &mut ReadSet) {
         let selection = Selection::Claimable { target: self.target.clone(), kind: self.kind };
         let until = (self.kind != ClaimKind::Fresh).then_some(self.now);
-        needs.select(selection, Reach { until, limit: self.limit });
+        read_set.select(selection, SelectionLimit { until, limit: self.limit });
     }
 
-    fn apply(&self, work: &mut Work) -> Result<Vec<Claimed>, StoreError> {
+    fn apply(&self, work: &mut UnitOfWork) -> Result<Vec<Claimed>, StoreError> {
         let mut due: Vec<&Delivery> = work.deliveries().filter(|delivery| self.admits(delivery)).collect();
         due.sort_by(|one, other| (one.due_at, &one.id).cmp(&(other.due_at, &other.id)));
         let mut chosen = vec![];
@@ -88,40 +88,40 @@ impl Claim {
         let state = match self.kind {
             ClaimKind::Fresh => State::Pending,
             ClaimKind::Due => State::Waiting,
-            ClaimKind::Doubtful => State::Reconciling,
+            ClaimKind::Uncertain => State::Reconciling,
         };
         delivery.target == self.target && delivery.is_claimable(state, self.now)
     }
 }
 
-// === impl Lapse ===
+// === impl ExpireLeases ===
 
-impl Verb for Lapse {
+impl BatchedWrite for ExpireLeases {
     type Answer = Vec<Delivery>;
 
-    const ALONE: bool = true;
+    const EXCLUSIVE: bool = true;
 
-    fn needs(&self, needs: &mut Needs) {
+    fn read_set(&self, read_set: &mut ReadSet) {
         let until = (!self.takes_all()).then_some(self.now);
-        needs.select(Selection::Leased, Reach { until, limit: self.limit });
+        read_set.select(Selection::Leased, SelectionLimit { until, limit: self.limit });
     }
 
-    fn apply(&self, work: &mut Work) -> Result<Vec<Delivery>, StoreError> {
+    fn apply(&self, work: &mut UnitOfWork) -> Result<Vec<Delivery>, StoreError> {
         let leased: Vec<Delivery> =
             work.deliveries().filter(|delivery| delivery.lease_until.is_some()).cloned().collect();
-        let lapsed = leased.into_iter().filter_map(|mut delivery| {
+        let expired = leased.into_iter().filter_map(|mut delivery| {
             if self.takes_all() {
                 delivery.lease_until = Some(floor(self.now));
             }
-            delivery.lapse(&self.policy, self.now)
+            delivery.expire_lease(&self.policy, self.now)
         });
-        let lapsed: Vec<_> = lapsed.collect();
-        Ok(lapsed.into_iter().map(|settled| work.settle(settled, "")).collect())
+        let expired: Vec<_> = expired.collect();
+        Ok(expired.into_iter().map(|settled| work.settle(settled, "")).collect())
     }
 }
 
-impl Lapse {
-    /// Whether nobody can hold a claim, however long its lease.
+impl ExpireLeases {
+    /// Whether all leases are expired, valid or not.
     fn takes_all(&self) -> bool {
         self.leases == Leases::All || is_removed(Guard::LeaseTerm)
     }
@@ -129,16 +129,16 @@ impl Lapse {
 
 // === impl Intend ===
 
-impl Verb for Intend {
+impl BatchedWrite for Intend {
     type Answer = Option<Delivery>;
 
-    const OPEN: Option<Point> = Some(Point::IntentOpen);
+    const FAIL_POINT: Option<Point> = Some(Point::IntentOpen);
 
-    fn needs(&self, needs: &mut Needs) {
-        needs.deliveries.insert(self.intent.delivery_id.clone());
+    fn read_set(&self, read_set: &mut ReadSet) {
+        read_set.deliveries.insert(self.intent.delivery_id.clone());
     }
 
-    fn apply(&self, work: &mut Work) -> Result<Option<Delivery>, StoreError> {
+    fn apply(&self, work: &mut UnitOfWork) -> Result<Option<Delivery>, StoreError> {
         let Intent { delivery_id, epoch, send } = self.intent.clone();
         let Some(delivery) = work.delivery(&delivery_id).cloned() else { return Ok(None) };
         let settled = delivery.intend(epoch, send, self.now);
@@ -146,19 +146,19 @@ impl Verb for Intend {
     }
 }
 
-// === impl Suppose ===
+// === impl AssumeSent ===
 
-impl Verb for Suppose {
+impl BatchedWrite for AssumeSent {
     type Answer = Option<Delivery>;
 
-    fn needs(&self, needs: &mut Needs) {
-        needs.deliveries.insert(self.what.delivery_id.clone());
+    fn read_set(&self, read_set: &mut ReadSet) {
+        read_set.deliveries.insert(self.what.delivery_id.clone());
     }
 
-    fn apply(&self, work: &mut Work) -> Result<Option<Delivery>, StoreError> {
-        let Supposition { delivery_id, epoch, place } = self.what.clone();
+    fn apply(&self, work: &mut UnitOfWork) -> Result<Option<Delivery>, StoreError> {
+        let AssumedSend { delivery_id, epoch, place } = self.what.clone();
         let Some(delivery) = work.delivery(&delivery_id).cloned() else { return Ok(None) };
-        let settled = delivery.suppose_sent(epoch, place, self.restored_at, &self.policy, self.now);
+        let settled = delivery.assume_sent(epoch, place, self.restored_at, &self.policy, self.now);
         Ok(settled.map(|settled| work.settle(settled, "")))
     }
 }

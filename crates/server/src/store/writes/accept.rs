@@ -9,7 +9,7 @@ use ticketing_failpoints::Point;
 
 use crate::store::StoreError;
 use crate::store::types::{AcceptError, AcceptTarget, Accepted, Requester};
-use crate::store::work::{Needs, Verb, Work};
+use crate::store::unit_of_work::{BatchedWrite, ReadSet, UnitOfWork};
 
 #[derive(Debug)]
 pub(in crate::store) struct Accept {
@@ -17,7 +17,7 @@ pub(in crate::store) struct Accept {
     /// The incident as JSON.
     pub(in crate::store) body: String,
     pub(in crate::store) wanted: Vec<Wanted>,
-    pub(in crate::store) hasten: bool,
+    pub(in crate::store) expedite: bool,
     pub(in crate::store) by: Requester,
     pub(in crate::store) now: Timestamp,
 }
@@ -30,16 +30,16 @@ pub(in crate::store) struct Wanted {
     pub(in crate::store) marker: Marker,
 }
 
-impl Verb for Accept {
+impl BatchedWrite for Accept {
     type Answer = Result<Vec<Accepted>, AcceptError>;
 
-    const OPEN: Option<Point> = Some(Point::AcceptOpen);
+    const FAIL_POINT: Option<Point> = Some(Point::AcceptOpen);
 
-    fn needs(&self, needs: &mut Needs) {
-        needs.incidents.insert(self.incident_id.clone());
+    fn read_set(&self, read_set: &mut ReadSet) {
+        read_set.incidents.insert(self.incident_id.clone());
     }
 
-    fn apply(&self, work: &mut Work) -> Result<Self::Answer, StoreError> {
+    fn apply(&self, work: &mut UnitOfWork) -> Result<Self::Answer, StoreError> {
         // In the accepting transaction, so that of two callers with one new incident only one becomes its owner.
         let Some(owner) = self.owner(work) else { return Ok(Err(AcceptError::OwnedByOther)) };
         let newest = work.newest_revision(&self.incident_id);
@@ -58,14 +58,14 @@ impl Verb for Accept {
 
 impl Accept {
     /// The namespace that the incident belongs to; `None` if that is another than the caller may act on.
-    fn owner(&self, work: &Work) -> Option<Namespace> {
+    fn owner(&self, work: &UnitOfWork) -> Option<Namespace> {
         let known = work.of_incident(&self.incident_id).first().map(|delivery| delivery.namespace.clone());
         let owner = known.unwrap_or_else(|| self.by.namespace.clone());
         (!self.by.is_confined || owner == self.by.namespace).then_some(owner)
     }
 
     /// Gives every delivery of the incident that can still take it the newest snapshot: the ids of those that took it.
-    fn update_snapshots(&self, revision: u32, work: &mut Work) -> Vec<String> {
+    fn update_snapshots(&self, revision: u32, work: &mut UnitOfWork) -> Vec<String> {
         let deliveries: Vec<Delivery> = work.of_incident(&self.incident_id).into_iter().cloned().collect();
         let updated: Vec<Settled> = deliveries
             .into_iter()
@@ -80,7 +80,7 @@ impl Accept {
         revision: u32,
         owner: &Namespace,
         updated: &[String],
-        work: &mut Work,
+        work: &mut UnitOfWork,
     ) -> Accepted {
         let deliveries = work.of_incident(&self.incident_id);
         let existing =
@@ -91,8 +91,8 @@ impl Accept {
             return Accepted { delivery, existed: false, snapshot_updated: false };
         };
         let snapshot_updated = updated.contains(&existing.id);
-        let hastened = if self.hasten { existing.clone().hasten(self.now) } else { None };
-        let delivery = hastened.map_or(existing, |settled| work.settle(settled, ""));
+        let expedited = if self.expedite { existing.clone().expedite(self.now) } else { None };
+        let delivery = expedited.map_or(existing, |settled| work.settle(settled, ""));
         Accepted { delivery, existed: true, snapshot_updated }
     }
 
