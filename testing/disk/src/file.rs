@@ -1,7 +1,7 @@
 //! The content of one file: what the running system sees, what is durable, and the changes between the two.
 
 use crate::random::Random;
-use crate::reach::Reach;
+use crate::writeback::Reach;
 
 /// A file's content, twice.
 #[derive(Debug, Default)]

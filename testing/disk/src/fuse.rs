@@ -16,7 +16,7 @@ use fuser::{
 };
 
 use crate::image::{Image, Kind, Owner, Refusal};
-use crate::names::Node;
+use crate::directory_entries::Node;
 use crate::power::Power;
 use crate::{Deed, MountError};
 

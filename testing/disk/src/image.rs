@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::fault::{Dirty, Faults};
 use crate::file::{Content, Toll};
-use crate::names::{Folders, Names, Node};
+use crate::directory_entries::{Folders, Names, Node};
 use crate::random::Random;
 use crate::{Counts, Options, Syncs};
 

@@ -20,10 +20,10 @@
 mod fault;
 mod file;
 mod image;
-mod names;
+mod directory_entries;
 mod power;
 mod random;
-mod reach;
+mod writeback;
 
 #[cfg(target_os = "linux")]
 mod fuse;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::Deed;
 use crate::image::{Image, Refusal};
-use crate::names::Node;
+use crate::directory_entries::Node;
 
 /// The disk as its users share it.
 #[derive(Debug)]

@@ -4,11 +4,11 @@
 
 mod acknowledged;
 mod binary;
-mod copies;
-mod crowd;
+mod database_copy;
+mod bulk_push;
 mod events;
 mod evidence;
-mod here;
+mod log_capture;
 mod hostile;
 mod incidents;
 mod invariants;
@@ -20,8 +20,8 @@ mod server;
 mod settings;
 mod subscriber;
 mod upgrade;
-mod watch;
-mod wires;
+mod simulator_observer;
+mod client_transports;
 
 use std::path::Path;
 use std::time::Duration;
@@ -36,8 +36,8 @@ use tonic::Status;
 
 pub use acknowledged::Acknowledged;
 pub use binary::{Ended, binary, run_to_its_end};
-pub use copies::{Copy, How};
-pub use crowd::push_all;
+pub use database_copy::{Copy, How};
+pub use bulk_push::push_all;
 pub use hostile::{Answer, Flood, Flooded, Hostile, call_head, flood, frame, head_of};
 pub use incidents::incident;
 pub use proxy::Proxy;
@@ -48,9 +48,9 @@ pub use server::{Server, Start, free_address};
 pub use settings::{retry, text};
 pub use subscriber::{Subscriber, after, from_oldest};
 pub use upgrade::make_older;
-pub use wires::{Trial, over_socket};
+pub use client_transports::{Trial, over_socket};
 
-use self::watch::Watch;
+use self::simulator_observer::Watch;
 
 /// How long anything may take that happens by itself.
 pub const PATIENCE: Duration = Duration::from_secs(20);

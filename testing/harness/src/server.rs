@@ -25,7 +25,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tonic::transport::Endpoint;
 
-use super::wires::{self, Trial};
+use super::client_transports::{self, Trial};
 use super::{PATIENCE, binary, here};
 
 /// Below those that Linux hands out by itself.
@@ -98,7 +98,7 @@ impl Server {
     pub fn prepare(start: Start) -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(points(folder.path())).unwrap();
-        Self { address: free_address(), folder, start, running: None, log_from: here::listen() }
+        Self { address: free_address(), folder, start, running: None, log_from: log_capture::listen() }
     }
 
     /// Changes how it is started the next time.
@@ -157,7 +157,7 @@ impl Server {
         if self.start.process {
             return std::fs::read_to_string(self.log_file()).unwrap_or_default();
         }
-        String::from_utf8_lossy(&here::since(self.log_from)).into_owned()
+        String::from_utf8_lossy(&log_capture::since(self.log_from)).into_owned()
     }
 
     /// Every file that the server wrote, and its log.
@@ -167,7 +167,7 @@ impl Server {
         let files = files.filter(|file| file.path().is_file());
         let files =
             files.map(|file| (file.path().display().to_string(), std::fs::read(file.path()).unwrap()));
-        files.chain([("the log of this process".to_owned(), here::since(self.log_from))]).collect()
+        files.chain([("the log of this process".to_owned(), log_capture::since(self.log_from))]).collect()
     }
 
     pub async fn client(&self) -> Client {
@@ -186,7 +186,7 @@ impl Server {
 
     async fn connect(&self) -> Result<Client, tonic::transport::Error> {
         match (&self.start.socket, &self.start.callers) {
-            (Some(socket), _) => wires::over_socket(socket).await,
+            (Some(socket), _) => client_transports::over_socket(socket).await,
             (None, Some(trial)) => trial.connect(&self.address).await,
             (None, None) => {
                 let endpoint = Endpoint::from_shared(format!("http://{}", self.address))?;

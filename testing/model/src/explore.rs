@@ -2,13 +2,13 @@
 
 use std::collections::HashSet;
 
-use crate::fair::FairWeather;
-use crate::key::{Key, key};
+use crate::fault_free::FairWeather;
+use crate::state_key::{Key, key};
 use crate::promise::{Violation, broken};
 use crate::setup::{Promise, Setup};
 use crate::step::Step;
-use crate::story::Story;
-use crate::take::Mover;
+use crate::trace::Story;
+use crate::apply_step::Mover;
 use crate::world::World;
 
 /// What an exploration found.

@@ -26,15 +26,15 @@
 //! walks it again.
 
 mod explore;
-mod fair;
+mod fault_free;
 mod guards;
-mod key;
+mod state_key;
 mod promise;
 mod run;
 mod setup;
 mod step;
-mod story;
-mod take;
+mod trace;
+mod apply_step;
 mod world;
 
 pub use explore::{Report, check};
@@ -43,4 +43,4 @@ pub use promise::Violation;
 pub use run::{Limits, RunError, Summary, configurations, run};
 pub use setup::{Fleet, Promise, Setup, TickBounds, Tickets, Vendor, Witnesses};
 pub use step::{Hand, Step, Witness};
-pub use story::{Replayed, Story, replay};
+pub use trace::{Replayed, Story, replay};

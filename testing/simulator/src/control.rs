@@ -6,11 +6,11 @@ use http::Method;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::book::Book;
+use crate::ticket_index::Book;
 use crate::message::{Answer, Request};
 use crate::profile::Profile;
 use crate::simulator::Shared;
-use crate::weather::Rule;
+use crate::fault_script::Rule;
 
 const KNOWN: &str = "know: GET or POST tickets, DELETE tickets/{key}, POST tickets/{key}/clone, \
      PUT tickets/{key}/fields, key or removed-marker, GET or DELETE requests, PUT keep, GET creates, GET points, \

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::weather::Call;
+use crate::fault_script::Call;
 
 /// When a throttled client is told to come back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

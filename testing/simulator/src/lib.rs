@@ -88,14 +88,14 @@
 //!  {"on": "create", "when": {"nth": 3}, "then": {"throttle": {"retry_after": {"seconds": 30}}}}]
 //! ```
 
-mod book;
+mod ticket_index;
 mod clock;
 mod control;
 mod effect;
 mod jira;
 mod message;
-mod people;
-mod play;
+mod manual_edits;
+mod play_effect;
 mod points;
 mod profile;
 mod raw;
@@ -107,8 +107,8 @@ mod site;
 mod state;
 #[cfg(feature = "tls")]
 mod tls;
-mod weather;
-mod wire;
+mod fault_script;
+mod transport;
 
 pub use clock::{Clock, ClockHand};
 pub use effect::{Effect, Reply, RetryAfter};
@@ -119,4 +119,4 @@ pub use simulator::{Simulator, WeatherRecord};
 pub use state::Ticket;
 #[cfg(feature = "tls")]
 pub use tls::{Authority, Certificate, Identity};
-pub use weather::{Call, Rule, Weather, When};
+pub use fault_script::{Call, Rule, Weather, When};

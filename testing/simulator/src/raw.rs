@@ -6,8 +6,8 @@ use tokio::io::AsyncWriteExt;
 use crate::message::Answer;
 use crate::points::Point;
 use crate::simulator::Shared;
-use crate::weather::Call;
-use crate::wire::{Wire, client_gone};
+use crate::fault_script::Call;
+use crate::transport::{Wire, client_gone};
 
 /// The rest of a connection: what is written on it, and then.
 #[derive(Debug)]

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::effect::Effect;
 use crate::message::{Created, Request};
-use crate::weather::Call;
+use crate::fault_script::Call;
 
 /// A request as it arrived, and what became of it.
 #[derive(Debug, Clone, Serialize)]

@@ -20,12 +20,12 @@ use tokio_util::task::TaskTracker;
 
 use crate::effect::Effect;
 use crate::message::{Answer, Request};
-use crate::play::{self, Exchange};
+use crate::play_effect::{self, Exchange};
 use crate::points::Point;
 use crate::raw::Raw;
 use crate::simulator::Shared;
-use crate::weather::Call;
-use crate::wire::Wire;
+use crate::fault_script::Call;
+use crate::transport::Wire;
 use crate::{control, site};
 
 pub(crate) type Body = UnsyncBoxBody<Bytes, io::Error>;
@@ -181,7 +181,7 @@ async fn exchange(
         struck => {
             shared.points.reach(call, Point::Read);
             match struck {
-                Some(effect) => play::play(&exchange, effect).await,
+                Some(effect) => play_effect::play(&exchange, effect).await,
                 None => Outcome::Reply(plain(&exchange.apply())),
             }
         }

@@ -16,8 +16,8 @@ use crate::record::{Keep, RecordedCreate, RecordedRequest};
 use crate::server;
 use crate::site::{self, Bend, Turn};
 use crate::state::{State, Ticket};
-use crate::weather::{Call, Weather};
-use crate::wire::Security;
+use crate::fault_script::{Call, Weather};
+use crate::transport::Security;
 
 /// One simulated ticket system. Dropping it closes its port.
 #[derive(Debug)]

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use crate::message::{Answer, Request};
 use crate::profile::Vendor;
 use crate::state::State;
-use crate::weather::Call;
+use crate::fault_script::Call;
 use crate::{jira, servicenow};
 
 /// How a search is bent by the weather.

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::book::Book;
+use crate::ticket_index::Book;
 use crate::profile::Profile;
 use crate::record::Record;
 

@@ -12,7 +12,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use crate::clock::Clock;
 use crate::profile::{Profile, Vendor};
 use crate::simulator::Simulator;
-use crate::wire::Security;
+use crate::transport::Security;
 
 /// Whom a [`Certificate`] is for, unless it is for somebody else.
 const NAMES: [&str; 3] = ["localhost", "127.0.0.1", "::1"];

@@ -11,7 +11,7 @@
 //! length is limited by patience alone and not by memory. One round can be played again by itself.
 
 mod callers;
-mod chance;
+mod seeded_random;
 mod checker;
 mod naive;
 mod plan;
@@ -19,7 +19,7 @@ mod progress;
 mod record;
 mod round;
 mod subscribers;
-mod weather;
+mod random_faults;
 
 use std::fs::File;
 use std::io::{BufReader, BufWriter};

@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 
 use super::plan::TARGETS;
 use super::round::{ATTEMPT_DEADLINE, LATEST, Round};
-use super::weather::MARKER;
+use super::random_faults::MARKER;
 
 /// How often it tries, and for how long it waits after the first time; after each further one twice as long.
 const TRIES: u32 = 5;

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::chance::Chance;
+use super::seeded_random::Chance;
 
 /// Incidents are called by this and a number.
 pub(super) const INCIDENT: &str = "HISTORY-";

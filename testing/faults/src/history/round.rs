@@ -15,12 +15,12 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::callers::{self, system};
-use super::chance::Chance;
+use super::seeded_random::Chance;
 use super::plan::{How, LAST, Plan, Size, TARGETS};
 use super::progress::Progress;
 use super::record::{Create, Entry, Recorder, Setting, Standing, Ticket, What};
 use super::subscribers::{FILTERED, RESTLESS, STEADY, Subscriber};
-use super::weather::{Climate, MARKER, Sky};
+use super::random_faults::{Climate, MARKER, Sky};
 
 /// How long anything may take: a second stands for half a minute of the real bounds.
 pub(super) const ATTEMPT_DEADLINE: Duration = Duration::from_secs(1);

@@ -8,7 +8,7 @@ use rhythmx_ticketing::v1::stream_ticket_events_response::Message;
 use rhythmx_ticketing::{Client, v1};
 use tokio::sync::watch;
 
-use super::chance::Chance;
+use super::seeded_random::Chance;
 use super::progress::Progress;
 use super::record::{Event, Recorder, What};
 

@@ -14,7 +14,7 @@ use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Status};
 
 use super::cell::{Cell, Stage};
-use super::held::{LOOKING_UP, PUSHING};
+use super::held_push::{LOOKING_UP, PUSHING};
 use super::relay::Relay;
 
 const FAMILY: &str = "callers";

@@ -8,7 +8,7 @@ use ticketing_simulator::{self as simulator, Call, Effect, Profile, RetryAfter, 
 use tokio::time::Instant;
 
 use super::cell::{Cell, Stage};
-use super::held;
+use super::held_push;
 
 const FAMILY: &str = "clock";
 
@@ -69,7 +69,7 @@ async fn set(stage: Stage, step: SignedDuration, when: When, what: What) {
     let plan = if when == When::WhileItRuns { plan.in_a_process() } else { plan };
     let mut world = plan.start().await;
     world.jira.weather().push(Rule::new(Call::Create, simulator::When::Next(1), what.effect()));
-    let push = held::begin_push(&world, "INC-1", TicketSystem::Jira);
+    let push = held_push::begin_push(&world, "INC-1", TicketSystem::Jira);
     match what {
         What::Sending => world.until_tickets(TicketSystem::Jira, 1).await,
         What::InDoubt => world.until_some(DeliveryState::Reconciling).await,
@@ -83,7 +83,7 @@ async fn set(stage: Stage, step: SignedDuration, when: When, what: What) {
             world.restart().await;
         }
     }
-    held::end(&mut world, push, TicketSystem::Jira).await;
+    held_push::end(&mut world, push, TicketSystem::Jira).await;
     world.until_all_delivered(1).await;
     stage.recovered(began.elapsed(), LIMIT);
     assert_eq!(world.jira.tickets().len(), 1);

@@ -8,7 +8,7 @@ use ticketing_simulator::Profile;
 use tokio::time::Instant;
 
 use super::cell::{Cell, Stage};
-use super::doubt::{Bounds, GRACE, Scene, Site};
+use super::scene::{Bounds, GRACE, Scene, Site};
 
 const FAMILY: &str = "evidence";
 

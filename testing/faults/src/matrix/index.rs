@@ -6,7 +6,7 @@ use rhythmx_ticketing::v1::{AttemptKind, AttemptOutcome, DeliveryState, TicketEv
 use tokio::time::Instant;
 
 use super::cell::{Cell, Stage};
-use super::doubt::{Bounds, FOR_EVER, GRACE, Scene, Site, attempts, key};
+use super::scene::{Bounds, FOR_EVER, GRACE, Scene, Site, attempts, key};
 
 const FAMILY: &str = "index";
 

@@ -9,8 +9,8 @@ use ticketing_simulator::{Call, Credential, Effect, Rule, Vendor, When};
 
 use super::calls::{VENDORS, name, plan, simulator, start, system};
 use super::cell::{Cell, Stage};
-use super::doubt::status;
-use super::held;
+use super::scene::status;
+use super::held_push;
 
 const FAMILY: &str = "logins";
 
@@ -98,13 +98,13 @@ async fn not_asked_again(stage: Stage, vendor: Vendor) {
     let mut world = start(plan(&stage, vendor).in_a_process()).await;
     simulator(&world, vendor).weather().push(Rule::new(Call::Any, When::Next(1), locked()));
     world.server.arm(Point::Recorded);
-    let push = held::begin_push(&world, "INC-1", system(vendor));
+    let push = held_push::begin_push(&world, "INC-1", system(vendor));
     world.server.until_held(Point::Recorded).await;
     let asked = simulator(&world, vendor).requests().len();
     world.while_nothing_happens_for(SOON).await;
     assert_eq!(simulator(&world, vendor).requests().len(), asked, "it was asked again");
     world.server.release();
-    held::end(&mut world, push, system(vendor)).await;
+    held_push::end(&mut world, push, system(vendor)).await;
     world.test_passes(system(vendor)).await;
     world.until_all_delivered(1).await;
     world.finish().await;

@@ -5,26 +5,26 @@
 //! is in anything that was written; and nobody had to lend a hand.
 
 mod blocked;
-mod busy;
+mod locked_database;
 mod callers;
 mod calls;
 mod cell;
 mod clock;
 mod connection;
-mod crowds;
-mod doubt;
-mod echoes;
+mod load;
+mod scene;
+mod secret_echo;
 mod evidence;
-mod flood;
+mod huge_replies;
 mod flow;
-mod following;
-mod foreign;
-pub(crate) mod held;
-mod humans;
+mod event_process;
+mod other_process;
+pub(crate) mod held_push;
+mod manual_edits;
 mod index;
-mod late;
+mod late_apply;
 mod logins;
-mod neighbours;
+mod second_instance;
 mod operators;
 mod outage;
 mod process;
@@ -34,9 +34,9 @@ mod redirects;
 mod relay;
 mod replies;
 mod restore;
-mod searching;
+mod look_ups;
 mod settings;
-mod stale;
+mod stale_results;
 mod streams;
 mod throttling;
 mod tls;
@@ -67,25 +67,25 @@ const FAMILIES: &[fn() -> Vec<Cell>] = &[
     logins::cells,
     redirects::cells,
     read_back::cells,
-    crowds::cells,
+    load::cells,
     callers::cells,
     streams::cells,
     tokens::cells,
     settings::cells,
-    echoes::cells,
-    following::cells,
+    secret_echo::cells,
+    event_process::cells,
     operators::cells,
     index::cells,
-    searching::cells,
+    look_ups::cells,
     evidence::cells,
-    humans::cells,
+    manual_edits::cells,
     races::cells,
-    stale::cells,
-    neighbours::cells,
-    busy::cells,
+    stale_results::cells,
+    second_instance::cells,
+    locked_database::cells,
     connection::cells,
-    flood::cells,
-    late::cells,
+    huge_replies::cells,
+    late_apply::cells,
     outage::cells,
     tls::cells,
     restore::cells,

@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::cell::{Cell, Stage};
-use super::held::{LOOKING_UP, PUSHING};
+use super::held_push::{LOOKING_UP, PUSHING};
 use super::tls::Trust;
 
 const FAMILY: &str = "process";

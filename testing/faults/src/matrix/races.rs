@@ -7,7 +7,7 @@ use ticketing_failpoints::Point;
 use ticketing_simulator::{Call, Effect, When};
 
 use super::cell::{Cell, Stage};
-use super::doubt::{Bounds, FOR_EVER, Scene, Site, attempts, key, status};
+use super::scene::{Bounds, FOR_EVER, Scene, Site, attempts, key, status};
 
 const FAMILY: &str = "races";
 

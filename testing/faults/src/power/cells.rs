@@ -9,7 +9,7 @@ use ticketing_harness::{PATIENCE, World, free_address, incident, run_to_its_end}
 use ticketing_simulator::{Call, Effect, Rule, When};
 use tokio::time::Instant;
 
-use super::life::Life;
+use super::power_cycle::Life;
 use super::{Mounted, Outcome, first_start};
 use crate::matrix::{Cell, Stage};
 

@@ -4,7 +4,7 @@ use rhythmx_ticketing::v1;
 use ticketing_disk::Random;
 use ticketing_harness::{Plan, Server, World, incident};
 
-use super::ledger::look_up;
+use super::acknowledged::look_up;
 use super::{Mounted, Outcome};
 
 /// A first start makes fewer changes than this.

@@ -7,10 +7,10 @@
 mod cells;
 mod checkpoint;
 mod first_start;
-mod ledger;
-mod life;
-mod points;
-mod torn;
+mod acknowledged;
+mod power_cycle;
+mod disk_faults;
+mod torn_log;
 mod upgrade;
 
 use std::path::Path;
@@ -26,9 +26,9 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use crate::matrix::{Cell, words};
-use life::Life;
+use power_cycle::Life;
 
-pub(crate) use points::cells as cells_at_points;
+pub(crate) use disk_faults::cells as cells_at_points;
 
 /// How long the disk may take to stand still, if there is enough to do.
 const UNTIL_STILL: Duration = Duration::from_secs(10);
@@ -70,7 +70,7 @@ struct Mounted {
 
 /// The disk's cells of the matrix.
 pub(crate) fn cells() -> Vec<Cell> {
-    [cells::cells(), checkpoint::cells(), torn::cells(), upgrade::cells()].concat()
+    [cells::cells(), checkpoint::cells(), torn_log::cells(), upgrade::cells()].concat()
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Result<()> {

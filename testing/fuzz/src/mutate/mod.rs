@@ -4,7 +4,7 @@ mod bytes;
 mod json;
 mod message;
 mod rng;
-mod words;
+mod hostile_text;
 
 pub use rng::Rng;
 

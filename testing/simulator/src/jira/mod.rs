@@ -17,7 +17,7 @@ use serde_json::{Map, Value, json};
 use crate::message::{Answer, Request};
 use crate::site::Turn;
 use crate::state::{State, Ticket};
-use crate::weather::Call;
+use crate::fault_script::Call;
 use auth::Caller;
 pub(crate) use auth::decode_basic;
 

@@ -13,7 +13,7 @@ use crate::message::{Answer, Request};
 use crate::profile::Credential;
 use crate::site::Turn;
 use crate::state::State;
-use crate::weather::Call;
+use crate::fault_script::Call;
 
 pub(crate) fn respond(turn: &mut Turn<'_>) -> Answer {
     let segments = turn.request.segments();

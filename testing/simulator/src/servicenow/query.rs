@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
 use super::record::Row;
-use crate::book::Book;
+use crate::ticket_index::Book;
 
 /// A parsed query.
 #[derive(Debug, Default)]

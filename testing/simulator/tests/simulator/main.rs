@@ -7,11 +7,11 @@ mod connections;
 mod jira_cloud;
 mod jira_data_center;
 mod outages;
-mod people;
+mod manual_edits;
 mod records;
 mod search;
 mod servicenow;
 mod support;
 #[cfg(feature = "tls")]
 mod tls;
-mod weather;
+mod fault_script;

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::book::{self, Book};
+use crate::ticket_index::{self, Book};
 use crate::state::Ticket;
 pub(super) use parser::{is_bare_words, parse};
 use time::time;
@@ -274,7 +274,7 @@ fn matches_text(held: &[String], sought: &str) -> bool {
 }
 
 fn words(text: &str) -> Vec<String> {
-    book::words(text).map(str::to_lowercase).collect()
+    ticket_index::words(text).map(str::to_lowercase).collect()
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde_json::json;
 use ticketing_simulator::{Call, Effect, Reply, RetryAfter};
 
-use super::chance::Chance;
+use super::seeded_random::Chance;
 use super::plan::INCIDENT;
 
 /// What a marker begins with; 32 hexadecimal digits follow.

@@ -10,7 +10,7 @@ use ticketing_simulator::{Authority, Call, Certificate, Credential, Effect, Prof
 use tonic::Code;
 
 use crate::access::{IdentityProvider, call, channel, methods};
-use crate::contract_canary::{REFUSALS, echo, everything};
+use crate::contract_secret_leaks::{REFUSALS, echo, everything};
 
 const OF_SETTINGS: &str = "CANARY-proxy-of-settings-0ff1ce";
 const OF_OPERATOR: &str = "CANARY-proxy-of-operator-0ff1ce";

@@ -8,7 +8,7 @@ use ticketing_simulator::{Call, Effect, Reply, RetryAfter, When};
 use tokio::time::Instant;
 
 use super::cell::{Cell, Stage};
-use super::doubt::{Bounds, GRACE, Scene, Site, key, status};
+use super::scene::{Bounds, GRACE, Scene, Site, key, status};
 
 const FAMILY: &str = "look-up";
 

@@ -211,7 +211,7 @@ mod tests {
     use crate::promise::{Violation, broken};
     use crate::setup::{Fleet, Promise, Witnesses};
     use crate::step::Step;
-    use crate::take::Mover;
+    use crate::apply_step::Mover;
 
     /// What a world breaks, and the keys of all worlds that can come next.
     type Future = (Option<Violation>, BTreeSet<Key>);

@@ -11,7 +11,7 @@ use ticketing_simulator::{Call, Effect, When};
 use tokio::time::Instant;
 
 use super::cell::{Cell, Stage};
-use super::doubt::{Bounds, Scene, Site, status};
+use super::scene::{Bounds, Scene, Site, status};
 
 const FAMILY: &str = "stale";
 

@@ -15,7 +15,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tonic::Code;
 
-use super::ledger::{Ledger, look_up};
+use super::acknowledged::{Ledger, look_up};
 use super::{Mounted, Outcome};
 
 /// How many push at the same time.

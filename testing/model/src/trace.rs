@@ -8,7 +8,7 @@ use crate::guards::Guard;
 use crate::promise::{Violation, broken};
 use crate::setup::{Fleet, Setup};
 use crate::step::{Hand, Step, Witness};
-use crate::take::Mover;
+use crate::apply_step::Mover;
 use crate::world::{End, Stage, World, ticket_ref};
 
 /// The shortest way to a broken promise. [`replay`] walks it again.

@@ -19,7 +19,7 @@ use crate::raw::Raw;
 use crate::server::{Body, Ending, Outcome, Response, plain, with_body};
 use crate::simulator::Shared;
 use crate::site::Bend;
-use crate::weather::Call;
+use crate::fault_script::Call;
 
 /// What a gzip bomb unpacks to.
 const BOMB_MIB: usize = 64;

@@ -4,11 +4,11 @@ use std::collections::HashMap;
 
 use ticketing_core::delivery::State;
 
-use crate::key::{Key, key};
+use crate::state_key::{Key, key};
 use crate::promise::{Violation, broken, broken_at_the_end, has_unreported};
 use crate::setup::Setup;
 use crate::step::Step;
-use crate::take::Mover;
+use crate::apply_step::Mover;
 use crate::world::World;
 
 /// More steps than any number of ticks can hold.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 
 use crate::random::Random;
-use crate::reach::Reach;
+use crate::writeback::Reach;
 
 /// What a name stands for: a file or a folder.
 pub(crate) type Node = u64;

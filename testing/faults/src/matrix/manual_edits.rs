@@ -9,7 +9,7 @@ use ticketing_simulator::{Call, Effect, When};
 use tonic::Code;
 
 use super::cell::{Cell, Stage};
-use super::doubt::{Bounds, Scene, Site, attempts, key};
+use super::scene::{Bounds, Scene, Site, attempts, key};
 
 const FAMILY: &str = "humans";
 

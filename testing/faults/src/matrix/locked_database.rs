@@ -9,8 +9,8 @@ use tokio::time::Instant;
 use tonic::Code;
 
 use super::cell::{Cell, Stage};
-use super::foreign::{self, Foreign};
-use super::held::{self, on_the_way};
+use super::other_process::{self, Foreign};
+use super::held_push::{self, on_the_way};
 
 const FAMILY: &str = "busy";
 
@@ -54,16 +54,16 @@ pub(super) fn cells() -> Vec<Cell> {
 /// A push is held at a point, somebody locks the database, and the push goes on; another comes in meanwhile.
 async fn locked(stage: Stage, kept: Kept, point: Point, system: TicketSystem) {
     let mut world = kept.plan(&stage).start().await;
-    let held = held::hold(&world, point, system).await;
+    let held = held_push::hold(&world, point, system).await;
     let foreign = Foreign::beside(&world.server);
-    if held::is_open(point) {
+    if held_push::is_open(point) {
         assert!(!foreign.may_write(), "the server has a transaction open, and somebody else may write");
         world.server.release();
     }
     let foreign = foreign.until_it_may_write().await;
     world.server.release();
     let freed = push_beside(&mut world, kept, foreign, system).await;
-    held::end(&mut world, held, system).await;
+    held_push::end(&mut world, held, system).await;
     world.until_all_delivered(2).await;
     stage.recovered(freed.elapsed(), LEASE + GRACE);
     assert_eq!(world.simulator(system).tickets().len(), 2);
@@ -74,7 +74,7 @@ async fn locked(stage: Stage, kept: Kept, point: Point, system: TicketSystem) {
 
 /// A second push while the database is locked, and when the lock was given up.
 async fn push_beside(world: &mut World, kept: Kept, foreign: Foreign, system: TicketSystem) -> Instant {
-    let push = held::begin_push(world, "INC-2", system);
+    let push = held_push::begin_push(world, "INC-2", system);
     if kept == Kept::Shorter {
         world.while_nothing_happens_for(BRIEF).await;
         assert!(!push.is_finished(), "it was written to a database that is locked");
@@ -150,7 +150,7 @@ async fn started_too_soon(stage: Stage) {
 async fn killed_and_locked(stage: &Stage, kept: Kept) -> (World, Foreign) {
     let mut world = kept.plan(stage).start().await;
     world.push("INC-0", TicketSystem::Jira).await;
-    let push = held::hold(&world, Point::ReplyRead, TicketSystem::Jira).await;
+    let push = held_push::hold(&world, Point::ReplyRead, TicketSystem::Jira).await;
     world.server.kill().await;
     world.server.release();
     push.await.unwrap().expect_err("its server was killed");
@@ -163,7 +163,7 @@ async fn killed_and_locked(stage: &Stage, kept: Kept) -> (World, Foreign) {
 async fn wanted_alone(stage: Stage) {
     let mut world = stage.plan().in_a_process().start().await;
     world.push("INC-1", TicketSystem::Jira).await;
-    assert!(foreign::alone(&world.server).is_none(), "it was given away");
+    assert!(other_process::alone(&world.server).is_none(), "it was given away");
     world.try_push(incident("INC-2"), TicketSystem::Jira).await.unwrap();
     world.until_all_delivered(2).await;
     world.finish().await;
@@ -174,7 +174,7 @@ async fn kept_alone(stage: Stage) {
     let mut world = stage.plan().in_a_process().start().await;
     world.push("INC-1", TicketSystem::Jira).await;
     world.server.stop().await;
-    let kept = foreign::alone(&world.server).expect("nobody else has it");
+    let kept = other_process::alone(&world.server).expect("nobody else has it");
     let data = format!("--data={}", world.server.data().display());
     let listen = format!("--listen={}", free_address());
     let arguments = ["serve".to_owned(), data.clone(), listen, "--busy-timeout=100ms".to_owned()];
