@@ -44,7 +44,7 @@ fn is_forbidden(status: Status) {
 }
 
 #[tokio::test]
-async fn every_change_that_a_role_does_not_permit_is_written_down_and_no_question_is() {
+async fn audits_forbidden_changes_but_not_forbidden_reads() {
     let mut world = Plan::new().guarded().start_unconfigured().await;
     let channel = channel(&world).await;
     let (table, mut expected) = (told(), vec![]);
@@ -74,7 +74,7 @@ async fn every_change_that_a_role_does_not_permit_is_written_down_and_no_questio
 }
 
 #[tokio::test]
-async fn a_flood_of_forbidden_changes_ends_at_the_allowance_of_its_caller_and_fills_no_audit() {
+async fn rate_limit_bounds_audit_entries_of_forbidden_changes() {
     let plan = Plan::new().in_a_process().guarded().with_flag("--call-burst=5").with_flag("--call-rate=1");
     let mut world = plan.start_unconfigured().await;
     let (mut viewer, _) = client_of(&mut world, "wall", Role::Viewer).await;
@@ -91,7 +91,7 @@ async fn a_flood_of_forbidden_changes_ends_at_the_allowance_of_its_caller_and_fi
 }
 
 #[tokio::test]
-async fn where_unsaved_credentials_are_sent_is_written_down_before_and_what_came_of_it_after() {
+async fn audits_test_of_unsaved_credentials_before_and_after() {
     let mut world = Plan::new().in_a_process().guarded().start().await;
     let before = audit(&mut world).await.len();
     let saved = TestConnectionRequest { system: TicketSystem::Jira.into(), ..Default::default() };
@@ -122,7 +122,7 @@ async fn where_unsaved_credentials_are_sent_is_written_down_before_and_what_came
 }
 
 #[tokio::test]
-async fn what_can_not_be_written_down_is_not_done_and_a_refusal_stays_one() {
+async fn refuses_changes_that_cannot_be_audited() {
     let mut world = Plan::new().in_a_process().guarded().start().await;
     let (mut viewer, _) = client_of(&mut world, "wall", Role::Viewer).await;
     let before = world.jira.requests().len();

@@ -1,4 +1,4 @@
-//! A thousand incidents in bad weather: none lost, none twice.
+//! A thousand incidents under faults: none lost, none twice.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ const INCIDENTS: usize = 1_000;
 const CALLERS: usize = 32;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_thousand_pushes_to_jira_with_every_20th_answer_lost_make_a_thousand_tickets() {
+async fn thousand_pushes_to_jira_survive_lost_answers() {
     let lagging = Profile::of(Vendor::JiraCloud).with_index_lag(Duration::from_millis(200));
     let plan = Plan::new().with_jira(Vendor::JiraCloud, lagging);
     let mut world = plan
@@ -21,7 +21,7 @@ async fn a_thousand_pushes_to_jira_with_every_20th_answer_lost_make_a_thousand_t
         .with_flag("--lease=15s")
         .start()
         .await;
-    world.jira.weather().push(Rule::new(
+    world.jira.faults().push(Rule::new(
         Call::Create,
         When::EveryNth(20),
         Effect::apply_then_gateway_timeout(),
@@ -32,14 +32,14 @@ async fn a_thousand_pushes_to_jira_with_every_20th_answer_lost_make_a_thousand_t
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_thousand_pushes_to_servicenow_with_every_20th_connection_lost_make_a_thousand_tickets() {
+async fn thousand_pushes_to_servicenow_survive_lost_connections() {
     let mut world = Plan::new()
         .with_flag("--concurrency=32")
         .with_flag("--attempt-deadline=5s")
         .with_flag("--lease=15s")
         .start()
         .await;
-    world.servicenow.weather().push(Rule::new(Call::Create, When::EveryNth(20), Effect::ApplyThenDrop));
+    world.servicenow.faults().push(Rule::new(Call::Create, When::EveryNth(20), Effect::ApplyThenDrop));
     push_a_thousand(&mut world, TicketSystem::Servicenow).await;
     assert_eq!(ours(&world.servicenow), INCIDENTS);
     world.finish().await;

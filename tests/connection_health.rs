@@ -11,7 +11,7 @@ const JIRA: TicketSystem = TicketSystem::Jira;
 const TICK: Duration = Duration::from_millis(200);
 
 #[tokio::test]
-async fn failures_in_a_row_open_the_circuit_and_what_is_pushed_then_waits_unspent() {
+async fn consecutive_failures_open_the_circuit() {
     let mut world = with_slow_ticks(Plan::new().with_flag("--circuit-threshold=3"), 20).await;
     world.jira.stop().await;
     for n in 1..=3 {
@@ -29,22 +29,22 @@ async fn failures_in_a_row_open_the_circuit_and_what_is_pushed_then_waits_unspen
 #[tokio::test]
 async fn an_open_circuit_is_probed_at_most_once_a_tick() {
     let mut world = with_slow_ticks(Plan::new().with_flag("--circuit-threshold=3"), 20).await;
-    world.jira.weather().push(Rule::new(Call::Create, When::Always, Effect::gateway_timeout()));
+    world.jira.faults().push(Rule::new(Call::Create, When::Always, Effect::gateway_timeout()));
     for n in 1..=6 {
         world.push(&format!("INC-{n}"), JIRA).await;
     }
     world.until_target(JIRA, TargetConditionKind::CircuitOpen).await;
     let before = creates(&world.jira);
-    world.while_nothing_happens_for(TICK * 5).await;
+    world.wait(TICK * 5).await;
     let probes = creates(&world.jira) - before;
     assert!((1..=6).contains(&probes), "{probes} creates in five ticks");
-    world.jira.weather().clear();
+    world.jira.faults().clear();
     world.until_all_delivered(6).await;
     world.finish().await;
 }
 
 #[tokio::test]
-async fn deliveries_that_failed_because_the_target_was_away_are_armed_again_when_it_recovers() {
+async fn recovery_redrives_failed_deliveries() {
     let mut world = with_slow_ticks(Plan::new(), 0).await;
     world.jira.stop().await;
     // While a single delivery has failed, the next is sent at once.
@@ -62,7 +62,7 @@ async fn deliveries_that_failed_because_the_target_was_away_are_armed_again_when
 }
 
 #[tokio::test]
-async fn a_quiet_target_is_probed_until_it_recovers() {
+async fn quiet_connection_is_probed_until_it_recovers() {
     let mut world = with_slow_ticks(Plan::new(), 1).await;
     world.jira.stop().await;
     let id = world.push("INC-1", JIRA).await.delivery.unwrap().id;
@@ -77,11 +77,11 @@ async fn a_quiet_target_is_probed_until_it_recovers() {
 }
 
 #[tokio::test]
-async fn a_ticket_that_is_refused_for_itself_delays_no_other() {
+async fn item_failure_delays_no_other_delivery() {
     let mut world = with_slow_ticks(Plan::new(), 20).await;
     let body = serde_json::json!({ "errorMessages": ["The workflow refuses it."], "errors": {} });
     let refusal = Effect::Answer(ticketing_simulator::Reply::json(400, &body));
-    world.jira.weather().push(Rule::new(Call::Create, When::Nth(1), refusal.clone()));
+    world.jira.faults().push(Rule::new(Call::Create, When::Nth(1), refusal.clone()));
     world.push("INC-0", JIRA).await;
     for n in 1..=5 {
         assert_eq!(state(&world.push(&format!("INC-{n}"), JIRA).await), DeliveryState::Delivered);
@@ -92,7 +92,7 @@ async fn a_ticket_that_is_refused_for_itself_delays_no_other() {
 }
 
 #[tokio::test]
-async fn a_wrong_password_never_locks_the_account() {
+async fn wrong_password_never_locks_the_account() {
     for (system, limit) in [(JIRA, 3), (TicketSystem::Servicenow, 5)] {
         let plan = Plan::new().with_jira(Vendor::JiraDataCenter, data_center_with_password());
         let mut world = plan.start_unconfigured().await;
@@ -109,7 +109,7 @@ async fn a_wrong_password_never_locks_the_account() {
             system: system.into(),
         };
         world.client.preview_ticket(test).await.unwrap();
-        world.while_nothing_happens_for(TICK * 16).await;
+        world.wait(TICK * 16).await;
         let refused = match system {
             TicketSystem::Servicenow => world.servicenow.requests().len(),
             _ => world.jira.requests().len(),
@@ -129,7 +129,7 @@ async fn a_passed_test_or_a_retry_lifts_a_pause() {
     let mut world = with_slow_ticks(Plan::new(), 5).await;
     for (round, by_test) in [(0, true), (10, false)] {
         let throttle = Effect::throttle(ticketing_simulator::RetryAfter::Seconds(3_000));
-        world.jira.weather().push(Rule::new(Call::Create, When::Next(1), throttle));
+        world.jira.faults().push(Rule::new(Call::Create, When::Next(1), throttle));
         for n in 1..=3 {
             let answer = world.push(&format!("INC-{}", round + n), JIRA).await;
             assert_eq!(state(&answer), DeliveryState::Waiting);
@@ -150,22 +150,22 @@ async fn a_passed_test_or_a_retry_lifts_a_pause() {
 }
 
 #[tokio::test]
-async fn a_ticket_that_fails_while_others_pass_is_not_armed_again_with_them() {
+async fn item_failure_is_not_redriven_by_recovery() {
     let mut world = with_slow_ticks(Plan::new(), 1).await;
-    world.servicenow.weather().push(Rule::new(Call::Create, When::Nth(1), Effect::gateway_timeout()));
-    world.servicenow.weather().push(Rule::new(Call::Create, When::Nth(3), Effect::gateway_timeout()));
+    world.servicenow.faults().push(Rule::new(Call::Create, When::Nth(1), Effect::gateway_timeout()));
+    world.servicenow.faults().push(Rule::new(Call::Create, When::Nth(3), Effect::gateway_timeout()));
     let system = TicketSystem::Servicenow;
     let id = world.push("INC-1", system).await.delivery.unwrap().id;
     assert_eq!(state(&world.push("INC-2", system).await), DeliveryState::Delivered);
     world.until(&id, DeliveryState::Failed).await;
     assert_eq!(state(&world.push("INC-3", system).await), DeliveryState::Delivered);
-    world.while_nothing_happens_for(TICK * 3).await;
+    world.wait(TICK * 3).await;
     assert_eq!(world.delivery(&id).await.state(), DeliveryState::Failed);
     world.finish().await;
 }
 
 #[tokio::test]
-async fn a_refused_login_is_tried_at_most_once_a_tick_until_the_token_is_mended() {
+async fn refused_login_is_probed_once_a_tick() {
     let mut world = with_slow_ticks(Plan::new(), 20).await;
     rotate_token(&world.jira, "another-token");
     for n in 1..=5 {
@@ -173,7 +173,7 @@ async fn a_refused_login_is_tried_at_most_once_a_tick_until_the_token_is_mended(
     }
     world.until_target(JIRA, TargetConditionKind::LoginRefused).await;
     world.jira.clear_requests();
-    world.while_nothing_happens_for(TICK * 5).await;
+    world.wait(TICK * 5).await;
     let requests = world.jira.requests();
     let probes = requests.iter().filter(|request| request.path.ends_with("/issuetypes")).count();
     assert!((1..=6).contains(&probes), "{probes} probes in five ticks: {requests:#?}");
@@ -192,18 +192,18 @@ async fn nothing_is_sent_to_a_locked_account_until_a_test_passes() {
     let plan = Plan::new().with_jira(Vendor::JiraDataCenter, Profile::of(Vendor::JiraDataCenter));
     let mut world = with_slow_ticks(plan, 20).await;
     let captcha = Effect::captcha(&format!("{}/login.jsp", world.jira.base_url()));
-    world.jira.weather().push(Rule::new(Call::Any, When::Always, captcha));
+    world.jira.faults().push(Rule::new(Call::Any, When::Always, captcha));
     for n in 1..=3 {
         assert_eq!(state(&world.push(&format!("INC-{n}"), JIRA).await), DeliveryState::Waiting);
     }
     world.until_target(JIRA, TargetConditionKind::Suspended).await;
     world.jira.clear_requests();
-    world.while_nothing_happens_for(TICK * 4).await;
+    world.wait(TICK * 4).await;
     assert_eq!(world.jira.requests().len(), 0, "{:#?}", world.jira.requests());
     let test = v1::TestConnectionRequest { system: JIRA.into(), unsaved: None };
     assert!(!world.client.test_connection(test.clone()).await.unwrap().test.unwrap().passed);
     world.until_target(JIRA, TargetConditionKind::Suspended).await;
-    world.jira.weather().clear();
+    world.jira.faults().clear();
     assert!(world.client.test_connection(test).await.unwrap().test.unwrap().passed);
     for delivery in world.until_all_delivered(3).await {
         assert_eq!(delivery.failures, 0, "{delivery:#?}");
@@ -212,19 +212,19 @@ async fn nothing_is_sent_to_a_locked_account_until_a_test_passes() {
 }
 
 #[tokio::test]
-async fn a_locked_account_is_left_alone_after_a_restart_and_freed_by_changed_settings() {
+async fn lockout_survives_restart_until_settings_change() {
     let plan = Plan::new().with_jira(Vendor::JiraDataCenter, Profile::of(Vendor::JiraDataCenter));
     let mut world = with_slow_ticks(plan, 20).await;
     let captcha = Effect::captcha(&format!("{}/login.jsp", world.jira.base_url()));
-    world.jira.weather().push(Rule::new(Call::Any, When::Always, captcha));
+    world.jira.faults().push(Rule::new(Call::Any, When::Always, captcha));
     world.push("INC-1", JIRA).await;
     world.until_target(JIRA, TargetConditionKind::Suspended).await;
     world.restart().await;
     world.jira.clear_requests();
     assert_eq!(state(&world.push("INC-2", JIRA).await), DeliveryState::Waiting);
-    world.while_nothing_happens_for(TICK * 3).await;
+    world.wait(TICK * 3).await;
     assert_eq!(world.jira.requests().len(), 0);
-    world.jira.weather().clear();
+    world.jira.faults().clear();
     let request = v1::ConfigureRequest { jira: Some(world.jira_settings()), ..Default::default() };
     world.client.configure(request).await.unwrap();
     world.until_all_delivered(2).await;
@@ -232,7 +232,7 @@ async fn a_locked_account_is_left_alone_after_a_restart_and_freed_by_changed_set
 }
 
 #[tokio::test]
-async fn trouble_with_one_target_does_not_hold_up_the_other() {
+async fn failing_connection_does_not_delay_the_other() {
     let mut world = with_slow_ticks(Plan::new().with_flag("--circuit-threshold=1"), 20).await;
     world.jira.stop().await;
     world.push("INC-1", JIRA).await;

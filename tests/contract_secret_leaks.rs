@@ -23,7 +23,7 @@ const UNSAVED_SECRET: &str = "CANARY-unsaved-5f1e77c0ffee";
 pub const REFUSALS: [u16; 9] = [400, 401, 403, 404, 409, 422, 429, 500, 503];
 
 #[tokio::test]
-async fn no_secret_is_in_any_log_file_event_or_answer_even_when_a_vendor_repeats_it() {
+async fn no_secret_in_logs_files_events_and_answers() {
     let mut world = configured().await;
     let mut told = String::new();
     // First what no delivery is sent: a system can repeat only what it received.
@@ -62,7 +62,7 @@ async fn no_secret_is_in_any_log_file_event_or_answer_even_when_a_vendor_repeats
 }
 
 #[tokio::test]
-async fn no_credential_and_no_key_is_in_anything_that_was_written_whichever_method_it_was_sent_to() {
+async fn no_credential_or_key_is_written_by_any_method() {
     let mut world = Plan::new().guarded().in_a_process().with_flag("--log=trace").start().await;
     let key_file = world.server.data().join("ticketing.db.key");
     let mut keys = vec![std::fs::read_to_string(&key_file).unwrap()];
@@ -167,9 +167,9 @@ async fn unsaved(world: &mut World) -> String {
 fn repeat(world: &World, call: Call, status: u16, secrets: [&str; 2]) {
     let users = [JIRA_USER, SERVICENOW_USER];
     for ((simulator, user), secret) in [&world.jira, &world.servicenow].into_iter().zip(users).zip(secrets) {
-        simulator.weather().clear();
+        simulator.faults().clear();
         let reply = Effect::Answer(echo(status, user, secret));
-        simulator.weather().push(Rule::new(call, When::Always, reply));
+        simulator.faults().push(Rule::new(call, When::Always, reply));
     }
 }
 

@@ -10,35 +10,35 @@ use ticketing_harness::{Plan, World, push_all, state};
 const PUSHES: usize = 500;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_killed_amid_five_hundred_pushes_makes_a_ticket_of_each_it_accepted_and_no_second_one() {
-    let mut world = bad_weather(Plan::new()).await;
+async fn kill_among_500_pushes_to_jira_makes_each_ticket_once() {
+    let mut world = with_faults(Plan::new()).await;
     let accepted = push_and_kill(&mut world, &[80, 200, 350], TicketSystem::Jira).await;
     delivered_once(&mut world, &accepted, TicketSystem::Jira).await;
     world.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_killed_amid_five_hundred_pushes_to_servicenow_makes_a_ticket_of_each_it_accepted() {
-    let mut world = bad_weather(Plan::new()).await;
+async fn kill_among_500_pushes_to_servicenow_makes_each_ticket_once() {
+    let mut world = with_faults(Plan::new()).await;
     let accepted = push_and_kill(&mut world, &[120, 330], TicketSystem::Servicenow).await;
     delivered_once(&mut world, &accepted, TicketSystem::Servicenow).await;
     world.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_killed_while_it_retries_and_looks_up_needs_no_hand() {
+async fn kill_during_retries_and_look_ups_recovers_by_itself() {
     let lagging = Profile::of(Vendor::JiraCloud).with_index_lag(Duration::from_millis(150));
-    let mut world = bad_weather(Plan::new().with_jira(Vendor::JiraCloud, lagging)).await;
-    let weather = [
+    let mut world = with_faults(Plan::new().with_jira(Vendor::JiraCloud, lagging)).await;
+    let faults = [
         Rule::new(Call::Create, When::Next(60), Effect::apply_then_gateway_timeout()),
         Rule::new(Call::Search, When::Next(60), Effect::Delay(Duration::from_millis(40))),
     ];
-    weather.into_iter().for_each(|rule| world.jira.weather().push(rule));
+    faults.into_iter().for_each(|rule| world.jira.faults().push(rule));
     let ids = ids(100);
     let answers = world.push_all(ids.clone(), TicketSystem::Jira, 16).await;
     assert!(answers.iter().all(|(_, answer)| answer.is_ok()));
     for pause in [30, 250, 90, 10, 400] {
-        world.while_nothing_happens_for(Duration::from_millis(pause)).await;
+        world.wait(Duration::from_millis(pause)).await;
         world.crash().await;
     }
     delivered_once(&mut world, &ids, TicketSystem::Jira).await;
@@ -46,11 +46,11 @@ async fn a_server_killed_while_it_retries_and_looks_up_needs_no_hand() {
 }
 
 #[tokio::test]
-async fn a_ticket_made_in_the_moment_of_the_crash_is_found_again() {
+async fn ticket_created_during_the_crash_is_found() {
     for system in [TicketSystem::Jira, TicketSystem::Servicenow] {
         let mut world = Plan::new().in_a_process().start().await;
         let simulator = if system == TicketSystem::Jira { &world.jira } else { &world.servicenow };
-        simulator.weather().push(Rule::new(Call::Create, When::Next(1), Effect::Hang { applied: true }));
+        simulator.faults().push(Rule::new(Call::Create, When::Next(1), Effect::Hang { applied: true }));
         let mut client = world.client.clone().with_deadline(Duration::from_millis(400));
         let incident = Some(ticketing_harness::incident("INC-1"));
         let _ = client.create_ticket(v1::CreateTicketRequest { incident, system: system.into() }).await;
@@ -62,15 +62,15 @@ async fn a_ticket_made_in_the_moment_of_the_crash_is_found_again() {
 }
 
 /// A server in a process of its own, and ticket systems that sometimes do not answer.
-async fn bad_weather(plan: Plan) -> World {
-    // Nothing but the weather is to be too slow, on a busy machine too.
+async fn with_faults(plan: Plan) -> World {
+    // Nothing but the faults is to be too slow, on a busy machine too.
     let plan = plan.with_flag("--attempt-deadline=3s").with_flag("--lease=9s");
     let world = plan.in_a_process().with_flag("--concurrency=16").start().await;
     for simulator in [&world.jira, &world.servicenow] {
-        let weather = simulator.weather();
-        weather.push(Rule::new(Call::Create, When::EveryNth(20), Effect::apply_then_gateway_timeout()));
-        weather.push(Rule::new(Call::Create, When::EveryNth(27), Effect::DropBefore));
-        weather.push(Rule::new(Call::Create, When::EveryNth(31), Effect::Delay(Duration::from_millis(300))));
+        let faults = simulator.faults();
+        faults.push(Rule::new(Call::Create, When::EveryNth(20), Effect::apply_then_gateway_timeout()));
+        faults.push(Rule::new(Call::Create, When::EveryNth(27), Effect::DropBefore));
+        faults.push(Rule::new(Call::Create, When::EveryNth(31), Effect::Delay(Duration::from_millis(300))));
     }
     world
 }

@@ -6,7 +6,7 @@ use ticketing_simulator::{Call, Effect, Profile, Rule, Vendor, When};
 use ticketing_harness::{Plan, state};
 
 #[tokio::test]
-async fn a_push_answers_with_the_ticket_and_asking_again_with_the_same_one() {
+async fn repeated_push_answers_with_the_same_ticket() {
     let mut world = Plan::new().start().await;
     for system in [TicketSystem::Jira, TicketSystem::Servicenow] {
         let first = world.push("INC-1", system).await;
@@ -30,9 +30,9 @@ async fn jira_data_center_gets_its_tickets_below_its_context_path() {
 }
 
 #[tokio::test]
-async fn a_ticket_whose_answer_was_lost_is_found_and_not_made_again() {
+async fn ticket_with_lost_answer_is_found() {
     let mut world = Plan::new().start().await;
-    world.jira.weather().push(Rule::new(Call::Create, When::Next(1), Effect::apply_then_gateway_timeout()));
+    world.jira.faults().push(Rule::new(Call::Create, When::Next(1), Effect::apply_then_gateway_timeout()));
     let answer = world.push("INC-1", TicketSystem::Jira).await;
     assert_eq!(state(&answer), DeliveryState::Reconciling);
     let id = answer.delivery.unwrap().id;

@@ -14,7 +14,7 @@ use ticketing_harness::{PATIENCE, Plan, World, creates, incident, refusal, state
 const JIRA: TicketSystem = TicketSystem::Jira;
 
 #[tokio::test]
-async fn what_was_sent_again_after_a_doubt_is_searched_for_a_late_ticket() {
+async fn resend_after_unknown_outcome_is_scanned_for_duplicates() {
     let mut world = Plan::new().with_flag("--sweeps=400ms,500ms,600ms").start().await;
     let id = doubtful(&mut world, "INC-1", Effect::gateway_timeout()).await;
     let delivered = world.until(&id, DeliveryState::Delivered).await;
@@ -27,13 +27,13 @@ async fn what_was_sent_again_after_a_doubt_is_searched_for_a_late_ticket() {
 }
 
 #[tokio::test]
-async fn a_locked_account_is_not_asked_by_sweeps_or_previews() {
+async fn scans_and_previews_spare_a_locked_account() {
     let mut world = Plan::new().with_flag("--sweeps=300ms,600ms,900ms").start().await;
     for id in ["INC-1", "INC-2", "INC-3"] {
         let id = doubtful(&mut world, id, Effect::apply_then_gateway_timeout()).await;
         world.until(&id, DeliveryState::Delivered).await;
     }
-    world.jira.weather().push(Rule::new(
+    world.jira.faults().push(Rule::new(
         Call::Any,
         When::Always,
         Effect::captcha("https://jira.example/login"),
@@ -42,23 +42,23 @@ async fn a_locked_account_is_not_asked_by_sweeps_or_previews() {
     world.until_target(JIRA, TargetConditionKind::Suspended).await;
     world.jira.clear_requests();
     world.preview(incident("INC-5"), JIRA).await;
-    world.while_nothing_happens_for(Duration::from_millis(1_200)).await;
+    world.wait(Duration::from_millis(1_200)).await;
     assert_eq!(asked(&world.jira), 0);
-    world.jira.weather().clear();
+    world.jira.faults().clear();
     world.configure(world.settings()).await;
     world.until_all_delivered(4).await;
     world.finish().await;
 }
 
 #[tokio::test]
-async fn a_jira_whose_search_hangs_holds_up_nobody_else() {
+async fn hanging_search_does_not_delay_other_deliveries() {
     let mut world = Plan::new().with_flag("--sweeps=100ms,200ms,300ms").start().await;
     for id in ["INC-1", "INC-2", "INC-3", "INC-4"] {
         let id = doubtful(&mut world, id, Effect::apply_then_gateway_timeout()).await;
         world.until(&id, DeliveryState::Delivered).await;
     }
-    world.jira.weather().push(Rule::new(Call::Search, When::Always, Effect::Hang { applied: false }));
-    world.while_nothing_happens_for(Duration::from_millis(200)).await;
+    world.jira.faults().push(Rule::new(Call::Search, When::Always, Effect::Hang { applied: false }));
+    world.wait(Duration::from_millis(200)).await;
     let push = world.push("INC-5", TicketSystem::Servicenow);
     let pushed = tokio::time::timeout(Duration::from_secs(2), push).await.expect("ServiceNow waits for Jira");
     assert_eq!(state(&pushed), DeliveryState::Delivered);
@@ -66,7 +66,7 @@ async fn a_jira_whose_search_hangs_holds_up_nobody_else() {
 }
 
 #[tokio::test]
-async fn an_operator_who_has_looked_may_have_the_ticket_created_all_the_same() {
+async fn operator_can_force_the_create() {
     let mut world = Plan::new().with_flag("--jira-cloud-index-bound=1h").start().await;
     let id = doubtful(&mut world, "INC-1", Effect::gateway_timeout()).await;
     let anyway = RetryDeliveryRequest { delivery_id: id.clone(), create_anyway: true };
@@ -85,12 +85,12 @@ async fn an_operator_who_has_looked_may_have_the_ticket_created_all_the_same() {
 }
 
 #[tokio::test]
-async fn a_former_site_that_refuses_the_login_does_not_close_the_present_one() {
+async fn login_refused_by_former_site_does_not_suspend_connection() {
     let mut world = Plan::new().with_flag("--jira-cloud-index-bound=1h").start().await;
     world.jira.set_index_lag(Duration::from_secs(3_600));
     let id = doubtful(&mut world, "INC-1", Effect::apply_then_gateway_timeout()).await;
     let locked = Effect::captcha("https://jira.example/login");
-    world.jira.weather().push(Rule::new(Call::Any, When::Always, locked));
+    world.jira.faults().push(Rule::new(Call::Any, When::Always, locked));
     let elsewhere = ticketing_simulator::Profile::of(ticketing_simulator::Vendor::JiraCloud);
     let elsewhere = Simulator::start(ticketing_simulator::Vendor::JiraCloud, elsewhere).await.unwrap();
     let moved = v1::JiraSettings { url: Some(elsewhere.base_url()), ..world.jira_settings() };
@@ -107,14 +107,14 @@ async fn a_former_site_that_refuses_the_login_does_not_close_the_present_one() {
     tokio::time::timeout(PATIENCE, searched_again).await.expect("the former site is looked at");
     let pushed = world.push("INC-2", JIRA).await;
     assert_eq!((state(&pushed), elsewhere.tickets().len()), (DeliveryState::Delivered, 1));
-    world.jira.weather().clear();
+    world.jira.faults().clear();
     world.jira.set_index_lag(Duration::ZERO);
     world.until(&id, DeliveryState::Delivered).await;
     world.close().await;
 }
 
 #[tokio::test]
-async fn a_secret_that_is_needed_again_is_told_with_everything_else_that_is_wrong() {
+async fn missing_secret_is_reported_with_other_violations() {
     let mut world = Plan::new().start().await;
     let request = v1::ConfigureRequest {
         jira: Some(v1::JiraSettings { url: Some("https://other.example".to_owned()), ..Default::default() }),
@@ -126,8 +126,8 @@ async fn a_secret_that_is_needed_again_is_told_with_everything_else_that_is_wron
     world.finish().await;
 }
 
-async fn doubtful(world: &mut World, incident: &str, weather: Effect) -> String {
-    world.jira.weather().push(Rule::new(Call::Create, When::Next(1), weather));
+async fn doubtful(world: &mut World, incident: &str, faults: Effect) -> String {
+    world.jira.faults().push(Rule::new(Call::Create, When::Next(1), faults));
     let answer = world.push(incident, JIRA).await;
     let delivery = answer.delivery.unwrap();
     assert!(

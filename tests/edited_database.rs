@@ -1,9 +1,7 @@
 //! A database that somebody edits who has not the key: what was edited is named and not used, and the rest goes on.
 
 use rhythmx_ticketing::v1::{self, DeliveryState, TicketSystem};
-use ticketing_harness::{
-    Edit, Plan, SECRETS, World, creates, incident, refusal, run_to_its_end, state, text,
-};
+use ticketing_harness::{Edit, Plan, SECRETS, World, creates, incident, refusal, run_program, state, text};
 
 /// Nothing is sent to Jira, ServiceNow goes on, and giving the secret again mends it.
 async fn jira_alone_is_lost(mut world: World, edit: Edit) {
@@ -33,14 +31,14 @@ async fn jira_alone_is_lost(mut world: World, edit: Edit) {
 }
 
 #[tokio::test]
-async fn a_secret_that_is_swapped_truncated_flipped_or_led_elsewhere_is_named_and_the_other_target_goes_on() {
+async fn edited_secret_is_named_and_other_connection_continues() {
     for edit in [Edit::Swap, Edit::Truncate, Edit::Flip, Edit::Redirect, Edit::Kind] {
         jira_alone_is_lost(Plan::new().in_a_process().start().await, edit).await;
     }
 }
 
 #[tokio::test]
-async fn an_older_secret_that_is_put_back_is_not_used() {
+async fn replayed_older_secret_is_not_used() {
     for edit in [Edit::PutBack, Edit::PutBackSecret] {
         let mut world = Plan::new().in_a_process().start().await;
         world.server.edit(Edit::Keep).await;
@@ -51,7 +49,7 @@ async fn an_older_secret_that_is_put_back_is_not_used() {
 }
 
 #[tokio::test]
-async fn a_secret_that_was_removed_can_not_be_put_back() {
+async fn removed_secret_cannot_be_replayed() {
     let mut world = Plan::new().in_a_process().start().await;
     world.server.edit(Edit::Keep).await;
     let removed = v1::JiraSettings { api_token: text(""), enabled: Some(false), ..Default::default() };
@@ -60,7 +58,7 @@ async fn a_secret_that_was_removed_can_not_be_put_back() {
 }
 
 #[tokio::test]
-async fn an_edited_list_of_secrets_is_not_believed_and_shows_in_the_audit_for_ever() {
+async fn edited_secret_list_is_refused_and_audited() {
     let mut world = Plan::new().in_a_process().start().await;
     world.push("INC-1", TicketSystem::Jira).await;
     for edit in [Edit::EmptyList, Edit::CutAudit] {
@@ -90,6 +88,6 @@ async fn a_database_whose_audit_was_removed_is_refused() {
     world.server.stop().await;
     world.server.edit(Edit::RemoveAudit).await;
     let arguments = ["serve".to_owned(), format!("--data={}", world.server.data().display())];
-    let ended = run_to_its_end(&arguments, &[]).await;
+    let ended = run_program(&arguments, &[]).await;
     assert!(ended.code == Some(1) && ended.stderr.contains("restore it from a backup"), "{ended:?}");
 }

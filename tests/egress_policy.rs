@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rhythmx_ticketing::v1::test_connection_request::Unsaved;
 use rhythmx_ticketing::v1::{self, DeliveryState, FaultKind, TicketSystem};
-use ticketing_harness::{Plan, World, free_address, refusal, retrying, run_to_its_end, state, text};
+use ticketing_harness::{Plan, World, free_address, refusal, retrying, run_program, state, text};
 use ticketing_simulator::{Authority, Call, Certificate, Effect, Point, Rule, When};
 use tonic::Code;
 use tonic_types::StatusExt;
@@ -13,7 +13,7 @@ use tonic_types::StatusExt;
 const NOWHERE: &str = "--allow-target=192.0.2.1";
 
 #[tokio::test]
-async fn nothing_within_is_called_in_any_notation_and_the_way_out_is_named() {
+async fn internal_addresses_are_blocked_in_any_notation() {
     let mut world = Plan::new().in_a_process().with_flag(NOWHERE).start_unconfigured().await;
     let port = world.jira.base_url().rsplit(':').next().unwrap().to_owned();
     for host in [
@@ -78,7 +78,7 @@ async fn nothing_within_is_called_in_any_notation_and_the_way_out_is_named() {
 }
 
 #[tokio::test]
-async fn what_is_there_makes_no_difference_to_what_is_told_of_an_address_that_is_not_permitted() {
+async fn blocked_addresses_all_get_the_same_answer() {
     let mut world = Plan::new().in_a_process().with_flag(NOWHERE).start_unconfigured().await;
     let open = world.jira.base_url();
     let closed = format!("http://{}", free_address());
@@ -94,9 +94,9 @@ async fn what_is_there_makes_no_difference_to_what_is_told_of_an_address_that_is
 }
 
 #[tokio::test]
-async fn a_permission_that_is_taken_away_stops_the_calls_and_its_return_delivers() {
+async fn withdrawn_address_permission_stops_calls_until_restored() {
     let mut world = Plan::new().in_a_process().start().await;
-    world.retry_by_hand_alone().await;
+    world.disable_automatic_retries().await;
     world.server.stop().await;
     world.server.next_start().flags.push(NOWHERE.to_owned());
     world.server.start_again().await;
@@ -122,7 +122,7 @@ async fn a_permission_that_is_taken_away_stops_the_calls_and_its_return_delivers
 }
 
 #[tokio::test]
-async fn a_flag_that_can_not_be_is_refused_at_the_start() {
+async fn invalid_flag_is_refused_at_start() {
     for flag in [
         "169.254.169.254",
         "169.254.0.0/16",
@@ -132,14 +132,14 @@ async fn a_flag_that_can_not_be_is_refused_at_the_start() {
         "127.1",
     ] {
         let flag = format!("--allow-target={flag}");
-        let ended = run_to_its_end(&["serve".to_owned(), flag.clone()], &[]).await;
+        let ended = run_program(&["serve".to_owned(), flag.clone()], &[]).await;
         assert_ne!(ended.code, Some(0), "{flag}");
         assert!(ended.stderr.lines().next().unwrap().contains("--allow-target"), "{ended:?}");
     }
 }
 
 #[tokio::test]
-async fn connection_tests_are_limited_and_say_when_to_come_back() {
+async fn connection_tests_are_rate_limited_with_retry_info() {
     let mut world = Plan::new().in_a_process().with_flag("--tests-per-minute=3").start().await;
     let request = v1::TestConnectionRequest { system: TicketSystem::Jira.into(), unsaved: None };
     for _ in 0..3 {
@@ -156,21 +156,21 @@ async fn connection_tests_are_limited_and_say_when_to_come_back() {
 }
 
 #[tokio::test]
-async fn a_redirect_to_what_is_within_is_an_answer_and_shows_nothing_of_it() {
+async fn redirect_to_internal_address_reveals_nothing() {
     let mut world = Plan::new().in_a_process().start().await;
     let location = format!("{}/_simulator/tickets", world.servicenow.base_url());
     let redirect = Effect::Redirect { status: 302, location };
-    world.jira.weather().push(Rule::new(Call::Any, When::Always, redirect));
+    world.jira.faults().push(Rule::new(Call::Any, When::Always, redirect));
     let request = v1::TestConnectionRequest { system: TicketSystem::Jira.into(), unsaved: None };
     let tested = world.client.test_connection(request).await.unwrap().test.unwrap();
     assert!(!tested.passed);
     assert!(world.servicenow.requests().is_empty());
-    world.jira.weather().clear();
+    world.jira.faults().clear();
     world.finish().await;
 }
 
 #[tokio::test]
-async fn an_authority_of_its_own_is_trusted_for_one_target_alone() {
+async fn custom_authority_is_trusted_for_its_connection_only() {
     let folder = tempfile::tempdir().unwrap();
     let ours = Authority::new(folder.path()).unwrap();
     let nobody = tempfile::tempdir().unwrap();
@@ -178,7 +178,7 @@ async fn an_authority_of_its_own_is_trusted_for_one_target_alone() {
     let good = ours.issue(Certificate::Good).unwrap();
     // The machine trusts another authority.
     let mut world = Plan::new().under_tls(&good, other.pem_file()).start().await;
-    world.retry_by_hand_alone().await;
+    world.disable_automatic_retries().await;
     let pem = std::fs::read_to_string(ours.pem_file()).unwrap();
     let changed = v1::JiraSettings { ca_certificates: text(&pem), ..Default::default() };
     let request = v1::ConfigureRequest { jira: Some(changed.clone()), ..Default::default() };

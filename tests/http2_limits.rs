@@ -54,7 +54,7 @@ fn headers_of(bytes: usize) -> Vec<(String, String)> {
 }
 
 #[tokio::test]
-async fn headers_are_taken_up_to_their_limit_and_not_one_byte_more() {
+async fn accepts_headers_up_to_their_exact_limit() {
     for limit in [1_024, 16_384] {
         let plan = Plan::new().in_a_process().with_flag(&format!("--header-list-size={limit}"));
         let mut world = plan.with_flag(STOPS_SOON).start().await;
@@ -74,7 +74,7 @@ async fn headers_are_taken_up_to_their_limit_and_not_one_byte_more() {
 }
 
 #[tokio::test]
-async fn a_connection_has_so_many_calls_at_a_time_and_another_when_one_of_them_ends() {
+async fn connection_has_a_limit_of_concurrent_calls() {
     let plan = Plan::new().in_a_process().with_flag("--streams-per-connection=2").with_flag(STOPS_SOON);
     let mut world = plan.start().await;
     let mut peer = peer(&world).await;
@@ -121,7 +121,7 @@ async fn newcomers_displace_the_oldest_silent_connection() {
 }
 
 #[tokio::test]
-async fn flooding_peer_is_restricted_and_keeps_nobody_out() {
+async fn flooding_peer_is_restricted_and_others_are_served() {
     const FLOODS: usize = 60;
     let plan = Plan::new().in_a_process().with_flag("--control-frames=1000").with_flag(STOPS_SOON);
     let mut world = plan.start().await;
@@ -154,7 +154,7 @@ async fn flooding_peer_is_restricted_and_keeps_nobody_out() {
 }
 
 #[tokio::test]
-async fn a_caller_whose_connections_break_may_begin_anew_at_once_wherever_they_broke() {
+async fn caller_may_reconnect_at_once_after_broken_connections() {
     let plan = Plan::new().in_a_process().with_flag("--connections-per-peer=2").with_flag(STOPS_SOON);
     let mut world = plan.start().await;
     let (internal_error, half_a_frame) = ([[0; 4], [0, 0, 0, 2]].concat(), [0, 0, 9]);
@@ -191,7 +191,7 @@ async fn a_caller_whose_connections_break_may_begin_anew_at_once_wherever_they_b
 }
 
 #[tokio::test]
-async fn a_connection_that_is_too_old_is_cut_off_when_its_grace_is_over() {
+async fn closes_connection_past_its_age_and_grace() {
     let (age, grace) = (Duration::from_millis(500), Duration::from_millis(700));
     let plan = Plan::new().in_a_process().with_flag("--connection-age=500ms");
     let mut world = plan.with_flag("--connection-age-grace=700ms").with_flag(STOPS_SOON).start().await;
@@ -219,7 +219,7 @@ async fn a_connection_that_is_too_old_is_cut_off_when_its_grace_is_over() {
 }
 
 #[tokio::test]
-async fn what_is_no_call_of_grpc_is_told_so_whoever_sends_it() {
+async fn answers_requests_that_are_not_grpc() {
     for plan in [Plan::new(), Plan::new().guarded()] {
         let mut world = plan.in_a_process().with_flag(STOPS_SOON).start().await;
         let head = call_head("Configure", &[]);

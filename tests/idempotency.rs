@@ -8,7 +8,7 @@ use ticketing_simulator::{Call, Effect, Rule, When};
 use ticketing_harness::{Plan, World, creates, incident};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_thousand_pushes_of_one_incident_at_once_make_one_delivery_and_one_ticket() {
+async fn thousand_concurrent_pushes_of_an_incident_make_one_ticket() {
     let world = Plan::new().start().await;
     let ids = vec!["INC-1".to_owned(); 1_000];
     let answers = world.push_all(ids, TicketSystem::Jira, 1_000).await;
@@ -19,9 +19,9 @@ async fn a_thousand_pushes_of_one_incident_at_once_make_one_delivery_and_one_tic
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn many_pushes_of_one_incident_in_doubt_at_once_make_one_ticket() {
+async fn concurrent_pushes_after_unknown_outcome_make_one_ticket() {
     let mut world = Plan::new().start().await;
-    world.jira.weather().push(Rule::new(Call::Create, When::Next(1), Effect::gateway_timeout()));
+    world.jira.faults().push(Rule::new(Call::Create, When::Next(1), Effect::gateway_timeout()));
     let ids = vec!["INC-1".to_owned(); 200];
     world.push_all(ids, TicketSystem::Jira, 50).await;
     world.until_all_delivered(1).await;
@@ -30,7 +30,7 @@ async fn many_pushes_of_one_incident_in_doubt_at_once_make_one_ticket() {
 }
 
 #[tokio::test]
-async fn an_incident_that_is_submitted_again_after_a_restart_keeps_its_tickets() {
+async fn resubmission_after_restart_keeps_the_tickets() {
     let mut world = Plan::new().start().await;
     push_everything_by_itself(&mut world).await;
     let first = world.client.submit_incident(incident("INC-1")).await.unwrap();
@@ -44,7 +44,7 @@ async fn an_incident_that_is_submitted_again_after_a_restart_keeps_its_tickets()
 }
 
 #[tokio::test]
-async fn another_body_is_sent_while_nothing_was_and_not_afterwards() {
+async fn changed_content_is_sent_only_before_the_first_send() {
     let mut world = Plan::new().start().await;
     world.jira.stop().await;
     let first = world.push("INC-1", TicketSystem::Jira).await.delivery.unwrap();

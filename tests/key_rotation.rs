@@ -3,9 +3,7 @@
 use std::os::unix::process::ExitStatusExt;
 
 use rhythmx_ticketing::v1::{self, DeliveryState, TicketSystem};
-use ticketing_harness::{
-    Edit, PATIENCE, Plan, Point, SECRETS, World, make_older, run_to_its_end, state, text,
-};
+use ticketing_harness::{Edit, PATIENCE, Plan, Point, SECRETS, World, make_older, run_program, state, text};
 
 const NEW_KEY: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 const ELSEWHERE: &str = "http://127.0.0.1:9";
@@ -27,7 +25,7 @@ async fn refused(world: &World, flags: &[&str]) -> String {
     let mut arguments = vec!["serve".to_owned(), format!("--data={}", world.server.data().display())];
     arguments.push("--listen=127.0.0.1:0".to_owned());
     arguments.extend(flags.iter().map(|flag| (*flag).to_owned()));
-    let ended = run_to_its_end(&arguments, &[]).await;
+    let ended = run_program(&arguments, &[]).await;
     assert_eq!(ended.code, Some(1), "{ended:?}");
     ended.stderr
 }
@@ -52,7 +50,7 @@ async fn audit_is_sound(world: &World) {
 }
 
 #[tokio::test]
-async fn the_master_key_is_rotated_beside_a_server_that_goes_on_and_the_old_one_opens_nothing_more() {
+async fn master_key_rotates_while_the_server_runs() {
     let mut world = Plan::new().start().await;
     let file = world.server.data().join("ticketing.db.key");
     let old = std::fs::read_to_string(&file).unwrap();
@@ -77,7 +75,7 @@ async fn the_master_key_is_rotated_beside_a_server_that_goes_on_and_the_old_one_
 }
 
 #[tokio::test]
-async fn a_key_that_is_given_is_in_force_at_once_and_is_asked_for_at_the_next_start() {
+async fn given_master_key_is_required_at_next_start() {
     let mut world = Plan::new().start().await;
     let file = world.server.data().join("given.key");
     std::fs::write(&file, NEW_KEY).unwrap();
@@ -98,7 +96,7 @@ async fn a_key_that_is_given_is_in_force_at_once_and_is_asked_for_at_the_next_st
 }
 
 #[tokio::test]
-async fn the_data_key_is_rotated_beside_a_server_that_goes_on() {
+async fn data_key_rotates_while_the_server_runs() {
     let mut world = Plan::new().start().await;
     // A former connection has a secret too.
     let moved = v1::JiraSettings { url: text(ELSEWHERE), api_token: text(SECRETS[0]), ..Default::default() };
@@ -119,7 +117,7 @@ async fn the_data_key_is_rotated_beside_a_server_that_goes_on() {
 }
 
 #[tokio::test]
-async fn a_rotation_that_is_killed_at_any_step_loses_nothing_and_is_finished_by_doing_it_again() {
+async fn killed_rotation_loses_nothing_and_completes_on_rerun() {
     let cases: [(Point, &[&str]); 4] = [
         (Point::NewKeyWritten, &ROTATE),
         (Point::NewKeyCommitted, &ROTATE),
@@ -152,7 +150,7 @@ async fn a_rotation_that_is_killed_at_any_step_loses_nothing_and_is_finished_by_
 }
 
 #[tokio::test]
-async fn a_rotation_that_was_cut_off_before_its_last_step_is_finished_by_the_command_too() {
+async fn command_completes_an_interrupted_rotation() {
     let mut world = Plan::new().start().await;
     world.server.arm(Point::NewKeyCommitted);
     let mut child = world.server.beside(&ROTATE);
@@ -167,7 +165,7 @@ async fn a_rotation_that_was_cut_off_before_its_last_step_is_finished_by_the_com
 }
 
 #[tokio::test]
-async fn the_secrets_of_an_older_version_are_taken_over_and_can_not_be_edited_from_then_on() {
+async fn upgrade_protects_secrets_of_an_older_version() {
     let mut world = Plan::new().start().await;
     world.server.stop().await;
     make_older(&world.server.data()).await;
@@ -188,7 +186,7 @@ async fn the_secrets_of_an_older_version_are_taken_over_and_can_not_be_edited_fr
 }
 
 #[tokio::test]
-async fn the_process_leaves_no_core_dump_and_its_memory_is_for_no_one_else() {
+async fn process_has_no_core_dump_and_private_memory() {
     let world = Plan::new().in_a_process().start().await;
     assert_eq!(world.server.core_limit(), "0 0");
     assert!(world.server.memory_is_private());
@@ -196,7 +194,7 @@ async fn the_process_leaves_no_core_dump_and_its_memory_is_for_no_one_else() {
 }
 
 #[tokio::test]
-async fn the_audit_names_a_row_of_settings_that_was_edited_by_hand() {
+async fn audit_names_an_edited_settings_row() {
     let edits = [
         (Edit::SwitchOff, "row servicenow of target_settings"),
         (Edit::WidenAutoPush, "row 1 of policy"),

@@ -15,12 +15,12 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 
 use ticketing_harness::{
-    Answer, Hostile, PATIENCE, Plan, Server, Start, Subscriber, Trial, World, call_head, frame, free_address,
-    from_oldest, head_of, over_socket,
+    Answer, Hostile, PATIENCE, Plan, Server, Start, Subscriber, TlsFiles, World, call_head, frame,
+    free_address, from_oldest, head_of, over_socket,
 };
 
 #[tokio::test]
-async fn callers_under_tls_are_served_and_those_who_trust_another_authority_are_not() {
+async fn serves_tls_callers_that_trust_its_authority() {
     let (folder, trial) = trial().await;
     let mut world = Plan::new().callers_under_tls(&trial).start().await;
     world.push("INC-1", TicketSystem::Jira).await;
@@ -36,7 +36,7 @@ async fn callers_under_tls_are_served_and_those_who_trust_another_authority_are_
 }
 
 #[tokio::test]
-async fn a_client_certificate_is_demanded_where_nothing_else_tells_callers_apart() {
+async fn client_certificate_is_required_without_other_credentials() {
     let (folder, trial) = trial().await;
     let flags = ["--auth=certificate", "--certificate-roles=spiffe://ticketing.test/trial=viewer"];
     let flags = flags.map(str::to_owned).into_iter().chain([trial.flag_of_authority()]).collect();
@@ -44,7 +44,7 @@ async fn a_client_certificate_is_demanded_where_nothing_else_tells_callers_apart
     let mut server = Server::start(server).await;
     server.client().await.get_status().await.unwrap();
     assert!(is_let_in(&trial, &server).await);
-    let without = Trial { shows_certificate: false, ..trial.clone() };
+    let without = TlsFiles { shows_certificate: false, ..trial.clone() };
     assert!(!is_let_in(&without, &server).await);
     // It trusts the right server, and shows a certificate of another authority.
     let stranger = another(folder.path()).await;
@@ -54,7 +54,7 @@ async fn a_client_certificate_is_demanded_where_nothing_else_tells_callers_apart
 }
 
 #[tokio::test]
-async fn certificates_are_replaced_while_a_stream_goes_on_and_broken_ones_are_not_taken() {
+async fn certificates_reload_while_a_stream_continues() {
     let (folder, trial) = trial().await;
     let mut world = Plan::new().callers_under_tls(&trial).start().await;
     let mut subscriber = Subscriber::open(&world.client, from_oldest()).await;
@@ -81,7 +81,7 @@ async fn certificates_are_replaced_while_a_stream_goes_on_and_broken_ones_are_no
 }
 
 #[tokio::test]
-async fn a_handshake_that_comes_to_nothing_keeps_nobody_out() {
+async fn failed_handshake_does_not_block_others() {
     let (_folder, trial) = trial().await;
     let plan = Plan::new().callers_under_tls(&trial).with_flag("--connections-per-peer=2");
     let mut world = plan.start().await;
@@ -101,7 +101,7 @@ async fn a_handshake_that_comes_to_nothing_keeps_nobody_out() {
 }
 
 #[tokio::test]
-async fn a_handshake_that_does_not_go_on_is_given_up() {
+async fn stalled_handshake_times_out() {
     let (_folder, trial) = trial().await;
     let mut world =
         Plan::new().callers_under_tls(&trial).with_flag("--handshake-timeout=200ms").start().await;
@@ -116,7 +116,7 @@ async fn a_handshake_that_does_not_go_on_is_given_up() {
 }
 
 #[tokio::test]
-async fn a_socket_is_for_its_owner_alone_and_one_that_was_left_behind_is_no_hindrance() {
+async fn socket_is_private_and_a_stale_one_is_replaced() {
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("ticketing.sock");
     let mut world = Plan::new().on_socket(&socket).in_a_process().start().await;
@@ -129,7 +129,7 @@ async fn a_socket_is_for_its_owner_alone_and_one_that_was_left_behind_is_no_hind
     world.server.start_again().await;
     world.client = world.server.client().await;
     let arguments = ["serve", &format!("--listen=unix:{}", socket.display())].map(str::to_owned);
-    let ended = ticketing_harness::run_to_its_end(&arguments, &[]).await;
+    let ended = ticketing_harness::run_program(&arguments, &[]).await;
     assert!(ended.stderr.contains("another server listens there"), "{ended:?}");
     assert!(over_socket(&socket).await.is_ok());
     world.finish().await;
@@ -186,7 +186,7 @@ async fn health_command_asks_over_tls_and_over_a_socket() {
     let unix = format!("--address=unix:{}", socket.display());
     let ends = async |arguments: &[&str], variables: &[(&str, &str)]| {
         let arguments: Vec<_> = ["health"].iter().chain(arguments).map(|text| (*text).to_owned()).collect();
-        ticketing_harness::run_to_its_end(&arguments, variables).await
+        ticketing_harness::run_program(&arguments, variables).await
     };
     assert_eq!(ends(&[&unix], &[]).await.code, Some(0));
     assert_eq!(ends(&[&https, &ca], &token).await.code, Some(0));
@@ -200,7 +200,7 @@ async fn health_command_asks_over_tls_and_over_a_socket() {
 }
 
 #[tokio::test]
-async fn health_is_told_on_a_listener_of_its_own_and_nothing_else_is() {
+async fn health_listener_serves_health_only() {
     let (_folder, trial) = trial().await;
     let address = free_address();
     let plan = Plan::new().callers_under_tls(&trial).with_flag(&format!("--health-listen={address}"));
@@ -219,7 +219,7 @@ async fn health_is_told_on_a_listener_of_its_own_and_nothing_else_is() {
 }
 
 #[tokio::test]
-async fn who_declares_much_or_watches_much_on_the_listener_for_health_keeps_nobody_else_from_asking() {
+async fn health_listener_limits_each_peer() {
     let address = free_address();
     let plan = Plan::new().in_a_process().with_flag(&format!("--health-listen={address}"));
     let world = plan.with_flag("--shutdown-grace=1s").start().await;
@@ -254,7 +254,7 @@ async fn who_declares_much_or_watches_much_on_the_listener_for_health_keeps_nobo
 }
 
 #[tokio::test]
-async fn who_is_refused_again_and_again_on_the_listener_for_health_does_not_fill_the_log() {
+async fn refusals_on_health_listener_do_not_fill_the_log() {
     const CALLS: usize = 400;
     let address = free_address();
     let plan = Plan::new().in_a_process().with_flag(&format!("--health-listen={address}"));
@@ -273,24 +273,24 @@ async fn who_is_refused_again_and_again_on_the_listener_for_health_does_not_fill
     world.finish().await;
 }
 
-async fn trial() -> (TempDir, Trial) {
+async fn trial() -> (TempDir, TlsFiles) {
     let folder = tempfile::tempdir().unwrap();
-    let trial = Trial::make(&folder.path().join("tls")).await;
+    let trial = TlsFiles::make(&folder.path().join("tls")).await;
     (folder, trial)
 }
 
 /// The files of another authority.
-async fn another(folder: &Path) -> Trial {
-    Trial::make(&folder.join("another")).await
+async fn another(folder: &Path) -> TlsFiles {
+    TlsFiles::make(&folder.join("another")).await
 }
 
-fn start(trial: &Trial) -> Start {
+fn start(trial: &TlsFiles) -> Start {
     Start { process: true, callers: Some(trial.clone()), ..Start::default() }
 }
 
 /// Whether anything is heard after the handshake: a client learns only then that its certificate was refused.
-async fn is_let_in(trial: &Trial, server: &Server) -> bool {
-    let Ok(mut stream) = trial.shake_hands(&server.address).await else { return false };
+async fn is_let_in(trial: &TlsFiles, server: &Server) -> bool {
+    let Ok(mut stream) = trial.tls_handshake(&server.address).await else { return false };
     let heard = tokio::time::timeout(PATIENCE, stream.read_u8()).await;
     heard.expect("the server says something, or closes").is_ok()
 }

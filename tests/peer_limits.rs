@@ -22,7 +22,7 @@ const STOPS_SOON: &str = "--shutdown-grace=1s";
 const INITIAL_WINDOW_SIZE: [u8; 2] = [0, 4];
 
 #[tokio::test]
-async fn silent_connections_give_way_to_callers_of_their_address() {
+async fn silent_connections_yield_to_callers_of_their_address() {
     // One is that of a caller who is there already.
     let mut world = Plan::new().in_a_process().with_flag("--connections-per-peer=4").start().await;
     let address = world.server.address.clone();
@@ -45,7 +45,7 @@ async fn silent_connections_give_way_to_callers_of_their_address() {
 }
 
 #[tokio::test]
-async fn a_head_has_its_time_and_a_connection_without_calls_has_more() {
+async fn header_and_idle_time_limits_close_connections() {
     let mut world =
         Plan::new().in_a_process().with_flag("--header-timeout=300ms").with_flag(STOPS_SOON).start().await;
     let address = world.server.address.clone();
@@ -64,7 +64,7 @@ async fn a_head_has_its_time_and_a_connection_without_calls_has_more() {
 }
 
 #[tokio::test]
-async fn a_connection_without_a_call_that_is_let_in_is_closed_and_one_that_bore_one_may_be_idle() {
+async fn closes_connections_without_authenticated_call() {
     for guarded in [false, true] {
         let plan = if guarded { Plan::new().guarded() } else { Plan::new() };
         let plan =
@@ -102,7 +102,7 @@ async fn a_connection_without_a_call_that_is_let_in_is_closed_and_one_that_bore_
 }
 
 #[tokio::test]
-async fn connections_that_come_to_nothing_by_the_hundred_are_told_of_in_a_line_now_and_then() {
+async fn failed_connections_are_logged_in_summary() {
     let mut world = Plan::new().in_a_process().start().await;
     for _ in 0..200 {
         let mut garbage = Hostile::silent(&world.server.address).await.unwrap();
@@ -125,7 +125,7 @@ async fn connections_that_come_to_nothing_by_the_hundred_are_told_of_in_a_line_n
 }
 
 #[tokio::test]
-async fn a_connection_that_is_too_old_ends_its_streams_with_their_token_and_nothing_is_missed() {
+async fn aged_connection_ends_streams_with_their_token() {
     let mut world = Plan::new().in_a_process().with_flag("--connection-age=400ms").start().await;
     let mut request = from_oldest();
     let (mut seen, mut number) = (vec![], 0);
@@ -153,7 +153,7 @@ async fn a_connection_that_is_too_old_ends_its_streams_with_their_token_and_noth
 }
 
 #[tokio::test]
-async fn a_request_that_finds_no_memory_is_told_to_come_back_and_the_memory_is_given_back() {
+async fn exhausted_memory_budget_refuses_with_retry_info() {
     let plan = Plan::new().in_a_process().with_flag("--request-memory=8").with_flag("--request-timeout=2s");
     let mut world = plan.with_flag(STOPS_SOON).start().await;
     let mut greedy = Hostile::connect(&world.server.address).await.unwrap();
@@ -242,7 +242,7 @@ async fn lengths_that_are_only_declared_and_bombs_cost_no_memory() {
 }
 
 #[tokio::test]
-async fn who_asks_and_never_reads_keeps_nobody_waiting_and_takes_little_memory() {
+async fn unread_responses_are_bounded_and_block_nobody() {
     let mut world = Plan::new().in_a_process().with_flag(STOPS_SOON).start().await;
     for number in 0..40 {
         world.push(&format!("INC-{number}"), TicketSystem::Jira).await;
@@ -270,7 +270,7 @@ async fn settled(world: &mut World) -> u64 {
     for number in 0..5 {
         world.push(&format!("INC-settling-{number}"), TicketSystem::Servicenow).await;
     }
-    world.while_nothing_happens_for(Duration::from_millis(100)).await;
+    world.wait(Duration::from_millis(100)).await;
     world.server.memory()
 }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use ticketing_harness::{PATIENCE, binary, run_to_its_end};
+use ticketing_harness::{PATIENCE, binary, run_program};
 use tokio::process::{Child, Command};
 
 /// What the log says last of the start.
@@ -51,7 +51,7 @@ fn limits(server: &Child) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn the_limit_on_open_files_is_raised_as_far_as_it_goes_and_connections_that_do_not_fit_are_told() {
+async fn raises_open_file_limit_and_warns_of_shortage() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
     let mut server = started(&data, "ulimit -Sn 100 && ulimit -Hn 300", &[]);
@@ -66,11 +66,11 @@ async fn the_limit_on_open_files_is_raised_as_far_as_it_goes_and_connections_tha
 }
 
 #[tokio::test]
-async fn files_with_secrets_that_others_can_read_are_named_with_what_mends_them() {
+async fn warns_of_readable_secret_files_with_a_fix() {
     let folder = tempfile::tempdir().unwrap();
     let (data, file) = (folder.path().join("data"), |name: &str| folder.path().join(name));
     let trial = ["tls", "dev", "--out", &file("trial").display().to_string()].map(str::to_owned);
-    assert_eq!(run_to_its_end(&trial, &[]).await.code, Some(0));
+    assert_eq!(run_program(&trial, &[]).await.code, Some(0));
     std::fs::write(file("key"), "00".repeat(32)).unwrap();
     std::fs::write(file("logins"), "proxy.corp.example:3128 bot:password\n").unwrap();
     let secrets = [file("key"), file("logins"), file("trial/server.key")];
@@ -97,7 +97,7 @@ async fn files_with_secrets_that_others_can_read_are_named_with_what_mends_them(
 }
 
 #[tokio::test]
-async fn a_key_that_the_server_made_is_looked_at_again_at_each_start() {
+async fn permissions_of_generated_key_are_checked_at_each_start() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
     let mut server = started(&data, "true", &[]);

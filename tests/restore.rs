@@ -14,7 +14,7 @@ const JIRA: TicketSystem = TicketSystem::Jira;
 const SUSPECTED: &str = "may have been put back from an older copy";
 
 #[tokio::test]
-async fn a_server_that_is_told_so_looks_before_it_creates() {
+async fn restored_flag_searches_before_create() {
     let mut world = cloud().in_a_process().start().await;
     world.push("INC-1", JIRA).await;
     world.server.stop().await;
@@ -28,13 +28,13 @@ async fn a_server_that_is_told_so_looks_before_it_creates() {
 }
 
 #[tokio::test]
-async fn a_restart_and_a_kill_are_not_suspected_and_slow_nothing_down() {
+async fn restart_and_kill_are_no_restore() {
     let mut world = cloud().in_a_process().start().await;
     for (round, kill) in [true, false, true, false].into_iter().enumerate() {
         let answer = world.push(&format!("INC-{round}"), JIRA).await;
         assert_eq!(state(&answer), DeliveryState::Delivered, "{answer:#?}");
         // As long as a copy needs to be told by its times.
-        world.while_nothing_happens_for(Duration::from_millis(1_100)).await;
+        world.wait(Duration::from_millis(1_100)).await;
         if kill { world.crash().await } else { world.restart().await }
     }
     let searched = world.jira.requests().iter().filter(|request| request.path.contains("/search")).count();
@@ -45,7 +45,7 @@ async fn a_restart_and_a_kill_are_not_suspected_and_slow_nothing_down() {
 }
 
 #[tokio::test]
-async fn a_push_right_after_a_database_was_put_back_says_why_it_waits_and_obeys_an_operator() {
+async fn push_after_restore_waits_and_says_why() {
     let mut world = cloud().with_flag("--server-bound=1h").in_a_process().start().await;
     world.server.stop().await;
     world.server.next_start().flags.push("--restored".to_owned());
@@ -70,7 +70,7 @@ async fn a_push_right_after_a_database_was_put_back_says_why_it_waits_and_obeys_
 }
 
 #[tokio::test]
-async fn a_token_of_lost_events_is_answered_with_where_the_histories_part() {
+async fn resume_token_of_lost_events_names_the_divergence() {
     let mut world = cloud().in_a_process().start().await;
     world.push("INC-1", JIRA).await;
     let mut subscriber = Subscriber::open(&world.client, from_oldest()).await;
@@ -83,7 +83,7 @@ async fn a_token_of_lost_events_is_answered_with_where_the_histories_part() {
     let lost = subscriber.events(3).await.remove(2);
     drop(subscriber);
     world.server.stop().await;
-    copy.put_back(&mut world, How::DatabaseAlone);
+    copy.restore_copy(&mut world, How::DatabaseAlone);
     start_again(&mut world).await;
     let refused =
         refusal(world.client.clone().stream_ticket_events(after(&lost.resume_token)).await.map(drop));
@@ -97,14 +97,14 @@ async fn a_token_of_lost_events_is_answered_with_where_the_histories_part() {
 }
 
 #[tokio::test]
-async fn a_ticket_is_looked_for_at_the_site_of_the_copy_too_when_settings_were_changed_since() {
+async fn restore_searches_the_former_site_too() {
     let mut world = cloud().in_a_process().start().await;
     world.server.stop().await;
     let copy = Copy::of(&world).await;
     start_again(&mut world).await;
     world.push("INC-1", JIRA).await;
     world.server.stop().await;
-    copy.put_back(&mut world, How::DatabaseAlone);
+    copy.restore_copy(&mut world, How::DatabaseAlone);
     start_again(&mut world).await;
     let elsewhere = ticketing_simulator::Simulator::start(Vendor::JiraCloud, Profile::of(Vendor::JiraCloud));
     let elsewhere = elsewhere.await.unwrap();

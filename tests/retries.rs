@@ -13,10 +13,10 @@ use ticketing_harness::{Plan, World, creates, retry, retrying, state};
 const JIRA: TicketSystem = TicketSystem::Jira;
 
 #[tokio::test]
-async fn each_failure_doubles_the_wait_until_the_retries_are_spent_and_the_failure_is_kept() {
+async fn backoff_doubles_until_retries_are_exhausted() {
     let mut world = Plan::new().start().await;
     with_retries(&mut world, 2, retry(150, 10_000, 10)).await;
-    world.jira.weather().push(Rule::new(Call::Create, When::Always, refusal()));
+    world.jira.faults().push(Rule::new(Call::Create, When::Always, refusal()));
     let id = pushed(&mut world, "INC-1").await;
     let failed = world.until(&id, DeliveryState::Failed).await;
     assert_eq!((failed.failures, failed.max_attempts, failed.attempts.len()), (3, 2, 3), "{failed:#?}");
@@ -38,10 +38,10 @@ async fn each_failure_doubles_the_wait_until_the_retries_are_spent_and_the_failu
 }
 
 #[tokio::test]
-async fn a_failed_delivery_is_revived_by_hand_with_all_its_retries() {
+async fn manual_retry_restores_all_retries() {
     let mut world = Plan::new().start().await;
     with_retries(&mut world, 0, retry(60, 3_600, 60)).await;
-    world.jira.weather().push(Rule::new(Call::Create, When::Next(2), refusal()));
+    world.jira.faults().push(Rule::new(Call::Create, When::Next(2), refusal()));
     let answer = world.push("INC-1", JIRA).await;
     assert_eq!(state(&answer), DeliveryState::Failed);
     let id = answer.delivery.unwrap().id;
@@ -57,7 +57,7 @@ async fn a_failed_delivery_is_revived_by_hand_with_all_its_retries() {
 async fn pushing_a_failed_incident_again_tries_now() {
     let mut world = Plan::new().start().await;
     with_retries(&mut world, 0, retry(60, 3_600, 60)).await;
-    world.jira.weather().push(Rule::new(Call::Create, When::Next(1), refusal()));
+    world.jira.faults().push(Rule::new(Call::Create, When::Next(1), refusal()));
     let first = world.push("INC-1", JIRA).await;
     let second = world.push("INC-1", JIRA).await;
     assert_eq!((state(&first), state(&second)), (DeliveryState::Failed, DeliveryState::Delivered));
@@ -66,10 +66,10 @@ async fn pushing_a_failed_incident_again_tries_now() {
 }
 
 #[tokio::test]
-async fn a_delivery_that_was_given_up_rests_until_it_is_retried_by_hand() {
+async fn cancelled_delivery_waits_for_a_manual_retry() {
     let mut world = Plan::new().start().await;
     with_retries(&mut world, 0, retry(60, 3_600, 60)).await;
-    world.jira.weather().push(Rule::new(Call::Create, When::Next(1), refusal()));
+    world.jira.faults().push(Rule::new(Call::Create, When::Next(1), refusal()));
     let id = pushed(&mut world, "INC-1").await;
     let note = "a false alarm".to_owned();
     let told = "An operator gave this delivery up. Note: a false alarm";
@@ -93,10 +93,10 @@ async fn a_delivery_that_was_given_up_rests_until_it_is_retried_by_hand() {
 }
 
 #[tokio::test]
-async fn a_failed_delivery_can_be_told_which_ticket_it_has() {
+async fn failed_delivery_can_be_resolved() {
     let mut world = Plan::new().start().await;
     with_retries(&mut world, 0, retry(60, 3_600, 60)).await;
-    world.jira.weather().push(Rule::new(Call::Create, When::Next(1), refusal()));
+    world.jira.faults().push(Rule::new(Call::Create, When::Next(1), refusal()));
     let id = pushed(&mut world, "INC-1").await;
     let key = world.jira.add_foreign_ticket(serde_json::Map::new());
     let resolved = world.client.resolve_delivery(resolve(&id, &key)).await.unwrap().delivery.unwrap();
@@ -113,9 +113,9 @@ async fn a_failed_delivery_can_be_told_which_ticket_it_has() {
 }
 
 #[tokio::test]
-async fn a_running_attempt_can_not_be_given_up_or_resolved() {
+async fn running_attempt_cannot_be_cancelled_or_resolved() {
     let mut world = Plan::new().start().await;
-    world.jira.weather().push(Rule::new(
+    world.jira.faults().push(Rule::new(
         Call::Create,
         When::Next(1),
         Effect::Delay(Duration::from_millis(600)),
@@ -139,10 +139,10 @@ async fn a_running_attempt_can_not_be_given_up_or_resolved() {
 }
 
 #[tokio::test]
-async fn a_throttled_push_spends_no_retry_and_stops_all_others_until_the_time_named() {
+async fn throttling_pauses_the_connection_and_spends_no_retry() {
     let mut world = Plan::new().start().await;
     with_retries(&mut world, 0, retry(60, 3_600, 60)).await;
-    world.jira.weather().push(Rule::new(
+    world.jira.faults().push(Rule::new(
         Call::Create,
         When::Next(1),
         Effect::throttle(RetryAfter::Seconds(1)),
@@ -166,9 +166,9 @@ async fn a_throttled_push_spends_no_retry_and_stops_all_others_until_the_time_na
 }
 
 #[tokio::test]
-async fn an_unavailable_server_is_not_asked_before_the_time_it_named() {
+async fn retry_after_of_503_is_respected() {
     let mut world = Plan::new().start().await;
-    world.servicenow.weather().push(Rule::new(Call::Create, When::Next(1), Effect::unavailable(1)));
+    world.servicenow.faults().push(Rule::new(Call::Create, When::Next(1), Effect::unavailable(1)));
     let answer = world.push("INC-1", TicketSystem::Servicenow).await;
     let delivery = world.until(&answer.delivery.unwrap().id, DeliveryState::Delivered).await;
     let creates: Vec<_> =
@@ -179,10 +179,10 @@ async fn an_unavailable_server_is_not_asked_before_the_time_it_named() {
 }
 
 #[tokio::test]
-async fn a_retry_after_of_centuries_counts_as_an_hour() {
+async fn retry_after_is_capped_at_an_hour() {
     let mut world = Plan::new().start().await;
     let absurd = RetryAfter::Text("99999999999999".to_owned());
-    world.jira.weather().push(Rule::new(Call::Create, When::Next(1), Effect::throttle(absurd)));
+    world.jira.faults().push(Rule::new(Call::Create, When::Next(1), Effect::throttle(absurd)));
     let delivery = world.push("INC-1", JIRA).await.delivery.unwrap();
     let waits = since(delivery.updated_at, delivery.next_attempt_at);
     assert!(waits <= Duration::from_secs(3_600), "{waits:?}");

@@ -19,7 +19,7 @@ const PATIENT: &str = "--slow-subscriber=1s";
 const SLOWNESS: Duration = Duration::from_secs(2);
 
 async fn lively() -> World {
-    let plan = Plan::new().in_a_process().unhurried().guarded();
+    let plan = Plan::new().in_a_process().with_long_deadlines().guarded();
     plan.with_flag(LIVELY).with_flag(PATIENT).start().await
 }
 
@@ -42,7 +42,7 @@ async fn until(events: &mut Events, last: &mut u64, id: &str) {
 }
 
 #[tokio::test]
-async fn a_connection_that_dies_without_a_word_is_replaced() {
+async fn silently_dead_connection_is_replaced() {
     let mut world = lively().await;
     let token = token(&mut world, Role::Admin).await;
     let relay = Relay::before(&world.server.address).await;
@@ -59,7 +59,7 @@ async fn a_connection_that_dies_without_a_word_is_replaced() {
 }
 
 #[tokio::test]
-async fn a_stream_that_falls_silent_goes_on_over_a_new_connection_though_its_loop_does_other_things_too() {
+async fn silent_stream_resumes_over_a_new_connection() {
     let mut world = lively().await;
     let token = token(&mut world, Role::Admin).await;
     let relay = Relay::before(&world.server.address).await;
@@ -86,7 +86,7 @@ async fn a_stream_that_falls_silent_goes_on_over_a_new_connection_though_its_loo
 }
 
 #[tokio::test]
-async fn a_stream_that_is_ended_for_slowness_goes_on() {
+async fn stream_ended_for_slowness_resumes() {
     let mut world = lively().await;
     let token = token(&mut world, Role::Admin).await;
     let relay = Relay::before(&world.server.address).await;
@@ -113,7 +113,7 @@ async fn a_stream_that_is_ended_for_slowness_goes_on() {
 async fn a_unix_socket_is_an_address_too() {
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("ticketing.sock");
-    let mut world = Plan::new().on_socket(&socket).unhurried().guarded().start().await;
+    let mut world = Plan::new().on_socket(&socket).with_long_deadlines().guarded().start().await;
     let token = token(&mut world, Role::Admin).await;
     let client = Client::connect(format!("unix:{}", socket.display())).await.unwrap();
     let mut client = client.with_token(&token).unwrap();
@@ -125,7 +125,7 @@ async fn a_unix_socket_is_an_address_too() {
 }
 
 #[tokio::test]
-async fn an_address_says_where_and_whether_under_tls() {
+async fn address_scheme_decides_tls() {
     for address in
         ["ticketing", "ticketing:0", "dns:///a:1", "::1:50051", "unix:relative", "http://a", "a:1/b"]
     {
@@ -148,7 +148,7 @@ async fn an_address_says_where_and_whether_under_tls() {
 }
 
 #[tokio::test]
-async fn a_deadline_may_be_endless_and_what_is_late_is_no_cancellation() {
+async fn deadline_is_optional_and_distinct_from_cancellation() {
     let mut world = guarded().await;
     let token = token(&mut world, Role::Admin).await;
     let client = Client::connect(&world.server.address).await.unwrap().with_token(&token).unwrap();
@@ -169,7 +169,7 @@ async fn a_deadline_may_be_endless_and_what_is_late_is_no_cancellation() {
 }
 
 #[tokio::test]
-async fn nothing_is_left_of_a_client_and_its_subscriptions_that_are_dropped() {
+async fn dropped_client_and_subscriptions_free_everything() {
     let mut world = guarded().await;
     let token = token(&mut world, Role::Admin).await;
     let before = world.server.connections();

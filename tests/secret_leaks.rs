@@ -36,7 +36,7 @@ async fn told_elsewhere(world: &mut World) -> String {
 }
 
 #[tokio::test]
-async fn no_login_for_a_proxy_is_told_whoever_gave_it_and_whatever_the_proxy_answers() {
+async fn proxy_login_never_leaks() {
     let folder = tempfile::tempdir().unwrap();
     let authority = Authority::new(folder.path()).unwrap();
     let good = authority.issue(Certificate::Good).unwrap();
@@ -68,13 +68,13 @@ async fn no_login_for_a_proxy_is_told_whoever_gave_it_and_whatever_the_proxy_ans
             (&world.servicenow, "ops", OF_OPERATOR, &of_operator),
         ];
         for (site, user, secret, _) in sites {
-            site.weather().clear();
+            site.faults().clear();
             let answer = Effect::Answer(echo(status, user, secret));
-            site.weather().push(Rule::new(Call::Any, When::Always, answer));
+            site.faults().push(Rule::new(Call::Any, When::Always, answer));
         }
         told.push_str(&everything(&mut world, &format!("INC-{status}")).await);
     }
-    [&world.jira, &world.servicenow].into_iter().for_each(|site| site.weather().clear());
+    [&world.jira, &world.servicenow].into_iter().for_each(|site| site.faults().clear());
     // One that refuses the login repeats it in every header and on its page.
     of_settings.wants("bot", "another");
     of_operator.wants("ops", "another");
@@ -91,7 +91,7 @@ async fn no_login_for_a_proxy_is_told_whoever_gave_it_and_whatever_the_proxy_ans
 }
 
 #[tokio::test]
-async fn no_personal_access_token_is_told_even_when_data_center_repeats_it() {
+async fn personal_access_token_never_leaks() {
     let login = Credential::Bearer { token: PERSONAL.to_owned() };
     let jira = Profile::of(Vendor::JiraDataCenter).only_credential(login);
     let plan = Plan::new().in_a_process().with_flag("--log=trace").with_flag("--circuit-threshold=1000");
@@ -106,12 +106,12 @@ async fn no_personal_access_token_is_told_even_when_data_center_repeats_it() {
     let mut told = format!("{:?}", world.try_jira(settings).await.unwrap());
     world.push("INC-0", TicketSystem::Jira).await;
     for status in REFUSALS {
-        world.jira.weather().clear();
+        world.jira.faults().clear();
         let answer = Effect::Answer(echo(status, "Bearer", PERSONAL));
-        world.jira.weather().push(Rule::new(Call::Any, When::Always, answer));
+        world.jira.faults().push(Rule::new(Call::Any, When::Always, answer));
         told.push_str(&everything(&mut world, &format!("INC-{status}")).await);
     }
-    world.jira.weather().clear();
+    world.jira.faults().clear();
     told.push_str(&told_elsewhere(&mut world).await);
     world.check_told(&told);
     world.check_written();
@@ -119,7 +119,7 @@ async fn no_personal_access_token_is_told_even_when_data_center_repeats_it() {
 }
 
 #[tokio::test]
-async fn no_token_of_an_identity_provider_is_told_whichever_method_it_was_sent_to() {
+async fn jwt_never_leaks_from_any_method() {
     let provider = IdentityProvider::new();
     let mut world = provider.believed(Plan::new().in_a_process().with_flag("--log=trace")).start().await;
     let credentials = [("analyst", 4_000_000_000), ("admin", 1_000_000_000), ("root", 4_000_000_000)];
@@ -140,7 +140,7 @@ async fn no_token_of_an_identity_provider_is_told_whichever_method_it_was_sent_t
 }
 
 #[tokio::test]
-async fn a_panic_with_secrets_in_reach_is_answered_and_tells_none_of_them_and_the_server_goes_on() {
+async fn panic_is_answered_without_secrets_and_server_continues() {
     let mut world = Plan::new().in_a_process().with_flag("--log=trace").start().await;
     world.secrets.extend(IN_REACH.map(str::to_owned));
     let before = settings(&mut world).await;

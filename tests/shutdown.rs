@@ -8,10 +8,10 @@ use ticketing_simulator::{Call, Effect, Rule, When};
 use ticketing_harness::{Plan, World, creates, incident};
 
 #[tokio::test]
-async fn a_stopping_server_waits_for_a_slow_create_and_records_it() {
+async fn shutdown_waits_for_a_slow_create() {
     let mut world = Plan::new().in_a_process().start().await;
     let slow = Effect::Delay(Duration::from_millis(700));
-    world.jira.weather().push(Rule::new(Call::Create, When::Next(1), slow));
+    world.jira.faults().push(Rule::new(Call::Create, When::Next(1), slow));
     let pushing = push_in_background(&world, "INC-1");
     until_sent(&world).await;
     world.restart().await;
@@ -25,11 +25,11 @@ async fn a_stopping_server_waits_for_a_slow_create_and_records_it() {
 }
 
 #[tokio::test]
-async fn an_attempt_that_hangs_is_cut_off_after_the_grace_and_its_ticket_found_at_the_next_start() {
+async fn shutdown_abandons_hanging_attempt_and_next_start_finds_it() {
     let plan = Plan::new().in_a_process().with_flag("--shutdown-grace=150ms");
     let plan = plan.with_flag("--attempt-deadline=4s").with_flag("--lease=12s");
     let mut world = plan.start().await;
-    world.jira.weather().push(Rule::new(Call::Create, When::Next(1), Effect::Hang { applied: true }));
+    world.jira.faults().push(Rule::new(Call::Create, When::Next(1), Effect::Hang { applied: true }));
     let pushing = push_in_background(&world, "INC-1");
     until_sent(&world).await;
     let began = tokio::time::Instant::now();
@@ -44,10 +44,10 @@ async fn an_attempt_that_hangs_is_cut_off_after_the_grace_and_its_ticket_found_a
 }
 
 #[tokio::test]
-async fn a_caller_who_waits_for_an_attempt_that_is_cut_off_is_told_how_it_stands() {
+async fn shutdown_answers_callers_with_the_current_state() {
     let plan = Plan::new().with_flag("--shutdown-grace=150ms");
     let mut world = plan.with_flag("--attempt-deadline=4s").with_flag("--lease=12s").start().await;
-    world.jira.weather().push(Rule::new(Call::Create, When::Next(1), Effect::Hang { applied: true }));
+    world.jira.faults().push(Rule::new(Call::Create, When::Next(1), Effect::Hang { applied: true }));
     let pushing = push_in_background(&world, "INC-1");
     until_sent(&world).await;
     world.restart().await;
@@ -57,7 +57,7 @@ async fn a_caller_who_waits_for_an_attempt_that_is_cut_off_is_told_how_it_stands
 }
 
 #[tokio::test]
-async fn a_restart_goes_on_with_what_waits() {
+async fn restart_resumes_waiting_deliveries() {
     let mut world = Plan::new().in_a_process().start().await;
     world.jira.stop().await;
     for n in 1..=5 {

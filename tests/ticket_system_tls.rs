@@ -5,13 +5,13 @@ use ticketing_harness::{Plan, state};
 use ticketing_simulator::{Authority, Call, Certificate, Effect, Rule, When};
 
 #[tokio::test]
-async fn a_certificate_that_is_not_to_be_trusted_costs_no_ticket_and_is_told_by_its_reason() {
+async fn untrusted_certificate_delays_ticket_and_names_the_reason() {
     let folder = tempfile::tempdir().unwrap();
     let authority = Authority::new(folder.path()).unwrap();
     let good = authority.issue(Certificate::Good).unwrap();
     let mut world = Plan::new().under_tls(&good, authority.pem_file()).start().await;
     assert!(world.jira.base_url().starts_with("https://127.0.0.1:"));
-    world.retry_by_hand_alone().await;
+    world.disable_automatic_retries().await;
     let cases = [
         (Certificate::Expired, "expired on 2001-01-01"),
         (Certificate::NotYetValid, "not valid before 4000-01-01"),
@@ -36,12 +36,12 @@ async fn a_certificate_that_is_not_to_be_trusted_costs_no_ticket_and_is_told_by_
 }
 
 #[tokio::test]
-async fn a_handshake_that_does_not_come_about_is_certainly_no_ticket() {
+async fn failed_handshake_is_a_definite_failure() {
     let folder = tempfile::tempdir().unwrap();
     let authority = Authority::new(folder.path()).unwrap();
     let good = authority.issue(Certificate::Good).unwrap();
     let mut world = Plan::new().under_tls(&good, authority.pem_file()).start().await;
-    world.retry_by_hand_alone().await;
+    world.disable_automatic_retries().await;
     let cases = [
         (Effect::plain_http(), FaultKind::Tls, "does not speak TLS"),
         (Effect::ResetBefore, FaultKind::Tls, "cut off during the TLS handshake"),
@@ -49,7 +49,7 @@ async fn a_handshake_that_does_not_come_about_is_certainly_no_ticket() {
         (Effect::NeverRead, FaultKind::Connect, "no connection"),
     ];
     for (number, (effect, kind, words)) in cases.into_iter().enumerate() {
-        world.servicenow.weather().push(Rule::new(Call::Connection, When::Always, effect.clone()));
+        world.servicenow.faults().push(Rule::new(Call::Connection, When::Always, effect.clone()));
         let pushed = world.push(&format!("INC-{number}"), TicketSystem::Servicenow).await;
         let id = pushed.delivery.unwrap().id;
         let delivery = world.until(&id, DeliveryState::Waiting).await;
@@ -61,7 +61,7 @@ async fn a_handshake_that_does_not_come_about_is_certainly_no_ticket() {
             "{effect:?}: {fault:#?}"
         );
         assert!(fault.message.contains(words), "{effect:?}: {fault:#?}");
-        world.servicenow.weather().clear();
+        world.servicenow.faults().clear();
     }
     assert!(world.servicenow.tickets().is_empty());
     world.finish().await;

@@ -53,7 +53,7 @@ fn other_secret(token: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_stranger_is_told_to_come_back_and_a_good_credential_beside_it_goes_on() {
+async fn unauthenticated_limit_spares_valid_credentials() {
     let mut world = plan().start_unconfigured().await;
     let begun = Instant::now();
     let channel = channel(&world).await;
@@ -96,7 +96,7 @@ async fn a_stranger_is_told_to_come_back_and_a_good_credential_beside_it_goes_on
 }
 
 #[tokio::test]
-async fn the_store_is_asked_once_a_second_however_often_strangers_call() {
+async fn unknown_tokens_query_the_store_once_a_second() {
     let mut world = plan().start_unconfigured().await;
     let channel = channel(&world).await;
     let (_, token) = client_of(&mut world, "wall", Role::Viewer).await;
@@ -120,7 +120,7 @@ async fn the_store_is_asked_once_a_second_however_often_strangers_call() {
 }
 
 #[tokio::test]
-async fn all_callers_at_one_socket_are_one_stranger() {
+async fn callers_on_one_socket_share_the_limit() {
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("socket");
     let mut world = plan().on_socket(&socket).start_unconfigured().await;

@@ -13,7 +13,7 @@ use ticketing_harness::{Plan, World, creates, incident, state};
 const JIRA: TicketSystem = TicketSystem::Jira;
 
 #[tokio::test]
-async fn a_ticket_that_the_index_hides_beyond_the_bound_is_not_made_again_while_its_witness_is_hidden_too() {
+async fn hidden_canary_keeps_absence_unproven() {
     let hiding = Profile::of(Vendor::JiraCloud).with_index_lag(Duration::from_secs(3_600));
     let plan = Plan::new().with_jira(Vendor::JiraCloud, hiding);
     let plan = plan.with_flag("--attempt-deadline=300ms").with_flag("--jira-cloud-index-bound=1s");
@@ -21,9 +21,9 @@ async fn a_ticket_that_the_index_hides_beyond_the_bound_is_not_made_again_while_
     let id = doubtful(&mut world, Effect::apply_then_gateway_timeout()).await;
     // A witness is a ticket that was made when nothing of the doubtful send could be applied any more: after its
     // deadline and the server bound of 60 ms.
-    world.while_nothing_happens_for(Duration::from_millis(400)).await;
+    world.wait(Duration::from_millis(400)).await;
     assert_eq!(state(&world.push("INC-2", JIRA).await), DeliveryState::Delivered);
-    world.while_nothing_happens_for(Duration::from_millis(2_000)).await;
+    world.wait(Duration::from_millis(2_000)).await;
     let delivery = world.delivery(&id).await;
     assert_eq!(delivery.state(), DeliveryState::Reconciling, "{delivery:#?}");
     assert!(delivery.attempts.len() > 3, "{delivery:#?}");
@@ -35,10 +35,10 @@ async fn a_ticket_that_the_index_hides_beyond_the_bound_is_not_made_again_while_
 }
 
 #[tokio::test]
-async fn a_witness_that_shows_proves_that_a_ticket_is_not_there() {
+async fn visible_canary_proves_absence() {
     let mut world = Plan::new().with_flag("--attempt-deadline=300ms").start().await;
     let id = doubtful(&mut world, Effect::gateway_timeout()).await;
-    world.while_nothing_happens_for(Duration::from_millis(400)).await;
+    world.wait(Duration::from_millis(400)).await;
     world.push("INC-2", JIRA).await;
     let delivery = world.until(&id, DeliveryState::Delivered).await;
     let absent = delivery.attempts.iter().filter(|a| a.outcome() == AttemptOutcome::Absent).count();
@@ -61,7 +61,7 @@ async fn nothing_is_sent_again_before_the_bounds_have_passed() {
 }
 
 #[tokio::test]
-async fn a_search_that_can_not_be_trusted_proves_nothing() {
+async fn untrusted_search_proves_nothing() {
     for lie in [
         Effect::ReturnsEverything,
         Effect::Html { status: 200 },
@@ -72,15 +72,15 @@ async fn a_search_that_can_not_be_trusted_proves_nothing() {
             // Something else to be returned.
             world.push("INC-0", system).await;
             let simulator = if system == JIRA { &world.jira } else { &world.servicenow };
-            simulator.weather().push(Rule::new(Call::Search, When::Always, lie.clone()));
-            simulator.weather().push(Rule::new(Call::Read, When::Always, lie.clone()));
+            simulator.faults().push(Rule::new(Call::Search, When::Always, lie.clone()));
+            simulator.faults().push(Rule::new(Call::Read, When::Always, lie.clone()));
             let lost = Effect::apply_then_gateway_timeout();
-            simulator.weather().push(Rule::new(Call::Create, When::Next(1), lost));
+            simulator.faults().push(Rule::new(Call::Create, When::Next(1), lost));
             let id = world.push("INC-1", system).await.delivery.unwrap().id;
-            world.while_nothing_happens_for(Duration::from_millis(900)).await;
+            world.wait(Duration::from_millis(900)).await;
             let simulator = if system == JIRA { &world.jira } else { &world.servicenow };
             assert_eq!(creates(simulator), 2, "{lie:?} on {system:?}");
-            simulator.weather().clear();
+            simulator.faults().clear();
             world.until(&id, DeliveryState::Delivered).await;
             let simulator = if system == JIRA { &world.jira } else { &world.servicenow };
             assert_eq!(simulator.tickets().len(), 2, "{lie:?} on {system:?}");
@@ -90,14 +90,14 @@ async fn a_search_that_can_not_be_trusted_proves_nothing() {
 }
 
 #[tokio::test]
-async fn an_instance_that_keeps_only_one_of_our_two_marks_still_makes_one_ticket() {
+async fn one_of_two_markers_prevents_a_second_ticket() {
     let habits: [fn(&mut Profile); 2] =
         [|profile| profile.ignores_sys_id = true, |profile| profile.ignores_correlation_id = true];
     for habit in habits {
         let mut profile = Profile::of(Vendor::ServiceNow);
         habit(&mut profile);
         let mut world = Plan::new().with_servicenow(profile).start().await;
-        world.servicenow.weather().push(Rule::new(Call::Create, When::Next(1), Effect::ApplyThenDrop));
+        world.servicenow.faults().push(Rule::new(Call::Create, When::Next(1), Effect::ApplyThenDrop));
         let id = world.push("INC-1", TicketSystem::Servicenow).await.delivery.unwrap().id;
         world.until(&id, DeliveryState::Delivered).await;
         assert_eq!((world.servicenow.tickets().len(), creates(&world.servicenow)), (1, 1));
@@ -109,12 +109,12 @@ async fn an_instance_that_keeps_only_one_of_our_two_marks_still_makes_one_ticket
 }
 
 #[tokio::test]
-async fn an_account_that_lost_its_sight_of_the_project_proves_nothing() {
+async fn account_without_project_access_proves_nothing() {
     let mut world = Plan::new().with_flag("--attempt-deadline=300ms").start().await;
     world.jira.set_index_lag(Duration::from_millis(400));
     let id = doubtful(&mut world, Effect::apply_then_gateway_timeout()).await;
     world.jira.edit(|profile| profile.withdraw("BROWSE_PROJECTS"));
-    world.while_nothing_happens_for(Duration::from_millis(1_200)).await;
+    world.wait(Duration::from_millis(1_200)).await;
     assert_eq!((world.delivery(&id).await.state(), creates(&world.jira)), (DeliveryState::Reconciling, 1));
     world.jira.edit(|profile| profile.restore("BROWSE_PROJECTS"));
     world.until(&id, DeliveryState::Delivered).await;
@@ -123,7 +123,7 @@ async fn an_account_that_lost_its_sight_of_the_project_proves_nothing() {
 }
 
 #[tokio::test]
-async fn a_label_that_a_person_removed_from_a_delivered_ticket_changes_nothing() {
+async fn label_removed_after_delivery_changes_nothing() {
     let mut world = Plan::new().with_flag("--sweeps=50ms,100ms,150ms").start().await;
     let id = doubtful(&mut world, Effect::apply_then_gateway_timeout()).await;
     let delivered = world.until(&id, DeliveryState::Delivered).await;
@@ -139,7 +139,7 @@ async fn a_label_that_a_person_removed_from_a_delivered_ticket_changes_nothing()
 }
 
 #[tokio::test]
-async fn a_second_ticket_with_the_marker_is_found_by_a_sweep_and_the_older_one_stays() {
+async fn duplicate_scan_keeps_the_older_ticket() {
     let mut world = Plan::new().with_flag("--sweeps=400ms,500ms,600ms").start().await;
     let id = doubtful(&mut world, Effect::apply_then_gateway_timeout()).await;
     let delivered = world.until(&id, DeliveryState::Delivered).await;
@@ -154,7 +154,7 @@ async fn a_second_ticket_with_the_marker_is_found_by_a_sweep_and_the_older_one_s
 }
 
 #[tokio::test]
-async fn of_two_tickets_that_a_look_up_finds_the_older_one_is_the_reference() {
+async fn look_up_takes_the_older_of_two_tickets() {
     let mut world = Plan::new().start().await;
     let preview = PreviewTicketRequest { incident: Some(incident("INC-1")), system: JIRA.into() };
     let marker = world.client.preview_ticket(preview).await.unwrap().ticket.unwrap().marker;
@@ -169,7 +169,7 @@ async fn of_two_tickets_that_a_look_up_finds_the_older_one_is_the_reference() {
 
 /// A push whose create met `effect`.
 async fn doubtful(world: &mut World, effect: Effect) -> String {
-    world.jira.weather().push(Rule::new(Call::Create, When::Next(1), effect));
+    world.jira.faults().push(Rule::new(Call::Create, When::Next(1), effect));
     world.push("INC-1", JIRA).await.delivery.unwrap().id
 }
 

@@ -174,7 +174,7 @@ async fn outage(stage: &mut Stage, say: &Narrator) -> anyhow::Result<()> {
 async fn lost_reply(stage: &mut Stage, say: &Narrator) -> anyhow::Result<()> {
     say.step("Jira creates the ticket, but its answer is lost (504)");
     let before = stage.jira.tickets().len();
-    stage.jira.weather().push(Rule::new(Call::Create, When::Next(1), Effect::apply_then_gateway_timeout()));
+    stage.jira.faults().push(Rule::new(Call::Create, When::Next(1), Effect::apply_then_gateway_timeout()));
     let incident = variant(stage, "LOST");
     let doubtful = push(stage, incident, v1::TicketSystem::Jira).await?;
     say.line(&doubtful.message);

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 
 use crate::random::Random;
-use crate::writeback::Reach;
+use crate::writeback::Writeback;
 
 /// What a name stands for: a file or a folder.
 pub(crate) type Node = u64;
@@ -74,10 +74,10 @@ impl Names {
 
     /// What is there after a power cut.
     pub(crate) fn after_cut(&self, random: &mut Random) -> Folders {
-        let reach = Reach::choose(self.unsynced.len(), random);
+        let writeback = Writeback::choose(self.unsynced.len(), random);
         let mut platter = self.durable.clone();
         for (index, change) in self.unsynced.iter().enumerate() {
-            if reach.arrived(index, random) {
+            if writeback.arrived(index, random) {
                 change.apply(&mut platter);
             }
         }
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn another_folder_s_names_are_not_synced_along_unless_a_renaming_ties_them() {
+    fn syncing_a_folder_syncs_others_only_through_a_rename() {
         let (a, b, c) = (2, 3, 4);
         let mut names = Names::default();
         names.set(b, OsStr::new("x"), Some(9));

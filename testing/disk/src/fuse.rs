@@ -18,7 +18,7 @@ use fuser::{
 use crate::image::{Image, Kind, Owner, Refusal};
 use crate::directory_entries::Node;
 use crate::power::Power;
-use crate::{Deed, MountError};
+use crate::{DiskOperation, MountError};
 
 /// How many requests may wait at the same time, for a slow sync or a disk that stands still, before others have to.
 const THREADS: usize = 8;
@@ -132,7 +132,7 @@ impl Requests {
     /// What is written while a sync goes on is not part of it.
     fn sync(&self, node: Node) -> Result<(), Refusal> {
         let (newest, takes) =
-            self.0.touch(Deed::Sync, node, |image| Ok((image.newest(node)?, image.faults.sync_takes())))?;
+            self.0.touch(DiskOperation::Sync, node, |image| Ok((image.newest(node)?, image.faults.sync_takes())))?;
         std::thread::sleep(takes);
         self.0.ask(|image| image.sync(node, newest))
     }
@@ -265,7 +265,7 @@ impl Filesystem for Requests {
         _lock_owner: Option<LockOwner>,
         reply: ReplyWrite,
     ) {
-        match self.0.touch(Deed::Write, ino.0, |image| image.write(ino.0, bytes(offset)?, data)) {
+        match self.0.touch(DiskOperation::Write, ino.0, |image| image.write(ino.0, bytes(offset)?, data)) {
             Ok(written) => reply.written(u32::try_from(written).unwrap_or(u32::MAX)),
             Err(refusal) => reply.error(number(refusal)),
         }

@@ -6,7 +6,7 @@ use crate::random::Random;
 
 /// How the changes of one file, or of all names, met the cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Reach {
+pub(crate) enum Writeback {
     Nothing,
     /// So many of the first changes, and none of the later ones.
     First(usize),
@@ -14,9 +14,9 @@ pub(crate) enum Reach {
     Pieces(u8),
 }
 
-// === impl Reach ===
+// === impl Writeback ===
 
-impl Reach {
+impl Writeback {
     /// One way out of all of them, for so many changes.
     pub(crate) fn choose(changes: usize, random: &mut Random) -> Self {
         match random.below(4) {

@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 /// Frames of one connection, unless it is closed before.
-const MOST: u32 = 20_000;
+const MAX_FRAMES: u32 = 20_000;
 /// How many times longer an honest caller's p99 may become.
 const SLOWDOWN: f64 = 2.0;
 /// How much larger the memory may become.
@@ -104,7 +104,7 @@ impl Attack {
         let connections = tokio::spawn(async move {
             let mut connections = 0;
             while !stopped.load(Ordering::Relaxed) {
-                let _ = flood(&address, kind, MOST).await;
+                let _ = flood(&address, kind, MAX_FRAMES).await;
                 connections += 1;
             }
             connections

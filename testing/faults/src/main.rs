@@ -37,7 +37,7 @@ enum What {
     Flood(flood_latency::Arguments),
     /// Cuts the power again and again, and looks for what was acknowledged.
     Power(power::Arguments),
-    /// Plays long histories in random weather, and holds them against the promises.
+    /// Plays long histories under random faults, and holds them against the promises.
     History(history::Arguments),
     /// Plays every bug that was ever found again.
     Bugs(bugs::Arguments),

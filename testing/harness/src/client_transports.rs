@@ -14,11 +14,11 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tonic::transport::{Endpoint, Error};
 
-use super::run_to_its_end;
+use super::run_program;
 
 /// The files that `ticketing tls dev` makes.
 #[derive(Debug, Clone)]
-pub struct Trial {
+pub struct TlsFiles {
     pub folder: PathBuf,
     /// Whether clients show their certificate.
     pub shows_certificate: bool,
@@ -35,13 +35,13 @@ pub async fn over_socket(path: &Path) -> Result<Client, Error> {
     Ok(Client::over(endpoint.connect_with_connector(connector).await?))
 }
 
-// === impl Trial ===
+// === impl TlsFiles ===
 
-impl Trial {
+impl TlsFiles {
     /// Makes the files in `folder`.
     pub async fn make(folder: &Path) -> Self {
         let out = format!("--out={}", folder.display());
-        let ended = run_to_its_end(&["tls".to_owned(), "dev".to_owned(), out], &[]).await;
+        let ended = run_program(&["tls".to_owned(), "dev".to_owned(), out], &[]).await;
         assert_eq!(ended.code, Some(0), "{ended:?}");
         Self { folder: folder.to_owned(), shows_certificate: true }
     }
@@ -66,14 +66,14 @@ impl Trial {
         let (trial, server) = (self.clone(), address.to_owned());
         let connector = tower::service_fn(move |_| {
             let (trial, server) = (trial.clone(), server.clone());
-            async move { Ok::<_, io::Error>(TokioIo::new(trial.shake_hands(&server).await?)) }
+            async move { Ok::<_, io::Error>(TokioIo::new(trial.tls_handshake(&server).await?)) }
         });
         let endpoint = Endpoint::from_static("http://localhost");
         Ok(Client::over(endpoint.connect_with_connector(connector).await?))
     }
 
     /// A connection under TLS.
-    pub async fn shake_hands(&self, address: &str) -> io::Result<TlsStream<TcpStream>> {
+    pub async fn tls_handshake(&self, address: &str) -> io::Result<TlsStream<TcpStream>> {
         let stream = TcpStream::connect(address).await?;
         let name = ServerName::try_from("localhost").unwrap();
         TlsConnector::from(Arc::new(self.config())).connect(name, stream).await

@@ -53,12 +53,12 @@ impl Copy {
         let made = tokio::process::Command::new(binary()).args(["backup", &data]).arg(&backup).status().await;
         assert!(made.unwrap().success());
         // A copy is not put back in the same moment: that is what its times tell.
-        world.while_nothing_happens_for(Duration::from_millis(1_100)).await;
+        world.wait(Duration::from_millis(1_100)).await;
         Self { folder, backup }
     }
 
     /// The server must not run. What was acknowledged after the copy was made is gone then, and is handed over again.
-    pub fn put_back(&self, world: &mut World, how: How) {
+    pub fn restore_copy(&self, world: &mut World, how: How) {
         world.acknowledged = Acknowledged::default();
         let data = &world.server.data();
         let file = |name: &str| data.join(format!("ticketing.db{name}"));

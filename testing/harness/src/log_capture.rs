@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_server_in_this_process_logs_is_read_from_where_one_listens() {
+    fn captures_log_from_the_start_of_listening() {
         tracing::info!(target: "ticketing_server", "before");
         let from = listen();
         tracing::trace!(target: "ticketing_server", "the canary");

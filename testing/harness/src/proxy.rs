@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 
 /// More than any head of ours.
-const LONGEST_HEAD: usize = 65_536;
+const MAX_HEAD_BYTES: usize = 65_536;
 
 /// Connects to whomever it is asked for, and remembers what it was asked.
 #[derive(Debug)]
@@ -68,7 +68,7 @@ impl Proxy {
 
 async fn pass_on(mut client: TcpStream, heard: Arc<Mutex<Vec<String>>>, wanted: Arc<Mutex<Option<String>>>) {
     let mut head = vec![];
-    while !head.ends_with(b"\r\n\r\n") && head.len() < LONGEST_HEAD {
+    while !head.ends_with(b"\r\n\r\n") && head.len() < MAX_HEAD_BYTES {
         let Ok(byte) = client.read_u8().await else { return };
         head.push(byte);
     }

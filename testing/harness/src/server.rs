@@ -25,8 +25,8 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tonic::transport::Endpoint;
 
-use super::client_transports::{self, Trial};
-use super::{PATIENCE, binary, here};
+use super::client_transports::{self, TlsFiles};
+use super::{PATIENCE, binary, log_capture};
 
 /// Below those that Linux hands out by itself.
 const PORTS: Range<u32> = 10_000..32_000;
@@ -46,7 +46,7 @@ pub struct Start {
     /// Listens on this Unix socket, rather than on a port.
     pub socket: Option<PathBuf>,
     /// Callers are under TLS.
-    pub callers: Option<Trial>,
+    pub callers: Option<TlsFiles>,
     /// The bearer token of its clients.
     pub token: Option<String>,
 }
@@ -121,7 +121,7 @@ impl Server {
     }
 
     /// Makes a search known to show tickets of ours, as if one had been read back before.
-    pub async fn plant_evidence(&self, scope: &SearchScope) {
+    pub async fn add_evidence(&self, scope: &SearchScope) {
         ticketing_server::store::plant_evidence(&self.data().join("ticketing.db"), scope).await.unwrap();
     }
 
@@ -441,7 +441,7 @@ impl Server {
             Some(socket) => arguments.push(format!("--listen=unix:{}", socket.display())),
             None => arguments.push(format!("--listen={}", self.address)),
         }
-        arguments.extend(self.start.callers.iter().flat_map(Trial::flags));
+        arguments.extend(self.start.callers.iter().flat_map(TlsFiles::flags));
         arguments.push(format!("--data={}", self.data().display()));
         if !self.start.flags.iter().any(|flag| flag.starts_with("--allow-target")) {
             // The simulators are here.

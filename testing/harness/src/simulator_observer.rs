@@ -6,11 +6,11 @@ use ticketing_simulator::Simulator;
 
 /// What looks at each simulator as it is started.
 #[derive(Default)]
-pub(crate) struct Watch(Option<Box<Look>>);
+pub(crate) struct SimulatorObserver(Option<Box<Look>>);
 
 type Look = dyn Fn(&Simulator) + Send;
 
-impl Watch {
+impl SimulatorObserver {
     pub(crate) fn new(watch: impl Fn(&Simulator) + Send + 'static) -> Self {
         Self(Some(Box::new(watch)))
     }
@@ -22,8 +22,8 @@ impl Watch {
     }
 }
 
-impl fmt::Debug for Watch {
+impl fmt::Debug for SimulatorObserver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Watch(..)")
+        f.write_str("SimulatorObserver(..)")
     }
 }

@@ -14,19 +14,19 @@ use ticketing_core::system::{Authorship, Created, Destination, FoundTicket, Sigh
 
 use crate::guards::Guard;
 use crate::setup::{Fleet, Setup, time};
-use crate::step::{Hand, Step, Witness};
-use crate::world::{End, Sight, Stage, World, ticket_ref};
+use crate::step::{Interference, Step, Witness};
+use crate::world::{End, SearchView, Stage, World, ticket_ref};
 
 /// Takes the steps of one setup.
 #[derive(Debug)]
-pub(crate) struct Mover<'a> {
+pub(crate) struct StepRunner<'a> {
     pub(crate) setup: &'a Setup,
     pub(crate) policy: Policy,
 }
 
-// === impl Mover ===
+// === impl StepRunner ===
 
-impl<'a> Mover<'a> {
+impl<'a> StepRunner<'a> {
     pub(crate) fn new(setup: &'a Setup) -> Self {
         Self { setup, policy: setup.policy() }
     }
@@ -51,7 +51,7 @@ impl<'a> Mover<'a> {
             Step::Intend(worker) => self.intend(world, worker),
             Step::Search { worker, behind, witness } => {
                 let shown = world.shown(behind.into());
-                searched(world, worker, Some(Sight { shown, witness }));
+                searched(world, worker, Some(SearchView { shown, witness }));
             }
             Step::SearchFails(worker) => {
                 world.failed_searches -= 1;
@@ -220,9 +220,9 @@ impl<'a> Mover<'a> {
         }
     }
 
-    fn look_up(&self, world: &World, asked: u32, sight: Option<Sight>) -> LookUp {
+    fn look_up(&self, world: &World, asked: u32, sight: Option<SearchView>) -> LookUp {
         let asked_at = time(asked);
-        let Some(Sight { shown, witness }) = sight else {
+        let Some(SearchView { shown, witness }) = sight else {
             let answer = Err(Fault::new(FaultKind::Connect, ""));
             return LookUp { answer, had_witnesses: false, evidence: Evidence::NoTicket, asked_at };
         };
@@ -267,7 +267,7 @@ fn end_lease(mut delivery: Delivery, now: Timestamp) -> Option<Delivery> {
 }
 
 /// The search is asked and answered in one moment: what it shows later, it shows more of.
-fn searched(world: &mut World, worker: u8, sight: Option<Sight>) {
+fn searched(world: &mut World, worker: u8, sight: Option<SearchView>) {
     let stage = &mut world.workers[usize::from(worker)];
     *stage = Stage::Searched { epoch: stage.epoch(), asked: world.now, sight };
 }
@@ -285,21 +285,21 @@ fn found(world: &World, shown: u8) -> Vec<FoundTicket> {
 }
 
 /// False if there is nothing to do, or nothing that is true to say.
-fn interfere(world: &mut World, hand: Hand, policy: &Policy) -> bool {
+fn interfere(world: &mut World, interference: Interference, policy: &Policy) -> bool {
     let is_coming = !world.on_their_way.is_empty()
         || world.workers.iter().any(|stage| {
             matches!(stage, Stage::Intended { .. } | Stage::Checked { .. } | Stage::Sent { .. })
         });
     let ticket = (!world.tickets.is_empty()).then(|| ticket_ref(0));
     let decide = |delivery: Delivery, now: Timestamp| -> Option<Settled> {
-        match hand {
-            Hand::Hasten => delivery.hasten(now),
-            Hand::Recover => delivery.target_recovered(now),
-            Hand::Retry => delivery.retry(false, now).ok(),
-            Hand::CreateAnyway if ticket.is_some() || is_coming => None,
-            Hand::CreateAnyway => delivery.retry(true, now).ok(),
-            Hand::Cancel => delivery.cancel(policy, now).ok(),
-            Hand::Resolve => delivery.resolve(ticket?, Resolution::Verified, policy, now).ok(),
+        match interference {
+            Interference::Hasten => delivery.hasten(now),
+            Interference::Recover => delivery.target_recovered(now),
+            Interference::Retry => delivery.retry(false, now).ok(),
+            Interference::CreateAnyway if ticket.is_some() || is_coming => None,
+            Interference::CreateAnyway => delivery.retry(true, now).ok(),
+            Interference::Cancel => delivery.cancel(policy, now).ok(),
+            Interference::Resolve => delivery.resolve(ticket?, Resolution::Verified, policy, now).ok(),
         }
     };
     world.hands -= 1;

@@ -1,42 +1,42 @@
-//! Fair weather: all workers are dead, a new one does what is to be done, and nothing more goes wrong.
+//! A run without faults: all workers are dead, a new one does what is to be done, and nothing more goes wrong.
 
 use std::collections::HashMap;
 
 use ticketing_core::delivery::State;
 
-use crate::state_key::{Key, key};
+use crate::apply_step::StepRunner;
 use crate::promise::{Violation, broken, broken_at_the_end, has_unreported};
 use crate::setup::Setup;
+use crate::state_key::{Key, key};
 use crate::step::Step;
-use crate::apply_step::Mover;
 use crate::world::World;
 
 /// More steps than any number of ticks can hold.
-const MOST_STEPS: usize = 1_000;
+const MAX_STEPS: usize = 1_000;
 
-/// Runs in fair weather, each stretch of the way once.
+/// Runs without faults, each stretch of the way once.
 #[derive(Debug, Default)]
-pub(crate) struct FairWeather {
+pub(crate) struct FaultFreeRun {
     /// Ticks to the end, by the world they begin with.
     known: HashMap<Key, u32>,
     /// The most ticks that it took.
     pub(crate) longest: u32,
 }
 
-/// Where fair weather did not help.
+/// Where a run without faults did not help.
 #[derive(Debug)]
-pub(crate) struct Foul {
+pub(crate) struct NotSettled {
     pub(crate) violation: Violation,
     /// What happened since all workers died.
     pub(crate) steps: Vec<Step>,
 }
 
-// === impl FairWeather ===
+// === impl FaultFreeRun ===
 
-impl FairWeather {
-    /// Lets the story go on from `world` until the delivery has come to its end.
-    pub(crate) fn run(&mut self, mover: &Mover<'_>, world: &World) -> Result<(), Foul> {
-        let setup = mover.setup;
+impl FaultFreeRun {
+    /// Lets the trace go on from `world` until the delivery has come to its end.
+    pub(crate) fn run(&mut self, runner: &StepRunner<'_>, world: &World) -> Result<(), NotSettled> {
+        let setup = runner.setup;
         let mut world = world.after_the_end_of_all(setup);
         let (mut steps, mut ticks, mut way) = (vec![], 0, vec![]);
         let left = loop {
@@ -47,7 +47,7 @@ impl FairWeather {
             way.push((key, ticks));
             if is_at_its_end(setup, &world) {
                 match broken_at_the_end(setup, &world) {
-                    Some(violation) => return Err(Foul { violation, steps }),
+                    Some(violation) => return Err(NotSettled { violation, steps }),
                     None => break 0,
                 }
             }
@@ -56,21 +56,21 @@ impl FairWeather {
             ticks += u32::from(step == Step::Tick);
             let was_swept = world.is_swept;
             let next =
-                mover.take(&world, step).filter(|_| steps.len() < MOST_STEPS && ticks <= setup.patience());
+                runner.take(&world, step).filter(|_| steps.len() < MAX_STEPS && ticks <= setup.patience());
             let Some(next) = next else {
-                return Err(Foul { violation: Violation::Stuck(world.delivery.state), steps });
+                return Err(NotSettled { violation: Violation::Stuck(world.delivery.state), steps });
             };
             world = next;
             if let Some(violation) = broken(setup, &world) {
-                return Err(Foul { violation, steps });
+                return Err(NotSettled { violation, steps });
             }
             if !was_swept && world.is_swept && has_unreported(&world) {
-                return Err(Foul { violation: Violation::DuplicateUnreported, steps });
+                return Err(NotSettled { violation: Violation::DuplicateUnreported, steps });
             }
         };
         let total = ticks + left;
         if total > setup.patience() {
-            return Err(Foul { violation: Violation::Stuck(world.delivery.state), steps });
+            return Err(NotSettled { violation: Violation::Stuck(world.delivery.state), steps });
         }
         self.longest = self.longest.max(total);
         self.known.extend(way.into_iter().map(|(key, at)| (key, total - at)));

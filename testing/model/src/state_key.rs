@@ -1,4 +1,4 @@
-//! What of a world decides its future, as bytes: two worlds with one key have the same stories before them.
+//! What of a world decides its future, as bytes: two worlds with one key have the same traces before them.
 //!
 //! - Times count from now, and what is longer past than anybody asks for is as good as the bound that is asked for.
 //! - Of an epoch only matters whether it is the delivery's.
@@ -19,7 +19,7 @@ const NONE: u8 = u8::MAX;
 const WIDTH: usize = 5;
 
 /// Of the patience with a search, this much of its count matters.
-const MOST_PATIENCE: u32 = 10;
+const MAX_PATIENCE: u32 = 10;
 
 pub(crate) type Key = Box<[u8]>;
 
@@ -78,12 +78,12 @@ impl Writer<'_> {
         let bounds = &self.setup.bounds;
         let Some(doubt) = &delivery.doubt else { return self.push(NONE) };
         self.push_within(Some(doubt.since), bounds.backoff.into());
-        self.push(doubt.empty_answers.min(MOST_PATIENCE) as u8);
+        self.push(doubt.empty_answers.min(MAX_PATIENCE) as u8);
         self.push_within(doubt.last_empty_at, bounds.look_up_interval.into());
         // Asked for where a search has failed.
         let has_failed = |stage: &Stage| matches!(stage, Stage::Searched { sight: None, .. });
         let may_fail = self.world.failed_searches > 0 || self.world.workers.iter().any(has_failed);
-        let counted = if may_fail { doubt.look_ups.min(MOST_PATIENCE) } else { 0 };
+        let counted = if may_fail { doubt.look_ups.min(MAX_PATIENCE) } else { 0 };
         self.push(counted as u8);
         // What waits for evidence is made due by it.
         let waits = self.setup.tickets == crate::setup::Tickets::ShownLater && !self.world.has_evidence;
@@ -208,36 +208,36 @@ mod tests {
     use std::collections::{BTreeSet, HashMap};
 
     use super::*;
+    use crate::apply_step::StepRunner;
     use crate::promise::{Violation, broken};
     use crate::setup::{Fleet, Promise, Witnesses};
     use crate::step::Step;
-    use crate::apply_step::Mover;
 
     /// What a world breaks, and the keys of all worlds that can come next.
     type Future = (Option<Violation>, BTreeSet<Key>);
 
-    fn future(mover: &Mover<'_>, world: &World) -> Future {
-        let steps = Step::all(mover.setup, world);
-        let next = steps.into_iter().filter_map(|step| mover.take(world, step));
-        (broken(mover.setup, world), next.map(|next| key(mover.setup, &next)).collect())
+    fn future(runner: &StepRunner<'_>, world: &World) -> Future {
+        let steps = Step::all(runner.setup, world);
+        let next = steps.into_iter().filter_map(|step| runner.take(world, step));
+        (broken(runner.setup, world), next.map(|next| key(runner.setup, &next)).collect())
     }
 
     /// Explores up to `most` states, and compares every world with the first that had its key.
     fn compare(setup: &Setup, most: usize) {
-        let mover = Mover::new(setup);
+        let runner = StepRunner::new(setup);
         let mut futures: HashMap<Key, Future> = HashMap::new();
         let mut level = vec![World::new(setup)];
         while !level.is_empty() && futures.len() < most {
             let mut next_level = vec![];
             for world in level {
-                let (key, future) = (key(setup, &world), future(&mover, &world));
+                let (key, future) = (key(setup, &world), future(&runner, &world));
                 if let Some(known) = futures.get(&key) {
                     assert_eq!(*known, future, "{}: {world:?}", setup.name);
                     continue;
                 }
                 futures.insert(key, future);
                 let steps = Step::all(setup, &world);
-                next_level.extend(steps.into_iter().filter_map(|step| mover.take(&world, step)));
+                next_level.extend(steps.into_iter().filter_map(|step| runner.take(&world, step)));
             }
             level = next_level;
         }
@@ -245,19 +245,19 @@ mod tests {
     }
 
     #[test]
-    fn worlds_with_one_key_have_one_future() {
-        const MOST: usize = 8_000;
+    fn states_with_equal_keys_have_equal_successors() {
+        const MAX_STATES: usize = 8_000;
         let (alone, two) = (Fleet::Alone { workers: 1 }, Fleet::Shared { servers: 2 });
-        compare(&Setup::indexed("two servers", two), MOST);
-        compare(&Setup { hands: 2, ..Setup::indexed("hands", alone) }, MOST);
+        compare(&Setup::indexed("two servers", two), MAX_STATES);
+        compare(&Setup { hands: 2, ..Setup::indexed("hands", alone) }, MAX_STATES);
         let witnesses = Witnesses::Perhaps;
-        compare(&Setup { witnesses, failed_searches: 2, ..Setup::indexed("searches", alone) }, MOST);
+        compare(&Setup { witnesses, failed_searches: 2, ..Setup::indexed("searches", alone) }, MAX_STATES);
         let paused = Setup {
             sweeps: true,
             paused_writer: true,
             promise: Promise::EveryTicketIsKnown,
             ..Setup::immediate("sweeps", alone)
         };
-        compare(&paused, MOST);
+        compare(&paused, MAX_STATES);
     }
 }

@@ -4,20 +4,20 @@ use std::fmt;
 
 use ticketing_core::delivery::State;
 
+use crate::apply_step::StepRunner;
 use crate::guards::Guard;
 use crate::promise::{Violation, broken};
 use crate::setup::{Fleet, Setup};
-use crate::step::{Hand, Step, Witness};
-use crate::apply_step::Mover;
+use crate::step::{Interference, Step, Witness};
 use crate::world::{End, Stage, World, ticket_ref};
 
 /// The shortest way to a broken promise. [`replay`] walks it again.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Story {
+pub struct Trace {
     pub violation: Violation,
     /// From the acceptance on.
     pub steps: Vec<Step>,
-    /// What happens then in fair weather, once every worker has died.
+    /// What happens then without faults, once every worker has died.
     pub fair: Vec<Step>,
     lines: Vec<Line>,
 }
@@ -29,7 +29,7 @@ struct Line {
     text: String,
 }
 
-/// What replaying a story showed.
+/// What replaying a trace showed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Replayed {
     /// What the last state breaks by itself.
@@ -43,10 +43,10 @@ pub struct Replayed {
 /// Takes `steps` from the acceptance on; `None` if one of them can not happen.
 #[must_use]
 pub fn replay(setup: &Setup, steps: &[Step]) -> Option<Replayed> {
-    let mover = Mover::new(setup);
+    let runner = StepRunner::new(setup);
     let mut world = World::new(setup);
     for step in steps {
-        world = Step::all(setup, &world).contains(step).then(|| mover.take(&world, *step))??;
+        world = Step::all(setup, &world).contains(step).then(|| runner.take(&world, *step))??;
     }
     Some(Replayed {
         violation: broken(setup, &world),
@@ -56,16 +56,16 @@ pub fn replay(setup: &Setup, steps: &[Step]) -> Option<Replayed> {
     })
 }
 
-// === impl Story ===
+// === impl Trace ===
 
-impl Story {
+impl Trace {
     /// Tells what `steps`, and `fair` after the end of all workers, lead to.
     pub(crate) fn new(setup: &Setup, steps: Vec<Step>, fair: Vec<Step>, violation: Violation) -> Self {
-        let mover = Mover::new(setup);
+        let runner = StepRunner::new(setup);
         let mut world = World::new(setup);
         let mut lines = vec![Line { tick: 0, text: "the incident is accepted".to_owned() }];
         let mut tell = |world: &mut World, step: Step| {
-            if let Some(next) = mover.take(world, step) {
+            if let Some(next) = runner.take(world, step) {
                 if step != Step::Tick {
                     lines.push(Line { tick: next.now, text: told(setup, step, world, &next) });
                 }
@@ -82,7 +82,7 @@ impl Story {
     }
 }
 
-impl fmt::Display for Story {
+impl fmt::Display for Trace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.lines.iter().try_for_each(|line| writeln!(f, "tick {:>2}  {}", line.tick, line.text))
     }
@@ -209,13 +209,13 @@ fn recorded(name: &str, before: &World, worker: u8) -> String {
     format!("{name} records: {what}")
 }
 
-fn interfered(hand: Hand) -> &'static str {
-    match hand {
-        Hand::Hasten => "the same incident is pushed again",
-        Hand::Recover => "the target is well again",
-        Hand::Retry => "an operator has it tried again",
-        Hand::CreateAnyway => "an operator who has looked has it created anyway",
-        Hand::Cancel => "an operator cancels it",
-        Hand::Resolve => "an operator names the ticket",
+fn interfered(interference: Interference) -> &'static str {
+    match interference {
+        Interference::Hasten => "the same incident is pushed again",
+        Interference::Recover => "the target is well again",
+        Interference::Retry => "an operator has it tried again",
+        Interference::CreateAnyway => "an operator who has looked has it created anyway",
+        Interference::Cancel => "an operator cancels it",
+        Interference::Resolve => "an operator names the ticket",
     }
 }

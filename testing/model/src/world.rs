@@ -79,7 +79,7 @@ pub(crate) enum Stage {
     Searched {
         epoch: u32,
         asked: u32,
-        sight: Option<Sight>,
+        sight: Option<SearchView>,
     },
 }
 
@@ -98,7 +98,7 @@ pub(crate) enum End {
 
 /// What a search showed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Sight {
+pub(crate) struct SearchView {
     /// Of each ticket a bit.
     pub(crate) shown: u8,
     pub(crate) witness: Witness,

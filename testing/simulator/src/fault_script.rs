@@ -1,4 +1,4 @@
-//! Scripted weather: which calls go wrong, when, and how.
+//! Scripted faults: which calls go wrong, when, and how.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -50,7 +50,7 @@ pub enum When {
     AfterFirst(u64),
 }
 
-/// One line of weather.
+/// One line of faults.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rule {
     /// The calls it concerns.
@@ -78,18 +78,18 @@ impl Rule {
 }
 
 /// Says what strikes a call: its kind, its query string as sent, and its body.
-type Forecast = dyn Fn(Call, &str, &[u8]) -> Option<Effect> + Send + Sync;
+type Generator = dyn Fn(Call, &str, &[u8]) -> Option<Effect> + Send + Sync;
 
-/// The weather of a simulator: its rules in order, and then its forecast. The first rule that strikes a call decides;
+/// The faults of a simulator: its rules in order, and then its generator. The first rule that strikes a call decides;
 /// every rule counts every call that it concerns.
 #[derive(Default)]
-pub struct Weather {
+pub struct FaultScript {
     rules: Mutex<Vec<Line>>,
     /// Rules that were removed before they struck anything.
     missed: Mutex<Vec<Rule>>,
-    forecast: RwLock<Option<Box<Forecast>>>,
-    /// What the forecast is still to strike for the first time.
-    is_forecast_missed: AtomicBool,
+    generator: RwLock<Option<Box<Generator>>>,
+    /// What the generator is still to strike for the first time.
+    is_generator_unused: AtomicBool,
     struck: watch::Sender<u64>,
     released: watch::Sender<u64>,
 }
@@ -105,7 +105,7 @@ struct Line {
     may_miss: bool,
 }
 
-impl Weather {
+impl FaultScript {
     /// Adds a rule after the others; it counts calls from now on.
     ///
     /// # Panics
@@ -120,7 +120,7 @@ impl Weather {
     /// # Panics
     /// As [`push`](Self::push), or without a reason.
     #[track_caller]
-    pub fn push_perhaps(&self, rule: Rule, why: &str) {
+    pub fn push_optional(&self, rule: Rule, why: &str) {
         assert!(!why.is_empty(), "{rule:?}: why may it miss?");
         self.add(rule, true);
     }
@@ -131,7 +131,7 @@ impl Weather {
         self.rules().push(Line { rule, seen: 0, has_struck: false, may_miss });
     }
 
-    /// What has struck nothing so far, of the rules that were removed, too: a test that looks for what such weather does
+    /// What has struck nothing so far, of the rules that were removed, too: a test that looks for what such faults does
     /// has seen nothing of it.
     pub fn never_struck(&self) -> Vec<String> {
         let missed = self.missed.lock().unwrap_or_else(PoisonError::into_inner);
@@ -139,25 +139,28 @@ impl Weather {
         all.extend(
             self.rules().iter().filter(|line| line.is_missed()).map(|line| format!("{:?}", line.rule)),
         );
-        if self.is_forecast_missed.load(Ordering::Relaxed) {
-            all.push("the forecast".to_owned());
+        if self.is_generator_unused.load(Ordering::Relaxed) {
+            all.push("the generator".to_owned());
         }
         all
     }
 
-    /// Lets `forecast` say what strikes the calls that no rule strikes, given their kind, their query string and their
+    /// Lets `generator` say what strikes the calls that no rule strikes, given their kind, their query string and their
     /// body; never connections, nor how a request is read. Replaces the one before.
-    pub fn forecast(&self, forecast: impl Fn(Call, &str, &[u8]) -> Option<Effect> + Send + Sync + 'static) {
-        *self.forecast.write().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(forecast));
-        self.is_forecast_missed.store(true, Ordering::Relaxed);
+    pub fn set_generator(
+        &self,
+        generator: impl Fn(Call, &str, &[u8]) -> Option<Effect> + Send + Sync + 'static,
+    ) {
+        *self.generator.write().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(generator));
+        self.is_generator_unused.store(true, Ordering::Relaxed);
     }
 
-    /// Removes the forecast.
-    pub fn end_forecast(&self) {
-        *self.forecast.write().unwrap_or_else(PoisonError::into_inner) = None;
+    /// Removes the generator.
+    pub fn remove_generator(&self) {
+        *self.generator.write().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    /// Removes every rule, and no forecast. What is held stays so; see [`release`](Self::release).
+    /// Removes every rule, and no generator. What is held stays so; see [`release`](Self::release).
     pub fn clear(&self) {
         let removed = std::mem::take(&mut *self.rules());
         let missed = removed.into_iter().filter(Line::is_missed).map(|line| line.rule);
@@ -196,11 +199,11 @@ impl Weather {
         struck
     }
 
-    /// What the forecast has for a request that was read to its end.
-    pub(crate) fn foretold(&self, call: Call, request: &Request) -> Option<Effect> {
-        let forecast = self.forecast.read().unwrap_or_else(PoisonError::into_inner);
-        let struck = forecast.as_ref()?(call, &request.raw_query, &request.body)?;
-        self.is_forecast_missed.store(false, Ordering::Relaxed);
+    /// What the generator has for a request that was read to its end.
+    pub(crate) fn generate(&self, call: Call, request: &Request) -> Option<Effect> {
+        let generator = self.generator.read().unwrap_or_else(PoisonError::into_inner);
+        let struck = generator.as_ref()?(call, &request.raw_query, &request.body)?;
+        self.is_generator_unused.store(false, Ordering::Relaxed);
         self.struck.send_modify(|times| *times += 1);
         Some(struck)
     }
@@ -227,9 +230,9 @@ impl Line {
     }
 }
 
-impl fmt::Debug for Weather {
+impl fmt::Debug for FaultScript {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Weather").field("rules", &self.rules).finish_non_exhaustive()
+        f.debug_struct("FaultScript").field("rules", &self.rules).finish_non_exhaustive()
     }
 }
 

@@ -1,4 +1,4 @@
-//! How each effect of the weather is played.
+//! How each effect of the faults is played.
 
 use std::io::{self, Write};
 use std::sync::{Arc, LazyLock};
@@ -12,14 +12,14 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use crate::effect::{Effect, Reply, RetryAfter};
+use crate::fault_script::Call;
 use crate::message::{Answer, Request};
 use crate::points::Point;
 use crate::profile::Vendor;
 use crate::raw::Raw;
 use crate::server::{Body, Ending, Outcome, Response, plain, with_body};
 use crate::simulator::Shared;
-use crate::site::Bend;
-use crate::fault_script::Call;
+use crate::site::SearchFault;
 
 /// What a gzip bomb unpacks to.
 const BOMB_MIB: usize = 64;
@@ -41,11 +41,11 @@ pub(crate) struct Exchange<'a> {
 impl Exchange<'_> {
     /// Lets the site carry out the request and notes whether it did.
     pub(crate) fn apply(&self) -> Answer {
-        self.apply_bent(Bend::None)
+        self.apply_with(SearchFault::None)
     }
 
-    fn apply_bent(&self, bend: Bend) -> Answer {
-        apply(self.shared, self.call, self.number, &self.request, bend)
+    fn apply_with(&self, search_fault: SearchFault) -> Answer {
+        apply(self.shared, self.call, self.number, &self.request, search_fault)
     }
 
     fn apply_if(&self, applied: bool) {
@@ -58,14 +58,14 @@ impl Exchange<'_> {
     fn apply_late(&self, pause: Duration) {
         let (shared, call, number, request) =
             (self.shared.clone(), self.call, self.number, self.request.clone());
-        let released = shared.weather.released();
+        let released = shared.faults.released();
         tokio::spawn(async move {
             tokio::select! {
                 () = shared.gone.cancelled() => return,
                 () = released => {}
                 () = tokio::time::sleep(pause) => {}
             }
-            apply(&shared, call, number, &request, Bend::None);
+            apply(&shared, call, number, &request, SearchFault::None);
         });
     }
 
@@ -73,12 +73,12 @@ impl Exchange<'_> {
     fn apply_for_a_stranger(&self) -> Answer {
         let mut request = self.request.clone();
         request.headers.remove(http::header::AUTHORIZATION);
-        apply(self.shared, self.call, self.number, &request, Bend::None)
+        apply(self.shared, self.call, self.number, &request, SearchFault::None)
     }
 }
 
-fn apply(shared: &Shared, call: Call, number: usize, request: &Request, bend: Bend) -> Answer {
-    let answer = shared.apply(request, bend);
+fn apply(shared: &Shared, call: Call, number: usize, request: &Request, search_fault: SearchFault) -> Answer {
+    let answer = shared.apply(request, search_fault);
     if answer.applied {
         let now = shared.clock.now();
         shared.state().record.applied(number, answer.created.as_ref(), now);
@@ -118,11 +118,11 @@ pub(crate) async fn play(exchange: &Exchange<'_>, effect: Effect) -> Outcome {
             reply(&apply())
         }
         Effect::SlowRead { .. } => reply(&apply()),
-        Effect::ReturnsEverything => reply(&exchange.apply_bent(Bend::Everything)),
-        Effect::ReturnsNothing => reply(&exchange.apply_bent(Bend::Nothing)),
-        Effect::ReturnsTwice => reply(&exchange.apply_bent(Bend::Twice)),
-        Effect::ReturnsForeign => reply(&exchange.apply_bent(Bend::Foreign)),
-        Effect::EndlessPages => reply(&exchange.apply_bent(Bend::Endless)),
+        Effect::ReturnsEverything => reply(&exchange.apply_with(SearchFault::Everything)),
+        Effect::ReturnsNothing => reply(&exchange.apply_with(SearchFault::Nothing)),
+        Effect::ReturnsTwice => reply(&exchange.apply_with(SearchFault::Twice)),
+        Effect::ReturnsForeign => reply(&exchange.apply_with(SearchFault::Foreign)),
+        Effect::EndlessPages => reply(&exchange.apply_with(SearchFault::Endless)),
         Effect::IgnoresLogin => reply(&exchange.apply_for_a_stranger()),
         other => odd_bytes(exchange, other),
     }

@@ -12,7 +12,7 @@ const LONG_WORD: usize = 24;
 ///
 /// The indexes may name a ticket that no longer bears what it is named for: whoever asks them looks at the ticket, too.
 #[derive(Debug, Default)]
-pub(crate) struct Book {
+pub(crate) struct TicketIndex {
     tickets: Vec<Ticket>,
     /// By id, key and previous keys; of two with one name, the newer.
     by_name: HashMap<String, usize>,
@@ -24,9 +24,9 @@ pub(crate) struct Book {
     last_numbers: HashMap<String, u64>,
 }
 
-// === impl Book ===
+// === impl TicketIndex ===
 
-impl Book {
+impl TicketIndex {
     pub(crate) fn all(&self) -> &[Ticket] {
         &self.tickets
     }

@@ -13,7 +13,7 @@ const GLANCE: Duration = Duration::from_millis(20);
 
 /// A connection.
 #[derive(Debug)]
-pub(crate) enum Wire {
+pub(crate) enum Stream {
     Plain(TcpStream),
     #[cfg(feature = "tls")]
     Tls(Box<tokio_rustls::server::TlsStream<TcpStream>>),
@@ -59,20 +59,20 @@ impl Security {
 
     /// Shakes hands, if this is TLS.
     #[cfg_attr(not(feature = "tls"), allow(clippy::unused_async))] // Nothing to wait for.
-    pub(crate) async fn accept(&self, stream: TcpStream) -> io::Result<Wire> {
+    pub(crate) async fn accept(&self, stream: TcpStream) -> io::Result<Stream> {
         #[cfg(feature = "tls")]
         if let Some(config) = &self.config {
             let config = config.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
             let stream = tokio_rustls::TlsAcceptor::from(config).accept(stream).await?;
-            return Ok(Wire::Tls(Box::new(stream)));
+            return Ok(Stream::Tls(Box::new(stream)));
         }
-        Ok(Wire::Plain(stream))
+        Ok(Stream::Plain(stream))
     }
 }
 
-// === impl Wire ===
+// === impl Stream ===
 
-impl Wire {
+impl Stream {
     /// The connection under whatever lies on it.
     pub(crate) fn tcp(&self) -> &TcpStream {
         match self {
@@ -83,7 +83,7 @@ impl Wire {
     }
 }
 
-impl AsyncRead for Wire {
+impl AsyncRead for Stream {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
@@ -93,7 +93,7 @@ impl AsyncRead for Wire {
     }
 }
 
-impl AsyncWrite for Wire {
+impl AsyncWrite for Stream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_write(cx, bytes),

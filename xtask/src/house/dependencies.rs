@@ -67,7 +67,7 @@ const ALLOWANCES: &[Allowance] = &[
 ];
 
 /// Packages that speak to a database or to a network, and who alone may use them outside of tests.
-const DOORS: &[(&str, &[&str])] = &[("sqlx", &[SERVER]), ("reqwest", &[OUTBOUND])];
+const RESTRICTED: &[(&str, &[&str])] = &[("sqlx", &[SERVER]), ("reqwest", &[OUTBOUND])];
 
 /// What breaks the rules of who may depend on whom.
 pub(super) fn violations(packages: &[Package]) -> Vec<Violation> {
@@ -98,7 +98,9 @@ fn violations_of(package: &Package, packages: &[Package]) -> Vec<Violation> {
             violations.push(Violation::new(&package.name, format!("must not depend on {name}")));
         }
         if !in_tests
-            && DOORS.iter().any(|(door, keepers)| *door == name && !keepers.contains(&allowance.package))
+            && RESTRICTED
+                .iter()
+                .any(|(restricted, users)| *restricted == name && !users.contains(&allowance.package))
         {
             violations.push(Violation::new(&package.name, format!("must not use {name} by itself")));
         }
@@ -118,19 +120,19 @@ mod tests {
     use crate::workspace::Dependency;
 
     #[test]
-    fn the_allowed_directions_pass() {
+    fn allowed_dependencies_pass() {
         let packages = [package(RETRY, &[]), package(CORE, &[(RETRY, None)]), package(JIRA, &[(CORE, None)])];
         assert_eq!(violations(&packages), []);
     }
 
     #[test]
-    fn one_ticket_system_must_not_know_the_other() {
+    fn adapters_do_not_depend_on_each_other() {
         let packages = [package(JIRA, &[(SERVICENOW, None)]), package(SERVICENOW, &[])];
         assert_eq!(violations(&packages), [Violation::new(JIRA, "must not depend on ticketing-servicenow")]);
     }
 
     #[test]
-    fn an_adapter_meets_the_simulator_in_its_tests_alone() {
+    fn adapters_use_the_simulator_in_tests_only() {
         let simulator = package(SIMULATOR, &[]);
         let in_tests = [package(JIRA, &[(SIMULATOR, Some("dev"))]), simulator.clone()];
         assert_eq!(violations(&in_tests), []);
@@ -139,25 +141,25 @@ mod tests {
     }
 
     #[test]
-    fn the_simulator_knows_none_of_ours_not_even_in_its_tests() {
+    fn simulator_has_no_dependency_on_the_product() {
         let packages = [package(SIMULATOR, &[(CORE, Some("dev"))]), package(CORE, &[])];
         assert_eq!(violations(&packages), [Violation::new(SIMULATOR, "must not depend on ticketing-core")]);
     }
 
     #[test]
-    fn only_the_server_speaks_sql() {
+    fn only_the_server_uses_sqlx() {
         let packages = [package(SERVER, &[("sqlx", None)]), package(CORE, &[("sqlx", None)])];
         assert_eq!(violations(&packages), [Violation::new(CORE, "must not use sqlx by itself")]);
     }
 
     #[test]
-    fn a_package_that_nobody_placed_is_reported() {
+    fn unlisted_package_is_reported() {
         let found = violations(&[package("ticketing-common", &[])]);
         assert_eq!(found.len(), 1, "{found:?}");
     }
 
     #[test]
-    fn what_ships_does_not_depend_on_the_proof() {
+    fn shipped_packages_do_not_depend_on_testing() {
         let mut harness = package(HARNESS, &[]);
         harness.manifest_path = "testing/harness/Cargo.toml".into();
         let mut server = package(SERVER, &[(HARNESS, Some("dev"))]);

@@ -164,7 +164,7 @@ async fn passes_although_server_info_is_blocked() {
     let page = |status| Effect::Answer(Reply::html(status, "<html><title>Blocked</title></html>"));
     for effect in [page(403), page(404), page(200), page(503), Effect::Hang { applied: false }] {
         for site in [Site::cloud().await, Site::data_center().await] {
-            site.simulator.weather().push(Rule::new(Call::Meta, When::Next(1), effect.clone()));
+            site.simulator.faults().push(Rule::new(Call::Meta, When::Next(1), effect.clone()));
             let checks = site.jira.test().await;
             assert_eq!(failed(&checks), [""; 0], "{effect:?}");
             assert!(checks[0].detail.contains("serverInfo was not answered"), "{}", checks[0].detail);
@@ -176,7 +176,7 @@ async fn passes_although_server_info_is_blocked() {
 async fn passes_although_the_create_screen_is_not_told() {
     let site = Site::cloud().await;
     // After serverInfo and the project.
-    site.simulator.weather().push(Rule::new(
+    site.simulator.faults().push(Rule::new(
         Call::Meta,
         When::Nth(3),
         Effect::Answer(Reply::json(500, &json!({}))),

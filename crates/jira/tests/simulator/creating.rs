@@ -150,7 +150,7 @@ async fn an_endless_refusal_is_repeated_twice_at_the_most() {
     let site = Site::cloud().await;
     for field in ["priority", "labels"] {
         let errors = json!({ "errors": { field: "Field cannot be set." } });
-        site.simulator.weather().push(Rule::new(
+        site.simulator.faults().push(Rule::new(
             Call::Create,
             When::Next(if field == "priority" { 1 } else { 9 }),
             Effect::Answer(Reply::json(400, &errors)),
@@ -182,7 +182,7 @@ async fn learns_which_jira_it_is_from_the_account_where_server_info_says_nothing
                 Vendor::JiraCloud => Site::cloud().await,
                 _ => Site::data_center().await,
             };
-            site.simulator.weather().push(Rule::new(Call::Meta, When::Next(1), effect));
+            site.simulator.faults().push(Rule::new(Call::Meta, When::Next(1), effect));
             let (rendered, _) = site.push(&order("INC-1")).await.unwrap();
             assert_eq!(rendered.adjustments, []);
             assert_eq!(site.jira.visibility(), Visibility::Indexed(index));
@@ -208,7 +208,7 @@ async fn makes_the_ticket_although_the_create_screen_is_not_told() {
         let site = Site::cloud().await;
         let shown = format!("{effect:?}");
         // The first of these calls is serverInfo, the second asks for the issue types.
-        site.simulator.weather().push(Rule::new(Call::Meta, When::Nth(2), effect));
+        site.simulator.faults().push(Rule::new(Call::Meta, When::Nth(2), effect));
         let (rendered, _) =
             site.push(&order("INC-1")).await.unwrap_or_else(|fault| panic!("{shown}: {fault}"));
         assert_eq!(adjusted(&rendered.adjustments), ["issuetype", "priority", "labels"], "{shown}");
@@ -220,7 +220,7 @@ async fn makes_the_ticket_although_the_create_screen_is_not_told() {
 #[tokio::test]
 async fn asks_again_for_the_create_screen_a_minute_after_it_was_not_told() {
     let (site, order) = (Site::cloud().await, order("INC-1"));
-    site.simulator.weather().push(Rule::new(Call::Meta, When::Nth(2), Effect::Html { status: 500 }));
+    site.simulator.faults().push(Rule::new(Call::Meta, When::Nth(2), Effect::Html { status: 500 }));
     assert_eq!(site.jira.prepare(&order).await.unwrap().adjustments.len(), 3);
     assert_eq!(site.jira.prepare(&order).await.unwrap().adjustments.len(), 3);
     site.clock.advance(Duration::from_secs(61));
@@ -245,7 +245,7 @@ async fn a_description_off_the_screen_is_sent_as_a_comment() {
 #[tokio::test]
 async fn a_description_that_is_refused_is_dropped_where_the_screen_is_not_told() {
     let site = Site::cloud_with(Profile::of(Vendor::JiraCloud).without_field("description")).await;
-    site.simulator.weather().push(Rule::new(Call::Meta, When::Nth(2), Effect::Html { status: 500 }));
+    site.simulator.faults().push(Rule::new(Call::Meta, When::Nth(2), Effect::Html { status: 500 }));
     site.weather(Call::Update, Effect::Html { status: 403 });
     let (_, created) = site.push(&order("INC-1")).await.unwrap();
     assert_eq!(adjusted(&created.adjustments), ["description", "description"]);
@@ -265,7 +265,7 @@ async fn a_jira_that_hides_its_create_screen_is_taken_at_its_usual_names() {
     let site = Site::cloud().await;
     // The first of these calls is serverInfo, the second asks for the issue types.
     let refusal = Effect::Answer(Reply::json(403, &json!({ "errorMessages": ["no"] })));
-    site.simulator.weather().push(Rule::new(Call::Meta, When::Nth(2), refusal));
+    site.simulator.faults().push(Rule::new(Call::Meta, When::Nth(2), refusal));
     let (rendered, _) = site.push(&order("INC-1")).await.unwrap();
     assert_eq!(adjusted(&rendered.adjustments), ["issuetype", "priority", "labels"]);
     assert_eq!(site.only_ticket()["priority"]["name"], "Highest");
@@ -322,7 +322,7 @@ async fn created_issue_with_absurd_key_is_looked_up() {
 async fn refusal_of_a_field_in_megabytes_is_cut() {
     let site = Site::cloud().await;
     let body = json!({ "errors": { "priority": "x".repeat(3_000_000) }, "errorMessages": [] });
-    site.simulator.weather().push(Rule::new(
+    site.simulator.faults().push(Rule::new(
         Call::Create,
         When::Next(1),
         Effect::Answer(Reply::json(400, &body)),

@@ -66,7 +66,7 @@ const STATUSES: [(u16, FaultKind); 45] = [
 async fn every_status_of_a_create_has_its_verdict() {
     let site = Site::cloud().await;
     for (status, kind) in STATUSES {
-        site.simulator.weather().clear();
+        site.simulator.faults().clear();
         site.weather(Call::Create, Effect::EmptyBody { status, applied: false });
         let fault = create(&site).await;
         assert_eq!((fault.kind, fault.status), (kind, Some(status)), "{fault:?}");

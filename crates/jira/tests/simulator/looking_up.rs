@@ -114,7 +114,7 @@ async fn an_empty_answer_that_did_not_come_to_its_end_proves_nothing() {
         (&data_center, json!({ "issues": [], "total": 0, "warningMessages": ["No such field."] })),
     ];
     for (site, body) in table {
-        site.simulator.weather().clear();
+        site.simulator.faults().clear();
         site.weather(Call::Search, Effect::Answer(Reply::json(200, &body)));
         let fault = site.look_up(&order("INC-1"), &[]).await.unwrap_err();
         assert_eq!(fault.kind, FaultKind::UnreadableReply, "{body}");

@@ -81,7 +81,7 @@ async fn not_found_page_of_a_proxy_is_a_fault() {
 async fn issue_without_believable_key_is_unreadable() {
     let site = Site::cloud().await;
     for key in ["", "SEC", &format!("SEC-{}", "9".repeat(4_000))] {
-        site.simulator.weather().clear();
+        site.simulator.faults().clear();
         let fields = json!({ "project": { "key": "SEC" } });
         let body = json!({ "id": "10001", "key": key, "fields": fields });
         site.weather(Call::Read, Effect::Answer(Reply::json(200, &body)));

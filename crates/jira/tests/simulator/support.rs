@@ -104,7 +104,7 @@ impl Site {
     }
 
     pub(crate) fn weather(&self, on: Call, then: Effect) {
-        self.simulator.weather().push(Rule::new(on, When::Always, then));
+        self.simulator.faults().push(Rule::new(on, When::Always, then));
     }
 
     /// The fields of the one ticket that exists.

@@ -59,7 +59,7 @@ async fn an_ignored_query_does_not_hide_a_ticket_that_its_sys_id_finds() {
     for effect in
         [Effect::ReturnsEverything, Effect::ReturnsNothing, Effect::Garbage { status: 200, applied: false }]
     {
-        site.simulator.weather().clear();
+        site.simulator.faults().clear();
         site.strike(Call::Search, effect);
         let found = site.look_up(&order("INC-1")).await.unwrap();
         assert_eq!(found.tickets.len(), 1);
@@ -90,7 +90,7 @@ async fn a_search_that_was_broken_off_proves_nothing_and_shows_what_it_has() {
     let row = json!({ "sys_id": "c537bae64f411200adf9f8e18110c76e", "correlation_id": order.marker });
     for (rows, found) in [(json!([]), None), (json!([row]), Some(1))] {
         let body = json!({ "result": rows, "error": error, "status": "failure" });
-        site.simulator.weather().clear();
+        site.simulator.faults().clear();
         site.answer(Call::Search, Reply::json(200, &body));
         match site.look_up(&order).await {
             Ok(sighting) => assert_eq!(Some(sighting.tickets.len()), found),
@@ -115,7 +115,7 @@ async fn a_search_that_fails_is_never_an_empty_one() {
     ];
     for call in [Call::Search, Call::Read] {
         for (reply, kind) in &table {
-            site.simulator.weather().clear();
+            site.simulator.faults().clear();
             site.answer(call, reply.clone());
             let fault = site.look_up(&order("INC-1")).await.unwrap_err();
             assert_eq!(fault.kind, *kind, "{call:?} {reply:?}");

@@ -74,7 +74,7 @@ mod tests {
         test result: FAILED. 2 passed; 1 failed; 1 ignored; 0 measured; 7 filtered out; finished in 0.01s\n";
 
     #[test]
-    fn a_test_that_failed_was_ignored_or_is_not_there_has_not_passed() {
+    fn failed_ignored_and_missing_tests_count_as_not_passed() {
         let suite = Suite::of(SAID.to_owned());
         assert_eq!(suite.failure("it_holds"), None);
         for name in ["it_breaks", "it_waits", "it_is_nowhere"] {

@@ -1,7 +1,7 @@
-//! The weather of a round: what strikes the n-th create, and the n-th look-up, of an incident at a ticket system.
+//! The faults of a round: what strikes the n-th create, and the n-th look-up, of an incident at a ticket system.
 //!
 //! It is made of the seed, the incident, the system and n, and of nothing else: not of who asks, nor of when. So a naive
-//! client that pushes the same incidents meets the same weather.
+//! client that pushes the same incidents meets the same faults.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -10,48 +10,48 @@ use std::time::Duration;
 use serde_json::json;
 use ticketing_simulator::{Call, Effect, Reply, RetryAfter};
 
-use super::seeded_random::Chance;
 use super::plan::INCIDENT;
+use super::seeded_random::SeededRandom;
 
 /// What a marker begins with; 32 hexadecimal digits follow.
 pub(super) const MARKER: &str = "rhythmx-";
 
-/// After so many creates of an incident the sky is clear: every history ends.
+/// After so many creates of an incident the faults is clear: every history ends.
 const LAST_STRUCK: u64 = 12;
 
-/// How bad the weather is, and how long it may last.
+/// ServerFaultKind bad the faults is, and how long it may last.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Climate {
+pub(super) struct FaultRates {
     pub(super) seed: u64,
     pub(super) round: u64,
-    /// How many first creates of a thousand are struck. Later ones are struck less often.
+    /// ServerFaultKind many first creates of a thousand are struck. Later ones are struck less often.
     pub(super) struck: u64,
     /// The longest that a create may lie between its arrival and its application.
-    pub(super) latest: Duration,
+    pub(super) max_delay: Duration,
 }
 
-/// The weather over one ticket system.
+/// The faults over one ticket system.
 #[derive(Debug)]
-pub(super) struct Sky {
-    climate: Climate,
+pub(super) struct RandomFaults {
+    rates: FaultRates,
     system: u64,
     seen: Mutex<Seen>,
 }
 
 #[derive(Debug, Default)]
 struct Seen {
-    /// How many creates of an incident came.
+    /// ServerFaultKind many creates of an incident came.
     creates: HashMap<u64, u64>,
     /// Whose marker it is, and how often it was looked for.
     searches: HashMap<String, (u64, u64)>,
     others: u64,
 }
 
-// === impl Sky ===
+// === impl RandomFaults ===
 
-impl Sky {
-    pub(super) fn new(climate: Climate, system: usize) -> Self {
-        Self { climate, system: system as u64, seen: Mutex::default() }
+impl RandomFaults {
+    pub(super) fn new(rates: FaultRates, system: usize) -> Self {
+        Self { rates, system: system as u64, seen: Mutex::default() }
     }
 
     /// What strikes this call.
@@ -77,7 +77,7 @@ impl Sky {
             Call::Meta | Call::Auth => {
                 seen.others += 1;
                 let mut chance = self.chance(3, 0, seen.others);
-                chance.in_a_thousand(3).then(|| chance.weighed(&unwell()).clone())
+                chance.in_a_thousand(3).then(|| chance.weighed(&read_faults()).clone())
             }
             _ => None,
         }
@@ -86,8 +86,8 @@ impl Sky {
     fn on_create(&self, incident: u64, nth: u64) -> Option<Effect> {
         let mut chance = self.chance(1, incident, nth);
         let struck = match nth {
-            1 => self.climate.struck,
-            2..=LAST_STRUCK => self.climate.struck / 3,
+            1 => self.rates.struck,
+            2..=LAST_STRUCK => self.rates.struck / 3,
             _ => 0,
         };
         if self.is_doomed(incident) && nth <= LAST_STRUCK {
@@ -105,10 +105,10 @@ impl Sky {
         self.chance(4, incident, 0).in_a_thousand(3)
     }
 
-    fn on_creates(&self, chance: &mut Chance) -> Vec<(u64, Effect)> {
-        let latest = u64::try_from(self.climate.latest.as_millis()).unwrap_or(u64::MAX);
-        let late = Duration::from_millis(chance.between(0, latest / 2));
-        let very_late = Duration::from_millis(chance.between(latest / 2, latest));
+    fn on_creates(&self, chance: &mut SeededRandom) -> Vec<(u64, Effect)> {
+        let max_delay = u64::try_from(self.rates.max_delay.as_millis()).unwrap_or(u64::MAX);
+        let late = Duration::from_millis(chance.between(0, max_delay / 2));
+        let very_late = Duration::from_millis(chance.between(max_delay / 2, max_delay));
         let every = Duration::from_millis(chance.between(1, 30));
         vec![
             (140, Effect::apply_then_gateway_timeout()),
@@ -145,17 +145,17 @@ impl Sky {
         let mut chance = self.chance(2, incident, nth);
         chance
             .in_a_thousand(if nth > LAST_STRUCK { 0 } else { 60 })
-            .then(|| chance.weighed(&unwell()).clone())
+            .then(|| chance.weighed(&read_faults()).clone())
     }
 
-    fn chance(&self, about: u64, incident: u64, nth: u64) -> Chance {
-        let Climate { seed, round, .. } = self.climate;
-        Chance::of(&[seed, round, 3, self.system, about, incident, nth])
+    fn chance(&self, about: u64, incident: u64, nth: u64) -> SeededRandom {
+        let FaultRates { seed, round, .. } = self.rates;
+        SeededRandom::of(&[seed, round, 3, self.system, about, incident, nth])
     }
 }
 
 /// What strikes those who only read.
-fn unwell() -> Vec<(u64, Effect)> {
+fn read_faults() -> Vec<(u64, Effect)> {
     vec![
         (20, status(500)),
         (20, status(503)),
@@ -199,41 +199,41 @@ fn marker_in(text: &[u8]) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn sky(seed: u64) -> Sky {
-        let climate = Climate { seed, round: 0, struck: 600, latest: Duration::from_millis(500) };
-        Sky::new(climate, 0)
+    fn random_faults(seed: u64) -> RandomFaults {
+        let rates = FaultRates { seed, round: 0, struck: 600, max_delay: Duration::from_millis(500) };
+        RandomFaults::new(rates, 0)
     }
 
-    fn create(sky: &Sky, incident: u64) -> Option<Effect> {
+    fn create(faults: &RandomFaults, incident: u64) -> Option<Effect> {
         let body = format!(
             "{{\"summary\":\"{INCIDENT}{incident} is bad\",\"labels\":[\"{MARKER}{incident:032x}\"]}}"
         );
-        sky.strike(Call::Create, "", body.as_bytes())
+        faults.strike(Call::Create, "", body.as_bytes())
     }
 
     #[test]
-    fn the_nth_create_of_an_incident_meets_the_same_weather_whatever_came_between() {
-        let (one, other) = (sky(42), sky(42));
+    fn nth_create_of_an_incident_meets_the_same_fault_in_any_order() {
+        let (one, other) = (random_faults(42), random_faults(42));
         let first: Vec<_> =
             (0..200).map(|incident| (create(&one, incident), create(&one, incident))).collect();
         let backwards: Vec<_> = (0..200).rev().map(|incident| create(&other, incident)).collect();
         let again: Vec<_> = (0..200).map(|incident| create(&other, incident)).collect();
         assert!(first.iter().map(|(first, _)| first).eq(backwards.iter().rev()));
         assert!(first.iter().map(|(_, second)| second).eq(again.iter()));
-        assert_ne!(again, (0..200).map(|incident| create(&sky(43), incident)).collect::<Vec<_>>());
+        assert_ne!(again, (0..200).map(|incident| create(&random_faults(43), incident)).collect::<Vec<_>>());
     }
 
     #[test]
-    fn the_sky_clears_in_the_end() {
-        let sky = sky(42);
+    fn faults_end_after_some_calls() {
+        let faults = random_faults(42);
         for incident in 0..50 {
-            (0..LAST_STRUCK).for_each(|_| drop(create(&sky, incident)));
-            assert_eq!(create(&sky, incident), None);
+            (0..LAST_STRUCK).for_each(|_| drop(create(&faults, incident)));
+            assert_eq!(create(&faults, incident), None);
         }
     }
 
     #[test]
-    fn a_marker_is_told_from_other_words() {
+    fn finds_markers_among_other_words() {
         let marker = format!("{MARKER}{:032x}", 7);
         let text = format!("labels in (\"{MARKER}incident\", \"{marker}\", \"{MARKER}{:032x}\")", 8);
         assert_eq!(marker_in(text.as_bytes()), Some(marker));

@@ -64,7 +64,7 @@ pub(super) enum What {
     Settled {
         last: u64,
     },
-    /// How often a ticket system was searched.
+    /// ServerFaultKind often a ticket system was searched.
     Searches {
         target: String,
         count: u64,
@@ -73,7 +73,7 @@ pub(super) enum What {
     Create(Create),
     /// A ticket that exists in the end; `at` is when it was created.
     Ticket(Ticket),
-    /// How a delivery stands in the end.
+    /// ServerFaultKind a delivery stands in the end.
     Stands(Standing),
 }
 
@@ -152,7 +152,7 @@ pub(super) struct Create {
     /// The status that was sent back, if any was.
     pub(super) answered: Option<u16>,
     /// What struck it.
-    pub(super) weather: Option<String>,
+    pub(super) faults: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,12 +1,12 @@
-//! Chance that is the same on every machine and for ever: a seed that found a bug must find it again in years.
+//! SeededRandom that is the same on every machine and for ever: a seed that found a bug must find it again in years.
 
 /// A sequence of numbers that looks random and is made of its seed alone (`SplitMix64`).
 #[derive(Debug, Clone)]
-pub(super) struct Chance(u64);
+pub(super) struct SeededRandom(u64);
 
-// === impl Chance ===
+// === impl SeededRandom ===
 
-impl Chance {
+impl SeededRandom {
     /// The sequence that these numbers name together.
     pub(super) fn of(names: &[u64]) -> Self {
         let mut chance = Self(0x243f_6a88_85a3_08d3);
@@ -52,15 +52,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_seed_gives_the_same_numbers_for_ever() {
-        let mut chance = Chance::of(&[42, 1]);
+    fn seed_gives_the_same_numbers() {
+        let mut chance = SeededRandom::of(&[42, 1]);
         assert_eq!([chance.next(), chance.next()], SEED_42_1);
-        assert_ne!(Chance::of(&[1, 42]).next(), Chance::of(&[42, 1]).next());
+        assert_ne!(SeededRandom::of(&[1, 42]).next(), SeededRandom::of(&[42, 1]).next());
     }
 
     #[test]
     fn a_choice_is_made_as_often_as_its_weight_says() {
-        let mut chance = Chance::of(&[7]);
+        let mut chance = SeededRandom::of(&[7]);
         let often = (0..10_000).filter(|_| *chance.weighed(&[(9, true), (1, false)])).count();
         assert!((8_800..9_200).contains(&often), "{often}");
     }

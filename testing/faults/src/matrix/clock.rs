@@ -68,7 +68,7 @@ async fn set(stage: Stage, step: SignedDuration, when: When, what: What) {
     let plan = plan.with_flag(&format!("--jira-cloud-index-bound={}ms", INDEX_BOUND.as_millis()));
     let plan = if when == When::WhileItRuns { plan.in_a_process() } else { plan };
     let mut world = plan.start().await;
-    world.jira.weather().push(Rule::new(Call::Create, simulator::When::Next(1), what.effect()));
+    world.jira.faults().push(Rule::new(Call::Create, simulator::When::Next(1), what.effect()));
     let push = held_push::begin_push(&world, "INC-1", TicketSystem::Jira);
     match what {
         What::Sending => world.until_tickets(TicketSystem::Jira, 1).await,

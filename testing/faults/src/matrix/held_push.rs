@@ -34,7 +34,7 @@ pub(crate) fn on_the_way() -> impl Iterator<Item = Point> {
 /// create is lost.
 pub(crate) async fn hold(world: &World, point: Point, system: TicketSystem) -> Push {
     if matches!(point, Point::LookingUp | Point::LookedUp | Point::Sweeping) {
-        world.simulator(system).weather().push(Rule::new(Call::Create, When::Next(1), Effect::ApplyThenDrop));
+        world.simulator(system).faults().push(Rule::new(Call::Create, When::Next(1), Effect::ApplyThenDrop));
     }
     world.server.arm(point);
     let push = begin_push(world, "INC-1", system);

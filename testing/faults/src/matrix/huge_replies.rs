@@ -5,7 +5,7 @@ use ticketing_simulator::{Effect, Vendor};
 use super::calls::{Storm, Struck, VENDORS, Verdict, deliver, plan, start};
 use super::cell::{Cell, Stage};
 
-const FAMILY: &str = "flood";
+const FAMILY: &str = "huge replies";
 
 const MEBIBYTE: u64 = 1 << 20;
 /// What the memory of the process may grow by: some times the largest reply that is read, which is 4 MiB.

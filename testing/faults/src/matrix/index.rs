@@ -177,7 +177,7 @@ async fn two_are_reported(mut scene: Scene, id: &str) {
     let others: Vec<_> = delivery.duplicates.iter().map(|ticket| ticket.key.as_str()).collect();
     assert_eq!((others.as_slice(), scene.creates()), (&keys[1..], 2), "{delivery:#?}");
     // The person who was told of it tidies up.
-    scene.take_marker_off(keys[1], &delivery.marker);
+    scene.remove_marker(keys[1], &delivery.marker);
     scene.world.finish().await;
 }
 
@@ -192,7 +192,7 @@ async fn for_ever(stage: Stage, site: Site) {
     let tickets = scene.simulator().tickets();
     assert_eq!((tickets.len(), scene.creates()), (2, 2), "{delivery:#?}");
     assert_eq!(key(&delivery), tickets[1].key);
-    scene.take_marker_off(&tickets[0].key, &delivery.marker);
+    scene.remove_marker(&tickets[0].key, &delivery.marker);
     scene.world.finish().await;
 }
 
@@ -215,7 +215,7 @@ async fn for_ever_with_a_witness(stage: Stage, site: Site) {
 
 /// A ticket that was made after the doubtful send was certainly over.
 async fn make_a_witness(scene: &mut Scene) {
-    let over = scene.until_a_witness_would_count();
-    scene.world.while_nothing_happens_for(over).await;
+    let over = scene.until_canary_counts();
+    scene.world.wait(over).await;
     scene.push_through("INC-9").await;
 }

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::calls::{VENDORS, Verdict, deliver, name, plan, simulator, start, strike};
 use super::cell::{Cell, Stage};
 
-const FAMILY: &str = "late";
+const FAMILY: &str = "late apply";
 
 const ATTEMPT_DEADLINE: Duration = Duration::from_millis(500);
 /// How long after the deadline a request may still be applied.
@@ -55,7 +55,7 @@ async fn play(stage: Stage, vendor: Vendor, profile: Profile, after: Duration) {
     stage.recovered(began.elapsed(), after + GRACE);
     // The late one may still be under way, if somebody did not wait for it.
     if let Some(rest) = after.checked_sub(began.elapsed()) {
-        world.while_nothing_happens_for(rest).await;
+        world.wait(rest).await;
     }
     assert_eq!(creates(simulator(&world, vendor)), 1, "it was sent again: {delivery:#?}");
     Verdict::DoubtfulAndThere.check(&world, vendor, &delivery);

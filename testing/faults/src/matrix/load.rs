@@ -11,7 +11,7 @@ use tonic::Status;
 
 use super::cell::{Cell, Stage};
 
-const FAMILY: &str = "crowds";
+const FAMILY: &str = "load";
 const AT_ONCE: &str = "1,000 at once";
 const CALLERS: usize = 1_000;
 /// Longer than it takes on a busy machine.
@@ -43,7 +43,7 @@ pub(super) fn cells() -> Vec<Cell> {
 }
 
 async fn play(stage: Stage, between: Between, bodies_differ: bool) {
-    let plan = stage.plan().unhurried();
+    let plan = stage.plan().with_long_deadlines();
     let mut world = start(if between == Between::Kill { plan.in_a_process() } else { plan }).await;
     let body = move |round: usize, n: usize| {
         let text = format!("Note {round}-{n}.");
@@ -80,7 +80,7 @@ async fn hanging(stage: Stage, applied: bool) {
     let plan = stage.plan().with_flag("--attempt-deadline=3s").with_flag("--lease=9s");
     let mut world = start(plan).await;
     for simulator in [&world.jira, &world.servicenow] {
-        simulator.weather().push(Rule::new(Call::Create, When::Next(1), Effect::Hang { applied }));
+        simulator.faults().push(Rule::new(Call::Create, When::Next(1), Effect::Hang { applied }));
     }
     accepted_all(crowd(&world, |_| incident("INC-1")).await.await);
     world.until_all_delivered(2).await;

@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use rhythmx_ticketing::v1::TicketSystem;
 use ticketing_failpoints::Point;
-use ticketing_harness::{PATIENCE, Plan, World, free_address, incident, run_to_its_end};
+use ticketing_harness::{PATIENCE, Plan, World, free_address, incident, run_program};
 use tokio::time::Instant;
 use tonic::Code;
 
 use super::cell::{Cell, Stage};
-use super::other_process::{self, Foreign};
 use super::held_push::{self, on_the_way};
+use super::other_process::{self, OtherProcess};
 
-const FAMILY: &str = "busy";
+const FAMILY: &str = "locked database";
 
 /// The bounds that the cells are played with: an attempt whose intent could not be written is made again after the lease.
 const LEASE: Duration = Duration::from_millis(1_200);
@@ -55,14 +55,14 @@ pub(super) fn cells() -> Vec<Cell> {
 async fn locked(stage: Stage, kept: Kept, point: Point, system: TicketSystem) {
     let mut world = kept.plan(&stage).start().await;
     let held = held_push::hold(&world, point, system).await;
-    let foreign = Foreign::beside(&world.server);
+    let other = OtherProcess::beside(&world.server);
     if held_push::is_open(point) {
-        assert!(!foreign.may_write(), "the server has a transaction open, and somebody else may write");
+        assert!(!other.may_write(), "the server has a transaction open, and somebody else may write");
         world.server.release();
     }
-    let foreign = foreign.until_it_may_write().await;
+    let other = other.until_it_may_write().await;
     world.server.release();
-    let freed = push_beside(&mut world, kept, foreign, system).await;
+    let freed = push_beside(&mut world, kept, other, system).await;
     held_push::end(&mut world, held, system).await;
     world.until_all_delivered(2).await;
     stage.recovered(freed.elapsed(), LEASE + GRACE);
@@ -73,19 +73,19 @@ async fn locked(stage: Stage, kept: Kept, point: Point, system: TicketSystem) {
 }
 
 /// A second push while the database is locked, and when the lock was given up.
-async fn push_beside(world: &mut World, kept: Kept, foreign: Foreign, system: TicketSystem) -> Instant {
+async fn push_beside(world: &mut World, kept: Kept, other: OtherProcess, system: TicketSystem) -> Instant {
     let push = held_push::begin_push(world, "INC-2", system);
     if kept == Kept::Shorter {
-        world.while_nothing_happens_for(BRIEF).await;
+        world.wait(BRIEF).await;
         assert!(!push.is_finished(), "it was written to a database that is locked");
-        drop(foreign);
+        drop(other);
         let freed = Instant::now();
         world.acknowledged.note_push(&push.await.unwrap().expect("the server waits"));
         return freed;
     }
     let answer = tokio::time::timeout(PATIENCE, push).await.expect("it is answered").unwrap();
     assert_eq!(answer.expect_err("the database is locked").code(), Code::Unavailable);
-    drop(foreign);
+    drop(other);
     let freed = Instant::now();
     world.push("INC-2", system).await;
     freed
@@ -100,12 +100,12 @@ async fn locked_while_closing(stage: Stage, kept: Kept) {
     world.server.arm(Point::Closing);
     world.server.ask_to_stop().await;
     world.server.until_held(Point::Closing).await;
-    let foreign = Foreign::beside(&world.server);
-    assert!(foreign.may_write());
+    let other = OtherProcess::beside(&world.server);
+    assert!(other.may_write());
     world.server.release();
     if kept == Kept::Shorter {
-        world.while_nothing_happens_for(BRIEF).await;
-        drop(foreign);
+        world.wait(BRIEF).await;
+        drop(other);
     }
     let ended = world.server.until_ended().await;
     assert!(ended.success(), "it ended with {ended}: {}", world.server.log());
@@ -117,11 +117,11 @@ async fn locked_while_closing(stage: Stage, kept: Kept) {
 
 /// It starts, and whoever pushes waits as the server does.
 async fn started_and_waited(stage: Stage) {
-    let (mut world, foreign) = killed_and_locked(&stage, Kept::Shorter).await;
+    let (mut world, other) = killed_and_locked(&stage, Kept::Shorter).await;
     world.server.start_again().await;
-    world.while_nothing_happens_for(BRIEF).await;
+    world.wait(BRIEF).await;
     assert!(world.server.is_running(), "it did not wait: {}", world.server.log());
-    drop(foreign);
+    drop(other);
     let freed = Instant::now();
     world.client = world.server.client().await;
     world.push("INC-2", TicketSystem::Jira).await;
@@ -132,13 +132,13 @@ async fn started_and_waited(stage: Stage) {
 
 /// It starts, shows what there is, and refuses what it can not keep, until it can.
 async fn started_too_soon(stage: Stage) {
-    let (mut world, foreign) = killed_and_locked(&stage, Kept::Longer).await;
+    let (mut world, other) = killed_and_locked(&stage, Kept::Longer).await;
     world.server.start_again().await;
     world.client = world.server.client().await;
     assert_eq!(world.deliveries().await.len(), 2);
     let refused = world.try_push(incident("INC-2"), TicketSystem::Jira).await;
     assert_eq!(refused.expect_err("the database is locked").code(), Code::Unavailable);
-    drop(foreign);
+    drop(other);
     let freed = Instant::now();
     world.push("INC-2", TicketSystem::Jira).await;
     world.until_all_delivered(3).await;
@@ -147,16 +147,16 @@ async fn started_too_soon(stage: Stage) {
 }
 
 /// A server that was killed before it recorded the second of two tickets, and a program that writes to its database since.
-async fn killed_and_locked(stage: &Stage, kept: Kept) -> (World, Foreign) {
+async fn killed_and_locked(stage: &Stage, kept: Kept) -> (World, OtherProcess) {
     let mut world = kept.plan(stage).start().await;
     world.push("INC-0", TicketSystem::Jira).await;
     let push = held_push::hold(&world, Point::ReplyRead, TicketSystem::Jira).await;
     world.server.kill().await;
     world.server.release();
     push.await.unwrap().expect_err("its server was killed");
-    let foreign = Foreign::beside(&world.server);
-    assert!(foreign.may_write());
-    (world, foreign)
+    let other = OtherProcess::beside(&world.server);
+    assert!(other.may_write());
+    (world, other)
 }
 
 /// Nobody can have a database alone that a server has open.
@@ -178,7 +178,7 @@ async fn kept_alone(stage: Stage) {
     let data = format!("--data={}", world.server.data().display());
     let listen = format!("--listen={}", free_address());
     let arguments = ["serve".to_owned(), data.clone(), listen, "--busy-timeout=100ms".to_owned()];
-    let ended = run_to_its_end(&arguments, &[]).await;
+    let ended = run_program(&arguments, &[]).await;
     assert!(ended.code != Some(0) && ended.stderr.contains("another server uses"), "{ended:?}");
     drop(kept);
     world.server.start_again().await;

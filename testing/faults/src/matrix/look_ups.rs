@@ -15,9 +15,9 @@ const FAMILY: &str = "look-up";
 /// What the searches are like, as long as it lasts.
 #[derive(Debug, Clone)]
 enum Lie {
-    /// The weather of searches.
+    /// The faults of searches.
     Search(Effect),
-    /// The weather of searches and of reads of one ticket.
+    /// The faults of searches and of reads of one ticket.
     All(Effect),
     /// The login is ignored, and Jira answers strangers with an empty list.
     Stranger,
@@ -165,7 +165,7 @@ async fn lied_to(stage: Stage, site: Site, lie: Lie) {
 /// The same ticket twice is one ticket.
 async fn every_row_twice(stage: Stage, site: Site) {
     let mut scene = Scene::start(&stage, site, Bounds::default().with_sweeps([20, 40, 60])).await;
-    scene.weather(Call::Search, When::Always, Effect::ReturnsTwice);
+    scene.inject(Call::Search, When::Always, Effect::ReturnsTwice);
     let made = scene.doubt("INC-1", true).await;
     let not_made = scene.doubt("INC-2", false).await;
     for id in [made, not_made] {
@@ -199,11 +199,11 @@ fn drop_by_drop() -> Effect {
 impl Lie {
     fn begin(&self, scene: &Scene) {
         match self {
-            Self::Search(effect) => scene.weather(Call::Search, When::Always, effect.clone()),
+            Self::Search(effect) => scene.inject(Call::Search, When::Always, effect.clone()),
             Self::All(effect) => {
-                scene.weather(Call::Search, When::Always, effect.clone());
+                scene.inject(Call::Search, When::Always, effect.clone());
                 let why = "no ticket is read where the search fails by itself";
-                scene.weather_perhaps(Call::Read, effect.clone(), why);
+                scene.inject_optional(Call::Read, effect.clone(), why);
             }
             // The creates need what is taken away afterwards.
             Self::Stranger | Self::Hidden => scene.refuse_look_ups(),
@@ -215,14 +215,14 @@ impl Lie {
         match self {
             Self::Search(_) | Self::All(_) => {}
             Self::Stranger => {
-                scene.simulator().weather().clear();
-                scene.weather(Call::Any, When::Always, Effect::IgnoresLogin);
+                scene.simulator().faults().clear();
+                scene.inject(Call::Any, When::Always, Effect::IgnoresLogin);
             }
             Self::Hidden => {
                 scene.simulator().edit(|profile| {
                     profile.withdrawn.extend(["BROWSE_PROJECTS", "read"].map(str::to_owned));
                 });
-                scene.simulator().weather().clear();
+                scene.simulator().faults().clear();
             }
         }
     }
@@ -238,6 +238,6 @@ impl Lie {
 
     fn end(&self, scene: &Scene) {
         scene.simulator().edit(|profile| profile.withdrawn.clear());
-        scene.simulator().weather().clear();
+        scene.simulator().faults().clear();
     }
 }

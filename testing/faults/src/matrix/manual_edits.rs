@@ -11,7 +11,7 @@ use tonic::Code;
 use super::cell::{Cell, Stage};
 use super::scene::{Bounds, Scene, Site, attempts, key};
 
-const FAMILY: &str = "humans";
+const FAMILY: &str = "manual edits";
 
 /// Sweeps that come soon, for what they are to find.
 const SOON: [u64; 3] = [100, 200, 400];
@@ -70,7 +70,7 @@ async fn blind(stage: &Stage, site: Site, applied: bool) -> (Scene, v1::Delivery
 }
 
 fn see(scene: &Scene) {
-    scene.simulator().weather().clear();
+    scene.simulator().faults().clear();
 }
 
 /// A delivery in doubt whose look-up was answered and is held before it says so.
@@ -136,7 +136,7 @@ async fn marker_removed_afterwards(stage: Stage, site: Site) {
     let (mut scene, delivery) = blind(&stage, site, true).await;
     see(&scene);
     let delivered = scene.until_delivered_once(&delivery.id).await;
-    scene.take_marker_off(&key(&delivered), &delivered.marker);
+    scene.remove_marker(&key(&delivered), &delivered.marker);
     stays_delivered(&mut scene, &delivered).await;
     // Nothing can be checked by its marker any more.
     scene.world.close().await;
@@ -167,7 +167,7 @@ async fn stays_delivered(scene: &mut Scene, delivered: &v1::Delivery) {
 async fn marker_removed_in_a_doubt(stage: Stage, site: Site) {
     let (mut scene, delivery) = blind(&stage, site, true).await;
     let ticket = scene.bearing(&delivery.marker).remove(0).key;
-    scene.take_marker_off(&ticket, &delivery.marker);
+    scene.remove_marker(&ticket, &delivery.marker);
     see(&scene);
     let delivered = scene.until_delivered_once(&delivery.id).await;
     let made = if site == Site::ServiceNow { 1 } else { 2 };
@@ -234,7 +234,7 @@ async fn resolved_while_nothing_is_found(stage: Stage, site: Site) {
     let delivered = let_it_be_recorded(&mut scene, &delivery.id).await;
     assert_eq!((delivered.state(), key(&delivered)), (DeliveryState::Delivered, by_hand), "{delivered:#?}");
     // A resolved delivery is sent no more, and takes no other word.
-    scene.world.while_nothing_happens_for(Duration::from_millis(300)).await;
+    scene.world.wait(Duration::from_millis(300)).await;
     assert_eq!(scene.cancel(&delivery.id).await.unwrap_err().code(), Code::FailedPrecondition);
     assert_eq!(scene.retry(&delivery.id, true).await.unwrap_err().code(), Code::FailedPrecondition);
     assert_eq!(scene.creates(), 1);
@@ -329,7 +329,7 @@ async fn cancelled_then_created_anyway(stage: Stage, site: Site) {
     // None while it is cancelled: a sweep would find the first ticket, and nothing would be made anyway.
     let (mut scene, delivery) = looked_up_and_swept(&stage, site, true, [2_500, 3_000, 3_500]).await;
     scene.cancel(&delivery.id).await.unwrap();
-    scene.weather(Call::Create, When::Next(1), Effect::Delay(Duration::from_millis(200)));
+    scene.inject(Call::Create, When::Next(1), Effect::Delay(Duration::from_millis(200)));
     let mut client = scene.world.client.clone();
     let request = v1::RetryDeliveryRequest { delivery_id: delivery.id.clone(), create_anyway: true };
     let retried = tokio::spawn(async move { client.retry_delivery(request).await });
@@ -351,6 +351,6 @@ async fn two_by_an_operators_word(mut scene: Scene, delivery: &v1::Delivery) {
     scene.until(&delivery.id, "the older one as the reference", is_told).await;
     assert_eq!((keys.len(), scene.creates()), (2, 2));
     // The person who was told of it tidies up.
-    scene.take_marker_off(keys[1], &delivery.marker);
+    scene.remove_marker(keys[1], &delivery.marker);
     scene.world.finish().await;
 }

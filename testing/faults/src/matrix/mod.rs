@@ -5,27 +5,25 @@
 //! is in anything that was written; and nobody had to lend a hand.
 
 mod blocked;
-mod locked_database;
 mod callers;
 mod calls;
 mod cell;
 mod clock;
 mod connection;
-mod load;
-mod scene;
-mod secret_echo;
-mod evidence;
-mod huge_replies;
-mod flow;
 mod event_process;
-mod other_process;
+mod evidence;
+mod flow;
 pub(crate) mod held_push;
-mod manual_edits;
+mod huge_replies;
 mod index;
 mod late_apply;
+mod load;
+mod locked_database;
 mod logins;
-mod second_instance;
+mod look_ups;
+mod manual_edits;
 mod operators;
+mod other_process;
 mod outage;
 mod process;
 mod races;
@@ -34,7 +32,9 @@ mod redirects;
 mod relay;
 mod replies;
 mod restore;
-mod look_ups;
+mod scene;
+mod second_instance;
+mod secret_echo;
 mod settings;
 mod stale_results;
 mod streams;
@@ -56,7 +56,7 @@ pub(crate) use self::process::{GRACE, LEASE, SETTLE, plan};
 
 /// Families whose cells keep the whole machine busy: they are played first, one cell after another, so that they starve
 /// nobody else's clock.
-const BUSY: [&str; 4] = ["crowds", "streams", "operators", "disk"];
+const BUSY: [&str; 4] = ["load", "streams", "operators", "disk"];
 
 /// A line each, in the order in which they are played.
 const FAMILIES: &[fn() -> Vec<Cell>] = &[
@@ -91,7 +91,7 @@ const FAMILIES: &[fn() -> Vec<Cell>] = &[
     restore::cells,
     clock::cells,
     crate::power::cells,
-    crate::power::cells_at_points,
+    crate::power::disk_fault_cells,
 ];
 
 #[derive(Debug, clap::Args)]

@@ -79,7 +79,7 @@ async fn race(stage: Stage, at: At, system: TicketSystem) {
 }
 
 async fn come_to(world: &mut World, at: At, system: TicketSystem) -> String {
-    let weather = |then| world.simulator(system).weather().push(Rule::new(Call::Create, When::Next(1), then));
+    let faults = |then| world.simulator(system).faults().push(Rule::new(Call::Create, When::Next(1), then));
     match at {
         At::Waiting | At::Failed => {
             world.simulator(system).stop().await;
@@ -87,9 +87,9 @@ async fn come_to(world: &mut World, at: At, system: TicketSystem) -> String {
             let retry = v1::RetrySettings { max_attempts, ..retry(60_000, 60_000, 60) };
             world.configure(v1::ConfigureRequest { retry: Some(retry), ..Default::default() }).await;
         }
-        At::CreateHangs { applied } => weather(Effect::Hang { applied }),
-        At::InDoubt { applied: true } => weather(Effect::ApplyThenDrop),
-        At::InDoubt { applied: false } => weather(Effect::DropBefore),
+        At::CreateHangs { applied } => faults(Effect::Hang { applied }),
+        At::InDoubt { applied: true } => faults(Effect::ApplyThenDrop),
+        At::InDoubt { applied: false } => faults(Effect::DropBefore),
     }
     if let At::CreateHangs { .. } = at {
         let mut client = world.client.clone().with_deadline(Duration::from_secs(1));
@@ -147,7 +147,7 @@ async fn until_settled(world: &mut World, id: &str) -> v1::Delivery {
 
 /// The doubt is put aside once; whoever comes later finds the ticket, or an attempt under way.
 async fn anyway(stage: Stage, system: TicketSystem) {
-    let plan = stage.plan().unhurried().with_flag("--server-bound=30s");
+    let plan = stage.plan().with_long_deadlines().with_flag("--server-bound=30s");
     let mut world = plan.start().await;
     let id = come_to(&mut world, At::InDoubt { applied: false }, system).await;
     let mut hands = JoinSet::new();
@@ -182,7 +182,7 @@ async fn insist(mut client: Client, delivery_id: String) -> bool {
 async fn configure_at_once(stage: Stage) {
     const CHANGES: usize = 100;
     const PUSHES: usize = 100;
-    let mut world = stage.plan().unhurried().start().await;
+    let mut world = stage.plan().with_long_deadlines().start().await;
     let pushes = spawn_pushes(&world, PUSHES);
     let mut changes = JoinSet::new();
     for n in 0..CHANGES {
@@ -213,7 +213,7 @@ async fn configure_at_once(stage: Stage) {
 
 async fn test_at_once(stage: Stage) {
     const PUSHES: usize = 50;
-    let mut world = stage.plan().unhurried().with_flag("--tests-per-minute=1000").start().await;
+    let mut world = stage.plan().with_long_deadlines().with_flag("--tests-per-minute=1000").start().await;
     let pushes = spawn_pushes(&world, PUSHES);
     let mut calls = JoinSet::new();
     for n in 0..HANDS {

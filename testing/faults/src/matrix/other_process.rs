@@ -25,7 +25,7 @@ const TRY_AGAIN_AFTER: Duration = Duration::from_micros(100);
 
 /// A program that has the database open. What it has locked is free again once it is dropped.
 #[derive(Debug)]
-pub(super) struct Foreign {
+pub(super) struct OtherProcess {
     _database: File,
     shared_memory: File,
 }
@@ -43,9 +43,9 @@ enum Kind {
     Exclusive,
 }
 
-// === impl Foreign ===
+// === impl OtherProcess ===
 
-impl Foreign {
+impl OtherProcess {
     /// Opens the database of a server, which has been started before.
     pub(super) fn beside(server: &Server) -> Self {
         let database = database(server);

@@ -77,7 +77,7 @@ async fn silent(stage: Stage, outage: Outage, vendor: Vendor, from: From) {
         world.push("INC-1", system(vendor)).await;
     }
     simulator(&world, vendor).stop().await;
-    simulator(&world, vendor).weather().clear();
+    simulator(&world, vendor).faults().clear();
     let in_the_way = outage.begin(&simulator(&world, vendor).base_url()).await;
     let pushed = world.push("INC-1", system(vendor)).await.delivery.unwrap();
     let failed = match from {

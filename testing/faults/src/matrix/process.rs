@@ -124,7 +124,7 @@ pub(crate) fn plan(stage: &Stage) -> Plan {
 
 /// Pushes, and waits until the push has come so far. The push ends with the id of its delivery, if it was answered.
 async fn come_to(world: &mut World, at: At, system: TicketSystem) -> JoinHandle<Option<String>> {
-    let weather = world.simulator(system).weather();
+    let faults = world.simulator(system).faults();
     let create = |then| Rule::new(Call::Create, When::Next(1), then);
     match at {
         At::Held(point) => {
@@ -140,54 +140,54 @@ async fn come_to(world: &mut World, at: At, system: TicketSystem) -> JoinHandle<
         }
         At::Connecting => {
             let nth = 1 + reads_before_a_create(system);
-            weather.push(Rule::new(Call::Connection, When::Nth(nth), Effect::NeverRead));
+            faults.push(Rule::new(Call::Connection, When::Nth(nth), Effect::NeverRead));
             let push = begin_push(world, system);
-            let weather = world.simulator(system).weather();
-            tokio::time::timeout(PATIENCE, weather.until_struck(1)).await.expect("nothing connects");
+            let faults = world.simulator(system).faults();
+            tokio::time::timeout(PATIENCE, faults.until_struck(1)).await.expect("nothing connects");
             push
         }
         At::RequestHalfTaken => {
-            weather.push(create(Effect::StopReading));
+            faults.push(create(Effect::StopReading));
             let push = begin_push(world, system);
             let half = world.simulator(system).until(Call::Create, simulator::Point::HalfRead, 1);
             tokio::time::timeout(PATIENCE, half).await.expect("nothing is sent");
             push
         }
         At::SentAndWaiting => {
-            weather.push(create(Effect::Hang { applied: true }));
+            faults.push(create(Effect::Hang { applied: true }));
             let push = begin_push(world, system);
             world.until_tickets(system, 1).await;
             push
         }
         At::ReplyHalfRead => {
-            weather.push(create(Effect::StopSending));
+            faults.push(create(Effect::StopSending));
             let push = begin_push(world, system);
             let half = world.simulator(system).until(Call::Create, simulator::Point::HalfSent, 1);
             tokio::time::timeout(PATIENCE, half).await.expect("nothing is answered");
             push
         }
         At::Waiting => {
-            weather.push(create(Effect::throttle(RetryAfter::Seconds(1))));
+            faults.push(create(Effect::throttle(RetryAfter::Seconds(1))));
             let push = begin_push(world, system);
             world.until_some(DeliveryState::Waiting).await;
             push
         }
         At::LookUpHeld(point) => {
-            weather.push(create(Effect::ApplyThenDrop));
+            faults.push(create(Effect::ApplyThenDrop));
             world.server.arm(point);
             let push = begin_push(world, system);
             world.server.until_held(point).await;
             push
         }
         At::SweepHeld => {
-            weather.push(create(Effect::ApplyThenDrop));
+            faults.push(create(Effect::ApplyThenDrop));
             world.server.arm(Point::Sweeping);
             let push = begin_push(world, system);
             world.server.until_held(Point::Sweeping).await;
             push
         }
         At::Suspended => {
-            weather.push(Rule::new(Call::Any, When::Next(1), lock_out()));
+            faults.push(Rule::new(Call::Any, When::Next(1), lock_out()));
             let push = begin_push(world, system);
             world.until_target(system, v1::TargetConditionKind::Suspended).await;
             push

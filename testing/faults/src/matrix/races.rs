@@ -82,8 +82,8 @@ fn bounds() -> Bounds {
 /// way. What it has to say then is no news.
 async fn stale_claim(stage: Stage, site: Site, stale: Stale) {
     let mut scene = Scene::start_in_a_process(&stage, site, bounds()).await;
-    scene.weather(Call::Create, When::Nth(1), status(if stale == Stale::Refused { 400 } else { 500 }));
-    scene.weather(Call::Create, When::Nth(2), Effect::Delay(Duration::from_millis(450)));
+    scene.inject(Call::Create, When::Nth(1), status(if stale == Stale::Refused { 400 } else { 500 }));
+    scene.inject(Call::Create, When::Nth(2), Effect::Delay(Duration::from_millis(450)));
     scene.world.server.arm(Point::ReplyRead);
     let _push = scene.begin_push("INC-1");
     scene.world.server.until_held(Point::ReplyRead).await;
@@ -120,7 +120,7 @@ async fn paused_worker(stage: Stage, site: Site, point: Point) {
         let last = delivery.attempts.last().and_then(|attempt| attempt.fault.as_ref());
         assert!(last.is_some_and(|fault| fault.kind() == FaultKind::TooLate), "{delivery:#?}");
     }
-    scene.world.while_nothing_happens_for(Duration::from_millis(200)).await;
+    scene.world.wait(Duration::from_millis(200)).await;
     assert_eq!(scene.creates(), 1);
     scene.until_delivered_once(&id).await;
     scene.world.finish().await;
@@ -130,8 +130,8 @@ async fn paused_worker(stage: Stage, site: Site, point: Point) {
 /// the next create is in doubt: what it has to say is about the first create alone.
 async fn paused_look_up(stage: Stage, site: Site) {
     let mut scene = Scene::start_in_a_process(&stage, site, bounds()).await;
-    scene.weather(Call::Create, When::Nth(1), Effect::gateway_timeout());
-    scene.weather(Call::Create, When::Nth(2), Effect::apply_then_gateway_timeout());
+    scene.inject(Call::Create, When::Nth(1), Effect::gateway_timeout());
+    scene.inject(Call::Create, When::Nth(2), Effect::apply_then_gateway_timeout());
     scene.world.server.arm(Point::LookedUp);
     let _push = scene.begin_push("INC-1");
     scene.world.server.until_held(Point::LookedUp).await;
@@ -163,7 +163,7 @@ async fn late_success(stage: Stage, site: Site, meanwhile: Meanwhile) {
     let known =
         |delivery: &v1::Delivery| attempts(delivery, AttemptKind::Create, AttemptOutcome::Created) > 0;
     scene.until(&id, "the ticket that was made first", known).await;
-    scene.simulator().weather().clear();
+    scene.simulator().faults().clear();
     match by_hand {
         Some(by_hand) => {
             let delivery = scene.world.until(&id, DeliveryState::Delivered).await;
@@ -186,7 +186,7 @@ async fn two_are_told_of(mut scene: Scene, id: &str) {
     assert_eq!((key(&delivery), others(&delivery)), (keys[0].clone(), keys[1..].to_vec()), "{delivery:#?}");
     assert_eq!(scene.creates(), 2);
     // The person who was told of it tidies up.
-    scene.take_marker_off(&keys[1], &delivery.marker);
+    scene.remove_marker(&keys[1], &delivery.marker);
     scene.world.finish().await;
 }
 

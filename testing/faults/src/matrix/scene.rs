@@ -169,21 +169,21 @@ impl Scene {
     }
 
     /// From now on.
-    pub(super) fn weather(&self, on: Call, when: When, then: Effect) {
-        self.simulator().weather().push(Rule::new(on, when, then));
+    pub(super) fn inject(&self, on: Call, when: When, then: Effect) {
+        self.simulator().faults().push(Rule::new(on, when, then));
     }
 
     /// From now on no look-up is answered: it is to find nothing before the cell has done what it is about.
     pub(super) fn refuse_look_ups(&self) {
         for call in [Call::Search, Call::Read] {
             let why = "it only keeps look-ups from an answer, and there may be none so early";
-            self.weather_perhaps(call, status(503), why);
+            self.inject_optional(call, status(503), why);
         }
     }
 
     /// From now on, unless there is no such call, and why that is as well.
-    pub(super) fn weather_perhaps(&self, on: Call, then: Effect, why: &str) {
-        self.simulator().weather().push_perhaps(Rule::new(on, When::Always, then), why);
+    pub(super) fn inject_optional(&self, on: Call, then: Effect, why: &str) {
+        self.simulator().faults().push_optional(Rule::new(on, When::Always, then), why);
     }
 
     pub(super) async fn push(&mut self, incident: &str) -> v1::CreateTicketResponse {
@@ -206,7 +206,7 @@ impl Scene {
 
     /// A push whose create was answered with a 504, and its delivery.
     pub(super) async fn doubt(&mut self, incident: &str, applied: bool) -> String {
-        self.weather(Call::Create, When::Next(1), lost(applied));
+        self.inject(Call::Create, When::Next(1), lost(applied));
         let id = self.push(incident).await.delivery.unwrap().id;
         let doubted =
             |delivery: &v1::Delivery| attempts(delivery, AttemptKind::Create, AttemptOutcome::Ambiguous) > 0;
@@ -316,7 +316,7 @@ impl Scene {
         let request = v1::ResolveDeliveryRequest {
             delivery_id: id.to_owned(),
             ticket_key: ticket_key.to_owned(),
-            // The weather that keeps look-ups away may keep this reading away, too.
+            // The faults that keeps look-ups away may keep this reading away, too.
             allow_unverified: true,
             ..Default::default()
         };
@@ -334,12 +334,12 @@ impl Scene {
     }
 
     /// Plays a person who takes the marker off a ticket.
-    pub(super) fn take_marker_off(&self, ticket: &str, marker: &str) {
+    pub(super) fn remove_marker(&self, ticket: &str, marker: &str) {
         assert!(self.simulator().remove_marker(ticket, marker), "{ticket} does not bear {marker}");
     }
 
     /// When a ticket is a witness: it was made after all that a doubtful send of just now could make.
-    pub(super) fn until_a_witness_would_count(&self) -> Duration {
+    pub(super) fn until_canary_counts(&self) -> Duration {
         self.bounds.attempt_deadline + self.bounds.server + Duration::from_millis(20)
     }
 

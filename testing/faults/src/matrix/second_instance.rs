@@ -8,7 +8,7 @@ use ticketing_harness::{PATIENCE, Server, Start, World};
 
 use super::cell::{Cell, Stage};
 
-const FAMILY: &str = "neighbours";
+const FAMILY: &str = "second instance";
 const FAULT: &str = "second server";
 /// What `faults bugs` plays again, by this name.
 const LOCK_REMOVED: &str = "the lock file removed";

@@ -10,7 +10,7 @@ use ticketing_simulator::{Call, Credential, Effect, Profile, Reply, Rule, Vendor
 use super::calls::{VENDORS, name, system};
 use super::cell::{Cell, Stage};
 
-const FAMILY: &str = "echoes";
+const FAMILY: &str = "secret echo";
 /// With everything in it that pages, JSON and addresses write in another way.
 const SECRET: &str = r#"of"our<own>s&e'c+r/e\t"#;
 const JIRA_USER: &str = "analyst@example.com";
@@ -58,18 +58,18 @@ async fn play(stage: Stage, vendor: Vendor, writing: Writing) {
     let mut world = begin(&stage, vendor).await;
     let echo = |status| Effect::Answer(writing.reply(status, vendor));
     let system = system(vendor);
-    let weather = world.simulator(system).weather();
+    let faults = world.simulator(system).faults();
     // Jira is asked who it is, and then who we are; ServiceNow both at once.
     let asked = if vendor == Vendor::ServiceNow { 1 } else { 2 };
-    weather.push(Rule::new(Call::Any, When::Next(asked), echo(400)));
+    faults.push(Rule::new(Call::Any, When::Next(asked), echo(400)));
     let request = v1::TestConnectionRequest { system: system.into(), ..Default::default() };
     let tested = world.client.test_connection(request).await.unwrap();
     assert!(!tested.test.as_ref().unwrap().passed, "{tested:?}");
-    let weather = world.simulator(system).weather();
-    weather.push(Rule::new(Call::Meta, When::Next(1), echo(503)));
-    weather.push(Rule::new(Call::Create, When::Nth(1), echo(400)));
-    weather.push(Rule::new(Call::Create, When::Nth(2), echo(500)));
-    weather.push(Rule::new(Call::Search, When::Next(1), echo(400)));
+    let faults = world.simulator(system).faults();
+    faults.push(Rule::new(Call::Meta, When::Next(1), echo(503)));
+    faults.push(Rule::new(Call::Create, When::Nth(1), echo(400)));
+    faults.push(Rule::new(Call::Create, When::Nth(2), echo(500)));
+    faults.push(Rule::new(Call::Search, When::Next(1), echo(400)));
     let mut subscriber = Subscriber::open(&world.client, from_oldest()).await;
     let answer = world.push("INC-1", system).await;
     let id = answer.delivery.as_ref().unwrap().id.clone();
@@ -111,7 +111,7 @@ async fn begin(stage: &Stage, vendor: Vendor) -> World {
     settings.servicenow.as_mut().unwrap().password = text(SECRET);
     world.configure(settings).await;
     if vendor == Vendor::JiraDataCenter {
-        world.plant_evidence_for(SECRET).await;
+        world.add_evidence_for(SECRET).await;
     }
     world
 }

@@ -136,22 +136,22 @@ async fn play(stage: Stage, change: Change, at: At, sent: Sent) {
 
 /// Pushes, and waits until the push has come so far.
 async fn come_to(world: &mut World, at: At, sent: Sent) -> String {
-    let weather = world.simulator(sent.system).weather();
+    let faults = world.simulator(sent.system).faults();
     let applied = sent.applied;
     let lost = if applied { Effect::ApplyThenDrop } else { Effect::DropBefore };
     match at {
-        At::CreateHangs => weather.push(Rule::new(Call::Create, When::Next(1), Effect::Hang { applied })),
-        At::InDoubt | At::LookUpHeld(_) => weather.push(Rule::new(Call::Create, When::Next(1), lost)),
+        At::CreateHangs => faults.push(Rule::new(Call::Create, When::Next(1), Effect::Hang { applied })),
+        At::InDoubt | At::LookUpHeld(_) => faults.push(Rule::new(Call::Create, When::Next(1), lost)),
         At::Suspended => {
             let locked = Effect::captcha("https://jira.example/login.jsp");
-            weather.push(Rule::new(Call::Any, When::Next(1), locked));
+            faults.push(Rule::new(Call::Any, When::Next(1), locked));
         }
         At::Held(_) => {}
     }
     if at == At::InDoubt {
         // So that the doubt lasts for a while.
         let slow = Effect::Delay(Duration::from_millis(300));
-        world.simulator(sent.system).weather().push(Rule::new(Call::Search, When::Next(1), slow));
+        world.simulator(sent.system).faults().push(Rule::new(Call::Search, When::Next(1), slow));
         let answer = world.push("INC-1", sent.system).await;
         assert_eq!(state(&answer), DeliveryState::Reconciling);
         return answer.delivery.unwrap().id;
@@ -203,7 +203,7 @@ async fn switch_off_and_on(world: &mut World, id: &str, at: At, sent: Sent) {
         configure(world, sent.system, jira, servicenow).await;
         if enabled == Some(false) {
             world.server.release();
-            world.while_nothing_happens_for(Duration::from_millis(400)).await;
+            world.wait(Duration::from_millis(400)).await;
             let begun = creates(world.simulator(sent.system));
             assert_eq!(begun, sent.creates, "nothing is sent where nothing may be: {at:?}");
             assert_ne!(world.delivery(id).await.state(), DeliveryState::Failed);
@@ -216,7 +216,7 @@ async fn rotate(world: &mut World, sent: Sent) {
     let simulator = world.simulator(sent.system);
     simulator.edit(|profile| *profile = with_new_secret(profile.clone()));
     world.server.release();
-    world.while_nothing_happens_for(Duration::from_millis(600)).await;
+    world.wait(Duration::from_millis(600)).await;
     assert_eq!(creates(world.simulator(sent.system)), sent.creates, "an anonymous look-up proves nothing");
     let jira = v1::JiraSettings { api_token: text(NEW_SECRET), ..Default::default() };
     let servicenow = v1::ServiceNowSettings { password: text(NEW_SECRET), ..Default::default() };

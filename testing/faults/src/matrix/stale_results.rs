@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::cell::{Cell, Stage};
 use super::scene::{Bounds, Scene, Site, status};
 
-const FAMILY: &str = "stale";
+const FAMILY: &str = "stale result";
 
 /// What it takes from a message of the server to the next request, with room to spare.
 const A_MOMENT: Duration = Duration::from_millis(500);
@@ -58,10 +58,10 @@ async fn told_within_the_lease(stage: Stage, site: Site) {
     let mut scene = Scene::start_in_a_process(&stage, site, bounds).await;
     let request = v1::ConfigureRequest { retry: Some(retry(60, 3_600, TICK)), ..Default::default() };
     scene.world.configure(request).await;
-    scene.weather(Call::Create, When::Nth(1), status(400));
+    scene.inject(Call::Create, When::Nth(1), status(400));
     // Under way long enough for another one to be sent beside it.
     let slow = Duration::from_millis(ATTEMPT_DEADLINE - 150);
-    scene.weather(Call::Create, When::Nth(2), Effect::Delay(slow));
+    scene.inject(Call::Create, When::Nth(2), Effect::Delay(slow));
     scene.world.server.arm(Point::ReplyRead);
     let _push = scene.begin_push("INC-1");
     scene.world.server.until_held(Point::ReplyRead).await;
@@ -69,7 +69,7 @@ async fn told_within_the_lease(stage: Stage, site: Site) {
     let _ = tokio::time::timeout(HELD, scene.until_creates(2)).await;
     scene.world.server.release();
     scene.until_creates(2).await;
-    scene.world.while_nothing_happens_for(slow + A_MOMENT).await;
+    scene.world.wait(slow + A_MOMENT).await;
     scene.until_delivered_once(&id).await;
     scene.world.finish().await;
 }
@@ -80,12 +80,12 @@ async fn told_after_the_bound(stage: Stage, site: Site) {
     let bounds = Bounds { server: Duration::from_millis(1_500), ..Bounds::default() };
     let bounds = bounds.with_longer_lease(HELD);
     let mut scene = Scene::start_in_a_process(&stage, site, bounds).await;
-    scene.weather(Call::Create, When::Nth(1), Effect::ApplyLate(Duration::from_millis(1_200)));
+    scene.inject(Call::Create, When::Nth(1), Effect::ApplyLate(Duration::from_millis(1_200)));
     scene.world.server.arm(Point::LookedUp);
     let _push = scene.begin_push("INC-1");
     scene.world.server.until_held(Point::LookedUp).await;
     let id = scene.the_delivery().await;
-    scene.world.while_nothing_happens_for(bounds.proof()).await;
+    scene.world.wait(bounds.proof()).await;
     scene.world.server.release();
     scene.until_delivered_once(&id).await;
     assert_eq!(scene.creates(), 1, "it was sent again");
@@ -98,8 +98,8 @@ async fn told_in_the_next_doubt(stage: Stage, site: Site) {
     let bounds = Bounds { server: Duration::from_secs(1), ..Bounds::default() };
     let bounds = bounds.with_attempt_deadline(ATTEMPT_DEADLINE);
     let mut scene = Scene::start_in_a_process(&stage, site, bounds).await;
-    scene.weather(Call::Create, When::Nth(1), Effect::gateway_timeout());
-    scene.weather(Call::Create, When::Nth(2), Effect::ApplyLate(Duration::from_millis(600)));
+    scene.inject(Call::Create, When::Nth(1), Effect::gateway_timeout());
+    scene.inject(Call::Create, When::Nth(2), Effect::ApplyLate(Duration::from_millis(600)));
     scene.world.server.arm(Point::LookedUp);
     let _push = scene.begin_push("INC-1");
     scene.world.server.until_held(Point::LookedUp).await;
@@ -107,10 +107,10 @@ async fn told_in_the_next_doubt(stage: Stage, site: Site) {
     scene.until_creates(2).await;
     // Nobody finds the ticket once it is there, so that the doubt stays.
     scene.refuse_look_ups();
-    scene.world.while_nothing_happens_for(bounds.proof()).await;
+    scene.world.wait(bounds.proof()).await;
     scene.world.server.release();
-    scene.world.while_nothing_happens_for(A_MOMENT).await;
-    scene.simulator().weather().clear();
+    scene.world.wait(A_MOMENT).await;
+    scene.simulator().faults().clear();
     scene.until_delivered_once(&id).await;
     assert_eq!(scene.creates(), 2, "it was sent again");
     scene.world.finish().await;
@@ -123,15 +123,15 @@ async fn early_witness(stage: Stage, site: Site) {
     let bounds = bounds.with_attempt_deadline(ATTEMPT_DEADLINE).with_index(Duration::from_secs(2));
     let mut scene = Scene::start(&stage, site, bounds).await;
     scene.simulator().set_index_lag(Duration::from_millis(3_300));
-    scene.weather(Call::Create, When::Nth(1), Effect::ApplyLate(Duration::from_millis(2_400)));
+    scene.inject(Call::Create, When::Nth(1), Effect::ApplyLate(Duration::from_millis(2_400)));
     let id = scene.push("INC-1").await.delivery.unwrap().id;
     let sent = Instant::now();
     let attempt_over = bounds.attempt_deadline + Duration::from_millis(50);
-    scene.world.while_nothing_happens_for(attempt_over).await;
+    scene.world.wait(attempt_over).await;
     scene.push_through("INC-8").await;
     // A witness that counts, since it was made when nothing could be applied any more.
     let all_over = attempt_over + bounds.server;
-    scene.world.while_nothing_happens_for(all_over.saturating_sub(sent.elapsed())).await;
+    scene.world.wait(all_over.saturating_sub(sent.elapsed())).await;
     scene.push_through("INC-9").await;
     let delivery = scene.until_delivered_once(&id).await;
     assert_eq!(scene.sent(&delivery), 1, "it was sent again");

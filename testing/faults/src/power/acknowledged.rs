@@ -7,7 +7,7 @@ use tonic::Code;
 
 /// What callers and subscribers were told.
 #[derive(Debug, Default)]
-pub(super) struct Ledger {
+pub(super) struct AcknowledgedPushes {
     /// Deliveries by their ids.
     deliveries: BTreeMap<String, Acknowledged>,
     /// Those told since the last check.
@@ -28,9 +28,9 @@ struct Acknowledged {
     ticket: Option<String>,
 }
 
-// === impl Ledger ===
+// === impl AcknowledgedPushes ===
 
-impl Ledger {
+impl AcknowledgedPushes {
     pub(super) fn len(&self) -> usize {
         self.deliveries.len()
     }

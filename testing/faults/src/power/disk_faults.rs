@@ -6,15 +6,15 @@ use std::time::Duration;
 use rhythmx_ticketing::v1::TicketSystem;
 use ticketing_disk::{Dirty, Fault};
 use ticketing_failpoints::Point;
-use ticketing_harness::{PATIENCE, Plan, Server, Start, World, free_address, incident, run_to_its_end};
+use ticketing_harness::{PATIENCE, Plan, Server, Start, World, free_address, incident, run_program};
 use tokio::time::Instant;
 
 use super::Mounted;
 use super::cells::{DATABASE, until_well};
-use crate::matrix::held::{self, on_the_way};
+use crate::matrix::held_push::{self, on_the_way};
 use crate::matrix::{Cell, Stage};
 
-const FAMILY: &str = "ill disk";
+const FAMILY: &str = "disk fault";
 
 /// The bounds that the cells are played with: an attempt whose intent could not be written is made again after the lease.
 const LEASE: Duration = Duration::from_millis(1_200);
@@ -25,7 +25,7 @@ const BYTE: usize = 4_096;
 
 /// What is wrong with the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Illness {
+enum DiskFault {
     Full,
     /// Each sync fails, and Linux forgets what it was to write.
     SyncFails,
@@ -33,16 +33,16 @@ enum Illness {
 
 pub(crate) fn cells() -> Vec<Cell> {
     let mut cells = vec![];
-    for illness in [Illness::Full, Illness::SyncFails] {
+    for fault in [DiskFault::Full, DiskFault::SyncFails] {
         for (point, system, at) in places() {
-            let play = move |stage| ill(stage, illness, point, system);
-            cells.push(Cell::new(FAMILY, illness.name(), at, play));
+            let play = move |stage| faulty(stage, fault, point, system);
+            cells.push(Cell::new(FAMILY, fault.name(), at, play));
         }
-        cells.push(Cell::new(FAMILY, illness.name(), Point::Closing.name(), move |stage| {
-            ill_while_closing(stage, illness)
+        cells.push(Cell::new(FAMILY, fault.name(), Point::Closing.name(), move |stage| {
+            faulty_while_closing(stage, fault)
         }));
-        cells.push(Cell::new(FAMILY, illness.name(), Point::Migrated.name(), move |stage| {
-            ill_in_the_first_start(stage, illness)
+        cells.push(Cell::new(FAMILY, fault.name(), Point::Migrated.name(), move |stage| {
+            faulty_in_first_start(stage, fault)
         }));
     }
     for (point, system, at) in places() {
@@ -60,17 +60,17 @@ fn places() -> impl Iterator<Item = (Point, TicketSystem, String)> {
 
 /// Whoever pushes meanwhile is refused. Once the disk is well all is delivered, and was written indeed: it is there after a
 /// power cut.
-async fn ill(stage: Stage, illness: Illness, point: Point, system: TicketSystem) {
+async fn faulty(stage: Stage, fault: DiskFault, point: Point, system: TicketSystem) {
     let (mounted, mut world) = begin(&stage).await;
-    let push = held::hold(&world, point, system).await;
-    mounted.disk.fail(illness.fault());
+    let push = held_push::hold(&world, point, system).await;
+    mounted.disk.fail(fault.fault());
     world.server.release();
     let refused = tokio::time::timeout(PATIENCE, world.try_push(incident("INC-2"), system)).await;
     refused.expect("it is answered").expect_err("nobody noticed that the disk is ill");
     mounted.disk.heal();
     let healed = Instant::now();
     until_well(&mut world).await;
-    held::end(&mut world, push, system).await;
+    held_push::end(&mut world, push, system).await;
     world.push("INC-2", system).await;
     world.until_all_delivered(3).await;
     stage.recovered(healed.elapsed(), LEASE + GRACE);
@@ -81,7 +81,7 @@ async fn ill(stage: Stage, illness: Illness, point: Point, system: TicketSystem)
 }
 
 /// What could not be put into the database stays in its log.
-async fn ill_while_closing(stage: Stage, illness: Illness) {
+async fn faulty_while_closing(stage: Stage, fault: DiskFault) {
     let (mounted, mut world) = begin(&stage).await;
     for n in 0..5 {
         world.push(&format!("INC-{n}"), TicketSystem::Jira).await;
@@ -89,7 +89,7 @@ async fn ill_while_closing(stage: Stage, illness: Illness) {
     world.server.arm(Point::Closing);
     world.server.ask_to_stop().await;
     world.server.until_held(Point::Closing).await;
-    mounted.disk.fail(illness.fault());
+    mounted.disk.fail(fault.fault());
     world.server.release();
     world.server.until_ended().await;
     mounted.disk.heal();
@@ -100,7 +100,7 @@ async fn ill_while_closing(stage: Stage, illness: Illness) {
 }
 
 /// A first start that can not be finished is told, and the next one finishes it.
-async fn ill_in_the_first_start(stage: Stage, illness: Illness) {
+async fn faulty_in_first_start(stage: Stage, fault: DiskFault) {
     let mounted = Mounted::mount().expect("a disk can be mounted");
     let mut world = stage.plan().in_a_process().start_unconfigured().await;
     let data = Some(mounted.path().join("data"));
@@ -108,7 +108,7 @@ async fn ill_in_the_first_start(stage: Stage, illness: Illness) {
     server.arm(Point::Migrated);
     server.start_again().await;
     server.until_held(Point::Migrated).await;
-    mounted.disk.fail(illness.fault());
+    mounted.disk.fail(fault.fault());
     server.release();
     let ended = server.until_ended().await;
     assert!(!ended.success(), "it ended as if all were well: {}", server.log());
@@ -130,18 +130,18 @@ async fn flipped(stage: Stage, point: Point, system: TicketSystem) {
     let (mounted, mut world) = begin(&stage).await;
     // What the first start wrote is in the database from now on, and not in the log.
     world.restart().await;
-    let push = held::hold(&world, point, system).await;
+    let push = held_push::hold(&world, point, system).await;
     world.server.kill().await;
     world.server.release();
     mounted.disk.flip(Path::new(DATABASE), BYTE).unwrap();
     let data = format!("--data={}", world.server.data().display());
     let listen = format!("--listen={}", free_address());
-    let ended = run_to_its_end(&["serve".to_owned(), data, listen], &[]).await;
+    let ended = run_program(&["serve".to_owned(), data, listen], &[]).await;
     assert!(ended.code != Some(0) && ended.stderr.contains("damaged"), "{ended:?}");
     mounted.disk.flip(Path::new(DATABASE), BYTE).unwrap();
     start_again(&mut world).await;
     let mended = Instant::now();
-    held::end(&mut world, push, system).await;
+    held_push::end(&mut world, push, system).await;
     world.until_all_delivered(1).await;
     stage.recovered(mended.elapsed(), LEASE + GRACE);
     world.finish().await;
@@ -163,9 +163,9 @@ async fn start_again(world: &mut World) {
     world.client = world.server.client().await;
 }
 
-// === impl Illness ===
+// === impl DiskFault ===
 
-impl Illness {
+impl DiskFault {
     fn name(self) -> &'static str {
         match self {
             Self::Full => "disk full",

@@ -4,12 +4,12 @@
 //! so many more changes, the server is killed, and what it finds when it is started again is what had been synced, and
 //! what of the rest had arrived by chance.
 
+mod acknowledged;
 mod cells;
 mod checkpoint;
-mod first_start;
-mod acknowledged;
-mod power_cycle;
 mod disk_faults;
+mod first_start;
+mod power_cycle;
 mod torn_log;
 mod upgrade;
 
@@ -26,9 +26,9 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use crate::matrix::{Cell, words};
-use power_cycle::Life;
+use power_cycle::PowerCycle;
 
-pub(crate) use disk_faults::cells as cells_at_points;
+pub(crate) use disk_faults::cells as disk_fault_cells;
 
 /// How long the disk may take to stand still, if there is enough to do.
 const UNTIL_STILL: Duration = Duration::from_secs(10);
@@ -109,7 +109,7 @@ async fn play(plan: &(dyn Fn() -> Plan + Sync), cuts: u32, seed: u64, outcome: &
     // Each of them is two cuts.
     first_start::play(plan, u64::from(cuts / 10), seed, outcome).await;
     let left = u64::from(cuts).saturating_sub(outcome.cuts);
-    Life::begin(plan(), seed).await.play(left, outcome).await;
+    PowerCycle::begin(plan(), seed).await.play(left, outcome).await;
 }
 
 // === impl Outcome ===

@@ -15,7 +15,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tonic::Code;
 
-use super::acknowledged::{Ledger, look_up};
+use super::acknowledged::{AcknowledgedPushes, look_up};
 use super::{Mounted, Outcome};
 
 /// How many push at the same time.
@@ -31,33 +31,33 @@ const SETTLED: Duration = Duration::from_secs(120);
 
 /// A world on a disk, and what was said in it.
 #[derive(Debug)]
-pub(super) struct Life {
+pub(super) struct PowerCycle {
     world: World,
     random: Random,
-    told: Arc<Told>,
+    told: Arc<Observed>,
     mounted: Mounted,
 }
 
 /// What callers share.
 #[derive(Debug, Default)]
-struct Told {
-    ledger: Mutex<Ledger>,
+struct Observed {
+    acknowledged: Mutex<AcknowledgedPushes>,
     incidents: AtomicUsize,
     /// The power is gone.
     over: AtomicBool,
 }
 
-// === impl Life ===
+// === impl PowerCycle ===
 
-impl Life {
+impl PowerCycle {
     pub(super) async fn begin(plan: Plan, seed: u64) -> Self {
         let mounted = Mounted::mount().expect("a disk can be mounted");
         let plan = plan.in_a_process().with_data(&mounted.path().join("data"));
         let world = plan.with_flag("--concurrency=16").start().await;
         for simulator in [&world.jira, &world.servicenow] {
-            let weather = simulator.weather();
-            weather.push(Rule::new(Call::Create, When::EveryNth(20), Effect::apply_then_gateway_timeout()));
-            weather.push(Rule::new(Call::Create, When::EveryNth(27), Effect::DropBefore));
+            let faults = simulator.faults();
+            faults.push(Rule::new(Call::Create, When::EveryNth(20), Effect::apply_then_gateway_timeout()));
+            faults.push(Rule::new(Call::Create, When::EveryNth(27), Effect::DropBefore));
         }
         let mut life = Self { world, random: Random::new(seed), told: Arc::default(), mounted };
         life.configure(FIRST_SETTING).await;
@@ -71,16 +71,20 @@ impl Life {
             let may_start = self.mounted.disk.counts().cuts + 2 <= cuts;
             self.cut(may_start).await;
             self.check(outcome).await;
-            println!("{} cuts, {} acknowledged", self.mounted.disk.counts().cuts, self.told.ledger().len());
+            println!(
+                "{} cuts, {} acknowledged",
+                self.mounted.disk.counts().cuts,
+                self.told.acknowledged().len()
+            );
         }
         if outcome.is_good() {
             println!("waiting until everything is delivered");
             let deliveries = self.settle().await;
-            outcome.gone = self.told.ledger().compare_all(&deliveries);
-            println!("reading {} events", self.told.ledger().newest_event());
+            outcome.gone = self.told.acknowledged().compare_all(&deliveries);
+            println!("reading {} events", self.told.acknowledged().newest_event());
             self.check_events().await;
         }
-        outcome.acknowledged += self.told.ledger().len();
+        outcome.acknowledged += self.told.acknowledged().len();
         outcome.twice = self.twice();
         let counts = self.mounted.disk.counts();
         outcome.cuts += counts.cuts;
@@ -122,15 +126,15 @@ impl Life {
     /// Whether the server stands by what it said.
     async fn check(&mut self, outcome: &mut Outcome) {
         let client = &mut self.world.client;
-        let ids = self.told.ledger().take_fresh();
+        let ids = self.told.acknowledged().take_fresh();
         for id in ids {
             let found = look_up(client, &id).await;
-            outcome.gone.extend(self.told.ledger().compare(&id, found.as_ref()));
+            outcome.gone.extend(self.told.acknowledged().compare(&id, found.as_ref()));
         }
-        outcome.gone.append(&mut self.told.ledger().refused);
+        outcome.gone.append(&mut self.told.acknowledged().refused);
         let status = client.get_status().await.unwrap();
         let found = status.retry.and_then(|retry| retry.max_delay).map(|delay| millis(&delay));
-        let told = self.told.ledger().setting;
+        let told = self.told.acknowledged().setting;
         if found.is_none_or(|found| found < told) {
             outcome.gone.push(format!("the setting {told}: it is {found:?}"));
         }
@@ -145,7 +149,7 @@ impl Life {
         let both = self.world.settings();
         self.world.configure(both).await;
         self.world.configure(settings(setting)).await;
-        self.told.ledger().setting = setting;
+        self.told.acknowledged().setting = setting;
     }
 
     /// Waits until every delivery has come to its end: all of them.
@@ -166,7 +170,7 @@ impl Life {
 
     /// Events that a subscriber was told of are still the same, and none is missing between them.
     async fn check_events(&mut self) {
-        let newest = self.told.ledger().newest_event();
+        let newest = self.told.acknowledged().newest_event();
         let mut stream = self.world.client.stream_ticket_events(from_oldest()).await.unwrap();
         let mut last = 0;
         while last < newest {
@@ -176,7 +180,7 @@ impl Life {
             if let Some(Message::Event(event)) = message {
                 assert_eq!(event.sequence, last + 1, "event {} came after {last}", event.sequence);
                 last = event.sequence;
-                self.told.ledger().see(&event);
+                self.told.acknowledged().see(&event);
             }
         }
     }
@@ -196,11 +200,11 @@ impl Life {
     }
 }
 
-// === impl Told ===
+// === impl Observed ===
 
-impl Told {
-    fn ledger(&self) -> MutexGuard<'_, Ledger> {
-        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+impl Observed {
+    fn acknowledged(&self) -> MutexGuard<'_, AcknowledgedPushes> {
+        self.acknowledged.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn is_over(&self) -> bool {
@@ -222,7 +226,7 @@ impl Told {
 }
 
 /// Pushes one incident after the other, in each of the two ways.
-async fn call(address: String, told: Arc<Told>, caller: usize) {
+async fn call(address: String, told: Arc<Observed>, caller: usize) {
     let Some(mut client) = told.connect(&address).await else { return };
     while !told.is_over() {
         let incident = incident(&format!("INC-{}", told.incidents.fetch_add(1, Ordering::SeqCst)));
@@ -239,38 +243,38 @@ async fn call(address: String, told: Arc<Told>, caller: usize) {
             Ok(deliveries) => deliveries,
             // Nothing was acknowledged. If it was refused for good, what it needs is gone.
             Err(status) if status.code() == Code::FailedPrecondition => {
-                return told.ledger().refused.push(format!("what a push needs: {}", status.message()));
+                return told.acknowledged().refused.push(format!("what a push needs: {}", status.message()));
             }
             Err(_) => return,
         };
-        deliveries.iter().for_each(|delivery| told.ledger().acknowledge(delivery));
+        deliveries.iter().for_each(|delivery| told.acknowledged().acknowledge(delivery));
     }
 }
 
 /// Counts a setting up.
-async fn change_settings(address: String, told: Arc<Told>) {
+async fn change_settings(address: String, told: Arc<Observed>) {
     let Some(mut client) = told.connect(&address).await else { return };
     while !told.is_over() {
-        let next = told.ledger().setting + 1;
+        let next = told.acknowledged().setting + 1;
         let Ok(answer) = client.configure(settings(next)).await else { return };
         drop(answer);
-        told.ledger().setting = next;
+        told.acknowledged().setting = next;
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 
 /// Follows the events from where the last one who followed was cut off.
-async fn follow(address: String, told: Arc<Told>) {
+async fn follow(address: String, told: Arc<Observed>) {
     let Some(mut client) = told.connect(&address).await else { return };
-    let token = told.ledger().token.clone();
+    let token = told.acknowledged().token.clone();
     let request = token.map_or_else(from_oldest, |token| after(&token));
     let Ok(mut stream) = client.stream_ticket_events(request).await else { return };
     while let Ok(Some(message)) = stream.message().await {
         if let Some(Message::Event(event)) = message.message {
-            let mut ledger = told.ledger();
-            let last = ledger.newest_event();
+            let mut acknowledged = told.acknowledged();
+            let last = acknowledged.newest_event();
             assert_eq!(event.sequence, last + 1, "event {} came after {last}", event.sequence);
-            ledger.see(&event);
+            acknowledged.see(&event);
         }
     }
 }

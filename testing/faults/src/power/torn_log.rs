@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use rhythmx_ticketing::v1::{self, TicketSystem};
-use ticketing_disk::Deed;
+use ticketing_disk::DiskOperation;
 use ticketing_harness::incident;
 
 use super::cells::{FAMILY, begin};
@@ -61,7 +61,7 @@ async fn play(stage: Stage, cut: Cut) {
     }
     world.until_all_delivered(PUSHES).await;
     let before = Log::read(&std::fs::read(mounted.path().join(LOG)).unwrap());
-    mounted.disk.stand_still_at(Deed::Sync, LOG_ENDING);
+    mounted.disk.stand_still_at(DiskOperation::Sync, LOG_ENDING);
     let mut client = world.client.clone();
     let request =
         v1::CreateTicketRequest { incident: Some(incident("INC-TORN")), system: TicketSystem::Jira.into() };

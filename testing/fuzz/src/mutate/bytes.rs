@@ -1,6 +1,6 @@
 //! Mutations that know nothing of their input.
 
-use super::{Rng, words};
+use super::{Rng, hostile_text};
 
 pub(super) fn mutate(input: &[u8], other: &[u8], rng: &mut Rng) -> Vec<u8> {
     let (one, two) = (rng.below(input.len() + 1), rng.below(input.len() + 1));

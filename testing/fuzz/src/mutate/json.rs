@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Rng, words};
+use super::{Rng, hostile_text};
 
 /// `None` if the input is no JSON.
 pub(super) fn mutate(input: &[u8], rng: &mut Rng) -> Option<Vec<u8>> {

@@ -14,10 +14,10 @@ use http::Method;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use crate::message::{Answer, Request};
-use crate::site::Turn;
-use crate::state::{State, Ticket};
 use crate::fault_script::Call;
+use crate::message::{Answer, Request};
+use crate::site::SiteRequest;
+use crate::state::{State, Ticket};
 use auth::Caller;
 pub(crate) use auth::decode_basic;
 
@@ -31,7 +31,7 @@ pub(crate) enum Flavour {
 /// One request before Jira, its login judged and its path taken apart.
 #[derive(Debug)]
 struct Visit<'a, 'b> {
-    turn: &'a mut Turn<'b>,
+    turn: &'a mut SiteRequest<'b>,
     flavour: Flavour,
     caller: Caller,
     /// 2 or 3: version 3 speaks ADF, version 2 strings.
@@ -55,7 +55,7 @@ impl Visit<'_, '_> {
     }
 }
 
-pub(crate) fn respond(flavour: Flavour, turn: &mut Turn<'_>) -> Answer {
+pub(crate) fn respond(flavour: Flavour, turn: &mut SiteRequest<'_>) -> Answer {
     let request = turn.request;
     let Some((base, gateway, segments)) = locate(flavour, turn) else {
         return Answer::html(404, "<html><head><title>Oops, you've found a dead link.</title></head></html>");
@@ -110,7 +110,7 @@ pub(crate) fn add_foreign_issue(state: &mut State, fields: Map<String, Value>, n
 }
 
 /// Takes the context path or the gateway prefix off: the base of links, whether it is the gateway, the rest.
-fn locate(flavour: Flavour, turn: &Turn<'_>) -> Option<(String, bool, Vec<String>)> {
+fn locate(flavour: Flavour, turn: &SiteRequest<'_>) -> Option<(String, bool, Vec<String>)> {
     let mut segments = turn.request.segments();
     let profile = &turn.state.profile;
     match flavour {
@@ -173,12 +173,12 @@ fn unfit_media(request: &Request) -> Option<Answer> {
     (request.takes_json() == Some(false)).then(|| Answer::jira_status(request, 406, "Not Acceptable"))
 }
 
-fn not_a_resource(turn: &Turn<'_>) -> Answer {
+fn not_a_resource(turn: &SiteRequest<'_>) -> Answer {
     let message = format!("null for uri: {}{}", turn.origin, turn.request.path);
     Answer::jira_status(turn.request, 404, &message)
 }
 
-fn browse(turn: &Turn<'_>, key: &str) -> Answer {
+fn browse(turn: &SiteRequest<'_>, key: &str) -> Answer {
     match turn.state.tickets.find(key) {
         Some(ticket) => {
             let page = format!(

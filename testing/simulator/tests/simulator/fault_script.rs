@@ -1,4 +1,4 @@
-//! Every effect of the weather as a client sees it.
+//! Every effect of the faults as a client sees it.
 
 use std::time::Duration;
 
@@ -10,18 +10,18 @@ use crate::support::{Site, issue};
 
 /// Lets the next create meet this effect; returns what the client saw.
 async fn create_under(site: &Site, effect: Effect) -> reqwest::Result<Response> {
-    site.simulator.weather().push(Rule::new(Call::Create, When::Next(1), effect));
+    site.simulator.faults().push(Rule::new(Call::Create, When::Next(1), effect));
     let answer = site
         .request(Method::POST, "/rest/api/3/issue")
         .json(&issue(json!({ "labels": ["rx"] })))
         .send()
         .await;
-    site.simulator.weather().clear();
+    site.simulator.faults().clear();
     answer
 }
 
 #[tokio::test]
-async fn an_answer_without_applying_leaves_no_ticket_and_one_after_applying_leaves_one() {
+async fn answers_create_a_ticket_only_if_applied() {
     let site = Site::cloud().await;
     let reply = Reply::json(500, &json!({})).header("x-test", "1");
     let response = create_under(&site, Effect::Answer(reply)).await.unwrap();
@@ -33,7 +33,7 @@ async fn an_answer_without_applying_leaves_no_ticket_and_one_after_applying_leav
 }
 
 #[tokio::test]
-async fn a_dropped_or_reset_connection_fails_the_client_whether_applied_or_not() {
+async fn dropped_and_reset_connections_fail_the_client() {
     let site = Site::cloud().await;
     let cases = [
         (Effect::DropBefore, 0),
@@ -64,7 +64,7 @@ async fn a_reset_is_seen_as_a_reset() {
 #[tokio::test]
 async fn a_hanging_call_never_answers() {
     let site = Site::cloud().await;
-    site.simulator.weather().push(Rule::new(Call::Create, When::Always, Effect::Hang { applied: true }));
+    site.simulator.faults().push(Rule::new(Call::Create, When::Always, Effect::Hang { applied: true }));
     let request = site.request(Method::POST, "/rest/api/3/issue").json(&issue(json!({})));
     let error = request.timeout(Duration::from_millis(200)).send().await.unwrap_err();
     assert!(error.is_timeout());
@@ -103,7 +103,7 @@ async fn a_slow_body_arrives_in_the_end() {
 }
 
 #[tokio::test]
-async fn a_huge_body_has_the_announced_size_and_a_bomb_is_small_on_the_wire() {
+async fn huge_body_has_announced_size_and_gzip_bomb_is_small() {
     let site = Site::cloud().await;
     let response = create_under(&site, Effect::HugeBody(1_000_000)).await.unwrap();
     assert_eq!(response.bytes().await.unwrap().len(), 1_000_000);
@@ -150,7 +150,7 @@ async fn a_kept_alive_connection_closes_under_the_next_request() {
 }
 
 #[tokio::test]
-async fn a_throttled_client_is_told_when_to_come_back_in_the_vendors_headers() {
+async fn throttling_uses_the_vendors_headers() {
     let site = Site::cloud().await;
     let response = create_under(&site, Effect::throttle(RetryAfter::Seconds(7))).await.unwrap();
     assert_eq!(
@@ -169,7 +169,7 @@ async fn a_throttled_client_is_told_when_to_come_back_in_the_vendors_headers() {
 #[tokio::test]
 async fn servicenow_throttles_with_a_reset_in_unix_seconds() {
     let site = Site::servicenow().await;
-    site.simulator.weather().push(Rule::new(
+    site.simulator.faults().push(Rule::new(
         Call::Any,
         When::Always,
         Effect::throttle(RetryAfter::Seconds(1)),
@@ -179,10 +179,10 @@ async fn servicenow_throttles_with_a_reset_in_unix_seconds() {
 }
 
 #[tokio::test]
-async fn a_rule_strikes_the_calls_it_names_and_no_others() {
+async fn rule_applies_to_its_calls_only() {
     let site = Site::cloud().await;
-    site.simulator.weather().push(Rule::new(Call::Meta, When::EveryNth(2), Effect::unavailable(3)));
-    site.simulator.weather().push(Rule::new(Call::Meta, When::AfterFirst(4), Effect::gateway_timeout()));
+    site.simulator.faults().push(Rule::new(Call::Meta, When::EveryNth(2), Effect::unavailable(3)));
+    site.simulator.faults().push(Rule::new(Call::Meta, When::AfterFirst(4), Effect::gateway_timeout()));
     let mut statuses = Vec::new();
     for _ in 0..6 {
         assert_eq!(site.get("/rest/api/3/myself").await.0, 200);

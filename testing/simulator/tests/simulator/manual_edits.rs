@@ -46,7 +46,7 @@ fn lookalikes() -> [String; 3] {
 }
 
 #[tokio::test]
-async fn a_clone_bears_the_marker_of_its_original_under_names_of_its_own() {
+async fn clone_has_the_marker_of_its_original_and_its_own_key() {
     let site = cloud_with_one().await;
     assert_eq!(site.simulator.clone_ticket("SEC-1").as_deref(), Some("SEC-2"));
     assert_eq!(labels(&site).await.len(), 2);
@@ -76,7 +76,7 @@ async fn a_marker_is_removed_wherever_it_stands() {
 }
 
 #[tokio::test]
-async fn a_moved_issue_is_found_by_its_marker_its_id_and_both_keys_but_not_in_its_old_project() {
+async fn moved_issue_is_found_by_marker_id_and_both_keys() {
     let site = cloud_with_one().await;
     site.simulator.edit(|profile| {
         *profile = profile.clone().with_project(ticketing_simulator::Project::new("10200", "OPS"));
@@ -112,7 +112,7 @@ async fn a_deleted_ticket_is_found_no_more_and_its_sys_id_is_free() {
 }
 
 #[tokio::test]
-async fn an_index_that_never_shows_a_ticket_can_be_mended_while_it_runs() {
+async fn index_lag_can_be_ended_while_running() {
     let site = cloud_with_one().await;
     site.simulator.set_index_lag(Profile::NEVER);
     assert!(labels(&site).await.is_empty());
@@ -121,15 +121,15 @@ async fn an_index_that_never_shows_a_ticket_can_be_mended_while_it_runs() {
 }
 
 #[tokio::test]
-async fn a_search_that_returns_foreign_rows_returns_none_with_the_very_marker() {
+async fn foreign_rows_never_have_the_exact_marker() {
     let cloud = cloud_with_one().await;
-    cloud.simulator.weather().push(Rule::new(Call::Search, When::Always, Effect::ReturnsForeign));
+    cloud.simulator.faults().push(Rule::new(Call::Search, When::Always, Effect::ReturnsForeign));
     let found = labels(&cloud).await;
     assert_eq!(found[0], json!([]));
     let like = lookalikes().map(|label| json!([label]));
     assert_eq!(found[1..], like);
     let servicenow = servicenow_with_one().await;
-    servicenow.simulator.weather().push(Rule::new(Call::Search, When::Always, Effect::ReturnsForeign));
+    servicenow.simulator.faults().push(Rule::new(Call::Search, When::Always, Effect::ReturnsForeign));
     let found = correlations(&servicenow).await;
     assert_eq!(found[0], json!(""));
     assert_eq!(found[1..], lookalikes().map(Value::from));
@@ -138,7 +138,7 @@ async fn a_search_that_returns_foreign_rows_returns_none_with_the_very_marker() 
 #[tokio::test]
 async fn pages_without_an_end_always_announce_another() {
     let cloud = cloud_with_one().await;
-    cloud.simulator.weather().push(Rule::new(Call::Search, When::Always, Effect::EndlessPages));
+    cloud.simulator.faults().push(Rule::new(Call::Search, When::Always, Effect::EndlessPages));
     let mut token = Value::Null;
     for _ in 0..5 {
         let mut query = json!({ "jql": format!("labels = \"{MARKER}\"") });
@@ -151,19 +151,19 @@ async fn pages_without_an_end_always_announce_another() {
     }
     let data_center = Site::data_center().await;
     data_center.simulator.add_foreign_ticket(json!({ "labels": [MARKER] }).as_object().unwrap().clone());
-    data_center.simulator.weather().push(Rule::new(Call::Search, When::Always, Effect::EndlessPages));
+    data_center.simulator.faults().push(Rule::new(Call::Search, When::Always, Effect::EndlessPages));
     let query = json!({ "jql": "project = SEC", "startAt": 5_000 });
     let (_, body) = data_center.post("/rest/api/2/search", &query).await;
     assert_eq!((body["issues"].as_array().unwrap().len(), &body["total"]), (1, &json!(u32::MAX)));
 }
 
 #[tokio::test]
-async fn a_site_that_ignores_the_login_searches_as_for_a_stranger() {
+async fn ignored_login_searches_anonymously() {
     let site = cloud_with_one().await;
-    site.simulator.weather().push(Rule::new(Call::Search, When::Next(1), Effect::IgnoresLogin));
+    site.simulator.faults().push(Rule::new(Call::Search, When::Next(1), Effect::IgnoresLogin));
     assert!(labels(&site).await.is_empty());
     assert_eq!(labels(&site).await.len(), 1);
     let site = servicenow_with_one().await;
-    site.simulator.weather().push(Rule::new(Call::Search, When::Next(1), Effect::IgnoresLogin));
+    site.simulator.faults().push(Rule::new(Call::Search, When::Next(1), Effect::IgnoresLogin));
     assert_eq!(site.get(&format!("{TABLE}?sysparm_query=correlation_id={MARKER}")).await.0, 401);
 }

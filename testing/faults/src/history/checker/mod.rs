@@ -29,7 +29,7 @@ pub(super) use self::case::Case;
 pub(super) struct Verdict {
     pub(super) setting: Setting,
     pub(super) deliveries: usize,
-    /// How many of them ended as what.
+    /// ServerFaultKind many of them ended as what.
     pub(super) delivered: usize,
     pub(super) failed: usize,
     pub(super) cancelled: usize,
@@ -38,8 +38,8 @@ pub(super) struct Verdict {
     pub(super) creates: usize,
     pub(super) searches: u64,
     pub(super) events: usize,
-    /// How often the process was struck.
-    pub(super) strokes: usize,
+    /// ServerFaultKind often the process was struck.
+    pub(super) server_faults: usize,
     /// Deliveries for which what a ticket system is trusted for did not hold.
     pub(super) void: Vec<String>,
     pub(super) broken: Vec<Broken>,
@@ -103,7 +103,7 @@ pub(super) fn check(entries: &[Entry]) -> Verdict {
         creates: history.cases.values().map(|case| case.creates.len()).sum(),
         searches: entries.iter().map(searches).sum(),
         events: history.events.len(),
-        strokes: entries.iter().filter(|entry| matches!(entry.what, What::Struck { .. })).count(),
+        server_faults: entries.iter().filter(|entry| matches!(entry.what, What::Struck { .. })).count(),
         void,
         broken,
         setting: history.setting,
