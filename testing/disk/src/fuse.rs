@@ -15,8 +15,8 @@ use fuser::{
     WriteFlags,
 };
 
-use crate::image::{Image, Kind, Owner, Refusal};
 use crate::directory_entries::Node;
+use crate::image::{Image, Kind, Owner, Refusal};
 use crate::power::Power;
 use crate::{DiskOperation, MountError};
 
@@ -131,8 +131,9 @@ impl Requests {
 
     /// What is written while a sync goes on is not part of it.
     fn sync(&self, node: Node) -> Result<(), Refusal> {
-        let (newest, takes) =
-            self.0.touch(DiskOperation::Sync, node, |image| Ok((image.newest(node)?, image.faults.sync_takes())))?;
+        let (newest, takes) = self
+            .0
+            .touch(DiskOperation::Sync, node, |image| Ok((image.newest(node)?, image.faults.sync_takes())))?;
         std::thread::sleep(takes);
         self.0.ask(|image| image.sync(node, newest))
     }

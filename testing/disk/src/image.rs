@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
+use crate::directory_entries::{Folders, Names, Node};
 use crate::fault::{Dirty, Faults};
 use crate::file::{Content, Toll};
-use crate::directory_entries::{Folders, Names, Node};
 use crate::random::Random;
 use crate::{Counts, Options, Syncs};
 

@@ -17,10 +17,10 @@
 
 #![cfg_attr(not(target_os = "linux"), allow(dead_code))]
 
+mod directory_entries;
 mod fault;
 mod file;
 mod image;
-mod directory_entries;
 mod power;
 mod random;
 mod writeback;
@@ -28,7 +28,7 @@ mod writeback;
 #[cfg(target_os = "linux")]
 mod fuse;
 #[cfg(not(target_os = "linux"))]
-#[path = "elsewhere.rs"]
+#[path = "unsupported.rs"]
 mod fuse;
 
 use std::io;

@@ -4,8 +4,8 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::DiskOperation;
-use crate::image::{Image, Refusal};
 use crate::directory_entries::Node;
+use crate::image::{Image, Refusal};
 
 /// The disk as its users share it.
 #[derive(Debug)]
@@ -116,7 +116,8 @@ impl Power {
 
     fn spring(&self, operation: DiskOperation, node: Node) {
         let mut state = self.lock();
-        let is_it = |(at, ending): &(DiskOperation, String)| *at == operation && state.image.is_called(node, ending);
+        let is_it =
+            |(at, ending): &(DiskOperation, String)| *at == operation && state.image.is_called(node, ending);
         if state.trap.as_ref().is_some_and(is_it) {
             state.trap = None;
             state.still = true;
