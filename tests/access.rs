@@ -1,4 +1,4 @@
-//! Who may do what: every method of the contract with every kind of credential, from the outside.
+//! Authorization: every method of the contract with every kind of credential.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -336,7 +336,7 @@ async fn tokens_are_made_listed_and_revoked_from_the_command_line() {
     assert!(without_key.code == Some(1) && without_key.stderr.contains("--key-file"), "{without_key:?}");
 }
 
-/// Somebody who says who callers are, by tokens that they sign.
+/// An identity provider that signs tokens for callers.
 pub struct IdentityProvider {
     folder: tempfile::TempDir,
     signer: Ed25519KeyPair,

@@ -1,4 +1,4 @@
-//! What is written down besides what was done: what a known caller was refused, and where unsaved credentials were sent.
+//! Audit entries besides those of changes: refusals of known callers, and tests of unsaved credentials.
 
 use rhythmx_ticketing::v1::test_connection_request::Unsaved;
 use rhythmx_ticketing::v1::{
@@ -10,7 +10,7 @@ use tonic::{Code, Status};
 
 use super::access::{call, channel, client_of, methods, refused_as, told};
 
-/// Methods that change nothing. Whoever adds a method that only looks adds it here.
+/// Methods that change nothing: a new read-only method must be listed here.
 const QUESTIONS: [&str; 6] =
     ["GetStatus", "PreviewTicket", "StreamTicketEvents", "GetDelivery", "ListDeliveries", "ListAuditEntries"];
 

@@ -6,7 +6,7 @@ use ticketing_simulator::{Profile, Ticket, Vendor};
 
 use ticketing_harness::{Plan, incident};
 
-/// Text that means something to somebody's markup, script, query or terminal.
+/// Text with a meaning in markup, scripts, queries or terminals.
 const HOSTILE: &str = "{code}rm -rf /{code} | a | b | *bold* _it_ [link|javascript:alert(1)] [~admin] @admin \
     {macro:x=1} {color:red}red{color} h1. head !img.png! ---- \\\\ <script>alert('x')</script> &lt; [code]<b>x</b>[/code] \
     ${jndi:ldap://x} javascript:gs.print(1) ^ORDERBYDESCx \u{202e}drowssap\u{202c} \u{200f}שלום مرحبا \

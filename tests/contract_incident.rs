@@ -1,4 +1,4 @@
-//! The limits of an incident: what is at a limit passes, what is one over is refused, and everything wrong is told at
+//! The limits of an incident: values at a limit pass, values over it are refused, and all violations are reported at
 //! once.
 
 use rhythmx_ticketing::v1::{self, TicketSystem};

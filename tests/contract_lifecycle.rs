@@ -57,13 +57,13 @@ async fn content_of_a_waiting_delivery_can_be_changed() {
     let mut world = Plan::new().start().await;
     let id = waiting(&mut world).await;
     let mut changed = incident("INC-1");
-    changed.actor.as_mut().unwrap().name = "somebody.else".to_owned();
+    changed.actor.as_mut().unwrap().name = "other.analyst".to_owned();
     let answer = world.try_push(changed.clone(), TicketSystem::Jira).await.unwrap();
     let delivery = answer.delivery.unwrap();
     assert_eq!((&delivery.id, delivery.incident_revision), (&id, 2));
     world.jira.restart().await.unwrap();
     world.client.retry_delivery(retrying(&id)).await.unwrap();
-    assert!(world.jira.tickets()[0].fields["summary"].as_str().unwrap().contains("somebody.else"));
+    assert!(world.jira.tickets()[0].fields["summary"].as_str().unwrap().contains("other.analyst"));
     world.finish().await;
 }
 

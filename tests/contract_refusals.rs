@@ -67,7 +67,7 @@ async fn a_call_without_an_incident_is_refused() {
 #[tokio::test]
 async fn every_method_reports_an_unknown_delivery() {
     let mut world = Plan::new().start().await;
-    let id = "0197-nobody";
+    let id = "0197-unknown";
     let cancel = v1::CancelDeliveryRequest { delivery_id: id.to_owned(), ..Default::default() };
     let resolve = v1::ResolveDeliveryRequest {
         delivery_id: id.to_owned(),

@@ -1,4 +1,4 @@
-//! ResolveDelivery: the ticket is read before an operator's word is believed.
+//! ResolveDelivery: the ticket is read and verified before it is recorded.
 
 use rhythmx_ticketing::v1::{self, DeliveryState, TicketEventKind, TicketSystem};
 use serde_json::{Map, json};

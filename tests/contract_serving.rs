@@ -25,7 +25,7 @@ async fn health_knows_the_server_and_its_service_only() {
         let status = health.check(request).await.unwrap().into_inner().status();
         assert_eq!(status, ServingStatus::Serving, "{service:?}");
     }
-    let request = HealthCheckRequest { service: "nobody".to_owned() };
+    let request = HealthCheckRequest { service: "unknown".to_owned() };
     assert_eq!(health.check(request).await.unwrap_err().code(), Code::NotFound);
     world.finish().await;
 }

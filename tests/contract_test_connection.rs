@@ -70,7 +70,7 @@ async fn names_hidden_table_unknown_and_ambiguous_group() {
     let mut world = Plan::new().with_servicenow(profile).start().await;
     let test = saved(&mut world, TicketSystem::Servicenow).await;
     fails_at(&test, "assignment_group");
-    let group = v1::ServiceNowSettings { assignment_group: text("Nobody"), ..Default::default() };
+    let group = v1::ServiceNowSettings { assignment_group: text("No Such Group"), ..Default::default() };
     fails_at(&unsaved(&mut world, Unsaved::Servicenow(group)).await, "assignment_group");
     let table = v1::ServiceNowSettings { table: text("u_missing"), ..Default::default() };
     fails_at(&unsaved(&mut world, Unsaved::Servicenow(table)).await, "table");

@@ -1,4 +1,4 @@
-//! A database that somebody edits who has not the key: what was edited is named and not used, and the rest goes on.
+//! A database that is edited without the key: edited rows are named and not used, and the rest works.
 
 use rhythmx_ticketing::v1::{self, DeliveryState, TicketSystem};
 use ticketing_harness::{Edit, Plan, SECRETS, World, creates, incident, refusal, run_program, state, text};

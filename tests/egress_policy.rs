@@ -1,4 +1,4 @@
-//! Whom the real binary calls: what an administrator types is judged, and only the operator's flags widen it.
+//! Outbound access policy (SSRF protection): addresses in settings are checked, and only the operator's flags widen it.
 
 use std::time::Duration;
 
@@ -173,8 +173,8 @@ async fn redirect_to_internal_address_reveals_nothing() {
 async fn custom_authority_is_trusted_for_its_connection_only() {
     let folder = tempfile::tempdir().unwrap();
     let ours = Authority::new(folder.path()).unwrap();
-    let nobody = tempfile::tempdir().unwrap();
-    let other = Authority::new(nobody.path()).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let other = Authority::new(folder.path()).unwrap();
     let good = ours.issue(Certificate::Good).unwrap();
     // The machine trusts another authority.
     let mut world = Plan::new().under_tls(&good, other.pem_file()).start().await;

@@ -1,4 +1,4 @@
-//! Peers that send far too much of what carries nothing: their connections are closed, and everybody else is served.
+//! HTTP/2 floods: the connections of these peers are closed, and all other peers are served.
 
 use rhythmx_ticketing::v1::TicketSystem;
 

@@ -129,7 +129,7 @@ async fn flooding_peer_is_restricted_and_others_are_served() {
     let mut floods = 0;
     while may_waste(100, &address).await {
         floods += 1;
-        assert!(floods < FLOODS, "it may begin anew for ever");
+        assert!(floods < FLOODS, "it may reconnect without limit");
         let mut peer = peer(&world).await;
         let short_of_the_limit = Flood::Pings.frames(0).repeat(900);
         match floods % 3 {

@@ -193,8 +193,8 @@ async fn health_command_asks_over_tls_and_over_a_socket() {
     let without_token = ends(&[&https, &ca], &[]).await;
     assert!(without_token.code != Some(0) && without_token.stderr.contains("--token"), "{without_token:?}");
     assert_ne!(ends(&[&https], &token).await.code, Some(0), "its authority is not known");
-    let nobody = ends(&["--address=unix:/nowhere/t.sock"], &[]).await;
-    assert!(nobody.code != Some(0) && nobody.stderr.contains("/nowhere/t.sock"), "{nobody:?}");
+    let missing = ends(&["--address=unix:/nowhere/t.sock"], &[]).await;
+    assert!(missing.code != Some(0) && missing.stderr.contains("/nowhere/t.sock"), "{missing:?}");
     on_socket.finish().await;
     under_tls.finish().await;
 }

@@ -1,4 +1,4 @@
-//! What an operator reads in the log: every line is sound JSON, a failure is an error, and whoever changes something is named.
+//! The log: every line is valid JSON, a failure has level ERROR, and a change names its caller.
 
 use std::collections::BTreeMap;
 use std::fmt;

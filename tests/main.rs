@@ -4,7 +4,7 @@
 //! delivered ticket exists exactly once, no marker stands on two, the events have no gap, and no secret is in the
 //! database or in the log.
 
-#![allow(clippy::unwrap_used, reason = "a test that can not go on fails")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 #![allow(unreachable_pub, reason = "a test binary has no outside")]
 
 mod access;

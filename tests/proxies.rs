@@ -1,4 +1,4 @@
-//! The way through a proxy: who logs in to it as whom, and that its password goes to it alone.
+//! Proxies: which login is used, and that its password is sent to the proxy only.
 
 use std::io::Write;
 
@@ -100,7 +100,7 @@ async fn changed_proxy_needs_its_password_again() {
     refusal(world.client.test_connection(request).await).is_invalid("SECRET_REQUIRED", &both[1..]);
     let with_both = v1::JiraSettings { proxy_password: text("another"), ..with_token };
     assert_eq!(world.try_jira(with_both).await.unwrap().jira.unwrap().proxy_url, ELSEWHERE);
-    // Half a login is none, and a login without a proxy is nobody's.
+    // A user without a password, and a login without a proxy, are refused.
     let half = v1::JiraSettings { proxy_password: text(""), ..Default::default() };
     refusal(world.try_jira(half.clone()).await).is_invalid("SETTINGS_INVALID", &["jira.proxy_password"]);
     let no_proxy =

@@ -1,4 +1,4 @@
-//! A database that is put back from an older copy: what its callers and operators see. That no ticket is made twice is for
+//! A database that is restored from an older copy: what its callers and operators see. That no ticket is created twice is for
 //! the fault matrix to show.
 
 use std::time::Duration;
@@ -10,7 +10,7 @@ use tonic::Code;
 
 const JIRA: TicketSystem = TicketSystem::Jira;
 
-/// What the log says of a database that may have been put back.
+/// Logged when a database may have been restored.
 const SUSPECTED: &str = "may have been put back from an older copy";
 
 #[tokio::test]
@@ -33,7 +33,7 @@ async fn restart_and_kill_are_no_restore() {
     for (round, kill) in [true, false, true, false].into_iter().enumerate() {
         let answer = world.push(&format!("INC-{round}"), JIRA).await;
         assert_eq!(state(&answer), DeliveryState::Delivered, "{answer:#?}");
-        // As long as a copy needs to be told by its times.
+        // Long enough for the timestamps of a copy to differ.
         world.wait(Duration::from_millis(1_100)).await;
         if kill { world.crash().await } else { world.restart().await }
     }

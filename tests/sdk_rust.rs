@@ -103,7 +103,7 @@ async fn every_sample_works() {
     world.push("INC-watched", v1::TicketSystem::Jira).await;
     for kind in ["ACCEPTED", "ATTEMPT_STARTED", "DELIVERED"] {
         let mut told = line(&mut lines).await;
-        // What happens to the incident that was submitted is told as well.
+        // The events of the submitted incident arrive as well.
         while !told.contains("INC-watched") {
             told = line(&mut lines).await;
         }

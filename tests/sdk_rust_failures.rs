@@ -93,7 +93,7 @@ async fn stream_ended_for_slowness_resumes() {
     relay.narrow(Some(SLOWNESS));
     let mut client = impatient(&relay, &token, Duration::from_secs(30)).await;
     let mut events = client.events(StreamTicketEventsRequest::default()).await.unwrap();
-    // So it is for whoever does not resume.
+    // The same holds without resuming.
     let mut plain = client.stream_ticket_events(StreamTicketEventsRequest::default()).await.unwrap();
     for n in 0..30 {
         world.push(&format!("INC-slow-{n}"), TicketSystem::Jira).await;

@@ -1,4 +1,4 @@
-//! Calls without a good credential: how many there may be, and whom their limit does not concern.
+//! The limit of calls without a valid credential, and which callers it does not affect.
 
 use std::time::Duration;
 
@@ -102,7 +102,7 @@ async fn unknown_tokens_query_the_store_once_a_second() {
     let (_, token) = client_of(&mut world, "wall", Role::Viewer).await;
     let wrong = other_secret(&token);
     flood(&channel, Some(&wrong)).await;
-    // From here on whoever asks the store fails.
+    // From here on every query of the store fails.
     world.server.edit(Edit::HideTokens).await;
     let begun = Instant::now();
     let mut failed = 0;
@@ -135,7 +135,7 @@ async fn callers_on_one_socket_share_the_limit() {
     world.close().await;
 }
 
-/// A token of which nobody knows the ID.
+/// A token with an unknown ID.
 fn unknown(token: &str) -> String {
     token.replacen("rxt_", "rxt_0", 1).replacen(&token[4..20], &token[4..19], 1)
 }

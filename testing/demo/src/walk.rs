@@ -178,7 +178,11 @@ async fn lost_reply(stage: &mut Stage, say: &Narrator) -> anyhow::Result<()> {
     let incident = variant(stage, "LOST");
     let doubtful = push(stage, incident, v1::TicketSystem::Jira).await?;
     say.line(&doubtful.message);
-    ensure!(state(&doubtful) == v1::DeliveryState::Reconciling, "nobody noticed: {}", doubtful.message);
+    ensure!(
+        state(&doubtful) == v1::DeliveryState::Reconciling,
+        "the lost answer was not noticed: {}",
+        doubtful.message
+    );
     let id = doubtful.delivery.context("there is no delivery")?.id;
     let delivery = delivered(stage, &id).await?;
     let made = stage.jira.tickets().len() - before;

@@ -1,4 +1,4 @@
-//! Which names there are, in what the running system sees and in what is durable.
+//! Directory entries: those that the running system sees, and those that are durable.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};

@@ -53,7 +53,7 @@ impl Faults {
         self.0.clear();
     }
 
-    /// How many bytes are left; `None` if nobody counts.
+    /// How many bytes are left; `None` for no limit.
     pub(crate) fn space_left(&self) -> Option<u64> {
         let left = self.0.iter().filter_map(|active| match active.fault {
             Fault::Full { after } => Some(after),

@@ -177,11 +177,11 @@ mod tests {
     fn what_was_synced_is_there_after_every_cut() {
         for seed in 0..200 {
             let mut content = Content::default();
-            content.write(0, b"kept for ever");
+            content.write(0, b"kept forever!");
             content.sync(content.newest());
             content.write(20, b"perhaps");
             let after = content.after_cut(SECTOR, &mut Random::new(seed), &mut Toll::default());
-            assert_eq!(&after[..13], b"kept for ever", "seed {seed}");
+            assert_eq!(&after[..13], b"kept forever!", "seed {seed}");
         }
     }
 

@@ -13,7 +13,7 @@ use crate::{Counts, Options, Syncs};
 /// The folder that everything is in.
 pub(crate) const ROOT: Node = 1;
 
-/// The disk. Nodes of different lives of the disk differ, so that nobody reads from a cache what a cut took.
+/// The disk. Nodes of different lives of the disk differ, so that no cache serves what a power cut dropped.
 #[derive(Debug)]
 pub(crate) struct Image {
     options: Options,

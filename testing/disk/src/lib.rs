@@ -69,7 +69,7 @@ pub enum Syncs {
     WithTheNames,
 }
 
-/// What somebody does to a file.
+/// An operation on a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DiskOperation {
     Write,
@@ -149,7 +149,7 @@ impl Disk {
         self.power.cut(seed);
     }
 
-    /// After so many more changes (writes, changes of size, syncs, changes of names) the disk stands still: nobody who
+    /// After so many more changes (writes, changes of size, syncs, changes of names) the disk freezes: no one who
     /// asks it anything gets an answer until it is cut or goes on. The calling process must not ask either.
     pub fn stand_still_after(&self, changes: u64) {
         self.power.stand_still_after(changes);

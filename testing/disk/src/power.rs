@@ -79,7 +79,7 @@ impl Power {
         self.begin_life(state);
     }
 
-    /// Refuses whoever waits, so that nobody hangs on a disk that is about to go.
+    /// Fails pending operations, so that none hangs on a disk that is unmounted.
     pub(crate) fn end(&self) {
         self.begin_life(self.lock());
     }
@@ -92,7 +92,7 @@ impl Power {
         self.lock().trap = Some((operation, ending.to_owned()));
     }
 
-    /// Answers whoever waits, as if nothing had been.
+    /// Completes pending operations normally.
     pub(crate) fn go_on(&self) {
         let mut state = self.lock();
         state.still = false;

@@ -1,4 +1,4 @@
-//! Where there is no FUSE of Linux.
+//! For systems without Linux FUSE.
 
 use std::io;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! What of the unsynced changes reached the platter by the time that the power went.
+//! Which unsynced changes are durable when the power fails.
 //!
 //! A system writes back whenever it likes: nothing yet, everything up to a moment, or anything in any order.
 

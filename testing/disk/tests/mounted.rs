@@ -1,6 +1,6 @@
 //! The disk as programs use it: mounted. Where that is not possible, each test says so in a line of its own.
 
-#![allow(clippy::unwrap_used, reason = "a test that can not go on fails")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};

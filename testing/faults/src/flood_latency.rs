@@ -20,7 +20,7 @@ const GROWTH: u64 = 32 * 1_024 * 1_024;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// Seconds of calls beside each flood; half of it alone before, and half beside a flood of nobody.
+    /// Seconds of calls beside each flood; half of it alone before, and half beside a flood of another server.
     #[arg(long, default_value_t = 10)]
     seconds: u64,
 }
@@ -36,7 +36,7 @@ struct Attack {
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Result<()> {
-    let elsewhere = nobody().await?;
+    let elsewhere = start_other_listener().await?;
     let mut world = Plan::new().in_a_process().start().await;
     let time = Duration::from_secs(arguments.seconds);
     calls(&mut world, "warm", time / 5).await;
@@ -54,7 +54,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
     let (alone, beside) = (alone.p99(), beside.p99());
     let times = |p99: Duration| p99.as_secs_f64() / alone.as_secs_f64();
     println!("alone: p99 {alone:?}");
-    println!("beside floods of nobody: p99 {beside:?}, {:.2} times", times(beside));
+    println!("beside floods of another server: p99 {beside:?}, {:.2} times", times(beside));
     for (kind, p99, connections) in &floods {
         println!("{kind:?}: p99 {p99:?}, {:.2} times, {connections} connections", times(*p99));
     }
@@ -73,7 +73,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
 
 /// An address at which every connection is closed at once: what a flood of it costs is the attacker's own work, which here
 /// is done on the same cores.
-async fn nobody() -> Result<String> {
+async fn start_other_listener() -> Result<String> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?.to_string();
     tokio::spawn(async move {

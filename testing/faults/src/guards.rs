@@ -107,7 +107,7 @@ impl Removal {
     }
 }
 
-/// Whether the cell passes whichever one of them is put back.
+/// Whether the cell passes with any one of them enabled again.
 async fn passes_with_each(cell: &Cell, removed: &[Guard]) -> bool {
     for back in removed {
         let others: Vec<_> = removed.iter().copied().filter(|guard| guard != back).collect();

@@ -3,7 +3,7 @@
 //! Every command prints its counts as its last line, and ends non-zero if a promise broke.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "it talks to the terminal that started it")]
-#![allow(clippy::unwrap_used, reason = "a cell that can not go on fails")]
+#![allow(clippy::unwrap_used, reason = "a cell that cannot continue fails")]
 
 mod bugs;
 mod flood_latency;

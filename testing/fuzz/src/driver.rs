@@ -42,13 +42,13 @@ pub struct Broken {
     pub why: String,
 }
 
-/// The input that is being tried, for whoever watches.
+/// The current input, for the watchdog.
 type Trying = Arc<Mutex<Option<(Instant, Vec<u8>)>>>;
 
 /// Tries the inputs of a target, and then mutations of them, until one breaks its promise or the time is over.
 ///
 /// # Errors
-/// If the corpus can not be read.
+/// If the corpus cannot be read.
 #[expect(
     clippy::disallowed_methods,
     reason = "a run is bounded by real time; its inputs are by the seed alone"
@@ -95,7 +95,7 @@ pub fn try_once(target: &Target, input: &[u8]) -> Option<Broken> {
 /// Keeps an input that broke a promise, and says where.
 ///
 /// # Errors
-/// If it can not be written.
+/// If it cannot be written.
 pub fn keep(target: &Target, input: &[u8], folder: &Path) -> Result<PathBuf> {
     save(target.name, input, folder)
 }

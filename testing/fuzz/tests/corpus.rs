@@ -1,6 +1,6 @@
 //! The corpus, and that nothing that strangers can send was forgotten.
 
-#![allow(clippy::unwrap_used, reason = "a test that can not go on should stop there")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 
 use std::collections::BTreeSet;
 use std::fs;

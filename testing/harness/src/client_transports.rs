@@ -1,4 +1,4 @@
-//! Other ways to a server than a plain connection.
+//! Client connections over TLS and Unix sockets.
 
 use std::io;
 use std::path::{Path, PathBuf};

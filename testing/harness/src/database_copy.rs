@@ -1,4 +1,4 @@
-//! Copies of a database, by plain copies of files, and how they are put back.
+//! Copies of a database, by plain copies of files, and how they are restored.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -52,7 +52,7 @@ impl Copy {
         let data = format!("--data={}", world.server.data().display());
         let made = tokio::process::Command::new(binary()).args(["backup", &data]).arg(&backup).status().await;
         assert!(made.unwrap().success());
-        // A copy is not put back in the same moment: that is what its times tell.
+        // A copy is restored later than it was made: its timestamps differ.
         world.wait(Duration::from_millis(1_100)).await;
         Self { folder, backup }
     }

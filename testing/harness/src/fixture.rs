@@ -16,7 +16,7 @@
 //! | `kill` | ends it as a power cut would, and starts it again |
 //! | `away`, `back` | ends it, and starts it again |
 //! | `jira fair`, `jira refuses`, `jira hangs` | Jira takes every ticket, refuses every one for good, takes seconds for each |
-//! | `jira has KEY` | somebody else makes a ticket in Jira, with this key |
+//! | `jira has KEY` | another user creates a ticket in Jira, with this key |
 //! | `creates` | says how many creates Jira and ServiceNow have received: `{"jira":1,"servicenow":0}` |
 //! | `relay swallows` | swallows every byte of the relay's connections, closes none of them (before `restart` or `away`), and passes new ones |
 //! | `relay mutes` | swallows every message that the server sends on the relay's connections, while pings are answered; passes new ones |
@@ -127,7 +127,7 @@ async fn play(arguments: Arguments) {
     fixture.world.server.stop().await;
 }
 
-/// What Configure is to be told of Jira.
+/// The settings of Jira for Configure.
 fn settings(world: &World) -> Value {
     let jira = world.jira_settings();
     json!({
@@ -205,5 +205,5 @@ fn orders() -> mpsc::Receiver<String> {
 
 fn say(value: &Value) {
     let mut out = std::io::stdout().lock();
-    writeln!(out, "{value}").and_then(|()| out.flush()).expect("whoever started this listens");
+    writeln!(out, "{value}").and_then(|()| out.flush()).expect("the parent process reads standard output");
 }

@@ -1,6 +1,6 @@
 //! The real server between its callers and the simulated ticket systems, and what must hold after every test.
 
-#![allow(clippy::unwrap_used, reason = "a test that can not go on fails")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 
 mod acknowledged;
 mod binary;
@@ -170,7 +170,7 @@ impl Plan {
         self.with_flag("--auth=token")
     }
 
-    /// Has somebody look at each simulator as it is started.
+    /// Calls `watch` with each simulator after its start.
     pub fn observed_by(mut self, watch: impl Fn(&Simulator) + Send + 'static) -> Self {
         self.watch = SimulatorObserver::new(watch);
         self

@@ -1,4 +1,4 @@
-//! What the servers in this process log, and where they panic: of a server in a process of its own the log file tells.
+//! Captures logs and panics of servers in this process; a server in its own process has a log file.
 
 use std::io;
 use std::panic::{self, PanicHookInfo};
@@ -18,11 +18,11 @@ static LOG: Mutex<Vec<u8>> = Mutex::new(Vec::new());
 #[derive(Debug, Clone, Copy)]
 struct ToLog;
 
-/// Listens from now on, and says where the log is to be read from.
+/// Starts to capture, and returns the offset at which the new log begins.
 pub(crate) fn listen() -> usize {
     static LISTENS: Once = Once::new();
     LISTENS.call_once(|| {
-        // More than is logged unless somebody asks for it.
+        // More than is logged by default.
         let ours = SERVER.map(|name| (format!("ticketing_{name}"), Level::TRACE));
         let targets = Targets::new().with_default(Level::INFO).with_targets(ours);
         let layer = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(ToLog).with_filter(targets);
@@ -37,7 +37,7 @@ pub(crate) fn listen() -> usize {
     edit(|log| log.len())
 }
 
-/// What was logged since. Servers that run at the same time share one log.
+/// The log since that offset. Servers that run at the same time share one log.
 pub(crate) fn since(from: usize) -> Vec<u8> {
     edit(|log| log[from..].to_vec())
 }

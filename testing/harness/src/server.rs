@@ -68,7 +68,7 @@ enum Running {
     Process(Child),
 }
 
-/// A clock that somebody has set.
+/// A clock that was set.
 #[derive(Debug)]
 struct SetClock(SystemClock, SignedDuration);
 
@@ -334,12 +334,12 @@ impl Server {
     #[must_use]
     pub fn connections(&self) -> usize {
         const LISTENING: &str = "0A";
-        const OF_NOBODY: &str = "0";
+        const WITHOUT_OWNER: &str = "0";
         let (_, port) = self.address.rsplit_once(':').expect("an address ends with a port");
         let port = format!(":{:04X}", port.parse::<u16>().expect("a port is a number"));
         let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
         let rows = table.lines().skip(1).map(|row| row.split_whitespace().collect::<Vec<_>>());
-        rows.filter(|row| row[1].ends_with(&port) && row[3] != LISTENING && row[9] != OF_NOBODY).count()
+        rows.filter(|row| row[1].ends_with(&port) && row[3] != LISTENING && row[9] != WITHOUT_OWNER).count()
     }
 
     /// Sets the clock on the wall of the machine that the process runs on, while it runs, until [`release`](Self::release).
@@ -470,8 +470,8 @@ fn log_file(folder: &Path) -> PathBuf {
     folder.join("server.log")
 }
 
-/// An address that nobody listens on: the same before and after a restart. It is none of those that the system hands out
-/// by itself, so that nobody is given it while the server is down.
+/// An unused address: the same before and after a restart. It is outside of the ephemeral ports, which the system hands out
+/// by itself, so that no other socket gets it while the server is down.
 pub fn free_address() -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     loop {

@@ -1,10 +1,10 @@
-//! Whoever looks at the simulators of a world as they are started.
+//! A callback for each simulator that a world starts.
 
 use std::fmt;
 
 use ticketing_simulator::Simulator;
 
-/// What looks at each simulator as it is started.
+/// Called with each simulator after its start.
 #[derive(Default)]
 pub(crate) struct SimulatorObserver(Option<Box<Look>>);
 

@@ -108,7 +108,7 @@ impl<'a> StepRunner<'a> {
                 world.abandon(stage);
                 ended(End::Doubtful)
             }
-            // The transport can not tell whether a byte had left when it gave up.
+            // The transport cannot tell whether a byte had left when it gave up.
             _ => ended(End::Doubtful),
         };
     }
@@ -123,7 +123,7 @@ impl<'a> StepRunner<'a> {
         }
     }
 
-    /// The store is this server's alone, so nobody holds a claim now.
+    /// The store is this server's alone, so no claim is held now.
     fn restart(&self, world: &mut World) {
         world.is_down = false;
         world.commit(|delivery, now| end_lease(delivery, now)?.lapse(&self.policy, now));
@@ -260,7 +260,7 @@ fn tick(world: &mut World) {
     world.on_their_way.retain(|latest| now < *latest);
 }
 
-/// Whoever held it is gone, as far as one knows.
+/// Its holder is assumed dead.
 fn end_lease(mut delivery: Delivery, now: Timestamp) -> Option<Delivery> {
     delivery.lease_until.as_mut().map(|until| *until = now)?;
     Some(delivery)

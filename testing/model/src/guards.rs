@@ -104,7 +104,7 @@ pub fn guards() -> Vec<GuardCase> {
 }
 
 /// What comes of it where a paused worker sends after its deadline all the same: maybe a second ticket, of which the
-/// sweeps tell, and never one that nobody knows.
+/// duplicate scans report, and never one that is unknown.
 #[must_use]
 pub fn broken_assumptions() -> Vec<GuardTrial> {
     let paused = |setup, promise| {

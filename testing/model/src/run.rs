@@ -30,13 +30,13 @@ pub struct Summary {
     pub covered: usize,
     /// Assumptions whose breaking did what is expected.
     pub assumptions: usize,
-    /// What was not as expected: violations, and guards that nobody would miss.
+    /// What was not as expected: violations, and redundant guards.
     pub unexpected: usize,
 }
 
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    #[error("the report can not be written")]
+    #[error("the report cannot be written")]
     Write(#[from] io::Error),
     #[error("the model is not as expected in {} places", .0.unexpected)]
     Unexpected(Summary),
@@ -91,7 +91,7 @@ pub fn configurations(large: bool) -> Vec<Setup> {
 /// violation.
 ///
 /// # Errors
-/// If `out` can not be written to, or something is not as expected.
+/// If `out` cannot be written to, or something is not as expected.
 pub fn run(out: &mut impl Write, limits: Limits) -> Result<Summary, RunError> {
     let mut summary = Summary::default();
     for setup in configurations(limits.large) {

@@ -1,6 +1,6 @@
 //! What of a world decides its future, as bytes: two worlds with one key have the same traces before them.
 //!
-//! - Times count from now, and what is longer past than anybody asks for is as good as the bound that is asked for.
+//! - Times count from now, and times further in the past than any bound count as that bound.
 //! - Of an epoch only matters whether it is the delivery's.
 //! - Workers are alike, so their order does not matter.
 //! - What no decision reads any more, in this state or later, is left out.

@@ -15,10 +15,10 @@ pub enum Step {
     Crash(u8),
     /// The only server is started again, and ends all leases.
     Restart,
-    /// Somebody ends the leases that are over.
+    /// Expired leases are ended.
     Lapse,
     Claim(u8),
-    /// The ticket can not be prepared.
+    /// The ticket cannot be prepared.
     PrepareFails(u8),
     Intend(u8),
     Check(u8),
@@ -33,11 +33,11 @@ pub enum Step {
     Refuse(u8),
     /// The answer arrives: the ticket was made.
     Reply(u8),
-    /// The answer does not arrive, or can not be trusted.
+    /// The answer does not arrive, or cannot be trusted.
     Lose(u8),
     /// What the worker knows is committed.
     Record(u8),
-    /// A request that nobody waits for is applied.
+    /// An abandoned request is applied.
     ApplyLate(u8),
     /// A search that lags so many ticks behind.
     Search {

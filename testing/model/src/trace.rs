@@ -1,4 +1,4 @@
-//! How a violation came about, told step by step.
+//! The trace of a violation, step by step.
 
 use std::fmt;
 
@@ -22,7 +22,7 @@ pub struct Trace {
     lines: Vec<Line>,
 }
 
-/// One step, as it is told.
+/// One step, as it is printed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Line {
     tick: u32,
@@ -40,7 +40,7 @@ pub struct Replayed {
     pub duplicates: usize,
 }
 
-/// Takes `steps` from the acceptance on; `None` if one of them can not happen.
+/// Takes `steps` from the acceptance on; `None` if one of them cannot happen.
 #[must_use]
 pub fn replay(setup: &Setup, steps: &[Step]) -> Option<Replayed> {
     let runner = StepRunner::new(setup);
@@ -106,10 +106,10 @@ fn in_words(setup: &Setup, step: Step, before: &World, after: &World) -> String 
         Step::Tick => "time passes".to_owned(),
         Step::Crash(worker) => format!("{} crashes", crashed(setup, worker)),
         Step::Restart => "the server starts again, and ends all leases".to_owned(),
-        Step::Lapse if lacks(Guard::LeaseTerm) => "somebody ends the lease".to_owned(),
+        Step::Lapse if lacks(Guard::LeaseTerm) => "another server ends the lease".to_owned(),
         Step::Lapse => "the lease is over".to_owned(),
         Step::Claim(worker) => claimed(&name(worker), after, worker),
-        Step::PrepareFails(worker) => format!("{} can not prepare the ticket", name(worker)),
+        Step::PrepareFails(worker) => format!("{} cannot prepare the ticket", name(worker)),
         Step::Intend(worker) if lacks(Guard::Intent) => {
             format!("{} means to send, and stores nothing", name(worker))
         }
@@ -132,7 +132,7 @@ fn in_words(setup: &Setup, step: Step, before: &World, after: &World) -> String 
         }
         Step::Record(worker) => recorded(&name(worker), before, worker),
         Step::ApplyLate(_) => {
-            format!("the ticket system makes ticket {} of a request that nobody waits for", newest())
+            format!("the ticket system makes ticket {} of an abandoned request", newest())
         }
         Step::Search { worker, witness, .. } => searched(&name(worker), after, worker, witness),
         Step::SearchFails(worker) => format!("{} searches, and the search fails", name(worker)),
@@ -201,7 +201,7 @@ fn recorded(name: &str, before: &World, worker: u8) -> String {
             End::NotPrepared | End::NoConnection => "nothing was sent",
             End::TooLate => "it was too late to send",
             End::Refused => "the ticket was refused",
-            End::Doubtful => "nobody knows what became of the request",
+            End::Doubtful => "the outcome of the request is unknown",
             End::Created(_) => "the ticket was made",
         },
         _ => "what the search showed",

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::fault_script::Call;
 
-/// When a throttled client is told to come back.
+/// The `Retry-After` of a throttled client.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RetryAfter {

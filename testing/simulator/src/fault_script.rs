@@ -50,7 +50,7 @@ pub enum When {
     AfterFirst(u64),
 }
 
-/// One line of faults.
+/// One rule of a fault script.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rule {
     /// The calls it concerns.
@@ -109,7 +109,7 @@ impl FaultScript {
     /// Adds a rule after the others; it counts calls from now on.
     ///
     /// # Panics
-    /// If the effect can not be played on the calls it is for: a connection carries no request yet.
+    /// If the effect cannot be played on the calls it is for: a connection carries no request yet.
     #[track_caller]
     pub fn push(&self, rule: Rule) {
         self.add(rule, false);
@@ -131,7 +131,7 @@ impl FaultScript {
         self.rules().push(Line { rule, seen: 0, has_struck: false, may_miss });
     }
 
-    /// What has struck nothing so far, of the rules that were removed, too: a test that looks for what such faults does
+    /// What has struck nothing so far, of the rules that were removed, too: a test that depends on such a fault
     /// has seen nothing of it.
     pub fn never_struck(&self) -> Vec<String> {
         let missed = self.missed.lock().unwrap_or_else(PoisonError::into_inner);
@@ -213,7 +213,7 @@ impl FaultScript {
         let mut released = self.released.subscribe();
         async move {
             if released.changed().await.is_err() {
-                // The simulator is gone, and whoever holds something is about to be, too.
+                // The simulator is gone, and held connections end with it.
                 std::future::pending::<()>().await;
             }
         }

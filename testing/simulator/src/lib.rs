@@ -38,14 +38,14 @@
 //! rule decides. What happens before there is a call, to a connection, is scripted for [`Call::Connection`].
 //!
 //! A test that acts at a certain moment waits for it: [`Simulator::until`] for a [`Point`] on the way of a call,
-//! [`FaultScript::until_struck`] for the faults. What an effect holds ends with its client, with the simulator, or by
+//! [`FaultScript::until_struck`] for effects. What an effect holds ends with its client, with the simulator, or by
 //! [`FaultScript::release`].
 //!
 //! # TLS
 //!
 //! With the feature `tls`, on by default, `Simulator::start_tls` serves under a certificate of an `Authority` made on
 //! the spot, good or bad in one way; its `ca.pem` is what clients are to trust (`SSL_CERT_FILE`). A handshake that
-//! never ends, breaks off, or is answered in plain HTTP is faults for [`Call::Connection`].
+//! never ends, breaks off, or is answered in plain HTTP is an effect on [`Call::Connection`].
 //!
 //! # Histories
 //!
@@ -56,7 +56,7 @@
 //! # The script over HTTP
 //!
 //! For other languages and for the `ticketing-simulator` program, at [`Simulator::control_url`]. These requests
-//! need no login, meet no faults but that of connections, and are not recorded.
+//! need no login, meet no faults but those of connections, and are not recorded.
 //!
 //! | request | does |
 //! |-|-|
@@ -69,7 +69,7 @@
 //! | `DELETE /_simulator/tickets/{key}` | a person deletes it |
 //! | `GET`, `DELETE /_simulator/requests` | the recorded requests; forgets them |
 //! | `PUT /_simulator/keep` | `{"requests": "everything"}`, `"heads"` or `"nothing"`: what of them is recorded |
-//! | `GET /_simulator/creates` | every create: marker, arrival, ticket, answer, faults |
+//! | `GET /_simulator/creates` | every create: marker, arrival, ticket, answer, effect |
 //! | `GET /_simulator/points` | how many calls were `struck`, and how often each point was reached |
 //! | `POST /_simulator/faults` | adds a rule or an array of rules |
 //! | `DELETE /_simulator/faults` | removes every rule |

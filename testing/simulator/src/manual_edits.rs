@@ -1,4 +1,4 @@
-//! What people do to the tickets of a site, whatever its clients are doing.
+//! Manual edits of tickets by other users of the site.
 
 use serde_json::{Map, Value, json};
 
@@ -41,7 +41,7 @@ impl Simulator {
         self.shared.state().set_fields(ticket, Map::from_iter([(field.to_owned(), value)]))
     }
 
-    /// Plays somebody else who creates a ticket, in the project they name, or the first, or the incident table, with
+    /// Creates a ticket as another user would, in the project it names, or the first, or the incident table, with
     /// these fields beside the usual ones and without validation. Returns its key or number.
     pub fn add_foreign_ticket(&self, fields: Map<String, Value>) -> String {
         self.shared.add_foreign_ticket(fields)

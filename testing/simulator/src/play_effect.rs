@@ -1,4 +1,4 @@
-//! How each effect of the faults is played.
+//! Plays each effect.
 
 use std::io::{self, Write};
 use std::sync::{Arc, LazyLock};

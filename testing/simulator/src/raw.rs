@@ -78,7 +78,7 @@ impl Raw {
 
     /// Writes, and holds if it is to.
     pub(crate) async fn play(self, shared: &Shared, call: Call, mut wire: Stream) {
-        // From before the announcement: whoever waited for it may release at once.
+        // Subscribed before the announcement: a waiting test may release at once.
         let released = shared.faults.released();
         let written = async {
             wire.write_all(&self.bytes).await?;

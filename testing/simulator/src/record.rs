@@ -62,10 +62,10 @@ pub struct RecordedCreate {
     pub ticket_id: Option<String>,
     /// The key or number of that ticket.
     pub ticket_key: Option<String>,
-    /// The status that was sent back, whatever the faults made of the rest of the answer; `None` when the
+    /// The status that was sent back, whatever an effect changed in the rest of the answer; `None` when the
     /// connection ended without one, or has not got one yet.
     pub answered: Option<u16>,
-    /// The faults that struck it.
+    /// The effect that struck it.
     pub faults: Option<Effect>,
 }
 

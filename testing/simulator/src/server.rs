@@ -1,4 +1,4 @@
-//! The HTTP loop: reads requests, asks the faults, lets the site answer, and ends connections as scripted.
+//! The HTTP loop: reads requests, asks the fault script, lets the site answer, and ends connections as scripted.
 
 use std::convert::Infallible;
 use std::future::poll_fn;
@@ -123,7 +123,7 @@ async fn connection(shared: &Arc<Shared>, stream: TcpStream) {
     }
 }
 
-/// What the faults leaves of a new connection.
+/// Plays the effect for a new connection.
 async fn with_faults(shared: &Shared, stream: TcpStream) -> Option<TcpStream> {
     match shared.faults.strike(Call::Connection) {
         None => return Some(stream),

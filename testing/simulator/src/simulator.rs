@@ -66,7 +66,7 @@ impl Shared {
     }
 }
 
-/// What became of a simulator's faults.
+/// Which rules of a simulator have struck.
 #[derive(Debug, Clone)]
 pub struct FaultScriptRecord(Arc<Shared>);
 
@@ -205,12 +205,12 @@ impl Simulator {
         self.shared.points.until(call, point, times).await;
     }
 
-    /// Tells of its faults, also when the simulator is gone.
+    /// Its fault script, which outlives the simulator.
     pub fn fault_script_record(&self) -> FaultScriptRecord {
         FaultScriptRecord(self.shared.clone())
     }
 
-    /// The faults, empty at first.
+    /// The fault script, empty at first.
     pub fn faults(&self) -> &FaultScript {
         &self.shared.faults
     }

@@ -9,7 +9,7 @@ use crate::profile::Vendor;
 use crate::state::State;
 use crate::{jira, servicenow};
 
-/// How a search is bent by the faults.
+/// A fault of the result of a search.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum SearchFault {
     #[default]

@@ -30,7 +30,7 @@ pub struct Ticket {
     /// Whether a person made it: [`Simulator::add_foreign_ticket`](crate::Simulator::add_foreign_ticket) or
     /// [`Simulator::clone_ticket`](crate::Simulator::clone_ticket).
     pub foreign: bool,
-    /// Whether somebody deleted it since.
+    /// Whether it was deleted since.
     pub deleted: bool,
     /// Its description as plain text, for text searches.
     #[serde(skip)]

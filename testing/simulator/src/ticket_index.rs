@@ -10,7 +10,7 @@ const LONG_WORD: usize = 24;
 
 /// All tickets, deleted ones included.
 ///
-/// The indexes may name a ticket that no longer bears what it is named for: whoever asks them looks at the ticket, too.
+/// An index entry may be stale: callers check the ticket as well.
 #[derive(Debug, Default)]
 pub(crate) struct TicketIndex {
     tickets: Vec<Ticket>,
@@ -31,7 +31,7 @@ impl TicketIndex {
         &self.tickets
     }
 
-    /// Tickets that exist: not those somebody deleted.
+    /// Tickets that were not deleted.
     pub(crate) fn existing(&self) -> impl DoubleEndedIterator<Item = &Ticket> {
         self.tickets.iter().filter(|ticket| !ticket.deleted)
     }

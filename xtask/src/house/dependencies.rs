@@ -1,4 +1,4 @@
-//! Who may depend on whom. Decisions flow one way: `retry` <- `core` <- `outbound` <- `jira`, `servicenow` <- `server`,
+//! Allowed dependencies between packages. Decisions flow one way: `retry` <- `core` <- `outbound` <- `jira`, `servicenow` <- `server`,
 //! root <- `server`; the model knows `core` alone; the simulator knows none of ours, so that it cannot share an adapter's
 //! misunderstanding.
 
@@ -66,10 +66,10 @@ const ALLOWANCES: &[Allowance] = &[
     Allowance { package: XTASK, ours: &[SERVER], ours_in_tests: &[] },
 ];
 
-/// Packages that speak to a database or to a network, and who alone may use them outside of tests.
+/// Packages for databases and networks, and the only packages that may use them outside of tests.
 const RESTRICTED: &[(&str, &[&str])] = &[("sqlx", &[SERVER]), ("reqwest", &[OUTBOUND])];
 
-/// What breaks the rules of who may depend on whom.
+/// Violations of the allowed dependencies.
 pub(super) fn violations(packages: &[Package]) -> Vec<Violation> {
     packages.iter().flat_map(|package| violations_of(package, packages)).collect()
 }
@@ -78,7 +78,7 @@ fn violations_of(package: &Package, packages: &[Package]) -> Vec<Violation> {
     let Some(allowance) = ALLOWANCES.iter().find(|allowance| allowance.package == package.name) else {
         return vec![Violation::new(
             &package.name,
-            "is not in the table of who may depend on whom (xtask/src/house/dependencies.rs)",
+            "is not in the table of allowed dependencies (xtask/src/house/dependencies.rs)",
         )];
     };
     let mut violations = Vec::new();
@@ -136,8 +136,11 @@ mod tests {
         let simulator = package(SIMULATOR, &[]);
         let in_tests = [package(JIRA, &[(SIMULATOR, Some("dev"))]), simulator.clone()];
         assert_eq!(violations(&in_tests), []);
-        let in_earnest = [package(JIRA, &[(SIMULATOR, None)]), simulator];
-        assert_eq!(violations(&in_earnest), [Violation::new(JIRA, "must not depend on ticketing-simulator")]);
+        let in_production = [package(JIRA, &[(SIMULATOR, None)]), simulator];
+        assert_eq!(
+            violations(&in_production),
+            [Violation::new(JIRA, "must not depend on ticketing-simulator")]
+        );
     }
 
     #[test]

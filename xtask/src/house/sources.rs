@@ -15,7 +15,7 @@ const MAX_LINES: usize = 600;
 /// Where all SQL is.
 const STORE: &str = "crates/server/src/store";
 
-/// Signs of unfinished work. Written in two halves, lest this file be found by its own rule.
+/// Signs of unfinished work. Written in two halves, so that this file passes its own rule.
 const UNFINISHED: &[&str] = &[
     concat!("TO", "DO"),
     concat!("FIX", "ME"),

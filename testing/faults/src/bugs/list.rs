@@ -48,7 +48,7 @@ pub(super) const BUGS: &[Bug] = &[
         found_by: By("model"),
         replays: &[
             Test("a_witness_was_made_when_nothing_of_the_doubtful_send_could_be_applied_any_more"),
-            Cells("stale result / witness, made before the send was over"),
+            Cells("stale result / canary, created before the send was over"),
         ],
     },
     Bug {
@@ -77,7 +77,7 @@ pub(super) const BUGS: &[Bug] = &[
         replays: &[Test("of_two_tickets_of_the_same_second_the_one_with_the_lower_number_is_older")],
     },
     Bug {
-        what: "After `200 {}` Jira Cloud was taken for Data Center, whose searches Cloud refuses: deliveries stayed RECONCILING for ever",
+        what: "After `200 {}` Jira Cloud was taken for Data Center, whose searches Cloud refuses: deliveries stayed RECONCILING forever",
         found_by: By(r#"matrix --only "connection / ""#),
         replays: &[Test("learns_which_jira_it_is_from_the_account_where_server_info_says_nothing")],
     },
@@ -204,7 +204,7 @@ impl Bug {
 // === impl Replay ===
 
 impl Replay {
-    /// What this program is to be told; nothing if it is not played by it.
+    /// The arguments of this program; `None` for a test of the workspace.
     pub(super) fn arguments(self) -> Option<Vec<String>> {
         let words = match self {
             Test(_) => return None,

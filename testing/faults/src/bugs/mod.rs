@@ -74,7 +74,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
         wanted.len(),
         began.elapsed()
     );
-    if failed > 0 { bail!("{failed} bugs are back, or can not be played") } else { Ok(()) }
+    if failed > 0 { bail!("{failed} bugs are back, or cannot be played") } else { Ok(()) }
 }
 
 fn items() -> Vec<Item> {
@@ -100,7 +100,7 @@ async fn failure(replay: Replay, suite: &Suite) -> Result<Option<String>> {
     };
     let mut this = Command::new(std::env::current_exe()?);
     this.args(arguments).stdin(Stdio::null()).kill_on_drop(true);
-    let Output { status, stdout, stderr } = this.output().await.context("faults can not be run")?;
+    let Output { status, stdout, stderr } = this.output().await.context("faults cannot be run")?;
     let said = || format!("{}{}", String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
     Ok((!status.success()).then(said))
 }

@@ -30,7 +30,7 @@ impl Suite {
         cargo.args(["test", "--locked", "--workspace", "--all-targets", "--no-fail-fast", "--"]).args(names);
         // Here nothing is left unplayed for want of a disk whose power can be cut.
         cargo.env("TICKETING_DISK_REQUIRED", "1");
-        let Output { stdout, stderr, .. } = cargo.output().await.context("cargo can not be run")?;
+        let Output { stdout, stderr, .. } = cargo.output().await.context("cargo cannot be run")?;
         let said = format!("{}{}", String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
         Ok(Self::of(said))
     }

@@ -1,4 +1,4 @@
-//! Those who want tickets, and the operators. Every request and every answer is written down.
+//! Callers that push incidents, and operators. Every request and every answer is recorded.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,7 +13,7 @@ use super::plan::{Later, LaterAction, Order, PushMethod, TARGETS};
 use super::progress::Progress;
 use super::record::{Answer, Operation, Recorder, Standing, What};
 
-/// ServerFaultKind long a caller waits for an answer that waits for nothing but the server.
+/// How long a caller waits for an answer that waits for nothing but the server.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Between the first two tries of a caller whose server is away; then ever longer, up to the second.
 const AGAIN_AFTER: [Duration; 2] = [Duration::from_millis(20), Duration::from_secs(1)];
@@ -152,7 +152,7 @@ impl Caller {
             }
             LaterAction::Resolve => {
                 let key = format!("HAND-{}", order.number);
-                // There is no such ticket: it is taken where the faults keeps the server from finding that out.
+                // There is no such ticket: it is accepted where faults keep the server from reading it.
                 let request = v1::ResolveDeliveryRequest {
                     delivery_id,
                     ticket_key: key.clone(),

@@ -1,8 +1,8 @@
-//! Histories: many incidents under random faults, while the server is killed, stopped and put to sleep; what everybody saw
+//! Histories: many incidents under random faults, while the server is killed, stopped and suspended; what callers and subscribers saw
 //! is recorded, and the record is held against the promises.
 //!
-//! A seed gives the same incidents, the same deeds of callers and operators, the same faults for the n-th create and
-//! look-up of each incident, and the same server_faults on the server after the same number of incidents. What it can not give
+//! A seed gives the same incidents, the same actions of callers and operators, the same faults for the n-th create and
+//! look-up of each incident, and the same faults of the server after the same number of incidents. What it cannot give
 //! again is how threads interleave: which request is under way when the server is killed, and so how many creates an
 //! incident needs, and what follows from that. A bug that needs one rare moment may need several runs with its seed, or a
 //! larger one; a bug in what a reply means comes back at once.
@@ -37,24 +37,24 @@ use self::record::Entry;
 use self::round::Round;
 use crate::matrix::said;
 
-/// ServerFaultKind many broken promises are told with their whole story.
+/// How many broken promises are printed with all their entries.
 const MAX_TRACES: usize = 3;
-/// ServerFaultKind many are told at all.
+/// How many are printed at all.
 const MAX_PRINTED: usize = 20;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// ServerFaultKind many deliveries.
+    /// How many deliveries.
     #[arg(long, default_value_t = 2_000)]
     deliveries: usize,
-    /// What the incidents, the deeds, the faults and the server_faults are made of.
+    /// The seed of incidents, actions and faults.
     #[arg(long, default_value_t = 42)]
     seed: u64,
-    /// ServerFaultKind often the process is killed, stopped or put to sleep; by default once in 500 deliveries. With 0 the server
+    /// How often the process is killed, stopped or put to sleep; by default once in 500 deliveries. With 0 the server
     /// runs in this process.
     #[arg(long)]
     kills: Option<usize>,
-    /// ServerFaultKind many of a thousand first creates are struck by the faults; of those that follow, a third of that.
+    /// How many of a thousand first creates are struck by the faults; of those that follow, a third of that.
     #[arg(long, default_value_t = 600)]
     struck: u64,
     /// The most deliveries of a round.
@@ -63,10 +63,10 @@ pub(crate) struct Arguments {
     /// Plays only this round, counted from 0.
     #[arg(long)]
     only_round: Option<u64>,
-    /// ServerFaultKind many callers there are at once.
+    /// How many callers there are at once.
     #[arg(long, default_value_t = 48)]
     callers: usize,
-    /// ServerFaultKind many deliveries may be on their way at once.
+    /// How many deliveries may be on their way at once.
     #[arg(long, default_value_t = 2_000)]
     window: usize,
     /// Creates at a time to one ticket system. 1 to 64.

@@ -1,4 +1,4 @@
-//! What everybody writes first: POST, and on any error POST again. It meets the same faults.
+//! A naive client: POST, and on any error POST again. It meets the same faults.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -19,7 +19,7 @@ use super::plan::TARGETS;
 use super::random_faults::MARKER;
 use super::round::{ATTEMPT_DEADLINE, MAX_DELAY, Round};
 
-/// ServerFaultKind often it tries, and for how long it waits after the first time; after each further one twice as long.
+/// How often it tries, and for how long it waits after the first time; after each further one twice as long.
 const TRIES: u32 = 5;
 const BACKOFF: Duration = Duration::from_millis(60);
 
@@ -68,7 +68,7 @@ pub(super) async fn play(round: &Round<'_>, callers: usize) -> Result<NaiveOutco
     Ok(naive_outcome(&pushes, &sites))
 }
 
-/// Whatever the answer, there is nobody to tell: the client believes what it wants.
+/// Answers are not recorded: the client draws its own conclusion.
 async fn push(site: &Site, target: usize, incident: &str, marker: &str) {
     let body = ticket(target, incident, marker);
     for attempt in 0..TRIES {

@@ -1,6 +1,6 @@
-//! What is going to be done in a round: who asks for what, and what happens to the server meanwhile.
+//! The plan of a round: the actions of callers, and the faults of the server.
 //!
-//! All of it is made of the seed. When exactly it happens, and in which order where nobody waits for anybody, is for the
+//! All of it is made of the seed. When exactly it happens, and in which order concurrent actions happen, is for the
 //! machine to decide: threads interleave as they like.
 
 use std::time::Duration;
@@ -24,7 +24,7 @@ pub(super) struct Plan {
     pub(super) server_faults: Vec<ServerFault>,
 }
 
-/// One incident, and everything that anybody wants of it.
+/// One incident, and every call about it.
 #[derive(Debug, Clone)]
 pub(super) struct Order {
     pub(super) number: u64,
@@ -32,7 +32,7 @@ pub(super) struct Order {
     pub(super) later: Vec<Later>,
 }
 
-/// ServerFaultKind an incident comes in.
+/// How an incident comes in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum PushMethod {
     /// SubmitIncident, which pushes it to both ticket systems.
@@ -41,7 +41,7 @@ pub(super) enum PushMethod {
     Create { target: usize, patience: Duration },
 }
 
-/// Something that somebody does about an incident so long after it was accepted.
+/// An action on an incident some time after it was accepted.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Later {
     pub(super) after: Duration,
@@ -61,7 +61,7 @@ pub(super) enum LaterAction {
     },
     Retry,
     Cancel,
-    /// Names a ticket that nobody else made.
+    /// Names a ticket that no delivery created.
     Resolve,
 }
 
@@ -113,7 +113,7 @@ impl Plan {
     }
 }
 
-/// ServerFaultKind large a round is, and what it plays with.
+/// How large a round is, and what it plays with.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Size {
     pub(super) deliveries: usize,
@@ -134,7 +134,7 @@ impl Order {
         Self { number, method, later }
     }
 
-    /// ServerFaultKind many deliveries come of it.
+    /// How many deliveries come of it.
     pub(super) fn deliveries(&self) -> usize {
         if self.method == PushMethod::Submit { TARGETS.len() } else { 1 }
     }

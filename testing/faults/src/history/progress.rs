@@ -1,4 +1,4 @@
-//! ServerFaultKind far a round has come, as its callers and its steady subscriber know.
+//! How far a round has come, as its callers and its steady subscriber know.
 
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};

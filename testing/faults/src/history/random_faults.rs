@@ -16,21 +16,21 @@ use super::seeded_random::SeededRandom;
 /// What a marker begins with; 32 hexadecimal digits follow.
 pub(super) const MARKER: &str = "rhythmx-";
 
-/// After so many creates of an incident the faults is clear: every history ends.
+/// After so many creates of an incident there are no more faults: every history ends.
 const LAST_STRUCK: u64 = 12;
 
-/// ServerFaultKind bad the faults is, and how long it may last.
+/// How frequent faults are, and how long an effect may last.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct FaultRates {
     pub(super) seed: u64,
     pub(super) round: u64,
-    /// ServerFaultKind many first creates of a thousand are struck. Later ones are struck less often.
+    /// How many first creates of a thousand are struck. Later ones are struck less often.
     pub(super) struck: u64,
     /// The longest that a create may lie between its arrival and its application.
     pub(super) max_delay: Duration,
 }
 
-/// The faults over one ticket system.
+/// The faults of one ticket system.
 #[derive(Debug)]
 pub(super) struct RandomFaults {
     rates: FaultRates,
@@ -40,7 +40,7 @@ pub(super) struct RandomFaults {
 
 #[derive(Debug, Default)]
 struct Seen {
-    /// ServerFaultKind many creates of an incident came.
+    /// How many creates of an incident came.
     creates: HashMap<u64, u64>,
     /// Whose marker it is, and how often it was looked for.
     searches: HashMap<String, (u64, u64)>,

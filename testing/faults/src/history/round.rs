@@ -22,7 +22,7 @@ use super::record::{Create, Entry, Recorder, Setting, Standing, Ticket, What};
 use super::seeded_random::SeededRandom;
 use super::subscribers::{FILTERED, RESTLESS, STEADY, Subscriber};
 
-/// ServerFaultKind long anything may take: a second stands for half a minute of the real bounds.
+/// How long anything may take: a second stands for half a minute of the real bounds.
 pub(super) const ATTEMPT_DEADLINE: Duration = Duration::from_secs(1);
 pub(super) const LEASE: Duration = Duration::from_secs(3);
 pub(super) const SERVER_BOUND: Duration = Duration::from_secs(2);
@@ -46,9 +46,9 @@ pub(super) struct Round<'a> {
     pub(super) seed: u64,
     pub(super) number: u64,
     pub(super) deliveries: usize,
-    /// ServerFaultKind often the process is struck; a server that is never struck runs in this process.
+    /// How often the process is struck; a server that is never struck runs in this process.
     pub(super) server_faults: usize,
-    /// ServerFaultKind many first creates of a thousand are struck.
+    /// How many first creates of a thousand are struck.
     pub(super) struck: u64,
     pub(super) callers: usize,
     pub(super) window: usize,
@@ -113,7 +113,7 @@ impl Round<'_> {
         recorder.note(What::Settled { last });
         settled.send_replace(Some(last));
         let readers = async { while subscribers.join_next().await.is_some() {} };
-        // Whoever has not seen all by then is found out by the checker.
+        // The checker reports a subscriber that has not seen all by then.
         let _ = tokio::time::timeout(SETTLING, readers).await;
         subscribers.shutdown().await;
         note_the_end(&mut world, &recorder).await;
@@ -130,7 +130,7 @@ impl Round<'_> {
             .with_flag(&format!("--jira-cloud-index-bound={}ms", INDEX_BOUND.as_millis()))
             .with_flag(&format!("--look-up-interval={}ms", LOOK_UP_INTERVAL.as_millis()))
             .with_flag(&format!("--concurrency={}", self.concurrency))
-            // The faults strikes most of what is sent: that is no outage here.
+            // Most requests are struck by faults: that is no outage here.
             .with_flag("--circuit-threshold=1000")
             .with_flag("--log=error");
         if self.server_faults > 0 {

@@ -1,4 +1,4 @@
-//! SeededRandom that is the same on every machine and for ever: a seed that found a bug must find it again in years.
+//! A random generator that is stable across machines and versions: a seed that found a bug must reproduce it in years.
 
 /// A sequence of numbers that looks random and is made of its seed alone (`SplitMix64`).
 #[derive(Debug, Clone)]

@@ -1,4 +1,4 @@
-//! Those who read the events: steadily, or coming and going.
+//! Subscribers: steady ones, and ones that reconnect.
 
 use std::sync::Arc;
 use std::time::Duration;

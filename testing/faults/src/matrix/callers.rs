@@ -1,4 +1,4 @@
-//! Callers that go away, wait too briefly, or do not finish their sentence.
+//! Callers that disconnect, have a short deadline, or send half a request.
 
 use std::time::Duration;
 
@@ -84,7 +84,7 @@ async fn go_away(stage: Stage, gone: Gone, point: Point, system: TicketSystem) {
     world.server.release();
     world.until_all_delivered(1).await;
     stage.recovered(struck.elapsed(), SOON);
-    // Whoever was not answered asks again.
+    // A caller without an answer repeats its call.
     assert!(world.push("INC-1", system).await.already_existed);
     let simulator = world.simulator(system);
     assert_eq!((simulator.tickets().len(), creates(simulator)), (1, 1));
@@ -109,11 +109,11 @@ async fn outlasted_by_a_look_up(stage: Stage, point: Point, system: TicketSystem
     world.finish().await;
 }
 
-/// A call that was given up while its delivery was held: it is told so, or told how far that had come.
+/// A call whose deadline passed while its delivery was held: it ends with DEADLINE_EXCEEDED, or with the current state.
 fn ends_in_time(world: &World, answer: Result<v1::CreateTicketResponse, Status>) {
     match answer {
         Ok(answer) => {
-            assert_ne!(state(&answer), DeliveryState::Delivered, "nobody was told of that yet");
+            assert_ne!(state(&answer), DeliveryState::Delivered, "no caller had that answer yet");
             world.acknowledged.note_push(&answer);
         }
         Err(status) => assert!(is_too_late(status.code()), "{status:?}"),
@@ -198,7 +198,7 @@ async fn half_and_gone(stage: Stage) {
     world.finish().await;
 }
 
-/// Others are served meanwhile, and the server stops when it is told to.
+/// Others are served meanwhile, and the server stops when asked to.
 async fn half_and_silent(stage: Stage) {
     let mut world = stage.plan().with_long_deadlines().with_flag("--shutdown-grace=500ms").start().await;
     let (mut relays, mut calls) = (vec![], JoinSet::new());

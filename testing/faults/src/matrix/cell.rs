@@ -13,7 +13,7 @@ use ticketing_simulator::{FaultScriptRecord, Simulator};
 /// How long a cell may take, however it goes.
 const MAX_DURATION: Duration = Duration::from_secs(180);
 
-/// What a cell says that was well again, but later than it may.
+/// In the failure of a cell that recovered, but later than its limit.
 pub(super) const LATE: &str = "to be well again, and may take";
 
 /// A fault at a point, and how it is played.
@@ -68,7 +68,7 @@ impl Cell {
         Self { family, fault: fault.into(), at: at.into(), play }
     }
 
-    /// A cell that there can not be, and why.
+    /// A cell that does not apply, and why.
     pub(crate) fn does_not_apply(
         family: &'static str,
         fault: impl Into<String>,
@@ -78,7 +78,7 @@ impl Cell {
         Self { family, fault: fault.into(), at: at.into(), play: Play::DoesNotApply(why) }
     }
 
-    /// Why there can not be such a cell; absent if there is.
+    /// Why the cell does not apply; absent if it does.
     pub(crate) fn why_not(&self) -> Option<&'static str> {
         match self.play {
             Play::Plays(_) => None,
@@ -192,6 +192,6 @@ mod tests {
 
     #[tokio::test]
     async fn passes_cell_whose_fault_is_optional() {
-        assert!(matches!(play(Some("nobody searches here")).await, Verdict::Passed { .. }));
+        assert!(matches!(play(Some("this call never searches")).await, Verdict::Passed { .. }));
     }
 }

@@ -1,4 +1,4 @@
-//! The process is killed, asked to stop, or put to sleep while events are written and sent.
+//! The process is killed, asked to stop, or suspended while events are written and sent.
 
 use rhythmx_ticketing::v1::stream_ticket_events_response::Message;
 use rhythmx_ticketing::v1::{TicketEvent, TicketEventKind, TicketSystem};
@@ -29,7 +29,7 @@ async fn play(stage: Stage, fault: Fault) {
     let reading = tokio::spawn(read_to_its_end(subscriber, seen));
     let enough = tokio::time::timeout(PATIENCE, newest.wait_for(|newest| *newest >= BEFORE)).await;
     assert!(enough.is_ok_and(|enough| enough.is_ok()), "no events come");
-    assert!(flow.under_way() > 0, "nobody waits, so that no event is to come");
+    assert!(flow.under_way() > 0, "no call is under way, so that no event is to come");
     let struck = Instant::now();
     strike(&mut world, fault).await;
     let after_it = flow.begun();
@@ -56,7 +56,7 @@ async fn play(stage: Stage, fault: Fault) {
     world.finish().await;
 }
 
-/// Everything that a stream tells, until the process ends it or nobody listens any more.
+/// Everything that a stream tells, until the process or the subscriber ends it.
 async fn read_to_its_end(mut subscriber: Subscriber, seen: watch::Sender<u64>) -> (Vec<TicketEvent>, String) {
     let mut events = vec![];
     loop {

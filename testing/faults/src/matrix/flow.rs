@@ -13,7 +13,7 @@ const CALL: Duration = Duration::from_secs(5);
 /// Before a caller that was refused asks again.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// Callers who push one incident after another to Jira. Whoever is not answered asks again.
+/// Callers who push one incident after another to Jira. A caller without an answer repeats its call.
 pub(crate) struct Flow {
     told: Arc<Observed>,
     callers: JoinSet<()>,
@@ -23,7 +23,7 @@ pub(crate) struct Flow {
 #[derive(Debug, Default)]
 struct Observed {
     begun: AtomicUsize,
-    /// Incidents that somebody waits for just now.
+    /// Calls under way.
     under_way: AtomicUsize,
     /// Calls that were not answered as they should be.
     refused: AtomicUsize,

@@ -1,4 +1,4 @@
-//! A push that is held somewhere on its way, while something happens to the server.
+//! A push that is held at a fail point while a fault strikes.
 
 use rhythmx_ticketing::v1::{CreateTicketRequest, CreateTicketResponse, TicketSystem};
 use ticketing_failpoints::Point;
@@ -49,7 +49,7 @@ pub(crate) fn begin_push(world: &World, id: &str, system: TicketSystem) -> Push 
     tokio::spawn(async move { client.create_ticket(request).await })
 }
 
-/// The held push has ended. Whoever was refused asks again.
+/// Ends the held push; a refused caller repeats its call.
 pub(crate) async fn end(world: &mut World, push: Push, system: TicketSystem) {
     match push.await.unwrap() {
         Ok(answer) => world.acknowledged.note_push(&answer),

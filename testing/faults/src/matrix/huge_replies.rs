@@ -1,4 +1,4 @@
-//! Replies that are larger than anybody could want: the server's memory does not grow with them.
+//! Oversized replies: the server's memory does not grow with them.
 
 use ticketing_simulator::{Effect, Vendor};
 

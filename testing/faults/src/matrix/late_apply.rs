@@ -31,7 +31,7 @@ pub(super) fn cells() -> Vec<Cell> {
             cells
                 .push(Cell::new(FAMILY, fault, at, move |stage| play(stage, vendor, profile.clone(), after)));
         }
-        // Nothing but the wait keeps this one from a second ticket.
+        // Only the wait prevents a second ticket here.
         let profile = Profile { ignores_sys_id: true, ..Profile::of(Vendor::ServiceNow) };
         cells.push(Cell::new(FAMILY, fault, "create, ServiceNow that gives its own sys_id", move |stage| {
             play(stage, Vendor::ServiceNow, profile.clone(), after)
@@ -53,7 +53,7 @@ async fn play(stage: Stage, vendor: Vendor, profile: Profile, after: Duration) {
     let began = Instant::now();
     let delivery = deliver(&mut world, "INC-1", vendor).await;
     stage.recovered(began.elapsed(), after + GRACE);
-    // The late one may still be under way, if somebody did not wait for it.
+    // The late one may still be under way, if the server did not wait for it.
     if let Some(rest) = after.checked_sub(began.elapsed()) {
         world.wait(rest).await;
     }

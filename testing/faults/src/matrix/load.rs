@@ -66,7 +66,7 @@ async fn play(stage: Stage, between: Between, bodies_differ: bool) {
         world.restart().await;
     }
     if between != Between::Kill {
-        // By now the tickets are there: nobody's body changes anything, and the answer says so.
+        // By now the tickets are there: no body changes anything, and the answer says so.
         let late = accepted_all(crowd(&world, move |n| body(3, n)).await.await);
         assert!(late.iter().all(|answer| answer.already_existed), "{late:#?}");
     }
@@ -152,7 +152,7 @@ async fn call(mut client: Client, n: usize, incident: v1::Incident) -> Result<An
 
 fn accepted_all(answers: Vec<Result<Answer, Status>>) -> Vec<Answer> {
     assert_eq!(answers.len(), CALLERS);
-    answers.into_iter().map(|answer| answer.expect("everybody is answered")).collect()
+    answers.into_iter().map(|answer| answer.expect("every call is answered")).collect()
 }
 
 /// The one note that stands in the one ticket: no ticket is made of two bodies.

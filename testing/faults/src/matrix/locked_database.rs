@@ -24,9 +24,9 @@ const BRIEF: Duration = Duration::from_millis(150);
 /// How long the database is kept, measured by the busy timeout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kept {
-    /// The server waits, and nobody notices.
+    /// The server waits, and no caller notices.
     Shorter,
-    /// Who pushes is refused meanwhile.
+    /// Pushes are refused meanwhile.
     Longer,
 }
 
@@ -51,13 +51,13 @@ pub(super) fn cells() -> Vec<Cell> {
     cells
 }
 
-/// A push is held at a point, somebody locks the database, and the push goes on; another comes in meanwhile.
+/// A push is held at a point, another process locks the database, and the push continues; another arrives meanwhile.
 async fn locked(stage: Stage, kept: Kept, point: Point, system: TicketSystem) {
     let mut world = kept.plan(&stage).start().await;
     let held = held_push::hold(&world, point, system).await;
     let other = OtherProcess::beside(&world.server);
     if held_push::is_open(point) {
-        assert!(!other.may_write(), "the server has a transaction open, and somebody else may write");
+        assert!(!other.may_write(), "the server has a transaction open, and another process may write");
         world.server.release();
     }
     let other = other.until_it_may_write().await;
@@ -68,7 +68,7 @@ async fn locked(stage: Stage, kept: Kept, point: Point, system: TicketSystem) {
     stage.recovered(freed.elapsed(), LEASE + GRACE);
     assert_eq!(world.simulator(system).tickets().len(), 2);
     let log = world.server.log();
-    assert_eq!(log.contains("another process holds"), kept == Kept::Longer, "somebody met the lock: {log}");
+    assert_eq!(log.contains("another process holds"), kept == Kept::Longer, "the lock was met: {log}");
     world.finish().await;
 }
 
@@ -115,7 +115,7 @@ async fn locked_while_closing(stage: Stage, kept: Kept) {
     world.finish().await;
 }
 
-/// It starts, and whoever pushes waits as the server does.
+/// It starts, and callers wait as the server does.
 async fn started_and_waited(stage: Stage) {
     let (mut world, other) = killed_and_locked(&stage, Kept::Shorter).await;
     world.server.start_again().await;
@@ -130,7 +130,7 @@ async fn started_and_waited(stage: Stage) {
     world.finish().await;
 }
 
-/// It starts, shows what there is, and refuses what it can not keep, until it can.
+/// It starts, serves reads, and refuses writes until the lock is released.
 async fn started_too_soon(stage: Stage) {
     let (mut world, other) = killed_and_locked(&stage, Kept::Longer).await;
     world.server.start_again().await;
@@ -159,7 +159,7 @@ async fn killed_and_locked(stage: &Stage, kept: Kept) -> (World, OtherProcess) {
     (world, other)
 }
 
-/// Nobody can have a database alone that a server has open.
+/// No other process gets an exclusive lock while the server has the database open.
 async fn wanted_alone(stage: Stage) {
     let mut world = stage.plan().in_a_process().start().await;
     world.push("INC-1", TicketSystem::Jira).await;
@@ -169,12 +169,12 @@ async fn wanted_alone(stage: Stage) {
     world.finish().await;
 }
 
-/// The server says who is in its way and leaves; once nobody is, it starts.
+/// The server names the lock and exits; it starts once the lock is released.
 async fn kept_alone(stage: Stage) {
     let mut world = stage.plan().in_a_process().start().await;
     world.push("INC-1", TicketSystem::Jira).await;
     world.server.stop().await;
-    let kept = other_process::alone(&world.server).expect("nobody else has it");
+    let kept = other_process::alone(&world.server).expect("no other process has it");
     let data = format!("--data={}", world.server.data().display());
     let listen = format!("--listen={}", free_address());
     let arguments = ["serve".to_owned(), data.clone(), listen, "--busy-timeout=100ms".to_owned()];

@@ -1,4 +1,4 @@
-//! A login that is refused, and an account that is locked: whoever goes on asking locks the account for good.
+//! Refused logins and locked accounts: further attempts must not lock an account for good.
 
 use std::time::Duration;
 

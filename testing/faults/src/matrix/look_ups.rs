@@ -1,4 +1,4 @@
-//! Look-ups that fail, and look-ups that lie: neither may end a doubt.
+//! Look-ups that fail or answer wrongly: neither may end an unknown outcome.
 
 use std::time::Duration;
 
@@ -128,15 +128,15 @@ fn paging(site: Site) -> Vec<(&'static str, Value)> {
 async fn lied_to(stage: Stage, site: Site, lie: Lie) {
     let bounds = Bounds { interval: Duration::from_millis(80), ..Bounds::default() };
     let mut scene = Scene::start(&stage, site, bounds).await;
-    // Somebody else's row, and one of ours.
+    // A row of another user, and one of ours.
     scene.simulator().add_foreign_ticket(serde_json::Map::new());
     scene.push_through("INC-0").await;
     lie.begin(&scene);
-    let made = scene.doubt("INC-1", true).await;
-    let not_made = scene.doubt("INC-2", false).await;
+    let made = scene.make_outcome_unknown("INC-1", true).await;
+    let not_made = scene.make_outcome_unknown("INC-2", false).await;
     lie.unfold(&scene);
     if lie.is_of_login() && !site.is_jira() {
-        // A password can be locked: after one further probe it is not tried again before somebody says so.
+        // A password can be locked: after one further probe it is not tried again before an operator lifts the suspension.
         scene.world.until_target(site.system(), v1::TargetConditionKind::Suspended).await;
     } else {
         scene.until_looked_up_or_delivered(&made, 2).await;
@@ -166,8 +166,8 @@ async fn lied_to(stage: Stage, site: Site, lie: Lie) {
 async fn every_row_twice(stage: Stage, site: Site) {
     let mut scene = Scene::start(&stage, site, Bounds::default().with_sweeps([20, 40, 60])).await;
     scene.inject(Call::Search, When::Always, Effect::ReturnsTwice);
-    let made = scene.doubt("INC-1", true).await;
-    let not_made = scene.doubt("INC-2", false).await;
+    let made = scene.make_outcome_unknown("INC-1", true).await;
+    let not_made = scene.make_outcome_unknown("INC-2", false).await;
     for id in [made, not_made] {
         let swept = |delivery: &v1::Delivery| {
             delivery.attempts.iter().filter(|attempt| attempt.kind() == AttemptKind::Sweep).count() == 3

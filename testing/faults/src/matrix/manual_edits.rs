@@ -18,12 +18,12 @@ const SOON: [u64; 3] = [100, 200, 400];
 
 pub(super) fn cells() -> Vec<Cell> {
     let everywhere = [
-        on_every_site("cloned in a doubt", cloned_in_a_doubt),
+        on_every_site("cloned during reconciliation", cloned_during_reconciliation),
         on_every_site("cloned after the delivery", cloned_afterwards),
         on_every_site("marker removed after the delivery", marker_removed_afterwards),
-        on_every_site("marker removed in a doubt", marker_removed_in_a_doubt),
+        on_every_site("marker removed during reconciliation", marker_removed_during_reconciliation),
         on_every_site("deleted after the delivery", deleted_afterwards),
-        on_every_site("deleted in a doubt", deleted_in_a_doubt),
+        on_every_site("deleted during reconciliation", deleted_during_reconciliation),
         on_every_site("resolved while a look-up asks, as the ticket it finds", resolved_as_found),
         on_every_site("resolved while a look-up asks, as another ticket", resolved_as_another),
         on_every_site("resolved while a look-up finds nothing", resolved_while_nothing_is_found),
@@ -54,17 +54,19 @@ where
 
 fn moved_at(site: Site) -> Cell {
     if site.is_jira() {
-        return Cell::new(FAMILY, "moved in a doubt", site.name(), move |stage| moved(stage, site));
+        return Cell::new(FAMILY, "moved during reconciliation", site.name(), move |stage| {
+            moved(stage, site)
+        });
     }
     let why = "a record of ServiceNow stays in its table under its sys_id";
-    Cell::does_not_apply(FAMILY, "moved in a doubt", site.name(), why)
+    Cell::does_not_apply(FAMILY, "moved during reconciliation", site.name(), why)
 }
 
 /// A delivery in doubt whose look-ups fail until [`see`] is called, so that a person is faster.
 async fn blind(stage: &Stage, site: Site, applied: bool) -> (Scene, v1::Delivery) {
     let mut scene = Scene::start(stage, site, Bounds::default().with_sweeps(SOON)).await;
     scene.refuse_look_ups();
-    let id = scene.doubt("INC-1", applied).await;
+    let id = scene.make_outcome_unknown("INC-1", applied).await;
     let delivery = scene.world.until(&id, DeliveryState::Reconciling).await;
     (scene, delivery)
 }
@@ -75,11 +77,11 @@ fn see(scene: &Scene) {
 
 /// A delivery in doubt whose look-up was answered and is held before it says so.
 async fn looked_up(stage: &Stage, site: Site, applied: bool) -> (Scene, v1::Delivery) {
-    looked_up_and_swept(stage, site, applied, SOON).await
+    looked_up_and_scanned(stage, site, applied, SOON).await
 }
 
 /// The same with other sweeps.
-async fn looked_up_and_swept(
+async fn looked_up_and_scanned(
     stage: &Stage,
     site: Site,
     applied: bool,
@@ -88,7 +90,7 @@ async fn looked_up_and_swept(
     let bounds = Bounds::default().with_sweeps(sweeps).with_attempt_deadline(600);
     let mut scene = Scene::start_in_a_process(stage, site, bounds).await;
     scene.world.server.arm(Point::LookedUp);
-    let id = scene.doubt("INC-1", applied).await;
+    let id = scene.make_outcome_unknown("INC-1", applied).await;
     scene.world.server.until_held(Point::LookedUp).await;
     let delivery = scene.world.delivery(&id).await;
     assert_eq!(delivery.state(), DeliveryState::Reconciling, "{delivery:#?}");
@@ -105,8 +107,8 @@ async fn let_it_be_recorded(scene: &mut Scene, id: &str) -> v1::Delivery {
     scene.until(id, "the look-up that was held", |delivery| look_ups(delivery) > before).await
 }
 
-/// Of two tickets with the marker the older one is the delivery's, the other is told of.
-async fn cloned_in_a_doubt(stage: Stage, site: Site) {
+/// Of two tickets with the marker the older one is the delivery's, the other is reported.
+async fn cloned_during_reconciliation(stage: Stage, site: Site) {
     let (scene, delivery) = blind(&stage, site, true).await;
     let original = scene.bearing(&delivery.marker).remove(0).key;
     let clone = scene.simulator().clone_ticket(&original).unwrap();
@@ -162,9 +164,9 @@ async fn stays_delivered(scene: &mut Scene, delivered: &v1::Delivery) {
     assert_eq!(scene.creates(), 1);
 }
 
-/// Who takes the marker off a ticket that nobody knows of yet hides it for good: there will be another. Only a
+/// Removing the marker from a ticket that is not recorded yet hides it for good: there will be another. Only a
 /// ServiceNow that took our `sys_id` still shows whose it is.
-async fn marker_removed_in_a_doubt(stage: Stage, site: Site) {
+async fn marker_removed_during_reconciliation(stage: Stage, site: Site) {
     let (mut scene, delivery) = blind(&stage, site, true).await;
     let ticket = scene.bearing(&delivery.marker).remove(0).key;
     scene.remove_marker(&ticket, &delivery.marker);
@@ -176,8 +178,8 @@ async fn marker_removed_in_a_doubt(stage: Stage, site: Site) {
     scene.world.close().await;
 }
 
-/// A ticket that was deleted before anybody knew of it is made again, once.
-async fn deleted_in_a_doubt(stage: Stage, site: Site) {
+/// A ticket that is deleted before it was recorded is created again, once.
+async fn deleted_during_reconciliation(stage: Stage, site: Site) {
     let (mut scene, delivery) = blind(&stage, site, true).await;
     let ticket = scene.bearing(&delivery.marker).remove(0).key;
     assert!(scene.simulator().delete_ticket(&ticket));
@@ -212,7 +214,7 @@ async fn resolved_as_found(stage: Stage, site: Site) {
     scene.world.finish().await;
 }
 
-/// A person says that it is another ticket: theirs counts, and the one with the marker is told of by a sweep.
+/// A person says that it is another ticket: theirs counts, and the duplicate scan reports the one with the marker.
 async fn resolved_as_another(stage: Stage, site: Site) {
     let (mut scene, delivery) = looked_up(&stage, site, true).await;
     let by_hand = scene.simulator().add_foreign_ticket(serde_json::Map::new());
@@ -327,7 +329,7 @@ async fn created_anyway_wrongly(stage: Stage, site: Site) {
 /// The look-up that was held finds the first ticket while the second is made.
 async fn cancelled_then_created_anyway(stage: Stage, site: Site) {
     // None while it is cancelled: a sweep would find the first ticket, and nothing would be made anyway.
-    let (mut scene, delivery) = looked_up_and_swept(&stage, site, true, [2_500, 3_000, 3_500]).await;
+    let (mut scene, delivery) = looked_up_and_scanned(&stage, site, true, [2_500, 3_000, 3_500]).await;
     scene.cancel(&delivery.id).await.unwrap();
     scene.inject(Call::Create, When::Next(1), Effect::Delay(Duration::from_millis(200)));
     let mut client = scene.world.client.clone();

@@ -2,7 +2,7 @@
 //!
 //! Each cell ends with what must hold after all of them: what was acknowledged is delivered, waiting or failed, never
 //! gone; at most one ticket bears a marker; a recorded ticket exists; events are ordered, unique and gap-free; no secret
-//! is in anything that was written; and nobody had to lend a hand.
+//! is in anything that was written; and no operator had to intervene.
 
 mod blocked;
 mod callers;
@@ -55,7 +55,7 @@ pub(crate) use self::flow::Flow;
 pub(crate) use self::process::{GRACE, LEASE, SETTLE, plan};
 
 /// Families whose cells keep the whole machine busy: they are played first, one cell after another, so that they starve
-/// nobody else's clock.
+/// no other cell of CPU time.
 const BUSY: [&str; 4] = ["load", "streams", "operators", "disk"];
 
 /// A line each, in the order in which they are played.
@@ -127,7 +127,7 @@ struct Tally {
     failed: usize,
     not_applicable: usize,
     slowest_recovery: Duration,
-    /// Cells that failed, and cells that there can not be, each with what there is to say at the end.
+    /// Cells that failed, and cells that do not apply, each with its reason.
     notes: Vec<String>,
 }
 
@@ -172,7 +172,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
     if failed > 0 { bail!("{failed} cells failed") } else { Ok(()) }
 }
 
-/// Names cells, and says of those that there can not be why.
+/// Names cells, with the reason for those that do not apply.
 fn list(wanted: &[Cell], known: usize) {
     for cell in wanted {
         match cell.why_not() {

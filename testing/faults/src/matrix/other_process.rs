@@ -13,11 +13,11 @@ use nix::libc;
 use ticketing_harness::{PATIENCE, Server};
 use tokio::time::Instant;
 
-/// What everybody shares who has the database open, and what nobody else may have who wants it alone.
+/// The shared lock of every open database, which an exclusive user must have alone.
 const SHARED: Range = Range { start: 0x4000_0002, bytes: 510 };
 /// In the `-shm` file: who writes.
 const WRITE: Range = Range { start: 120, bytes: 1 };
-/// In the `-shm` file: shared by everybody who has it open.
+/// In the `-shm` file: shared by every process that has it open.
 const OPEN: Range = Range { start: 128, bytes: 1 };
 
 /// Between two tries to get a lock: less than the server needs between two transactions.
@@ -76,7 +76,7 @@ impl OtherProcess {
 }
 
 /// Locks the database of a server as a program does that wants it alone (`PRAGMA locking_mode = EXCLUSIVE`), for as long as
-/// the file is kept; `None` if somebody else has it open.
+/// the file is kept; `None` if another process has it open.
 pub(super) fn alone(server: &Server) -> Option<File> {
     let file = open(&database(server));
     SHARED.lock(&file, Kind::Exclusive).is_ok().then_some(file)

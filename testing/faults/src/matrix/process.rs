@@ -1,4 +1,4 @@
-//! The process is killed, asked to stop, or put to sleep: at every point.
+//! The process is killed, asked to stop, or suspended: at every point.
 
 use std::time::Duration;
 
@@ -93,7 +93,7 @@ async fn play(stage: Stage, fault: Fault, at: At, system: TicketSystem) {
     let push = come_to(&mut world, at, system).await;
     let struck = Instant::now();
     strike(&mut world, fault).await;
-    // Whoever was not answered asks again.
+    // A caller without an answer repeats its call.
     let acknowledged = push.await.unwrap();
     if acknowledged.is_none() {
         world.push("INC-1", system).await;
@@ -253,7 +253,7 @@ async fn in_the_first_start(stage: Stage, fault: Fault) {
     world.finish().await;
 }
 
-/// Somebody has asked it to stop, and it is about to close its database. Asked again, it does not hurry.
+/// It was asked to stop, and is about to close its database. A second signal changes nothing.
 async fn while_closing(stage: Stage, fault: Fault) {
     let mut world = plan(&stage).start().await;
     for n in 0..20 {

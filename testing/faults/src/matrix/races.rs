@@ -1,4 +1,4 @@
-//! Two who are at work on the same delivery: one that was too slow, and one that took over.
+//! Two workers on one delivery: one that was too slow, and one that took over.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use ticketing_failpoints::Point;
 use ticketing_simulator::{Call, Effect, When};
 
 use super::cell::{Cell, Stage};
-use super::scene::{Bounds, FOR_EVER, Scene, Site, attempts, key, status};
+use super::scene::{Bounds, FOREVER, Scene, Site, attempts, key, status};
 
 const FAMILY: &str = "races";
 
@@ -21,14 +21,14 @@ const ATTEMPT_DEADLINE: u64 = 700;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stale {
     Refused,
-    /// Nobody knows.
+    /// Unknown.
     Ambiguous,
 }
 
 /// What became of a delivery whose first create made a ticket, before that is recorded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Meanwhile {
-    InDoubt,
+    Unknown,
     Found,
     Cancelled,
     ResolvedAsIt,
@@ -42,7 +42,7 @@ pub(super) fn cells() -> Vec<Cell> {
     for site in Site::ALL {
         for (fault, stale) in [
             ("stale claim settles a refusal", Stale::Refused),
-            ("stale claim settles a doubt", Stale::Ambiguous),
+            ("stale claim settles an unknown outcome", Stale::Ambiguous),
         ] {
             cells.push(Cell::new(FAMILY, fault, site.name(), move |stage| stale_claim(stage, site, stale)));
         }
@@ -54,7 +54,7 @@ pub(super) fn cells() -> Vec<Cell> {
         cells
             .push(Cell::new(FAMILY, "paused look-up", site.name(), move |stage| paused_look_up(stage, site)));
         for (fault, meanwhile) in [
-            ("late success, in doubt meanwhile", Meanwhile::InDoubt),
+            ("late success, reconciling meanwhile", Meanwhile::Unknown),
             ("late success, found meanwhile", Meanwhile::Found),
             ("late success, cancelled meanwhile", Meanwhile::Cancelled),
             ("late success, resolved as it meanwhile", Meanwhile::ResolvedAsIt),
@@ -149,7 +149,7 @@ async fn paused_look_up(stage: Stage, site: Site) {
 async fn late_success(stage: Stage, site: Site, meanwhile: Meanwhile) {
     let mut scene = Scene::start_in_a_process(&stage, site, meanwhile.bounds()).await;
     if meanwhile == Meanwhile::MadeAgain {
-        scene.simulator().set_index_lag(FOR_EVER);
+        scene.simulator().set_index_lag(FOREVER);
     } else if meanwhile != Meanwhile::Found {
         scene.refuse_look_ups();
     }
@@ -158,7 +158,7 @@ async fn late_success(stage: Stage, site: Site, meanwhile: Meanwhile) {
     scene.world.server.until_held(Point::ReplyRead).await;
     let id = scene.the_delivery().await;
     let first = scene.simulator().tickets().remove(0).key;
-    let by_hand = meanwhile.come_about(&mut scene, &id, &first).await;
+    let by_hand = meanwhile.play(&mut scene, &id, &first).await;
     scene.world.server.release();
     let known =
         |delivery: &v1::Delivery| attempts(delivery, AttemptKind::Create, AttemptOutcome::Created) > 0;
@@ -212,12 +212,12 @@ impl Meanwhile {
     }
 
     /// Waits until it is so; the ticket that a person named, if another than the one that was made.
-    async fn come_about(self, scene: &mut Scene, id: &str, made: &str) -> Option<String> {
+    async fn play(self, scene: &mut Scene, id: &str, made: &str) -> Option<String> {
         if self != Self::Found && self != Self::MadeAgain {
             scene.world.until(id, DeliveryState::Reconciling).await;
         }
         match self {
-            Self::InDoubt => {}
+            Self::Unknown => {}
             Self::Found | Self::MadeAgain => drop(scene.world.until(id, DeliveryState::Delivered).await),
             Self::Cancelled => drop(scene.cancel(id).await.unwrap()),
             Self::ResolvedAsIt => drop(scene.resolve(id, made).await.unwrap()),

@@ -1,4 +1,4 @@
-//! A database is put back from an older copy, by plain copies of files, while its tickets exist.
+//! A database is restored from an older copy, by plain copies of files, while its tickets exist.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use super::cell::{Cell, Stage};
 
 const FAMILY: &str = "restore";
 
-/// What the log says of a database that may have been put back.
+/// Logged when a database may have been restored.
 const SUSPECTED: &str = "may have been put back from an older copy";
 
 /// Where the tickets are.
@@ -36,14 +36,14 @@ pub(super) fn cells() -> Vec<Cell> {
     }
     cells.push(Cell::does_not_apply(
         FAMILY,
-        "older copy, a volume that is put back while the machine runs on",
+        "older copy, a volume that is restored while the machine runs",
         "every site",
         "no process can tell: --restored is how it is said",
     ));
     cells
 }
 
-/// What lies in a copy in each state, and what comes after it, is delivered before and after the copy is put back: one
+/// What lies in a copy in each state, and what comes after it, is delivered before and after the restore: one
 /// ticket each.
 async fn restore_copy(stage: Stage, site: Site, how: How) {
     let (plan, system) = (site.plan(&stage), site.system());
@@ -122,7 +122,7 @@ async fn offer_behind_one_that_hangs(world: &mut World, system: TicketSystem, id
     let hanging = Effect::Hang { applied: true };
     world.simulator(system).faults().push(Rule::new(Call::Create, When::Always, hanging));
     let tickets = world.simulator(system).tickets().len();
-    // Nobody waits for an answer once all of them are there.
+    // Calls end once all tickets are there.
     let mut callers = JoinSet::new();
     for id in ids {
         let mut client = world.client.clone();

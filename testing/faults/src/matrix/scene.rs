@@ -1,4 +1,4 @@
-//! A delivery in doubt on each kind of site: what the cells about look-ups, people and races begin with.
+//! A scene with a delivery of unknown outcome on each kind of site, from which cells on look-ups, manual edits and races begin.
 
 use std::time::Duration;
 
@@ -12,8 +12,8 @@ use super::cell::Stage;
 
 /// What this machine may be slow.
 pub(super) const GRACE: Duration = Duration::from_secs(2);
-/// For ever, as far as a cell is concerned.
-pub(super) const FOR_EVER: Duration = Duration::from_secs(3_600);
+/// Longer than any cell.
+pub(super) const FOREVER: Duration = Duration::from_secs(3_600);
 /// Between two looks at the server.
 const LOOK_EVERY: Duration = Duration::from_millis(30);
 
@@ -196,7 +196,7 @@ impl Scene {
         self.world.until(&id, DeliveryState::Delivered).await
     }
 
-    /// A push that nobody waits for.
+    /// A push in the background.
     pub(super) fn begin_push(&self, id: &str) -> JoinHandle<()> {
         let mut client = self.world.client.clone();
         let request =
@@ -205,7 +205,7 @@ impl Scene {
     }
 
     /// A push whose create was answered with a 504, and its delivery.
-    pub(super) async fn doubt(&mut self, incident: &str, applied: bool) -> String {
+    pub(super) async fn make_outcome_unknown(&mut self, incident: &str, applied: bool) -> String {
         self.inject(Call::Create, When::Next(1), lost(applied));
         let id = self.push(incident).await.delivery.unwrap().id;
         let doubted =

@@ -1,4 +1,4 @@
-//! A second server on the folder of another: it is refused, with words that name the folder, and harms nothing.
+//! A second server on the same data folder is refused with an error that names the folder, and changes nothing.
 
 use std::path::Path;
 use std::time::Duration;
@@ -12,7 +12,7 @@ const FAMILY: &str = "second instance";
 const FAULT: &str = "second server";
 /// What `faults bugs` plays again, by this name.
 const LOCK_REMOVED: &str = "the lock file removed";
-/// Beside the database, and held by whoever serves it.
+/// The lock file beside the database, held by the running server.
 const LOCK_FILE: &str = "ticketing.db.lock";
 
 /// How the first one is.
@@ -52,7 +52,7 @@ async fn beside(stage: Stage, first: First, by_another_name: bool) {
     is_unharmed(world).await;
 }
 
-/// Somebody has tidied up: the file that tells that the folder is in use is gone, and the server is not.
+/// The lock file was removed while the server runs.
 async fn beside_one_whose_lock_file_is_gone(stage: Stage) {
     let mut world = stage.plan().in_a_process().start().await;
     world.push("INC-1", TicketSystem::Jira).await;

@@ -1,4 +1,4 @@
-//! Ticket systems that repeat the secret they were sent, each in its own writing: it stands in no log, no file, no answer.
+//! Ticket systems that echo the secret they were sent, in any encoding: no log, file or answer contains it.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -82,7 +82,7 @@ async fn play(stage: Stage, vendor: Vendor, writing: Writing) {
         events.push(subscriber.event().await);
     }
     let status = world.client.get_status().await.unwrap();
-    // Shown as a text is shown, which escapes it once more.
+    // Escaped a second time, as displayed text.
     world.check_told(&format!("{tested:?} {answer:?} {delivery:?} {events:?} {status:?}"));
     world.finish().await;
 }

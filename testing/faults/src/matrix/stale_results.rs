@@ -1,4 +1,4 @@
-//! What somebody has to say, or has to show, who knew it too early: an attempt, a look-up, a witness.
+//! Results that are recorded late: of an attempt, a look-up, or a canary.
 //!
 //! Each of these is kept from harm by two guards, or by one where the ticket system keeps to none of its bounds.
 
@@ -23,7 +23,7 @@ const ATTEMPT_DEADLINE: u64 = 700;
 /// How long a refused attempt is held: long enough for a server that takes its claim to have proven that there is no ticket,
 /// and to have sent again.
 const HELD: Duration = Duration::from_secs(6);
-/// Between two ticks, while it is held: whoever takes a claim on every tick leaves the next one that long.
+/// Between two ticks, while it is held: a worker that claims on every tick leaves the next one that long.
 const TICK: i32 = 250;
 
 pub(super) fn cells() -> Vec<Cell> {
@@ -31,16 +31,19 @@ pub(super) fn cells() -> Vec<Cell> {
     // First those where nothing but the protocol keeps a second ticket from being made.
     for site in [Site::ServiceNowOwnIds, Site::JiraCloud, Site::JiraDataCenter, Site::ServiceNow] {
         let name = site.name();
-        cells.push(Cell::new(FAMILY, "refusal, told within the lease", name, move |stage| {
+        cells.push(Cell::new(FAMILY, "refusal, recorded within the lease", name, move |stage| {
             told_within_the_lease(stage, site)
         }));
-        cells.push(Cell::new(FAMILY, "empty answer, told after the bound", name, move |stage| {
+        cells.push(Cell::new(FAMILY, "empty answer, recorded after the bound", name, move |stage| {
             told_after_the_bound(stage, site)
         }));
-        cells.push(Cell::new(FAMILY, "empty answer, told in the next doubt", name, move |stage| {
-            told_in_the_next_doubt(stage, site)
-        }));
-        let fault = "witness, made before the send was over";
+        cells.push(Cell::new(
+            FAMILY,
+            "empty answer, recorded in the next reconciliation",
+            name,
+            move |stage| told_in_the_next_doubt(stage, site),
+        ));
+        let fault = "canary, created before the send was over";
         if !site.is_jira() {
             let why = "ServiceNow shows at once what was made, and needs no witness";
             cells.push(Cell::does_not_apply(FAMILY, fault, name, why));
@@ -51,7 +54,7 @@ pub(super) fn cells() -> Vec<Cell> {
     cells
 }
 
-/// A refusal is told late, and within its lease: nobody has taken the claim, so nothing else is on its way.
+/// A refusal is recorded late, and within its lease: the claim is still held, so nothing else is on its way.
 async fn told_within_the_lease(stage: Stage, site: Site) {
     let bounds = Bounds { interval: Duration::from_secs(1), ..Bounds::default() };
     let bounds = bounds.with_attempt_deadline(ATTEMPT_DEADLINE).with_longer_lease(HELD * 2);
@@ -74,7 +77,7 @@ async fn told_within_the_lease(stage: Stage, site: Site) {
     scene.world.finish().await;
 }
 
-/// A search shows nothing, is held until the ticket is there and "not found" would be proof, and is told then: it proves what
+/// A search shows nothing, is held until the ticket is there and "not found" would be proof, and is recorded then: it proves what
 /// was so when it was asked.
 async fn told_after_the_bound(stage: Stage, site: Site) {
     let bounds = Bounds { server: Duration::from_millis(1_500), ..Bounds::default() };
@@ -105,7 +108,7 @@ async fn told_in_the_next_doubt(stage: Stage, site: Site) {
     scene.world.server.until_held(Point::LookedUp).await;
     let id = scene.the_delivery().await;
     scene.until_creates(2).await;
-    // Nobody finds the ticket once it is there, so that the doubt stays.
+    // The ticket is not found once it is there, so that the outcome stays unknown.
     scene.refuse_look_ups();
     scene.world.wait(bounds.proof()).await;
     scene.world.server.release();

@@ -1,4 +1,4 @@
-//! When a ticket system asks to be left alone: sensibly, absurdly, or without saying for how long.
+//! Throttling with a sensible, an absurd, or no Retry-After.
 
 use std::time::{Duration, SystemTime};
 
@@ -22,7 +22,7 @@ enum Asks {
     For(Duration),
     /// Nothing that makes sense: the service waits as it sees fit, and not long.
     Nothing,
-    /// More than anybody can mean.
+    /// An absurd value.
     TooMuch,
 }
 
@@ -104,7 +104,7 @@ async fn kept(stage: Stage, storm: Storm, wait: Duration, verdict: Verdict) {
 async fn left_alone(stage: Stage, storm: Storm) {
     let vendor = storm.vendor;
     let mut world = start(plan(&stage, vendor)).await;
-    storm.doubt(&mut world).await;
+    storm.make_outcome_unknown(&mut world).await;
     let sent_before = creates(simulator(&world, vendor));
     storm.begin(&world);
     world.push("INC-1", system(vendor)).await;

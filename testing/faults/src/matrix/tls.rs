@@ -120,7 +120,7 @@ impl Fault {
         }
     }
 
-    /// What is wrong with a session is told at once; what never ends is given up halfway through the attempt. Nothing was
+    /// A failed handshake is reported at once; one that never ends is given up halfway through the attempt. Nothing was
     /// sent either way.
     fn is_met(self, attempt: &Attempt) -> bool {
         let kind = attempt.fault.as_ref().map(rhythmx_ticketing::v1::Fault::kind);

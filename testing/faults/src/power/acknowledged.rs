@@ -1,4 +1,4 @@
-//! What the server has said, and whether it still stands by it.
+//! What the server acknowledged, and whether it is still there.
 
 use std::collections::BTreeMap;
 
@@ -85,7 +85,7 @@ pub(super) async fn look_up(client: &mut Client, id: &str) -> Option<v1::Deliver
     match client.get_delivery(id).await {
         Ok(found) => found.delivery,
         Err(status) if status.code() == Code::NotFound => None,
-        Err(status) => panic!("{id} can not be looked up: {status:?}"),
+        Err(status) => panic!("{id} cannot be looked up: {status:?}"),
     }
 }
 

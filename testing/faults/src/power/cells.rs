@@ -42,7 +42,7 @@ pub(crate) fn cells() -> Vec<Cell> {
             FAMILY,
             "flipped byte",
             "write-ahead log",
-            "SQLite takes a frame whose checksum is wrong for the torn end of its log, and nobody can tell them apart",
+            "SQLite takes a frame whose checksum is wrong for the torn end of its log, and cannot tell them apart",
         ),
     ]
 }
@@ -61,7 +61,7 @@ async fn cut_in_the_first_start(stage: Stage) {
     assert!(outcome.is_good(), "{outcome}\n{:#?}", outcome.gone);
 }
 
-/// The disk falls ill while incidents are pushed, and gets well. Nothing that was acknowledged meanwhile is gone, not
+/// The disk fails while incidents are pushed, and recovers. Nothing that was acknowledged meanwhile is gone, not
 /// even when the power goes soon after.
 async fn faulty(stage: Stage, fault: Fault) {
     let (mounted, mut world) = begin(&stage).await;
@@ -73,7 +73,7 @@ async fn faulty(stage: Stage, fault: Fault) {
             Err(_) => refused += 1,
         }
     }
-    assert!(refused > 0, "nobody noticed that the disk is ill");
+    assert!(refused > 0, "the disk fault was not noticed");
     mounted.disk.heal();
     stage.recovered(until_well(&mut world).await, RECOVERY);
     world.server.kill_and(|| mounted.disk.cut(7)).await;

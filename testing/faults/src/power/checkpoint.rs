@@ -125,7 +125,7 @@ impl Strike {
             Self::Full => {
                 disk.fail(Fault::Full { after: 0 });
                 disk.go_on();
-                // The log can not begin anew, and has no room to go on.
+                // The log cannot restart, and has no room to grow.
                 flow.until_refused(1).await;
                 disk.heal();
             }

@@ -1,4 +1,4 @@
-//! A disk that falls ill while the process is held at a point, and gets well.
+//! Disk faults while the process is held at a fail point, and recovery.
 
 use std::path::Path;
 use std::time::Duration;
@@ -58,7 +58,7 @@ fn places() -> impl Iterator<Item = (Point, TicketSystem, String)> {
     all.map(|(point, system)| (point, system, format!("{}, {}", point.name(), system.as_str_name())))
 }
 
-/// Whoever pushes meanwhile is refused. Once the disk is well all is delivered, and was written indeed: it is there after a
+/// Pushes are refused meanwhile. Once the disk works again all is delivered and durable: it is there after a
 /// power cut.
 async fn faulty(stage: Stage, fault: DiskFault, point: Point, system: TicketSystem) {
     let (mounted, mut world) = begin(&stage).await;
@@ -66,7 +66,7 @@ async fn faulty(stage: Stage, fault: DiskFault, point: Point, system: TicketSyst
     mounted.disk.fail(fault.fault());
     world.server.release();
     let refused = tokio::time::timeout(PATIENCE, world.try_push(incident("INC-2"), system)).await;
-    refused.expect("it is answered").expect_err("nobody noticed that the disk is ill");
+    refused.expect("it is answered").expect_err("the disk fault was not noticed");
     mounted.disk.heal();
     let healed = Instant::now();
     until_well(&mut world).await;
@@ -99,7 +99,7 @@ async fn faulty_while_closing(stage: Stage, fault: DiskFault) {
     world.finish().await;
 }
 
-/// A first start that can not be finished is told, and the next one finishes it.
+/// A first start that cannot complete fails, and the next one completes it.
 async fn faulty_in_first_start(stage: Stage, fault: DiskFault) {
     let mounted = Mounted::mount().expect("a disk can be mounted");
     let mut world = stage.plan().in_a_process().start_unconfigured().await;

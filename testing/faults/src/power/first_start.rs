@@ -1,4 +1,4 @@
-//! The power goes in the very first start, when the folder, the key and the tables are only half made.
+//! Power cuts during the first start, when folder, key and tables are incomplete.
 
 use rhythmx_ticketing::v1;
 use ticketing_disk::Random;

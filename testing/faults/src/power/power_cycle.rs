@@ -1,4 +1,4 @@
-//! One server, pushed to all the time, whose power goes again and again.
+//! One server under constant pushes with repeated power cuts.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -95,7 +95,7 @@ impl PowerCycle {
         }
     }
 
-    /// Everybody pushes, the power goes at some change of the disk, and the server is started again.
+    /// All callers push, the power fails at some write to the disk, and the server is started again.
     async fn cut(&mut self, may_start: bool) {
         let changes = if may_start && self.random.percent(WHILE_STARTING) {
             self.mounted.cut(&mut self.world.server, &mut self.random).await;

@@ -1,6 +1,6 @@
 //! The tail of the log is torn: the last commit is there in part, or not at all.
 //!
-//! A push is written to the log and is about to be synced when the server dies: nobody was answered. Then the log is cut
+//! A push is written to the log and is about to be synced when the server dies: no caller was answered. Then the log is cut
 //! short, as a disk does that had not come further.
 
 use std::path::Path;
@@ -24,7 +24,7 @@ enum Cut {
     /// Between the head of a frame and its page.
     AfterTheLastHead,
     TheWholeCommit,
-    /// Nothing is cut: the commit is there, although nobody was told.
+    /// Nothing is cut: the commit is there, although no caller was answered.
     Nothing,
 }
 
@@ -68,7 +68,7 @@ async fn play(stage: Stage, cut: Cut) {
     let push = tokio::spawn(async move { client.create_ticket(request).await });
     mounted.until_held("commit").await;
     world.server.kill_and(|| mounted.disk.go_on()).await;
-    assert!(push.await.unwrap().is_err(), "nobody is answered before the sync");
+    assert!(push.await.unwrap().is_err(), "no caller is answered before the sync");
     let log = Log::read(&std::fs::read(mounted.path().join(LOG)).unwrap());
     let torn = &log.frames[before.frames.len()..];
     assert!(torn.len() > 1 && torn.last().unwrap().commits, "one commit of several frames: {torn:?}");
@@ -83,7 +83,7 @@ async fn play(stage: Stage, cut: Cut) {
     world.client = world.server.client().await;
     let kept = PUSHES + usize::from(cut == Cut::Nothing);
     assert_eq!(world.deliveries().await.len(), kept, "a commit is there as a whole, or not at all");
-    // Whoever was not answered asks again.
+    // A caller without an answer repeats its call.
     world.push("INC-TORN", TicketSystem::Jira).await;
     world.until_all_delivered(PUSHES + 1).await;
     assert_eq!(world.jira.tickets().len(), PUSHES + 1);

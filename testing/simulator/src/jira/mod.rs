@@ -49,7 +49,7 @@ impl Visit<'_, '_> {
         matches!(self.caller, Caller::User(_))
     }
 
-    /// Whether the caller is logged in and nobody withdrew this permission.
+    /// Whether the caller is logged in and has this permission.
     fn may(&self, permission: &str) -> bool {
         self.logged_in() && self.turn.state.profile.allows(permission)
     }
@@ -98,7 +98,7 @@ pub(crate) fn classify(request: &Request) -> Call {
     }
 }
 
-/// Puts an issue into the project it names, or else the first, as somebody else would, without validation.
+/// Puts an issue into the project it names, or else the first, as another user would, without validation.
 pub(crate) fn add_foreign_issue(state: &mut State, fields: Map<String, Value>, now: Timestamp) -> String {
     let name = fields.get("project").and_then(|project| project.get("key")).and_then(Value::as_str);
     let named = name.and_then(|name| state.profile.project(name));
@@ -192,7 +192,7 @@ fn browse(turn: &SiteRequest<'_>, key: &str) -> Answer {
     }
 }
 
-/// Adds the headers with which Jira says whom it took the caller for.
+/// Adds the headers with which Jira names the authenticated account.
 fn signed(flavour: Flavour, caller: Option<&str>, answer: Answer) -> Answer {
     match (flavour, caller) {
         (Flavour::Cloud, Some(name)) => answer.with_header("x-aaccountid", account_id(name)),

@@ -142,7 +142,7 @@ fn rows<'t>(
     }
 }
 
-/// Issues that nobody created, bearing what is much like the markers of a query, when the search is bent so.
+/// Invented issues whose labels resemble the markers of a query, for that fault of a search.
 fn lookalikes(visit: &Visit<'_, '_>, query: &Query) -> Vec<Ticket> {
     let state = &*visit.turn.state;
     let project = state.profile.projects.first().filter(|_| visit.turn.search_fault == SearchFault::Foreign);

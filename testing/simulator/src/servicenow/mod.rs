@@ -58,7 +58,7 @@ pub(crate) fn classify(request: &Request) -> Call {
     }
 }
 
-/// Puts a record into the incident table as somebody else would, without validation.
+/// Puts a record into the incident table as another user would, without validation.
 pub(crate) fn add_foreign_record(state: &mut State, fields: Map<String, Value>, now: Timestamp) -> String {
     let mut all = record::initial_fields(now);
     let sys_id = fields.get("sys_id").and_then(Value::as_str).map(str::to_owned);

@@ -178,7 +178,7 @@ fn entries<'a>(ticket: &'a Ticket, journal: &str) -> impl DoubleEndedIterator<It
     entries.into_iter().flatten().filter_map(Value::as_str)
 }
 
-/// Rows that nobody wrote, bearing what is much like these markers.
+/// Invented rows whose values resemble these markers.
 pub(super) fn lookalikes(turn: &SiteRequest<'_>, markers: &[String]) -> Vec<Row> {
     let invented = |(count, marker): (usize, String)| {
         let mut fields = initial_fields(turn.now);

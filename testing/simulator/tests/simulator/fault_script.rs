@@ -1,4 +1,4 @@
-//! Every effect of the faults as a client sees it.
+//! Every effect as a client sees it.
 
 use std::time::Duration;
 

@@ -15,7 +15,7 @@ use crate::history::subscribers::STEADY;
 #[derive(Debug, Default)]
 pub(in crate::history) struct Case<'a> {
     pub(super) delivery: &'a str,
-    /// ServerFaultKind it stands in the end; absent if it is not there.
+    /// How it stands in the end; absent if it is not there.
     pub(super) stands: Option<&'a Standing>,
     /// What callers were told of it.
     pub(super) told: Vec<Reported<'a>>,
@@ -137,7 +137,7 @@ impl<'a> Case<'a> {
         self.stands.map(|standing| standing.state)
     }
 
-    /// Its incident, target and marker, as whoever knew them told.
+    /// Its incident, target and marker, as reported by its callers.
     pub(super) fn known(&self) -> Option<&'a Standing> {
         self.stands.or_else(|| self.told.first().map(|told| told.standing))
     }

@@ -1,10 +1,10 @@
-//! Holds a history against the promises. Pure functions over what was recorded: nothing here asks anybody anything.
+//! Checks a history against the promises. Pure functions over what was recorded.
 //!
 //! | promise | broken when |
 //! |-|-|
 //! | nothing twice | a marker stands on two tickets; a create is sent for which no attempt was started |
 //! | nothing lost | a delivery that an answer named is not there in the end, or is delivered without its ticket |
-//! | nothing unexplained | anything else: a state that no event led to, a step that the machine does not know, an event that is missing, doubled or out of order, an answer that contradicts another one, a ticket of nobody, a delivery that says there is no ticket where there is one, that never comes to rest, or that fails before its retries are spent |
+//! | nothing unexplained | anything else: a state that no event led to, a step that the machine does not know, an event that is missing, doubled or out of order, an answer that contradicts another one, a ticket without a delivery, a delivery that says there is no ticket where there is one, that never comes to rest, or that fails before its retries are spent |
 //!
 //! The promises rest on what a ticket system is trusted for: to apply a create no later than the server bound after its
 //! send deadline, and to show it to a search within the index bound. The checker looks whether that held. A delivery for
@@ -29,7 +29,7 @@ pub(super) use self::case::Case;
 pub(super) struct Verdict {
     pub(super) setting: Setting,
     pub(super) deliveries: usize,
-    /// ServerFaultKind many of them ended as what.
+    /// How many of them ended as what.
     pub(super) delivered: usize,
     pub(super) failed: usize,
     pub(super) cancelled: usize,
@@ -38,7 +38,7 @@ pub(super) struct Verdict {
     pub(super) creates: usize,
     pub(super) searches: u64,
     pub(super) events: usize,
-    /// ServerFaultKind often the process was struck.
+    /// How often the process was struck.
     pub(super) server_faults: usize,
     /// Deliveries for which what a ticket system is trusted for did not hold.
     pub(super) void: Vec<String>,
@@ -68,7 +68,7 @@ struct History<'a> {
     setting: Setting,
     /// By delivery.
     cases: BTreeMap<&'a str, Case<'a>>,
-    /// By number, as whoever saw it first saw it.
+    /// By number, as the first subscriber saw it.
     events: BTreeMap<u64, &'a Event>,
 }
 

@@ -15,7 +15,7 @@ const KEY: &str = "SEC-1";
 /// After the first attempt.
 const RETRIES: u32 = 2;
 
-/// A history that is told in the order of time, ten milliseconds an entry.
+/// A history in the order of time, ten milliseconds an entry.
 #[derive(Default)]
 struct Reported {
     entries: Vec<Entry>,
@@ -311,7 +311,7 @@ fn an_event_that_is_not_the_same_for_all_is_seen() {
     breaks(
         &told.and(What::Seen { subscriber: RESTLESS, event }).ends_well(),
         Promise::Explained,
-        "somebody else",
+        "another subscriber",
     );
 }
 
@@ -350,7 +350,7 @@ fn an_end_that_no_event_led_to_is_seen() {
 #[test]
 fn cancellation_without_request_is_reported() {
     let told = Reported::begin().accepted().event_of(Kind::Cancelled, State::Cancelled);
-    breaks(&told.ends(State::Cancelled, None), Promise::Explained, "by nobody");
+    breaks(&told.ends(State::Cancelled, None), Promise::Explained, "without a request");
 }
 
 #[test]

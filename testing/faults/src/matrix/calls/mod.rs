@@ -102,7 +102,7 @@ impl Storm {
         format!("{}, {}", self.struck.name(), name(self.vendor))
     }
 
-    /// Pushes an incident into it. Whatever is answered, there is one ticket in the end, and nobody lends a hand.
+    /// Pushes an incident while the fault strikes: one ticket results, without an operator.
     pub(super) async fn pass(&self, stage: &Stage, world: &mut World) {
         match self.struck {
             Struck::Create(verdict) => create::pass(self, verdict, stage, world).await,
@@ -113,10 +113,10 @@ impl Storm {
     }
 
     /// Where look-ups are struck, there is one to come: the next create will be in doubt.
-    pub(super) async fn doubt(&self, world: &mut World) {
+    pub(super) async fn make_outcome_unknown(&self, world: &mut World) {
         match self.struck {
-            Struck::Search => Ticket::There.doubt(self, world).await,
-            Struck::Proof => Ticket::NotThere.doubt(self, world).await,
+            Struck::Search => Ticket::There.make_outcome_unknown(self, world).await,
+            Struck::Proof => Ticket::NotThere.make_outcome_unknown(self, world).await,
             Struck::Create(_) | Struck::Preparation => {}
         }
     }
