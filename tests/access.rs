@@ -303,6 +303,10 @@ async fn tokens_are_made_listed_and_revoked_from_the_command_line() {
     let mistaken = run(&["token", "create", "soar", "--role=producer"]).await;
     assert!(mistaken.code == Some(1) && mistaken.stderr.contains("there is no database"), "{mistaken:?}");
     assert!(mistaken.stderr.contains("--data") && !folder.path().join("data").exists(), "{mistaken:?}");
+    std::fs::create_dir(folder.path().join("data")).unwrap();
+    std::fs::write(folder.path().join("data/ticketing.db"), "").unwrap();
+    let early = run(&["token", "create", "soar", "--role=producer"]).await;
+    assert!(early.code == Some(1) && early.stderr.contains("is being set up"), "{early:?}");
     let clock = Arc::new(SystemClock::start());
     server::make(&folder.path().join("data"), KeySource::Beside, clock).await.unwrap();
     let made = run(&["token", "create", "soar", "--role=producer", "--namespace=soc-eu"]).await;

@@ -125,6 +125,34 @@ async fn wrong_password_never_locks_the_account() {
 }
 
 #[tokio::test]
+async fn a_change_that_leaves_the_login_as_it_is_lifts_no_suspension() {
+    let mut world = Plan::new().start_unconfigured().await;
+    let system = TicketSystem::Servicenow;
+    world.client.configure(with_password(&world, "not-the-password")).await.unwrap();
+    let tick = i32::try_from(TICK.as_millis()).unwrap();
+    let slow = v1::ConfigureRequest { retry: Some(retry(20, 3_600, tick)), ..Default::default() };
+    world.client.configure(slow).await.unwrap();
+    world.push("INC-1", system).await;
+    world.until_target(system, TargetConditionKind::Suspended).await;
+    world.servicenow.clear_requests();
+    for changed in [
+        v1::ServiceNowSettings { assignment_group: Some(String::new()), ..Default::default() },
+        v1::ServiceNowSettings { enabled: Some(false), ..Default::default() },
+        v1::ServiceNowSettings { enabled: Some(true), ..Default::default() },
+        v1::ServiceNowSettings { password: Some("not-the-password".to_owned()), ..Default::default() },
+    ] {
+        let request = v1::ConfigureRequest { servicenow: Some(changed), ..Default::default() };
+        assert_eq!(world.client.configure(request).await.unwrap().deliveries_made_due, 0);
+    }
+    world.until_target(system, TargetConditionKind::Suspended).await;
+    world.wait(TICK * 4).await;
+    assert_eq!(world.servicenow.requests().len(), 0, "{:#?}", world.servicenow.requests());
+    world.client.configure(with_password(&world, PASSWORD)).await.unwrap();
+    world.until_all_delivered(1).await;
+    world.finish().await;
+}
+
+#[tokio::test]
 async fn a_passed_test_or_a_retry_lifts_a_pause() {
     let mut world = with_slow_ticks(Plan::new(), 5).await;
     for (round, by_test) in [(0, true), (10, false)] {

@@ -9,6 +9,7 @@ use tonic::{Code, Request};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
+use tonic_types::StatusExt;
 
 use ticketing_harness::{Plan, World, refusal};
 
@@ -70,6 +71,9 @@ async fn unknown_method_is_unimplemented() {
     let path = http::uri::PathAndQuery::from_static("/rhythmx.ticketing.v1.TicketingService/Nonsense");
     let status = raw.unary(Request::new("x".to_owned()), path, codec).await.unwrap_err();
     assert_eq!(status.code(), Code::Unimplemented);
+    let reason = status.get_details_error_info().map(|info| (info.reason, info.domain));
+    assert_eq!(reason, Some(("REQUEST_MALFORMED".to_owned(), "ticketing.rhythmx".to_owned())));
+    assert!(status.message().contains("no such service or method"), "{status:?}");
     world.push("INC-1", TicketSystem::Jira).await;
     world.finish().await;
 }

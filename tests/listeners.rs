@@ -7,12 +7,14 @@ use std::time::Duration;
 use rhythmx_ticketing::v1::TicketSystem;
 use tempfile::TempDir;
 use ticketing_server::access::Role;
+use ticketing_simulator::{Authority, Certificate};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tonic::Code;
 use tonic::transport::Endpoint;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
+use tonic_types::StatusExt;
 
 use ticketing_harness::{
     Answer, Hostile, PATIENCE, Plan, Server, Start, Subscriber, TlsFiles, World, call_head, frame,
@@ -56,7 +58,8 @@ async fn client_certificate_is_required_without_other_credentials() {
 #[tokio::test]
 async fn certificates_reload_while_a_stream_continues() {
     let (folder, trial) = trial().await;
-    let mut world = Plan::new().callers_under_tls(&trial).start().await;
+    let plan = Plan::new().callers_under_tls(&trial).with_flag("--log-format=json");
+    let mut world = plan.start().await;
     let mut subscriber = Subscriber::open(&world.client, from_oldest()).await;
     let new = another(folder.path()).await;
 
@@ -67,7 +70,7 @@ async fn certificates_reload_while_a_stream_continues() {
     // The certificate is there before its key.
     std::fs::copy(new.file("server.pem"), trial.file("server.pem")).unwrap();
     world.server.hang_up().await;
-    until_logged(&world, "do not make a pair").await;
+    until_logged(&world, "do not make a pair: keys may not be consistent").await;
     assert!(trial.connect(&world.server.address).await.is_ok());
 
     // Without being told to, too.
@@ -77,6 +80,25 @@ async fn certificates_reload_while_a_stream_continues() {
     assert!(trial.connect(&world.server.address).await.is_err());
     world.push("INC-1", TicketSystem::Jira).await;
     assert_eq!(subscriber.event().await.delivery.unwrap().incident_id, "INC-1");
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn expired_certificate_is_logged_at_error_level() {
+    const WORDS: &str = "the certificate of --tls-cert has expired";
+    let (folder, trial) = trial().await;
+    let mut world = Plan::new().callers_under_tls(&trial).start().await;
+    assert!(!world.server.log().contains(WORDS));
+    let authority = Authority::new(folder.path()).unwrap();
+    let (certificate, key) = (trial.file("server.pem"), trial.file("server.key"));
+    authority.issue_files(Certificate::Expired, &certificate, &key).unwrap();
+    world.server.hang_up().await;
+    until_logged(&world, WORDS).await;
+    let log = world.server.log();
+    let lines: Vec<_> = log.lines().filter(|line| line.contains(WORDS)).collect();
+    assert!(lines.iter().all(|line| line.contains("ERROR") && line.contains("2001-01-01")), "{lines:?}");
+    // Connected callers are still served.
+    world.push("INC-1", TicketSystem::Jira).await;
     world.finish().await;
 }
 
@@ -200,6 +222,47 @@ async fn health_command_asks_over_tls_and_over_a_socket() {
 }
 
 #[tokio::test]
+async fn health_command_names_error_and_advice() {
+    let (_folder, trial) = trial().await;
+    let under_tls = Plan::new().callers_under_tls(&trial).guarded().start().await;
+    let plain = Plan::new().in_a_process().start().await;
+    let port = under_tls.server.address.rsplit_once(':').unwrap().1;
+    let plain_port = plain.server.address.rsplit_once(':').unwrap().1;
+    let ca = format!("--ca={}", trial.file("ca.pem").display());
+    let cases = [
+        (vec!["--address=127.0.0.1:1".to_owned()], "refused", "server runs"),
+        (vec!["--address=unix:/nowhere/t.sock".to_owned()], "/nowhere/t.sock", "no such file"),
+        (vec![format!("--address=http://localhost:{port}")], "speaks TLS", "https://"),
+        (
+            vec![format!("--address=https://localhost:{plain_port}"), ca.clone()],
+            "does not speak TLS",
+            "http://",
+        ),
+        (vec![format!("--address=https://localhost:{port}")], "authority", "--ca"),
+        (
+            vec![
+                format!("--address=https://localhost:{port}"),
+                ca,
+                "--server-name=elsewhere.example".to_owned(),
+            ],
+            "another name",
+            "--server-name",
+        ),
+    ];
+    for (arguments, what, advice) in cases {
+        let all: Vec<_> = ["health".to_owned()].into_iter().chain(arguments).collect();
+        let ended = ticketing_harness::run_program(&all, &[]).await;
+        assert!(ended.code == Some(1) && ended.stderr.contains(what), "{ended:?}");
+        assert!(ended.stderr.contains(advice), "{ended:?}");
+        let is_debug =
+            ["{", "[", "(\"", "Some(", "Error", "MetadataMap"].iter().any(|it| ended.stderr.contains(it));
+        assert!(!is_debug && ended.stderr.lines().count() == 1, "{ended:?}");
+    }
+    under_tls.finish().await;
+    plain.finish().await;
+}
+
+#[tokio::test]
 async fn health_listener_serves_health_only() {
     let (_folder, trial) = trial().await;
     let address = free_address();
@@ -211,6 +274,7 @@ async fn health_listener_serves_health_only() {
     assert_eq!(answer.status, 1, "SERVING");
     let refused = rhythmx_ticketing::Client::over(channel.clone()).get_status().await.unwrap_err();
     assert_eq!(refused.code(), Code::Unimplemented);
+    assert_eq!(refused.get_details_error_info().unwrap().domain, "ticketing.rhythmx");
     let mut reflection =
         tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient::new(channel);
     let refused = reflection.server_reflection_info(tokio_stream::empty()).await.unwrap_err();

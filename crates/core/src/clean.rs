@@ -97,6 +97,13 @@ pub fn is_blank(text: &str) -> bool {
     text.chars().all(|c| c.is_whitespace() || c == '\u{2800}' || class(c) != Class::Visible)
 }
 
+/// Whether a character leaves no trace on a screen: whatever [`clean`] removes or makes visible where it stands alone, line
+/// breaks and tabs. Other white space is none of them.
+#[must_use]
+pub fn is_invisible(c: char) -> bool {
+    c.is_control() || class(c) != Class::Visible
+}
+
 /// Characters that need no look at their neighbors: most of all text.
 fn is_plain(c: char) -> bool {
     matches!(c, '\n' | '\t' | ' '..='~' | '\u{a1}'..='\u{ac}' | '\u{ae}'..='\u{2ff}')
@@ -252,6 +259,14 @@ mod tests {
                          \u{fff9}\u{fffe}\u{ffff}\u{fdd0}\u{1fffe}\u{10ffff}\u{e0001}\u{e0041}\u{e007f}";
         for c in invisible.chars() {
             assert_eq!(cleaned(&format!("a{c}b")), ("ab".to_owned(), 1, 0), "U+{:04X}", u32::from(c));
+        }
+    }
+
+    #[test]
+    fn a_character_is_invisible_if_cleaning_does_not_leave_it_alone() {
+        for c in '\0'..=char::MAX {
+            let stays = clean(&c.to_string()).text == c.to_string();
+            assert_eq!(is_invisible(c), !stays || matches!(c, '\n' | '\t'), "U+{:04X}", u32::from(c));
         }
     }
 

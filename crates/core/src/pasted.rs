@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use crate::clean::is_invisible;
+
 /// Before a text: says how its bytes are to be read, and means nothing else.
 const BYTE_ORDER_MARK: char = '\u{FEFF}';
 /// They join letters in some scripts, and emoji.
@@ -48,19 +50,6 @@ pub fn without_mark(text: &str) -> &str {
 #[must_use]
 pub fn trim(text: &str) -> &str {
     text.trim_matches(|c: char| c.is_whitespace() || is_invisible(c))
-}
-
-/// Whether a character leaves no trace on a screen: control and format characters, fillers, tags, noncharacters. White space
-/// other than line breaks is none of them.
-#[must_use]
-pub fn is_invisible(c: char) -> bool {
-    c.is_control()
-        || matches!(c,
-            '\u{AD}' | '\u{34F}' | '\u{61C}' | '\u{115F}' | '\u{1160}' | '\u{17B4}' | '\u{17B5}'
-            | '\u{180B}'..='\u{180F}' | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}'
-            | '\u{2060}'..='\u{206F}' | '\u{3164}' | '\u{FE00}'..='\u{FE0F}' | BYTE_ORDER_MARK | '\u{FFA0}'
-            | '\u{FFF0}'..='\u{FFFB}' | '\u{E0000}'..='\u{E0FFF}')
-        || (c as u32) & 0xFFFE == 0xFFFE
 }
 
 /// The first character of `text` that is `wrong`.

@@ -67,7 +67,7 @@ pub enum Condition {
     CircuitOpen,
     /// The login or its rights were refused: one probe a tick. A login that cannot lock is probed ever less often.
     LoginRefused,
-    /// The account is locked or may be soon: nothing is sent until settings change, a test passes or an operator retries.
+    /// The account is locked or may be soon: nothing is sent until the login is changed, a test passes or an operator retries.
     Suspended,
 }
 

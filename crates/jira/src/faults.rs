@@ -7,7 +7,7 @@ use serde_json::Value;
 use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_core::text::{shorten, single_line};
 use ticketing_outbound::foreign::{self, ForeignKind, Names};
-use ticketing_outbound::{Reply, mentions, title_of_page};
+use ticketing_outbound::{Reply, mentions, read_json, title_of_page};
 
 use crate::wire::ErrorCollection;
 
@@ -123,7 +123,7 @@ struct ErrorBody {
 
 impl ErrorBody {
     fn read(reply: &Reply) -> Self {
-        if let Ok(collection) = serde_json::from_str::<ErrorCollection>(&reply.body) {
+        if let Some(collection) = read_json::<ErrorCollection>(&reply.body) {
             return Self::of_json(&collection);
         }
         let words = match (reply.is_html(), between(&reply.body, "<message>", "</message>")) {

@@ -4,6 +4,7 @@ use std::fmt;
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
+use ticketing_core::clean::is_invisible;
 use ticketing_core::pasted;
 use ticketing_core::violation::Violations;
 use ticketing_outbound::{Authorization, Redactor, RouteDraft};
@@ -417,7 +418,7 @@ fn account(text: &str, field: &str, violations: &mut Violations) -> Option<Strin
     let is_link = text.get(..MAIL.len()).is_some_and(|start| start.eq_ignore_ascii_case(MAIL));
     let text = if is_link { &text[MAIL.len()..] } else { text };
     violations.limit_text(field, text, LONGEST_EMAIL);
-    let wrong = match pasted::find(text, |c| pasted::is_invisible(c) || c.is_whitespace()) {
+    let wrong = match pasted::find(text, |c| is_invisible(c) || c.is_whitespace()) {
         Some(wrong) => Some(format!("contains {wrong}: type it anew")),
         None if text.is_empty() => Some("must not be empty".to_owned()),
         None if text.contains(':') => Some("must not contain a colon".to_owned()),
@@ -452,7 +453,7 @@ fn labels(draft: &SettingsDraft, field: &str, violations: &mut Violations) -> Ve
     for (index, label) in labels.iter().enumerate().take(MOST_LABELS) {
         let field = format!("{field}.values[{index}]");
         violations.require_text(&field, label, LONGEST_LABEL);
-        let wrong = pasted::find(label, |c| c.is_whitespace() || pasted::is_invisible(c));
+        let wrong = pasted::find(label, |c| c.is_whitespace() || is_invisible(c));
         if let Some(wrong) = wrong {
             violations.add(&field, format!("contains {wrong}: Jira refuses such labels"));
         }

@@ -28,9 +28,22 @@ pub(crate) enum Undecodable {
 
 /// The text of a body, at most `limit` bytes of it. Bytes that are no text become U+FFFD.
 pub(crate) fn text(headers: &HeaderMap, body: Vec<u8>, limit: usize) -> Result<String, Undecodable> {
-    let body = decompressed(headers, body, limit)?;
-    Ok(pasted::decode(&body)
-        .unwrap_or_else(|| pasted::without_mark(&String::from_utf8_lossy(&body)).to_owned()))
+    Ok(readable(&decompressed(headers, body, limit)?))
+}
+
+/// What can be read of a refusal: of a compressed one that is damaged, cut short or too large its beginning.
+pub(crate) fn words(headers: &HeaderMap, body: Vec<u8>, limit: usize) -> String {
+    if !body.starts_with(GZIP) {
+        return text(headers, body, limit).unwrap_or_default();
+    }
+    let mut bytes = Vec::new();
+    // What was read before a failure stays read.
+    let _ = MultiGzDecoder::new(body.as_slice()).take(limit as u64).read_to_end(&mut bytes);
+    readable(&bytes)
+}
+
+fn readable(body: &[u8]) -> String {
+    pasted::decode(body).unwrap_or_else(|| pasted::without_mark(&String::from_utf8_lossy(body)).to_owned())
 }
 
 /// The bytes decide where they can: a proxy may have decompressed a reply and left the header as it was.
@@ -125,6 +138,16 @@ mod tests {
         let whole = gzip(JSON.as_bytes());
         assert_eq!(read("gzip", &whole[..whole.len() - 9]), Err(Undecodable::Damaged("gzip")));
         assert_eq!(read("br", &[0x0B, 0x02, 0x80]), Err(Undecodable::Unknown("br".to_owned())));
+    }
+
+    #[test]
+    fn reads_the_beginning_of_a_refusal_that_is_damaged_or_too_large() {
+        let words = |body: &[u8]| words(&HeaderMap::new(), body.to_vec(), 1_000);
+        let long = [b"no ".to_vec(), vec![b'x'; 5_000]].concat();
+        assert_eq!(words(&gzip(&long)).len(), 1_000);
+        let cut = gzip(&long);
+        assert!(words(&cut[..cut.len() - 4]).starts_with("no x"));
+        assert_eq!(words(b"plain"), "plain");
     }
 
     #[test]

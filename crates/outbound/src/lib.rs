@@ -48,6 +48,7 @@ pub use foreign::{mentions, title_of_page};
 pub use redact::{Redactor, hide};
 pub use resolve::{Answers, Names, SystemNames};
 pub use route::{NotALogin, ProxyLogins, Route, RouteDraft};
+pub use words::read_json;
 
 /// The most of a reply that is read. A longer one is not a reply that we could trust.
 pub const LARGEST_BODY: usize = 4 * 1024 * 1024;
@@ -427,8 +428,8 @@ async fn read_body(
             return Err(Fault::new(FaultKind::UnreadableReply, message));
         }
     }
-    match decode::text(headers, body, LARGEST_BODY) {
-        Err(_) if is_refusal => Ok(String::new()),
-        text => text.map_err(|error| transport::undecodable(&error, host)),
+    if is_refusal {
+        return Ok(decode::words(headers, body, LARGEST_BODY));
     }
+    decode::text(headers, body, LARGEST_BODY).map_err(|error| transport::undecodable(&error, host))
 }

@@ -6,6 +6,7 @@
 use base64::Engine;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use ticketing_core::clean::is_invisible;
 use ticketing_core::pasted;
 
 const BEGIN: &str = "-----BEGIN ";
@@ -87,7 +88,7 @@ fn blocks(text: &str) -> Result<Vec<Block>, NotCertificates> {
             return Err(NotCertificates::PrivateKey);
         }
         let base64: String =
-            body.chars().filter(|c| !c.is_whitespace() && !pasted::is_invisible(*c) && *c != '>').collect();
+            body.chars().filter(|c| !c.is_whitespace() && !is_invisible(*c) && *c != '>').collect();
         let der = LENIENT.decode(base64).map_err(|_| NotCertificates::Damaged)?;
         blocks.push(Block { label: label.trim().to_owned(), der });
         rest = after.split_once(DASHES).map_or("", |(_, after)| after);
@@ -97,7 +98,7 @@ fn blocks(text: &str) -> Result<Vec<Block>, NotCertificates> {
 
 /// Base64 of a certificate without its BEGIN and END.
 fn unarmored(text: &str) -> Result<Vec<u8>, NotCertificates> {
-    let base64: String = text.chars().filter(|c| !c.is_whitespace() && !pasted::is_invisible(*c)).collect();
+    let base64: String = text.chars().filter(|c| !c.is_whitespace() && !is_invisible(*c)).collect();
     let der = LENIENT.decode(base64).map_err(|_| NotCertificates::None)?;
     match binary(&der) {
         Some(NotCertificates::Binary("a certificate in DER", _)) => Ok(der),

@@ -2,7 +2,91 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use serde::de::DeserializeOwned;
+
+/// How much of a JSON text that was cut short is read, in bytes.
+const MAX_CUT: usize = 64 * 1024;
+/// How deep values may lie within one another: no error is nested deeper.
+const MAX_DEPTH: usize = 100;
+/// The longest escape of a character, a pair of surrogates, in bytes.
+const LONGEST_ESCAPE: usize = 12;
 
 pub(crate) fn base64(text: &str) -> String {
     STANDARD.encode(text)
+}
+
+/// What a JSON text says; of one that was cut short what stands in its first 64 KiB. For the words of errors alone: nothing can
+/// be concluded from what is missing.
+#[must_use]
+pub fn read_json<T: DeserializeOwned>(text: &str) -> Option<T> {
+    serde_json::from_str(text)
+        .ok()
+        .or_else(|| completions(text).iter().find_map(|whole| serde_json::from_str(whole).ok()))
+}
+
+/// Ways to complete a JSON text that was cut short, the one that keeps most of it first: its last text is ended, or else what
+/// stands behind the last comma is left out; then every open list and object is closed.
+fn completions(text: &str) -> Vec<String> {
+    let text = &text[..text.floor_char_boundary(MAX_CUT)];
+    let (mut open, mut in_text, mut is_escaped) = (Vec::new(), false, false);
+    let (mut whole, mut began) = (None, 0);
+    for (at, byte) in text.bytes().enumerate() {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' if in_text => is_escaped = true,
+            b'"' => (in_text, began) = (!in_text, at),
+            _ if in_text => {}
+            b'{' | b'[' => {
+                open.push(if byte == b'{' { '}' } else { ']' });
+                whole = Some((at + 1, open.clone()));
+            }
+            b'}' | b']' => drop(open.pop()),
+            b',' => whole = Some((at, open.clone())),
+            _ => {}
+        }
+        if open.len() > MAX_DEPTH {
+            return Vec::new();
+        }
+    }
+    let closed = |end: usize, ends: &str, open: &[char]| {
+        format!("{}{ends}{}", &text[..end], open.iter().rev().collect::<String>())
+    };
+    let mut ways = vec![closed(text.len(), if in_text { "\"" } else { "" }, &open)];
+    if in_text {
+        let escapes = began.max(text.len().saturating_sub(LONGEST_ESCAPE))..text.len();
+        let cut = escapes.rev().filter(|at| text.as_bytes()[*at] == b'\\');
+        ways.extend(cut.map(|at| closed(at, "\"", &open)));
+    }
+    ways.extend(whole.map(|(end, open)| closed(end, "", &open)));
+    ways
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    #[test]
+    fn reads_json_wherever_it_was_cut() {
+        let whole = r#"{"error":{"message":"Ä \ud83d\ude00 \"no\" \\","detail":["a",1.5,{"b":null,"c":true}]},"status":"x"}"#;
+        let meant: Value = serde_json::from_str(whole).unwrap();
+        let message = meant["error"]["message"].as_str().unwrap();
+        for end in (1..=whole.len()).filter(|end| whole.is_char_boundary(*end)) {
+            let read: Value = read_json(&whole[..end]).unwrap_or_else(|| panic!("{}", &whole[..end]));
+            let part = read["error"]["message"].as_str().unwrap_or_default();
+            assert!(message.starts_with(part), "{part}");
+            assert_eq!(part == message, end >= whole.find(",\"detail").unwrap() - 1, "{}", &whole[..end]);
+        }
+    }
+
+    #[test]
+    fn reads_the_first_64_kib_of_a_long_text_and_no_maze() {
+        let long = format!("{{\"a\":\"no\",\"b\":\"{}", "ä".repeat(100_000));
+        let read: Value = read_json(&long).unwrap();
+        assert_eq!((read["a"].as_str(), read["b"].as_str().map(str::len)), (Some("no"), Some(65_520)));
+        for text in ["", "no", "<html>", &"[".repeat(100_000), &",".repeat(100_000)] {
+            assert_eq!(read_json::<Value>(text), None);
+        }
+    }
 }

@@ -1,5 +1,7 @@
 //! `ticketing health`: asks a running server whether it serves, for containers, which have no other client.
 
+use std::error::Error;
+use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,7 +10,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity};
-use tonic::{Code, Request};
+use tonic::{Code, Request, Status};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
@@ -57,7 +59,10 @@ pub struct HealthArgs {
 pub async fn run(args: &HealthArgs) -> anyhow::Result<()> {
     let address = args.address();
     let endpoint = args.endpoint(&address)?.connect_timeout(TIMEOUT).timeout(TIMEOUT);
-    let channel = endpoint.connect().await.with_context(|| format!("no server answers on {address}"))?;
+    let channel = match endpoint.connect().await {
+        Ok(channel) => channel,
+        Err(error) => bail!("no server answers on {address}: {}", cause(&error, &address)),
+    };
     let mut request = Request::new(HealthCheckRequest { service: String::new() });
     if let Some(token) = &args.token {
         let bearer: MetadataValue<Ascii> =
@@ -70,13 +75,103 @@ pub async fn run(args: &HealthArgs) -> anyhow::Result<()> {
             bail!("{address} answers, but asks for a credential: give --token, or --cert and --key")
         }
         Err(status) => {
-            return Err(status).with_context(|| format!("{address} does not answer the health check"));
+            bail!("{address} does not answer the health check: {}", refusal(&status, &address))
         }
     };
     match status {
         ServingStatus::Serving => Ok(()),
-        other => bail!("{address} is {}", other.as_str_name()),
+        ServingStatus::NotServing => bail!("{address} is stopping, and takes no new calls"),
+        ServingStatus::Unknown | ServingStatus::ServiceUnknown => {
+            bail!("{address} does not know whether it serves")
+        }
     }
+}
+
+/// Why a check was not answered.
+fn refusal(status: &Status, address: &str) -> String {
+    let told = |what: &str| match status.message() {
+        "" => what.to_owned(),
+        message => format!("{what}: {message}"),
+    };
+    match status.code() {
+        Code::Unimplemented => "it answers, but is no server of ours: check the address".to_owned(),
+        Code::Cancelled | Code::DeadlineExceeded => {
+            format!("no answer came within {} s: see the server's log", TIMEOUT.as_secs())
+        }
+        Code::PermissionDenied | Code::ResourceExhausted => told("it refuses the call"),
+        code => match status.source() {
+            Some(error) => cause(error, address),
+            None => told(code.description()),
+        },
+    }
+}
+
+/// What a connection failed with, in one sentence, and what to do.
+fn cause(error: &(dyn Error + 'static), address: &str) -> String {
+    let (mut next, mut last) = (Some(error), String::new());
+    while let Some(error) = next {
+        let wrapped = error.downcast_ref::<io::Error>();
+        let of_tls = wrapped.and_then(|error| error.get_ref()).and_then(|inner| inner.downcast_ref());
+        if let Some(error) = of_tls.or_else(|| error.downcast_ref::<rustls::Error>()) {
+            return cause_of_tls(error);
+        }
+        if let Some(kind) = wrapped.map(io::Error::kind).filter(|_| error.source().is_none()) {
+            return cause_of_io(kind, error, address);
+        }
+        last = error.to_string();
+        next = error.source();
+    }
+    if !address.starts_with("https://") && last.contains("frame") {
+        return SPEAKS_TLS.to_owned();
+    }
+    format!("{last}: check the address")
+}
+
+const SPEAKS_TLS: &str =
+    "the connection was cut off: the listener probably speaks TLS, so give --address=https://HOST:PORT";
+
+fn cause_of_io(kind: io::ErrorKind, error: &dyn Error, address: &str) -> String {
+    match kind {
+        io::ErrorKind::ConnectionRefused => {
+            "the connection was refused: check that the server runs, and --address or --health-listen"
+                .to_owned()
+        }
+        io::ErrorKind::NotFound => {
+            "there is no such file: check that the server runs, and the path of its socket".to_owned()
+        }
+        io::ErrorKind::PermissionDenied => {
+            "this user may not open the socket: check its mode and owner".to_owned()
+        }
+        io::ErrorKind::TimedOut => {
+            "no connection came about in time: check the address, and what stands between".to_owned()
+        }
+        _ if !address.starts_with("https://") && !address.starts_with("unix:") => SPEAKS_TLS.to_owned(),
+        _ => format!("{error}: check the address"),
+    }
+}
+
+fn cause_of_tls(error: &rustls::Error) -> String {
+    use rustls::{CertificateError, Error};
+    let known = match error {
+        Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
+            "the server's certificate is of an authority that is not trusted here: name the authority's file by --ca"
+        }
+        Error::InvalidCertificate(
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+        ) => "the server's certificate is for another name: give the one that it is for by --server-name",
+        Error::InvalidCertificate(CertificateError::Expired | CertificateError::ExpiredContext { .. }) => {
+            "the server's certificate has expired: renew the one of --tls-cert"
+        }
+        Error::InvalidCertificate(_) => {
+            "the server's certificate cannot be used: check the one of --tls-cert, and this machine's clock"
+        }
+        Error::InvalidMessage(_) => "the listener does not speak TLS: give --address=http://HOST:PORT",
+        Error::AlertReceived(_) => {
+            "the server ended the TLS handshake: where it asks for a client certificate, give --cert and --key"
+        }
+        other => return format!("the TLS handshake failed: {other}"),
+    };
+    known.to_owned()
 }
 
 // === impl HealthArgs ===

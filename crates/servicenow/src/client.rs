@@ -21,6 +21,9 @@ pub(crate) const READ_TIMEOUT: Duration = Duration::from_secs(20);
 /// The longest that a read may take that can be done without.
 const MAX_OPTIONAL: Duration = Duration::from_secs(5);
 
+/// A longer refusal is cut, in bytes.
+const MAX_REFUSAL: usize = 64 * 1024;
+
 /// One instance, and an account on it.
 #[derive(Debug)]
 pub(crate) struct Client {
@@ -147,10 +150,16 @@ impl Client {
 
     async fn send(&self, request: Request) -> Result<Reply, Fault> {
         let reply = self.door.send(request).await?;
-        if !(200..300).contains(&reply.status) {
-            return Ok(reply);
-        }
         let redactor = self.redactor();
+        if !(200..300).contains(&reply.status) {
+            // Of a long one the beginning is read, without a part of a secret at the cut.
+            let body = if reply.body.len() > MAX_REFUSAL {
+                redactor.redact_excerpt(&reply.body)
+            } else {
+                reply.body
+            };
+            return Ok(Reply { body, ..reply });
+        }
         let body = hide_in_reply(reply.body, self.password.expose_secret(), |text| redactor.redact(text));
         Ok(Reply { body, ..reply })
     }

@@ -46,7 +46,7 @@ pub(crate) fn is_duplicate(said: &str) -> bool {
 /// Whether a reply has the error body of ServiceNow, whatever its language: then it is not of something before the
 /// instance. Even a 200 may have one, where a query was stopped after its status was sent.
 pub(crate) fn is_from_instance(reply: &Reply) -> bool {
-    wire::failure_words(&reply.body).is_some()
+    wire::is_failure(&reply.body)
 }
 
 /// Whether the instance let the account in and refused it the table: its own error to a valid login.
@@ -139,7 +139,7 @@ fn plain_hint(kind: FaultKind, reply: &Reply, said: &str) -> &'static str {
             "check servicenow.username and servicenow.password, and that the account is active, not locked, and may log in with a \
              password: an instance that takes OAuth alone or asks for multi-factor authentication (MFA) has to exempt it"
         }
-        FaultKind::Forbidden | FaultKind::NotFound if !is_from_instance(reply) => FOREIGN,
+        FaultKind::Forbidden | FaultKind::NotFound if wire::failure_words(&reply.body).is_none() => FOREIGN,
         FaultKind::Forbidden => ROLE,
         FaultKind::NotFound => {
             "check servicenow.table, and that the account of servicenow.username may read it"

@@ -8,6 +8,7 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use serde::Deserialize;
 use serde_json::Value;
+use ticketing_outbound::read_json;
 
 /// One record, field by field.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -62,9 +63,14 @@ impl Record {
     }
 }
 
-/// The words of an error body, or nothing if it is no error body of ServiceNow.
+/// The words of an error body, even if that was cut short; nothing if it is no error body of ServiceNow.
 pub(crate) fn failure_words(body: &str) -> Option<FailureWords> {
-    serde_json::from_str::<Failure>(body).ok().map(|failure| failure.error)
+    read_json::<Failure>(body).map(|failure| failure.error)
+}
+
+/// Whether it is a whole error body of ServiceNow.
+pub(crate) fn is_failure(body: &str) -> bool {
+    serde_json::from_str::<Failure>(body).is_ok()
 }
 
 fn plain(value: &Value, key: &str) -> Option<String> {

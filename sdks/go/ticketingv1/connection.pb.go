@@ -41,7 +41,7 @@ const (
 	// is probed ever less often, up to `--max-retry-after`; one that can be locked once, then it is SUSPENDED.
 	TargetConditionKind_TARGET_CONDITION_KIND_LOGIN_REFUSED TargetConditionKind = 4
 	// The account is locked, has to answer a CAPTCHA, or could be locked by further refused logins: nothing is sent until
-	// settings change, a test passes, or RetryDelivery sends one. Deliveries wait unspent.
+	// the login is changed (address, account or secret), a test passes, or RetryDelivery sends one. Deliveries wait unspent.
 	TargetConditionKind_TARGET_CONDITION_KIND_SUSPENDED TargetConditionKind = 5
 )
 

@@ -466,7 +466,7 @@ type Delivery struct {
 	TicketUnverified bool `protobuf:"varint,29,opt,name=ticket_unverified,json=ticketUnverified,proto3" json:"ticket_unverified,omitempty"`
 	// Output only. Attempts before the first of `attempts` that are left out for length. 0 where attempts were not asked for.
 	AttemptsOmitted uint32 `protobuf:"varint,30,opt,name=attempts_omitted,json=attemptsOmitted,proto3" json:"attempts_omitted,omitempty"`
-	// Output only. The namespace that the incident belongs to: that of the credential that first handed it over. 1 to 63 lowercase
+	// Output only. The namespace that the incident belongs to: that of the credential that first pushed it. 1 to 63 lowercase
 	// letters, digits and hyphens, beginning with a letter; "default" for credentials without one. Example: "soc-eu".
 	Namespace     string `protobuf:"bytes,40,opt,name=namespace,proto3" json:"namespace,omitempty"`
 	unknownFields protoimpl.UnknownFields

@@ -170,7 +170,7 @@ const (
 	// `{"reason":"INCIDENT_OWNED_BY_OTHER","domain":"ticketing.rhythmx","metadata":{"incident_id":"INC-1"}}`.
 	ErrorReason_ERROR_REASON_INCIDENT_OWNED_BY_OTHER ErrorReason = 40
 	// The request is not a valid message: it ends early, is compressed wrongly, or was written by another contract. There is
-	// no `BadRequest`: which field it is cannot be known.
+	// no `BadRequest`: which field it is cannot be known. UNIMPLEMENTED, for an unknown service or method, has it too.
 	//
 	// Example: text in place of a protobuf message. INVALID_ARGUMENT with
 	// `{"reason":"REQUEST_MALFORMED","domain":"ticketing.rhythmx","metadata":{}}`.

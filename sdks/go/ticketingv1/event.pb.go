@@ -57,8 +57,8 @@ const (
 	TicketEventKind_TICKET_EVENT_KIND_TARGET_THROTTLED TicketEventKind = 12
 	// The target refused the login (401 or 403): one delivery a tick probes it.
 	TicketEventKind_TICKET_EVENT_KIND_TARGET_LOGIN_REFUSED TicketEventKind = 13
-	// The account at the target is locked or may be soon: nothing is sent until settings change, a test passes, or
-	// RetryDelivery sends one.
+	// The account at the target is locked or may be soon: nothing is sent until the login is changed (address,
+	// account or secret), a test passes, or RetryDelivery sends one.
 	TicketEventKind_TICKET_EVENT_KIND_TARGET_SUSPENDED TicketEventKind = 14
 	// The target failed repeatedly, or a delivery spent its retries on such failures: one delivery a tick probes it.
 	TicketEventKind_TICKET_EVENT_KIND_TARGET_CIRCUIT_OPENED TicketEventKind = 15

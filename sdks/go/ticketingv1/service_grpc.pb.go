@@ -96,7 +96,7 @@ type TicketingServiceClient interface {
 	// ticket system at once. Answers with the decision for every system as soon as the intent is durable, without
 	// waiting for the systems. Offering the same incident again is safe.
 	//
-	// An incident belongs to the namespace of the credential that first handed it over. A producer whose credential has another
+	// An incident belongs to the namespace of the credential that first pushed it. A producer whose credential has another
 	// namespace is refused and learns nothing of it.
 	//
 	// Errors: INVALID_ARGUMENT (INCIDENT_INVALID), PERMISSION_DENIED (INCIDENT_OWNED_BY_OTHER).
@@ -371,7 +371,7 @@ type TicketingServiceServer interface {
 	// ticket system at once. Answers with the decision for every system as soon as the intent is durable, without
 	// waiting for the systems. Offering the same incident again is safe.
 	//
-	// An incident belongs to the namespace of the credential that first handed it over. A producer whose credential has another
+	// An incident belongs to the namespace of the credential that first pushed it. A producer whose credential has another
 	// namespace is refused and learns nothing of it.
 	//
 	// Errors: INVALID_ARGUMENT (INCIDENT_INVALID), PERMISSION_DENIED (INCIDENT_OWNED_BY_OTHER).

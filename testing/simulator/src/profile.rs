@@ -140,6 +140,8 @@ pub struct Profile {
     pub invalid_query_returns_all: bool,
     /// ServiceNow: the `sys_id` of the group that a business rule sets where none was given.
     pub default_group: Option<String>,
+    /// ServiceNow: the `sys_id` of the group to which a business rule gives every new ticket, whatever was sent.
+    pub assigns_group: Option<String>,
     /// ServiceNow: the status that answers an insert with a `sys_id` that exists.
     pub duplicate_status: u16,
     /// ServiceNow: fields that a data policy makes mandatory.
@@ -183,6 +185,7 @@ impl Profile {
             ignores_correlation_id: false,
             invalid_query_returns_all: true,
             default_group: None,
+            assigns_group: None,
             duplicate_status: 403,
             mandatory: BTreeSet::new(),
             refuses_long_short_description: false,

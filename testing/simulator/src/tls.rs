@@ -65,6 +65,18 @@ impl Authority {
 
     /// Issues a server certificate.
     pub fn issue(&self, certificate: Certificate) -> io::Result<Identity> {
+        let (issued, key) = self.make(certificate)?;
+        Identity::new(issued.der().clone(), &key)
+    }
+
+    /// Issues a server certificate, and writes it and its key to these files, in PEM.
+    pub fn issue_files(&self, certificate: Certificate, pem: &Path, key_file: &Path) -> io::Result<()> {
+        let (issued, key) = self.make(certificate)?;
+        std::fs::write(key_file, key.serialize_pem())?;
+        std::fs::write(pem, issued.pem())
+    }
+
+    fn make(&self, certificate: Certificate) -> io::Result<(rcgen::Certificate, KeyPair)> {
         let key = KeyPair::generate().map_err(io::Error::other)?;
         let params = leaf(certificate)?;
         let issued = match certificate {
@@ -72,8 +84,7 @@ impl Authority {
             Certificate::Untrusted => params.signed_by(&key, &self.stranger),
             _ => params.signed_by(&key, &self.issuer),
         };
-        let issued = issued.map_err(io::Error::other)?;
-        Identity::new(issued.der().clone(), &key)
+        Ok((issued.map_err(io::Error::other)?, key))
     }
 }
 

@@ -327,9 +327,10 @@ async fn refusal_of_a_field_in_megabytes_is_cut() {
         When::Next(1),
         Effect::Answer(Reply::json(400, &body)),
     ));
-    let fault = site.push(&order("INC-1")).await.unwrap_err();
-    assert_eq!(fault.kind, FaultKind::Rejected);
-    assert!(fault.message.len() + fault.hint.len() < 2_000, "{}", fault.message.len());
+    let (_, created) = site.push(&order("INC-1")).await.unwrap();
+    assert_eq!(created.adjustments.len(), 1);
+    assert_eq!(created.adjustments[0].field, "priority");
+    assert!(created.adjustments[0].reason.len() < 2_000, "{}", created.adjustments[0].reason.len());
 }
 
 #[tokio::test]

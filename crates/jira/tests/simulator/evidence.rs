@@ -31,6 +31,10 @@ async fn a_refusal_is_of_the_ticket_alone_where_the_login_may_create() {
     let page = |status| Reply::html(status, FIREWALL).header("server", "ModSecurity");
     let table = [
         (page(403), "ModSecurity"),
+        (
+            Reply::json(403, &json!({ "error": "access denied", "ray": "8" })).header("server", "cloudflare"),
+            "Cloudflare",
+        ),
         (page(406), "ModSecurity"),
         (page(404), "ModSecurity"),
         (Reply::html(403, "<html><title>Nein</title></html>"), "what stands before Jira"),

@@ -74,6 +74,19 @@ async fn every_status_of_a_create_has_its_verdict() {
 }
 
 #[tokio::test]
+async fn a_long_refusal_keeps_the_words_that_it_begins_with() {
+    for length in [100_000, 5_000_000] {
+        let site = Site::cloud().await;
+        let text = format!("Enter the affected host {}", "x".repeat(length));
+        let body = json!({ "errorMessages": [text], "errors": {} });
+        site.weather(Call::Create, Effect::Answer(Reply::json(400, &body)));
+        let fault = create(&site).await;
+        assert!(fault.message.contains("Enter the affected host xx"), "{fault}");
+        assert!(fault.message.len() < 600 && fault.kind == FaultKind::Rejected, "{fault}");
+    }
+}
+
+#[tokio::test]
 async fn failures_on_the_way_are_ambiguous_once_something_was_sent() {
     let table = [
         (Effect::apply_then_gateway_timeout(), FaultKind::ServerError, 1),

@@ -2,8 +2,8 @@
 //! corporate proxies, sleeping or suspended sites, and redirects.
 //!
 //! What is recognized here chooses a hint and nothing else: what a failure means for a ticket is decided by status, headers
-//! and further evidence in the adapter. A reply with a JSON body is taken for the API's own, whatever stands before it; of
-//! pages, the names of products and the form of the page are read, in any language where the form allows it.
+//! and further evidence in the adapter. A reply with a JSON body is taken for the API's own, unless it blocks the request in another
+//! form than the API's errors have and its headers name a firewall or a CDN; of pages, the names of products and the form of the page are read, in any language where the form allows it.
 
 mod page;
 mod redirect;
@@ -81,10 +81,8 @@ pub fn recognize(reply: &Reply) -> Option<Foreign> {
     if reply.status == 402 {
         return Some(found(ForeignKind::Suspended, ""));
     }
-    if is_json(&reply.body) {
-        return None;
-    }
-    let (kind, product) = signs::find(reply)?;
+    let (kind, product) =
+        if is_json(&reply.body) { signs::find_by_headers(reply) } else { signs::find(reply) }?;
     Some(found(kind, product))
 }
 

@@ -3,6 +3,7 @@
 use super::page::is_page;
 use super::{ForeignKind, title_of_page};
 use crate::Reply;
+use crate::words::read_json;
 
 /// How much of a page is read.
 const MAX_PAGE: usize = 64 * 1024;
@@ -244,6 +245,35 @@ pub(super) fn find(reply: &Reply) -> Option<(ForeignKind, &'static str)> {
         return Some((ForeignKind::SingleSignOn, ""));
     }
     is_page.then_some((ForeignKind::Page, ""))
+}
+
+/// What a JSON reply that blocks a request is of, by its headers: firewalls and CDNs answer callers of an API so. What stands
+/// before a vendor leaves its headers on the vendor's own replies, too, which are known by their form.
+pub(super) fn find_by_headers(reply: &Reply) -> Option<(ForeignKind, &'static str)> {
+    let of_vendor = VENDOR_HEADERS.iter().any(|name| reply.headers.contains_key(*name));
+    if of_vendor || !matches!(reply.status, 403 | 406 | 500..=599) || is_error_of_vendor(&reply.body) {
+        return None;
+    }
+    let gave_up = reply.status >= 500;
+    let product = |signs: &'static [Sign]| {
+        let found =
+            signs.iter().find(|sign| sign.headers.iter().any(|(name, value)| holds(reply, name, value)));
+        found.map(|sign| sign.product)
+    };
+    let firewall = product(FIREWALLS).filter(|_| !gave_up).map(|product| (ForeignKind::Firewall, product));
+    firewall.or_else(|| product(CDNS).map(|product| (ForeignKind::Cdn, product)))
+}
+
+/// Whether a JSON body has the form of an error of Jira (a list of messages, or a code with a message) or of ServiceNow (an error
+/// with parts).
+fn is_error_of_vendor(body: &str) -> bool {
+    let Some(body) = read_json::<serde_json::Value>(body) else { return false };
+    let has = |name: &str| body.get(name).is_some();
+    has("errorMessages")
+        || has("errors")
+        || has("errorMessage")
+        || has("message") && (has("code") || has("status-code"))
+        || body.get("error").is_some_and(serde_json::Value::is_object)
 }
 
 /// The single sign-on that a page or an address names.

@@ -64,6 +64,15 @@ fn names_what_wrote_a_page() {
         (403, &[("server", "awselb/2.0")], "<html>403 Forbidden", Firewall, "AWS WAF"),
         (403, &[], "<html><title>Request Rejected</title>", Firewall, ""),
         (403, &[("server", "cloudflare"), ("cf-ray", "8")], "<html>Attention Required!", Cdn, "Cloudflare"),
+        (
+            403,
+            &[("server", "cloudflare"), ("cf-ray", "8")],
+            "{\"error\":\"access denied\",\"ray\":\"8\"}",
+            Cdn,
+            "Cloudflare",
+        ),
+        (403, &[("x-amzn-waf-action", "block")], "{\"message\":\"Forbidden\"}", Firewall, "AWS WAF"),
+        (522, &[("cf-ray", "8")], "{\"title\":\"Error 522\",\"status\":522}", Cdn, "Cloudflare"),
         (521, &[("server", "cloudflare")], "error code: 521", Cdn, "Cloudflare"),
         (403, &[("server", "AkamaiGHost")], "<html>Access Denied Reference #18.1", Cdn, "Akamai"),
         (403, &[("x-cache", "Error from cloudfront")], "<html>Request blocked.", Cdn, "Amazon CloudFront"),
@@ -107,6 +116,14 @@ fn names_what_wrote_a_page() {
 fn takes_answers_of_the_api_for_what_they_are() {
     let table: &[(u16, Headers<'_>, &str)] = &[
         (403, &[("server", "cloudflare"), ("cf-ray", "8")], "{\"errorMessages\": [\"blocked by the WAF\"]}"),
+        (
+            403,
+            &[("cf-ray", "8")],
+            "{\"error\": {\"message\": \"no\", \"detail\": \"\"}, \"status\": \"failure\"}",
+        ),
+        (403, &[("cf-ray", "8"), ("x-arequestid", "1")], "{\"error\": \"no\"}"),
+        (404, &[("cf-ray", "8")], "{\"error\": \"no\"}"),
+        (403, &[("server", "nginx")], "{\"error\": \"no\"}"),
         (401, &[("www-authenticate", "OAuth realm=\"https%3A%2F%2Fjira\"")], "{}"),
         (400, &[], ""),
         (403, &[], "<status><message>no</message></status>"),

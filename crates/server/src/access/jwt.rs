@@ -66,9 +66,9 @@ pub(crate) struct Claims {
 /// Why the keys can not be used.
 #[derive(Debug, thiserror::Error)]
 pub enum JwtKeysError {
-    #[error("the keys of the identity provider can not be read from {path}: {source}")]
+    #[error("the keys of the identity provider can not be read from {path}")]
     Unreadable { path: PathBuf, source: std::io::Error },
-    #[error("{path} is not a JWK set: {source}")]
+    #[error("{path} is not a JWK set")]
     Malformed { path: PathBuf, source: serde_json::Error },
     #[error("{path} is not a JWK set but {what}")]
     OtherFile { path: PathBuf, what: &'static str },
@@ -305,14 +305,18 @@ mod tests {
 
         fn load(keys: PathBuf, text: &str, algorithms: Vec<Algorithm>) -> Result<JwtVerifying, JwtKeysError> {
             std::fs::write(&keys, text).unwrap();
-            JwtVerifying::load(&JwtSettings {
+            JwtVerifying::load(&Self::settings(keys, algorithms))
+        }
+
+        fn settings(keys: PathBuf, algorithms: Vec<Algorithm>) -> JwtSettings {
+            JwtSettings {
                 keys,
                 issuer: "https://id.example".to_owned(),
                 audience: "ticketing".to_owned(),
                 role_claim: "ticketing_role".to_owned(),
                 namespace_claim: "ticketing_namespace".to_owned(),
                 algorithms,
-            })
+            }
         }
 
         fn sign(&self, header: &Value, claims: &Value) -> String {
@@ -411,6 +415,11 @@ mod tests {
     #[test]
     fn names_file_that_is_no_key_set() {
         let folder = tempfile::tempdir().unwrap();
+        let fifo = folder.path().join("fifo");
+        assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+        let settings = Provider::settings(fifo, vec![Algorithm::EdDSA]);
+        let wrong = format!("{:#}", anyhow::Error::from(JwtVerifying::load(&settings).unwrap_err()));
+        assert_eq!(wrong.matches("not a regular file").count(), 1, "{wrong}");
         for (text, expected) in [
             ("-----BEGIN PUBLIC KEY-----\n", "but PEM"),
             (r#"{"issuer": "x", "jwks_uri": "https://id.example/keys"}"#, "jwks_uri"),

@@ -250,7 +250,10 @@ impl App {
         self.0.dispatcher.reschedule(schedule);
         self.edit_settings(|all| all.rules = rules);
         let mut changed = Vec::new();
-        for Accepted { target, settings, checked, .. } in accepted {
+        for accepted in accepted {
+            let is_other_login =
+                accepted.is_other_login(self.0.connections.current(&accepted.target).as_ref());
+            let Accepted { target, settings, checked, .. } = accepted;
             let connection = Connection {
                 system: settings.draft.system(),
                 enabled: settings.enabled,
@@ -259,11 +262,13 @@ impl App {
             };
             self.0.connections.set(&target, connection);
             self.edit_settings(|all| all.systems.insert(target.clone(), settings));
-            changed.push(target);
+            changed.push((target, is_other_login));
         }
         let mut made_due = 0;
-        for target in changed {
-            made_due += self.0.dispatcher.forgive(&target).await?;
+        for (target, is_other_login) in changed {
+            if is_other_login || !self.0.dispatcher.is_near_lockout(&target) {
+                made_due += self.0.dispatcher.forgive(&target).await?;
+            }
         }
         Ok(made_due)
     }
@@ -275,6 +280,21 @@ impl App {
             vec![]
         });
         retired.into_iter().filter_map(|retired| self.0.connections.retired(retired)).collect()
+    }
+}
+
+// === impl Accepted ===
+
+impl Accepted {
+    /// Whether the account, its address or its secret are others than in `current`, which is in force. Whoever gives the same
+    /// ones again, as a script may every minute, gives no reason to try them again.
+    fn is_other_login(&self, current: Option<&Arc<dyn TicketSystem>>) -> bool {
+        fn secret(settings: &SystemSettings) -> Option<&str> {
+            settings.secret(SecretUse::TicketSystem).map(|secret| secret.value.expose_secret())
+        }
+        let name = |api: &Arc<dyn TicketSystem>| api.login().name;
+        self.checked.as_ref().map(|checked| name(&checked.api)) != current.map(name)
+            || secret(&self.before) != secret(&self.settings)
     }
 }
 

@@ -225,6 +225,16 @@ impl Dispatcher {
         }
     }
 
+    /// Whether the vendor counts refused logins of the account of `target`, which it can lock: only another login or a passed
+    /// test may have it tried as if nothing had been refused.
+    pub(crate) fn is_near_lockout(&self, target: &str) -> bool {
+        let health = self.health(target);
+        let was_refused = health.login_refusals > 0
+            || health.condition == Condition::Suspended
+            || self.0.connections.login_refusals(target) > 0;
+        was_refused && self.0.connections.lockout_limit(target).is_some()
+    }
+
     /// Settings were changed or a test passed: the target gets another chance, and so do its deliveries. Returns how
     /// many were made due.
     ///

@@ -65,6 +65,8 @@ pub(crate) enum Refusal {
     ConnectionEnding { resume_token: String },
     /// There is no memory for the request.
     Busy,
+    /// What the call asks for is not served, and why.
+    Unimplemented(String),
     /// The request is no message of its type, and why.
     RequestMalformed(String),
     /// The request is larger than `limit` bytes, or would be when it is decoded.
@@ -172,6 +174,7 @@ impl Refusal {
             Self::ShuttingDown { .. } => (Code::Unavailable, ErrorReason::ShuttingDown),
             Self::ConnectionEnding { .. } => (Code::Unavailable, ErrorReason::ConnectionEnding),
             Self::Busy => (Code::ResourceExhausted, ErrorReason::Busy),
+            Self::Unimplemented(_) => (Code::Unimplemented, ErrorReason::RequestMalformed),
             Self::RequestMalformed(_) => (Code::InvalidArgument, ErrorReason::RequestMalformed),
             Self::RequestTooLarge { .. } => (Code::OutOfRange, ErrorReason::RequestTooLarge),
             Self::CredentialMissing => (Code::Unauthenticated, ErrorReason::CredentialMissing),
@@ -234,6 +237,7 @@ impl Refusal {
             Self::ShuttingDown { .. } => "the server is stopping: connect again".to_owned(),
             Self::ConnectionEnding { .. } => "the connection is as old as it may become: connect again".to_owned(),
             Self::Busy => "the server has as many requests in its memory as it may: try again".to_owned(),
+            Self::Unimplemented(why) => why.clone(),
             Self::RequestMalformed(why) => {
                 format!("the request cannot be decoded: {why}; check that the client was built from this contract")
             }
@@ -342,6 +346,7 @@ impl Refusal {
             | Self::CredentialMissing
             | Self::CredentialInvalid
             | Self::RoleInsufficient { .. }
+            | Self::Unimplemented(_)
             | Self::RequestMalformed(_)
             | Self::RequestTooLarge { .. }
             | Self::Internal => {}

@@ -92,6 +92,7 @@ where
             };
             // The log has where it was.
             let mut response = answer.unwrap_or_else(|| Ok(Status::from(Refusal::Internal).into_http()))?;
+            explain_unimplemented(&mut response);
             log(&response, whose, &refused);
             response.headers_mut().insert(HEADER, id);
             Ok(response)
@@ -118,6 +119,22 @@ fn request_id<B>(request: &Request<B>, calls: &AtomicU64) -> HeaderValue {
     };
     let given = request.headers().get(HEADER).filter(fit).cloned();
     given.unwrap_or_else(|| HeaderValue::from(calls.fetch_add(1, Ordering::Relaxed) + 1))
+}
+
+/// The router and the services answer a method that they do not know, or a compression, with the code alone: the reason is
+/// added, as every refusal has one.
+fn explain_unimplemented(response: &mut Response<Body>) {
+    const UNKNOWN: &str = "this server has no such service or method: check its name, and that the client was built from the \
+                           contract of this version";
+    let Some(status) = Status::from_header_map(response.headers()) else { return };
+    if status.code() != Code::Unimplemented || !status.details().is_empty() {
+        return;
+    }
+    let why = if status.message().is_empty() { UNKNOWN } else { status.message() };
+    let explained = Status::from(Refusal::Unimplemented(why.to_owned()));
+    if explained.add_header(response.headers_mut()).is_err() {
+        tracing::warn!("a refusal cannot be told in headers");
+    }
 }
 
 // An answer whose status is known before its body: every refusal is.

@@ -112,6 +112,11 @@ pub enum OpenError {
         "the database {path} is of another version of this program: start the server of this version once"
     )]
     OtherVersion { path: PathBuf },
+    #[error(
+        "the database {path} is being set up by a server that starts for the first time: try again in a moment; if no server is \
+         running, start it once with `ticketing serve`"
+    )]
+    BeingMade { path: PathBuf },
     #[error("the state of the store can not be read")]
     State { source: StoreError },
 }

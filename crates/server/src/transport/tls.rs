@@ -145,7 +145,8 @@ impl Tls {
                 self.check_expiry(&contents);
             }
             Err(error) => {
-                let error = &error as &dyn std::error::Error;
+                // In one text: the causes of an error are no field of a line in JSON.
+                let error = format!("{:#}", anyhow::Error::from(error));
                 tracing::error!(error, "the new certificates can not be used, and the former ones stay");
             }
         }

@@ -26,6 +26,10 @@ async fn a_refusal_is_of_the_ticket_alone_where_the_table_can_be_read() {
         (failure(403, "Data Policy Exception: Following fields are mandatory: Caller"), "default value"),
         (failure(403, "ACL Exception Insert Failed due to security constraints"), "sn_incident_write"),
         (blocked, "F5 BIG-IP"),
+        (
+            Reply::json(403, &json!({ "error": "access denied", "ray": "8" })).header("server", "cloudflare"),
+            "Cloudflare",
+        ),
     ];
     for (reply, words) in table {
         let site = Site::of(|_| {}).await;

@@ -121,6 +121,18 @@ async fn a_secret_that_is_echoed_does_not_reach_the_fault() {
 }
 
 #[tokio::test]
+async fn a_long_refusal_keeps_the_words_that_it_begins_with() {
+    for length in [100_000, 5_000_000] {
+        let site = Site::of(|_| {}).await;
+        let detail = format!("Unknown urgency {}", "x".repeat(length));
+        site.answer(Call::Create, failure(400, "Operation Failed", &detail));
+        let fault = site.push(&order("INC-1")).await.unwrap_err();
+        assert!(fault.message.contains("Unknown urgency xx"), "{fault}");
+        assert!(fault.message.len() < 600 && fault.kind == FaultKind::Rejected, "{fault}");
+    }
+}
+
+#[tokio::test]
 async fn a_page_for_people_is_repeated_by_its_title_alone() {
     let site = Site::of(|_| {}).await;
     site.answer(

@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
-use rhythmx_ticketing::v1::{ConfigureRequest, TargetConditionKind};
+use rhythmx_ticketing::v1::{
+    ConfigureRequest, PreviewTicketRequest, TargetConditionKind, TestConnectionRequest,
+};
 use ticketing_failpoints::Point;
-use ticketing_harness::{World, retry, text};
+use ticketing_harness::{World, incident, retry, text};
 use ticketing_simulator::{Call, Credential, Effect, Rule, Vendor, When};
+use tokio::task::JoinSet;
 
 use super::calls::{VENDORS, name, plan, simulator, start, system};
 use super::cell::{Cell, Stage};
@@ -23,6 +26,14 @@ const SOON: Duration = Duration::from_millis(500);
 /// Pushes at once while the password is wrong.
 const AT_ONCE: usize = 12;
 const PASSWORD: &str = "correct-horse-battery";
+
+/// Which calls log in at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Calls {
+    Pushes,
+    /// Pushes, previews and connection tests.
+    All,
+}
 
 pub(super) fn cells() -> Vec<Cell> {
     let mut cells = vec![];
@@ -42,8 +53,11 @@ pub(super) fn cells() -> Vec<Cell> {
         }
     }
     for (vendor, limit) in [(Vendor::JiraDataCenter, 3), (Vendor::ServiceNow, 5)] {
-        let fault = "wrong password, and many pushes at once";
-        cells.push(Cell::new(FAMILY, fault, name(vendor), move |stage| wrong_password(stage, vendor, limit)));
+        for (calls, beside) in [(Calls::Pushes, ""), (Calls::All, ", with previews and tests in flight")] {
+            let fault = format!("wrong password, and many pushes at once{beside}");
+            let play = move |stage| wrong_password(stage, vendor, limit, calls);
+            cells.push(Cell::new(FAMILY, fault, name(vendor), play));
+        }
     }
     for vendor in [Vendor::JiraCloud, Vendor::JiraDataCenter] {
         cells.push(Cell::new(FAMILY, "account locked, and a retry is due", name(vendor), move |stage| {
@@ -55,17 +69,22 @@ pub(super) fn cells() -> Vec<Cell> {
 
 /// The vendor counts refused logins, those in flight together, too. However many calls want to go out, fewer are refused
 /// than lock the account, so that the right password works in the end.
-async fn wrong_password(stage: Stage, vendor: Vendor, limit: usize) {
-    let mut world = start(plan(&stage, vendor)).await;
+async fn wrong_password(stage: Stage, vendor: Vendor, limit: usize, calls: Calls) {
+    // With time for the slow answers, in the optional reads too, which have a third of the deadline.
+    let plan = plan(&stage, vendor).with_flag("--attempt-deadline=5s").with_flag("--lease=12s");
+    let mut world = start(plan.with_flag("--tests-per-minute=1000")).await;
     let (user, secret) = ("svc".to_owned(), PASSWORD.to_owned());
     simulator(&world, vendor).edit(|profile| profile.credentials.push(Credential::Basic { user, secret }));
-    let slow = Effect::Delay(Duration::from_millis(100));
+    // So slow that all are there before the first is refused.
+    let slow = Effect::Delay(Duration::from_millis(500));
     simulator(&world, vendor).faults().push(Rule::new(Call::Any, When::Always, slow));
     world.configure(with_password(&world, "not-the-password")).await;
     simulator(&world, vendor).clear_requests();
     let struck = simulator(&world, vendor).faults().struck();
     let ids = (0..AT_ONCE).map(|n| format!("INC-{n}")).collect();
+    let beside = if calls == Calls::All { begin_reads(&world, vendor) } else { JoinSet::new() };
     world.push_all(ids, system(vendor), AT_ONCE).await;
+    beside.join_all().await;
     world.until_target(system(vendor), TargetConditionKind::Suspended).await;
     world.wait(SOON).await;
     let refused = simulator(&world, vendor).requests().len();
@@ -76,6 +95,26 @@ async fn wrong_password(stage: Stage, vendor: Vendor, limit: usize) {
     world.configure(with_password(&world, PASSWORD)).await;
     world.until_all_delivered(AT_ONCE).await;
     world.finish().await;
+}
+
+/// Previews and connection tests, as many of each as there are pushes.
+fn begin_reads(world: &World, vendor: Vendor) -> JoinSet<()> {
+    let system = system(vendor).into();
+    let mut reads = JoinSet::new();
+    for n in 0..AT_ONCE {
+        let mut client = world.client.clone();
+        reads.spawn(async move {
+            let incident = Some(incident(&format!("INC-{n}")));
+            client.preview_ticket(PreviewTicketRequest { incident, system }).await.unwrap();
+        });
+        let mut client = world.client.clone();
+        reads.spawn(async move {
+            let request = TestConnectionRequest { system, ..Default::default() };
+            let test = client.test_connection(request).await.unwrap().test.unwrap();
+            assert!(!test.passed, "the password is wrong: {test:#?}");
+        });
+    }
+    reads
 }
 
 /// Settings with an account that proves itself by this password.

@@ -25,12 +25,14 @@ mod manual_edits;
 mod operators;
 mod other_process;
 mod outage;
+mod oversized;
 mod process;
 mod races;
 mod read_back;
 mod redirects;
 mod relay;
 mod replies;
+mod resolving;
 mod restore;
 mod scene;
 mod second_instance;
@@ -79,6 +81,8 @@ const FAMILIES: &[fn() -> Vec<Cell>] = &[
     look_ups::cells,
     evidence::cells,
     manual_edits::cells,
+    resolving::cells,
+    oversized::cells,
     races::cells,
     stale_results::cells,
     second_instance::cells,

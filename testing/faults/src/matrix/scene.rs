@@ -312,12 +312,21 @@ impl Scene {
         delivery
     }
 
+    /// The weather that keeps look-ups away may keep the ticket from being read, too: it is taken unread then.
     pub(super) async fn resolve(&mut self, id: &str, ticket_key: &str) -> Result<v1::Delivery, Status> {
+        self.resolve_as(id, ticket_key, true).await
+    }
+
+    pub(super) async fn resolve_as(
+        &mut self,
+        id: &str,
+        ticket_key: &str,
+        allow_unverified: bool,
+    ) -> Result<v1::Delivery, Status> {
         let request = v1::ResolveDeliveryRequest {
             delivery_id: id.to_owned(),
             ticket_key: ticket_key.to_owned(),
-            // The faults that keeps look-ups away may keep this reading away, too.
-            allow_unverified: true,
+            allow_unverified,
             ..Default::default()
         };
         Ok(self.world.client.resolve_delivery(request).await?.delivery.unwrap())

@@ -35,7 +35,9 @@ pub(super) fn insert(turn: &mut SiteRequest<'_>) -> Answer {
     let mut fields = record::initial_fields(turn.now);
     record::write(&mut fields, &body, &turn.state.profile, by_label(turn));
     let without_group = fields.get("assignment_group").is_none_or(|group| group == "");
-    if let Some(group) = turn.state.profile.default_group.clone().filter(|_| without_group) {
+    let profile = &turn.state.profile;
+    let default = profile.default_group.clone().filter(|_| without_group);
+    if let Some(group) = profile.assigns_group.clone().or(default) {
         fields.insert("assignment_group".to_owned(), group.into());
     }
     let ticket = record::store(turn.state, fields, sys_id, turn.now, false).clone();

@@ -36,6 +36,9 @@ impl Beside {
         let options: SqliteConnectOptions =
             open::connect_options(path, DEFAULT_BUSY_TIMEOUT).create_if_missing(false);
         let mut db = options.connect().await.map_err(|source| open::unopened(path, source))?;
+        if is_being_made(&mut db).await.map_err(|source| open::unopened(path, source))? {
+            return Err(OpenError::BeingMade { path: path.to_owned() });
+        }
         let newest = sqlx::query_scalar::<_, i64>("SELECT max(version) FROM _sqlx_migrations");
         let version = newest.fetch_one(&mut db).await.map_err(|source| open::unopened(path, source))?;
         if Some(version) != MIGRATIONS.last().map(|last| last.0) {
@@ -109,4 +112,14 @@ impl Beside {
             tracing::warn!(error = &error as &dyn std::error::Error, "the database was not closed cleanly");
         }
     }
+}
+
+/// Whether the server that starts here for the first time has not come to its end with that: the row of the installation is
+/// written last.
+async fn is_being_made(db: &mut SqliteConnection) -> sqlx::Result<bool> {
+    let tables = "SELECT count(*) FROM sqlite_master WHERE name IN ('_sqlx_migrations', 'installation')";
+    if sqlx::query_scalar::<_, i64>(tables).fetch_one(&mut *db).await? < 2 {
+        return Ok(true);
+    }
+    Ok(sqlx::query_scalar::<_, i64>("SELECT count(*) FROM installation").fetch_one(&mut *db).await? == 0)
 }

@@ -48,7 +48,7 @@ class _TargetConditionKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_T
     """
     TARGET_CONDITION_KIND_SUSPENDED: _TargetConditionKind.ValueType  # 5
     """The account is locked, has to answer a CAPTCHA, or could be locked by further refused logins: nothing is sent until
-    settings change, a test passes, or RetryDelivery sends one. Deliveries wait unspent.
+    the login is changed (address, account or secret), a test passes, or RetryDelivery sends one. Deliveries wait unspent.
     """
 
 class TargetConditionKind(_TargetConditionKind, metaclass=_TargetConditionKindEnumTypeWrapper):
@@ -72,7 +72,7 @@ is probed ever less often, up to `--max-retry-after`; one that can be locked onc
 """
 TARGET_CONDITION_KIND_SUSPENDED: TargetConditionKind.ValueType  # 5
 """The account is locked, has to answer a CAPTCHA, or could be locked by further refused logins: nothing is sent until
-settings change, a test passes, or RetryDelivery sends one. Deliveries wait unspent.
+the login is changed (address, account or secret), a test passes, or RetryDelivery sends one. Deliveries wait unspent.
 """
 Global___TargetConditionKind: _TypeAlias = TargetConditionKind  # noqa: Y015
 

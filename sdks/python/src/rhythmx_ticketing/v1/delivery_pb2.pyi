@@ -350,7 +350,7 @@ class Delivery(_message.Message):
     attempts_omitted: _builtins.int
     """Output only. Attempts before the first of `attempts` that are left out for length. 0 where attempts were not asked for."""
     namespace: _builtins.str
-    """Output only. The namespace that the incident belongs to: that of the credential that first handed it over. 1 to 63 lowercase
+    """Output only. The namespace that the incident belongs to: that of the credential that first pushed it. 1 to 63 lowercase
     letters, digits and hyphens, beginning with a letter; "default" for credentials without one. Example: "soc-eu".
     """
     @_builtins.property

@@ -193,7 +193,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """
     ERROR_REASON_REQUEST_MALFORMED: _ErrorReason.ValueType  # 50
     """The request is not a valid message: it ends early, is compressed wrongly, or was written by another contract. There is
-    no `BadRequest`: which field it is cannot be known.
+    no `BadRequest`: which field it is cannot be known. UNIMPLEMENTED, for an unknown service or method, has it too.
 
     Example: text in place of a protobuf message. INVALID_ARGUMENT with
     `{"reason":"REQUEST_MALFORMED","domain":"ticketing.rhythmx","metadata":{}}`.
@@ -381,7 +381,7 @@ PERMISSION_DENIED with
 """
 ERROR_REASON_REQUEST_MALFORMED: ErrorReason.ValueType  # 50
 """The request is not a valid message: it ends early, is compressed wrongly, or was written by another contract. There is
-no `BadRequest`: which field it is cannot be known.
+no `BadRequest`: which field it is cannot be known. UNIMPLEMENTED, for an unknown service or method, has it too.
 
 Example: text in place of a protobuf message. INVALID_ARGUMENT with
 `{"reason":"REQUEST_MALFORMED","domain":"ticketing.rhythmx","metadata":{}}`.

@@ -62,8 +62,8 @@ class _TicketEventKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Ticke
     TICKET_EVENT_KIND_TARGET_LOGIN_REFUSED: _TicketEventKind.ValueType  # 13
     """The target refused the login (401 or 403): one delivery a tick probes it."""
     TICKET_EVENT_KIND_TARGET_SUSPENDED: _TicketEventKind.ValueType  # 14
-    """The account at the target is locked or may be soon: nothing is sent until settings change, a test passes, or
-    RetryDelivery sends one.
+    """The account at the target is locked or may be soon: nothing is sent until the login is changed (address,
+    account or secret), a test passes, or RetryDelivery sends one.
     """
     TICKET_EVENT_KIND_TARGET_CIRCUIT_OPENED: _TicketEventKind.ValueType  # 15
     """The target failed repeatedly, or a delivery spent its retries on such failures: one delivery a tick probes it."""
@@ -106,8 +106,8 @@ TICKET_EVENT_KIND_TARGET_THROTTLED: TicketEventKind.ValueType  # 12
 TICKET_EVENT_KIND_TARGET_LOGIN_REFUSED: TicketEventKind.ValueType  # 13
 """The target refused the login (401 or 403): one delivery a tick probes it."""
 TICKET_EVENT_KIND_TARGET_SUSPENDED: TicketEventKind.ValueType  # 14
-"""The account at the target is locked or may be soon: nothing is sent until settings change, a test passes, or
-RetryDelivery sends one.
+"""The account at the target is locked or may be soon: nothing is sent until the login is changed (address,
+account or secret), a test passes, or RetryDelivery sends one.
 """
 TICKET_EVENT_KIND_TARGET_CIRCUIT_OPENED: TicketEventKind.ValueType  # 15
 """The target failed repeatedly, or a delivery spent its retries on such failures: one delivery a tick probes it."""

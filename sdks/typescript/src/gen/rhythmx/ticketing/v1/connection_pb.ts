@@ -568,7 +568,7 @@ export enum TargetConditionKind {
 
   /**
    * The account is locked, has to answer a CAPTCHA, or could be locked by further refused logins: nothing is sent until
-   * settings change, a test passes, or RetryDelivery sends one. Deliveries wait unspent.
+   * the login is changed (address, account or secret), a test passes, or RetryDelivery sends one. Deliveries wait unspent.
    *
    * @generated from enum value: TARGET_CONDITION_KIND_SUSPENDED = 5;
    */

@@ -177,7 +177,7 @@ export type Delivery = Message<"rhythmx.ticketing.v1.Delivery"> & {
   attemptsOmitted: number;
 
   /**
-   * Output only. The namespace that the incident belongs to: that of the credential that first handed it over. 1 to 63 lowercase
+   * Output only. The namespace that the incident belongs to: that of the credential that first pushed it. 1 to 63 lowercase
    * letters, digits and hyphens, beginning with a letter; "default" for credentials without one. Example: "soc-eu".
    *
    * @generated from field: string namespace = 40;

@@ -328,8 +328,8 @@ export enum TicketEventKind {
   TARGET_LOGIN_REFUSED = 13,
 
   /**
-   * The account at the target is locked or may be soon: nothing is sent until settings change, a test passes, or
-   * RetryDelivery sends one.
+   * The account at the target is locked or may be soon: nothing is sent until the login is changed (address,
+   * account or secret), a test passes, or RetryDelivery sends one.
    *
    * @generated from enum value: TICKET_EVENT_KIND_TARGET_SUSPENDED = 14;
    */

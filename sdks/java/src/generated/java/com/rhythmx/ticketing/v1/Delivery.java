@@ -847,7 +847,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object namespace_ = "";
   /**
    * <pre>
-   * Output only. The namespace that the incident belongs to: that of the credential that first handed it over. 1 to 63 lowercase
+   * Output only. The namespace that the incident belongs to: that of the credential that first pushed it. 1 to 63 lowercase
    * letters, digits and hyphens, beginning with a letter; "default" for credentials without one. Example: "soc-eu".
    * </pre>
    *
@@ -869,7 +869,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Output only. The namespace that the incident belongs to: that of the credential that first handed it over. 1 to 63 lowercase
+   * Output only. The namespace that the incident belongs to: that of the credential that first pushed it. 1 to 63 lowercase
    * letters, digits and hyphens, beginning with a letter; "default" for credentials without one. Example: "soc-eu".
    * </pre>
    *
@@ -4559,7 +4559,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object namespace_ = "";
     /**
      * <pre>
-     * Output only. The namespace that the incident belongs to: that of the credential that first handed it over. 1 to 63 lowercase
+     * Output only. The namespace that the incident belongs to: that of the credential that first pushed it. 1 to 63 lowercase
      * letters, digits and hyphens, beginning with a letter; "default" for credentials without one. Example: "soc-eu".
      * </pre>
      *
@@ -4580,7 +4580,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The namespace that the incident belongs to: that of the credential that first handed it over. 1 to 63 lowercase
+     * Output only. The namespace that the incident belongs to: that of the credential that first pushed it. 1 to 63 lowercase
      * letters, digits and hyphens, beginning with a letter; "default" for credentials without one. Example: "soc-eu".
      * </pre>
      *
@@ -4602,7 +4602,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The namespace that the incident belongs to: that of the credential that first handed it over. 1 to 63 lowercase
+     * Output only. The namespace that the incident belongs to: that of the credential that first pushed it. 1 to 63 lowercase
      * letters, digits and hyphens, beginning with a letter; "default" for credentials without one. Example: "soc-eu".
      * </pre>
      *
@@ -4620,7 +4620,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The namespace that the incident belongs to: that of the credential that first handed it over. 1 to 63 lowercase
+     * Output only. The namespace that the incident belongs to: that of the credential that first pushed it. 1 to 63 lowercase
      * letters, digits and hyphens, beginning with a letter; "default" for credentials without one. Example: "soc-eu".
      * </pre>
      *
@@ -4635,7 +4635,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output only. The namespace that the incident belongs to: that of the credential that first handed it over. 1 to 63 lowercase
+     * Output only. The namespace that the incident belongs to: that of the credential that first pushed it. 1 to 63 lowercase
      * letters, digits and hyphens, beginning with a letter; "default" for credentials without one. Example: "soc-eu".
      * </pre>
      *

@@ -501,7 +501,7 @@ public interface DeliveryOrBuilder extends
 
   /**
    * <pre>
-   * Output only. The namespace that the incident belongs to: that of the credential that first handed it over. 1 to 63 lowercase
+   * Output only. The namespace that the incident belongs to: that of the credential that first pushed it. 1 to 63 lowercase
    * letters, digits and hyphens, beginning with a letter; "default" for credentials without one. Example: "soc-eu".
    * </pre>
    *
@@ -511,7 +511,7 @@ public interface DeliveryOrBuilder extends
   java.lang.String getNamespace();
   /**
    * <pre>
-   * Output only. The namespace that the incident belongs to: that of the credential that first handed it over. 1 to 63 lowercase
+   * Output only. The namespace that the incident belongs to: that of the credential that first pushed it. 1 to 63 lowercase
    * letters, digits and hyphens, beginning with a letter; "default" for credentials without one. Example: "soc-eu".
    * </pre>
    *

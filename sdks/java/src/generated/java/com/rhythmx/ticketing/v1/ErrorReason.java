@@ -324,7 +324,7 @@ public enum ErrorReason
   /**
    * <pre>
    * The request is not a valid message: it ends early, is compressed wrongly, or was written by another contract. There is
-   * no `BadRequest`: which field it is cannot be known.
+   * no `BadRequest`: which field it is cannot be known. UNIMPLEMENTED, for an unknown service or method, has it too.
    *
    * Example: text in place of a protobuf message. INVALID_ARGUMENT with
    * `{"reason":"REQUEST_MALFORMED","domain":"ticketing.rhythmx","metadata":{}}`.
@@ -664,7 +664,7 @@ public enum ErrorReason
   /**
    * <pre>
    * The request is not a valid message: it ends early, is compressed wrongly, or was written by another contract. There is
-   * no `BadRequest`: which field it is cannot be known.
+   * no `BadRequest`: which field it is cannot be known. UNIMPLEMENTED, for an unknown service or method, has it too.
    *
    * Example: text in place of a protobuf message. INVALID_ARGUMENT with
    * `{"reason":"REQUEST_MALFORMED","domain":"ticketing.rhythmx","metadata":{}}`.

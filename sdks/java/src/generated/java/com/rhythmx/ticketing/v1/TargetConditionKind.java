@@ -61,7 +61,7 @@ public enum TargetConditionKind
   /**
    * <pre>
    * The account is locked, has to answer a CAPTCHA, or could be locked by further refused logins: nothing is sent until
-   * settings change, a test passes, or RetryDelivery sends one. Deliveries wait unspent.
+   * the login is changed (address, account or secret), a test passes, or RetryDelivery sends one. Deliveries wait unspent.
    * </pre>
    *
    * <code>TARGET_CONDITION_KIND_SUSPENDED = 5;</code>
@@ -125,7 +125,7 @@ public enum TargetConditionKind
   /**
    * <pre>
    * The account is locked, has to answer a CAPTCHA, or could be locked by further refused logins: nothing is sent until
-   * settings change, a test passes, or RetryDelivery sends one. Deliveries wait unspent.
+   * the login is changed (address, account or secret), a test passes, or RetryDelivery sends one. Deliveries wait unspent.
    * </pre>
    *
    * <code>TARGET_CONDITION_KIND_SUSPENDED = 5;</code>

@@ -131,8 +131,8 @@ public enum TicketEventKind
   TICKET_EVENT_KIND_TARGET_LOGIN_REFUSED(13),
   /**
    * <pre>
-   * The account at the target is locked or may be soon: nothing is sent until settings change, a test passes, or
-   * RetryDelivery sends one.
+   * The account at the target is locked or may be soon: nothing is sent until the login is changed (address,
+   * account or secret), a test passes, or RetryDelivery sends one.
    * </pre>
    *
    * <code>TICKET_EVENT_KIND_TARGET_SUSPENDED = 14;</code>
@@ -282,8 +282,8 @@ public enum TicketEventKind
   public static final int TICKET_EVENT_KIND_TARGET_LOGIN_REFUSED_VALUE = 13;
   /**
    * <pre>
-   * The account at the target is locked or may be soon: nothing is sent until settings change, a test passes, or
-   * RetryDelivery sends one.
+   * The account at the target is locked or may be soon: nothing is sent until the login is changed (address,
+   * account or secret), a test passes, or RetryDelivery sends one.
    * </pre>
    *
    * <code>TICKET_EVENT_KIND_TARGET_SUSPENDED = 14;</code>

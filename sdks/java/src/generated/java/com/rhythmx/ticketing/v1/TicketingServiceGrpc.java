@@ -619,7 +619,7 @@ public final class TicketingServiceGrpc {
      * Offers a new incident to auto-push: its severity is compared with the threshold, and it is pushed to each selected
      * ticket system at once. Answers with the decision for every system as soon as the intent is durable, without
      * waiting for the systems. Offering the same incident again is safe.
-     * An incident belongs to the namespace of the credential that first handed it over. A producer whose credential has another
+     * An incident belongs to the namespace of the credential that first pushed it. A producer whose credential has another
      * namespace is refused and learns nothing of it.
      * Errors: INVALID_ARGUMENT (INCIDENT_INVALID), PERMISSION_DENIED (INCIDENT_OWNED_BY_OTHER).
      * </pre>
@@ -878,7 +878,7 @@ public final class TicketingServiceGrpc {
      * Offers a new incident to auto-push: its severity is compared with the threshold, and it is pushed to each selected
      * ticket system at once. Answers with the decision for every system as soon as the intent is durable, without
      * waiting for the systems. Offering the same incident again is safe.
-     * An incident belongs to the namespace of the credential that first handed it over. A producer whose credential has another
+     * An incident belongs to the namespace of the credential that first pushed it. A producer whose credential has another
      * namespace is refused and learns nothing of it.
      * Errors: INVALID_ARGUMENT (INCIDENT_INVALID), PERMISSION_DENIED (INCIDENT_OWNED_BY_OTHER).
      * </pre>
@@ -1111,7 +1111,7 @@ public final class TicketingServiceGrpc {
      * Offers a new incident to auto-push: its severity is compared with the threshold, and it is pushed to each selected
      * ticket system at once. Answers with the decision for every system as soon as the intent is durable, without
      * waiting for the systems. Offering the same incident again is safe.
-     * An incident belongs to the namespace of the credential that first handed it over. A producer whose credential has another
+     * An incident belongs to the namespace of the credential that first pushed it. A producer whose credential has another
      * namespace is refused and learns nothing of it.
      * Errors: INVALID_ARGUMENT (INCIDENT_INVALID), PERMISSION_DENIED (INCIDENT_OWNED_BY_OTHER).
      * </pre>
@@ -1337,7 +1337,7 @@ public final class TicketingServiceGrpc {
      * Offers a new incident to auto-push: its severity is compared with the threshold, and it is pushed to each selected
      * ticket system at once. Answers with the decision for every system as soon as the intent is durable, without
      * waiting for the systems. Offering the same incident again is safe.
-     * An incident belongs to the namespace of the credential that first handed it over. A producer whose credential has another
+     * An incident belongs to the namespace of the credential that first pushed it. A producer whose credential has another
      * namespace is refused and learns nothing of it.
      * Errors: INVALID_ARGUMENT (INCIDENT_INVALID), PERMISSION_DENIED (INCIDENT_OWNED_BY_OTHER).
      * </pre>
@@ -1567,7 +1567,7 @@ public final class TicketingServiceGrpc {
      * Offers a new incident to auto-push: its severity is compared with the threshold, and it is pushed to each selected
      * ticket system at once. Answers with the decision for every system as soon as the intent is durable, without
      * waiting for the systems. Offering the same incident again is safe.
-     * An incident belongs to the namespace of the credential that first handed it over. A producer whose credential has another
+     * An incident belongs to the namespace of the credential that first pushed it. A producer whose credential has another
      * namespace is refused and learns nothing of it.
      * Errors: INVALID_ARGUMENT (INCIDENT_INVALID), PERMISSION_DENIED (INCIDENT_OWNED_BY_OTHER).
      * </pre>
