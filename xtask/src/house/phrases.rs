@@ -141,7 +141,7 @@ fn comment_in<'a>(path: &Path, line: &'a str) -> &'a str {
 fn contains_words(text: &str, words: &str) -> bool {
     text.match_indices(words).any(|(at, found)| {
         let (before, after) = (&text[..at], &text[at + found.len()..]);
-        !before.ends_with(char::is_alphanumeric) && !after.starts_with(char::is_alphanumeric)
+        !before.ends_with(is_of_identifier) && !after.starts_with(is_of_identifier)
     })
 }
 
