@@ -1,4 +1,4 @@
-//! Who may do what: every method of the contract with every kind of credential, from the outside.
+//! Authorization: every method of the contract with every kind of credential.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use rhythmx_ticketing::v1::{
 use rhythmx_ticketing::{Client, FILE_DESCRIPTOR_SET, v1};
 use ring::signature::{Ed25519KeyPair, KeyPair};
 use serde_json::json;
-use ticketing_harness::{Edit, Plan, World, incident, refusal, run_to_its_end};
+use ticketing_harness::{Edit, Plan, World, incident, refusal, run_program};
 use ticketing_server::access::Role;
 use ticketing_server::clock::SystemClock;
 use ticketing_server::server;
@@ -135,7 +135,7 @@ fn code(answer: Result<(), Status>) -> Code {
 }
 
 #[tokio::test]
-async fn every_method_is_open_to_the_roles_that_the_table_names_and_to_nobody_else() {
+async fn methods_are_open_to_documented_roles_only() {
     let mut world = Plan::new().guarded().with_flag("--stranger-burst=1000").start().await;
     let channel = channel(&world).await;
     let told = told();
@@ -188,7 +188,7 @@ async fn a_test_of_settings_that_are_not_saved_is_for_an_admin_alone() {
 }
 
 #[tokio::test]
-async fn a_producer_hears_of_what_it_handed_over_and_of_nothing_else() {
+async fn producer_sees_its_own_incidents_only() {
     let mut world = Plan::new().guarded().start().await;
     let auto_push = v1::AutoPushSettings { enabled: Some(true), ..Default::default() };
     world.configure(v1::ConfigureRequest { auto_push: Some(auto_push), ..Default::default() }).await;
@@ -213,7 +213,7 @@ async fn a_producer_hears_of_what_it_handed_over_and_of_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_stream_ends_within_seconds_when_its_token_is_revoked_and_goes_on_with_the_next_one() {
+async fn revoked_token_ends_its_stream_and_a_new_token_resumes() {
     let mut world = Plan::new().guarded().start().await;
     let (mut viewer, _) = client_of(&mut world, "wall", Role::Viewer).await;
     let (mut next, _) = client_of(&mut world, "wall", Role::Viewer).await;
@@ -238,7 +238,7 @@ async fn a_stream_ends_within_seconds_when_its_token_is_revoked_and_goes_on_with
 }
 
 #[tokio::test]
-async fn a_caller_that_calls_too_often_or_opens_too_many_streams_is_told_when_to_come_back() {
+async fn over_limit_calls_and_streams_get_retry_info() {
     let plan = Plan::new().guarded().with_flag("--call-burst=5").with_flag("--call-rate=1");
     let mut world = plan.with_flag("--streams-per-caller=1").start_unconfigured().await;
     let (mut viewer, _) = client_of(&mut world, "wall", Role::Viewer).await;
@@ -258,7 +258,7 @@ async fn a_caller_that_calls_too_often_or_opens_too_many_streams_is_told_when_to
 }
 
 #[tokio::test]
-async fn whoever_changes_something_is_written_down_with_what_came_of_it() {
+async fn audits_every_change_with_caller_and_outcome() {
     let mut world = Plan::new().guarded().start().await;
     let wrong = v1::JiraSettings { project_key: Some("no key".to_owned()), ..Default::default() };
     world.try_jira(wrong).await.unwrap_err();
@@ -298,7 +298,7 @@ async fn tokens_are_made_listed_and_revoked_from_the_command_line() {
     let run = async |arguments: &[&str]| {
         let all: Vec<String> =
             arguments.iter().map(|text| (*text).to_owned()).chain([data.clone()]).collect();
-        run_to_its_end(&all, &[]).await
+        run_program(&all, &[]).await
     };
     let mistaken = run(&["token", "create", "soar", "--role=producer"]).await;
     assert!(mistaken.code == Some(1) && mistaken.stderr.contains("there is no database"), "{mistaken:?}");
@@ -340,7 +340,7 @@ async fn tokens_are_made_listed_and_revoked_from_the_command_line() {
     assert!(without_key.code == Some(1) && without_key.stderr.contains("--key-file"), "{without_key:?}");
 }
 
-/// Somebody who says who callers are, by tokens that they sign.
+/// An identity provider that signs tokens for callers.
 pub struct IdentityProvider {
     folder: tempfile::TempDir,
     signer: Ed25519KeyPair,
@@ -384,7 +384,7 @@ impl IdentityProvider {
 }
 
 #[tokio::test]
-async fn a_token_of_the_identity_provider_lets_its_subject_in_as_what_it_says() {
+async fn jwt_authenticates_with_its_subject_and_role() {
     let provider = IdentityProvider::new();
     let mut world = provider.believed(Plan::new()).start().await;
     let signed = |role: &str, expires: i64| provider.signed(role, expires);
@@ -406,7 +406,7 @@ async fn a_token_of_the_identity_provider_lets_its_subject_in_as_what_it_says() 
 }
 
 #[tokio::test]
-async fn a_token_that_was_edited_by_hand_is_not_accepted_and_is_named() {
+async fn refuses_and_names_an_edited_token() {
     for edit in [Edit::Promote, Edit::ChangeNamespaces, Edit::TakeBackRevocations, Edit::Prolong] {
         let mut world = Plan::new().in_a_process().guarded().start().await;
         let (mut viewer, token) = client_of(&mut world, "viewer", Role::Viewer).await;

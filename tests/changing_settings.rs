@@ -11,7 +11,7 @@ const JIRA: TicketSystem = TicketSystem::Jira;
 const NEW_TOKEN: &str = "token-of-the-new-site";
 
 #[tokio::test]
-async fn what_waits_for_a_system_that_is_switched_off_goes_when_it_is_switched_on() {
+async fn disabled_connection_holds_deliveries_until_enabled() {
     let mut world = Plan::new().start().await;
     world.jira.stop().await;
     for n in 1..=3 {
@@ -20,7 +20,7 @@ async fn what_waits_for_a_system_that_is_switched_off_goes_when_it_is_switched_o
     configure(&mut world, JiraSettings { enabled: Some(false), ..Default::default() }).await;
     world.jira.restart().await.unwrap();
     world.jira.clear_requests();
-    world.while_nothing_happens_for(Duration::from_millis(600)).await;
+    world.wait(Duration::from_millis(600)).await;
     assert_eq!(world.jira.requests().len(), 0);
     let counts = world.counts().await;
     assert_eq!((counts.waiting + counts.pending, counts.failed), (3, 0), "{counts:?}");
@@ -30,9 +30,9 @@ async fn what_waits_for_a_system_that_is_switched_off_goes_when_it_is_switched_o
 }
 
 #[tokio::test]
-async fn what_is_about_to_be_sent_when_its_system_is_switched_off_waits_until_it_is_switched_on() {
+async fn disabling_stops_a_claimed_delivery_before_its_send() {
     for point in [Point::Claimed, Point::IntentCommitted] {
-        let mut world = Plan::new().unhurried().in_a_process().start().await;
+        let mut world = Plan::new().with_long_deadlines().in_a_process().start().await;
         world.server.arm(point);
         let mut client = world.client.clone();
         let request = v1::CreateTicketRequest { incident: Some(incident("INC-1")), system: JIRA.into() };
@@ -50,12 +50,12 @@ async fn what_is_about_to_be_sent_when_its_system_is_switched_off_waits_until_it
 }
 
 #[tokio::test]
-async fn what_is_in_doubt_when_its_system_is_switched_off_is_looked_for_when_it_is_switched_on() {
+async fn enabling_resumes_reconciliation() {
     let mut world = Plan::new().start().await;
     world.jira.set_index_lag(Duration::from_millis(300));
     let id = doubtful(&mut world, Effect::apply_then_gateway_timeout()).await;
     configure(&mut world, JiraSettings { enabled: Some(false), ..Default::default() }).await;
-    world.while_nothing_happens_for(Duration::from_millis(600)).await;
+    world.wait(Duration::from_millis(600)).await;
     assert_eq!(world.delivery(&id).await.state(), DeliveryState::Reconciling);
     configure(&mut world, JiraSettings { enabled: Some(true), ..Default::default() }).await;
     world.until(&id, DeliveryState::Delivered).await;
@@ -64,7 +64,7 @@ async fn what_is_in_doubt_when_its_system_is_switched_off_is_looked_for_when_it_
 }
 
 #[tokio::test]
-async fn a_delivery_in_doubt_at_a_site_that_was_left_is_found_there_and_not_sent_to_the_new_one() {
+async fn unknown_outcome_is_found_at_the_former_site() {
     let (mut world, new) = two_sites().await;
     world.jira.set_index_lag(Duration::from_millis(500));
     let id = doubtful(&mut world, Effect::apply_then_gateway_timeout()).await;
@@ -84,7 +84,7 @@ async fn a_delivery_in_doubt_at_a_site_that_was_left_is_found_there_and_not_sent
 }
 
 #[tokio::test]
-async fn a_delivery_that_is_proven_absent_at_a_site_that_was_left_goes_to_the_new_one() {
+async fn delivery_absent_at_the_former_site_goes_to_the_new_one() {
     let (mut world, new) = two_sites().await;
     let id = doubtful(&mut world, Effect::gateway_timeout()).await;
     move_to(&mut world, &new).await;
@@ -96,7 +96,7 @@ async fn a_delivery_that_is_proven_absent_at_a_site_that_was_left_goes_to_the_ne
 }
 
 #[tokio::test]
-async fn what_waits_goes_to_the_new_site() {
+async fn waiting_deliveries_go_to_the_new_site() {
     let (mut world, new) = two_sites().await;
     world.jira.stop().await;
     let id = world.push("INC-1", JIRA).await.delivery.unwrap().id;
@@ -107,7 +107,7 @@ async fn what_waits_goes_to_the_new_site() {
 }
 
 #[tokio::test]
-async fn a_delivery_in_doubt_in_another_project_is_found_there() {
+async fn unknown_outcome_is_found_in_the_former_project() {
     let profile = Profile::of(Vendor::JiraCloud).with_project(Project::new("10200", "OPS"));
     let mut world = Plan::new().with_jira(Vendor::JiraCloud, profile).start().await;
     world.jira.set_index_lag(Duration::from_millis(300));
@@ -122,7 +122,7 @@ async fn a_delivery_in_doubt_in_another_project_is_found_there() {
 }
 
 #[tokio::test]
-async fn a_new_address_without_its_secret_is_refused_and_nothing_is_sent_there() {
+async fn refuses_new_url_without_its_secret() {
     let (mut world, new) = two_sites().await;
     let settings = JiraSettings { url: Some(new.base_url()), ..Default::default() };
     let request = v1::ConfigureRequest { jira: Some(settings), ..Default::default() };
@@ -152,6 +152,6 @@ async fn configure(world: &mut World, jira: JiraSettings) {
 
 /// A push whose create met `effect`.
 async fn doubtful(world: &mut World, effect: Effect) -> String {
-    world.jira.weather().push(Rule::new(Call::Create, When::Next(1), effect));
+    world.jira.faults().push(Rule::new(Call::Create, When::Next(1), effect));
     world.push("INC-1", JIRA).await.delivery.unwrap().id
 }

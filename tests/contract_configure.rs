@@ -5,7 +5,7 @@ use rhythmx_ticketing::v1::{self, TicketSystem};
 use ticketing_harness::{Plan, incident, refusal, text};
 
 #[tokio::test]
-async fn what_is_absent_stays_and_a_toggle_toggles_nothing_else() {
+async fn absent_fields_keep_their_values() {
     let mut world = Plan::new().start().await;
     let before = world.client.get_status().await.unwrap();
     let off = v1::JiraSettings { enabled: Some(false), ..Default::default() };
@@ -22,7 +22,7 @@ async fn what_is_absent_stays_and_a_toggle_toggles_nothing_else() {
 }
 
 #[tokio::test]
-async fn an_empty_request_changes_nothing_and_shows_the_settings_in_force() {
+async fn empty_request_changes_nothing_and_returns_settings() {
     let mut world = Plan::new().start_unconfigured().await;
     let answer = world.configure(v1::ConfigureRequest::default()).await;
     assert_eq!((answer.jira, answer.servicenow, answer.deliveries_made_due), (None, None, 0));
@@ -50,7 +50,7 @@ async fn an_empty_text_clears_a_field() {
 }
 
 #[tokio::test]
-async fn one_wrong_field_in_any_part_keeps_all_parts_as_they_were() {
+async fn one_invalid_field_changes_nothing() {
     let mut world = Plan::new().start().await;
     let before = world.client.get_status().await.unwrap();
     let request = v1::ConfigureRequest {
@@ -65,7 +65,7 @@ async fn one_wrong_field_in_any_part_keeps_all_parts_as_they_were() {
 }
 
 #[tokio::test]
-async fn everything_wrong_over_all_parts_is_told_at_once() {
+async fn reports_all_violations_at_once() {
     let mut world = Plan::new().start().await;
     let request = v1::ConfigureRequest {
         jira: Some(v1::JiraSettings {
@@ -122,7 +122,7 @@ async fn everything_wrong_over_all_parts_is_told_at_once() {
 }
 
 #[tokio::test]
-async fn incomplete_settings_are_kept_while_switched_off_and_refused_when_switched_on() {
+async fn incomplete_settings_are_kept_only_while_disabled() {
     let mut world = Plan::new().start_unconfigured().await;
     let part = v1::JiraSettings { project_key: text("SEC"), ..Default::default() };
     let view = world.try_jira(part).await.unwrap().jira.unwrap();
@@ -141,7 +141,7 @@ async fn incomplete_settings_are_kept_while_switched_off_and_refused_when_switch
 }
 
 #[tokio::test]
-async fn what_is_given_must_be_right_even_while_switched_off() {
+async fn disabled_settings_are_validated_too() {
     let mut world = Plan::new().start_unconfigured().await;
     let part = v1::JiraSettings { project_key: text("not a key"), ..Default::default() };
     refusal(world.try_jira(part).await).is_invalid("SETTINGS_INVALID", &["jira.project_key"]);

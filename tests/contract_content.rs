@@ -6,7 +6,7 @@ use ticketing_simulator::{Profile, Ticket, Vendor};
 
 use ticketing_harness::{Plan, incident};
 
-/// Text that means something to somebody's markup, script, query or terminal.
+/// Text with a meaning in markup, scripts, queries or terminals.
 const HOSTILE: &str = "{code}rm -rf /{code} | a | b | *bold* _it_ [link|javascript:alert(1)] [~admin] @admin \
     {macro:x=1} {color:red}red{color} h1. head !img.png! ---- \\\\ <script>alert('x')</script> &lt; [code]<b>x</b>[/code] \
     ${jndi:ldap://x} javascript:gs.print(1) ^ORDERBYDESCx \u{202e}drowssap\u{202c} \u{200f}שלום مرحبا \
@@ -36,7 +36,7 @@ async fn notes_of_65536_characters_become_a_ticket_on_every_vendor() {
 }
 
 #[tokio::test]
-async fn what_servicenow_has_no_room_for_goes_to_the_work_notes() {
+async fn overflow_of_servicenow_description_goes_to_work_notes() {
     let mut world = Plan::new().start().await;
     let mut long = incident("INC-1");
     long.investigation_notes = format!("{} the-very-end", "word ".repeat(2_000));
@@ -50,7 +50,7 @@ async fn what_servicenow_has_no_room_for_goes_to_the_work_notes() {
 }
 
 #[tokio::test]
-async fn no_text_can_close_or_open_a_code_tag_in_the_journal_of_servicenow() {
+async fn text_cannot_open_or_close_code_tags_in_servicenow() {
     let mut world = Plan::new().start().await;
     let mut long = hostile();
     long.investigation_notes = "[code]<script>alert(1)</script>[/code] ".repeat(200);
@@ -79,7 +79,7 @@ async fn no_text_becomes_a_link_a_mention_or_a_macro_in_jira_cloud() {
 }
 
 async fn pushed_within_limits(vendor: Vendor, incident: v1::Incident) {
-    let mut world = Plan::new().unhurried().with_jira(vendor, Profile::of(vendor)).start().await;
+    let mut world = Plan::new().with_long_deadlines().with_jira(vendor, Profile::of(vendor)).start().await;
     for system in [TicketSystem::Jira, TicketSystem::Servicenow] {
         let preview = world.preview(incident.clone(), system).await.ticket.unwrap();
         let answer = world.try_push(incident.clone(), system).await.unwrap();

@@ -1,4 +1,4 @@
-//! The limits of an incident: what is at a limit passes, what is one over is refused, and everything wrong is told at
+//! The limits of an incident: values at a limit pass, values over it are refused, and all violations are reported at
 //! once.
 
 use rhythmx_ticketing::v1::{self, TicketSystem};
@@ -33,7 +33,7 @@ const LIMITS: [Limit; 17] = [
 ];
 
 #[tokio::test]
-async fn every_text_and_list_passes_at_its_limit_and_is_refused_one_over_it() {
+async fn every_text_and_list_has_its_exact_limit() {
     let mut world = Plan::new().start().await;
     for (path, bring_to) in LIMITS {
         let mut exact = incident("INC-1");
@@ -49,7 +49,7 @@ async fn every_text_and_list_passes_at_its_limit_and_is_refused_one_over_it() {
 }
 
 #[tokio::test]
-async fn an_incident_at_all_its_limits_at_once_becomes_a_ticket_in_both_systems() {
+async fn incident_at_all_limits_becomes_a_ticket_in_both_systems() {
     let mut world = Plan::new().start().await;
     let mut large = incident("INC-1");
     for (_, bring_to) in LIMITS {
@@ -63,7 +63,7 @@ async fn an_incident_at_all_its_limits_at_once_becomes_a_ticket_in_both_systems(
 }
 
 #[tokio::test]
-async fn everything_wrong_with_an_incident_is_told_at_once_and_nothing_is_stored() {
+async fn reports_all_violations_of_an_incident_at_once() {
     let mut world = Plan::new().start().await;
     let mut bad = incident("two words");
     bad.url = "ftp://x.example".to_owned();
@@ -106,7 +106,7 @@ async fn everything_wrong_with_an_incident_is_told_at_once_and_nothing_is_stored
 }
 
 #[tokio::test]
-async fn an_empty_incident_is_told_all_that_is_required() {
+async fn empty_incident_names_all_required_fields() {
     let mut world = Plan::new().start().await;
     let refused = refusal(world.client.submit_incident(v1::Incident::default()).await);
     for field in ["incident.id", "incident.actor", "incident.risk", "incident.timeline"] {
@@ -116,7 +116,7 @@ async fn an_empty_incident_is_told_all_that_is_required() {
 }
 
 #[tokio::test]
-async fn numbers_that_are_none_and_times_out_of_the_calendar_are_refused() {
+async fn refuses_invalid_numbers_and_timestamps() {
     let mut world = Plan::new().start().await;
     let mut bad = incident("INC-1");
     risk(&mut bad).score = f64::NAN;

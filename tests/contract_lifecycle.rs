@@ -5,7 +5,7 @@ use rhythmx_ticketing::v1::{self, DeliveryState, DeliveryTrigger, TicketSystem};
 use ticketing_harness::{Plan, World, incident, refusal, retrying, state};
 
 #[tokio::test]
-async fn a_delivery_tells_all_that_the_contract_promises() {
+async fn delivery_has_all_documented_fields() {
     let mut world = Plan::new().start().await;
     let pushed = world.push("INC-1", TicketSystem::Jira).await;
     assert_eq!(pushed.message, "SEC-1 was created in Jira.");
@@ -25,7 +25,7 @@ async fn a_delivery_tells_all_that_the_contract_promises() {
 }
 
 #[tokio::test]
-async fn a_cancelled_delivery_is_not_pushed_again_until_it_is_retried() {
+async fn cancelled_delivery_stays_so_until_retried() {
     let mut world = Plan::new().start().await;
     let id = waiting(&mut world).await;
     let cancel = v1::CancelDeliveryRequest { delivery_id: id.clone(), note: "a drill".to_owned() };
@@ -43,7 +43,7 @@ async fn a_cancelled_delivery_is_not_pushed_again_until_it_is_retried() {
 }
 
 #[tokio::test]
-async fn a_retry_of_a_system_that_is_switched_off_is_refused() {
+async fn refuses_retry_for_disabled_connection() {
     let mut world = Plan::new().start().await;
     let id = waiting(&mut world).await;
     let off = v1::JiraSettings { enabled: Some(false), ..Default::default() };
@@ -53,23 +53,23 @@ async fn a_retry_of_a_system_that_is_switched_off_is_refused() {
 }
 
 #[tokio::test]
-async fn the_content_of_a_waiting_incident_can_still_be_changed() {
+async fn content_of_a_waiting_delivery_can_be_changed() {
     let mut world = Plan::new().start().await;
     let id = waiting(&mut world).await;
     let mut changed = incident("INC-1");
-    changed.actor.as_mut().unwrap().name = "somebody.else".to_owned();
+    changed.actor.as_mut().unwrap().name = "other.analyst".to_owned();
     let answer = world.try_push(changed.clone(), TicketSystem::Jira).await.unwrap();
     let delivery = answer.delivery.unwrap();
     assert_eq!((&delivery.id, delivery.incident_revision), (&id, 2));
     world.jira.restart().await.unwrap();
     world.client.retry_delivery(retrying(&id)).await.unwrap();
-    assert!(world.jira.tickets()[0].fields["summary"].as_str().unwrap().contains("somebody.else"));
+    assert!(world.jira.tickets()[0].fields["summary"].as_str().unwrap().contains("other.analyst"));
     world.finish().await;
 }
 
 /// The delivery of INC-1 to a Jira that is down, with its next attempt in ten minutes.
 async fn waiting(world: &mut World) -> String {
-    world.retry_by_hand_alone().await;
+    world.disable_automatic_retries().await;
     world.jira.stop().await;
     let answer = world.push("INC-1", TicketSystem::Jira).await;
     assert_eq!(state(&answer), DeliveryState::Waiting);

@@ -8,7 +8,7 @@ use rhythmx_ticketing::v1::{self, DeliveryState, FaultKind, TicketSystem};
 use ticketing_harness::{Edit, Plan, World, incident, refusal, state};
 
 #[tokio::test]
-async fn a_hundred_and_twenty_deliveries_are_paged_newest_first_each_once() {
+async fn pages_list_every_delivery_once_newest_first() {
     let mut world = with_deliveries(60).await;
     let mut seen = vec![];
     let mut request = v1::ListDeliveriesRequest::default();
@@ -32,7 +32,7 @@ async fn a_hundred_and_twenty_deliveries_are_paged_newest_first_each_once() {
 }
 
 #[tokio::test]
-async fn every_filter_is_held_on_every_page() {
+async fn every_filter_applies_on_every_page() {
     let mut world = with_deliveries(12).await;
     let mut request = v1::ListDeliveriesRequest {
         systems: vec![TicketSystem::Servicenow.into()],
@@ -64,7 +64,7 @@ async fn every_filter_is_held_on_every_page() {
 }
 
 #[tokio::test]
-async fn a_token_belongs_to_the_filters_that_it_was_made_for() {
+async fn page_token_belongs_to_its_filters() {
     let mut world = with_deliveries(4).await;
     let request = v1::ListDeliveriesRequest { page_size: 3, ..Default::default() };
     let token = world.client.list_deliveries(request.clone()).await.unwrap().next_page_token;
@@ -83,7 +83,7 @@ async fn a_token_belongs_to_the_filters_that_it_was_made_for() {
 }
 
 #[tokio::test]
-async fn every_bad_filter_is_told_at_once() {
+async fn reports_all_invalid_filters_at_once() {
     let mut world = Plan::new().start().await;
     let request = v1::ListDeliveriesRequest {
         states: vec![0, 99],
@@ -120,7 +120,7 @@ async fn the_attempts_are_listed_when_they_are_asked_for() {
 #[tokio::test]
 async fn filters_by_ticket_key_fault_connection_and_time() {
     let mut world = Plan::new().start().await;
-    world.retry_by_hand_alone().await;
+    world.disable_automatic_retries().await;
     let delivered = world.push("INC-1", TicketSystem::Jira).await.delivery.unwrap();
     world.servicenow.stop().await;
     let waiting = world.push("INC-2", TicketSystem::Servicenow).await.delivery.unwrap();
@@ -188,7 +188,7 @@ async fn rows_of_megabytes_are_served_cut_and_paged_by_size() {
 /// `count` incidents pushed to both systems, which are down, and given up.
 async fn with_deliveries(count: usize) -> World {
     let mut world = Plan::new().with_flag("--circuit-threshold=1000").start().await;
-    world.retry_by_hand_alone().await;
+    world.disable_automatic_retries().await;
     world.jira.stop().await;
     world.servicenow.stop().await;
     for index in 0..count {

@@ -6,7 +6,7 @@ use ticketing_simulator::{Profile, Vendor};
 use ticketing_harness::{Plan, incident};
 
 #[tokio::test]
-async fn the_preview_is_to_the_byte_what_each_vendor_then_receives() {
+async fn preview_is_byte_identical_to_the_request_sent() {
     for vendor in [Vendor::JiraCloud, Vendor::JiraDataCenter] {
         let mut world = Plan::new().with_jira(vendor, Profile::of(vendor)).start().await;
         for system in [TicketSystem::Jira, TicketSystem::Servicenow] {
@@ -48,7 +48,7 @@ async fn the_parts_of_the_preview_are_those_of_its_body() {
 }
 
 #[tokio::test]
-async fn a_system_that_is_not_configured_can_be_previewed_and_the_preview_says_so() {
+async fn previews_unconfigured_system_with_a_warning() {
     let mut world = Plan::new().start_unconfigured().await;
     for system in [TicketSystem::Jira, TicketSystem::Servicenow] {
         let preview = world.preview(incident("INC-1"), system).await;
@@ -62,7 +62,7 @@ async fn a_system_that_is_not_configured_can_be_previewed_and_the_preview_says_s
 }
 
 #[tokio::test]
-async fn a_system_that_is_down_can_be_previewed_and_the_preview_says_what_it_could_not_ask() {
+async fn previews_unreachable_system_and_names_unchecked_facts() {
     let mut world = Plan::new().start().await;
     world.jira.stop().await;
     world.servicenow.stop().await;
@@ -75,7 +75,7 @@ async fn a_system_that_is_down_can_be_previewed_and_the_preview_says_what_it_cou
 }
 
 #[tokio::test]
-async fn what_is_cut_is_told_in_the_preview() {
+async fn preview_names_what_was_cut() {
     let mut world = Plan::new().start().await;
     let mut long = incident("INC-1");
     long.investigation_notes = "word ".repeat(13_000);
@@ -101,7 +101,7 @@ async fn the_delivery_that_an_incident_already_has_is_shown() {
 }
 
 #[tokio::test]
-async fn the_verdict_of_auto_push_is_part_of_the_preview() {
+async fn preview_has_the_auto_push_decision() {
     let mut world = Plan::new().start().await;
     let request = v1::ConfigureRequest {
         auto_push: Some(v1::AutoPushSettings { enabled: Some(true), ..Default::default() }),

@@ -9,7 +9,7 @@ use tonic::Code;
 use ticketing_harness::{Plan, incident, refusal, retrying, state};
 
 #[tokio::test]
-async fn a_push_to_a_system_that_is_not_configured_says_what_to_do() {
+async fn push_to_unconfigured_system_names_the_setting() {
     let mut world = Plan::new().start_unconfigured().await;
     for (system, name) in [(TicketSystem::Jira, "jira"), (TicketSystem::Servicenow, "servicenow")] {
         let refused = refusal(world.try_push(incident("INC-1"), system).await);
@@ -22,7 +22,7 @@ async fn a_push_to_a_system_that_is_not_configured_says_what_to_do() {
 }
 
 #[tokio::test]
-async fn a_push_to_a_system_that_is_switched_off_says_how_to_switch_it_on() {
+async fn push_to_disabled_system_says_how_to_enable_it() {
     let mut world = Plan::new().start().await;
     let off = v1::JiraSettings { enabled: Some(false), ..Default::default() };
     world.try_jira(off).await.unwrap();
@@ -34,7 +34,7 @@ async fn a_push_to_a_system_that_is_switched_off_says_how_to_switch_it_on() {
 }
 
 #[tokio::test]
-async fn a_system_that_does_not_exist_is_refused_by_every_call_that_needs_one() {
+async fn every_method_refuses_an_unknown_system() {
     let mut world = Plan::new().start().await;
     for system in [0, 99, -1] {
         refusal(world.try_push(incident("INC-1"), system).await).is_invalid("INCIDENT_INVALID", &["system"]);
@@ -65,9 +65,9 @@ async fn a_call_without_an_incident_is_refused() {
 }
 
 #[tokio::test]
-async fn a_delivery_that_does_not_exist_is_not_found_by_every_call_about_one() {
+async fn every_method_reports_an_unknown_delivery() {
     let mut world = Plan::new().start().await;
-    let id = "0197-nobody";
+    let id = "0197-unknown";
     let cancel = v1::CancelDeliveryRequest { delivery_id: id.to_owned(), ..Default::default() };
     let resolve = v1::ResolveDeliveryRequest {
         delivery_id: id.to_owned(),
@@ -114,7 +114,7 @@ async fn a_delivery_must_be_named_by_1_to_64_characters() {
 }
 
 #[tokio::test]
-async fn an_operation_that_does_not_fit_a_delivered_ticket_is_a_failed_precondition() {
+async fn operation_on_delivered_ticket_is_failed_precondition() {
     let mut world = Plan::new().start().await;
     let id = world.push("INC-1", TicketSystem::Jira).await.delivery.unwrap().id;
     let cancel = v1::CancelDeliveryRequest { delivery_id: id.clone(), ..Default::default() };
@@ -136,7 +136,7 @@ async fn an_operation_that_does_not_fit_a_delivered_ticket_is_a_failed_precondit
 }
 
 #[tokio::test]
-async fn a_request_of_more_than_2_mib_is_out_of_range_and_stores_nothing() {
+async fn request_over_2_mib_is_refused_and_stores_nothing() {
     let mut world = Plan::new().start().await;
     let mut large = incident("INC-1");
     large.investigation_notes = "x".repeat(2 * 1024 * 1024 + 1);
@@ -148,9 +148,9 @@ async fn a_request_of_more_than_2_mib_is_out_of_range_and_stores_nothing() {
 }
 
 #[tokio::test]
-async fn a_push_to_a_hanging_jira_answers_with_its_delivery_before_the_deadline() {
+async fn push_to_hanging_jira_answers_before_the_deadline() {
     let mut world = Plan::new().start().await;
-    world.jira.weather().push(Rule::new(Call::Create, When::Next(1), Effect::Hang { applied: false }));
+    world.jira.faults().push(Rule::new(Call::Create, When::Next(1), Effect::Hang { applied: false }));
     let patient = world.client.clone();
     world.client = patient.clone().with_deadline(Duration::from_millis(600));
     // Else it would be refused with DEADLINE_EXCEEDED.

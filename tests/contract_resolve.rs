@@ -1,4 +1,4 @@
-//! ResolveDelivery: the ticket is read before an operator's word is believed.
+//! ResolveDelivery: the ticket is read and verified before it is recorded.
 
 use rhythmx_ticketing::v1::{self, DeliveryState, TicketEventKind, TicketSystem};
 use serde_json::{Map, json};
@@ -19,7 +19,7 @@ async fn resolve(world: &mut World, id: &str, key: &str, anyway: bool) -> Result
 
 /// A delivery whose ticket system was down, and is well again; nothing is tried by itself.
 async fn waiting(world: &mut World, incident: &str, system: TicketSystem) -> String {
-    world.retry_by_hand_alone().await;
+    world.disable_automatic_retries().await;
     world.simulator(system).stop().await;
     let answer = world.push(incident, system).await;
     assert_eq!(state(&answer), DeliveryState::Waiting);
@@ -35,7 +35,7 @@ async fn last_audited(world: &mut World) -> serde_json::Value {
 }
 
 #[tokio::test]
-async fn takes_key_id_and_address_from_the_ticket_that_was_read() {
+async fn takes_key_id_and_url_from_the_ticket_read() {
     let mut world = Plan::new().start().await;
     for system in [TicketSystem::Jira, TicketSystem::Servicenow] {
         let id = waiting(&mut world, "INC-1", system).await;
@@ -70,7 +70,7 @@ async fn refuses_a_ticket_that_does_not_exist() {
 }
 
 #[tokio::test]
-async fn refuses_a_ticket_in_another_project_or_with_another_id() {
+async fn refuses_ticket_of_another_project_or_id() {
     let profile = Profile::of(Vendor::JiraCloud).with_project(Project::new("10200", "OPS"));
     let mut world = Plan::new().with_jira(Vendor::JiraCloud, profile).start().await;
     let id = waiting(&mut world, "INC-1", TicketSystem::Jira).await;
@@ -108,7 +108,7 @@ async fn refuses_the_ticket_of_another_incident() {
 }
 
 #[tokio::test]
-async fn takes_a_ticket_unread_only_by_an_explicit_word_and_corrects_it_later() {
+async fn accepts_unverified_ticket_on_request_and_corrects_it() {
     let mut world = Plan::new().start().await;
     let id = waiting(&mut world, "INC-1", TicketSystem::Jira).await;
     let right = world.jira.add_foreign_ticket(Map::new());

@@ -6,7 +6,7 @@ use ticketing_harness::{Plan, World, refusal};
 /// Deliveries to a Jira that was down, and is well again; nothing is tried by itself.
 async fn with_waiting(count: usize) -> World {
     let mut world = Plan::new().with_flag("--circuit-threshold=1000").start().await;
-    world.retry_by_hand_alone().await;
+    world.disable_automatic_retries().await;
     world.jira.stop().await;
     for index in 0..count {
         world.push(&format!("INC-{index}"), TicketSystem::Jira).await;
@@ -59,7 +59,7 @@ async fn retries_page_by_page_with_one_audit_entry_a_call() {
 }
 
 #[tokio::test]
-async fn counts_what_cannot_be_retried_and_leaves_what_was_given_up() {
+async fn counts_not_retriable_and_skips_cancelled() {
     let mut world = with_waiting(2).await;
     let given_up = world.deliveries().await.remove(0).id;
     let cancel = v1::CancelDeliveryRequest { delivery_id: given_up.clone(), ..Default::default() };

@@ -10,7 +10,7 @@ const CLOUD_ID: &str = "11223344-a1b2-3b33-c444-def123456789";
 const OTHER_CLOUD_ID: &str = "99999999-a1b2-3b33-c444-def123456789";
 
 #[tokio::test]
-async fn a_change_of_the_address_demands_the_secret_and_changes_nothing_without_it() {
+async fn changed_url_needs_the_secret_again() {
     let mut world = Plan::new().start().await;
     let before = world.client.get_status().await.unwrap();
     let moved = v1::JiraSettings { url: text(ELSEWHERE), ..Default::default() };
@@ -30,7 +30,7 @@ async fn a_change_of_the_address_demands_the_secret_and_changes_nothing_without_
 }
 
 #[tokio::test]
-async fn a_change_of_the_gateway_or_of_the_cloud_id_demands_the_secret() {
+async fn changed_gateway_or_cloud_id_needs_the_secret_again() {
     let mut world = Plan::new().start().await;
     let direct = v1::JiraSettings { cloud_id: text(CLOUD_ID), ..Default::default() };
     refusal(world.try_jira(direct).await).is_invalid("SECRET_REQUIRED", &["jira.api_token"]);
@@ -53,7 +53,7 @@ async fn a_change_of_the_gateway_or_of_the_cloud_id_demands_the_secret() {
 }
 
 #[tokio::test]
-async fn an_address_that_is_written_otherwise_and_leads_to_the_same_host_demands_nothing() {
+async fn same_host_written_differently_keeps_the_secret() {
     let mut world = Plan::new().start().await;
     let url = format!("{}/browse/SEC-1", world.jira.base_url());
     let view = world.try_jira(v1::JiraSettings { url: text(url), ..Default::default() }).await.unwrap().jira;
@@ -63,7 +63,7 @@ async fn an_address_that_is_written_otherwise_and_leads_to_the_same_host_demands
 }
 
 #[tokio::test]
-async fn unsaved_settings_are_tested_with_the_stored_secret_at_its_own_address_alone() {
+async fn stored_secret_is_tested_at_its_own_url_only() {
     let mut world = Plan::new().start().await;
     let unsaved = v1::JiraSettings { url: text(ELSEWHERE), ..Default::default() };
     let request = v1::TestConnectionRequest {
@@ -75,7 +75,7 @@ async fn unsaved_settings_are_tested_with_the_stored_secret_at_its_own_address_a
 }
 
 #[tokio::test]
-async fn a_secret_given_before_the_address_is_bound_to_the_first_address() {
+async fn secret_is_bound_to_the_first_url() {
     let mut world = Plan::new().start_unconfigured().await;
     let all = world.jira_settings();
     let secret = v1::JiraSettings { api_token: all.api_token.clone(), ..Default::default() };
@@ -90,7 +90,7 @@ async fn a_secret_given_before_the_address_is_bound_to_the_first_address() {
 }
 
 #[tokio::test]
-async fn a_secret_is_bound_to_its_address_even_while_other_settings_are_missing() {
+async fn secret_of_incomplete_settings_is_bound_to_its_url() {
     let mut world = Plan::new().start_unconfigured().await;
     let part = v1::JiraSettings { project_key: None, enabled: None, ..world.jira_settings() };
     world.try_jira(part).await.unwrap();
@@ -104,7 +104,7 @@ async fn a_secret_is_bound_to_its_address_even_while_other_settings_are_missing(
 }
 
 #[tokio::test]
-async fn an_api_token_is_replaced_by_a_personal_access_token_and_back() {
+async fn api_token_and_personal_access_token_replace_each_other() {
     let profile = Profile::of(Vendor::JiraDataCenter);
     let mut world = Plan::new().with_jira(Vendor::JiraDataCenter, profile).start().await;
     let password = v1::JiraSettings {
@@ -126,7 +126,7 @@ async fn an_api_token_is_replaced_by_a_personal_access_token_and_back() {
 }
 
 #[tokio::test]
-async fn a_removed_secret_leaves_the_system_unconfigured_and_can_not_be_removed_while_it_is_needed() {
+async fn secret_cannot_be_removed_while_enabled() {
     let mut world = Plan::new().start().await;
     let remove = v1::JiraSettings { api_token: text(""), ..Default::default() };
     refusal(world.try_jira(remove.clone()).await).is_invalid("SETTINGS_INVALID", &["jira.api_token"]);

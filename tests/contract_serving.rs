@@ -18,7 +18,7 @@ use super::access::{call_raw, methods};
 const SERVICE: &str = "rhythmx.ticketing.v1.TicketingService";
 
 #[tokio::test]
-async fn the_server_and_its_service_are_healthy_and_an_unknown_service_is_not_found() {
+async fn health_knows_the_server_and_its_service_only() {
     let world = Plan::new().start().await;
     let mut health = HealthClient::new(channel(&world).await);
     for service in ["", SERVICE] {
@@ -26,13 +26,13 @@ async fn the_server_and_its_service_are_healthy_and_an_unknown_service_is_not_fo
         let status = health.check(request).await.unwrap().into_inner().status();
         assert_eq!(status, ServingStatus::Serving, "{service:?}");
     }
-    let request = HealthCheckRequest { service: "nobody".to_owned() };
+    let request = HealthCheckRequest { service: "unknown".to_owned() };
     assert_eq!(health.check(request).await.unwrap_err().code(), Code::NotFound);
     world.finish().await;
 }
 
 #[tokio::test]
-async fn whoever_watches_the_health_sees_the_server_stop() {
+async fn health_watch_reports_shutdown() {
     let mut world = Plan::new().start().await;
     let mut health = HealthClient::new(channel(&world).await);
     let request = HealthCheckRequest { service: String::new() };
@@ -50,7 +50,7 @@ async fn whoever_watches_the_health_sees_the_server_stop() {
 }
 
 #[tokio::test]
-async fn reflection_lists_the_services_and_describes_them_in_both_versions() {
+async fn reflection_describes_services_in_both_versions() {
     let world = Plan::new().start().await;
     let services = [SERVICE, "grpc.health.v1.Health"];
     let (listed, described) = reflection_v1(&world).await;
@@ -100,7 +100,7 @@ async fn malformed_messages_are_invalid_arguments_of_every_method() {
 }
 
 #[tokio::test]
-async fn a_call_with_no_time_at_all_is_told_that_its_deadline_passed() {
+async fn call_without_time_is_deadline_exceeded() {
     let mut world = Plan::new().start().await;
     let patient = world.client.clone();
     world.client = patient.clone().with_deadline(Duration::from_nanos(1));
@@ -111,7 +111,7 @@ async fn a_call_with_no_time_at_all_is_told_that_its_deadline_passed() {
 }
 
 #[tokio::test]
-async fn an_answer_bears_the_name_that_its_caller_gave_the_request_or_a_number() {
+async fn answer_has_the_callers_request_id_or_a_new_one() {
     let world = Plan::new().start().await;
     let mut stub = TicketingServiceClient::new(channel(&world).await);
     let mut named = Request::new(v1::GetStatusRequest {});

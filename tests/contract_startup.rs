@@ -6,7 +6,7 @@ use std::path::Path;
 use rhythmx_ticketing::v1::TicketSystem;
 use tempfile::TempDir;
 
-use ticketing_harness::{Ended, Plan, Server, World, free_address, run_to_its_end};
+use ticketing_harness::{Ended, Plan, Server, World, free_address, run_program};
 
 const KEY: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
@@ -28,7 +28,7 @@ async fn an_address_that_is_not_loopback_is_refused() {
 }
 
 #[tokio::test]
-async fn what_is_missing_to_listen_for_others_or_under_tls_is_named_by_its_flag() {
+async fn missing_tls_and_auth_flags_are_named() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
     std::fs::write(path.join("file"), "neither a key nor a certificate").unwrap();
@@ -64,7 +64,7 @@ async fn a_lease_that_is_too_short_is_refused() {
 }
 
 #[tokio::test]
-async fn a_duration_that_is_none_is_refused_by_its_flag() {
+async fn invalid_duration_is_refused_by_its_flag() {
     let folder = tempfile::tempdir().unwrap();
     let ended = start(&folder.path().join("data"), &["--event-retention=soon"], &[]).await;
     let first = ended.stderr.lines().next().unwrap();
@@ -73,7 +73,7 @@ async fn a_duration_that_is_none_is_refused_by_its_flag() {
 }
 
 #[tokio::test]
-async fn a_folder_that_can_not_be_made_is_named() {
+async fn folder_that_cannot_be_created_is_named() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("file"), "").unwrap();
     let data = folder.path().join("file/data");
@@ -82,7 +82,7 @@ async fn a_folder_that_can_not_be_made_is_named() {
 }
 
 #[tokio::test]
-async fn a_folder_that_another_server_uses_is_refused_and_that_server_goes_on() {
+async fn refuses_data_folder_of_a_running_server() {
     let mut world = Plan::new().start().await;
     let ended = start(&world.server.data(), &[], &[]).await;
     says(&ended, &["another server uses the database", "ticketing.db"]);
@@ -125,7 +125,7 @@ async fn a_damaged_database_is_named_and_left_as_it_is() {
 }
 
 #[tokio::test]
-async fn the_database_and_the_key_are_for_their_owner_alone() {
+async fn database_and_key_are_readable_by_their_owner_only() {
     let mut world: World = Plan::new().in_a_process().start().await;
     world.push("INC-1", TicketSystem::Jira).await;
     let mut seen = 0;
@@ -146,7 +146,7 @@ async fn start(data: &Path, flags: &[&str], variables: &[(&str, &str)]) -> Ended
         arguments.push(format!("--listen={}", free_address()));
     }
     arguments.extend(flags.iter().map(|flag| (*flag).to_owned()));
-    run_to_its_end(&arguments, variables).await
+    run_program(&arguments, variables).await
 }
 
 /// One line that holds all these words, and a failure.
@@ -177,7 +177,7 @@ fn copy(server: &Server, to: &Path) {
 }
 
 #[tokio::test]
-async fn a_symbolic_link_is_not_followed_where_the_servers_own_files_are() {
+async fn refuses_symlinks_among_its_own_files() {
     for name in [
         "ticketing.db",
         "ticketing.db.lock",

@@ -7,7 +7,7 @@ use ticketing_simulator::{Call, Effect, Rule, When};
 use ticketing_harness::{PATIENCE, Plan, World};
 
 #[tokio::test]
-async fn a_new_server_tells_of_both_systems_and_of_the_defaults() {
+async fn new_server_reports_both_systems_and_defaults() {
     let mut world = Plan::new().start_unconfigured().await;
     let status = world.client.get_status().await.unwrap();
     assert_eq!(status.server_version, env!("CARGO_PKG_VERSION"));
@@ -27,7 +27,7 @@ async fn a_new_server_tells_of_both_systems_and_of_the_defaults() {
 }
 
 #[tokio::test]
-async fn the_settings_are_shown_with_their_defaults_and_without_secrets() {
+async fn settings_have_defaults_and_no_secrets() {
     let mut world = Plan::new().start().await;
     let Some(Settings::Jira(jira)) = world.status(TicketSystem::Jira).await.settings else {
         panic!("Jira's settings are shown")
@@ -47,7 +47,7 @@ async fn the_settings_are_shown_with_their_defaults_and_without_secrets() {
 }
 
 #[tokio::test]
-async fn a_success_and_a_failure_are_counted_and_told_with_their_deliveries() {
+async fn status_has_last_success_and_failure() {
     let mut world = Plan::new().with_flag("--circuit-threshold=1000").start().await;
     let delivered = world.push("INC-1", TicketSystem::Jira).await.delivery.unwrap();
     let status = world.status(TicketSystem::Jira).await;
@@ -55,7 +55,7 @@ async fn a_success_and_a_failure_are_counted_and_told_with_their_deliveries() {
     let success = status.last_success.unwrap();
     assert_eq!((&success.delivery_id, success.ticket), (&delivered.id, delivered.ticket));
     assert_eq!(status.deliveries.unwrap(), v1::DeliveryCounts { delivered: 1, ..Default::default() });
-    world.retry_by_hand_alone().await;
+    world.disable_automatic_retries().await;
     world.jira.stop().await;
     let waiting = world.push("INC-2", TicketSystem::Jira).await.delivery.unwrap();
     assert_eq!(waiting.state(), DeliveryState::Waiting);
@@ -71,7 +71,7 @@ async fn a_success_and_a_failure_are_counted_and_told_with_their_deliveries() {
 }
 
 #[tokio::test]
-async fn a_refused_login_is_the_condition_of_its_target_until_it_works_again() {
+async fn refused_login_is_reported_until_it_works_again() {
     let mut world = Plan::new().start().await;
     let credentials = world.jira.edit(|profile| std::mem::take(&mut profile.credentials));
     let answer = world.push("INC-1", TicketSystem::Jira).await;
@@ -88,10 +88,10 @@ async fn a_refused_login_is_the_condition_of_its_target_until_it_works_again() {
 }
 
 #[tokio::test]
-async fn a_throttled_target_says_until_when() {
+async fn throttled_connection_says_until_when() {
     let mut world = Plan::new().start().await;
     let throttle = Effect::throttle(ticketing_simulator::RetryAfter::Seconds(600));
-    world.jira.weather().push(Rule::new(Call::Create, When::Always, throttle));
+    world.jira.faults().push(Rule::new(Call::Create, When::Always, throttle));
     world.push("INC-1", TicketSystem::Jira).await;
     let throttled = condition(&mut world, TargetConditionKind::Throttled).await;
     assert!(throttled.until.is_some() && throttled.since.is_none(), "{throttled:?}");

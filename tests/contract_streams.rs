@@ -7,7 +7,7 @@ use tonic::Code;
 use ticketing_harness::{PATIENCE, Plan, Subscriber, after, from_oldest, refusal};
 
 #[tokio::test]
-async fn the_story_of_a_push_is_told_in_order_without_gaps_and_with_its_delivery() {
+async fn events_of_a_push_are_ordered_and_gap_free() {
     let mut world = Plan::new().start().await;
     let mut live = Subscriber::open(&world.client, v1::StreamTicketEventsRequest::default()).await;
     let delivery = world.push("INC-1", TicketSystem::Jira).await.delivery.unwrap();
@@ -44,7 +44,7 @@ async fn every_token_resumes_right_after_its_event() {
 }
 
 #[tokio::test]
-async fn a_stream_holds_every_filter() {
+async fn stream_applies_every_filter() {
     let mut world = Plan::new().start().await;
     for id in ["INC-1", "INC-2"] {
         for system in [TicketSystem::Jira, TicketSystem::Servicenow] {
@@ -75,7 +75,7 @@ async fn a_stream_holds_every_filter() {
 }
 
 #[tokio::test]
-async fn bookmarks_move_the_token_of_a_stream_that_nothing_fits() {
+async fn bookmarks_advance_a_stream_without_matches() {
     let mut world = Plan::new().with_flag("--bookmark-interval=50ms").start().await;
     let request = v1::StreamTicketEventsRequest { incident_id: "INC-9".to_owned(), ..from_oldest() };
     let mut filtered = Subscriber::open(&world.client, request).await;
@@ -125,7 +125,7 @@ async fn bad_filters_and_foreign_tokens_are_refused() {
 }
 
 #[tokio::test]
-async fn a_token_older_than_what_is_kept_is_out_of_range_and_the_oldest_one_resumes() {
+async fn expired_resume_token_is_out_of_range() {
     let mut world = Plan::new().with_flag("--event-retention=50ms").start().await;
     let old = Subscriber::open(&world.client, v1::StreamTicketEventsRequest::default()).await.token;
     world.push("INC-1", TicketSystem::Jira).await;
@@ -147,7 +147,7 @@ async fn a_token_older_than_what_is_kept_is_out_of_range_and_the_oldest_one_resu
 }
 
 #[tokio::test]
-async fn a_stream_resumed_over_a_restart_misses_nothing_and_repeats_nothing() {
+async fn stream_resumes_exactly_after_a_restart() {
     let mut world = Plan::new().in_a_process().start().await;
     let mut seen = vec![];
     let mut before = Subscriber::open(&world.client, from_oldest()).await;

@@ -7,7 +7,7 @@ use ticketing_harness::{Plan, World, incident};
 const BOTH: [TicketSystem; 2] = [TicketSystem::Jira, TicketSystem::Servicenow];
 
 #[tokio::test]
-async fn a_severe_incident_is_pushed_to_every_selected_system_and_again_to_none() {
+async fn severe_incident_is_pushed_once_to_each_selected_system() {
     let mut world = Plan::new().start().await;
     auto_push(&mut world, Severity::Critical, &BOTH).await;
     let first = world.client.submit_incident(incident("INC-1")).await.unwrap();
@@ -30,7 +30,7 @@ async fn a_severe_incident_is_pushed_to_every_selected_system_and_again_to_none(
 }
 
 #[tokio::test]
-async fn each_severity_is_taken_from_the_score_and_held_against_the_threshold() {
+async fn severity_comes_from_the_score_and_meets_the_threshold() {
     let mut world = Plan::new().start().await;
     let table = [
         (85.0, Severity::Critical),
@@ -55,14 +55,14 @@ async fn each_severity_is_taken_from_the_score_and_held_against_the_threshold() 
 }
 
 #[tokio::test]
-async fn while_auto_push_is_off_nothing_is_pushed_and_the_answer_says_why() {
+async fn disabled_auto_push_pushes_nothing_and_says_why() {
     let mut world = Plan::new().start().await;
     skipped(&mut world, [SkipReason::AutoPushDisabled, SkipReason::AutoPushDisabled]).await;
     world.finish().await;
 }
 
 #[tokio::test]
-async fn a_system_that_is_not_selected_is_left_alone() {
+async fn does_not_push_to_unselected_system() {
     let mut world = Plan::new().start().await;
     auto_push(&mut world, Severity::Critical, &[TicketSystem::Servicenow]).await;
     let answer = world.client.submit_incident(incident("INC-1")).await.unwrap();
@@ -74,7 +74,7 @@ async fn a_system_that_is_not_selected_is_left_alone() {
 }
 
 #[tokio::test]
-async fn an_incident_below_the_threshold_is_left_alone_and_both_severities_are_named() {
+async fn below_threshold_is_not_pushed_and_says_why() {
     let mut world = Plan::new().start().await;
     auto_push(&mut world, Severity::Critical, &BOTH).await;
     let mut mild = incident("INC-1");
@@ -91,7 +91,7 @@ async fn an_incident_below_the_threshold_is_left_alone_and_both_severities_are_n
 }
 
 #[tokio::test]
-async fn a_system_that_is_not_configured_or_not_enabled_is_left_alone() {
+async fn does_not_push_to_unconfigured_or_disabled_system() {
     let mut world = Plan::new().start_unconfigured().await;
     auto_push(&mut world, Severity::Critical, &BOTH).await;
     let off = v1::ServiceNowSettings { enabled: Some(false), ..world.servicenow_settings() };
@@ -101,7 +101,7 @@ async fn a_system_that_is_not_configured_or_not_enabled_is_left_alone() {
 }
 
 #[tokio::test]
-async fn a_submission_is_answered_without_waiting_for_the_ticket_systems() {
+async fn submission_does_not_wait_for_ticket_systems() {
     let mut world = Plan::new().start().await;
     auto_push(&mut world, Severity::Critical, &BOTH).await;
     world.jira.stop().await;

@@ -33,7 +33,7 @@ async fn fifty_subscribers_at_once_see_the_same() {
 }
 
 #[tokio::test]
-async fn a_subscriber_that_takes_nothing_is_ended_with_the_token_to_go_on_from() {
+async fn slow_subscriber_is_ended_with_its_resume_token() {
     let mut world = Plan::new().with_flag("--slow-subscriber=200ms").start().await;
     let mut slow = Subscriber::open(&with_small_window(&world).await, from_oldest()).await;
     let count = push_many(&mut world).await;
@@ -58,7 +58,7 @@ async fn a_subscriber_that_takes_nothing_is_ended_with_the_token_to_go_on_from()
 }
 
 #[tokio::test]
-async fn a_stopping_server_ends_its_streams_with_their_last_token() {
+async fn shutdown_ends_streams_with_their_last_token() {
     let mut world = Plan::new().in_a_process().start().await;
     let mut stream = Subscriber::open(&world.client, from_oldest()).await;
     world.push("INC-1", TicketSystem::Jira).await;
@@ -77,7 +77,7 @@ async fn a_stopping_server_ends_its_streams_with_their_last_token() {
 }
 
 #[tokio::test]
-async fn a_subscriber_that_reads_nothing_does_not_hold_up_a_stopping_server() {
+async fn unread_subscriber_does_not_delay_shutdown() {
     let mut world = Plan::new().with_flag("--shutdown-grace=500ms").start().await;
     let stalled = Subscriber::open(&with_small_window(&world).await, from_oldest()).await;
     push_many(&mut world).await;

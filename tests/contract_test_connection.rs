@@ -9,7 +9,7 @@ use ticketing_simulator::{Call, Effect, Profile, Rule, Vendor, When};
 use ticketing_harness::{PATIENCE, Plan, World, refusal, text};
 
 #[tokio::test]
-async fn saved_settings_that_work_pass_every_step_on_each_vendor_and_write_nothing() {
+async fn working_settings_pass_every_check_and_write_nothing() {
     for vendor in [Vendor::JiraCloud, Vendor::JiraDataCenter] {
         let mut world = Plan::new().with_jira(vendor, Profile::of(vendor)).start().await;
         for system in [TicketSystem::Jira, TicketSystem::Servicenow] {
@@ -22,7 +22,7 @@ async fn saved_settings_that_work_pass_every_step_on_each_vendor_and_write_nothi
 }
 
 #[tokio::test]
-async fn calls_visibility_unproven_until_a_ticket_is_read_back() {
+async fn visibility_is_unproven_until_a_ticket_is_read_back() {
     let mut world = Plan::new().without_evidence().start().await;
     for system in [TicketSystem::Jira, TicketSystem::Servicenow] {
         assert!(visibility(&mut world, system).await.starts_with("UNPROVEN: no delivered ticket"));
@@ -37,7 +37,7 @@ async fn calls_visibility_unproven_until_a_ticket_is_read_back() {
 }
 
 #[tokio::test]
-async fn a_wrong_token_fails_the_authentication_and_what_comes_after_is_not_tried() {
+async fn wrong_token_fails_authentication_and_skips_the_rest() {
     let mut world = Plan::new().start().await;
     let token = v1::JiraSettings { api_token: text("wrong"), ..Default::default() };
     let test = unsaved(&mut world, Unsaved::Jira(token)).await;
@@ -52,7 +52,7 @@ async fn a_wrong_token_fails_the_authentication_and_what_comes_after_is_not_trie
 }
 
 #[tokio::test]
-async fn a_hidden_project_a_missing_permission_and_an_unknown_issue_type_are_each_named() {
+async fn names_hidden_project_permission_and_issue_type() {
     let mut world = Plan::new().start().await;
     let project = v1::JiraSettings { project_key: text("HIDDEN"), ..Default::default() };
     fails_at(&unsaved(&mut world, Unsaved::Jira(project)).await, "project");
@@ -64,13 +64,13 @@ async fn a_hidden_project_a_missing_permission_and_an_unknown_issue_type_are_eac
 }
 
 #[tokio::test]
-async fn a_hidden_table_an_unknown_group_and_two_groups_of_one_name_are_each_named() {
+async fn names_hidden_table_unknown_and_ambiguous_group() {
     let profile =
         Profile::of(Vendor::ServiceNow).with_group("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "Security Operations");
     let mut world = Plan::new().with_servicenow(profile).start().await;
     let test = saved(&mut world, TicketSystem::Servicenow).await;
     fails_at(&test, "assignment_group");
-    let group = v1::ServiceNowSettings { assignment_group: text("Nobody"), ..Default::default() };
+    let group = v1::ServiceNowSettings { assignment_group: text("No Such Group"), ..Default::default() };
     fails_at(&unsaved(&mut world, Unsaved::Servicenow(group)).await, "assignment_group");
     let table = v1::ServiceNowSettings { table: text("u_missing"), ..Default::default() };
     fails_at(&unsaved(&mut world, Unsaved::Servicenow(table)).await, "table");
@@ -78,10 +78,10 @@ async fn a_hidden_table_an_unknown_group_and_two_groups_of_one_name_are_each_nam
 }
 
 #[tokio::test]
-async fn a_page_meant_for_people_fails_the_first_step() {
+async fn html_page_fails_the_first_check() {
     let mut world = Plan::new().start().await;
     for simulator in [&world.jira, &world.servicenow] {
-        simulator.weather().push(Rule::new(Call::Any, When::Always, Effect::Html { status: 200 }));
+        simulator.faults().push(Rule::new(Call::Any, When::Always, Effect::Html { status: 200 }));
     }
     fails_at(&saved(&mut world, TicketSystem::Jira).await, "reach");
     fails_at(&saved(&mut world, TicketSystem::Servicenow).await, "authentication");
@@ -99,7 +99,7 @@ async fn a_dead_port_fails_the_first_step() {
 }
 
 #[tokio::test]
-async fn the_outcome_is_kept_for_saved_settings_alone() {
+async fn outcome_is_stored_for_saved_settings_only() {
     let mut world = Plan::new().in_a_process().start().await;
     let wrong = v1::JiraSettings { api_token: text("wrong"), ..Default::default() };
     unsaved(&mut world, Unsaved::Jira(wrong)).await;
@@ -112,7 +112,7 @@ async fn the_outcome_is_kept_for_saved_settings_alone() {
 }
 
 #[tokio::test]
-async fn unsaved_settings_can_be_tested_before_anything_was_saved_and_are_not_saved() {
+async fn tests_unsaved_settings_without_saving_them() {
     let mut world = Plan::new().start_unconfigured().await;
     let jira = world.jira_settings();
     assert!(unsaved(&mut world, Unsaved::Jira(jira)).await.passed);
@@ -124,7 +124,7 @@ async fn unsaved_settings_can_be_tested_before_anything_was_saved_and_are_not_sa
 }
 
 #[tokio::test]
-async fn what_can_not_be_tested_is_refused() {
+async fn refuses_settings_that_cannot_be_tested() {
     let mut world = Plan::new().start_unconfigured().await;
     let request = v1::TestConnectionRequest { system: TicketSystem::Jira.into(), unsaved: None };
     refusal(world.client.test_connection(request).await).is_precondition("SYSTEM_NOT_CONFIGURED", "jira");

@@ -1,4 +1,4 @@
-//! Peers that send far too much of what carries nothing: their connections are closed, and everybody else is served.
+//! HTTP/2 floods: the connections of these peers are closed, and all other peers are served.
 
 use rhythmx_ticketing::v1::TicketSystem;
 
@@ -6,10 +6,10 @@ use ticketing_harness::{Flood, Hostile, Plan, flood};
 
 /// By how much floods may make the memory of the server grow.
 const GROWTH: u64 = 32 * 1_024 * 1_024;
-const MOST: u32 = 20_000;
+const MAX_FRAMES: u32 = 20_000;
 
 #[tokio::test]
-async fn every_flood_costs_its_peer_the_connection_and_nobody_else_anything() {
+async fn flood_closes_the_connection_of_its_peer_only() {
     let mut world = Plan::new().in_a_process().start().await;
     world.push("INC-0", TicketSystem::Jira).await;
     let before = world.server.memory();
@@ -17,7 +17,7 @@ async fn every_flood_costs_its_peer_the_connection_and_nobody_else_anything() {
     for kind in Flood::ALL {
         let attack = tokio::spawn({
             let address = address.clone();
-            async move { flood(&address, kind, MOST).await.unwrap() }
+            async move { flood(&address, kind, MAX_FRAMES).await.unwrap() }
         });
         for number in 0..3 {
             world.push(&format!("INC-{kind:?}-{number}"), TicketSystem::Jira).await;
@@ -32,7 +32,7 @@ async fn every_flood_costs_its_peer_the_connection_and_nobody_else_anything() {
 }
 
 #[tokio::test]
-async fn a_caller_who_takes_back_all_its_calls_now_and_then_is_not_cut_off() {
+async fn occasional_cancellations_are_no_flood() {
     let world = Plan::new().in_a_process().with_flag("--shutdown-grace=1s").start().await;
     let mut fickle = Hostile::connect(&world.server.address).await.unwrap();
     for round in 0..30 {

@@ -1,4 +1,4 @@
-//! What an operator reads in the log: every line is sound JSON, a failure is an error, and whoever changes something is named.
+//! The log: every line is valid JSON, a failure has level ERROR, and a change names its caller.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -124,18 +124,18 @@ fn refusal() -> Effect {
 }
 
 #[tokio::test]
-async fn no_key_is_twice_in_a_line() {
+async fn log_lines_have_unique_keys() {
     let mut world = start(Plan::new()).await;
     without_retries(&mut world).await;
-    world.jira.weather().push(Rule::new(Call::Create, When::Next(1), refusal()));
+    world.jira.faults().push(Rule::new(Call::Create, When::Next(1), refusal()));
     world.push("INC-1", JIRA).await;
     world.push("INC-2", JIRA).await;
     let denied = Effect::Answer(Reply::json(401, &serde_json::json!({})));
-    world.servicenow.weather().push(Rule::new(Call::Any, When::Always, denied));
+    world.servicenow.faults().push(Rule::new(Call::Any, When::Always, denied));
     world.push("INC-3", TicketSystem::Servicenow).await;
     world.client.get_delivery("no-such-delivery").await.unwrap_err();
-    world.servicenow.weather().clear();
-    world.jira.weather().push(Rule::new(Call::Create, When::Next(1), Effect::ApplyThenDrop));
+    world.servicenow.faults().clear();
+    world.jira.faults().push(Rule::new(Call::Create, When::Next(1), Effect::ApplyThenDrop));
     let id = world.push("INC-4", JIRA).await.delivery.unwrap().id;
     world.until(&id, DeliveryState::Delivered).await;
     assert!(lines(&world).iter().any(|line| line.text("message") == "refused"));
@@ -143,10 +143,10 @@ async fn no_key_is_twice_in_a_line() {
 }
 
 #[tokio::test]
-async fn the_last_attempt_says_at_error_level_that_the_delivery_failed() {
+async fn last_failed_attempt_is_logged_at_error_level() {
     let mut world = start(Plan::new()).await;
     without_retries(&mut world).await;
-    world.jira.weather().push(Rule::new(Call::Create, When::Next(1), refusal()));
+    world.jira.faults().push(Rule::new(Call::Create, When::Next(1), refusal()));
     let answer = world.push("INC-1", JIRA).await;
     assert_eq!(state(&answer), DeliveryState::Failed);
     let id = answer.delivery.unwrap().id;
@@ -158,10 +158,10 @@ async fn the_last_attempt_says_at_error_level_that_the_delivery_failed() {
 }
 
 #[tokio::test]
-async fn a_retry_bears_the_span_of_the_call_that_asked_for_it() {
+async fn requested_retry_has_the_span_of_its_call() {
     let mut world = start(Plan::new()).await;
-    world.retry_by_hand_alone().await;
-    world.jira.weather().push(Rule::new(Call::Create, When::Next(1), refusal()));
+    world.disable_automatic_retries().await;
+    world.jira.faults().push(Rule::new(Call::Create, When::Next(1), refusal()));
     let id = world.push("INC-1", JIRA).await.delivery.unwrap().id;
     world.client.retry_delivery(retrying(&id)).await.unwrap();
     let all = lines(&world);
@@ -176,11 +176,11 @@ async fn a_retry_bears_the_span_of_the_call_that_asked_for_it() {
 }
 
 #[tokio::test]
-async fn a_retry_of_the_processor_bears_its_own_span_alone() {
+async fn scheduled_retry_has_its_own_span() {
     let mut world = start(Plan::new()).await;
     let often = retry(10, 10, 50);
     world.configure(v1::ConfigureRequest { retry: Some(often), ..Default::default() }).await;
-    world.jira.weather().push(Rule::new(Call::Create, When::Next(1), refusal()));
+    world.jira.faults().push(Rule::new(Call::Create, When::Next(1), refusal()));
     let id = world.push("INC-1", JIRA).await.delivery.unwrap().id;
     world.until(&id, DeliveryState::Delivered).await;
     let all = lines(&world);
@@ -190,10 +190,10 @@ async fn a_retry_of_the_processor_bears_its_own_span_alone() {
 }
 
 #[tokio::test]
-async fn whoever_changes_something_leaves_a_line() {
+async fn every_change_is_logged() {
     let mut world = start(Plan::new().guarded()).await;
     without_retries(&mut world).await;
-    world.jira.weather().push(Rule::new(Call::Create, When::Next(2), refusal()));
+    world.jira.faults().push(Rule::new(Call::Create, When::Next(2), refusal()));
     let id = world.push("INC-1", JIRA).await.delivery.unwrap().id;
     world.client.retry_delivery(retrying(&id)).await.unwrap();
     let cancel = v1::CancelDeliveryRequest { delivery_id: id.clone(), ..Default::default() };

@@ -4,16 +4,14 @@
 //! delivered ticket exists exactly once, no marker stands on two, the events have no gap, and no secret is in the
 //! database or in the log.
 
-#![allow(clippy::unwrap_used, reason = "a test that can not go on fails")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 #![allow(unreachable_pub, reason = "a test binary has no outside")]
 
 mod access;
-mod asking_twice;
-mod auditing;
-mod bounds;
-mod canaries;
+mod audit;
+mod bulk_faults;
 mod changing_settings;
-mod contract_canary;
+mod connection_health;
 mod contract_configure;
 mod contract_content;
 mod contract_incident;
@@ -23,6 +21,7 @@ mod contract_preview;
 mod contract_refusals;
 mod contract_resolve;
 mod contract_retry_many;
+mod contract_secret_leaks;
 mod contract_secrets;
 mod contract_serving;
 mod contract_startup;
@@ -31,29 +30,30 @@ mod contract_streams;
 mod contract_submit;
 mod contract_subscribers;
 mod contract_test_connection;
-mod crashing;
-mod doubt;
-mod exposing;
+mod crash_recovery;
+mod create_ticket;
+mod duplicate_scan;
+mod edited_database;
+mod egress_policy;
 mod floods;
-mod hostile_storage;
-mod keys;
-mod limits;
+mod http2_limits;
+mod idempotency;
+mod key_rotation;
+mod listeners;
 mod logs;
 mod namespaces;
 mod open_streams;
 mod packaging;
-mod power;
-mod process;
+mod peer_limits;
+mod power_cut;
+mod process_limits;
 mod proxies;
-mod pushing;
-mod reaching;
-mod restoring;
-mod retrying;
+mod restore;
+mod retries;
 mod sdk_rust;
-mod sdk_rust_bad_days;
-mod stopping;
-mod strangers;
-mod sweeping;
-mod targets;
-mod thousand;
-mod tls;
+mod sdk_rust_failures;
+mod secret_leaks;
+mod shutdown;
+mod ticket_system_tls;
+mod unauthenticated;
+mod unknown_outcome;

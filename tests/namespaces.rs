@@ -44,7 +44,7 @@ async fn refuses_an_incident_of_another_namespace() {
     assert_eq!(first.namespace, "soc-eu");
     world.until(&first.id, DeliveryState::Delivered).await;
     let mut changed = incident("INC-1");
-    changed.investigation_notes = "of somebody else".to_owned();
+    changed.investigation_notes = "of another producer".to_owned();
     let refused = us.submit_incident(changed.clone()).await.unwrap_err();
     let told = refusal::<()>(Err(refused.clone()));
     assert_eq!((told.code, told.reason), owned_by_other());

@@ -68,7 +68,7 @@ async fn ends<T: std::fmt::Debug>(stream: Streaming<T>, why: &str) {
 }
 
 #[tokio::test]
-async fn streams_of_health_and_reflection_end_with_the_credential_as_those_of_events_do() {
+async fn all_streams_end_with_their_credential() {
     let mut world = Plan::new().in_a_process().guarded().start_unconfigured().await;
     let channel = channel(&world).await;
     let (_, revoked) = client_of(&mut world, "revoked", Role::Viewer).await;
@@ -143,7 +143,7 @@ async fn unread_stream_ends_with_its_credential() {
 }
 
 #[tokio::test]
-async fn streams_of_every_kind_count_among_those_of_their_caller() {
+async fn streams_of_every_kind_count_toward_the_limit() {
     let plan = Plan::new().in_a_process().guarded().with_flag("--streams-per-caller=3");
     let mut world = plan.start_unconfigured().await;
     let channel = channel(&world).await;
@@ -171,7 +171,7 @@ async fn streams_of_every_kind_count_among_those_of_their_caller() {
 }
 
 #[tokio::test]
-async fn streams_of_health_and_reflection_hold_up_neither_a_stopping_server_nor_an_old_connection() {
+async fn health_and_reflection_streams_do_not_delay_shutdown() {
     let health = free_address();
     let plan = Plan::new().in_a_process().guarded().with_flag("--connection-age=1s");
     let plan = plan.with_flag(&format!("--health-listen={health}"));

@@ -32,7 +32,7 @@ fn settings(unit: &str) -> BTreeMap<String, Vec<String>> {
 }
 
 #[test]
-fn the_unit_takes_from_the_service_whatever_it_does_not_need() {
+fn unit_drops_privileges_that_are_not_needed() {
     let unit = settings(&packaged("packaging/ticketing.service"));
     let expected = [
         ("User", "ticketing"),
@@ -60,7 +60,7 @@ fn the_unit_takes_from_the_service_whatever_it_does_not_need() {
 }
 
 #[test]
-fn the_unit_starts_the_server_with_flags_that_it_has_and_stops_it_later_than_its_grace() {
+fn unit_uses_existing_flags_and_a_sufficient_stop_timeout() {
     let unit = settings(&packaged("packaging/ticketing.service"));
     let help = String::from_utf8(ticketing(&["serve", "--help"]).stdout).unwrap();
     let (program, flags) = unit["ExecStart"][0].split_once(" serve ").unwrap();
@@ -74,7 +74,7 @@ fn the_unit_starts_the_server_with_flags_that_it_has_and_stops_it_later_than_its
 }
 
 #[test]
-fn the_commands_that_the_unit_tells_of_have_flags_of_the_program() {
+fn commands_in_the_unit_use_existing_flags() {
     let unit = packaged("packaging/ticketing.service").replace("\\\n#", "");
     let command = unit.split("runuser -u ticketing -- ticketing ").nth(1).unwrap().lines().next().unwrap();
     let help = String::from_utf8(ticketing(&["token", "create", "--help"]).stdout).unwrap();
@@ -89,7 +89,7 @@ fn the_commands_that_the_unit_tells_of_have_flags_of_the_program() {
 }
 
 #[test]
-fn systemd_itself_finds_nothing_wrong_with_the_unit_and_calls_it_safe() {
+fn systemd_verifies_the_unit_and_rates_it_safe() {
     let folder = tempfile::tempdir().unwrap();
     let unit = folder.path().join("ticketing.service");
     // The program is not installed here, and systemd looks for it.
@@ -112,7 +112,7 @@ fn systemd_itself_finds_nothing_wrong_with_the_unit_and_calls_it_safe() {
 }
 
 #[test]
-fn the_container_runs_as_nobody_without_a_shell_and_knows_whether_it_is_well() {
+fn container_is_unprivileged_and_has_a_health_check() {
     let file = packaged("packaging/Containerfile");
     let last = file.rsplit("\nFROM ").next().unwrap();
     assert!(last.starts_with("gcr.io/distroless/cc-debian12:nonroot\n"), "{last}");
@@ -131,7 +131,7 @@ fn the_container_runs_as_nobody_without_a_shell_and_knows_whether_it_is_well() {
 }
 
 #[test]
-fn all_that_the_build_in_a_container_needs_is_sent_to_it_and_no_data() {
+fn container_build_context_is_complete_and_has_no_data() {
     let sent: Vec<String> = packaged(".dockerignore")
         .lines()
         .filter_map(|line| line.strip_prefix('!').map(str::to_owned))
@@ -156,7 +156,7 @@ fn all_that_the_build_in_a_container_needs_is_sent_to_it_and_no_data() {
 }
 
 #[tokio::test]
-async fn the_health_of_a_server_is_told_by_the_end_of_a_command() {
+async fn health_command_reports_by_its_exit_code() {
     let address = free_address();
     let world = Plan::new().with_flag(&format!("--health-listen={address}")).start().await;
     let asked =

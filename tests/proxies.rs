@@ -1,4 +1,4 @@
-//! The way through a proxy: who logs in to it as whom, and that its password goes to it alone.
+//! Proxies: which login is used, and that its password is sent to the proxy only.
 
 use std::io::Write;
 
@@ -51,7 +51,7 @@ async fn jira_view(world: &mut World) -> v1::JiraSettingsView {
 }
 
 #[tokio::test]
-async fn tickets_go_through_a_proxy_with_the_login_of_the_settings_rather_than_the_operators() {
+async fn proxy_login_of_the_settings_overrides_the_operators() {
     let proxy = Proxy::start().await;
     proxy.wants("bot", PROXY_SECRET);
     let Site { folder: _folder, plan } = Site::new().with_logins(&proxy, "operator:other");
@@ -82,7 +82,7 @@ async fn tickets_go_through_a_proxy_with_the_login_of_the_settings_rather_than_t
 }
 
 #[tokio::test]
-async fn the_password_for_a_proxy_is_demanded_again_for_another_and_is_taken_away_by_an_empty_text() {
+async fn changed_proxy_needs_its_password_again() {
     let proxy = Proxy::start().await;
     let Site { folder: _folder, plan } = Site::new();
     let mut world = plan.start_unconfigured().await;
@@ -100,7 +100,7 @@ async fn the_password_for_a_proxy_is_demanded_again_for_another_and_is_taken_awa
     refusal(world.client.test_connection(request).await).is_invalid("SECRET_REQUIRED", &both[1..]);
     let with_both = v1::JiraSettings { proxy_password: text("another"), ..with_token };
     assert_eq!(world.try_jira(with_both).await.unwrap().jira.unwrap().proxy_url, ELSEWHERE);
-    // Half a login is none, and a login without a proxy is nobody's.
+    // A user without a password, and a login without a proxy, are refused.
     let half = v1::JiraSettings { proxy_password: text(""), ..Default::default() };
     refusal(world.try_jira(half.clone()).await).is_invalid("SETTINGS_INVALID", &["jira.proxy_password"]);
     let no_proxy =
@@ -116,7 +116,7 @@ async fn the_password_for_a_proxy_is_demanded_again_for_another_and_is_taken_awa
 }
 
 #[tokio::test]
-async fn a_login_that_a_proxy_refuses_is_told_as_that_and_one_that_is_not_saved_can_be_tested() {
+async fn refused_proxy_login_is_reported_as_such() {
     let proxy = Proxy::start().await;
     proxy.wants("bot", "right");
     let Site { folder: _folder, plan } = Site::new();
@@ -124,7 +124,7 @@ async fn a_login_that_a_proxy_refuses_is_told_as_that_and_one_that_is_not_saved_
     world.secrets.extend([PROXY_SECRET.to_owned()]);
     let jira = by_proxy(&world, &proxy, PROXY_SECRET);
     world.try_jira(jira.clone()).await.unwrap();
-    world.retry_by_hand_alone().await;
+    world.disable_automatic_retries().await;
     let pushed = world.push("INC-1", TicketSystem::Jira).await;
     let id = pushed.delivery.unwrap().id;
     let delivery = world.delivery(&id).await;
@@ -147,7 +147,7 @@ async fn a_login_that_a_proxy_refuses_is_told_as_that_and_one_that_is_not_saved_
 }
 
 #[tokio::test]
-async fn tickets_go_through_a_proxy_with_the_login_of_the_operators_file() {
+async fn proxy_login_comes_from_the_operators_file() {
     let proxy = Proxy::start().await;
     let Site { folder: _folder, plan } = Site::new().with_logins(&proxy, &format!("bot:{PROXY_SECRET}"));
     let mut world = plan.start_unconfigured().await;
@@ -175,7 +175,7 @@ async fn tickets_go_through_a_proxy_with_the_login_of_the_operators_file() {
 }
 
 #[tokio::test]
-async fn the_environments_proxy_is_ignored_until_a_flag_asks_for_it() {
+async fn environment_proxy_needs_a_flag() {
     for asked_for in [false, true] {
         let proxy = Proxy::start().await;
         let url = format!("http://bot:{PROXY_SECRET}@{}", proxy.address);

@@ -11,7 +11,7 @@ use std::time::Duration;
 use rhythmx_ticketing::v1::stream_ticket_events_request::Start;
 use rhythmx_ticketing::{Client, Error, InvalidToken, Tls, v1};
 use serde_json::json;
-use ticketing_harness::{PATIENCE, Plan, Trial, World, incident, state};
+use ticketing_harness::{PATIENCE, Plan, TlsFiles, World, incident, state};
 use ticketing_server::access::Role;
 use ticketing_simulator::{Call, Effect, Reply, Rule, When};
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
@@ -23,7 +23,7 @@ const HOUR: Duration = Duration::from_secs(3_600);
 
 /// As `sdk-fixture` starts it.
 pub async fn guarded() -> World {
-    Plan::new().in_a_process().unhurried().guarded().start().await
+    Plan::new().in_a_process().with_long_deadlines().guarded().start().await
 }
 
 pub async fn token(world: &mut World, role: Role) -> String {
@@ -89,7 +89,7 @@ async fn line(lines: &mut Lines<BufReader<ChildStdout>>) -> String {
 }
 
 #[tokio::test]
-async fn every_sample_does_what_it_says() {
+async fn every_sample_works() {
     let mut world = guarded().await;
     let token = token(&mut world, Role::Admin).await;
     says(&world, &token, "configure", &["Tickets go to project SEC of http", "passed authentication"]).await;
@@ -103,7 +103,7 @@ async fn every_sample_does_what_it_says() {
     world.push("INC-watched", v1::TicketSystem::Jira).await;
     for kind in ["ACCEPTED", "ATTEMPT_STARTED", "DELIVERED"] {
         let mut told = line(&mut lines).await;
-        // What happens to the incident that was submitted is told as well.
+        // The events of the submitted incident arrive as well.
         while !told.contains("INC-watched") {
             told = line(&mut lines).await;
         }
@@ -113,10 +113,10 @@ async fn every_sample_does_what_it_says() {
     holds("sample watch");
 
     let body = json!({ "errorMessages": ["no such luck"], "errors": {} });
-    world.jira.weather().push(Rule::new(Call::Create, When::Always, Effect::Answer(Reply::json(400, &body))));
+    world.jira.faults().push(Rule::new(Call::Create, When::Always, Effect::Answer(Reply::json(400, &body))));
     let pushed = world.push("INC-refused", v1::TicketSystem::Jira).await;
     world.until(&pushed.delivery.unwrap().id, v1::DeliveryState::Failed).await;
-    world.jira.weather().clear();
+    world.jira.faults().clear();
     says(&world, &token, "retry_failed", &["INC-refused DELIVERY_STATE_DELIVERED", "/browse/SEC-"]).await;
     world.finish().await;
 }
@@ -124,7 +124,7 @@ async fn every_sample_does_what_it_says() {
 // === Errors ===
 
 #[tokio::test]
-async fn a_refusal_is_read_whole_by_its_class() {
+async fn errors_are_decoded_with_all_details() {
     let mut world = guarded().await;
     let (admin, viewer) = (token(&mut world, Role::Admin).await, token(&mut world, Role::Viewer).await);
     let mut client = connect(&world, &admin).await;
@@ -180,7 +180,7 @@ async fn a_refusal_is_read_whole_by_its_class() {
 }
 
 #[tokio::test]
-async fn text_of_any_script_and_an_incident_near_the_limits_arrive_and_a_call_can_be_left() {
+async fn sends_unicode_and_large_incidents_and_cancels_calls() {
     let mut world = guarded().await;
     let token = token(&mut world, Role::Admin).await;
     let mut client = connect(&world, &token).await;
@@ -209,7 +209,7 @@ async fn text_of_any_script_and_an_incident_near_the_limits_arrive_and_a_call_ca
     holds("large incident");
 
     let slow = Effect::Delay(Duration::from_secs(2));
-    world.jira.weather().push(Rule::new(Call::Create, When::Always, slow));
+    world.jira.faults().push(Rule::new(Call::Create, When::Always, slow));
     let left = timeout(Duration::from_millis(300), client.create_ticket(push("INC-left"))).await;
     assert!(left.is_err(), "{left:?}");
     // The push was accepted, and goes on without its caller.
@@ -219,7 +219,7 @@ async fn text_of_any_script_and_an_incident_near_the_limits_arrive_and_a_call_ca
 }
 
 #[tokio::test]
-async fn a_server_that_is_away_is_named_in_time_and_found_again_when_it_is_back() {
+async fn unreachable_server_is_named_and_reconnected() {
     let mut world = guarded().await;
     let token = token(&mut world, Role::Admin).await;
     let mut client = connect(&world, &token).await;
@@ -295,7 +295,7 @@ async fn resumes(world: &mut World, token: &str, word: &str) {
 }
 
 #[tokio::test]
-async fn a_loop_sees_each_event_once_and_in_order_through_restarts_and_kills() {
+async fn event_loop_is_exactly_once_through_restarts_and_kills() {
     let mut world = guarded().await;
     let token = token(&mut world, Role::Admin).await;
     resumes(&mut world, &token, "restart").await;
@@ -306,9 +306,9 @@ async fn a_loop_sees_each_event_once_and_in_order_through_restarts_and_kills() {
 // === TLS ===
 
 #[tokio::test]
-async fn under_tls_the_own_authority_is_trusted_and_a_certificate_shown() {
+async fn mtls_uses_own_authority_and_certificate() {
     let folder = tempfile::tempdir().unwrap();
-    let trial = Trial::make(folder.path()).await;
+    let trial = TlsFiles::make(folder.path()).await;
     let mut world = Plan::new().in_a_process().callers_under_tls(&trial).guarded().start().await;
     let token = token(&mut world, Role::Viewer).await;
     let read = |name| std::fs::read(trial.file(name)).unwrap();
@@ -325,7 +325,7 @@ async fn under_tls_the_own_authority_is_trusted_and_a_certificate_shown() {
 }
 
 #[tokio::test]
-async fn a_token_that_can_not_be_sent_is_refused() {
+async fn refuses_token_that_is_no_header_value() {
     let world = Plan::new().start().await;
     let client = Client::connect(&world.server.address).await.unwrap();
     assert_eq!(client.clone().with_token("rxt 1\n").unwrap_err(), InvalidToken::Characters);

@@ -108,7 +108,7 @@ fn play(name: &str, packages: &[&str], fast: bool, arguments: &[String]) -> Resu
 }
 
 fn status(command: &mut Command) -> Result<ExitStatus> {
-    command.status().with_context(|| format!("{} can not be run", command.get_program().display()))
+    command.status().with_context(|| format!("{} cannot be run", command.get_program().display()))
 }
 
 fn check_house(workspace: &Workspace) -> Result<()> {

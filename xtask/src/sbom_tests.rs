@@ -25,7 +25,7 @@ fn linked() -> BTreeSet<String> {
 }
 
 #[test]
-fn every_crate_that_is_linked_into_the_program_is_named_with_version_licence_and_hash() {
+fn sbom_lists_every_linked_crate() {
     let bill = bill_of_this();
     let required = |component: &&&Value| component["scope"] == "required";
     let components = components(&bill);
@@ -48,7 +48,7 @@ fn every_crate_that_is_linked_into_the_program_is_named_with_version_licence_and
 }
 
 #[test]
-fn what_only_builds_or_tests_the_program_is_not_said_to_be_in_it() {
+fn sbom_omits_build_and_test_dependencies() {
     let bill = bill_of_this();
     let components = components(&bill);
     let scope =
@@ -61,7 +61,7 @@ fn what_only_builds_or_tests_the_program_is_not_said_to_be_in_it() {
 }
 
 #[test]
-fn every_reference_leads_to_a_component_and_the_same_lock_makes_the_same_bill() {
+fn sbom_references_resolve_and_are_reproducible() {
     let bill = bill_of_this();
     let mut known: BTreeSet<&str> =
         components(&bill).iter().map(|component| component["bom-ref"].as_str().unwrap()).collect();

@@ -88,7 +88,8 @@ impl Workspace {
         Ok(found)
     }
 
-    fn read(&self, path: &Path) -> Result<Source> {
+    /// A text file of the workspace.
+    pub(crate) fn read(&self, path: &Path) -> Result<Source> {
         let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
         let path = path.strip_prefix(&self.root).unwrap_or(path).to_owned();
         Ok(Source { path, text })

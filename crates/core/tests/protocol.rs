@@ -1,5 +1,5 @@
 //! The delivery state machine against a ticket system that loses replies, applies late and shows late, with a worker that
-//! crashes: whatever happens in whatever order, within the bounds there is never a second ticket, and in fair weather
+//! crashes: whatever happens in whatever order, within the bounds there is never a second ticket, and without faults
 //! there is one in the end.
 
 use std::time::Duration;
@@ -25,7 +25,7 @@ enum Step {
     /// Time passes, in seconds.
     Wait(u64),
     /// A worker claims what is due, and sends if it is to be sent.
-    Work(Weather),
+    Work(AttemptOutcome),
     /// A worker claims, makes its intent, sends, and dies before it can record.
     Crash {
         applied: bool,
@@ -40,7 +40,7 @@ enum Step {
 
 /// What the ticket system does with a create.
 #[derive(Debug, Clone, Copy)]
-enum Weather {
+enum AttemptOutcome {
     Fair,
     Refuse(FaultKind),
     /// The reply is lost; the request was applied, or not, or is applied so many seconds later.
@@ -86,7 +86,7 @@ impl World {
     fn take(&mut self, step: &Step) {
         match *step {
             Step::Wait(seconds) => self.now += Duration::from_secs(seconds),
-            Step::Work(weather) => self.work(weather),
+            Step::Work(outcome) => self.work(outcome),
             Step::Crash { applied } => self.crash(applied),
             Step::ExpireLeases => self.apply(Delivery::expire_lease),
             Step::Hasten => self.apply(|delivery, _, now| delivery.expedite(now)),
@@ -96,24 +96,24 @@ impl World {
         self.check();
     }
 
-    fn work(&mut self, weather: Weather) {
+    fn work(&mut self, outcome: AttemptOutcome) {
         let due = self.delivery.due_at.is_some_and(|due| due <= self.now);
         match self.delivery.state {
-            State::Pending | State::Waiting if due => self.attempt(weather),
+            State::Pending | State::Waiting if due => self.attempt(outcome),
             State::Reconciling if due => self.look_up(),
             _ => {}
         }
     }
 
-    fn attempt(&mut self, weather: Weather) {
+    fn attempt(&mut self, outcome: AttemptOutcome) {
         let Some((epoch, deadline)) = self.intend() else { return };
-        let outcome = match weather {
-            Weather::Fair => {
+        let outcome = match outcome {
+            AttemptOutcome::Fair => {
                 self.tickets.push(self.now);
                 Outcome::Sent(Ok(Created { ticket: ticket(self.tickets.len()), adjustments: vec![] }))
             }
-            Weather::Refuse(kind) => Outcome::Sent(Err(Fault::new(kind, "no"))),
-            Weather::Lose { applied_after } => {
+            AttemptOutcome::Refuse(kind) => Outcome::Sent(Err(Fault::new(kind, "no"))),
+            AttemptOutcome::Lose { applied_after } => {
                 if let Some(after) = applied_after {
                     // The worst that the bounds allow.
                     let latest = deadline + self.policy.bounds.server_bound;
@@ -188,12 +188,12 @@ impl World {
         assert!(delivery.failures <= self.policy.retry.max_attempts() + 1, "{delivery:?}");
     }
 
-    /// Fair weather, and time.
+    /// No faults, and time.
     fn let_be(&mut self) {
         for _ in 0..400 {
             self.take(&Step::Wait(60));
             self.take(&Step::ExpireLeases);
-            self.take(&Step::Work(Weather::Fair));
+            self.take(&Step::Work(AttemptOutcome::Fair));
         }
     }
 }
@@ -202,20 +202,20 @@ fn ticket(number: usize) -> TicketRef {
     TicketRef { id: number.to_string(), key: format!("SEC-{number}"), url: String::new() }
 }
 
-fn weather() -> impl Strategy<Value = Weather> {
+fn attempt_outcomes() -> impl Strategy<Value = AttemptOutcome> {
     let definite: Vec<FaultKind> =
         FaultKind::ALL.into_iter().filter(|kind| !Fault::new(*kind, "").is_ambiguous()).collect();
     prop_oneof![
-        1 => Just(Weather::Fair),
-        2 => prop::sample::select(definite).prop_map(Weather::Refuse),
-        4 => prop::option::of(0_u64..200).prop_map(|applied_after| Weather::Lose { applied_after }),
+        1 => Just(AttemptOutcome::Fair),
+        2 => prop::sample::select(definite).prop_map(AttemptOutcome::Refuse),
+        4 => prop::option::of(0_u64..200).prop_map(|applied_after| AttemptOutcome::Lose { applied_after }),
     ]
 }
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         4 => (0_u64..400).prop_map(Step::Wait),
-        6 => weather().prop_map(Step::Work),
+        6 => attempt_outcomes().prop_map(Step::Work),
         2 => any::<bool>().prop_map(|applied| Step::Crash { applied }),
         2 => Just(Step::ExpireLeases),
         1 => Just(Step::Hasten),
@@ -248,7 +248,7 @@ proptest! {
 fn index_lag_beyond_bound_can_duplicate() {
     // The negative: without the bound there is a duplicate, so the property above can fail.
     let mut world = World::new(10_000);
-    world.attempt(Weather::Lose { applied_after: Some(0) });
+    world.attempt(AttemptOutcome::Lose { applied_after: Some(0) });
     let unbounded = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| world.let_be()));
     assert!(unbounded.is_err() && world.tickets.len() == 2);
 }
@@ -280,7 +280,7 @@ fn retry_after_delays_reconciliation() {
 #[test]
 fn unseen_canary_keeps_outcome_unknown() {
     let mut world = World::new(0);
-    world.attempt(Weather::Lose { applied_after: None });
+    world.attempt(AttemptOutcome::Lose { applied_after: None });
     for _ in 0..50 {
         world.now += Duration::from_secs(60);
         world.apply(|delivery, policy, now| Some(delivery.claim(policy.bounds.lease, now)));
@@ -309,13 +309,13 @@ fn canary_is_newer_than_server_bound() {
 #[test]
 fn scans_places_of_former_unknown_outcomes() {
     let mut world = World::new(0);
-    world.attempt(Weather::Lose { applied_after: None });
+    world.attempt(AttemptOutcome::Lose { applied_after: None });
     while world.delivery.state != State::Waiting {
         world.take(&Step::Wait(60));
-        world.take(&Step::Work(Weather::Fair));
+        world.take(&Step::Work(AttemptOutcome::Fair));
     }
     world.now = world.delivery.due_at.unwrap();
-    world.take(&Step::Work(Weather::Fair));
+    world.take(&Step::Work(AttemptOutcome::Fair));
     assert_eq!(world.delivery.state, State::Delivered);
     let places: Vec<_> =
         world.delivery.uncertain_sends.iter().map(|destination| destination.place.as_str()).collect();
@@ -328,7 +328,7 @@ fn rearms_only_failures_of_the_outage() {
     let outage_began = world.now;
     for _ in 0..=world.policy.retry.max_attempts() {
         world.now += Duration::from_secs(3_600);
-        world.take(&Step::Work(Weather::Refuse(FaultKind::Connect)));
+        world.take(&Step::Work(AttemptOutcome::Refuse(FaultKind::Connect)));
     }
     assert_eq!(world.delivery.state, State::Failed);
     let after = |began| world.delivery.clone().outage_ended(began, world.now);
@@ -339,7 +339,7 @@ fn rearms_only_failures_of_the_outage() {
 #[test]
 fn operator_can_end_unknown_outcome() {
     let mut world = World::new(0);
-    world.attempt(Weather::Lose { applied_after: None });
+    world.attempt(AttemptOutcome::Lose { applied_after: None });
     let searched_again = world.delivery.clone().retry(false, world.now).unwrap().delivery;
     assert_eq!(searched_again.state, State::Reconciling);
     let sent_again = world.delivery.clone().retry(true, world.now).unwrap().delivery;
@@ -349,7 +349,7 @@ fn operator_can_end_unknown_outcome() {
 #[test]
 fn ticket_named_by_key_is_no_duplicate() {
     let mut world = World::new(0);
-    world.attempt(Weather::Lose { applied_after: Some(0) });
+    world.attempt(AttemptOutcome::Lose { applied_after: Some(0) });
     let named = TicketRef { id: String::new(), ..ticket(1) };
     let resolved = world
         .delivery
@@ -366,7 +366,7 @@ fn ticket_named_by_key_is_no_duplicate() {
 #[test]
 fn keeps_found_ticket_beside_named_one() {
     let mut world = World::new(0);
-    world.attempt(Weather::Lose { applied_after: Some(0) });
+    world.attempt(AttemptOutcome::Lose { applied_after: Some(0) });
     let claimed = world.delivery.clone().claim(world.policy.bounds.lease, world.now).delivery;
     let resolved = |named: TicketRef| {
         let settled = claimed.clone().resolve(named, Resolution::Verified, &world.policy, world.now);
@@ -393,7 +393,7 @@ fn keeps_found_ticket_beside_named_one() {
 #[test]
 fn resolving_again_corrects_ticket_and_keeps_searching() {
     let mut world = World::new(0);
-    world.attempt(Weather::Lose { applied_after: Some(0) });
+    world.attempt(AttemptOutcome::Lose { applied_after: Some(0) });
     let resolve = |delivery: &Delivery, number, resolution| {
         delivery.clone().resolve(ticket(number), resolution, &world.policy, world.now)
     };
@@ -421,7 +421,7 @@ fn a_ticket_that_was_created_takes_no_correction() {
 #[test]
 fn older_of_two_tickets_is_the_reference() {
     let mut world = World::new(0);
-    world.attempt(Weather::Lose { applied_after: Some(0) });
+    world.attempt(AttemptOutcome::Lose { applied_after: Some(0) });
     let created = |number| Outcome::Sent(Ok(Created { ticket: ticket(number), adjustments: vec![] }));
     let epoch = world.delivery.epoch;
     world.apply(|delivery, policy, now| delivery.settle(epoch, created(2), policy, now, now, 0.0));
@@ -445,14 +445,14 @@ fn older_of_two_tickets_is_the_reference() {
 /// A delivery whose unknown outcome was proven absent and that has no retries left.
 fn failed_after_a_doubt() -> World {
     let mut world = World::new(0);
-    world.attempt(Weather::Lose { applied_after: None });
+    world.attempt(AttemptOutcome::Lose { applied_after: None });
     while world.delivery.state == State::Reconciling {
         world.take(&Step::Wait(60));
-        world.take(&Step::Work(Weather::Fair));
+        world.take(&Step::Work(AttemptOutcome::Fair));
     }
     while world.delivery.state != State::Failed {
         world.now = world.delivery.due_at.expect("what waits is due");
-        world.take(&Step::Work(Weather::Refuse(FaultKind::Rejected)));
+        world.take(&Step::Work(AttemptOutcome::Refuse(FaultKind::Rejected)));
     }
     world
 }
@@ -465,7 +465,7 @@ fn scan_finds_ticket_of_failed_or_cancelled_delivery() {
     };
     let failed = failed_after_a_doubt();
     let mut cancelled = World::new(0);
-    cancelled.attempt(Weather::Lose { applied_after: None });
+    cancelled.attempt(AttemptOutcome::Lose { applied_after: None });
     cancelled.apply(|delivery, policy, now| delivery.cancel(policy, now).ok());
     for world in [failed, cancelled] {
         let found = world
@@ -499,11 +499,11 @@ fn keeps_scanned_ticket_after_rearm() {
 /// A first send of unknown outcome, of which nothing is ever seen, looked up for so many seconds.
 fn unseen(evidence: Evidence, seconds: u64) -> World {
     let mut world = World { evidence, ..World::new(u64::from(u32::MAX)) };
-    world.attempt(Weather::Lose { applied_after: Some(0) });
+    world.attempt(AttemptOutcome::Lose { applied_after: Some(0) });
     for _ in 0..seconds {
         world.take(&Step::Wait(1));
         if world.delivery.state == State::Reconciling {
-            world.take(&Step::Work(Weather::Refuse(FaultKind::Rejected)));
+            world.take(&Step::Work(AttemptOutcome::Refuse(FaultKind::Rejected)));
         }
     }
     world
@@ -527,7 +527,7 @@ fn proves_no_absence_without_evidence() {
 #[test]
 fn announces_once_that_absence_is_unproven() {
     let mut world = World { evidence: Evidence::NotShown, ..World::new(u64::from(u32::MAX)) };
-    world.attempt(Weather::Lose { applied_after: Some(0) });
+    world.attempt(AttemptOutcome::Lose { applied_after: Some(0) });
     let mut announced = 0;
     for _ in 0..600 {
         world.now += Duration::from_secs(10);
@@ -548,13 +548,13 @@ fn proves_absence_once_evidence_is_shown() {
     world.evidence = Evidence::Shown;
     assert!(world.delivery.due_at.unwrap() > world.now);
     world.apply(|delivery, _, now| delivery.search_proven(now));
-    world.take(&Step::Work(Weather::Fair));
+    world.take(&Step::Work(AttemptOutcome::Fair));
     assert_eq!((world.delivery.state, world.delivery.needs_attention()), (State::Waiting, false));
 }
 
 #[test]
 fn proven_search_ignores_unaffected_deliveries() {
     let mut world = World::new(0);
-    world.attempt(Weather::Lose { applied_after: None });
+    world.attempt(AttemptOutcome::Lose { applied_after: None });
     assert_eq!(world.delivery.clone().search_proven(world.now), None);
 }

@@ -24,7 +24,7 @@ use ticketing_core::target::Health;
 
 /// What becomes of a create.
 #[derive(Debug, Clone, Copy)]
-enum Weather {
+enum AttemptOutcome {
     Fair,
     Refuse,
     /// No answer; applied so many seconds later, or never.
@@ -34,7 +34,7 @@ enum Weather {
 #[derive(Debug, Clone)]
 enum Step {
     Wait(u64),
-    Work(Weather),
+    Work(AttemptOutcome),
     /// The server is killed after it has sent, and started again.
     Crash(Option<u64>),
     /// The store is copied.
@@ -74,7 +74,7 @@ impl World {
     fn take(&mut self, step: &Step) {
         match *step {
             Step::Wait(seconds) => self.now += Duration::from_secs(seconds),
-            Step::Work(weather) => self.work(weather),
+            Step::Work(outcome) => self.work(outcome),
             Step::Crash(applied_after) => {
                 self.work_until_sent(applied_after);
                 self.recovery(None);
@@ -99,23 +99,23 @@ impl World {
         self.apply(Delivery::expire_lease);
     }
 
-    fn work(&mut self, weather: Weather) {
+    fn work(&mut self, outcome: AttemptOutcome) {
         if self.delivery.due_at.is_none_or(|due| self.now < due) {
             return;
         }
         if self.delivery.state == State::Reconciling {
             return self.look_up();
         }
-        let lost_after = match weather {
-            Weather::Fair => Some(0),
-            Weather::Refuse => None,
-            Weather::Lose(after) => after,
+        let lost_after = match outcome {
+            AttemptOutcome::Fair => Some(0),
+            AttemptOutcome::Refuse => None,
+            AttemptOutcome::Lose(after) => after,
         };
         let Some(epoch) = self.work_until_sent(lost_after) else { return };
-        let outcome = match weather {
-            Weather::Fair => Ok(Created { ticket: ticket(), adjustments: vec![] }),
-            Weather::Refuse => Err(Fault::new(FaultKind::Rejected, "no")),
-            Weather::Lose(_) => Err(Fault::new(FaultKind::TimedOut, "lost")),
+        let outcome = match outcome {
+            AttemptOutcome::Fair => Ok(Created { ticket: ticket(), adjustments: vec![] }),
+            AttemptOutcome::Refuse => Err(Fault::new(FaultKind::Rejected, "no")),
+            AttemptOutcome::Lose(_) => Err(Fault::new(FaultKind::TimedOut, "lost")),
         };
         self.apply(|delivery, policy, now| {
             delivery.settle(epoch, Outcome::Sent(outcome), policy, now, now, 0.0)
@@ -167,7 +167,7 @@ impl World {
     fn let_be(&mut self) {
         for _ in 0..400 {
             self.take(&Step::Wait(60));
-            self.take(&Step::Work(Weather::Fair));
+            self.take(&Step::Work(AttemptOutcome::Fair));
         }
     }
 }
@@ -198,14 +198,14 @@ fn ticket() -> TicketRef {
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let weather = prop_oneof![
-        2 => Just(Weather::Fair),
-        2 => Just(Weather::Refuse),
-        2 => prop::option::of(0_u64..200).prop_map(Weather::Lose),
+    let outcome = prop_oneof![
+        2 => Just(AttemptOutcome::Fair),
+        2 => Just(AttemptOutcome::Refuse),
+        2 => prop::option::of(0_u64..200).prop_map(AttemptOutcome::Lose),
     ];
     prop_oneof![
         4 => (0_u64..400).prop_map(Step::Wait),
-        6 => weather.prop_map(Step::Work),
+        6 => outcome.prop_map(Step::Work),
         1 => prop::option::of(0_u64..200).prop_map(Step::Crash),
         2 => Just(Step::Copy),
         2 => Just(Step::Restore),
@@ -261,7 +261,7 @@ fn restored_store_without_assumed_send_duplicates() {
     // The negative: the property above can fail.
     let mut world = World::new(0);
     world.take(&Step::Copy);
-    world.take(&Step::Work(Weather::Fair));
+    world.take(&Step::Work(AttemptOutcome::Fair));
     world.take(&Step::Restore);
     world.restored_at = None;
     let forgetful = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| world.let_be()));
@@ -271,7 +271,7 @@ fn restored_store_without_assumed_send_duplicates() {
 #[test]
 fn restored_unknown_outcome_counts_from_restore() {
     let mut world = World::new(0);
-    world.take(&Step::Work(Weather::Lose(None)));
+    world.take(&Step::Work(AttemptOutcome::Lose(None)));
     world.take(&Step::Copy);
     world.take(&Step::Wait(100_000));
     world.take(&Step::Restore);
@@ -288,7 +288,7 @@ fn one_empty_answer_suffices_long_after_restore() {
     world.delivery = accepted(world.now);
     let mut states = vec![];
     for _ in 0..3 {
-        world.take(&Step::Work(Weather::Fair));
+        world.take(&Step::Work(AttemptOutcome::Fair));
         states.push(world.delivery.state);
     }
     assert_eq!(states, [State::Reconciling, State::Pending, State::Delivered]);
@@ -300,7 +300,7 @@ fn search_without_canary_proves_nothing() {
     let mut world = World::new(0);
     world.take(&Step::Restore);
     world.take(&Step::Wait(24 * 3_600));
-    world.take(&Step::Work(Weather::Fair));
+    world.take(&Step::Work(AttemptOutcome::Fair));
     world.apply(|delivery, policy, now| Some(delivery.claim(policy.bounds.lease, now)));
     let answer = Ok(SearchResult { tickets: vec![], canary_seen: false });
     let look_up = LookUp { answer, had_canaries: true, evidence: Evidence::Shown, asked_at: world.now };
@@ -360,7 +360,7 @@ fn throttling_pause_shifts_with_the_clock() {
 #[test]
 fn unknown_outcome_keeps_bounds_after_forward_clock_step() {
     let mut world = World::new(0);
-    world.take(&Step::Work(Weather::Lose(None)));
+    world.take(&Step::Work(AttemptOutcome::Lose(None)));
     let left = world.delivery.provable_from(Duration::ZERO).unwrap().duration_since(world.now);
     let step = SignedDuration::from_hours(24);
     let taken = world.delivery.recover(&Recovery { step, restored_at: None, counts_from: None });

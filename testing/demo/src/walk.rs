@@ -174,11 +174,15 @@ async fn outage(stage: &mut Stage, say: &Narrator) -> anyhow::Result<()> {
 async fn lost_reply(stage: &mut Stage, say: &Narrator) -> anyhow::Result<()> {
     say.step("Jira creates the ticket, but its answer is lost (504)");
     let before = stage.jira.tickets().len();
-    stage.jira.weather().push(Rule::new(Call::Create, When::Next(1), Effect::apply_then_gateway_timeout()));
+    stage.jira.faults().push(Rule::new(Call::Create, When::Next(1), Effect::apply_then_gateway_timeout()));
     let incident = variant(stage, "LOST");
     let doubtful = push(stage, incident, v1::TicketSystem::Jira).await?;
     say.line(&doubtful.message);
-    ensure!(state(&doubtful) == v1::DeliveryState::Reconciling, "nobody noticed: {}", doubtful.message);
+    ensure!(
+        state(&doubtful) == v1::DeliveryState::Reconciling,
+        "the lost answer was not noticed: {}",
+        doubtful.message
+    );
     let id = doubtful.delivery.context("there is no delivery")?.id;
     let delivery = delivered(stage, &id).await?;
     let made = stage.jira.tickets().len() - before;

@@ -53,7 +53,7 @@ impl Faults {
         self.0.clear();
     }
 
-    /// How many bytes are left; `None` if nobody counts.
+    /// How many bytes are left; `None` for no limit.
     pub(crate) fn space_left(&self) -> Option<u64> {
         let left = self.0.iter().filter_map(|active| match active.fault {
             Fault::Full { after } => Some(after),
@@ -126,7 +126,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_fault_strikes_as_often_as_it_was_told_to() {
+    fn fault_strikes_the_configured_number_of_times() {
         let mut faults = Faults::default();
         faults.add(Fault::WriteFails { times: 2 }, "");
         assert_eq!([(); 3].map(|()| faults.write_fails("file")), [true, true, false]);

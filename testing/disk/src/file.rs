@@ -1,7 +1,7 @@
 //! The content of one file: what the running system sees, what is durable, and the changes between the two.
 
 use crate::random::Random;
-use crate::reach::Reach;
+use crate::writeback::Writeback;
 
 /// A file's content, twice.
 #[derive(Debug, Default)]
@@ -89,15 +89,15 @@ impl Content {
 
     /// What is there after a power cut.
     pub(crate) fn after_cut(&self, sector: usize, random: &mut Random, toll: &mut Toll) -> Vec<u8> {
-        let reach = Reach::choose(self.unsynced.len(), random);
-        let sizes = reach.sizes(self.unsynced.len(), random);
+        let writeback = Writeback::choose(self.unsynced.len(), random);
+        let sizes = writeback.sizes(self.unsynced.len(), random);
         let (mut platter, mut size) = (self.durable.clone(), self.durable.len());
         for (index, change) in self.unsynced.iter().enumerate() {
             let resized = index < sizes;
             match &change.what {
                 What::Write { offset, bytes } => {
                     for (offset, piece) in pieces(*offset, bytes, sector) {
-                        let arrived = reach.arrived(index, random);
+                        let arrived = writeback.arrived(index, random);
                         *if arrived { &mut toll.spared } else { &mut toll.forgotten } += 1;
                         if arrived {
                             put(&mut platter, offset, piece);
@@ -177,16 +177,16 @@ mod tests {
     fn what_was_synced_is_there_after_every_cut() {
         for seed in 0..200 {
             let mut content = Content::default();
-            content.write(0, b"kept for ever");
+            content.write(0, b"kept forever!");
             content.sync(content.newest());
             content.write(20, b"perhaps");
             let after = content.after_cut(SECTOR, &mut Random::new(seed), &mut Toll::default());
-            assert_eq!(&after[..13], b"kept for ever", "seed {seed}");
+            assert_eq!(&after[..13], b"kept forever!", "seed {seed}");
         }
     }
 
     #[test]
-    fn cuts_leave_nothing_all_halves_and_the_later_without_the_earlier() {
+    fn cuts_keep_nothing_all_or_any_part_of_unsynced_writes() {
         let mut content = Content::durable(vec![b'.'; 12]);
         content.write(0, b"AAAA");
         content.write(4, b"BBBB");
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn a_size_may_arrive_without_the_content_and_the_content_without_the_size() {
+    fn file_size_and_content_reach_the_disk_separately() {
         let mut content = Content::default();
         content.write(0, b"AAAA");
         let seen: std::collections::BTreeSet<_> = (0..200)

@@ -15,16 +15,16 @@ use fuser::{
     WriteFlags,
 };
 
+use crate::directory_entries::Node;
 use crate::image::{Image, Kind, Owner, Refusal};
-use crate::names::Node;
 use crate::power::Power;
-use crate::{Deed, MountError};
+use crate::{DiskOperation, MountError};
 
 /// How many requests may wait at the same time, for a slow sync or a disk that stands still, before others have to.
 const THREADS: usize = 8;
 /// How long the kernel may rely on what it was told: not at all, since a cut changes everything.
 const TTL: Duration = Duration::ZERO;
-/// A close asks nothing of the disk, so that the dead can close their files when nobody answers any more.
+/// A close asks nothing of the disk, so that killed processes can close their files on a frozen disk.
 const OPENED: FopenFlags = FopenFlags::FOPEN_NOFLUSH;
 const BLOCK: u32 = 4_096;
 /// What an undamaged disk says that it has room for: 4 GiB.
@@ -51,7 +51,7 @@ pub(crate) fn mount(folder: &Path, power: Arc<Power>) -> Result<Mounted, MountEr
     Ok(Mounted { folder: folder.to_owned(), session: Some(session) })
 }
 
-/// Whom the disk's root folder belongs to: the owner of the folder that it is mounted on.
+/// The owner of the disk's root folder: the owner of the folder that it is mounted on.
 pub(crate) fn owner(folder: &Path) -> io::Result<Owner> {
     let metadata = std::fs::metadata(folder)?;
     let mode = (metadata.mode() & 0o7777) as u16;
@@ -62,7 +62,7 @@ pub(crate) fn owner(folder: &Path) -> io::Result<Owner> {
 
 impl Drop for Mounted {
     fn drop(&mut self) {
-        // Detached first, which works even if somebody has a file open; dropping the session is the way of those who may
+        // Detached first, which works even with open files; dropping the session is the way of those who may
         // not do that.
         let detached = rustix::mount::unmount(&self.folder, rustix::mount::UnmountFlags::DETACH);
         drop(self.session.take());
@@ -131,8 +131,9 @@ impl Requests {
 
     /// What is written while a sync goes on is not part of it.
     fn sync(&self, node: Node) -> Result<(), Refusal> {
-        let (newest, takes) =
-            self.0.touch(Deed::Sync, node, |image| Ok((image.newest(node)?, image.faults.sync_takes())))?;
+        let (newest, takes) = self
+            .0
+            .touch(DiskOperation::Sync, node, |image| Ok((image.newest(node)?, image.faults.sync_takes())))?;
         std::thread::sleep(takes);
         self.0.ask(|image| image.sync(node, newest))
     }
@@ -265,7 +266,7 @@ impl Filesystem for Requests {
         _lock_owner: Option<LockOwner>,
         reply: ReplyWrite,
     ) {
-        match self.0.touch(Deed::Write, ino.0, |image| image.write(ino.0, bytes(offset)?, data)) {
+        match self.0.touch(DiskOperation::Write, ino.0, |image| image.write(ino.0, bytes(offset)?, data)) {
             Ok(written) => reply.written(u32::try_from(written).unwrap_or(u32::MAX)),
             Err(refusal) => reply.error(number(refusal)),
         }

@@ -4,16 +4,16 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
+use crate::directory_entries::{Folders, Names, Node};
 use crate::fault::{Dirty, Faults};
 use crate::file::{Content, Toll};
-use crate::names::{Folders, Names, Node};
 use crate::random::Random;
 use crate::{Counts, Options, Syncs};
 
 /// The folder that everything is in.
 pub(crate) const ROOT: Node = 1;
 
-/// The disk. Nodes of different lives of the disk differ, so that nobody reads from a cache what a cut took.
+/// The disk. Nodes of different lives of the disk differ, so that no cache serves what a power cut dropped.
 #[derive(Debug)]
 pub(crate) struct Image {
     options: Options,

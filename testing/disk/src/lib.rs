@@ -17,18 +17,18 @@
 
 #![cfg_attr(not(target_os = "linux"), allow(dead_code))]
 
+mod directory_entries;
 mod fault;
 mod file;
 mod image;
-mod names;
 mod power;
 mod random;
-mod reach;
+mod writeback;
 
 #[cfg(target_os = "linux")]
 mod fuse;
 #[cfg(not(target_os = "linux"))]
-#[path = "elsewhere.rs"]
+#[path = "unsupported.rs"]
 mod fuse;
 
 use std::io;
@@ -41,7 +41,7 @@ use image::{Image, Refusal};
 use power::Power;
 pub use random::Random;
 
-/// If this variable is set, [`Disk::mount_or_tell`] panics where no disk can be mounted.
+/// If this variable is set, [`Disk::mount_or_skip`] panics where no disk can be mounted.
 pub const REQUIRED: &str = "TICKETING_DISK_REQUIRED";
 
 /// A mounted disk; unmounted when dropped.
@@ -69,9 +69,9 @@ pub enum Syncs {
     WithTheNames,
 }
 
-/// What somebody does to a file.
+/// An operation on a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Deed {
+pub enum DiskOperation {
     Write,
     Sync,
 }
@@ -121,7 +121,7 @@ impl Disk {
     /// # Panics
     /// If [`REQUIRED`] is set and no disk can be mounted.
     #[must_use]
-    pub fn mount_or_tell(folder: &Path, options: Options) -> Option<Self> {
+    pub fn mount_or_skip(folder: &Path, options: Options) -> Option<Self> {
         use io::Write;
         match Self::mount(folder, options) {
             Ok(disk) => Some(disk),
@@ -149,16 +149,16 @@ impl Disk {
         self.power.cut(seed);
     }
 
-    /// After so many more changes (writes, changes of size, syncs, changes of names) the disk stands still: nobody who
+    /// After so many more changes (writes, changes of size, syncs, changes of names) the disk freezes: no one who
     /// asks it anything gets an answer until it is cut or goes on. The calling process must not ask either.
     pub fn stand_still_after(&self, changes: u64) {
         self.power.stand_still_after(changes);
     }
 
-    /// At the next such deed to a file whose name ends so, and before it is done, the disk stands still: until it is cut, or
+    /// At the next such operation to a file whose name ends so, and before it is done, the disk stands still: until it is cut, or
     /// goes on.
-    pub fn stand_still_at(&self, deed: Deed, ending: &str) {
-        self.power.stand_still_at(deed, ending);
+    pub fn stand_still_at(&self, operation: DiskOperation, ending: &str) {
+        self.power.stand_still_at(operation, ending);
     }
 
     /// Ends a standstill as if it had not been, or calls it off: what waits is done now.

@@ -3,9 +3,9 @@
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::Deed;
+use crate::DiskOperation;
+use crate::directory_entries::Node;
 use crate::image::{Image, Refusal};
-use crate::names::Node;
 
 /// The disk as its users share it.
 #[derive(Debug)]
@@ -20,8 +20,8 @@ struct State {
     image: Image,
     /// After how many more changes it stands still.
     changes_left: Option<u64>,
-    /// At which deed it stands still, to a file whose name ends so.
-    trap: Option<(Deed, String)>,
+    /// At which operation it stands still, to a file whose name ends so.
+    trap: Option<(DiskOperation, String)>,
     still: bool,
     /// How often the power was cut: who began to wait in another life gets an error.
     life: u64,
@@ -57,14 +57,14 @@ impl Power {
         change(&mut self.powered(state)?.image)
     }
 
-    /// Changes a file, unless the disk stands still at this very deed.
+    /// Changes a file, unless the disk stands still at this very operation.
     pub(crate) fn touch<T>(
         &self,
-        deed: Deed,
+        operation: DiskOperation,
         node: Node,
         change: impl FnOnce(&mut Image) -> Result<T, Refusal>,
     ) -> Result<T, Refusal> {
-        self.spring(deed, node);
+        self.spring(operation, node);
         self.change(change)
     }
 
@@ -79,7 +79,7 @@ impl Power {
         self.begin_life(state);
     }
 
-    /// Refuses whoever waits, so that nobody hangs on a disk that is about to go.
+    /// Fails pending operations, so that none hangs on a disk that is unmounted.
     pub(crate) fn end(&self) {
         self.begin_life(self.lock());
     }
@@ -88,11 +88,11 @@ impl Power {
         self.lock().changes_left = Some(changes);
     }
 
-    pub(crate) fn stand_still_at(&self, deed: Deed, ending: &str) {
-        self.lock().trap = Some((deed, ending.to_owned()));
+    pub(crate) fn stand_still_at(&self, operation: DiskOperation, ending: &str) {
+        self.lock().trap = Some((operation, ending.to_owned()));
     }
 
-    /// Answers whoever waits, as if nothing had been.
+    /// Completes pending operations normally.
     pub(crate) fn go_on(&self) {
         let mut state = self.lock();
         state.still = false;
@@ -114,9 +114,10 @@ impl Power {
         self.turned.notify_all();
     }
 
-    fn spring(&self, deed: Deed, node: Node) {
+    fn spring(&self, operation: DiskOperation, node: Node) {
         let mut state = self.lock();
-        let is_it = |(at, ending): &(Deed, String)| *at == deed && state.image.is_called(node, ending);
+        let is_it =
+            |(at, ending): &(DiskOperation, String)| *at == operation && state.image.is_called(node, ending);
         if state.trap.as_ref().is_some_and(is_it) {
             state.trap = None;
             state.still = true;

@@ -1,6 +1,6 @@
 //! The disk as programs use it: mounted. Where that is not possible, each test says so in a line of its own.
 
-#![allow(clippy::unwrap_used, reason = "a test that can not go on fails")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tempfile::TempDir;
-use ticketing_disk::{Deed, Dirty, Disk, Fault, Options, Syncs};
+use ticketing_disk::{Dirty, Disk, DiskOperation, Fault, Options, Syncs};
 
 /// A disk, and the folder that it is mounted on; unmounted before that is removed.
 struct Bench {
@@ -24,7 +24,7 @@ impl Bench {
 
     fn mount_with(options: Options) -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
-        let disk = Disk::mount_or_tell(folder.path(), options)?;
+        let disk = Disk::mount_or_skip(folder.path(), options)?;
         Some(Self { disk, folder })
     }
 
@@ -46,7 +46,7 @@ fn sync(folder: &Path) {
 }
 
 #[test]
-fn what_was_synced_survives_each_of_a_hundred_cuts_and_what_was_not_may_vanish() {
+fn synced_data_survives_a_hundred_power_cuts() {
     let Some(bench) = Bench::mount() else { return };
     bench.keep("log", b"");
     let (mut kept, mut vanished, mut arrived) = (vec![], 0, 0);
@@ -144,7 +144,7 @@ fn folders_list_what_was_made_and_not_what_was_removed() {
 }
 
 #[test]
-fn who_had_a_file_open_in_a_cut_gets_errors() {
+fn open_files_fail_after_a_power_cut() {
     let Some(bench) = Bench::mount() else { return };
     bench.keep("file", b"content");
     let mut open = File::options().read(true).write(true).open(bench.path("file")).unwrap();
@@ -155,7 +155,7 @@ fn who_had_a_file_open_in_a_cut_gets_errors() {
 }
 
 #[test]
-fn locks_are_kept_among_those_who_have_a_file_open() {
+fn locks_exclude_other_open_files() {
     let Some(bench) = Bench::mount() else { return };
     let [one, other] = [(); 2].map(|()| File::create(bench.path("lock")).unwrap());
     one.try_lock().unwrap();
@@ -167,7 +167,7 @@ fn locks_are_kept_among_those_who_have_a_file_open() {
 }
 
 #[test]
-fn a_full_disk_takes_what_fits_says_so_and_takes_more_once_healed() {
+fn full_disk_writes_what_fits_and_recovers() {
     let Some(bench) = Bench::mount() else { return };
     bench.keep("file", &[1; 4_096]);
     bench.disk.fail(Fault::Full { after: 8_192 });
@@ -205,7 +205,7 @@ fn a_failed_sync_keeps_the_bytes_for_the_next_or_drops_them() {
 }
 
 #[test]
-fn reads_and_writes_fail_where_they_were_told_to() {
+fn reads_and_writes_fail_in_the_configured_file() {
     let Some(bench) = Bench::mount() else { return };
     bench.keep("good", b"good");
     bench.keep("bad", b"bad");
@@ -221,7 +221,7 @@ fn reads_and_writes_fail_where_they_were_told_to() {
 }
 
 #[test]
-fn a_slow_sync_takes_its_time_and_what_is_written_after_it_began_is_not_part_of_it() {
+fn slow_sync_excludes_later_writes() {
     let Some(bench) = Bench::mount() else { return };
     bench.disk.fail_only("", Fault::SlowSync(Duration::from_millis(30)));
     let mut lost = 0;
@@ -260,7 +260,7 @@ fn a_flipped_bit_and_a_lost_tail_are_there_to_stay() {
 }
 
 #[test]
-fn a_disk_that_stands_still_answers_nobody_until_it_is_cut() {
+fn frozen_disk_blocks_until_power_cut() {
     let Some(bench) = Bench::mount() else { return };
     bench.keep("file", b"");
     bench.disk.stand_still_after(2);
@@ -279,11 +279,11 @@ fn a_disk_that_stands_still_answers_nobody_until_it_is_cut() {
 }
 
 #[test]
-fn a_disk_stands_still_at_the_deed_that_was_named_and_goes_on_as_if_nothing_had_been() {
+fn disk_freezes_at_the_named_operation_and_resumes() {
     let Some(bench) = Bench::mount() else { return };
     bench.keep("file", b"");
     bench.keep("file-log", b"");
-    bench.disk.stand_still_at(Deed::Sync, "file");
+    bench.disk.stand_still_at(DiskOperation::Sync, "file");
     let (path, log) = (bench.path("file"), bench.path("file-log"));
     let writer = std::thread::spawn(move || {
         fs::write(&log, "log").unwrap();
@@ -302,7 +302,7 @@ fn a_disk_stands_still_at_the_deed_that_was_named_and_goes_on_as_if_nothing_had_
 }
 
 #[test]
-fn the_folder_is_free_again_once_the_disk_is_dropped_even_with_an_open_file() {
+fn dropping_the_disk_unmounts_despite_an_open_file() {
     let Some(bench) = Bench::mount() else { return };
     fs::write(bench.path("file"), "on the disk").unwrap();
     let open = File::open(bench.path("file")).unwrap();

@@ -17,7 +17,7 @@ pub(crate) struct Arguments {
 
 /// How it is seen that a guard is missing.
 #[derive(Debug, Clone, Copy)]
-struct Trial {
+struct Removal {
     guard: Guard,
     /// Another guard that keeps the promise by itself, and is taken away together with it.
     covered_by: Option<Guard>,
@@ -28,7 +28,7 @@ struct Trial {
 pub(crate) async fn run(arguments: Arguments) -> Result<()> {
     let wanted = |guard: &Guard| arguments.only.as_deref().is_none_or(|only| guard.name().contains(only));
     let (mut seen, mut together, mut unseen) = (0, 0, vec![]);
-    for trial in Guard::ALL.into_iter().filter(wanted).map(Trial::of) {
+    for trial in Guard::ALL.into_iter().filter(wanted).map(Removal::of) {
         if trial.is_seen(arguments.all).await {
             seen += 1;
             together += usize::from(trial.covered_by.is_some());
@@ -47,9 +47,9 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
     }
 }
 
-// === impl Trial ===
+// === impl Removal ===
 
-impl Trial {
+impl Removal {
     /// What `testing/model` has shown to be covered is taken away with what covers it.
     fn of(guard: Guard) -> Self {
         let (witnesses, covered_by) = match guard {
@@ -107,7 +107,7 @@ impl Trial {
     }
 }
 
-/// Whether the cell passes whichever one of them is put back.
+/// Whether the cell passes with any one of them enabled again.
 async fn passes_with_each(cell: &Cell, removed: &[Guard]) -> bool {
     for back in removed {
         let others: Vec<_> = removed.iter().copied().filter(|guard| guard != back).collect();

@@ -3,10 +3,10 @@
 //! Every command prints its counts as its last line, and ends non-zero if a promise broke.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "it talks to the terminal that started it")]
-#![allow(clippy::unwrap_used, reason = "a cell that can not go on fails")]
+#![allow(clippy::unwrap_used, reason = "a cell that cannot continue fails")]
 
 mod bugs;
-mod flood;
+mod flood_latency;
 mod guards;
 mod history;
 mod matrix;
@@ -34,10 +34,10 @@ enum What {
     /// Takes each guard away in turn, and shows which cells see it.
     Guards(guards::Arguments),
     /// Times an honest caller beside peers that send far too much.
-    Flood(flood::Arguments),
+    Flood(flood_latency::Arguments),
     /// Cuts the power again and again, and looks for what was acknowledged.
     Power(power::Arguments),
-    /// Plays long histories in random weather, and holds them against the promises.
+    /// Plays long histories under random faults, and holds them against the promises.
     History(history::Arguments),
     /// Plays every bug that was ever found again.
     Bugs(bugs::Arguments),
@@ -56,7 +56,7 @@ async fn main() -> ExitCode {
         What::Model(arguments) => model::run(&arguments),
         What::Matrix(arguments) => matrix::run(arguments).await,
         What::Guards(arguments) => guards::run(arguments).await,
-        What::Flood(arguments) => flood::run(arguments).await,
+        What::Flood(arguments) => flood_latency::run(arguments).await,
         What::Power(arguments) => power::run(arguments).await,
         What::History(arguments) => history::run(arguments).await,
         What::Bugs(arguments) => bugs::run(arguments).await,

@@ -17,7 +17,7 @@ const SLOW: Duration = Duration::from_secs(5);
 /// An input that takes so long will not come to an end.
 const ENDLESS: Duration = Duration::from_secs(60);
 /// How many mutated inputs are kept to be mutated further.
-const MOST_KEPT: usize = 256;
+const MAX_KEPT: usize = 256;
 
 /// For how long, and from where.
 #[derive(Debug, Clone, Copy)]
@@ -42,13 +42,13 @@ pub struct Broken {
     pub why: String,
 }
 
-/// The input that is being tried, for whoever watches.
+/// The current input, for the watchdog.
 type Trying = Arc<Mutex<Option<(Instant, Vec<u8>)>>>;
 
 /// Tries the inputs of a target, and then mutations of them, until one breaks its promise or the time is over.
 ///
 /// # Errors
-/// If the corpus can not be read.
+/// If the corpus cannot be read.
 #[expect(
     clippy::disallowed_methods,
     reason = "a run is bounded by real time; its inputs are by the seed alone"
@@ -74,11 +74,11 @@ pub fn run(target: &Target, plan: Plan) -> Result<Outcome> {
         let input = mutate(target.shape, &pool[from], &pool[other], &mut rng);
         outcome.inputs += 1;
         outcome.broken = try_input(target, &input, &trying);
-        if pool.len() < kept + MOST_KEPT {
+        if pool.len() < kept + MAX_KEPT {
             pool.push(input);
         } else if rng.one_in(4) {
             // What strays far from its seed gives way, and the seeds stay.
-            let at = kept + rng.below(MOST_KEPT);
+            let at = kept + rng.below(MAX_KEPT);
             pool[at] = input;
         }
     }
@@ -95,7 +95,7 @@ pub fn try_once(target: &Target, input: &[u8]) -> Option<Broken> {
 /// Keeps an input that broke a promise, and says where.
 ///
 /// # Errors
-/// If it can not be written.
+/// If it cannot be written.
 pub fn keep(target: &Target, input: &[u8], folder: &Path) -> Result<PathBuf> {
     save(target.name, input, folder)
 }
@@ -176,7 +176,7 @@ mod tests {
     };
 
     #[test]
-    fn a_promise_that_does_not_hold_is_found_by_mutation_and_again_with_the_same_seed() {
+    fn mutation_finds_a_broken_promise_again_with_the_same_seed() {
         let plan = Plan { time: Duration::from_secs(30), inputs: u64::MAX, seed: 1 };
         let found = || run(&PLANTED, plan).unwrap();
         let (first, second) = (found(), found());

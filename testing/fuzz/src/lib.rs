@@ -1,4 +1,4 @@
-//! What strangers can send us, mutated: requests of callers, replies of ticket systems, texts that become tickets, tokens,
+//! Untrusted input, mutated: requests of callers, replies of ticket systems, texts that become tickets, tokens,
 //! headers, and settings as they lie on a disk.
 //!
 //! A [`Target`] is one body for two drivers. The gate runs each for a few seconds, on the stable compiler, with inputs that
@@ -28,7 +28,7 @@ pub struct Target {
     pub promise: &'static str,
     /// How its inputs are built.
     pub shape: Shape,
-    /// Valid inputs, made by the code that makes them in earnest.
+    /// Valid inputs, made by the product's own code.
     pub seeds: fn() -> Vec<Vec<u8>>,
     /// Panics if the promise is broken.
     pub run: fn(&[u8]),
@@ -59,7 +59,7 @@ impl Target {
     /// Its seeds, and what is kept of it in the corpus.
     ///
     /// # Errors
-    /// If the corpus can not be read.
+    /// If the corpus cannot be read.
     pub fn inputs(&self) -> Result<Vec<Vec<u8>>> {
         let mut inputs = (self.seeds)();
         for path in files(&corpus().join(self.name))? {

@@ -1,6 +1,6 @@
 //! The corpus, and that nothing that strangers can send was forgotten.
 
-#![allow(clippy::unwrap_used, reason = "a test that can not go on should stop there")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -21,7 +21,7 @@ fn every_input_that_is_kept_passes() {
 }
 
 #[test]
-fn each_target_has_a_name_of_its_own_inputs_in_the_corpus_and_a_binary_for_libfuzzer() {
+fn each_target_has_corpus_inputs_and_a_libfuzzer_binary() {
     let names: BTreeSet<&str> = TARGETS.iter().map(|target| target.name).collect();
     assert_eq!(names.len(), TARGETS.len());
     let kept: BTreeSet<String> = fs::read_dir(corpus())
@@ -40,7 +40,7 @@ fn each_target_has_a_name_of_its_own_inputs_in_the_corpus_and_a_binary_for_libfu
 }
 
 #[test]
-fn the_request_of_every_method_is_understood_as_far_as_it_is_filled() {
+fn every_generated_request_decodes_completely() {
     for method in Method::ALL {
         let request = prost::Message::encode_to_vec(&contract::filled(&contract::request(method)));
         assert!(!matches!(check_request(method, &request), RequestOutcome::Malformed), "{method:?}");

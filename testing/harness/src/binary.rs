@@ -27,7 +27,7 @@ pub fn binary() -> PathBuf {
 }
 
 /// Runs the binary with these arguments and variables to its end, which must come by itself.
-pub async fn run_to_its_end(arguments: &[String], variables: &[(&str, &str)]) -> Ended {
+pub async fn run_program(arguments: &[String], variables: &[(&str, &str)]) -> Ended {
     let child = Command::new(binary())
         .args(arguments)
         .envs(variables.iter().copied())

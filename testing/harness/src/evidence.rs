@@ -7,7 +7,7 @@ use ticketing_simulator::Vendor;
 use super::{SECRETS, World};
 
 /// Makes both searches known to show tickets of ours, as the settings of this harness have them.
-pub(crate) async fn plant(world: &mut World) {
+pub(crate) async fn add(world: &mut World) {
     // Once it answers, its database is there.
     world.client.get_status().await.unwrap();
     let account = match world.jira.vendor() {
@@ -17,7 +17,7 @@ pub(crate) async fn plant(world: &mut World) {
     let jira = scope(world.jira.base_url(), "SEC", &account, "Task");
     let servicenow = scope(world.servicenow.base_url(), "incident", "rhythmx.integration", "");
     for scope in [jira, servicenow] {
-        world.server.plant_evidence(&scope).await;
+        world.server.add_evidence(&scope).await;
     }
 }
 
@@ -35,8 +35,8 @@ fn account_of(token: &str) -> String {
 
 impl World {
     /// Makes Jira's search known to show tickets of ours to another personal access token than that of the harness.
-    pub async fn plant_evidence_for(&self, token: &str) {
+    pub async fn add_evidence_for(&self, token: &str) {
         let scope = scope(self.jira.base_url(), "SEC", &account_of(token), "Task");
-        self.server.plant_evidence(&scope).await;
+        self.server.add_evidence(&scope).await;
     }
 }

@@ -16,7 +16,7 @@
 //! | `kill` | ends it as a power cut would, and starts it again |
 //! | `away`, `back` | ends it, and starts it again |
 //! | `jira fair`, `jira refuses`, `jira hangs` | Jira takes every ticket, refuses every one for good, takes seconds for each |
-//! | `jira has KEY` | somebody else makes a ticket in Jira, with this key |
+//! | `jira has KEY` | another user creates a ticket in Jira, with this key |
 //! | `creates` | says how many creates Jira and ServiceNow have received: `{"jira":1,"servicenow":0}` |
 //! | `relay swallows` | swallows every byte of the relay's connections, closes none of them (before `restart` or `away`), and passes new ones |
 //! | `relay mutes` | swallows every message that the server sends on the relay's connections, while pings are answered; passes new ones |
@@ -29,7 +29,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use serde_json::{Value, json};
-use ticketing_harness::{Plan, Relay, Trial, World, creates};
+use ticketing_harness::{Plan, Relay, TlsFiles, World, creates};
 use ticketing_server::access::Role;
 use ticketing_simulator::{Call, Effect, Reply, Rule, When};
 use tokio::signal::unix::{SignalKind, signal};
@@ -82,13 +82,13 @@ async fn main() {
 
 async fn play(arguments: Arguments) {
     let folder = tempfile::tempdir().expect("there is room for certificates and a socket");
-    let mut plan = Plan::new().in_a_process().unhurried().guarded().with_flag(PATIENCE);
+    let mut plan = Plan::new().in_a_process().with_long_deadlines().guarded().with_flag(PATIENCE);
     for flag in &arguments.flags {
         plan = plan.with_flag(flag);
     }
     let mut trial = None;
     if arguments.tls {
-        let made = Trial::make(folder.path()).await;
+        let made = TlsFiles::make(folder.path()).await;
         plan = plan.callers_under_tls(&made);
         trial = Some(made);
     }
@@ -127,7 +127,7 @@ async fn play(arguments: Arguments) {
     fixture.world.server.stop().await;
 }
 
-/// What Configure is to be told of Jira.
+/// The settings of Jira for Configure.
 fn settings(world: &World) -> Value {
     let jira = world.jira_settings();
     json!({
@@ -152,14 +152,14 @@ impl Fixture {
                 world.server.start_again().await;
                 world.client = world.server.client().await;
             }
-            "jira fair" => world.jira.weather().clear(),
+            "jira fair" => world.jira.faults().clear(),
             "jira refuses" => {
                 let body = json!({ "errorMessages": ["no such luck"], "errors": {} });
                 let refusal = Effect::Answer(Reply::json(400, &body));
-                world.jira.weather().push(Rule::new(Call::Create, When::Always, refusal));
+                world.jira.faults().push(Rule::new(Call::Create, When::Always, refusal));
             }
             "jira hangs" => {
-                world.jira.weather().push(Rule::new(Call::Create, When::Always, Effect::Delay(HANGING)));
+                world.jira.faults().push(Rule::new(Call::Create, When::Always, Effect::Delay(HANGING)));
             }
             made if made.starts_with("jira has ") => {
                 let key = world.jira.add_foreign_ticket(serde_json::Map::new());
@@ -205,5 +205,5 @@ fn orders() -> mpsc::Receiver<String> {
 
 fn say(value: &Value) {
     let mut out = std::io::stdout().lock();
-    writeln!(out, "{value}").and_then(|()| out.flush()).expect("whoever started this listens");
+    writeln!(out, "{value}").and_then(|()| out.flush()).expect("the parent process reads standard output");
 }

@@ -23,7 +23,7 @@ pub(crate) async fn check(world: &mut World) {
         assert_eq!(keys.len(), 1, "marker {marker} stands on {keys:?}");
     }
     let resolved = events::check(world, &deliveries).await;
-    // Of a ticket that an operator named nobody else knows.
+    // Only the operator knows of a ticket that an operator named.
     let is_ours = |delivery: &&v1::Delivery| {
         delivery.state() == v1::DeliveryState::Delivered && !resolved.contains(&delivery.id)
     };

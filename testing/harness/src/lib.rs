@@ -1,27 +1,27 @@
 //! The real server between its callers and the simulated ticket systems, and what must hold after every test.
 
-#![allow(clippy::unwrap_used, reason = "a test that can not go on fails")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 
 mod acknowledged;
 mod binary;
-mod copies;
-mod crowd;
+mod bulk_push;
+mod client_transports;
+mod database_copy;
 mod events;
 mod evidence;
-mod here;
 mod hostile;
 mod incidents;
 mod invariants;
+mod log_capture;
 mod proxy;
 mod refusals;
 mod relay;
 mod secrets;
 mod server;
 mod settings;
+mod simulator_observer;
 mod subscriber;
 mod upgrade;
-mod watch;
-mod wires;
 
 use std::path::Path;
 use std::time::Duration;
@@ -35,9 +35,10 @@ use ticketing_simulator::{Identity, Profile, RecordedRequest, Simulator, Vendor}
 use tonic::Status;
 
 pub use acknowledged::Acknowledged;
-pub use binary::{Ended, binary, run_to_its_end};
-pub use copies::{Copy, How};
-pub use crowd::push_all;
+pub use binary::{Ended, binary, run_program};
+pub use bulk_push::push_all;
+pub use client_transports::{TlsFiles, over_socket};
+pub use database_copy::{Copy, How};
 pub use hostile::{Answer, Flood, Flooded, Hostile, call_head, flood, frame, head_of};
 pub use incidents::incident;
 pub use proxy::Proxy;
@@ -48,9 +49,8 @@ pub use server::{Server, Start, free_address};
 pub use settings::{retry, text};
 pub use subscriber::{Subscriber, after, from_oldest};
 pub use upgrade::make_older;
-pub use wires::{Trial, over_socket};
 
-use self::watch::Watch;
+use self::simulator_observer::SimulatorObserver;
 
 /// How long anything may take that happens by itself.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -94,7 +94,7 @@ pub struct Plan {
     guarded: bool,
     /// Whether the searches are known to show tickets of ours.
     evidence: bool,
-    watch: Watch,
+    watch: SimulatorObserver,
 }
 
 // === impl Plan ===
@@ -115,7 +115,7 @@ impl Plan {
             server: Start { flags: FAST.map(str::to_owned).to_vec(), ..Start::default() },
             guarded: false,
             evidence: true,
-            watch: Watch::default(),
+            watch: SimulatorObserver::default(),
         }
     }
 
@@ -153,7 +153,7 @@ impl Plan {
     }
 
     /// Callers are under TLS, with the files of this trial.
-    pub fn callers_under_tls(mut self, trial: &Trial) -> Self {
+    pub fn callers_under_tls(mut self, trial: &TlsFiles) -> Self {
         self.server.callers = Some(trial.clone());
         self.in_a_process()
     }
@@ -170,9 +170,9 @@ impl Plan {
         self.with_flag("--auth=token")
     }
 
-    /// Has somebody look at each simulator as it is started.
-    pub fn watched_by(mut self, watch: impl Fn(&Simulator) + Send + 'static) -> Self {
-        self.watch = Watch::new(watch);
+    /// Calls `watch` with each simulator after its start.
+    pub fn observed_by(mut self, watch: impl Fn(&Simulator) + Send + 'static) -> Self {
+        self.watch = SimulatorObserver::new(watch);
         self
     }
 
@@ -184,7 +184,7 @@ impl Plan {
     }
 
     /// With time enough for every attempt, on a busy machine too: nothing but what a test does makes one too slow.
-    pub fn unhurried(self) -> Self {
+    pub fn with_long_deadlines(self) -> Self {
         self.with_flag("--attempt-deadline=10s").with_flag("--lease=30s")
     }
 
@@ -238,7 +238,7 @@ impl Plan {
         let (acknowledged, elsewhere) = (Acknowledged::default(), vec![]);
         let mut world = World { jira, servicenow, server, client, acknowledged, elsewhere, secrets };
         if self.evidence {
-            evidence::plant(&mut world).await;
+            evidence::add(&mut world).await;
         }
         world
     }
@@ -352,7 +352,7 @@ impl World {
     }
 
     /// From now on a failed attempt is not repeated by itself while a test lasts.
-    pub async fn retry_by_hand_alone(&mut self) {
+    pub async fn disable_automatic_retries(&mut self) {
         let minutes = 10 * 60 * 1_000;
         let request = v1::ConfigureRequest { retry: Some(retry(minutes, minutes, 60)), ..Default::default() };
         self.configure(request).await;
@@ -476,7 +476,7 @@ impl World {
     }
 
     /// Lets so much time pass in which something must not happen.
-    pub async fn while_nothing_happens_for(&self, time: Duration) {
+    pub async fn wait(&self, time: Duration) {
         tokio::time::sleep(time).await;
     }
 

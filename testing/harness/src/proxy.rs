@@ -9,21 +9,21 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 
 /// More than any head of ours.
-const LONGEST_HEAD: usize = 65_536;
+const MAX_HEAD_BYTES: usize = 65_536;
 
 /// Connects to whomever it is asked for, and remembers what it was asked.
 #[derive(Debug)]
 pub struct Proxy {
     pub address: SocketAddr,
     heard: Arc<Mutex<Vec<String>>>,
-    /// The header that lets one through; none if everybody is let through.
+    /// The header that it requires; none if it requires no login.
     wanted: Arc<Mutex<Option<String>>>,
 }
 
 // === impl Proxy ===
 
 impl Proxy {
-    /// One that lets everybody through.
+    /// One that requires no login.
     ///
     /// # Panics
     /// If this machine has no port left.
@@ -40,7 +40,7 @@ impl Proxy {
         proxy
     }
 
-    /// From now on it lets nobody through but with this login, and repeats what it got to all others.
+    /// Requires this login from now on, and repeats other credentials in its refusal.
     pub fn wants(&self, user: &str, password: &str) {
         let header = format!("basic {}", STANDARD.encode(format!("{user}:{password}")));
         *self.wanted.lock().unwrap_or_else(PoisonError::into_inner) = Some(header);
@@ -68,7 +68,7 @@ impl Proxy {
 
 async fn pass_on(mut client: TcpStream, heard: Arc<Mutex<Vec<String>>>, wanted: Arc<Mutex<Option<String>>>) {
     let mut head = vec![];
-    while !head.ends_with(b"\r\n\r\n") && head.len() < LONGEST_HEAD {
+    while !head.ends_with(b"\r\n\r\n") && head.len() < MAX_HEAD_BYTES {
         let Ok(byte) = client.read_u8().await else { return };
         head.push(byte);
     }

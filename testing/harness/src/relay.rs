@@ -23,14 +23,14 @@ const WINDOW_UPDATE: u8 = 8;
 const ACK: u8 = 1;
 /// What a client begins with, before its SETTINGS.
 const PREFACE: usize = 24;
-/// Of SETTINGS: how many bytes the server may send on a stream before it is told that they were read.
+/// Of SETTINGS: how many bytes the server may send on a stream before a WINDOW_UPDATE.
 const INITIAL_WINDOW_SIZE: u16 = 4;
 /// A few events.
 const NARROW: u32 = 8_192;
 /// What a reader reads in the end. Together they are less than what any client lets the server send at first, 65,535.
 const REST: u32 = 49_152;
 
-/// Passes connections to a server on, until it is told otherwise. It reads HTTP/2, and so does not relay TLS.
+/// Forwards connections to a server until it is stopped. It reads HTTP/2, and so does not relay TLS.
 #[derive(Debug)]
 pub struct Relay {
     /// Where to call the server through it.

@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_of_special_characters_is_found_as_pages_and_json_and_addresses_have_it() {
+    fn finds_secrets_escaped_as_html_json_and_urls() {
         let forms = Forms::of([r#"p"a<s>s&w/o\r d'+x"#]);
         let written = [
             r#"p"a<s>s&w/o\r d'+x"#,

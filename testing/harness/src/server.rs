@@ -25,8 +25,8 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tonic::transport::Endpoint;
 
-use super::wires::{self, Trial};
-use super::{PATIENCE, binary, here};
+use super::client_transports::{self, TlsFiles};
+use super::{PATIENCE, binary, log_capture};
 
 /// Below those that Linux hands out by itself.
 const PORTS: Range<u32> = 10_000..32_000;
@@ -46,7 +46,7 @@ pub struct Start {
     /// Listens on this Unix socket, rather than on a port.
     pub socket: Option<PathBuf>,
     /// Callers are under TLS.
-    pub callers: Option<Trial>,
+    pub callers: Option<TlsFiles>,
     /// The bearer token of its clients.
     pub token: Option<String>,
 }
@@ -68,7 +68,7 @@ enum Running {
     Process(Child),
 }
 
-/// A clock that somebody has set.
+/// A clock that was set.
 #[derive(Debug)]
 struct SetClock(SystemClock, SignedDuration);
 
@@ -98,7 +98,7 @@ impl Server {
     pub fn prepare(start: Start) -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(points(folder.path())).unwrap();
-        Self { address: free_address(), folder, start, running: None, log_from: here::listen() }
+        Self { address: free_address(), folder, start, running: None, log_from: log_capture::listen() }
     }
 
     /// Changes how it is started the next time.
@@ -121,7 +121,7 @@ impl Server {
     }
 
     /// Makes a search known to show tickets of ours, as if one had been read back before.
-    pub async fn plant_evidence(&self, scope: &SearchScope) {
+    pub async fn add_evidence(&self, scope: &SearchScope) {
         ticketing_server::store::plant_evidence(&self.data().join("ticketing.db"), scope).await.unwrap();
     }
 
@@ -157,7 +157,7 @@ impl Server {
         if self.start.process {
             return std::fs::read_to_string(self.log_file()).unwrap_or_default();
         }
-        String::from_utf8_lossy(&here::since(self.log_from)).into_owned()
+        String::from_utf8_lossy(&log_capture::since(self.log_from)).into_owned()
     }
 
     /// Every file that the server wrote, and its log.
@@ -167,7 +167,7 @@ impl Server {
         let files = files.filter(|file| file.path().is_file());
         let files =
             files.map(|file| (file.path().display().to_string(), std::fs::read(file.path()).unwrap()));
-        files.chain([("the log of this process".to_owned(), here::since(self.log_from))]).collect()
+        files.chain([("the log of this process".to_owned(), log_capture::since(self.log_from))]).collect()
     }
 
     pub async fn client(&self) -> Client {
@@ -186,7 +186,7 @@ impl Server {
 
     async fn connect(&self) -> Result<Client, tonic::transport::Error> {
         match (&self.start.socket, &self.start.callers) {
-            (Some(socket), _) => wires::over_socket(socket).await,
+            (Some(socket), _) => client_transports::over_socket(socket).await,
             (None, Some(trial)) => trial.connect(&self.address).await,
             (None, None) => {
                 let endpoint = Endpoint::from_shared(format!("http://{}", self.address))?;
@@ -334,12 +334,12 @@ impl Server {
     #[must_use]
     pub fn connections(&self) -> usize {
         const LISTENING: &str = "0A";
-        const OF_NOBODY: &str = "0";
+        const WITHOUT_OWNER: &str = "0";
         let (_, port) = self.address.rsplit_once(':').expect("an address ends with a port");
         let port = format!(":{:04X}", port.parse::<u16>().expect("a port is a number"));
         let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
         let rows = table.lines().skip(1).map(|row| row.split_whitespace().collect::<Vec<_>>());
-        rows.filter(|row| row[1].ends_with(&port) && row[3] != LISTENING && row[9] != OF_NOBODY).count()
+        rows.filter(|row| row[1].ends_with(&port) && row[3] != LISTENING && row[9] != WITHOUT_OWNER).count()
     }
 
     /// Sets the clock on the wall of the machine that the process runs on, while it runs, until [`release`](Self::release).
@@ -441,7 +441,7 @@ impl Server {
             Some(socket) => arguments.push(format!("--listen=unix:{}", socket.display())),
             None => arguments.push(format!("--listen={}", self.address)),
         }
-        arguments.extend(self.start.callers.iter().flat_map(Trial::flags));
+        arguments.extend(self.start.callers.iter().flat_map(TlsFiles::flags));
         arguments.push(format!("--data={}", self.data().display()));
         if !self.start.flags.iter().any(|flag| flag.starts_with("--allow-target")) {
             // The simulators are here.
@@ -470,8 +470,8 @@ fn log_file(folder: &Path) -> PathBuf {
     folder.join("server.log")
 }
 
-/// An address that nobody listens on: the same before and after a restart. It is none of those that the system hands out
-/// by itself, so that nobody is given it while the server is down.
+/// An unused address: the same before and after a restart. It is outside of the ephemeral ports, which the system hands out
+/// by itself, so that no other socket gets it while the server is down.
 pub fn free_address() -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     loop {

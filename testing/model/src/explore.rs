@@ -1,14 +1,14 @@
-//! Breadth first through every state, so that the first violation has the shortest story.
+//! Breadth first through every state, so that the first violation has the shortest trace.
 
 use std::collections::HashSet;
 
-use crate::fair::FairWeather;
-use crate::key::{Key, key};
+use crate::apply_step::StepRunner;
+use crate::fault_free::FaultFreeRun;
 use crate::promise::{Violation, broken};
 use crate::setup::{Promise, Setup};
+use crate::state_key::{Key, key};
 use crate::step::Step;
-use crate::story::Story;
-use crate::take::Mover;
+use crate::trace::Trace;
 use crate::world::World;
 
 /// What an exploration found.
@@ -18,27 +18,27 @@ pub struct Report {
     pub states: usize,
     /// Steps to the state that is farthest away.
     pub depth: usize,
-    /// The most ticks of fair weather that any of them needed to its end.
+    /// The most ticks of a run without faults that any of them needed to its end.
     pub longest_recovery: u32,
     /// Whether there were more states than were allowed for.
     pub is_cut_short: bool,
-    pub violation: Option<Story>,
+    pub violation: Option<Trace>,
 }
 
 struct Explorer<'a> {
-    mover: Mover<'a>,
+    runner: StepRunner<'a>,
     seen: HashSet<Key>,
     /// Of each state the one before it, and the step between.
     origins: Vec<(u32, Step)>,
-    fair: FairWeather,
+    fair: FaultFreeRun,
 }
 
 /// Explores every state of a setup, up to `most_states`.
 #[must_use]
 pub fn check(setup: &Setup, most_states: usize) -> Report {
-    let mover = Mover::new(setup);
+    let runner = StepRunner::new(setup);
     let mut explorer =
-        Explorer { mover, seen: HashSet::new(), origins: vec![], fair: FairWeather::default() };
+        Explorer { runner, seen: HashSet::new(), origins: vec![], fair: FaultFreeRun::default() };
     let first = World::new(setup);
     explorer.seen.insert(key(setup, &first));
     explorer.origins.push((0, Step::Tick));
@@ -46,7 +46,7 @@ pub fn check(setup: &Setup, most_states: usize) -> Report {
     while !level.is_empty() && explorer.origins.len() < most_states {
         match explorer.next_level(&level) {
             Ok(next) => level = next,
-            Err(story) => return explorer.report(depth + 1, false, Some(*story)),
+            Err(trace) => return explorer.report(depth + 1, false, Some(*trace)),
         }
         depth += usize::from(!level.is_empty());
     }
@@ -56,12 +56,12 @@ pub fn check(setup: &Setup, most_states: usize) -> Report {
 // === impl Explorer ===
 
 impl Explorer<'_> {
-    fn next_level(&mut self, level: &[(u32, World)]) -> Result<Vec<(u32, World)>, Box<Story>> {
-        let setup = self.mover.setup;
+    fn next_level(&mut self, level: &[(u32, World)]) -> Result<Vec<(u32, World)>, Box<Trace>> {
+        let setup = self.runner.setup;
         let mut next_level = vec![];
         for (origin, world) in level {
             for step in Step::all(setup, world) {
-                let Some(next) = self.mover.take(world, step) else { continue };
+                let Some(next) = self.runner.take(world, step) else { continue };
                 if !self.seen.insert(key(setup, &next)) {
                     continue;
                 }
@@ -74,18 +74,18 @@ impl Explorer<'_> {
         Ok(next_level)
     }
 
-    fn judge(&mut self, id: u32, world: &World) -> Result<(), Box<Story>> {
-        if let Some(violation) = broken(self.mover.setup, world) {
-            return Err(self.story(id, violation, vec![]));
+    fn judge(&mut self, id: u32, world: &World) -> Result<(), Box<Trace>> {
+        if let Some(violation) = broken(self.runner.setup, world) {
+            return Err(self.trace(id, violation, vec![]));
         }
-        if self.mover.setup.promise == Promise::OneTicket {
+        if self.runner.setup.promise == Promise::OneTicket {
             return Ok(());
         }
-        let fair = self.fair.run(&self.mover, world);
-        fair.map_err(|foul| self.story(id, foul.violation, foul.steps))
+        let fair = self.fair.run(&self.runner, world);
+        fair.map_err(|foul| self.trace(id, foul.violation, foul.steps))
     }
 
-    fn story(&self, id: u32, violation: Violation, fair: Vec<Step>) -> Box<Story> {
+    fn trace(&self, id: u32, violation: Violation, fair: Vec<Step>) -> Box<Trace> {
         let (mut steps, mut at) = (vec![], id);
         while at != 0 {
             let (origin, step) = self.origins[at as usize];
@@ -93,10 +93,10 @@ impl Explorer<'_> {
             at = origin;
         }
         steps.reverse();
-        Box::new(Story::new(self.mover.setup, steps, fair, violation))
+        Box::new(Trace::new(self.runner.setup, steps, fair, violation))
     }
 
-    fn report(self, depth: usize, is_cut_short: bool, violation: Option<Story>) -> Report {
+    fn report(self, depth: usize, is_cut_short: bool, violation: Option<Trace>) -> Report {
         let (states, longest_recovery) = (self.origins.len(), self.fair.longest);
         Report { states, depth, longest_recovery, is_cut_short, violation }
     }

@@ -44,7 +44,7 @@ pub enum Guard {
 pub struct GuardCase {
     pub guard: Guard,
     pub verdict: Verdict,
-    pub trials: Vec<Trial>,
+    pub trials: Vec<GuardTrial>,
 }
 
 /// What becomes of the protocol without a guard.
@@ -58,7 +58,7 @@ pub enum Verdict {
 
 /// One exploration, and what it must find.
 #[derive(Debug, Clone)]
-pub struct Trial {
+pub struct GuardTrial {
     pub setup: Setup,
     /// `None` if every promise of the setup must hold.
     pub expected: Option<Violation>,
@@ -71,7 +71,7 @@ const TWO: Fleet = Fleet::Shared { servers: 2 };
 pub fn guards() -> Vec<GuardCase> {
     let caught = |guard| {
         let setup = Setup::indexed("two servers", TWO).without(guard);
-        GuardCase { guard, verdict: Verdict::Caught, trials: vec![Trial::breaks(setup)] }
+        GuardCase { guard, verdict: Verdict::Caught, trials: vec![GuardTrial::breaks(setup)] }
     };
     let at_once = Setup::immediate("two servers, a search that shows at once", TWO);
     vec![
@@ -85,15 +85,15 @@ pub fn guards() -> Vec<GuardCase> {
         GuardCase {
             guard: Guard::AskedAt,
             verdict: Verdict::Caught,
-            trials: vec![Trial::breaks(at_once.without(Guard::AskedAt))],
+            trials: vec![GuardTrial::breaks(at_once.without(Guard::AskedAt))],
         },
         look_up_epoch(),
         GuardCase {
             guard: Guard::ServerBound,
             verdict: Verdict::Caught,
             trials: vec![
-                Trial::breaks(at_once.without(Guard::ServerBound)),
-                Trial::breaks(Setup::indexed("two servers", TWO).without(Guard::ServerBound)),
+                GuardTrial::breaks(at_once.without(Guard::ServerBound)),
+                GuardTrial::breaks(Setup::indexed("two servers", TWO).without(Guard::ServerBound)),
             ],
         },
         caught(Guard::IndexBound),
@@ -104,9 +104,9 @@ pub fn guards() -> Vec<GuardCase> {
 }
 
 /// What comes of it where a paused worker sends after its deadline all the same: maybe a second ticket, of which the
-/// sweeps tell, and never one that nobody knows.
+/// duplicate scans report, and never one that is unknown.
 #[must_use]
-pub fn broken_assumptions() -> Vec<Trial> {
+pub fn broken_assumptions() -> Vec<GuardTrial> {
     let paused = |setup, promise| {
         let sweeps = promise != Promise::OneTicket;
         Setup { paused_writer: true, sweeps, promise, ..setup }
@@ -114,12 +114,13 @@ pub fn broken_assumptions() -> Vec<Trial> {
     let alone = Fleet::Alone { workers: 2 };
     let sweeps = "two servers: a paused worker sends late, and sweeps tell of every ticket";
     let failed = "two servers: a paused worker sends late, the index lags, and sweeps tell of every ticket";
-    let one_ticket = |name, fleet| Trial::breaks(paused(Setup::indexed(name, fleet), Promise::OneTicket));
+    let one_ticket =
+        |name, fleet| GuardTrial::breaks(paused(Setup::indexed(name, fleet), Promise::OneTicket));
     vec![
         one_ticket("one server: a paused task sends late", alone),
         one_ticket("two servers: a paused worker sends late", TWO),
-        Trial::holds(paused(Setup::immediate(sweeps, TWO), Promise::EveryTicketIsKnown)),
-        Trial::holds(paused(Setup::indexed(failed, TWO), Promise::EveryTicketIsKnown)),
+        GuardTrial::holds(paused(Setup::immediate(sweeps, TWO), Promise::EveryTicketIsKnown)),
+        GuardTrial::holds(paused(Setup::indexed(failed, TWO), Promise::EveryTicketIsKnown)),
     ]
 }
 
@@ -129,7 +130,7 @@ fn lease_term() -> GuardCase {
     GuardCase {
         guard: Guard::LeaseTerm,
         verdict: Verdict::Covered("by the epoch and the intent: a lease that ends early costs a look-up"),
-        trials: vec![Trial::holds(setup.clone()), Trial::breaks(setup.without(Guard::Epoch))],
+        trials: vec![GuardTrial::holds(setup.clone()), GuardTrial::breaks(setup.without(Guard::Epoch))],
     }
 }
 
@@ -139,7 +140,7 @@ fn late_success() -> GuardCase {
     GuardCase {
         guard: Guard::LateSuccess,
         verdict: Verdict::Covered("by the look-up, which finds the ticket later"),
-        trials: vec![Trial::holds(setup), Trial::breaks(without.without(Guard::LookUp))],
+        trials: vec![GuardTrial::holds(setup), GuardTrial::breaks(without.without(Guard::LookUp))],
     }
 }
 
@@ -148,7 +149,7 @@ fn look_up_epoch() -> GuardCase {
     GuardCase {
         guard: Guard::LookUpEpoch,
         verdict: Verdict::Covered("by the time at which the search was asked: an old one proves nothing new"),
-        trials: vec![Trial::holds(setup.clone()), Trial::breaks(setup.without(Guard::AskedAt))],
+        trials: vec![GuardTrial::holds(setup.clone()), GuardTrial::breaks(setup.without(Guard::AskedAt))],
     }
 }
 
@@ -163,9 +164,9 @@ fn second_answer() -> GuardCase {
             "by the index bound, while the index keeps to it; it is there for when it does not",
         ),
         trials: vec![
-            Trial::holds(in_time.without(Guard::SecondAnswer)),
-            Trial::holds(late.clone()),
-            Trial::breaks(late.without(Guard::SecondAnswer)),
+            GuardTrial::holds(in_time.without(Guard::SecondAnswer)),
+            GuardTrial::holds(late.clone()),
+            GuardTrial::breaks(late.without(Guard::SecondAnswer)),
         ],
     }
 }
@@ -181,24 +182,24 @@ fn witness_age() -> GuardCase {
             "by the index bound, while the index keeps to it; it is there for when it does not",
         ),
         trials: vec![
-            Trial::holds(known("two servers, known witnesses").without(Guard::WitnessAge)),
-            Trial::holds(late.clone()),
-            Trial::breaks(late.without(Guard::WitnessAge)),
+            GuardTrial::holds(known("two servers, known witnesses").without(Guard::WitnessAge)),
+            GuardTrial::holds(late.clone()),
+            GuardTrial::breaks(late.without(Guard::WitnessAge)),
         ],
     }
 }
 
 /// Where no search ever shows a ticket of ours, there is one at most; whether there is one, only a person can tell.
 #[must_use]
-pub fn hidden_tickets() -> Vec<Trial> {
+pub fn hidden_tickets() -> Vec<GuardTrial> {
     vec![
-        Trial::holds(hidden(Setup::indexed("two servers, tickets that no search shows", TWO))),
-        Trial::holds(hidden(Setup::immediate("two servers, records that no query shows", TWO))),
+        GuardTrial::holds(hidden(Setup::indexed("two servers, tickets that no search shows", TWO))),
+        GuardTrial::holds(hidden(Setup::immediate("two servers, records that no query shows", TWO))),
     ]
 }
 
 fn search_evidence() -> GuardCase {
-    let without = |trial: Trial| Trial::breaks(trial.setup.without(Guard::SearchEvidence));
+    let without = |trial: GuardTrial| GuardTrial::breaks(trial.setup.without(Guard::SearchEvidence));
     GuardCase {
         guard: Guard::SearchEvidence,
         verdict: Verdict::Caught,
@@ -211,9 +212,9 @@ fn hidden(setup: Setup) -> Setup {
     Setup { tickets: Tickets::Hidden, promise: Promise::OneTicket, ..setup }
 }
 
-// === impl Trial ===
+// === impl GuardTrial ===
 
-impl Trial {
+impl GuardTrial {
     pub(crate) fn holds(setup: Setup) -> Self {
         Self { setup, expected: None }
     }

@@ -9,11 +9,11 @@
 //!
 //! 1. at most one ticket bears the marker;
 //! 2. nothing accepted is lost: the delivery keeps the rules of the store, a ticket that it names exists, and a ticket
-//!    that exists is found or recorded once the weather is fair;
-//! 3. nothing is stuck: should every worker die just now, then fair weather and a stated number of ticks lead to
+//!    that exists is found or recorded once the faults is fair;
+//! 3. nothing is stuck: should every worker die just now, then a run without faults and a stated number of ticks lead to
 //!    DELIVERED, FAILED or CANCELLED ([`Setup::patience`]).
 //!
-//! And the other way round: without any one of its [`guards()`], there is a story that ends with two tickets, or it is
+//! And the other way round: without any one of its [`guards()`], there is a trace that ends with two tickets, or it is
 //! said what else covers for it.
 //!
 //! What the model assumes: the ticket system keeps to the server bound and to the index bound, and shows tickets in the
@@ -22,25 +22,25 @@
 //! byte. No client can promise the last one, for a process may be stopped between any two instructions:
 //! [`broken_assumptions`] shows that there may be two tickets then, and that sweeps find them.
 //!
-//! Exploration is breadth first, so the first story found is a shortest one, and the same one each time: [`replay`]
+//! Exploration is breadth first, so the first trace found is a shortest one, and the same one each time: [`replay`]
 //! walks it again.
 
+mod apply_step;
 mod explore;
-mod fair;
+mod fault_free;
 mod guards;
-mod key;
 mod promise;
 mod run;
 mod setup;
+mod state_key;
 mod step;
-mod story;
-mod take;
+mod trace;
 mod world;
 
 pub use explore::{Report, check};
-pub use guards::{Guard, GuardCase, Trial, Verdict, broken_assumptions, guards, hidden_tickets};
+pub use guards::{Guard, GuardCase, GuardTrial, Verdict, broken_assumptions, guards, hidden_tickets};
 pub use promise::Violation;
 pub use run::{Limits, RunError, Summary, configurations, run};
 pub use setup::{Fleet, Promise, Setup, TickBounds, Tickets, Vendor, Witnesses};
-pub use step::{Hand, Step, Witness};
-pub use story::{Replayed, Story, replay};
+pub use step::{Interference, Step, Witness};
+pub use trace::{Replayed, Trace, replay};

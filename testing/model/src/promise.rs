@@ -16,7 +16,7 @@ pub enum Violation {
     Malformed(&'static str),
     /// It is delivered, as a ticket that does not exist.
     NamesNoTicket,
-    /// Fair weather and time do not end it.
+    /// A run without faults and time do not end it.
     Stuck(State),
     /// A ticket exists, and the delivery failed or was cancelled without it, and the last sweep was over without a word.
     TicketLost,
@@ -40,7 +40,7 @@ pub(crate) fn broken(setup: &Setup, world: &World) -> Option<Violation> {
     malformed(&world.delivery).map(Violation::Malformed)
 }
 
-/// What an end in fair weather breaks.
+/// What an end without faults breaks.
 pub(crate) fn broken_at_the_end(setup: &Setup, world: &World) -> Option<Violation> {
     match world.delivery.state {
         _ if world.is_swept || !has_unreported(world) => None,
@@ -92,7 +92,7 @@ impl fmt::Display for Violation {
             Self::SecondTicket => write!(f, "two tickets bear the marker"),
             Self::Malformed(rule) => write!(f, "the delivery breaks the rule that {rule}"),
             Self::NamesNoTicket => write!(f, "the delivery names a ticket that does not exist"),
-            Self::Stuck(state) => write!(f, "fair weather and time leave the delivery {state}"),
+            Self::Stuck(state) => write!(f, "a run without faults and time leave the delivery {state}"),
             Self::TicketLost => write!(f, "a ticket exists, and the delivery ended without it"),
             Self::DuplicateUnreported => write!(f, "two tickets bear the marker, and no sweep has told"),
         }

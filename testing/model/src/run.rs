@@ -4,7 +4,7 @@ use std::fmt;
 use std::io::{self, Write};
 
 use crate::explore::{Report, check};
-use crate::guards::{Trial, Verdict, broken_assumptions, guards, hidden_tickets};
+use crate::guards::{GuardTrial, Verdict, broken_assumptions, guards, hidden_tickets};
 use crate::setup::{Fleet, Setup, Tickets, Witnesses};
 
 /// How far the model goes.
@@ -30,13 +30,13 @@ pub struct Summary {
     pub covered: usize,
     /// Assumptions whose breaking did what is expected.
     pub assumptions: usize,
-    /// What was not as expected: violations, and guards that nobody would miss.
+    /// What was not as expected: violations, and redundant guards.
     pub unexpected: usize,
 }
 
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    #[error("the report can not be written")]
+    #[error("the report cannot be written")]
     Write(#[from] io::Error),
     #[error("the model is not as expected in {} places", .0.unexpected)]
     Unexpected(Summary),
@@ -87,11 +87,11 @@ pub fn configurations(large: bool) -> Vec<Setup> {
     ]
 }
 
-/// Explores every configuration, then everything without each guard, and writes a line for each and a story for each
+/// Explores every configuration, then everything without each guard, and writes a line for each and a trace for each
 /// violation.
 ///
 /// # Errors
-/// If `out` can not be written to, or something is not as expected.
+/// If `out` cannot be written to, or something is not as expected.
 pub fn run(out: &mut impl Write, limits: Limits) -> Result<Summary, RunError> {
     let mut summary = Summary::default();
     for setup in configurations(limits.large) {
@@ -100,7 +100,7 @@ pub fn run(out: &mut impl Write, limits: Limits) -> Result<Summary, RunError> {
         summary.states += report.states;
         summary.violations += usize::from(report.violation.is_some());
         write_report(out, setup.name, &report)?;
-        let trial = Trial { setup, expected: None };
+        let trial = GuardTrial { setup, expected: None };
         summary.unexpected += usize::from(!is_as_expected(&trial, &report));
     }
     run_guards(out, limits, &mut summary)?;
@@ -143,7 +143,7 @@ fn run_guards(out: &mut impl Write, limits: Limits, summary: &mut Summary) -> Re
 }
 
 /// Whether the trial ended as expected.
-fn run_trial(out: &mut impl Write, limits: Limits, trial: &Trial) -> Result<bool, RunError> {
+fn run_trial(out: &mut impl Write, limits: Limits, trial: &GuardTrial) -> Result<bool, RunError> {
     let report = check(&trial.setup, limits.most_states);
     let removed: Vec<_> = trial.setup.removed.iter().map(ToString::to_string).collect();
     let name = match removed.is_empty() {
@@ -155,8 +155,8 @@ fn run_trial(out: &mut impl Write, limits: Limits, trial: &Trial) -> Result<bool
     Ok(is_as_expected(trial, &report))
 }
 
-fn is_as_expected(trial: &Trial, report: &Report) -> bool {
-    let found = report.violation.as_ref().map(|story| story.violation);
+fn is_as_expected(trial: &GuardTrial, report: &Report) -> bool {
+    let found = report.violation.as_ref().map(|trace| trace.violation);
     found == trial.expected && !report.is_cut_short
 }
 
@@ -164,16 +164,16 @@ fn write_report(out: &mut impl Write, name: &str, report: &Report) -> Result<(),
     let Report { states, depth, longest_recovery, is_cut_short, violation } = report;
     let cut = if *is_cut_short { ", CUT SHORT" } else { "" };
     let verdict = match violation {
-        Some(story) => story.violation.to_string(),
+        Some(trace) => trace.violation.to_string(),
         None => "holds".to_owned(),
     };
     let recovery = match longest_recovery {
         0 => String::new(),
-        ticks => format!(", at its end within {ticks} ticks of fair weather"),
+        ticks => format!(", at its end within {ticks} ticks of a run without faults"),
     };
     writeln!(out, "{name}: {verdict} ({states} states, {depth} steps deep{recovery}{cut})")?;
-    if let Some(story) = violation {
-        for line in story.to_string().lines() {
+    if let Some(trace) = violation {
+        for line in trace.to_string().lines() {
             writeln!(out, "      {line}")?;
         }
     }

@@ -1,4 +1,4 @@
-//! What is explored: how many servers, which bounds, which weather, and which guard is missing.
+//! What is explored: how many servers, which bounds, which faults, and which guard is missing.
 
 use std::time::Duration;
 
@@ -149,7 +149,7 @@ impl Setup {
         without
     }
 
-    /// Ticks of fair weather within which every delivery must have come to its end: a claim of the dead has to lapse,
+    /// Ticks of a run without faults within which every delivery must have come to its end: a claim of the dead has to lapse,
     /// the last send has to become provable, two answers lie up to ten look-up intervals off after failed searches,
     /// and the retry may be a backoff away.
     #[must_use]
@@ -210,7 +210,7 @@ pub(crate) fn duration(ticks: u32) -> Duration {
 
 /// The time at a tick.
 pub(crate) fn time(tick: u32) -> Timestamp {
-    Timestamp::from_second(i64::from(tick)).expect("a story has few ticks")
+    Timestamp::from_second(i64::from(tick)).expect("a trace has few ticks")
 }
 
 /// How many ticks `time` lies after the tick `now`; negative before it.

@@ -15,10 +15,10 @@ pub enum Step {
     Crash(u8),
     /// The only server is started again, and ends all leases.
     Restart,
-    /// Somebody ends the leases that are over.
+    /// Expired leases are ended.
     Lapse,
     Claim(u8),
-    /// The ticket can not be prepared.
+    /// The ticket cannot be prepared.
     PrepareFails(u8),
     Intend(u8),
     Check(u8),
@@ -33,11 +33,11 @@ pub enum Step {
     Refuse(u8),
     /// The answer arrives: the ticket was made.
     Reply(u8),
-    /// The answer does not arrive, or can not be trusted.
+    /// The answer does not arrive, or cannot be trusted.
     Lose(u8),
     /// What the worker knows is committed.
     Record(u8),
-    /// A request that nobody waits for is applied.
+    /// An abandoned request is applied.
     ApplyLate(u8),
     /// A search that lags so many ticks behind.
     Search {
@@ -52,7 +52,7 @@ pub enum Step {
     Sweep {
         behind: u8,
     },
-    Interfere(Hand),
+    Interfere(Interference),
 }
 
 /// What a search showed of the tickets that were made after all that the doubtful send could make.
@@ -67,7 +67,7 @@ pub enum Witness {
 
 /// Who interferes from outside. An operator tells the truth as it stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Hand {
+pub enum Interference {
     /// The same incident is pushed again.
     Hasten,
     /// The target's settings were changed, or it is well again.
@@ -105,12 +105,12 @@ impl Step {
             steps.push(Self::ShowEvidence);
         }
         if world.hands > 0 {
-            steps.extend(Hand::ALL.map(Self::Interfere));
+            steps.extend(Interference::ALL.map(Self::Interfere));
         }
         steps
     }
 
-    /// The one thing that happens next in fair weather, when only the first worker is left.
+    /// The one thing that happens next without faults, when only the first worker is left.
     pub(crate) fn fair(setup: &Setup, world: &World) -> Self {
         if world.is_down {
             return Self::Restart;
@@ -209,9 +209,9 @@ impl Step {
     }
 }
 
-// === impl Hand ===
+// === impl Interference ===
 
-impl Hand {
+impl Interference {
     pub(crate) const ALL: [Self; 6] =
         [Self::Hasten, Self::Recover, Self::Retry, Self::CreateAnyway, Self::Cancel, Self::Resolve];
 }

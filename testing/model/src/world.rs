@@ -24,9 +24,9 @@ pub(crate) struct World {
     pub(crate) is_down: bool,
     /// The ticket system's, by number from 0.
     pub(crate) tickets: Vec<Ticket>,
-    /// Requests that nobody waits for any more: until when each may still be applied.
+    /// Abandoned requests: until when each may still be applied.
     pub(crate) on_their_way: Vec<u32>,
-    /// How often somebody may still interfere.
+    /// How many interferences are left.
     pub(crate) hands: u8,
     /// How many searches may still fail.
     pub(crate) failed_searches: u8,
@@ -34,7 +34,7 @@ pub(crate) struct World {
     pub(crate) is_blind: bool,
     /// Another ticket of ours was read back with its marker.
     pub(crate) has_evidence: bool,
-    /// The last sweep is over: what is made now, nobody looks for.
+    /// The last sweep is over: tickets created from now on are not searched for.
     pub(crate) is_swept: bool,
 }
 
@@ -79,7 +79,7 @@ pub(crate) enum Stage {
     Searched {
         epoch: u32,
         asked: u32,
-        sight: Option<Sight>,
+        sight: Option<SearchView>,
     },
 }
 
@@ -98,7 +98,7 @@ pub(crate) enum End {
 
 /// What a search showed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Sight {
+pub(crate) struct SearchView {
     /// Of each ticket a bit.
     pub(crate) shown: u8,
     pub(crate) witness: Witness,
@@ -164,7 +164,7 @@ impl World {
         self.abandon(stage);
     }
 
-    /// Nobody waits for this request any more.
+    /// Stops waiting for this request.
     pub(crate) fn abandon(&mut self, stage: Stage) {
         if let Stage::Sent { ticket: None, latest, .. } = stage
             && self.now < latest
@@ -204,7 +204,7 @@ pub(crate) fn ticket_ref(number: u8) -> TicketRef {
     TicketRef { id: (number + 1).to_string(), key: String::new(), url: String::new() }
 }
 
-/// The number of a ticket that somebody named.
+/// The number of a ticket by its reference.
 pub(crate) fn number_of(ticket: &TicketRef) -> Option<usize> {
     ticket.id.parse::<usize>().ok()?.checked_sub(1)
 }

@@ -1,4 +1,4 @@
-//! The small configurations, every guard taken away, and every story walked again.
+//! The small configurations, every guard taken away, and every trace walked again.
 
 use ticketing_core::delivery::State;
 use ticketing_model::{
@@ -19,12 +19,12 @@ fn every_promise_holds_in_the_small_configurations() {
 }
 
 #[test]
-fn no_guard_can_be_taken_away_but_those_that_another_covers() {
+fn removing_a_guard_fails_unless_another_covers_it() {
     for case in guards() {
         let mut broke = 0;
         for trial in &case.trials {
             let report = check(&trial.setup, LIMITS.most_states);
-            let found = report.violation.as_ref().map(|story| story.violation);
+            let found = report.violation.as_ref().map(|trace| trace.violation);
             assert_eq!(found, trial.expected, "without {}: {}", case.guard, trial.setup.name);
             broke += usize::from(found.is_some());
         }
@@ -43,24 +43,24 @@ fn makes_one_ticket_where_no_search_shows_any() {
 }
 
 #[test]
-fn every_story_can_be_walked_again() {
+fn every_trace_can_be_replayed() {
     let trials = guards().into_iter().flat_map(|case| case.trials).chain(broken_assumptions());
     for trial in trials.filter(|trial| trial.expected == Some(Violation::SecondTicket)) {
-        let story = check(&trial.setup, LIMITS.most_states).violation.unwrap();
-        let replayed = replay(&trial.setup, &story.steps).unwrap();
-        assert_eq!((replayed.violation, replayed.tickets), (trial.expected, 2), "{story}");
+        let trace = check(&trial.setup, LIMITS.most_states).violation.unwrap();
+        let replayed = replay(&trial.setup, &trace.steps).unwrap();
+        assert_eq!((replayed.violation, replayed.tickets), (trial.expected, 2), "{trace}");
     }
 }
 
 #[test]
-fn a_story_is_the_same_each_time() {
+fn traces_are_deterministic() {
     let setup = Setup::indexed("two servers", Fleet::Shared { servers: 2 }).without(Guard::IndexBound);
     let tell = || check(&setup, LIMITS.most_states).violation.unwrap();
     assert_eq!(tell(), tell());
 }
 
 #[test]
-fn a_paused_worker_that_sends_late_makes_a_duplicate_which_its_own_record_or_a_sweep_reports() {
+fn duplicate_of_a_paused_worker_is_reported() {
     let paused = Setup {
         paused_writer: true,
         sweeps: true,
@@ -74,8 +74,8 @@ fn a_paused_worker_that_sends_late_makes_a_duplicate_which_its_own_record_or_a_s
     let sends = [Step::Claim(1), Step::Intend(1), Step::Check(1), Step::Write(1)];
     let records = [Step::Apply(1), Step::Reply(1), Step::Record(1)];
     let wakes = [Step::Write(0), Step::Apply(0)];
-    let story: Vec<Step> = up_to_the_pause.chain(looks).chain(sends).chain(records).chain(wakes).collect();
-    let after = |further: &[Step]| replay(&paused, &[&story, further].concat()).unwrap();
+    let trace: Vec<Step> = up_to_the_pause.chain(looks).chain(sends).chain(records).chain(wakes).collect();
+    let after = |further: &[Step]| replay(&paused, &[&trace, further].concat()).unwrap();
 
     let twice = after(&[]);
     assert_eq!((twice.tickets, twice.state, twice.duplicates), (2, State::Delivered, 0));
@@ -85,22 +85,22 @@ fn a_paused_worker_that_sends_late_makes_a_duplicate_which_its_own_record_or_a_s
 }
 
 #[test]
-fn what_no_one_can_prevent_does_what_is_said_of_it() {
+fn broken_assumptions_have_the_documented_effect() {
     for trial in broken_assumptions() {
         let report = check(&trial.setup, LIMITS.most_states);
-        let found = report.violation.as_ref().map(|story| story.violation);
+        let found = report.violation.as_ref().map(|trace| trace.violation);
         assert_eq!(found, trial.expected, "{}", trial.setup.name);
     }
 }
 
 #[test]
-fn a_step_that_can_not_happen_is_not_replayed() {
+fn does_not_replay_an_impossible_step() {
     let setup = Setup::indexed("two servers", Fleet::Shared { servers: 2 });
     assert_eq!(replay(&setup, &[Step::Claim(0), Step::Write(0)]), None);
 }
 
 #[test]
-fn a_guard_that_nobody_misses_is_an_error_and_so_is_an_exploration_that_was_cut_short() {
+fn redundant_guard_and_truncated_exploration_are_errors() {
     let mut out = vec![];
     let limits = Limits { most_states: 1_000, large: false };
     assert!(run(&mut out, limits).is_err());

@@ -6,15 +6,15 @@ use http::Method;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::book::Book;
+use crate::fault_script::Rule;
 use crate::message::{Answer, Request};
 use crate::profile::Profile;
 use crate::simulator::Shared;
-use crate::weather::Rule;
+use crate::ticket_index::TicketIndex;
 
 const KNOWN: &str = "know: GET or POST tickets, DELETE tickets/{key}, POST tickets/{key}/clone, \
      PUT tickets/{key}/fields, key or removed-marker, GET or DELETE requests, PUT keep, GET creates, GET points, \
-     POST or DELETE weather, POST release, PUT index-lag, POST reset";
+     POST or DELETE faults, POST release, PUT index-lag, POST reset";
 
 pub(crate) fn respond(shared: &Shared, request: &Request) -> Answer {
     let segments = request.segments();
@@ -29,11 +29,11 @@ pub(crate) fn respond(shared: &Shared, request: &Request) -> Answer {
         },
         (&Method::GET, ["creates"]) => Answer::json(200, &json!(shared.state().record.creates)),
         (&Method::GET, ["points"]) => {
-            Answer::json(200, &json!({ "struck": shared.weather.struck(), "points": shared.points.all() }))
+            Answer::json(200, &json!({ "struck": shared.faults.struck(), "points": shared.points.all() }))
         }
-        (&Method::POST, ["weather"]) => push_weather(shared, request),
-        (&Method::DELETE, ["weather"]) => done(|| shared.weather.clear()),
-        (&Method::POST, ["release"]) => done(|| shared.weather.release()),
+        (&Method::POST, ["faults"]) => push_rules(shared, request),
+        (&Method::DELETE, ["faults"]) => done(|| shared.faults.clear()),
+        (&Method::POST, ["release"]) => done(|| shared.faults.release()),
         (&Method::PUT, ["index-lag"]) => set_index_lag(shared, request),
         (&Method::POST, ["reset"]) => reset(shared),
         _ => refusal(404, KNOWN),
@@ -80,7 +80,7 @@ fn done(act: impl FnOnce()) -> Answer {
     Answer::empty(204)
 }
 
-fn push_weather(shared: &Shared, request: &Request) -> Answer {
+fn push_rules(shared: &Shared, request: &Request) -> Answer {
     let rules = match request.json() {
         Some(Value::Array(rules)) => rules,
         Some(rule) => vec![rule],
@@ -93,7 +93,7 @@ fn push_weather(shared: &Shared, request: &Request) -> Answer {
         }
         Ok(rules) => {
             for rule in rules {
-                shared.weather.push(rule);
+                shared.faults.push(rule);
             }
             Answer::empty(204)
         }
@@ -111,9 +111,9 @@ fn set_index_lag(shared: &Shared, request: &Request) -> Answer {
 }
 
 fn reset(shared: &Shared) -> Answer {
-    shared.weather.clear();
+    shared.faults.clear();
     let mut state = shared.state();
-    state.tickets = Book::default();
+    state.tickets = TicketIndex::default();
     state.record.clear();
     state.failed_logins = 0;
     Answer::empty(204)

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::weather::Call;
+use crate::fault_script::Call;
 
-/// When a throttled client is told to come back.
+/// The `Retry-After` of a throttled client.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RetryAfter {
@@ -24,7 +24,7 @@ pub enum RetryAfter {
 /// What happens to a call. "Applied" means that the ticket system carried the request out.
 ///
 /// An effect that *holds* its connection keeps it open without another byte until the client goes, until
-/// [`Weather::release`](crate::Weather::release), which closes it, or until an outage.
+/// [`FaultScript::release`](crate::FaultScript::release), which closes it, or until an outage.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Effect {

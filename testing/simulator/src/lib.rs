@@ -1,8 +1,8 @@
-//! Jira Cloud, Jira Data Center and ServiceNow over real HTTP, from the vendors' documents, with scripted weather.
+//! Jira Cloud, Jira Data Center and ServiceNow over real HTTP, from the vendors' documents, with scripted faults.
 //!
 //! A [`Simulator`] plays one ticket system on a port of this machine. It validates as the vendor does, with the
 //! vendor's own words, remembers what was really created ([`Simulator::tickets`]) and what was asked
-//! ([`Simulator::requests`]), and fails on purpose where its [`Weather`] says so. It shares no types with any
+//! ([`Simulator::requests`]), and fails on purpose where its [`FaultScript`] says so. It shares no types with any
 //! client: what it reads and writes is plain JSON.
 //!
 //! ```no_run
@@ -10,7 +10,7 @@
 //!
 //! # async fn example() -> std::io::Result<()> {
 //! let jira = Simulator::start(Vendor::JiraCloud, Profile::of(Vendor::JiraCloud)).await?;
-//! jira.weather().push(Rule::new(Call::Create, When::EveryNth(20), Effect::apply_then_gateway_timeout()));
+//! jira.faults().push(Rule::new(Call::Create, When::EveryNth(20), Effect::apply_then_gateway_timeout()));
 //! // Point a client at `jira.base_url()`, as analyst@example.com with the token cloud-api-token.
 //! assert_eq!(jira.tickets().len(), 0);
 //! jira.stop().await; // an outage
@@ -31,21 +31,21 @@
 //! (10004), and the priorities Highest (1) to Lowest (5). ServiceNow has the groups Network and Security
 //! Operations. A [`Profile`] changes all of this, before the start or while it runs ([`Simulator::edit`]).
 //!
-//! # Weather
+//! # FaultScript
 //!
 //! A [`Rule`] says which calls ([`Call`]), which of them ([`When`]) and what happens ([`Effect`]). The first rule
 //! that strikes a call decides. A rule counts every call of its kind from the moment it was pushed, whichever
 //! rule decides. What happens before there is a call, to a connection, is scripted for [`Call::Connection`].
 //!
 //! A test that acts at a certain moment waits for it: [`Simulator::until`] for a [`Point`] on the way of a call,
-//! [`Weather::until_struck`] for the weather. What an effect holds ends with its client, with the simulator, or by
-//! [`Weather::release`].
+//! [`FaultScript::until_struck`] for effects. What an effect holds ends with its client, with the simulator, or by
+//! [`FaultScript::release`].
 //!
 //! # TLS
 //!
 //! With the feature `tls`, on by default, `Simulator::start_tls` serves under a certificate of an `Authority` made on
 //! the spot, good or bad in one way; its `ca.pem` is what clients are to trust (`SSL_CERT_FILE`). A handshake that
-//! never ends, breaks off, or is answered in plain HTTP is weather for [`Call::Connection`].
+//! never ends, breaks off, or is answered in plain HTTP is an effect on [`Call::Connection`].
 //!
 //! # Histories
 //!
@@ -56,7 +56,7 @@
 //! # The script over HTTP
 //!
 //! For other languages and for the `ticketing-simulator` program, at [`Simulator::control_url`]. These requests
-//! need no login, meet no weather but that of connections, and are not recorded.
+//! need no login, meet no faults but those of connections, and are not recorded.
 //!
 //! | request | does |
 //! |-|-|
@@ -69,13 +69,13 @@
 //! | `DELETE /_simulator/tickets/{key}` | a person deletes it |
 //! | `GET`, `DELETE /_simulator/requests` | the recorded requests; forgets them |
 //! | `PUT /_simulator/keep` | `{"requests": "everything"}`, `"heads"` or `"nothing"`: what of them is recorded |
-//! | `GET /_simulator/creates` | every create: marker, arrival, ticket, answer, weather |
+//! | `GET /_simulator/creates` | every create: marker, arrival, ticket, answer, effect |
 //! | `GET /_simulator/points` | how many calls were `struck`, and how often each point was reached |
-//! | `POST /_simulator/weather` | adds a rule or an array of rules |
-//! | `DELETE /_simulator/weather` | removes every rule |
+//! | `POST /_simulator/faults` | adds a rule or an array of rules |
+//! | `DELETE /_simulator/faults` | removes every rule |
 //! | `POST /_simulator/release` | ends what is held |
 //! | `PUT /_simulator/index-lag` | `{"ms": 2000}` or `{"ms": "never"}`: a Jira search shows a ticket so long after its creation |
-//! | `POST /_simulator/reset` | forgets tickets, requests and weather |
+//! | `POST /_simulator/reset` | forgets tickets, requests and faults |
 //!
 //! Names are in snake case; an effect with one value takes it directly, times are milliseconds:
 //!
@@ -88,14 +88,14 @@
 //!  {"on": "create", "when": {"nth": 3}, "then": {"throttle": {"retry_after": {"seconds": 30}}}}]
 //! ```
 
-mod book;
 mod clock;
 mod control;
 mod effect;
+mod fault_script;
 mod jira;
+mod manual_edits;
 mod message;
-mod people;
-mod play;
+mod play_effect;
 mod points;
 mod profile;
 mod raw;
@@ -105,18 +105,18 @@ mod servicenow;
 mod simulator;
 mod site;
 mod state;
+mod ticket_index;
 #[cfg(feature = "tls")]
 mod tls;
-mod weather;
-mod wire;
+mod transport;
 
 pub use clock::{Clock, ClockHand};
 pub use effect::{Effect, Reply, RetryAfter};
+pub use fault_script::{Call, FaultScript, Rule, When};
 pub use points::{Point, Reached};
 pub use profile::{Credential, Named, Profile, Project, Vendor};
 pub use record::{Keep, RecordedCreate, RecordedRequest};
-pub use simulator::{Simulator, WeatherRecord};
+pub use simulator::{FaultScriptRecord, Simulator};
 pub use state::Ticket;
 #[cfg(feature = "tls")]
 pub use tls::{Authority, Certificate, Identity};
-pub use weather::{Call, Rule, Weather, When};

@@ -256,7 +256,7 @@ impl Profile {
         self
     }
 
-    /// Takes a permission away from everybody; see [`Profile::withdrawn`] for the names.
+    /// Withdraws a permission from every account; see [`Profile::withdrawn`] for the names.
     pub fn withdraw(&mut self, permission: &str) {
         self.withdrawn.insert(permission.to_owned());
     }

@@ -3,11 +3,11 @@
 use bytes::{BufMut, Bytes, BytesMut};
 use tokio::io::AsyncWriteExt;
 
+use crate::fault_script::Call;
 use crate::message::Answer;
 use crate::points::Point;
 use crate::simulator::Shared;
-use crate::weather::Call;
-use crate::wire::{Wire, client_gone};
+use crate::transport::{Stream, client_gone};
 
 /// The rest of a connection: what is written on it, and then.
 #[derive(Debug)]
@@ -77,9 +77,9 @@ impl Raw {
     }
 
     /// Writes, and holds if it is to.
-    pub(crate) async fn play(self, shared: &Shared, call: Call, mut wire: Wire) {
-        // From before the announcement: whoever waited for it may release at once.
-        let released = shared.weather.released();
+    pub(crate) async fn play(self, shared: &Shared, call: Call, mut wire: Stream) {
+        // Subscribed before the announcement: a waiting test may release at once.
+        let released = shared.faults.released();
         let written = async {
             wire.write_all(&self.bytes).await?;
             wire.flush().await

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::effect::Effect;
+use crate::fault_script::Call;
 use crate::message::{Created, Request};
-use crate::weather::Call;
 
 /// A request as it arrived, and what became of it.
 #[derive(Debug, Clone, Serialize)]
@@ -62,11 +62,11 @@ pub struct RecordedCreate {
     pub ticket_id: Option<String>,
     /// The key or number of that ticket.
     pub ticket_key: Option<String>,
-    /// The status that was sent back, whatever the weather made of the rest of the answer; `None` when the
+    /// The status that was sent back, whatever an effect changed in the rest of the answer; `None` when the
     /// connection ended without one, or has not got one yet.
     pub answered: Option<u16>,
-    /// The weather that struck it.
-    pub weather: Option<Effect>,
+    /// The effect that struck it.
+    pub faults: Option<Effect>,
 }
 
 /// All that arrived.
@@ -112,7 +112,7 @@ impl Record {
         &mut self,
         request: &Request,
         call: Call,
-        weather: Option<&Effect>,
+        faults: Option<&Effect>,
         at: Timestamp,
     ) -> usize {
         let number = self.forgotten + self.requests.len();
@@ -129,7 +129,7 @@ impl Record {
                 ticket_id: None,
                 ticket_key: None,
                 answered: None,
-                weather: weather.cloned(),
+                faults: faults.cloned(),
             });
         }
         number

@@ -1,4 +1,4 @@
-//! The HTTP loop: reads requests, asks the weather, lets the site answer, and ends connections as scripted.
+//! The HTTP loop: reads requests, asks the fault script, lets the site answer, and ends connections as scripted.
 
 use std::convert::Infallible;
 use std::future::poll_fn;
@@ -19,13 +19,13 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::effect::Effect;
+use crate::fault_script::Call;
 use crate::message::{Answer, Request};
-use crate::play::{self, Exchange};
+use crate::play_effect::{self, Exchange};
 use crate::points::Point;
 use crate::raw::Raw;
 use crate::simulator::Shared;
-use crate::weather::Call;
-use crate::wire::Wire;
+use crate::transport::Stream;
 use crate::{control, site};
 
 pub(crate) type Body = UnsyncBoxBody<Bytes, io::Error>;
@@ -98,7 +98,7 @@ async fn connection(shared: &Arc<Shared>, stream: TcpStream) {
     // Small answers must not wait for the client's delayed acknowledgement; failing to set it costs only time.
     let _ = stream.set_nodelay(true);
     shared.points.reach(Call::Connection, Point::Accepted);
-    let Some(stream) = weathered(shared, stream).await else { return };
+    let Some(stream) = with_faults(shared, stream).await else { return };
     // Who does not shake hands properly is not served; the client knows why.
     let Ok(wire) = shared.security.accept(stream).await else { return };
     let ending = Arc::new(Ending::default());
@@ -123,9 +123,9 @@ async fn connection(shared: &Arc<Shared>, stream: TcpStream) {
     }
 }
 
-/// What the weather leaves of a new connection.
-async fn weathered(shared: &Shared, stream: TcpStream) -> Option<TcpStream> {
-    match shared.weather.strike(Call::Connection) {
+/// Plays the effect for a new connection.
+async fn with_faults(shared: &Shared, stream: TcpStream) -> Option<TcpStream> {
+    match shared.faults.strike(Call::Connection) {
         None => return Some(stream),
         Some(Effect::Delay(pause)) => {
             tokio::time::sleep(pause).await;
@@ -133,10 +133,10 @@ async fn weathered(shared: &Shared, stream: TcpStream) -> Option<TcpStream> {
         }
         Some(Effect::ResetBefore) => reset(&stream),
         Some(Effect::NeverRead) => {
-            Raw::silence(None).play(shared, Call::Connection, Wire::Plain(stream)).await;
+            Raw::silence(None).play(shared, Call::Connection, Stream::Plain(stream)).await;
         }
         Some(Effect::Banner(text)) => {
-            Raw::banner(text).play(shared, Call::Connection, Wire::Plain(stream)).await;
+            Raw::banner(text).play(shared, Call::Connection, Stream::Plain(stream)).await;
         }
         Some(_) => {}
     }
@@ -162,14 +162,14 @@ async fn exchange(
     let call = site::classify(shared.vendor, &request);
     shared.points.reach(call, Point::HeadRead);
     let ends_here = ending.at_next_request.load(Ordering::SeqCst);
-    let struck = if ends_here { None } else { shared.weather.strike(call) };
+    let struck = if ends_here { None } else { shared.faults.strike(call) };
     request.body = match &struck {
         Some(Effect::StopReading) => half(body).await?,
         Some(Effect::SlowRead { bytes, every }) => sipped(body, *bytes, *every).await?,
         _ => whole(body).await?,
     };
     let struck = match struck {
-        None if !ends_here => shared.weather.foretold(call, &request),
+        None if !ends_here => shared.faults.generate(call, &request),
         struck => struck,
     };
     let now = shared.clock.now();
@@ -181,7 +181,7 @@ async fn exchange(
         struck => {
             shared.points.reach(call, Point::Read);
             match struck {
-                Some(effect) => play::play(&exchange, effect).await,
+                Some(effect) => play_effect::play(&exchange, effect).await,
                 None => Outcome::Reply(plain(&exchange.apply())),
             }
         }

@@ -10,14 +10,14 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
+use crate::fault_script::{Call, FaultScript};
 use crate::points::{Point, Points};
 use crate::profile::{Profile, Vendor};
 use crate::record::{Keep, RecordedCreate, RecordedRequest};
 use crate::server;
-use crate::site::{self, Bend, Turn};
+use crate::site::{self, SearchFault, SiteRequest};
 use crate::state::{State, Ticket};
-use crate::weather::{Call, Weather};
-use crate::wire::Security;
+use crate::transport::Security;
 
 /// One simulated ticket system. Dropping it closes its port.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ pub(crate) struct Shared {
     pub(crate) vendor: Vendor,
     pub(crate) address: SocketAddr,
     pub(crate) clock: Clock,
-    pub(crate) weather: Weather,
+    pub(crate) faults: FaultScript,
     pub(crate) points: Points,
     pub(crate) security: Security,
     /// Cancelled when the simulator is dropped: what was to be applied late is not.
@@ -51,17 +51,24 @@ impl Shared {
     }
 
     /// Lets the ticket system carry out a request.
-    pub(crate) fn apply(&self, request: &crate::message::Request, bend: Bend) -> crate::message::Answer {
+    pub(crate) fn apply(
+        &self,
+        request: &crate::message::Request,
+        search_fault: SearchFault,
+    ) -> crate::message::Answer {
         let origin = self.origin();
         let now = self.clock.now();
         let mut state = self.state();
-        site::respond(self.vendor, &mut Turn { state: &mut state, request, now, origin: &origin, bend })
+        site::respond(
+            self.vendor,
+            &mut SiteRequest { state: &mut state, request, now, origin: &origin, search_fault },
+        )
     }
 }
 
-/// What became of a simulator's weather.
+/// Which rules of a simulator have struck.
 #[derive(Debug, Clone)]
-pub struct WeatherRecord(Arc<Shared>);
+pub struct FaultScriptRecord(Arc<Shared>);
 
 #[derive(Debug)]
 struct Running {
@@ -97,7 +104,7 @@ impl Simulator {
             vendor,
             address: listener.local_addr()?,
             clock,
-            weather: Weather::default(),
+            faults: FaultScript::default(),
             points: Points::default(),
             security,
             gone: CancellationToken::new(),
@@ -107,7 +114,7 @@ impl Simulator {
         Ok(Self { shared, running })
     }
 
-    /// Plays an outage: closes the port and cuts every connection. Tickets, requests and weather are kept.
+    /// Plays an outage: closes the port and cuts every connection. Tickets, requests and faults are kept.
     pub async fn stop(&self) {
         let running = self.running.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(running) = running {
@@ -198,14 +205,14 @@ impl Simulator {
         self.shared.points.until(call, point, times).await;
     }
 
-    /// Tells of its weather, also when the simulator is gone.
-    pub fn weather_record(&self) -> WeatherRecord {
-        WeatherRecord(self.shared.clone())
+    /// Its fault script, which outlives the simulator.
+    pub fn fault_script_record(&self) -> FaultScriptRecord {
+        FaultScriptRecord(self.shared.clone())
     }
 
-    /// The weather, empty at first.
-    pub fn weather(&self) -> &Weather {
-        &self.shared.weather
+    /// The fault script, empty at first.
+    pub fn faults(&self) -> &FaultScript {
+        &self.shared.faults
     }
 
     /// Changes the profile from the next request on: withdraw a permission, rotate a token.
@@ -226,10 +233,10 @@ impl Simulator {
     }
 }
 
-impl WeatherRecord {
-    /// See [`Weather::never_struck`].
+impl FaultScriptRecord {
+    /// See [`FaultScript::never_struck`].
     pub fn never_struck(&self) -> Vec<String> {
-        self.0.weather.never_struck()
+        self.0.faults.never_struck()
     }
 }
 

@@ -3,15 +3,15 @@
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
+use crate::fault_script::Call;
 use crate::message::{Answer, Request};
 use crate::profile::Vendor;
 use crate::state::State;
-use crate::weather::Call;
 use crate::{jira, servicenow};
 
-/// How a search is bent by the weather.
+/// A fault of the result of a search.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) enum Bend {
+pub(crate) enum SearchFault {
     #[default]
     None,
     Everything,
@@ -29,16 +29,16 @@ pub(crate) fn lookalikes(markers: &[String]) -> Vec<String> {
 
 /// One request before one ticket system.
 #[derive(Debug)]
-pub(crate) struct Turn<'a> {
+pub(crate) struct SiteRequest<'a> {
     pub(crate) state: &'a mut State,
     pub(crate) request: &'a Request,
     pub(crate) now: Timestamp,
     /// Scheme, host and port.
     pub(crate) origin: &'a str,
-    pub(crate) bend: Bend,
+    pub(crate) search_fault: SearchFault,
 }
 
-pub(crate) fn respond(vendor: Vendor, turn: &mut Turn<'_>) -> Answer {
+pub(crate) fn respond(vendor: Vendor, turn: &mut SiteRequest<'_>) -> Answer {
     match vendor {
         Vendor::JiraCloud => jira::respond(jira::Flavour::Cloud, turn),
         Vendor::JiraDataCenter => jira::respond(jira::Flavour::DataCenter, turn),

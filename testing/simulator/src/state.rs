@@ -6,9 +6,9 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::book::Book;
 use crate::profile::Profile;
 use crate::record::Record;
+use crate::ticket_index::TicketIndex;
 
 /// A ticket that was really created, whatever its creator was told.
 #[derive(Debug, Clone, Serialize)]
@@ -30,7 +30,7 @@ pub struct Ticket {
     /// Whether a person made it: [`Simulator::add_foreign_ticket`](crate::Simulator::add_foreign_ticket) or
     /// [`Simulator::clone_ticket`](crate::Simulator::clone_ticket).
     pub foreign: bool,
-    /// Whether somebody deleted it since.
+    /// Whether it was deleted since.
     pub deleted: bool,
     /// Its description as plain text, for text searches.
     #[serde(skip)]
@@ -63,7 +63,7 @@ impl Ticket {
 #[derive(Debug)]
 pub(crate) struct State {
     pub(crate) profile: Profile,
-    pub(crate) tickets: Book,
+    pub(crate) tickets: TicketIndex,
     pub(crate) record: Record,
     pub(crate) failed_logins: u32,
     pub(crate) created: u64,
@@ -71,7 +71,13 @@ pub(crate) struct State {
 
 impl State {
     pub(crate) fn new(profile: Profile) -> Self {
-        Self { profile, tickets: Book::default(), record: Record::default(), failed_logins: 0, created: 0 }
+        Self {
+            profile,
+            tickets: TicketIndex::default(),
+            record: Record::default(),
+            failed_logins: 0,
+            created: 0,
+        }
     }
 
     /// Whether the account may see a ticket.

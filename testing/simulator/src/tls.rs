@@ -12,12 +12,12 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use crate::clock::Clock;
 use crate::profile::{Profile, Vendor};
 use crate::simulator::Simulator;
-use crate::wire::Security;
+use crate::transport::Security;
 
-/// Whom a [`Certificate`] is for, unless it is for somebody else.
+/// The subject of a [`Certificate`], unless it is for another name.
 const NAMES: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 
-/// A certificate authority that nobody trusts but those who are told to.
+/// A certificate authority that only configured clients trust.
 #[derive(Debug)]
 pub struct Authority {
     issuer: Issuer<'static, KeyPair>,

@@ -1,4 +1,4 @@
-//! Who may depend on whom. Decisions flow one way: `retry` <- `core` <- `outbound` <- `jira`, `servicenow` <- `server`,
+//! Allowed dependencies between packages. Decisions flow one way: `retry` <- `core` <- `outbound` <- `jira`, `servicenow` <- `server`,
 //! root <- `server`; the model knows `core` alone; the simulator knows none of ours, so that it cannot share an adapter's
 //! misunderstanding.
 
@@ -66,10 +66,10 @@ const ALLOWANCES: &[Allowance] = &[
     Allowance { package: XTASK, ours: &[SERVER], ours_in_tests: &[] },
 ];
 
-/// Packages that speak to a database or to a network, and who alone may use them outside of tests.
-const DOORS: &[(&str, &[&str])] = &[("sqlx", &[SERVER]), ("reqwest", &[OUTBOUND])];
+/// Packages for databases and networks, and the only packages that may use them outside of tests.
+const RESTRICTED: &[(&str, &[&str])] = &[("sqlx", &[SERVER]), ("reqwest", &[OUTBOUND])];
 
-/// What breaks the rules of who may depend on whom.
+/// Violations of the allowed dependencies.
 pub(super) fn violations(packages: &[Package]) -> Vec<Violation> {
     packages.iter().flat_map(|package| violations_of(package, packages)).collect()
 }
@@ -78,7 +78,7 @@ fn violations_of(package: &Package, packages: &[Package]) -> Vec<Violation> {
     let Some(allowance) = ALLOWANCES.iter().find(|allowance| allowance.package == package.name) else {
         return vec![Violation::new(
             &package.name,
-            "is not in the table of who may depend on whom (xtask/src/house/dependencies.rs)",
+            "is not in the table of allowed dependencies (xtask/src/house/dependencies.rs)",
         )];
     };
     let mut violations = Vec::new();
@@ -98,7 +98,9 @@ fn violations_of(package: &Package, packages: &[Package]) -> Vec<Violation> {
             violations.push(Violation::new(&package.name, format!("must not depend on {name}")));
         }
         if !in_tests
-            && DOORS.iter().any(|(door, keepers)| *door == name && !keepers.contains(&allowance.package))
+            && RESTRICTED
+                .iter()
+                .any(|(restricted, users)| *restricted == name && !users.contains(&allowance.package))
         {
             violations.push(Violation::new(&package.name, format!("must not use {name} by itself")));
         }
@@ -118,46 +120,49 @@ mod tests {
     use crate::workspace::Dependency;
 
     #[test]
-    fn the_allowed_directions_pass() {
+    fn allowed_dependencies_pass() {
         let packages = [package(RETRY, &[]), package(CORE, &[(RETRY, None)]), package(JIRA, &[(CORE, None)])];
         assert_eq!(violations(&packages), []);
     }
 
     #[test]
-    fn one_ticket_system_must_not_know_the_other() {
+    fn adapters_do_not_depend_on_each_other() {
         let packages = [package(JIRA, &[(SERVICENOW, None)]), package(SERVICENOW, &[])];
         assert_eq!(violations(&packages), [Violation::new(JIRA, "must not depend on ticketing-servicenow")]);
     }
 
     #[test]
-    fn an_adapter_meets_the_simulator_in_its_tests_alone() {
+    fn adapters_use_the_simulator_in_tests_only() {
         let simulator = package(SIMULATOR, &[]);
         let in_tests = [package(JIRA, &[(SIMULATOR, Some("dev"))]), simulator.clone()];
         assert_eq!(violations(&in_tests), []);
-        let in_earnest = [package(JIRA, &[(SIMULATOR, None)]), simulator];
-        assert_eq!(violations(&in_earnest), [Violation::new(JIRA, "must not depend on ticketing-simulator")]);
+        let in_production = [package(JIRA, &[(SIMULATOR, None)]), simulator];
+        assert_eq!(
+            violations(&in_production),
+            [Violation::new(JIRA, "must not depend on ticketing-simulator")]
+        );
     }
 
     #[test]
-    fn the_simulator_knows_none_of_ours_not_even_in_its_tests() {
+    fn simulator_has_no_dependency_on_the_product() {
         let packages = [package(SIMULATOR, &[(CORE, Some("dev"))]), package(CORE, &[])];
         assert_eq!(violations(&packages), [Violation::new(SIMULATOR, "must not depend on ticketing-core")]);
     }
 
     #[test]
-    fn only_the_server_speaks_sql() {
+    fn only_the_server_uses_sqlx() {
         let packages = [package(SERVER, &[("sqlx", None)]), package(CORE, &[("sqlx", None)])];
         assert_eq!(violations(&packages), [Violation::new(CORE, "must not use sqlx by itself")]);
     }
 
     #[test]
-    fn a_package_that_nobody_placed_is_reported() {
+    fn unlisted_package_is_reported() {
         let found = violations(&[package("ticketing-common", &[])]);
         assert_eq!(found.len(), 1, "{found:?}");
     }
 
     #[test]
-    fn what_ships_does_not_depend_on_the_proof() {
+    fn shipped_packages_do_not_depend_on_testing() {
         let mut harness = package(HARNESS, &[]);
         harness.manifest_path = "testing/harness/Cargo.toml".into();
         let mut server = package(SERVER, &[(HARNESS, Some("dev"))]);

@@ -1,7 +1,8 @@
-//! The rules of the house, which no compiler holds us to.
+//! Architecture and wording rules that no compiler checks.
 
 mod dependencies;
 mod lints;
+mod phrases;
 mod sources;
 
 use std::fmt;
@@ -25,6 +26,11 @@ pub(crate) fn violations(workspace: &Workspace) -> Result<Vec<Violation>> {
     for source in workspace.files(sources::EXTENSIONS)? {
         violations.extend(sources::violations(&source));
     }
+    let mut worded = workspace.files(phrases::EXTENSIONS)?;
+    for file in phrases::FURTHER_FILES {
+        worded.push(workspace.read(&workspace.root.join(file))?);
+    }
+    violations.extend(worded.iter().flat_map(phrases::violations));
     violations.sort();
     Ok(violations)
 }

@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_stands_between_the_markers_is_replaced_and_nothing_else() {
+    fn replaces_only_text_between_markers() {
         let text = "# Title\n\n<!-- table: pets -->\nold\n<!-- end table -->\n\nThe end.\n";
         assert_eq!(
             refreshed(text, pets).unwrap(),

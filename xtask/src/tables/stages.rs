@@ -28,7 +28,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_is_a_name_and_what_it_checks() {
+    fn parses_stage_name_and_description() {
         let table = parse("fmt        every file is formatted\n");
         assert_eq!(table.rows, [["`fmt`", "every file is formatted"]]);
     }

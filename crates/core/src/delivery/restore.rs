@@ -138,7 +138,7 @@ impl Delivery {
         match recovery.restored_at {
             Some(_) => self.absences.clear(),
             None => {
-                self.absences.iter_mut().for_each(|absence| absence.until = recovery.shift(absence.until))
+                self.absences.iter_mut().for_each(|absence| absence.until = recovery.shift(absence.until));
             }
         }
         self

@@ -148,12 +148,12 @@ async fn reports_fields_off_screen_without_failing() {
 async fn a_token_in_a_successful_reply_is_hidden() {
     let site = Site::cloud().await;
     let me = serde_json::json!({ "accountId": "1", "displayName": "Bot with cloud-api-token" });
-    site.weather(Call::Auth, Effect::Answer(Reply::json(200, &me)));
+    site.inject(Call::Auth, Effect::Answer(Reply::json(200, &me)));
     let checks = site.jira.test().await;
     assert!(checks[1].detail.contains("Bot with [secret]"), "{checks:?}");
     assert!(!format!("{checks:?}").contains("cloud-api-token"), "{checks:?}");
     let issue = serde_json::json!({ "id": "10001", "key": "cloud-api-token-1" });
-    site.weather(Call::Create, Effect::Answer(Reply::json(201, &issue)));
+    site.inject(Call::Create, Effect::Answer(Reply::json(201, &issue)));
     let fault = site.push(&ticket_draft("INC-1")).await.unwrap_err();
     assert_eq!(fault.kind, FaultKind::UnreadableReply, "a secret is no key: {fault}");
     assert!(!format!("{fault:?}").contains("cloud-api-token"), "{fault:?}");
@@ -164,7 +164,7 @@ async fn passes_although_server_info_is_blocked() {
     let page = |status| Effect::Answer(Reply::html(status, "<html><title>Blocked</title></html>"));
     for effect in [page(403), page(404), page(200), page(503), Effect::Hang { applied: false }] {
         for site in [Site::cloud().await, Site::data_center().await] {
-            site.simulator.weather().push(Rule::new(Call::Meta, When::Next(1), effect.clone()));
+            site.simulator.faults().push(Rule::new(Call::Meta, When::Next(1), effect.clone()));
             let checks = site.jira.test().await;
             assert_eq!(failed(&checks), [""; 0], "{effect:?}");
             assert!(checks[0].detail.contains("serverInfo was not answered"), "{}", checks[0].detail);
@@ -176,7 +176,7 @@ async fn passes_although_server_info_is_blocked() {
 async fn passes_without_create_metadata() {
     let site = Site::cloud().await;
     // After serverInfo and the project.
-    site.simulator.weather().push(Rule::new(
+    site.simulator.faults().push(Rule::new(
         Call::Meta,
         When::Nth(3),
         Effect::Answer(Reply::json(500, &json!({}))),
@@ -219,7 +219,7 @@ async fn refusing_everything_fails_authentication() {
     ];
     for (effect, words) in table {
         let site = Site::data_center().await;
-        site.weather(Call::Any, effect);
+        site.inject(Call::Any, effect);
         let checks = site.jira.test().await;
         assert_eq!(failed(&checks), ["authentication"]);
         assert!(checks[1].hint.contains(words) && !checks[1].hint.contains("grant"), "{}", checks[1].hint);
@@ -230,7 +230,7 @@ async fn refusing_everything_fails_authentication() {
 async fn sso_redirect_fails_reach_and_names_target() {
     let site = Site::data_center().await;
     let location = "https://login.idp.corp.example/oauth2/authorize?client_id=jira".to_owned();
-    site.weather(Call::Any, Effect::Redirect { status: 302, location });
+    site.inject(Call::Any, Effect::Redirect { status: 302, location });
     let checks = site.jira.test().await;
     assert_eq!(failed(&checks), ["reach"]);
     let (detail, hint) = (&checks[0].detail, &checks[0].hint);

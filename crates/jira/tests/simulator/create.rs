@@ -137,7 +137,7 @@ async fn fails_on_refused_required_field() {
     let site = Site::cloud().await;
     let errors =
         json!({ "errorMessages": [], "errors": { "priority": "no", "customfield_1": "is required" } });
-    site.weather(Call::Create, Effect::Answer(Reply::json(400, &errors)));
+    site.inject(Call::Create, Effect::Answer(Reply::json(400, &errors)));
     let fault = site.push(&ticket_draft("INC-1")).await.unwrap_err();
     assert_eq!(fault.kind, FaultKind::Rejected);
     assert!(fault.message.contains("customfield_1: is required"), "{}", fault.message);
@@ -150,7 +150,7 @@ async fn an_endless_refusal_is_repeated_twice_at_the_most() {
     let site = Site::cloud().await;
     for field in ["priority", "labels"] {
         let errors = json!({ "errors": { field: "Field cannot be set." } });
-        site.simulator.weather().push(Rule::new(
+        site.simulator.faults().push(Rule::new(
             Call::Create,
             When::Next(if field == "priority" { 1 } else { 9 }),
             Effect::Answer(Reply::json(400, &errors)),
@@ -182,7 +182,7 @@ async fn detects_flavour_from_account_without_server_info() {
                 Vendor::JiraCloud => Site::cloud().await,
                 _ => Site::data_center().await,
             };
-            site.simulator.weather().push(Rule::new(Call::Meta, When::Next(1), effect));
+            site.simulator.faults().push(Rule::new(Call::Meta, When::Next(1), effect));
             let (rendered, _) = site.push(&ticket_draft("INC-1")).await.unwrap();
             assert_eq!(rendered.adjustments, []);
             assert_eq!(site.jira.visibility(), Visibility::Indexed(index));
@@ -208,7 +208,7 @@ async fn creates_ticket_without_create_metadata() {
         let site = Site::cloud().await;
         let shown = format!("{effect:?}");
         // The first of these calls is serverInfo, the second asks for the issue types.
-        site.simulator.weather().push(Rule::new(Call::Meta, When::Nth(2), effect));
+        site.simulator.faults().push(Rule::new(Call::Meta, When::Nth(2), effect));
         let (rendered, _) =
             site.push(&ticket_draft("INC-1")).await.unwrap_or_else(|fault| panic!("{shown}: {fault}"));
         assert_eq!(adjusted(&rendered.adjustments), ["issuetype", "priority", "labels"], "{shown}");
@@ -220,7 +220,7 @@ async fn creates_ticket_without_create_metadata() {
 #[tokio::test]
 async fn refetches_missing_create_metadata_after_a_minute() {
     let (site, ticket_draft) = (Site::cloud().await, ticket_draft("INC-1"));
-    site.simulator.weather().push(Rule::new(Call::Meta, When::Nth(2), Effect::Html { status: 500 }));
+    site.simulator.faults().push(Rule::new(Call::Meta, When::Nth(2), Effect::Html { status: 500 }));
     assert_eq!(site.jira.prepare(&ticket_draft).await.unwrap().adjustments.len(), 3);
     assert_eq!(site.jira.prepare(&ticket_draft).await.unwrap().adjustments.len(), 3);
     site.clock.advance(Duration::from_secs(61));
@@ -245,8 +245,8 @@ async fn a_description_off_the_screen_is_sent_as_a_comment() {
 #[tokio::test]
 async fn drops_refused_description_without_create_metadata() {
     let site = Site::cloud_with(Profile::of(Vendor::JiraCloud).without_field("description")).await;
-    site.simulator.weather().push(Rule::new(Call::Meta, When::Nth(2), Effect::Html { status: 500 }));
-    site.weather(Call::Update, Effect::Html { status: 403 });
+    site.simulator.faults().push(Rule::new(Call::Meta, When::Nth(2), Effect::Html { status: 500 }));
+    site.inject(Call::Update, Effect::Html { status: 403 });
     let (_, created) = site.push(&ticket_draft("INC-1")).await.unwrap();
     assert_eq!(adjusted(&created.adjustments), ["description", "description"]);
     assert!(created.adjustments[1].reason.contains("may be missing"), "{:?}", created.adjustments);
@@ -265,7 +265,7 @@ async fn uses_default_names_without_create_metadata() {
     let site = Site::cloud().await;
     // The first of these calls is serverInfo, the second asks for the issue types.
     let refusal = Effect::Answer(Reply::json(403, &json!({ "errorMessages": ["no"] })));
-    site.simulator.weather().push(Rule::new(Call::Meta, When::Nth(2), refusal));
+    site.simulator.faults().push(Rule::new(Call::Meta, When::Nth(2), refusal));
     let (rendered, _) = site.push(&ticket_draft("INC-1")).await.unwrap();
     assert_eq!(adjusted(&rendered.adjustments), ["issuetype", "priority", "labels"]);
     assert_eq!(site.only_ticket()["priority"]["name"], "Highest");
@@ -281,7 +281,7 @@ async fn refetches_create_metadata_after_five_minutes_or_refusal() {
     site.clock.advance(Duration::from_secs(301));
     let rendered = site.jira.prepare(&ticket_draft).await.unwrap();
     assert_eq!(metas(), 4);
-    site.weather(Call::Create, Effect::Answer(Reply::json(400, &json!({}))));
+    site.inject(Call::Create, Effect::Answer(Reply::json(400, &json!({}))));
     site.jira.create(&ticket_draft, &rendered, WITHIN).await.unwrap_err();
     site.jira.prepare(&ticket_draft).await.unwrap();
     assert_eq!(metas(), 6);
@@ -310,7 +310,7 @@ async fn renders_offline_without_requests() {
 async fn created_issue_with_absurd_key_is_looked_up() {
     let site = Site::cloud().await;
     let body = json!({ "id": "10001", "key": format!("SEC-{}", "9".repeat(3_000_000)) });
-    site.weather(Call::Create, Effect::ApplyThenAnswer(Reply::json(201, &body)));
+    site.inject(Call::Create, Effect::ApplyThenAnswer(Reply::json(201, &body)));
     let ticket_draft = ticket_draft("INC-1");
     let fault = site.push(&ticket_draft).await.unwrap_err();
     assert_eq!((fault.kind, fault.is_ambiguous()), (FaultKind::UnreadableReply, true));
@@ -322,7 +322,7 @@ async fn created_issue_with_absurd_key_is_looked_up() {
 async fn refusal_of_a_field_in_megabytes_is_cut() {
     let site = Site::cloud().await;
     let body = json!({ "errors": { "priority": "x".repeat(3_000_000) }, "errorMessages": [] });
-    site.simulator.weather().push(Rule::new(
+    site.simulator.faults().push(Rule::new(
         Call::Create,
         When::Next(1),
         Effect::Answer(Reply::json(400, &body)),

@@ -14,11 +14,11 @@ async fn both() -> [Site; 2] {
     [Site::cloud().await, Site::data_center().await]
 }
 
-/// A create that is answered so, prepared in fair weather.
+/// A create that is answered so, prepared without faults.
 async fn create(site: &Site, reply: Reply) -> Fault {
     let ticket_draft = ticket_draft("INC-1");
     let rendered = site.jira.prepare(&ticket_draft).await.unwrap();
-    site.weather(Call::Create, Effect::Answer(reply));
+    site.inject(Call::Create, Effect::Answer(reply));
     site.jira.create(&ticket_draft, &rendered, WITHIN).await.unwrap_err()
 }
 
@@ -80,7 +80,7 @@ async fn refusal_concerns_connection_when_read_is_refused() {
     ];
     for (read, kind) in table {
         let site = Site::data_center().await;
-        site.weather(Call::Auth, Effect::Answer(read.clone()));
+        site.inject(Call::Auth, Effect::Answer(read.clone()));
         let fault = create(&site, messages(403, "no")).await;
         assert_eq!((fault.kind, fault.is_ambiguous()), (kind, false), "{read:?}");
     }
@@ -95,7 +95,7 @@ async fn failed_read_does_not_blame_connection() {
         Effect::Answer(messages(429, "slow down")),
     ] {
         let site = Site::cloud().await;
-        site.weather(Call::Auth, effect.clone());
+        site.inject(Call::Auth, effect.clone());
         let fault = create(&site, messages(403, "no")).await;
         assert_eq!(fault.kind, FaultKind::Rejected, "{effect:?}");
     }
@@ -124,7 +124,7 @@ async fn a_refused_login_is_not_asked_again() {
 #[tokio::test]
 async fn anonymous_reply_points_to_login() {
     let site = Site::data_center().await;
-    site.weather(Call::Auth, Effect::Answer(messages(401, "You are not authenticated.")));
+    site.inject(Call::Auth, Effect::Answer(messages(401, "You are not authenticated.")));
     let text = "Anonymous users do not have permission to create issues in this project. Please try logging in first.";
     let fault = create(&site, messages(400, text)).await;
     assert_eq!(fault.kind, FaultKind::Unauthorized);
@@ -179,7 +179,7 @@ async fn a_redirect_that_echoes_the_secret_does_not_repeat_it() {
     let location = "https://login.example/cloud-api-token/x?t=cloud-api-token".to_owned();
     let ticket_draft = ticket_draft("INC-1");
     let rendered = site.jira.prepare(&ticket_draft).await.unwrap();
-    site.weather(Call::Create, Effect::Redirect { status: 302, location });
+    site.inject(Call::Create, Effect::Redirect { status: 302, location });
     let fault = site.jira.create(&ticket_draft, &rendered, WITHIN).await.unwrap_err();
     assert!(
         fault.hint.contains("[secret]") && !format!("{fault:?}").contains("cloud-api-token"),
@@ -192,7 +192,7 @@ async fn anonymous_answer_is_refused_login() {
     for header in [("x-ausername", "anonymous"), ("x-seraph-loginreason", "AUTHENTICATED_FAILED")] {
         let site = Site::data_center().await;
         let nothing = json!({ "values": [], "isLast": true, "total": 0, "version": "10.3.24" });
-        site.weather(Call::Meta, Effect::Answer(Reply::json(200, &nothing).header(header.0, header.1)));
+        site.inject(Call::Meta, Effect::Answer(Reply::json(200, &nothing).header(header.0, header.1)));
         let fault = site.jira.prepare(&ticket_draft("INC-1")).await.unwrap_err();
         assert_eq!(fault.kind, FaultKind::Unauthorized, "{header:?}");
         assert!(fault.hint.contains("token"), "{}", fault.hint);

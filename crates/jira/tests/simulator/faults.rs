@@ -66,8 +66,8 @@ const STATUSES: [(u16, FaultKind); 45] = [
 async fn every_status_of_a_create_has_its_verdict() {
     let site = Site::cloud().await;
     for (status, kind) in STATUSES {
-        site.simulator.weather().clear();
-        site.weather(Call::Create, Effect::EmptyBody { status, applied: false });
+        site.simulator.faults().clear();
+        site.inject(Call::Create, Effect::EmptyBody { status, applied: false });
         let fault = create(&site).await;
         assert_eq!((fault.kind, fault.status), (kind, Some(status)), "{fault:?}");
     }
@@ -79,7 +79,7 @@ async fn a_long_refusal_keeps_the_words_that_it_begins_with() {
         let site = Site::cloud().await;
         let text = format!("Enter the affected host {}", "x".repeat(length));
         let body = json!({ "errorMessages": [text], "errors": {} });
-        site.weather(Call::Create, Effect::Answer(Reply::json(400, &body)));
+        site.inject(Call::Create, Effect::Answer(Reply::json(400, &body)));
         let fault = create(&site).await;
         assert!(fault.message.contains("Enter the affected host xx"), "{fault}");
         assert!(fault.message.len() < 600 && fault.kind == FaultKind::Rejected, "{fault}");
@@ -103,7 +103,7 @@ async fn failures_on_the_way_are_ambiguous_once_something_was_sent() {
     ];
     for (effect, kind, tickets) in table {
         let site = Site::cloud().await;
-        site.weather(Call::Create, effect.clone());
+        site.inject(Call::Create, effect.clone());
         let fault = create(&site).await;
         assert_eq!((fault.kind, fault.kind.certainty()), (kind, Certainty::Ambiguous), "{effect:?}");
         assert_eq!(site.simulator.tickets().len(), tickets, "{effect:?}");
@@ -126,7 +126,7 @@ async fn a_captcha_is_a_lock_out_whatever_its_status() {
         let reply = Reply::html(status, "<html><head><title>Forbidden (403)</title></head></html>")
             .header("x-seraph-loginreason", "AUTHENTICATION_DENIED")
             .header("x-authentication-denied-reason", "CAPTCHA_CHALLENGE; login-url=https://x/login.jsp");
-        site.weather(Call::Create, Effect::Answer(reply));
+        site.inject(Call::Create, Effect::Answer(reply));
         let fault = create(&site).await;
         assert_eq!((fault.kind, fault.is_ambiguous()), (FaultKind::LockedOut, false), "{status}");
         assert!(fault.hint.contains("CAPTCHA"), "{}", fault.hint);
@@ -149,7 +149,7 @@ async fn wrong_passwords_end_in_a_lock_out_on_data_center() {
 #[tokio::test]
 async fn empty_success_with_failed_login_is_refused() {
     let site = Site::cloud().await;
-    site.weather(Call::Create, Effect::authenticated_failed());
+    site.inject(Call::Create, Effect::authenticated_failed());
     let fault = create(&site).await;
     assert_eq!((fault.kind, fault.is_ambiguous()), (FaultKind::Unauthorized, false));
 }
@@ -165,7 +165,7 @@ async fn tells_refused_login_from_missing_project() {
 #[tokio::test]
 async fn a_throttled_create_says_when_to_come_back() {
     let site = Site::cloud().await;
-    site.weather(Call::Create, Effect::throttle(RetryAfter::Seconds(1_847)));
+    site.inject(Call::Create, Effect::throttle(RetryAfter::Seconds(1_847)));
     let fault = create(&site).await;
     assert_eq!(fault.kind, FaultKind::RateLimited);
     assert_eq!(fault.retry_after.map(|wait| wait.as_secs()), Some(1_847));
@@ -202,7 +202,7 @@ async fn repeats_jira_error_text_without_secrets() {
     ];
     for (reply, words) in table {
         let site = Site::cloud().await;
-        site.weather(Call::Create, Effect::Answer(reply));
+        site.inject(Call::Create, Effect::Answer(reply));
         let fault = create(&site).await;
         assert!(fault.message.contains(words), "{}", fault.message);
         let shown = format!("{fault:?} {:?}", site.jira);

@@ -42,7 +42,7 @@ async fn lists_tickets_of_one_marker_oldest_first() {
         let ticket_draft = ticket_draft("INC-1");
         site.push(&ticket_draft).await.unwrap();
         site.push(&ticket_draft).await.unwrap();
-        site.weather(Call::Search, Effect::ReturnsTwice);
+        site.inject(Call::Search, Effect::ReturnsTwice);
         let search_result = site.look_up(&ticket_draft, &[]).await.unwrap();
         let keys: Vec<_> = search_result.tickets.iter().map(|found| found.ticket.key.as_str()).collect();
         assert_eq!(keys, ["SEC-1", "SEC-2"]);
@@ -68,7 +68,7 @@ async fn tickets_of_others_are_never_taken_for_ours() {
         let longer = Map::from_iter([("labels".to_owned(), json!([format!("{}0", ticket_draft.marker)]))]);
         site.simulator.add_foreign_ticket(longer);
         assert!(site.look_up(&ticket_draft, &[]).await.unwrap().tickets.is_empty());
-        site.weather(Call::Search, Effect::ReturnsEverything);
+        site.inject(Call::Search, Effect::ReturnsEverything);
         let fault = site.look_up(&ticket_draft, &[]).await.unwrap_err();
         assert_eq!(fault.kind, FaultKind::UnreadableReply);
     }
@@ -114,8 +114,8 @@ async fn truncated_empty_answer_proves_nothing() {
         (&data_center, json!({ "issues": [], "total": 0, "warningMessages": ["No such field."] })),
     ];
     for (site, body) in table {
-        site.simulator.weather().clear();
-        site.weather(Call::Search, Effect::Answer(Reply::json(200, &body)));
+        site.simulator.faults().clear();
+        site.inject(Call::Search, Effect::Answer(Reply::json(200, &body)));
         let fault = site.look_up(&ticket_draft("INC-1"), &[]).await.unwrap_err();
         assert_eq!(fault.kind, FaultKind::UnreadableReply, "{body}");
     }

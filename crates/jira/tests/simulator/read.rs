@@ -63,9 +63,9 @@ async fn absent_ticket_is_none() {
 async fn absence_counts_only_with_a_working_login() {
     let profile = Profile::of(Vendor::JiraDataCenter);
     let site = Site::with(Vendor::JiraDataCenter, profile, &pat("data-center-pat"), |_| {}).await;
-    site.weather(Call::Read, Effect::Answer(no_such_issue()));
+    site.inject(Call::Read, Effect::Answer(no_such_issue()));
     assert_eq!(site.jira.read(&site.jira.destination(), "SEC-1").await, Ok(None));
-    site.weather(Call::Auth, Effect::Answer(Reply::json(401, &json!({}))));
+    site.inject(Call::Auth, Effect::Answer(Reply::json(401, &json!({}))));
     let fault = site.jira.read(&site.jira.destination(), "SEC-1").await.unwrap_err();
     assert_eq!(fault.kind, FaultKind::Unauthorized);
 }
@@ -73,7 +73,7 @@ async fn absence_counts_only_with_a_working_login() {
 #[tokio::test]
 async fn not_found_page_of_a_proxy_is_a_fault() {
     let site = Site::cloud().await;
-    site.weather(Call::Read, Effect::Answer(Reply::html(404, "<!DOCTYPE html><title>Lost</title>")));
+    site.inject(Call::Read, Effect::Answer(Reply::html(404, "<!DOCTYPE html><title>Lost</title>")));
     assert!(site.jira.read(&site.jira.destination(), "SEC-1").await.is_err());
 }
 
@@ -81,10 +81,10 @@ async fn not_found_page_of_a_proxy_is_a_fault() {
 async fn issue_without_believable_key_is_unreadable() {
     let site = Site::cloud().await;
     for key in ["", "SEC", &format!("SEC-{}", "9".repeat(4_000))] {
-        site.simulator.weather().clear();
+        site.simulator.faults().clear();
         let fields = json!({ "project": { "key": "SEC" } });
         let body = json!({ "id": "10001", "key": key, "fields": fields });
-        site.weather(Call::Read, Effect::Answer(Reply::json(200, &body)));
+        site.inject(Call::Read, Effect::Answer(Reply::json(200, &body)));
         let fault = site.jira.read(&site.jira.destination(), "SEC-1").await.unwrap_err();
         assert_eq!(fault.kind, FaultKind::UnreadableReply, "{key}");
     }

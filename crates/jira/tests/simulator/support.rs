@@ -107,8 +107,8 @@ impl Site {
         self.jira.look_up(&search).await
     }
 
-    pub(crate) fn weather(&self, on: Call, then: Effect) {
-        self.simulator.weather().push(Rule::new(on, When::Always, then));
+    pub(crate) fn inject(&self, on: Call, then: Effect) {
+        self.simulator.faults().push(Rule::new(on, When::Always, then));
     }
 
     /// The fields of the one ticket that exists.

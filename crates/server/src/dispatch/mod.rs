@@ -233,7 +233,7 @@ impl Dispatcher {
                 attempt::log_if_failed(delivery);
             }),
             Err(error) => {
-                tracing::error!(error = &error as &dyn std::error::Error, "failed to expire stale leases")
+                tracing::error!(error = &error as &dyn std::error::Error, "failed to expire stale leases");
             }
         }
     }

@@ -51,12 +51,12 @@ async fn takes_a_group_that_does_not_show_whether_it_is_active() {
 
 #[tokio::test]
 async fn a_sys_id_needs_no_answer_of_the_group_table() {
-    let weather = [
+    let effects = [
         Effect::Html { status: 500 },
         Effect::Hang { applied: false },
         Effect::Answer(Reply::json(403, &json!({ "error": { "message": "no" } }))),
     ];
-    for effect in weather {
+    for effect in effects {
         let site = Site::with(|_| {}, |draft| draft.assignment_group = Some(GROUP_ID.to_owned())).await;
         site.strike(Call::Meta, effect);
         let rendered = site.system.prepare(&ticket_draft("INC-1")).await.unwrap();

@@ -59,7 +59,7 @@ async fn finds_ticket_by_sys_id_when_query_is_ignored() {
     for effect in
         [Effect::ReturnsEverything, Effect::ReturnsNothing, Effect::Garbage { status: 200, applied: false }]
     {
-        site.simulator.weather().clear();
+        site.simulator.faults().clear();
         site.strike(Call::Search, effect);
         let found = site.look_up(&ticket_draft("INC-1")).await.unwrap();
         assert_eq!(found.tickets.len(), 1);
@@ -90,7 +90,7 @@ async fn interrupted_search_proves_nothing() {
     let row = json!({ "sys_id": "c537bae64f411200adf9f8e18110c76e", "correlation_id": ticket_draft.marker });
     for (rows, found) in [(json!([]), None), (json!([row]), Some(1))] {
         let body = json!({ "result": rows, "error": error, "status": "failure" });
-        site.simulator.weather().clear();
+        site.simulator.faults().clear();
         site.answer(Call::Search, Reply::json(200, &body));
         match site.look_up(&ticket_draft).await {
             Ok(search_result) => assert_eq!(Some(search_result.tickets.len()), found),
@@ -115,7 +115,7 @@ async fn a_search_that_fails_is_never_an_empty_one() {
     ];
     for call in [Call::Search, Call::Read] {
         for (reply, kind) in &table {
-            site.simulator.weather().clear();
+            site.simulator.faults().clear();
             site.answer(call, reply.clone());
             let fault = site.look_up(&ticket_draft("INC-1")).await.unwrap_err();
             assert_eq!(fault.kind, *kind, "{call:?} {reply:?}");

@@ -64,7 +64,7 @@ const TABLE: [(u16, &str, &str, FaultKind); 33] = [
 async fn every_status_has_its_verdict() {
     let site = Site::of(|_| {}).await;
     for (status, message, detail, kind) in TABLE {
-        site.simulator.weather().clear();
+        site.simulator.faults().clear();
         site.answer(Call::Create, failure(status, message, detail));
         let fault = site.push(&ticket_draft("INC-1")).await.unwrap_err();
         assert_eq!((fault.status, fault.kind), (Some(status), kind), "{status} {message} {detail}");
@@ -77,7 +77,7 @@ async fn every_status_has_its_verdict() {
 async fn every_refusal_that_can_be_mended_names_the_setting() {
     let site = Site::of(|_| {}).await;
     for (status, message, detail, kind) in TABLE {
-        site.simulator.weather().clear();
+        site.simulator.faults().clear();
         site.answer(Call::Create, failure(status, message, detail));
         let fault = site.push(&ticket_draft("INC-1")).await.unwrap_err();
         let mendable = [
@@ -97,7 +97,7 @@ async fn reads_retry_after_from_either_header() {
     let table =
         [("retry-after", "90", Some(90)), ("x-ratelimit-reset", "120", Some(120)), ("x-other", "1", None)];
     for (header, value, seconds) in table {
-        site.simulator.weather().clear();
+        site.simulator.faults().clear();
         site.answer(Call::Create, failure(429, "Rate limit exceeded", "").header(header, value));
         let fault = site.push(&ticket_draft("INC-1")).await.unwrap_err();
         assert_eq!(fault.retry_after, seconds.map(Duration::from_secs), "{header}");
@@ -113,7 +113,7 @@ async fn a_secret_that_is_echoed_does_not_reach_the_fault() {
     let fault = site.push(&ticket_draft("INC-1")).await.unwrap_err();
     assert!(fault.message.contains("Basic [secret]"), "{fault}");
     let straddling = format!("{}{PASSWORD}", "x".repeat(470));
-    site.simulator.weather().clear();
+    site.simulator.faults().clear();
     site.answer(Call::Create, failure(500, "", &straddling));
     let cut = site.push(&ticket_draft("INC-1")).await.unwrap_err();
     assert!(!cut.message.contains(&PASSWORD[..6]), "{cut}");
@@ -151,7 +151,7 @@ async fn redacts_escaped_secret_echo() {
     site.system = connect(&draft(&site.simulator), ODD, site.clock.clone());
     let page = Reply::html(500, &format!("<title>{ON_A_PAGE} failed</title>"));
     for echo in [failure(500, ODD, ON_A_PAGE), failure(500, "", "pass%22w%3Co%3Er%26d%27s%2B%2Fx"), page] {
-        site.simulator.weather().clear();
+        site.simulator.faults().clear();
         site.answer(Call::Create, echo);
         let fault = site.push(&ticket_draft("INC-1")).await.unwrap_err();
         assert!(fault.message.contains("[secret]") && !fault.message.contains("pass"), "{fault}");

@@ -73,7 +73,7 @@ impl Site {
     }
 
     pub(crate) fn strike(&self, call: Call, effect: Effect) {
-        self.simulator.weather().push(Rule::new(call, When::Always, effect));
+        self.simulator.faults().push(Rule::new(call, When::Always, effect));
     }
 
     pub(crate) fn answer(&self, call: Call, reply: Reply) {

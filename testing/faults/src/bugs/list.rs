@@ -18,7 +18,7 @@ pub(super) enum Found {
     ByHand,
 }
 
-/// How a bug, or weather that was hard, is played again.
+/// How a bug, or faults that was hard, is played again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Replay {
     /// A test of the workspace, by the name of its function.
@@ -77,7 +77,7 @@ pub(super) const BUGS: &[Bug] = &[
         replays: &[Test("lower_number_is_older_within_a_second")],
     },
     Bug {
-        what: "After `200 {}` Jira Cloud was taken for Data Center, whose searches Cloud refuses: deliveries stayed RECONCILING for ever",
+        what: "After `200 {}` Jira Cloud was taken for Data Center, whose searches Cloud refuses: deliveries stayed RECONCILING forever",
         found_by: By(r#"matrix --only "connection / ""#),
         replays: &[Test("detects_flavour_from_account_without_server_info")],
     },
@@ -89,18 +89,12 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         what: "The directory entry of a new data folder was not synced: a power cut lost the folder with acknowledged pushes",
         found_by: By("power --seed 1"),
-        replays: &[
-            Test("what_the_first_start_accepted_is_there_after_the_power_was_cut"),
-            Power { cuts: 20, seed: 1 },
-        ],
+        replays: &[Test("pushes_of_the_first_start_survive_a_power_cut"), Power { cuts: 20, seed: 1 }],
     },
     Bug {
         what: "After a first start that was interrupted while writing its key, no server started again",
         found_by: By("power --seed 1"),
-        replays: &[
-            Test("a_first_start_that_could_not_write_its_key_does_not_keep_the_next_from_starting"),
-            Power { cuts: 20, seed: 1 },
-        ],
+        replays: &[Test("next_start_succeeds_after_failed_key_write"), Power { cuts: 20, seed: 1 }],
     },
     Bug {
         what: "After a restore from an older copy, tickets were created twice",
@@ -110,7 +104,7 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         what: "A second server started after the lock file was removed",
         found_by: ByHand,
-        replays: &[Cells("neighbours / second server / the lock file removed")],
+        replays: &[Cells("second instance / second server / the lock file removed")],
     },
     Bug {
         what: "A database copied without its write-ahead log opened as a new installation that did not know its own tickets",
@@ -130,7 +124,7 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         what: "All TLS failures had the same message",
         found_by: By(r#"matrix --only "tls / ""#),
-        replays: &[Test("a_certificate_that_is_not_to_be_trusted_costs_no_ticket_and_is_told_by_its_reason")],
+        replays: &[Test("untrusted_certificate_delays_ticket_and_names_the_reason")],
     },
     Bug {
         what: "A connection that was never established counted as an unknown outcome where an attempt ends within 10 s, although nothing was sent",
@@ -140,9 +134,7 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         what: "A connection that was disabled after a delivery was claimed, or after its intent was durable, still received it",
         found_by: By(r#"matrix --only "settings / switched off""#),
-        replays: &[Test(
-            "what_is_about_to_be_sent_when_its_system_is_switched_off_waits_until_it_is_switched_on",
-        )],
+        replays: &[Test("disabling_stops_a_claimed_delivery_before_its_send")],
     },
     Bug {
         what: r"A secret that a ticket system repeated in escaped form (`&amp;`, `\u0026`, `%26`) was not redacted",
@@ -163,7 +155,7 @@ pub(super) const BUGS: &[Bug] = &[
         what: "A caller whose connections broke was restricted for a while, as if it had flooded",
         found_by: By(r#"matrix --only "streams / ""#),
         replays: &[
-            Test("a_caller_whose_connections_break_may_begin_anew_at_once_wherever_they_broke"),
+            Test("caller_may_reconnect_at_once_after_broken_connections"),
             Cells("streams / 10,000 reconnections"),
         ],
     },
@@ -175,11 +167,11 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         what: "Cells on searches, proofs and preparing reads passed although their faults had struck nothing",
         found_by: ByHand,
-        replays: &[Test("fails_a_cell_whose_weather_struck_nothing")],
+        replays: &[Test("fails_cell_whose_fault_struck_nothing")],
     },
 ];
 
-/// Weather that no bug was found in, and that is the hardest that there is: everything in doubt, a process that is
+/// FaultScript that no bug was found in, and that is the hardest that there is: everything in doubt, a process that is
 /// killed again and again, and both. Few callers at once, so that a busy machine keeps to the bounds.
 pub(super) const HARD: &[Replay] = &[
     History { deliveries: 1_000, seed: 42, struck: 1_000, kills: 0 },
@@ -205,7 +197,7 @@ impl Bug {
 // === impl Replay ===
 
 impl Replay {
-    /// What this program is to be told; nothing if it is not played by it.
+    /// The arguments of this program; `None` for a test of the workspace.
     pub(super) fn arguments(self) -> Option<Vec<String>> {
         let words = match self {
             Test(_) => return None,

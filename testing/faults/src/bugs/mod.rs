@@ -1,6 +1,6 @@
 //! Every bug that was ever found, played again: it must not come back.
 //!
-//! A bug is played by the tests that show it mended, and by the command that found it or a small form of it. Weather that
+//! A bug is played by the tests that show it mended, and by the command that found it or a small form of it. FaultScript that
 //! no bug was found in, but that is the hardest there is, is played beside them.
 
 mod list;
@@ -74,13 +74,13 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
         wanted.len(),
         began.elapsed()
     );
-    if failed > 0 { bail!("{failed} bugs are back, or can not be played") } else { Ok(()) }
+    if failed > 0 { bail!("{failed} bugs are back, or cannot be played") } else { Ok(()) }
 }
 
 fn items() -> Vec<Item> {
     let bugs = BUGS.iter().map(|bug| Item { what: bug.what, row: bug.row(), replays: bug.replays });
     let hard = HARD.chunks(1).map(|replays| {
-        let what = "Hard weather";
+        let what = "Hard faults";
         Item { what, row: format!("| {what} | | `{}` |", commands(replays)), replays }
     });
     bugs.chain(hard).collect()
@@ -100,7 +100,7 @@ async fn failure(replay: Replay, suite: &Suite) -> Result<Option<String>> {
     };
     let mut this = Command::new(std::env::current_exe()?);
     this.args(arguments).stdin(Stdio::null()).kill_on_drop(true);
-    let Output { status, stdout, stderr } = this.output().await.context("faults can not be run")?;
+    let Output { status, stdout, stderr } = this.output().await.context("faults cannot be run")?;
     let said = || format!("{}{}", String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
     Ok((!status.success()).then(said))
 }
@@ -126,7 +126,7 @@ mod tests {
     const PROOF: &str = include_str!("../../../../docs/src/internals/proof.md");
 
     #[test]
-    fn table_of_bugs_in_the_book_is_the_list_that_is_played() {
+    fn bug_table_in_the_book_matches_the_list() {
         let (_, after) = PROOF.split_once("| bug | found by | shown by |\n|---|---|---|\n").expect("a table");
         let table: Vec<_> = after.lines().take_while(|line| line.starts_with('|')).collect();
         let list: Vec<_> = BUGS.iter().map(list::Bug::row).collect();
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_played_again_is_a_command_that_there_is() {
+    fn every_replay_is_a_valid_command() {
         let cells: Vec<_> = crate::matrix::cells().iter().map(ToString::to_string).collect();
         for replay in BUGS.iter().flat_map(|bug| bug.replays).chain(HARD) {
             let Some(arguments) = replay.arguments() else { continue };

@@ -30,7 +30,7 @@ impl Suite {
         cargo.args(["test", "--locked", "--workspace", "--all-targets", "--no-fail-fast", "--"]).args(names);
         // Here nothing is left unplayed for want of a disk whose power can be cut.
         cargo.env("TICKETING_DISK_REQUIRED", "1");
-        let Output { stdout, stderr, .. } = cargo.output().await.context("cargo can not be run")?;
+        let Output { stdout, stderr, .. } = cargo.output().await.context("cargo cannot be run")?;
         let said = format!("{}{}", String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
         Ok(Self::of(said))
     }
@@ -74,7 +74,7 @@ mod tests {
         test result: FAILED. 2 passed; 1 failed; 1 ignored; 0 measured; 7 filtered out; finished in 0.01s\n";
 
     #[test]
-    fn a_test_that_failed_was_ignored_or_is_not_there_has_not_passed() {
+    fn failed_ignored_and_missing_tests_count_as_not_passed() {
         let suite = Suite::of(SAID.to_owned());
         assert_eq!(suite.failure("it_holds"), None);
         for name in ["it_breaks", "it_waits", "it_is_nowhere"] {

@@ -1,4 +1,4 @@
-//! Those who want tickets, and the operators. Every request and every answer is written down.
+//! Callers that push incidents, and operators. Every request and every answer is recorded.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,7 +9,7 @@ use ticketing_harness::incident;
 use tokio::task::JoinSet;
 use tonic::{Code, Status};
 
-use super::plan::{Deed, Door, Later, Order, TARGETS};
+use super::plan::{Later, LaterAction, Order, PushMethod, TARGETS};
 use super::progress::Progress;
 use super::record::{Answer, Operation, Recorder, Standing, What};
 
@@ -21,7 +21,7 @@ const AGAIN_AFTER: [Duration; 2] = [Duration::from_millis(20), Duration::from_se
 const TRIES: usize = 60;
 
 /// Works off the orders, `callers` at a time, with at most `window` deliveries in the air.
-pub(super) async fn work_off(
+pub(super) async fn run_callers(
     client: &Client,
     orders: Vec<Order>,
     callers: usize,
@@ -40,9 +40,9 @@ pub(super) async fn work_off(
                 progress.until_fewer_than(window).await;
                 progress.begun(order.deliveries());
                 let deliveries = caller.bring(order).await;
-                for deed in order.later.iter().copied() {
+                for action in order.later.iter().copied() {
                     let (caller, order, deliveries) = (caller.clone(), order.clone(), deliveries.clone());
-                    later.spawn(async move { caller.do_later(&order, &deliveries, deed).await });
+                    later.spawn(async move { caller.do_later(&order, &deliveries, action).await });
                 }
             }
             later.join_all().await;
@@ -64,9 +64,9 @@ impl Caller {
     async fn bring(&self, order: &Order) -> Vec<String> {
         let [mut pause, longest] = AGAIN_AFTER;
         for _ in 0..TRIES {
-            let answer = match order.door {
-                Door::Submit => self.submit(order, 0).await,
-                Door::Create { target, patience } => self.create(order, 0, target, patience).await,
+            let answer = match order.method {
+                PushMethod::Submit => self.submit(order, 0).await,
+                PushMethod::Create { target, patience } => self.create(order, 0, target, patience).await,
             };
             match answer {
                 Ok(standings) => return standings.into_iter().map(|standing| standing.delivery).collect(),
@@ -83,15 +83,15 @@ impl Caller {
     async fn do_later(&self, order: &Order, deliveries: &[String], later: Later) {
         tokio::time::sleep(later.after).await;
         // What becomes of these is written down, and no more is wanted of it.
-        match later.deed {
-            Deed::Again { callers, body } => {
+        match later.action {
+            LaterAction::Again { callers, body } => {
                 let mut crowd = JoinSet::new();
                 for _ in 0..callers {
                     let (caller, order) = (self.clone(), order.clone());
                     crowd.spawn(async move {
-                        match order.door {
-                            Door::Submit => caller.submit(&order, body).await,
-                            Door::Create { target, patience } => {
+                        match order.method {
+                            PushMethod::Submit => caller.submit(&order, body).await,
+                            PushMethod::Create { target, patience } => {
                                 caller.create(&order, body, target, patience).await
                             }
                         }
@@ -99,10 +99,10 @@ impl Caller {
                 }
                 crowd.join_all().await;
             }
-            Deed::Push { target } => drop(self.create(order, 0, target, PATIENCE).await),
-            Deed::Retry | Deed::Cancel | Deed::Resolve => {
+            LaterAction::Push { target } => drop(self.create(order, 0, target, PATIENCE).await),
+            LaterAction::Retry | LaterAction::Cancel | LaterAction::Resolve => {
                 for delivery in deliveries {
-                    self.lend_a_hand(order, delivery, later.deed).await;
+                    self.act_as_operator(order, delivery, later.action).await;
                 }
             }
         }
@@ -139,20 +139,20 @@ impl Caller {
         .await
     }
 
-    async fn lend_a_hand(&self, order: &Order, delivery: &str, deed: Deed) {
+    async fn act_as_operator(&self, order: &Order, delivery: &str, action: LaterAction) {
         let mut client = self.client.clone().with_deadline(PATIENCE);
         let delivery_id = delivery.to_owned();
         let delivery = delivery_id.clone();
-        let _ = match deed {
-            Deed::Cancel => {
+        let _ = match action {
+            LaterAction::Cancel => {
                 let request = v1::CancelDeliveryRequest { delivery_id, note: String::new() };
                 let call =
                     async move { Ok(client.cancel_delivery(request).await?.delivery.into_iter().collect()) };
                 self.ask(Operation::Cancel { delivery }, call).await
             }
-            Deed::Resolve => {
+            LaterAction::Resolve => {
                 let key = format!("HAND-{}", order.number);
-                // There is no such ticket: it is taken where the weather keeps the server from finding that out.
+                // There is no such ticket: it is accepted where faults keep the server from reading it.
                 let request = v1::ResolveDeliveryRequest {
                     delivery_id,
                     ticket_key: key.clone(),

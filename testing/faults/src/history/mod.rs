@@ -1,8 +1,8 @@
-//! Histories: many incidents in random weather, while the server is killed, stopped and put to sleep; what everybody saw
+//! Histories: many incidents under random faults, while the server is killed, stopped and suspended; what callers and subscribers saw
 //! is recorded, and the record is held against the promises.
 //!
-//! A seed gives the same incidents, the same deeds of callers and operators, the same weather for the n-th create and
-//! look-up of each incident, and the same strokes on the server after the same number of incidents. What it can not give
+//! A seed gives the same incidents, the same actions of callers and operators, the same faults for the n-th create and
+//! look-up of each incident, and the same faults of the server after the same number of incidents. What it cannot give
 //! again is how threads interleave: which request is under way when the server is killed, and so how many creates an
 //! incident needs, and what follows from that. A bug that needs one rare moment may need several runs with its seed, or a
 //! larger one; a bug in what a reply means comes back at once.
@@ -11,15 +11,15 @@
 //! length is limited by patience alone and not by memory. One round can be played again by itself.
 
 mod callers;
-mod chance;
 mod checker;
 mod naive;
 mod plan;
 mod progress;
+mod random_faults;
 mod record;
 mod round;
+mod seeded_random;
 mod subscribers;
-mod weather;
 
 use std::fs::File;
 use std::io::{BufReader, BufWriter};
@@ -32,29 +32,29 @@ use ticketing_failpoints::Guard;
 use tokio::time::Instant;
 
 use self::checker::{Promise, Verdict};
-use self::naive::Harm;
+use self::naive::NaiveOutcome;
 use self::record::Entry;
 use self::round::Round;
 use crate::matrix::said;
 
-/// How many broken promises are told with their whole story.
-const STORIES: usize = 3;
-/// How many are told at all.
-const TOLD: usize = 20;
+/// How many broken promises are printed with all their entries.
+const MAX_TRACES: usize = 3;
+/// How many are printed at all.
+const MAX_PRINTED: usize = 20;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// How many deliveries.
     #[arg(long, default_value_t = 2_000)]
     deliveries: usize,
-    /// What the incidents, the deeds, the weather and the strokes are made of.
+    /// The seed of incidents, actions and faults.
     #[arg(long, default_value_t = 42)]
     seed: u64,
     /// How often the process is killed, stopped or put to sleep; by default once in 500 deliveries. With 0 the server
     /// runs in this process.
     #[arg(long)]
     kills: Option<usize>,
-    /// How many of a thousand first creates are struck by the weather; of those that follow, a third of that.
+    /// How many of a thousand first creates are struck by the faults; of those that follow, a third of that.
     #[arg(long, default_value_t = 600)]
     struck: u64,
     /// The most deliveries of a round.
@@ -103,12 +103,12 @@ struct Sum {
     creates: usize,
     searches: u64,
     events: usize,
-    strokes: usize,
+    server_faults: usize,
     void: usize,
     twice: usize,
     lost: usize,
     unexplained: usize,
-    naive: Harm,
+    naive: NaiveOutcome,
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Result<()> {
@@ -137,14 +137,14 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
             }
             let verdict = checker::check(&entries);
             println!("round {}: {}; {:.0?}", round.number, words(&verdict), started.elapsed());
-            tell(&verdict, &entries);
+            print_failures(&verdict, &entries);
             if !verdict.broken.is_empty() {
                 println!("round {} again: {}", round.number, arguments.again(round.number));
             }
             sum.add(&verdict);
         }
         if !arguments.no_naive {
-            sum.suffer(naive::play(round, arguments.callers * 4).await?);
+            sum.add_naive(naive::play(round, arguments.callers * 4).await?);
         }
     }
     println!(
@@ -173,7 +173,7 @@ fn check(file: &PathBuf) -> Result<()> {
     for entries in record::read(BufReader::new(File::open(file).context("--check")?))? {
         let verdict = checker::check(&entries);
         println!("round {}: {}", verdict.setting.round, words(&verdict));
-        tell(&verdict, &entries);
+        print_failures(&verdict, &entries);
         sum.add(&verdict);
         seed = verdict.setting.seed;
     }
@@ -182,23 +182,25 @@ fn check(file: &PathBuf) -> Result<()> {
 }
 
 fn words(verdict: &Verdict) -> String {
-    let Verdict { deliveries, in_doubt, strokes, void, broken, .. } = verdict;
+    let Verdict { deliveries, in_doubt, server_faults, void, broken, .. } = verdict;
     let (void, broken) = (void.len(), broken.len());
-    format!("{deliveries} deliveries, {in_doubt} in doubt, {strokes} kills, {void} void, {broken} broken")
+    format!(
+        "{deliveries} deliveries, {in_doubt} in doubt, {server_faults} kills, {void} void, {broken} broken"
+    )
 }
 
 /// What broke, and the whole stories of the first.
-fn tell(verdict: &Verdict, entries: &[Entry]) {
-    for broken in verdict.broken.iter().take(TOLD) {
+fn print_failures(verdict: &Verdict, entries: &[Entry]) {
+    for broken in verdict.broken.iter().take(MAX_PRINTED) {
         let delivery = broken.delivery.as_deref().unwrap_or("-");
         println!("BROKEN {:?}, delivery {delivery}: {}", broken.promise, broken.why);
     }
-    if verdict.broken.len() > TOLD {
-        println!("... and {} more", verdict.broken.len() - TOLD);
+    if verdict.broken.len() > MAX_PRINTED {
+        println!("... and {} more", verdict.broken.len() - MAX_PRINTED);
     }
     let mut told = verdict.broken.iter().filter_map(|broken| broken.delivery.as_deref()).collect::<Vec<_>>();
     told.dedup();
-    for delivery in told.into_iter().take(STORIES) {
+    for delivery in told.into_iter().take(MAX_TRACES) {
         println!("the story of {delivery}:");
         for entry in checker::story(entries, delivery) {
             println!("    {}", serde_json::to_string(&entry).unwrap_or_default());
@@ -235,7 +237,7 @@ impl Arguments {
             seed: self.seed,
             number: round as u64,
             deliveries: share(self.deliveries, round),
-            strokes: share(kills, round),
+            server_faults: share(kills, round),
             struck: self.struck,
             callers: self.callers.max(1),
             window: self.window,
@@ -265,7 +267,7 @@ impl Sum {
         self.creates += verdict.creates;
         self.searches += verdict.searches;
         self.events += verdict.events;
-        self.strokes += verdict.strokes;
+        self.server_faults += verdict.server_faults;
         self.void += verdict.void.len();
         let broken = |promise| verdict.broken.iter().filter(|broken| broken.promise == promise).count();
         self.twice += broken(Promise::NotTwice);
@@ -273,27 +275,27 @@ impl Sum {
         self.unexplained += broken(Promise::Explained);
     }
 
-    fn suffer(&mut self, harm: Harm) {
-        self.naive.deliveries += harm.deliveries;
-        self.naive.twice += harm.twice;
-        self.naive.surplus += harm.surplus;
-        self.naive.lost += harm.lost;
+    fn add_naive(&mut self, naive_outcome: NaiveOutcome) {
+        self.naive.deliveries += naive_outcome.deliveries;
+        self.naive.twice += naive_outcome.twice;
+        self.naive.surplus += naive_outcome.surplus;
+        self.naive.lost += naive_outcome.lost;
     }
 
     fn counts(&self) -> String {
         let Self { deliveries, delivered, failed, cancelled, .. } = self;
-        let Self { in_doubt, strokes, void, twice, lost, unexplained, .. } = self;
+        let Self { in_doubt, server_faults, void, twice, lost, unexplained, .. } = self;
         let void = if *void > 0 { format!(", {void} void") } else { String::new() };
         format!(
             "{deliveries} deliveries, {delivered} delivered, {failed} failed, {cancelled} cancelled, {in_doubt} in \
-             doubt, {strokes} kills{void}, {twice} twice, {lost} lost, {unexplained} unexplained"
+             doubt, {server_faults} kills{void}, {twice} twice, {lost} lost, {unexplained} unexplained"
         )
     }
 
     fn last_line(&self, arguments: &Arguments) -> String {
-        let Harm { deliveries, twice, lost, .. } = self.naive;
+        let NaiveOutcome { deliveries, twice, lost, .. } = self.naive;
         let seed = arguments.seed;
-        let naive = format!("naive client on the same weather: {twice} twice, {lost} lost");
+        let naive = format!("naive client on the same faults: {twice} twice, {lost} lost");
         match (arguments.naive_only, arguments.no_naive) {
             (true, _) => format!("history: seed {seed}; {naive} of {deliveries}"),
             (_, true) => format!("history: seed {seed}, {}", self.counts()),

@@ -1,4 +1,4 @@
-//! What everybody writes first: POST, and on any error POST again. It meets the same weather.
+//! A naive client: POST, and on any error POST again. It meets the same faults.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -16,8 +16,8 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
 use super::plan::TARGETS;
-use super::round::{ATTEMPT_DEADLINE, LATEST, Round};
-use super::weather::MARKER;
+use super::random_faults::MARKER;
+use super::round::{ATTEMPT_DEADLINE, MAX_DELAY, Round};
 
 /// How often it tries, and for how long it waits after the first time; after each further one twice as long.
 const TRIES: u32 = 5;
@@ -25,7 +25,7 @@ const BACKOFF: Duration = Duration::from_millis(60);
 
 /// What came of it.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Harm {
+pub(super) struct NaiveOutcome {
     pub(super) deliveries: usize,
     /// Incidents with more than one ticket in a system.
     pub(super) twice: usize,
@@ -44,7 +44,7 @@ struct Site {
 }
 
 /// Pushes what a round pushes, `callers` at a time.
-pub(super) async fn play(round: &Round<'_>, callers: usize) -> Result<Harm> {
+pub(super) async fn play(round: &Round<'_>, callers: usize) -> Result<NaiveOutcome> {
     let sites = Arc::new([site(round, 0).await?, site(round, 1).await?]);
     let plan = round.plan();
     let pushes = plan.orders.iter().flat_map(|order| {
@@ -64,11 +64,11 @@ pub(super) async fn play(round: &Round<'_>, callers: usize) -> Result<Harm> {
     }
     crowd.join_all().await;
     // What is applied late is not lost.
-    tokio::time::sleep(LATEST).await;
-    Ok(harm(&pushes, &sites))
+    tokio::time::sleep(MAX_DELAY).await;
+    Ok(naive_outcome(&pushes, &sites))
 }
 
-/// Whatever the answer, there is nobody to tell: the client believes what it wants.
+/// Answers are not recorded: the client draws its own conclusion.
 async fn push(site: &Site, target: usize, incident: &str, marker: &str) {
     let body = ticket(target, incident, marker);
     for attempt in 0..TRIES {
@@ -79,8 +79,8 @@ async fn push(site: &Site, target: usize, incident: &str, marker: &str) {
     }
 }
 
-fn harm(pushes: &[(u64, String, usize)], sites: &[Site; 2]) -> Harm {
-    let mut harm = Harm { deliveries: pushes.len(), ..Harm::default() };
+fn naive_outcome(pushes: &[(u64, String, usize)], sites: &[Site; 2]) -> NaiveOutcome {
+    let mut naive_outcome = NaiveOutcome { deliveries: pushes.len(), ..NaiveOutcome::default() };
     for (target, site) in sites.iter().enumerate() {
         let mut made: HashMap<String, usize> = HashMap::new();
         site.simulator.with_tickets(|tickets| {
@@ -90,12 +90,12 @@ fn harm(pushes: &[(u64, String, usize)], sites: &[Site; 2]) -> Harm {
         });
         for (number, _, _) in pushes.iter().filter(|(_, _, other)| *other == target) {
             let made = made.get(&marker(*number)).copied().unwrap_or_default();
-            harm.twice += usize::from(made > 1);
-            harm.surplus += made.saturating_sub(1);
-            harm.lost += usize::from(made == 0);
+            naive_outcome.twice += usize::from(made > 1);
+            naive_outcome.surplus += made.saturating_sub(1);
+            naive_outcome.lost += usize::from(made == 0);
         }
     }
-    harm
+    naive_outcome
 }
 
 async fn site(round: &Round<'_>, target: usize) -> Result<Site> {
@@ -105,8 +105,8 @@ async fn site(round: &Round<'_>, target: usize) -> Result<Site> {
     };
     let simulator = Simulator::start(vendor, Profile::of(vendor)).await.context("no simulator")?;
     simulator.keep_requests(Keep::Nothing);
-    let sky = round.sky(target);
-    simulator.weather().forecast(move |call, query, body| sky.strike(call, query, body));
+    let faults = round.random_faults(target);
+    simulator.faults().set_generator(move |call, query, body| faults.strike(call, query, body));
     Ok(Site { simulator, path, login })
 }
 

@@ -1,11 +1,11 @@
-//! What is going to be done in a round: who asks for what, and what happens to the server meanwhile.
+//! The plan of a round: the actions of callers, and the faults of the server.
 //!
-//! All of it is made of the seed. When exactly it happens, and in which order where nobody waits for anybody, is for the
+//! All of it is made of the seed. When exactly it happens, and in which order concurrent actions happen, is for the
 //! machine to decide: threads interleave as they like.
 
 use std::time::Duration;
 
-use super::chance::Chance;
+use super::seeded_random::SeededRandom;
 
 /// Incidents are called by this and a number.
 pub(super) const INCIDENT: &str = "HISTORY-";
@@ -21,59 +21,59 @@ pub(super) const TARGETS: [&str; 2] = ["jira", "servicenow"];
 pub(super) struct Plan {
     pub(super) orders: Vec<Order>,
     /// In the order of `after`.
-    pub(super) strokes: Vec<Stroke>,
+    pub(super) server_faults: Vec<ServerFault>,
 }
 
-/// One incident, and everything that anybody wants of it.
+/// One incident, and every call about it.
 #[derive(Debug, Clone)]
 pub(super) struct Order {
     pub(super) number: u64,
-    pub(super) door: Door,
+    pub(super) method: PushMethod,
     pub(super) later: Vec<Later>,
 }
 
 /// How an incident comes in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Door {
+pub(super) enum PushMethod {
     /// SubmitIncident, which pushes it to both ticket systems.
     Submit,
     /// CreateTicket for one of [`TARGETS`], by a caller that waits so long.
     Create { target: usize, patience: Duration },
 }
 
-/// Something that somebody does about an incident so long after it was accepted.
+/// An action on an incident some time after it was accepted.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Later {
     pub(super) after: Duration,
-    pub(super) deed: Deed,
+    pub(super) action: LaterAction,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Deed {
+pub(super) enum LaterAction {
     /// The same again, by so many callers at once, with this body; 0 is the first.
     Again {
         callers: u64,
         body: u32,
     },
-    /// The analyst's button, whatever the first door was.
+    /// The analyst's button, whatever the first method was.
     Push {
         target: usize,
     },
     Retry,
     Cancel,
-    /// Names a ticket that nobody else made.
+    /// Names a ticket that no delivery created.
     Resolve,
 }
 
 /// Something that happens once so many incidents were begun.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Stroke {
+pub(super) struct ServerFault {
     pub(super) after: usize,
-    pub(super) how: How,
+    pub(super) how: ServerFaultKind,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum How {
+pub(super) enum ServerFaultKind {
     Killed,
     AskedToStop,
     Asleep(Duration),
@@ -91,19 +91,25 @@ impl Plan {
         let mut deliveries = 0;
         while deliveries < size.deliveries {
             let number = orders.len() as u64;
-            let order =
-                Order::of(&mut Chance::of(&[seed, round, 1, number]), number, size.deliveries - deliveries);
+            let order = Order::of(
+                &mut SeededRandom::of(&[seed, round, 1, number]),
+                number,
+                size.deliveries - deliveries,
+            );
             deliveries += order.deliveries();
             orders.push(order);
         }
-        let mut chance = Chance::of(&[seed, round, 2]);
+        let mut chance = SeededRandom::of(&[seed, round, 2]);
         let most = u64::try_from(size.index_bound.as_millis()).unwrap_or(u64::MAX);
-        let mut lag =
-            |after| Stroke { after, how: How::IndexLag(Duration::from_millis(chance.between(0, most))) };
-        let mut strokes = vec![lag(0), lag(orders.len() / 2)];
-        strokes.extend((0..size.strokes).map(|_| Stroke::of(&mut chance, orders.len(), size.lease)));
-        strokes.sort_by_key(|stroke| stroke.after);
-        Self { orders, strokes }
+        let mut lag = |after| ServerFault {
+            after,
+            how: ServerFaultKind::IndexLag(Duration::from_millis(chance.between(0, most))),
+        };
+        let mut server_faults = vec![lag(0), lag(orders.len() / 2)];
+        server_faults
+            .extend((0..size.server_faults).map(|_| ServerFault::of(&mut chance, orders.len(), size.lease)));
+        server_faults.sort_by_key(|fault| fault.after);
+        Self { orders, server_faults }
     }
 }
 
@@ -111,7 +117,7 @@ impl Plan {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Size {
     pub(super) deliveries: usize,
-    pub(super) strokes: usize,
+    pub(super) server_faults: usize,
     pub(super) lease: Duration,
     pub(super) index_bound: Duration,
 }
@@ -119,18 +125,18 @@ pub(super) struct Size {
 // === impl Order ===
 
 impl Order {
-    fn of(chance: &mut Chance, number: u64, most: usize) -> Self {
-        let door = match chance.between(0, 9) {
-            0..=5 if most > 1 => Door::Submit,
-            _ => Door::create(chance),
+    fn of(chance: &mut SeededRandom, number: u64, most: usize) -> Self {
+        let method = match chance.between(0, 9) {
+            0..=5 if most > 1 => PushMethod::Submit,
+            _ => PushMethod::create(chance),
         };
-        let later = Later::some(chance, door);
-        Self { number, door, later }
+        let later = Later::some(chance, method);
+        Self { number, method, later }
     }
 
     /// How many deliveries come of it.
     pub(super) fn deliveries(&self) -> usize {
-        if self.door == Door::Submit { TARGETS.len() } else { 1 }
+        if self.method == PushMethod::Submit { TARGETS.len() } else { 1 }
     }
 
     pub(super) fn incident(&self) -> String {
@@ -139,17 +145,17 @@ impl Order {
 
     /// The targets that it goes to.
     pub(super) fn targets(&self) -> Vec<usize> {
-        match self.door {
-            Door::Submit => (0..TARGETS.len()).collect(),
-            Door::Create { target, .. } => vec![target],
+        match self.method {
+            PushMethod::Submit => (0..TARGETS.len()).collect(),
+            PushMethod::Create { target, .. } => vec![target],
         }
     }
 }
 
-// === impl Door ===
+// === impl PushMethod ===
 
-impl Door {
-    fn create(chance: &mut Chance) -> Self {
+impl PushMethod {
+    fn create(chance: &mut SeededRandom) -> Self {
         let target = usize::from(chance.in_a_thousand(500));
         Self::Create {
             target,
@@ -161,43 +167,51 @@ impl Door {
 // === impl Later ===
 
 impl Later {
-    fn some(chance: &mut Chance, door: Door) -> Vec<Self> {
+    fn some(chance: &mut SeededRandom, method: PushMethod) -> Vec<Self> {
         let mut later = vec![];
-        let mut add = |chance: &mut Chance, deed| {
-            later.push(Self { after: Duration::from_millis(chance.between(0, 3_000)), deed });
+        let mut add = |chance: &mut SeededRandom, action| {
+            later.push(Self { after: Duration::from_millis(chance.between(0, 3_000)), action });
         };
         if chance.in_a_thousand(100) {
             let (callers, body) =
                 (*chance.weighed(&[(6, 1), (2, 2), (1, 8)]), u32::from(chance.in_a_thousand(300)));
-            add(chance, Deed::Again { callers, body });
+            add(chance, LaterAction::Again { callers, body });
         }
         if chance.in_a_thousand(40) {
-            let target = match door {
-                Door::Submit => usize::from(chance.in_a_thousand(500)),
-                Door::Create { target, .. } => target,
+            let target = match method {
+                PushMethod::Submit => usize::from(chance.in_a_thousand(500)),
+                PushMethod::Create { target, .. } => target,
             };
-            add(chance, Deed::Push { target });
+            add(chance, LaterAction::Push { target });
         }
         if chance.in_a_thousand(30) {
-            let deed = *chance.weighed(&[(3, Deed::Retry), (3, Deed::Cancel), (1, Deed::Resolve)]);
-            add(chance, deed);
+            let action = *chance.weighed(&[
+                (3, LaterAction::Retry),
+                (3, LaterAction::Cancel),
+                (1, LaterAction::Resolve),
+            ]);
+            add(chance, action);
             // Who gave up may think better of it.
-            if deed == Deed::Cancel && chance.in_a_thousand(500) {
-                add(chance, Deed::Retry);
+            if action == LaterAction::Cancel && chance.in_a_thousand(500) {
+                add(chance, LaterAction::Retry);
             }
         }
         later
     }
 }
 
-// === impl Stroke ===
+// === impl ServerFault ===
 
-impl Stroke {
-    fn of(chance: &mut Chance, incidents: usize, lease: Duration) -> Self {
+impl ServerFault {
+    fn of(chance: &mut SeededRandom, incidents: usize, lease: Duration) -> Self {
         let after = usize::try_from(chance.between(1, incidents.max(2) as u64 - 1)).unwrap_or(usize::MAX);
         let lease = u64::try_from(lease.as_millis()).unwrap_or(u64::MAX);
         let asleep = Duration::from_millis(chance.between(50, lease * 3 / 2));
-        let how = *chance.weighed(&[(5, How::Killed), (2, How::AskedToStop), (2, How::Asleep(asleep))]);
+        let how = *chance.weighed(&[
+            (5, ServerFaultKind::Killed),
+            (2, ServerFaultKind::AskedToStop),
+            (2, ServerFaultKind::Asleep(asleep)),
+        ]);
         Self { after, how }
     }
 }
@@ -208,7 +222,7 @@ mod tests {
 
     const SIZE: Size = Size {
         deliveries: 2_000,
-        strokes: 7,
+        server_faults: 7,
         lease: Duration::from_secs(3),
         index_bound: Duration::from_millis(300),
     };
@@ -224,9 +238,10 @@ mod tests {
     fn a_plan_has_as_many_deliveries_and_strokes_as_were_asked_for() {
         let plan = Plan::of(42, 0, SIZE);
         assert_eq!(plan.orders.iter().map(Order::deliveries).sum::<usize>(), 2_000);
-        let lags = |how: How| matches!(how, How::IndexLag(lag) if lag <= SIZE.index_bound);
-        assert_eq!(plan.strokes.iter().filter(|stroke| lags(stroke.how)).count(), 2);
-        assert_eq!(plan.strokes.len(), 2 + 7);
-        assert!(plan.strokes.iter().all(|stroke| stroke.after < plan.orders.len()), "all of them happen");
+        let lags =
+            |how: ServerFaultKind| matches!(how, ServerFaultKind::IndexLag(lag) if lag <= SIZE.index_bound);
+        assert_eq!(plan.server_faults.iter().filter(|fault| lags(fault.how)).count(), 2);
+        assert_eq!(plan.server_faults.len(), 2 + 7);
+        assert!(plan.server_faults.iter().all(|fault| fault.after < plan.orders.len()), "all of them happen");
     }
 }

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use super::record::{Event, State};
 
 /// A caller waits no longer than this for the others' deliveries: one that is lost must not stop the round.
-const LONGEST_WAIT: Duration = Duration::from_secs(10);
+const MAX_WAIT: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Default)]
 pub(super) struct Progress {
@@ -52,7 +52,7 @@ impl Progress {
         let mut settled = self.settled.subscribe();
         let enough = settled.wait_for(|settled| begun < window + *settled);
         // Neither a sender that is gone nor a wait that is too long keeps a caller.
-        let _ = tokio::time::timeout(LONGEST_WAIT, enough).await;
+        let _ = tokio::time::timeout(MAX_WAIT, enough).await;
     }
 
     /// Until so many incidents were begun.

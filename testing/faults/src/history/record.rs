@@ -1,4 +1,4 @@
-//! What was seen from outside: by those who called, by those who read the events, and by the ticket systems.
+//! The record of a history: what callers, subscribers and ticket systems saw.
 //!
 //! A history is a list of entries in no strict order: each bears its own time. It is kept in memory for the checker and
 //! can be written as JSON lines, which the checker reads as well.
@@ -28,7 +28,7 @@ pub(super) struct Entry {
 pub(super) enum What {
     /// A round begins, in a world of its own.
     Began(Setting),
-    /// Somebody asks the server for something. The call is not yet answered.
+    /// A call to the server that is not yet answered.
     Asked {
         call: u64,
         operation: Operation,
@@ -152,7 +152,7 @@ pub(super) struct Create {
     /// The status that was sent back, if any was.
     pub(super) answered: Option<u16>,
     /// What struck it.
-    pub(super) weather: Option<String>,
+    pub(super) faults: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -193,7 +193,7 @@ pub(super) enum Kind {
     Target,
 }
 
-/// Where everybody writes down what was seen.
+/// Records what callers, subscribers and ticket systems saw.
 #[derive(Debug)]
 pub(super) struct Recorder {
     clock: Clock,
@@ -237,17 +237,17 @@ impl Recorder {
 /// Appends entries as JSON lines.
 pub(super) fn write(entries: &[Entry], to: &mut impl Write) -> Result<()> {
     for entry in entries {
-        serde_json::to_writer(&mut *to, entry).context("an entry can not be written")?;
-        to.write_all(b"\n").context("an entry can not be written")?;
+        serde_json::to_writer(&mut *to, entry).context("an entry cannot be written")?;
+        to.write_all(b"\n").context("an entry cannot be written")?;
     }
-    to.flush().context("the record can not be written")
+    to.flush().context("the record cannot be written")
 }
 
 /// Reads what [`write()`] wrote, round by round.
 pub(super) fn read(from: impl BufRead) -> Result<Vec<Vec<Entry>>> {
     let mut rounds: Vec<Vec<Entry>> = vec![];
     for line in from.lines() {
-        let line = line.context("the record can not be read")?;
+        let line = line.context("the record cannot be read")?;
         let entry: Entry = serde_json::from_str(&line).with_context(|| format!("not an entry: {line}"))?;
         match (&entry.what, rounds.last_mut()) {
             (What::Began(_), _) | (_, None) => rounds.push(vec![entry]),

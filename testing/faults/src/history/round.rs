@@ -15,12 +15,12 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::callers::{self, system};
-use super::chance::Chance;
-use super::plan::{How, LAST, Plan, Size, TARGETS};
+use super::plan::{LAST, Plan, ServerFaultKind, Size, TARGETS};
 use super::progress::Progress;
+use super::random_faults::{FaultRates, MARKER, RandomFaults};
 use super::record::{Create, Entry, Recorder, Setting, Standing, Ticket, What};
+use super::seeded_random::SeededRandom;
 use super::subscribers::{FILTERED, RESTLESS, STEADY, Subscriber};
-use super::weather::{Climate, MARKER, Sky};
 
 /// How long anything may take: a second stands for half a minute of the real bounds.
 pub(super) const ATTEMPT_DEADLINE: Duration = Duration::from_secs(1);
@@ -30,7 +30,7 @@ pub(super) const INDEX_BOUND: Duration = Duration::from_millis(300);
 const LOOK_UP_INTERVAL: Duration = Duration::from_millis(1_500);
 /// A create is applied no later than this after its arrival. It may arrive when a part of the attempt's second has passed,
 /// and the machine may be slow.
-pub(super) const LATEST: Duration = Duration::from_millis(900);
+pub(super) const MAX_DELAY: Duration = Duration::from_millis(900);
 
 /// After the first attempt.
 pub(super) const RETRIES: u32 = 5;
@@ -47,7 +47,7 @@ pub(super) struct Round<'a> {
     pub(super) number: u64,
     pub(super) deliveries: usize,
     /// How often the process is struck; a server that is never struck runs in this process.
-    pub(super) strokes: usize,
+    pub(super) server_faults: usize,
     /// How many first creates of a thousand are struck.
     pub(super) struck: u64,
     pub(super) callers: usize,
@@ -63,16 +63,17 @@ impl Round<'_> {
     pub(super) fn plan(&self) -> Plan {
         let size = Size {
             deliveries: self.deliveries,
-            strokes: self.strokes,
+            server_faults: self.server_faults,
             lease: LEASE,
             index_bound: INDEX_BOUND,
         };
         Plan::of(self.seed, self.number, size)
     }
 
-    pub(super) fn sky(&self, target: usize) -> Sky {
-        let climate = Climate { seed: self.seed, round: self.number, struck: self.struck, latest: LATEST };
-        Sky::new(climate, target)
+    pub(super) fn random_faults(&self, target: usize) -> RandomFaults {
+        let rates =
+            FaultRates { seed: self.seed, round: self.number, struck: self.struck, max_delay: MAX_DELAY };
+        RandomFaults::new(rates, target)
     }
 
     /// Plays it: what was seen.
@@ -96,7 +97,7 @@ impl Round<'_> {
             let subscriber = Subscriber {
                 who,
                 client: world.client.clone(),
-                chance: Chance::of(&[self.seed, self.number, 5, who.into()]),
+                chance: SeededRandom::of(&[self.seed, self.number, 5, who.into()]),
                 recorder: recorder.clone(),
                 progress: progress.clone(),
                 last: last.clone(),
@@ -105,14 +106,14 @@ impl Round<'_> {
         }
         let orders = std::mem::take(&mut plan.orders);
         let client = world.client.clone();
-        let callers = callers::work_off(&client, orders, self.callers, self.window, &recorder, &progress);
+        let callers = callers::run_callers(&client, orders, self.callers, self.window, &recorder, &progress);
         tokio::join!(callers, strike(&mut world, &plan, &recorder, &progress));
         until_settled(&mut world).await;
         let last = last_event(&mut world).await;
         recorder.note(What::Settled { last });
         settled.send_replace(Some(last));
         let readers = async { while subscribers.join_next().await.is_some() {} };
-        // Whoever has not seen all by then is found out by the checker.
+        // The checker reports a subscriber that has not seen all by then.
         let _ = tokio::time::timeout(SETTLING, readers).await;
         subscribers.shutdown().await;
         note_the_end(&mut world, &recorder).await;
@@ -129,10 +130,10 @@ impl Round<'_> {
             .with_flag(&format!("--jira-cloud-index-bound={}ms", INDEX_BOUND.as_millis()))
             .with_flag(&format!("--look-up-interval={}ms", LOOK_UP_INTERVAL.as_millis()))
             .with_flag(&format!("--concurrency={}", self.concurrency))
-            // The weather strikes most of what is sent: that is no outage here.
+            // Most requests are struck by faults: that is no outage here.
             .with_flag("--circuit-threshold=1000")
             .with_flag("--log=error");
-        if self.strokes > 0 {
+        if self.server_faults > 0 {
             plan = plan.in_a_process();
         }
         if let Some(guard) = self.removed {
@@ -152,10 +153,10 @@ impl Round<'_> {
         });
         world.configure(request).await;
         for target in 0..TARGETS.len() {
-            let sky = self.sky(target);
+            let faults = self.random_faults(target);
             let simulator = world.simulator(system(target));
             simulator.keep_requests(Keep::Nothing);
-            simulator.weather().forecast(move |call, query, body| sky.strike(call, query, body));
+            simulator.faults().set_generator(move |call, query, body| faults.strike(call, query, body));
         }
         world
     }
@@ -172,26 +173,26 @@ fn folder(wanted: Option<&Path>) -> std::io::Result<TempDir> {
 
 /// What happens to the server and to the index while callers call.
 async fn strike(world: &mut World, plan: &Plan, recorder: &Recorder, progress: &Progress) {
-    for stroke in &plan.strokes {
-        progress.until_begun(stroke.after).await;
-        if !matches!(stroke.how, How::IndexLag(_)) {
-            recorder.note(What::Struck { how: stroke.how.words() });
+    for fault in &plan.server_faults {
+        progress.until_begun(fault.after).await;
+        if !matches!(fault.how, ServerFaultKind::IndexLag(_)) {
+            recorder.note(What::Struck { how: fault.how.words() });
         }
-        match stroke.how {
-            How::Killed => {
+        match fault.how {
+            ServerFaultKind::Killed => {
                 world.server.kill().await;
                 world.server.start_again().await;
             }
-            How::AskedToStop => {
+            ServerFaultKind::AskedToStop => {
                 world.server.stop().await;
                 world.server.start_again().await;
             }
-            How::Asleep(time) => {
+            ServerFaultKind::Asleep(time) => {
                 world.server.pause().await;
                 tokio::time::sleep(time).await;
                 world.server.go_on().await;
             }
-            How::IndexLag(lag) => {
+            ServerFaultKind::IndexLag(lag) => {
                 world.jira.set_index_lag(lag);
                 recorder.note(What::IndexLag { ms: millis(lag) });
             }
@@ -244,7 +245,7 @@ fn note_simulator(simulator: &Simulator, target: &str, recorder: &Recorder) {
                 applied_at: create.applied_at,
                 key: create.ticket_key,
                 answered: create.answered,
-                weather: create.weather.map(|effect| format!("{effect:?}")),
+                faults: create.faults.map(|effect| format!("{effect:?}")),
             }),
         );
     }
@@ -280,9 +281,9 @@ pub(super) fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
-// === impl How ===
+// === impl ServerFaultKind ===
 
-impl How {
+impl ServerFaultKind {
     fn words(self) -> String {
         match self {
             Self::Killed => "kill -9, and started again".to_owned(),

@@ -1,4 +1,4 @@
-//! Those who read the events: steadily, or coming and going.
+//! Subscribers: steady ones, and ones that reconnect.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,9 +8,9 @@ use rhythmx_ticketing::v1::stream_ticket_events_response::Message;
 use rhythmx_ticketing::{Client, v1};
 use tokio::sync::watch;
 
-use super::chance::Chance;
 use super::progress::Progress;
 use super::record::{Event, Recorder, What};
+use super::seeded_random::SeededRandom;
 
 /// Between two tries to open a stream.
 const AGAIN_AFTER: Duration = Duration::from_millis(30);
@@ -35,7 +35,7 @@ pub(super) const FILTERED: u32 = 2;
 pub(super) struct Subscriber {
     pub(super) who: u32,
     pub(super) client: Client,
-    pub(super) chance: Chance,
+    pub(super) chance: SeededRandom,
     pub(super) recorder: Arc<Recorder>,
     pub(super) progress: Arc<Progress>,
     /// The number of the last event of the round, once it is known.

@@ -27,7 +27,7 @@ async fn waits_alone(stage: Stage, vendor: Vendor) {
         let is_struck = call == Call::Create && String::from_utf8_lossy(body).contains(BLOCKED);
         is_struck.then(|| Effect::Answer(page.clone()))
     };
-    simulator(&world, vendor).weather().forecast(firewall);
+    simulator(&world, vendor).faults().set_generator(firewall);
     let blocked = world.push(BLOCKED, system(vendor)).await.delivery.unwrap();
     assert_eq!(blocked.last_error.unwrap().kind(), FaultKind::Rejected);
     for number in 0..OTHERS {
@@ -36,8 +36,8 @@ async fn waits_alone(stage: Stage, vendor: Vendor) {
     }
     let condition = world.status(system(vendor)).await.condition.unwrap();
     assert_eq!(condition.kind(), TargetConditionKind::Ok, "{condition:?}");
-    assert!(simulator(&world, vendor).weather().struck() > 0, "nothing was blocked");
-    simulator(&world, vendor).weather().end_forecast();
+    assert!(simulator(&world, vendor).faults().struck() > 0, "nothing was blocked");
+    simulator(&world, vendor).faults().remove_generator();
     // By hand, should its retries have been spent meanwhile; an attempt that was blocked may still be under way.
     let wait = async {
         loop {

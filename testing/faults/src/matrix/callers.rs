@@ -1,4 +1,4 @@
-//! Callers that go away, wait too briefly, or do not finish their sentence.
+//! Callers that disconnect, have a short deadline, or send half a request.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Status};
 
 use super::cell::{Cell, Stage};
-use super::held::{LOOKING_UP, PUSHING};
+use super::held_push::{LOOKING_UP, PUSHING};
 use super::relay::Relay;
 
 const FAMILY: &str = "callers";
@@ -67,7 +67,7 @@ pub(super) fn cells() -> Vec<Cell> {
 }
 
 async fn go_away(stage: Stage, gone: Gone, point: Point, system: TicketSystem) {
-    let mut world = stage.plan().in_a_process().unhurried().start().await;
+    let mut world = stage.plan().in_a_process().with_long_deadlines().start().await;
     let relay = Relay::to(&world.server).await;
     let mut client = gone.patience(relay.client().await);
     world.server.arm(point);
@@ -79,12 +79,12 @@ async fn go_away(stage: Stage, gone: Gone, point: Point, system: TicketSystem) {
         Gone::ResetsTheConnection => relay.cut(),
         Gone::DeadlinePasses => ends_in_time(&world, call.await.unwrap()),
     }
-    world.while_nothing_happens_for(HEARD).await;
+    world.wait(HEARD).await;
     let struck = Instant::now();
     world.server.release();
     world.until_all_delivered(1).await;
     stage.recovered(struck.elapsed(), SOON);
-    // Whoever was not answered asks again.
+    // A caller without an answer repeats its call.
     assert!(world.push("INC-1", system).await.already_existed);
     let simulator = world.simulator(system);
     assert_eq!((simulator.tickets().len(), creates(simulator)), (1, 1));
@@ -93,8 +93,8 @@ async fn go_away(stage: Stage, gone: Gone, point: Point, system: TicketSystem) {
 
 /// The ticket of a push is looked for when it is asked for again, by a caller who does not wait for that to end.
 async fn outlasted_by_a_look_up(stage: Stage, point: Point, system: TicketSystem) {
-    let mut world = stage.plan().in_a_process().unhurried().start().await;
-    world.simulator(system).weather().push(Rule::new(Call::Create, When::Next(1), Effect::ApplyThenDrop));
+    let mut world = stage.plan().in_a_process().with_long_deadlines().start().await;
+    world.simulator(system).faults().push(Rule::new(Call::Create, When::Next(1), Effect::ApplyThenDrop));
     world.server.arm(point);
     assert_eq!(state(&world.push("INC-1", system).await), DeliveryState::Reconciling);
     world.server.until_held(point).await;
@@ -109,11 +109,11 @@ async fn outlasted_by_a_look_up(stage: Stage, point: Point, system: TicketSystem
     world.finish().await;
 }
 
-/// A call that was given up while its delivery was held: it is told so, or told how far that had come.
+/// A call whose deadline passed while its delivery was held: it ends with DEADLINE_EXCEEDED, or with the current state.
 fn ends_in_time(world: &World, answer: Result<v1::CreateTicketResponse, Status>) {
     match answer {
         Ok(answer) => {
-            assert_ne!(state(&answer), DeliveryState::Delivered, "nobody was told of that yet");
+            assert_ne!(state(&answer), DeliveryState::Delivered, "no caller had that answer yet");
             world.acknowledged.note_push(&answer);
         }
         Err(status) => assert!(is_too_late(status.code()), "{status:?}"),
@@ -123,10 +123,10 @@ fn ends_in_time(world: &World, answer: Result<v1::CreateTicketResponse, Status>)
 /// Two hundred callers that hang up before the ticket is there.
 async fn brief(stage: Stage, timeout: &'static str) {
     const CALLERS: usize = 200;
-    let mut world = stage.plan().unhurried().with_flag("--concurrency=32").start().await;
+    let mut world = stage.plan().with_long_deadlines().with_flag("--concurrency=32").start().await;
     for simulator in [&world.jira, &world.servicenow] {
         let slow = Rule::new(Call::Create, When::EveryNth(10), Effect::Delay(Duration::from_millis(100)));
-        simulator.weather().push(slow);
+        simulator.faults().push(slow);
     }
     let stub = stub(&world).await;
     let mut calls = JoinSet::new();
@@ -153,7 +153,7 @@ async fn brief(stage: Stage, timeout: &'static str) {
 
 /// What makes no sense says nothing; what is too long is as good as none; and no time at all is over at once.
 async fn absurd(stage: Stage) {
-    let mut world = stage.plan().unhurried().start().await;
+    let mut world = stage.plan().with_long_deadlines().start().await;
     let mut stub = stub(&world).await;
     let headers = ["99999999H", "99999999999S", "soon", "-5S", "1.5S", "S", "5s", "18446744073709551616n"];
     for (n, header) in headers.into_iter().enumerate() {
@@ -172,7 +172,7 @@ async fn absurd(stage: Stage) {
 async fn patient(stage: Stage) {
     let plan = stage.plan().with_flag("--attempt-deadline=3s").with_flag("--lease=9s");
     let mut world = plan.start().await;
-    world.jira.weather().push(Rule::new(Call::Create, When::Next(1), Effect::Hang { applied: true }));
+    world.jira.faults().push(Rule::new(Call::Create, When::Next(1), Effect::Hang { applied: true }));
     let began = Instant::now();
     let answer = stub(&world).await.create_ticket(timed(request_of(0), "99999999H")).await.unwrap();
     assert_eq!(state(answer.get_ref()), DeliveryState::Reconciling);
@@ -184,23 +184,23 @@ async fn patient(stage: Stage) {
 }
 
 async fn half_and_gone(stage: Stage) {
-    let mut world = stage.plan().unhurried().start().await;
+    let mut world = stage.plan().with_long_deadlines().start().await;
     let relay = Relay::carrying(&world.server, HALF).await;
     let mut client = relay.client().await;
     let call = tokio::spawn(async move { client.create_ticket(request_of(0)).await });
-    world.while_nothing_happens_for(HEARD).await;
+    world.wait(HEARD).await;
     assert!(!call.is_finished());
     relay.cut();
     call.await.unwrap().unwrap_err();
-    world.while_nothing_happens_for(HEARD).await;
+    world.wait(HEARD).await;
     assert_eq!(world.deliveries().await, [], "half an incident is none");
     assert!(!world.push("INC-0", TicketSystem::Jira).await.already_existed);
     world.finish().await;
 }
 
-/// Others are served meanwhile, and the server stops when it is told to.
+/// Others are served meanwhile, and the server stops when asked to.
 async fn half_and_silent(stage: Stage) {
-    let mut world = stage.plan().unhurried().with_flag("--shutdown-grace=500ms").start().await;
+    let mut world = stage.plan().with_long_deadlines().with_flag("--shutdown-grace=500ms").start().await;
     let (mut relays, mut calls) = (vec![], JoinSet::new());
     for n in 0..100 {
         let relay = Relay::carrying(&world.server, HALF).await;
@@ -208,7 +208,7 @@ async fn half_and_silent(stage: Stage) {
         calls.spawn(async move { stub.create_ticket(request_of(n)).await.map(drop) });
         relays.push(relay);
     }
-    world.while_nothing_happens_for(HEARD).await;
+    world.wait(HEARD).await;
     for n in 100..110 {
         assert_eq!(
             state(&world.push(&format!("INC-{n}"), TicketSystem::Jira).await),

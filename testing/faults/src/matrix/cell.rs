@@ -8,12 +8,12 @@ use std::time::Duration;
 use futures_util::future::{BoxFuture, FutureExt};
 use ticketing_failpoints::Guard;
 use ticketing_harness::Plan;
-use ticketing_simulator::{Simulator, WeatherRecord};
+use ticketing_simulator::{FaultScriptRecord, Simulator};
 
 /// How long a cell may take, however it goes.
-const LONGEST: Duration = Duration::from_secs(180);
+const MAX_DURATION: Duration = Duration::from_secs(180);
 
-/// What a cell says that was well again, but later than it may.
+/// In the failure of a cell that recovered, but later than its limit.
 pub(super) const LATE: &str = "to be well again, and may take";
 
 /// A fault at a point, and how it is played.
@@ -39,7 +39,7 @@ pub(crate) struct Stage {
     removed: Vec<Guard>,
     recoveries: Arc<Mutex<Vec<Duration>>>,
     /// Of every simulator that the cell has started.
-    weather: Arc<Mutex<Vec<WeatherRecord>>>,
+    faults: Arc<Mutex<Vec<FaultScriptRecord>>>,
 }
 
 /// How a cell went.
@@ -68,7 +68,7 @@ impl Cell {
         Self { family, fault: fault.into(), at: at.into(), play }
     }
 
-    /// A cell that there can not be, and why.
+    /// A cell that does not apply, and why.
     pub(crate) fn does_not_apply(
         family: &'static str,
         fault: impl Into<String>,
@@ -78,7 +78,7 @@ impl Cell {
         Self { family, fault: fault.into(), at: at.into(), play: Play::DoesNotApply(why) }
     }
 
-    /// Why there can not be such a cell; absent if there is.
+    /// Why the cell does not apply; absent if it does.
     pub(crate) fn why_not(&self) -> Option<&'static str> {
         match self.play {
             Play::Plays(_) => None,
@@ -94,19 +94,19 @@ impl Cell {
         };
         let stage = Stage { removed: removed.to_vec(), ..Stage::default() };
         let mut played = tokio::spawn(play(stage.clone()));
-        match tokio::time::timeout(LONGEST, &mut played).await {
-            // A guard that is missing may end a cell before all of its weather has come.
+        match tokio::time::timeout(MAX_DURATION, &mut played).await {
+            // A guard that is missing may end a cell before all of its faults has come.
             Ok(Ok(())) if removed.is_empty() && !stage.never_struck().is_empty() => {
                 let missed = stage.never_struck().join("\n  ");
                 Verdict::Failed {
-                    why: format!("its weather struck nothing, so it has shown nothing:\n  {missed}"),
+                    why: format!("its faults struck nothing, so it has shown nothing:\n  {missed}"),
                 }
             }
             Ok(Ok(())) => Verdict::Passed { recoveries: stage.taken() },
             Ok(Err(panicked)) => Verdict::Failed { why: words(panicked) },
             Err(_) => {
                 played.abort();
-                Verdict::Failed { why: format!("it did not end within {LONGEST:?}") }
+                Verdict::Failed { why: format!("it did not end within {MAX_DURATION:?}") }
             }
         }
     }
@@ -123,8 +123,8 @@ impl fmt::Display for Cell {
 impl Stage {
     /// A world to play on, in this process unless told otherwise.
     pub(crate) fn plan(&self) -> Plan {
-        let weather = self.weather.clone();
-        let plan = Plan::new().watched_by(move |simulator| note(&weather, simulator));
+        let faults = self.faults.clone();
+        let plan = Plan::new().observed_by(move |simulator| note(&faults, simulator));
         self.removed.iter().fold(plan, |plan, guard| plan.without(*guard))
     }
 
@@ -134,10 +134,10 @@ impl Stage {
         self.recoveries.lock().unwrap_or_else(PoisonError::into_inner).push(after);
     }
 
-    /// Weather that has struck nothing.
+    /// FaultScript that has struck nothing.
     fn never_struck(&self) -> Vec<String> {
-        let weather = self.weather.lock().unwrap_or_else(PoisonError::into_inner);
-        weather.iter().flat_map(WeatherRecord::never_struck).collect()
+        let faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
+        faults.iter().flat_map(FaultScriptRecord::never_struck).collect()
     }
 
     fn taken(&self) -> Vec<Duration> {
@@ -145,8 +145,8 @@ impl Stage {
     }
 }
 
-fn note(weather: &Mutex<Vec<WeatherRecord>>, simulator: &Simulator) {
-    weather.lock().unwrap_or_else(PoisonError::into_inner).push(simulator.weather_record());
+fn note(faults: &Mutex<Vec<FaultScriptRecord>>, simulator: &Simulator) {
+    faults.lock().unwrap_or_else(PoisonError::into_inner).push(simulator.fault_script_record());
 }
 
 /// What a panic said.
@@ -170,28 +170,28 @@ mod tests {
     use super::*;
 
     async fn play(why_not: Option<&'static str>) -> Verdict {
-        let cell = Cell::new("test", "weather that strikes nothing", "here", move |stage| async move {
+        let cell = Cell::new("test", "faults that strikes nothing", "here", move |stage| async move {
             let simulator =
                 Simulator::start(Vendor::JiraCloud, Profile::of(Vendor::JiraCloud)).await.unwrap();
-            note(&stage.weather, &simulator);
+            note(&stage.faults, &simulator);
             let rule = Rule::new(Call::Search, When::Always, Effect::DropBefore);
             match why_not {
-                Some(why) => simulator.weather().push_perhaps(rule, why),
-                None => simulator.weather().push(rule),
+                Some(why) => simulator.faults().push_optional(rule, why),
+                None => simulator.faults().push(rule),
             }
-            simulator.weather().clear();
+            simulator.faults().clear();
         });
         cell.play(&[]).await
     }
 
     #[tokio::test]
-    async fn fails_a_cell_whose_weather_struck_nothing() {
+    async fn fails_cell_whose_fault_struck_nothing() {
         let Verdict::Failed { why } = play(None).await else { panic!("it passed") };
         assert!(why.contains("DropBefore"), "{why}");
     }
 
     #[tokio::test]
-    async fn passes_a_cell_whose_weather_need_not_strike() {
-        assert!(matches!(play(Some("nobody searches here")).await, Verdict::Passed { .. }));
+    async fn passes_cell_whose_fault_is_optional() {
+        assert!(matches!(play(Some("this call never searches")).await, Verdict::Passed { .. }));
     }
 }

@@ -8,7 +8,7 @@ use ticketing_simulator::{self as simulator, Call, Effect, Profile, RetryAfter, 
 use tokio::time::Instant;
 
 use super::cell::{Cell, Stage};
-use super::held;
+use super::held_push;
 
 const FAMILY: &str = "clock";
 
@@ -25,7 +25,7 @@ enum What {
     /// A create is applied, and not answered yet.
     Sending,
     /// Applied, and not answered.
-    InDoubt,
+    Unknown,
     /// Throttled for a second.
     Waiting,
 }
@@ -46,10 +46,10 @@ pub(super) fn cells() -> Vec<Cell> {
     ];
     let mut cells = vec![];
     for (name, step) in steps {
-        for what in [What::InDoubt, What::Waiting] {
+        for what in [What::Unknown, What::Waiting] {
             cells.push(cell(name, step, When::BetweenTwoRuns, what));
         }
-        for what in [What::Sending, What::InDoubt, What::Waiting] {
+        for what in [What::Sending, What::Unknown, What::Waiting] {
             cells.push(cell(name, step, When::WhileItRuns, what));
         }
     }
@@ -68,11 +68,11 @@ async fn set(stage: Stage, step: SignedDuration, when: When, what: What) {
     let plan = plan.with_flag(&format!("--jira-cloud-index-bound={}ms", INDEX_BOUND.as_millis()));
     let plan = if when == When::WhileItRuns { plan.in_a_process() } else { plan };
     let mut world = plan.start().await;
-    world.jira.weather().push(Rule::new(Call::Create, simulator::When::Next(1), what.effect()));
-    let push = held::begin_push(&world, "INC-1", TicketSystem::Jira);
+    world.jira.faults().push(Rule::new(Call::Create, simulator::When::Next(1), what.effect()));
+    let push = held_push::begin_push(&world, "INC-1", TicketSystem::Jira);
     match what {
         What::Sending => world.until_tickets(TicketSystem::Jira, 1).await,
-        What::InDoubt => world.until_some(DeliveryState::Reconciling).await,
+        What::Unknown => world.until_some(DeliveryState::Reconciling).await,
         What::Waiting => world.until_some(DeliveryState::Waiting).await,
     }
     let began = Instant::now();
@@ -83,7 +83,7 @@ async fn set(stage: Stage, step: SignedDuration, when: When, what: What) {
             world.restart().await;
         }
     }
-    held::end(&mut world, push, TicketSystem::Jira).await;
+    held_push::end(&mut world, push, TicketSystem::Jira).await;
     world.until_all_delivered(1).await;
     stage.recovered(began.elapsed(), LIMIT);
     assert_eq!(world.jira.tickets().len(), 1);
@@ -96,7 +96,7 @@ impl What {
     fn effect(self) -> Effect {
         match self {
             Self::Sending => Effect::Hang { applied: true },
-            Self::InDoubt => Effect::ApplyThenDrop,
+            Self::Unknown => Effect::ApplyThenDrop,
             Self::Waiting => Effect::throttle(RetryAfter::Seconds(1)),
         }
     }
@@ -104,7 +104,7 @@ impl What {
     fn name(self) -> &'static str {
         match self {
             Self::Sending => "the create hangs",
-            Self::InDoubt => "in doubt",
+            Self::Unknown => "unknown outcome",
             Self::Waiting => "waiting, throttled",
         }
     }

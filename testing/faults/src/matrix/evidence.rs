@@ -8,7 +8,7 @@ use ticketing_simulator::Profile;
 use tokio::time::Instant;
 
 use super::cell::{Cell, Stage};
-use super::doubt::{Bounds, GRACE, Scene, Site};
+use super::scene::{Bounds, GRACE, Scene, Site};
 
 const FAMILY: &str = "evidence";
 
@@ -55,7 +55,7 @@ async fn hidden_since(stage: Stage, site: Site) {
 }
 
 async fn stays_until_shown(stage: Stage, mut scene: Scene) {
-    let id = scene.doubt("INC-1", true).await;
+    let id = scene.make_outcome_unknown("INC-1", true).await;
     stays_unproven(&mut scene, &id).await;
     scene.simulator().edit(|profile| profile.hides_created = false);
     let shown = Instant::now();
@@ -69,7 +69,7 @@ async fn stays_until_shown(stage: Stage, mut scene: Scene) {
 /// Nothing can tell whether it made a ticket, until another ticket of ours is seen.
 async fn first_unknown(stage: Stage, site: Site) {
     let mut scene = Scene::start_on(stage.plan().without_evidence(), site, Bounds::default()).await;
-    let id = scene.doubt("INC-1", false).await;
+    let id = scene.make_outcome_unknown("INC-1", false).await;
     stays_unproven(&mut scene, &id).await;
     scene.push_through("INC-2").await;
     let shown = Instant::now();
@@ -90,7 +90,7 @@ async fn no_marker(stage: Stage, site: Site) {
     };
     scene.simulator().edit(drops(true));
     let unmarked = scene.push_through("INC-0").await;
-    let id = scene.doubt("INC-1", true).await;
+    let id = scene.make_outcome_unknown("INC-1", true).await;
     stays_unproven(&mut scene, &id).await;
     scene.simulator().edit(drops(false));
     scene.push_through("INC-2").await;

@@ -13,17 +13,17 @@ const CALL: Duration = Duration::from_secs(5);
 /// Before a caller that was refused asks again.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// Callers who push one incident after another to Jira. Whoever is not answered asks again.
+/// Callers who push one incident after another to Jira. A caller without an answer repeats its call.
 pub(crate) struct Flow {
-    told: Arc<Told>,
+    told: Arc<Observed>,
     callers: JoinSet<()>,
 }
 
 /// What the callers share.
 #[derive(Debug, Default)]
-struct Told {
+struct Observed {
     begun: AtomicUsize,
-    /// Incidents that somebody waits for just now.
+    /// Calls under way.
     under_way: AtomicUsize,
     /// Calls that were not answered as they should be.
     refused: AtomicUsize,
@@ -34,7 +34,7 @@ struct Told {
 
 impl Flow {
     pub(crate) fn begin(world: &World, callers: usize) -> Self {
-        let told = Arc::<Told>::default();
+        let told = Arc::<Observed>::default();
         let client = world.client.clone().with_deadline(CALL);
         let calls = (0..callers).map(|_| call(client.clone(), world.acknowledged.clone(), told.clone()));
         Self { callers: calls.collect(), told }
@@ -82,7 +82,7 @@ impl Flow {
     }
 }
 
-async fn call(mut client: Client, acknowledged: Acknowledged, told: Arc<Told>) {
+async fn call(mut client: Client, acknowledged: Acknowledged, told: Arc<Observed>) {
     while !told.over.load(Ordering::SeqCst) {
         let id = format!("INC-{}", told.begun.fetch_add(1, Ordering::SeqCst));
         told.under_way.fetch_add(1, Ordering::SeqCst);

@@ -6,7 +6,7 @@ use rhythmx_ticketing::v1::{AttemptKind, AttemptOutcome, DeliveryState, TicketEv
 use tokio::time::Instant;
 
 use super::cell::{Cell, Stage};
-use super::doubt::{Bounds, FOR_EVER, GRACE, Scene, Site, attempts, key};
+use super::scene::{Bounds, FOREVER, GRACE, Scene, Site, attempts, key};
 
 const FAMILY: &str = "index";
 
@@ -24,18 +24,18 @@ pub(super) fn cells() -> Vec<Cell> {
             let lag = Duration::from_millis(lag);
             cells.push(cell(fault, site, move |stage| within_the_bound(stage, site, lag)));
         }
-        cells.push(cell("index lag: shrinks in a doubt", site, move |stage| shrinks(stage, site)));
-        cells.push(cell("index lag: grows in a doubt", site, move |stage| grows(stage, site)));
-        cells.push(cell("index lag: witness not seen yet", site, move |stage| {
+        cells.push(cell("index lag: shrinks during reconciliation", site, move |stage| shrinks(stage, site)));
+        cells.push(cell("index lag: grows during reconciliation", site, move |stage| grows(stage, site)));
+        cells.push(cell("index lag: canary not visible yet", site, move |stage| {
             witness_not_seen_yet(stage, site)
         }));
-        cells.push(cell("index lag: witness there is none, one answer too early", site, move |stage| {
+        cells.push(cell("index lag: no canary, one answer too early", site, move |stage| {
             one_answer_too_early(stage, site)
         }));
-        cells.push(cell("index lag: a witness that is seen proves absence", site, move |stage| {
+        cells.push(cell("index lag: visible canary proves absence", site, move |stage| {
             witness_seen(stage, site)
         }));
-        // Beyond the bound, and with no witness to tell of it, a second ticket is what nobody can prevent. What is
+        // Beyond the bound, and without a canary, a second ticket cannot be prevented. What is
         // promised is that it stays with one, and that a sweep finds and reports it.
         cells.push(cell("index lag: beyond the bound, two tickets, reported", site, move |stage| {
             beyond_the_bound(stage, site)
@@ -43,11 +43,11 @@ pub(super) fn cells() -> Vec<Cell> {
         cells.push(cell("index lag: beyond the bound, the older shows first", site, move |stage| {
             older_shows_first(stage, site)
         }));
-        cells.push(cell("index lag: for ever, two tickets and no more", site, move |stage| {
-            for_ever(stage, site)
+        cells.push(cell("index lag: permanent, two tickets and no more", site, move |stage| {
+            permanent(stage, site)
         }));
-        cells.push(cell("index lag: for ever, another ticket hidden too", site, move |stage| {
-            for_ever_with_a_witness(stage, site)
+        cells.push(cell("index lag: permanent, another ticket hidden too", site, move |stage| {
+            permanent_with_a_hidden_canary(stage, site)
         }));
     }
     for site in [Site::ServiceNow, Site::ServiceNowOwnIds] {
@@ -70,8 +70,8 @@ async fn within_the_bound(stage: Stage, site: Site, lag: Duration) {
     let mut scene = Scene::start(&stage, site, bounds).await;
     scene.simulator().set_index_lag(lag);
     let began = Instant::now();
-    let hidden = scene.doubt("INC-1", true).await;
-    let absent = scene.doubt("INC-2", false).await;
+    let hidden = scene.make_outcome_unknown("INC-1", true).await;
+    let absent = scene.make_outcome_unknown("INC-2", false).await;
     scene.until_delivered_once(&hidden).await;
     stage.recovered(began.elapsed(), lag + GRACE);
     scene.until_delivered_once(&absent).await;
@@ -80,10 +80,10 @@ async fn within_the_bound(stage: Stage, site: Site, lag: Duration) {
 }
 
 async fn shrinks(stage: Stage, site: Site) {
-    let bounds = Bounds::default().with_index(FOR_EVER);
+    let bounds = Bounds::default().with_index(FOREVER);
     let mut scene = Scene::start(&stage, site, bounds).await;
-    scene.simulator().set_index_lag(FOR_EVER);
-    let id = scene.doubt("INC-1", true).await;
+    scene.simulator().set_index_lag(FOREVER);
+    let id = scene.make_outcome_unknown("INC-1", true).await;
     let unproven = |delivery: &_| attempts(delivery, AttemptKind::LookUp, AttemptOutcome::Unproven) >= 3;
     scene.until(&id, "a third empty answer", unproven).await;
     scene.simulator().set_index_lag(Duration::ZERO);
@@ -98,8 +98,8 @@ async fn shrinks(stage: Stage, site: Site) {
 async fn grows(stage: Stage, site: Site) {
     let mut scene = Scene::start(&stage, site, Bounds::default().with_index(INDEX_BOUND)).await;
     scene.simulator().set_index_lag(INDEX_BOUND);
-    let id = scene.doubt("INC-1", true).await;
-    scene.simulator().set_index_lag(FOR_EVER);
+    let id = scene.make_outcome_unknown("INC-1", true).await;
+    scene.simulator().set_index_lag(FOREVER);
     make_a_witness(&mut scene).await;
     scene.until_looked_up(&id, 3).await;
     assert_eq!((scene.world.delivery(&id).await.state(), scene.creates()), (DeliveryState::Reconciling, 2));
@@ -112,8 +112,8 @@ async fn grows(stage: Stage, site: Site) {
 /// A ticket of ours that was made later is hidden too: the index has not caught up, whatever the bound says.
 async fn witness_not_seen_yet(stage: Stage, site: Site) {
     let mut scene = Scene::start(&stage, site, Bounds::default().with_index(INDEX_BOUND)).await;
-    scene.simulator().set_index_lag(FOR_EVER);
-    let id = scene.doubt("INC-1", true).await;
+    scene.simulator().set_index_lag(FOREVER);
+    let id = scene.make_outcome_unknown("INC-1", true).await;
     make_a_witness(&mut scene).await;
     scene.until_looked_up(&id, 4).await;
     scene.simulator().set_index_lag(Duration::ZERO);
@@ -126,8 +126,8 @@ async fn witness_not_seen_yet(stage: Stage, site: Site) {
 async fn one_answer_too_early(stage: Stage, site: Site) {
     let bounds = Bounds { interval: Duration::from_millis(900), ..Bounds::default() };
     let mut scene = Scene::start(&stage, site, bounds).await;
-    scene.simulator().set_index_lag(FOR_EVER);
-    let id = scene.doubt("INC-1", true).await;
+    scene.simulator().set_index_lag(FOREVER);
+    let id = scene.make_outcome_unknown("INC-1", true).await;
     scene.until_looked_up(&id, 1).await;
     scene.simulator().set_index_lag(Duration::ZERO);
     scene.until_delivered_once(&id).await;
@@ -137,7 +137,7 @@ async fn one_answer_too_early(stage: Stage, site: Site) {
 
 async fn witness_seen(stage: Stage, site: Site) {
     let mut scene = Scene::start(&stage, site, Bounds::default().with_index(INDEX_BOUND)).await;
-    let id = scene.doubt("INC-1", false).await;
+    let id = scene.make_outcome_unknown("INC-1", false).await;
     make_a_witness(&mut scene).await;
     let delivery = scene.until_delivered_once(&id).await;
     assert_eq!(attempts(&delivery, AttemptKind::LookUp, AttemptOutcome::Absent), 1, "{delivery:#?}");
@@ -147,8 +147,8 @@ async fn witness_seen(stage: Stage, site: Site) {
 
 async fn beyond_the_bound(stage: Stage, site: Site) {
     let mut scene = Scene::start(&stage, site, Bounds::default().with_sweeps([400, 800, 1_200])).await;
-    scene.simulator().set_index_lag(FOR_EVER);
-    let id = scene.doubt("INC-1", true).await;
+    scene.simulator().set_index_lag(FOREVER);
+    let id = scene.make_outcome_unknown("INC-1", true).await;
     scene.world.until(&id, DeliveryState::Delivered).await;
     scene.simulator().set_index_lag(Duration::ZERO);
     two_are_reported(scene, &id).await;
@@ -157,8 +157,8 @@ async fn beyond_the_bound(stage: Stage, site: Site) {
 /// The first sweep sees the first ticket alone, the next one both.
 async fn older_shows_first(stage: Stage, site: Site) {
     let mut scene = Scene::start(&stage, site, Bounds::default().with_sweeps([200, 1_000, 2_000])).await;
-    scene.simulator().set_index_lag(FOR_EVER);
-    let id = scene.doubt("INC-1", true).await;
+    scene.simulator().set_index_lag(FOREVER);
+    let id = scene.make_outcome_unknown("INC-1", true).await;
     scene.world.until(&id, DeliveryState::Delivered).await;
     let tickets = scene.simulator().tickets();
     let apart = tickets[1].created_at.duration_since(tickets[0].created_at).unsigned_abs();
@@ -166,7 +166,7 @@ async fn older_shows_first(stage: Stage, site: Site) {
     two_are_reported(scene, &id).await;
 }
 
-/// Of two tickets the older one is the reference in the end, and the other is told to subscribers and to whoever asks.
+/// Of two tickets the older one is the reference in the end, and the other is reported as a duplicate.
 async fn two_are_reported(mut scene: Scene, id: &str) {
     scene.world.until_event("INC-1", TicketEventKind::DuplicateFound).await;
     let swept = |delivery: &_| attempts(delivery, AttemptKind::Sweep, AttemptOutcome::Found) >= 3;
@@ -177,31 +177,31 @@ async fn two_are_reported(mut scene: Scene, id: &str) {
     let others: Vec<_> = delivery.duplicates.iter().map(|ticket| ticket.key.as_str()).collect();
     assert_eq!((others.as_slice(), scene.creates()), (&keys[1..], 2), "{delivery:#?}");
     // The person who was told of it tidies up.
-    scene.take_marker_off(keys[1], &delivery.marker);
+    scene.remove_marker(keys[1], &delivery.marker);
     scene.world.finish().await;
 }
 
 /// Nothing ever shows anything: no search can tell that there are two. It stays with two.
-async fn for_ever(stage: Stage, site: Site) {
+async fn permanent(stage: Stage, site: Site) {
     let mut scene = Scene::start(&stage, site, Bounds::default().with_sweeps([100, 200, 300])).await;
-    scene.simulator().set_index_lag(FOR_EVER);
-    let id = scene.doubt("INC-1", true).await;
+    scene.simulator().set_index_lag(FOREVER);
+    let id = scene.make_outcome_unknown("INC-1", true).await;
     scene.world.until(&id, DeliveryState::Delivered).await;
     let swept = |delivery: &_| attempts(delivery, AttemptKind::Sweep, AttemptOutcome::Unproven) >= 3;
     let delivery = scene.until(&id, "the last sweep", swept).await;
     let tickets = scene.simulator().tickets();
     assert_eq!((tickets.len(), scene.creates()), (2, 2), "{delivery:#?}");
     assert_eq!(key(&delivery), tickets[1].key);
-    scene.take_marker_off(&tickets[0].key, &delivery.marker);
+    scene.remove_marker(&tickets[0].key, &delivery.marker);
     scene.world.finish().await;
 }
 
 /// Another ticket of ours does not show either, so it is known that the index says nothing: it stays in doubt, visibly,
 /// until a person has looked.
-async fn for_ever_with_a_witness(stage: Stage, site: Site) {
+async fn permanent_with_a_hidden_canary(stage: Stage, site: Site) {
     let mut scene = Scene::start(&stage, site, Bounds::default().with_index(INDEX_BOUND)).await;
-    scene.simulator().set_index_lag(FOR_EVER);
-    let id = scene.doubt("INC-1", true).await;
+    scene.simulator().set_index_lag(FOREVER);
+    let id = scene.make_outcome_unknown("INC-1", true).await;
     make_a_witness(&mut scene).await;
     let delivery = scene.until_looked_up(&id, 8).await;
     assert_eq!((delivery.state(), scene.creates()), (DeliveryState::Reconciling, 2), "{delivery:#?}");
@@ -215,7 +215,7 @@ async fn for_ever_with_a_witness(stage: Stage, site: Site) {
 
 /// A ticket that was made after the doubtful send was certainly over.
 async fn make_a_witness(scene: &mut Scene) {
-    let over = scene.until_a_witness_would_count();
-    scene.world.while_nothing_happens_for(over).await;
+    let over = scene.until_canary_counts();
+    scene.world.wait(over).await;
     scene.push_through("INC-9").await;
 }

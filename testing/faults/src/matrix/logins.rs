@@ -1,4 +1,4 @@
-//! A login that is refused, and an account that is locked: whoever goes on asking locks the account for good.
+//! Refused logins and locked accounts: further attempts must not lock an account for good.
 
 use std::time::Duration;
 
@@ -12,8 +12,8 @@ use tokio::task::JoinSet;
 
 use super::calls::{VENDORS, name, plan, simulator, start, system};
 use super::cell::{Cell, Stage};
-use super::doubt::status;
-use super::held;
+use super::held_push;
+use super::scene::status;
 
 const FAMILY: &str = "logins";
 
@@ -77,21 +77,21 @@ async fn wrong_password(stage: Stage, vendor: Vendor, limit: usize, calls: Calls
     simulator(&world, vendor).edit(|profile| profile.credentials.push(Credential::Basic { user, secret }));
     // So slow that all are there before the first is refused.
     let slow = Effect::Delay(Duration::from_millis(500));
-    simulator(&world, vendor).weather().push(Rule::new(Call::Any, When::Always, slow));
+    simulator(&world, vendor).faults().push(Rule::new(Call::Any, When::Always, slow));
     world.configure(with_password(&world, "not-the-password")).await;
     simulator(&world, vendor).clear_requests();
-    let struck = simulator(&world, vendor).weather().struck();
+    let struck = simulator(&world, vendor).faults().struck();
     let ids = (0..AT_ONCE).map(|n| format!("INC-{n}")).collect();
     let beside = if calls == Calls::All { begin_reads(&world, vendor) } else { JoinSet::new() };
     world.push_all(ids, system(vendor), AT_ONCE).await;
     beside.join_all().await;
     world.until_target(system(vendor), TargetConditionKind::Suspended).await;
-    world.while_nothing_happens_for(SOON).await;
+    world.wait(SOON).await;
     let refused = simulator(&world, vendor).requests().len();
     assert!((1..limit).contains(&refused), "{refused} logins were refused");
-    assert!(simulator(&world, vendor).weather().struck() - struck >= refused as u64);
+    assert!(simulator(&world, vendor).faults().struck() - struck >= refused as u64);
     assert_eq!(world.counts().await.failed, 0, "a suspension spends no retry");
-    simulator(&world, vendor).weather().clear();
+    simulator(&world, vendor).faults().clear();
     world.configure(with_password(&world, PASSWORD)).await;
     world.until_all_delivered(AT_ONCE).await;
     world.finish().await;
@@ -135,15 +135,15 @@ fn with_password(world: &World, password: &str) -> ConfigureRequest {
 /// When the refusal is on record the target is known to be locked: no tick finds the one without the other.
 async fn not_asked_again(stage: Stage, vendor: Vendor) {
     let mut world = start(plan(&stage, vendor).in_a_process()).await;
-    simulator(&world, vendor).weather().push(Rule::new(Call::Any, When::Next(1), locked()));
+    simulator(&world, vendor).faults().push(Rule::new(Call::Any, When::Next(1), locked()));
     world.server.arm(Point::Recorded);
-    let push = held::begin_push(&world, "INC-1", system(vendor));
+    let push = held_push::begin_push(&world, "INC-1", system(vendor));
     world.server.until_held(Point::Recorded).await;
     let asked = simulator(&world, vendor).requests().len();
-    world.while_nothing_happens_for(SOON).await;
+    world.wait(SOON).await;
     assert_eq!(simulator(&world, vendor).requests().len(), asked, "it was asked again");
     world.server.release();
-    held::end(&mut world, push, system(vendor)).await;
+    held_push::end(&mut world, push, system(vendor)).await;
     world.test_passes(system(vendor)).await;
     world.until_all_delivered(1).await;
     world.finish().await;
@@ -155,7 +155,7 @@ async fn left_alone(stage: Stage, vendor: Vendor, refusal: Effect, becomes: Targ
     let mut world = start(plan(&stage, vendor)).await;
     let ticks = ConfigureRequest { retry: Some(retry(60, TICK, TICK)), ..Default::default() };
     world.configure(ticks).await;
-    simulator(&world, vendor).weather().push(Rule::new(Call::Any, When::Always, refusal));
+    simulator(&world, vendor).faults().push(Rule::new(Call::Any, When::Always, refusal));
     world.push("INC-0", system(vendor)).await;
     // ServiceNow may lock the account, so its next tick may have sent the one further probe already.
     loop {
@@ -169,11 +169,11 @@ async fn left_alone(stage: Stage, vendor: Vendor, refusal: Effect, becomes: Targ
     for n in 1..=PUSHES {
         world.push(&format!("INC-{n}"), system(vendor)).await;
     }
-    world.while_nothing_happens_for(SOON).await;
+    world.wait(SOON).await;
     let asked_since = simulator(&world, vendor).requests().len() - asked;
     // The tick that was due when the interval was made longer still comes, with its one probe.
     assert!(asked_since <= 1, "the login was tried {asked_since} times more");
-    simulator(&world, vendor).weather().clear();
+    simulator(&world, vendor).faults().clear();
     world.test_passes(system(vendor)).await;
     world.until_all_delivered(1 + PUSHES).await;
     world.finish().await;

@@ -2,30 +2,28 @@
 //!
 //! Each cell ends with what must hold after all of them: what was acknowledged is delivered, waiting or failed, never
 //! gone; at most one ticket bears a marker; a recorded ticket exists; events are ordered, unique and gap-free; no secret
-//! is in anything that was written; and nobody had to lend a hand.
+//! is in anything that was written; and no operator had to intervene.
 
 mod blocked;
-mod busy;
 mod callers;
 mod calls;
 mod cell;
 mod clock;
 mod connection;
-mod crowds;
-mod doubt;
-mod echoes;
+mod event_process;
 mod evidence;
-mod flood;
 mod flow;
-mod following;
-mod foreign;
-pub(crate) mod held;
-mod humans;
+pub(crate) mod held_push;
+mod huge_replies;
 mod index;
-mod late;
+mod late_apply;
+mod load;
+mod locked_database;
 mod logins;
-mod neighbours;
+mod look_ups;
+mod manual_edits;
 mod operators;
+mod other_process;
 mod outage;
 mod oversized;
 mod process;
@@ -36,9 +34,11 @@ mod relay;
 mod replies;
 mod resolving;
 mod restore;
-mod searching;
+mod scene;
+mod second_instance;
+mod secret_echo;
 mod settings;
-mod stale;
+mod stale_results;
 mod streams;
 mod throttling;
 mod tls;
@@ -57,8 +57,8 @@ pub(crate) use self::flow::Flow;
 pub(crate) use self::process::{GRACE, LEASE, SETTLE, plan};
 
 /// Families whose cells keep the whole machine busy: they are played first, one cell after another, so that they starve
-/// nobody else's clock.
-const BUSY: [&str; 4] = ["crowds", "streams", "operators", "disk"];
+/// no other cell of CPU time.
+const BUSY: [&str; 4] = ["load", "streams", "operators", "disk"];
 
 /// A line each, in the order in which they are played.
 const FAMILIES: &[fn() -> Vec<Cell>] = &[
@@ -69,33 +69,33 @@ const FAMILIES: &[fn() -> Vec<Cell>] = &[
     logins::cells,
     redirects::cells,
     read_back::cells,
-    crowds::cells,
+    load::cells,
     callers::cells,
     streams::cells,
     tokens::cells,
     settings::cells,
-    echoes::cells,
-    following::cells,
+    secret_echo::cells,
+    event_process::cells,
     operators::cells,
     index::cells,
-    searching::cells,
+    look_ups::cells,
     evidence::cells,
-    humans::cells,
+    manual_edits::cells,
     resolving::cells,
     oversized::cells,
     races::cells,
-    stale::cells,
-    neighbours::cells,
-    busy::cells,
+    stale_results::cells,
+    second_instance::cells,
+    locked_database::cells,
     connection::cells,
-    flood::cells,
-    late::cells,
+    huge_replies::cells,
+    late_apply::cells,
     outage::cells,
     tls::cells,
     restore::cells,
     clock::cells,
     crate::power::cells,
-    crate::power::cells_at_points,
+    crate::power::disk_fault_cells,
 ];
 
 #[derive(Debug, clap::Args)]
@@ -131,7 +131,7 @@ struct LogThrottle {
     failed: usize,
     not_applicable: usize,
     slowest_recovery: Duration,
-    /// Cells that failed, and cells that there can not be, each with what there is to say at the end.
+    /// Cells that failed, and cells that do not apply, each with its reason.
     notes: Vec<String>,
 }
 
@@ -176,7 +176,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
     if failed > 0 { bail!("{failed} cells failed") } else { Ok(()) }
 }
 
-/// Names cells, and says of those that there can not be why.
+/// Names cells, with the reason for those that do not apply.
 fn list(wanted: &[Cell], known: usize) {
     for cell in wanted {
         match cell.why_not() {

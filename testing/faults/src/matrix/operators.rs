@@ -1,4 +1,4 @@
-//! Many hands at once on one delivery, and on the settings.
+//! Concurrent operations of operators on one delivery, and on the settings.
 
 use std::time::Duration;
 
@@ -20,12 +20,12 @@ enum At {
     Waiting,
     Failed,
     CreateHangs { applied: bool },
-    InDoubt { applied: bool },
+    Unknown { applied: bool },
 }
 
 pub(super) fn cells() -> Vec<Cell> {
     let hangs = [true, false].map(|applied| At::CreateHangs { applied });
-    let doubts = [true, false].map(|applied| At::InDoubt { applied });
+    let doubts = [true, false].map(|applied| At::Unknown { applied });
     let mut cells = vec![];
     for at in [At::Waiting, At::Failed].into_iter().chain(hangs).chain(doubts) {
         for system in [TicketSystem::Jira, TicketSystem::Servicenow] {
@@ -34,7 +34,7 @@ pub(super) fn cells() -> Vec<Cell> {
         }
     }
     for system in [TicketSystem::Jira, TicketSystem::Servicenow] {
-        let name = format!("in doubt, not applied, {}", system.as_str_name());
+        let name = format!("unknown outcome, not applied, {}", system.as_str_name());
         cells.push(Cell::new(FAMILY, "50 times create_anyway", name, move |stage| anyway(stage, system)));
     }
     cells.push(Cell::new(FAMILY, "Configure 100 times at once", "pushes going on", configure_at_once));
@@ -79,7 +79,7 @@ async fn race(stage: Stage, at: At, system: TicketSystem) {
 }
 
 async fn come_to(world: &mut World, at: At, system: TicketSystem) -> String {
-    let weather = |then| world.simulator(system).weather().push(Rule::new(Call::Create, When::Next(1), then));
+    let faults = |then| world.simulator(system).faults().push(Rule::new(Call::Create, When::Next(1), then));
     match at {
         At::Waiting | At::Failed => {
             world.simulator(system).stop().await;
@@ -87,9 +87,9 @@ async fn come_to(world: &mut World, at: At, system: TicketSystem) -> String {
             let retry = v1::RetrySettings { max_attempts, ..retry(60_000, 60_000, 60) };
             world.configure(v1::ConfigureRequest { retry: Some(retry), ..Default::default() }).await;
         }
-        At::CreateHangs { applied } => weather(Effect::Hang { applied }),
-        At::InDoubt { applied: true } => weather(Effect::ApplyThenDrop),
-        At::InDoubt { applied: false } => weather(Effect::DropBefore),
+        At::CreateHangs { applied } => faults(Effect::Hang { applied }),
+        At::Unknown { applied: true } => faults(Effect::ApplyThenDrop),
+        At::Unknown { applied: false } => faults(Effect::DropBefore),
     }
     if let At::CreateHangs { .. } = at {
         let mut client = world.client.clone().with_deadline(Duration::from_secs(1));
@@ -145,17 +145,17 @@ async fn until_settled(world: &mut World, id: &str) -> v1::Delivery {
     tokio::time::timeout(PATIENCE, settled).await.expect("it comes to an end")
 }
 
-/// The doubt is put aside once; whoever comes later finds the ticket, or an attempt under way.
+/// One call overrides the unknown outcome; later ones find the ticket, or an attempt under way.
 async fn anyway(stage: Stage, system: TicketSystem) {
-    let plan = stage.plan().unhurried().with_flag("--server-bound=30s");
+    let plan = stage.plan().with_long_deadlines().with_flag("--server-bound=30s");
     let mut world = plan.start().await;
-    let id = come_to(&mut world, At::InDoubt { applied: false }, system).await;
+    let id = come_to(&mut world, At::Unknown { applied: false }, system).await;
     let mut hands = JoinSet::new();
     for _ in 0..HANDS {
         hands.spawn(insist(world.client.clone(), id.clone()));
     }
     let insisted = tokio::time::timeout(PATIENCE, hands.join_all()).await.expect("they come to an end");
-    assert!(insisted.contains(&true), "nobody was let to end the doubt");
+    assert!(insisted.contains(&true), "no call could override the unknown outcome");
     world.until(&id, DeliveryState::Delivered).await;
     assert_eq!(world.simulator(system).tickets().len(), 1);
     world.finish().await;
@@ -182,7 +182,7 @@ async fn insist(mut client: Client, delivery_id: String) -> bool {
 async fn configure_at_once(stage: Stage) {
     const CHANGES: usize = 100;
     const PUSHES: usize = 100;
-    let mut world = stage.plan().unhurried().start().await;
+    let mut world = stage.plan().with_long_deadlines().start().await;
     let pushes = spawn_pushes(&world, PUSHES);
     let mut changes = JoinSet::new();
     for n in 0..CHANGES {
@@ -213,7 +213,7 @@ async fn configure_at_once(stage: Stage) {
 
 async fn test_at_once(stage: Stage) {
     const PUSHES: usize = 50;
-    let mut world = stage.plan().unhurried().with_flag("--tests-per-minute=1000").start().await;
+    let mut world = stage.plan().with_long_deadlines().with_flag("--tests-per-minute=1000").start().await;
     let pushes = spawn_pushes(&world, PUSHES);
     let mut calls = JoinSet::new();
     for n in 0..HANDS {
@@ -270,8 +270,8 @@ impl At {
             Self::Failed => "failed",
             Self::CreateHangs { applied: true } => "the create hangs, applied",
             Self::CreateHangs { applied: false } => "the create hangs, not applied",
-            Self::InDoubt { applied: true } => "in doubt, applied",
-            Self::InDoubt { applied: false } => "in doubt, not applied",
+            Self::Unknown { applied: true } => "unknown outcome, applied",
+            Self::Unknown { applied: false } => "unknown outcome, not applied",
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Nobody listens, nobody lets us in, or the name does not resolve: nothing was sent, and it is sent once all is well again.
+//! Refused connections, connections that never establish, and DNS failures: nothing was sent, and it is sent after recovery.
 
 use std::time::Duration;
 
@@ -20,12 +20,12 @@ const LIMIT: Duration = Duration::from_secs(5);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Outage {
     /// It is refused at once.
-    NobodyListens,
+    Refused,
     /// Each SYN is dropped: it is neither refused nor made.
     BlackHole,
 }
 
-/// Where connections neither come about nor are refused, until it is dropped: a listener whose queue is full.
+/// Connections neither establish nor are refused until it is dropped: a listener whose queue is full.
 struct BlackHole {
     _listener: TcpListener,
     _first: TcpStream,
@@ -49,7 +49,7 @@ pub(super) fn cells() -> Vec<Cell> {
         for from in [From::Preparation, From::Create, From::LookUp, From::UntilTheEnd, From::QuietUntilTheEnd]
         {
             let at = format!("{}, {}", from.name(), name(vendor));
-            for outage in [Outage::NobodyListens, Outage::BlackHole] {
+            for outage in [Outage::Refused, Outage::BlackHole] {
                 let play = move |stage| silent(stage, outage, vendor, from);
                 cells.push(Cell::new(FAMILY, outage.name(), at.clone(), play));
             }
@@ -58,7 +58,7 @@ pub(super) fn cells() -> Vec<Cell> {
         cells.push(Cell::new(FAMILY, "DNS failure", at("preparing read"), move |stage| lost(stage, vendor)));
         for call in ["create", "look-up"] {
             let why = "the reads before a create go to the same name, and what was sent in doubt had resolved; a \
-                       name that ceases to resolve is, to this service, one where nobody listens";
+                       name that ceases to resolve looks to this service like a refused connection";
             cells.push(Cell::does_not_apply(FAMILY, "DNS failure", at(call), why));
         }
     }
@@ -77,7 +77,7 @@ async fn silent(stage: Stage, outage: Outage, vendor: Vendor, from: From) {
         world.push("INC-1", system(vendor)).await;
     }
     simulator(&world, vendor).stop().await;
-    simulator(&world, vendor).weather().clear();
+    simulator(&world, vendor).faults().clear();
     let in_the_way = outage.begin(&simulator(&world, vendor).base_url()).await;
     let pushed = world.push("INC-1", system(vendor)).await.delivery.unwrap();
     let failed = match from {
@@ -94,7 +94,7 @@ async fn silent(stage: Stage, outage: Outage, vendor: Vendor, from: From) {
     simulator(&world, vendor).restart().await.unwrap();
     let healed = Instant::now();
     if from == From::UntilTheEnd {
-        // Somebody else's ticket shows that the outage is over.
+        // A ticket of another incident shows that the outage is over.
         deliver(&mut world, "INC-2", vendor).await;
     }
     let delivery = world.until(&pushed.id, DeliveryState::Delivered).await;
@@ -105,7 +105,7 @@ async fn silent(stage: Stage, outage: Outage, vendor: Vendor, from: From) {
     world.finish().await;
 }
 
-/// A host under `.invalid`, until somebody corrects the settings.
+/// A host under `.invalid`, until the settings are corrected.
 async fn lost(stage: Stage, vendor: Vendor) {
     let mut world = plan(&stage, vendor).start_unconfigured().await;
     let settings = world.settings();
@@ -151,7 +151,7 @@ async fn until_refused(world: &mut World, id: &str, kind: FaultKind) -> Delivery
 impl Outage {
     fn name(self) -> &'static str {
         match self {
-            Self::NobodyListens => "nobody listens",
+            Self::Refused => "connection refused",
             Self::BlackHole => "black hole before the connection is made",
         }
     }
@@ -159,7 +159,7 @@ impl Outage {
     /// Half of an attempt is waited for a connection.
     fn plan(self, plan: Plan) -> Plan {
         match self {
-            Self::NobodyListens => plan,
+            Self::Refused => plan,
             Self::BlackHole => plan.with_flag("--attempt-deadline=600ms"),
         }
     }
@@ -167,7 +167,7 @@ impl Outage {
     /// Takes the place of a system that has stopped.
     async fn begin(self, base_url: &str) -> Option<BlackHole> {
         match self {
-            Self::NobodyListens => None,
+            Self::Refused => None,
             Self::BlackHole => Some(BlackHole::at(base_url).await),
         }
     }
@@ -182,7 +182,7 @@ impl BlackHole {
         let socket = TcpSocket::new_v4().unwrap();
         socket.set_reuseaddr(true).unwrap();
         socket.bind(address).unwrap();
-        // With no room in its queue it takes one connection, and drops the SYN of whoever comes after that.
+        // With no room in its queue it takes one connection, and drops later SYNs.
         let listener = socket.listen(0).unwrap();
         let first = TcpStream::connect(address).await.unwrap();
         Self { _listener: listener, _first: first }

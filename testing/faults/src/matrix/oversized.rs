@@ -12,7 +12,7 @@ use tonic::transport::{Channel, Endpoint};
 
 use super::calls::{Storm, VENDORS, Verdict, deliver, name, plan, simulator, start, system};
 use super::cell::{Cell, Stage};
-use super::doubt::{Bounds, Scene, Site, attempts};
+use super::scene::{Bounds, Scene, Site, attempts};
 
 use Verdict::{DoubtfulAndAbsent, DoubtfulAndThere, Refused};
 
@@ -116,7 +116,7 @@ async fn named(stage: Stage, vendor: Vendor, thing: Thing) {
     everything_fits(world).await;
 }
 
-/// Neither a ticket nor an absence: it stays in doubt until the ticket is named as tickets are.
+/// Neither a ticket nor an absence: its outcome stays unknown until the ticket is named as tickets are.
 async fn looked_up(stage: Stage, site: Site) {
     let bounds = Bounds::default().with_attempt_deadline(700);
     let mut scene = Scene::start(&stage, site, bounds).await;
@@ -125,12 +125,12 @@ async fn looked_up(stage: Stage, site: Site) {
         let marker = first_marker(&asked).filter(|_| call == Call::Search)?;
         Some(Effect::Answer(Reply::json(200, &row(site, marker))))
     };
-    scene.simulator().weather().forecast(lie);
-    let id = scene.doubt("INC-1", true).await;
+    scene.simulator().faults().set_generator(lie);
+    let id = scene.make_outcome_unknown("INC-1", true).await;
     let delivery = scene.until_looked_up(&id, 2).await;
     assert_eq!((delivery.state(), scene.creates()), (DeliveryState::Reconciling, 1), "{delivery:#?}");
     assert!(attempts(&delivery, AttemptKind::LookUp, AttemptOutcome::Failed) >= 2, "{delivery:#?}");
-    scene.simulator().weather().end_forecast();
+    scene.simulator().faults().remove_generator();
     let delivery = scene.until_delivered_once(&id).await;
     assert_eq!(scene.sent(&delivery), 1, "{delivery:#?}");
     everything_fits(scene.world).await;

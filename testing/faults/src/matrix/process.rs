@@ -1,4 +1,4 @@
-//! The process is killed, asked to stop, or put to sleep: at every point.
+//! The process is killed, asked to stop, or suspended: at every point.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::cell::{Cell, Stage};
-use super::held::{LOOKING_UP, PUSHING};
+use super::held_push::{LOOKING_UP, PUSHING};
 use super::tls::Trust;
 
 const FAMILY: &str = "process";
@@ -93,7 +93,7 @@ async fn play(stage: Stage, fault: Fault, at: At, system: TicketSystem) {
     let push = come_to(&mut world, at, system).await;
     let struck = Instant::now();
     strike(&mut world, fault).await;
-    // Whoever was not answered asks again.
+    // A caller without an answer repeats its call.
     let acknowledged = push.await.unwrap();
     if acknowledged.is_none() {
         world.push("INC-1", system).await;
@@ -124,7 +124,7 @@ pub(crate) fn plan(stage: &Stage) -> Plan {
 
 /// Pushes, and waits until the push has come so far. The push ends with the id of its delivery, if it was answered.
 async fn come_to(world: &mut World, at: At, system: TicketSystem) -> JoinHandle<Option<String>> {
-    let weather = world.simulator(system).weather();
+    let faults = world.simulator(system).faults();
     let create = |then| Rule::new(Call::Create, When::Next(1), then);
     match at {
         At::Held(point) => {
@@ -140,54 +140,54 @@ async fn come_to(world: &mut World, at: At, system: TicketSystem) -> JoinHandle<
         }
         At::Connecting => {
             let nth = 1 + reads_before_a_create(system);
-            weather.push(Rule::new(Call::Connection, When::Nth(nth), Effect::NeverRead));
+            faults.push(Rule::new(Call::Connection, When::Nth(nth), Effect::NeverRead));
             let push = begin_push(world, system);
-            let weather = world.simulator(system).weather();
-            tokio::time::timeout(PATIENCE, weather.until_struck(1)).await.expect("nothing connects");
+            let faults = world.simulator(system).faults();
+            tokio::time::timeout(PATIENCE, faults.until_struck(1)).await.expect("nothing connects");
             push
         }
         At::RequestHalfTaken => {
-            weather.push(create(Effect::StopReading));
+            faults.push(create(Effect::StopReading));
             let push = begin_push(world, system);
             let half = world.simulator(system).until(Call::Create, simulator::Point::HalfRead, 1);
             tokio::time::timeout(PATIENCE, half).await.expect("nothing is sent");
             push
         }
         At::SentAndWaiting => {
-            weather.push(create(Effect::Hang { applied: true }));
+            faults.push(create(Effect::Hang { applied: true }));
             let push = begin_push(world, system);
             world.until_tickets(system, 1).await;
             push
         }
         At::ReplyHalfRead => {
-            weather.push(create(Effect::StopSending));
+            faults.push(create(Effect::StopSending));
             let push = begin_push(world, system);
             let half = world.simulator(system).until(Call::Create, simulator::Point::HalfSent, 1);
             tokio::time::timeout(PATIENCE, half).await.expect("nothing is answered");
             push
         }
         At::Waiting => {
-            weather.push(create(Effect::throttle(RetryAfter::Seconds(1))));
+            faults.push(create(Effect::throttle(RetryAfter::Seconds(1))));
             let push = begin_push(world, system);
             world.until_some(DeliveryState::Waiting).await;
             push
         }
         At::LookUpHeld(point) => {
-            weather.push(create(Effect::ApplyThenDrop));
+            faults.push(create(Effect::ApplyThenDrop));
             world.server.arm(point);
             let push = begin_push(world, system);
             world.server.until_held(point).await;
             push
         }
         At::SweepHeld => {
-            weather.push(create(Effect::ApplyThenDrop));
+            faults.push(create(Effect::ApplyThenDrop));
             world.server.arm(Point::Sweeping);
             let push = begin_push(world, system);
             world.server.until_held(Point::Sweeping).await;
             push
         }
         At::Suspended => {
-            weather.push(Rule::new(Call::Any, When::Next(1), lock_out()));
+            faults.push(Rule::new(Call::Any, When::Next(1), lock_out()));
             let push = begin_push(world, system);
             world.until_target(system, v1::TargetConditionKind::Suspended).await;
             push
@@ -253,7 +253,7 @@ async fn in_the_first_start(stage: Stage, fault: Fault) {
     world.finish().await;
 }
 
-/// Somebody has asked it to stop, and it is about to close its database. Asked again, it does not hurry.
+/// It was asked to stop, and is about to close its database. A second signal changes nothing.
 async fn while_closing(stage: Stage, fault: Fault) {
     let mut world = plan(&stage).start().await;
     for n in 0..20 {

@@ -1,4 +1,4 @@
-//! Two who are at work on the same delivery: one that was too slow, and one that took over.
+//! Two workers on one delivery: one that was too slow, and one that took over.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use ticketing_failpoints::Point;
 use ticketing_simulator::{Call, Effect, When};
 
 use super::cell::{Cell, Stage};
-use super::doubt::{Bounds, FOR_EVER, Scene, Site, attempts, key, status};
+use super::scene::{Bounds, FOREVER, Scene, Site, attempts, key, status};
 
 const FAMILY: &str = "races";
 
@@ -21,14 +21,14 @@ const ATTEMPT_DEADLINE: u64 = 700;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stale {
     Refused,
-    /// Nobody knows.
+    /// Unknown.
     Ambiguous,
 }
 
 /// What became of a delivery whose first create made a ticket, before that is recorded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Meanwhile {
-    InDoubt,
+    Unknown,
     Found,
     Cancelled,
     ResolvedAsIt,
@@ -42,7 +42,7 @@ pub(super) fn cells() -> Vec<Cell> {
     for site in Site::ALL {
         for (fault, stale) in [
             ("stale claim settles a refusal", Stale::Refused),
-            ("stale claim settles a doubt", Stale::Ambiguous),
+            ("stale claim settles an unknown outcome", Stale::Ambiguous),
         ] {
             cells.push(Cell::new(FAMILY, fault, site.name(), move |stage| stale_claim(stage, site, stale)));
         }
@@ -54,7 +54,7 @@ pub(super) fn cells() -> Vec<Cell> {
         cells
             .push(Cell::new(FAMILY, "paused look-up", site.name(), move |stage| paused_look_up(stage, site)));
         for (fault, meanwhile) in [
-            ("late success, in doubt meanwhile", Meanwhile::InDoubt),
+            ("late success, reconciling meanwhile", Meanwhile::Unknown),
             ("late success, found meanwhile", Meanwhile::Found),
             ("late success, cancelled meanwhile", Meanwhile::Cancelled),
             ("late success, resolved as it meanwhile", Meanwhile::ResolvedAsIt),
@@ -82,8 +82,8 @@ fn bounds() -> Bounds {
 /// way. What it has to say then is no news.
 async fn stale_claim(stage: Stage, site: Site, stale: Stale) {
     let mut scene = Scene::start_in_a_process(&stage, site, bounds()).await;
-    scene.weather(Call::Create, When::Nth(1), status(if stale == Stale::Refused { 400 } else { 500 }));
-    scene.weather(Call::Create, When::Nth(2), Effect::Delay(Duration::from_millis(450)));
+    scene.inject(Call::Create, When::Nth(1), status(if stale == Stale::Refused { 400 } else { 500 }));
+    scene.inject(Call::Create, When::Nth(2), Effect::Delay(Duration::from_millis(450)));
     scene.world.server.arm(Point::ReplyRead);
     let _push = scene.begin_push("INC-1");
     scene.world.server.until_held(Point::ReplyRead).await;
@@ -120,7 +120,7 @@ async fn paused_worker(stage: Stage, site: Site, point: Point) {
         let last = delivery.attempts.last().and_then(|attempt| attempt.fault.as_ref());
         assert!(last.is_some_and(|fault| fault.kind() == FaultKind::TooLate), "{delivery:#?}");
     }
-    scene.world.while_nothing_happens_for(Duration::from_millis(200)).await;
+    scene.world.wait(Duration::from_millis(200)).await;
     assert_eq!(scene.creates(), 1);
     scene.until_delivered_once(&id).await;
     scene.world.finish().await;
@@ -130,8 +130,8 @@ async fn paused_worker(stage: Stage, site: Site, point: Point) {
 /// the next create is in doubt: what it has to say is about the first create alone.
 async fn paused_look_up(stage: Stage, site: Site) {
     let mut scene = Scene::start_in_a_process(&stage, site, bounds()).await;
-    scene.weather(Call::Create, When::Nth(1), Effect::gateway_timeout());
-    scene.weather(Call::Create, When::Nth(2), Effect::apply_then_gateway_timeout());
+    scene.inject(Call::Create, When::Nth(1), Effect::gateway_timeout());
+    scene.inject(Call::Create, When::Nth(2), Effect::apply_then_gateway_timeout());
     scene.world.server.arm(Point::LookedUp);
     let _push = scene.begin_push("INC-1");
     scene.world.server.until_held(Point::LookedUp).await;
@@ -149,7 +149,7 @@ async fn paused_look_up(stage: Stage, site: Site) {
 async fn late_success(stage: Stage, site: Site, meanwhile: Meanwhile) {
     let mut scene = Scene::start_in_a_process(&stage, site, meanwhile.bounds()).await;
     if meanwhile == Meanwhile::MadeAgain {
-        scene.simulator().set_index_lag(FOR_EVER);
+        scene.simulator().set_index_lag(FOREVER);
     } else if meanwhile != Meanwhile::Found {
         scene.refuse_look_ups();
     }
@@ -158,12 +158,12 @@ async fn late_success(stage: Stage, site: Site, meanwhile: Meanwhile) {
     scene.world.server.until_held(Point::ReplyRead).await;
     let id = scene.the_delivery().await;
     let first = scene.simulator().tickets().remove(0).key;
-    let by_hand = meanwhile.come_about(&mut scene, &id, &first).await;
+    let by_hand = meanwhile.play(&mut scene, &id, &first).await;
     scene.world.server.release();
     let known =
         |delivery: &v1::Delivery| attempts(delivery, AttemptKind::Create, AttemptOutcome::Created) > 0;
     scene.until(&id, "the ticket that was made first", known).await;
-    scene.simulator().weather().clear();
+    scene.simulator().faults().clear();
     match by_hand {
         Some(by_hand) => {
             let delivery = scene.world.until(&id, DeliveryState::Delivered).await;
@@ -186,7 +186,7 @@ async fn two_are_told_of(mut scene: Scene, id: &str) {
     assert_eq!((key(&delivery), others(&delivery)), (keys[0].clone(), keys[1..].to_vec()), "{delivery:#?}");
     assert_eq!(scene.creates(), 2);
     // The person who was told of it tidies up.
-    scene.take_marker_off(&keys[1], &delivery.marker);
+    scene.remove_marker(&keys[1], &delivery.marker);
     scene.world.finish().await;
 }
 
@@ -212,12 +212,12 @@ impl Meanwhile {
     }
 
     /// Waits until it is so; the ticket that a person named, if another than the one that was made.
-    async fn come_about(self, scene: &mut Scene, id: &str, made: &str) -> Option<String> {
+    async fn play(self, scene: &mut Scene, id: &str, made: &str) -> Option<String> {
         if self != Self::Found && self != Self::MadeAgain {
             scene.world.until(id, DeliveryState::Reconciling).await;
         }
         match self {
-            Self::InDoubt => {}
+            Self::Unknown => {}
             Self::Found | Self::MadeAgain => drop(scene.world.until(id, DeliveryState::Delivered).await),
             Self::Cancelled => drop(scene.cancel(id).await.unwrap()),
             Self::ResolvedAsIt => drop(scene.resolve(id, made).await.unwrap()),

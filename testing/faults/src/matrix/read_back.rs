@@ -51,9 +51,9 @@ async fn pushed(stage: Stage, struck: Struck, effect: Effect) {
     let mut world = cutting(stage.plan().with_flag(ATTEMPT_DEADLINE)).start().await;
     let rule = |call: Call| Rule::new(call, When::Next(1), effect.clone());
     let (first, others) = struck.calls().split_first().expect("something is struck");
-    world.servicenow.weather().push(rule(*first));
+    world.servicenow.faults().push(rule(*first));
     for call in others {
-        world.servicenow.weather().push_perhaps(rule(*call), "the first may take the time of both");
+        world.servicenow.faults().push_optional(rule(*call), "the first may take the time of both");
     }
     world.push("INC-1", TicketSystem::Servicenow).await;
     check(world).await;
@@ -63,9 +63,9 @@ async fn pushed(stage: Stage, struck: Struck, effect: Effect) {
 async fn interrupted(stage: Stage, fault: Fault) {
     let mut world = cutting(process::plan(&stage)).start().await;
     let hang = Effect::Hang { applied: true };
-    world.servicenow.weather().push(Rule::new(Call::Update, When::Next(1), hang));
+    world.servicenow.faults().push(Rule::new(Call::Update, When::Next(1), hang));
     let push = process::begin_push(&world, TicketSystem::Servicenow);
-    let struck = world.servicenow.weather().until_struck(1);
+    let struck = world.servicenow.faults().until_struck(1);
     tokio::time::timeout(PATIENCE, struck).await.expect("nothing is added to the work notes");
     process::strike(&mut world, fault).await;
     push.await.unwrap();
@@ -80,7 +80,7 @@ fn cutting(plan: Plan) -> Plan {
 
 async fn check(mut world: World) {
     world.until_all_delivered(1).await;
-    assert!(world.servicenow.weather().struck() >= 1, "nothing was struck");
+    assert!(world.servicenow.faults().struck() >= 1, "nothing was struck");
     let tickets = world.servicenow.tickets();
     let [ticket] = tickets.as_slice() else { panic!("{tickets:#?}") };
     let rest = "DESCRIPTION, CONTINUED";

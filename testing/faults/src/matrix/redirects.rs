@@ -1,4 +1,4 @@
-//! Answers that point elsewhere. Nobody follows them: the elsewhere hears nothing, least of all a login.
+//! Redirects are never followed: the other address receives no request and no credential.
 
 use ticketing_simulator::{Effect, Profile, Simulator, Vendor};
 

@@ -7,7 +7,7 @@ use ticketing_simulator::Ticket;
 use tonic::Code;
 
 use super::cell::{Cell, Stage};
-use super::doubt::{Bounds, Scene, Site, key};
+use super::scene::{Bounds, Scene, Site, key};
 
 const FAMILY: &str = "resolving";
 
@@ -50,7 +50,7 @@ async fn refused(stage: Stage, site: Site, is_taken: bool) {
     let mut scene = Scene::start_in_a_process(&stage, site, bounds).await;
     let other = key(&scene.push_through("INC-0").await);
     scene.world.server.arm(Point::LookedUp);
-    let id = scene.doubt("INC-1", true).await;
+    let id = scene.make_outcome_unknown("INC-1", true).await;
     scene.world.server.until_held(Point::LookedUp).await;
     let (named, reason) =
         if is_taken { (other.as_str(), "TICKET_IN_USE") } else { (NOWHERE, "TICKET_NOT_FOUND") };
@@ -74,7 +74,7 @@ async fn corrected(stage: Stage, site: Site, between: Between) {
     between.pass(&mut scene).await;
     let delivery = scene.world.delivery(&id).await;
     assert!(is_taken_unread(&delivery), "{delivery:#?}");
-    scene.simulator().weather().clear();
+    scene.simulator().faults().clear();
     let by_hand = scene.simulator().add_foreign_ticket(serde_json::Map::new());
     let corrected = scene.resolve_as(&id, &by_hand, false).await.unwrap();
     assert!(is_corrected(&corrected, &by_hand), "{corrected:#?}");
@@ -91,7 +91,7 @@ async fn corrected(stage: Stage, site: Site, between: Between) {
 async fn found_by_scan(stage: Stage, site: Site) {
     let (mut scene, id, ours) = away(stage.plan(), site).await;
     take_unread(&mut scene, &id).await;
-    scene.simulator().weather().clear();
+    scene.simulator().faults().clear();
     scene.world.until_event("INC-1", TicketEventKind::DuplicateFound).await;
     let delivery = scene.world.delivery(&id).await;
     assert!(is_taken_unread(&delivery), "{delivery:#?}");
@@ -110,7 +110,7 @@ async fn away(plan: Plan, site: Site) -> (Scene, String, Ticket) {
     let mut scene = Scene::start_on(plan, site, Bounds::default().with_sweeps(SOON)).await;
     let other = key(&scene.push_through("INC-0").await);
     scene.refuse_look_ups();
-    let id = scene.doubt("INC-1", true).await;
+    let id = scene.make_outcome_unknown("INC-1", true).await;
     let delivery = scene.world.until(&id, DeliveryState::Reconciling).await;
     let unread = refusal(scene.resolve_as(&id, NOWHERE, false).await);
     unread.is(Code::FailedPrecondition, "TICKET_UNVERIFIED", &["ticket_key"]);

@@ -1,4 +1,4 @@
-//! A database is put back from an older copy, by plain copies of files, while its tickets exist.
+//! A database is restored from an older copy, by plain copies of files, while its tickets exist.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use super::cell::{Cell, Stage};
 
 const FAMILY: &str = "restore";
 
-/// What the log says of a database that may have been put back.
+/// Logged when the database may have been restored.
 const SUSPECTED: &str = "may have been restored from a backup";
 
 /// Where the tickets are.
@@ -31,27 +31,27 @@ pub(super) fn cells() -> Vec<Cell> {
     for site in [Site::Cloud, Site::DataCenter, Site::ServiceNow, Site::Headstrong] {
         for how in [How::DatabaseAlone, How::FolderOver, How::FolderAnew, How::Elsewhere] {
             let fault = format!("older copy, {}", how.name());
-            cells.push(Cell::new(FAMILY, fault, site.name(), move |stage| put_back(stage, site, how)));
+            cells.push(Cell::new(FAMILY, fault, site.name(), move |stage| restore_copy(stage, site, how)));
         }
     }
     cells.push(Cell::does_not_apply(
         FAMILY,
-        "older copy, a volume that is put back while the machine runs on",
+        "older copy, a volume that is restored while the machine runs",
         "every site",
         "no process can tell: --restored is how it is said",
     ));
     cells
 }
 
-/// What lies in a copy in each state, and what comes after it, is delivered before and after the copy is put back: one
+/// What lies in a copy in each state, and what comes after it, is delivered before and after the restore: one
 /// ticket each.
-async fn put_back(stage: Stage, site: Site, how: How) {
+async fn restore_copy(stage: Stage, site: Site, how: How) {
     let (plan, system) = (site.plan(&stage), site.system());
     let plan = plan.in_a_process().with_flag("--concurrency=1").with_flag("--circuit-threshold=1000");
     // The create that hangs is to do so until the rest is accepted, on a busy machine too.
     let plan = plan.with_flag("--attempt-deadline=2s").with_flag("--lease=4s");
     let mut world = plan.start().await;
-    world.retry_by_hand_alone().await;
+    world.disable_automatic_retries().await;
     let early = ["WAITING", "CANCELLED", "FAILED"];
     for id in early {
         refuse_one(&mut world, system, id).await;
@@ -59,7 +59,7 @@ async fn put_back(stage: Stage, site: Site, how: How) {
     world.push("DELIVERED", system).await;
     offer_behind_one_that_hangs(&mut world, system, &["IN-DOUBT", "PENDING-1", "PENDING-2"]).await;
     world.server.kill().await;
-    world.simulator(system).weather().clear();
+    world.simulator(system).faults().clear();
     let copy = Copy::of(&world).await;
 
     start_again(&mut world).await;
@@ -73,7 +73,7 @@ async fn put_back(stage: Stage, site: Site, how: How) {
     assert_eq!(world.simulator(system).tickets().len(), 9);
     world.server.stop().await;
 
-    copy.put_back(&mut world, how);
+    copy.restore_copy(&mut world, how);
     start_again(&mut world).await;
     assert!(world.server.log().contains(SUSPECTED), "{how:?}: {}", world.server.log());
     let (first, second) = (incident(later[0]), incident(later[1]));
@@ -100,7 +100,7 @@ async fn start_again(world: &mut World) {
 async fn refuse_one(world: &mut World, system: TicketSystem, name: &str) {
     let refusing =
         Effect::Answer(Reply::json(400, &serde_json::json!({ "error": { "message": "not now" } })));
-    world.simulator(system).weather().push(Rule::new(Call::Create, When::Always, refusing));
+    world.simulator(system).faults().push(Rule::new(Call::Create, When::Always, refusing));
     let attempts = |max_attempts| v1::ConfigureRequest {
         retry: Some(v1::RetrySettings { max_attempts: Some(max_attempts), ..Default::default() }),
         ..Default::default()
@@ -114,15 +114,15 @@ async fn refuse_one(world: &mut World, system: TicketSystem, name: &str) {
     let now = world.delivery(&delivery.id).await.state();
     assert_eq!(now.as_str_name(), format!("DELIVERY_STATE_{name}"));
     world.configure(attempts(5)).await;
-    world.simulator(system).weather().clear();
+    world.simulator(system).faults().clear();
 }
 
 /// Has incidents accepted of which the first is being sent, and the rest wait for their turn.
 async fn offer_behind_one_that_hangs(world: &mut World, system: TicketSystem, ids: &[&str]) {
     let hanging = Effect::Hang { applied: true };
-    world.simulator(system).weather().push(Rule::new(Call::Create, When::Always, hanging));
+    world.simulator(system).faults().push(Rule::new(Call::Create, When::Always, hanging));
     let tickets = world.simulator(system).tickets().len();
-    // Nobody waits for an answer once all of them are there.
+    // Calls end once all tickets are there.
     let mut callers = JoinSet::new();
     for id in ids {
         let mut client = world.client.clone();
@@ -132,7 +132,7 @@ async fn offer_behind_one_that_hangs(world: &mut World, system: TicketSystem, id
     }
     let wait = async {
         while pending(&world.deliveries().await) < ids.len() - 1 {
-            world.while_nothing_happens_for(Duration::from_millis(5)).await;
+            world.wait(Duration::from_millis(5)).await;
         }
     };
     tokio::time::timeout(PATIENCE, wait).await.expect("they are not accepted in time");

@@ -22,7 +22,7 @@ enum Change {
     Site,
     /// Switched off, and on again later.
     Enabled,
-    /// The ticket system takes another secret from now on, and is told to us a little later.
+    /// The ticket system takes another secret from now on, and is configured a little later.
     Secret,
     /// Jira's project, ServiceNow's assignment group.
     Place,
@@ -34,7 +34,7 @@ enum Change {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum At {
     CreateHangs,
-    InDoubt,
+    Unknown,
     /// While it is held at a point of the way of a push.
     Held(Point),
     /// While the look-up after a doubtful create is held at a point of its way.
@@ -69,7 +69,7 @@ pub(super) fn cells() -> Vec<Cell> {
     let mut cells = vec![];
     for (change, system) in CHANGES.into_iter().flat_map(|change| SYSTEMS.map(|system| (change, system))) {
         let sent_at =
-            [At::CreateHangs, At::InDoubt, At::LookUpHeld(Point::LookingUp), At::LookUpHeld(Point::LookedUp)];
+            [At::CreateHangs, At::Unknown, At::LookUpHeld(Point::LookingUp), At::LookUpHeld(Point::LookedUp)];
         for (at, applied) in sent_at.into_iter().flat_map(|at| [true, false].map(|applied| (at, applied))) {
             let made = if applied { "" } else { "not " };
             let name = format!("{}, {made}applied, {}", at.name(), system.as_str_name());
@@ -136,22 +136,22 @@ async fn play(stage: Stage, change: Change, at: At, sent: Sent) {
 
 /// Pushes, and waits until the push has come so far.
 async fn come_to(world: &mut World, at: At, sent: Sent) -> String {
-    let weather = world.simulator(sent.system).weather();
+    let faults = world.simulator(sent.system).faults();
     let applied = sent.applied;
     let lost = if applied { Effect::ApplyThenDrop } else { Effect::DropBefore };
     match at {
-        At::CreateHangs => weather.push(Rule::new(Call::Create, When::Next(1), Effect::Hang { applied })),
-        At::InDoubt | At::LookUpHeld(_) => weather.push(Rule::new(Call::Create, When::Next(1), lost)),
+        At::CreateHangs => faults.push(Rule::new(Call::Create, When::Next(1), Effect::Hang { applied })),
+        At::Unknown | At::LookUpHeld(_) => faults.push(Rule::new(Call::Create, When::Next(1), lost)),
         At::Suspended => {
             let locked = Effect::captcha("https://jira.example/login.jsp");
-            weather.push(Rule::new(Call::Any, When::Next(1), locked));
+            faults.push(Rule::new(Call::Any, When::Next(1), locked));
         }
         At::Held(_) => {}
     }
-    if at == At::InDoubt {
+    if at == At::Unknown {
         // So that the doubt lasts for a while.
         let slow = Effect::Delay(Duration::from_millis(300));
-        world.simulator(sent.system).weather().push(Rule::new(Call::Search, When::Next(1), slow));
+        world.simulator(sent.system).faults().push(Rule::new(Call::Search, When::Next(1), slow));
         let answer = world.push("INC-1", sent.system).await;
         assert_eq!(state(&answer), DeliveryState::Reconciling);
         return answer.delivery.unwrap().id;
@@ -163,7 +163,7 @@ async fn come_to(world: &mut World, at: At, sent: Sent) -> String {
     match at {
         At::Held(point) | At::LookUpHeld(point) => world.server.until_held(point).await,
         At::Suspended => world.until_target(sent.system, v1::TargetConditionKind::Suspended).await,
-        At::CreateHangs | At::InDoubt => {
+        At::CreateHangs | At::Unknown => {
             let hangs = async {
                 while creates(world.simulator(sent.system)) == 0 {
                     tokio::time::sleep(Duration::from_millis(5)).await;
@@ -175,7 +175,7 @@ async fn come_to(world: &mut World, at: At, sent: Sent) -> String {
     world.deliveries().await[0].id.clone()
 }
 
-/// A push that nobody waits for.
+/// A push in the background.
 fn begin_push(world: &World, system: TicketSystem) {
     let (mut client, acknowledged) = (world.client.clone(), world.acknowledged.clone());
     let incident = Some(ticketing_harness::incident("INC-1"));
@@ -203,7 +203,7 @@ async fn switch_off_and_on(world: &mut World, id: &str, at: At, sent: Sent) {
         configure(world, sent.system, jira, servicenow).await;
         if enabled == Some(false) {
             world.server.release();
-            world.while_nothing_happens_for(Duration::from_millis(400)).await;
+            world.wait(Duration::from_millis(400)).await;
             let begun = creates(world.simulator(sent.system));
             assert_eq!(begun, sent.creates, "nothing is sent where nothing may be: {at:?}");
             assert_ne!(world.delivery(id).await.state(), DeliveryState::Failed);
@@ -216,7 +216,7 @@ async fn rotate(world: &mut World, sent: Sent) {
     let simulator = world.simulator(sent.system);
     simulator.edit(|profile| *profile = with_new_secret(profile.clone()));
     world.server.release();
-    world.while_nothing_happens_for(Duration::from_millis(600)).await;
+    world.wait(Duration::from_millis(600)).await;
     assert_eq!(creates(world.simulator(sent.system)), sent.creates, "an anonymous look-up proves nothing");
     let jira = v1::JiraSettings { api_token: text(NEW_SECRET), ..Default::default() };
     let servicenow = v1::ServiceNowSettings { password: text(NEW_SECRET), ..Default::default() };
@@ -304,7 +304,7 @@ impl At {
     fn name(self) -> &'static str {
         match self {
             Self::CreateHangs => "the create hangs",
-            Self::InDoubt => "in doubt",
+            Self::Unknown => "unknown outcome",
             Self::Held(point) | Self::LookUpHeld(point) => point.name(),
             Self::Suspended => "suspended",
         }

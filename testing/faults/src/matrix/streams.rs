@@ -45,7 +45,7 @@ pub(super) fn cells() -> Vec<Cell> {
 /// While events come: what one stream did not tell, the next one does.
 async fn go_away(stage: Stage, gone: Gone) {
     const PUSHES: usize = 40;
-    let mut world = stage.plan().unhurried().start().await;
+    let mut world = stage.plan().with_long_deadlines().start().await;
     let pushes = tokio::spawn(push_many(&world, PUSHES));
     let (mut seen, mut token) = (vec![], None);
     while seen.len() < PUSHES * STORY {
@@ -70,7 +70,7 @@ async fn go_away(stage: Stage, gone: Gone) {
 /// They are ended with the token to go on from, and nothing queues up for them meanwhile.
 async fn stall(stage: Stage) {
     const PUSHES: usize = 150;
-    let plan = stage.plan().in_a_process().unhurried().with_flag("--slow-subscriber=500ms");
+    let plan = stage.plan().in_a_process().with_long_deadlines().with_flag("--slow-subscriber=500ms");
     let mut world = plan.with_flag("--concurrency=16").start().await;
     let mut stalled = vec![];
     for _ in 0..40 {
@@ -83,7 +83,7 @@ async fn stall(stage: Stage) {
     assert!(grown < MORE_MEMORY, "{grown} bytes more");
     let began = Instant::now();
     // Now they read what had got through, and hear why there is no more.
-    world.while_nothing_happens_for(Duration::from_millis(600)).await;
+    world.wait(Duration::from_millis(600)).await;
     let mut ended = JoinSet::new();
     for mut subscriber in stalled {
         let client = world.client.clone();
@@ -106,7 +106,7 @@ async fn stall(stage: Stage) {
 /// Each time from another token: what comes next is the next event, and the server keeps nothing of it.
 async fn reconnect(stage: Stage) {
     const PUSHES: usize = 30;
-    let mut world = stage.plan().in_a_process().unhurried().start().await;
+    let mut world = stage.plan().in_a_process().with_long_deadlines().start().await;
     push_many(&world, PUSHES).await;
     world.until_all_delivered(PUSHES).await;
     let all = Arc::new(Subscriber::open(&world.client, from_oldest()).await.events(PUSHES * STORY).await);
@@ -153,7 +153,7 @@ async fn crowd(stage: Stage) {
     const SUBSCRIBERS: usize = 200;
     const ON_ONE_CONNECTION: usize = 50;
     const PUSHES: usize = 20;
-    let mut world = stage.plan().unhurried().start().await;
+    let mut world = stage.plan().with_long_deadlines().start().await;
     let mut subscribers = JoinSet::new();
     for _ in 0..SUBSCRIBERS / ON_ONE_CONNECTION {
         let client = world.server.client().await;

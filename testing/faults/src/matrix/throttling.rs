@@ -1,4 +1,4 @@
-//! When a ticket system asks to be left alone: sensibly, absurdly, or without saying for how long.
+//! Throttling with a sensible, an absurd, or no Retry-After.
 
 use std::time::{Duration, SystemTime};
 
@@ -13,7 +13,7 @@ use super::cell::{Cell, Stage};
 const FAMILY: &str = "throttling";
 
 /// The longest that a system is left alone, whatever it asks for.
-const LONGEST: Duration = Duration::from_secs(3_600);
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(3_600);
 
 /// How long the header asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,7 +22,7 @@ enum Asks {
     For(Duration),
     /// Nothing that makes sense: the service waits as it sees fit, and not long.
     Nothing,
-    /// More than anybody can mean.
+    /// An absurd value.
     TooMuch,
 }
 
@@ -104,15 +104,15 @@ async fn kept(stage: Stage, storm: Storm, wait: Duration, verdict: Verdict) {
 async fn left_alone(stage: Stage, storm: Storm) {
     let vendor = storm.vendor;
     let mut world = start(plan(&stage, vendor)).await;
-    storm.doubt(&mut world).await;
+    storm.make_outcome_unknown(&mut world).await;
     let sent_before = creates(simulator(&world, vendor));
     storm.begin(&world);
     world.push("INC-1", system(vendor)).await;
     let delivery = until_put_off(&mut world).await;
     let wait = wait_of(&delivery).unwrap();
-    assert!(wait <= LONGEST, "it waits for {wait:?}: {delivery:#?}");
+    assert!(wait <= MAX_RETRY_AFTER, "it waits for {wait:?}: {delivery:#?}");
     let requests = simulator(&world, vendor).requests().len();
-    world.while_nothing_happens_for(Duration::from_millis(300)).await;
+    world.wait(Duration::from_millis(300)).await;
     assert_eq!(simulator(&world, vendor).requests().len(), requests, "it was not left alone");
     let sent = usize::from(storm.struck != Struck::Preparation);
     assert_eq!(creates(simulator(&world, vendor)) - sent_before, sent, "{delivery:#?}");
@@ -121,7 +121,7 @@ async fn left_alone(stage: Stage, storm: Storm) {
 
 /// The delivery once it is due in half an hour or more.
 async fn until_put_off(world: &mut World) -> Delivery {
-    let far = |delivery: &Delivery| wait_of(delivery).is_some_and(|wait| wait > LONGEST / 2);
+    let far = |delivery: &Delivery| wait_of(delivery).is_some_and(|wait| wait > MAX_RETRY_AFTER / 2);
     let deadline = Instant::now() + ticketing_harness::PATIENCE;
     loop {
         let deliveries = world.deliveries().await;

@@ -75,7 +75,7 @@ async fn play(stage: Stage, vendor: Vendor, fault: Fault, from: From) {
     let pushed = world.push("INC-1", system(vendor)).await.delivery.unwrap();
     let met = until_met(&mut world, &pushed.id, fault).await;
     assert_eq!(creates(simulator(&world, vendor)) - before, usize::from(from == From::LookUp), "{met:#?}");
-    simulator(&world, vendor).weather().clear();
+    simulator(&world, vendor).faults().clear();
     simulator(&world, vendor).present(&trust.good);
     let healed = Instant::now();
     let delivery = world.until(&pushed.id, DeliveryState::Delivered).await;
@@ -115,12 +115,12 @@ impl Fault {
         let (system, always) = (simulator(world, vendor), When::Always);
         match self {
             Self::Shows(certificate) => system.present(&trust.authority.issue(certificate).unwrap()),
-            Self::NotTls => system.weather().push(Rule::new(Call::Connection, always, Effect::plain_http())),
-            Self::Endless => system.weather().push(Rule::new(Call::Connection, always, Effect::NeverRead)),
+            Self::NotTls => system.faults().push(Rule::new(Call::Connection, always, Effect::plain_http())),
+            Self::Endless => system.faults().push(Rule::new(Call::Connection, always, Effect::NeverRead)),
         }
     }
 
-    /// What is wrong with a session is told at once; what never ends is given up halfway through the attempt. Nothing was
+    /// A failed handshake is reported at once; one that never ends is given up halfway through the attempt. Nothing was
     /// sent either way.
     fn is_met(self, attempt: &Attempt) -> bool {
         let kind = attempt.fault.as_ref().map(rhythmx_ticketing::v1::Fault::kind);

@@ -32,7 +32,7 @@ pub(super) fn cells() -> Vec<Cell> {
 
 /// Events are trimmed until none is left; then the oldest token is that of what comes next.
 async fn old_resume(stage: Stage) {
-    let mut world = stage.plan().unhurried().with_flag("--event-retention=50ms").start().await;
+    let mut world = stage.plan().with_long_deadlines().with_flag("--event-retention=50ms").start().await;
     let old = newest(&world).await;
     for n in 0..5 {
         world.push(&format!("INC-{n}"), TicketSystem::Jira).await;
@@ -77,7 +77,7 @@ async fn future_resume(stage: Stage) {
 }
 
 async fn forged_resume(stage: Stage) {
-    let mut world = stage.plan().unhurried().start().await;
+    let mut world = stage.plan().with_long_deadlines().start().await;
     world.push("INC-1", TicketSystem::Jira).await;
     let token = Subscriber::open(&world.client, from_oldest()).await.event().await.resume_token;
     for forged in forgeries(&token).into_iter().chain([String::new()]) {
@@ -102,7 +102,7 @@ async fn foreign_resume(stage: Stage) {
 
 /// A place is a place, whatever the stream showed that gave its token: nothing that fits is missed or doubled.
 async fn filtered_resume(stage: Stage) {
-    let mut world = stage.plan().unhurried().start().await;
+    let mut world = stage.plan().with_long_deadlines().start().await;
     for n in 0..4 {
         for system in [TicketSystem::Jira, TicketSystem::Servicenow] {
             world.push(&format!("INC-{n}"), system).await;
@@ -133,7 +133,7 @@ async fn filtered_resume(stage: Stage) {
 
 /// Over a restart, and while the list grows at its other end.
 async fn old_page(stage: Stage) {
-    let mut world = stage.plan().unhurried().start().await;
+    let mut world = stage.plan().with_long_deadlines().start().await;
     push(&mut world, 0..12).await;
     let first = page(&mut world, "", 4).await;
     push(&mut world, 12..20).await;
@@ -159,7 +159,7 @@ async fn future_page(stage: Stage) {
 }
 
 async fn forged_page(stage: Stage) {
-    let mut world = stage.plan().unhurried().start().await;
+    let mut world = stage.plan().with_long_deadlines().start().await;
     push(&mut world, 0..3).await;
     let token = page(&mut world, "", 1).await.next_page_token;
     for forged in forgeries(&token).into_iter().filter(|forged| !forged.is_empty()) {
@@ -181,7 +181,7 @@ async fn foreign_page(stage: Stage) {
 }
 
 async fn filtered_page(stage: Stage) {
-    let mut world = stage.plan().unhurried().start().await;
+    let mut world = stage.plan().with_long_deadlines().start().await;
     push(&mut world, 0..4).await;
     let token = page(&mut world, "", 1).await.next_page_token;
     let same = v1::ListDeliveriesRequest { page_token: token, ..Default::default() };
@@ -215,7 +215,7 @@ fn forgeries(token: &str) -> Vec<String> {
 /// The folder of a server's database, with INC-0 to INC-3, and a copy of it that was made after INC-1.
 async fn with_a_copy(stage: Stage) -> (World, [TempDir; 2]) {
     let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
-    let mut world = stage.plan().unhurried().with_data(folders[0].path()).start().await;
+    let mut world = stage.plan().with_long_deadlines().with_data(folders[0].path()).start().await;
     push(&mut world, 0..2).await;
     world.server.stop().await;
     copy(folders[0].path(), folders[1].path());
@@ -242,8 +242,8 @@ fn copy(from: &Path, to: &Path) {
 
 /// Two worlds with the same story.
 async fn two_worlds(stage: Stage) -> (World, World) {
-    let mut ours = stage.plan().unhurried().start().await;
-    let mut theirs = stage.plan().unhurried().start().await;
+    let mut ours = stage.plan().with_long_deadlines().start().await;
+    let mut theirs = stage.plan().with_long_deadlines().start().await;
     push(&mut ours, 0..2).await;
     push(&mut theirs, 0..2).await;
     (ours, theirs)

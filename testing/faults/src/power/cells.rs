@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use rhythmx_ticketing::v1::{self, TicketSystem};
 use ticketing_disk::{Dirty, Fault};
-use ticketing_harness::{PATIENCE, World, free_address, incident, run_to_its_end};
+use ticketing_harness::{PATIENCE, World, free_address, incident, run_program};
 use ticketing_simulator::{Call, Effect, Rule, When};
 use tokio::time::Instant;
 
-use super::life::Life;
+use super::power_cycle::PowerCycle;
 use super::{Mounted, Outcome, first_start};
 use crate::matrix::{Cell, Stage};
 
@@ -26,30 +26,30 @@ pub(crate) fn cells() -> Vec<Cell> {
     vec![
         Cell::new(FAMILY, "power cut", "pushing", cut_while_pushing),
         Cell::new(FAMILY, "power cut", "first start", cut_in_the_first_start),
-        Cell::new(FAMILY, "disk full", "pushing", move |stage| ill(stage, full)),
+        Cell::new(FAMILY, "disk full", "pushing", move |stage| faulty(stage, full)),
         Cell::new(FAMILY, "disk full", "reply read, not recorded", full_before_the_record),
         Cell::new(FAMILY, "I/O error on sync, bytes kept", "pushing", move |stage| {
-            ill(stage, failing(Dirty::Kept))
+            faulty(stage, failing(Dirty::Kept))
         }),
         Cell::new(FAMILY, "I/O error on sync, bytes dropped", "pushing", move |stage| {
-            ill(stage, failing(Dirty::Dropped))
+            faulty(stage, failing(Dirty::Dropped))
         }),
         Cell::new(FAMILY, "I/O error on write", "pushing", move |stage| {
-            ill(stage, Fault::WriteFails { times: 3 })
+            faulty(stage, Fault::WriteFails { times: 3 })
         }),
         Cell::new(FAMILY, "flipped byte", "database", flipped_byte),
         Cell::does_not_apply(
             FAMILY,
             "flipped byte",
             "write-ahead log",
-            "SQLite takes a frame whose checksum is wrong for the torn end of its log, and nobody can tell them apart",
+            "SQLite takes a frame whose checksum is wrong for the torn end of its log, and cannot tell them apart",
         ),
     ]
 }
 
 async fn cut_while_pushing(stage: Stage) {
     let mut outcome = Outcome::default();
-    Life::begin(stage.plan(), 7).await.play(8, &mut outcome).await;
+    PowerCycle::begin(stage.plan(), 7).await.play(8, &mut outcome).await;
     assert!(outcome.acknowledged > 0, "nothing was shown: {outcome}");
     assert!(outcome.is_good(), "{outcome}\n{:#?}", outcome.gone);
 }
@@ -61,9 +61,9 @@ async fn cut_in_the_first_start(stage: Stage) {
     assert!(outcome.is_good(), "{outcome}\n{:#?}", outcome.gone);
 }
 
-/// The disk falls ill while incidents are pushed, and gets well. Nothing that was acknowledged meanwhile is gone, not
+/// The disk fails while incidents are pushed, and recovers. Nothing that was acknowledged meanwhile is gone, not
 /// even when the power goes soon after.
-async fn ill(stage: Stage, fault: Fault) {
+async fn faulty(stage: Stage, fault: Fault) {
     let (mounted, mut world) = begin(&stage).await;
     mounted.disk.fail(fault);
     let (mut told, mut refused) = (vec![], 0);
@@ -73,7 +73,7 @@ async fn ill(stage: Stage, fault: Fault) {
             Err(_) => refused += 1,
         }
     }
-    assert!(refused > 0, "nobody noticed that the disk is ill");
+    assert!(refused > 0, "the disk fault was not noticed");
     mounted.disk.heal();
     stage.recovered(until_well(&mut world).await, RECOVERY);
     world.server.kill_and(|| mounted.disk.cut(7)).await;
@@ -90,7 +90,7 @@ async fn ill(stage: Stage, fault: Fault) {
 async fn full_before_the_record(stage: Stage) {
     let (mounted, mut world) = begin(&stage).await;
     let slow = Effect::SlowBody { bytes: 10, every: Duration::from_millis(30) };
-    world.jira.weather().push(Rule::new(Call::Create, When::Next(1), slow));
+    world.jira.faults().push(Rule::new(Call::Create, When::Next(1), slow));
     let mut client = world.client.clone().with_deadline(Duration::from_secs(2));
     let push = tokio::spawn(async move {
         let incident = Some(incident("INC-1"));
@@ -120,7 +120,7 @@ async fn flipped_byte(stage: Stage) {
         mounted.disk.flip(Path::new(DATABASE), offset).unwrap();
         let data = format!("--data={}", world.server.data().display());
         let listen = format!("--listen={}", free_address());
-        let ended = run_to_its_end(&["serve".to_owned(), data, listen], &[]).await;
+        let ended = run_program(&["serve".to_owned(), data, listen], &[]).await;
         assert!(ended.code != Some(0) && ended.stderr.contains("damaged"), "byte {offset}: {ended:?}");
         mounted.disk.flip(Path::new(DATABASE), offset).unwrap();
     }

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use rhythmx_ticketing::v1::TicketSystem;
-use ticketing_disk::{Deed, Dirty, Fault};
+use ticketing_disk::{Dirty, DiskOperation, Fault};
 use ticketing_harness::World;
 use tokio::time::Instant;
 
@@ -53,7 +53,7 @@ async fn play(stage: Stage, strike: Strike) {
     let mounted = Mounted::mount().expect("a disk can be mounted");
     let plan = plan(&stage).with_data(&mounted.path().join("data")).with_flag("--concurrency=16");
     let mut world = plan.start().await;
-    mounted.disk.stand_still_at(strike.deed(), MAIN_FILE);
+    mounted.disk.stand_still_at(strike.operation(), MAIN_FILE);
     let flow = Flow::begin(&world, CALLERS);
     mounted.until_held("checkpoint").await;
     let limit = LEASE + SETTLE + GRACE + if strike.is_of_the_disk() { RECOVERY } else { Duration::ZERO };
@@ -89,8 +89,8 @@ impl Strike {
     }
 
     /// The checkpoint ends with a sync of the main file.
-    fn deed(self) -> Deed {
-        if matches!(self, Self::Syncs(_)) { Deed::Sync } else { Deed::Write }
+    fn operation(self) -> DiskOperation {
+        if matches!(self, Self::Syncs(_)) { DiskOperation::Sync } else { DiskOperation::Write }
     }
 
     fn is_of_the_disk(self) -> bool {
@@ -125,7 +125,7 @@ impl Strike {
             Self::Full => {
                 disk.fail(Fault::Full { after: 0 });
                 disk.go_on();
-                // The log can not begin anew, and has no room to go on.
+                // The log cannot restart, and has no room to grow.
                 flow.until_refused(1).await;
                 disk.heal();
             }

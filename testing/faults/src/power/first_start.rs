@@ -1,10 +1,10 @@
-//! The power goes in the very first start, when the folder, the key and the tables are only half made.
+//! Power cuts during the first start, when folder, key and tables are incomplete.
 
 use rhythmx_ticketing::v1;
 use ticketing_disk::Random;
 use ticketing_harness::{Plan, Server, World, incident};
 
-use super::ledger::look_up;
+use super::acknowledged::look_up;
 use super::{Mounted, Outcome};
 
 /// A first start makes fewer changes than this.

@@ -4,13 +4,13 @@
 //! so many more changes, the server is killed, and what it finds when it is started again is what had been synced, and
 //! what of the rest had arrived by chance.
 
+mod acknowledged;
 mod cells;
 mod checkpoint;
+mod disk_faults;
 mod first_start;
-mod ledger;
-mod life;
-mod points;
-mod torn;
+mod power_cycle;
+mod torn_log;
 mod upgrade;
 
 use std::path::Path;
@@ -26,9 +26,9 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use crate::matrix::{Cell, words};
-use life::Life;
+use power_cycle::PowerCycle;
 
-pub(crate) use points::cells as cells_at_points;
+pub(crate) use disk_faults::cells as disk_fault_cells;
 
 /// How long the disk may take to stand still, if there is enough to do.
 const UNTIL_STILL: Duration = Duration::from_secs(10);
@@ -70,7 +70,7 @@ struct Mounted {
 
 /// The disk's cells of the matrix.
 pub(crate) fn cells() -> Vec<Cell> {
-    [cells::cells(), checkpoint::cells(), torn::cells(), upgrade::cells()].concat()
+    [cells::cells(), checkpoint::cells(), torn_log::cells(), upgrade::cells()].concat()
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Result<()> {
@@ -109,7 +109,7 @@ async fn play(plan: &(dyn Fn() -> Plan + Sync), cuts: u32, seed: u64, outcome: &
     // Each of them is two cuts.
     first_start::play(plan, u64::from(cuts / 10), seed, outcome).await;
     let left = u64::from(cuts).saturating_sub(outcome.cuts);
-    Life::begin(plan(), seed).await.play(left, outcome).await;
+    PowerCycle::begin(plan(), seed).await.play(left, outcome).await;
 }
 
 // === impl Outcome ===

@@ -68,13 +68,13 @@ async fn begin(stage: &Stage) -> (Mounted, World) {
     let mut world = plan(stage).start().await;
     world.push("INC-0", JIRA).await;
     world.until_all_delivered(1).await;
-    world.retry_by_hand_alone().await;
-    let weather = world.jira.weather();
+    world.disable_automatic_retries().await;
+    let faults = world.jira.faults();
     let refused = Reply::json(400, &serde_json::json!({ "errorMessages": ["Not now."] }));
     for (nth, then) in [(1, Effect::Answer(refused)), (2, Effect::ApplyThenDrop), (3, Effect::DropBefore)] {
-        weather.push(Rule::new(Call::Create, When::Nth(nth), then));
+        faults.push(Rule::new(Call::Create, When::Nth(nth), then));
     }
-    weather.push(Rule::new(Call::Search, When::Always, Effect::gateway_timeout()));
+    faults.push(Rule::new(Call::Search, When::Always, Effect::gateway_timeout()));
     for (id, state) in [
         ("INC-1", DeliveryState::Waiting),
         ("INC-2", DeliveryState::Reconciling),
@@ -100,7 +100,7 @@ async fn begin(stage: &Stage) -> (Mounted, World) {
         std::fs::File::open(folder).unwrap().sync_all().unwrap();
     }
     world.server.next_start().data = Some(data);
-    world.jira.weather().clear();
+    world.jira.faults().clear();
     (mounted, world)
 }
 

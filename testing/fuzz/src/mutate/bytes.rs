@@ -1,6 +1,6 @@
 //! Mutations that know nothing of their input.
 
-use super::{Rng, words};
+use super::{Rng, hostile_text};
 
 pub(super) fn mutate(input: &[u8], other: &[u8], rng: &mut Rng) -> Vec<u8> {
     let (one, two) = (rng.below(input.len() + 1), rng.below(input.len() + 1));
@@ -21,7 +21,7 @@ pub(super) fn mutate(input: &[u8], other: &[u8], rng: &mut Rng) -> Vec<u8> {
             mutated.extend_from_slice(&other[cut..]);
         }
         _ => {
-            let text = words::text(rng);
+            let text = hostile_text::text(rng);
             mutated.splice(from..from, text.into_bytes());
         }
     }
@@ -31,7 +31,7 @@ pub(super) fn mutate(input: &[u8], other: &[u8], rng: &mut Rng) -> Vec<u8> {
 /// Text stays text.
 pub(super) fn mutate_text(input: &[u8], other: &[u8], rng: &mut Rng) -> Vec<u8> {
     match std::str::from_utf8(input) {
-        Ok(text) => words::altered(text, rng).into_bytes(),
+        Ok(text) => hostile_text::altered(text, rng).into_bytes(),
         Err(_) => mutate(input, other, rng),
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Rng, words};
+use super::{Rng, hostile_text};
 
 /// `None` if the input is no JSON.
 pub(super) fn mutate(input: &[u8], rng: &mut Rng) -> Option<Vec<u8>> {
@@ -36,8 +36,8 @@ fn nth<'a>(node: &'a mut Value, left: &mut usize) -> Option<&'a mut Value> {
 
 fn change(node: &mut Value, rng: &mut Rng) {
     match (rng.below(10), &mut *node) {
-        (0..5, Value::String(text)) => *text = words::altered(text, rng),
-        (0..3, Value::Number(_)) => *node = words::number(rng).into(),
+        (0..5, Value::String(text)) => *text = hostile_text::altered(text, rng),
+        (0..3, Value::Number(_)) => *node = hostile_text::number(rng).into(),
         (0..2, Value::Array(nodes)) => {
             let copies: Vec<Value> =
                 nodes.iter().cloned().cycle().take(nodes.len() * rng.below(60)).collect();
@@ -46,7 +46,7 @@ fn change(node: &mut Value, rng: &mut Rng) {
         (2..4, Value::Array(nodes)) => drop(nodes.pop()),
         (0..3, Value::Object(members)) => remove_one(members, rng),
         (3..5, Value::Object(members)) => {
-            members.insert(words::text(rng), node_of(rng));
+            members.insert(hostile_text::text(rng), node_of(rng));
         }
         (5, _) => *node = deep(node.take(), rng),
         _ => *node = node_of(rng),
@@ -70,10 +70,10 @@ fn node_of(rng: &mut Rng) -> Value {
     match rng.below(8) {
         0 => Value::Null,
         1 => true.into(),
-        2 => words::number(rng).into(),
-        3 => json!(words::fraction(rng)),
+        2 => hostile_text::number(rng).into(),
+        3 => json!(hostile_text::fraction(rng)),
         4 => json!([]),
         5 => json!({}),
-        _ => words::text(rng).into(),
+        _ => hostile_text::text(rng).into(),
     }
 }

@@ -3,11 +3,11 @@
 use prost::Message;
 use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, ReflectMessage, Value};
 
-use super::{Rng, words};
+use super::{Rng, hostile_text};
 use crate::contract;
 
 /// The longest that a list is made.
-const LONGEST_LIST: usize = 8_192;
+const MAX_LIST: usize = 8_192;
 
 /// `None` if the input is no such message, or the message has no fields.
 pub(super) fn mutate(descriptor: &MessageDescriptor, input: &[u8], rng: &mut Rng) -> Option<Vec<u8>> {
@@ -43,7 +43,7 @@ fn change_list(field: &FieldDescriptor, values: &mut Vec<Value>, rng: &mut Rng) 
         0 => values.clear(),
         1 => drop(values.pop()),
         2 => {
-            let more = (values.len() << rng.below(14)).min(LONGEST_LIST);
+            let more = (values.len() << rng.below(14)).min(MAX_LIST);
             *values = values.iter().cloned().cycle().take(more).collect();
         }
         3 => values.push(fresh(field)),
@@ -58,7 +58,7 @@ fn change_list(field: &FieldDescriptor, values: &mut Vec<Value>, rng: &mut Rng) 
 
 fn change_value(field: &FieldDescriptor, value: &mut Value, rng: &mut Rng) {
     // What does not fit a number wraps around: any number will do.
-    let number = words::number(rng);
+    let number = hostile_text::number(rng);
     match value {
         Value::Bool(on) => *on = !*on,
         Value::I32(old) => *old = number as i32,
@@ -66,10 +66,12 @@ fn change_value(field: &FieldDescriptor, value: &mut Value, rng: &mut Rng) {
         Value::I64(old) => *old = number,
         Value::U32(old) => *old = number as u32,
         Value::U64(old) => *old = number as u64,
-        Value::F32(old) => *old = words::fraction(rng) as f32,
-        Value::F64(old) => *old = if rng.one_in(2) { words::fraction(rng) } else { rng.below(101) as f64 },
-        Value::String(text) => *text = words::altered(text, rng),
-        Value::Bytes(bytes) => *bytes = words::text(rng).into_bytes().into(),
+        Value::F32(old) => *old = hostile_text::fraction(rng) as f32,
+        Value::F64(old) => {
+            *old = if rng.one_in(2) { hostile_text::fraction(rng) } else { rng.below(101) as f64 }
+        }
+        Value::String(text) => *text = hostile_text::altered(text, rng),
+        Value::Bytes(bytes) => *bytes = hostile_text::text(rng).into_bytes().into(),
         Value::Message(message) => {
             if !change(message, rng) {
                 *value = fresh(field);

@@ -1,17 +1,17 @@
 //! Inputs from inputs: mostly valid, with something wrong in one place or a few.
 
 mod bytes;
+mod hostile_text;
 mod json;
 mod message;
 mod rng;
-mod words;
 
 pub use rng::Rng;
 
 use crate::{Shape, contract};
 
 /// The longest input. What is longer is for tests of limits.
-const LONGEST: usize = 256 * 1024;
+const MAX_LENGTH: usize = 256 * 1024;
 
 /// Another input, from `input` and, where two are crossed, from `other`.
 #[must_use]
@@ -20,7 +20,7 @@ pub fn mutate(shape: Shape, input: &[u8], other: &[u8], rng: &mut Rng) -> Vec<u8
     for _ in 0..=rng.below(4) {
         mutated = once(shape, &mutated, other, rng);
     }
-    mutated.truncate(LONGEST);
+    mutated.truncate(MAX_LENGTH);
     mutated
 }
 

@@ -63,7 +63,7 @@ pub(super) fn jwt_seeds() -> Vec<Vec<u8>> {
     tokens.iter().map(|(header, claims)| PROVIDER.sign(header, claims).into_bytes()).collect()
 }
 
-/// The input is a token as a caller may send it; it is taken for claims too, which are signed by somebody else.
+/// The input is a token as a caller may send it; it is taken for claims too, which another key signs.
 pub(super) fn jwt(input: &[u8]) {
     let text = String::from_utf8_lossy(input);
     if let Some(believed) = BOUNCER.check(&text) {

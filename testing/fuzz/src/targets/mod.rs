@@ -1,4 +1,4 @@
-//! The targets, by what they are told.
+//! The fuzz targets, by name.
 
 mod access;
 mod headers;
@@ -127,7 +127,7 @@ pub const TARGETS: &[Target] = &[
     },
     Target {
         name: "jwt",
-        promise: "only what the identity provider has signed is believed, and then as it was signed",
+        promise: "only claims that the identity provider signed are accepted, unchanged",
         shape: Shape::Text,
         seeds: access::jwt_seeds,
         run: access::jwt,

@@ -1,4 +1,4 @@
-//! What comes over a connection before there is a call, and where we are told to call.
+//! Connections before the first call, and addresses in settings.
 
 use std::net::IpAddr;
 
@@ -63,7 +63,7 @@ pub(super) fn address_seeds() -> Vec<Vec<u8>> {
 }
 
 /// By another reading of the rules than the guard's own: an address that passes is https on a usual port, to a name or to a
-/// number of the public Internet, and is written so that everybody reads it alike.
+/// number of the public Internet, and has an unambiguous notation.
 pub(super) fn address(input: &[u8]) {
     let Ok(typed) = std::str::from_utf8(input) else { return };
     let guard = AddressPolicy::default();

@@ -13,11 +13,11 @@ use super::replies::SETTINGS;
 pub(super) const INCIDENT: &str = "rhythmx.ticketing.v1.Incident";
 
 /// What Jira and ServiceNow take, in UTF-16 code units.
-const LONGEST_SUMMARY: usize = 255;
-const LONGEST_DESCRIPTION: usize = 32_767;
-const LONGEST_SHORT_DESCRIPTION: usize = 160;
-const LONGEST_SERVICENOW_DESCRIPTION: usize = 4_000;
-const LONGEST_WORK_NOTES: usize = 32_000;
+const MAX_SUMMARY: usize = 255;
+const MAX_DESCRIPTION: usize = 32_767;
+const MAX_SHORT_DESCRIPTION: usize = 160;
+const MAX_SERVICENOW_DESCRIPTION: usize = 4_000;
+const MAX_WORK_NOTES: usize = 32_000;
 
 /// Every node that we write into an ADF document.
 const NODES: [&str; 14] = [
@@ -85,9 +85,9 @@ pub(super) fn text(input: &[u8]) {
     let rendered = servicenow::render(&ticket_draft);
     let body: Value = serde_json::from_str(&rendered.body).expect("a body is JSON");
     let fields = [
-        ("short_description", LONGEST_SHORT_DESCRIPTION),
-        ("description", LONGEST_SERVICENOW_DESCRIPTION),
-        ("work_notes", LONGEST_WORK_NOTES),
+        ("short_description", MAX_SHORT_DESCRIPTION),
+        ("description", MAX_SERVICENOW_DESCRIPTION),
+        ("work_notes", MAX_WORK_NOTES),
     ];
     for (field, longest) in fields {
         let text = body[field].as_str().unwrap_or_default();
@@ -101,11 +101,8 @@ pub(super) fn text(input: &[u8]) {
 }
 
 fn check_jira(rendered: &Rendered, ticket_draft: &TicketDraft) {
-    assert!(
-        rendered.description.encode_utf16().count() <= LONGEST_DESCRIPTION,
-        "the description is too long"
-    );
-    assert!(rendered.summary.encode_utf16().count() <= LONGEST_SUMMARY, "the summary is too long");
+    assert!(rendered.description.encode_utf16().count() <= MAX_DESCRIPTION, "the description is too long");
+    assert!(rendered.summary.encode_utf16().count() <= MAX_SUMMARY, "the summary is too long");
     assert!(!rendered.summary.trim().is_empty() && !rendered.summary.contains('\n'), "{}", rendered.summary);
     check_plain(&rendered.summary);
     check_plain(&rendered.plain_text);

@@ -17,7 +17,7 @@ use super::reply::{read, write};
 use crate::contract;
 
 const HTML: (&str, &str) = ("content-type", "text/html");
-/// Of what `hidden` is told, the part that must not be repeated.
+/// The part of the input of `hidden` that must not be repeated.
 const SECRET: &str = "s3cr3t+/=&<\"0";
 
 static SENT: LazyLock<Rendered> = LazyLock::new(|| {
@@ -216,7 +216,7 @@ fn check_fault(fault: &Fault, status: u16) {
     assert!(fault.message.chars().count() <= 500, "{fault:?}");
     assert!(!fault.message.chars().any(char::is_control), "{fault:?}");
     let definite = fault.kind.certainty() == Certainty::Definite;
-    // Jira says in a header of a 200 that it let nobody in.
+    // Jira says in a header of a 200 that the request was anonymous.
     let kept_out = status == 200 && matches!(fault.kind, FaultKind::Unauthorized | FaultKind::LockedOut);
     let refused = kept_out || matches!(status, 400..=407 | 410..=499);
     assert!(refused || !definite, "after {status} a ticket may be there: {fault:?}");

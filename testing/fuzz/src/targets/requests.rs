@@ -8,7 +8,7 @@ use crate::contract;
 
 /// The most that can be wrong with a request: an incident with the longest lists, each entry wrong in every way. More would
 /// let a caller have much memory for few bytes.
-const MOST_VIOLATIONS: usize = 4_000;
+const MAX_VIOLATIONS: usize = 4_000;
 
 pub(super) fn seeds() -> Vec<Vec<u8>> {
     (0..)
@@ -27,7 +27,7 @@ pub(super) fn run(input: &[u8]) {
     };
     assert!(!violations.is_empty(), "a refusal says why");
     let count = violations.iter().count();
-    assert!(count <= MOST_VIOLATIONS, "{count} violations");
+    assert!(count <= MAX_VIOLATIONS, "{count} violations");
     for violation in violations.iter() {
         assert!(!violation.field.is_empty() && !violation.description.is_empty(), "{violation:?}");
         assert!(violation.field.len() + violation.description.len() <= 1_024, "{violation:?}");

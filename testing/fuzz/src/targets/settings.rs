@@ -1,4 +1,4 @@
-//! Settings as they lie on the disk. Whoever can write the database may have written them.
+//! Stored settings, which anyone with write access to the database may have edited.
 
 use secrecy::SecretString;
 use serde_json::{Value, json};

@@ -7,7 +7,7 @@ use super::Flavour;
 use crate::effect::captcha;
 use crate::message::{Answer, Request};
 use crate::profile::Credential;
-use crate::site::Turn;
+use crate::site::SiteRequest;
 use crate::state::State;
 
 /// What Jira makes of the `Authorization` header.
@@ -60,7 +60,7 @@ pub(super) fn caller(flavour: Flavour, state: &mut State, request: &Request, gat
 /// The answer that ends a request before any resource sees it, if there is one.
 pub(super) fn refusal(
     flavour: Flavour,
-    turn: &Turn<'_>,
+    turn: &SiteRequest<'_>,
     caller: &Caller,
     gateway: bool,
     path: &[&str],
@@ -125,7 +125,7 @@ pub(crate) fn decode_basic(text: &str) -> Option<(String, String)> {
     text.split_once(':').map(|(user, secret)| (user.to_owned(), secret.to_owned()))
 }
 
-fn captcha_wall(turn: &Turn<'_>) -> Answer {
+fn captcha_wall(turn: &SiteRequest<'_>) -> Answer {
     let reply = captcha(&format!("{}{}/login.jsp", turn.origin, turn.state.profile.context_path));
     let mut answer = Answer::empty(reply.status);
     answer.headers = reply.headers.into_iter().collect();

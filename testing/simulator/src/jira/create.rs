@@ -42,7 +42,7 @@ pub(super) fn create(visit: &mut Visit<'_, '_>) -> Answer {
     }
 }
 
-/// The fields an issue has before anybody sets one.
+/// The default fields of an issue.
 pub(super) fn initial_fields(project: &Project, now: Timestamp) -> Map<String, Value> {
     let named = |choice: &Named| json!({ "id": choice.id, "name": choice.name });
     let middle = project.priorities.get(project.priorities.len() / 2);

@@ -14,10 +14,10 @@ use http::Method;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
+use crate::fault_script::Call;
 use crate::message::{Answer, Request};
-use crate::site::Turn;
+use crate::site::SiteRequest;
 use crate::state::{State, Ticket};
-use crate::weather::Call;
 use auth::Caller;
 pub(crate) use auth::decode_basic;
 
@@ -31,7 +31,7 @@ pub(crate) enum Flavour {
 /// One request before Jira, its login judged and its path taken apart.
 #[derive(Debug)]
 struct Visit<'a, 'b> {
-    turn: &'a mut Turn<'b>,
+    turn: &'a mut SiteRequest<'b>,
     flavour: Flavour,
     caller: Caller,
     /// 2 or 3: version 3 speaks ADF, version 2 strings.
@@ -49,13 +49,13 @@ impl Visit<'_, '_> {
         matches!(self.caller, Caller::User(_))
     }
 
-    /// Whether the caller is logged in and nobody withdrew this permission.
+    /// Whether the caller is logged in and has this permission.
     fn may(&self, permission: &str) -> bool {
         self.logged_in() && self.turn.state.profile.allows(permission)
     }
 }
 
-pub(crate) fn respond(flavour: Flavour, turn: &mut Turn<'_>) -> Answer {
+pub(crate) fn respond(flavour: Flavour, turn: &mut SiteRequest<'_>) -> Answer {
     let request = turn.request;
     let Some((base, gateway, segments)) = locate(flavour, turn) else {
         return Answer::html(404, "<html><head><title>Oops, you've found a dead link.</title></head></html>");
@@ -98,7 +98,7 @@ pub(crate) fn classify(request: &Request) -> Call {
     }
 }
 
-/// Puts an issue into the project it names, or else the first, as somebody else would, without validation.
+/// Puts an issue into the project it names, or else the first, as another user would, without validation.
 pub(crate) fn add_foreign_issue(state: &mut State, fields: Map<String, Value>, now: Timestamp) -> String {
     let name = fields.get("project").and_then(|project| project.get("key")).and_then(Value::as_str);
     let named = name.and_then(|name| state.profile.project(name));
@@ -110,7 +110,7 @@ pub(crate) fn add_foreign_issue(state: &mut State, fields: Map<String, Value>, n
 }
 
 /// Takes the context path or the gateway prefix off: the base of links, whether it is the gateway, the rest.
-fn locate(flavour: Flavour, turn: &Turn<'_>) -> Option<(String, bool, Vec<String>)> {
+fn locate(flavour: Flavour, turn: &SiteRequest<'_>) -> Option<(String, bool, Vec<String>)> {
     let mut segments = turn.request.segments();
     let profile = &turn.state.profile;
     match flavour {
@@ -173,12 +173,12 @@ fn unfit_media(request: &Request) -> Option<Answer> {
     (request.takes_json() == Some(false)).then(|| Answer::jira_status(request, 406, "Not Acceptable"))
 }
 
-fn not_a_resource(turn: &Turn<'_>) -> Answer {
+fn not_a_resource(turn: &SiteRequest<'_>) -> Answer {
     let message = format!("null for uri: {}{}", turn.origin, turn.request.path);
     Answer::jira_status(turn.request, 404, &message)
 }
 
-fn browse(turn: &Turn<'_>, key: &str) -> Answer {
+fn browse(turn: &SiteRequest<'_>, key: &str) -> Answer {
     match turn.state.tickets.find(key) {
         Some(ticket) => {
             let page = format!(
@@ -192,7 +192,7 @@ fn browse(turn: &Turn<'_>, key: &str) -> Answer {
     }
 }
 
-/// Adds the headers with which Jira says whom it took the caller for.
+/// Adds the headers with which Jira names the authenticated account.
 fn signed(flavour: Flavour, caller: Option<&str>, answer: Answer) -> Answer {
     match (flavour, caller) {
         (Flavour::Cloud, Some(name)) => answer.with_header("x-aaccountid", account_id(name)),

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use super::jql::{self, Query};
 use super::{Flavour, Visit, auth, create, issue};
 use crate::message::Answer;
-use crate::site::{self, Bend};
+use crate::site::{self, SearchFault};
 use crate::state::Ticket;
 
 const CLOUD_MEMBERS: [&str; 9] = [
@@ -109,7 +109,7 @@ fn rows<'t>(
     asked: &Map<String, Value>,
     invented: &'t [Ticket],
 ) -> Vec<&'t Ticket> {
-    if !visit.may("BROWSE_PROJECTS") && visit.turn.bend == Bend::None {
+    if !visit.may("BROWSE_PROJECTS") && visit.turn.search_fault == SearchFault::None {
         return Vec::new();
     }
     let reconciled: Vec<u64> = asked
@@ -133,19 +133,19 @@ fn rows<'t>(
         };
         query.select(candidates, now)
     };
-    match visit.turn.bend {
-        Bend::None | Bend::Endless => matching(),
-        Bend::Twice => matching().into_iter().flat_map(|ticket| [ticket, ticket]).collect(),
-        Bend::Everything => tickets.existing().filter(indexed).collect(),
-        Bend::Nothing => Vec::new(),
-        Bend::Foreign => invented.iter().collect(),
+    match visit.turn.search_fault {
+        SearchFault::None | SearchFault::Endless => matching(),
+        SearchFault::Twice => matching().into_iter().flat_map(|ticket| [ticket, ticket]).collect(),
+        SearchFault::Everything => tickets.existing().filter(indexed).collect(),
+        SearchFault::Nothing => Vec::new(),
+        SearchFault::Foreign => invented.iter().collect(),
     }
 }
 
-/// Issues that nobody created, bearing what is much like the markers of a query, when the search is bent so.
+/// Invented issues whose labels resemble the markers of a query, for that fault of a search.
 fn lookalikes(visit: &Visit<'_, '_>, query: &Query) -> Vec<Ticket> {
     let state = &*visit.turn.state;
-    let project = state.profile.projects.first().filter(|_| visit.turn.bend == Bend::Foreign);
+    let project = state.profile.projects.first().filter(|_| visit.turn.search_fault == SearchFault::Foreign);
     let Some(project) = project else { return Vec::new() };
     let invented = |(count, marker): (usize, String)| {
         let mut fields = create::initial_fields(project, visit.turn.now);
@@ -180,7 +180,7 @@ fn cloud_page(
         })?,
         None => 0,
     };
-    let endless = visit.turn.bend == Bend::Endless;
+    let endless = visit.turn.search_fault == SearchFault::Endless;
     let first = if endless { 0 } else { start };
     let fields = fields(asked)?.unwrap_or_else(|| vec!["id".to_owned()]);
     let page: Vec<Value> =
@@ -200,7 +200,7 @@ fn data_center_page(
     asked: &Map<String, Value>,
 ) -> Result<Answer, Answer> {
     let (start, max) = (count(asked, "startAt", 0)?, count(asked, "maxResults", 50)?.min(1_000));
-    let endless = visit.turn.bend == Bend::Endless;
+    let endless = visit.turn.search_fault == SearchFault::Endless;
     let (first, total) = if endless { (0, u32::MAX as usize) } else { (start, rows.len()) };
     let fields = fields(asked)?;
     let page: Vec<Value> = rows

@@ -8,14 +8,14 @@ use http::Method;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
+use crate::fault_script::Call;
 use crate::jira::decode_basic;
 use crate::message::{Answer, Request};
 use crate::profile::Credential;
-use crate::site::Turn;
+use crate::site::SiteRequest;
 use crate::state::State;
-use crate::weather::Call;
 
-pub(crate) fn respond(turn: &mut Turn<'_>) -> Answer {
+pub(crate) fn respond(turn: &mut SiteRequest<'_>) -> Answer {
     let segments = turn.request.segments();
     let path: Vec<&str> = segments.iter().map(String::as_str).collect();
     let rest = match path.as_slice() {
@@ -58,7 +58,7 @@ pub(crate) fn classify(request: &Request) -> Call {
     }
 }
 
-/// Puts a record into the incident table as somebody else would, without validation.
+/// Puts a record into the incident table as another user would, without validation.
 pub(crate) fn add_foreign_record(state: &mut State, fields: Map<String, Value>, now: Timestamp) -> String {
     let mut all = record::initial_fields(now);
     let sys_id = fields.get("sys_id").and_then(Value::as_str).map(str::to_owned);
@@ -66,7 +66,7 @@ pub(crate) fn add_foreign_record(state: &mut State, fields: Map<String, Value>, 
     record::store(state, all, sys_id, now, true).key.clone()
 }
 
-fn route(turn: &mut Turn<'_>, rest: &[&str]) -> Answer {
+fn route(turn: &mut SiteRequest<'_>, rest: &[&str]) -> Answer {
     match (&turn.request.method, rest) {
         (&Method::POST, ["incident"]) => table::insert(turn),
         (&Method::GET, ["incident"]) => table::list_incidents(turn),
@@ -88,7 +88,7 @@ fn not_a_resource() -> Answer {
     Answer::servicenow_error(400, "Requested URI does not represent any resource", None)
 }
 
-fn logged_in(turn: &mut Turn<'_>) -> bool {
+fn logged_in(turn: &mut SiteRequest<'_>) -> bool {
     let Some((scheme, rest)) = turn.request.header("authorization").and_then(|header| header.split_once(' '))
     else {
         return false;

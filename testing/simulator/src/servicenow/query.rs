@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
 use super::record::Row;
-use crate::book::Book;
+use crate::ticket_index::TicketIndex;
 
 /// A parsed query.
 #[derive(Debug, Default)]
@@ -63,7 +63,7 @@ pub(super) fn parse(text: &str, is_field: impl Fn(&str) -> bool) -> Query {
 
 impl Query {
     /// Where the records are that may match, if the indexes tell; all others do not match.
-    pub(super) fn places(&self, tickets: &Book) -> Option<BTreeSet<usize>> {
+    pub(super) fn places(&self, tickets: &TicketIndex) -> Option<BTreeSet<usize>> {
         self.groups.iter().find_map(|group| {
             let places: Option<Vec<_>> = group.iter().map(|term| term.places(tickets)).collect();
             places.map(|places| places.into_iter().flatten().collect())
@@ -90,7 +90,7 @@ impl Query {
 }
 
 impl Term {
-    fn places(&self, tickets: &Book) -> Option<BTreeSet<usize>> {
+    fn places(&self, tickets: &TicketIndex) -> Option<BTreeSet<usize>> {
         match (self.field.as_str(), self.operator) {
             ("correlation_id", "=") if !self.value.is_empty() => Some(tickets.bearing(&self.value)),
             ("sys_id" | "number", "=") => Some(tickets.named(&self.value)),

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use crate::profile::Profile;
-use crate::site::{self, Turn};
+use crate::site::{self, SiteRequest};
 use crate::state::{State, Ticket};
 
 /// Every field of the table that a client may write. What is not among them is ignored.
@@ -178,8 +178,8 @@ fn entries<'a>(ticket: &'a Ticket, journal: &str) -> impl DoubleEndedIterator<It
     entries.into_iter().flatten().filter_map(Value::as_str)
 }
 
-/// Rows that nobody wrote, bearing what is much like these markers.
-pub(super) fn lookalikes(turn: &Turn<'_>, markers: &[String]) -> Vec<Row> {
+/// Invented rows whose values resemble these markers.
+pub(super) fn lookalikes(turn: &SiteRequest<'_>, markers: &[String]) -> Vec<Row> {
     let invented = |(count, marker): (usize, String)| {
         let mut fields = initial_fields(turn.now);
         fields.insert("sys_id".to_owned(), format!("{:032x}", 0xf0_0000 + count).into());
@@ -192,7 +192,7 @@ pub(super) fn lookalikes(turn: &Turn<'_>, markers: &[String]) -> Vec<Row> {
 }
 
 /// Shows a row as the query parameters ask.
-pub(super) fn shown(turn: &Turn<'_>, row: &Row) -> Value {
+pub(super) fn shown(turn: &SiteRequest<'_>, row: &Row) -> Value {
     let request = turn.request;
     let display = request.query("sysparm_display_value").unwrap_or_default();
     let no_link = request.query("sysparm_exclude_reference_link").is_some_and(|value| value == "true");
@@ -227,7 +227,14 @@ pub(super) fn servicenow_time(at: Timestamp) -> String {
     at.strftime("%Y-%m-%d %H:%M:%S").to_string()
 }
 
-fn shown_value(turn: &Turn<'_>, name: &str, raw: &str, text: String, display: &str, no_link: bool) -> Value {
+fn shown_value(
+    turn: &SiteRequest<'_>,
+    name: &str,
+    raw: &str,
+    text: String,
+    display: &str,
+    no_link: bool,
+) -> Value {
     let reference = (name == "assignment_group" && !raw.is_empty())
         .then(|| format!("{}/api/now/table/sys_user_group/{raw}", turn.origin));
     match (display, reference) {

@@ -7,13 +7,13 @@ use serde_json::{Map, Value, json};
 use super::query::{self, Query};
 use super::record::{self, Row};
 use crate::message::Answer;
-use crate::site::{Bend, Turn};
+use crate::site::{SearchFault, SiteRequest};
 use crate::state::Ticket;
 
 const GROUP_FIELDS: [&str; 4] = ["sys_id", "name", "active", "description"];
 const JOURNAL_FIELDS: [&str; 5] = ["element_id", "element", "name", "value", "sys_created_on"];
 
-pub(super) fn insert(turn: &mut Turn<'_>) -> Answer {
+pub(super) fn insert(turn: &mut SiteRequest<'_>) -> Answer {
     if !turn.state.profile.allows("create") {
         let detail = "ACL Exception Insert Failed due to security constraints";
         return Answer::servicenow_error(403, "Operation Failed", Some(detail));
@@ -44,7 +44,7 @@ pub(super) fn insert(turn: &mut Turn<'_>) -> Answer {
     created(turn, &ticket)
 }
 
-pub(super) fn list_incidents(turn: &Turn<'_>) -> Answer {
+pub(super) fn list_incidents(turn: &SiteRequest<'_>) -> Answer {
     if !turn.state.profile.allows("read") {
         let detail = "Failed API level ACL Validation";
         return Answer::servicenow_error(403, "User Not Authorized", Some(detail));
@@ -58,7 +58,7 @@ pub(super) fn list_incidents(turn: &Turn<'_>) -> Answer {
     list(turn, rows, record::is_field)
 }
 
-pub(super) fn one_incident(turn: &Turn<'_>, sys_id: &str) -> Answer {
+pub(super) fn one_incident(turn: &SiteRequest<'_>, sys_id: &str) -> Answer {
     let readable = turn.state.profile.allows("read");
     let found = turn.state.tickets.find(sys_id).filter(|ticket| turn.state.shows(ticket));
     match found.filter(|ticket| readable && ticket.id == sys_id) {
@@ -69,7 +69,7 @@ pub(super) fn one_incident(turn: &Turn<'_>, sys_id: &str) -> Answer {
     }
 }
 
-pub(super) fn update(turn: &mut Turn<'_>, sys_id: &str) -> Answer {
+pub(super) fn update(turn: &mut SiteRequest<'_>, sys_id: &str) -> Answer {
     let body = match body(turn) {
         Ok(body) => body,
         Err(refusal) => return refusal,
@@ -93,7 +93,7 @@ pub(super) fn update(turn: &mut Turn<'_>, sys_id: &str) -> Answer {
     Answer::json(200, &json!({ "result": record::shown(turn, &row) })).applied()
 }
 
-pub(super) fn delete(turn: &mut Turn<'_>, sys_id: &str) -> Answer {
+pub(super) fn delete(turn: &mut SiteRequest<'_>, sys_id: &str) -> Answer {
     if !is_record(turn, sys_id) {
         return no_record();
     }
@@ -102,11 +102,11 @@ pub(super) fn delete(turn: &mut Turn<'_>, sys_id: &str) -> Answer {
 }
 
 /// Whether there is such an incident; its number does not name it here.
-fn is_record(turn: &Turn<'_>, sys_id: &str) -> bool {
+fn is_record(turn: &SiteRequest<'_>, sys_id: &str) -> bool {
     turn.state.tickets.find(sys_id).is_some_and(|ticket| ticket.id == sys_id)
 }
 
-pub(super) fn list_groups(turn: &Turn<'_>) -> Answer {
+pub(super) fn list_groups(turn: &SiteRequest<'_>) -> Answer {
     if !turn.state.profile.allows("read_groups") {
         let detail = "Failed API level ACL Validation";
         return Answer::servicenow_error(403, "User Not Authorized", Some(detail));
@@ -115,7 +115,7 @@ pub(super) fn list_groups(turn: &Turn<'_>) -> Answer {
 }
 
 /// An account without a read ACL sees no entries, with a 200.
-pub(super) fn list_journals(turn: &Turn<'_>) -> Answer {
+pub(super) fn list_journals(turn: &SiteRequest<'_>) -> Answer {
     let rows = |_: &Query| match turn.state.profile.hides_journals {
         true => Vec::new(),
         false => turn.state.tickets.existing().flat_map(record::journal_rows).collect(),
@@ -123,7 +123,7 @@ pub(super) fn list_journals(turn: &Turn<'_>) -> Answer {
     list(turn, rows, |name| JOURNAL_FIELDS.contains(&name))
 }
 
-pub(super) fn one_group(turn: &Turn<'_>, sys_id: &str) -> Answer {
+pub(super) fn one_group(turn: &SiteRequest<'_>, sys_id: &str) -> Answer {
     let rows = group_rows(turn);
     match rows.iter().find(|row| row.fields.get("sys_id").is_some_and(|id| id == sys_id)) {
         Some(row) => Answer::json(200, &json!({ "result": record::shown(turn, row) })),
@@ -131,7 +131,7 @@ pub(super) fn one_group(turn: &Turn<'_>, sys_id: &str) -> Answer {
     }
 }
 
-fn group_rows(turn: &Turn<'_>) -> Vec<Row> {
+fn group_rows(turn: &SiteRequest<'_>) -> Vec<Row> {
     let row = |id: &str, name: &str| {
         let values = [id, name, "true", ""];
         let fields =
@@ -142,28 +142,36 @@ fn group_rows(turn: &Turn<'_>) -> Vec<Row> {
 }
 
 /// The platform leaves out the parts of a query that it does not understand, and then returns more rows.
-fn list(turn: &Turn<'_>, rows: impl Fn(&Query) -> Vec<Row>, is_field: impl Fn(&str) -> bool) -> Answer {
+fn list(
+    turn: &SiteRequest<'_>,
+    rows: impl Fn(&Query) -> Vec<Row>,
+    is_field: impl Fn(&str) -> bool,
+) -> Answer {
     let request = turn.request;
     let query = query::parse(&request.query("sysparm_query").unwrap_or_default(), is_field);
     let refuses = query.invalid && !turn.state.profile.invalid_query_returns_all;
     let matching = || if refuses { Vec::new() } else { query.select(rows(&query)) };
-    let found = match turn.bend {
-        Bend::None | Bend::Endless => matching(),
-        Bend::Twice => matching().into_iter().flat_map(|row| [row.clone(), row]).collect(),
-        Bend::Everything => rows(&Query::default()),
-        Bend::Nothing => Vec::new(),
-        Bend::Foreign => record::lookalikes(turn, &query.markers()),
+    let found = match turn.search_fault {
+        SearchFault::None | SearchFault::Endless => matching(),
+        SearchFault::Twice => matching().into_iter().flat_map(|row| [row.clone(), row]).collect(),
+        SearchFault::Everything => rows(&Query::default()),
+        SearchFault::Nothing => Vec::new(),
+        SearchFault::Foreign => record::lookalikes(turn, &query.markers()),
     };
     let number = |name: &str| request.query(name).and_then(|text| text.parse::<usize>().ok());
-    let offset = number("sysparm_offset").filter(|_| turn.bend != Bend::Endless).unwrap_or(0);
+    let offset = number("sysparm_offset").filter(|_| turn.search_fault != SearchFault::Endless).unwrap_or(0);
     let limit = number("sysparm_limit").unwrap_or(10_000);
     let page: Vec<Value> =
         found.iter().skip(offset).take(limit).map(|row| record::shown(turn, row)).collect();
-    let total = if turn.bend == Bend::Endless { u32::MAX.to_string() } else { found.len().to_string() };
+    let total = if turn.search_fault == SearchFault::Endless {
+        u32::MAX.to_string()
+    } else {
+        found.len().to_string()
+    };
     Answer::json(200, &json!({ "result": page })).with_header("x-total-count", total)
 }
 
-fn created(turn: &Turn<'_>, ticket: &Ticket) -> Answer {
+fn created(turn: &SiteRequest<'_>, ticket: &Ticket) -> Answer {
     let location = format!("{}/api/now/table/incident/{}", turn.origin, ticket.id);
     let silent = turn.request.header("x-no-response-body").is_some_and(|value| value == "true");
     let answer = match silent {
@@ -177,7 +185,7 @@ fn created(turn: &Turn<'_>, ticket: &Ticket) -> Answer {
     answer.with_header("location", location).created(ticket)
 }
 
-fn body(turn: &Turn<'_>) -> Result<Map<String, Value>, Answer> {
+fn body(turn: &SiteRequest<'_>) -> Result<Map<String, Value>, Answer> {
     match turn.request.json() {
         Some(Value::Object(body)) => Ok(body),
         _ => Err(Answer::servicenow_error(
@@ -189,7 +197,7 @@ fn body(turn: &Turn<'_>) -> Result<Map<String, Value>, Answer> {
 }
 
 /// A data policy's or the database's objection to a body.
-fn policy_refusal(turn: &Turn<'_>, body: &Map<String, Value>) -> Option<Answer> {
+fn policy_refusal(turn: &SiteRequest<'_>, body: &Map<String, Value>) -> Option<Answer> {
     let profile = &turn.state.profile;
     let text = |name: &str| body.get(name).map(record::as_text).unwrap_or_default();
     if let Some(field) = profile.mandatory.iter().find(|field| text(field).is_empty()) {
@@ -203,7 +211,7 @@ fn policy_refusal(turn: &Turn<'_>, body: &Map<String, Value>) -> Option<Answer> 
     })
 }
 
-fn duplicate(turn: &Turn<'_>, sys_id: &str) -> Answer {
+fn duplicate(turn: &SiteRequest<'_>, sys_id: &str) -> Answer {
     let detail = format!(
         "Operation against file 'incident' was aborted by Business Rule 'Unique Key violation detected by database \
          (Duplicate entry '{sys_id}' for key 'PRIMARY')^{sys_id}'. Business Rule Stack:Unique Key violation \
@@ -212,7 +220,7 @@ fn duplicate(turn: &Turn<'_>, sys_id: &str) -> Answer {
     Answer::servicenow_error(turn.state.profile.duplicate_status, "Operation Failed", Some(&detail))
 }
 
-fn by_label(turn: &Turn<'_>) -> bool {
+fn by_label(turn: &SiteRequest<'_>) -> bool {
     turn.request.query("sysparm_input_display_value").is_some_and(|value| value == "true")
 }
 

@@ -19,7 +19,7 @@ async fn refused(fields: Value, field: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_good_issue_is_created_and_answered_with_exactly_id_key_and_self() {
+async fn create_answers_with_id_key_and_self() {
     let site = Site::cloud().await;
     let fields = json!({ "description": document(json!([paragraph("Two logons.")])),
         "priority": { "id": "1" }, "labels": ["rx-abc", "security"] });
@@ -67,7 +67,7 @@ async fn an_empty_summary_is_refused() {
 }
 
 #[tokio::test]
-async fn a_summary_of_256_characters_is_refused_and_one_of_255_is_not() {
+async fn refuses_summary_over_255_characters() {
     let message = refused(json!({ "summary": "é".repeat(256) }), "summary").await;
     assert_eq!(message, "Summary must be less than 255 characters.");
     let (status, _) = Site::cloud().await.post(ISSUE, &issue(json!({ "summary": "é".repeat(255) }))).await;
@@ -137,7 +137,7 @@ async fn an_unknown_top_level_member_is_refused() {
 }
 
 #[tokio::test]
-async fn a_document_that_breaks_the_format_is_refused_without_a_reason() {
+async fn invalid_adf_is_refused_without_reason() {
     let site = Site::cloud().await;
     let table = json!({ "type": "table", "content": [{ "type": "tableRow", "content": [
         { "type": "tableCell", "content": [paragraph("x")] }] }] });
@@ -170,7 +170,7 @@ async fn a_body_that_is_not_announced_as_json_is_415() {
 }
 
 #[tokio::test]
-async fn a_bad_token_is_404_for_a_project_and_401_for_a_create_and_myself() {
+async fn bad_token_is_404_for_project_and_401_for_create_and_myself() {
     let site = Site::cloud().await;
     let bad = |method, path: &str| {
         site.bare(method, path)
@@ -188,7 +188,7 @@ async fn a_bad_token_is_404_for_a_project_and_401_for_a_create_and_myself() {
 }
 
 #[tokio::test]
-async fn a_scoped_token_is_refused_on_the_site_and_accepted_through_the_gateway() {
+async fn scoped_token_works_only_through_the_gateway() {
     let site = Site::cloud().await;
     let myself = |base: String| {
         let request =
@@ -285,7 +285,7 @@ async fn a_remote_link_with_a_known_global_id_is_updated() {
 }
 
 #[tokio::test]
-async fn an_issue_that_was_moved_is_found_under_both_keys_and_a_deleted_one_under_none() {
+async fn moved_issue_has_both_keys_and_deleted_issue_none() {
     let site = Site::cloud().await;
     site.post(ISSUE, &issue(json!({}))).await;
     assert!(site.simulator.move_ticket("SEC-1", "OPS-7"));

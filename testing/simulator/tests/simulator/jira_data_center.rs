@@ -37,7 +37,7 @@ async fn version_3_and_search_jql_do_not_exist() {
 }
 
 #[tokio::test]
-async fn server_info_says_server_to_anybody() {
+async fn server_info_needs_no_login() {
     let site = Site::data_center().await;
     let response = site.bare(Method::GET, "/rest/api/latest/serverInfo").send().await.unwrap();
     assert_eq!(reply(response).await.1["deploymentType"], "Server");
@@ -54,7 +54,7 @@ async fn a_personal_access_token_is_a_bearer_and_no_password() {
 }
 
 #[tokio::test]
-async fn wrong_passwords_lead_to_a_captcha_that_even_the_right_one_meets() {
+async fn wrong_passwords_lead_to_captcha_for_every_login() {
     let mut profile = Profile::of(Vendor::JiraDataCenter);
     profile.captcha_after = Some(2);
     let site = Site::with(Vendor::JiraDataCenter, profile).await;
@@ -80,7 +80,7 @@ async fn create_metadata_comes_as_values_and_a_bad_project_is_400() {
 }
 
 #[tokio::test]
-async fn my_permissions_is_the_full_map_and_401_for_nobody() {
+async fn my_permissions_is_complete_and_401_without_login() {
     let site = Site::data_center().await;
     let (_, body) = site.get("/rest/api/2/mypermissions?projectKey=SEC").await;
     assert_eq!(body["permissions"]["CREATE_ISSUES"]["havePermission"], true);

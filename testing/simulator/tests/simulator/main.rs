@@ -4,14 +4,14 @@
 #![allow(clippy::unwrap_used, clippy::needless_pass_by_value)]
 
 mod connections;
+mod fault_script;
 mod jira_cloud;
 mod jira_data_center;
+mod manual_edits;
 mod outages;
-mod people;
 mod records;
 mod search;
 mod servicenow;
 mod support;
 #[cfg(feature = "tls")]
 mod tls;
-mod weather;

@@ -6,7 +6,7 @@ use ticketing_simulator::{Call, Effect, Rule, When};
 use crate::support::{Site, client, issue, reply};
 
 #[tokio::test]
-async fn a_stopped_site_refuses_connections_and_keeps_its_tickets_until_it_is_back_on_the_same_port() {
+async fn restart_keeps_tickets_and_port() {
     let site = Site::cloud().await;
     site.post("/rest/api/3/issue", &issue(json!({}))).await;
     let before = site.simulator.base_url();
@@ -24,7 +24,7 @@ async fn the_script_is_reachable_over_http() {
     let control = site.simulator.control_url();
     let rules = json!([{ "on": "create", "when": { "nth": 1 }, "then": { "apply_then_answer": { "status": 504 } } },
         { "on": "any", "when": "always", "then": { "delay": 1 } }]);
-    let response = site.client.post(format!("{control}/weather")).json(&rules).send().await.unwrap();
+    let response = site.client.post(format!("{control}/faults")).json(&rules).send().await.unwrap();
     assert_eq!(response.status(), 204);
     assert_eq!(site.post("/rest/api/3/issue", &issue(json!({ "labels": ["rx"] }))).await.0, 504);
     let (_, tickets) = reply(site.client.get(format!("{control}/tickets")).send().await.unwrap()).await;
@@ -42,7 +42,7 @@ async fn the_script_is_reachable_over_http() {
 async fn a_rule_that_cannot_be_read_is_refused_with_the_reason() {
     let site = Site::cloud().await;
     let rule = json!({ "on": "create", "when": "always", "then": "explode" });
-    let url = format!("{}/weather", site.simulator.control_url());
+    let url = format!("{}/faults", site.simulator.control_url());
     let (status, body) = reply(site.client.post(url).json(&rule).send().await.unwrap()).await;
     assert_eq!(status, 400);
     assert!(body["error"].as_str().unwrap().contains("explode"));

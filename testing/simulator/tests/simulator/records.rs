@@ -22,11 +22,11 @@ async fn control(site: &Site, method: Method, path: &str, body: &Value) -> Reply
 }
 
 #[tokio::test]
-async fn every_create_is_remembered_with_its_marker_its_fate_and_its_weather() {
+async fn records_marker_outcome_and_effect_of_every_create() {
     let site = Site::cloud().await;
-    let weather = site.simulator.weather();
-    weather.push(Rule::new(Call::Create, When::Nth(2), Effect::apply_then_gateway_timeout()));
-    weather.push(Rule::new(Call::Create, When::Nth(3), Effect::DropBefore));
+    let faults = site.simulator.faults();
+    faults.push(Rule::new(Call::Create, When::Nth(2), Effect::apply_then_gateway_timeout()));
+    faults.push(Rule::new(Call::Create, When::Nth(3), Effect::DropBefore));
     for marker in ["rx-1", "rx-2", "rx-3"] {
         create(&site, marker).await;
         site.get("/rest/api/3/myself").await;
@@ -45,22 +45,22 @@ async fn every_create_is_remembered_with_its_marker_its_fate_and_its_weather() {
         (4, "rx-3", None, None),
     ];
     assert_eq!(told, expected);
-    assert_eq!(creates[0].weather, None);
-    assert_eq!(creates[2].weather, Some(Effect::DropBefore));
+    assert_eq!(creates[0].faults, None);
+    assert_eq!(creates[2].faults, Some(Effect::DropBefore));
     assert!(creates[1].applied_at >= Some(creates[1].arrived_at) && creates[2].applied_at.is_none());
 }
 
 #[tokio::test]
-async fn a_late_create_is_remembered_as_applied_when_it_was() {
+async fn late_create_is_recorded_when_applied() {
     let site = Site::cloud().await;
-    site.simulator.weather().push(Rule::new(
+    site.simulator.faults().push(Rule::new(
         Call::Create,
         When::Next(1),
         Effect::ApplyLate(Duration::from_secs(3_600)),
     ));
     create(&site, "rx-1").await;
     assert_eq!(site.simulator.creates()[0].applied_at, None);
-    site.simulator.weather().release();
+    site.simulator.faults().release();
     tokio::time::timeout(PATIENCE, site.simulator.until(Call::Create, Point::Applied, 1)).await.unwrap();
     assert_eq!(site.simulator.creates()[0].ticket_key.as_deref(), Some("SEC-1"));
 }
@@ -88,10 +88,10 @@ async fn requests_can_be_kept_without_bodies_or_not_at_all() {
 async fn a_test_can_wait_for_what_was_struck_and_for_how_far_it_came() {
     let site = Site::cloud().await;
     let effect = Effect::Delay(Duration::from_millis(1));
-    site.simulator.weather().push(Rule::new(Call::Create, When::Always, effect));
+    site.simulator.faults().push(Rule::new(Call::Create, When::Always, effect));
     let simulator = &site.simulator;
     let waiting = async {
-        simulator.weather().until_struck(2).await;
+        simulator.faults().until_struck(2).await;
         simulator.until(Call::Create, Point::Answered, 2).await;
     };
     let both = async { tokio::join!(waiting, create(&site, "rx-1"), create(&site, "rx-2")) };
@@ -99,7 +99,7 @@ async fn a_test_can_wait_for_what_was_struck_and_for_how_far_it_came() {
     for point in [Point::HeadRead, Point::Read, Point::Applied, Point::Answered] {
         assert_eq!(simulator.reached(Call::Create, point), 2, "{point:?}");
     }
-    assert_eq!((simulator.weather().struck(), simulator.reached(Call::Any, Point::Held)), (2, 0));
+    assert_eq!((simulator.faults().struck(), simulator.reached(Call::Any, Point::Held)), (2, 0));
 }
 
 #[tokio::test]
@@ -121,7 +121,7 @@ async fn people_and_records_are_scripted_over_http_too() {
         (Method::PUT, "keep", json!({ "requests": "some" }), 400),
         (Method::PUT, "index-lag", json!({ "ms": "never" }), 204),
         (post.clone(), "release", json!({}), 204),
-        (post, "weather", json!({ "on": "connection", "when": "always", "then": "gzip_bomb" }), 400),
+        (post, "faults", json!({ "on": "connection", "when": "always", "then": "gzip_bomb" }), 400),
     ];
     for (method, path, body, status) in changes {
         assert_eq!(control(&site, method, path, &body).await.0, status, "{path} {body}");

@@ -52,7 +52,7 @@ async fn text_is_found_by_its_words_and_a_phrase_by_their_order() {
 }
 
 #[tokio::test]
-async fn an_answer_has_only_ids_unless_fields_are_asked_for_and_never_a_total() {
+async fn search_answers_ids_only_and_no_total() {
     let site = site_with_two_issues().await;
     let (_, body) = site.post(SEARCH, &json!({ "jql": "project = SEC" })).await;
     assert!(body["issues"][0].get("fields").is_none() && body["issues"][0].get("key").is_none());
@@ -141,22 +141,22 @@ async fn an_issue_is_found_only_after_the_index_lag_but_read_at_once() {
 }
 
 #[tokio::test]
-async fn the_weather_can_make_a_search_return_everything_nothing_or_twice() {
+async fn effects_make_a_search_return_all_none_or_duplicates() {
     let site = site_with_two_issues().await;
     for effect in [Effect::ReturnsEverything, Effect::ReturnsNothing, Effect::ReturnsTwice] {
-        site.simulator.weather().push(Rule::new(Call::Search, When::Next(1), effect));
+        site.simulator.faults().push(Rule::new(Call::Search, When::Next(1), effect));
         let expected = match site.simulator.requests().len() {
             2 => vec!["SEC-1", "SEC-2"],
             3 => vec![],
             _ => vec!["SEC-1", "SEC-1"],
         };
         assert_eq!(keys(&site, "labels = rx-one").await, expected);
-        site.simulator.weather().clear();
+        site.simulator.faults().clear();
     }
 }
 
 #[tokio::test]
-async fn a_label_that_somebody_removed_finds_nothing() {
+async fn removed_label_finds_nothing() {
     let site = site_with_two_issues().await;
     assert!(site.simulator.remove_label("SEC-1", "rx-one"));
     assert!(keys(&site, "labels = rx-one").await.is_empty());

@@ -84,7 +84,7 @@ async fn work_notes_are_written_but_read_back_empty() {
 }
 
 #[tokio::test]
-async fn a_query_finds_by_correlation_id_and_an_invalid_one_returns_all_rows() {
+async fn query_finds_by_correlation_id_and_invalid_query_returns_all() {
     let site = Site::servicenow().await;
     for marker in ["rx-1", "rx-2"] {
         site.post(INCIDENT, &json!({ "correlation_id": marker })).await;
@@ -98,7 +98,7 @@ async fn a_query_finds_by_correlation_id_and_an_invalid_one_returns_all_rows() {
 }
 
 #[tokio::test]
-async fn a_list_says_how_many_rows_there_are_and_shows_the_fields_asked_for() {
+async fn list_has_total_count_and_requested_fields() {
     let site = Site::servicenow().await;
     for _ in 0..3 {
         site.post(INCIDENT, &json!({ "impact": "2", "urgency": "2" })).await;
@@ -112,7 +112,7 @@ async fn a_list_says_how_many_rows_there_are_and_shows_the_fields_asked_for() {
 }
 
 #[tokio::test]
-async fn an_assignment_group_is_a_reference_and_a_name_leaves_it_blank() {
+async fn assignment_group_takes_a_sys_id_only() {
     let site = Site::servicenow().await;
     let group = "287ebd7da9fe198100f92cc8d1d2154e";
     let (_, body) = site.post(INCIDENT, &json!({ "assignment_group": group })).await;
@@ -220,7 +220,7 @@ async fn shows_work_notes_as_display_value_and_journal() {
 }
 
 #[tokio::test]
-async fn drops_and_cuts_text_without_a_word() {
+async fn drops_and_cuts_text_silently() {
     let site = with(|profile| {
         profile.drops_work_notes = true;
         profile.description_limit = Some(3);

@@ -6,7 +6,7 @@ use reqwest::{Client, Method, RequestBuilder, Response};
 use serde_json::{Value, json};
 use ticketing_simulator::{Profile, Simulator, Vendor};
 
-/// A simulator and somebody who may use it.
+/// A simulator and a client with valid credentials.
 pub(crate) struct Site {
     pub(crate) simulator: Simulator,
     pub(crate) client: Client,

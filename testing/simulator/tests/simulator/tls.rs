@@ -53,7 +53,7 @@ async fn a_good_certificate_is_accepted_by_name_and_by_address() {
 }
 
 #[tokio::test]
-async fn every_bad_certificate_is_refused_for_its_own_reason_until_a_good_one_is_back() {
+async fn each_bad_certificate_is_refused_for_its_own_reason() {
     let secured = Secured::start().await;
     let cases = [
         (Certificate::Expired, "expired"),
@@ -73,19 +73,19 @@ async fn every_bad_certificate_is_refused_for_its_own_reason_until_a_good_one_is
 }
 
 #[tokio::test]
-async fn a_handshake_can_never_end_break_off_or_be_answered_in_plain_http() {
+async fn handshake_can_hang_break_off_or_get_plain_http() {
     let secured = Secured::start().await;
-    let weather = secured.simulator.weather();
+    let faults = secured.simulator.faults();
     for effect in [Effect::plain_http(), Effect::ResetBefore, Effect::DropBefore] {
-        weather.push(Rule::new(Call::Connection, When::Next(1), effect.clone()));
+        faults.push(Rule::new(Call::Connection, When::Next(1), effect.clone()));
         assert!(secured.ask("127.0.0.1").await.is_err(), "{effect:?}");
-        weather.clear();
+        faults.clear();
     }
-    weather.push(Rule::new(Call::Connection, When::Next(1), Effect::NeverRead));
+    faults.push(Rule::new(Call::Connection, When::Next(1), Effect::NeverRead));
     let held = secured.simulator.reached(Call::Connection, Point::Held) + 1;
     let release = async {
         secured.simulator.until(Call::Connection, Point::Held, held).await;
-        weather.release();
+        faults.release();
     };
     let (asked, ()) = tokio::join!(secured.ask("127.0.0.1"), release);
     assert!(asked.is_err());
@@ -94,23 +94,23 @@ async fn a_handshake_can_never_end_break_off_or_be_answered_in_plain_http() {
 #[tokio::test]
 async fn odd_bytes_are_played_under_tls_too() {
     let secured = Secured::start().await;
-    let weather = secured.simulator.weather();
+    let faults = secured.simulator.faults();
     for (effect, accepted) in [
         (Effect::ResetBefore, false),
         (Effect::Interim(103), true),
         (Effect::StatusLineOnly, false),
         (Effect::CloseIdle, true),
     ] {
-        weather.push(Rule::new(Call::Meta, When::Next(1), effect.clone()));
+        faults.push(Rule::new(Call::Meta, When::Next(1), effect.clone()));
         let holds = effect == Effect::StatusLineOnly;
         let release = async {
             if holds {
                 secured.simulator.until(Call::Meta, Point::Held, 1).await;
-                weather.release();
+                faults.release();
             }
         };
         let (asked, ()) = tokio::join!(secured.ask("localhost"), release);
         assert_eq!(asked.is_ok(), accepted, "{effect:?}: {asked:?}");
-        weather.clear();
+        faults.clear();
     }
 }

@@ -18,7 +18,7 @@ pub(in crate::history) struct Case<'a> {
     /// How it stands in the end; absent if it is not there.
     pub(super) stands: Option<&'a Standing>,
     /// What callers were told of it.
-    pub(super) told: Vec<Told<'a>>,
+    pub(super) told: Vec<Reported<'a>>,
     /// In the order of their numbers, each once.
     pub(super) events: Vec<&'a Event>,
     /// In the order of their arrival.
@@ -31,7 +31,7 @@ pub(in crate::history) struct Case<'a> {
 
 /// An answer to a caller.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Told<'a> {
+pub(super) struct Reported<'a> {
     pub(super) asked_at: Timestamp,
     pub(super) answered_at: Timestamp,
     pub(super) standing: &'a Standing,
@@ -91,7 +91,7 @@ impl<'a> History<'a> {
                 let asked_at = asked.get(call).map_or(entry.at, |(at, _)| *at);
                 for standing in standings {
                     let case = self.case(&standing.delivery);
-                    case.told.push(Told { asked_at, answered_at: entry.at, standing });
+                    case.told.push(Reported { asked_at, answered_at: entry.at, standing });
                     case.calls.insert(*call);
                 }
             }
@@ -137,7 +137,7 @@ impl<'a> Case<'a> {
         self.stands.map(|standing| standing.state)
     }
 
-    /// Its incident, target and marker, as whoever knew them told.
+    /// Its incident, target and marker, as reported by its callers.
     pub(super) fn known(&self) -> Option<&'a Standing> {
         self.stands.or_else(|| self.told.first().map(|told| told.standing))
     }

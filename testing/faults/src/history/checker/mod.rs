@@ -1,10 +1,10 @@
-//! Holds a history against the promises. Pure functions over what was recorded: nothing here asks anybody anything.
+//! Checks a history against the promises. Pure functions over what was recorded.
 //!
 //! | promise | broken when |
 //! |-|-|
 //! | nothing twice | a marker stands on two tickets; a create is sent for which no attempt was started |
 //! | nothing lost | a delivery that an answer named is not there in the end, or is delivered without its ticket |
-//! | nothing unexplained | anything else: a state that no event led to, a step that the machine does not know, an event that is missing, doubled or out of order, an answer that contradicts another one, a ticket of nobody, a delivery that says there is no ticket where there is one, that never comes to rest, or that fails before its retries are spent |
+//! | nothing unexplained | anything else: a state that no event led to, a step that the machine does not know, an event that is missing, doubled or out of order, an answer that contradicts another one, a ticket without a delivery, a delivery that says there is no ticket where there is one, that never comes to rest, or that fails before its retries are spent |
 //!
 //! The promises rest on what a ticket system is trusted for: to apply a create no later than the server bound after its
 //! send deadline, and to show it to a search within the index bound. The checker looks whether that held. A delivery for
@@ -39,7 +39,7 @@ pub(super) struct Verdict {
     pub(super) searches: u64,
     pub(super) events: usize,
     /// How often the process was struck.
-    pub(super) strokes: usize,
+    pub(super) server_faults: usize,
     /// Deliveries for which what a ticket system is trusted for did not hold.
     pub(super) void: Vec<String>,
     pub(super) broken: Vec<Broken>,
@@ -68,7 +68,7 @@ struct History<'a> {
     setting: Setting,
     /// By delivery.
     cases: BTreeMap<&'a str, Case<'a>>,
-    /// By number, as whoever saw it first saw it.
+    /// By number, as the first subscriber saw it.
     events: BTreeMap<u64, &'a Event>,
 }
 
@@ -103,7 +103,7 @@ pub(super) fn check(entries: &[Entry]) -> Verdict {
         creates: history.cases.values().map(|case| case.creates.len()).sum(),
         searches: entries.iter().map(searches).sum(),
         events: history.events.len(),
-        strokes: entries.iter().filter(|entry| matches!(entry.what, What::Struck { .. })).count(),
+        server_faults: entries.iter().filter(|entry| matches!(entry.what, What::Struck { .. })).count(),
         void,
         broken,
         setting: history.setting,

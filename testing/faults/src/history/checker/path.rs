@@ -45,15 +45,15 @@ pub(super) fn check(case: &Case<'_>, retries: u32, is_void: bool) -> Vec<Broken>
     all
 }
 
-/// An event that takes somebody's word for it, which nobody gave.
+/// An event of an operator's decision that no operator requested.
 fn unwanted(case: &Case<'_>, event: &Event, is_void: bool) -> Option<String> {
-    let asked = |is: fn(&Operation) -> bool| case.deeds.iter().any(|deed| is(deed));
+    let asked = |is: fn(&Operation) -> bool| case.deeds.iter().any(|action| is(action));
     let why = match event.kind {
-        Kind::Cancelled if !asked(|deed| matches!(deed, Operation::Cancel { .. })) => {
-            "it was cancelled by nobody"
+        Kind::Cancelled if !asked(|action| matches!(action, Operation::Cancel { .. })) => {
+            "it was cancelled without a request"
         }
-        Kind::Resolved if !asked(|deed| matches!(deed, Operation::Resolve { .. })) => {
-            "it was resolved by nobody"
+        Kind::Resolved if !asked(|action| matches!(action, Operation::Resolve { .. })) => {
+            "it was resolved without a request"
         }
         Kind::DuplicateFound if !case.was_resolved() && !is_void => "a duplicate of it was found",
         _ => return None,

@@ -52,7 +52,7 @@ pub(super) fn check(history: &History<'_>) -> Vec<Broken> {
 fn misplaced(history: &History<'_>, place: &Place, event: &Event) -> Option<String> {
     let (sequence, after) = (event.sequence, place.after);
     if history.events.get(&sequence).is_some_and(|known| *known != event) {
-        return Some(format!("event {sequence} is another one than somebody else saw"));
+        return Some(format!("event {sequence} differs from what another subscriber saw"));
     }
     let expected = if place.filtered { next_of_filter(history, after)? } else { after + 1 };
     (sequence != expected).then(|| format!("event {sequence} came after {after}, and {expected} was to come"))

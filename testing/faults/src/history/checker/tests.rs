@@ -15,9 +15,9 @@ const KEY: &str = "SEC-1";
 /// After the first attempt.
 const RETRIES: u32 = 2;
 
-/// A history that is told in the order of time, ten milliseconds an entry.
+/// A history in the order of time, ten milliseconds an entry.
 #[derive(Default)]
-struct Told {
+struct Reported {
     entries: Vec<Entry>,
     sequence: u64,
 }
@@ -36,9 +36,9 @@ fn standing(state: State, key: Option<&str>) -> Standing {
     }
 }
 
-// === impl Told ===
+// === impl Reported ===
 
-impl Told {
+impl Reported {
     fn begin() -> Self {
         let setting = Setting {
             attempt_deadline_ms: 1_000,
@@ -114,7 +114,7 @@ impl Told {
             applied_at,
             key: key.map(str::to_owned),
             answered: None,
-            weather: None,
+            faults: None,
         };
         let told = self.and(What::Create(create));
         match key {
@@ -163,8 +163,8 @@ impl Told {
 }
 
 /// A push that is in doubt, then found.
-fn good() -> Told {
-    Told::begin()
+fn good() -> Reported {
+    Reported::begin()
         .accepted()
         .attempted()
         .create(Some(KEY))
@@ -200,13 +200,13 @@ fn a_create_without_an_attempt_is_seen() {
 
 #[test]
 fn an_acknowledged_delivery_that_is_not_there_is_seen() {
-    let told = Told::begin().accepted();
+    let told = Reported::begin().accepted();
     breaks(&check(&told.entries), Promise::NotLost, "acknowledged");
 }
 
 #[test]
 fn a_delivered_one_without_a_ticket_is_seen() {
-    let told = Told::begin().accepted().attempted().create(None).delivered();
+    let told = Reported::begin().accepted().attempted().create(None).delivered();
     breaks(&told.ends_well(), Promise::NotLost, "delivered as");
 }
 
@@ -216,42 +216,43 @@ fn a_delivered_one_that_names_another_ticket_is_seen() {
 }
 
 #[test]
-fn a_failed_one_that_has_a_ticket_all_the_same_is_seen() {
-    let told = Told::begin().accepted().attempted().create(Some(KEY)).event_of(Kind::Failed, State::Failed);
+fn failed_delivery_with_ticket_is_reported() {
+    let told =
+        Reported::begin().accepted().attempted().create(Some(KEY)).event_of(Kind::Failed, State::Failed);
     breaks(&told.ends(State::Failed, None), Promise::Explained, "all the same");
 }
 
 #[test]
-fn one_that_never_comes_to_rest_is_seen() {
-    let told = Told::begin().accepted().attempted();
+fn delivery_that_never_settles_is_reported() {
+    let told = Reported::begin().accepted().attempted();
     breaks(&told.ends(State::Attempting, None), Promise::Explained, "never comes to rest");
 }
 
 #[test]
-fn one_that_waits_for_ever_is_seen() {
-    let told = Told::begin().accepted().refused();
+fn delivery_stuck_waiting_is_reported() {
+    let told = Reported::begin().accepted().refused();
     breaks(&told.ends(State::Waiting, None), Promise::Explained, "never comes to rest");
 }
 
 #[test]
-fn one_that_fails_before_its_retries_are_spent_is_seen() {
-    let told = Told::begin().accepted().failed();
+fn failure_before_last_retry_is_reported() {
+    let told = Reported::begin().accepted().failed();
     breaks(&told.ends(State::Failed, None), Promise::Explained, "failed for good in attempt 1");
-    let told = Told::begin().accepted().refused().failed();
+    let told = Reported::begin().accepted().refused().failed();
     breaks(&told.ends(State::Failed, None), Promise::Explained, "failed for good in attempt 2");
 }
 
 #[test]
-fn one_that_fails_when_its_retries_are_spent_is_well() {
-    let verdict = Told::begin().accepted().refused().refused().failed().ends(State::Failed, None);
+fn failure_after_last_retry_is_accepted() {
+    let verdict = Reported::begin().accepted().refused().refused().failed().ends(State::Failed, None);
     assert_eq!(verdict.broken, []);
     assert_eq!((verdict.delivered, verdict.failed, verdict.cancelled), (0, 1, 0));
 }
 
 #[test]
-fn one_that_is_taken_up_again_has_all_its_retries_again() {
+fn redriven_delivery_has_all_retries_again() {
     let spent = || {
-        let told = Told::begin().accepted().refused().refused().failed();
+        let told = Reported::begin().accepted().refused().refused().failed();
         told.event_of(Kind::Rearmed, State::Pending)
     };
     breaks(&spent().failed().ends(State::Failed, None), Promise::Explained, "failed for good in attempt 1");
@@ -259,7 +260,7 @@ fn one_that_is_taken_up_again_has_all_its_retries_again() {
 }
 
 #[test]
-fn a_ticket_of_nobody_is_seen() {
+fn ticket_without_delivery_is_reported() {
     breaks(&good().ticket("SEC-9", "rhythmx-9").ends_well(), Promise::Explained, "no delivery");
 }
 
@@ -286,19 +287,19 @@ fn an_event_that_comes_twice_is_seen() {
 }
 
 #[test]
-fn an_event_that_a_reconnect_swallowed_is_seen() {
+fn event_lost_in_a_reconnect_is_reported() {
     let told = good().subscribes(RESTLESS, false, 0).sees(RESTLESS, 1).subscribes(RESTLESS, false, 1);
     breaks(&told.sees(RESTLESS, 3).sees(RESTLESS, 4).ends_well(), Promise::Explained, "event 3 came after 1");
 }
 
 #[test]
-fn a_subscriber_that_goes_back_and_reads_all_again_is_well() {
+fn subscriber_that_rereads_events_is_accepted() {
     let told = good().subscribes(RESTLESS, false, 2).sees(RESTLESS, 3).subscribes(RESTLESS, false, 1);
     assert_eq!(told.sees(RESTLESS, 2).sees(RESTLESS, 3).sees(RESTLESS, 4).ends_well().broken, []);
 }
 
 #[test]
-fn a_subscriber_that_was_never_told_the_end_is_seen() {
+fn subscriber_without_final_event_is_reported() {
     let told = good().subscribes(RESTLESS, false, 0).sees(RESTLESS, 1);
     breaks(&told.ends_well(), Promise::Explained, "no farther");
 }
@@ -310,13 +311,13 @@ fn an_event_that_is_not_the_same_for_all_is_seen() {
     breaks(
         &told.and(What::Seen { subscriber: RESTLESS, event }).ends_well(),
         Promise::Explained,
-        "somebody else",
+        "another subscriber",
     );
 }
 
 #[test]
-fn an_event_that_a_filter_swallowed_is_seen() {
-    let told = Told::begin()
+fn event_lost_by_a_filter_is_reported() {
+    let told = Reported::begin()
         .accepted()
         .attempted()
         .event_of(Kind::Failed, State::Failed)
@@ -335,27 +336,27 @@ fn a_delivered_one_that_is_sent_again_is_seen() {
 }
 
 #[test]
-fn a_failed_one_that_becomes_delivered_without_an_attempt_is_seen() {
-    let told = Told::begin().accepted().delivered();
+fn delivered_after_failed_without_attempt_is_reported() {
+    let told = Reported::begin().accepted().delivered();
     breaks(&told.ends_well(), Promise::Explained, "Delivered leads from Pending");
 }
 
 #[test]
 fn an_end_that_no_event_led_to_is_seen() {
-    let told = Told::begin().accepted().attempted();
+    let told = Reported::begin().accepted().attempted();
     breaks(&told.ends(State::Waiting, None), Promise::Explained, "its events end with");
 }
 
 #[test]
-fn one_that_nobody_cancelled_is_seen() {
-    let told = Told::begin().accepted().event_of(Kind::Cancelled, State::Cancelled);
-    breaks(&told.ends(State::Cancelled, None), Promise::Explained, "by nobody");
+fn cancellation_without_request_is_reported() {
+    let told = Reported::begin().accepted().event_of(Kind::Cancelled, State::Cancelled);
+    breaks(&told.ends(State::Cancelled, None), Promise::Explained, "without a request");
 }
 
 #[test]
-fn one_that_an_operator_cancelled_is_well() {
+fn cancellation_by_operator_is_accepted() {
     let operation = Operation::Cancel { delivery: "d-1".to_owned() };
-    let told = Told::begin().accepted().and(What::Asked { call: 7, operation });
+    let told = Reported::begin().accepted().and(What::Asked { call: 7, operation });
     let told = told.event_of(Kind::Cancelled, State::Cancelled);
     assert_eq!(told.ends(State::Cancelled, None).broken, []);
 }
@@ -390,14 +391,14 @@ fn a_delivery_that_is_denied_is_seen() {
 }
 
 #[test]
-fn a_server_that_fails_by_itself_is_seen_and_a_connection_that_broke_is_well() {
+fn server_error_is_reported_and_broken_connection_is_not() {
     breaks(&good().and(refused("Internal", true)).ends_well(), Promise::Explained, "no such delivery");
     assert_eq!(good().and(refused("Internal", false)).ends_well().broken, []);
 }
 
 #[test]
-fn what_a_ticket_system_broke_is_void_and_not_held_against_us() {
-    let told = Told::begin().accepted().attempted().later(Duration::from_secs(2)).create(Some(KEY));
+fn duplicate_by_ticket_system_beyond_bounds_is_void() {
+    let told = Reported::begin().accepted().attempted().later(Duration::from_secs(2)).create(Some(KEY));
     let told = told.event_of(Kind::Reconciling, State::Reconciling);
     let told = told.event_of(Kind::Waiting, State::Waiting).attempted().create(Some("SEC-2")).delivered();
     let verdict = told.ends_well();
@@ -406,7 +407,7 @@ fn what_a_ticket_system_broke_is_void_and_not_held_against_us() {
 }
 
 #[test]
-fn an_index_that_lags_beyond_its_bound_makes_all_void() {
+fn index_lag_beyond_its_bound_makes_the_round_void() {
     let verdict = good().and(What::IndexLag { ms: 1 }).ends_well();
     assert_eq!(verdict.void, ["d-1"]);
 }

@@ -32,7 +32,7 @@ pub(super) fn check(case: &Case<'_>, is_void: bool) -> Vec<Broken> {
             let why = format!("it is {:?}, and there is {keys:?} all the same", stands.state);
             all.push(broken(Promise::Explained, why));
         }
-        // The sky has cleared, and everybody had the time for what was left to do.
+        // The faults are over, and there was time for all that was left to do.
         State::Pending | State::Attempting | State::Waiting | State::Reconciling | State::Unspecified => {
             all.push(broken(Promise::Explained, format!("it never comes to rest: it is {:?}", stands.state)));
         }

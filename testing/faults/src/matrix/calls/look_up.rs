@@ -1,4 +1,4 @@
-//! What a look-up is answered: nothing that it can not trust is taken for a ticket, or for a proof that there is none.
+//! Answers to look-ups: an untrusted answer is neither a ticket nor a proof of absence.
 
 use rhythmx_ticketing::v1::{AttemptKind, AttemptOutcome};
 use ticketing_harness::{World, creates};
@@ -18,7 +18,7 @@ pub(super) enum Ticket {
 /// A create of doubtful outcome, and look-ups that are struck.
 pub(super) async fn pass(storm: &Storm, ticket: Ticket, stage: &Stage, world: &mut World) {
     let vendor = storm.vendor;
-    storm.doubt(world).await;
+    storm.make_outcome_unknown(world).await;
     storm.begin(world);
     let began = Instant::now();
     let delivery = deliver(world, "INC-1", vendor).await;
@@ -39,7 +39,7 @@ pub(super) async fn pass(storm: &Storm, ticket: Ticket, stage: &Stage, world: &m
 impl Ticket {
     /// The next create will be in doubt. What the project offers is known then, so that no read before the create takes
     /// what is meant for the look-up.
-    pub(super) async fn doubt(self, storm: &Storm, world: &mut World) {
+    pub(super) async fn make_outcome_unknown(self, storm: &Storm, world: &mut World) {
         deliver(world, "INC-0", storm.vendor).await;
         let doubtful = match self {
             Self::There => Effect::ApplyThenDrop,

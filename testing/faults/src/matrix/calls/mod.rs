@@ -19,14 +19,14 @@ pub(super) use self::create::Verdict;
 
 pub(super) const VENDORS: [Vendor; 3] = [Vendor::JiraCloud, Vendor::JiraDataCenter, Vendor::ServiceNow];
 
-/// After what time a request is given up. Nothing but the weather is to be slower, on a busy machine too.
+/// After what time a request is given up. Nothing but the faults is to be slower, on a busy machine too.
 const ATTEMPT_DEADLINE: Duration = Duration::from_millis(1_200);
 /// What proves that there is no ticket, and the retries after it: the bounds of the harness, look-ups and ticks.
 const SETTLE: Duration = Duration::from_secs(1);
 /// What this machine may be slow.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// Which calls the weather strikes.
+/// Which calls the faults strikes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Struck {
     /// The create; what it must be taken for then.
@@ -102,7 +102,7 @@ impl Storm {
         format!("{}, {}", self.struck.name(), name(self.vendor))
     }
 
-    /// Pushes an incident into it. Whatever is answered, there is one ticket in the end, and nobody lends a hand.
+    /// Pushes an incident while the fault strikes: one ticket results, without an operator.
     pub(super) async fn pass(&self, stage: &Stage, world: &mut World) {
         match self.struck {
             Struck::Create(verdict) => create::pass(self, verdict, stage, world).await,
@@ -113,10 +113,10 @@ impl Storm {
     }
 
     /// Where look-ups are struck, there is one to come: the next create will be in doubt.
-    pub(super) async fn doubt(&self, world: &mut World) {
+    pub(super) async fn make_outcome_unknown(&self, world: &mut World) {
         match self.struck {
-            Struck::Search => Ticket::There.doubt(self, world).await,
-            Struck::Proof => Ticket::NotThere.doubt(self, world).await,
+            Struck::Search => Ticket::There.make_outcome_unknown(self, world).await,
+            Struck::Proof => Ticket::NotThere.make_outcome_unknown(self, world).await,
             Struck::Create(_) | Struck::Preparation => {}
         }
     }
@@ -174,13 +174,13 @@ pub(super) async fn deliver(world: &mut World, id: &str, vendor: Vendor) -> Deli
 }
 
 pub(super) fn strike(world: &World, vendor: Vendor, on: Call, times: u64, effect: Effect) {
-    simulator(world, vendor).weather().push(Rule::new(on, When::Next(times), effect));
+    simulator(world, vendor).faults().push(Rule::new(on, When::Next(times), effect));
 }
 
 /// From now on no look-up finds anything: none is to end the unknown outcome before what the cell is about has begun.
 pub(super) fn strike_early_look_ups(world: &World, vendor: Vendor, effect: Effect) {
     let rule = Rule::new(Call::Search, When::Always, effect);
-    simulator(world, vendor).weather().push_perhaps(rule, "there may be no look-up so early");
+    simulator(world, vendor).faults().push_optional(rule, "there may be no look-up so early");
 }
 
 /// What its attempts and look-ups were, in order.

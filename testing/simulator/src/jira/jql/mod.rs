@@ -10,8 +10,8 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::book::{self, Book};
 use crate::state::Ticket;
+use crate::ticket_index::{self, TicketIndex};
 pub(super) use parser::{is_bare_words, parse};
 use time::time;
 
@@ -63,7 +63,7 @@ enum Operator {
 
 impl Query {
     /// Where the issues are that may match, if the indexes tell; all others do not match.
-    pub(super) fn places(&self, tickets: &Book) -> Option<BTreeSet<usize>> {
+    pub(super) fn places(&self, tickets: &TicketIndex) -> Option<BTreeSet<usize>> {
         self.condition.as_ref()?.places(tickets)
     }
 
@@ -124,7 +124,7 @@ impl Condition {
         }
     }
 
-    fn places(&self, tickets: &Book) -> Option<BTreeSet<usize>> {
+    fn places(&self, tickets: &TicketIndex) -> Option<BTreeSet<usize>> {
         match self {
             Self::All(parts) => parts.iter().find_map(|part| part.places(tickets)),
             Self::Any(parts) => {
@@ -274,7 +274,7 @@ fn matches_text(held: &[String], sought: &str) -> bool {
 }
 
 fn words(text: &str) -> Vec<String> {
-    book::words(text).map(str::to_lowercase).collect()
+    ticket_index::words(text).map(str::to_lowercase).collect()
 }
 
 #[cfg(test)]
@@ -288,8 +288,8 @@ mod tests {
     const MARKER: &str = "rhythmx-0123456789abcdef0123456789abcde0";
 
     /// Ten issues with the markers ...e0 to ...e9, in turns as a label and in the description.
-    fn book() -> Book {
-        let mut book = Book::default();
+    fn book() -> TicketIndex {
+        let mut book = TicketIndex::default();
         for number in 0..10 {
             let marker = format!("{}{number}", &MARKER[..MARKER.len() - 1]);
             let (labels, description) =
@@ -333,14 +333,14 @@ mod tests {
     }
 
     #[test]
-    fn a_query_that_the_indexes_can_not_answer_looks_at_every_issue() {
+    fn query_without_index_scans_every_issue() {
         for jql in ["project = SEC", "NOT labels = x", "labels = x OR summary ~ short", "labels != x"] {
             assert_eq!(parse(jql).unwrap().places(&book()), None, "{jql}");
         }
     }
 
     #[test]
-    fn a_changed_issue_is_found_by_what_it_bears_now() {
+    fn changed_issue_is_found_by_its_new_labels() {
         let mut book = book();
         book.change("SEC-4", |ticket| ticket.fields.insert("labels".to_owned(), json!(["new"])));
         let query = parse("labels = new").unwrap();

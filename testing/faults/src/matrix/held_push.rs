@@ -1,0 +1,63 @@
+//! A push that is held at a fail point while a fault strikes.
+
+use rhythmx_ticketing::v1::{CreateTicketRequest, CreateTicketResponse, TicketSystem};
+use ticketing_failpoints::Point;
+use ticketing_harness::{World, incident};
+use ticketing_simulator::{Call, Effect, Rule, When};
+use tokio::task::JoinHandle;
+use tonic::Status;
+
+/// A call whose answer is waited for elsewhere.
+pub(crate) type Push = JoinHandle<Result<CreateTicketResponse, Status>>;
+
+/// Every point on the way of a push.
+pub(crate) const PUSHING: [Point; 9] = [
+    Point::AcceptOpen,
+    Point::AcceptCommitted,
+    Point::Claimed,
+    Point::IntentOpen,
+    Point::IntentCommitted,
+    Point::RequestHalfSent,
+    Point::ReplyRead,
+    Point::RecordOpen,
+    Point::Recorded,
+];
+/// Every point on the way of a look-up.
+pub(crate) const LOOKING_UP: [Point; 2] = [Point::LookingUp, Point::LookedUp];
+
+/// Every point on the way of a push, that of a look-up and of a sweep included.
+pub(crate) fn on_the_way() -> impl Iterator<Item = Point> {
+    PUSHING.into_iter().chain(LOOKING_UP).chain([Point::Sweeping])
+}
+
+/// Pushes INC-1, and waits until that is held at this point. Where nothing comes unless there is a doubt, the reply to its
+/// create is lost.
+pub(crate) async fn hold(world: &World, point: Point, system: TicketSystem) -> Push {
+    if matches!(point, Point::LookingUp | Point::LookedUp | Point::Sweeping) {
+        world.simulator(system).faults().push(Rule::new(Call::Create, When::Next(1), Effect::ApplyThenDrop));
+    }
+    world.server.arm(point);
+    let push = begin_push(world, "INC-1", system);
+    world.server.until_held(point).await;
+    push
+}
+
+/// CreateTicket, not waited for.
+pub(crate) fn begin_push(world: &World, id: &str, system: TicketSystem) -> Push {
+    let mut client = world.client.clone();
+    let request = CreateTicketRequest { incident: Some(incident(id)), system: system.into() };
+    tokio::spawn(async move { client.create_ticket(request).await })
+}
+
+/// Ends the held push; a refused caller repeats its call.
+pub(crate) async fn end(world: &mut World, push: Push, system: TicketSystem) {
+    match push.await.unwrap() {
+        Ok(answer) => world.acknowledged.note_push(&answer),
+        Err(_) => drop(world.push("INC-1", system).await),
+    }
+}
+
+/// Whether the server has a transaction open there.
+pub(crate) fn is_open(point: Point) -> bool {
+    matches!(point, Point::AcceptOpen | Point::IntentOpen | Point::RecordOpen)
+}

@@ -1,0 +1,46 @@
+//! Oversized replies: the server's memory does not grow with them.
+
+use ticketing_simulator::{Effect, Vendor};
+
+use super::calls::{Storm, Struck, VENDORS, Verdict, deliver, plan, start};
+use super::cell::{Cell, Stage};
+
+const FAMILY: &str = "huge replies";
+
+const MEBIBYTE: u64 = 1 << 20;
+/// What the memory of the process may grow by: some times the largest reply that is read, which is 4 MiB.
+const GROWTH: u64 = 24 * MEBIBYTE;
+
+pub(super) fn cells() -> Vec<Cell> {
+    let floods = [
+        ("huge body of 1 GiB", Effect::HugeBody(1_024 * MEBIBYTE)),
+        ("gzip bomb of 64 MiB", Effect::GzipBomb),
+    ];
+    let mut cells = vec![];
+    for vendor in VENDORS {
+        for struck in [Struck::Create(Verdict::DoubtfulAndThere), Struck::Search] {
+            cells.extend(floods.clone().map(|(fault, effect)| {
+                let storm = Storm { vendor, struck, effect, times: 1 };
+                Cell::new(FAMILY, fault, storm.place(), move |stage| play(stage, storm.clone()))
+            }));
+        }
+    }
+    cells
+}
+
+async fn play(stage: Stage, storm: Storm) {
+    let mut world = start(plan(&stage, storm.vendor).in_a_process()).await;
+    // Whatever the first tickets take, they take it now.
+    let other = match storm.vendor {
+        Vendor::ServiceNow => Vendor::JiraCloud,
+        Vendor::JiraCloud | Vendor::JiraDataCenter => Vendor::ServiceNow,
+    };
+    for number in 0..3 {
+        deliver(&mut world, &format!("INC-other-{number}"), other).await;
+    }
+    let before = world.server.peak_memory();
+    storm.pass(&stage, &mut world).await;
+    let growth = world.server.peak_memory() - before;
+    assert!(growth < GROWTH, "the memory grew by {} KiB", growth / 1_024);
+    world.finish().await;
+}

@@ -1,0 +1,63 @@
+//! Creates that are applied long after their connection is gone.
+
+use std::time::Duration;
+
+use ticketing_harness::creates;
+use ticketing_simulator::{Call, Effect, Profile, Vendor};
+use tokio::time::Instant;
+
+use super::calls::{VENDORS, Verdict, deliver, name, plan, simulator, start, strike};
+use super::cell::{Cell, Stage};
+
+const FAMILY: &str = "late apply";
+
+const ATTEMPT_DEADLINE: Duration = Duration::from_millis(500);
+/// How long after the deadline a request may still be applied.
+const SERVER_BOUND: Duration = Duration::from_secs(3);
+/// What this machine may be slow.
+const GRACE: Duration = Duration::from_secs(4);
+
+pub(super) fn cells() -> Vec<Cell> {
+    let late = [
+        ("applied late, after the connection", Duration::from_millis(200)),
+        ("applied late, within the server bound", Duration::from_secs(2)),
+        ("applied late, at the end of the server bound", ATTEMPT_DEADLINE + SERVER_BOUND * 9 / 10),
+    ];
+    let mut cells = vec![];
+    for (fault, after) in late {
+        for vendor in VENDORS {
+            let at = format!("create, {}", name(vendor));
+            let profile = Profile::of(vendor);
+            cells
+                .push(Cell::new(FAMILY, fault, at, move |stage| play(stage, vendor, profile.clone(), after)));
+        }
+        // Only the wait prevents a second ticket here.
+        let profile = Profile { ignores_sys_id: true, ..Profile::of(Vendor::ServiceNow) };
+        cells.push(Cell::new(FAMILY, fault, "create, ServiceNow that gives its own sys_id", move |stage| {
+            play(stage, Vendor::ServiceNow, profile.clone(), after)
+        }));
+    }
+    cells
+}
+
+async fn play(stage: Stage, vendor: Vendor, profile: Profile, after: Duration) {
+    let plan = plan(&stage, vendor);
+    let plan = match vendor {
+        Vendor::ServiceNow => plan.with_servicenow(profile),
+        Vendor::JiraCloud | Vendor::JiraDataCenter => plan.with_jira(vendor, profile),
+    };
+    let plan = plan.with_flag(&format!("--attempt-deadline={}ms", ATTEMPT_DEADLINE.as_millis()));
+    let plan = plan.with_flag(&format!("--server-bound={}ms", SERVER_BOUND.as_millis()));
+    let mut world = start(plan).await;
+    strike(&world, vendor, Call::Create, 1, Effect::ApplyLate(after));
+    let began = Instant::now();
+    let delivery = deliver(&mut world, "INC-1", vendor).await;
+    stage.recovered(began.elapsed(), after + GRACE);
+    // The late one may still be under way, if the server did not wait for it.
+    if let Some(rest) = after.checked_sub(began.elapsed()) {
+        world.wait(rest).await;
+    }
+    assert_eq!(creates(simulator(&world, vendor)), 1, "it was sent again: {delivery:#?}");
+    Verdict::DoubtfulAndThere.check(&world, vendor, &delivery);
+    world.finish().await;
+}

@@ -1,0 +1,175 @@
+//! A thousand callers at once, all about the same incident.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use rhythmx_ticketing::{Client, v1};
+use ticketing_harness::{Plan, World, creates, incident};
+use ticketing_simulator::{Call, Effect, Rule, Simulator, When};
+use tokio::task::JoinSet;
+use tonic::Status;
+
+use super::cell::{Cell, Stage};
+
+const FAMILY: &str = "load";
+const AT_ONCE: &str = "1,000 at once";
+const CALLERS: usize = 1_000;
+/// Longer than it takes on a busy machine.
+const DEADLINE: Duration = Duration::from_secs(90);
+/// The server takes so many calls at a time on one connection.
+const ON_ONE_CONNECTION: usize = 100;
+
+/// What becomes of the server between one crowd and the next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Between {
+    Nothing,
+    Restart,
+    /// With the first crowd's calls under way.
+    Kill,
+}
+
+pub(super) fn cells() -> Vec<Cell> {
+    let mut cells = vec![
+        Cell::new(FAMILY, AT_ONCE, "the same body", |stage| play(stage, Between::Nothing, false)),
+        Cell::new(FAMILY, AT_ONCE, "another body each", |stage| play(stage, Between::Nothing, true)),
+        Cell::new(FAMILY, AT_ONCE, "again after a restart", |stage| play(stage, Between::Restart, true)),
+        Cell::new(FAMILY, AT_ONCE, "again after kill -9", |stage| play(stage, Between::Kill, true)),
+    ];
+    for applied in [true, false] {
+        let at = if applied { "the create hangs, applied" } else { "the create hangs, not applied" };
+        cells.push(Cell::new(FAMILY, AT_ONCE, at, move |stage| hanging(stage, applied)));
+    }
+    cells
+}
+
+async fn play(stage: Stage, between: Between, bodies_differ: bool) {
+    let plan = stage.plan().with_long_deadlines();
+    let mut world = start(if between == Between::Kill { plan.in_a_process() } else { plan }).await;
+    let body = move |round: usize, n: usize| {
+        let text = format!("Note {round}-{n}.");
+        let investigation_notes = if bodies_differ { text } else { "Note 0-0.".to_owned() };
+        v1::Incident { investigation_notes, ..incident("INC-1") }
+    };
+    let first = tokio::spawn(crowd(&world, move |n| body(1, n)).await);
+    if between == Between::Kill {
+        world.until_tickets(v1::TicketSystem::Jira, 1).await;
+        world.crash().await;
+        // Some were answered and others were not: they all ask again.
+        first.await.unwrap();
+        accepted_all(crowd(&world, move |n| body(2, n)).await.await);
+    } else {
+        accepted_all(first.await.unwrap());
+    }
+    let deliveries = world.until_all_delivered(2).await;
+    let notes = [&world.jira, &world.servicenow].map(note_of);
+    if between == Between::Restart {
+        world.restart().await;
+    }
+    if between != Between::Kill {
+        // By now the tickets are there: no body changes anything, and the answer says so.
+        let late = accepted_all(crowd(&world, move |n| body(3, n)).await.await);
+        assert!(late.iter().all(|answer| answer.already_existed), "{late:#?}");
+    }
+    assert_eq!(world.deliveries().await, deliveries);
+    assert_eq!([&world.jira, &world.servicenow].map(note_of), notes);
+    one_of_each(world).await;
+}
+
+async fn hanging(stage: Stage, applied: bool) {
+    // Long enough that all of them come while the create hangs.
+    let plan = stage.plan().with_flag("--attempt-deadline=3s").with_flag("--lease=9s");
+    let mut world = start(plan).await;
+    for simulator in [&world.jira, &world.servicenow] {
+        simulator.faults().push(Rule::new(Call::Create, When::Next(1), Effect::Hang { applied }));
+    }
+    accepted_all(crowd(&world, |_| incident("INC-1")).await.await);
+    world.until_all_delivered(2).await;
+    let sent = if applied { 1 } else { 2 };
+    assert_eq!([&world.jira, &world.servicenow].map(creates), [sent; 2]);
+    one_of_each(world).await;
+}
+
+/// Jira and ServiceNow, to both of which everything is pushed by itself.
+async fn start(plan: Plan) -> World {
+    let mut world = plan.start().await;
+    let values = vec![v1::TicketSystem::Jira.into(), v1::TicketSystem::Servicenow.into()];
+    let auto_push = v1::AutoPushSettings {
+        enabled: Some(true),
+        minimum_severity: Some(v1::Severity::Low.into()),
+        systems: Some(v1::TicketSystemList { values }),
+    };
+    world.configure(v1::ConfigureRequest { auto_push: Some(auto_push), ..Default::default() }).await;
+    world
+}
+
+/// What one caller was told.
+#[derive(Debug)]
+struct Answer {
+    deliveries: Vec<v1::Delivery>,
+    /// Everything was there before.
+    already_existed: bool,
+}
+
+/// Connects the crowd; the future is the crowd's calls, all at once: CreateTicket for Jira, CreateTicket for ServiceNow,
+/// SubmitIncident, and so on.
+async fn crowd(
+    world: &World,
+    body: impl Fn(usize) -> v1::Incident + Copy + Send + 'static,
+) -> impl Future<Output = Vec<Result<Answer, Status>>> + Send + 'static {
+    let mut clients = vec![];
+    for _ in 0..CALLERS / ON_ONE_CONNECTION {
+        clients.push(world.server.client().await.with_deadline(DEADLINE));
+    }
+    let acknowledged = world.acknowledged.clone();
+    async move {
+        let mut calls = JoinSet::new();
+        for n in 0..CALLERS {
+            calls.spawn(call(clients[n % clients.len()].clone(), n, body(n)));
+        }
+        let answers = calls.join_all().await;
+        for delivery in answers.iter().flatten().flat_map(|answer| &answer.deliveries) {
+            acknowledged.note(delivery);
+        }
+        answers
+    }
+}
+
+async fn call(mut client: Client, n: usize, incident: v1::Incident) -> Result<Answer, Status> {
+    let system = match n % 3 {
+        0 => v1::TicketSystem::Jira,
+        1 => v1::TicketSystem::Servicenow,
+        _ => {
+            let answer = client.submit_incident(incident).await?;
+            let already_existed = answer.results.iter().all(|result| result.already_existed);
+            let deliveries = answer.results.into_iter().filter_map(|result| result.delivery).collect();
+            return Ok(Answer { deliveries, already_existed });
+        }
+    };
+    let request = v1::CreateTicketRequest { incident: Some(incident), system: system.into() };
+    let v1::CreateTicketResponse { delivery, already_existed, .. } = client.create_ticket(request).await?;
+    Ok(Answer { deliveries: delivery.into_iter().collect(), already_existed })
+}
+
+fn accepted_all(answers: Vec<Result<Answer, Status>>) -> Vec<Answer> {
+    assert_eq!(answers.len(), CALLERS);
+    answers.into_iter().map(|answer| answer.expect("every call is answered")).collect()
+}
+
+/// The one note that stands in the one ticket: no ticket is made of two bodies.
+fn note_of(simulator: &Simulator) -> String {
+    let tickets = simulator.tickets();
+    let [ticket] = tickets.as_slice() else { panic!("{} tickets", tickets.len()) };
+    let text = serde_json::to_string(&ticket.fields).unwrap();
+    let notes: BTreeSet<_> =
+        text.match_indices("Note ").map(|(at, _)| text[at..].split('.').next().unwrap()).collect();
+    assert_eq!(notes.len(), 1, "{text}");
+    notes.first().unwrap().to_string()
+}
+
+async fn one_of_each(world: World) {
+    for simulator in [&world.jira, &world.servicenow] {
+        assert_eq!(simulator.tickets().len(), 1);
+    }
+    assert_eq!(world.acknowledged.count(), 2);
+    world.finish().await;
+}

@@ -1,0 +1,209 @@
+//! Another program keeps the database locked: for less than the server waits, and for longer.
+
+use std::time::Duration;
+
+use rhythmx_ticketing::v1::TicketSystem;
+use ticketing_failpoints::Point;
+use ticketing_harness::{PATIENCE, Plan, World, free_address, incident, run_program};
+use tokio::time::Instant;
+use tonic::Code;
+
+use super::cell::{Cell, Stage};
+use super::held_push::{self, on_the_way};
+use super::other_process::{self, OtherProcess};
+
+const FAMILY: &str = "locked database";
+
+/// The bounds that the cells are played with: an attempt whose intent could not be written is made again after the lease.
+const LEASE: Duration = Duration::from_millis(1_200);
+/// What this machine may be slow, look-ups and retries included.
+const GRACE: Duration = Duration::from_secs(3);
+/// For how long the lock is held that the server outlasts.
+const BRIEF: Duration = Duration::from_millis(150);
+
+/// How long the database is kept, measured by the busy timeout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kept {
+    /// The server waits, and no caller notices.
+    Shorter,
+    /// Pushes are refused meanwhile.
+    Longer,
+}
+
+pub(super) fn cells() -> Vec<Cell> {
+    let mut cells = vec![];
+    for kept in [Kept::Shorter, Kept::Longer] {
+        for point in on_the_way() {
+            for system in [TicketSystem::Jira, TicketSystem::Servicenow] {
+                let at = format!("{}, {}", point.name(), system.as_str_name());
+                let play = move |stage| locked(stage, kept, point, system);
+                cells.push(Cell::new(FAMILY, kept.name(), at, play));
+            }
+        }
+        cells.push(Cell::new(FAMILY, kept.name(), Point::Closing.name(), move |stage| {
+            locked_while_closing(stage, kept)
+        }));
+    }
+    cells.push(Cell::new(FAMILY, Kept::Shorter.name(), "start", started_and_waited));
+    cells.push(Cell::new(FAMILY, Kept::Longer.name(), "start", started_too_soon));
+    cells.push(Cell::new(FAMILY, "wanted by another alone", "while it serves", wanted_alone));
+    cells.push(Cell::new(FAMILY, "kept by another alone", "start", kept_alone));
+    cells
+}
+
+/// A push is held at a point, another process locks the database, and the push continues; another arrives meanwhile.
+async fn locked(stage: Stage, kept: Kept, point: Point, system: TicketSystem) {
+    let mut world = kept.plan(&stage).start().await;
+    let held = held_push::hold(&world, point, system).await;
+    let other = OtherProcess::beside(&world.server);
+    if held_push::is_open(point) {
+        assert!(!other.may_write(), "the server has a transaction open, and another process may write");
+        world.server.release();
+    }
+    let other = other.until_it_may_write().await;
+    world.server.release();
+    let freed = push_beside(&mut world, kept, other, system).await;
+    held_push::end(&mut world, held, system).await;
+    world.until_all_delivered(2).await;
+    stage.recovered(freed.elapsed(), LEASE + GRACE);
+    assert_eq!(world.simulator(system).tickets().len(), 2);
+    let log = world.server.log();
+    assert_eq!(log.contains("another process holds"), kept == Kept::Longer, "the lock was met: {log}");
+    world.finish().await;
+}
+
+/// A second push while the database is locked, and when the lock was given up.
+async fn push_beside(world: &mut World, kept: Kept, other: OtherProcess, system: TicketSystem) -> Instant {
+    let push = held_push::begin_push(world, "INC-2", system);
+    if kept == Kept::Shorter {
+        world.wait(BRIEF).await;
+        assert!(!push.is_finished(), "it was written to a database that is locked");
+        drop(other);
+        let freed = Instant::now();
+        world.acknowledged.note_push(&push.await.unwrap().expect("the server waits"));
+        return freed;
+    }
+    let answer = tokio::time::timeout(PATIENCE, push).await.expect("it is answered").unwrap();
+    assert_eq!(answer.expect_err("the database is locked").code(), Code::Unavailable);
+    drop(other);
+    let freed = Instant::now();
+    world.push("INC-2", system).await;
+    freed
+}
+
+/// What is in the log then stays there, and is read by the next start.
+async fn locked_while_closing(stage: Stage, kept: Kept) {
+    let mut world = kept.plan(&stage).start().await;
+    for n in 0..5 {
+        world.push(&format!("INC-{n}"), TicketSystem::Jira).await;
+    }
+    world.server.arm(Point::Closing);
+    world.server.ask_to_stop().await;
+    world.server.until_held(Point::Closing).await;
+    let other = OtherProcess::beside(&world.server);
+    assert!(other.may_write());
+    world.server.release();
+    if kept == Kept::Shorter {
+        world.wait(BRIEF).await;
+        drop(other);
+    }
+    let ended = world.server.until_ended().await;
+    assert!(ended.success(), "it ended with {ended}: {}", world.server.log());
+    world.server.start_again().await;
+    world.client = world.server.client().await;
+    world.until_all_delivered(5).await;
+    world.finish().await;
+}
+
+/// It starts, and callers wait as the server does.
+async fn started_and_waited(stage: Stage) {
+    let (mut world, other) = killed_and_locked(&stage, Kept::Shorter).await;
+    world.server.start_again().await;
+    world.wait(BRIEF).await;
+    assert!(world.server.is_running(), "it did not wait: {}", world.server.log());
+    drop(other);
+    let freed = Instant::now();
+    world.client = world.server.client().await;
+    world.push("INC-2", TicketSystem::Jira).await;
+    world.until_all_delivered(3).await;
+    stage.recovered(freed.elapsed(), LEASE + GRACE);
+    world.finish().await;
+}
+
+/// It starts, serves reads, and refuses writes until the lock is released.
+async fn started_too_soon(stage: Stage) {
+    let (mut world, other) = killed_and_locked(&stage, Kept::Longer).await;
+    world.server.start_again().await;
+    world.client = world.server.client().await;
+    assert_eq!(world.deliveries().await.len(), 2);
+    let refused = world.try_push(incident("INC-2"), TicketSystem::Jira).await;
+    assert_eq!(refused.expect_err("the database is locked").code(), Code::Unavailable);
+    drop(other);
+    let freed = Instant::now();
+    world.push("INC-2", TicketSystem::Jira).await;
+    world.until_all_delivered(3).await;
+    stage.recovered(freed.elapsed(), LEASE + GRACE);
+    world.finish().await;
+}
+
+/// A server that was killed before it recorded the second of two tickets, and a program that writes to its database since.
+async fn killed_and_locked(stage: &Stage, kept: Kept) -> (World, OtherProcess) {
+    let mut world = kept.plan(stage).start().await;
+    world.push("INC-0", TicketSystem::Jira).await;
+    let push = held_push::hold(&world, Point::ReplyRead, TicketSystem::Jira).await;
+    world.server.kill().await;
+    world.server.release();
+    push.await.unwrap().expect_err("its server was killed");
+    let other = OtherProcess::beside(&world.server);
+    assert!(other.may_write());
+    (world, other)
+}
+
+/// No other process gets an exclusive lock while the server has the database open.
+async fn wanted_alone(stage: Stage) {
+    let mut world = stage.plan().in_a_process().start().await;
+    world.push("INC-1", TicketSystem::Jira).await;
+    assert!(other_process::alone(&world.server).is_none(), "it was given away");
+    world.try_push(incident("INC-2"), TicketSystem::Jira).await.unwrap();
+    world.until_all_delivered(2).await;
+    world.finish().await;
+}
+
+/// The server names the lock and exits; it starts once the lock is released.
+async fn kept_alone(stage: Stage) {
+    let mut world = stage.plan().in_a_process().start().await;
+    world.push("INC-1", TicketSystem::Jira).await;
+    world.server.stop().await;
+    let kept = other_process::alone(&world.server).expect("no other process has it");
+    let data = format!("--data={}", world.server.data().display());
+    let listen = format!("--listen={}", free_address());
+    let arguments = ["serve".to_owned(), data.clone(), listen, "--busy-timeout=100ms".to_owned()];
+    let ended = run_program(&arguments, &[]).await;
+    assert!(ended.code != Some(0) && ended.stderr.contains("another server uses"), "{ended:?}");
+    drop(kept);
+    world.server.start_again().await;
+    world.client = world.server.client().await;
+    world.until_all_delivered(1).await;
+    world.finish().await;
+}
+
+// === impl Kept ===
+
+impl Kept {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Shorter => "locked for less than the busy timeout",
+            Self::Longer => "locked for longer than the busy timeout",
+        }
+    }
+
+    fn plan(self, stage: &Stage) -> Plan {
+        let plan = stage.plan().in_a_process().with_flag("--sweeps=50ms,100ms,150ms");
+        let plan = plan.with_flag("--attempt-deadline=600ms");
+        let plan = plan.with_flag(&format!("--lease={}ms", LEASE.as_millis()));
+        match self {
+            Self::Shorter => plan.with_flag("--busy-timeout=10s"),
+            Self::Longer => plan.with_flag("--busy-timeout=100ms"),
+        }
+    }
+}

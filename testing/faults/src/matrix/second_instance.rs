@@ -1,0 +1,133 @@
+//! A second server on the same data folder is refused with an error that names the folder, and changes nothing.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rhythmx_ticketing::v1::{DeliveryState, TicketSystem};
+use ticketing_harness::{PATIENCE, Server, Start, World};
+
+use super::cell::{Cell, Stage};
+
+const FAMILY: &str = "second instance";
+const FAULT: &str = "second server";
+/// What `faults bugs` plays again, by this name.
+const LOCK_REMOVED: &str = "the lock file removed";
+/// The lock file beside the database, held by the running server.
+const LOCK_FILE: &str = "ticketing.db.lock";
+
+/// How the first one is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum First {
+    Serves,
+    Sleeps,
+}
+
+pub(super) fn cells() -> Vec<Cell> {
+    vec![
+        Cell::new(FAMILY, FAULT, "beside one that serves", |stage| beside(stage, First::Serves, false)),
+        Cell::new(FAMILY, FAULT, "beside one that sleeps", |stage| beside(stage, First::Sleeps, false)),
+        Cell::new(FAMILY, FAULT, "by another name of the folder", |stage| beside(stage, First::Serves, true)),
+        Cell::new(FAMILY, FAULT, LOCK_REMOVED, beside_one_whose_lock_file_is_gone),
+        Cell::new(FAMILY, FAULT, "both at once on a new folder", both_at_once),
+        Cell::new(FAMILY, FAULT, "after kill -9 of the first", after_a_kill),
+    ]
+}
+
+async fn beside(stage: Stage, first: First, by_another_name: bool) {
+    let mut world = stage.plan().in_a_process().start().await;
+    world.push("INC-1", TicketSystem::Jira).await;
+    if first == First::Sleeps {
+        world.server.pause().await;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let other_name = folder.path().join("other");
+    let data = world.server.data();
+    std::os::unix::fs::symlink(&data, &other_name).unwrap();
+    let mut second = neighbour(&mut world, if by_another_name { &other_name } else { &data });
+    second.start_again().await;
+    refused(&mut second).await;
+    if first == First::Sleeps {
+        world.server.go_on().await;
+    }
+    is_unharmed(world).await;
+}
+
+/// The lock file was removed while the server runs.
+async fn beside_one_whose_lock_file_is_gone(stage: Stage) {
+    let mut world = stage.plan().in_a_process().start().await;
+    world.push("INC-1", TicketSystem::Jira).await;
+    let data = world.server.data();
+    std::fs::remove_file(data.join(LOCK_FILE)).expect("there is a lock file to remove");
+    let mut second = neighbour(&mut world, &data);
+    second.start_again().await;
+    refused(&mut second).await;
+    assert!(world.server.is_running(), "the first one has ended: {}", world.server.log());
+    is_unharmed(world).await;
+}
+
+/// One of them serves.
+async fn both_at_once(stage: Stage) {
+    let mut world = stage.plan().in_a_process().start_unconfigured().await;
+    let folder = tempfile::tempdir().unwrap();
+    let mut both = [neighbour(&mut world, folder.path()), neighbour(&mut world, folder.path())];
+    for server in &mut both {
+        server.start_again().await;
+    }
+    let one_ended = async {
+        loop {
+            if let Some(ended) = both.iter_mut().position(|server| !server.is_running()) {
+                return ended;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let ended = tokio::time::timeout(PATIENCE, one_ended).await.expect("both of them serve");
+    let [one, other] = both;
+    let (mut refused_one, serving) = if ended == 0 { (one, other) } else { (other, one) };
+    refused(&mut refused_one).await;
+    let mut first = std::mem::replace(&mut world.server, serving);
+    first.stop().await;
+    world.client = world.server.client().await;
+    let settings = world.settings();
+    world.configure(settings).await;
+    is_unharmed(world).await;
+}
+
+/// The lock is gone with the process that held it.
+async fn after_a_kill(stage: Stage) {
+    let mut world = stage.plan().in_a_process().start().await;
+    world.push("INC-1", TicketSystem::Jira).await;
+    world.server.kill().await;
+    let data = world.server.data();
+    let mut second = neighbour(&mut world, &data);
+    second.start_again().await;
+    // The first one's folder stays until the end.
+    let _first = std::mem::replace(&mut world.server, second);
+    world.client = world.server.client().await;
+    is_unharmed(world).await;
+}
+
+/// Another server of the same kind on this folder, not started yet.
+fn neighbour(world: &mut World, data: &Path) -> Server {
+    let start = world.server.next_start().clone();
+    Server::prepare(Start { data: Some(data.to_owned()), ..start })
+}
+
+async fn refused(server: &mut Server) {
+    let gives_up = async {
+        while server.is_running() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    assert!(tokio::time::timeout(PATIENCE / 2, gives_up).await.is_ok(), "two serve one folder");
+    let ended = server.until_ended().await;
+    assert!(!ended.success(), "it ended as if all were well");
+    let (log, data) = (server.log(), server.data());
+    assert!(log.contains(&data.display().to_string()), "it does not name {}: {log}", data.display());
+}
+
+async fn is_unharmed(mut world: World) {
+    let pushed = world.push("INC-2", TicketSystem::Jira).await.delivery.unwrap();
+    world.until(&pushed.id, DeliveryState::Delivered).await;
+    world.finish().await;
+}

@@ -1,0 +1,142 @@
+//! Results that are recorded late: of an attempt, a look-up, or a canary.
+//!
+//! Each of these is kept from harm by two guards, or by one where the ticket system keeps to none of its bounds.
+
+use std::time::Duration;
+
+use rhythmx_ticketing::v1;
+use ticketing_failpoints::Point;
+use ticketing_harness::retry;
+use ticketing_simulator::{Call, Effect, When};
+use tokio::time::Instant;
+
+use super::cell::{Cell, Stage};
+use super::scene::{Bounds, Scene, Site, status};
+
+const FAMILY: &str = "stale result";
+
+/// What it takes from a message of the server to the next request, with room to spare.
+const A_MOMENT: Duration = Duration::from_millis(500);
+/// Time enough for a create on a busy machine.
+const ATTEMPT_DEADLINE: u64 = 700;
+
+/// How long a refused attempt is held: long enough for a server that takes its claim to have proven that there is no ticket,
+/// and to have sent again.
+const HELD: Duration = Duration::from_secs(6);
+/// Between two ticks, while it is held: a worker that claims on every tick leaves the next one that long.
+const TICK: i32 = 250;
+
+pub(super) fn cells() -> Vec<Cell> {
+    let mut cells = vec![];
+    // First those where nothing but the protocol keeps a second ticket from being made.
+    for site in [Site::ServiceNowOwnIds, Site::JiraCloud, Site::JiraDataCenter, Site::ServiceNow] {
+        let name = site.name();
+        cells.push(Cell::new(FAMILY, "refusal, recorded within the lease", name, move |stage| {
+            told_within_the_lease(stage, site)
+        }));
+        cells.push(Cell::new(FAMILY, "empty answer, recorded after the bound", name, move |stage| {
+            told_after_the_bound(stage, site)
+        }));
+        cells.push(Cell::new(
+            FAMILY,
+            "empty answer, recorded in the next reconciliation",
+            name,
+            move |stage| told_in_the_next_doubt(stage, site),
+        ));
+        let fault = "canary, created before the send was over";
+        if !site.is_jira() {
+            let why = "ServiceNow shows at once what was made, and needs no witness";
+            cells.push(Cell::does_not_apply(FAMILY, fault, name, why));
+            continue;
+        }
+        cells.push(Cell::new(FAMILY, fault, name, move |stage| early_witness(stage, site)));
+    }
+    cells
+}
+
+/// A refusal is recorded late, and within its lease: the claim is still held, so nothing else is on its way.
+async fn told_within_the_lease(stage: Stage, site: Site) {
+    let bounds = Bounds { interval: Duration::from_secs(1), ..Bounds::default() };
+    let bounds = bounds.with_attempt_deadline(ATTEMPT_DEADLINE).with_longer_lease(HELD * 2);
+    let mut scene = Scene::start_in_a_process(&stage, site, bounds).await;
+    let request = v1::ConfigureRequest { retry: Some(retry(60, 3_600, TICK)), ..Default::default() };
+    scene.world.configure(request).await;
+    scene.inject(Call::Create, When::Nth(1), status(400));
+    // Under way long enough for another one to be sent beside it.
+    let slow = Duration::from_millis(ATTEMPT_DEADLINE - 150);
+    scene.inject(Call::Create, When::Nth(2), Effect::Delay(slow));
+    scene.world.server.arm(Point::ReplyRead);
+    let _push = scene.begin_push("INC-1");
+    scene.world.server.until_held(Point::ReplyRead).await;
+    let id = scene.the_delivery().await;
+    let _ = tokio::time::timeout(HELD, scene.until_creates(2)).await;
+    scene.world.server.release();
+    scene.until_creates(2).await;
+    scene.world.wait(slow + A_MOMENT).await;
+    scene.until_delivered_once(&id).await;
+    scene.world.finish().await;
+}
+
+/// A search shows nothing, is held until the ticket is there and "not found" would be proof, and is recorded then: it proves what
+/// was so when it was asked.
+async fn told_after_the_bound(stage: Stage, site: Site) {
+    let bounds = Bounds { server: Duration::from_millis(1_500), ..Bounds::default() };
+    let bounds = bounds.with_longer_lease(HELD);
+    let mut scene = Scene::start_in_a_process(&stage, site, bounds).await;
+    scene.inject(Call::Create, When::Nth(1), Effect::ApplyLate(Duration::from_millis(1_200)));
+    scene.world.server.arm(Point::LookedUp);
+    let _push = scene.begin_push("INC-1");
+    scene.world.server.until_held(Point::LookedUp).await;
+    let id = scene.the_delivery().await;
+    scene.world.wait(bounds.proof()).await;
+    scene.world.server.release();
+    scene.until_delivered_once(&id).await;
+    assert_eq!(scene.creates(), 1, "it was sent again");
+    scene.world.finish().await;
+}
+
+/// A search about the first create shows nothing, and is held until the next create is in doubt and "not found" would be proof
+/// for that one too.
+async fn told_in_the_next_doubt(stage: Stage, site: Site) {
+    let bounds = Bounds { server: Duration::from_secs(1), ..Bounds::default() };
+    let bounds = bounds.with_attempt_deadline(ATTEMPT_DEADLINE);
+    let mut scene = Scene::start_in_a_process(&stage, site, bounds).await;
+    scene.inject(Call::Create, When::Nth(1), Effect::gateway_timeout());
+    scene.inject(Call::Create, When::Nth(2), Effect::ApplyLate(Duration::from_millis(600)));
+    scene.world.server.arm(Point::LookedUp);
+    let _push = scene.begin_push("INC-1");
+    scene.world.server.until_held(Point::LookedUp).await;
+    let id = scene.the_delivery().await;
+    scene.until_creates(2).await;
+    // The ticket is not found once it is there, so that the outcome stays unknown.
+    scene.refuse_look_ups();
+    scene.world.wait(bounds.proof()).await;
+    scene.world.server.release();
+    scene.world.wait(A_MOMENT).await;
+    scene.simulator().faults().clear();
+    scene.until_delivered_once(&id).await;
+    assert_eq!(scene.creates(), 2, "it was sent again");
+    scene.world.finish().await;
+}
+
+/// The index lags beyond its bound, and shows tickets in the order in which they were made: one of ours that was made while
+/// the send could still be applied, and long after that what the send had made.
+async fn early_witness(stage: Stage, site: Site) {
+    let bounds = Bounds { server: Duration::from_secs(2), ..Bounds::default() };
+    let bounds = bounds.with_attempt_deadline(ATTEMPT_DEADLINE).with_index(Duration::from_secs(2));
+    let mut scene = Scene::start(&stage, site, bounds).await;
+    scene.simulator().set_index_lag(Duration::from_millis(3_300));
+    scene.inject(Call::Create, When::Nth(1), Effect::ApplyLate(Duration::from_millis(2_400)));
+    let id = scene.push("INC-1").await.delivery.unwrap().id;
+    let sent = Instant::now();
+    let attempt_over = bounds.attempt_deadline + Duration::from_millis(50);
+    scene.world.wait(attempt_over).await;
+    scene.push_through("INC-8").await;
+    // A witness that counts, since it was made when nothing could be applied any more.
+    let all_over = attempt_over + bounds.server;
+    scene.world.wait(all_over.saturating_sub(sent.elapsed())).await;
+    scene.push_through("INC-9").await;
+    let delivery = scene.until_delivered_once(&id).await;
+    assert_eq!(scene.sent(&delivery), 1, "it was sent again");
+    scene.world.finish().await;
+}

@@ -1,0 +1,104 @@
+//! What the server acknowledged, and whether it is still there.
+
+use std::collections::BTreeMap;
+
+use rhythmx_ticketing::{Client, v1};
+use tonic::Code;
+
+/// What callers and subscribers were told.
+#[derive(Debug, Default)]
+pub(super) struct AcknowledgedPushes {
+    /// Deliveries by their ids.
+    deliveries: BTreeMap<String, Acknowledged>,
+    /// Those told since the last check.
+    fresh: Vec<String>,
+    /// The last setting that was acknowledged: the longest delay between two attempts, in ms.
+    pub(super) setting: i64,
+    events: BTreeMap<u64, String>,
+    /// Pushes that were refused for want of something that was acknowledged.
+    pub(super) refused: Vec<String>,
+    /// Where a subscriber goes on.
+    pub(super) token: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Acknowledged {
+    incident: String,
+    /// The ticket, if the answer named one.
+    ticket: Option<String>,
+}
+
+// === impl AcknowledgedPushes ===
+
+impl AcknowledgedPushes {
+    pub(super) fn len(&self) -> usize {
+        self.deliveries.len()
+    }
+
+    /// A caller was told of a delivery.
+    pub(super) fn acknowledge(&mut self, delivery: &v1::Delivery) {
+        let told = Acknowledged::of(delivery);
+        self.fresh.push(delivery.id.clone());
+        self.deliveries.insert(delivery.id.clone(), told);
+    }
+
+    /// A subscriber was told of an event.
+    ///
+    /// # Panics
+    /// If the number is another event's.
+    pub(super) fn see(&mut self, event: &v1::TicketEvent) {
+        let told = words(event);
+        let before = self.events.entry(event.sequence).or_insert_with(|| told.clone());
+        assert_eq!(*before, told, "event {} was another one before", event.sequence);
+        self.token = Some(event.resume_token.clone());
+    }
+
+    /// The newest event that a subscriber was told of.
+    pub(super) fn newest_event(&self) -> u64 {
+        self.events.last_key_value().map_or(0, |(sequence, _)| *sequence)
+    }
+
+    /// What was told since the last check.
+    pub(super) fn take_fresh(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.fresh)
+    }
+
+    /// What is gone of all that was told.
+    pub(super) fn compare_all(&self, found: &[v1::Delivery]) -> Vec<String> {
+        let found: BTreeMap<_, _> = found.iter().map(|delivery| (delivery.id.as_str(), delivery)).collect();
+        let gone = |id: &String| self.compare(id, found.get(id.as_str()).copied());
+        self.deliveries.keys().filter_map(gone).collect()
+    }
+
+    /// What is gone of a delivery, if something is.
+    pub(super) fn compare(&self, id: &str, found: Option<&v1::Delivery>) -> Option<String> {
+        let told = self.deliveries.get(id)?;
+        let Some(found) = found else { return Some(format!("{id} of {}", told.incident)) };
+        let found = Acknowledged::of(found);
+        let lost = told.incident != found.incident || told.ticket.is_some() && told.ticket != found.ticket;
+        lost.then(|| format!("{id}: {told:?} became {found:?}"))
+    }
+}
+
+/// A delivery, if there is one.
+pub(super) async fn look_up(client: &mut Client, id: &str) -> Option<v1::Delivery> {
+    match client.get_delivery(id).await {
+        Ok(found) => found.delivery,
+        Err(status) if status.code() == Code::NotFound => None,
+        Err(status) => panic!("{id} cannot be looked up: {status:?}"),
+    }
+}
+
+fn words(event: &v1::TicketEvent) -> String {
+    let delivery = event.delivery.as_ref().map(|delivery| (&delivery.id, delivery.state()));
+    format!("{:?} {} {} {delivery:?} {:?}", event.kind(), event.incident_id, event.target, event.time)
+}
+
+// === impl Acknowledged ===
+
+impl Acknowledged {
+    fn of(delivery: &v1::Delivery) -> Self {
+        let ticket = delivery.ticket.as_ref().map(|ticket| ticket.key.clone());
+        Self { incident: delivery.incident_id.clone(), ticket }
+    }
+}

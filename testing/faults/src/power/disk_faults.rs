@@ -1,0 +1,183 @@
+//! Disk faults while the process is held at a fail point, and recovery.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rhythmx_ticketing::v1::TicketSystem;
+use ticketing_disk::{Dirty, Fault};
+use ticketing_failpoints::Point;
+use ticketing_harness::{PATIENCE, Plan, Server, Start, World, free_address, incident, run_program};
+use tokio::time::Instant;
+
+use super::Mounted;
+use super::cells::{DATABASE, until_well};
+use crate::matrix::held_push::{self, on_the_way};
+use crate::matrix::{Cell, Stage};
+
+const FAMILY: &str = "disk fault";
+
+/// The bounds that the cells are played with: an attempt whose intent could not be written is made again after the lease.
+const LEASE: Duration = Duration::from_millis(1_200);
+/// What this machine may be slow, look-ups and retries included.
+const GRACE: Duration = Duration::from_secs(5);
+/// The kind of a page that no push writes to, so that it is not in the log too: of the table of migrations.
+const BYTE: usize = 4_096;
+
+/// What is wrong with the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum DiskFault {
+    Full,
+    /// Each sync fails, and Linux forgets what it was to write.
+    SyncFails,
+}
+
+pub(crate) fn cells() -> Vec<Cell> {
+    let mut cells = vec![];
+    for fault in [DiskFault::Full, DiskFault::SyncFails] {
+        for (point, system, at) in places() {
+            let play = move |stage| faulty(stage, fault, point, system);
+            cells.push(Cell::new(FAMILY, fault.name(), at, play));
+        }
+        cells.push(Cell::new(FAMILY, fault.name(), Point::Closing.name(), move |stage| {
+            faulty_while_closing(stage, fault)
+        }));
+        cells.push(Cell::new(FAMILY, fault.name(), Point::Migrated.name(), move |stage| {
+            faulty_in_first_start(stage, fault)
+        }));
+    }
+    for (point, system, at) in places() {
+        let play = move |stage| flipped(stage, point, system);
+        cells.push(Cell::new(FAMILY, "flipped byte, found after kill -9", at, play));
+    }
+    cells
+}
+
+fn places() -> impl Iterator<Item = (Point, TicketSystem, String)> {
+    let systems = [TicketSystem::Jira, TicketSystem::Servicenow];
+    let all = on_the_way().flat_map(move |point| systems.map(|system| (point, system)));
+    all.map(|(point, system)| (point, system, format!("{}, {}", point.name(), system.as_str_name())))
+}
+
+/// Pushes are refused meanwhile. Once the disk works again all is delivered and durable: it is there after a
+/// power cut.
+async fn faulty(stage: Stage, fault: DiskFault, point: Point, system: TicketSystem) {
+    let (mounted, mut world) = begin(&stage).await;
+    let push = held_push::hold(&world, point, system).await;
+    mounted.disk.fail(fault.fault());
+    world.server.release();
+    let refused = tokio::time::timeout(PATIENCE, world.try_push(incident("INC-2"), system)).await;
+    refused.expect("it is answered").expect_err("the disk fault was not noticed");
+    mounted.disk.heal();
+    let healed = Instant::now();
+    until_well(&mut world).await;
+    held_push::end(&mut world, push, system).await;
+    world.push("INC-2", system).await;
+    world.until_all_delivered(3).await;
+    stage.recovered(healed.elapsed(), LEASE + GRACE);
+    world.server.kill_and(|| mounted.disk.cut(7)).await;
+    start_again(&mut world).await;
+    world.until_all_delivered(3).await;
+    world.finish().await;
+}
+
+/// What could not be put into the database stays in its log.
+async fn faulty_while_closing(stage: Stage, fault: DiskFault) {
+    let (mounted, mut world) = begin(&stage).await;
+    for n in 0..5 {
+        world.push(&format!("INC-{n}"), TicketSystem::Jira).await;
+    }
+    world.server.arm(Point::Closing);
+    world.server.ask_to_stop().await;
+    world.server.until_held(Point::Closing).await;
+    mounted.disk.fail(fault.fault());
+    world.server.release();
+    world.server.until_ended().await;
+    mounted.disk.heal();
+    mounted.disk.cut(7);
+    start_again(&mut world).await;
+    world.until_all_delivered(5).await;
+    world.finish().await;
+}
+
+/// A first start that cannot complete fails, and the next one completes it.
+async fn faulty_in_first_start(stage: Stage, fault: DiskFault) {
+    let mounted = Mounted::mount().expect("a disk can be mounted");
+    let mut world = stage.plan().in_a_process().start_unconfigured().await;
+    let data = Some(mounted.path().join("data"));
+    let mut server = Server::prepare(Start { data, ..world.server.next_start().clone() });
+    server.arm(Point::Migrated);
+    server.start_again().await;
+    server.until_held(Point::Migrated).await;
+    mounted.disk.fail(fault.fault());
+    server.release();
+    let ended = server.until_ended().await;
+    assert!(!ended.success(), "it ended as if all were well: {}", server.log());
+    mounted.disk.heal();
+    mounted.disk.cut(7);
+    server.start_again().await;
+    world.client = server.client().await;
+    std::mem::swap(&mut world.server, &mut server);
+    server.stop().await;
+    let settings = world.settings();
+    world.configure(settings).await;
+    world.push("INC-1", TicketSystem::Jira).await;
+    world.until_all_delivered(1).await;
+    world.finish().await;
+}
+
+/// The next start says that the database is damaged, and leaves it as it is. Made right again, all goes on.
+async fn flipped(stage: Stage, point: Point, system: TicketSystem) {
+    let (mounted, mut world) = begin(&stage).await;
+    // What the first start wrote is in the database from now on, and not in the log.
+    world.restart().await;
+    let push = held_push::hold(&world, point, system).await;
+    world.server.kill().await;
+    world.server.release();
+    mounted.disk.flip(Path::new(DATABASE), BYTE).unwrap();
+    let data = format!("--data={}", world.server.data().display());
+    let listen = format!("--listen={}", free_address());
+    let ended = run_program(&["serve".to_owned(), data, listen], &[]).await;
+    assert!(ended.code != Some(0) && ended.stderr.contains("damaged"), "{ended:?}");
+    mounted.disk.flip(Path::new(DATABASE), BYTE).unwrap();
+    start_again(&mut world).await;
+    let mended = Instant::now();
+    held_push::end(&mut world, push, system).await;
+    world.until_all_delivered(1).await;
+    stage.recovered(mended.elapsed(), LEASE + GRACE);
+    world.finish().await;
+}
+
+async fn begin(stage: &Stage) -> (Mounted, World) {
+    let mounted = Mounted::mount().expect("a disk can be mounted");
+    let world = plan(stage).with_data(&mounted.path().join("data")).start().await;
+    (mounted, world)
+}
+
+fn plan(stage: &Stage) -> Plan {
+    let plan = stage.plan().in_a_process().with_flag("--sweeps=50ms,100ms,150ms");
+    plan.with_flag("--attempt-deadline=600ms").with_flag(&format!("--lease={}ms", LEASE.as_millis()))
+}
+
+async fn start_again(world: &mut World) {
+    world.server.start_again().await;
+    world.client = world.server.client().await;
+}
+
+// === impl DiskFault ===
+
+impl DiskFault {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Full => "disk full",
+            Self::SyncFails => "I/O error on sync, bytes dropped",
+        }
+    }
+
+    /// Until the disk is healed.
+    fn fault(self) -> Fault {
+        match self {
+            Self::Full => Fault::Full { after: 0 },
+            Self::SyncFails => Fault::SyncFails { times: u32::MAX, dirty: Dirty::Dropped },
+        }
+    }
+}

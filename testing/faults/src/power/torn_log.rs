@@ -1,0 +1,136 @@
+//! The tail of the log is torn: the last commit is there in part, or not at all.
+//!
+//! A push is written to the log and is about to be synced when the server dies: no caller was answered. Then the log is cut
+//! short, as a disk does that had not come further.
+
+use std::path::Path;
+
+use rhythmx_ticketing::v1::{self, TicketSystem};
+use ticketing_disk::DiskOperation;
+use ticketing_harness::incident;
+
+use super::cells::{FAMILY, begin};
+use crate::matrix::{Cell, Stage};
+
+const LOG: &str = "data/ticketing.db-wal";
+const LOG_ENDING: &str = ".db-wal";
+const PUSHES: usize = 10;
+
+/// Where the log is cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Cut {
+    WithinTheLastFrame,
+    WithinTheFirstFrame,
+    /// Between the head of a frame and its page.
+    AfterTheLastHead,
+    TheWholeCommit,
+    /// Nothing is cut: the commit is there, although no caller was answered.
+    Nothing,
+}
+
+/// What SQLite's log is made of.
+#[derive(Debug)]
+struct Log {
+    page: usize,
+    frames: Vec<Frame>,
+}
+
+/// A page as it is after a commit.
+#[derive(Debug)]
+struct Frame {
+    starts: usize,
+    /// The last one of its commit.
+    commits: bool,
+}
+
+pub(super) fn cells() -> Vec<Cell> {
+    let cuts = [
+        Cut::WithinTheLastFrame,
+        Cut::WithinTheFirstFrame,
+        Cut::AfterTheLastHead,
+        Cut::TheWholeCommit,
+        Cut::Nothing,
+    ];
+    cuts.map(|cut| Cell::new(FAMILY, "torn tail", cut.name(), move |stage| play(stage, cut))).to_vec()
+}
+
+async fn play(stage: Stage, cut: Cut) {
+    let (mounted, mut world) = begin(&stage).await;
+    for n in 0..PUSHES {
+        world.push(&format!("INC-{n}"), TicketSystem::Jira).await;
+    }
+    world.until_all_delivered(PUSHES).await;
+    let before = Log::read(&std::fs::read(mounted.path().join(LOG)).unwrap());
+    mounted.disk.stand_still_at(DiskOperation::Sync, LOG_ENDING);
+    let mut client = world.client.clone();
+    let request =
+        v1::CreateTicketRequest { incident: Some(incident("INC-TORN")), system: TicketSystem::Jira.into() };
+    let push = tokio::spawn(async move { client.create_ticket(request).await });
+    mounted.until_held("commit").await;
+    world.server.kill_and(|| mounted.disk.go_on()).await;
+    assert!(push.await.unwrap().is_err(), "no caller is answered before the sync");
+    let log = Log::read(&std::fs::read(mounted.path().join(LOG)).unwrap());
+    let torn = &log.frames[before.frames.len()..];
+    assert!(torn.len() > 1 && torn.last().unwrap().commits, "one commit of several frames: {torn:?}");
+    assert_eq!(torn.iter().filter(|frame| frame.commits).count(), 1, "{torn:?}");
+    if let Some(length) = cut.length(torn, log.page) {
+        mounted.disk.truncate(Path::new(LOG), length).unwrap();
+        let left = Log::read(&std::fs::read(mounted.path().join(LOG)).unwrap());
+        assert!(left.frames.len() < log.frames.len(), "no frame was cut");
+        assert!(left.frames.last().is_none_or(|frame| frame.commits) || cut != Cut::TheWholeCommit);
+    }
+    world.server.start_again().await;
+    world.client = world.server.client().await;
+    let kept = PUSHES + usize::from(cut == Cut::Nothing);
+    assert_eq!(world.deliveries().await.len(), kept, "a commit is there as a whole, or not at all");
+    // A caller without an answer repeats its call.
+    world.push("INC-TORN", TicketSystem::Jira).await;
+    world.until_all_delivered(PUSHES + 1).await;
+    assert_eq!(world.jira.tickets().len(), PUSHES + 1);
+    world.finish().await;
+}
+
+// === impl Cut ===
+
+impl Cut {
+    fn name(self) -> &'static str {
+        match self {
+            Self::WithinTheLastFrame => "within the last frame of a commit",
+            Self::WithinTheFirstFrame => "within the first frame of a commit",
+            Self::AfterTheLastHead => "after the head of the last frame of a commit",
+            Self::TheWholeCommit => "before a whole commit",
+            Self::Nothing => "after a whole commit",
+        }
+    }
+
+    /// How long the log is then; `None` if it stays as it is.
+    fn length(self, torn: &[Frame], page: usize) -> Option<usize> {
+        let (first, last) = (torn.first()?.starts, torn.last()?.starts);
+        match self {
+            Self::WithinTheLastFrame => Some(last + Log::HEAD_OF_A_FRAME + page / 2 + 1),
+            Self::WithinTheFirstFrame => Some(first + Log::HEAD_OF_A_FRAME + page / 2 + 1),
+            Self::AfterTheLastHead => Some(last + Log::HEAD_OF_A_FRAME),
+            Self::TheWholeCommit => Some(first),
+            Self::Nothing => None,
+        }
+    }
+}
+
+// === impl Log ===
+
+impl Log {
+    const HEAD: usize = 32;
+    const HEAD_OF_A_FRAME: usize = 24;
+
+    /// The whole frames that the log has now: those that bear its present salt.
+    fn read(bytes: &[u8]) -> Self {
+        let number = |at: usize| u32::from_be_bytes(bytes[at..at + 4].try_into().unwrap());
+        let page = usize::try_from(number(8)).unwrap();
+        let starts = (Self::HEAD..).step_by(Self::HEAD_OF_A_FRAME + page);
+        let frames = starts
+            .take_while(|at| at + Self::HEAD_OF_A_FRAME + page <= bytes.len())
+            .take_while(|at| bytes[at + 8..at + 16] == bytes[16..24])
+            .map(|at| Frame { starts: at, commits: number(at + 4) != 0 });
+        Self { page, frames: frames.collect() }
+    }
+}

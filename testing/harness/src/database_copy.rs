@@ -1,0 +1,100 @@
+//! Copies of a database, by plain copies of files, and how they are restored.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use super::{Acknowledged, World, binary};
+
+/// How an operator puts a copy back.
+#[derive(Debug, Clone, Copy)]
+pub enum How {
+    /// The database, with its log if the server was killed, over the one that is there.
+    DatabaseAlone,
+    /// Each file of the folder, over the one that is there.
+    FolderOver,
+    /// The folder is removed, and another made from the copy.
+    FolderAnew,
+    /// The copy that `ticketing backup` made, in a folder with nothing but the key, as on another machine.
+    Elsewhere,
+}
+
+/// A copy of the data folder, and one by `ticketing backup`.
+#[derive(Debug)]
+pub struct Copy {
+    folder: TempDir,
+    backup: PathBuf,
+}
+
+// === impl How ===
+
+impl How {
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::DatabaseAlone => "the database file alone",
+            Self::FolderOver => "the folder copied over",
+            Self::FolderAnew => "the folder removed and made anew",
+            Self::Elsewhere => "by `ticketing backup`, elsewhere",
+        }
+    }
+}
+
+// === impl Copy ===
+
+impl Copy {
+    /// The server must not run.
+    pub async fn of(world: &World) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        copy_files(&world.server.data(), folder.path());
+        let backup = folder.path().join("backup");
+        let data = format!("--data={}", world.server.data().display());
+        let made = tokio::process::Command::new(binary()).args(["backup", &data]).arg(&backup).status().await;
+        assert!(made.unwrap().success());
+        // A copy is restored later than it was made: its timestamps differ.
+        world.wait(Duration::from_millis(1_100)).await;
+        Self { folder, backup }
+    }
+
+    /// The server must not run. What was acknowledged after the copy was made is gone then, and is handed over again.
+    pub fn restore_copy(&self, world: &mut World, how: How) {
+        world.acknowledged = Acknowledged::default();
+        let data = &world.server.data();
+        let file = |name: &str| data.join(format!("ticketing.db{name}"));
+        for log in ["-wal", "-shm"] {
+            let _ = std::fs::remove_file(file(log));
+        }
+        match how {
+            How::DatabaseAlone => {
+                let kept = ["", "-wal"].map(|name| self.folder.path().join(format!("ticketing.db{name}")));
+                for (from, to) in
+                    kept.into_iter().zip([file(""), file("-wal")]).filter(|(from, _)| from.exists())
+                {
+                    std::fs::copy(from, to).unwrap();
+                }
+            }
+            How::FolderOver => copy_files(self.folder.path(), data),
+            How::FolderAnew => {
+                std::fs::remove_dir_all(data).unwrap();
+                std::fs::create_dir(data).unwrap();
+                copy_files(self.folder.path(), data);
+            }
+            How::Elsewhere => {
+                for name in ["", ".mark", ".lock"] {
+                    std::fs::remove_file(file(name)).unwrap();
+                }
+                std::fs::copy(&self.backup, file("")).unwrap();
+            }
+        }
+    }
+}
+
+fn copy_files(from: &Path, to: &Path) {
+    for file in std::fs::read_dir(from).unwrap() {
+        let file = file.unwrap();
+        if file.file_name() != "backup" {
+            std::fs::copy(file.path(), to.join(file.file_name())).unwrap();
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! Captures logs and panics of servers in this process; a server in its own process has a log file.
+
+use std::io;
+use std::panic::{self, PanicHookInfo};
+use std::sync::{Mutex, Once, PoisonError};
+
+use tracing::Level;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::prelude::*;
+
+/// The crates whose panics are the server's own; a test that fails panics, too.
+const SERVER: [&str; 6] = ["core", "jira", "outbound", "retry", "server", "servicenow"];
+
+static LOG: Mutex<Vec<u8>> = Mutex::new(Vec::new());
+
+/// Appends to the log.
+#[derive(Debug, Clone, Copy)]
+struct ToLog;
+
+/// Starts to capture, and returns the offset at which the new log begins.
+pub(crate) fn listen() -> usize {
+    static LISTENS: Once = Once::new();
+    LISTENS.call_once(|| {
+        // More than is logged by default.
+        let ours = SERVER.map(|name| (format!("ticketing_{name}"), Level::TRACE));
+        let targets = Targets::new().with_default(Level::INFO).with_targets(ours);
+        let layer = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(ToLog).with_filter(targets);
+        // A test may have its own, and looks into that itself.
+        let _ = tracing_subscriber::registry().with(layer).try_init();
+        let usual = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            note(info);
+            usual(info);
+        }));
+    });
+    edit(|log| log.len())
+}
+
+/// The log since that offset. Servers that run at the same time share one log.
+pub(crate) fn since(from: usize) -> Vec<u8> {
+    edit(|log| log[from..].to_vec())
+}
+
+fn note(info: &PanicHookInfo<'_>) {
+    let is_of = |file: &str| SERVER.iter().any(|name| file.contains(&format!("crates/{name}/src/")));
+    if let Some(place) = info.location().filter(|place| is_of(place.file())) {
+        let said = info.payload_as_str().unwrap_or_default();
+        edit(|log| log.extend(format!("panicked at {place}: {said}\n").bytes()));
+    }
+}
+
+fn edit<T>(edit: impl FnOnce(&mut Vec<u8>) -> T) -> T {
+    edit(&mut LOG.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+// === impl ToLog ===
+
+impl io::Write for ToLog {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        edit(|log| log.extend(bytes));
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl MakeWriter<'_> for ToLog {
+    type Writer = Self;
+
+    fn make_writer(&self) -> Self {
+        *self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn captures_log_from_the_start_of_listening() {
+        tracing::info!(target: "ticketing_server", "before");
+        let from = listen();
+        tracing::trace!(target: "ticketing_server", "the canary");
+        let log = String::from_utf8(since(from)).unwrap();
+        assert!(log.contains("the canary") && !log.contains("before"), "{log}");
+    }
+}

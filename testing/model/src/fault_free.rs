@@ -1,0 +1,84 @@
+//! A run without faults: all workers are dead, a new one does what is to be done, and nothing more goes wrong.
+
+use std::collections::HashMap;
+
+use ticketing_core::delivery::State;
+
+use crate::apply_step::StepRunner;
+use crate::promise::{Violation, broken, broken_at_the_end, has_unreported};
+use crate::setup::Setup;
+use crate::state_key::{Key, key};
+use crate::step::Step;
+use crate::world::World;
+
+/// More steps than any number of ticks can hold.
+const MAX_STEPS: usize = 1_000;
+
+/// Runs without faults, each stretch of the way once.
+#[derive(Debug, Default)]
+pub(crate) struct FaultFreeRun {
+    /// Ticks to the end, by the world they begin with.
+    known: HashMap<Key, u32>,
+    /// The most ticks that it took.
+    pub(crate) longest: u32,
+}
+
+/// Where a run without faults did not help.
+#[derive(Debug)]
+pub(crate) struct NotSettled {
+    pub(crate) violation: Violation,
+    /// What happened since all workers died.
+    pub(crate) steps: Vec<Step>,
+}
+
+// === impl FaultFreeRun ===
+
+impl FaultFreeRun {
+    /// Lets the trace go on from `world` until the delivery has come to its end.
+    pub(crate) fn run(&mut self, runner: &StepRunner<'_>, world: &World) -> Result<(), NotSettled> {
+        let setup = runner.setup;
+        let mut world = world.after_the_end_of_all(setup);
+        let (mut steps, mut ticks, mut way) = (vec![], 0, vec![]);
+        let left = loop {
+            let key = key(setup, &world);
+            if let Some(left) = self.known.get(&key) {
+                break *left;
+            }
+            way.push((key, ticks));
+            if is_at_its_end(setup, &world) {
+                match broken_at_the_end(setup, &world) {
+                    Some(violation) => return Err(NotSettled { violation, steps }),
+                    None => break 0,
+                }
+            }
+            let step = Step::fair(setup, &world);
+            steps.push(step);
+            ticks += u32::from(step == Step::Tick);
+            let was_swept = world.is_swept;
+            let next =
+                runner.take(&world, step).filter(|_| steps.len() < MAX_STEPS && ticks <= setup.patience());
+            let Some(next) = next else {
+                return Err(NotSettled { violation: Violation::Stuck(world.delivery.state), steps });
+            };
+            world = next;
+            if let Some(violation) = broken(setup, &world) {
+                return Err(NotSettled { violation, steps });
+            }
+            if !was_swept && world.is_swept && has_unreported(&world) {
+                return Err(NotSettled { violation: Violation::DuplicateUnreported, steps });
+            }
+        };
+        let total = ticks + left;
+        if total > setup.patience() {
+            return Err(NotSettled { violation: Violation::Stuck(world.delivery.state), steps });
+        }
+        self.longest = self.longest.max(total);
+        self.known.extend(way.into_iter().map(|(key, at)| (key, total - at)));
+        Ok(())
+    }
+}
+
+fn is_at_its_end(setup: &Setup, world: &World) -> bool {
+    let is_settled = matches!(world.delivery.state, State::Delivered | State::Failed | State::Cancelled);
+    is_settled && !world.is_down && !(setup.sweeps && world.delivery.duplicate_scan.is_some())
+}

@@ -1,0 +1,207 @@
+//! Secrets with distinctive values are driven through everything that can go wrong, and looked for everywhere.
+
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
+use rhythmx_ticketing::v1::test_connection_request::Unsaved;
+use rhythmx_ticketing::v1::{self, TicketSystem};
+use serde_json::json;
+use ticketing_simulator::{Call, Credential, Effect, Profile, Reply, Rule, Vendor, When};
+
+use crate::access::{call, channel, methods};
+use ticketing_harness::{Plan, Subscriber, World, from_oldest, incident, text};
+use ticketing_server::access::Role;
+
+const HOUR: Duration = Duration::from_secs(3_600);
+
+const JIRA_USER: &str = "canary@example.com";
+const JIRA_SECRET: &str = "CANARY-jira-5f1e77c0ffee";
+const SERVICENOW_USER: &str = "canary.integration";
+const SERVICENOW_SECRET: &str = "CANARY-servicenow-5f1e77c0ffee";
+const UNSAVED_SECRET: &str = "CANARY-unsaved-5f1e77c0ffee";
+pub const REFUSALS: [u16; 9] = [400, 401, 403, 404, 409, 422, 429, 500, 503];
+
+#[tokio::test]
+async fn no_secret_in_logs_files_events_and_answers() {
+    let mut world = configured().await;
+    let mut told = String::new();
+    // First what no delivery is sent: a system can repeat only what it received.
+    for status in REFUSALS {
+        repeat(&world, Call::Any, status, [UNSAVED_SECRET, UNSAVED_SECRET]);
+        told.push_str(&unsaved(&mut world).await);
+    }
+    for status in REFUSALS {
+        repeat(&world, Call::Any, status, [JIRA_SECRET, SERVICENOW_SECRET]);
+        told.push_str(&everything(&mut world, &format!("INC-{status}")).await);
+    }
+    repeat(&world, Call::Create, 201, [JIRA_SECRET, SERVICENOW_SECRET]);
+    told.push_str(&everything(&mut world, "INC-201").await);
+    let newest = Subscriber::open(&world.client, v1::StreamTicketEventsRequest::default()).await.token;
+    let mut stream = Subscriber::open(&world.client, from_oldest()).await;
+    while stream.token != newest {
+        told.push_str(&format!("{:?}", stream.next().await.unwrap()));
+    }
+    assert!(told.len() > 10_000);
+    // As it lies on the disk of a server that runs, the write-ahead log and all, and of one that was stopped.
+    let mut places = world.server.written();
+    world.server.stop().await;
+    places.extend(world.server.written());
+    places.push(("what was answered".to_owned(), told.into_bytes()));
+    assert!(places.iter().any(|(name, _)| name.ends_with("-wal")), "the write-ahead log was looked at");
+    for (name, bytes) in places {
+        for form in forms() {
+            let found = bytes.windows(form.len()).position(|window| window == form.as_bytes());
+            let around = |at: usize| {
+                String::from_utf8_lossy(&bytes[at.saturating_sub(200)..bytes.len().min(at + 100)])
+                    .into_owned()
+            };
+            assert!(found.is_none(), "{form} is in {name}: {}", found.map(around).unwrap_or_default());
+        }
+    }
+}
+
+#[tokio::test]
+async fn no_credential_or_key_is_written_by_any_method() {
+    let mut world = Plan::new().guarded().in_a_process().with_flag("--log=trace").start().await;
+    let key_file = world.server.data().join("ticketing.db.key");
+    let mut keys = vec![std::fs::read_to_string(&key_file).unwrap()];
+    let good = world.server.make_token("canary", Role::Admin, HOUR).await;
+    let expired = world.server.make_token("canary", Role::Admin, Duration::from_micros(1)).await;
+    let wrong: String = good.chars().rev().enumerate().map(|(at, c)| if at < 4 { 'x' } else { c }).collect();
+    let wrong: String = wrong.chars().rev().collect();
+    let jwt = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJDQU5BUlktand0In0.Q0FOQVJZLWp3dC1zaWduYXR1cmU".to_owned();
+    let credentials = [good, expired, wrong, jwt, "CANARY-password-as-bearer".to_owned()];
+    let channel = channel(&world).await;
+    let mut told = String::new();
+    for (_, path) in methods() {
+        for credential in &credentials {
+            told.push_str(&format!("{:?}", call(&channel, &path, Some(credential)).await));
+        }
+    }
+    told.push_str(&everything(&mut world, "INC-1").await);
+    let audit = world.client.list_audit_entries(v1::ListAuditEntriesRequest::default()).await;
+    told.push_str(&format!("{audit:?}"));
+    let copy = world.server.data().join("copy.db").display().to_string();
+    for command in
+        [&["key", "rotate", "--data-key"][..], &["key", "rotate"], &["token", "list"], &["backup", &copy]]
+    {
+        let done = world.server.beside(command).wait_with_output().await.unwrap();
+        assert!(done.status.success(), "{done:?}");
+        told.push_str(&String::from_utf8_lossy(&[done.stdout, done.stderr].concat()));
+    }
+    keys.push(std::fs::read_to_string(&key_file).unwrap());
+    told.push_str(&everything(&mut world, "INC-2").await);
+    // The secret of a token may have underscores, too.
+    let bearers = credentials.iter().map(|text| text.splitn(3, '_').last().unwrap_or_default().to_owned());
+    world.secrets.extend(bearers);
+    world.check_told(&told);
+    let mut places = world.server.written();
+    places.push(("what was answered".to_owned(), told.into_bytes()));
+    assert!(places.iter().any(|(name, _)| name.ends_with("copy.db")), "the copy was looked at");
+    for (name, bytes) in places.into_iter().filter(|(name, _)| !name.contains(".key")) {
+        for key in &keys {
+            for form in forms_of_key(key.trim()) {
+                assert!(!bytes.windows(form.len()).any(|window| window == form), "the key is in {name}");
+            }
+        }
+    }
+    world.finish().await;
+}
+
+/// A key as its file has it, as it is, and in hexadecimal digits.
+fn forms_of_key(text: &str) -> [Vec<u8>; 4] {
+    let bytes = STANDARD.decode(text).unwrap();
+    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let inner = text.trim_end_matches('=').as_bytes().to_vec();
+    [inner, bytes, hex.to_uppercase().into_bytes(), hex.into_bytes()]
+}
+
+async fn configured() -> World {
+    let jira = Profile::of(Vendor::JiraCloud).only_credential(basic(JIRA_USER, JIRA_SECRET));
+    let servicenow =
+        Profile::of(Vendor::ServiceNow).only_credential(basic(SERVICENOW_USER, SERVICENOW_SECRET));
+    let plan = Plan::new().in_a_process().with_flag("--log=trace").with_flag("--circuit-threshold=1000");
+    let mut world =
+        plan.with_jira(Vendor::JiraCloud, jira).with_servicenow(servicenow).start_unconfigured().await;
+    let mut settings = world.settings();
+    let (jira, servicenow) = (settings.jira.as_mut().unwrap(), settings.servicenow.as_mut().unwrap());
+    (jira.email, jira.api_token) = (text(JIRA_USER), text(JIRA_SECRET));
+    (servicenow.username, servicenow.password) = (text(SERVICENOW_USER), text(SERVICENOW_SECRET));
+    world.configure(settings).await;
+    world.push("INC-0", TicketSystem::Jira).await;
+    world.push("INC-0", TicketSystem::Servicenow).await;
+    world
+}
+
+/// Everything that can be asked while the systems misbehave, as it was answered.
+pub async fn everything(world: &mut World, id: &str) -> String {
+    let mut told = String::new();
+    for system in [TicketSystem::Jira, TicketSystem::Servicenow] {
+        let saved = v1::TestConnectionRequest { system: system.into(), unsaved: None };
+        told.push_str(&format!("{:?}", world.client.test_connection(saved).await));
+        told.push_str(&format!("{:?}", world.preview(incident(id), system).await));
+        told.push_str(&format!("{:?}", world.try_push(incident(id), system).await));
+    }
+    let moved = v1::JiraSettings { url: text("http://127.0.0.1:9"), ..Default::default() };
+    told.push_str(&format!("{:?}", world.try_jira(moved).await));
+    told.push_str(&format!("{:?}", world.client.get_status().await));
+    let all = v1::ListDeliveriesRequest { include_attempts: true, ..Default::default() };
+    told.push_str(&format!("{:?}", world.client.list_deliveries(all).await));
+    told
+}
+
+/// TestConnection of both systems with a secret that is not saved, as it was answered.
+async fn unsaved(world: &mut World) -> String {
+    let mut told = String::new();
+    let jira = v1::JiraSettings { api_token: text(UNSAVED_SECRET), ..Default::default() };
+    let servicenow = v1::ServiceNowSettings { password: text(UNSAVED_SECRET), ..Default::default() };
+    for (system, unsaved) in [(1, Unsaved::Jira(jira)), (2, Unsaved::Servicenow(servicenow))] {
+        let request = v1::TestConnectionRequest { system, unsaved: Some(unsaved) };
+        told.push_str(&format!("{:?}", world.client.test_connection(request).await));
+    }
+    told
+}
+
+/// From now on both systems answer so, and repeat the secret that they are sent.
+fn repeat(world: &World, call: Call, status: u16, secrets: [&str; 2]) {
+    let users = [JIRA_USER, SERVICENOW_USER];
+    for ((simulator, user), secret) in [&world.jira, &world.servicenow].into_iter().zip(users).zip(secrets) {
+        simulator.faults().clear();
+        let reply = Effect::Answer(echo(status, user, secret));
+        simulator.faults().push(Rule::new(call, When::Always, reply));
+    }
+}
+
+/// The answer of a system, or of something before it, that repeats what it was sent, in every place that is read.
+pub fn echo(status: u16, user: &str, secret: &str) -> Reply {
+    let header = STANDARD.encode(format!("{user}:{secret}"));
+    let said = format!("you sent {secret} in Authorization: Basic {header}");
+    let body = json!({
+        "errorMessages": [said],
+        "errors": { "priority": said, "labels": said, "summary": said },
+        "message": said,
+        "error": { "message": said, "detail": said },
+        "status": "failure",
+    });
+    let loginreason = "AUTHENTICATED_FAILED";
+    Reply::json(status, &body).header("x-seraph-loginreason", loginreason).header("location", secret)
+}
+
+/// Every form in which a secret could stand somewhere.
+fn forms() -> Vec<String> {
+    let secrets = [
+        (JIRA_USER, JIRA_SECRET),
+        (SERVICENOW_USER, SERVICENOW_SECRET),
+        (JIRA_USER, UNSAVED_SECRET),
+        (SERVICENOW_USER, UNSAVED_SECRET),
+    ];
+    let forms = secrets.into_iter().flat_map(|(user, secret)| {
+        [secret.to_owned(), STANDARD.encode(format!("{user}:{secret}")), STANDARD_NO_PAD.encode(secret)]
+    });
+    forms.collect()
+}
+
+fn basic(user: &str, secret: &str) -> Credential {
+    Credential::Basic { user: user.to_owned(), secret: secret.to_owned() }
+}

@@ -1,0 +1,115 @@
+//! `kill -9`, again and again.
+
+use std::time::Duration;
+
+use rhythmx_ticketing::v1::{self, DeliveryState, TicketSystem};
+use ticketing_simulator::{Call, Effect, Profile, Rule, Vendor, When};
+
+use ticketing_harness::{Plan, World, push_all, state};
+
+const PUSHES: usize = 500;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn kill_among_500_pushes_to_jira_makes_each_ticket_once() {
+    let mut world = with_faults(Plan::new()).await;
+    let accepted = push_and_kill(&mut world, &[80, 200, 350], TicketSystem::Jira).await;
+    delivered_once(&mut world, &accepted, TicketSystem::Jira).await;
+    world.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn kill_among_500_pushes_to_servicenow_makes_each_ticket_once() {
+    let mut world = with_faults(Plan::new()).await;
+    let accepted = push_and_kill(&mut world, &[120, 330], TicketSystem::Servicenow).await;
+    delivered_once(&mut world, &accepted, TicketSystem::Servicenow).await;
+    world.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn kill_during_retries_and_look_ups_recovers_by_itself() {
+    let lagging = Profile::of(Vendor::JiraCloud).with_index_lag(Duration::from_millis(150));
+    let mut world = with_faults(Plan::new().with_jira(Vendor::JiraCloud, lagging)).await;
+    let faults = [
+        Rule::new(Call::Create, When::Next(60), Effect::apply_then_gateway_timeout()),
+        Rule::new(Call::Search, When::Next(60), Effect::Delay(Duration::from_millis(40))),
+    ];
+    faults.into_iter().for_each(|rule| world.jira.faults().push(rule));
+    let ids = ids(100);
+    let answers = world.push_all(ids.clone(), TicketSystem::Jira, 16).await;
+    assert!(answers.iter().all(|(_, answer)| answer.is_ok()));
+    for pause in [30, 250, 90, 10, 400] {
+        world.wait(Duration::from_millis(pause)).await;
+        world.crash().await;
+    }
+    delivered_once(&mut world, &ids, TicketSystem::Jira).await;
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn ticket_created_during_the_crash_is_found() {
+    for system in [TicketSystem::Jira, TicketSystem::Servicenow] {
+        let mut world = Plan::new().in_a_process().start().await;
+        let simulator = if system == TicketSystem::Jira { &world.jira } else { &world.servicenow };
+        simulator.faults().push(Rule::new(Call::Create, When::Next(1), Effect::Hang { applied: true }));
+        let mut client = world.client.clone().with_deadline(Duration::from_millis(400));
+        let incident = Some(ticketing_harness::incident("INC-1"));
+        let _ = client.create_ticket(v1::CreateTicketRequest { incident, system: system.into() }).await;
+        world.crash().await;
+        let delivery = world.until_all_delivered(1).await.remove(0);
+        assert_eq!(world.jira.tickets().len() + world.servicenow.tickets().len(), 1, "{delivery:#?}");
+        world.finish().await;
+    }
+}
+
+/// A server in a process of its own, and ticket systems that sometimes do not answer.
+async fn with_faults(plan: Plan) -> World {
+    // Nothing but the faults is to be too slow, on a busy machine too.
+    let plan = plan.with_flag("--attempt-deadline=3s").with_flag("--lease=9s");
+    let world = plan.in_a_process().with_flag("--concurrency=16").start().await;
+    for simulator in [&world.jira, &world.servicenow] {
+        let faults = simulator.faults();
+        faults.push(Rule::new(Call::Create, When::EveryNth(20), Effect::apply_then_gateway_timeout()));
+        faults.push(Rule::new(Call::Create, When::EveryNth(27), Effect::DropBefore));
+        faults.push(Rule::new(Call::Create, When::EveryNth(31), Effect::Delay(Duration::from_millis(300))));
+    }
+    world
+}
+
+/// Pushes five hundred incidents, and kills the server whenever so many tickets are there. The incidents that the server
+/// accepted; those that it did not are pushed again, as their callers would.
+async fn push_and_kill(world: &mut World, kills: &[usize], system: TicketSystem) -> Vec<String> {
+    let all = ids(PUSHES);
+    let mut left = all.clone();
+    let mut kills = kills.iter();
+    while !left.is_empty() {
+        let pushes = tokio::spawn({
+            let (client, left) = (world.client.clone(), left.clone());
+            async move { push_all(&client, left, system, 24).await }
+        });
+        if let Some(kill) = kills.next() {
+            let simulator = if system == TicketSystem::Jira { &world.jira } else { &world.servicenow };
+            while simulator.tickets().len() < *kill {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+            world.crash().await;
+        }
+        for (id, answer) in pushes.await.unwrap() {
+            answer.iter().for_each(|answer| world.acknowledged.note_push(answer));
+            if answer.is_ok_and(|answer| state(&answer) != DeliveryState::Cancelled) {
+                left.retain(|other| *other != id);
+            }
+        }
+    }
+    all
+}
+
+async fn delivered_once(world: &mut World, accepted: &[String], system: TicketSystem) {
+    let deliveries = world.until_all_delivered(accepted.len()).await;
+    assert_eq!(deliveries.len(), accepted.len());
+    let simulator = if system == TicketSystem::Jira { &world.jira } else { &world.servicenow };
+    assert_eq!(simulator.tickets().len(), accepted.len());
+}
+
+fn ids(count: usize) -> Vec<String> {
+    (1..=count).map(|n| format!("INC-{n}")).collect()
+}

@@ -1,0 +1,189 @@
+//! The Rust SDK on bad days: connections that die without a word, streams that fall silent or are ended for slowness; and what
+//! else each SDK does alike: sockets, addresses, endless deadlines, ends.
+
+use std::time::Duration;
+
+use rhythmx_ticketing::v1::{ErrorReason, StreamTicketEventsRequest, TicketEventKind, TicketSystem};
+use rhythmx_ticketing::{Client, Error, Events, InvalidToken, Tls};
+use ticketing_harness::{PATIENCE, Plan, Relay, World};
+use ticketing_server::access::Role;
+use tokio::time::{Instant, sleep, timeout};
+use tonic::Code;
+
+use super::sdk_rust::{guarded, holds, push, token};
+
+/// Between two bookmarks: a stream of a server that is well is never silent for long.
+const LIVELY: &str = "--bookmark-interval=300ms";
+/// The server's patience with slow readers, and for how long the relay's do not read.
+const PATIENT: &str = "--slow-subscriber=1s";
+const SLOWNESS: Duration = Duration::from_secs(2);
+
+async fn lively() -> World {
+    let plan = Plan::new().in_a_process().with_long_deadlines().guarded();
+    plan.with_flag(LIVELY).with_flag(PATIENT).start().await
+}
+
+/// A client through the relay that notices in a second or two what is dead.
+async fn impatient(relay: &Relay, token: &str, silence: Duration) -> Client {
+    let client = Client::connect(&relay.address).await.unwrap().with_token(token).unwrap();
+    client.noticing(Duration::from_secs(1), Duration::from_secs(1), silence)
+}
+
+/// Until the ticket of an incident is delivered; each event is seen once and in order.
+async fn until(events: &mut Events, last: &mut u64, id: &str) {
+    loop {
+        let event = timeout(2 * PATIENCE, events.next()).await.unwrap().unwrap().unwrap();
+        assert!(*last == 0 || event.sequence == *last + 1, "{} after {last}", event.sequence);
+        *last = event.sequence;
+        if event.incident_id == id && event.kind() == TicketEventKind::Delivered {
+            return;
+        }
+    }
+}
+
+#[tokio::test]
+async fn silently_dead_connection_is_replaced() {
+    let mut world = lively().await;
+    let token = token(&mut world, Role::Admin).await;
+    let relay = Relay::before(&world.server.address).await;
+    let mut client = impatient(&relay, &token, Duration::from_secs(30)).await;
+    client.get_status().await.unwrap();
+    let mut events = client.events(StreamTicketEventsRequest::default()).await.unwrap();
+    relay.swallow();
+    world.push("INC-swallowed", TicketSystem::Jira).await;
+    client.get_status().await.unwrap();
+    until(&mut events, &mut 0, "INC-swallowed").await;
+    holds("a connection that dies silently");
+    drop(relay);
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn silent_stream_resumes_over_a_new_connection() {
+    let mut world = lively().await;
+    let token = token(&mut world, Role::Admin).await;
+    let relay = Relay::before(&world.server.address).await;
+    let mut client = impatient(&relay, &token, Duration::from_secs(2)).await;
+    let mut events = client.events(StreamTicketEventsRequest::default()).await.unwrap();
+    let before = relay.connections();
+    relay.mute();
+    world.push("INC-mute", TicketSystem::Jira).await;
+    let mut last = 0;
+    let watch = async {
+        while last == 0 {
+            // Whatever else a loop waits for, the silence goes on.
+            tokio::select! {
+                event = events.next() => last = event.unwrap().unwrap().sequence,
+                () = sleep(Duration::from_millis(100)) => {}
+            }
+        }
+    };
+    timeout(PATIENCE, watch).await.unwrap();
+    until(&mut events, &mut last, "INC-mute").await;
+    assert_eq!(relay.connections(), before + 1);
+    holds("a stream that falls silent");
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn stream_ended_for_slowness_resumes() {
+    let mut world = lively().await;
+    let token = token(&mut world, Role::Admin).await;
+    let relay = Relay::before(&world.server.address).await;
+    relay.narrow(Some(SLOWNESS));
+    let mut client = impatient(&relay, &token, Duration::from_secs(30)).await;
+    let mut events = client.events(StreamTicketEventsRequest::default()).await.unwrap();
+    // The same holds without resuming.
+    let mut plain = client.stream_ticket_events(StreamTicketEventsRequest::default()).await.unwrap();
+    for n in 0..30 {
+        world.push(&format!("INC-slow-{n}"), TicketSystem::Jira).await;
+    }
+    until(&mut events, &mut 0, "INC-slow-29").await;
+    let ended = async {
+        while plain.message().await?.is_some() {}
+        Ok::<_, tonic::Status>(())
+    };
+    let error = Error::from(timeout(PATIENCE, ended).await.unwrap().unwrap_err());
+    assert_eq!(error.reason, Some(ErrorReason::SubscriberTooSlow), "{error}");
+    holds("a stream ended for slowness");
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_unix_socket_is_an_address_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("ticketing.sock");
+    let mut world = Plan::new().on_socket(&socket).with_long_deadlines().guarded().start().await;
+    let token = token(&mut world, Role::Admin).await;
+    let client = Client::connect(format!("unix:{}", socket.display())).await.unwrap();
+    let mut client = client.with_token(&token).unwrap();
+    let mut events = client.events(StreamTicketEventsRequest::default()).await.unwrap();
+    client.create_ticket(push("INC-unix")).await.unwrap();
+    until(&mut events, &mut 0, "INC-unix").await;
+    holds("unix socket");
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn address_scheme_decides_tls() {
+    for address in
+        ["ticketing", "ticketing:0", "dns:///a:1", "::1:50051", "unix:relative", "http://a", "a:1/b"]
+    {
+        let error = Client::connect(address).await.unwrap_err();
+        let told =
+            format!("\"{address}\" is no address of a server: give HOST:PORT, [IPV6]:PORT or unix:/PATH");
+        assert_eq!(error.to_string(), told);
+        assert_eq!(Error::from(error).code, Code::InvalidArgument);
+    }
+    Client::connect_tls("http://localhost:1", &Tls::system()).await.unwrap_err();
+    holds("addresses that are none are refused");
+    for address in ["10.0.0.1:1", "a.example:1", "http://a.example:1", "[::2]:1"] {
+        let client = Client::connect(address).await.unwrap();
+        assert_eq!(client.with_token("rxt_1").unwrap_err(), InvalidToken::Unencrypted, "{address}");
+    }
+    for address in ["localhost:1", "[::1]:1", "unix:/a", "https://a.example:1"] {
+        Client::connect(address).await.unwrap().with_token("rxt_1").unwrap();
+    }
+    holds("a token goes in plaintext to this machine alone");
+}
+
+#[tokio::test]
+async fn deadline_is_optional_and_distinct_from_cancellation() {
+    let mut world = guarded().await;
+    let token = token(&mut world, Role::Admin).await;
+    let client = Client::connect(&world.server.address).await.unwrap().with_token(&token).unwrap();
+    let mut endless = client.clone().with_deadline(Duration::MAX);
+    endless.get_status().await.unwrap();
+    endless.events(StreamTicketEventsRequest::default()).await.unwrap();
+    let error = Error::from(client.with_deadline(Duration::ZERO).get_status().await.unwrap_err());
+    assert_eq!(error.code, Code::DeadlineExceeded, "{error}");
+    let mute = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    for _ in 0..30 {
+        let client = Client::connect(mute.local_addr().unwrap().to_string()).await.unwrap();
+        let mut client = client.with_deadline(Duration::from_millis(20));
+        let error = client.events(StreamTicketEventsRequest::default()).await.unwrap_err();
+        assert_eq!(error.code, Code::DeadlineExceeded, "{error}");
+    }
+    holds("a deadline that is endless");
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn dropped_client_and_subscriptions_free_everything() {
+    let mut world = guarded().await;
+    let token = token(&mut world, Role::Admin).await;
+    let before = world.server.connections();
+    let mut client = Client::connect(&world.server.address).await.unwrap().with_token(&token).unwrap();
+    let events = client.events(StreamTicketEventsRequest::default()).await.unwrap();
+    drop(client);
+    assert_eq!(world.server.connections(), before + 1, "a subscription keeps its connection");
+    drop(events);
+    let (began, mut left) = (Instant::now(), usize::MAX);
+    while left > before && began.elapsed() < PATIENCE {
+        sleep(Duration::from_millis(20)).await;
+        left = world.server.connections();
+    }
+    assert!(left <= before, "{left} connections are open, {before} were");
+    holds("closing");
+    world.finish().await;
+}

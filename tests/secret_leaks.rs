@@ -1,0 +1,178 @@
+//! Further secrets with distinctive values, wherever they may slip out: at a proxy that lies, by a login of Data Center, by a
+//! caller's own credential, and where the program itself fails.
+
+use std::io::Write;
+
+use rhythmx_ticketing::v1::test_connection_request::Unsaved;
+use rhythmx_ticketing::v1::{self, TicketSystem};
+use ticketing_harness::{Plan, Point, Proxy, Subscriber, World, from_oldest, incident, text};
+use ticketing_simulator::{Authority, Call, Certificate, Credential, Effect, Profile, Rule, Vendor, When};
+use tonic::Code;
+
+use crate::access::{IdentityProvider, call, channel, methods};
+use crate::contract_secret_leaks::{REFUSALS, echo, everything};
+
+const OF_SETTINGS: &str = "CANARY-proxy-of-settings-0ff1ce";
+const OF_OPERATOR: &str = "CANARY-proxy-of-operator-0ff1ce";
+const PERSONAL: &str = "CANARY-personal-access-token-0ff1ce";
+const IN_REACH: [&str; 3] = ["CANARY-token-in-reach", "CANARY-word-in-reach", "CANARY-proxy-in-reach"];
+
+/// All events so far, and what the commands beside the server say; the copy that they make lies beside the database.
+async fn told_elsewhere(world: &mut World) -> String {
+    let newest = Subscriber::open(&world.client, v1::StreamTicketEventsRequest::default()).await.token;
+    let mut stream = Subscriber::open(&world.client, from_oldest()).await;
+    let mut told = String::new();
+    while stream.token != newest {
+        told.push_str(&format!("{:?}", stream.next().await.unwrap()));
+    }
+    let copy = world.server.data().join("copy.db").display().to_string();
+    for command in [&["key", "rotate", "--data-key"][..], &["backup", &copy]] {
+        let done = world.server.beside(command).wait_with_output().await.unwrap();
+        assert!(done.status.success(), "{done:?}");
+        told.push_str(&String::from_utf8_lossy(&[done.stdout, done.stderr].concat()));
+    }
+    let audit = world.client.list_audit_entries(v1::ListAuditEntriesRequest::default()).await;
+    told + &format!("{audit:?}")
+}
+
+#[tokio::test]
+async fn proxy_login_never_leaks() {
+    let folder = tempfile::tempdir().unwrap();
+    let authority = Authority::new(folder.path()).unwrap();
+    let good = authority.issue(Certificate::Good).unwrap();
+    let (of_settings, of_operator) = (Proxy::start().await, Proxy::start().await);
+    let logins = folder.path().join("logins");
+    writeln!(std::fs::File::create(&logins).unwrap(), "{} ops:{OF_OPERATOR}", of_operator.address).unwrap();
+    let plan = Plan::new().in_a_process().under_tls(&good, authority.pem_file()).with_flag("--log=trace");
+    let plan = plan.with_flag("--circuit-threshold=1000").with_flag("--tests-per-minute=1000");
+    let mut world =
+        plan.with_flag(&format!("--proxy-logins={}", logins.display())).start_unconfigured().await;
+    world.secrets.extend([OF_SETTINGS, OF_OPERATOR].map(str::to_owned));
+    let jira = v1::JiraSettings {
+        proxy_url: text(of_settings.url()),
+        proxy_username: text("bot"),
+        proxy_password: text(OF_SETTINGS),
+        ..world.jira_settings()
+    };
+    let servicenow =
+        v1::ServiceNowSettings { proxy_url: text(of_operator.url()), ..world.servicenow_settings() };
+    let unsaved = Unsaved::Jira(jira.clone());
+    let both = v1::ConfigureRequest { jira: Some(jira), servicenow: Some(servicenow), ..Default::default() };
+    let mut told = format!("{both:?} {:?}", world.client.configure(both.clone()).await);
+    told.push_str(&everything(&mut world, "INC-through").await);
+    assert!(of_settings.heard_only("bot", OF_SETTINGS) && of_operator.heard_only("ops", OF_OPERATOR));
+    // A proxy that ends TLS answers in the place of the site, and repeats what it was sent itself.
+    for status in REFUSALS {
+        let sites = [
+            (&world.jira, "bot", OF_SETTINGS, &of_settings),
+            (&world.servicenow, "ops", OF_OPERATOR, &of_operator),
+        ];
+        for (site, user, secret, _) in sites {
+            site.faults().clear();
+            let answer = Effect::Answer(echo(status, user, secret));
+            site.faults().push(Rule::new(Call::Any, When::Always, answer));
+        }
+        told.push_str(&everything(&mut world, &format!("INC-{status}")).await);
+    }
+    [&world.jira, &world.servicenow].into_iter().for_each(|site| site.faults().clear());
+    // One that refuses the login repeats it in every header and on its page.
+    of_settings.wants("bot", "another");
+    of_operator.wants("ops", "another");
+    told.push_str(&everything(&mut world, "INC-407").await);
+    let unsaved = v1::TestConnectionRequest { system: TicketSystem::Jira.into(), unsaved: Some(unsaved) };
+    told.push_str(&format!("{:?}", world.client.test_connection(unsaved).await));
+    assert!(told.contains("refused the login"));
+    let moved = v1::JiraSettings { proxy_url: text("http://127.0.0.1:9"), ..Default::default() };
+    told.push_str(&format!("{:?}", world.try_jira(moved).await));
+    told.push_str(&told_elsewhere(&mut world).await);
+    world.check_told(&told);
+    world.check_written();
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn personal_access_token_never_leaks() {
+    let login = Credential::Bearer { token: PERSONAL.to_owned() };
+    let jira = Profile::of(Vendor::JiraDataCenter).only_credential(login);
+    let plan = Plan::new().in_a_process().with_flag("--log=trace").with_flag("--circuit-threshold=1000");
+    let mut world = plan.with_jira(Vendor::JiraDataCenter, jira).start_unconfigured().await;
+    world.secrets.push(PERSONAL.to_owned());
+    let settings = v1::JiraSettings {
+        personal_access_token: text(PERSONAL),
+        api_token: None,
+        email: None,
+        ..world.jira_settings()
+    };
+    let mut told = format!("{:?}", world.try_jira(settings).await.unwrap());
+    world.push("INC-0", TicketSystem::Jira).await;
+    for status in REFUSALS {
+        world.jira.faults().clear();
+        let answer = Effect::Answer(echo(status, "Bearer", PERSONAL));
+        world.jira.faults().push(Rule::new(Call::Any, When::Always, answer));
+        told.push_str(&everything(&mut world, &format!("INC-{status}")).await);
+    }
+    world.jira.faults().clear();
+    told.push_str(&told_elsewhere(&mut world).await);
+    world.check_told(&told);
+    world.check_written();
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn jwt_never_leaks_from_any_method() {
+    let provider = IdentityProvider::new();
+    let mut world = provider.believed(Plan::new().in_a_process().with_flag("--log=trace")).start().await;
+    let credentials = [("analyst", 4_000_000_000), ("admin", 1_000_000_000), ("root", 4_000_000_000)];
+    let mut told = String::new();
+    let channel = channel(&world).await;
+    for token in credentials.map(|(role, expires)| provider.signed(role, expires)) {
+        for (_, path) in methods() {
+            told.push_str(&format!("{:?}", call(&channel, &path, Some(&token)).await));
+        }
+        // The signature alone, too: the rest can be guessed.
+        world.secrets.extend(token.rsplit('.').next().map(str::to_owned));
+        world.secrets.push(token);
+    }
+    told.push_str(&told_elsewhere(&mut world).await);
+    world.check_told(&told);
+    world.check_written();
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn panic_is_answered_without_secrets_and_server_continues() {
+    let mut world = Plan::new().in_a_process().with_flag("--log=trace").start().await;
+    world.secrets.extend(IN_REACH.map(str::to_owned));
+    let before = settings(&mut world).await;
+    let jira = v1::JiraSettings { api_token: text(IN_REACH[0]), ..Default::default() };
+    let proxy = v1::ServiceNowSettings {
+        password: text(IN_REACH[1]),
+        proxy_url: text("http://127.0.0.1:9"),
+        proxy_username: text("bot"),
+        proxy_password: text(IN_REACH[2]),
+        instance: text("https://127.0.0.1:9"),
+        ..Default::default()
+    };
+    let request = v1::ConfigureRequest { jira: Some(jira), servicenow: Some(proxy), ..Default::default() };
+    let mut told = String::new();
+    for (round, point) in [Point::Configuring, Point::Saving, Point::SettingsOpen].into_iter().enumerate() {
+        world.server.panic_at(point);
+        let refused = world.client.configure(request.clone()).await.unwrap_err();
+        assert_eq!(refused.code(), Code::Internal, "{point:?}: {refused:?}");
+        told.push_str(&format!("{refused:?}"));
+        assert_eq!(world.server.log().matches("panicked at").count(), round + 1, "{point:?}");
+        assert_eq!(settings(&mut world).await, before, "{point:?}: nothing was changed");
+        let id = format!("INC-{round}");
+        world.push(&id, TicketSystem::Jira).await;
+        told.push_str(&format!("{:?}", world.preview(incident(&id), TicketSystem::Jira).await));
+    }
+    told.push_str(&told_elsewhere(&mut world).await);
+    world.check_told(&told);
+    world.check_written();
+    world.finish_after_panics().await;
+}
+
+async fn settings(world: &mut World) -> Vec<Option<v1::system_status::Settings>> {
+    let status = world.client.get_status().await.unwrap();
+    status.systems.into_iter().map(|system| system.settings).collect()
+}
