@@ -48,7 +48,7 @@ pub(super) const BUGS: &[Bug] = &[
         found_by: By("model"),
         replays: &[
             Test("canary_is_newer_than_server_bound"),
-            Cells("stale / witness, made before the send was over"),
+            Cells("stale result / canary, created before the send was over"),
         ],
     },
     Bug {
@@ -73,7 +73,7 @@ pub(super) const BUGS: &[Bug] = &[
     },
     Bug {
         what: "Of two ServiceNow tickets of one second the younger could become the reference",
-        found_by: By(r#"matrix --only "humans / ""#),
+        found_by: By(r#"matrix --only "manual edits / ""#),
         replays: &[Test("lower_number_is_older_within_a_second")],
     },
     Bug {
@@ -119,7 +119,7 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         what: "A page token of another installation was accepted",
         found_by: By(r#"matrix --only "tokens / ""#),
-        replays: &[Test("a_page_token_is_read_back_for_the_same_store_and_filters_alone")],
+        replays: &[Test("page_token_is_bound_to_store_and_filters")],
     },
     Bug {
         what: "All TLS failures had the same message",
@@ -129,7 +129,7 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         what: "A connection that was never established counted as an unknown outcome where an attempt ends within 10 s, although nothing was sent",
         found_by: By(r#"matrix --only "outage / ""#),
-        replays: &[Test("a_server_whose_connection_never_comes_about_was_sent_nothing")],
+        replays: &[Test("connect_timeout_is_definite_failure")],
     },
     Bug {
         what: "A connection that was disabled after a delivery was claimed, or after its intent was durable, still received it",
@@ -138,7 +138,7 @@ pub(super) const BUGS: &[Bug] = &[
     },
     Bug {
         what: r"A secret that a ticket system repeated in escaped form (`&amp;`, `\u0026`, `%26`) was not redacted",
-        found_by: By(r#"matrix --only "echoes / ""#),
+        found_by: By(r#"matrix --only "secret echo / ""#),
         replays: &[Test("redacts_escaped_secret_echo")],
     },
     Bug {
