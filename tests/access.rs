@@ -136,7 +136,7 @@ fn code(answer: Result<(), Status>) -> Code {
 
 #[tokio::test]
 async fn methods_are_open_to_documented_roles_only() {
-    let mut world = Plan::new().guarded().with_flag("--stranger-burst=1000").start().await;
+    let mut world = Plan::new().guarded().with_flag("--unauthenticated-burst=1000").start().await;
     let channel = channel(&world).await;
     let told = told();
     let mut methods = methods();

@@ -34,7 +34,7 @@ async fn fifty_subscribers_at_once_see_the_same() {
 
 #[tokio::test]
 async fn slow_subscriber_is_ended_with_its_resume_token() {
-    let mut world = Plan::new().with_flag("--slow-subscriber=200ms").start().await;
+    let mut world = Plan::new().with_flag("--subscriber-timeout=200ms").start().await;
     let mut slow = Subscriber::open(&with_small_window(&world).await, from_oldest()).await;
     let count = push_many(&mut world).await;
     // Nothing is read until the server must have lost its patience; then what had got through is there to be read.

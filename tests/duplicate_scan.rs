@@ -15,7 +15,7 @@ const JIRA: TicketSystem = TicketSystem::Jira;
 
 #[tokio::test]
 async fn resend_after_unknown_outcome_is_scanned_for_duplicates() {
-    let mut world = Plan::new().with_flag("--sweeps=400ms,500ms,600ms").start().await;
+    let mut world = Plan::new().with_flag("--duplicate-scan-delays=400ms,500ms,600ms").start().await;
     let id = doubtful(&mut world, "INC-1", Effect::gateway_timeout()).await;
     let delivered = world.until(&id, DeliveryState::Delivered).await;
     assert_eq!(creates(&world.jira), 2);
@@ -28,7 +28,7 @@ async fn resend_after_unknown_outcome_is_scanned_for_duplicates() {
 
 #[tokio::test]
 async fn scans_and_previews_spare_a_locked_account() {
-    let mut world = Plan::new().with_flag("--sweeps=300ms,600ms,900ms").start().await;
+    let mut world = Plan::new().with_flag("--duplicate-scan-delays=300ms,600ms,900ms").start().await;
     for id in ["INC-1", "INC-2", "INC-3"] {
         let id = doubtful(&mut world, id, Effect::apply_then_gateway_timeout()).await;
         world.until(&id, DeliveryState::Delivered).await;
@@ -52,7 +52,7 @@ async fn scans_and_previews_spare_a_locked_account() {
 
 #[tokio::test]
 async fn hanging_search_does_not_delay_other_deliveries() {
-    let mut world = Plan::new().with_flag("--sweeps=100ms,200ms,300ms").start().await;
+    let mut world = Plan::new().with_flag("--duplicate-scan-delays=100ms,200ms,300ms").start().await;
     for id in ["INC-1", "INC-2", "INC-3", "INC-4"] {
         let id = doubtful(&mut world, id, Effect::apply_then_gateway_timeout()).await;
         world.until(&id, DeliveryState::Delivered).await;

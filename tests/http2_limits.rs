@@ -95,7 +95,8 @@ async fn connection_has_a_limit_of_concurrent_calls() {
 
 #[tokio::test]
 async fn newcomers_displace_the_oldest_silent_connection() {
-    let plan = Plan::new().in_a_process().with_flag("--connections=4").with_flag("--connections-per-peer=2");
+    let plan =
+        Plan::new().in_a_process().with_flag("--max-connections=4").with_flag("--max-connections-per-peer=2");
     let mut world = plan.start().await;
     let address = world.server.address.clone();
     let from = |last: u8| IpAddr::from([127, 0, 0, last]);
@@ -107,7 +108,7 @@ async fn newcomers_displace_the_oldest_silent_connection() {
         peers.push(peer);
     }
     // The limit of a peer, then the limit of all: the peer with the most gives way.
-    for (last, gone, flag) in [(1, 0, "--connections-per-peer"), (3, 1, "--connections")] {
+    for (last, gone, flag) in [(1, 0, "--max-connections-per-peer"), (3, 1, "--max-connections")] {
         let mut newcomer = Hostile::connect_from(from(last), &address).await.unwrap();
         assert!(newcomer.is_alive().await);
         peers[gone].until_closed().await;
@@ -155,7 +156,7 @@ async fn flooding_peer_is_restricted_and_others_are_served() {
 
 #[tokio::test]
 async fn caller_may_reconnect_at_once_after_broken_connections() {
-    let plan = Plan::new().in_a_process().with_flag("--connections-per-peer=2").with_flag(STOPS_SOON);
+    let plan = Plan::new().in_a_process().with_flag("--max-connections-per-peer=2").with_flag(STOPS_SOON);
     let mut world = plan.start().await;
     let (internal_error, half_a_frame) = ([[0; 4], [0, 0, 0, 2]].concat(), [0, 0, 9]);
     // One place is that of the honest caller. Were the other kept for a while each time, this would take too long.

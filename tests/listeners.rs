@@ -105,7 +105,7 @@ async fn expired_certificate_is_logged_at_error_level() {
 #[tokio::test]
 async fn failed_handshake_does_not_block_others() {
     let (_folder, trial) = trial().await;
-    let plan = Plan::new().callers_under_tls(&trial).with_flag("--connections-per-peer=2");
+    let plan = Plan::new().callers_under_tls(&trial).with_flag("--max-connections-per-peer=2");
     let mut world = plan.start().await;
     // One place is that of the honest caller.
     let failing = async {

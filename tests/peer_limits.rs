@@ -24,7 +24,7 @@ const INITIAL_WINDOW_SIZE: [u8; 2] = [0, 4];
 #[tokio::test]
 async fn silent_connections_yield_to_callers_of_their_address() {
     // One is that of a caller who is there already.
-    let mut world = Plan::new().in_a_process().with_flag("--connections-per-peer=4").start().await;
+    let mut world = Plan::new().in_a_process().with_flag("--max-connections-per-peer=4").start().await;
     let address = world.server.address.clone();
     let mut silent = vec![];
     for _ in 0..20 {
@@ -38,7 +38,7 @@ async fn silent_connections_yield_to_callers_of_their_address() {
         honest.get_status().await.unwrap();
         silent.push(Hostile::silent(&address).await.unwrap());
     }
-    assert_eq!(world.server.log().matches("--connections-per-peer").count(), 1, "{}", world.server.log());
+    assert_eq!(world.server.log().matches("--max-connections-per-peer").count(), 1, "{}", world.server.log());
     world.push("INC-1", TicketSystem::Jira).await;
     drop(silent);
     world.finish().await;

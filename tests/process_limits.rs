@@ -58,9 +58,9 @@ async fn raises_open_file_limit_and_warns_of_shortage() {
     let told = log(&data).await;
     assert_eq!(limits(&server), ["300", "300"]);
     assert!(told.contains("files=\"300\""), "{told}");
-    assert!(told.contains("--connections does not fit") && told.contains("connections=512"), "{told}");
+    assert!(told.contains("--max-connections does not fit") && told.contains("connections=512"), "{told}");
     server.kill().await.unwrap();
-    let _server = started(&data, "ulimit -Sn 100 && ulimit -Hn 300", &["--connections=200"]);
+    let _server = started(&data, "ulimit -Sn 100 && ulimit -Hn 300", &["--max-connections=200"]);
     let told = log(&data).await;
     assert!(!told.contains("does not fit"), "{told}");
 }

@@ -15,7 +15,7 @@ use super::sdk_rust::{guarded, holds, push, token};
 /// Between two bookmarks: a stream of a server that is well is never silent for long.
 const LIVELY: &str = "--bookmark-interval=300ms";
 /// The server's patience with slow readers, and for how long the relay's do not read.
-const PATIENT: &str = "--slow-subscriber=1s";
+const PATIENT: &str = "--subscriber-timeout=1s";
 const SLOWNESS: Duration = Duration::from_secs(2);
 
 async fn lively() -> World {

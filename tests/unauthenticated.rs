@@ -20,7 +20,7 @@ const TOLD: &str = "refused calls without a valid credential";
 /// A server that lets one stranger's call through a second.
 fn plan() -> Plan {
     let plan = Plan::new().in_a_process().guarded();
-    plan.with_flag("--stranger-rate=1").with_flag(&format!("--stranger-burst={BURST}"))
+    plan.with_flag("--unauthenticated-rate=1").with_flag(&format!("--unauthenticated-burst={BURST}"))
 }
 
 /// Calls again and again; how many were told that the credential is not good, and how many to come back later.

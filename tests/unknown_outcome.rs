@@ -124,7 +124,7 @@ async fn account_without_project_access_proves_nothing() {
 
 #[tokio::test]
 async fn label_removed_after_delivery_changes_nothing() {
-    let mut world = Plan::new().with_flag("--sweeps=50ms,100ms,150ms").start().await;
+    let mut world = Plan::new().with_flag("--duplicate-scan-delays=50ms,100ms,150ms").start().await;
     let id = doubtful(&mut world, Effect::apply_then_gateway_timeout()).await;
     let delivered = world.until(&id, DeliveryState::Delivered).await;
     assert!(world.jira.remove_label(&delivered.ticket.as_ref().unwrap().key, &delivered.marker));
@@ -140,7 +140,7 @@ async fn label_removed_after_delivery_changes_nothing() {
 
 #[tokio::test]
 async fn duplicate_scan_keeps_the_older_ticket() {
-    let mut world = Plan::new().with_flag("--sweeps=400ms,500ms,600ms").start().await;
+    let mut world = Plan::new().with_flag("--duplicate-scan-delays=400ms,500ms,600ms").start().await;
     let id = doubtful(&mut world, Effect::apply_then_gateway_timeout()).await;
     let delivered = world.until(&id, DeliveryState::Delivered).await;
     let second = add_twin(&world, &delivered.marker);

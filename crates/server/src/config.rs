@@ -92,8 +92,8 @@ pub struct Config {
 
     /// Delays of the duplicate scans of deliveries that once had an unknown outcome, after they were delivered,
     /// failed or were cancelled. Three durations.
-    #[arg(long, env = "TICKETING_SWEEPS", default_value = "15m,1h,24h", value_parser = sweeps)]
-    pub sweeps: [Duration; 3],
+    #[arg(long, env = "TICKETING_DUPLICATE_SCAN_DELAYS", default_value = "15m,1h,24h", value_parser = duplicate_scan_delays)]
+    pub duplicate_scan_delays: [Duration; 3],
 
     /// Consecutive failures that open the circuit breaker of a ticket system, which is then only probed, once a tick.
     /// 1 to 1,000.
@@ -126,8 +126,8 @@ pub struct Config {
     pub bookmark_interval: Duration,
 
     /// Ends a subscriber that receives nothing within this time, with its last token.
-    #[arg(long, env = "TICKETING_SLOW_SUBSCRIBER", default_value = "30s", value_parser = duration)]
-    pub slow_subscriber: Duration,
+    #[arg(long, env = "TICKETING_SUBSCRIBER_TIMEOUT", default_value = "30s", value_parser = duration)]
+    pub subscriber_timeout: Duration,
 
     /// How long a stopping server waits for attempts in progress.
     #[arg(long, env = "TICKETING_SHUTDOWN_GRACE", default_value = "35s", value_parser = duration)]
@@ -257,7 +257,7 @@ impl Config {
             jira_cloud_index_bound: self.jira_cloud_index_bound,
             jira_data_center_index_bound: self.jira_data_center_index_bound,
             look_up_interval: self.look_up_interval,
-            duplicate_scan_delays: self.sweeps,
+            duplicate_scan_delays: self.duplicate_scan_delays,
             circuit_threshold: self.circuit_threshold,
             max_retry_after: self.max_retry_after,
             jira_lockout_limit: self.jira_lockout_limit,
@@ -302,10 +302,10 @@ fn pause(text: &str) -> Result<Duration, String> {
 }
 
 /// Parses three increasing durations, such as 15m,1h,24h.
-fn sweeps(text: &str) -> Result<[Duration; 3], String> {
-    let sweeps: Vec<_> = text.split(',').map(duration).collect::<Result<_, _>>()?;
-    let grow = sweeps.windows(2).all(|pair| pair[0] < pair[1]);
-    let three = <[Duration; 3]>::try_from(sweeps).ok().filter(|_| grow);
+fn duplicate_scan_delays(text: &str) -> Result<[Duration; 3], String> {
+    let duplicate_scan_delays: Vec<_> = text.split(',').map(duration).collect::<Result<_, _>>()?;
+    let grow = duplicate_scan_delays.windows(2).all(|pair| pair[0] < pair[1]);
+    let three = <[Duration; 3]>::try_from(duplicate_scan_delays).ok().filter(|_| grow);
     three.ok_or_else(|| "must be three increasing durations, for example 15m,1h,24h".to_owned())
 }
 
@@ -334,7 +334,8 @@ mod tests {
 
     #[test]
     fn bounds_go_down_to_tens_of_milliseconds() {
-        let config = config(&["--attempt-deadline=40ms", "--lease=100ms", "--sweeps=10ms,20ms,30ms"]);
+        let config =
+            config(&["--attempt-deadline=40ms", "--lease=100ms", "--duplicate-scan-delays=10ms,20ms,30ms"]);
         assert_eq!(config.check(), Ok(()));
         assert_eq!(config.bounds().duplicate_scan_delays.map(|sweep| sweep.as_millis()), [10, 20, 30]);
     }

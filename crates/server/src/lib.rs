@@ -17,6 +17,7 @@ pub mod health;
 mod offline_changes;
 pub mod panics;
 pub mod process;
+pub mod renamed_flags;
 pub mod server;
 pub mod settings;
 pub mod store;

@@ -14,8 +14,11 @@ use ticketing_server::commands::{AuditCommand, KeyCommand, TokenCommand};
 use ticketing_server::config::Config;
 use ticketing_server::health::{self, HealthArgs};
 use ticketing_server::transport::dev::{self, TlsCommand};
-use ticketing_server::{panics, process, server, telemetry};
+use ticketing_server::{panics, process, renamed_flags, server, telemetry};
 use tokio::signal::unix::{SignalKind, signal};
+
+/// Exit code for invalid arguments, as clap has it.
+const USAGE_ERROR: u8 = 2;
 
 /// Turns RhythmX incidents into tickets in Jira and ServiceNow, effectively once.
 #[derive(Debug, Parser)]
@@ -67,6 +70,10 @@ async fn main() -> ExitCode {
         return ExitCode::FAILURE;
     }
     panics::log_panics();
+    if let Err(error) = renamed_flags::check(std::env::args_os(), |name| std::env::var_os(name).is_some()) {
+        report(&error);
+        return ExitCode::from(USAGE_ERROR);
+    }
     let done = match Cli::parse().command {
         Command::Serve(config) => serve(*config).await,
         Command::Backup(args) => backup(&args).await,

@@ -29,8 +29,8 @@ pub(crate) fn log_file_limit(connections: u64) {
         tracing::warn!(
             files,
             connections,
-            "--connections does not fit into the limit of open files: raise it (LimitNOFILE of \
-             systemd, `ulimit -Hn`), or give a smaller --connections"
+            "--max-connections does not fit into the limit of open files: raise it (LimitNOFILE of \
+             systemd, `ulimit -Hn`), or give a smaller --max-connections"
         );
     }
 }

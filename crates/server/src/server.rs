@@ -227,7 +227,7 @@ async fn serve_with_store(
     let closing = CancellationToken::new();
     let streams = grpc::StreamSettings {
         bookmark_interval: config.bookmark_interval,
-        subscriber_timeout: config.slow_subscriber,
+        subscriber_timeout: config.subscriber_timeout,
     };
     let service = grpc::Service::new(app, access.clone(), streams, closing.clone());
     let grpc::Served { calls, health_only, health } =

@@ -19,7 +19,7 @@ from rhythmx_ticketing import Cancelled, Tls, _address, _channel, _position, aio
 
 @pytest.fixture(scope="module")
 def relayed() -> Iterator[Fixture]:
-    with Fixture("--", "--slow-subscriber=1s", "--bookmark-interval=200ms") as fixture:
+    with Fixture("--", "--subscriber-timeout=1s", "--bookmark-interval=200ms") as fixture:
         yield fixture
 
 

@@ -15,7 +15,7 @@ let server: Fixture;
 let token: string;
 const usual = { ...TIMES };
 before(async () => {
-  server = await Fixture.start("--", "--slow-subscriber=1s", "--bookmark-interval=200ms");
+  server = await Fixture.start("--", "--subscriber-timeout=1s", "--bookmark-interval=200ms");
   token = server.said.tokens.admin;
 });
 after(async () => await server.stop());

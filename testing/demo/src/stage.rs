@@ -89,7 +89,7 @@ fn config(folder: &std::path::Path) -> anyhow::Result<Config> {
         "--server-bound=200ms",
         "--jira-cloud-index-bound=400ms",
         "--look-up-interval=200ms",
-        "--sweeps=1s,2s,3s",
+        "--duplicate-scan-delays=1s,2s,3s",
         // The simulators are here.
         "--allow-target=127.0.0.1",
     ];

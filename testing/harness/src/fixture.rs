@@ -40,7 +40,7 @@ const DAY: Duration = Duration::from_secs(86_400);
 /// How long Jira takes for a create when it hangs.
 const HANGING: Duration = Duration::from_secs(8);
 /// The server's patience with slow readers, and for how long they do not read.
-const PATIENCE: &str = "--slow-subscriber=1s";
+const PATIENCE: &str = "--subscriber-timeout=1s";
 const SLOWNESS: Duration = Duration::from_secs(2);
 
 /// The real server with simulated ticket systems, for the tests of the SDKs in other languages.

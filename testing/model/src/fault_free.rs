@@ -80,5 +80,5 @@ impl FaultFreeRun {
 
 fn is_at_its_end(setup: &Setup, world: &World) -> bool {
     let is_settled = matches!(world.delivery.state, State::Delivered | State::Failed | State::Cancelled);
-    is_settled && !world.is_down && !(setup.sweeps && world.delivery.duplicate_scan.is_some())
+    is_settled && !world.is_down && !(setup.duplicate_scans && world.delivery.duplicate_scan.is_some())
 }

@@ -11,7 +11,7 @@ use crate::setup::{Fleet, Promise, Setup, Tickets, Witnesses};
 pub enum Guard {
     /// The intent is durable before the first byte.
     Intent,
-    /// What is in doubt is looked for before it is sent again.
+    /// What is of unknown outcome is looked for before it is sent again.
     LookUp,
     /// "Not found" proves nothing before the search must show what was made.
     IndexBound,
@@ -108,18 +108,19 @@ pub fn guards() -> Vec<GuardCase> {
 #[must_use]
 pub fn broken_assumptions() -> Vec<GuardTrial> {
     let paused = |setup, promise| {
-        let sweeps = promise != Promise::OneTicket;
-        Setup { paused_writer: true, sweeps, promise, ..setup }
+        let duplicate_scans = promise != Promise::OneTicket;
+        Setup { paused_writer: true, duplicate_scans, promise, ..setup }
     };
     let alone = Fleet::Alone { workers: 2 };
-    let sweeps = "two servers: a paused worker sends late, and sweeps tell of every ticket";
-    let failed = "two servers: a paused worker sends late, the index lags, and sweeps tell of every ticket";
+    let duplicate_scans = "two servers: a paused worker sends late, and duplicate scans report every ticket";
+    let failed =
+        "two servers: a paused worker sends late, the index lags, and duplicate scans report every ticket";
     let one_ticket =
         |name, fleet| GuardTrial::breaks(paused(Setup::indexed(name, fleet), Promise::OneTicket));
     vec![
         one_ticket("one server: a paused task sends late", alone),
         one_ticket("two servers: a paused worker sends late", TWO),
-        GuardTrial::holds(paused(Setup::immediate(sweeps, TWO), Promise::EveryTicketIsKnown)),
+        GuardTrial::holds(paused(Setup::immediate(duplicate_scans, TWO), Promise::EveryTicketIsKnown)),
         GuardTrial::holds(paused(Setup::indexed(failed, TWO), Promise::EveryTicketIsKnown)),
     ]
 }

@@ -20,7 +20,7 @@
 //! order in which they were made; clocks run alike; an operator tells the truth; and a request whose deadline has passed
 //! is cut off by the transport, however long the worker was paused between its last look at the clock and its first
 //! byte. No client can promise the last one, for a process may be stopped between any two instructions:
-//! [`broken_assumptions`] shows that there may be two tickets then, and that sweeps find them.
+//! [`broken_assumptions`] shows that there may be two tickets then, and that duplicate scans find them.
 //!
 //! Exploration is breadth first, so the first trace found is a shortest one, and the same one each time: [`replay`]
 //! walks it again.

@@ -46,8 +46,8 @@ pub(crate) fn broken_at_the_end(setup: &Setup, world: &World) -> Option<Violatio
         _ if world.is_swept || !has_unreported(world) => None,
         State::Delivered => Some(Violation::DuplicateUnreported),
         State::Failed => Some(Violation::TicketLost),
-        // What was given up while it was in doubt is left to the sweeps.
-        State::Cancelled if setup.sweeps => Some(Violation::TicketLost),
+        // What was given up while it was of unknown outcome is left to the duplicate scans.
+        State::Cancelled if setup.duplicate_scans => Some(Violation::TicketLost),
         _ => None,
     }
 }
@@ -73,7 +73,10 @@ fn malformed(delivery: &Delivery) -> Option<&'static str> {
         (state != State::Reconciling || is_due != is_leased, "a doubt is either due or claimed"),
         (!is_leased || matches!(state, State::Attempting | State::Reconciling), "only work is claimed"),
         (!is_settled || !is_due && !is_leased, "what is settled is neither due nor claimed"),
-        (state != State::Reconciling || delivery.unknown_outcome.is_some(), "what is looked for is in doubt"),
+        (
+            state != State::Reconciling || delivery.unknown_outcome.is_some(),
+            "what is looked for is of unknown outcome",
+        ),
         (
             delivery.unknown_outcome.is_none() || matches!(state, State::Reconciling | State::Cancelled),
             "a doubt is looked into or given up",

@@ -51,7 +51,7 @@ pub fn configurations(large: bool) -> Vec<Setup> {
         Setup::indexed("one server that is started again, an index that lags", alone),
         Setup::indexed("two servers, an index that lags", two),
         Setup::immediate("two servers, a search that shows at once", two),
-        Setup { sweeps: true, ..Setup::indexed("two servers, sweeps", two) },
+        Setup { duplicate_scans: true, ..Setup::indexed("two servers, duplicate scans", two) },
         Setup {
             tickets: Tickets::ShownLater,
             ..Setup::indexed("two servers, a search that is not known to show tickets", two)
@@ -78,7 +78,7 @@ pub fn configurations(large: bool) -> Vec<Setup> {
             failed_searches: 1,
             ..Setup::immediate("two servers, a search that fails or shows at once, operators", two)
         },
-        Setup { sweeps: true, ..Setup::indexed("two servers, sweeps", two) },
+        Setup { duplicate_scans: true, ..Setup::indexed("two servers, duplicate scans", two) },
         Setup::indexed("three servers, an index that lags", three),
         Setup {
             hands: 1,

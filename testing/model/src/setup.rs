@@ -27,7 +27,7 @@ pub struct Setup {
     /// How often an operator, a caller or a recovered target may interfere.
     pub hands: u8,
     /// Whether later searches for duplicates are made.
-    pub sweeps: bool,
+    pub duplicate_scans: bool,
     /// Whether a worker that is paused between its check of the deadline and its first byte sends all the same. The
     /// protocol assumes that the transport gives the request up at the deadline.
     pub paused_writer: bool,
@@ -56,7 +56,7 @@ pub struct TickBounds {
     pub index: u32,
     pub look_up_interval: u32,
     pub backoff: u32,
-    pub sweeps: [u32; 3],
+    pub duplicate_scans: [u32; 3],
 }
 
 /// The ticket system at its worst.
@@ -96,7 +96,7 @@ pub enum Promise {
     All,
     /// At most one ticket for the marker.
     OneTicket,
-    /// There may be more than one, but the sweeps tell of each, also where the delivery has failed or was cancelled;
+    /// There may be more than one, but the duplicate scans report each, also where the delivery has failed or was cancelled;
     /// nothing is stuck.
     EveryTicketIsKnown,
 }
@@ -114,7 +114,7 @@ impl Setup {
             index: 2,
             look_up_interval: 1,
             backoff: 1,
-            sweeps: [2, 4, 6],
+            duplicate_scans: [2, 4, 6],
         };
         Self {
             name,
@@ -126,7 +126,7 @@ impl Setup {
             tickets: Tickets::Shown,
             failed_searches: 0,
             hands: 0,
-            sweeps: false,
+            duplicate_scans: false,
             paused_writer: false,
             removed: vec![],
             promise: Promise::All,
@@ -154,12 +154,12 @@ impl Setup {
     /// and the retry may be a backoff away.
     #[must_use]
     pub fn patience(&self) -> u32 {
-        let TickBounds { attempt_deadline, lease, server, index, look_up_interval, backoff, sweeps } =
+        let TickBounds { attempt_deadline, lease, server, index, look_up_interval, backoff, duplicate_scans } =
             self.bounds;
         let look_ups = if self.failed_searches > 0 || self.witnesses != Witnesses::Never { 11 } else { 2 }
             * look_up_interval;
-        let sweeps = if self.sweeps { sweeps[2] } else { 0 };
-        lease + attempt_deadline + server + index + look_ups + backoff + sweeps
+        let duplicate_scans = if self.duplicate_scans { duplicate_scans[2] } else { 0 };
+        lease + attempt_deadline + server + index + look_ups + backoff + duplicate_scans
     }
 
     pub(crate) fn lacks(&self, guard: Guard) -> bool {
@@ -187,7 +187,7 @@ impl Setup {
                 jira_cloud_index_bound: self.index_bound(),
                 jira_data_center_index_bound: self.index_bound(),
                 look_up_interval: duration(bounds.look_up_interval),
-                duplicate_scan_delays: bounds.sweeps.map(duration),
+                duplicate_scan_delays: bounds.duplicate_scans.map(duration),
                 circuit_threshold: 1,
                 ..Bounds::default()
             },

@@ -92,7 +92,7 @@ impl Writer<'_> {
     }
 
     fn write_sweep(&mut self, delivery: &Delivery) {
-        if !self.setup.sweeps {
+        if !self.setup.duplicate_scans {
             return;
         }
         self.push(u8::from(!delivery.uncertain_sends.is_empty()));
@@ -103,7 +103,7 @@ impl Writer<'_> {
         let sweep = delivery.duplicate_scan.as_ref();
         self.push(sweep.map_or(NONE, |sweep| as_byte(sweep.step)));
         self.push_ahead(sweep.map(|sweep| sweep.due_at));
-        self.push_within(sweep.map(|sweep| sweep.from), i64::from(self.setup.bounds.sweeps[2]) * 2);
+        self.push_within(sweep.map(|sweep| sweep.from), i64::from(self.setup.bounds.duplicate_scans[2]) * 2);
     }
 
     fn write_vendor(&mut self) {
@@ -255,10 +255,10 @@ mod tests {
         let witnesses = Witnesses::Perhaps;
         compare(&Setup { witnesses, failed_searches: 2, ..Setup::indexed("searches", alone) }, MAX_STATES);
         let paused = Setup {
-            sweeps: true,
+            duplicate_scans: true,
             paused_writer: true,
             promise: Promise::EveryTicketIsKnown,
-            ..Setup::immediate("sweeps", alone)
+            ..Setup::immediate("duplicate scans", alone)
         };
         compare(&paused, MAX_STATES);
     }

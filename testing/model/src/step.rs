@@ -237,5 +237,5 @@ fn may_claim(setup: &Setup, world: &World) -> bool {
 
 fn is_sweep_due(setup: &Setup, world: &World) -> bool {
     let is_due = |sweep: &DuplicateScan| ticks_from(world.now, sweep.due_at) <= 0;
-    setup.sweeps && world.delivery.duplicate_scan.as_ref().is_some_and(is_due)
+    setup.duplicate_scans && world.delivery.duplicate_scan.as_ref().is_some_and(is_due)
 }

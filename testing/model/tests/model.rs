@@ -63,7 +63,7 @@ fn traces_are_deterministic() {
 fn duplicate_of_a_paused_worker_is_reported() {
     let paused = Setup {
         paused_writer: true,
-        sweeps: true,
+        duplicate_scans: true,
         promise: Promise::EveryTicketIsKnown,
         ..Setup::immediate("paused", Fleet::Shared { servers: 2 })
     };

@@ -73,12 +73,12 @@ pub struct AccessArgs {
     /// Sustained unauthenticated calls per second of one peer: an IPv4 address, an IPv6 /64 network or a local user.
     /// Over it, such calls fail with RESOURCE_EXHAUSTED; calls with a valid credential still succeed, those with a
     /// token once it is a second old. 1 to 100,000.
-    #[arg(long, env = "TICKETING_STRANGER_RATE", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    pub stranger_rate: u32,
+    #[arg(long, env = "TICKETING_UNAUTHENTICATED_RATE", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub unauthenticated_rate: u32,
 
     /// Burst of unauthenticated calls of one peer. 1 to 100,000.
-    #[arg(long, env = "TICKETING_STRANGER_BURST", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    pub stranger_burst: u32,
+    #[arg(long, env = "TICKETING_UNAUTHENTICATED_BURST", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub unauthenticated_burst: u32,
 }
 
 /// An incomplete combination of flags.
@@ -124,7 +124,7 @@ impl AccessArgs {
         let limits = CallLimits {
             calls: Rate { rate: self.call_rate, burst: self.call_burst },
             streams: self.streams_per_caller,
-            unauthenticated: Rate { rate: self.stranger_rate, burst: self.stranger_burst },
+            unauthenticated: Rate { rate: self.unauthenticated_rate, burst: self.unauthenticated_burst },
         };
         Ok(AccessSettings { tokens: asked(AuthSource::Token), certificates, jwt, limits })
     }

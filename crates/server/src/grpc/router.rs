@@ -81,7 +81,7 @@ fn with_limits(routes: Routes, schema: Arc<Schema>, limits: &Limits) -> LimitedS
     let budget = MemoryBudget::new(limits.request_memory as usize * 1_024 * 1_024);
     let max_size = limits.max_request_size as usize;
     let reader = RequestLayer::new(schema, budget, max_size, limits.request_timeout);
-    DeadlineLayer::new(limits.longest_call).layer(reader.layer(routes.prepare()))
+    DeadlineLayer::new(limits.max_call_duration).layer(reader.layer(routes.prepare()))
 }
 
 /// Reports NOT_SERVING to health watchers.

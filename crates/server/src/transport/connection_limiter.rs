@@ -104,7 +104,7 @@ fn max_established(max: u32) -> u32 {
 
 impl ConnectionLimiter {
     pub(super) fn new(limits: &Limits) -> Arc<Self> {
-        Self::with(limits.connections, limits.connections_per_peer)
+        Self::with(limits.max_connections, limits.max_connections_per_peer)
     }
 
     fn with(max: u32, max_per_peer: u32) -> Arc<Self> {
@@ -285,8 +285,8 @@ impl AbuseBudget {
 impl fmt::Display for LimitExceeded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Total => "--connections",
-            Self::Peer => "--connections-per-peer",
+            Self::Total => "--max-connections",
+            Self::Peer => "--max-connections-per-peer",
         })
     }
 }

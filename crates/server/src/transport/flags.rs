@@ -50,17 +50,17 @@ pub struct TlsFiles {
 pub struct Limits {
     /// Maximum number of connections. At the limit, a new connection displaces the oldest one without an
     /// authenticated call, of the peer that has the most of them. 1 to 100,000.
-    #[arg(long, env = "TICKETING_CONNECTIONS", default_value_t = 512,
+    #[arg(long, env = "TICKETING_MAX_CONNECTIONS", default_value_t = 512,
           value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    pub connections: u32,
+    pub max_connections: u32,
 
     /// Maximum number of connections from one IPv4 address, IPv6 /64 network or local user. At the limit, a new
     /// connection displaces the oldest one without an authenticated call; connections with one are never displaced,
     /// and an eighth of the limit is reserved for new ones. Increase it if many clients share an address, as behind a
     /// load balancer. 1 to 100,000.
-    #[arg(long, env = "TICKETING_CONNECTIONS_PER_PEER", default_value_t = 128,
+    #[arg(long, env = "TICKETING_MAX_CONNECTIONS_PER_PEER", default_value_t = 128,
           value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    pub connections_per_peer: u32,
+    pub max_connections_per_peer: u32,
 
     /// Maximum duration of a TLS handshake.
     #[arg(long, env = "TICKETING_HANDSHAKE_TIMEOUT", default_value = "10s", value_parser = duration)]
@@ -113,8 +113,8 @@ pub struct Limits {
     pub control_frames: u32,
 
     /// Maximum duration of a call, whatever its deadline. Does not apply to open streams.
-    #[arg(long, env = "TICKETING_LONGEST_CALL", default_value = "5m", value_parser = duration)]
-    pub longest_call: Duration,
+    #[arg(long, env = "TICKETING_MAX_CALL_DURATION", default_value = "5m", value_parser = duration)]
+    pub max_call_duration: Duration,
 
     /// Maximum size of a request in bytes, uncompressed; a larger one fails with OUT_OF_RANGE. The largest valid
     /// incident takes 420,000 bytes in ASCII and 1,620,000 if every character takes four bytes. 16,384 to 16,777,216.
@@ -136,7 +136,7 @@ impl TransportFlags {
     #[must_use]
     pub fn max_connections(&self) -> u64 {
         let addresses = if self.health_listen.is_some() { 2 } else { 1 };
-        addresses * u64::from(self.limits.connections)
+        addresses * u64::from(self.limits.max_connections)
     }
 }
 
@@ -146,7 +146,7 @@ impl Limits {
     /// The limits of `--health-listen`, never above the general ones.
     pub(crate) fn for_health(&self) -> Self {
         Self {
-            connections_per_peer: self.connections_per_peer.min(HEALTH_CONNECTIONS_PER_PEER),
+            max_connections_per_peer: self.max_connections_per_peer.min(HEALTH_CONNECTIONS_PER_PEER),
             streams_per_connection: self.streams_per_connection.min(HEALTH_STREAMS_PER_CONNECTION),
             ..self.clone()
         }

@@ -171,7 +171,7 @@ pub(super) const BUGS: &[Bug] = &[
     },
 ];
 
-/// FaultScript that no bug was found in, and that is the hardest that there is: everything in doubt, a process that is
+/// FaultScript that no bug was found in, and that is the hardest that there is: everything of unknown outcome, a process that is
 /// killed again and again, and both. Few callers at once, so that a busy machine keeps to the bounds.
 pub(super) const HARD: &[Replay] = &[
     History { deliveries: 1_000, seed: 42, struck: 1_000, kills: 0 },

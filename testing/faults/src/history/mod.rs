@@ -185,7 +185,7 @@ fn words(verdict: &Verdict) -> String {
     let Verdict { deliveries, in_doubt, server_faults, void, broken, .. } = verdict;
     let (void, broken) = (void.len(), broken.len());
     format!(
-        "{deliveries} deliveries, {in_doubt} in doubt, {server_faults} kills, {void} void, {broken} broken"
+        "{deliveries} deliveries, {in_doubt} of unknown outcome, {server_faults} kills, {void} void, {broken} broken"
     )
 }
 

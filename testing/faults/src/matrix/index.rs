@@ -146,7 +146,8 @@ async fn witness_seen(stage: Stage, site: Site) {
 }
 
 async fn beyond_the_bound(stage: Stage, site: Site) {
-    let mut scene = Scene::start(&stage, site, Bounds::default().with_sweeps([400, 800, 1_200])).await;
+    let mut scene =
+        Scene::start(&stage, site, Bounds::default().with_duplicate_scans([400, 800, 1_200])).await;
     scene.simulator().set_index_lag(FOREVER);
     let id = scene.make_outcome_unknown("INC-1", true).await;
     scene.world.until(&id, DeliveryState::Delivered).await;
@@ -156,7 +157,8 @@ async fn beyond_the_bound(stage: Stage, site: Site) {
 
 /// The first sweep sees the first ticket alone, the next one both.
 async fn older_shows_first(stage: Stage, site: Site) {
-    let mut scene = Scene::start(&stage, site, Bounds::default().with_sweeps([200, 1_000, 2_000])).await;
+    let mut scene =
+        Scene::start(&stage, site, Bounds::default().with_duplicate_scans([200, 1_000, 2_000])).await;
     scene.simulator().set_index_lag(FOREVER);
     let id = scene.make_outcome_unknown("INC-1", true).await;
     scene.world.until(&id, DeliveryState::Delivered).await;
@@ -183,7 +185,7 @@ async fn two_are_reported(mut scene: Scene, id: &str) {
 
 /// Nothing ever shows anything: no search can tell that there are two. It stays with two.
 async fn permanent(stage: Stage, site: Site) {
-    let mut scene = Scene::start(&stage, site, Bounds::default().with_sweeps([100, 200, 300])).await;
+    let mut scene = Scene::start(&stage, site, Bounds::default().with_duplicate_scans([100, 200, 300])).await;
     scene.simulator().set_index_lag(FOREVER);
     let id = scene.make_outcome_unknown("INC-1", true).await;
     scene.world.until(&id, DeliveryState::Delivered).await;
@@ -196,7 +198,7 @@ async fn permanent(stage: Stage, site: Site) {
     scene.world.finish().await;
 }
 
-/// Another ticket of ours does not show either, so it is known that the index says nothing: it stays in doubt, visibly,
+/// Another ticket of ours does not show either, so it is known that the index says nothing: it stays of unknown outcome, visibly,
 /// until a person has looked.
 async fn permanent_with_a_hidden_canary(stage: Stage, site: Site) {
     let mut scene = Scene::start(&stage, site, Bounds::default().with_index(INDEX_BOUND)).await;

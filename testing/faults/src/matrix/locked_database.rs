@@ -198,7 +198,7 @@ impl Kept {
     }
 
     fn plan(self, stage: &Stage) -> Plan {
-        let plan = stage.plan().in_a_process().with_flag("--sweeps=50ms,100ms,150ms");
+        let plan = stage.plan().in_a_process().with_flag("--duplicate-scan-delays=50ms,100ms,150ms");
         let plan = plan.with_flag("--attempt-deadline=600ms");
         let plan = plan.with_flag(&format!("--lease={}ms", LEASE.as_millis()));
         match self {

@@ -123,7 +123,7 @@ fn paging(site: Site) -> Vec<(&'static str, Value)> {
     }
 }
 
-/// Two deliveries in doubt, one with a ticket and one without. While the look-ups lie, neither is sent again or ended with
+/// Two deliveries of unknown outcome, one with a ticket and one without. While the look-ups lie, neither is sent again or ended with
 /// a ticket that is not its own; once they do not, both end with the one ticket.
 async fn lied_to(stage: Stage, site: Site, lie: Lie) {
     let bounds = Bounds { interval: Duration::from_millis(80), ..Bounds::default() };
@@ -164,7 +164,7 @@ async fn lied_to(stage: Stage, site: Site, lie: Lie) {
 
 /// The same ticket twice is one ticket.
 async fn every_row_twice(stage: Stage, site: Site) {
-    let mut scene = Scene::start(&stage, site, Bounds::default().with_sweeps([20, 40, 60])).await;
+    let mut scene = Scene::start(&stage, site, Bounds::default().with_duplicate_scans([20, 40, 60])).await;
     scene.inject(Call::Search, When::Always, Effect::ReturnsTwice);
     let made = scene.make_outcome_unknown("INC-1", true).await;
     let not_made = scene.make_outcome_unknown("INC-2", false).await;

@@ -1,5 +1,5 @@
 //! People at work on the same tickets and deliveries: what they do to a ticket, and what they say of a delivery while it is
-//! in doubt.
+//! of unknown outcome.
 
 use std::time::Duration;
 
@@ -62,9 +62,9 @@ fn moved_at(site: Site) -> Cell {
     Cell::does_not_apply(FAMILY, "moved during reconciliation", site.name(), why)
 }
 
-/// A delivery in doubt whose look-ups fail until [`see`] is called, so that a person is faster.
+/// A delivery of unknown outcome whose look-ups fail until [`see`] is called, so that a person is faster.
 async fn blind(stage: &Stage, site: Site, applied: bool) -> (Scene, v1::Delivery) {
-    let mut scene = Scene::start(stage, site, Bounds::default().with_sweeps(SOON)).await;
+    let mut scene = Scene::start(stage, site, Bounds::default().with_duplicate_scans(SOON)).await;
     scene.refuse_look_ups();
     let id = scene.make_outcome_unknown("INC-1", applied).await;
     let delivery = scene.world.until(&id, DeliveryState::Reconciling).await;
@@ -75,19 +75,19 @@ fn see(scene: &Scene) {
     scene.simulator().faults().clear();
 }
 
-/// A delivery in doubt whose look-up was answered and is held before it says so.
+/// A delivery of unknown outcome whose look-up was answered and is held before it says so.
 async fn looked_up(stage: &Stage, site: Site, applied: bool) -> (Scene, v1::Delivery) {
     looked_up_and_scanned(stage, site, applied, SOON).await
 }
 
-/// The same with other sweeps.
+/// The same with other duplicate scans.
 async fn looked_up_and_scanned(
     stage: &Stage,
     site: Site,
     applied: bool,
-    sweeps: [u64; 3],
+    duplicate_scans: [u64; 3],
 ) -> (Scene, v1::Delivery) {
-    let bounds = Bounds::default().with_sweeps(sweeps).with_attempt_deadline(600);
+    let bounds = Bounds::default().with_duplicate_scans(duplicate_scans).with_attempt_deadline(600);
     let mut scene = Scene::start_in_a_process(stage, site, bounds).await;
     scene.world.server.arm(Point::LookedUp);
     let id = scene.make_outcome_unknown("INC-1", applied).await;

@@ -57,7 +57,7 @@ pub(super) fn cells() -> Vec<Cell> {
         let at = |call: &str| format!("{call}, {}", name(vendor));
         cells.push(Cell::new(FAMILY, "DNS failure", at("preparing read"), move |stage| lost(stage, vendor)));
         for call in ["create", "look-up"] {
-            let why = "the reads before a create go to the same name, and what was sent in doubt had resolved; a \
+            let why = "the reads before a create go to the same name, and what was sent of unknown outcome had resolved; a \
                        name that ceases to resolve looks to this service like a refused connection";
             cells.push(Cell::does_not_apply(FAMILY, "DNS failure", at(call), why));
         }

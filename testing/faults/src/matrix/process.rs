@@ -86,7 +86,7 @@ pub(super) fn cells() -> Vec<Cell> {
 }
 
 async fn play(stage: Stage, fault: Fault, at: At, system: TicketSystem) {
-    let plan = plan(&stage).with_flag("--sweeps=50ms,100ms,150ms");
+    let plan = plan(&stage).with_flag("--duplicate-scan-delays=50ms,100ms,150ms");
     let trust = Trust::new();
     let plan = if at == At::Connecting { plan.under_tls(&trust.good, trust.pem_file()) } else { plan };
     let mut world = plan.start().await;

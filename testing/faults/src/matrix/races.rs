@@ -127,7 +127,7 @@ async fn paused_worker(stage: Stage, site: Site, point: Point) {
 }
 
 /// A look-up is answered "not found", and held until its lease has lapsed, others have proven that there is no ticket, and
-/// the next create is in doubt: what it has to say is about the first create alone.
+/// the next create is of unknown outcome: what it has to say is about the first create alone.
 async fn paused_look_up(stage: Stage, site: Site) {
     let mut scene = Scene::start_in_a_process(&stage, site, bounds()).await;
     scene.inject(Call::Create, When::Nth(1), Effect::gateway_timeout());
@@ -204,10 +204,10 @@ impl Meanwhile {
     fn bounds(self) -> Bounds {
         match self {
             // Sweeps that come after the late answer.
-            Self::MadeAgain => bounds().with_sweeps([1_000, 1_500, 2_000]),
+            Self::MadeAgain => bounds().with_duplicate_scans([1_000, 1_500, 2_000]),
             // No sweep is to find before what the late answer says.
             Self::Cancelled => bounds(),
-            _ => bounds().with_sweeps(SOON),
+            _ => bounds().with_duplicate_scans(SOON),
         }
     }
 

@@ -46,7 +46,7 @@ pub(super) fn cells() -> Vec<Cell> {
 
 /// The ticket is read first: neither word changes anything, and the look-up that was under way finds the right one.
 async fn refused(stage: Stage, site: Site, is_taken: bool) {
-    let bounds = Bounds::default().with_sweeps(SOON).with_attempt_deadline(600);
+    let bounds = Bounds::default().with_duplicate_scans(SOON).with_attempt_deadline(600);
     let mut scene = Scene::start_in_a_process(&stage, site, bounds).await;
     let other = key(&scene.push_through("INC-0").await);
     scene.world.server.arm(Point::LookedUp);
@@ -107,7 +107,7 @@ async fn found_by_scan(stage: Stage, site: Site) {
 async fn away(plan: Plan, site: Site) -> (Scene, String, Ticket) {
     // What fails in a row is not to pause the connection: each word is to be the operator's.
     let plan = plan.with_flag("--circuit-threshold=1000");
-    let mut scene = Scene::start_on(plan, site, Bounds::default().with_sweeps(SOON)).await;
+    let mut scene = Scene::start_on(plan, site, Bounds::default().with_duplicate_scans(SOON)).await;
     let other = key(&scene.push_through("INC-0").await);
     scene.refuse_look_ups();
     let id = scene.make_outcome_unknown("INC-1", true).await;

@@ -34,7 +34,7 @@ pub(super) struct Bounds {
     pub(super) server: Duration,
     pub(super) index: Duration,
     pub(super) interval: Duration,
-    pub(super) sweeps: [Duration; 3],
+    pub(super) duplicate_scans: [Duration; 3],
     /// How much longer a lease is than the shortest that the server takes.
     pub(super) longer_lease: Duration,
 }
@@ -96,7 +96,7 @@ impl Default for Bounds {
             server: Duration::from_millis(60),
             index: Duration::from_millis(180),
             interval: Duration::from_millis(30),
-            sweeps: [day, two, three],
+            duplicate_scans: [day, two, three],
             longer_lease: Duration::ZERO,
         }
     }
@@ -108,8 +108,8 @@ impl Bounds {
     }
 
     /// Sweeps so many milliseconds after the delivery.
-    pub(super) fn with_sweeps(self, sweeps: [u64; 3]) -> Self {
-        Self { sweeps: sweeps.map(Duration::from_millis), ..self }
+    pub(super) fn with_duplicate_scans(self, duplicate_scans: [u64; 3]) -> Self {
+        Self { duplicate_scans: duplicate_scans.map(Duration::from_millis), ..self }
     }
 
     pub(super) fn with_attempt_deadline(self, millis: u64) -> Self {
@@ -130,7 +130,7 @@ impl Bounds {
     }
 
     fn plan(&self, plan: Plan) -> Plan {
-        let sweeps = self.sweeps.map(|sweep| format!("{}ms", sweep.as_millis())).join(",");
+        let duplicate_scans = self.duplicate_scans.map(|sweep| format!("{}ms", sweep.as_millis())).join(",");
         let flags = [
             ("attempt-deadline", self.attempt_deadline),
             ("lease", self.lease()),
@@ -141,7 +141,7 @@ impl Bounds {
         ];
         let flags = flags.map(|(name, time)| format!("--{name}={}ms", time.as_millis()));
         let plan = flags.iter().fold(plan, |plan, flag| plan.with_flag(flag));
-        plan.with_flag(&format!("--sweeps={sweeps}"))
+        plan.with_flag(&format!("--duplicate-scan-delays={duplicate_scans}"))
     }
 }
 

@@ -95,7 +95,7 @@ async fn told_after_the_bound(stage: Stage, site: Site) {
     scene.world.finish().await;
 }
 
-/// A search about the first create shows nothing, and is held until the next create is in doubt and "not found" would be proof
+/// A search about the first create shows nothing, and is held until the next create is of unknown outcome and "not found" would be proof
 /// for that one too.
 async fn told_in_the_next_doubt(stage: Stage, site: Site) {
     let bounds = Bounds { server: Duration::from_secs(1), ..Bounds::default() };

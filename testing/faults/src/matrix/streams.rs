@@ -70,7 +70,7 @@ async fn go_away(stage: Stage, gone: Gone) {
 /// They are ended with the token to go on from, and nothing queues up for them meanwhile.
 async fn stall(stage: Stage) {
     const PUSHES: usize = 150;
-    let plan = stage.plan().in_a_process().with_long_deadlines().with_flag("--slow-subscriber=500ms");
+    let plan = stage.plan().in_a_process().with_long_deadlines().with_flag("--subscriber-timeout=500ms");
     let mut world = plan.with_flag("--concurrency=16").start().await;
     let mut stalled = vec![];
     for _ in 0..40 {

@@ -154,7 +154,7 @@ async fn begin(stage: &Stage) -> (Mounted, World) {
 }
 
 fn plan(stage: &Stage) -> Plan {
-    let plan = stage.plan().in_a_process().with_flag("--sweeps=50ms,100ms,150ms");
+    let plan = stage.plan().in_a_process().with_flag("--duplicate-scan-delays=50ms,100ms,150ms");
     plan.with_flag("--attempt-deadline=600ms").with_flag(&format!("--lease={}ms", LEASE.as_millis()))
 }
 

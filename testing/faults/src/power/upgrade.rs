@@ -62,7 +62,7 @@ async fn play(stage: Stage, strike: Strike) {
     world.finish().await;
 }
 
-/// A disk with the database of a former server, in which one delivery is delivered, one waits, and two are in doubt, one
+/// A disk with the database of a former server, in which one delivery is delivered, one waits, and two are of unknown outcome, one
 /// with a ticket and one without.
 async fn begin(stage: &Stage) -> (Mounted, World) {
     let mut world = plan(stage).start().await;

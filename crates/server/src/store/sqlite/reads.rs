@@ -116,7 +116,7 @@ impl Database {
             ORDER BY sweep_due_at LIMIT ?",
         );
         let rows = query.bind(target).bind(now.as_microsecond()).bind(limit).fetch_all(&self.readers).await;
-        rows.map_err(StoreError::read("sweeps"))?.iter().map(rows::delivery).collect()
+        rows.map_err(StoreError::read("duplicate scans"))?.iter().map(rows::delivery).collect()
     }
 
     pub(in crate::store) async fn canaries(&self, query: &CanaryQuery) -> Result<Vec<Marker>, StoreError> {

@@ -33,7 +33,7 @@ pub(super) struct Verdict {
     pub(super) delivered: usize,
     pub(super) failed: usize,
     pub(super) cancelled: usize,
-    /// Deliveries that were ever in doubt.
+    /// Deliveries that were ever of unknown outcome.
     pub(super) in_doubt: usize,
     pub(super) creates: usize,
     pub(super) searches: u64,

@@ -162,7 +162,7 @@ impl Reported {
     }
 }
 
-/// A push that is in doubt, then found.
+/// A push that is of unknown outcome, then found.
 fn good() -> Reported {
     Reported::begin()
         .accepted()

@@ -37,7 +37,7 @@ pub(super) async fn pass(storm: &Storm, ticket: Ticket, stage: &Stage, world: &m
 // === impl Ticket ===
 
 impl Ticket {
-    /// The next create will be in doubt. What the project offers is known then, so that no read before the create takes
+    /// The next create will be of unknown outcome. What the project offers is known then, so that no read before the create takes
     /// what is meant for the look-up.
     pub(super) async fn make_outcome_unknown(self, storm: &Storm, world: &mut World) {
         deliver(world, "INC-0", storm.vendor).await;

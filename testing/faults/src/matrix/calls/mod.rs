@@ -112,7 +112,7 @@ impl Storm {
         }
     }
 
-    /// Where look-ups are struck, there is one to come: the next create will be in doubt.
+    /// Where look-ups are struck, there is one to come: the next create will be of unknown outcome.
     pub(super) async fn make_outcome_unknown(&self, world: &mut World) {
         match self.struck {
             Struck::Search => Ticket::There.make_outcome_unknown(self, world).await,
