@@ -18,8 +18,8 @@ use super::stream::{self, Closing, StreamSettings};
 use super::stream_guard::StreamHandle;
 use super::{deadline, parse, present, size, token};
 use crate::access::{Access, Caller, UNSAVED_SETTINGS};
-use crate::app::{App, AppError, Resolve, RetryMany, SETTINGS};
-use crate::store::{Actor, AuditAction, PageKey};
+use ticketing_engine::app::{App, AppError, Resolve, RetryMany, SETTINGS};
+use ticketing_store::{Actor, AuditAction, PageKey};
 
 /// How long a call without a deadline waits for an attempt.
 const DEFAULT_WAIT: Duration = Duration::from_secs(30);

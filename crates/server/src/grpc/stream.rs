@@ -23,9 +23,9 @@ use super::stream_guard::StreamHandle;
 use super::token::ResumeAt;
 use super::{present, token};
 use crate::access::Caller;
-use crate::app::App;
-use crate::store::{Event, EventBounds, EventFilter, StoreError, StreamName};
-use crate::transport::ConnectionEnding;
+use ticketing_engine::app::App;
+use ticketing_ingress::ConnectionEnding;
+use ticketing_store::{Event, EventBounds, EventFilter, StoreError, StreamName};
 
 /// Maximum number of events per read.
 const PAGE: u32 = 100;
