@@ -60,7 +60,7 @@ impl Store {
             while let Some(after) = from {
                 let (target, change) = (target.to_owned(), BulkChange::Probe);
                 let write = Bulk { target, state: State::Failed, change, after, limit: CHUNK, now };
-                let chunk = self.database.write(write).await?;
+                let chunk = self.write(write).await?;
                 if chunk.probe.is_some() {
                     return Ok(chunk.probe);
                 }
@@ -77,7 +77,7 @@ impl Store {
             while let Some(from) = after {
                 let (target, change) = (target.to_owned(), change.clone());
                 let write = Bulk { target, state: *state, change, after: from, limit: CHUNK, now };
-                let chunk = self.database.write(write).await?;
+                let chunk = self.write(write).await?;
                 changed += chunk.changed;
                 after = chunk.next;
             }

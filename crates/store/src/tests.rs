@@ -126,14 +126,20 @@ async fn it_stays_the_same_store_when_it_is_opened_again() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("ticketing.db");
     let (store, _) = open(&path).await.unwrap();
-    let before =
-        (store.installation_id().to_owned(), store.stream_id().to_owned(), store.marker("INC-1", "jira"));
+    let before = (
+        store.installation().id.clone(),
+        store.installation().stream.current.clone(),
+        store.marker("INC-1", "jira"),
+    );
     store.configure(vec![secret_of(System::Jira)], noted(), Timestamp::UNIX_EPOCH).await.unwrap();
     store.close().await;
     let (store, opened) = open(&path).await.unwrap();
     assert_eq!(opened.key_made, None);
-    let after =
-        (store.installation_id().to_owned(), store.stream_id().to_owned(), store.marker("INC-1", "jira"));
+    let after = (
+        store.installation().id.clone(),
+        store.installation().stream.current.clone(),
+        store.marker("INC-1", "jira"),
+    );
     assert_eq!(before, after);
     assert_eq!(store.settings().await.unwrap().len(), 1);
 }

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -13,6 +14,9 @@ use ticketing_core::delivery::{Delivery, EventKind, Settled, State};
 use ticketing_core::system::System;
 use ticketing_core::target::Health;
 use ticketing_failpoints::Point;
+use tokio::sync::oneshot;
+
+use crate::port::GroupCommit;
 
 use super::StoreError;
 use super::types::{AttemptKind, AttemptOutcome, AttemptTimes, ClaimKind, Subject};
@@ -35,6 +39,27 @@ pub(super) trait BatchedWrite: Send + Sync + fmt::Debug + 'static {
     /// # Errors
     /// Only before anything was changed: the other writes of the batch are committed all the same.
     fn apply(&self, work: &mut UnitOfWork) -> Result<Self::Answer, StoreError>;
+}
+
+/// A batched write in the queue, with the channel for its answer.
+pub(super) trait QueuedWrite: Send {
+    fn is_exclusive(&self) -> bool;
+    fn fail_point(&self) -> Option<Point>;
+    fn read_set(&self, read_set: &mut ReadSet);
+    /// Applies the write, and keeps its answer.
+    ///
+    /// # Errors
+    /// Only if it panicked: what it left in `work` must not be written.
+    fn apply(&mut self, work: &mut UnitOfWork) -> Result<(), StoreError>;
+    /// Answers the caller, with the outcome of the commit.
+    fn answer(self: Box<Self>, outcome: Result<(), StoreError>);
+}
+
+/// The queued form of every batched write.
+struct Queued<W: BatchedWrite> {
+    write: W,
+    answer: Option<Result<W::Answer, StoreError>>,
+    reply: oneshot::Sender<Result<W::Answer, StoreError>>,
 }
 
 /// What a batch must find in memory.
@@ -162,6 +187,48 @@ pub(super) struct NewOperation {
     pub(super) kind: &'static str,
     pub(super) note: String,
     pub(super) at: Timestamp,
+}
+
+/// Queues a batched write, and waits for its answer, which is sent after the commit.
+pub(super) async fn write<W: BatchedWrite>(
+    database: &dyn GroupCommit,
+    write: W,
+) -> Result<W::Answer, StoreError> {
+    let (reply, answer) = oneshot::channel();
+    database.queue(Box::new(Queued { write, answer: None, reply })).await?;
+    answer.await.map_err(|_| StoreError::Closed)?
+}
+
+// === impl Queued ===
+
+impl<W: BatchedWrite> QueuedWrite for Queued<W> {
+    fn is_exclusive(&self) -> bool {
+        W::EXCLUSIVE
+    }
+
+    fn fail_point(&self) -> Option<Point> {
+        W::FAIL_POINT
+    }
+
+    fn read_set(&self, read_set: &mut ReadSet) {
+        self.write.read_set(read_set);
+    }
+
+    fn apply(&mut self, work: &mut UnitOfWork) -> Result<(), StoreError> {
+        // After a panic the rows in memory are discarded, so nothing half done is used again.
+        let applied = catch_unwind(AssertUnwindSafe(|| self.write.apply(work)));
+        let applied =
+            applied.map_err(|payload| StoreError::panicked(std::any::type_name::<W>(), &*payload))?;
+        self.answer = Some(applied);
+        Ok(())
+    }
+
+    fn answer(self: Box<Self>, outcome: Result<(), StoreError>) {
+        let Self { answer, reply, .. } = *self;
+        let answer = outcome.and_then(|()| answer.unwrap_or(Err(StoreError::Closed)));
+        // The caller may be gone; the write is done anyway.
+        let _ = reply.send(answer);
+    }
 }
 
 // === impl ReadSet ===

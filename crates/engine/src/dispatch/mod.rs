@@ -250,7 +250,7 @@ impl Dispatcher {
             tracing::warn!(error = &error as &dyn std::error::Error, "failed to trim old events");
         }
         // A restored store may still need retired connections to search for tickets it lacks.
-        let needed = self.0.store.restored_at().is_some_and(|at| now < at + RESTORE_WINDOW);
+        let needed = self.0.store.installation().restored_at.is_some_and(|at| now < at + RESTORE_WINDOW);
         if needed {
             return;
         }

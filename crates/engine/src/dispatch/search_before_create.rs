@@ -17,7 +17,7 @@ impl Dispatcher {
         api: &Arc<dyn TicketSystem>,
         rendered: &Rendered,
     ) -> Result<bool, StoreError> {
-        let Some(restored_at) = self.0.store.restored_at() else { return Ok(false) };
+        let Some(restored_at) = self.0.store.installation().restored_at else { return Ok(false) };
         let places = self.places(delivery, api, rendered).await?;
         let Some(place) = delivery.place_to_search(restored_at, places) else { return Ok(false) };
         let (policy, now) = (self.schedule().policy, self.0.clock.now());
@@ -57,7 +57,7 @@ impl Dispatcher {
 
     /// Connections that were current at the restore, and were replaced since.
     async fn connections_at_restore(&self, target: &str) -> Result<Vec<Arc<dyn TicketSystem>>, StoreError> {
-        let Some(restored_at) = self.0.store.restored_at() else { return Ok(vec![]) };
+        let Some(restored_at) = self.0.store.installation().restored_at else { return Ok(vec![]) };
         let retired = self.0.store.retired_connections(target).await?;
         let since = retired.into_iter().filter(|retired| retired.retired_at >= restored_at);
         Ok(since.filter_map(|retired| self.0.connections.retired(retired)).collect())

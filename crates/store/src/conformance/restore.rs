@@ -12,18 +12,21 @@ use super::{Bench, ClaimKind, Delivery, LEASE, Outcome, destination, fault, made
 use crate::{AssumedSend, LookUpRecord};
 
 pub async fn new_store_is_not_restored(bench: Bench) {
-    assert_eq!((bench.store.restored_at(), bench.store.stream().former.len()), (None, 0));
+    assert_eq!(
+        (bench.store.installation().restored_at, bench.store.installation().stream.former.len()),
+        (None, 0)
+    );
     let delivery = bench.claimed("INC-1").await;
     assert_eq!(assume_sent(&bench, &delivery, delivery.epoch).await, None);
 }
 
 pub async fn restored_store_remembers_restore_time(bench: Bench) {
     let bench = bench.put_back().await;
-    let first = bench.store.restored_at();
+    let first = bench.store.installation().restored_at;
     assert_eq!(first, Some(bench.now()));
     bench.clock.advance(Duration::from_secs(3_600));
     let bench = bench.put_back().await;
-    assert_eq!(bench.store.restored_at(), Some(bench.now()));
+    assert_eq!(bench.store.installation().restored_at, Some(bench.now()));
 }
 
 pub async fn only_lease_holder_records_assumed_send(bench: Bench) {
@@ -75,10 +78,10 @@ pub async fn unknown_outcome_counts_from_restore(bench: Bench) {
 
 pub async fn restored_store_renames_event_stream(bench: Bench) {
     bench.accept("INC-1").await;
-    let former = bench.store.stream_id().to_owned();
+    let former = bench.store.installation().stream.current.clone();
     let bench = bench.put_back().await;
-    assert_ne!(bench.store.stream_id(), former);
-    assert_eq!(bench.store.stream().former, [(former, 1)]);
+    assert_ne!(bench.store.installation().stream.current, former);
+    assert_eq!(bench.store.installation().stream.former, [(former, 1)]);
     assert_eq!(bench.store.event_bounds().await.unwrap().last, 1);
 }
 

@@ -10,6 +10,7 @@ use super::row_digests::RowDigests;
 use super::rows::Reader;
 use super::{Database, State, writer};
 use crate::StoreError;
+use crate::port;
 use ticketing_host::entropy::Entropy;
 use ticketing_secrets::audit::{Actor, AuditBroken, AuditEntry, AuditKey, NewAuditEntry, Verifier};
 use ticketing_secrets::encryption::{Cipher, CiphertextContext};
@@ -25,7 +26,7 @@ const PAGE: u32 = 1_000;
 
 /// Writes down something by itself: what was refused, for instance.
 #[derive(Debug)]
-pub(crate) struct AppendAudit(pub(crate) NewAuditEntry);
+struct AppendAudit(NewAuditEntry);
 
 #[async_trait]
 impl writer::ExclusiveWrite for AppendAudit {
@@ -36,20 +37,21 @@ impl writer::ExclusiveWrite for AppendAudit {
     }
 }
 
-impl Database {
-    /// At most `limit` entries before `before`, the newest first.
-    pub(crate) async fn audit(&self, before: Option<u64>, limit: u32) -> Result<Vec<AuditEntry>, StoreError> {
+#[async_trait]
+impl port::Audit for Database {
+    async fn append_audit(&self, entry: NewAuditEntry) -> Result<(), StoreError> {
+        self.write_exclusive(AppendAudit(entry)).await
+    }
+
+    async fn audit(&self, before: Option<u64>, limit: u32) -> Result<Vec<AuditEntry>, StoreError> {
         let _permit = self.lists.acquire().await.map_err(|_closed| StoreError::Closed)?;
         let before = before.map_or(i64::MAX, u64::cast_signed);
         let query = sqlx::query("SELECT * FROM audit WHERE seq < ? ORDER BY seq DESC LIMIT ?");
         let rows = query.bind(before).bind(limit).fetch_all(&self.readers).await;
         rows.map_err(StoreError::read("the audit"))?.iter().map(entry).collect()
     }
-}
 
-impl Database {
-    /// At most `limit` entries after `after`, the oldest first.
-    pub(crate) async fn audit_after(&self, after: u64, limit: u32) -> Result<Vec<AuditEntry>, StoreError> {
+    async fn audit_after(&self, after: u64, limit: u32) -> Result<Vec<AuditEntry>, StoreError> {
         let query = sqlx::query("SELECT * FROM audit WHERE seq > ? ORDER BY seq LIMIT ?");
         let rows = query.bind(after.cast_signed()).bind(limit).fetch_all(&self.readers).await;
         rows.map_err(StoreError::read("the audit"))?.iter().map(entry).collect()

@@ -13,6 +13,7 @@ use ticketing_core::system::System;
 use super::rows::Reader;
 use super::{Database, State, writer};
 use crate::StoreError;
+use crate::port;
 use crate::types::{Event, EventBounds, EventFilter, EventPage};
 
 /// The most text of events that one read takes into memory. Those from before texts of ticket systems were limited may be
@@ -22,34 +23,16 @@ const MAX_BYTES: usize = 4 * 1024 * 1024;
 /// How many events one read goes through at most, so that a narrow filter does not hold a connection for long.
 const MAX_STRIDE: u64 = 10_000;
 
-const KINDS: [EventKind; 16] = [
-    EventKind::Accepted,
-    EventKind::SnapshotUpdated,
-    EventKind::AttemptStarted,
-    EventKind::Delivered,
-    EventKind::Waiting,
-    EventKind::Reconciling,
-    EventKind::Failed,
-    EventKind::Rearmed,
-    EventKind::Resolved,
-    EventKind::Cancelled,
-    EventKind::DuplicateFound,
-    EventKind::TargetThrottled,
-    EventKind::TargetLoginRefused,
-    EventKind::TargetSuspended,
-    EventKind::TargetCircuitOpened,
-    EventKind::TargetRecovered,
-];
-
 /// Removes the oldest events.
 #[derive(Debug)]
-pub(crate) struct TrimEvents {
-    pub(crate) before: Timestamp,
-    pub(crate) batch: u32,
+struct TrimEvents {
+    before: Timestamp,
+    batch: u32,
 }
 
-impl Database {
-    pub(crate) async fn events_after(
+#[async_trait]
+impl port::Events for Database {
+    async fn events_after(
         &self,
         seq: u64,
         filter: &EventFilter,
@@ -73,12 +56,18 @@ impl Database {
         Ok(EventPage { events, read_to, missed: false })
     }
 
-    pub(crate) async fn event_bounds(&self) -> Result<EventBounds, StoreError> {
+    async fn event_bounds(&self) -> Result<EventBounds, StoreError> {
         let last = self.state.feed.newest();
         let mut db = self.readers.acquire().await.map_err(StoreError::read("events"))?;
         Ok(EventBounds { first: first_event(&mut db).await?, last })
     }
 
+    async fn trim_events(&self, before: Timestamp, batch: u32) -> Result<u64, StoreError> {
+        self.write_exclusive(TrimEvents { before, batch }).await
+    }
+}
+
+impl Database {
     /// The events, and whether some are left out for size; `None` if events after `after` were trimmed.
     async fn read_events(
         &self,
@@ -173,7 +162,7 @@ fn event(row: &SqliteRow) -> Result<Event, StoreError> {
     Ok(Event {
         seq: seq.cast_unsigned(),
         at: row.time("at")?,
-        kind: row.name("kind", |name| KINDS.into_iter().find(|kind| kind.as_str() == name))?,
+        kind: row.name("kind", |name| EventKind::ALL.into_iter().find(|kind| kind.as_str() == name))?,
         target: row.get("target")?,
         system: row.name("system", System::parse)?,
         subject: row.json("body")?,

@@ -10,6 +10,7 @@ use super::rows::{self, Reader};
 use super::settings::one_row;
 use super::{Database, State, writer};
 use crate::StoreError;
+use crate::port;
 use crate::types::SearchEvidence;
 
 const EVIDENCE: &str = "
@@ -41,16 +42,17 @@ const NEED_ATTENTION: &str = "
 
 /// Keeps what was seen last of the tickets of a scope.
 #[derive(Debug)]
-pub(crate) struct SaveEvidence {
-    pub(crate) scope: SearchScope,
-    pub(crate) evidence: SearchEvidence,
-    pub(crate) now: Timestamp,
+struct SaveEvidence {
+    scope: SearchScope,
+    evidence: SearchEvidence,
+    now: Timestamp,
 }
 
 // === impl Database ===
 
-impl Database {
-    pub(crate) async fn evidence(&self, scope: &SearchScope) -> Result<Option<SearchEvidence>, StoreError> {
+#[async_trait]
+impl port::Evidence for Database {
+    async fn evidence(&self, scope: &SearchScope) -> Result<Option<SearchEvidence>, StoreError> {
         let SearchScope { destination, made_by, reader } = scope;
         let query = sqlx::query(EVIDENCE).bind(&destination.base_url).bind(&destination.place);
         let query = query.bind(&made_by.account).bind(&made_by.issue_type).bind(reader);
@@ -61,11 +63,16 @@ impl Database {
         Ok(Some(SearchEvidence { delivery_id: row.get("delivery_id")?, is_shown }))
     }
 
-    pub(crate) async fn neighbours(
+    async fn save_evidence(
         &self,
-        scope: &SearchScope,
-        sent_at: Timestamp,
-    ) -> Result<Vec<Delivery>, StoreError> {
+        scope: SearchScope,
+        evidence: SearchEvidence,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.write_exclusive(SaveEvidence { scope, evidence, now }).await
+    }
+
+    async fn neighbours(&self, scope: &SearchScope, sent_at: Timestamp) -> Result<Vec<Delivery>, StoreError> {
         let SearchScope { destination, made_by, .. } = scope;
         let query = sqlx::query(NEIGHBOURS).bind(&destination.base_url).bind(&destination.place);
         let query = query.bind(&made_by.account).bind(&made_by.issue_type).bind(sent_at.as_microsecond());
@@ -73,7 +80,7 @@ impl Database {
         found.iter().map(rows::delivery).collect()
     }
 
-    pub(crate) async fn needs_attention(&self, target: &str) -> Result<u64, StoreError> {
+    async fn needs_attention(&self, target: &str) -> Result<u64, StoreError> {
         let row = sqlx::query(NEED_ATTENTION).bind(target).fetch_one(&self.readers).await;
         let row = row.map_err(StoreError::read("counts"))?;
         let count: i64 = Reader::named(&row, "deliveries", target.to_owned()).get("count")?;

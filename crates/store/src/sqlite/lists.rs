@@ -4,6 +4,7 @@
 //! the other filters are checked against what the index gives. A call examines at most [`MAX_EXAMINED`] deliveries: where
 //! they fit too few, the page ends early and the next one goes on from there. It reads at most [`MAX_BYTES`] of them.
 
+use async_trait::async_trait;
 use futures_util::TryStreamExt;
 use jiff::Timestamp;
 use sqlx::sqlite::SqliteRow;
@@ -13,6 +14,7 @@ use ticketing_core::delivery::Delivery;
 use super::Database;
 use super::rows::{self, Reader};
 use crate::StoreError;
+use crate::port;
 use crate::types::{
     Attempt, AttemptKind, AttemptOutcome, AttemptTimes, DeliveryFilter, DeliveryPage, PageKey,
 };
@@ -44,13 +46,14 @@ struct Source {
     is_exact: bool,
 }
 
-impl Database {
-    pub(crate) async fn list(
+#[async_trait]
+impl port::DeliveryLists for Database {
+    async fn list(
         &self,
         filter: &DeliveryFilter,
         page_size: u32,
         after: Option<&PageKey>,
-        attempts_of_each: u32,
+        with_attempts: bool,
     ) -> Result<DeliveryPage, StoreError> {
         let _permit = self.lists.acquire().await.map_err(|_closed| StoreError::Closed)?;
         let mut snapshot = self.readers.begin().await.map_err(StoreError::begin)?;
@@ -58,15 +61,14 @@ impl Database {
         let (deliveries, is_cut) = deliveries(&mut snapshot, &keys).await?;
         let last = deliveries.last().filter(|_| is_cut).map(PageKey::of);
         let ids: Vec<_> = deliveries.iter().map(|delivery| delivery.id.as_str()).collect();
-        let attempts = match attempts_of_each {
-            0 => vec![],
-            each => newest_attempts(&mut snapshot, &ids, each).await?,
+        let attempts = match with_attempts {
+            true => newest_attempts(&mut snapshot, &ids, crate::MAX_LISTED_ATTEMPTS).await?,
+            false => vec![],
         };
         Ok(DeliveryPage { deliveries, attempts, next: last.or(next) })
     }
 
-    /// The keys of the deliveries of a page, and where the next one begins.
-    pub(crate) async fn list_keys(
+    async fn list_keys(
         &self,
         filter: &DeliveryFilter,
         page_size: u32,

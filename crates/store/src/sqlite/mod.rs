@@ -33,33 +33,31 @@ mod restore_tests;
 mod tests;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use jiff::Timestamp;
+use async_trait::async_trait;
+use futures_util::future::BoxFuture;
 use sqlx::SqlitePool;
-use ticketing_core::marker::InstallationKey;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use super::StoreError;
 use super::feed::Feed;
-use super::types::StreamName;
-use super::unit_of_work::BatchedWrite;
+use crate::port::{self, GroupCommit, Installation};
+use crate::unit_of_work::QueuedWrite;
 use ticketing_host::entropy::Entropy;
 use ticketing_secrets::audit::AuditKey;
 
 use keys::Keyring;
+use writer::{ExclusiveWrite, WriteRequest};
 
-pub(super) use audit::AppendAudit;
 pub(super) use backup::backup;
 #[cfg(debug_assertions)]
 pub use edit::{Edit, edit, plant_evidence};
-pub(super) use events::TrimEvents;
-pub(super) use evidence::SaveEvidence;
 pub(super) use offline_admin::OfflineAdmin;
 #[cfg(debug_assertions)]
 pub use older::make_older;
 pub(super) use open::open;
 pub use rotate::{DataKeyRotated, MasterRotated};
-pub(super) use settings::{Configure, PruneRetired, SaveTest};
 
 /// The database: one writer, and readers beside it.
 #[derive(Debug)]
@@ -67,7 +65,7 @@ pub(super) struct Database {
     readers: SqlitePool,
     /// A place for each list that is read at a time: the other readers are for those who look up one thing.
     lists: Semaphore,
-    writer: mpsc::Sender<writer::WriteRequest>,
+    writer: mpsc::Sender<WriteRequest>,
     state: Arc<State>,
     /// Whether the writer has ended as it should; without a sender once it ended in any way.
     life: watch::Receiver<bool>,
@@ -76,70 +74,68 @@ pub(super) struct Database {
 /// What the writer and the readers share.
 #[derive(Debug)]
 pub(super) struct State {
-    pub(super) installation_id: String,
-    pub(super) stream: StreamName,
-    /// When the store was last restored from a backup, or may have been.
-    pub(super) restored_at: Option<Timestamp>,
-    pub(super) marker_key: InstallationKey,
+    installation: Installation,
     keys: Keyring,
     audit_key: AuditKey,
     entropy: Arc<dyn Entropy>,
-    pub(super) feed: Feed,
-    commits: std::sync::atomic::AtomicU64,
+    feed: Feed,
+    commits: AtomicU64,
 }
 
-impl Database {
-    pub(super) fn state(&self) -> &State {
-        &self.state
+#[async_trait]
+impl port::Database for Database {
+    fn installation(&self) -> &Installation {
+        &self.state.installation
     }
 
-    /// Has the writer do something; answers once it is durable.
-    pub(super) async fn write<V: BatchedWrite>(&self, write: V) -> Result<V::Answer, StoreError> {
-        let (command, answer) = writer::PendingBatchedWrite::ask(write);
-        self.send(writer::WriteRequest::BatchedWrite(command), answer).await
+    fn commits(&self) -> u64 {
+        self.state.commits.load(Ordering::Relaxed)
     }
 
-    /// Has the writer do something in a transaction of its own; answers once it is durable.
-    pub(super) async fn write_exclusive<T: writer::ExclusiveWrite>(
-        &self,
-        task: T,
-    ) -> Result<T::Answer, StoreError> {
-        let (command, answer) = writer::PendingExclusiveWrite::ask(task);
-        self.send(writer::WriteRequest::Exclusive(command), answer).await
+    fn subscribe(&self) -> watch::Receiver<u64> {
+        self.state.feed.subscribe()
     }
 
-    /// Has everything written that was asked for, then lets go of the file.
-    pub(super) async fn close(&self) {
-        let (reply, closed) = oneshot::channel();
-        self.lists.close();
-        self.readers.close().await;
-        if self.writer.send(writer::WriteRequest::Close(reply)).await.is_ok() {
-            // An error means that the writer has ended already.
-            let _ = closed.await;
-        }
+    fn close(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async {
+            let (reply, closed) = oneshot::channel();
+            self.lists.close();
+            self.readers.close().await;
+            if self.writer.send(WriteRequest::Close(reply)).await.is_ok() {
+                // An error means that the writer has ended already.
+                let _ = closed.await;
+            }
+        })
     }
 
-    /// Ends if the writer does, other than by being closed.
-    pub(super) fn failed(&self) -> impl Future<Output = ()> + Send + 'static {
+    fn failed(&self) -> BoxFuture<'static, ()> {
         let mut life = self.life.clone();
-        async move {
+        Box::pin(async move {
             if life.wait_for(|ended| *ended).await.is_ok() {
                 std::future::pending::<()>().await;
             }
-        }
+        })
     }
+}
 
-    /// How many transactions were committed since the store was opened.
-    pub(super) fn commits(&self) -> u64 {
-        self.state.commits.load(std::sync::atomic::Ordering::Relaxed)
+#[async_trait]
+impl GroupCommit for Database {
+    async fn queue(&self, write: Box<dyn QueuedWrite>) -> Result<(), StoreError> {
+        self.writer.send(WriteRequest::Batched(write)).await.map_err(|_| StoreError::Closed)
     }
+}
 
-    async fn send<T>(
-        &self,
-        message: writer::WriteRequest,
-        answer: oneshot::Receiver<Result<T, StoreError>>,
-    ) -> Result<T, StoreError> {
-        self.writer.send(message).await.map_err(|_| StoreError::Closed)?;
+impl Database {
+    /// Runs a write in a transaction of its own; answers after its commit.
+    async fn write_exclusive<W: ExclusiveWrite>(&self, write: W) -> Result<W::Answer, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        let request = WriteRequest::Exclusive(Box::new(|writer| {
+            Box::pin(async move {
+                // The caller may be gone; the write is done anyway.
+                let _ = reply.send(writer.commit_exclusive(&write).await);
+            })
+        }));
+        self.writer.send(request).await.map_err(|_| StoreError::Closed)?;
         answer.await.map_err(|_| StoreError::Closed)?
     }
 }

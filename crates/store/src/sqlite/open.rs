@@ -22,6 +22,7 @@ use super::rows::Reader;
 use super::writer::Writer;
 use super::{Database, State, audit};
 use crate::feed::Feed;
+use crate::port::Installation;
 use crate::{OpenError, Opened, StoreError, StoreOptions, uuid_v7};
 use ticketing_host::files::{beside, private_file, sync_folder};
 use ticketing_secrets::audit::AuditKey;
@@ -51,7 +52,7 @@ pub(super) const MIGRATIONS: [(i64, &str, &str); 9] = [
 ];
 
 /// The row of table `installation`.
-struct Installation {
+struct InstallationRow {
     installation_id: String,
     marker_key: InstallationKey,
     keys: Keyring,
@@ -75,23 +76,23 @@ pub(crate) async fn open(path: &Path, options: StoreOptions) -> Result<(Database
         .map_err(|source| OpenError::Migrate { path: path.to_owned(), source: Box::new(source) })?;
     failpoints::pass(Point::Migrated).await;
     let mark = Mark::open(beside(path, "mark"), options.machine.clone(), options.clock.clone());
-    let installation = installation(&mut db, path, &mark, &options).await?;
-    let begun = restore::begin(&mut db, mark, installation.is_new, &options).await;
+    let found = installation(&mut db, path, &mark, &options).await?;
+    let begun = restore::begin(&mut db, mark, found.is_new, &options).await;
     let Begun { mark, newest, stream, restored_at, suspicion, step } =
         begun.map_err(|source| OpenError::State { source })?;
-    audit::adopt_settings(&mut db, &installation.audit_key)
-        .await
-        .map_err(|source| OpenError::State { source })?;
+    audit::adopt_settings(&mut db, &found.audit_key).await.map_err(|source| OpenError::State { source })?;
     let readers = SqlitePoolOptions::new().max_connections(READERS).test_before_acquire(false);
     let connection = WriterConnection::new(connect.clone(), db);
     let readers = readers.connect_lazy_with(connect.create_if_missing(false).read_only(true));
     let state = Arc::new(State {
-        installation_id: installation.installation_id,
-        stream,
-        restored_at,
-        marker_key: installation.marker_key,
-        keys: installation.keys,
-        audit_key: installation.audit_key,
+        installation: Installation {
+            id: found.installation_id,
+            stream,
+            restored_at,
+            marker_key: found.marker_key,
+        },
+        keys: found.keys,
+        audit_key: found.audit_key,
         entropy: options.entropy,
         feed: Feed::new(newest),
         commits: AtomicU64::new(0),
@@ -101,7 +102,7 @@ pub(crate) async fn open(path: &Path, options: StoreOptions) -> Result<(Database
     tokio::spawn(Writer { connection, state: state.clone(), mark, locks, ended }.run(inbox));
     Ok((
         Database { readers, lists: Semaphore::new(LISTS), writer, state, life },
-        Opened { key_made: installation.key_made, suspicion, clock_step: step },
+        Opened { key_made: found.key_made, suspicion, clock_step: step },
     ))
 }
 
@@ -227,7 +228,7 @@ async fn installation(
     path: &Path,
     mark: &Mark,
     options: &StoreOptions,
-) -> Result<Installation, OpenError> {
+) -> Result<InstallationRow, OpenError> {
     let state = |source| OpenError::State { source };
     let row = sqlx::query("SELECT * FROM installation").fetch_optional(&mut *db).await;
     let row = row.map_err(StoreError::read("the installation")).map_err(state)?;
@@ -243,7 +244,7 @@ async fn installation(
     let marker_key = <[u8; 32]>::try_from(marker_key);
     let marker_key = marker_key.map_err(|_| state(row.bad("marker_key", &"it is not 32 bytes long")))?;
     let (unlocked, audit_key) = unlock(db, path, options).await?;
-    Ok(Installation {
+    Ok(InstallationRow {
         marker_key: InstallationKey::new(marker_key),
         keys: Keyring::new(path, &options.key, &unlocked.keys),
         audit_key,
@@ -296,7 +297,7 @@ async fn make_installation(
     db: &mut SqliteConnection,
     path: &Path,
     options: &StoreOptions,
-) -> Result<Installation, OpenError> {
+) -> Result<InstallationRow, OpenError> {
     let state = |source| OpenError::State { source };
     let (now, entropy) = (options.clock.now(), &*options.entropy);
     let (master, key_made) = MasterKey::first(&options.key, path, entropy)?;
@@ -320,5 +321,5 @@ async fn make_installation(
     making.commit().await.map_err(|source| unopened(path, source))?;
     let keys = Keyring::new(path, &options.key, &[(1, data_key)].into());
     let marker_key = InstallationKey::new(marker_key);
-    Ok(Installation { installation_id, marker_key, keys, audit_key, key_made, is_new: true })
+    Ok(InstallationRow { installation_id, marker_key, keys, audit_key, key_made, is_new: true })
 }

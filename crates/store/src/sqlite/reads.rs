@@ -1,5 +1,6 @@
 //! What is read beside the writer: every read sees what was committed before it.
 
+use async_trait::async_trait;
 use jiff::Timestamp;
 use sqlx::sqlite::SqliteRow;
 use ticketing_core::delivery::{Delivery, LastError, State};
@@ -12,6 +13,7 @@ use super::Database;
 use super::lists::newest_attempts;
 use super::rows::{self, Reader};
 use crate::StoreError;
+use crate::port;
 use crate::types::{Attempt, AttemptOutcome, CanaryQuery, ClaimKind, LastFailure, LastSuccess, StateCount};
 
 /// A ticket that an operator named need not bear our marker: it is no canary.
@@ -44,24 +46,21 @@ const NEXT_DUE: &str = "
     SELECT min(due_at) AS due_at FROM deliveries
     WHERE target = ? AND state = ? AND due_at IS NOT NULL AND lease_until IS NULL";
 
-impl Database {
-    pub(crate) async fn delivery(&self, id: &str) -> Result<Option<Delivery>, StoreError> {
+#[async_trait]
+impl port::Deliveries for Database {
+    async fn delivery(&self, id: &str) -> Result<Option<Delivery>, StoreError> {
         let query = sqlx::query("SELECT * FROM deliveries WHERE id = ?").bind(id);
         let row = query.fetch_optional(&self.readers).await.map_err(StoreError::read("a delivery"))?;
         row.as_ref().map(rows::delivery).transpose()
     }
 
-    pub(crate) async fn delivery_for(
-        &self,
-        incident_id: &str,
-        target: &str,
-    ) -> Result<Option<Delivery>, StoreError> {
+    async fn delivery_for(&self, incident_id: &str, target: &str) -> Result<Option<Delivery>, StoreError> {
         let query = sqlx::query("SELECT * FROM deliveries WHERE incident_id = ? AND target = ?");
         let row = query.bind(incident_id).bind(target).fetch_optional(&self.readers).await;
         row.map_err(StoreError::read("a delivery"))?.as_ref().map(rows::delivery).transpose()
     }
 
-    pub(crate) async fn owner(&self, incident_id: &str) -> Result<Option<Namespace>, StoreError> {
+    async fn owner(&self, incident_id: &str) -> Result<Option<Namespace>, StoreError> {
         let query = sqlx::query("SELECT id, namespace FROM deliveries WHERE incident_id = ? LIMIT 1");
         let row = query.bind(incident_id).fetch_optional(&self.readers).await;
         let Some(row) = row.map_err(StoreError::read("a delivery"))? else { return Ok(None) };
@@ -69,34 +68,29 @@ impl Database {
         row.name("namespace", |name| Namespace::parse(name).ok()).map(Some)
     }
 
-    pub(crate) async fn incident_of_marker(&self, marker: &Marker) -> Result<Option<String>, StoreError> {
+    async fn incident_of_marker(&self, marker: &Marker) -> Result<Option<String>, StoreError> {
         let query = sqlx::query_scalar("SELECT incident_id FROM deliveries WHERE marker = ?");
         let found = query.bind(marker.as_str()).fetch_optional(&self.readers).await;
         found.map_err(StoreError::read("a delivery"))
     }
 
-    /// Both as they were at one moment; at most `limit` attempts, the newest.
-    pub(crate) async fn delivery_with_attempts(
-        &self,
-        id: &str,
-        limit: u32,
-    ) -> Result<Option<(Delivery, Vec<Attempt>)>, StoreError> {
+    async fn delivery_with_attempts(&self, id: &str) -> Result<Option<(Delivery, Vec<Attempt>)>, StoreError> {
         let mut snapshot = self.readers.begin().await.map_err(StoreError::begin)?;
         let query = sqlx::query("SELECT * FROM deliveries WHERE id = ?").bind(id);
         let row = query.fetch_optional(&mut *snapshot).await.map_err(StoreError::read("a delivery"))?;
         let Some(delivery) = row.as_ref().map(rows::delivery).transpose()? else { return Ok(None) };
-        let attempts = newest_attempts(&mut snapshot, &[&delivery.id], limit).await?;
+        let attempts = newest_attempts(&mut snapshot, &[&delivery.id], crate::MAX_ATTEMPTS).await?;
         Ok(Some((delivery, attempts)))
     }
 
-    pub(crate) async fn incident(&self, id: &str, revision: u32) -> Result<Option<Incident>, StoreError> {
+    async fn incident(&self, id: &str, revision: u32) -> Result<Option<Incident>, StoreError> {
         let query = sqlx::query("SELECT * FROM incident_revisions WHERE incident_id = ? AND revision = ?");
         let row = query.bind(id).bind(revision).fetch_optional(&self.readers).await;
         let row = row.map_err(StoreError::read("an incident"))?;
         row.map(|row| Reader::new(&row, "incident_revisions", "incident_id")?.json("body")).transpose()
     }
 
-    pub(crate) async fn due_duplicate_scans(
+    async fn due_duplicate_scans(
         &self,
         target: &str,
         now: Timestamp,
@@ -110,7 +104,7 @@ impl Database {
         rows.map_err(StoreError::read("duplicate scans"))?.iter().map(rows::delivery).collect()
     }
 
-    pub(crate) async fn canaries(&self, query: &CanaryQuery) -> Result<Vec<Marker>, StoreError> {
+    async fn canaries(&self, query: &CanaryQuery) -> Result<Vec<Marker>, StoreError> {
         let CanaryQuery { destination, made_by, after, until, limit } = query;
         let query = sqlx::query(MAX_CANARIES).bind(&destination.base_url).bind(&destination.place);
         let query = query.bind(after.as_microsecond()).bind(limit.div_ceil(2)).bind(limit / 2);
@@ -120,7 +114,7 @@ impl Database {
         rows.iter().map(|row| Reader::new(row, "deliveries", "id")?.name("marker", Marker::parse)).collect()
     }
 
-    pub(crate) async fn health(&self, target: &str) -> Result<Health, StoreError> {
+    async fn health(&self, target: &str) -> Result<Health, StoreError> {
         let query = sqlx::query("SELECT target, health FROM target_health WHERE target = ?").bind(target);
         let row = query.fetch_optional(&self.readers).await;
         let row = row.map_err(StoreError::read("the health of a target"))?;
@@ -128,7 +122,7 @@ impl Database {
         Ok(health.transpose()?.unwrap_or_default())
     }
 
-    pub(crate) async fn counts(&self, target: &str) -> Result<Vec<StateCount>, StoreError> {
+    async fn counts(&self, target: &str) -> Result<Vec<StateCount>, StoreError> {
         let rows = sqlx::query(COUNTS).bind(target).fetch_all(&self.readers).await;
         let rows = rows.map_err(StoreError::read("counts"))?;
         let count = |row: &SqliteRow| {
@@ -140,7 +134,7 @@ impl Database {
         rows.iter().map(count).collect()
     }
 
-    pub(crate) async fn last_success(&self, target: &str) -> Result<Option<LastSuccess>, StoreError> {
+    async fn last_success(&self, target: &str) -> Result<Option<LastSuccess>, StoreError> {
         let row = sqlx::query(LAST_SUCCESS).bind(target).fetch_optional(&self.readers).await;
         let row = row.map_err(StoreError::read("attempts"))?;
         let Some(row) = &row else { return Ok(None) };
@@ -148,7 +142,7 @@ impl Database {
         Ok(Some(LastSuccess { at: row.time("finished_at")?, delivery_id: row.get("delivery_id")? }))
     }
 
-    pub(crate) async fn last_failure(&self, target: &str) -> Result<Option<LastFailure>, StoreError> {
+    async fn last_failure(&self, target: &str) -> Result<Option<LastFailure>, StoreError> {
         let row = sqlx::query(LAST_FAILURE).bind(target).fetch_optional(&self.readers).await;
         let row = row.map_err(StoreError::read("attempts"))?;
         let Some(row) = &row else { return Ok(None) };
@@ -159,11 +153,7 @@ impl Database {
         Ok(Some(LastFailure { delivery_id: row.get("delivery_id")?, error }))
     }
 
-    pub(crate) async fn next_due(
-        &self,
-        target: &str,
-        kind: ClaimKind,
-    ) -> Result<Option<Timestamp>, StoreError> {
+    async fn next_due(&self, target: &str, kind: ClaimKind) -> Result<Option<Timestamp>, StoreError> {
         let query = sqlx::query(NEXT_DUE).bind(target).bind(super::load::state_of(kind));
         let row = query.fetch_one(&self.readers).await.map_err(StoreError::read("what is due"))?;
         Reader::named(&row, "deliveries", target.to_owned()).time_if("due_at")

@@ -75,7 +75,7 @@ impl Bench {
     /// Why the next start suspects something, if it does.
     async fn suspicion(&self) -> Option<Suspicion> {
         let (store, opened) = self.open().await;
-        assert!(opened.suspicion.is_none() || store.restored_at() == Some(self.now()));
+        assert!(opened.suspicion.is_none() || store.installation().restored_at == Some(self.now()));
         store.close().await;
         opened.suspicion
     }
@@ -153,13 +153,16 @@ async fn missing_marked_events_mean_restore() {
     copy(&bench.file(".copy"), &bench.file(""));
     let (store, opened) = bench.open().await;
     assert_eq!(opened.suspicion, Some(Suspicion::EventsLost { marked: 2, kept: 1 }));
-    assert_eq!((store.restored_at(), store.stream().former.len()), (Some(bench.now()), 1));
-    let (restored_at, stream) = (store.restored_at(), store.stream().clone());
+    assert_eq!(
+        (store.installation().restored_at, store.installation().stream.former.len()),
+        (Some(bench.now()), 1)
+    );
+    let (restored_at, stream) = (store.installation().restored_at, store.installation().stream.clone());
     store.close().await;
     bench.pass(Duration::from_secs(60));
     let (store, opened) = bench.open().await;
-    assert_eq!((opened.suspicion, store.restored_at()), (None, restored_at), "once is enough");
-    assert_eq!(*store.stream(), stream);
+    assert_eq!((opened.suspicion, store.installation().restored_at), (None, restored_at), "once is enough");
+    assert_eq!(store.installation().stream, stream);
 }
 
 #[tokio::test]
@@ -278,7 +281,10 @@ async fn restored_flag_is_honored() {
     let bench = Bench::new();
     bench.accept("INC-1").await;
     let (store, opened) = bench.open_as(true).await;
-    assert_eq!((opened.suspicion, store.restored_at()), (Some(Suspicion::Told), Some(bench.now())));
+    assert_eq!(
+        (opened.suspicion, store.installation().restored_at),
+        (Some(Suspicion::Told), Some(bench.now()))
+    );
 }
 
 #[tokio::test]
@@ -343,12 +349,12 @@ async fn restore_time_shifts_with_the_clock() {
     let bench = Bench::new();
     bench.accept("INC-1").await;
     let (store, _) = bench.open_as(true).await;
-    let restored_at = store.restored_at().unwrap();
+    let restored_at = store.installation().restored_at.unwrap();
     store.close().await;
     let day = SignedDuration::from_hours(24);
     bench.clock.set(restored_at - day);
     let (store, _) = bench.open().await;
-    let moved = store.restored_at().unwrap().duration_since(restored_at - day);
+    let moved = store.installation().restored_at.unwrap().duration_since(restored_at - day);
     assert!(moved.abs() < SignedDuration::from_secs(1), "{moved:?}");
 }
 

@@ -14,6 +14,7 @@ use super::row_digests::{self, RowDigests};
 use super::rows::{self, Reader};
 use super::secrets::{self, note, place};
 use super::{Database, State, writer};
+use crate::port;
 use crate::{
     RetiredConnection, SecretChange, SecretUse, SettingsChange, StoreError, StoredPolicy, StoredSecret,
     StoredSettings, StoredTest,
@@ -54,28 +55,29 @@ const OPEN_DESTINATIONS: &str = "
 
 /// Saves several changes, all or none.
 #[derive(Debug)]
-pub(crate) struct Configure {
-    pub(crate) changes: Vec<SettingsChange>,
-    pub(crate) audit: NewAuditEntry,
-    pub(crate) now: Timestamp,
+struct Configure {
+    changes: Vec<SettingsChange>,
+    audit: NewAuditEntry,
+    now: Timestamp,
 }
 
 #[derive(Debug)]
-pub(crate) struct SaveTest {
-    pub(crate) target: String,
-    pub(crate) test: StoredTest,
+struct SaveTest {
+    target: String,
+    test: StoredTest,
 }
 
 /// Deletes retired connections that nothing refers to.
 #[derive(Debug)]
-pub(crate) struct PruneRetired {
-    pub(crate) before: Timestamp,
+struct PruneRetired {
+    before: Timestamp,
 }
 
 // === impl Database ===
 
-impl Database {
-    pub(crate) async fn settings(&self) -> Result<Vec<StoredSettings>, StoreError> {
+#[async_trait]
+impl port::Settings for Database {
+    async fn settings(&self) -> Result<Vec<StoredSettings>, StoreError> {
         let mut db = self.readers.begin().await.map_err(StoreError::begin)?;
         let row_digests = Head::load(&mut db, &self.state.audit_key).await?.row_digests;
         let rows = sqlx::query("SELECT * FROM target_settings ORDER BY target").fetch_all(&mut *db).await;
@@ -86,10 +88,7 @@ impl Database {
         Ok(all)
     }
 
-    pub(crate) async fn retired_connections(
-        &self,
-        target: &str,
-    ) -> Result<Vec<RetiredConnection>, StoreError> {
+    async fn retired_connections(&self, target: &str) -> Result<Vec<RetiredConnection>, StoreError> {
         let mut db = self.readers.begin().await.map_err(StoreError::begin)?;
         let row_digests = Head::load(&mut db, &self.state.audit_key).await?.row_digests;
         let query =
@@ -108,7 +107,7 @@ impl Database {
         Ok(all)
     }
 
-    pub(crate) async fn policy(&self) -> Result<Option<StoredPolicy>, StoreError> {
+    async fn policy(&self) -> Result<Option<StoredPolicy>, StoreError> {
         let query = sqlx::query("SELECT 'policy' AS name, auto_push, retry, updated_at FROM policy");
         let row = query.fetch_optional(&self.readers).await.map_err(StoreError::read("the policy"))?;
         let Some(row) = &row else { return Ok(None) };
@@ -120,12 +119,29 @@ impl Database {
         }))
     }
 
-    pub(crate) async fn last_test(&self, target: &str) -> Result<Option<StoredTest>, StoreError> {
+    async fn last_test(&self, target: &str) -> Result<Option<StoredTest>, StoreError> {
         let query = sqlx::query("SELECT * FROM target_tests WHERE target = ?").bind(target);
         let row = query.fetch_optional(&self.readers).await.map_err(StoreError::read("a test"))?;
         let Some(row) = &row else { return Ok(None) };
         let row = Reader::new(row, "target_tests", "target")?;
         Ok(Some(StoredTest { at: row.time("at")?, checks: row.json("checks")? }))
+    }
+
+    async fn configure(
+        &self,
+        changes: Vec<SettingsChange>,
+        audit: NewAuditEntry,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.write_exclusive(Configure { changes, audit, now }).await
+    }
+
+    async fn prune_retired(&self, before: Timestamp) -> Result<u64, StoreError> {
+        self.write_exclusive(PruneRetired { before }).await
+    }
+
+    async fn save_test(&self, target: &str, test: StoredTest) -> Result<(), StoreError> {
+        self.write_exclusive(SaveTest { target: target.to_owned(), test }).await
     }
 }
 

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use sqlx::SqliteConnection;
 use ticketing_core::system::System;
 
-use super::{State, writer};
+use super::{Database, State, writer};
 use crate::conformance::{BUSY_TIMEOUT, incident, target};
 use crate::unit_of_work::{BatchedWrite, ReadSet, UnitOfWork};
 use crate::{
@@ -56,28 +56,24 @@ impl BatchedWrite for Panics {
     }
 }
 
-/// Takes the writer itself down.
-struct Fatal;
-
-#[async_trait]
-impl writer::QueuedExclusiveWrite for Fatal {
-    async fn run(self: Box<Self>, _: &mut writer::Writer) {
-        panic!("the writer is to die");
-    }
+async fn open(folder: &tempfile::TempDir) -> Store {
+    open_database(folder).await.0
 }
 
-async fn open(folder: &tempfile::TempDir) -> Store {
+/// The store, and the database behind it.
+async fn open_database(folder: &tempfile::TempDir) -> (Store, Arc<Database>) {
     let clock = Arc::new(ManualClock::new(Timestamp::from_second(1_800_000_000).unwrap()));
     let (entropy, machine) = (Arc::new(SeededEntropy::new(1)), Arc::new(ThisMachine));
     let options = StoreOptions {
-        clock,
-        entropy,
+        clock: clock.clone(),
+        entropy: entropy.clone(),
         machine,
         key: KeySource::BesideDatabase,
         restored: false,
         busy_timeout: BUSY_TIMEOUT,
     };
-    Store::open(&folder.path().join("ticketing.db"), options).await.unwrap().0
+    let database = Arc::new(super::open(&folder.path().join("ticketing.db"), options).await.unwrap().0);
+    (Store::over(database.clone(), clock, entropy), database)
 }
 
 async fn accept(store: &Store, id: &str) -> Result<Accepted, StoreError> {
@@ -95,10 +91,10 @@ async fn accept(store: &Store, id: &str) -> Result<Accepted, StoreError> {
 #[tokio::test]
 async fn failed_commit_is_reported_and_next_succeeds() {
     let folder = tempfile::tempdir().unwrap();
-    let store = open(&folder).await;
+    let (store, database) = open_database(&folder).await;
     accept(&store, "INC-1").await.unwrap();
     let asked = Arc::new(AtomicU32::new(0));
-    store.database.write_exclusive(FailCommits { asked: asked.clone() }).await.unwrap_err();
+    database.write_exclusive(FailCommits { asked: asked.clone() }).await.unwrap_err();
     assert_eq!(asked.load(Ordering::Relaxed), 1, "the commit did not fail where it was to fail");
     assert!(!accept(&store, "INC-2").await.unwrap().existed);
     let page = store.events_after(0, &EventFilter::default(), 9).await.unwrap();
@@ -111,7 +107,7 @@ async fn failed_commit_is_reported_and_next_succeeds() {
 async fn panicking_write_fails_alone() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(&folder).await;
-    let panics = store.database.write(Panics);
+    let panics = store.write(Panics);
     let (before, panicked, after) = tokio::join!(accept(&store, "INC-1"), panics, accept(&store, "INC-2"));
     let told = panicked.unwrap_err().to_string();
     assert!(told.contains("Panics panicked: there is no such state"), "{told}");
@@ -124,9 +120,10 @@ async fn panicking_write_fails_alone() {
 #[tokio::test]
 async fn writer_death_is_reported() {
     let folder = tempfile::tempdir().unwrap();
-    let store = open(&folder).await;
+    let (store, database) = open_database(&folder).await;
     let failed = store.failed();
-    store.database.writer.send(writer::WriteRequest::Exclusive(Box::new(Fatal))).await.unwrap();
+    let fatal = writer::WriteRequest::Exclusive(Box::new(|_| panic!("the writer is to die")));
+    database.writer.send(fatal).await.unwrap();
     failed.await;
     store.failed().await;
     assert!(matches!(accept(&store, "INC-1").await, Err(StoreError::Closed)));

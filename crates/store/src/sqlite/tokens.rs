@@ -1,5 +1,6 @@
 //! Bearer tokens: made and revoked from beside the server, read by it at every call.
 
+use async_trait::async_trait;
 use jiff::Timestamp;
 use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
@@ -10,6 +11,7 @@ use super::audit::Head;
 use super::row_digests::{RowDigest, RowDigests};
 use super::rows::Reader;
 use crate::StoreError;
+use crate::port;
 use crate::types::StoredToken;
 use ticketing_core::clock::to_stored_resolution;
 use ticketing_core::role::Role;
@@ -18,8 +20,9 @@ use ticketing_secrets::TokenHash;
 const INSERT: &str = "
     INSERT INTO tokens (id, name, role, hash, created_at, expires_at, namespace) VALUES (?, ?, ?, ?, ?, ?, ?)";
 
-impl Database {
-    pub(crate) async fn token(&self, id: &str) -> Result<Option<StoredToken>, StoreError> {
+#[async_trait]
+impl port::Tokens for Database {
+    async fn token(&self, id: &str) -> Result<Option<StoredToken>, StoreError> {
         let mut snapshot = self.readers.begin().await.map_err(StoreError::begin)?;
         let row =
             sqlx::query("SELECT * FROM tokens WHERE id = ?").bind(id).fetch_optional(&mut *snapshot).await;
@@ -33,7 +36,7 @@ impl Database {
         Ok(None)
     }
 
-    pub(crate) async fn tokens(&self) -> Result<Vec<StoredToken>, StoreError> {
+    async fn tokens(&self) -> Result<Vec<StoredToken>, StoreError> {
         let mut snapshot = self.readers.begin().await.map_err(StoreError::begin)?;
         let mut tokens = all(&mut snapshot).await?;
         let head = Head::load(&mut snapshot, &self.state.audit_key).await?;

@@ -4,12 +4,12 @@
 
 use std::collections::VecDeque;
 use std::fs::File;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::future::BoxFuture;
 use sqlx::{Connection, SqliteConnection};
 use ticketing_failpoints::{self as failpoints, Point};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -17,7 +17,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::connection::WriterConnection;
 use super::restore_mark::Mark;
 use super::{State, load, save, wal_scrub};
-use crate::unit_of_work::{BatchedWrite, ReadSet, UnitOfWork};
+use crate::unit_of_work::{QueuedWrite, ReadSet};
 use crate::{StoreError, StoreErrorKind};
 use ticketing_host::panics::{self, PanicMessage};
 
@@ -26,51 +26,27 @@ const MAX_BATCH: usize = 256;
 /// How long pushes wait for readers so that a secret that was replaced can be taken out of the log.
 const MAX_READER_WAIT: Duration = Duration::from_millis(250);
 
-/// What the writer is asked for.
+/// A request to the writer.
 pub(super) enum WriteRequest {
-    BatchedWrite(Box<dyn QueuedBatchedWrite>),
-    Exclusive(Box<dyn QueuedExclusiveWrite>),
+    Batched(Box<dyn QueuedWrite>),
+    Exclusive(RunExclusive),
     Close(oneshot::Sender<()>),
 }
 
-/// A queued batched write, with the channel for its answer.
-pub(super) trait QueuedBatchedWrite: Send {
-    fn is_exclusive(&self) -> bool;
-    fn fail_point(&self) -> Option<Point>;
-    fn read_set(&self, read_set: &mut ReadSet);
-    /// Fails only if the write panicked: what it left in `work` must not be written.
-    fn apply(&mut self, work: &mut UnitOfWork) -> Result<(), StoreError>;
-    fn answer(self: Box<Self>, outcome: Result<(), StoreError>);
-}
+/// Runs an exclusive write and answers its caller.
+pub(super) type RunExclusive = Box<dyn FnOnce(&mut Writer) -> BoxFuture<'_, ()> + Send>;
 
 /// A rare write with its own statements, in a transaction of its own.
 #[async_trait]
-pub(crate) trait ExclusiveWrite: Send + Sync + 'static {
+pub(super) trait ExclusiveWrite: Send + Sync + 'static {
     type Answer: Send + 'static;
 
     async fn run(&self, state: &State, db: &mut SqliteConnection) -> Result<Self::Answer, StoreError>;
 
-    /// Whether it takes secrets away, or puts others in their place.
+    /// Whether it removes or replaces secrets.
     fn replaces_secrets(&self) -> bool {
         false
     }
-}
-
-/// A queued exclusive write, with the channel for its answer.
-#[async_trait]
-pub(super) trait QueuedExclusiveWrite: Send {
-    async fn run(self: Box<Self>, writer: &mut Writer);
-}
-
-pub(super) struct PendingBatchedWrite<V: BatchedWrite> {
-    write: V,
-    answer: Option<Result<V::Answer, StoreError>>,
-    reply: oneshot::Sender<Result<V::Answer, StoreError>>,
-}
-
-pub(super) struct PendingExclusiveWrite<T: ExclusiveWrite> {
-    task: T,
-    reply: oneshot::Sender<Result<T::Answer, StoreError>>,
 }
 
 #[derive(Debug)]
@@ -124,13 +100,13 @@ impl Writer {
         let mut batch = vec![];
         while let Some(message) = queue.pop_front() {
             match message {
-                WriteRequest::BatchedWrite(command) if !command.is_exclusive() => batch.push(command),
-                WriteRequest::BatchedWrite(command) if batch.is_empty() => {
+                WriteRequest::Batched(command) if !command.is_exclusive() => batch.push(command),
+                WriteRequest::Batched(command) if batch.is_empty() => {
                     self.commit_all(vec![command]).await;
                     return None;
                 }
-                WriteRequest::Exclusive(command) if batch.is_empty() => {
-                    command.run(self).await;
+                WriteRequest::Exclusive(run) if batch.is_empty() => {
+                    run(self).await;
                     return None;
                 }
                 WriteRequest::Close(reply) if batch.is_empty() => return Some(reply),
@@ -146,7 +122,7 @@ impl Writer {
 
     /// Commits a batch. What the schema refuses, or a command that panics, is not allowed to spoil the rest: each command
     /// then goes by itself.
-    async fn commit_all(&mut self, mut batch: Vec<Box<dyn QueuedBatchedWrite>>) {
+    async fn commit_all(&mut self, mut batch: Vec<Box<dyn QueuedWrite>>) {
         match self.commit(&mut batch).await {
             Err(error) if batch.len() > 1 && is_of_one_row(&error) => {
                 for command in batch {
@@ -159,12 +135,15 @@ impl Writer {
         }
     }
 
-    async fn commit(&mut self, batch: &mut [Box<dyn QueuedBatchedWrite>]) -> Result<(), StoreError> {
+    async fn commit(&mut self, batch: &mut [Box<dyn QueuedWrite>]) -> Result<(), StoreError> {
         let outcome = self.try_commit(batch).await;
         self.discard_if_broken(outcome).await
     }
 
-    async fn commit_exclusive<T: ExclusiveWrite>(&mut self, task: &T) -> Result<T::Answer, StoreError> {
+    pub(super) async fn commit_exclusive<T: ExclusiveWrite>(
+        &mut self,
+        task: &T,
+    ) -> Result<T::Answer, StoreError> {
         match panics::catch(self.try_commit_exclusive(task)).await {
             Ok(outcome) => self.discard_if_broken(outcome).await,
             Err(PanicMessage(reason)) => {
@@ -177,7 +156,7 @@ impl Writer {
         }
     }
 
-    async fn try_commit(&mut self, batch: &mut [Box<dyn QueuedBatchedWrite>]) -> Result<(), StoreError> {
+    async fn try_commit(&mut self, batch: &mut [Box<dyn QueuedWrite>]) -> Result<(), StoreError> {
         let mut read_set = ReadSet::default();
         batch.iter().for_each(|command| command.read_set(&mut read_set));
         let db = self.connection.get(&self.state.feed).await?;
@@ -224,69 +203,6 @@ impl Writer {
     }
 }
 
-// === impl PendingBatchedWrite ===
-
-impl<V: BatchedWrite> PendingBatchedWrite<V> {
-    #[expect(clippy::type_complexity, reason = "a command, and where its answer comes out")]
-    pub(super) fn ask(
-        write: V,
-    ) -> (Box<dyn QueuedBatchedWrite>, oneshot::Receiver<Result<V::Answer, StoreError>>) {
-        let (reply, answer) = oneshot::channel();
-        (Box::new(Self { write, answer: None, reply }), answer)
-    }
-}
-
-impl<V: BatchedWrite> QueuedBatchedWrite for PendingBatchedWrite<V> {
-    fn is_exclusive(&self) -> bool {
-        V::EXCLUSIVE
-    }
-
-    fn fail_point(&self) -> Option<Point> {
-        V::FAIL_POINT
-    }
-
-    fn read_set(&self, read_set: &mut ReadSet) {
-        self.write.read_set(read_set);
-    }
-
-    fn apply(&mut self, work: &mut UnitOfWork) -> Result<(), StoreError> {
-        // Nothing that a panic has left half done is used again: the rows in memory are thrown away.
-        let applied = catch_unwind(AssertUnwindSafe(|| self.write.apply(work)));
-        let applied =
-            applied.map_err(|payload| StoreError::panicked(std::any::type_name::<V>(), &*payload))?;
-        self.answer = Some(applied);
-        Ok(())
-    }
-
-    fn answer(self: Box<Self>, outcome: Result<(), StoreError>) {
-        let Self { answer, reply, .. } = *self;
-        let answer = outcome.and_then(|()| answer.unwrap_or(Err(StoreError::Closed)));
-        // The caller may be gone; the write is done anyway.
-        let _ = reply.send(answer);
-    }
-}
-
-// === impl PendingExclusiveWrite ===
-
-impl<T: ExclusiveWrite> PendingExclusiveWrite<T> {
-    #[expect(clippy::type_complexity, reason = "a command, and where its answer comes out")]
-    pub(super) fn ask(
-        task: T,
-    ) -> (Box<dyn QueuedExclusiveWrite>, oneshot::Receiver<Result<T::Answer, StoreError>>) {
-        let (reply, answer) = oneshot::channel();
-        (Box::new(Self { task, reply }), answer)
-    }
-}
-
-#[async_trait]
-impl<T: ExclusiveWrite> QueuedExclusiveWrite for PendingExclusiveWrite<T> {
-    async fn run(self: Box<Self>, writer: &mut Writer) {
-        let answer = writer.commit_exclusive(&self.task).await;
-        // The caller may be gone; the write is done anyway.
-        let _ = self.reply.send(answer);
-    }
-}
-
 /// Whether a single command is to blame, and neither the transaction nor the connection.
 fn is_of_one_row(error: &StoreError) -> bool {
     let whole = matches!(error, StoreError::Begin { .. } | StoreError::Commit { .. });
@@ -294,7 +210,7 @@ fn is_of_one_row(error: &StoreError) -> bool {
     !whole && (panicked || matches!(error.kind(), StoreErrorKind::Refused | StoreErrorKind::BadRow))
 }
 
-fn answer(batch: Vec<Box<dyn QueuedBatchedWrite>>, outcome: &Result<(), StoreError>) {
+fn answer(batch: Vec<Box<dyn QueuedWrite>>, outcome: &Result<(), StoreError>) {
     if let Err(error @ StoreError::Panicked { .. }) = outcome {
         tracing::error!(error = error as &dyn std::error::Error, "a write panicked");
     }
