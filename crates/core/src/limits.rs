@@ -4,7 +4,6 @@
 //! goes into its row, its events and every answer that shows it, so each text is cut where it enters. No message about one
 //! delivery can then exceed what any gRPC client takes by default.
 
-use crate::system::{Adjustment, TicketRef};
 use crate::text::shorten;
 
 /// The longest ID and key of a ticket, in characters.
@@ -30,30 +29,6 @@ pub fn cut(text: &str, limit: usize) -> String {
     }
 }
 
-/// At most [`MAX_ADJUSTMENTS`], each within its limits; the last one says how many are not listed.
-#[must_use]
-pub fn adjustments(all: Vec<Adjustment>) -> Vec<Adjustment> {
-    let (count, kept) =
-        (all.len(), if all.len() > MAX_ADJUSTMENTS { MAX_ADJUSTMENTS - 1 } else { all.len() });
-    let mut listed: Vec<_> =
-        all.into_iter().take(kept).map(|given| Adjustment::new(&given.field, given.reason)).collect();
-    if count > kept {
-        listed.push(Adjustment::new("", format!("{} more adjustments are not listed", count - kept)));
-    }
-    listed
-}
-
-// === impl TicketRef ===
-
-impl TicketRef {
-    /// The reference within its limits, as it can be shown. One that entered before there were limits may exceed them.
-    #[must_use]
-    pub fn bounded(self) -> Self {
-        let url = if self.url.chars().nth(MAX_TICKET_URL).is_none() { self.url } else { String::new() };
-        Self { id: cut(&self.id, MAX_TICKET_NAME), key: cut(&self.key, MAX_TICKET_NAME), url }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -63,25 +38,5 @@ mod tests {
         assert_eq!(cut("short", 5), "short");
         assert_eq!(cut(&"x".repeat(4_000_000), 5), "xxxx…");
         assert_eq!(cut("too long", 5), "too…");
-    }
-
-    #[test]
-    fn bounds_every_text_of_an_adjustment_and_a_ticket() {
-        let huge = "é".repeat(1_000_000);
-        let adjustment = Adjustment::new(&huge, huge.clone());
-        assert_eq!(adjustment.field.chars().count(), MAX_NAME);
-        assert_eq!(adjustment.reason.chars().count(), MAX_REASON);
-        let ticket = TicketRef { id: huge.clone(), key: huge.clone(), url: huge }.bounded();
-        assert_eq!((ticket.id.chars().count(), ticket.key.chars().count()), (255, 255));
-        assert_eq!(ticket.url, "");
-    }
-
-    #[test]
-    fn lists_at_most_fifty_adjustments_and_counts_the_rest() {
-        let of = |count: usize| adjustments(vec![Adjustment::new("labels", "not sent"); count]);
-        assert_eq!(of(50).len(), 50);
-        let many = of(1_000);
-        assert_eq!(many.len(), MAX_ADJUSTMENTS);
-        assert_eq!(many[49].reason, "951 more adjustments are not listed");
     }
 }

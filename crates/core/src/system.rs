@@ -307,6 +307,37 @@ impl Check {
     }
 }
 
+/// At most [`limits::MAX_ADJUSTMENTS`], each within its limits; the last one says how many are not listed.
+#[must_use]
+pub fn bounded_adjustments(all: Vec<Adjustment>) -> Vec<Adjustment> {
+    let (count, kept) = (
+        all.len(),
+        if all.len() > limits::MAX_ADJUSTMENTS { limits::MAX_ADJUSTMENTS - 1 } else { all.len() },
+    );
+    let mut listed: Vec<_> =
+        all.into_iter().take(kept).map(|given| Adjustment::new(&given.field, given.reason)).collect();
+    if count > kept {
+        listed.push(Adjustment::new("", format!("{} more adjustments are not listed", count - kept)));
+    }
+    listed
+}
+
+// === impl TicketRef ===
+
+impl TicketRef {
+    /// The reference within its limits, as it can be shown. One that entered before there were limits may exceed them.
+    #[must_use]
+    pub fn bounded(self) -> Self {
+        let url =
+            if self.url.chars().nth(limits::MAX_TICKET_URL).is_none() { self.url } else { String::new() };
+        Self {
+            id: limits::cut(&self.id, limits::MAX_TICKET_NAME),
+            key: limits::cut(&self.key, limits::MAX_TICKET_NAME),
+            url,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -332,5 +363,25 @@ mod tests {
         ] {
             assert!(!known.is_same(&other) && !other.is_same(&known), "{other:?}");
         }
+    }
+
+    #[test]
+    fn bounds_every_text_of_an_adjustment_and_a_ticket() {
+        let huge = "é".repeat(1_000_000);
+        let adjustment = Adjustment::new(&huge, huge.clone());
+        assert_eq!(adjustment.field.chars().count(), MAX_NAME);
+        assert_eq!(adjustment.reason.chars().count(), MAX_REASON);
+        let ticket = TicketRef { id: huge.clone(), key: huge.clone(), url: huge }.bounded();
+        assert_eq!((ticket.id.chars().count(), ticket.key.chars().count()), (255, 255));
+        assert_eq!(ticket.url, "");
+    }
+
+    #[test]
+    fn lists_at_most_fifty_adjustments_and_counts_the_rest() {
+        let of = |count: usize| bounded_adjustments(vec![Adjustment::new("labels", "not sent"); count]);
+        assert_eq!(of(50).len(), 50);
+        let many = of(1_000);
+        assert_eq!(many.len(), limits::MAX_ADJUSTMENTS);
+        assert_eq!(many[49].reason, "951 more adjustments are not listed");
     }
 }

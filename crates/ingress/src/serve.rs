@@ -11,7 +11,6 @@ use hyper::body::Incoming;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_rustls::server::TlsStream;
@@ -20,6 +19,7 @@ use tonic::body::Body;
 use tower::{Service, ServiceExt};
 
 use super::frame_limited_io::FrameLimitedIo;
+use crate::boxed_io::BoxedIo;
 use crate::connection_limiter::{
     Acquired, ConnectionHandle, ConnectionLimiter, ConnectionPermit, LimitExceeded,
 };
@@ -37,14 +37,6 @@ const ACCEPT_BACKOFF: Duration = Duration::from_millis(50);
 /// Delay before a restricted connection is served. Slows down a peer that reconnects in a loop; honest clients behind
 /// the same address barely notice.
 const RESTRICTED_DELAY: Duration = Duration::from_millis(20);
-
-/// The byte stream of a connection, with or without TLS.
-pub(crate) type BoxedIo = Box<dyn ByteStream>;
-
-/// A bidirectional byte stream.
-pub(crate) trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin {}
-
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> ByteStream for T {}
 
 /// Request extension: cancelled when the connection reaches its maximum age, so that streams end in time.
 #[derive(Debug, Clone)]

@@ -6,6 +6,7 @@
 //! and what a refusal means is judged in `faults` and `evidence`.
 
 mod checks;
+mod choice;
 mod client;
 mod create;
 mod evidence;

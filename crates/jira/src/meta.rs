@@ -11,9 +11,9 @@ use serde_json::Value;
 use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_core::system::Adjustment;
 
+use crate::choice::Choice;
 use crate::client::{Api, Client};
 use crate::issue_type;
-use crate::ticket::Choice;
 use crate::wire::{CreateField, MetaPage, Myself, Named, Project};
 
 const PAGE: usize = 50;

@@ -3,7 +3,7 @@
 use ticketing_core::risk::RiskLevel;
 use ticketing_core::system::Adjustment;
 
-use crate::ticket::Choice;
+use crate::choice::Choice;
 use crate::wire::Named;
 
 /// The names to look for, the best first. The first of each is Jira's own.

@@ -7,6 +7,7 @@ use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_core::system::{Adjustment, Rendered, TicketDraft};
 use ticketing_core::text::Limit;
 
+use crate::choice::Choice;
 use crate::client::Api;
 use crate::meta::{Offer, Priorities};
 use crate::priority;
@@ -15,13 +16,6 @@ use crate::settings::Settings;
 
 /// Jira's longest summary.
 const MAX_SUMMARY: Limit = Limit::utf16(255);
-
-/// A value that Jira knows by id, or by name where the id is not known.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Choice {
-    pub(crate) id: Option<String>,
-    pub(crate) name: String,
-}
 
 #[derive(Debug, Serialize)]
 struct Body<'a> {
@@ -39,25 +33,6 @@ struct Fields<'a> {
     labels: &'a [String],
     #[serde(skip_serializing_if = "Option::is_none")]
     description: Option<&'a Value>,
-}
-
-// === impl Choice ===
-
-impl Choice {
-    pub(crate) fn with_id(id: &str, name: &str) -> Self {
-        Self { id: Some(id.to_owned()), name: name.to_owned() }
-    }
-
-    pub(crate) fn named(name: &str) -> Self {
-        Self { id: None, name: name.to_owned() }
-    }
-
-    fn to_json(&self) -> Value {
-        match &self.id {
-            Some(id) => json!({ "id": id }),
-            None => json!({ "name": self.name }),
-        }
-    }
 }
 
 /// Renders the ticket for a project that offers `offer`.

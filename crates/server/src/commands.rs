@@ -10,8 +10,8 @@ use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
 use ticketing_core::namespace::Namespace;
 
+use crate::config::DATABASE;
 use crate::config::{KeyArgs, duration};
-use crate::server::DATABASE;
 use ticketing_core::role::Role;
 use ticketing_host::clock::SystemClock;
 use ticketing_host::entropy::SystemEntropy;

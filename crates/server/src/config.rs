@@ -12,10 +12,12 @@ use ticketing_failpoints::{Guard, is_removed};
 use ticketing_retry::retry_after;
 
 use crate::access::{AccessArgs, AccessArgsError, AuthSource};
-use crate::server::DATABASE;
 use ticketing_engine::dispatch::DispatchSettings;
 use ticketing_ingress::{ListenAddress, TransportFlags};
 use ticketing_store::KeySource;
+
+/// Name of the database file in the data folder.
+pub(crate) const DATABASE: &str = "ticketing.db";
 
 pub use outbound::{OutboundError, OutboundFlags};
 

@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use crate::access::{Access, JwtKeysError};
-use crate::config::{Config, ConfigError, OutboundError};
+use crate::config::{Config, ConfigError, DATABASE, OutboundError};
 use crate::grpc;
 use crate::offline_changes::log_offline_changes;
 use ticketing_engine::app::App;
@@ -28,9 +28,6 @@ use ticketing_ingress::{self, ListenAddress, ListenError, Listener, Tls, TlsErro
 use ticketing_store::{
     BackupError, DEFAULT_BUSY_TIMEOUT, KeySource, OpenError, Opened, Store, StoreError, StoreOptions,
 };
-
-/// Name of the database file in the data folder.
-pub(crate) const DATABASE: &str = "ticketing.db";
 
 /// Time for clients to read responses after the last attempt was cut off.
 const DRAIN_GRACE: Duration = Duration::from_millis(500);

@@ -10,7 +10,6 @@ use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_egress::{Authorization, HttpClient, Redactor, Reply, Request, redact_reply};
 use url::Url;
 
-use crate::evidence;
 use crate::faults;
 use crate::settings::Settings;
 use crate::wire::Answer;
@@ -96,22 +95,23 @@ impl Client {
         self.read(reply, 200).map(|(record, _)| Some(record))
     }
 
-    /// Inserts a record. Only a 201 with a result is a success.
+    /// Inserts a record. Only a 201 with a result is a success. A refusal comes with its reply, so that `evidence.rs` can
+    /// tell whether it concerns the record or the connection.
     pub(crate) async fn insert<T: DeserializeOwned>(
         &self,
         table: &str,
         query: &[(&str, &str)],
         body: &str,
         deadline: Deadline,
-    ) -> Result<T, Fault> {
-        let timeout = self.time_left(deadline)?;
+    ) -> Result<T, (Fault, Option<Reply>)> {
+        let timeout = self.time_left(deadline).map_err(|fault| (fault, None))?;
         let request =
             self.request(Method::POST, self.address(&[table], query), Some(body.to_owned()), timeout);
-        let reply = self.send(request).await?;
+        let reply = self.send(request).await.map_err(|fault| (fault, None))?;
         if reply.status == 201 {
-            return self.read(reply, 201).map(|(record, _)| record);
+            return self.read(reply, 201).map(|(record, _)| record).map_err(|fault| (fault, None));
         }
-        Err(evidence::check_scope(self, table, &reply, self.fault(&reply), deadline).await)
+        Err((self.fault(&reply), Some(reply)))
     }
 
     /// Changes a record.

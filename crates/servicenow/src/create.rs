@@ -7,6 +7,7 @@ use ticketing_core::system::{Adjustment, Created, Destination, Rendered, TicketR
 use ticketing_failpoints::{Guard, is_removed};
 
 use crate::client::{Client, Deadline};
+use crate::evidence;
 use crate::priority::{self, ImpactUrgency};
 use crate::read_back::{Made, read_back};
 use crate::ticket::Body;
@@ -36,8 +37,12 @@ pub(crate) async fn create(
         ("sysparm_exclude_reference_link", "true"),
         ("sysparm_fields", ALL_FIELDS),
     ];
-    let (record, is_new): (Record, bool) = match client.insert(table, &query, &rendered.body, deadline).await
-    {
+    let inserted = match client.insert(table, &query, &rendered.body, deadline).await {
+        Err((fault, Some(reply))) => Err(evidence::check_scope(client, table, &reply, fault, deadline).await),
+        Err((fault, None)) => Err(fault),
+        Ok(record) => Ok(record),
+    };
+    let (record, is_new): (Record, bool) = match inserted {
         Ok(record) => (record, true),
         Err(refusal) => (earlier(client, table, marker, refusal, deadline).await?, false),
     };

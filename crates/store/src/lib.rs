@@ -38,10 +38,10 @@ use ticketing_core::target::{Health, Observation};
 use ticketing_failpoints::{self as failpoints, Point};
 
 use bulk::CHUNK;
-use port::{Database, GroupCommit};
+use port::Database;
 use ticketing_host::clock::Machine;
 use ticketing_host::entropy::Entropy;
-use unit_of_work::BatchedWrite;
+use unit_of_work::{BatchedWrite, GroupCommit};
 use writes::accept::{Accept, Wanted};
 use writes::claim::{AssumeSent, Claim, ExpireLeases, Intend};
 use writes::health::{EndPauses, Observe, ResetHealth};

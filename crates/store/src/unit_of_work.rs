@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use async_trait::async_trait;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use ticketing_core::clock::to_stored_resolution;
@@ -15,8 +16,6 @@ use ticketing_core::system::System;
 use ticketing_core::target::Health;
 use ticketing_failpoints::Point;
 use tokio::sync::oneshot;
-
-use crate::port::GroupCommit;
 
 use super::StoreError;
 use super::types::{AttemptKind, AttemptOutcome, AttemptTimes, ClaimKind, Subject};
@@ -39,6 +38,14 @@ pub(super) trait BatchedWrite: Send + Sync + fmt::Debug + 'static {
     /// # Errors
     /// Only before anything was changed: the other writes of the batch are committed all the same.
     fn apply(&self, work: &mut UnitOfWork) -> Result<Self::Answer, StoreError>;
+}
+
+/// The group commit: queues batched writes, loads what they read, applies them, and commits the changed rows with their
+/// attempts and events.
+#[async_trait]
+pub(crate) trait GroupCommit: Send + Sync + std::fmt::Debug {
+    /// Queues a write. Its answer is sent after the commit.
+    async fn queue(&self, write: Box<dyn QueuedWrite>) -> Result<(), StoreError>;
 }
 
 /// A batched write in the queue, with the channel for its answer.

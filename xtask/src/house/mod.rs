@@ -1,5 +1,6 @@
 //! Architecture and wording rules that no compiler checks.
 
+mod cycles;
 mod dependencies;
 mod lints;
 mod phrases;
@@ -23,9 +24,9 @@ pub(crate) struct Violation {
 pub(crate) fn violations(workspace: &Workspace) -> Result<Vec<Violation>> {
     let mut violations = dependencies::violations(&workspace.packages);
     violations.extend(lints::violations(workspace)?);
-    for source in workspace.files(sources::EXTENSIONS)? {
-        violations.extend(sources::violations(&source));
-    }
+    let sources = workspace.files(sources::EXTENSIONS)?;
+    violations.extend(sources.iter().flat_map(sources::violations));
+    violations.extend(cycles::violations(&sources));
     let mut worded = workspace.files(phrases::EXTENSIONS)?;
     for file in phrases::FURTHER_FILES {
         worded.push(workspace.read(&workspace.root.join(file))?);

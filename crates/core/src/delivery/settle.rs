@@ -6,8 +6,9 @@ use jiff::Timestamp;
 
 use super::{Delivery, DuplicateScan, EventKind, LastError, Outcome, Send, Settled, State, UnknownOutcome};
 use crate::fault::{Fault, FaultKind};
-use crate::limits::{self, MAX_DUPLICATES};
+use crate::limits::MAX_DUPLICATES;
 use crate::policy::Policy;
+use crate::system::bounded_adjustments;
 use crate::system::{Adjustment, Authorship, Created, Destination, TicketRef};
 
 /// What is about to be sent.
@@ -58,7 +59,7 @@ impl Delivery {
             counted_from: None,
             is_assumed: false,
         });
-        self.adjustments = limits::adjustments(adjustments);
+        self.adjustments = bounded_adjustments(adjustments);
         self.updated_at = now;
         Some(Settled { delivery: self, events: vec![] })
     }
@@ -144,7 +145,7 @@ impl Delivery {
         self.schedule_duplicate_scans(policy, now);
         self.ticket = Some(ticket);
         self.adjustments.extend(adjustments);
-        self.adjustments = limits::adjustments(self.adjustments);
+        self.adjustments = bounded_adjustments(self.adjustments);
         self.unknown_outcome = None;
         self.transition(State::Delivered, now, &[EventKind::Delivered])
     }

@@ -14,7 +14,8 @@ use tonic::{Request, Response, Status};
 
 use super::caller_queues::CallerQueues;
 use super::errors::Refusal;
-use super::stream::{self, Closing, StreamSettings};
+use super::stream::{self, StreamSettings};
+use super::stream_guard::Closing;
 use super::stream_guard::StreamHandle;
 use super::{deadline, parse, present, size, token};
 use crate::access::{Access, Caller, UNSAVED_SETTINGS};

@@ -5,10 +5,11 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Connection, Row, SqliteConnection};
 use zeroize::Zeroizing;
 
+use super::exclusive_write::ExclusiveWrite;
 use super::keys::{KeyId, Keyring};
 use super::row_digests::RowDigests;
 use super::rows::Reader;
-use super::{Database, State, writer};
+use super::{Database, State};
 use crate::StoreError;
 use crate::port;
 use ticketing_host::entropy::Entropy;
@@ -29,7 +30,7 @@ const PAGE: u32 = 1_000;
 struct AppendAudit(NewAuditEntry);
 
 #[async_trait]
-impl writer::ExclusiveWrite for AppendAudit {
+impl ExclusiveWrite for AppendAudit {
     type Answer = ();
 
     async fn run(&self, state: &State, db: &mut SqliteConnection) -> Result<(), StoreError> {

@@ -3,12 +3,14 @@
 //! Where a commit fails for want of room, SQLite rolls back by itself; sqlx is not told, holds the transaction for open,
 //! and refuses to begin another. What is left in the connection after any failure of the disk is not worth finding out.
 
+use std::path::Path;
+
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
 
-use super::open::newest_event;
-use crate::StoreError;
+use super::events::newest_event;
 use crate::feed::Feed;
+use crate::{OpenError, StoreError};
 
 #[derive(Debug)]
 pub(super) struct WriterConnection {
@@ -54,5 +56,15 @@ impl WriterConnection {
             Some(db) => db.close().await,
             None => Ok(()),
         }
+    }
+}
+
+/// Why the database at `path` cannot be opened.
+pub(super) fn unopened(path: &Path, source: sqlx::Error) -> OpenError {
+    let path = path.to_owned();
+    match crate::error::kind_of(&source) {
+        crate::StoreErrorKind::Corrupt => OpenError::Damaged { path, detail: source.to_string() },
+        crate::StoreErrorKind::Locked => OpenError::InUse { path },
+        _ => OpenError::Connect { path, source },
     }
 }

@@ -10,8 +10,9 @@ use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection};
 use ticketing_core::delivery::EventKind;
 use ticketing_core::system::System;
 
+use super::exclusive_write::ExclusiveWrite;
 use super::rows::Reader;
-use super::{Database, State, writer};
+use super::{Database, State};
 use crate::StoreError;
 use crate::port;
 use crate::types::{Event, EventBounds, EventFilter, EventPage};
@@ -114,7 +115,7 @@ impl Database {
 }
 
 #[async_trait]
-impl writer::ExclusiveWrite for TrimEvents {
+impl ExclusiveWrite for TrimEvents {
     type Answer = u64;
 
     async fn run(&self, _: &State, db: &mut SqliteConnection) -> Result<u64, StoreError> {
@@ -168,4 +169,13 @@ fn event(row: &SqliteRow) -> Result<Event, StoreError> {
         subject: row.json("body")?,
         note: row.get("note")?,
     })
+}
+
+/// The number of the newest event ever committed, 0 if there was none.
+pub(super) async fn newest_event(db: &mut SqliteConnection) -> Result<u64, StoreError> {
+    let newest: Option<i64> = sqlx::query_scalar("SELECT seq FROM sqlite_sequence WHERE name = 'events'")
+        .fetch_optional(db)
+        .await
+        .map_err(StoreError::read("events"))?;
+    Ok(newest.unwrap_or_default().cast_unsigned())
 }

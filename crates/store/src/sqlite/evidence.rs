@@ -6,9 +6,10 @@ use sqlx::SqliteConnection;
 use ticketing_core::delivery::Delivery;
 use ticketing_core::evidence::SearchScope;
 
+use super::exclusive_write::ExclusiveWrite;
+use super::rows::one_row;
 use super::rows::{self, Reader};
-use super::settings::one_row;
-use super::{Database, State, writer};
+use super::{Database, State};
 use crate::StoreError;
 use crate::port;
 use crate::types::SearchEvidence;
@@ -91,7 +92,7 @@ impl port::Evidence for Database {
 // === impl SaveEvidence ===
 
 #[async_trait]
-impl writer::ExclusiveWrite for SaveEvidence {
+impl ExclusiveWrite for SaveEvidence {
     type Answer = ();
 
     async fn run(&self, _: &State, db: &mut SqliteConnection) -> Result<(), StoreError> {

@@ -13,7 +13,7 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Connection, Row, SqliteConnection};
 use zeroize::Zeroizing;
 
-use super::open::unopened;
+use super::connection::unopened;
 use super::rows::Reader;
 use crate::{OpenError, StoreError};
 use ticketing_host::entropy::Entropy;

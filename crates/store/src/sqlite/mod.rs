@@ -7,6 +7,7 @@ mod connection;
 mod edit;
 mod events;
 mod evidence;
+mod exclusive_write;
 mod keys;
 mod lists;
 mod load;
@@ -42,13 +43,14 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use super::StoreError;
 use super::feed::Feed;
-use crate::port::{self, GroupCommit, Installation};
-use crate::unit_of_work::QueuedWrite;
+use crate::port::{self, Installation};
+use crate::unit_of_work::{GroupCommit, QueuedWrite};
 use ticketing_host::entropy::Entropy;
 use ticketing_secrets::audit::AuditKey;
 
+use exclusive_write::ExclusiveWrite;
 use keys::Keyring;
-use writer::{ExclusiveWrite, WriteRequest};
+use writer::WriteRequest;
 
 pub(super) use backup::backup;
 #[cfg(debug_assertions)]

@@ -7,9 +7,10 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
 
 use super::audit::Head;
+use super::connection::unopened;
 use super::keys::{self, Keyring};
 use super::open::{self, MIGRATIONS};
-use super::{audit, tokens, wal_scrub};
+use super::{audit, rows, tokens, wal_scrub};
 use crate::types::StoredToken;
 use crate::{DEFAULT_BUSY_TIMEOUT, OpenError, StoreError};
 use ticketing_secrets::audit::{AuditBroken, AuditKey, NewAuditEntry};
@@ -31,12 +32,12 @@ impl OfflineAdmin {
     pub(crate) async fn open(path: &Path, key: &KeySource, now: Timestamp) -> Result<Self, OpenError> {
         let options: SqliteConnectOptions =
             open::connect_options(path, DEFAULT_BUSY_TIMEOUT).create_if_missing(false);
-        let mut db = options.connect().await.map_err(|source| open::unopened(path, source))?;
-        if is_being_made(&mut db).await.map_err(|source| open::unopened(path, source))? {
+        let mut db = options.connect().await.map_err(|source| unopened(path, source))?;
+        if is_being_made(&mut db).await.map_err(|source| unopened(path, source))? {
             return Err(OpenError::BeingMade { path: path.to_owned() });
         }
         let newest = sqlx::query_scalar::<_, i64>("SELECT max(version) FROM _sqlx_migrations");
-        let version = newest.fetch_one(&mut db).await.map_err(|source| open::unopened(path, source))?;
+        let version = newest.fetch_one(&mut db).await.map_err(|source| unopened(path, source))?;
         if Some(version) != MIGRATIONS.last().map(|last| last.0) {
             return Err(OpenError::OtherVersion { path: path.to_owned() });
         }
@@ -62,7 +63,7 @@ impl OfflineAdmin {
     }
 
     pub(crate) async fn tokens(&mut self) -> Result<Vec<StoredToken>, StoreError> {
-        tokens::all(&mut self.db).await
+        rows::tokens(&mut self.db).await
     }
 
     /// Keeps a token, and writes down that it was made, unless `admit` refuses it because of those there are.
@@ -73,7 +74,7 @@ impl OfflineAdmin {
         entry: NewAuditEntry,
     ) -> Result<(), E> {
         let mut transaction = self.db.begin_with("BEGIN IMMEDIATE").await.map_err(StoreError::begin)?;
-        admit(&tokens::all(&mut transaction).await?)?;
+        admit(&rows::tokens(&mut transaction).await?)?;
         let mut head = Head::load(&mut transaction, &self.audit_key).await?;
         tokens::insert(&mut transaction, &mut head.row_digests, token).await?;
         head.append(&mut transaction, &self.audit_key, vec![entry]).await?;

@@ -14,7 +14,7 @@ use ticketing_core::text::single_line;
 use ticketing_failpoints::{self as failpoints, Guard, Point, is_removed};
 use tokio::sync::{Semaphore, mpsc, watch};
 
-use super::connection::WriterConnection;
+use super::connection::{WriterConnection, unopened};
 use super::keys::{self, Keyring, Unlocked};
 use super::restore::{self, Begun};
 use super::restore_mark::Mark;
@@ -199,28 +199,11 @@ async fn check_sound(db: &mut SqliteConnection, path: &Path) -> Result<(), OpenE
     if detail == "ok" { Ok(()) } else { Err(OpenError::Damaged { path: path.to_owned(), detail }) }
 }
 
-pub(super) fn unopened(path: &Path, source: sqlx::Error) -> OpenError {
-    let path = path.to_owned();
-    match crate::error::kind_of(&source) {
-        crate::StoreErrorKind::Corrupt => OpenError::Damaged { path, detail: source.to_string() },
-        crate::StoreErrorKind::Locked => OpenError::InUse { path },
-        _ => OpenError::Connect { path, source },
-    }
-}
-
 pub(super) fn migrator() -> Migrator {
     let migration = |(version, name, sql): (i64, &'static str, &'static str)| {
         Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
     };
     Migrator::with_migrations(MIGRATIONS.into_iter().map(migration).collect())
-}
-
-pub(super) async fn newest_event(db: &mut SqliteConnection) -> Result<u64, StoreError> {
-    let newest: Option<i64> = sqlx::query_scalar("SELECT seq FROM sqlite_sequence WHERE name = 'events'")
-        .fetch_optional(db)
-        .await
-        .map_err(StoreError::read("events"))?;
-    Ok(newest.unwrap_or_default().cast_unsigned())
 }
 
 async fn installation(

@@ -9,7 +9,7 @@ use ticketing_core::system::System;
 use ticketing_core::target::Health;
 use ticketing_failpoints::{Guard, is_removed};
 
-use super::open::newest_event;
+use super::events::newest_event;
 use super::restore_mark::Mark;
 use super::rows::{self, Reader};
 use super::save;

@@ -15,8 +15,7 @@ use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
 
 use super::keys::KeyId;
-use super::rows::Reader;
-use super::tokens;
+use super::rows::{self, Reader};
 use crate::types::StoredToken;
 use crate::{SecretUse, StoreError};
 
@@ -155,7 +154,7 @@ impl RowDigests {
                 row_digests.set(table.row(row)?);
             }
         }
-        tokens::all(db).await?.iter().for_each(|token| row_digests.set(RowDigest::of_token(token)));
+        rows::tokens(db).await?.iter().for_each(|token| row_digests.set(RowDigest::of_token(token)));
         Ok(row_digests)
     }
 }

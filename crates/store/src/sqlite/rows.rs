@@ -4,13 +4,17 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sqlx::sqlite::SqliteRow;
-use sqlx::{Decode, Row, Sqlite, Type};
+use sqlx::{Decode, Row, Sqlite, SqliteConnection, Type};
 use ticketing_core::delivery::{Delivery, Resolution, State, Trigger};
 use ticketing_core::marker::Marker;
 use ticketing_core::namespace::Namespace;
+use ticketing_core::role::Role;
 use ticketing_core::system::System;
 
+use ticketing_secrets::TokenHash;
+
 use crate::StoreError;
+use crate::types::StoredToken;
 
 /// A row, and what to call it when something is wrong with it.
 pub(super) struct Reader<'a> {
@@ -212,4 +216,34 @@ fn trigger_name(trigger: Trigger) -> &'static str {
 
 fn trigger(name: &str) -> Option<Trigger> {
     [Trigger::Manual, Trigger::AutoPush].into_iter().find(|trigger| trigger_name(*trigger) == name)
+}
+
+/// Checks that a statement changed exactly one row of `table`.
+pub(super) fn one_row(table: &'static str, done: &sqlx::sqlite::SqliteQueryResult) -> Result<(), StoreError> {
+    match done.rows_affected() {
+        1 => Ok(()),
+        touched => Err(StoreError::Miscounted { table, expected: 1, touched }),
+    }
+}
+
+/// All tokens, by name and age.
+pub(super) async fn tokens(db: &mut SqliteConnection) -> Result<Vec<StoredToken>, StoreError> {
+    let rows = sqlx::query("SELECT * FROM tokens ORDER BY name, created_at, id").fetch_all(db).await;
+    rows.map_err(StoreError::read("tokens"))?.iter().map(token).collect()
+}
+
+pub(super) fn token(row: &SqliteRow) -> Result<StoredToken, StoreError> {
+    let row = Reader::new(row, "tokens", "id")?;
+    let hash: Vec<u8> = row.get("hash")?;
+    let hash = <[u8; 32]>::try_from(hash).map_err(|_| row.bad("hash", &"it is not 32 bytes long"))?;
+    Ok(StoredToken {
+        id: row.get("id")?,
+        name: row.get("name")?,
+        role: row.name("role", |name| name.parse::<Role>().ok())?,
+        namespace: row.name("namespace", |name| Namespace::parse(name).ok())?,
+        hash: TokenHash(hash),
+        created_at: row.time("created_at")?,
+        expires_at: row.time("expires_at")?,
+        revoked_at: row.time_if("revoked_at")?,
+    })
 }

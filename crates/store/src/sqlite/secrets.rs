@@ -9,7 +9,7 @@ use super::State;
 use super::keys::{KeyId, Keyring};
 use super::row_digests::{self, RowDigests, SecretTable};
 use super::rows::Reader;
-use super::settings::one_row;
+use super::rows::one_row;
 use crate::{Secret, SecretUse, StoreError, StoredSecret, StoredSecrets};
 use ticketing_secrets::encryption::CiphertextContext;
 

@@ -9,11 +9,12 @@ use ticketing_core::system::System;
 use ticketing_failpoints::{self as failpoints, Point};
 
 use super::audit::Head;
+use super::exclusive_write::ExclusiveWrite;
 use super::keys::Keyring;
 use super::row_digests::{self, RowDigests};
-use super::rows::{self, Reader};
+use super::rows::{self, Reader, one_row};
 use super::secrets::{self, note, place};
-use super::{Database, State, writer};
+use super::{Database, State};
 use crate::port;
 use crate::{
     RetiredConnection, SecretChange, SecretUse, SettingsChange, StoreError, StoredPolicy, StoredSecret,
@@ -148,7 +149,7 @@ impl port::Settings for Database {
 // === impl Configure ===
 
 #[async_trait]
-impl writer::ExclusiveWrite for Configure {
+impl ExclusiveWrite for Configure {
     type Answer = ();
 
     async fn run(&self, state: &State, db: &mut SqliteConnection) -> Result<(), StoreError> {
@@ -280,7 +281,7 @@ impl Configure {
 // === impl SaveTest ===
 
 #[async_trait]
-impl writer::ExclusiveWrite for SaveTest {
+impl ExclusiveWrite for SaveTest {
     type Answer = ();
 
     async fn run(&self, _: &State, db: &mut SqliteConnection) -> Result<(), StoreError> {
@@ -295,7 +296,7 @@ impl writer::ExclusiveWrite for SaveTest {
 // === impl PruneRetired ===
 
 #[async_trait]
-impl writer::ExclusiveWrite for PruneRetired {
+impl ExclusiveWrite for PruneRetired {
     type Answer = u64;
 
     async fn run(&self, state: &State, db: &mut SqliteConnection) -> Result<u64, StoreError> {
@@ -385,11 +386,4 @@ async fn retired(
         retired_at: reader.time("retired_at")?,
         target: reader.get("target")?,
     })
-}
-
-pub(super) fn one_row(table: &'static str, done: &sqlx::sqlite::SqliteQueryResult) -> Result<(), StoreError> {
-    match done.rows_affected() {
-        1 => Ok(()),
-        touched => Err(StoreError::Miscounted { table, expected: 1, touched }),
-    }
 }

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use sqlx::SqliteConnection;
 use ticketing_core::system::System;
 
+use super::exclusive_write::ExclusiveWrite;
 use super::{Database, State, writer};
 use crate::conformance::{BUSY_TIMEOUT, incident, target};
 use crate::unit_of_work::{BatchedWrite, ReadSet, UnitOfWork};
@@ -25,7 +26,7 @@ struct FailCommits {
 }
 
 #[async_trait]
-impl writer::ExclusiveWrite for FailCommits {
+impl ExclusiveWrite for FailCommits {
     type Answer = ();
 
     async fn run(&self, _: &State, db: &mut SqliteConnection) -> Result<(), StoreError> {

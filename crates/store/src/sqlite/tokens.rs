@@ -3,19 +3,15 @@
 use async_trait::async_trait;
 use jiff::Timestamp;
 use sqlx::SqliteConnection;
-use sqlx::sqlite::SqliteRow;
-use ticketing_core::namespace::Namespace;
 
 use super::Database;
 use super::audit::Head;
 use super::row_digests::{RowDigest, RowDigests};
-use super::rows::Reader;
+use super::rows;
 use crate::StoreError;
 use crate::port;
 use crate::types::StoredToken;
 use ticketing_core::clock::to_stored_resolution;
-use ticketing_core::role::Role;
-use ticketing_secrets::TokenHash;
 
 const INSERT: &str = "
     INSERT INTO tokens (id, name, role, hash, created_at, expires_at, namespace) VALUES (?, ?, ?, ?, ?, ?, ?)";
@@ -27,7 +23,7 @@ impl port::Tokens for Database {
         let row =
             sqlx::query("SELECT * FROM tokens WHERE id = ?").bind(id).fetch_optional(&mut *snapshot).await;
         let row = row.map_err(StoreError::read("a token"))?;
-        let Some(token) = row.as_ref().map(token).transpose()? else { return Ok(None) };
+        let Some(token) = row.as_ref().map(rows::token).transpose()? else { return Ok(None) };
         let head = Head::load(&mut snapshot, &self.state.audit_key).await?;
         if head.row_digests.is_current(&RowDigest::of_token(&token)) {
             return Ok(Some(token));
@@ -38,17 +34,11 @@ impl port::Tokens for Database {
 
     async fn tokens(&self) -> Result<Vec<StoredToken>, StoreError> {
         let mut snapshot = self.readers.begin().await.map_err(StoreError::begin)?;
-        let mut tokens = all(&mut snapshot).await?;
+        let mut tokens = rows::tokens(&mut snapshot).await?;
         let head = Head::load(&mut snapshot, &self.state.audit_key).await?;
         tokens.retain(|token| head.row_digests.is_current(&RowDigest::of_token(token)));
         Ok(tokens)
     }
-}
-
-/// All tokens, by name and age.
-pub(super) async fn all(db: &mut SqliteConnection) -> Result<Vec<StoredToken>, StoreError> {
-    let rows = sqlx::query("SELECT * FROM tokens ORDER BY name, created_at, id").fetch_all(db).await;
-    rows.map_err(StoreError::read("tokens"))?.iter().map(token).collect()
 }
 
 pub(super) async fn insert(
@@ -78,20 +68,4 @@ pub(super) async fn revoke(
     let done = query.bind(now.as_microsecond()).bind(&token.id).execute(db).await;
     done.map_err(StoreError::write("a token"))?;
     Ok(())
-}
-
-fn token(row: &SqliteRow) -> Result<StoredToken, StoreError> {
-    let row = Reader::new(row, "tokens", "id")?;
-    let hash: Vec<u8> = row.get("hash")?;
-    let hash = <[u8; 32]>::try_from(hash).map_err(|_| row.bad("hash", &"it is not 32 bytes long"))?;
-    Ok(StoredToken {
-        id: row.get("id")?,
-        name: row.get("name")?,
-        role: row.name("role", |name| name.parse::<Role>().ok())?,
-        namespace: row.name("namespace", |name| Namespace::parse(name).ok())?,
-        hash: TokenHash(hash),
-        created_at: row.time("created_at")?,
-        expires_at: row.time("expires_at")?,
-        revoked_at: row.time_if("revoked_at")?,
-    })
 }

@@ -8,13 +8,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use futures_util::future::BoxFuture;
-use sqlx::{Connection, SqliteConnection};
+use sqlx::Connection;
 use ticketing_failpoints::{self as failpoints, Point};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::connection::WriterConnection;
+use super::exclusive_write::ExclusiveWrite;
 use super::restore_mark::Mark;
 use super::{State, load, save, wal_scrub};
 use crate::unit_of_work::{QueuedWrite, ReadSet};
@@ -35,19 +35,6 @@ pub(super) enum WriteRequest {
 
 /// Runs an exclusive write and answers its caller.
 pub(super) type RunExclusive = Box<dyn FnOnce(&mut Writer) -> BoxFuture<'_, ()> + Send>;
-
-/// A rare write with its own statements, in a transaction of its own.
-#[async_trait]
-pub(super) trait ExclusiveWrite: Send + Sync + 'static {
-    type Answer: Send + 'static;
-
-    async fn run(&self, state: &State, db: &mut SqliteConnection) -> Result<Self::Answer, StoreError>;
-
-    /// Whether it removes or replaces secrets.
-    fn replaces_secrets(&self) -> bool {
-        false
-    }
-}
 
 #[derive(Debug)]
 pub(super) struct Writer {
