@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use crate::delivery::Send;
 use crate::system::{Authorship, Destination};
 
-/// Which tickets a search must be able to show, and to whom.
+/// Which tickets a search must be able to show, and the login that must see them.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct SearchScope {
     pub destination: Destination,

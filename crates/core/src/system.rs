@@ -46,7 +46,7 @@ pub trait TicketSystem: Send + Sync + fmt::Debug {
     /// Renders the ticket for this connection, asking it what the project offers.
     async fn prepare(&self, ticket_draft: &TicketDraft) -> Result<Rendered, Fault>;
 
-    /// Renders the ticket without asking anybody: what could not be checked is said in the adjustments.
+    /// Renders the ticket without a network call; the adjustments list what could not be checked.
     fn render_offline(&self, ticket_draft: &TicketDraft) -> Rendered;
 
     /// Creates the ticket. Begins no request after `within` has passed, and gives up waiting then.

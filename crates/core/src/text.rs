@@ -8,7 +8,7 @@ use crate::clean::clean;
 /// one is cut like text, so that stacked marks cannot cost everything that follows.
 const MAX_GRAPHEME: usize = 32;
 
-/// How long a text may be, in the unit of whoever sets the limit.
+/// The maximum length of a text, in the unit of the system that sets the limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limit {
     max: usize,

@@ -341,7 +341,7 @@ fn a_clock_that_runs_on_is_left_alone() {
     let step = |now, passed| Downtime { last, now, passed }.step();
     assert_eq!(step(last + hour, Some(hour)), SignedDuration::ZERO);
     assert_eq!(step(last + hour, Some(hour - Duration::from_millis(900))), SignedDuration::ZERO);
-    assert_eq!(step(last + hour, None), SignedDuration::ZERO, "nobody knows");
+    assert_eq!(step(last + hour, None), SignedDuration::ZERO, "unknown uptime");
     assert_eq!(step(last + hour, Some(Duration::ZERO)), SignedDuration::from_secs(3_600));
     assert_eq!(step(last, Some(hour)), SignedDuration::from_secs(-3_600));
 }

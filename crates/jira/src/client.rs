@@ -136,9 +136,9 @@ impl Client {
         if reply.status != 200 {
             return Err(self.without_secret(faults::classify(&reply, purpose)));
         }
-        // Who serverInfo is told to is no matter: everybody may ask it.
+        // serverInfo needs no login, so an anonymous answer is as good.
         if path.last() != Some(&"serverInfo")
-            && let Some(fault) = faults::answered_to_nobody(&reply)
+            && let Some(fault) = faults::answered_anonymously(&reply)
         {
             return Err(self.without_secret(fault));
         }

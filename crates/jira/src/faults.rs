@@ -67,8 +67,8 @@ pub(crate) fn is_anonymous(reply: &Reply) -> bool {
     reply.header("x-ausername").trim().eq_ignore_ascii_case("anonymous")
 }
 
-/// The fault of a read that was answered although Jira did not take the login: what it then shows is what anonymous users may see.
-pub(crate) fn answered_to_nobody(reply: &Reply) -> Option<Fault> {
+/// The fault of a read that Jira answered without accepting the login: the reply shows only what anonymous users may see.
+pub(crate) fn answered_anonymously(reply: &Reply) -> Option<Fault> {
     let login = reply.header("x-seraph-loginreason");
     if login.contains("AUTHENTICATED_FAILED") || login.contains("AUTHENTICATION_DENIED") {
         return Some(classify(reply, Purpose::Account));
@@ -270,7 +270,8 @@ fn foreign_hint(reply: &Reply, kind: FaultKind) -> Option<String> {
     says_more.then(|| found.hint(&NAMES))
 }
 
-/// The hint for a phrase that Atlassian documents, in English, for a refusal. A 400 has the words of anybody's rule.
+/// The hint for a phrase that Atlassian documents, in English, for a refusal. The text of a 400 can come from
+/// any validator or workflow rule.
 fn phrase_hint(reply: &Reply, said: &ErrorBody) -> Option<&'static str> {
     const HINTS: &[(&[&str], &str)] = &[
         (

@@ -64,8 +64,8 @@ pub(crate) async fn look_up(
     }
 }
 
-/// The query. It is not bounded by the project: a ticket that somebody moved since is still the ticket. The marker
-/// bounds it well enough, for no other installation can make the same.
+/// The query. It is not limited to the project, because a ticket that was moved since is still the ticket. The marker
+/// is unique to this installation.
 fn jql(search: &Search, descriptions: bool) -> String {
     let canaries = search.canaries.iter().take(MAX_CANARIES);
     let markers: Vec<&Marker> = std::iter::once(&search.marker).chain(canaries).collect();

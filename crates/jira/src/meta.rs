@@ -154,8 +154,8 @@ fn offered_hint(types: &[Named], issue_type: &str) -> String {
 }
 
 /// A Jira without create metadata may still create: Data Center before 8.4 knows no such resource, some sites
-/// refuse it or switch it off, and it may be too much to read. What a wrong login or a missing project looks like is told
-/// apart by asking for both.
+/// refuse it or switch it off, and it may be too large to read. Reads of the account and the project rule out a wrong
+/// login and a missing project.
 async fn without_meta(
     client: &Client,
     api: Api,

@@ -48,7 +48,7 @@ fn understood(client: &Client, reply: &Reply, site: &Site) -> Result<ReadTicket,
 /// Jira answers 404 to strangers, too, and whatever stands before it may do so: the answer counts when Jira gave it to a
 /// working login.
 async fn absent(client: &Client, api: Api, reply: &Reply) -> Result<(), Fault> {
-    if let Some(fault) = faults::answered_to_nobody(reply) {
+    if let Some(fault) = faults::answered_anonymously(reply) {
         return Err(client.without_secret(fault));
     }
     if !faults::is_from_jira(reply) {

@@ -6,9 +6,9 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use ticketing_core::clock::Clock;
 
-/// The clock of the machine as it stood when the server started, and the time that has passed since: a clock that
-/// somebody sets while the server runs, forward or back, must not end a lease or a proof before its time. It counts the time that the machine
-/// slept. In microseconds, as the store keeps them: what is published is the same after a restart.
+/// The wall clock at the start of the server plus the time elapsed since, including suspend: setting the clock while the
+/// server runs, forward or back, must not end a lease or a proof early. In microseconds, like the store, so that a
+/// published time is the same after a restart.
 #[derive(Debug, Clone, Copy)]
 pub struct SystemClock {
     /// The wall clock at the start, less the time since boot.

@@ -188,8 +188,8 @@ impl Connections {
         checked
     }
 
-    /// The way to `target` by settings that were kept. Their secrets are bound to origins; where the settings lead to others,
-    /// somebody has edited the database, and nothing is sent.
+    /// The connection to `target` by stored settings. Their secrets are bound to origins; settings that lead to another
+    /// origin were edited in the database, and nothing is sent.
     #[must_use]
     pub fn kept(&self, target: &str, settings: &SystemSettings) -> Option<Arc<dyn TicketSystem>> {
         let checked = self.check(settings, &mut Violations::default())?;
@@ -235,7 +235,7 @@ impl Connections {
             System::Jira => {
                 let draft = ticketing_jira::SettingsDraft {
                     url: Some("https://not-configured.atlassian.net".to_owned()),
-                    email: Some("nobody@not-configured.example".to_owned()),
+                    email: Some("account@not-configured.example".to_owned()),
                     project_key: Some("PROJECT".to_owned()),
                     ..Default::default()
                 };
@@ -244,7 +244,7 @@ impl Connections {
             System::ServiceNow => {
                 let draft = ticketing_servicenow::SettingsDraft {
                     instance: Some("https://not-configured.service-now.com".to_owned()),
-                    username: Some("nobody".to_owned()),
+                    username: Some("account".to_owned()),
                     ..Default::default()
                 };
                 (Draft::ServiceNow(draft), secret(SecretKind::Password))

@@ -10,8 +10,8 @@ use rustix::fs::OFlags;
 /// No file of keys or certificates is larger.
 const MAX_SIZE: u64 = 4 * 1024 * 1024;
 
-/// How a file is opened that the server makes or writes: a symbolic link in its place, which somebody else may have
-/// planted, is not followed.
+/// Open flags of files that the server creates or writes: a symbolic link in their place is not followed, because
+/// another local user may have planted it.
 #[must_use]
 pub(crate) fn no_follow() -> i32 {
     flags(OFlags::NOFOLLOW)

@@ -96,7 +96,7 @@ async fn earlier(
     found.filter(|record| record.sys_id().as_deref() == Some(marker.hex())).ok_or(refusal)
 }
 
-/// Neither marker nor `sys_id` was taken over: the marker is written once more, so that a look-up can find the ticket.
+/// Writes the marker again, so that a look-up can find the ticket: ServiceNow stored neither marker nor `sys_id`.
 async fn mark(client: &Client, table: &str, sys_id: &str, marker: &Marker, deadline: Deadline) -> Adjustment {
     let body = json!({ "correlation_id": marker.as_str() }).to_string();
     let reason = match client.update::<Record>(table, sys_id, body, deadline).await {

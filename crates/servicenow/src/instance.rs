@@ -7,8 +7,8 @@ const CLOUD_DOMAIN: &str = "service-now.com";
 /// ServiceNow hosts that are no customer instance.
 const PORTALS: [&str; 8] = ["www", "hi", "signon", "support", "developer", "docs", "store", "partnerportal"];
 
-/// The origin of an instance: of a bare name, of a host, of an address, or of a page that somebody pasted. Plain http is
-/// kept, for whether an address may be called is decided where calls go out.
+/// The origin of an instance, from its name, host, address, or the URL of one of its pages. Plain http is kept: the
+/// egress policy decides whether an address may be called.
 ///
 /// # Errors
 /// What is wrong with the text, for a person to read.

@@ -1,6 +1,7 @@
 //! Architecture and wording rules that no compiler checks.
 
 mod dependencies;
+mod generated;
 mod lints;
 mod phrases;
 mod sources;
@@ -9,6 +10,7 @@ use std::fmt;
 
 use anyhow::Result;
 
+use self::generated::GeneratedPaths;
 use crate::workspace::Workspace;
 
 /// What breaks a rule, where, and what the rule is.
@@ -30,6 +32,9 @@ pub(crate) fn violations(workspace: &Workspace) -> Result<Vec<Violation>> {
     for file in phrases::FURTHER_FILES {
         worded.push(workspace.read(&workspace.root.join(file))?);
     }
+    let attributes = workspace.read(&workspace.root.join(generated::ATTRIBUTES))?;
+    let generated = GeneratedPaths::parse(&attributes.text);
+    worded.retain(|source| !generated.contains(&source.path));
     violations.extend(worded.iter().flat_map(phrases::violations));
     violations.sort();
     Ok(violations)

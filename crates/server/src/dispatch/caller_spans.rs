@@ -27,8 +27,8 @@ impl CallerSpans {
         map.insert(delivery_id.to_owned(), Span::current());
     }
 
-    /// The call that asked for the attempt or look-up that begins now; no span if nobody did. It is forgotten, since what
-    /// comes after is not its doing.
+    /// The span of the call that asked for the attempt or look-up that begins now; no span if no call did. It is removed,
+    /// because later attempts are not of this call.
     pub(super) fn take(&self, delivery_id: &str) -> Span {
         let mut map = self.by_delivery.lock().unwrap_or_else(PoisonError::into_inner);
         map.remove(delivery_id).unwrap_or_else(Span::none)

@@ -148,7 +148,7 @@ impl TicketSystem for Fake {
         unreachable!("no failure here leaves the outcome unknown")
     }
 
-    /// As if nobody could see what it creates.
+    /// As if no account could see the tickets that it creates.
     async fn read(&self, _: &Destination, _: &str) -> Result<Option<ReadTicket>, Fault> {
         Ok(None)
     }

@@ -1,5 +1,5 @@
-//! What an operator does on the data folder itself, whether or not a server works with it: tokens, keys and the audit. Whoever
-//! may write there needs no other credential.
+//! Operations on the data folder itself, whether or not a server uses it: tokens, keys and the audit. Write access to
+//! the folder is the only credential.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use crate::entropy::Entropy;
 /// How many tokens of one name may be good at a time: the old one and the new one, while one takes the other's place.
 const MAX_ACTIVE_TOKENS: usize = 2;
 
-/// How the audit names the credential of whoever works on the data folder itself.
+/// The credential that the audit names for operations on the data folder itself.
 pub const OFFLINE_CREDENTIAL: &str = "data folder";
 
 /// Offline administration of a data folder.
@@ -185,8 +185,8 @@ impl Administration {
         self.beside.rotate_data_key(entry, &*self.entropy).await
     }
 
-    /// Whether what a rotation has replaced can still be read in the write-ahead log, since somebody reads from that all the
-    /// time. It goes when the server stops.
+    /// Whether the WAL still holds ciphertext that a rotation has replaced, because readers kept it from being truncated.
+    /// It is truncated when the server stops.
     #[must_use]
     pub fn has_old_ciphertext(&self) -> bool {
         self.beside.has_old_ciphertext()

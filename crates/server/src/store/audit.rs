@@ -1,8 +1,8 @@
 //! The audit: entries form an HMAC hash chain, so that an edited, removed or inserted entry is detected.
 //!
-//! Each entry bears a keyed hash over itself and the hash of the one before; the head bears one over how many there are
-//! and the last hash. The key is sealed like a secret: who can write the file, but has not the master key, can make no
-//! hash that fits. What such a person can do is to put back an older copy of the whole file.
+//! Each entry has an HMAC over itself and the HMAC of the entry before; the head has one over the number of entries and
+//! the last HMAC. The key is encrypted like a secret: an attacker who can write the file but has no master key cannot
+//! forge an entry. Such an attacker can still restore an older copy of the whole file.
 
 use std::fmt;
 
@@ -39,7 +39,7 @@ pub struct Actor {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum AuditAction {
     Configure,
-    /// With settings that are not saved: somebody says where to send which credential.
+    /// With settings that are not saved: the caller chooses where a credential is sent.
     TestConnection,
     /// Only refusals: the delivery records the rest.
     CreateTicket,

@@ -1,7 +1,7 @@
 //! Secrets at rest: XChaCha20-Poly1305 with a random nonce, each bound to the row and column that it belongs to.
 //!
-//! A secret is encrypted with a data key, and the data keys with the master key, which is not in the database. What was
-//! moved to another row cannot be decrypted there. An older row that was put back is detected by its row digest
+//! A secret is encrypted with a data key, and the data keys with the master key, which is not in the database. A
+//! ciphertext that was moved to another row cannot be decrypted there. A restored older row is detected by its row digest
 //! (`store/sqlite/row_digests.rs`).
 
 use std::fmt;

@@ -144,7 +144,7 @@ impl Store {
         &self.database.state().stream
     }
 
-    /// The name under which events are told now.
+    /// The ID of the current event stream.
     #[must_use]
     pub fn stream_id(&self) -> &str {
         &self.stream().current

@@ -88,7 +88,7 @@ async fn an_instance_that_ignores_the_search_fails_at_the_look_up() {
 
 #[tokio::test]
 async fn a_group_that_does_not_exist_fails_at_the_group() {
-    let site = Site::with(|_| {}, |draft| draft.assignment_group = Some("Nobody".to_owned())).await;
+    let site = Site::with(|_| {}, |draft| draft.assignment_group = Some("No such group".to_owned())).await;
     let checks = site.system.test().await;
     assert!(failed_at(&checks, "assignment_group").hint.contains("servicenow.assignment_group"));
 }

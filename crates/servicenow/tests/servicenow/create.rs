@@ -188,7 +188,7 @@ async fn writes_overflow_into_work_notes() {
 
 #[tokio::test]
 async fn missing_or_ambiguous_group_is_misconfiguration() {
-    let missing = Site::with(|_| {}, |draft| draft.assignment_group = Some("Nobody".to_owned())).await;
+    let missing = Site::with(|_| {}, |draft| draft.assignment_group = Some("No such group".to_owned())).await;
     let twice = Site::with(
         |profile| *profile = profile.clone().with_group("0123456789abcdef0123456789abcdef", GROUP),
         |draft| draft.assignment_group = Some(GROUP.to_owned()),

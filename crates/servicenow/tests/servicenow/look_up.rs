@@ -15,7 +15,7 @@ fn foreign(site: &Site, correlation_id: &str, created: &str) -> String {
 #[tokio::test]
 async fn empty_result_when_search_is_proven() {
     let site = Site::of(|_| {}).await;
-    foreign(&site, "somebody-elses", "2026-01-01 00:00:00");
+    foreign(&site, "of-another-source", "2026-01-01 00:00:00");
     assert_eq!(site.look_up(&ticket_draft("INC-1")).await.unwrap(), SearchResult::default());
 }
 

@@ -33,7 +33,7 @@ pub(super) use {
 };
 
 pub(super) const LEASE: Duration = Duration::from_secs(90);
-/// More than anybody locks a database of a test.
+/// Longer than any test locks its database.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 pub(super) const TARGET: &str = "jira";
 

@@ -14,7 +14,7 @@ use crate::store::StoreError;
 use crate::store::audit::{Actor, AuditBroken, AuditEntry, AuditKey, NewAuditEntry, Verifier};
 use crate::store::encryption::{Cipher, CiphertextContext};
 
-/// What an entry follows where what was before it is not what was written: no entry has this hash, so that it shows for ever.
+/// The previous hash of an entry that is written after a broken chain: no entry has this hash, so the break stays visible.
 const BROKEN: [u8; 32] = [0xFF; 32];
 
 const KEY_PLACE: CiphertextContext<'_> =
@@ -81,8 +81,8 @@ impl Head {
         Self { count: 0, last: [0; 32], row_digests }
     }
 
-    /// Reads it. One that does not fit the last entry was edited, or entries were removed: then nothing that it says is believed, and
-    /// what is written after it tells of that for ever.
+    /// Reads it. A head that does not match the last entry means that the head was edited or entries were removed: then it is
+    /// not trusted, and the next entry records the break permanently.
     pub(super) async fn load(db: &mut SqliteConnection, key: &AuditKey) -> Result<Self, StoreError> {
         let last = sqlx::query("SELECT seq, mac FROM audit ORDER BY seq DESC LIMIT 1");
         let last = last.fetch_optional(&mut *db).await.map_err(StoreError::read("the audit"))?;

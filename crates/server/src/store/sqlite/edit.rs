@@ -10,14 +10,14 @@ use ticketing_core::evidence::SearchScope;
 use super::open::connect_options;
 use crate::store::DEFAULT_BUSY_TIMEOUT;
 
-/// What somebody does to the row of Jira, or to the audit.
+/// An edit of Jira's row or of the audit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Edit {
     /// The secret of ServiceNow takes the place of Jira's.
     Swap,
     Truncate,
     Flip,
-    /// The row is kept as it is, to be put back later.
+    /// The row is saved, so that it can be restored later.
     Keep,
     PutBack,
     /// The secret alone is restored, with what belongs to it, and the rest stays.
@@ -44,7 +44,7 @@ pub enum Edit {
     ChangeNamespaces,
     /// Tokens that were revoked are good again.
     TakeBackRevocations,
-    /// Tokens are good for ever.
+    /// Tokens never expire.
     Prolong,
     /// No token can be read.
     HideTokens,

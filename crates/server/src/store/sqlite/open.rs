@@ -132,8 +132,8 @@ fn make_folder(path: &Path) -> Result<(), OpenError> {
     Ok(())
 }
 
-/// Refuses symbolic links in the place of the data folder and of the files that SQLite or the server would write through them:
-/// somebody else may have planted them. Links further up, and those of files that flags name, are the operator's.
+/// Refuses symbolic links in place of the data folder and of the files that SQLite or the server would write through
+/// them: another local user may have planted them. Links further up, and those of files that flags name, are allowed.
 fn refuse_links(path: &Path) -> Result<(), OpenError> {
     let endings = ["-wal", "-shm", "-journal"].map(|ending| {
         let mut name = path.as_os_str().to_owned();

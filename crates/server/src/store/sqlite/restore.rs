@@ -1,5 +1,5 @@
-//! What has to be put right before anybody works with the store: it may be an older copy of itself, and the clock may have
-//! been set. What follows from either is decided by the domain, and committed in one transaction.
+//! Recovery when the store is opened: the database may be an older copy, and the clock may have been set. The domain
+//! decides what follows, and one transaction commits it.
 
 use jiff::{SignedDuration, Timestamp};
 use sqlx::{Connection, SqliteConnection};

@@ -141,12 +141,12 @@ impl Mark {
         self.write(false);
     }
 
-    /// Writes it once more if a task of its own has changed the database.
+    /// Writes it again after a background task has changed the database.
     pub(super) fn touch(&mut self) {
         self.set(self.event, None);
     }
 
-    /// The database is closed, and nothing more comes.
+    /// Records that the database was closed cleanly.
     pub(super) fn close(mut self) {
         self.write(true);
         if let Some(Err(error)) = self.file.as_ref().map(File::sync_all) {

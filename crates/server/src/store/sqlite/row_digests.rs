@@ -1,9 +1,9 @@
 //! Row digests: a hash of each row that has a secret and of each token, in the head of the audit and covered by its
-//! keyed hash. Without it, whoever can write the file could make a viewer an admin.
+//! HMAC. Without it, a process that can write the file could make a viewer an admin.
 //!
-//! A ciphertext proves its place, not its age. A row that is put back from an older copy of the file, or
-//! in which the address was edited, has another hash than the list says. Who puts the list back too must put the
-//! audit back with it: that is, an older copy of the whole.
+//! A ciphertext proves its place, not its age. A row that was restored from an older copy of the file, or whose address
+//! was edited, does not match its digest. Restoring the digests too requires restoring the audit with them: that is, an
+//! older copy of the whole database.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;

@@ -43,8 +43,8 @@ pub(super) struct Of<'a> {
 // === impl Of ===
 
 impl Of<'_> {
-    /// Encrypts a secret and writes it. The settings beside that of the ticket system must be there already;
-    /// their row is listed by whoever saves it.
+    /// Encrypts a secret and writes it. For the secret of a ticket system, the settings row must exist already; the caller
+    /// that saves that row updates its digest.
     pub(super) async fn save(
         self,
         secret: &Secret,

@@ -197,7 +197,7 @@ impl Configure {
         };
         let lost = former.as_mut().map(|former| std::mem::take(&mut former.lost)).unwrap_or_default();
         let of_system = secrets.get(&SecretUse::TicketSystem);
-        // A secret that somebody removes is gone, whatever may still have to be looked up with it.
+        // A removed secret is deleted at once, even if look-ups would still need it.
         if let Some(former) = &mut former {
             former.secrets.retain(|used_for, _| !matches!(secrets.get(used_for), Some(SecretChange::Remove)));
         }
