@@ -123,6 +123,17 @@ async fn failed_handshake_does_not_block_others() {
 }
 
 #[tokio::test]
+async fn json_log_has_the_causes_of_an_error() {
+    let (_folder, trial) = trial().await;
+    let mut world = Plan::new().callers_under_tls(&trial).with_flag("--log-format=json").start().await;
+    let mut plain = Hostile::silent(&world.server.address).await.unwrap();
+    plain.send(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+    until_logged(&world, r#""error":"the TLS handshake failed: received corrupt message"#).await;
+    world.push("INC-1", TicketSystem::Jira).await;
+    world.finish().await;
+}
+
+#[tokio::test]
 async fn stalled_handshake_times_out() {
     let (_folder, trial) = trial().await;
     let mut world =

@@ -9,6 +9,7 @@ pub mod config;
 pub mod connections;
 pub mod dispatch;
 pub mod entropy;
+mod error_chain;
 mod files;
 #[doc(hidden)]
 pub mod fuzzing;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
+use crate::error_chain::ErrorChain;
 use crate::store::{OFFLINE_CREDENTIAL, Store, StoreError};
 
 /// Between two looks at the audit.
@@ -27,8 +28,8 @@ pub(crate) async fn log_offline_changes(store: Store, closing: CancellationToken
             Ok(newest) => seen = Some(newest),
             Err(StoreError::Closed) => return,
             Err(error) => {
-                let error = &error as &dyn std::error::Error;
-                tracing::warn!(error, "failed to read what was done on the data folder");
+                let error = ErrorChain(&error);
+                tracing::warn!(%error, "failed to read what was done on the data folder");
             }
         }
     }

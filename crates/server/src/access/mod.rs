@@ -24,6 +24,7 @@ use ticketing_core::clock::Clock;
 use ticketing_core::namespace::Namespace;
 use tokio::time::Instant;
 
+use crate::error_chain::ErrorChain;
 use crate::store::{Actor, AuditAction, NewAuditEntry, Requester, Store, StoreError, StoredToken};
 use crate::transport::{Peer, PeerCertificate, PeerKey};
 
@@ -236,7 +237,7 @@ impl Access {
         let entry = NewAuditEntry { at, actor, action, subject, detail: serde_json::Value::Null, outcome };
         if let Err(error) = self.0.store.append_audit(entry).await {
             tracing::error!(
-                error = &error as &dyn std::error::Error,
+                error = %ErrorChain(&error),
                 "failed to write a refusal to the audit log"
             );
         }

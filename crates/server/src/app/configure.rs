@@ -16,6 +16,7 @@ use tracing::Instrument;
 use super::{App, AppError};
 use crate::connections::{Checked, Connection};
 use crate::dispatch::Schedule;
+use crate::error_chain::ErrorChain;
 use crate::settings::{Rules, SecretKind, SecretUse, Settings, SystemChange, SystemSettings, stored};
 use crate::store::{
     Actor, AuditAction, DONE, FAILED, NewAuditEntry, PASSED, STARTED, SearchEvidence, StoreError, StoredTest,
@@ -276,7 +277,7 @@ impl App {
     /// The former connections, which only look-ups need: settings are put in force even where these cannot be read.
     async fn retired(&self, target: &str) -> Vec<Arc<dyn TicketSystem>> {
         let retired = self.0.store.retired_connections(target).await.unwrap_or_else(|error| {
-            tracing::error!(error = &error as &dyn std::error::Error, connection = %target, "former connections could not be read");
+            tracing::error!(error = %ErrorChain(&error), connection = %target, "former connections could not be read");
             vec![]
         });
         retired.into_iter().filter_map(|retired| self.0.connections.retired(retired)).collect()

@@ -14,6 +14,7 @@ use tracing::Instrument;
 
 use super::Dispatcher;
 use super::dispatch_due::connection_disabled;
+use crate::error_chain::ErrorChain;
 use crate::store::{AttemptRecord, AttemptTimes, Claimed, Intent, StoreError};
 
 /// Between two tries to record an outcome.
@@ -82,7 +83,7 @@ impl Dispatcher {
             Ok(true) => return None,
             Err(error) => {
                 tracing::error!(
-                    error = &error as &dyn std::error::Error,
+                    error = %ErrorChain(&error),
                     "failed to record the assumed send"
                 );
                 return None;
@@ -102,7 +103,7 @@ impl Dispatcher {
                 None
             }
             Err(error) => {
-                tracing::error!(error = &error as &dyn std::error::Error, "failed to store the send intent");
+                tracing::error!(error = %ErrorChain(&error), "failed to store the send intent");
                 None
             }
         }
@@ -186,7 +187,7 @@ impl Dispatcher {
                 }
                 Err(error) => {
                     tracing::error!(
-                        error = &error as &dyn std::error::Error,
+                        error = %ErrorChain(&error),
                         "failed to record the outcome; retrying"
                     );
                     if !self.wait_to_record_again().await {

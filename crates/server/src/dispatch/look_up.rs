@@ -16,6 +16,7 @@ use tracing::Instrument;
 use super::Dispatcher;
 use super::attempt::log_if_failed;
 use super::target::warn;
+use crate::error_chain::ErrorChain;
 use crate::store::{AttemptTimes, CanaryQuery, Claimed, DuplicateScanRecord, LookUpRecord, StoreError};
 
 /// Canaries named to one search: a human may have removed some.
@@ -202,7 +203,7 @@ impl Dispatcher {
                 }
                 Err(error) => {
                     tracing::error!(
-                        error = &error as &dyn std::error::Error,
+                        error = %ErrorChain(&error),
                         "failed to record the look-up; retrying"
                     );
                     if !self.wait_to_record_again().await {

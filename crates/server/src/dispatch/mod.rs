@@ -36,6 +36,7 @@ pub(crate) use waiters::Waiters;
 use self::target::TargetState;
 use crate::connections::Connections;
 use crate::entropy::Entropy;
+use crate::error_chain::ErrorChain;
 use crate::store::{Leases, Store};
 
 /// The most events that one tick removes.
@@ -233,7 +234,7 @@ impl Dispatcher {
                 attempt::log_if_failed(delivery);
             }),
             Err(error) => {
-                tracing::error!(error = &error as &dyn std::error::Error, "failed to expire stale leases");
+                tracing::error!(error = %ErrorChain(&error), "failed to expire stale leases");
             }
         }
     }
@@ -247,7 +248,7 @@ impl Dispatcher {
             .trim_events(now - self.0.settings.event_retention, MAX_EVENTS_TRIMMED_PER_TICK)
             .await;
         if let Err(error) = trimmed {
-            tracing::warn!(error = &error as &dyn std::error::Error, "failed to trim old events");
+            tracing::warn!(error = %ErrorChain(&error), "failed to trim old events");
         }
         // A restored store may still need retired connections to search for tickets it lacks.
         let needed = self.0.store.restored_at().is_some_and(|at| now < at + RESTORE_WINDOW);
@@ -255,7 +256,7 @@ impl Dispatcher {
             return;
         }
         if let Err(error) = self.0.store.prune_retired(now - MIN_RETIRED_AGE).await {
-            tracing::warn!(error = &error as &dyn std::error::Error, "failed to remove retired connections");
+            tracing::warn!(error = %ErrorChain(&error), "failed to remove retired connections");
         }
     }
 

@@ -11,6 +11,7 @@ use ticketing_failpoints::{Guard, is_removed};
 use tokio::sync::Semaphore;
 
 use super::Dispatcher;
+use crate::error_chain::ErrorChain;
 use crate::store::StoreError;
 
 /// Look-ups at a time in one target, for so many creates: they can wait, but after an outage there are as many.
@@ -284,5 +285,5 @@ impl Dispatcher {
 }
 
 pub(super) fn warn(error: &StoreError, target: &str, what: &str) {
-    tracing::error!(error = error as &dyn std::error::Error, connection = %target, "{what}");
+    tracing::error!(error = %ErrorChain(error), connection = %target, "{what}");
 }

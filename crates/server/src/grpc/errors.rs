@@ -1,7 +1,6 @@
 //! Refusals as gRPC errors: a canonical code, a message, and `google.rpc` details.
 
 use std::collections::HashMap;
-use std::error::Error;
 use std::time::Duration;
 
 use rhythmx_ticketing::ERROR_DOMAIN;
@@ -13,6 +12,7 @@ use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
 
 use crate::access::{RateLimited, Role};
 use crate::app::{AppError, TicketRefused};
+use crate::error_chain::ErrorChain;
 use crate::store::{StoreError, StoreErrorKind};
 
 /// Maximum size of field violations in bytes. Details travel in a header, and the strictest common client accepts 8
@@ -95,14 +95,14 @@ impl Refusal {
         match error.kind() {
             StoreErrorKind::Closed => Self::ShuttingDown { resume_token: String::new() },
             StoreErrorKind::Full | StoreErrorKind::Locked | StoreErrorKind::Other => {
-                tracing::error!(error = error as &dyn Error, "the store is not available");
+                tracing::error!(error = %ErrorChain(error), "the store is not available");
                 Self::StoreUnavailable
             }
             StoreErrorKind::Corrupt
             | StoreErrorKind::BadRow
             | StoreErrorKind::Refused
             | StoreErrorKind::Panicked => {
-                tracing::error!(error = error as &dyn Error, "the store failed");
+                tracing::error!(error = %ErrorChain(error), "the store failed");
                 Self::Internal
             }
         }

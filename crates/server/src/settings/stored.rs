@@ -6,6 +6,7 @@ use ticketing_core::system::System;
 use super::{
     BoundSecret, Draft, RetrySchedule, Rules, Secret, SecretKind, SecretUse, Secrets, SystemSettings,
 };
+use crate::error_chain::ErrorChain;
 use crate::settings::Settings;
 use crate::store::{
     self, RetiredConnection, SettingsChange, Store, StoreError, StoredSecrets, StoredSettings,
@@ -22,7 +23,7 @@ pub async fn read(store: &Store) -> Result<Settings, StoreError> {
         let target = stored.target.clone();
         for lost in &stored.lost {
             tracing::error!(
-                error = lost as &dyn std::error::Error, connection = %target,
+                error = %ErrorChain(lost), connection = %target,
                 "nothing is sent to this ticket system until its secret is set again with Configure"
             );
         }

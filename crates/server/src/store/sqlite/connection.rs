@@ -7,6 +7,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
 
 use super::open::newest_event;
+use crate::error_chain::ErrorChain;
 use crate::store::StoreError;
 use crate::store::feed::Feed;
 
@@ -43,7 +44,7 @@ impl WriterConnection {
         let Some(db) = self.db.take() else { return };
         if let Err(error) = db.close().await {
             tracing::warn!(
-                error = &error as &dyn std::error::Error,
+                error = %ErrorChain(&error),
                 "a failed connection was not closed cleanly"
             );
         }

@@ -10,6 +10,7 @@ use super::audit::Head;
 use super::keys::{self, Keyring};
 use super::open::{self, MIGRATIONS};
 use super::{audit, tokens, wal_scrub};
+use crate::error_chain::ErrorChain;
 use crate::store::audit::{AuditBroken, AuditKey, NewAuditEntry};
 use crate::store::encryption::KeySource;
 use crate::store::types::StoredToken;
@@ -109,7 +110,7 @@ impl OfflineAdmin {
 
     pub(in crate::store) async fn close(self) {
         if let Err(error) = self.db.close().await {
-            tracing::warn!(error = &error as &dyn std::error::Error, "the database was not closed cleanly");
+            tracing::warn!(error = %ErrorChain(&error), "the database was not closed cleanly");
         }
     }
 }

@@ -20,6 +20,7 @@ use ticketing_core::clock::Clock;
 
 use super::private_file;
 use crate::clock::Machine;
+use crate::error_chain::ErrorChain;
 use crate::store::types::Suspicion;
 use crate::store::unit_of_work::IntentName;
 
@@ -201,7 +202,7 @@ fn read(path: &Path) -> Option<Found> {
 
 fn not_written(path: &Path, error: &std::io::Error) {
     tracing::error!(
-        path = %path.display(), error = error as &dyn std::error::Error,
+        path = %path.display(), error = %ErrorChain(error),
         "failed to write the restore mark: the next start will search for tickets before it creates them"
     );
 }

@@ -18,6 +18,7 @@ use super::offline_admin::OfflineAdmin;
 use super::row_digests::{self, SecretTable};
 use super::secrets::{decrypt, note, place};
 use crate::entropy::Entropy;
+use crate::error_chain::ErrorChain;
 use crate::store::audit::NewAuditEntry;
 use crate::store::encryption::{MasterKey, next};
 use crate::store::{OpenError, RotateError, StoreError};
@@ -169,7 +170,7 @@ impl OfflineAdmin {
         let opened = decrypt(&self.keys, &head.row_digests, old.table, &row, &mut transaction).await;
         let secret = match opened {
             Err(error @ StoreError::Undecryptable { .. }) => {
-                tracing::error!(error = &error as &dyn std::error::Error, "failed to re-encrypt a secret");
+                tracing::error!(error = %ErrorChain(&error), "failed to re-encrypt a secret");
                 return Ok(false);
             }
             opened => opened?,

@@ -14,6 +14,7 @@ use super::row_digests::{self, RowDigests};
 use super::rows::{self, Reader};
 use super::secrets::{self, note, place};
 use super::{Database, State, writer};
+use crate::error_chain::ErrorChain;
 use crate::store::audit::NewAuditEntry;
 use crate::store::{
     RetiredConnection, SecretChange, SecretUse, SettingsChange, StoreError, StoredPolicy, StoredSecret,
@@ -100,7 +101,7 @@ impl Database {
             match retired(&self.state.keys, &row_digests, row, &mut db).await {
                 // What was sent there cannot be looked up any more; all else goes on.
                 Err(error @ StoreError::Undecryptable { .. }) => {
-                    tracing::error!(error = &error as &dyn std::error::Error, "a former connection is lost");
+                    tracing::error!(error = %ErrorChain(&error), "a former connection is lost");
                 }
                 connection => all.push(connection?),
             }
@@ -219,7 +220,7 @@ impl Configure {
         match lost.iter().find(is_of_row).filter(|_| of_system.is_none()) {
             // What is not believed now is not believed after other settings were changed either.
             Some(lost) => {
-                tracing::error!(error = lost as &dyn std::error::Error, "a secret is to be given again");
+                tracing::error!(error = %ErrorChain(lost), "a secret is to be given again");
             }
             None => note(row_digests, &row_digests::SETTINGS, &[target], db).await?,
         }

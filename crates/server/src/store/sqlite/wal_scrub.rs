@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use sqlx::{AssertSqlSafe, SqliteConnection};
 
+use crate::error_chain::ErrorChain;
+
 /// Truncates the WAL so that old ciphertext does not survive, waiting for readers up to `backoff`. Returns whether it did: else the
 /// log is cut off when the last server or command lets go of the database.
 pub(super) async fn scrub(db: &mut SqliteConnection, backoff: Duration) -> bool {
@@ -15,7 +17,7 @@ pub(super) async fn scrub(db: &mut SqliteConnection, backoff: Duration) -> bool 
         Ok(scrubbed) => scrubbed,
         Err(error) => {
             tracing::warn!(
-                error = &error as &dyn std::error::Error,
+                error = %ErrorChain(&error),
                 "failed to truncate the WAL; it may still hold old ciphertext"
             );
             false

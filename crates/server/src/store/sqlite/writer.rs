@@ -17,6 +17,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::connection::WriterConnection;
 use super::restore_mark::Mark;
 use super::{State, load, save, wal_scrub};
+use crate::error_chain::ErrorChain;
 use crate::panics::{self, PanicMessage};
 use crate::store::unit_of_work::{BatchedWrite, ReadSet, UnitOfWork};
 use crate::store::{StoreError, StoreErrorKind};
@@ -108,7 +109,7 @@ impl Writer {
         }
         failpoints::pass(Point::Closing).await;
         if let Err(error) = self.connection.close().await {
-            tracing::warn!(error = &error as &dyn std::error::Error, "the database was not closed cleanly");
+            tracing::warn!(error = %ErrorChain(&error), "the database was not closed cleanly");
         }
         self.mark.close();
         drop(self.locks);
@@ -171,7 +172,7 @@ impl Writer {
                 // Whatever was begun on this connection ends with it.
                 self.connection.discard().await;
                 let error = StoreError::Panicked { write: std::any::type_name::<T>(), reason };
-                tracing::error!(error = &error as &dyn std::error::Error, "a write panicked");
+                tracing::error!(error = %ErrorChain(&error), "a write panicked");
                 Err(error)
             }
         }
@@ -296,7 +297,7 @@ fn is_of_one_row(error: &StoreError) -> bool {
 
 fn answer(batch: Vec<Box<dyn QueuedBatchedWrite>>, outcome: &Result<(), StoreError>) {
     if let Err(error @ StoreError::Panicked { .. }) = outcome {
-        tracing::error!(error = error as &dyn std::error::Error, "a write panicked");
+        tracing::error!(error = %ErrorChain(error), "a write panicked");
     }
     for command in batch {
         command.answer(outcome.clone());
