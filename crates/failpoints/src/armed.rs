@@ -57,7 +57,8 @@ mod tests {
     #[tokio::test]
     async fn holds_one_task_at_armed_point() {
         let folder = tempfile::tempdir().unwrap();
-        let (armed, held) = (folder.path().join("here.armed"), folder.path().join("here.held"));
+        let armed = folder.path().join("here.armed");
+        let held = folder.path().join("here.held");
         std::fs::write(&armed, "").unwrap();
         let mut passer = std::pin::pin!(pass_in(folder.path(), "here"));
         let first = tokio::time::timeout(Duration::from_millis(20), &mut passer).await;

@@ -50,22 +50,26 @@ impl<'a> Tester<'a> {
 
     /// The checks, which Jira it turned out to be, and what it says of itself.
     pub(crate) async fn run(mut self) -> (Vec<Check>, Option<Flavour>, Option<ServerInfo>) {
-        let (began, step) = (self.clock.now(), self.reach().await);
+        let began = self.clock.now();
+        let step = self.reach().await;
         match step {
             Err(fault) if !meta::is_final(fault.kind) => self.reach_by_login(began, fault).await,
             step => self.note_reach(began, step),
         }
         let api = self.api();
         if self.go_on("authentication") {
-            let (began, step) = (self.clock.now(), self.authentication(api).await);
+            let began = self.clock.now();
+            let step = self.authentication(api).await;
             self.note("authentication", began, step);
         }
         if self.go_on("project") {
-            let (began, step) = (self.clock.now(), self.project(api).await);
+            let began = self.clock.now();
+            let step = self.project(api).await;
             self.note("project", began, step);
         }
         if self.go_on("create_permission") {
-            let (began, step) = (self.clock.now(), self.create_permission(api).await);
+            let began = self.clock.now();
+            let step = self.create_permission(api).await;
             self.note("create_permission", began, step);
         }
         if self.go_on("issue_type") {

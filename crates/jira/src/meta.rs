@@ -217,7 +217,8 @@ async fn pages<T: DeserializeOwned>(
         if page.is_hollow() {
             return Err(Fault::new(FaultKind::UnreadableReply, "HTTP 200 without issue types or fields"));
         }
-        let (is_last, total) = (page.is_last, page.total);
+        let is_last = page.is_last;
+        let total = page.total;
         let more = page.rows();
         let empty = more.is_empty();
         rows.extend(more);

@@ -202,7 +202,9 @@ impl Settings {
         if gateway.as_ref().is_some_and(Option::is_some) && flavour == Flavour::DataCenter {
             violations.add(at("flavour"), "must not be Data Center where cloud_id is set");
         }
-        let (site, gateway, login) = (site?, gateway?, login?);
+        let site = site?;
+        let gateway = gateway?;
+        let login = login?;
         let oddity = login.oddity();
         let flavour = match flavour {
             Flavour::Auto if site.is_cloud() || gateway.is_some() => Flavour::Cloud,

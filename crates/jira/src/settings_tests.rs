@@ -57,7 +57,8 @@ fn pasted_secrets_work_or_are_refused_by_their_character() {
         Settings::parse(draft, Some(&secret(kind, value)), "jira", &mut violations);
         violations.to_string()
     };
-    let (api, pat) = (SecretKind::ApiToken, SecretKind::PersonalAccessToken);
+    let api = SecretKind::ApiToken;
+    let pat = SecretKind::PersonalAccessToken;
     for value in ["token\r\n", "\u{FEFF}token", "token\u{200B}", "\u{A0}token"] {
         assert_eq!(told(&draft(), api, value), "", "{value:?}");
     }

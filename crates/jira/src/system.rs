@@ -138,7 +138,8 @@ impl Jira {
         {
             return Ok(offer);
         }
-        let (project, issue_type) = (&self.settings.project_key, &self.settings.issue_type);
+        let project = &self.settings.project_key;
+        let issue_type = &self.settings.issue_type;
         let offer = meta::offer(&self.client, api, project, issue_type).await?;
         *self.offer.lock().unwrap_or_else(PoisonError::into_inner) = Some((now, offer.clone()));
         Ok(offer)

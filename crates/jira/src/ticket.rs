@@ -123,7 +123,8 @@ fn labels(settings: &Settings, ticket_draft: &TicketDraft) -> Vec<String> {
 }
 
 fn shortened(whole: &str) -> Option<Adjustment> {
-    let (length, max) = (MAX_SUMMARY.measure(whole), MAX_SUMMARY.max());
+    let length = MAX_SUMMARY.measure(whole);
+    let max = MAX_SUMMARY.max();
     let reason = || format!("shortened from {length} to {max} UTF-16 code units, Jira's limit");
     (length > max).then(|| Adjustment::new("summary", reason()))
 }

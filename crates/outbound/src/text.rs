@@ -28,8 +28,11 @@ pub fn read_json<T: DeserializeOwned>(text: &str) -> Option<T> {
 /// comma; then closes every open list and object.
 fn completions(text: &str) -> Vec<String> {
     let text = &text[..text.floor_char_boundary(MAX_CUT)];
-    let (mut open, mut in_text, mut is_escaped) = (Vec::new(), false, false);
-    let (mut whole, mut began) = (None, 0);
+    let mut open = Vec::new();
+    let mut in_text = false;
+    let mut is_escaped = false;
+    let mut whole = None;
+    let mut began = 0;
     for (at, byte) in text.bytes().enumerate() {
         match byte {
             _ if is_escaped => is_escaped = false,

@@ -69,9 +69,11 @@ impl InternalService {
     async fn start(greeting: &'static str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let (calls, heard) = (Arc::new(AtomicUsize::new(0)), Arc::new(Mutex::new(vec![])));
+        let calls = Arc::new(AtomicUsize::new(0));
+        let heard = Arc::new(Mutex::new(vec![]));
         tokio::spawn({
-            let (calls, heard) = (calls.clone(), heard.clone());
+            let calls = calls.clone();
+            let heard = heard.clone();
             async move {
                 while let Ok((stream, _)) = listener.accept().await {
                     calls.fetch_add(1, Ordering::SeqCst);

@@ -60,7 +60,8 @@ mod tests {
     #[test]
     fn reads_a_regular_file_and_a_link_to_one() {
         let folder = tempfile::tempdir().unwrap();
-        let (file, link) = (folder.path().join("file"), folder.path().join("link"));
+        let file = folder.path().join("file");
+        let link = folder.path().join("link");
         std::fs::write(&file, "text").unwrap();
         symlink(&file, &link).unwrap();
         assert_eq!(

@@ -109,7 +109,8 @@ fn refusal(status: &Status, address: &str) -> String {
 
 /// Why connecting failed, with a hint, in one sentence.
 fn cause(error: &(dyn Error + 'static), address: &str) -> String {
-    let (mut next, mut last) = (Some(error), String::new());
+    let mut next = Some(error);
+    let mut last = String::new();
     while let Some(error) = next {
         let wrapped = error.downcast_ref::<io::Error>();
         let of_tls = wrapped.and_then(|error| error.get_ref()).and_then(|inner| inner.downcast_ref());

@@ -22,7 +22,8 @@ pub struct PanicMessage(pub &'static str);
 pub fn log_panics() {
     set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
-        let (message, backtrace) = (message(panic.payload()), Backtrace::capture());
+        let message = message(panic.payload());
+        let backtrace = Backtrace::capture();
         if !tracing::enabled!(tracing::Level::ERROR) {
             return eprintln!("ticketing: panicked at {place}: {message}");
         }

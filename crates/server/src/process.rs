@@ -46,7 +46,9 @@ pub(crate) fn warn_about_readable_secrets(files: &[PathBuf]) {
 /// Warns about a data folder that other users can access: they could read incidents or plant files.
 pub(crate) fn warn_about_open_folder(folder: &Path) {
     let Ok(found) = folder.metadata() else { return };
-    let (mode, owner, us) = (found.permissions().mode() & 0o777, found.uid(), geteuid().as_raw());
+    let mode = found.permissions().mode() & 0o777;
+    let owner = found.uid();
+    let us = geteuid().as_raw();
     let folder = folder.display();
     if mode & OTHERS_MODE != 0 {
         let mode = format!("{mode:03o}");

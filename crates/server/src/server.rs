@@ -141,7 +141,8 @@ pub async fn backup(data: &Path, file: &Path, clock: &dyn Clock) -> Result<(), B
 async fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<Store, ServeError> {
     let database: PathBuf = config.data.join(DATABASE);
     let key = config.key.source();
-    let (machine, entropy) = (Arc::new(ThisMachine), Arc::new(SystemEntropy));
+    let machine = Arc::new(ThisMachine);
+    let entropy = Arc::new(SystemEntropy);
     let Config { restored, busy_timeout, .. } = *config;
     let options = StoreOptions { clock, entropy, machine, key, restored, busy_timeout };
     let (store, opened) = Store::open(&database, options).await?;
@@ -154,7 +155,8 @@ async fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<Store, ServeErro
 /// # Errors
 /// Why it failed.
 pub async fn create_database(data: &Path, key: KeySource, clock: Arc<dyn Clock>) -> Result<(), OpenError> {
-    let (machine, entropy) = (Arc::new(ThisMachine), Arc::new(SystemEntropy));
+    let machine = Arc::new(ThisMachine);
+    let entropy = Arc::new(SystemEntropy);
     let busy_timeout = DEFAULT_BUSY_TIMEOUT;
     let options = StoreOptions { clock, entropy, machine, key, restored: false, busy_timeout };
     let (store, opened) = Store::open(&data.join(DATABASE), options).await?;
@@ -241,7 +243,8 @@ async fn serve_with_store(
     });
     let (stopping, why) = oneshot::channel();
     let stop = {
-        let (closing, store_failed) = (closing.clone(), store.failed());
+        let closing = closing.clone();
+        let store_failed = store.failed();
         async move {
             let why = tokio::select! {
                 () = shutdown => StopReason::Requested,

@@ -63,7 +63,8 @@ pub(crate) async fn create(
 pub(crate) fn ticket_of(record: &Record, destination: &Destination) -> Option<TicketRef> {
     let id = record.sys_id()?;
     let number = record.display("number").filter(|number| is_number(number));
-    let (base, table) = (&destination.base_url, &destination.place);
+    let base = &destination.base_url;
+    let table = &destination.place;
     let url = format!("{base}/nav_to.do?uri={table}.do%3Fsys_id%3D{id}");
     Some(TicketRef { key: number.unwrap_or_else(|| id.clone()), id, url })
 }
@@ -120,7 +121,9 @@ pub(crate) fn differences(record: &Record, rendered: &Rendered) -> Vec<Adjustmen
     let found = [
         differs("priority", &sent.priority()).filter(|_| !sent.priority().is_empty()).map(|_| {
             let became = record.display("priority").unwrap_or_default();
-            let (meant, impact, urgency) = (sent.priority_label(), &sent.impact, &sent.urgency);
+            let meant = sent.priority_label();
+            let impact = &sent.impact;
+            let urgency = &sent.urgency;
             let made = format!("impact {impact} and urgency {urgency} made it \"{became}\", not \"{meant}\"");
             Adjustment::new("priority", made)
         }),

@@ -14,7 +14,8 @@ use crate::wire::Record;
 
 /// Searches by marker and by `sys_id`, each of which an instance may have ignored.
 pub(crate) async fn look_up(client: &Client, origin: &str, search: &Search) -> Result<SearchResult, Fault> {
-    let (place, marker) = (&search.destination, &search.marker);
+    let place = &search.destination;
+    let marker = &search.marker;
     check_destination(place, origin)?;
     let by_marker = by_marker(client, &place.place, marker).await;
     if let Err(fault) = &by_marker

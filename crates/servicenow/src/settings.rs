@@ -129,7 +129,8 @@ impl SettingsDraft {
     /// The priorities that are used: every level that is absent, or out of range, has its default.
     #[must_use]
     pub fn priorities(&self) -> PriorityMatrix {
-        let (draft, default) = (&self.priorities, PriorityMatrix::default());
+        let draft = &self.priorities;
+        let default = PriorityMatrix::default();
         let or = |given: Option<ImpactUrgencyDraft>, default| {
             given.and_then(ImpactUrgencyDraft::parse).unwrap_or(default)
         };
@@ -222,7 +223,8 @@ impl Settings {
         let mut found = Violations::default();
         draft.check(path, &mut found);
         let at = |field: &str| format!("{path}.{field}");
-        let (instance, username) = (given(draft.instance.as_ref()), given(draft.username.as_ref()));
+        let instance = given(draft.instance.as_ref());
+        let username = given(draft.username.as_ref());
         found.require(
             instance.is_some(),
             &at("instance"),

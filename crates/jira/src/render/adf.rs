@@ -218,7 +218,8 @@ mod tests {
     proptest! {
         #[test]
         fn whatever_the_text_its_nodes_say_just_that(line in any::<String>(), prose in any::<String>()) {
-            let (line, prose) = (single_line(&line), clean(&prose).text.into_owned());
+            let line = single_line(&line);
+            let prose = clean(&prose).text.into_owned();
             let paragraph = Block::Paragraph(vec![Inline::text(&line)]);
             prop_assert_eq!(read(vec![paragraph], ProseForm::Paragraph), line);
             for form in [ProseForm::Paragraph, ProseForm::CodeBlock] {

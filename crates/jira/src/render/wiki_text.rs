@@ -64,7 +64,8 @@ fn verbatim(text: &str) -> String {
 
 /// Writes the character at `index`; `None` if no escape would keep it text.
 fn push(out: &mut String, text: &[char], index: usize) -> Option<()> {
-    let (c, next) = (text[index], text.get(index + 1).copied());
+    let c = text[index];
+    let next = text.get(index + 1).copied();
     let is_safe = match c {
         // In a table cell no escape keeps it from ending the cell.
         '|' => false,
@@ -138,7 +139,8 @@ mod tests {
         let mut out = String::new();
         let mut index = 0;
         while index < characters.len() {
-            let (c, next) = (characters[index], characters.get(index + 1).copied());
+            let c = characters[index];
+            let next = characters.get(index + 1).copied();
             let lone = index == 0 || characters[index - 1] != '\\';
             if c == '\\' && lone && next.is_some_and(|next| ESCAPABLE.contains(next)) {
                 out.extend(next);

@@ -83,7 +83,8 @@ async fn finds_translated_issue_type_and_offers_nearest() {
     let translated = |wanted: &'static str| async move {
         let mut profile = Profile::of(Vendor::JiraCloud);
         let types = &mut profile.projects[0].issue_types;
-        let (id, name) = (types[0].id.clone(), std::mem::replace(&mut types[0].name, "Écart".to_owned()));
+        let id = types[0].id.clone();
+        let name = std::mem::replace(&mut types[0].name, "Écart".to_owned());
         profile.untranslated.insert(id, name);
         let site = Site::with(Vendor::JiraCloud, profile, &api_token("cloud-api-token"), |draft| {
             draft.issue_type = Some(wanted.to_owned());

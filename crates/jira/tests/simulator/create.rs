@@ -12,7 +12,8 @@ use crate::support::{Site, WITHIN, adjusted, api_token, ticket_draft, ticket_dra
 
 #[tokio::test]
 async fn an_incident_becomes_a_ticket_on_cloud() {
-    let (site, ticket_draft) = (Site::cloud().await, ticket_draft("INC-1"));
+    let site = Site::cloud().await;
+    let ticket_draft = ticket_draft("INC-1");
     let (rendered, created) = site.push(&ticket_draft).await.unwrap();
     assert_eq!((rendered.adjustments, created.adjustments), (vec![], vec![]));
     assert_eq!(created.ticket.key, "SEC-1");
@@ -28,7 +29,8 @@ async fn an_incident_becomes_a_ticket_on_cloud() {
 #[tokio::test]
 async fn creates_ticket_under_data_center_context_path() {
     let profile = Profile::of(Vendor::JiraDataCenter).with_context_path("/jira");
-    let (site, ticket_draft) = (Site::data_center_with(profile).await, ticket_draft("INC-1"));
+    let site = Site::data_center_with(profile).await;
+    let ticket_draft = ticket_draft("INC-1");
     assert_eq!(site.jira.visibility(), Visibility::Indexed(Index::JiraDataCenter));
     let (_, created) = site.push(&ticket_draft).await.unwrap();
     assert!(created.ticket.url.ends_with("/jira/browse/SEC-1"), "{}", created.ticket.url);
@@ -164,7 +166,8 @@ async fn an_endless_refusal_is_repeated_twice_at_the_most() {
 
 #[tokio::test]
 async fn a_create_whose_time_has_passed_sends_nothing() {
-    let (site, ticket_draft) = (Site::cloud().await, ticket_draft("INC-1"));
+    let site = Site::cloud().await;
+    let ticket_draft = ticket_draft("INC-1");
     let rendered = site.jira.prepare(&ticket_draft).await.unwrap();
     let fault = site.jira.create(&ticket_draft, &rendered, Duration::ZERO).await.unwrap_err();
     assert_eq!((fault.kind, site.simulator.tickets().len()), (FaultKind::TooLate, 0));
@@ -219,7 +222,8 @@ async fn creates_ticket_without_create_metadata() {
 
 #[tokio::test]
 async fn refetches_missing_create_metadata_after_a_minute() {
-    let (site, ticket_draft) = (Site::cloud().await, ticket_draft("INC-1"));
+    let site = Site::cloud().await;
+    let ticket_draft = ticket_draft("INC-1");
     site.simulator.faults().push(Rule::new(Call::Meta, When::Nth(2), Effect::Html { status: 500 }));
     assert_eq!(site.jira.prepare(&ticket_draft).await.unwrap().adjustments.len(), 3);
     assert_eq!(site.jira.prepare(&ticket_draft).await.unwrap().adjustments.len(), 3);
@@ -273,7 +277,8 @@ async fn uses_default_names_without_create_metadata() {
 
 #[tokio::test]
 async fn refetches_create_metadata_after_five_minutes_or_refusal() {
-    let (site, ticket_draft) = (Site::cloud().await, ticket_draft("INC-1"));
+    let site = Site::cloud().await;
+    let ticket_draft = ticket_draft("INC-1");
     let metas = || site.simulator.requests().iter().filter(|r| r.path.contains("createmeta")).count();
     site.jira.prepare(&ticket_draft).await.unwrap();
     site.jira.prepare(&ticket_draft).await.unwrap();
@@ -299,7 +304,8 @@ async fn a_required_field_that_is_not_sent_is_announced() {
 
 #[tokio::test]
 async fn renders_offline_without_requests() {
-    let (site, ticket_draft) = (Site::cloud().await, ticket_draft("INC-1"));
+    let site = Site::cloud().await;
+    let ticket_draft = ticket_draft("INC-1");
     let render_offline = site.jira.render_offline(&ticket_draft);
     assert_eq!(adjusted(&render_offline.adjustments), ["issuetype", "priority", "labels"]);
     assert_eq!(render_offline.labels[0], ticket_draft.marker.as_str());

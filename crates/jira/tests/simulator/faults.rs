@@ -112,7 +112,8 @@ async fn failures_on_the_way_are_ambiguous_once_something_was_sent() {
 
 #[tokio::test]
 async fn a_server_that_is_not_there_is_a_definite_failure() {
-    let (site, ticket_draft) = (Site::cloud().await, ticket_draft("INC-1"));
+    let site = Site::cloud().await;
+    let ticket_draft = ticket_draft("INC-1");
     let rendered = site.jira.prepare(&ticket_draft).await.unwrap();
     site.simulator.stop().await;
     let fault = site.jira.create(&ticket_draft, &rendered, WITHIN).await.unwrap_err();

@@ -16,7 +16,8 @@ async fn both() -> [Site; 2] {
 #[tokio::test]
 async fn finds_ticket_by_marker_and_proves_absence() {
     for site in both().await {
-        let (pushed, absent) = (ticket_draft("INC-1"), ticket_draft("INC-2"));
+        let pushed = ticket_draft("INC-1");
+        let absent = ticket_draft("INC-2");
         let (_, created) = site.push(&pushed).await.unwrap();
         let found = site.look_up(&pushed, &[]).await.unwrap();
         assert_eq!(found.tickets[0].ticket, created.ticket);
@@ -30,7 +31,8 @@ async fn finds_ticket_by_marker_and_proves_absence() {
 #[tokio::test]
 async fn unindexed_ticket_is_no_canary() {
     let site = Site::cloud_with(Profile::of(Vendor::JiraCloud).with_index_lag(Duration::from_secs(60))).await;
-    let (lost, canary) = (ticket_draft("INC-1"), ticket_draft("INC-2"));
+    let lost = ticket_draft("INC-1");
+    let canary = ticket_draft("INC-2");
     site.push(&canary).await.unwrap();
     let search_result = site.look_up(&lost, &[&canary]).await.unwrap();
     assert!(search_result.tickets.is_empty() && !search_result.canary_seen);

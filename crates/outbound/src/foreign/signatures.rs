@@ -293,7 +293,8 @@ pub(super) fn sign_on(text: &str) -> Option<&'static str> {
 /// Whether `text` contains `phrase` as whole words, ignoring case.
 #[must_use]
 pub fn mentions(text: &str, phrase: &str) -> bool {
-    let (text, phrase) = (text.to_lowercase(), phrase.to_lowercase());
+    let text = text.to_lowercase();
+    let phrase = phrase.to_lowercase();
     has_words(&text, &phrase)
 }
 

@@ -52,7 +52,8 @@ struct CallerUsage {
 
 impl Default for CallLimits {
     fn default() -> Self {
-        let (calls, unauthenticated) = (Rate { rate: 200, burst: 1_000 }, Rate { rate: 10, burst: 50 });
+        let calls = Rate { rate: 200, burst: 1_000 };
+        let unauthenticated = Rate { rate: 10, burst: 50 };
         Self { calls, streams: 32, unauthenticated }
     }
 }

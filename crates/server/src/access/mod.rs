@@ -148,7 +148,9 @@ impl Access {
 
     /// Accepts everyone, for public services such as health.
     pub(crate) fn unrestricted(&self) -> Self {
-        let (store, clock, limits) = (self.0.store.clone(), self.0.clock.clone(), CallLimits::default());
+        let store = self.0.store.clone();
+        let clock = self.0.clock.clone();
+        let limits = CallLimits::default();
         Self(Arc::new(Inner {
             store,
             clock,
@@ -170,10 +172,12 @@ impl Access {
     pub(crate) async fn authenticate(&self, headers: &HeaderMap, peer: &Peer) -> Result<Caller, Denied> {
         if self.is_open() {
             let source = peer.address.to_string();
-            let (name, namespace) = (LOCAL.to_owned(), Namespace::default());
+            let name = LOCAL.to_owned();
+            let namespace = Namespace::default();
             return Ok(Caller { name, role: Role::Admin, namespace, proof: Proof::None, source });
         }
-        let (unauthenticated, peer_key) = (&self.0.unauthenticated, PeerKey::of(&peer.address));
+        let unauthenticated = &self.0.unauthenticated;
+        let peer_key = PeerKey::of(&peer.address);
         let allowed = unauthenticated.take(peer_key, Instant::now());
         let result = self.authenticate_credential(headers, peer, allowed.is_ok()).await;
         match (&result, allowed) {
@@ -233,7 +237,9 @@ impl Access {
 
     /// Writes a refused action to the audit log. A failure to write is only logged, because nothing was done.
     pub(crate) async fn note_refusal(&self, actor: Actor, action: AuditAction, subject: &str, reason: &str) {
-        let (at, subject, outcome) = (self.0.clock.now(), subject.to_owned(), reason.to_owned());
+        let at = self.0.clock.now();
+        let subject = subject.to_owned();
+        let outcome = reason.to_owned();
         let entry = NewAuditEntry { at, actor, action, subject, detail: serde_json::Value::Null, outcome };
         if let Err(error) = self.0.store.append_audit(entry).await {
             tracing::error!(
@@ -301,7 +307,8 @@ impl Access {
             return Err(Denied::Invalid("the certificate has expired since the handshake".to_owned()));
         }
         let proof = Proof::Certificate { fingerprint, not_after };
-        let (name, source) = (format!("certificate:{uri}"), peer.address.to_string());
+        let name = format!("certificate:{uri}");
+        let source = peer.address.to_string();
         Ok(Caller { name, role, namespace, proof, source })
     }
 }
@@ -317,7 +324,8 @@ fn credential(header: &HeaderValue) -> Option<&str> {
 impl Caller {
     /// The caller as requester of a push. Producers are confined to their namespace; admins and analysts are not.
     pub(crate) fn requester(&self) -> Requester {
-        let (name, namespace) = (self.name.clone(), self.namespace.clone());
+        let name = self.name.clone();
+        let namespace = self.namespace.clone();
         Requester { name, namespace, is_confined: self.role.is_confined() }
     }
 

@@ -74,9 +74,11 @@ impl App {
         plan: impl FnOnce(&Rules, &mut Violations) -> Change + Send,
     ) -> Result<(Settings, u64), AppError> {
         let one_at_a_time = self.0.configuring.clone().lock_owned().await;
-        let (mut violations, now) = (Violations::default(), self.now());
+        let mut violations = Violations::default();
+        let now = self.now();
         let change = plan(&self.rules(), &mut violations);
-        let (mut accepted, mut unbound) = (Vec::new(), None);
+        let mut accepted = Vec::new();
+        let mut unbound = None;
         for change in &change.systems {
             match self.accept(change, now) {
                 Ok(settings) => accepted.push(settings),
@@ -89,7 +91,8 @@ impl App {
         failpoints::panic_at(Point::Configuring, || exposed(&accepted));
         refuse(violations, unbound)?;
         // A caller that goes away must not leave settings that are saved and not in force.
-        let (app, by) = (self.clone(), by.clone());
+        let app = self.clone();
+        let by = by.clone();
         let saving = async move {
             let _one_at_a_time = one_at_a_time;
             failpoints::panic_at(Point::Saving, || exposed(&accepted));
@@ -138,7 +141,8 @@ impl App {
         // What is tested must be complete, whether or not it is switched on.
         change.enabled = Some(true);
         let system = change.draft.system();
-        let (mut accepted, mut unbound) = (None, None);
+        let mut accepted = None;
+        let mut unbound = None;
         match self.accept(&change, self.now()) {
             Ok(settings) => accepted = settings.checked,
             Err(Wrong::Settings(found)) => violations.extend(found),
@@ -149,7 +153,8 @@ impl App {
         self.take_test()?;
         let detail = json!({ "address": origin });
         // A caller that goes away must not leave a credential that was sent, and nothing that says what came of it.
-        let (app, by) = (self.clone(), by.clone());
+        let app = self.clone();
+        let by = by.clone();
         let tested = async move {
             app.note_test(&by, system, &detail, STARTED).await?;
             let test = ConnectionTest { at: app.now(), checks: app.checks(&api).await? };
@@ -163,7 +168,8 @@ impl App {
     async fn checks(&self, api: &Arc<dyn TicketSystem>) -> Result<Vec<Check>, StoreError> {
         let mut checks = api.test().await;
         if checks.iter().all(|check| check.passed) {
-            let (destination, made_by) = (api.destination(), api.made_by());
+            let destination = api.destination();
+            let made_by = api.made_by();
             let scope = SearchScope { destination, reader: made_by.account.clone(), made_by };
             checks.push(own_tickets_visible(self.0.store.evidence(&scope).await?.as_ref()));
         }
@@ -227,7 +233,8 @@ impl App {
             stored::target_change(&accepted.target, &accepted.before, &accepted.settings, base_url)
         });
         let changes = systems.chain([stored::rules_change(rules)]).collect();
-        let (actor, detail) = (by.name.clone(), difference(accepted, &self.rules(), rules));
+        let actor = by.name.clone();
+        let detail = difference(accepted, &self.rules(), rules);
         let changed = names(&detail);
         let audit = NewAuditEntry {
             at: now,
@@ -319,7 +326,8 @@ fn difference(accepted: &[Accepted], rules_before: &Rules, rules: &Rules) -> Val
             fields.insert("enabled".to_owned(), json!([before.enabled, settings.enabled]));
         }
         for used_for in SecretUse::ALL {
-            let (before, held) = (before.secrets.get(&used_for), settings.secrets.get(&used_for));
+            let before = before.secrets.get(&used_for);
+            let held = settings.secrets.get(&used_for);
             if before.map(|held| held.set_at) != held.map(|held| held.set_at) {
                 let kind = held.or(before).map_or("secret", |held| held.secret.kind.as_str());
                 let what = if held.is_some() { "set" } else { "removed" };

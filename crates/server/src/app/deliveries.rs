@@ -131,7 +131,8 @@ impl App {
         operation: Operation,
         note: &str,
     ) -> Result<Delivery, AppError> {
-        let (policy, action) = (self.0.dispatcher.schedule().policy, operation.audited_as());
+        let policy = self.0.dispatcher.schedule().policy;
+        let action = operation.audited_as();
         let named = match &operation {
             Operation::Resolve(named) => named.ticket.key.clone(),
             Operation::Retry { .. } | Operation::Cancel => String::new(),
@@ -140,7 +141,8 @@ impl App {
         let operated = self.0.store.operate(by, id, operation, note, &policy, self.now()).await;
         self.0.dispatcher.waiters().notify(id);
         if let Ok(delivery) = &operated {
-            let (action, state) = (action.as_str(), delivery.state.as_str());
+            let action = action.as_str();
+            let state = delivery.state.as_str();
             tracing::info!(actor = %by.name, action, subject = id, state, "changed by an operator");
         }
         operated.map_err(|error| match error {

@@ -61,7 +61,8 @@ impl App {
         let target = system.as_str();
         let existing = self.0.store.delivery_for(&incident.id, target).await?;
         let marker = self.0.store.marker(&incident.id, target);
-        let (severity, auto_push) = (incident.severity(), self.rules().auto_push);
+        let severity = incident.severity();
+        let auto_push = self.rules().auto_push;
         let verdict = self.verdict(&auto_push, severity, system);
         let rendered = self.render(&TicketDraft { incident, marker: marker.clone() }, system).await;
         Ok(Preview { system, marker, rendered, severity, auto_push, verdict, existing })
@@ -88,7 +89,8 @@ impl App {
         tracing::info!(delivery = %delivery.id, incident = %delivery.incident_id, %system, "a push was accepted");
         self.remember_caller(&delivery);
         if delivery.state == State::Cancelled {
-            let (delivery_id, state) = (delivery.id, delivery.state.as_str());
+            let delivery_id = delivery.id;
+            let state = delivery.state.as_str();
             return Err(AppError::DeliveryState {
                 delivery_id,
                 state,
@@ -105,7 +107,8 @@ impl App {
     /// # Errors
     /// [`AppError::OwnedByOther`], or the store's failure: then nothing was accepted.
     pub async fn submit(&self, incident: Incident, by: Requester) -> Result<Submission, AppError> {
-        let (severity, auto_push) = (incident.severity(), self.rules().auto_push);
+        let severity = incident.severity();
+        let auto_push = self.rules().auto_push;
         let verdicts = System::ALL.map(|system| (system, self.verdict(&auto_push, severity, system)));
         let pushed = verdicts.iter().filter(|(_, verdict)| *verdict == Verdict::Push);
         let target = |system: System| {

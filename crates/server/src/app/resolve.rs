@@ -63,7 +63,8 @@ impl App {
         if delivery.state == State::Attempting
             || (delivery.state == State::Delivered && delivery.resolution.is_none())
         {
-            let (delivery_id, state) = (delivery.id, delivery.state.as_str());
+            let delivery_id = delivery.id;
+            let state = delivery.state.as_str();
             return Err(AppError::DeliveryState { delivery_id, state, operation: "resolved" });
         }
         let named = match self.read_ticket(&delivery, &resolve.ticket.key, deadline).await {
@@ -147,7 +148,8 @@ impl App {
         resolve: &Resolve,
         read: Option<Placed>,
     ) -> Result<NamedTicket, AppError> {
-        let (title, key) = (delivery.system.title(), &resolve.ticket.key);
+        let title = delivery.system.title();
+        let key = &resolve.ticket.key;
         let Some(Placed { ticket: read, place, is_placed }) = read else {
             let why = format!("{title} has no ticket {key} that its account may see");
             return Err(AppError::TicketNotFound(resolve.refused("ticket_key", why)));
@@ -204,7 +206,8 @@ struct Placed {
 
 impl Resolve {
     fn refused(&self, field: &'static str, why: String) -> TicketRefused {
-        let (delivery_id, ticket_key) = (self.delivery_id.clone(), self.ticket.key.clone());
+        let delivery_id = self.delivery_id.clone();
+        let ticket_key = self.ticket.key.clone();
         TicketRefused { delivery_id, ticket_key, field, why }
     }
 }

@@ -56,9 +56,11 @@ impl App {
     }
 
     async fn system_status(&self, system: System) -> Result<SystemStatus, AppError> {
-        let (target, store) = (system.as_str(), &self.0.store);
+        let target = system.as_str();
+        let store = &self.0.store;
         let connection = self.0.connections.get(target);
-        let (test, counts) = (store.last_test(target).await?, store.counts(target).await?);
+        let test = store.last_test(target).await?;
+        let counts = store.counts(target).await?;
         let last_success = match store.last_success(target).await? {
             Some(last) => store.delivery(&last.delivery_id).await?.map(|delivery| (last.at, delivery)),
             None => None,

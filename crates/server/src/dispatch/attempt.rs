@@ -171,7 +171,8 @@ impl Dispatcher {
     ) {
         log(&outcome);
         loop {
-            let (policy, now) = (self.schedule().policy, self.0.clock.now());
+            let policy = self.schedule().policy;
+            let now = self.0.clock.now();
             let record = AttemptRecord {
                 delivery_id: delivery.id.clone(),
                 epoch: delivery.epoch,

@@ -187,7 +187,8 @@ impl Dispatcher {
         if permits.is_empty() {
             return 0;
         }
-        let (lease, now) = (self.schedule().policy.bounds.lease, self.0.clock.now());
+        let lease = self.schedule().policy.bounds.lease;
+        let now = self.0.clock.now();
         let count = u32::try_from(permits.len()).unwrap_or(u32::MAX);
         let claimed = match self.0.store.claim(target, kind, count, lease, now).await {
             Ok(claimed) => claimed,

@@ -51,7 +51,8 @@ impl Dispatcher {
     /// Nothing of it touches the delivery.
     pub(super) fn read_back(&self, delivery: &Delivery, api: Option<&Arc<dyn TicketSystem>>) {
         let (Some(api), target) = (api.cloned(), delivery.target.clone()) else { return };
-        let (dispatcher, id) = (self.clone(), delivery.id.clone());
+        let dispatcher = self.clone();
+        let id = delivery.id.clone();
         let read_back = async move {
             let state = dispatcher.state(&target);
             let Ok(_one_at_a_time) = state.reading_back.try_lock() else { return };
@@ -149,7 +150,8 @@ impl Dispatcher {
     ) -> Result<Option<ReadTicket>, Fault> {
         let Some(ticket) = &delivered.ticket else { return Ok(None) };
         let id_or_key = if ticket.id.is_empty() { &ticket.key } else { &ticket.id };
-        let (began, limit) = (self.0.clock.now(), self.schedule().policy.bounds.attempt_deadline);
+        let began = self.0.clock.now();
+        let limit = self.schedule().policy.bounds.attempt_deadline;
         let read = tokio::time::timeout(limit, api.read(&scope.destination, id_or_key)).await;
         let too_late = || Err(Fault::new(FaultKind::TimedOut, "the ticket was not read in time"));
         let read = read.unwrap_or_else(|_| too_late());

@@ -69,7 +69,8 @@ impl Dispatcher {
     /// Searches again for what once had an unknown outcome: one duplicate scan after another, beside all other work. A target in trouble is
     /// not scanned.
     pub(super) fn scan_for_duplicates(&self, target: &str) {
-        let (dispatcher, target) = (self.clone(), target.to_owned());
+        let dispatcher = self.clone();
+        let target = target.to_owned();
         self.0.tasks.spawn(async move {
             let state = dispatcher.state(&target);
             let Ok(_one_at_a_time) = state.scanning.try_lock() else { return };
@@ -96,7 +97,8 @@ impl Dispatcher {
         failpoints::pass(Point::Sweeping).await;
         let started_at = self.0.clock.now();
         let answer = self.search_everywhere(delivery).await;
-        let (policy, now) = (self.schedule().policy, self.0.clock.now());
+        let policy = self.schedule().policy;
+        let now = self.0.clock.now();
         let times = AttemptTimes { started_at, finished_at: now };
         let record = DuplicateScanRecord {
             delivery_id: delivery.id.clone(),
@@ -119,7 +121,8 @@ impl Dispatcher {
     async fn search_everywhere(&self, delivery: &Delivery) -> Result<SearchResult, Fault> {
         let mut all = SearchResult::default();
         for destination in &delivery.uncertain_sends {
-            let (marker, destination) = (delivery.marker.clone(), destination.clone());
+            let marker = delivery.marker.clone();
+            let destination = destination.clone();
             let search = Search { marker, destination, marker_in_text: false, canaries: vec![] };
             let began = self.0.clock.now();
             let (answer, api) = self.search(&delivery.target, &search).await;
@@ -153,7 +156,8 @@ impl Dispatcher {
         };
         match delivery.send.as_ref().filter(|send| !send.index_bound.is_zero()).zip(from) {
             Some((send, after)) => {
-                let (destination, made_by) = (send.destination.clone(), send.made_by.clone());
+                let destination = send.destination.clone();
+                let made_by = send.made_by.clone();
                 let until = delivery.canaries_until(asked_at);
                 let query = CanaryQuery { destination, made_by, after, until, limit: MAX_CANARIES };
                 self.0.store.canaries(&query).await
@@ -185,9 +189,11 @@ impl Dispatcher {
     async fn record_look_up(&self, delivery: &Delivery, look_up: LookUp) {
         let fault = look_up.answer.as_ref().err().cloned();
         loop {
-            let (policy, now) = (self.schedule().policy, self.0.clock.now());
+            let policy = self.schedule().policy;
+            let now = self.0.clock.now();
             let times = AttemptTimes { started_at: look_up.asked_at, finished_at: now };
-            let (delivery_id, epoch) = (delivery.id.clone(), delivery.epoch);
+            let delivery_id = delivery.id.clone();
+            let epoch = delivery.epoch;
             let record = LookUpRecord { delivery_id, epoch, look_up: look_up.clone(), times };
             match self.0.store.record_look_up(record, &policy, now).await {
                 Ok(settled) => {

@@ -138,7 +138,8 @@ impl TicketSystem for Fake {
         match self.fault_of(id) {
             Some(fault) => Err(fault),
             None => {
-                let (id, key) = (number.to_string(), format!("SEC-{number}"));
+                let id = number.to_string();
+                let key = format!("SEC-{number}");
                 Ok(Created { ticket: TicketRef { id, key, url: String::new() }, adjustments: vec![] })
             }
         }

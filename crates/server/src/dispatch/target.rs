@@ -214,7 +214,8 @@ impl Dispatcher {
         if !api.is_some_and(|api| self.0.connections.is_current(target, api)) {
             return;
         }
-        let (before, bounds) = (state.health(), self.schedule().policy.bounds.clone());
+        let before = state.health();
+        let bounds = self.schedule().policy.bounds.clone();
         let now = self.0.clock.now();
         if before.observe(&observation, &bounds, now).0 == before {
             return;

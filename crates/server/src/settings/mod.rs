@@ -162,7 +162,8 @@ impl Draft {
             Self::Jira(draft) => draft.origin(),
             Self::ServiceNow(draft) => draft.origin(),
         };
-        let (origin, way) = (origin?, self.route().binding());
+        let origin = origin?;
+        let way = self.route().binding();
         Some(way.map_or_else(|| origin.clone(), |way| format!("{origin} {way}")))
     }
 

@@ -58,7 +58,9 @@ pub fn target_change(
             .map(|change| (used_for, change))
     };
     let secrets = SecretUse::ALL.into_iter().filter_map(change).collect();
-    let (system, enabled, draft) = (after.draft.system(), after.enabled, after.draft.to_json());
+    let system = after.draft.system();
+    let enabled = after.enabled;
+    let draft = after.draft.to_json();
     let target = target.to_owned();
     SettingsChange::Target { target, system, enabled, draft, base_url, secrets }
 }

@@ -217,7 +217,8 @@ impl Administration {
         detail: serde_json::Value,
         at: Timestamp,
     ) -> NewAuditEntry {
-        let (subject, outcome) = (subject.to_owned(), DONE.to_owned());
+        let subject = subject.to_owned();
+        let outcome = DONE.to_owned();
         NewAuditEntry { at, actor: self.operator.clone(), action, subject, detail, outcome }
     }
 }

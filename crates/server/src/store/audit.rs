@@ -156,7 +156,8 @@ impl NewAuditEntry {
     /// The entry that follows one with the hash `before`.
     pub(super) fn follow(self, seq: u64, before: &[u8; 32], key: &AuditKey) -> AuditEntry {
         let Self { at, actor, action, subject, detail, outcome } = self;
-        let (action, detail) = (action.as_str().to_owned(), detail.to_string());
+        let action = action.as_str().to_owned();
+        let detail = detail.to_string();
         let at = super::unit_of_work::floor(at);
         let mut entry = AuditEntry { seq, at, actor, action, subject, detail, outcome, mac: [0; 32] };
         entry.mac = key.of_entry(&entry, before);
@@ -199,7 +200,8 @@ impl AuditKey {
         let Actor { name, role, credential, source } = &entry.actor;
         let texts =
             [name, role, credential, source, &entry.action, &entry.subject, &entry.detail, &entry.outcome];
-        let (seq, at) = (entry.seq.to_be_bytes(), entry.at.as_microsecond().to_be_bytes());
+        let seq = entry.seq.to_be_bytes();
+        let at = entry.at.as_microsecond().to_be_bytes();
         let mut parts: Vec<&[u8]> = vec![b"entry", before, &seq, &at];
         parts.extend(texts.map(String::as_bytes));
         self.over(&parts)
@@ -261,8 +263,10 @@ pub(super) fn noted() -> NewAuditEntry {
         credential: "token 1".to_owned(),
         source: "192.0.2.7:51000".to_owned(),
     };
-    let (at, action) = (Timestamp::UNIX_EPOCH, AuditAction::Configure);
-    let (subject, outcome) = ("settings".to_owned(), DONE.to_owned());
+    let at = Timestamp::UNIX_EPOCH;
+    let action = AuditAction::Configure;
+    let subject = "settings".to_owned();
+    let outcome = DONE.to_owned();
     NewAuditEntry { at, actor, action, subject, detail: Value::Null, outcome }
 }
 
@@ -286,7 +290,8 @@ mod tests {
     }
 
     fn verify(entries: &[AuditEntry], count: u64) -> Result<u64, AuditBroken> {
-        let (key, all) = (key(), self::entries(count));
+        let key = key();
+        let all = self::entries(count);
         let mut verifier = Verifier::new(&key);
         entries.iter().try_for_each(|entry| verifier.entry(entry))?;
         verifier.end(count, "{}", &key.of_head(count, &all.last().map_or([0; 32], |last| last.mac), "{}"))

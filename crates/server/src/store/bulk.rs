@@ -58,7 +58,8 @@ impl Store {
         for start in starts {
             let mut from = Some(start.to_owned());
             while let Some(after) = from {
-                let (target, change) = (target.to_owned(), BulkChange::Probe);
+                let target = target.to_owned();
+                let change = BulkChange::Probe;
                 let write = Bulk { target, state: State::Failed, change, after, limit: CHUNK, now };
                 let chunk = self.database.write(write).await?;
                 if chunk.probe.is_some() {
@@ -75,7 +76,8 @@ impl Store {
         for state in change.states() {
             let mut after = Some(String::new());
             while let Some(from) = after {
-                let (target, change) = (target.to_owned(), change.clone());
+                let target = target.to_owned();
+                let change = change.clone();
                 let write = Bulk { target, state: *state, change, after: from, limit: CHUNK, now };
                 let chunk = self.database.write(write).await?;
                 changed += chunk.changed;

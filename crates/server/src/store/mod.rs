@@ -108,7 +108,8 @@ impl Store {
     /// # Errors
     /// Whatever makes it unwise to go on: another owner, a damaged file, a wrong key.
     pub async fn open(path: &Path, options: StoreOptions) -> Result<(Self, Opened), OpenError> {
-        let (clock, entropy) = (options.clock.clone(), options.entropy.clone());
+        let clock = options.clock.clone();
+        let entropy = options.entropy.clone();
         let (database, opened) = sqlite::open(path, options).await?;
         Ok((Self { database: Arc::new(database), clock, entropy }, opened))
     }
@@ -186,7 +187,8 @@ impl Store {
             marker: self.marker(&incident.id, &target.target),
             target,
         });
-        let (incident_id, wanted) = (incident.id.clone(), wanted.collect());
+        let incident_id = incident.id.clone();
+        let wanted = wanted.collect();
         let accepted = self.database.write(Accept { incident_id, body, wanted, expedite, by, now }).await;
         failpoints::pass(Point::AcceptCommitted).await;
         accepted?
@@ -291,8 +293,10 @@ impl Store {
         policy: &Policy,
         now: Timestamp,
     ) -> Result<Delivery, OperateError> {
-        let (delivery_id, note) = (delivery_id.to_owned(), note.to_owned());
-        let (by, policy) = (by.clone(), policy.clone());
+        let delivery_id = delivery_id.to_owned();
+        let note = note.to_owned();
+        let by = by.clone();
+        let policy = policy.clone();
         self.database.write(Operate { delivery_id, operation, note, by, policy, now }).await?
     }
 
@@ -428,7 +432,8 @@ impl Store {
         bounds: &Bounds,
         now: Timestamp,
     ) -> Result<Health, StoreError> {
-        let (target, bounds) = (target.to_owned(), bounds.clone());
+        let target = target.to_owned();
+        let bounds = bounds.clone();
         self.database.write(Observe { target, observation, bounds, now }).await
     }
 

@@ -36,7 +36,8 @@ async fn bench_in(folder: tempfile::TempDir) -> Bench {
         StoreOptions { restored: true, machine: Arc::new(ManualMachine::default()), ..as_is.clone() };
     let (store, _) = Store::open(&path, as_is).await.unwrap();
     let put_back = move || -> BoxFuture<'static, Store> {
-        let (path, options) = (path.clone(), put_back.clone());
+        let path = path.clone();
+        let options = put_back.clone();
         Box::pin(async move { Store::open(&path, options).await.unwrap().0 })
     };
     Bench { store, clock, put_back: Box::new(put_back), _guard: Box::new(folder) }
@@ -44,7 +45,8 @@ async fn bench_in(folder: tempfile::TempDir) -> Bench {
 
 fn options(key: KeySource) -> StoreOptions {
     let clock = Arc::new(ManualClock::new(Timestamp::from_second(1_800_000_000).unwrap()));
-    let (entropy, machine) = (Arc::new(SeededEntropy::new(1)), Arc::new(ThisMachine));
+    let entropy = Arc::new(SeededEntropy::new(1));
+    let machine = Arc::new(ThisMachine);
     StoreOptions { clock, entropy, machine, key, restored: false, busy_timeout: BUSY_TIMEOUT }
 }
 
@@ -53,7 +55,8 @@ async fn open(path: &Path) -> Result<(Store, Opened), OpenError> {
 }
 
 fn secret_of(system: System) -> SettingsChange {
-    let (target, origin) = (system.as_str().to_owned(), "https://one.example".to_owned());
+    let target = system.as_str().to_owned();
+    let origin = "https://one.example".to_owned();
     let secret = Secret { kind: "password".to_owned(), value: format!("of {system}").into(), origin };
     SettingsChange::Target {
         target,
@@ -220,7 +223,8 @@ fn with_proxy(system: System, word: &str) -> SettingsChange {
     else {
         panic!("these are the settings of a target")
     };
-    let (kind, origin) = ("proxy_password".to_owned(), "http://proxy:3128".to_owned());
+    let kind = "proxy_password".to_owned();
+    let origin = "http://proxy:3128".to_owned();
     let secret = Secret { kind, value: format!("{word} of {system}").into(), origin };
     secrets.insert(SecretUse::Proxy, SecretChange::Set(secret));
     SettingsChange::Target { target, system, enabled, draft, base_url, secrets }
@@ -288,7 +292,8 @@ async fn what_was_acknowledged_survives_the_death_of_the_process() {
     let accepts = (0..200).map(|n| {
         let store = bench.store.clone();
         tokio::spawn(async move {
-            let (incident, targets) = (incident(&format!("INC-{n}"), 90.0), vec![target(System::Jira)]);
+            let incident = incident(&format!("INC-{n}"), 90.0);
+            let targets = vec![target(System::Jira)];
             store
                 .accept(AcceptRequest { incident, targets, expedite: false, by: Requester::default() })
                 .await
@@ -319,7 +324,8 @@ async fn reader_learns_of_trimmed_events() {
     let path = folder.path().join("ticketing.db");
     let (store, _) = open(&path).await.unwrap();
     for id in ["INC-1", "INC-2", "INC-3"] {
-        let (incident, targets) = (incident(id, 90.0), vec![target(System::Jira)]);
+        let incident = incident(id, 90.0);
+        let targets = vec![target(System::Jira)];
         store
             .accept(AcceptRequest { incident, targets, expedite: false, by: Requester::default() })
             .await

@@ -282,7 +282,8 @@ impl UnitOfWork {
             row.health = health.clone();
             row.changed_at = Some(now);
         }
-        let (target, system) = (target.to_owned(), row.system);
+        let target = target.to_owned();
+        let system = row.system;
         let event = event.map(|kind| NewEvent {
             at: now,
             kind,

@@ -301,7 +301,8 @@ impl Text {
 }
 
 fn is_whole_code(code: u32, length: u32) -> bool {
-    let (mut first, mut before) = (0, 0);
+    let mut first = 0;
+    let mut before = 0;
     for (bits, count) in CODES {
         first <<= bits - before;
         if bits >= length {
@@ -333,7 +334,8 @@ mod tests {
     }
 
     fn rewritten(bytes: &[u8], piece: usize) -> Vec<u8> {
-        let (mut rewriter, mut bytes) = (AuthorityRewriter::new(), bytes.to_vec());
+        let mut rewriter = AuthorityRewriter::new();
+        let mut bytes = bytes.to_vec();
         bytes.chunks_mut(piece).for_each(|piece| rewriter.rewrite(piece));
         bytes
     }

@@ -393,7 +393,8 @@ mod tests {
 
     #[test]
     fn restricts_peer_until_budget_refills() {
-        let (limiter, begun) = (ConnectionLimiter::with(100, 100), Instant::now());
+        let limiter = ConnectionLimiter::with(100, 100);
+        let begun = Instant::now();
         let comes = |ip: &str, now| limiter.acquire(&tcp(ip), now).unwrap().permit;
         for _ in 0..20 {
             let permit = comes("10.0.0.1", begun);
@@ -406,7 +407,8 @@ mod tests {
 
     #[test]
     fn forgets_peers_that_are_gone_and_owe_nothing() {
-        let (limiter, begun) = (ConnectionLimiter::with(10, 10), Instant::now());
+        let limiter = ConnectionLimiter::with(10, 10);
+        let begun = Instant::now();
         let knows_after = |time: Duration| {
             drop(limiter.acquire(&tcp("10.0.0.2"), begun + time).unwrap());
             limiter.state().peers.contains_key(&PeerKey::of(&tcp("10.0.0.1")))

@@ -59,13 +59,16 @@ impl<T> FrameLimitedIo<T> {
     }
 
     fn charge_received(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let (budget, mut verdict, now) = (&mut self.budget, Ok(()), Instant::now());
+        let budget = &mut self.budget;
+        let mut verdict = Ok(());
+        let now = Instant::now();
         self.received.follow(bytes, |frame| verdict = verdict.and_then(|()| budget.take(frame, now)));
         verdict.map_err(io::Error::other)
     }
 
     fn credit_sent(&mut self, bytes: &[u8]) {
-        let (budget, now) = (&mut self.budget, Instant::now());
+        let budget = &mut self.budget;
+        let now = Instant::now();
         self.sent.follow(bytes, |frame| budget.answer(frame, now));
     }
 

@@ -172,7 +172,8 @@ impl FrameBudget {
 
     fn with_share(initial: f64, resets: u32, control: u32, now: Instant) -> Self {
         let bucket = |capacity| TokenBucket::with_share(initial, capacity, now);
-        let (begun, resets_of_ours) = (now, bucket(resets));
+        let begun = now;
+        let resets_of_ours = bucket(resets);
         Self { begun, initial, resets: bucket(resets), control: bucket(control), resets_of_ours }
     }
 
@@ -276,7 +277,8 @@ mod tests {
         use Frame::{Carrying, Empty, Reset};
         let expected = [Empty, Carrying, Empty, Carrying, Empty, Empty, Reset];
         for size in 1..70 {
-            let (mut frames, mut seen) = (Frames::of_client(), vec![]);
+            let mut frames = Frames::of_client();
+            let mut seen = vec![];
             for piece in conversation().chunks(size) {
                 frames.follow(piece, |frame| seen.push(frame));
             }

@@ -13,7 +13,8 @@ pub fn certificate(der: &[u8]) -> Option<PeerCertificate> {
 /// the header block in progress.
 #[must_use]
 pub fn frames(bytes: &[u8], piece: usize) -> (String, Option<u64>) {
-    let (mut frames, mut kinds) = (Frames::of_client(), String::new());
+    let mut frames = Frames::of_client();
+    let mut kinds = String::new();
     for piece in bytes.chunks(piece.max(1)) {
         frames.follow(piece, |frame| {
             kinds.push(match frame {

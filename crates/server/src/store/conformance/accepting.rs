@@ -50,7 +50,8 @@ pub(in crate::store) async fn a_thousand_callers_at_once_make_one_delivery(bench
         })
     });
     let callers: Vec<_> = callers.collect();
-    let (mut ids, mut made) = (std::collections::HashSet::new(), 0);
+    let mut ids = std::collections::HashSet::new();
+    let mut made = 0;
     for caller in callers {
         let accepted = caller.await.unwrap().unwrap().remove(0);
         made += usize::from(!accepted.existed);
@@ -126,7 +127,8 @@ pub(in crate::store) async fn refuses_incident_of_other_namespace(bench: Bench) 
 pub(in crate::store) async fn two_confined_callers_with_one_new_incident_make_one_owner(bench: Bench) {
     for number in 0..20 {
         let accept = |namespace: &str| {
-            let (by, targets) = (confined("token:any", namespace), vec![target(System::Jira)]);
+            let by = confined("token:any", namespace);
+            let targets = vec![target(System::Jira)];
             let incident = incident(&format!("INC-{number}"), 90.0);
             bench.store.accept(AcceptRequest { incident, targets, expedite: false, by })
         };

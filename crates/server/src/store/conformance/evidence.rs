@@ -64,7 +64,8 @@ async fn look_up(bench: &Bench, evidence: Evidence) -> Delivery {
     let delivery = bench.claim(ClaimKind::Uncertain, 1).await.remove(0).delivery;
     let look_up =
         LookUp { answer: Ok(SearchResult::default()), had_canaries: false, evidence, asked_at: bench.now() };
-    let (delivery_id, epoch) = (delivery.id, delivery.epoch);
+    let delivery_id = delivery.id;
+    let epoch = delivery.epoch;
     let record = LookUpRecord { delivery_id, epoch, look_up, times: bench.times() };
     bench.store.record_look_up(record, &Policy::default(), bench.now()).await.unwrap().unwrap()
 }

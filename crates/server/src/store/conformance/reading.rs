@@ -16,7 +16,8 @@ pub(in crate::store) async fn pages_go_from_the_newest_to_the_oldest_without_rep
         // Two of one age, so that the age alone cannot be where a page ends.
         bench.clock.advance(Duration::from_secs(u64::from(n % 2 == 0)));
     }
-    let (mut seen, mut after) = (vec![], None);
+    let mut seen = vec![];
+    let mut after = None;
     loop {
         let page = bench.store.list(&DeliveryFilter::default(), 2, after.as_ref(), false).await.unwrap();
         seen.extend(page.deliveries);
@@ -68,7 +69,8 @@ pub(in crate::store) async fn every_filter_is_held_whatever_the_others_are(bench
         for other in &choices {
             let filter = both(one, other);
             let expected: Vec<_> = all.iter().filter(|delivery| filter.admits(delivery)).cloned().collect();
-            let (mut listed, mut after) = (vec![], None);
+            let mut listed = vec![];
+            let mut after = None;
             loop {
                 let page = bench.store.list(&filter, 2, after.as_ref(), false).await.unwrap();
                 listed.extend(page.deliveries);

@@ -89,7 +89,8 @@ pub(in crate::store) async fn found_ticket_settles_and_schedules_scan(bench: Ben
 
 pub(in crate::store) async fn scans_cancelled_unknown_outcome_until_found(bench: Bench) {
     let doubtful = of_unknown_outcome(&bench).await;
-    let (by, policy) = (noted().actor, Policy::default());
+    let by = noted().actor;
+    let policy = Policy::default();
     let cancel = bench.store.operate(&by, &doubtful.id, Operation::Cancel, "", &policy, bench.now());
     let cancelled = cancel.await.unwrap();
     bench.clock.advance(Bounds::default().duplicate_scan_delays[0]);
@@ -148,7 +149,10 @@ pub(in crate::store) async fn an_operation_is_done_or_refused(bench: Bench) {
     let delivery = bench.accept("INC-1").await.delivery;
     let policy = Policy::default();
     let operate = |id: &str, operation| {
-        let (store, policy, now, id) = (bench.store.clone(), policy.clone(), bench.now(), id.to_owned());
+        let store = bench.store.clone();
+        let policy = policy.clone();
+        let now = bench.now();
+        let id = id.to_owned();
         async move { store.operate(&noted().actor, &id, operation, "as asked", &policy, now).await }
     };
     let cancelled = operate(&delivery.id, Operation::Cancel).await.unwrap();
@@ -186,7 +190,8 @@ pub(in crate::store) async fn a_ticket_of_another_incident_is_refused(bench: Ben
     let delivery = bench.accept("INC-2").await.delivery;
     let other = bench.accept("INC-3").await.delivery;
     for operation in [named("1", vec![]), named("7", vec![other.marker])] {
-        let (policy, now) = (Policy::default(), bench.now());
+        let policy = Policy::default();
+        let now = bench.now();
         let refused = bench.store.operate(&noted().actor, &delivery.id, operation, "", &policy, now).await;
         assert!(matches!(refused, Err(OperateError::TicketInUse(_))), "{refused:?}");
     }
@@ -198,9 +203,11 @@ pub(in crate::store) async fn a_bulk_retry_arms_what_fits_and_counts_what_it_ref
     let due_at = bench.now() + Duration::from_secs(600);
     bench.store.defer(TARGET, due_at, &fault(FaultKind::Connect), bench.now()).await.unwrap();
     let cancelled = bench.accept("INC-9").await.delivery;
-    let (policy, now) = (Policy::default(), bench.now());
+    let policy = Policy::default();
+    let now = bench.now();
     bench.store.operate(&noted().actor, &cancelled.id, Operation::Cancel, "", &policy, now).await.unwrap();
-    let (mut after, mut counts) = (None, vec![]);
+    let mut after = None;
+    let mut counts = vec![];
     loop {
         let request = RetryRequest {
             by: noted().actor,
@@ -325,7 +332,8 @@ pub(in crate::store) async fn failed_deliveries_take_turns_as_probes(bench: Benc
     }
     ids.sort();
     failed(&bench, "INC-4", FaultKind::Rejected).await;
-    let (mut last, mut turns) = (String::new(), vec![]);
+    let mut last = String::new();
+    let mut turns = vec![];
     for _ in 0..4 {
         last = bench.store.arm_probe(TARGET, &last, bench.now()).await.unwrap().unwrap();
         turns.push(last.clone());

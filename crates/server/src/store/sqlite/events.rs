@@ -111,7 +111,8 @@ impl Database {
         query.push(" ORDER BY seq LIMIT ").push_bind(limit);
         let query = query.build();
         let mut rows = query.fetch(&mut *snapshot);
-        let (mut events, mut size) = (vec![], 0);
+        let mut events = vec![];
+        let mut size = 0;
         while let Some(row) = rows.try_next().await.map_err(StoreError::read("events"))? {
             let body: &str = row.try_get("body").map_err(StoreError::read("events"))?;
             size += body.len();

@@ -242,7 +242,8 @@ async fn deliveries(
     let ids: Vec<_> = keys.iter().map(|key| &key.id).collect();
     let ids = rows::json("ids", &ids)?;
     let mut found = sqlx::query(BY_ID).bind(ids).fetch(db);
-    let (mut deliveries, mut size) = (vec![], 0);
+    let mut deliveries = vec![];
+    let mut size = 0;
     while let Some(row) = found.try_next().await.map_err(StoreError::read("deliveries"))? {
         if size > MAX_BYTES {
             return Ok((deliveries, true));
@@ -260,7 +261,8 @@ pub(super) async fn newest_attempts(
     of_each: u32,
 ) -> Result<Vec<Attempt>, StoreError> {
     let mut found = sqlx::query(ATTEMPTS).bind(rows::json("ids", delivery_ids)?).bind(of_each).fetch(db);
-    let (mut attempts, mut size) = (vec![], 0);
+    let mut attempts = vec![];
+    let mut size = 0;
     while let Some(row) = found.try_next().await.map_err(StoreError::read("attempts"))? {
         size += size_of(&row, &["fault"])?;
         if size > MAX_BYTES {

@@ -113,7 +113,9 @@ async fn load_snapshots(
     let found = sqlx::query(statement).bind(wanted).fetch_all(db).await;
     for row in &found.map_err(StoreError::read("incidents"))? {
         let row = Reader::new(row, "incident_revisions", "incident_id")?;
-        let (incident_id, revision, body) = (row.get("incident_id")?, row.get("revision")?, row.get("body")?);
+        let incident_id = row.get("incident_id")?;
+        let revision = row.get("revision")?;
+        let body = row.get("body")?;
         work.load_snapshot(incident_id, revision, body, newest);
     }
     Ok(())

@@ -262,7 +262,8 @@ async fn unlock(
     options: &StoreOptions,
 ) -> Result<(Unlocked, AuditKey), OpenError> {
     let state = |source| OpenError::State { source };
-    let (now, entropy) = (options.clock.now(), &*options.entropy);
+    let now = options.clock.now();
+    let entropy = &*options.entropy;
     if let Some(former) = keys::finish_rotation(db, path, &options.key, now).await? {
         tracing::warn!(former = %former.display(), "the rotation of the master key was cut off, and is finished now");
     }
@@ -300,9 +301,11 @@ async fn make_installation(
     options: &StoreOptions,
 ) -> Result<Installation, OpenError> {
     let state = |source| OpenError::State { source };
-    let (now, entropy) = (options.clock.now(), &*options.entropy);
+    let now = options.clock.now();
+    let entropy = &*options.entropy;
     let (master, key_made) = MasterKey::first(&options.key, path, entropy)?;
-    let (installation_id, stream_id) = (uuid_v7(now, entropy), uuid_v7(now, entropy));
+    let installation_id = uuid_v7(now, entropy);
+    let stream_id = uuid_v7(now, entropy);
     let data_key = keys::new_data_key(entropy);
     let mut marker_key = [0; 32];
     entropy.fill(&mut marker_key);

@@ -143,7 +143,8 @@ impl Database {
         let count = |row: &SqliteRow| {
             let row = Reader::new(row, "deliveries", "state")?;
             let count: i64 = row.get("count")?;
-            let (state, oldest) = (row.name("state", State::parse)?, row.time("oldest")?);
+            let state = row.name("state", State::parse)?;
+            let oldest = row.time("oldest")?;
             Ok(StateCount { state, count: count.cast_unsigned(), oldest })
         };
         rows.iter().map(count).collect()

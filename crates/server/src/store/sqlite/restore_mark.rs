@@ -91,7 +91,8 @@ impl Mark {
         let found = read(&path);
         let file = private_file().create(true).open(&path);
         let file = file.inspect_err(|error| not_written(&path, error)).ok();
-        let (boot_id, files) = (machine.boot_id(), Files::beside(&path));
+        let boot_id = machine.boot_id();
+        let files = Files::beside(&path);
         Self { path, machine, clock, boot_id, found, event: 0, intent: None, file, files }
     }
 
@@ -123,7 +124,8 @@ impl Mark {
         if record.files.is_some() && record.files != *files {
             return Some(Suspicion::OtherFiles);
         }
-        let (written, changed) = (record.wall, *changed);
+        let written = record.wall;
+        let changed = *changed;
         let touched = changed.duration_since(written).unsigned_abs() > TOLERANCE;
         touched.then_some(Suspicion::MarkTouched { written, changed })
     }
@@ -213,12 +215,14 @@ mod tests {
 
     #[test]
     fn a_mark_is_always_of_one_length_and_reads_back_as_itself() {
-        let (clock, wall) = (Timestamp::MAX, Timestamp::MIN);
+        let clock = Timestamp::MAX;
+        let wall = Timestamp::MIN;
         let intent = IntentName { delivery_id: "0".repeat(36), epoch: u32::MAX };
         let boot_id = Some("f".repeat(36));
         let since_boot = Duration::from_nanos(u64::MAX);
         let files = Some(Files { database: u64::MAX, mark: u64::MAX });
-        let (intent, closed) = (Some(intent), false);
+        let intent = Some(intent);
+        let closed = false;
         let most = Record { event: u64::MAX, intent, clock, wall, since_boot, boot_id, closed, files };
         let least = Record { event: 0, intent: None, boot_id: None, ..most.clone() };
         for record in [most, least] {

@@ -49,7 +49,8 @@ impl Bench {
     }
 
     fn options(&self, restored: bool) -> StoreOptions {
-        let (clock, machine) = (self.clock.clone(), self.machine.clone());
+        let clock = self.clock.clone();
+        let machine = self.machine.clone();
         let entropy = Arc::new(SeededEntropy::new(self.runs.fetch_add(1, Ordering::Relaxed)));
         StoreOptions {
             clock,
@@ -125,7 +126,8 @@ impl Bench {
 }
 
 async fn accept(store: &Store, id: &str) -> Delivery {
-    let (incident, targets) = (incident(id, 90.0), vec![target(System::Jira)]);
+    let incident = incident(id, 90.0);
+    let targets = vec![target(System::Jira)];
     let request = AcceptRequest { incident, targets, expedite: false, by: Requester::default() };
     store.accept(request).await.unwrap().remove(0).delivery
 }
@@ -154,7 +156,8 @@ async fn missing_marked_events_mean_restore() {
     let (store, opened) = bench.open().await;
     assert_eq!(opened.suspicion, Some(Suspicion::EventsLost { marked: 2, kept: 1 }));
     assert_eq!((store.restored_at(), store.stream().former.len()), (Some(bench.now()), 1));
-    let (restored_at, stream) = (store.restored_at(), store.stream().clone());
+    let restored_at = store.restored_at();
+    let stream = store.stream().clone();
     store.close().await;
     bench.pass(Duration::from_secs(60));
     let (store, opened) = bench.open().await;
@@ -304,10 +307,12 @@ async fn clock_set_back_a_year_delays_nothing() {
         lockout_limit: None,
         login_refusals: 0,
     };
-    let (observed, bounds) = (Observation::Failure(failure), Bounds::default());
+    let observed = Observation::Failure(failure);
+    let bounds = Bounds::default();
     store.observe(TARGET, observed, &bounds, bench.now()).await.unwrap();
     store.close().await;
-    let (before, year) = (bench.now(), Duration::from_secs(365 * 24 * 3_600));
+    let before = bench.now();
+    let year = Duration::from_secs(365 * 24 * 3_600);
     bench.pass(Duration::from_secs(10));
     bench.clock.set(bench.now() - year);
     let (store, opened) = bench.open().await;

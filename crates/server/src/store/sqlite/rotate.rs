@@ -65,7 +65,9 @@ impl OfflineAdmin {
             self.scrub_wal().await;
             return Ok(MasterRotated::Finished { former });
         }
-        let (path, source, now) = (self.keys.path().to_owned(), self.keys.source().clone(), entry.at);
+        let path = self.keys.path().to_owned();
+        let source = self.keys.source().clone();
+        let now = entry.at;
         // Excludes concurrent rotations and server starts.
         let mut transaction = self.db.begin_with("BEGIN IMMEDIATE").await.map_err(StoreError::begin)?;
         let unlocked = keys::unlock(&mut transaction, &path, &source).await?;
@@ -83,7 +85,8 @@ impl OfflineAdmin {
             return Err(RotateError::Same(master.origin));
         }
         failpoints::pass(Point::NewKeyWritten).await;
-        let (id, wrap) = (&unlocked.installation_id, master.cipher());
+        let id = &unlocked.installation_id;
+        let wrap = master.cipher();
         for (number, key) in &unlocked.keys {
             keys::save_key(&mut transaction, *number, key, id, &wrap, now, entropy).await?;
         }
@@ -128,7 +131,9 @@ impl OfflineAdmin {
         entry: &NewAuditEntry,
         entropy: &dyn Entropy,
     ) -> Result<(KeyId, bool), RotateError> {
-        let (path, source, now) = (self.keys.path().to_owned(), self.keys.source().clone(), entry.at);
+        let path = self.keys.path().to_owned();
+        let source = self.keys.source().clone();
+        let now = entry.at;
         let mut transaction = self.db.begin_with("BEGIN IMMEDIATE").await.map_err(StoreError::begin)?;
         let Unlocked { installation_id, master, keys: known, .. } =
             keys::unlock(&mut transaction, &path, &source).await?;
@@ -136,7 +141,8 @@ impl OfflineAdmin {
         if is_under_way(&mut transaction).await? {
             return Ok((newest, true));
         }
-        let (id, key) = (newest + 1, keys::new_data_key(entropy));
+        let id = newest + 1;
+        let key = keys::new_data_key(entropy);
         retire_keys(&mut transaction, now).await?;
         let wrap = master.cipher();
         keys::save_key(&mut transaction, id, &key, &installation_id, &wrap, now, entropy).await?;

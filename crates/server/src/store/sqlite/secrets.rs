@@ -109,7 +109,8 @@ pub(super) async fn of_connection(
     let further = further.map_err(StoreError::read("secrets"))?;
     let has_own = reader.get::<Option<Vec<u8>>>("secret")?.is_some();
     let own = has_own.then_some((table, row));
-    let (mut secrets, mut lost) = (StoredSecrets::new(), vec![]);
+    let mut secrets = StoredSecrets::new();
+    let mut lost = vec![];
     for (table, row) in own.into_iter().chain(further.iter().map(|row| (&row_digests::FURTHER, row))) {
         match decrypt(keys, row_digests, table, row, db).await {
             Err(error @ StoreError::Undecryptable { .. }) => lost.push(error),

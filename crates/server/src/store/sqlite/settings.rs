@@ -144,7 +144,8 @@ impl writer::ExclusiveWrite for Configure {
                     self.save_target(change, state, &mut head.row_digests, db).await?;
                 }
                 SettingsChange::Policy { auto_push, retry } => {
-                    let (auto_push, retry) = (rows::json("auto_push", auto_push)?, retry.to_string());
+                    let auto_push = rows::json("auto_push", auto_push)?;
+                    let retry = retry.to_string();
                     let query = sqlx::query(SAVE_POLICY).bind(auto_push).bind(retry);
                     let done = query.bind(self.now.as_microsecond()).execute(&mut *db).await;
                     one_row("policy", &done.map_err(StoreError::write("the policy"))?)?;

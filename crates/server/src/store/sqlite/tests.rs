@@ -68,7 +68,8 @@ impl writer::QueuedExclusiveWrite for Fatal {
 
 async fn open(folder: &tempfile::TempDir) -> Store {
     let clock = Arc::new(ManualClock::new(Timestamp::from_second(1_800_000_000).unwrap()));
-    let (entropy, machine) = (Arc::new(SeededEntropy::new(1)), Arc::new(ThisMachine));
+    let entropy = Arc::new(SeededEntropy::new(1));
+    let machine = Arc::new(ThisMachine);
     let options = StoreOptions {
         clock,
         entropy,
@@ -81,7 +82,8 @@ async fn open(folder: &tempfile::TempDir) -> Store {
 }
 
 async fn accept(store: &Store, id: &str) -> Result<Accepted, StoreError> {
-    let (incident, targets) = (incident(id, 90.0), vec![target(System::Jira)]);
+    let incident = incident(id, 90.0);
+    let targets = vec![target(System::Jira)];
     let mut accepted = store
         .accept(AcceptRequest { incident, targets, expedite: false, by: Requester::default() })
         .await

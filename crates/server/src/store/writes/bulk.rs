@@ -49,7 +49,8 @@ impl BatchedWrite for Bulk {
     const EXCLUSIVE: bool = true;
 
     fn read_set(&self, read_set: &mut ReadSet) {
-        let (target, after) = (self.target.clone(), self.after.clone());
+        let target = self.target.clone();
+        let after = self.after.clone();
         let failing_since = match self.change {
             BulkChange::EndOutage { outage_began } => Some(outage_began),
             BulkChange::Defer { .. } | BulkChange::Recover | BulkChange::SearchProven | BulkChange::Probe => {

@@ -35,7 +35,8 @@ impl BatchedWrite for RetryMany {
     }
 
     fn apply(&self, work: &mut UnitOfWork) -> Result<Self::Answer, StoreError> {
-        let (mut retried, mut refused) = (vec![], 0);
+        let mut retried = vec![];
+        let mut refused = 0;
         for id in &self.delivery_ids {
             let delivery = work.delivery(id).filter(|delivery| self.may_retry(delivery)).cloned();
             let settled = delivery.and_then(|delivery| delivery.retry(false, self.now).ok());
