@@ -79,7 +79,8 @@ impl World {
             namespace: Namespace::default(),
         };
         let delivery = Delivery::accept(new, now).delivery;
-        let (policy, index_lag) = (Policy::default(), Duration::from_secs(index_lag));
+        let policy = Policy::default();
+        let index_lag = Duration::from_secs(index_lag);
         Self { now, policy, delivery, tickets: vec![], index_lag, evidence: Evidence::Shown }
     }
 
@@ -139,7 +140,8 @@ impl World {
     fn intend(&mut self) -> Option<(u32, Timestamp)> {
         let bounds = self.policy.bounds.clone();
         self.apply(|delivery, policy, now| Some(delivery.claim(policy.bounds.lease, now)));
-        let (epoch, deadline) = (self.delivery.epoch, self.now + bounds.attempt_deadline);
+        let epoch = self.delivery.epoch;
+        let deadline = self.now + bounds.attempt_deadline;
         let destination =
             Destination { base_url: "https://jira.example".to_owned(), place: "SEC".to_owned() };
         let index_bound = bounds.jira_cloud_index_bound;
@@ -165,7 +167,8 @@ impl World {
         let visible = |(_, at): &(usize, &Timestamp)| **at + self.index_lag <= self.now;
         let tickets = self.tickets.iter().enumerate().filter(visible).map(shown).collect();
         let answer = Ok(SearchResult { tickets, canary_seen: false });
-        let (epoch, asked_at) = (self.delivery.epoch, self.now);
+        let epoch = self.delivery.epoch;
+        let asked_at = self.now;
         let look_up = LookUp { answer, had_canaries: false, evidence: self.evidence, asked_at };
         self.apply(|delivery, policy, now| delivery.settle_look_up(epoch, look_up, policy, now));
     }
@@ -284,7 +287,8 @@ fn unseen_canary_keeps_outcome_unknown() {
     for _ in 0..50 {
         world.now += Duration::from_secs(60);
         world.apply(|delivery, policy, now| Some(delivery.claim(policy.bounds.lease, now)));
-        let (epoch, asked_at) = (world.delivery.epoch, world.now);
+        let epoch = world.delivery.epoch;
+        let asked_at = world.now;
         let answer = Ok(SearchResult { tickets: vec![], canary_seen: false });
         let look_up = LookUp { answer, had_canaries: true, evidence: Evidence::Shown, asked_at };
         world.apply(|delivery, policy, now| delivery.settle_look_up(epoch, look_up, policy, now));

@@ -59,7 +59,8 @@ struct World {
 impl World {
     fn new(index_lag: u64) -> Self {
         let now = Timestamp::from_second(1_800_000_000).unwrap();
-        let (policy, index_lag) = (Policy::default(), Duration::from_secs(index_lag));
+        let policy = Policy::default();
+        let index_lag = Duration::from_secs(index_lag);
         Self {
             now,
             policy,
@@ -153,7 +154,8 @@ impl World {
         let visible = self.tickets.iter().filter(|at| **at + self.index_lag <= self.now);
         let found = visible.map(|at| FoundTicket { ticket: ticket(), created_at: Some(*at) });
         let answer = Ok(SearchResult { tickets: found.collect(), canary_seen: false });
-        let (epoch, asked_at) = (self.delivery.epoch, self.now);
+        let epoch = self.delivery.epoch;
+        let asked_at = self.now;
         let look_up = LookUp { answer, had_canaries: false, evidence: Evidence::Shown, asked_at };
         self.apply(|delivery, policy, now| delivery.settle_look_up(epoch, look_up, policy, now));
     }
@@ -319,7 +321,8 @@ fn searches_every_place_before_restored_delivery_is_sent() {
     while let Some(place) = delivery.place_to_search(restored_at, places()) {
         searched.push(place.destination.place.clone());
         let claimed = delivery.claim(Duration::from_secs(90), restored_at).delivery;
-        let (epoch, policy) = (claimed.epoch, Policy::default());
+        let epoch = claimed.epoch;
+        let policy = Policy::default();
         let is_assumed =
             claimed.assume_sent(epoch, place, restored_at, &policy, restored_at).unwrap().delivery;
         delivery = is_assumed.retry(true, restored_at).unwrap().delivery;
@@ -349,7 +352,8 @@ fn a_clock_that_runs_on_is_left_alone() {
 #[test]
 fn throttling_pause_shifts_with_the_clock() {
     let now = Timestamp::from_second(1_800_000_000).unwrap();
-    let (minute, back) = (Duration::from_secs(60), SignedDuration::from_secs(-86_400));
+    let minute = Duration::from_secs(60);
+    let back = SignedDuration::from_secs(-86_400);
     let health =
         Health { throttled_until: Some(now + minute), recovered_at: Some(now - minute), ..Health::default() };
     let taken = Recovery { step: back, restored_at: None, counts_from: None }.recover_health(health);
