@@ -1,4 +1,4 @@
-//! Proving a connection step by step, writing nothing.
+//! Tests a connection step by step, without writing.
 
 use std::time::Duration;
 
@@ -16,22 +16,22 @@ use crate::settings::{Flavour, Settings};
 use crate::ticket;
 use crate::wire::{Myself, Project, ServerInfo};
 
-/// For one read of the test.
+/// Timeout of one read.
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What is checked of the create screen, in order.
+/// The checked fields of the create screen, in order.
 const FIELDS: [&str; 4] = ["priority", "labels", "description", "required_fields"];
 
-/// What a step found.
+/// The result of a step.
 type Step = Result<String, Fault>;
 
-/// Walks the steps in order. After one that failed, those that depend on it are not tried.
+/// Runs the steps in order. After a failed step, those that depend on it are skipped.
 pub(crate) struct Tester<'a> {
     client: &'a Client,
     settings: &'a Settings,
     clock: &'a dyn Clock,
     flavour: Flavour,
-    /// What Jira says of itself.
+    /// Jira's description of itself.
     info: Option<ServerInfo>,
     checks: Vec<Check>,
 }
@@ -48,7 +48,7 @@ impl<'a> Tester<'a> {
         Self { client, settings, clock, flavour, info: None, checks: Vec::new() }
     }
 
-    /// The checks, which Jira it turned out to be, and what it says of itself.
+    /// The checks, the detected flavor, and Jira's description of itself.
     pub(crate) async fn run(mut self) -> (Vec<Check>, Option<Flavour>, Option<ServerInfo>) {
         let began = self.clock.now();
         let step = self.reach().await;
@@ -99,8 +99,8 @@ impl<'a> Tester<'a> {
         Ok(told)
     }
 
-    /// Jira did not say which it is: that is no matter where the login works. The trouble is of the login if only that is
-    /// refused, and else of the way there.
+    /// Jira did not report its flavor, which does not matter if the login works. If only the login is
+    /// refused, the login is the cause, otherwise the connection.
     async fn reach_by_login(&mut self, began: Timestamp, fault: Fault) {
         let address = self.settings.site.as_text().to_owned();
         if self.settings.is_cloud() {
@@ -168,7 +168,7 @@ impl<'a> Tester<'a> {
         }
     }
 
-    /// The API of the Jira that it is, as far as is known.
+    /// The API of the detected flavor, as far as known.
     fn api(&self) -> Api {
         if self.flavour == Flavour::Cloud { Api::V3 } else { Api::V2 }
     }
@@ -198,7 +198,7 @@ impl<'a> Tester<'a> {
         });
     }
 
-    /// Whether every step so far passed; if not, the next one is noted as not tried.
+    /// Whether all steps so far passed; if not, the next one is recorded as skipped.
     fn go_on(&mut self, name: &str) -> bool {
         if self.checks.iter().any(|check| check.name == name) {
             return false;
@@ -232,7 +232,7 @@ fn logged_in(me: Myself) -> Step {
     Ok(format!("logged in as {name}"))
 }
 
-/// Priority, labels and description never fail a test: a ticket goes out without one of them.
+/// Priority, labels and description never fail a test: a ticket can be created without any one of them.
 fn field_checks(offer: &Offer) -> [Check; 4] {
     let priority = match &offer.priorities {
         Priorities::Offered(offered) => priorities(offered),
@@ -261,7 +261,7 @@ fn field_checks(offer: &Offer) -> [Check; 4] {
     [passed(FIELDS[0], &priority), passed(FIELDS[1], labels), description, required_fields(offer)]
 }
 
-/// A field that must be given and is not sent has every ticket refused.
+/// A required field that is not sent causes every ticket to be refused.
 fn required_fields(offer: &Offer) -> Check {
     if offer.unfilled.is_empty() {
         let detail = if offer.is_known { "every required field is filled" } else { "could not be checked" };

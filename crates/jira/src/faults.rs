@@ -1,7 +1,7 @@
-//! What a reply that is not the documented success means, in words that say what to mend.
+//! Classifies replies other than the documented success, with hints for fixing them.
 //!
-//! Status and headers decide. What Jira says in its profile's language, or a page of something before it, chooses a hint and
-//! nothing else; where a status leaves open what a refused create concerns, [`evidence`](crate::evidence) finds out.
+//! Status and headers decide. Localized messages, and pages of intermediaries, only choose a hint; if a
+//! status leaves open what a refused create concerns, [`evidence`](crate::evidence) finds out.
 
 use serde_json::Value;
 use ticketing_core::fault::{Fault, FaultKind};
@@ -15,18 +15,18 @@ const MAX_WORDS: usize = 400;
 
 const NAMES: HintNames = HintNames { system: "Jira", address: "jira.url", proxy: "jira.proxy_url" };
 
-/// The purpose of a request, which limits what a refusal can mean.
+/// The purpose of a request, which limits the meaning of a refusal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Purpose {
-    /// What every account may ask: `serverInfo`, `myself`, `mypermissions`.
+    /// Available to every account: `serverInfo`, `myself`, `mypermissions`.
     Account,
-    /// Something of the project, or a search.
+    /// A read of the project, or a search.
     Project,
     /// The create.
     Create,
 }
 
-/// Judges a reply that is not the success its caller hoped for. The message repeats what Jira said, and nothing of ours.
+/// Classifies an unsuccessful reply. The message contains Jira's text, and nothing that we sent.
 pub(crate) fn classify(reply: &Reply, purpose: Purpose) -> Fault {
     let said = ErrorBody::read(reply);
     let words = match foreign::points_to(reply) {
@@ -38,7 +38,7 @@ pub(crate) fn classify(reply: &Reply, purpose: Purpose) -> Fault {
     Fault { kind, ..reply.fault(&words) }.with_hint(hint)
 }
 
-/// A success whose body is not what Jira documents.
+/// A success with an undocumented body.
 pub(crate) fn unreadable(reply: &Reply, expected: &str, purpose: Purpose) -> Fault {
     let classified = kind(reply, &ErrorBody::default());
     if classified == FaultKind::LockedOut || classified == FaultKind::Unauthorized || reply.is_html() {
@@ -50,19 +50,20 @@ pub(crate) fn unreadable(reply: &Reply, expected: &str, purpose: Purpose) -> Fau
         .with_hint("check that jira.url is the address of Jira itself, and what stands before it")
 }
 
-/// The fields that a definite refusal names, with what is wrong with each.
+/// The fields named in a definite refusal, each with its message.
 pub(crate) fn refused_fields(reply: &Reply) -> Vec<(String, String)> {
     if reply.status == 400 { ErrorBody::read(reply).fields } else { Vec::new() }
 }
 
-/// Whether headers or status alone show that a refusal is about the login or the site, in any language.
+/// Whether headers or status alone show that a refusal concerns the login or the site, in any language.
 pub(crate) fn is_about_the_connection(reply: &Reply) -> bool {
     is_anonymous(reply)
         || reply.status == 402
         || reply.header("x-seraph-loginreason").contains("AUTHORISATION_FAILED")
 }
 
-/// Whether Jira treated the call as anonymous: it says so in a header, and answers with what anonymous users may see.
+/// Whether Jira treated the call as anonymous, according to a header: then the reply shows only what
+/// anonymous users may see.
 pub(crate) fn is_anonymous(reply: &Reply) -> bool {
     reply.header("x-ausername").trim().eq_ignore_ascii_case("anonymous")
 }
@@ -79,7 +80,7 @@ pub(crate) fn answered_anonymously(reply: &Reply) -> Option<Fault> {
     is_anonymous(reply).then_some(fault)
 }
 
-/// Whether a refusal speaks of a login, so that the login is what to ask about.
+/// Whether a refusal mentions a login, so that the login should be checked.
 pub(crate) fn speaks_of_login(reply: &Reply) -> bool {
     let said = ErrorBody::read(reply);
     ["anonymous", "logged in", "log in", "logging in", "authenticated"]
@@ -87,7 +88,7 @@ pub(crate) fn speaks_of_login(reply: &Reply) -> bool {
         .any(|phrase| said.mentions(phrase))
 }
 
-/// The hint for a create that is refused while the same login may create in the project.
+/// The hint for a create that is refused although the login may create issues in the project.
 pub(crate) fn item_hint(reply: &Reply) -> String {
     let said = ErrorBody::read(reply);
     if let Some(hint) = foreign_hint(reply, FaultKind::Rejected) {
@@ -106,13 +107,13 @@ pub(crate) fn item_hint(reply: &Reply) -> String {
         .to_owned()
 }
 
-/// Whether a refusal is an error collection of Jira's REST API, and not of something before it.
+/// Whether a refusal is an error collection of Jira's REST API, rather than a reply of an intermediary.
 pub(crate) fn is_from_jira(reply: &Reply) -> bool {
     serde_json::from_str::<ErrorCollection>(&reply.body)
         .is_ok_and(|collection| collection.error_messages.is_array() || collection.errors.is_object())
 }
 
-/// What a reply says, whatever it is written in.
+/// The message of a reply, in any format.
 #[derive(Debug, Default)]
 struct ErrorBody {
     messages: Vec<String>,
@@ -147,7 +148,7 @@ impl ErrorBody {
         ];
         let mut messages: Vec<String> = Vec::new();
         for text in lists.into_iter().flat_map(texts) {
-            // Some sites say the same thing in two members.
+            // Some sites repeat a message in two members.
             if !messages.contains(&text) {
                 messages.push(text);
             }
@@ -174,14 +175,14 @@ impl ErrorBody {
         self.fields.iter().any(|(name, _)| name == field)
     }
 
-    /// Whether a message has the phrase in it as whole words.
+    /// Whether a message contains the phrase as whole words.
     fn mentions(&self, phrase: &str) -> bool {
         self.messages.iter().any(|message| mentions(message, phrase))
     }
 }
 
-/// The status decides, but for Jira's login headers, which are right where the status is not; for a page where JSON was due;
-/// and for a refusal that names the project or the issue type.
+/// The status decides, with three exceptions: Jira's login headers, which are more reliable; a page where
+/// JSON was expected; and a refusal that names the project or the issue type.
 fn kind(reply: &Reply, said: &ErrorBody) -> FaultKind {
     let login = reply.header("x-seraph-loginreason");
     let denied = reply.header("x-authentication-denied-reason");
@@ -230,7 +231,7 @@ fn hint(kind: FaultKind, reply: &Reply, said: &ErrorBody, purpose: Purpose) -> S
     }
 }
 
-/// The hint of a kind where nothing in the reply says more.
+/// The default hint of a kind.
 fn plain_hint(kind: FaultKind, said: &ErrorBody, purpose: Purpose) -> &'static str {
     match kind {
         FaultKind::Unauthorized => {
@@ -260,7 +261,8 @@ fn plain_hint(kind: FaultKind, said: &ErrorBody, purpose: Purpose) -> &'static s
     }
 }
 
-/// The hint for what something before Jira wrote. A plain page says less than a kind that is about the login.
+/// The hint for a reply of an intermediary. A plain page is less specific than a kind that concerns the
+/// login.
 fn foreign_hint(reply: &Reply, kind: FaultKind) -> Option<String> {
     let found = foreign::recognize(reply)?;
     let says_more = match found.kind {
@@ -343,7 +345,7 @@ fn phrase_hint(reply: &Reply, said: &ErrorBody) -> Option<&'static str> {
         .map(|(_, hint)| *hint)
 }
 
-/// The texts of a value, however deep.
+/// The texts in a value, at any depth.
 fn texts(value: &Value) -> Vec<String> {
     match value {
         Value::String(text) => vec![text.clone()],

@@ -1,4 +1,4 @@
-//! Finding tickets by their marker, and proving that there is none.
+//! Finds tickets by their marker, and proves their absence.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -22,21 +22,21 @@ const MAX_CANARIES: usize = 10;
 struct Rows {
     issues: Vec<FoundIssue>,
     reply: Reply,
-    /// Why there may be more.
+    /// Why there may be more rows.
     flaw: Option<&'static str>,
 }
 
-/// Where the search is made.
+/// The destination of the search.
 #[derive(Debug)]
 pub(crate) struct Place<'a> {
     pub(crate) project: &'a str,
-    /// Where people read tickets.
+    /// The site for links.
     pub(crate) site: &'a Site,
     /// Whether the marker was sent as a label.
     pub(crate) labelled: bool,
 }
 
-/// Searches for a marker. No ticket is reported as absent unless the login was proven to see the project.
+/// Searches for a marker. Reports no absence unless the login was proven to see the project.
 pub(crate) async fn look_up(
     client: &Client,
     api: Api,
@@ -49,7 +49,7 @@ pub(crate) async fn look_up(
         return Err(Fault::new(FaultKind::Misconfigured, message));
     }
     let (rows, blind) = match rows(client, api, &jql(search, true)).await {
-        // A site may keep descriptions out of its index; labels it always knows.
+        // A site may exclude descriptions from its index, but never labels.
         Err(fault) if fault.status == Some(400) => {
             (rows(client, api, &jql(search, false)).await?, Some(fault).filter(|_| !place.labelled))
         }
@@ -58,7 +58,7 @@ pub(crate) async fn look_up(
     let search_result = search_result(search, &rows.issues, place.site);
     match blind {
         _ if !search_result.tickets.is_empty() => Ok(search_result),
-        // The marker may stand where the site does not search.
+        // The marker may be in a field that the site does not search.
         Some(fault) => Err(fault),
         None => prove_absence(client, api, project, search, &rows).await.map(|()| search_result),
     }
@@ -131,7 +131,7 @@ impl SearchPage {
         said.then_some("the search was answered, and Jira says that something was wrong with it")
     }
 
-    /// What the last page says of rows that it does not show. `read` were read so far.
+    /// Why the last page may omit rows, after `read` rows.
     pub(crate) fn shortfall(&self, api: Api, read: usize) -> Option<&'static str> {
         match (api, self.total) {
             (Api::V3, _) if self.is_last == Some(false) => Some("the search goes on, and names no next page"),
@@ -146,7 +146,7 @@ impl SearchPage {
 
 pub(crate) fn search_result(search: &Search, issues: &[FoundIssue], site: &Site) -> SearchResult {
     let mut tickets: Vec<FoundTicket> = Vec::new();
-    // An issue without a believable name is no ticket to report, and no absence either: see `prove_absence`.
+    // An issue with an invalid key is neither a ticket to report nor an absence: see `prove_absence`.
     let is_named = |issue: &&FoundIssue| is_issue_key(&issue.key) && is_issue_id(&issue.id);
     let rows: Vec<_> = issues.iter().map(|issue| (issue, markers(issue))).collect();
     let asked_for =
@@ -180,12 +180,12 @@ fn bears(markers: &[Marker], marker: &Marker) -> bool {
     is_removed(Guard::MarkerCheck) || markers.contains(marker)
 }
 
-/// The marker of our form that an issue bears: as a label, else as the last one in its description, where ours ends.
+/// The marker of an issue: a label, else the last one in its description, where ours is at the end.
 pub(crate) fn marker_of(issue: &FoundIssue) -> Option<Marker> {
     labels(issue).next().or_else(|| in_description(issue).pop())
 }
 
-/// What an issue really bears, as labels or as whole words of its description.
+/// All markers of an issue, as labels or as whole words of its description.
 fn markers(issue: &FoundIssue) -> Vec<Marker> {
     labels(issue).chain(in_description(issue)).collect()
 }
@@ -218,7 +218,7 @@ fn collect_text(value: &Value, out: &mut String) {
     }
 }
 
-/// An empty answer proves nothing by itself: Jira answers so to strangers, too.
+/// An empty result alone proves nothing: Jira also returns one to anonymous callers.
 async fn prove_absence(
     client: &Client,
     api: Api,

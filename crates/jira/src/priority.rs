@@ -1,4 +1,4 @@
-//! From risk level to a priority that the project offers.
+//! Maps a risk level to a priority of the project.
 
 use ticketing_core::risk::RiskLevel;
 use ticketing_core::system::Adjustment;
@@ -6,7 +6,7 @@ use ticketing_core::system::Adjustment;
 use crate::ticket::Choice;
 use crate::wire::Named;
 
-/// The names to look for, the best first. The first of each is Jira's own.
+/// Names to look for, best first. The first of each is Jira's own.
 fn names(level: RiskLevel) -> &'static [&'static str] {
     match level {
         RiskLevel::Critical => &["Highest", "Critical", "Blocker", "Urgent", "Very High", "High"],
@@ -21,12 +21,12 @@ pub(crate) fn usual_name(level: RiskLevel) -> &'static str {
     names(level)[0]
 }
 
-/// The offered priority that comes closest, or none; and what to say where it is not the usual one.
+/// The closest offered priority, if any, with a note if it is not the usual one.
 pub(crate) fn choose(level: RiskLevel, offered: &[Named]) -> (Option<Choice>, Option<Adjustment>) {
     let usual = usual_name(level);
     let by_name = |name: &&str| offered.iter().find(|choice| choice.name.trim().eq_ignore_ascii_case(name));
     let list = || offered.iter().map(|choice| choice.name.as_str()).collect::<Vec<_>>().join(", ");
-    // Jira's own pictures have the same names in every language.
+    // Jira's own icons have the same file names in every language.
     let by_icon = |name: &&str| offered.iter().find(|choice| icon(choice).eq_ignore_ascii_case(name));
     let found = names(level).iter().find_map(by_name).map(|found| (found, false));
     let found = found.or_else(|| names(level).iter().find_map(by_icon).map(|found| (found, true)));
@@ -43,7 +43,7 @@ pub(crate) fn choose(level: RiskLevel, offered: &[Named]) -> (Option<Choice>, Op
     (Some(Choice::with_id(&found.id, &found.name)), adjustment)
 }
 
-/// The name of a priority's picture: `highest` of `https://…/images/icons/priorities/highest.svg`.
+/// The name of a priority's icon: `highest` of `https://…/images/icons/priorities/highest.svg`.
 fn icon(choice: &Named) -> &str {
     let file = choice.icon_url.as_deref().and_then(|url| url.rsplit('/').next()).unwrap_or_default();
     file.split('.').next().unwrap_or_default()

@@ -97,7 +97,7 @@ fn pasted_emails_work_or_are_refused_by_their_character() {
     ] {
         assert!(told(email).unwrap_err().contains(words), "{email}");
     }
-    // A Cyrillic letter that looks like a Latin one is found out when the login is refused.
+    // A Cyrillic letter that looks like a Latin one is reported when the login is refused.
     assert!(told("b\u{43E}t@corp.example").unwrap().contains("U+043E"));
 }
 

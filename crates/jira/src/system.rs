@@ -1,4 +1,4 @@
-//! Jira behind the port.
+//! The `TicketSystem` of Jira.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -24,27 +24,27 @@ use crate::site::Site;
 use crate::wire::{Myself, ServerInfo};
 use crate::{create, look_up, read, ticket};
 
-/// For what links alone depend on.
+/// Timeout of reads that only improve links.
 const GLANCE: Duration = Duration::from_secs(2);
-/// For one request that only reads.
+/// Timeout of one read.
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long what the project offers is taken for granted.
+/// Lifetime of cached create metadata.
 const OFFER_AGE: Duration = Duration::from_secs(300);
-/// How long it is not asked again what the project offers, once Jira did not say it.
+/// How long create metadata is not requested again after Jira did not return it.
 const ASSUMED_OFFER_AGE: Duration = Duration::from_secs(60);
 
-/// One Jira project, and the account that writes to it.
+/// A Jira project, and the account that writes to it.
 #[derive(Debug)]
 pub struct Jira {
     settings: Settings,
     client: Client,
     clock: Arc<dyn Clock>,
-    /// Which Jira it is, once it said so.
+    /// The detected flavor.
     told: OnceLock<Flavour>,
     offer: Mutex<Option<(Timestamp, Offer)>>,
-    /// What Jira says of where people see it; the inner one is `None` where it said nothing that can be meant for people.
+    /// The URL for people that Jira reports; the inner value is `None` if it reported no usable one.
     public: Mutex<Option<Option<Site>>>,
-    /// A create had to put the marker into the description although the project had offered labels.
+    /// A create had to put the marker into the description although the project offered labels.
     labels_were_refused: AtomicBool,
 }
 
@@ -66,7 +66,7 @@ impl Jira {
         }
     }
 
-    /// Which Jira it is, as far as is known without asking.
+    /// The flavor, as far as known without a call.
     fn known_flavour(&self) -> Flavour {
         match self.settings.flavour {
             Flavour::Auto => self.told.get().copied().unwrap_or_default(),
@@ -81,7 +81,8 @@ impl Jira {
         Ok(self.assumed_api())
     }
 
-    /// Asks which Jira it is. A Jira that keeps it to itself gives itself away by its address, or by how it names accounts.
+    /// Detects the flavor. A Jira that does not report it is recognized by its address, or by how it
+    /// identifies accounts.
     async fn find_flavour(&self) -> Result<Flavour, Fault> {
         let budget = self.client.optional_budget();
         match self.client.read_within::<ServerInfo>(Api::V2, &["serverInfo"], &[], budget).await {
@@ -95,7 +96,7 @@ impl Jira {
         }
     }
 
-    /// The API of the flavour that is known, of Data Center while none is.
+    /// The API of the known flavor, or of Data Center while unknown.
     fn assumed_api(&self) -> Api {
         match self.known_flavour() {
             Flavour::Cloud => Api::V3,
@@ -103,14 +104,14 @@ impl Jira {
         }
     }
 
-    /// Where people see the site: by the settings, else by what a Data Center says itself, else where it is called.
+    /// URL of the site for people: from the settings, else as Data Center reports it, else the called URL.
     fn people_site(&self) -> Site {
         let told = self.public.lock().unwrap_or_else(PoisonError::into_inner).clone().flatten();
         self.settings.public_site.clone().or(told).unwrap_or_else(|| self.settings.site.clone())
     }
 
-    /// Asks once where people see a Data Center of which nothing else had to be asked. Links are better for it, and nothing
-    /// depends on it.
+    /// Reads the URL for people once, for a Data Center that no other call has detected. Only links depend on
+    /// it.
     async fn learn_public(&self, api: Api) {
         let is_known = self.public.lock().unwrap_or_else(PoisonError::into_inner).is_some();
         if api == Api::V3 || is_known || self.settings.public_site.is_some() {
@@ -122,7 +123,7 @@ impl Jira {
         }
     }
 
-    /// The site of a Cloud is where people see it.
+    /// A Cloud site has one URL for people and calls.
     fn note_public(&self, info: &ServerInfo) {
         let told = info.base_url.as_deref().filter(|_| info.flavour() == Flavour::DataCenter);
         let site = told.and_then(|told| self.settings.site.public(told));
@@ -145,7 +146,7 @@ impl Jira {
         Ok(offer)
     }
 
-    /// The login must not go to another site than its own.
+    /// The login must not be sent to another site.
     fn check_site(&self, destination: &Destination) -> Result<(), Fault> {
         if self.destination().base_url == destination.base_url {
             return Ok(());
@@ -167,8 +168,8 @@ impl TicketSystem for Jira {
         Destination { base_url: self.settings.base_url(), place: self.settings.project_key.clone() }
     }
 
-    /// Data Center answers a few wrong passwords in a row with a CAPTCHA. API tokens of Cloud and personal access tokens are
-    /// not counted. Until Jira said which it is, a password is assumed.
+    /// Data Center requires a CAPTCHA after a few consecutive wrong passwords. API tokens of Cloud and
+    /// personal access tokens are not counted. Until the flavor is known, a password is assumed.
     fn login(&self) -> Login {
         let is_cloud = self.known_flavour() == Flavour::Cloud;
         let account = self.settings.login.user().unwrap_or_default();
@@ -190,7 +191,7 @@ impl TicketSystem for Jira {
         Some(self.people_site().join(&["browse", key]).to_string())
     }
 
-    /// Until Jira said which it is, the longer bound holds.
+    /// Until the flavor is known, the longer bound applies.
     fn visibility(&self) -> Visibility {
         Visibility::Indexed(match self.known_flavour() {
             Flavour::Cloud => Index::JiraCloud,
@@ -228,7 +229,7 @@ impl TicketSystem for Jira {
         };
         let created = create::create(&site, ticket_draft, rendered, within).await;
         if !matches!(&created, Ok((_, adjustments)) if adjustments.is_empty()) {
-            // Whatever was refused, what the project offers is not what we thought.
+            // After any refusal, the cached offer of the project may be outdated.
             self.forget_offer();
         }
         let (issue, adjustments) = created?;

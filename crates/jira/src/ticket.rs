@@ -1,4 +1,4 @@
-//! The ticket as it is sent: summary, priority, labels with the marker among them, description.
+//! The ticket as sent: summary, priority, labels including the marker, description.
 
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -13,10 +13,10 @@ use crate::priority;
 use crate::render::{self, Description};
 use crate::settings::Settings;
 
-/// Jira's longest summary.
+/// Maximum length of a summary in Jira.
 const MAX_SUMMARY: Limit = Limit::utf16(255);
 
-/// A value that Jira knows by id, or by name where the id is not known.
+/// A value identified by its ID, or by its name if the ID is unknown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Choice {
     pub(crate) id: Option<String>,
@@ -60,7 +60,7 @@ impl Choice {
     }
 }
 
-/// Renders the ticket for a project that offers `offer`.
+/// Renders the ticket for a project with the offer `offer`.
 pub(crate) fn render(settings: &Settings, api: Api, offer: &Offer, ticket_draft: &TicketDraft) -> Rendered {
     let mut adjustments = offer.remarks.clone();
     let (priority, adjustment) = match &offer.priorities {
@@ -103,7 +103,8 @@ pub(crate) fn render(settings: &Settings, api: Api, offer: &Offer, ticket_draft:
     Rendered { body, summary, priority, labels, description: markup, plain_text, marker_in_text, adjustments }
 }
 
-/// The fault of a create screen on which no marker can stand: a ticket whose create has an unknown outcome could not be found again.
+/// The fault of a create screen without a field for the marker: a ticket of unknown outcome could not be
+/// found again.
 pub(crate) fn without_marker() -> Fault {
     let message =
         "the project's create screen has neither labels nor a description, so a ticket cannot be found again";
@@ -111,7 +112,7 @@ pub(crate) fn without_marker() -> Fault {
         .with_hint("put the field Labels or Description on the create screen of jira.issue_type")
 }
 
-/// The marker first, then the labels of the settings, each once.
+/// The marker, then the labels of the settings, each once.
 fn labels(settings: &Settings, ticket_draft: &TicketDraft) -> Vec<String> {
     let mut labels = vec![ticket_draft.marker.as_str().to_owned()];
     for label in &settings.labels {

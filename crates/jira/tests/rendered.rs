@@ -1,7 +1,8 @@
-//! Renders hostile and plain incidents for Atlassian's own judges: `tests/judges/classify.mjs` reads what is written here.
+//! Renders hostile and plain incidents for Atlassian's own parsers: `tests/judges/classify.mjs` reads the
+//! file written here.
 //!
-//! The file is one JSON object a line: `name`, the `adf` document, the `wiki` markup of the same incident, and `whole`,
-//! whether nothing had to be left out of either.
+//! The file has one JSON object per line: `name`, the `adf` document, the `wiki` markup of the same incident,
+//! and `whole`, whether neither omits anything.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop there")]
 

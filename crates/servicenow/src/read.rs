@@ -1,4 +1,4 @@
-//! Reading one record.
+//! Reads one record.
 
 use ticketing_core::fault::{Fault, FaultKind};
 use ticketing_core::marker::Marker;
@@ -10,7 +10,7 @@ use crate::faults;
 use crate::look_up::{check_destination, doubtful, hides_rows};
 use crate::wire::Record;
 
-/// Reads a record by `sys_id` or number. `None` where the instance says that this account has no such record.
+/// Reads a record by `sys_id` or number. `None` if the instance reports that the account sees no such record.
 pub(crate) async fn read(
     client: &Client,
     origin: &str,
@@ -43,7 +43,7 @@ async fn by_sys_id(client: &Client, table: &str, sys_id: &str) -> Result<Option<
     }
 }
 
-/// An instance leaves out the parts of a query that it does not understand, and returns other rows.
+/// An instance ignores invalid query terms and then returns other rows.
 async fn by_number(client: &Client, table: &str, number: &str) -> Result<Option<Record>, Fault> {
     let encoded = format!("number={number}");
     let query = [
@@ -84,7 +84,7 @@ fn is_sys_id(text: &str) -> bool {
     text.len() == 32 && text.bytes().all(|b| b.is_ascii_hexdigit())
 }
 
-/// Whether a text can name a record, in an address and in a query alike.
+/// Whether a text can identify a record, both in a URL and in a query.
 fn is_name(text: &str) -> bool {
     (1..=MAX_NUMBER).contains(&text.len())
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))

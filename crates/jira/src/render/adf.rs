@@ -1,15 +1,15 @@
-//! The Atlassian Document Format. Text is a node of its own there, so no text can become markup; what is left to watch
-//! is the schema: no empty text, no line break within a text, and in each node only what it may hold.
+//! The Atlassian Document Format. Text has its own nodes, so it cannot become markup; the schema requires
+//! non-empty texts without line breaks, and restricts the children of each node.
 
 use serde_json::{Value, json};
 use ticketing_core::document::{Block, Document, Fact, Inline, Section, Table, Tone, Topic};
 
-/// How prose of several lines is written.
+/// How multi-line prose is rendered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ProseForm {
-    /// Lines in one paragraph, which wrap.
+    /// As lines in one paragraph, which wrap.
     Paragraph,
-    /// One text in a code block, which does not wrap and costs least.
+    /// As one text in a code block, which does not wrap and is shortest.
     CodeBlock,
 }
 
@@ -29,7 +29,7 @@ fn section(section: &Section, form: ProseForm) -> Vec<Value> {
     title.into_iter().chain(section.blocks.iter().map(|part| block(part, form))).collect()
 }
 
-/// A panel in the colour of the severity; what a panel cannot hold stands below it.
+/// A panel in the color of the severity; content that a panel cannot hold follows it.
 fn headline(section: &Section, form: ProseForm) -> Vec<Value> {
     let fits = |block: &&Block| {
         matches!(block, Block::Paragraph(_) | Block::Facts(_) | Block::List(_) | Block::Prose(_))
@@ -171,7 +171,7 @@ mod tests {
 
     use super::*;
 
-    /// All text of a document, and that none of it is empty or, outside code blocks, broken.
+    /// All text of a document; asserts that none is empty or, outside code blocks, contains line breaks.
     fn words(value: &Value, in_code: bool, out: &mut String) {
         match value {
             Value::Object(node) => {

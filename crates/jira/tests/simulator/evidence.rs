@@ -14,7 +14,7 @@ async fn both() -> [Site; 2] {
     [Site::cloud().await, Site::data_center().await]
 }
 
-/// A create that is answered so, prepared without faults.
+/// A create that gets this reply, prepared without faults.
 async fn create(site: &Site, reply: Reply) -> Fault {
     let ticket_draft = ticket_draft("INC-1");
     let rendered = site.jira.prepare(&ticket_draft).await.unwrap();

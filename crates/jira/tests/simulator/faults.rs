@@ -1,4 +1,4 @@
-//! What a failure of the create means.
+//! The meaning of a failed create.
 
 use serde_json::json;
 use ticketing_core::fault::{Certainty, Fault, FaultKind};
@@ -13,7 +13,7 @@ async fn create(site: &Site) -> Fault {
     site.jira.create(&ticket_draft, &rendered, WITHIN).await.unwrap_err()
 }
 
-/// Every status that HTTP registers and some that it does not, with what a create that got it means.
+/// Every registered HTTP status and some unregistered ones, with what it means for a create.
 const STATUSES: [(u16, FaultKind); 45] = [
     (200, FaultKind::UnreadableReply),
     (202, FaultKind::Dropped),

@@ -1,4 +1,4 @@
-//! Which logins a vendor can lock.
+//! Logins that a vendor can lock.
 
 use ticketing_core::system::TicketSystem;
 use ticketing_jira::Flavour;

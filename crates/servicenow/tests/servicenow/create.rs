@@ -1,4 +1,4 @@
-//! What becomes of a create, with and without faults.
+//! Results of a create, with and without faults.
 
 use std::time::Duration;
 

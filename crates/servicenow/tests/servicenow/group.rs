@@ -1,4 +1,4 @@
-//! Which group a ticket is assigned to.
+//! The group to which a ticket is assigned.
 
 use serde_json::{Value, json};
 use ticketing_core::system::{Check, TicketSystem};

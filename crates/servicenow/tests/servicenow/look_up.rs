@@ -1,4 +1,4 @@
-//! What a look-up shows, and when an empty one counts.
+//! The result of a look-up, and when an empty one counts.
 
 use serde_json::{Map, json};
 use ticketing_core::fault::FaultKind;

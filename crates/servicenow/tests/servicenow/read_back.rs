@@ -1,4 +1,4 @@
-//! What an instance stored of the text that it was sent.
+//! How an instance stored the text that was sent.
 
 use ticketing_core::system::{Adjustment, TicketDraft, TicketSystem};
 use ticketing_simulator::{Call, Profile, Reply};

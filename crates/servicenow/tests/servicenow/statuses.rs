@@ -1,4 +1,4 @@
-//! What each status means, through the real client.
+//! The meaning of each status, through the real client.
 
 use std::time::Duration;
 
