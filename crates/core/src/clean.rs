@@ -161,8 +161,8 @@ fn joins(previous: Option<char>, joiner: char, next: Option<char>) -> bool {
     makes_emoji || shapes || is_virama(previous)
 }
 
-/// Whether a selector follows a character that has variants. A run of selectors could hide text, so only the
-/// first counts.
+/// Whether a selector follows a character that has variants. A run of selectors cannot hide text, because only
+/// the first counts.
 fn selects(previous: Option<char>, selector: char, next: Option<char>) -> bool {
     let Some(previous) = previous else { return false };
     match selector {

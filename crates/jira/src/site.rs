@@ -80,8 +80,8 @@ impl Site {
     /// The site's URL for people, as Jira reports it; `None` if it cannot be meant for people.
     ///
     /// Data Center reports a value that its administrator may never have set. So it must be a web address
-    /// without a login; and unless this site is one too, not this machine, a bare host name or an internal
-    /// address, nor plain http instead of https.
+    /// without a login, not this machine, not plain http instead of https, and, unless this site is one too,
+    /// not a bare host name or an internal address.
     pub(crate) fn public(&self, told: &str) -> Option<Self> {
         let told = Some(told).filter(|told| told.len() <= MAX_PUBLIC)?;
         let public = Self::parse(told, "", &mut Violations::default())?;

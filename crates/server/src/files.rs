@@ -7,7 +7,7 @@ use std::path::Path;
 
 use rustix::fs::OFlags;
 
-/// No file of keys or certificates is larger.
+/// Maximum size: no file of keys or certificates is larger.
 const MAX_SIZE: u64 = 4 * 1024 * 1024;
 
 /// Open flags of files that the server creates or writes: a symbolic link in their place is not followed, because
@@ -17,10 +17,10 @@ pub(crate) fn no_follow() -> i32 {
     flags(OFlags::NOFOLLOW)
 }
 
-/// Reads a file of at most 4 MiB. Symbolic links are followed, since orchestrators hand secrets over as such.
+/// Reads a file of at most 4 MiB. Symbolic links are followed, because orchestrators mount secrets as links.
 ///
 /// # Errors
-/// If it cannot be read, is too large, or is not a regular file: a FIFO would be waited for without end.
+/// If it cannot be read, is too large, or is not a regular file: reading a FIFO would block.
 pub(crate) fn read_regular(path: &Path) -> io::Result<Vec<u8>> {
     let opened = OpenOptions::new().read(true).custom_flags(flags(OFlags::NONBLOCK)).open(path);
     let file = opened.map_err(|error| with_user(error, path))?;
@@ -36,7 +36,7 @@ pub(crate) fn read_regular(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Who was denied: in a container, or under a unit, that is seldom who started it.
+/// The denied user: in a container, or under a unit, often not the one who started it.
 fn with_user(error: io::Error, path: &Path) -> io::Error {
     if error.kind() != io::ErrorKind::PermissionDenied {
         return error;

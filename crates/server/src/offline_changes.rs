@@ -1,5 +1,5 @@
-//! Logs what operators do on the data folder with the binary itself while the server runs: tokens created and revoked, keys
-//! rotated. Such a command has no log of its own, but it leaves an audit entry.
+//! Logs offline commands on the data folder while the server runs: tokens created and revoked, keys rotated.
+//! Such a command has no log of its own, but writes an audit entry.
 
 use std::time::Duration;
 
@@ -9,12 +9,12 @@ use tokio_util::sync::CancellationToken;
 use crate::error_chain::ErrorChain;
 use crate::store::{OFFLINE_CREDENTIAL, Store, StoreError};
 
-/// Between two looks at the audit.
+/// Interval between reads of the audit.
 const INTERVAL: Duration = Duration::from_secs(2);
-/// Entries that are read at a time.
+/// Number of entries per read.
 const PAGE: u32 = 100;
 
-/// Logs the entries that are added from now on, until `closing`.
+/// Logs entries added from now on, until `closing`.
 pub(crate) async fn log_offline_changes(store: Store, closing: CancellationToken) {
     let mut ticks = tokio::time::interval(INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -35,7 +35,7 @@ pub(crate) async fn log_offline_changes(store: Store, closing: CancellationToken
     }
 }
 
-/// Logs the entries after `seen`, or none if that is not known yet: the number of the newest entry.
+/// Logs the entries after `seen`, or none if it is not known yet. Returns the number of the newest entry.
 async fn log_after(store: &Store, seen: Option<u64>) -> Result<u64, StoreError> {
     let Some(mut seen) = seen else {
         let newest = store.audit(None, 1).await?;

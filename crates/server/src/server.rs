@@ -91,7 +91,7 @@ impl Listening {
 /// Binds the listeners of `config`, and loads the certificates.
 ///
 /// # Errors
-/// [`ServeError::Config`], [`ServeError::Listen`] or [`ServeError::Tls`], with the flag to mend.
+/// [`ServeError::Config`], [`ServeError::Listen`] or [`ServeError::Tls`], naming the invalid flag.
 pub async fn listen(config: &Config) -> Result<Listening, ServeError> {
     config.check()?;
     let tls = Tls::load(&config.transport.tls, config.demands_certificate())?.map(Arc::new);
@@ -171,7 +171,7 @@ fn log_new_key(key_file: &Path) {
     tracing::warn!(key_file = %key_file.display(), "created the master key of the stored secrets: back it up");
 }
 
-/// Logs what was found at start.
+/// Logs the findings at start.
 fn log_opened(opened: &Opened, config: &Config) {
     if let Some(key_file) = &opened.key_made {
         log_new_key(key_file);

@@ -1,4 +1,4 @@
-//! Creating a ticket, and comparing what the instance made of it with what was sent.
+//! Creates a ticket, and compares the stored record with what was sent.
 
 use serde_json::json;
 use ticketing_core::fault::{Fault, FaultKind};
@@ -12,17 +12,17 @@ use crate::read_back::{Made, read_back};
 use crate::ticket::Body;
 use crate::wire::Record;
 
-/// The longest accepted number, in bytes: the platform's own limit of the field.
+/// Maximum length of a number, in bytes: the platform's own limit of the field.
 pub(crate) const MAX_NUMBER: usize = 40;
 
-/// What is read of a ticket to know it.
+/// Fields that identify a ticket.
 pub(crate) const FIELDS: &str = "sys_id,number,priority,assignment_group,correlation_id,sys_created_on";
-/// What is read of a ticket to compare it with what was sent.
+/// Fields that are compared with what was sent.
 const ALL_FIELDS: &str = "sys_id,number,priority,assignment_group,correlation_id,sys_created_on,short_description,\
                           description,work_notes";
 
-/// Inserts the ticket, in one request. Where that is refused because our own earlier insert is there, that is the
-/// ticket.
+/// Inserts the ticket, in one request. If that is refused because an earlier insert of ours succeeded,
+/// returns that ticket.
 pub(crate) async fn create(
     client: &Client,
     destination: &Destination,
@@ -58,8 +58,8 @@ pub(crate) async fn create(
     Ok(Created { ticket, adjustments })
 }
 
-/// The ticket that a record is, with its address for people; `None` if the record has no `sys_id`. Without a believable
-/// number it is called by its `sys_id`.
+/// The ticket of a record, with its URL for people; `None` if the record has no `sys_id`. Without a valid
+/// number the `sys_id` serves as key.
 pub(crate) fn ticket_of(record: &Record, destination: &Destination) -> Option<TicketRef> {
     let id = record.sys_id()?;
     let number = record.display("number").filter(|number| is_number(number));
@@ -73,15 +73,15 @@ fn is_number(text: &str) -> bool {
     !text.trim().is_empty() && text.len() <= MAX_NUMBER && !text.chars().any(char::is_control)
 }
 
-/// Whether a record is of ours: it has the marker, or the `sys_id` made from it.
+/// Whether a record is our ticket: it has the marker, or the `sys_id` derived from it.
 pub(crate) fn bears(record: &Record, marker: &Marker) -> bool {
     is_removed(Guard::MarkerCheck)
         || record.value("correlation_id").as_deref() == Some(marker.as_str())
         || record.sys_id().as_deref() == Some(marker.hex())
 }
 
-/// A refusal may be of our own earlier insert: what an instance answers to a `sys_id` that it has already is not
-/// documented, so every refusal of the record itself is held against the `sys_id`.
+/// A refusal may be caused by our own earlier insert. The reply to an existing `sys_id` is not documented, so
+/// after every refusal of the record itself the `sys_id` is looked up.
 async fn earlier(
     client: &Client,
     table: &str,
@@ -112,7 +112,7 @@ async fn mark(client: &Client, table: &str, sys_id: &str, marker: &Marker, deadl
     Adjustment::new("correlation_id", reason)
 }
 
-/// Where the record is not as it was sent. What it does not show is not judged.
+/// Differences between the record and what was sent. Fields that it does not show are ignored.
 pub(crate) fn differences(record: &Record, rendered: &Rendered) -> Vec<Adjustment> {
     let Ok(sent) = serde_json::from_str::<Body>(&rendered.body) else { return Vec::new() };
     let differs = |field: &str, sent: &str| record.value(field).filter(|value| value != sent);

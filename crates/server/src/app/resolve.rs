@@ -1,4 +1,4 @@
-//! ResolveDelivery: an operator says which ticket a delivery has, and the ticket is read to verify it.
+//! ResolveDelivery: an operator names the ticket of a delivery, which is read to verify it.
 
 use std::sync::Arc;
 
@@ -13,26 +13,26 @@ use tokio::time::Instant;
 use super::{App, AppError};
 use crate::store::{Actor, NamedTicket, Operation};
 
-/// The most characters of a ticket system's words that a refusal repeats: it travels in a header.
+/// Maximum number of characters of a ticket system's message in a refusal, which is sent in a header.
 const MAX_CAUSE: usize = 200;
 
-/// What an operator says.
+/// The operator's request.
 #[derive(Debug, Clone)]
 pub struct Resolve {
     pub delivery_id: String,
     /// ID and URL may be empty.
     pub ticket: TicketRef,
     pub note: String,
-    /// Whether the ticket is taken where it cannot be read.
+    /// Whether to accept the ticket if it cannot be read.
     pub allow_unverified: bool,
 }
 
-/// Why a ticket is not taken.
+/// Why a ticket is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TicketRefused {
     pub delivery_id: String,
     pub ticket_key: String,
-    /// The field of the request that is wrong.
+    /// The invalid field of the request.
     pub field: &'static str,
     /// What was read.
     pub why: String,
@@ -41,13 +41,13 @@ pub struct TicketRefused {
 // === impl App ===
 
 impl App {
-    /// Takes the ticket that an operator names, once it was read: it exists where the connection creates tickets, and is not
-    /// another incident's. Where it cannot be read, it is taken only if the operator allows that. The same ticket again
-    /// changes nothing.
+    /// Accepts the ticket that an operator names once it was verified: it exists where the connection creates
+    /// tickets, and belongs to no other incident. If it cannot be read, it is accepted only with the
+    /// operator's permission. Repeating the call changes nothing.
     ///
     /// # Errors
     /// [`AppError::DeliveryNotFound`], [`AppError::DeliveryState`], [`AppError::TicketNotFound`],
-    /// [`AppError::TicketInUse`], [`AppError::TicketUnverified`], or the store's failure.
+    /// [`AppError::TicketInUse`], [`AppError::TicketUnverified`], or a store failure.
     pub async fn resolve(
         &self,
         by: &Actor,
@@ -88,11 +88,11 @@ impl App {
         self.operate(by, &resolve.delivery_id, Operation::Resolve(named), &resolve.note).await
     }
 
-    /// The ticket as it stands where the connection creates tickets, or else where the delivery was sent; `None` if it is
-    /// nowhere.
+    /// Reads the ticket from where the connection creates tickets, or else from where the delivery was sent;
+    /// `None` if it does not exist in either place.
     ///
     /// # Errors
-    /// Why no ticket system could be asked, for people.
+    /// Why no ticket system could be called, for display.
     async fn read_ticket(
         &self,
         delivery: &Delivery,
@@ -117,7 +117,8 @@ impl App {
         Ok(found)
     }
 
-    /// Where the ticket may be, each place with its way: where tickets are created now, then where the delivery was sent.
+    /// Places where the ticket may be, each with its connection: first where tickets are created now, then
+    /// where the delivery was sent.
     fn places(&self, delivery: &Delivery) -> Result<Vec<Place>, String> {
         let title = delivery.system.title();
         let connections = &self.0.connections;
@@ -141,7 +142,7 @@ impl App {
         Ok(places)
     }
 
-    /// The ticket that was read, if it can be the delivery's.
+    /// The ticket that was read, if it can belong to the delivery.
     async fn check(
         &self,
         delivery: &Delivery,
@@ -170,7 +171,7 @@ impl App {
             let why = format!("{} bears the marker of {whose}", ticket.key);
             return Err(AppError::TicketInUse(resolve.refused("ticket_key", why)));
         }
-        // ServiceNow's `sys_id` is made from the marker, and may be all that marks a ticket.
+        // ServiceNow's `sys_id` is derived from the marker, and may be the only trace of it on a ticket.
         let derived = Marker::of_hex(&ticket.id).filter(|marker| *marker != delivery.marker);
         Ok(NamedTicket { ticket, resolution: Resolution::Verified, markers: derived.into_iter().collect() })
     }
@@ -186,7 +187,7 @@ impl App {
     }
 }
 
-/// Where a ticket may be, and the way there.
+/// A place where a ticket may be, and the connection to it.
 #[derive(Debug)]
 struct Place {
     api: Arc<dyn TicketSystem>,
@@ -197,7 +198,7 @@ struct Place {
 #[derive(Debug)]
 struct Placed {
     ticket: ReadTicket,
-    /// Where it should be.
+    /// The expected place.
     place: String,
     is_placed: bool,
 }

@@ -6,10 +6,10 @@ use std::sync::{Mutex, PoisonError};
 
 use tracing::Span;
 
-/// At this many all spans are dropped.
+/// At this number all spans are dropped.
 const MAX_SPANS: usize = 10_000;
 
-/// The span of the call that asked for each delivery.
+/// The span of the call that requested each delivery.
 #[derive(Debug, Default)]
 pub(crate) struct CallerSpans {
     by_delivery: Mutex<HashMap<String, Span>>,
@@ -18,7 +18,7 @@ pub(crate) struct CallerSpans {
 // === impl CallerSpans ===
 
 impl CallerSpans {
-    /// The present call asks for a delivery.
+    /// Attributes a delivery to the current call.
     pub(crate) fn remember(&self, delivery_id: &str) {
         let mut map = self.by_delivery.lock().unwrap_or_else(PoisonError::into_inner);
         if map.len() >= MAX_SPANS {

@@ -1,4 +1,4 @@
-//! Looks for the tickets of deliveries of unknown outcome, and later for duplicates.
+//! Looks up deliveries of unknown outcome, and scans for duplicates.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -19,13 +19,13 @@ use super::target::warn;
 use crate::error_chain::ErrorChain;
 use crate::store::{AttemptTimes, CanaryQuery, Claimed, DuplicateScanRecord, LookUpRecord, StoreError};
 
-/// Canaries named to one search: a human may have removed some.
+/// Number of canaries in one search: a person may have deleted some.
 const MAX_CANARIES: u32 = 10;
-/// Duplicate scans made in one go.
+/// Number of duplicate scans per run.
 const MAX_SCANS_PER_PASS: u32 = 20;
 
 impl Dispatcher {
-    /// Carries out the look-up that was claimed, and records what it proves.
+    /// Runs the claimed look-up, and records what it proves.
     pub(super) async fn look_up(&self, claimed: Claimed) {
         let delivery = claimed.delivery;
         let span = tracing::info_span!(
@@ -37,7 +37,7 @@ impl Dispatcher {
             let asked_at = self.0.clock.now();
             let canaries = match self.canaries(&delivery, asked_at).await {
                 Ok(canaries) => canaries,
-                // Without its canaries a search proves too much: the claim lapses, and it is made again.
+                // Without its canaries a search would prove too much: the lease expires, and it is repeated.
                 Err(error) => return warn(&error, &delivery.target, "failed to read the canaries"),
             };
             let had_canaries = !canaries.is_empty();
@@ -66,8 +66,7 @@ impl Dispatcher {
         .await;
     }
 
-    /// Searches again for what once had an unknown outcome: one duplicate scan after another, beside all other work. A target in trouble is
-    /// not scanned.
+    /// Runs the due duplicate scans one after the other, in the background. A failing target is not scanned.
     pub(super) fn scan_for_duplicates(&self, target: &str) {
         let dispatcher = self.clone();
         let target = target.to_owned();
@@ -116,8 +115,8 @@ impl Dispatcher {
         }
     }
 
-    /// Wherever a send ever had an unknown outcome and we still have a way to. A place that cannot be searched says nothing about
-    /// whether tickets can be created; a login that is refused does.
+    /// Searches every place where a send ever had an unknown outcome and that still has a connection. A place
+    /// that cannot be searched says nothing about whether tickets can be created; a refused login does.
     async fn search_everywhere(&self, delivery: &Delivery) -> Result<SearchResult, Fault> {
         let mut all = SearchResult::default();
         for destination in &delivery.uncertain_sends {
@@ -143,12 +142,13 @@ impl Dispatcher {
         }
         let mut seen = HashSet::new();
         all.tickets.retain(|found| seen.insert(found.ticket.id.clone()));
-        // Of those of the same moment each site has its own order, which stays.
+        // Tickets of the same time keep the order of their site.
         all.tickets.sort_by_key(|found| (found.created_at.is_none(), found.created_at));
         Ok(all)
     }
 
-    /// Tickets of ours that were made when nothing of the send of unknown outcome could be applied any more, and that show by now.
+    /// Tickets of ours that were created when nothing of the send of unknown outcome could be applied any
+    /// more, and that the index must show by now.
     async fn canaries(&self, delivery: &Delivery, asked_at: Timestamp) -> Result<Vec<Marker>, StoreError> {
         let from = match is_removed(Guard::WitnessAge) {
             true => delivery.send.as_ref().map(|send| send.deadline),
@@ -166,7 +166,7 @@ impl Dispatcher {
         }
     }
 
-    /// What a search shows, and the connection that was asked, if there is one.
+    /// The result of a search, and the connection that was used, if any.
     async fn search(
         &self,
         target: &str,

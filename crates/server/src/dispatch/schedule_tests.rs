@@ -27,7 +27,7 @@ use crate::store::conformance::{incident, target};
 use crate::store::{AcceptRequest, Actor, KeySource, Operation, Requester, Store, StoreOptions};
 
 const TICK: Duration = Duration::from_secs(120);
-/// How late a tick begins, and how long an attempt takes.
+/// Delay of a tick, and duration of an attempt.
 const SKEW: Duration = Duration::from_millis(7);
 const JIRA: &str = "jira";
 
@@ -36,15 +36,15 @@ const JIRA: &str = "jira";
 struct Fake {
     clock: Arc<ManualClock>,
     is_lockable: bool,
-    /// What the calls of an incident fail with; of all, under the empty name.
+    /// The failure of an incident's calls; of all calls, under the empty name.
     faults: Mutex<Vec<(String, Fault)>>,
-    /// When each create was begun, and for which incident.
+    /// When each create began, and its incident.
     begun: Mutex<Vec<(Timestamp, String)>>,
     in_flight: AtomicU32,
     most_in_flight: AtomicU32,
 }
 
-/// A server without its edges.
+/// A server without gRPC and HTTP.
 struct Bench {
     clock: Arc<ManualClock>,
     store: Store,
@@ -130,7 +130,7 @@ impl TicketSystem for Fake {
         };
         let in_flight = self.in_flight.fetch_add(1, Ordering::SeqCst) + 1;
         self.most_in_flight.fetch_max(in_flight, Ordering::SeqCst);
-        // Time for others to be begun meanwhile.
+        // Lets other work begin in the meantime.
         for _ in 0..1_000 {
             tokio::task::yield_now().await;
         }
@@ -224,7 +224,7 @@ impl Bench {
         self.rest().await;
     }
 
-    /// Until nothing is under way; attempts take a moment.
+    /// Until nothing is in progress; attempts take a moment.
     async fn rest(&self) {
         loop {
             while !self.dispatcher.0.tasks.is_empty() {

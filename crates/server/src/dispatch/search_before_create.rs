@@ -10,7 +10,8 @@ use super::Dispatcher;
 use crate::store::{AssumedSend, StoreError};
 
 impl Dispatcher {
-    /// Has the ticket looked for in place of creating it, if it may exist without our knowing. The look-up is due at once.
+    /// Searches for the ticket instead of creating it, if it may exist without the store knowing it. The
+    /// look-up is due at once.
     pub(super) async fn should_search_first(
         &self,
         delivery: &Delivery,
@@ -29,8 +30,8 @@ impl Dispatcher {
         Ok(true)
     }
 
-    /// Wherever the ticket may be: where its last send went, where the settings pointed when the store was restored, and
-    /// where they point now. The first two only as far as there is a way to them.
+    /// Places where the ticket may exist: the destination of its last send, the settings at the time of the
+    /// restore, and the current settings. The first two only if there is still a connection to them.
     async fn places(
         &self,
         delivery: &Delivery,
@@ -61,7 +62,7 @@ impl Dispatcher {
         Ok(places)
     }
 
-    /// Connections that were current at the restore, and were replaced since.
+    /// Connections that were active at the restore, and were replaced since.
     async fn connections_at_restore(&self, target: &str) -> Result<Vec<Arc<dyn TicketSystem>>, StoreError> {
         let Some(restored_at) = self.0.store.restored_at() else { return Ok(vec![]) };
         let retired = self.0.store.retired_connections(target).await?;

@@ -1,4 +1,4 @@
-//! Settings between their kept form and ours.
+//! Converts settings from and to their stored form.
 
 use ticketing_core::auto_push::AutoPush;
 use ticketing_core::system::System;
@@ -12,11 +12,11 @@ use crate::store::{
     self, RetiredConnection, SettingsChange, Store, StoreError, StoredSecrets, StoredSettings,
 };
 
-/// All settings that are kept. A secret that cannot be used is logged and left out: its system is not configured until it is
-/// given again, and the others go on.
+/// Loads all settings. An unusable secret is logged and omitted: its system is not configured until the
+/// secret is set again, and the others continue.
 ///
 /// # Errors
-/// If they cannot be read, or are not what was kept.
+/// If they cannot be read, or are invalid.
 pub async fn read(store: &Store) -> Result<Settings, StoreError> {
     let mut settings = Settings::default();
     for stored in store.settings().await? {
@@ -38,14 +38,15 @@ pub async fn read(store: &Store) -> Result<Settings, StoreError> {
 /// The settings of a retired connection.
 ///
 /// # Errors
-/// If they are not what was kept.
+/// If they are invalid.
 pub fn retired(retired: RetiredConnection) -> Result<SystemSettings, StoreError> {
     let draft = draft(retired.system, &retired.target, retired.draft)?;
     let secrets = secrets(&retired.target, retired.secrets)?;
     Ok(SystemSettings { draft, enabled: true, secrets })
 }
 
-/// What to keep of one target's settings. A secret is encrypted again only where it, or what it is bound to, has changed.
+/// The stored form of one target's settings. A secret is encrypted again only if it, or its binding, has
+/// changed.
 #[must_use]
 pub fn target_change(
     target: &str,
@@ -79,7 +80,7 @@ fn secret_change(before: Option<&BoundSecret>, after: Option<&BoundSecret>) -> O
     }))
 }
 
-/// What to keep of the rules.
+/// The stored form of the rules.
 #[must_use]
 pub fn rules_change(rules: &Rules) -> SettingsChange {
     let retry = serde_json::to_value(&rules.retry).expect("a schedule is made of numbers");
@@ -95,7 +96,7 @@ fn system(stored: StoredSettings) -> Result<SystemSettings, StoreError> {
 fn secrets(target: &str, stored: StoredSecrets) -> Result<Secrets, StoreError> {
     let held = |(used_for, stored): (SecretUse, store::StoredSecret)| {
         let secret = secret(target, &stored.secret)?;
-        // A secret that was set before its address is bound to none yet.
+        // A secret that was set before its address is not bound yet.
         let origin = Some(stored.secret.origin).filter(|origin| !origin.is_empty());
         Ok((used_for, BoundSecret { secret, origin, set_at: stored.set_at }))
     };

@@ -15,27 +15,27 @@ use zeroize::Zeroizing;
 
 use crate::entropy::Entropy;
 
-/// The outcome of what was done as it was asked for.
+/// The outcome of a completed action.
 pub const DONE: &str = "OK";
 
-/// The outcomes of what takes its time: written down before the first byte is sent, and again when it has ended.
+/// The outcomes of a long action: recorded before the first byte is sent, and again when it has ended.
 pub const STARTED: &str = "STARTED";
 pub const PASSED: &str = "PASSED";
 pub const FAILED: &str = "FAILED";
 
-/// Who did it.
+/// The actor of an action.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Actor {
-    /// For example `token:soar`, or `operator` for one who works on the data folder itself.
+    /// For example `token:soar`, or `operator` for offline commands.
     pub name: String,
     pub role: String,
-    /// How the actor was told from others, for example `token 0123456789abcdef`.
+    /// The credential of the actor, for example `token 0123456789abcdef`.
     pub credential: String,
-    /// From where, for example an address.
+    /// The source, for example an address.
     pub source: String,
 }
 
-/// What was done.
+/// The audited actions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum AuditAction {
     Configure,
@@ -46,7 +46,7 @@ pub enum AuditAction {
     /// As above.
     SubmitIncident,
     RetryDelivery,
-    /// Of many at a time.
+    /// Of many deliveries at once.
     RetryDeliveries,
     CreateAnyway,
     CancelDelivery,
@@ -56,21 +56,21 @@ pub enum AuditAction {
     RotateKey,
 }
 
-/// Something to be written down.
+/// An entry to be written.
 #[derive(Debug, Clone)]
 pub struct NewAuditEntry {
     pub at: Timestamp,
     pub actor: Actor,
     pub action: AuditAction,
-    /// To what: a delivery, a token, the settings.
+    /// The object: a delivery, a token, the settings.
     pub subject: String,
-    /// What exactly; no secrets.
+    /// Details; no secrets.
     pub detail: Value,
     /// [`DONE`], one of [`STARTED`], [`PASSED`] and [`FAILED`], or the reason of the refusal.
     pub outcome: String,
 }
 
-/// Something that was written down.
+/// A written entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditEntry {
     /// 1 is the first.
@@ -85,7 +85,7 @@ pub struct AuditEntry {
     pub mac: [u8; 32],
 }
 
-/// What is wrong with an audit.
+/// How an audit is broken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AuditBroken {
     #[error("entry {0} is missing")]
@@ -102,10 +102,10 @@ pub enum AuditBroken {
     Row { table: String, row: String },
 }
 
-/// The key of the hashes.
+/// The HMAC key.
 pub(super) struct AuditKey(Zeroizing<[u8; 32]>);
 
-/// Goes through an audit from its first entry on.
+/// Verifies an audit from its first entry on.
 #[derive(Debug)]
 pub(super) struct Verifier<'a> {
     key: &'a AuditKey,
@@ -116,7 +116,7 @@ pub(super) struct Verifier<'a> {
 // === impl AuditBroken ===
 
 impl AuditBroken {
-    /// A row is not as it was written last; `place` is its table and what names it.
+    /// A row does not match its digest; `place` is its table and identifier.
     pub(super) fn of_row(place: &str) -> Self {
         let (table, row) = place.split_once('/').unwrap_or((place, ""));
         let row = row.to_owned();
@@ -153,7 +153,7 @@ impl AuditAction {
 // === impl NewAuditEntry ===
 
 impl NewAuditEntry {
-    /// The entry that follows one with the hash `before`.
+    /// The entry after one with the HMAC `before`.
     pub(super) fn follow(self, seq: u64, before: &[u8; 32], key: &AuditKey) -> AuditEntry {
         let Self { at, actor, action, subject, detail, outcome } = self;
         let action = action.as_str().to_owned();
@@ -183,15 +183,15 @@ impl AuditKey {
         &self.0[..]
     }
 
-    /// The hash of the head of an audit of `count` entries whose last one has the hash `last`, and of the list of what was
-    /// sealed last; earlier versions had none.
+    /// The HMAC of the head of an audit with `count` entries, the last of which has the HMAC `last`, and of
+    /// the row digests; older versions had none.
     pub(super) fn of_head(&self, count: u64, last: &[u8; 32], sealed: &str) -> [u8; 32] {
         let count = count.to_be_bytes();
         let parts: [&[u8]; 4] = [b"head", &count, last, sealed.as_bytes()];
         self.over(if sealed.is_empty() { &parts[..3] } else { &parts })
     }
 
-    /// Whether `mac` is the hash of that head.
+    /// Whether `mac` is the HMAC of that head.
     pub(super) fn is_head(&self, mac: &[u8; 32], count: u64, last: &[u8; 32], sealed: &str) -> bool {
         same(&self.of_head(count, last, sealed), mac)
     }
@@ -207,7 +207,7 @@ impl AuditKey {
         self.over(&parts)
     }
 
-    /// Every part with its length before it, so that no two entries have the same bytes.
+    /// Every part is preceded by its length, so that no two entries have the same bytes.
     fn over(&self, parts: &[&[u8]]) -> [u8; 32] {
         let mut mac = Hmac::<Sha256>::new_from_slice(&self.0[..]).expect("HMAC takes a key of any length");
         for part in parts {
@@ -243,7 +243,7 @@ impl<'a> Verifier<'a> {
         Ok(())
     }
 
-    /// How many entries there are, if the head says so too.
+    /// Number of entries, if the head confirms it.
     pub(super) fn end(self, count: u64, sealed: &str, head: &[u8; 32]) -> Result<u64, AuditBroken> {
         let fits = count == self.count && self.key.is_head(head, count, &self.mac, sealed);
         if fits { Ok(count) } else { Err(AuditBroken::End { found: self.count }) }

@@ -22,17 +22,17 @@ use crate::files::read_regular;
 
 const NONCE: usize = 24;
 
-/// Where the master key comes from. It is 32 bytes, in base64 or as 64 hex digits.
+/// The source of the master key, which is 32 bytes, in base64 or as 64 hex digits.
 #[derive(Debug, Clone)]
 pub enum KeySource {
-    /// A file beside the database, made at the first start.
+    /// A file beside the database, created at the first start.
     BesideDatabase,
     /// A file that exists.
     File(PathBuf),
     /// The key itself, for example from the environment.
     Text {
         text: SecretString,
-        /// What to call it in messages, for example the name of the variable.
+        /// Its name in messages, for example the name of the variable.
         origin: String,
     },
 }
@@ -49,7 +49,7 @@ pub(super) struct CiphertextContext<'a> {
     pub(super) origin: &'a str,
 }
 
-/// A master key, and what to call its source.
+/// A master key, and the name of its source.
 pub(super) struct MasterKey {
     pub(super) key: Zeroizing<[u8; 32]>,
     pub(super) origin: String,
@@ -66,7 +66,7 @@ impl Cipher {
         Self(XChaCha20Poly1305::new(key.into()))
     }
 
-    /// The nonce, and the ciphertext after it.
+    /// The nonce, followed by the ciphertext.
     pub(super) fn encrypt(
         &self,
         secret: &[u8],
@@ -110,7 +110,7 @@ impl fmt::Debug for Cipher {
 // === impl Place ===
 
 impl CiphertextContext<'_> {
-    /// Every part with its length before it, so that no two places have the same bytes.
+    /// Every part is preceded by its length, so that no two places have the same bytes.
     fn bytes(&self) -> Vec<u8> {
         let parts = [self.table, self.row, self.column, self.origin];
         let framed = parts.map(|part| [&(part.len() as u64).to_be_bytes()[..], part.as_bytes()].concat());
@@ -121,7 +121,7 @@ impl CiphertextContext<'_> {
 // === impl MasterKey ===
 
 impl MasterKey {
-    /// The key of the source, and where a rotation may have been cut off the one that was to take its place.
+    /// The key of the source, and after an interrupted rotation also the one that was to replace it.
     pub(super) fn candidates(source: &KeySource, database: &Path) -> Result<Vec<Self>, OpenError> {
         let file = match source {
             KeySource::Text { text, origin } => {
@@ -129,7 +129,7 @@ impl MasterKey {
             }
             KeySource::File(_) | KeySource::BesideDatabase => source.file(database).unwrap_or_default(),
         };
-        // The server makes this one itself, so a symbolic link in its place is an attack.
+        // The server creates this file itself, so a symbolic link in its place is an attack.
         if matches!(source, KeySource::BesideDatabase) && file.is_symlink() {
             return Err(OpenError::Link { path: file });
         }
@@ -138,7 +138,7 @@ impl MasterKey {
         Ok(std::iter::once(first).chain(next).collect())
     }
 
-    /// Reads the key of a database that is to be made, or makes it if it has no file yet.
+    /// Reads the key of a new database, or creates it if it has no file yet.
     pub(super) fn first(
         source: &KeySource,
         database: &Path,
@@ -170,7 +170,7 @@ impl MasterKey {
         }
     }
 
-    /// Makes a key and its file.
+    /// Creates a key and its file.
     pub(super) fn make(path: &Path, entropy: &dyn Entropy) -> Result<Self, OpenError> {
         let mut key = Zeroizing::new([0; 32]);
         entropy.fill(&mut key[..]);
@@ -195,7 +195,7 @@ impl MasterKey {
 }
 
 impl KeySource {
-    /// The file of the key, if it is in one.
+    /// The file of the key, if any.
     pub(crate) fn file(&self, database: &Path) -> Option<PathBuf> {
         match self {
             Self::BesideDatabase => Some(beside(database, "key")),
@@ -211,13 +211,12 @@ impl fmt::Debug for MasterKey {
     }
 }
 
-/// Where the key lies that is to take the place of the one in `file`.
+/// The file of the key that is to replace the one in `file`.
 pub(super) fn next(file: &Path) -> PathBuf {
     beside(file, "next")
 }
 
-/// Puts the next key in the place of the one in `file`, which is kept under the name that this returns: copies of the database
-/// that were made before need it.
+/// Moves the next key into `file`. The former one is kept under the returned name: older backups need it.
 pub(super) fn replace_by_next(file: &Path, at: Timestamp) -> std::io::Result<PathBuf> {
     let former = beside(file, &format!("until-{}", at.strftime("%Y%m%dT%H%M%S%6fZ")));
     let key = Zeroizing::new(std::fs::read(file)?);
@@ -227,14 +226,14 @@ pub(super) fn replace_by_next(file: &Path, at: Timestamp) -> std::io::Result<Pat
     Ok(former)
 }
 
-/// A file beside another: its name and one ending more.
+/// A file beside another: its name plus a suffix.
 pub(super) fn beside(database: &Path, ending: &str) -> PathBuf {
     let mut name = database.as_os_str().to_owned();
     name.push(format!(".{ending}"));
     PathBuf::from(name)
 }
 
-/// What a text is that is no key, without showing it.
+/// What a text contains instead of a key, without showing it.
 fn found_instead(text: &str) -> String {
     let is_strange = |c: char| !c.is_ascii_alphanumeric() && !"+/=".contains(c);
     match pasted::find(text, is_strange) {
@@ -250,8 +249,8 @@ fn from_hex(text: &str) -> Option<Vec<u8>> {
     (0..text.len()).step_by(2).map(|start| u8::from_str_radix(&text[start..start + 2], 16).ok()).collect()
 }
 
-/// Makes a file that its owner alone can read, durable before this returns. It has its name only once all of it is on the
-/// disk: a start that was cut off leaves no half key, which would keep every later one from starting.
+/// Creates a file that only its owner can read, durable before this returns. It gets its name only when it is
+/// complete: an interrupted start leaves no partial key, which would prevent every later start.
 fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     use std::io::Write;
     let unfinished = beside(path, "unfinished");
@@ -262,7 +261,7 @@ fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     sync_folder(path.parent().unwrap_or(Path::new("")))
 }
 
-/// Makes the names in a folder durable.
+/// Syncs a folder, which makes the names in it durable.
 pub(super) fn sync_folder(folder: &Path) -> std::io::Result<()> {
     let here = folder.as_os_str().is_empty();
     std::fs::File::open(if here { Path::new(".") } else { folder })?.sync_all()

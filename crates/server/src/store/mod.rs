@@ -1,7 +1,7 @@
-//! The store: what was accepted is never lost, and what was answered is on the disk.
+//! The store. An accepted push is never lost, and an acknowledged write is durable.
 //!
-//! Each write that changes something is one step of the domain: the rows are loaded, a pure function decides, and rows,
-//! attempts and events are committed together, in one transaction with whatever else was asked for at the same time.
+//! Each write is one step of the domain: the rows are loaded, a pure function decides, and rows, attempts and
+//! events are committed in one transaction together with other concurrent writes.
 //!
 //! Invariant: one delivery for an incident and a target, under any concurrency.
 //! Invariant: a transition and its events are committed together; events are numbered without gaps.
@@ -60,14 +60,14 @@ pub use sqlite::{DataKeyRotated, MasterRotated};
 pub use sqlite::{Edit, edit, make_older, plant_evidence};
 pub use types::*;
 
-/// The most attempts that are read with one delivery, and with each of a list.
+/// Maximum number of attempts that are read with one delivery, and with each delivery of a list.
 const MAX_ATTEMPTS: u32 = 200;
 const MAX_LISTED_ATTEMPTS: u32 = 20;
 
 /// Default time to wait for the lock of another process.
 pub const DEFAULT_BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The handle to the store; cheap to clone.
+/// The handle of the store; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Store {
     database: Arc<sqlite::Database>,
@@ -75,38 +75,38 @@ pub struct Store {
     entropy: Arc<dyn Entropy>,
 }
 
-/// What the store needs of its surroundings.
+/// Options for opening a store.
 #[derive(Debug, Clone)]
 pub struct StoreOptions {
     pub clock: Arc<dyn Clock>,
     pub entropy: Arc<dyn Entropy>,
     pub machine: Arc<dyn Machine>,
-    /// Where the key of the secrets comes from.
+    /// The source of the master key.
     pub key: KeySource,
     /// The operator states that the database was restored from a backup.
     pub restored: bool,
-    /// How long to wait for a lock of another program.
+    /// How long to wait for the lock of another process.
     pub busy_timeout: Duration,
 }
 
-/// What is worth telling about a store that was opened.
+/// Findings at the opening of a store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Opened {
-    /// The key file, if it was made just now: to be backed up, apart from the database.
+    /// The key file, if it was just created: it must be backed up, apart from the database.
     pub key_made: Option<PathBuf>,
-    /// Why it may have been restored from a backup.
+    /// Why the database may have been restored from a backup.
     pub suspicion: Option<Suspicion>,
-    /// By how much the clock was set since the store was last written; zero if it was not.
+    /// The clock step since the last write; zero if there was none.
     pub clock_step: SignedDuration,
 }
 
 // === impl Store: its life ===
 
 impl Store {
-    /// Opens the database at `path`, and makes it if it is not there. It is this process's alone until it is closed.
+    /// Opens the database at `path`, or creates it. This process owns it until it is closed.
     ///
     /// # Errors
-    /// Whatever makes it unwise to go on: another owner, a damaged file, a wrong key.
+    /// Any reason not to continue: another owner, a corrupt file, a wrong key.
     pub async fn open(path: &Path, options: StoreOptions) -> Result<(Self, Opened), OpenError> {
         let clock = options.clock.clone();
         let entropy = options.entropy.clone();
@@ -114,32 +114,33 @@ impl Store {
         Ok((Self { database: Arc::new(database), clock, entropy }, opened))
     }
 
-    /// Writes the database at `path` as it is now to the file `to`, which must not exist. Another process may have it open.
+    /// Backs up the database at `path` to the file `to`, which must not exist. Another process may be using
+    /// it.
     ///
     /// # Errors
-    /// If there is no such database or the copy cannot be written whole: then there is none.
+    /// If there is no such database or the backup cannot be completed: then no file is left.
     pub async fn backup(path: &Path, to: &Path, now: Timestamp) -> Result<(), BackupError> {
         sqlite::backup(path, to, now).await
     }
 
-    /// Waits until all that was asked for is written, then lets go of the file. Later calls are refused.
+    /// Waits until all queued writes are done, then closes the file. Later calls fail.
     pub async fn close(&self) {
         self.database.close().await;
     }
 
-    /// Completes if nothing can be written any more, other than because the store was closed: a failure of the program
-    /// itself, after which it should be restarted. Else it never completes.
+    /// Completes if the writer has failed because of a bug, after which the process should be restarted.
+    /// Otherwise never completes.
     pub fn failed(&self) -> impl Future<Output = ()> + Send + 'static {
         self.database.failed()
     }
 
-    /// Names this installation; a UUID.
+    /// The ID of this installation, a UUID.
     #[must_use]
     pub fn installation_id(&self) -> &str {
         &self.database.state().installation_id
     }
 
-    /// Tells the resume tokens of this store from those of another.
+    /// Distinguishes the resume tokens of this store from those of another.
     #[must_use]
     pub fn stream(&self) -> &StreamName {
         &self.database.state().stream
@@ -151,7 +152,7 @@ impl Store {
         &self.stream().current
     }
 
-    /// When the store was last restored from a backup, or may have been; `None` if never.
+    /// When the store was or may have been last restored from a backup; `None` if never.
     #[must_use]
     pub fn restored_at(&self) -> Option<Timestamp> {
         self.database.state().restored_at
@@ -163,7 +164,7 @@ impl Store {
         Marker::derive(&self.database.state().marker_key, incident_id, target)
     }
 
-    /// How many transactions were committed since the store was opened.
+    /// Number of committed transactions since the store was opened.
     #[must_use]
     pub fn commits(&self) -> u64 {
         self.database.commits()
@@ -173,11 +174,11 @@ impl Store {
 // === impl Store: deliveries ===
 
 impl Store {
-    /// Keeps the intent to create tickets: one delivery for each target, old or new, in the order of the request. An
-    /// incident that differs from its snapshot becomes the new one of all its deliveries that can still take it.
+    /// Accepts a push: one delivery per target, new or existing, in the order of the request. An incident
+    /// that differs from its snapshot becomes the new snapshot of all its deliveries that can still take it.
     ///
     /// # Errors
-    /// If the incident belongs to another namespace than the one that its caller is confined to, or the store fails.
+    /// If the incident belongs to another namespace than the caller's, or the store fails.
     pub async fn accept(&self, request: AcceptRequest) -> Result<Vec<Accepted>, AcceptError> {
         let now = self.clock.now();
         let AcceptRequest { incident, targets, expedite, by } = request;
@@ -194,8 +195,8 @@ impl Store {
         accepted?
     }
 
-    /// Takes at most `limit` deliveries for one attempt or one look-up each, those longest due first. What is fresh is
-    /// taken even if it is not due by the clock, which may have been set back.
+    /// Claims at most `limit` deliveries for one attempt or one look-up each, those longest due first.
+    /// Pending deliveries are claimed even if they are not due by the clock, which may have been set back.
     pub async fn claim(
         &self,
         target: &str,
@@ -226,13 +227,13 @@ impl Store {
         }
     }
 
-    /// Makes the intent to send durable; `None` if the claim is no longer the caller's, who then must not send.
+    /// Makes the intent durable; `None` if the lease was lost: then the caller must not send.
     pub async fn intend(&self, intent: Intent, now: Timestamp) -> Result<Option<Delivery>, StoreError> {
         self.database.write(Intend { intent, now }).await
     }
 
-    /// Has the ticket of a claimed delivery looked for before it is sent; `None` if the claim is no longer the caller's, or
-    /// nothing is assumed.
+    /// Records an assumed send, so that the ticket of a claimed delivery is searched for before it is sent;
+    /// `None` if the lease was lost, or nothing is assumed.
     pub async fn assume_sent(
         &self,
         what: AssumedSend,
@@ -243,7 +244,7 @@ impl Store {
         self.database.write(AssumeSent { what, restored_at, policy: policy.clone(), now }).await
     }
 
-    /// Records how an attempt went; `None` if the delivery did not change by it.
+    /// Records an attempt; `None` if the delivery did not change.
     pub async fn record_attempt(
         &self,
         attempt: AttemptRecord,
@@ -253,7 +254,7 @@ impl Store {
         self.database.write(Record { what: attempt, policy: policy.clone(), now }).await
     }
 
-    /// Records how a look-up went; `None` if the delivery did not change by it.
+    /// Records a look-up; `None` if the delivery did not change.
     pub async fn record_look_up(
         &self,
         look_up: LookUpRecord,
@@ -263,7 +264,7 @@ impl Store {
         self.database.write(Record { what: look_up, policy: policy.clone(), now }).await
     }
 
-    /// Delivered ones of a target whose next search for duplicates is due, those longest due first.
+    /// Deliveries of a target with a due duplicate scan, those longest due first.
     pub async fn due_duplicate_scans(
         &self,
         target: &str,
@@ -273,7 +274,7 @@ impl Store {
         self.database.due_duplicate_scans(target, now, limit).await
     }
 
-    /// Records how a duplicate scan went; `None` if the delivery did not change by it.
+    /// Records a duplicate scan; `None` if the delivery did not change.
     pub async fn record_duplicate_scan(
         &self,
         duplicate_scan: DuplicateScanRecord,
@@ -283,7 +284,7 @@ impl Store {
         self.database.write(Record { what: duplicate_scan, policy: policy.clone(), now }).await
     }
 
-    /// Does what an operator wants, with a note why.
+    /// Performs an operation of an operator, with a note.
     pub async fn operate(
         &self,
         by: &Actor,
@@ -300,7 +301,7 @@ impl Store {
         self.database.write(Operate { delivery_id, operation, note, by, policy, now }).await?
     }
 
-    /// Has one page of deliveries tried again; never creates anything anyway.
+    /// Makes one page of deliveries due again; never discards an unknown outcome.
     pub async fn retry_many(&self, request: RetryRequest, now: Timestamp) -> Result<RetriedPage, StoreError> {
         let RetryRequest { by, filter, page_size, after, enabled, note } = request;
         let (keys, next) = self.database.list_keys(&filter, page_size, after.as_ref()).await?;
@@ -314,12 +315,12 @@ impl Store {
 // === impl Store: reads ===
 
 impl Store {
-    /// One delivery, if there is such.
+    /// A delivery, if it exists.
     pub async fn delivery(&self, id: &str) -> Result<Option<Delivery>, StoreError> {
         self.database.delivery(id).await
     }
 
-    /// The one delivery of an incident to a target, if there is one.
+    /// The delivery of an incident to a target, if it exists.
     pub async fn delivery_for(
         &self,
         incident_id: &str,
@@ -328,17 +329,17 @@ impl Store {
         self.database.delivery_for(incident_id, target).await
     }
 
-    /// The namespace that an incident belongs to, if it was ever accepted.
+    /// The namespace of an incident, if it was ever accepted.
     pub async fn owner(&self, incident_id: &str) -> Result<Option<Namespace>, StoreError> {
         self.database.owner(incident_id).await
     }
 
-    /// The incident whose ticket bears a marker, if its delivery is known.
+    /// The incident whose ticket has a marker, if its delivery is known.
     pub async fn incident_of_marker(&self, marker: &Marker) -> Result<Option<String>, StoreError> {
         self.database.incident_of_marker(marker).await
     }
 
-    /// One delivery, if there is such, with its newest attempts in their order: both as they were at one moment.
+    /// A delivery, if it exists, with its newest attempts in order, in one snapshot.
     pub async fn delivery_with_attempts(
         &self,
         id: &str,
@@ -346,8 +347,8 @@ impl Store {
         self.database.delivery_with_attempts(id, MAX_ATTEMPTS).await
     }
 
-    /// A page of deliveries, newest first, after the end of another; with the newest of their attempts, if they are asked for.
-    /// It may be short, or empty, though it is not the last.
+    /// A page of deliveries, newest first, after the end of another; with their newest attempts, if
+    /// requested. It may be short, or empty, without being the last.
     pub async fn list(
         &self,
         filter: &DeliveryFilter,
@@ -364,19 +365,19 @@ impl Store {
         self.database.incident(id, revision).await
     }
 
-    /// Markers of tickets that are known to exist at a place and were sent there since a time, the earliest first. Where
-    /// there are more than the limit, half are the earliest and half the latest: people delete tickets, and those of one
+    /// Canaries: markers of known tickets at a place that were sent since a time, the earliest first. Above
+    /// the limit, half are the earliest and half the latest: people delete tickets, often those of the same
     /// age together.
     pub async fn canaries(&self, query: &CanaryQuery) -> Result<Vec<Marker>, StoreError> {
         self.database.canaries(query).await
     }
 
-    /// What was seen last of the tickets of a scope; `None` if nothing yet.
+    /// The last observation of the tickets of a scope; `None` if there is none yet.
     pub async fn evidence(&self, scope: &SearchScope) -> Result<Option<SearchEvidence>, StoreError> {
         self.database.evidence(scope).await
     }
 
-    /// Keeps what was seen last of the tickets of a scope.
+    /// Stores the last observation of the tickets of a scope.
     pub async fn save_evidence(
         &self,
         scope: SearchScope,
@@ -386,7 +387,7 @@ impl Store {
         self.database.write_exclusive(sqlite::SaveEvidence { scope, evidence, now }).await
     }
 
-    /// The delivered ones of a scope that were sent last before a time and first after it, as far as there are such.
+    /// The delivered ones of a scope that were sent last before a time and first after it, if they exist.
     pub async fn neighbours(
         &self,
         scope: &SearchScope,
@@ -395,22 +396,22 @@ impl Store {
         self.database.neighbours(scope, sent_at).await
     }
 
-    /// How many deliveries of a target neither time nor a look-up can settle.
+    /// Number of deliveries of a target that only an operator can settle.
     pub async fn needs_attention(&self, target: &str) -> Result<u64, StoreError> {
         self.database.needs_attention(target).await
     }
 
-    /// How many deliveries a target has, by state; states without any are left out.
+    /// Number of deliveries of a target, by state; states without any are omitted.
     pub async fn counts(&self, target: &str) -> Result<Vec<StateCount>, StoreError> {
         self.database.counts(target).await
     }
 
-    /// The last ticket that was made or found.
+    /// The last created or found ticket.
     pub async fn last_success(&self, target: &str) -> Result<Option<LastSuccess>, StoreError> {
         self.database.last_success(target).await
     }
 
-    /// The last attempt or look-up that failed.
+    /// The last failed attempt or look-up.
     pub async fn last_failure(&self, target: &str) -> Result<Option<LastFailure>, StoreError> {
         self.database.last_failure(target).await
     }
@@ -424,7 +425,7 @@ impl Store {
 // === impl Store: targets and settings ===
 
 impl Store {
-    /// Takes note of what was observed of a target: its health after that.
+    /// Records an observation of a target. Returns its new health.
     pub async fn observe(
         &self,
         target: &str,
@@ -437,23 +438,23 @@ impl Store {
         self.database.write(Observe { target, observation, bounds, now }).await
     }
 
-    /// An operator wants a try now: every wait of the target is over.
+    /// An operator requests an attempt now: ends every wait of the target.
     pub async fn end_pauses(&self, target: &str, now: Timestamp) -> Result<Health, StoreError> {
         self.database.write(EndPauses { target: target.to_owned(), now }).await
     }
 
-    /// Settings were changed or a test passed: the target is given a fresh start.
+    /// The settings were changed or a test passed: resets the health of the target.
     pub async fn reset_health(&self, target: &str, now: Timestamp) -> Result<Health, StoreError> {
         self.database.write(ResetHealth { target: target.to_owned(), now }).await
     }
 
-    /// The health of a target; a good one if nothing was ever observed.
+    /// The health of a target; good if nothing was ever observed.
     pub async fn health(&self, target: &str) -> Result<Health, StoreError> {
         self.database.health(target).await
     }
 
-    /// Saves settings, all or none. Where a new secret leads to another origin, the former connection is kept among the
-    /// retired ones.
+    /// Saves settings, all or none. If a new secret leads to another origin, the former connection is
+    /// retired.
     pub async fn configure(
         &self,
         changes: Vec<SettingsChange>,
@@ -468,28 +469,28 @@ impl Store {
         self.database.settings().await
     }
 
-    /// The settings that belong to no target; `None` if none were ever saved.
+    /// The settings without a target; `None` if none were ever saved.
     pub async fn policy(&self) -> Result<Option<StoredPolicy>, StoreError> {
         self.database.policy().await
     }
 
-    /// Former connections of a target, the latest first.
+    /// Retired connections of a target, the latest first.
     pub async fn retired_connections(&self, target: &str) -> Result<Vec<RetiredConnection>, StoreError> {
         self.database.retired_connections(target).await
     }
 
-    /// Forgets connections that were retired before a time and that no delivery may still have to be looked up by: how
-    /// many there were. The time must lie far enough back that no attempt of then is still under way.
+    /// Deletes connections that were retired before a time and that no delivery needs for look-ups. Returns
+    /// their number. No attempt from before that time may still be in progress.
     pub async fn prune_retired(&self, before: Timestamp) -> Result<u64, StoreError> {
         self.database.write_exclusive(sqlite::PruneRetired { before }).await
     }
 
-    /// Keeps the outcome of a connection test in the place of the one before.
+    /// Stores the result of a connection test, replacing the previous one.
     pub async fn save_test(&self, target: &str, test: StoredTest) -> Result<(), StoreError> {
         self.database.write_exclusive(sqlite::SaveTest { target: target.to_owned(), test }).await
     }
 
-    /// The last connection test of a target, if there was one.
+    /// The last connection test of a target, if any.
     pub async fn last_test(&self, target: &str) -> Result<Option<StoredTest>, StoreError> {
         self.database.last_test(target).await
     }
@@ -498,27 +499,27 @@ impl Store {
 // === impl Store: access and audit ===
 
 impl Store {
-    /// The token with an ID, if there is one.
+    /// The token with an ID, if it exists.
     pub async fn token(&self, id: &str) -> Result<Option<StoredToken>, StoreError> {
         self.database.token(id).await
     }
 
-    /// All tokens but those that were edited by hand.
+    /// All tokens except those that were edited by hand.
     pub async fn tokens(&self) -> Result<Vec<StoredToken>, StoreError> {
         self.database.tokens().await
     }
 
-    /// Writes down what was done, or refused, where nothing else is written.
+    /// Appends an audit entry without another change, for example of a refusal.
     pub async fn append_audit(&self, entry: NewAuditEntry) -> Result<(), StoreError> {
         self.database.write_exclusive(sqlite::AppendAudit(entry)).await
     }
 
-    /// At most `limit` entries of the audit after another, the oldest first.
+    /// At most `limit` audit entries after another, the oldest first.
     pub async fn audit_after(&self, after: u64, limit: u32) -> Result<Vec<AuditEntry>, StoreError> {
         self.database.audit_after(after, limit).await
     }
 
-    /// At most `limit` entries of the audit before another, the newest first.
+    /// At most `limit` audit entries before another, the newest first.
     pub async fn audit(&self, before: Option<u64>, limit: u32) -> Result<Vec<AuditEntry>, StoreError> {
         self.database.audit(before, limit).await
     }
@@ -527,8 +528,8 @@ impl Store {
 // === impl Store: events ===
 
 impl Store {
-    /// At most `limit` events after `seq` that pass the filter. Not every call goes to the newest event: go on after
-    /// [`EventPage::read_to`].
+    /// At most `limit` events after `seq` that match the filter. A call need not reach the newest event:
+    /// continue after [`EventPage::read_to`].
     pub async fn events_after(
         &self,
         seq: u64,
@@ -538,24 +539,24 @@ impl Store {
         self.database.events_after(seq, filter, limit).await
     }
 
-    /// Which events there are.
+    /// The range of stored events.
     pub async fn event_bounds(&self) -> Result<EventBounds, StoreError> {
         self.database.event_bounds().await
     }
 
-    /// Removes at most `batch` of the oldest events, if they are older than `before`: how many there were.
+    /// Removes at most `batch` of the oldest events, if they are older than `before`. Returns their number.
     pub async fn trim_events(&self, before: Timestamp, batch: u32) -> Result<u64, StoreError> {
         self.database.write_exclusive(sqlite::TrimEvents { before, batch }).await
     }
 
-    /// The number of the newest committed event, and every later one as it comes.
+    /// Watches the number of the newest committed event.
     #[must_use]
     pub fn subscribe(&self) -> watch::Receiver<u64> {
         self.database.state().feed.subscribe()
     }
 }
 
-/// A UUID that sorts by the time it was made at.
+/// A UUID that sorts by its creation time.
 fn uuid_v7(now: Timestamp, entropy: &dyn Entropy) -> String {
     let mut random = [0; 10];
     entropy.fill(&mut random);

@@ -1,5 +1,5 @@
-//! What every store must do, whatever database is behind it. A store is held to it by one line: `conformance!(bench)`,
-//! where `bench` opens an empty store.
+//! The conformance suite of stores, independent of the database. A store runs it with one line:
+//! `conformance!(bench)`, where `bench` opens an empty store.
 
 mod accepting;
 mod claiming;
@@ -43,11 +43,11 @@ pub(super) struct Bench {
     pub(super) clock: Arc<ManualClock>,
     /// Opens the same store again, once it is closed, with the operator's flag that it was restored from a backup.
     pub(super) put_back: Box<dyn Fn() -> BoxFuture<'static, Store> + Send + Sync>,
-    /// Whatever must outlive the store, such as its folder.
+    /// Keeps alive what must outlive the store, such as its folder.
     pub(super) _guard: Box<dyn Send>,
 }
 
-/// Defines a test for every behaviour in this suite.
+/// Defines a test for each behavior in this suite.
 macro_rules! conformance {
     ($bench:path: $($behaviour:ident),* $(,)?) => {
         $(
@@ -151,7 +151,7 @@ impl Bench {
         self.store.accept(request).await.unwrap().remove(0)
     }
 
-    /// The store closed, and opened again as one that was restored from a backup.
+    /// The store closed, and reopened as restored from a backup.
     pub(super) async fn put_back(mut self) -> Self {
         self.store.close().await;
         self.store = (self.put_back)().await;

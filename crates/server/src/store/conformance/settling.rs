@@ -283,7 +283,7 @@ pub(in crate::store) async fn health_is_stored_and_announced(bench: Bench) {
     assert_eq!(page.events[0].subject, Subject::Target(refused));
 }
 
-/// What an attempt of a delivery says about its target, with a login that is locked after three refusals.
+/// The observation of a target from an attempt, with a login that is locked after three refusals.
 fn failure(bench: &Bench, delivery_id: &str, kind: FaultKind) -> Observation {
     Observation::Failure(Failure {
         fault: fault(kind),
@@ -294,7 +294,7 @@ fn failure(bench: &Bench, delivery_id: &str, kind: FaultKind) -> Observation {
     })
 }
 
-/// A delivery that failed for good at its first attempt.
+/// A delivery that FAILED at its first attempt.
 async fn failed(bench: &Bench, id: &str, kind: FaultKind) -> super::Delivery {
     let delivery = bench.claimed(id).await;
     let observed = failure(bench, &delivery.id, kind);
