@@ -1,4 +1,4 @@
-//! The store in SQLite: held to the suite, and what is particular to a file.
+//! The SQLite store: the conformance suite, and behavior specific to files.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -31,7 +31,7 @@ async fn bench_in(folder: tempfile::TempDir) -> Bench {
     let clock = Arc::new(ManualClock::new(Timestamp::from_second(1_800_000_000).unwrap()));
     let path = folder.path().join("data/ticketing.db");
     let as_is = StoreOptions { clock: clock.clone(), ..options(KeySource::BesideDatabase) };
-    // The file alone tells how time passes.
+    // Only the file shows how time passes.
     let put_back =
         StoreOptions { restored: true, machine: Arc::new(ManualMachine::default()), ..as_is.clone() };
     let (store, _) = Store::open(&path, as_is).await.unwrap();
@@ -266,7 +266,7 @@ async fn a_bad_row_is_named_and_spoils_nothing_else() {
 async fn schema_refusal_fails_only_its_caller() {
     let bench = bench().await;
     let delivery = bench.claimed("INC-1").await;
-    // An unknown outcome of a send without an intent: the caller broke the protocol.
+    // An unknown outcome of a send without an intent: the caller violated the protocol.
     let attempt = super::AttemptRecord {
         delivery_id: delivery.id.clone(),
         epoch: delivery.epoch,
@@ -306,7 +306,7 @@ async fn what_was_acknowledged_survives_the_death_of_the_process() {
     for accept in accepts.collect::<Vec<_>>() {
         acknowledged.push(accept.await.unwrap());
     }
-    // What a killed process leaves behind: its files as they are, nothing folded in, nothing closed.
+    // The files of a killed process: unchanged, without a checkpoint, not closed.
     for ending in ["", "-wal", ".key"] {
         let name = |path: &Path| format!("{}{ending}", path.display());
         std::fs::copy(name(&from), name(&folder.path().join("ticketing.db"))).unwrap();
@@ -331,7 +331,7 @@ async fn reader_learns_of_trimmed_events() {
             .await
             .unwrap();
     }
-    // What is in memory is there for its readers even when the table no longer has it.
+    // Events in memory stay readable when the table no longer has them.
     store.trim_events(Timestamp::MAX, 2).await.unwrap();
     assert_eq!(store.events_after(0, &EventFilter::default(), 9).await.unwrap().events.len(), 3);
     store.close().await;
@@ -367,7 +367,7 @@ async fn all_sealed(path: &Path) -> Vec<Vec<u8>> {
     all
 }
 
-/// The file of the database and those beside it that have one of these values in them.
+/// The database and its accompanying files that contain one of these values.
 fn files_with(path: &Path, values: &[Vec<u8>]) -> Vec<String> {
     let files = std::fs::read_dir(path.parent().unwrap()).unwrap().map(|file| file.unwrap().path());
     let has_one = |file: &std::path::PathBuf| {
@@ -420,7 +420,7 @@ async fn replaced_secret_leaves_no_ciphertext() {
     let (store, _) = open(&path).await.unwrap();
     let configure =
         async |change| store.configure(vec![change], noted(), Timestamp::UNIX_EPOCH).await.unwrap();
-    // Of another length, so that it does not fit where the former one was.
+    // Of another length, so that it does not fit in the place of the former one.
     for (round, change) in [
         with_proxy(System::Jira, "a much longer word than the one before, by far"),
         with_proxy(System::Jira, "short"),

@@ -20,10 +20,10 @@ const BROKEN: [u8; 32] = [0xFF; 32];
 const KEY_PLACE: CiphertextContext<'_> =
     CiphertextContext { table: "audit_head", row: "1", column: "key", origin: "" };
 
-/// How many entries are read at a time.
+/// Number of entries per read.
 const PAGE: u32 = 1_000;
 
-/// Writes down something by itself: what was refused, for instance.
+/// Appends a single entry, for example of a refusal.
 #[derive(Debug)]
 pub(in crate::store) struct AppendAudit(pub(in crate::store) NewAuditEntry);
 
@@ -64,7 +64,7 @@ impl Database {
     }
 }
 
-/// The end of the audit, and the row digests.
+/// The head of the audit, with the row digests.
 #[derive(Debug)]
 pub(super) struct Head {
     count: u64,
@@ -76,7 +76,7 @@ pub(super) struct Head {
 // === impl Head ===
 
 impl Head {
-    /// Of an audit without entries.
+    /// The head of an audit without entries.
     fn first(row_digests: RowDigests) -> Self {
         Self { count: 0, last: [0; 32], row_digests }
     }
@@ -110,7 +110,7 @@ impl Head {
         Ok(Self { count, last, row_digests })
     }
 
-    /// Adds entries after the last one.
+    /// Appends entries.
     pub(super) async fn append(
         &mut self,
         db: &mut SqliteConnection,
@@ -140,7 +140,7 @@ impl Head {
     }
 }
 
-/// Adds entries after the last one.
+/// Appends entries.
 pub(super) async fn append(
     db: &mut SqliteConnection,
     key: &AuditKey,
@@ -154,7 +154,7 @@ pub(super) async fn append(
     head.save(db, key).await
 }
 
-/// Goes through the whole audit: how many entries there are, if none was edited, removed or put in.
+/// Verifies the whole audit. Returns the number of entries, if none was edited, removed or inserted.
 pub(super) async fn verify(
     db: &mut SqliteConnection,
     key: &AuditKey,
@@ -188,7 +188,7 @@ pub(super) async fn verify(
     }
 }
 
-/// The key of the audit; `None` where there is no head.
+/// The key of the audit; `None` if there is no head.
 pub(super) async fn key(db: &mut SqliteConnection, keys: &Keyring) -> Result<Option<AuditKey>, StoreError> {
     let row = sqlx::query("SELECT '1' AS id, key, key_id FROM audit_head").fetch_optional(&mut *db).await;
     let Some(row) = row.map_err(StoreError::read("the head of the audit"))? else { return Ok(None) };
@@ -200,7 +200,7 @@ pub(super) async fn key(db: &mut SqliteConnection, keys: &Keyring) -> Result<Opt
     Ok(Some(AuditKey::new(key)))
 }
 
-/// Makes the head of an audit without entries.
+/// Creates the head of an audit without entries.
 pub(super) async fn begin(
     db: &mut SqliteConnection,
     (id, cipher): (KeyId, &Cipher),
@@ -214,7 +214,7 @@ pub(super) async fn begin(
     Ok(key)
 }
 
-/// Believes the rows as they are, once: earlier versions did not list what they sealed.
+/// Trusts the rows as they are, once: older versions did not record their digests.
 pub(super) async fn adopt(db: &mut SqliteConnection, key: &AuditKey) -> Result<(), StoreError> {
     let mut head = Head::load(db, key).await?;
     if head.last != BROKEN {
@@ -223,10 +223,10 @@ pub(super) async fn adopt(db: &mut SqliteConnection, key: &AuditKey) -> Result<(
     head.save(db, key).await
 }
 
-/// Believes the plain settings as they are, once: earlier versions did not list them.
+/// Trusts the plain settings as they are, once: older versions did not record their digests.
 pub(super) async fn adopt_settings(db: &mut SqliteConnection, key: &AuditKey) -> Result<(), StoreError> {
     let is_done = |head: &Head| head.last == BROKEN || head.row_digests.lists_settings();
-    // A start that has nothing to adopt writes nothing: another process may hold the database.
+    // A start with nothing to adopt writes nothing: another process may have locked the database.
     if is_done(&Head::load(&mut *db, key).await?) {
         return Ok(());
     }

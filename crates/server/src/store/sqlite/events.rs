@@ -15,11 +15,12 @@ use super::{Database, State, writer};
 use crate::store::StoreError;
 use crate::store::types::{Event, EventBounds, EventFilter, EventPage};
 
-/// The most text of events that one read takes into memory. Those from before texts of ticket systems were limited may be
+/// Maximum size of the events in one read. Events from before texts of ticket systems were limited may be
 /// large.
 const MAX_BYTES: usize = 4 * 1024 * 1024;
 
-/// How many events one read goes through at most, so that a narrow filter does not hold a connection for long.
+/// Maximum number of events examined by one read, so that a narrow filter does not hold a connection for
+/// long.
 const MAX_STRIDE: u64 = 10_000;
 
 const KINDS: [EventKind; 16] = [
@@ -79,7 +80,7 @@ impl Database {
         Ok(EventBounds { first: first_event(&mut db).await?, last })
     }
 
-    /// The events, and whether some are left out for size; `None` if events after `after` were trimmed.
+    /// The events, and whether some are omitted for size; `None` if events after `after` were trimmed.
     async fn read_events(
         &self,
         after: u64,
@@ -103,7 +104,7 @@ impl Database {
             query.push(" AND body ->> '$.delivery.requested_by' = ").push_bind(name);
         }
         if let Some(namespace) = &filter.namespace {
-            // Events from before there were namespaces name none.
+            // Events of versions without namespaces have none.
             query.push(" AND coalesce(body ->> '$.delivery.namespace', 'default') = ");
             query.push_bind(namespace.as_str());
             query.push(" AND delivery_id IS NOT NULL");

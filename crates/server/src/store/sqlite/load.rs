@@ -1,4 +1,4 @@
-//! What a batch works on, by few statements.
+//! Loads the rows of a batch with few statements.
 
 use std::collections::BTreeSet;
 
@@ -15,7 +15,7 @@ use crate::store::unit_of_work::{ReadSet, Selection, SelectionLimit, UnitOfWork}
 const BY_ID: &str =
     "SELECT d.* FROM json_each(?) AS wanted CROSS JOIN deliveries AS d ON d.id = wanted.value";
 
-/// Those that may have a ticket or a marker.
+/// Deliveries that may have a ticket or a marker.
 const BY_TICKET_ID: &str =
     "SELECT d.* FROM json_each(?) AS wanted CROSS JOIN deliveries AS d ON d.ticket_id = wanted.value";
 const BY_TICKET_KEY: &str =
@@ -121,7 +121,7 @@ async fn load_snapshots(
     Ok(())
 }
 
-/// The snapshots that are needed beside the deliveries.
+/// The snapshots needed besides the deliveries.
 async fn load_selection(
     db: &mut SqliteConnection,
     selection: &Selection,

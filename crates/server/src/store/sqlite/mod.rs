@@ -62,19 +62,19 @@ pub(super) use open::open;
 pub use rotate::{DataKeyRotated, MasterRotated};
 pub(super) use settings::{Configure, PruneRetired, SaveTest};
 
-/// The database: one writer, and readers beside it.
+/// The database: one writer, and concurrent readers.
 #[derive(Debug)]
 pub(super) struct Database {
     readers: SqlitePool,
-    /// A place for each list that is read at a time: the other readers are for those who look up one thing.
+    /// A permit per concurrent list: the other readers are reserved for single look-ups.
     lists: Semaphore,
     writer: mpsc::Sender<writer::WriteRequest>,
     state: Arc<State>,
-    /// Whether the writer has ended as it should; without a sender once it ended in any way.
+    /// Set when the writer ended regularly; without a sender once it ended in any way.
     life: watch::Receiver<bool>,
 }
 
-/// What the writer and the readers share.
+/// The state shared by the writer and the readers.
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) installation_id: String,
@@ -94,13 +94,13 @@ impl Database {
         &self.state
     }
 
-    /// Has the writer do something; answers once it is durable.
+    /// Queues a batched write; returns once it is durable.
     pub(super) async fn write<V: BatchedWrite>(&self, write: V) -> Result<V::Answer, StoreError> {
         let (command, answer) = writer::PendingBatchedWrite::ask(write);
         self.send(writer::WriteRequest::BatchedWrite(command), answer).await
     }
 
-    /// Has the writer do something in a transaction of its own; answers once it is durable.
+    /// Queues an exclusive write; returns once it is durable.
     pub(super) async fn write_exclusive<T: writer::ExclusiveWrite>(
         &self,
         task: T,
@@ -109,18 +109,18 @@ impl Database {
         self.send(writer::WriteRequest::Exclusive(command), answer).await
     }
 
-    /// Has everything written that was asked for, then lets go of the file.
+    /// Waits until all queued writes are done, then closes the file.
     pub(super) async fn close(&self) {
         let (reply, closed) = oneshot::channel();
         self.lists.close();
         self.readers.close().await;
         if self.writer.send(writer::WriteRequest::Close(reply)).await.is_ok() {
-            // An error means that the writer has ended already.
+            // An error means that the writer has already ended.
             let _ = closed.await;
         }
     }
 
-    /// Ends if the writer does, other than by being closed.
+    /// Completes if the writer ends other than by being closed.
     pub(super) fn failed(&self) -> impl Future<Output = ()> + Send + 'static {
         let mut life = self.life.clone();
         async move {
@@ -145,7 +145,7 @@ impl Database {
     }
 }
 
-/// Opens files that their owner alone can read. A symbolic link in the place of one is not followed.
+/// Opens files that only their owner can access. A symbolic link in their place is not followed.
 pub(super) fn private_file() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.write(true);

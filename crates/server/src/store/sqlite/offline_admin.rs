@@ -1,4 +1,4 @@
-//! Work on the database beside the server that has it open: SQLite lets one write after the other.
+//! Offline administration of a database that a server may be using: SQLite serializes the writes.
 
 use std::path::{Path, PathBuf};
 
@@ -16,15 +16,15 @@ use crate::store::encryption::KeySource;
 use crate::store::types::StoredToken;
 use crate::store::{DEFAULT_BUSY_TIMEOUT, OpenError, StoreError};
 
-/// A connection of its own.
+/// Its own connection.
 #[derive(Debug)]
 pub(in crate::store) struct OfflineAdmin {
     pub(super) db: SqliteConnection,
     pub(super) audit_key: AuditKey,
     pub(super) keys: Keyring,
-    /// A rotation of the master key that was cut off is finished now; the former key has this name.
+    /// An interrupted rotation of the master key was completed at opening; the former key has this name.
     pub(super) finished: Option<PathBuf>,
-    /// What a rotation has replaced is still to be read in the write-ahead log.
+    /// The WAL still contains ciphertext that a rotation replaced.
     pub(super) has_old_ciphertext: bool,
 }
 
@@ -57,7 +57,7 @@ impl OfflineAdmin {
         Ok(Self { db, audit_key, keys, finished, has_old_ciphertext: false })
     }
 
-    /// Cuts off what the write-ahead log has of what a rotation has replaced.
+    /// Truncates the WAL, which contains ciphertext that a rotation replaced.
     pub(super) async fn scrub_wal(&mut self) {
         self.has_old_ciphertext = !wal_scrub::scrub(&mut self.db, DEFAULT_BUSY_TIMEOUT).await;
     }
@@ -70,7 +70,7 @@ impl OfflineAdmin {
         tokens::all(&mut self.db).await
     }
 
-    /// Keeps a token, and writes down that it was made, unless `admit` refuses it because of those there are.
+    /// Stores a token and audits it, unless `admit` refuses it because of existing ones.
     pub(in crate::store) async fn add_token<E: From<StoreError>>(
         &mut self,
         token: &StoredToken,
@@ -87,7 +87,7 @@ impl OfflineAdmin {
         Ok(())
     }
 
-    /// Revokes tokens, and writes each down.
+    /// Revokes tokens and audits each.
     pub(in crate::store) async fn revoke_tokens(
         &mut self,
         revoked: Vec<(StoredToken, NewAuditEntry)>,
@@ -102,7 +102,7 @@ impl OfflineAdmin {
         transaction.commit().await.map_err(StoreError::commit)
     }
 
-    /// Goes through the audit as it is at one moment.
+    /// Verifies the audit in one snapshot.
     pub(in crate::store) async fn verify_audit(&mut self) -> Result<Result<u64, AuditBroken>, StoreError> {
         let mut snapshot = self.db.begin().await.map_err(StoreError::begin)?;
         audit::verify(&mut snapshot, &self.audit_key).await
@@ -115,7 +115,7 @@ impl OfflineAdmin {
     }
 }
 
-/// Whether the server that starts here for the first time has not come to its end with that: the row of the installation is
+/// Whether a server is still initializing this database for the first time: the row of the installation is
 /// written last.
 async fn is_being_made(db: &mut SqliteConnection) -> sqlx::Result<bool> {
     let tables = "SELECT count(*) FROM sqlite_master WHERE name IN ('_sqlx_migrations', 'installation')";

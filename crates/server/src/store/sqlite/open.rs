@@ -1,4 +1,4 @@
-//! Opening the database: one owner, a sound file, the schema of this version, the right key.
+//! Opens the database: exclusively, verified, migrated to the current schema, with the right key.
 
 use std::fs::{DirBuilder, File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -26,17 +26,18 @@ use crate::store::encryption::{Cipher, MasterKey, beside, sync_folder};
 use crate::store::feed::Feed;
 use crate::store::{OpenError, Opened, StoreError, StoreOptions, uuid_v7};
 
-/// An earlier one can lose committed writes.
+/// Older versions of SQLite can lose committed writes.
 const OLDEST_SQLITE: &str = "3.51.3";
 
-/// How many reads go on at the same time.
+/// Maximum number of concurrent reads.
 const READERS: u32 = 4;
-/// How many lists are read at the same time; fewer than the readers.
+/// Maximum number of concurrent lists; fewer than the readers.
 const LISTS: usize = 2;
-/// How many commands may wait for the writer before those who ask have to wait too.
+/// Maximum number of queued writes before callers have to wait.
 const INBOX: usize = 1_024;
 
-/// Every migration, oldest first. Listed by hand: the macro that collects them would build SQLite a second time.
+/// Every migration, oldest first. Listed by hand: the macro that collects them would build SQLite a second
+/// time.
 pub(super) const MIGRATIONS: [(i64, &str, &str); 9] = [
     (1, "store", include_str!("../../../migrations/0001_store.sql")),
     (2, "restored", include_str!("../../../migrations/0002_restored.sql")),
@@ -56,7 +57,7 @@ struct Installation {
     keys: Keyring,
     audit_key: AuditKey,
     key_made: Option<PathBuf>,
-    /// Made just now.
+    /// Newly created.
     is_new: bool,
 }
 
@@ -107,7 +108,7 @@ pub(in crate::store) async fn open(
     ))
 }
 
-/// Makes the folder, durably: what is in a folder whose own name is not on the disk goes with it in a power cut.
+/// Creates the folder, durably: if the name of a folder is not synced, a power failure loses its content.
 fn make_folder(path: &Path) -> Result<(), OpenError> {
     let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) else { return Ok(()) };
     let missing = folder.ancestors().take_while(|folder| !folder.exists()).count();
@@ -123,8 +124,8 @@ fn make_folder(path: &Path) -> Result<(), OpenError> {
     for (depth, made) in folder.ancestors().enumerate() {
         let Some(above) = made.parent() else { break };
         let synced = sync_folder(above);
-        // A start that was killed may have made what is there now. Not every folder further up can be opened or synced,
-        // but each that this start has put a name into.
+        // The existing folders may have been created by an interrupted start. Not every folder further up can
+        // be opened or synced, but each in which this start has created a name.
         if depth < missing {
             synced.map_err(failed)?;
         }
@@ -148,11 +149,12 @@ fn refuse_links(path: &Path) -> Result<(), OpenError> {
     }
 }
 
-/// Makes a file, if it is not there, and locks it for as long as it is kept open. The system lets go of it when the process
-/// dies. Both the database and a file beside it are locked, since either can be removed by hand under a server; SQLite gives
-/// its other files the mode of the database.
+/// Creates a file, if it does not exist, and locks it while it is open. The system releases the lock when the
+/// process dies. Both the database and a file beside it are locked, because either can be removed by hand
+/// while a server runs; SQLite gives its other files the mode of the database.
 ///
-/// Of the database it must be closed after SQLite has closed it: that would end SQLite's own locks.
+/// The database file must be closed after SQLite has closed it: closing it earlier would release SQLite's own
+/// locks.
 fn lock(path: &Path, database: &Path) -> Result<File, OpenError> {
     let unusable = |source| OpenError::File { path: path.to_owned(), source };
     let file = private_file().create(true).open(path).map_err(unusable)?;
@@ -173,7 +175,7 @@ pub(super) fn connect_options(path: &Path, busy_timeout: Duration) -> SqliteConn
         .synchronous(synchronous)
         .foreign_keys(true)
         .busy_timeout(busy_timeout)
-        // What is removed or replaced is written over with zeros, rather than left where there is room for something else.
+        // Removed and replaced content is overwritten with zeros, rather than left in free pages.
         .pragma("secure_delete", "ON")
         .disable_statement_logging()
 }
@@ -236,7 +238,7 @@ async fn installation(
     if row.is_none()
         && let Some(events) = mark.found().map(|found| found.event).filter(|events| *events > 0)
     {
-        // Another installation makes other markers, so that it would find no ticket of this one.
+        // Another installation ID would change the markers, so that no existing ticket could be found.
         return Err(OpenError::Emptied { path: path.to_owned(), mark: beside(path, "mark"), events });
     }
     let Some(row) = row else { return make_installation(db, path, options).await };
@@ -255,7 +257,7 @@ async fn installation(
     })
 }
 
-/// Opens the keys of a database that exists, whatever version has sealed them.
+/// Unlocks the keys of an existing database, of any version.
 async fn unlock(
     db: &mut SqliteConnection,
     path: &Path,
@@ -275,7 +277,7 @@ async fn unlock(
     if !unlocked.is_legacy {
         return Err(OpenError::AuditRemoved { path: path.to_owned() });
     }
-    // What an earlier version has sealed: from now on there is a list of it.
+    // Rows that an older version encrypted: from now on they have digests.
     let mut adopting = db.begin_with("BEGIN IMMEDIATE").await.map_err(|source| unopened(path, source))?;
     let audit_key = match audit::key(&mut adopting, &known).await.map_err(state)? {
         Some(key) => key,

@@ -1,4 +1,4 @@
-//! What is read beside the writer: every read sees what was committed before it.
+//! Reads beside the writer: every read sees what was committed before it.
 
 use jiff::Timestamp;
 use sqlx::sqlite::SqliteRow;
@@ -16,7 +16,7 @@ use crate::store::types::{
     Attempt, AttemptOutcome, CanaryQuery, ClaimKind, LastFailure, LastSuccess, StateCount,
 };
 
-/// A ticket that an operator named need not bear our marker: it is no canary.
+/// A ticket that an operator named need not have our marker, so it is no canary.
 const MAX_CANARIES: &str = "
     WITH witnesses AS NOT MATERIALIZED (
         SELECT d.rowid AS row, d.id, d.marker, d.send_at FROM deliveries AS d
@@ -80,7 +80,7 @@ impl Database {
         found.map_err(StoreError::read("a delivery"))
     }
 
-    /// Both as they were at one moment; at most `limit` attempts, the newest.
+    /// Both in one snapshot; at most `limit` attempts, the newest.
     pub(in crate::store) async fn delivery_with_attempts(
         &self,
         id: &str,

@@ -17,14 +17,14 @@ use crate::store::types::{StreamName, Suspicion};
 use crate::store::unit_of_work::{IntentName, floor};
 use crate::store::{StoreError, StoreOptions, uuid_v7};
 
-/// How many deliveries are read at a time.
+/// Number of deliveries per read.
 const CHUNK: u32 = 500;
 
-/// What a delivery whose ticket exists has still ahead of it is its duplicate scans.
+/// A delivery whose ticket exists only has its duplicate scans left.
 const UNSETTLED: &str = "
     SELECT * FROM deliveries WHERE id > ? AND (state <> 'DELIVERED' OR sweep IS NOT NULL) ORDER BY id LIMIT ?";
 
-/// A store that is ready to be worked with.
+/// A store that is ready for use.
 #[derive(Debug)]
 pub(super) struct Begun {
     pub(super) mark: Mark,
@@ -35,7 +35,7 @@ pub(super) struct Begun {
     pub(super) step: SignedDuration,
 }
 
-/// What the database says of itself.
+/// The state recorded in the database.
 struct Kept {
     newest: u64,
     /// When the newest event was written.
@@ -43,7 +43,7 @@ struct Kept {
     stream: StreamName,
     restored_at: Option<Timestamp>,
     copied_at: Option<Timestamp>,
-    /// Whether the intent that the mark names is there; true if it names none.
+    /// Whether the intent named by the mark exists; true if it names none.
     has_marked_intent: bool,
 }
 
@@ -80,7 +80,7 @@ pub(super) async fn begin(
     Ok(Begun { mark, newest, stream, restored_at, suspicion, step })
 }
 
-/// Why the database may be an older copy of itself; the plainest reason first.
+/// Why the database may be an older copy; the most certain reason first.
 fn suspicion(kept: &Kept, mark: &Mark, told: bool) -> Option<Suspicion> {
     if told {
         return Some(Suspicion::Told);
@@ -123,7 +123,7 @@ async fn kept(db: &mut SqliteConnection, mark: &Mark) -> Result<Kept, StoreError
     })
 }
 
-/// Whether the database knows of an intent, or of what came after it.
+/// Whether the database contains an intent, or its outcome.
 async fn has_intent(db: &mut SqliteConnection, intent: Option<&IntentName>) -> Result<bool, StoreError> {
     let Some(IntentName { delivery_id, epoch }) = intent else { return Ok(true) };
     let row = sqlx::query("SELECT * FROM deliveries WHERE id = ?").bind(delivery_id).fetch_optional(db).await;

@@ -1,5 +1,5 @@
-//! Which starts are taken for those of a database that was restored, and what follows from that and from a clock that was
-//! set. Files are copied as an operator would.
+//! Which starts are detected as restored databases, and what follows from that and from clock steps. Files
+//! are copied as an operator would.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -28,7 +28,7 @@ struct Bench {
     folder: TempDir,
     clock: Arc<ManualClock>,
     machine: Arc<ManualMachine>,
-    /// Each run draws other numbers.
+    /// Each run generates other numbers.
     runs: AtomicU64,
 }
 
@@ -73,7 +73,7 @@ impl Bench {
         store.close().await;
     }
 
-    /// Why the next start suspects something, if it does.
+    /// Why the next start suspects a restore, if it does.
     async fn suspicion(&self) -> Option<Suspicion> {
         let (store, opened) = self.open().await;
         assert!(opened.suspicion.is_none() || store.restored_at() == Some(self.now()));
@@ -92,7 +92,7 @@ impl Bench {
         self.clock.now()
     }
 
-    /// A delivery that is claimed, and meant to be sent.
+    /// A claimed delivery with an intent.
     async fn intended(&self, store: &Store, id: &str) -> Delivery {
         accept(store, id).await;
         let claimed = store.claim(TARGET, ClaimKind::Fresh, 1, LEASE, self.now()).await.unwrap().remove(0);
@@ -368,7 +368,7 @@ async fn backup_of_live_database_is_whole_and_private() {
     store.close().await;
     assert_eq!(bench.suspicion().await, None, "the original is none the wiser");
     assert_eq!(bench.file(".copy").metadata().unwrap().permissions().mode() & 0o777, 0o600);
-    // Beside nothing but its key, as on another machine.
+    // Only the key is left beside it, as on another machine.
     for ending in ["", ".mark"] {
         std::fs::remove_file(bench.file(ending)).unwrap();
     }

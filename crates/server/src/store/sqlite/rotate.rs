@@ -1,7 +1,7 @@
-//! Rotation of the keys, beside the server that works with them.
+//! Rotates the keys, with or without a running server.
 //!
-//! Invariant: at every moment the key file, or the next one beside it, opens the database, and every secret opens with a data
-//! key that is there. Whatever is cut off goes on by doing it again.
+//! Invariant: at every moment the key file, or the next one beside it, opens the database, and every secret
+//! can be decrypted with an existing data key. Repeating an interrupted rotation completes it.
 
 use std::path::{Path, PathBuf};
 
@@ -23,25 +23,25 @@ use crate::store::audit::NewAuditEntry;
 use crate::store::encryption::{MasterKey, next};
 use crate::store::{OpenError, RotateError, StoreError};
 
-/// How a rotation of the master key ended.
+/// The result of a master key rotation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MasterRotated {
-    /// A new key is in the file; the former one is kept under another name.
+    /// The file has a new key; the former one is kept under another name.
     Replaced { file: PathBuf, former: Option<PathBuf> },
-    /// One that was cut off is finished; the former key is kept under this name.
+    /// An interrupted rotation was completed; the former key is kept under this name.
     Finished { former: PathBuf },
-    /// The key that was given is in force: the server is to be started with it from now on.
+    /// The given key is in use: the server must be started with it from now on.
     Given,
 }
 
-/// How a rotation of the data key ended.
+/// The result of a data key rotation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DataKeyRotated {
     /// The key that encrypts from now on.
     pub key: i64,
-    /// One that was cut off went on.
+    /// An interrupted rotation was continued.
     pub resumed: bool,
-    /// How many secrets were re-encrypted.
+    /// Number of re-encrypted secrets.
     pub reencrypted: usize,
 }
 
@@ -72,7 +72,7 @@ impl OfflineAdmin {
         let mut transaction = self.db.begin_with("BEGIN IMMEDIATE").await.map_err(StoreError::begin)?;
         let unlocked = keys::unlock(&mut transaction, &path, &source).await?;
         if unlocked.is_next {
-            // Another rotation came in between and was cut off: it is finished at the next try.
+            // Another rotation was interrupted in between: the next attempt completes it.
             return Err(OpenError::KeyWrong { origin: unlocked.master.origin, database: path }.into());
         }
         let file = source.file(&path);
@@ -97,7 +97,7 @@ impl OfflineAdmin {
         failpoints::pass(Point::NewKeyCommitted).await;
         self.scrub_wal().await;
         let (None, Some(file)) = (given, file) else { return Ok(MasterRotated::Given) };
-        // None if a server that was just started has done it.
+        // `None` if a newly started server has done it.
         let former = keys::finish_rotation(&mut self.db, &path, &source, now).await?;
         Ok(MasterRotated::Replaced { file, former })
     }
@@ -125,7 +125,7 @@ impl OfflineAdmin {
         Ok(DataKeyRotated { key: id, resumed, reencrypted })
     }
 
-    /// Creates the new key, unless a rotation is under way.
+    /// Creates the new key, unless a rotation is in progress.
     async fn begin_data_key(
         &mut self,
         entry: &NewAuditEntry,
@@ -170,7 +170,7 @@ impl OfflineAdmin {
         entropy: &dyn Entropy,
     ) -> Result<bool, StoreError> {
         let mut transaction = self.db.begin_with("BEGIN IMMEDIATE").await.map_err(StoreError::begin)?;
-        // Someone may have changed it since.
+        // The secret may have changed in the meantime.
         let Some(row) = old.row(&mut transaction, newest).await? else { return Ok(false) };
         let mut head = Head::load(&mut transaction, &self.audit_key).await?;
         let opened = decrypt(&self.keys, &head.row_digests, old.table, &row, &mut transaction).await;
@@ -209,7 +209,7 @@ impl Old {
     }
 }
 
-/// Whether a data key rotation is under way.
+/// Whether a data key rotation is in progress.
 async fn is_under_way(db: &mut SqliteConnection) -> Result<bool, StoreError> {
     let query = "SELECT EXISTS (SELECT 1 FROM data_keys WHERE retired_at IS NOT NULL AND (
         EXISTS (SELECT 1 FROM audit_head WHERE key_id = data_keys.id)))";

@@ -1,4 +1,5 @@
-//! Where the secrets of a connection lie: that for its ticket system beside the settings, any other in a row of its own.
+//! The secrets of a connection: that for its ticket system is in the row of the settings, any other in its
+//! own row.
 
 use jiff::Timestamp;
 use secrecy::ExposeSecret;
@@ -35,7 +36,7 @@ const REMOVE_FURTHER: &str = "DELETE FROM target_secrets WHERE target = ? AND ba
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Of<'a> {
     pub(super) target: &'a str,
-    /// That of a former connection; empty for the one in force.
+    /// The base URL of a retired connection; empty for the active one.
     pub(super) base_url: &'a str,
     pub(super) used_for: SecretUse,
 }
@@ -95,7 +96,7 @@ impl Of<'_> {
     }
 }
 
-/// The secrets of the connection in `row`, and those that cannot be used. `base_url` is empty for the one in force.
+/// The secrets of the connection in `row`, and unusable ones. `base_url` is empty for the active connection.
 pub(super) async fn of_connection(
     keys: &Keyring,
     row_digests: &RowDigests,
@@ -123,7 +124,7 @@ pub(super) async fn of_connection(
     Ok((secrets, lost))
 }
 
-/// The secret of a row, if it is the one that was put there last.
+/// The secret of a row, if the row matches its digest.
 pub(super) async fn decrypt(
     keys: &Keyring,
     row_digests: &RowDigests,
@@ -143,7 +144,7 @@ pub(super) async fn decrypt(
     Ok(Secret { kind, value: value.ok_or_else(lost)?, origin })
 }
 
-/// Lists a row as it was just written.
+/// Updates the digest of a newly written row.
 pub(super) async fn note(
     row_digests: &mut RowDigests,
     table: &SecretTable,

@@ -1,4 +1,4 @@
-//! Settings, their secrets, and the connections that were replaced.
+//! Settings, their secrets, and retired connections.
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -45,7 +45,7 @@ const SAVE_TEST: &str = "
     INSERT INTO target_tests (target, at, checks) VALUES (?, ?, ?)
     ON CONFLICT (target) DO UPDATE SET at = excluded.at, checks = excluded.checks";
 
-/// Where something was sent, or is just being sent, that may still have to be looked up.
+/// Destinations where something was sent, or is being sent, that may still have to be looked up.
 const OPEN_DESTINATIONS: &str = "
     SELECT target, base_url FROM deliveries
     WHERE base_url IS NOT NULL AND (state IN ('ATTEMPTING', 'RECONCILING') OR doubt IS NOT NULL)
@@ -99,7 +99,7 @@ impl Database {
         let mut all = vec![];
         for row in &rows.map_err(StoreError::read("former connections"))? {
             match retired(&self.state.keys, &row_digests, row, &mut db).await {
-                // What was sent there cannot be looked up any more; all else goes on.
+                // Deliveries sent there cannot be looked up any more; everything else continues.
                 Err(error @ StoreError::Undecryptable { .. }) => {
                     tracing::error!(error = %ErrorChain(&error), "a former connection is lost");
                 }
@@ -168,7 +168,7 @@ impl writer::ExclusiveWrite for Configure {
 }
 
 impl Configure {
-    /// What a panic says at its worst.
+    /// All secrets of the change, as the worst possible panic message at the fail point.
     fn exposed(&self) -> String {
         let secrets = self.changes.iter().filter_map(|change| match change {
             SettingsChange::Target { secrets, .. } => Some(secrets.values()),
@@ -219,7 +219,7 @@ impl Configure {
         }
         let is_of_row = |lost: &&StoreError| lost.is_about(row_digests::SETTINGS.table);
         match lost.iter().find(is_of_row).filter(|_| of_system.is_none()) {
-            // What is not believed now is not believed after other settings were changed either.
+            // A row that failed verification stays untrusted after other settings were changed.
             Some(lost) => {
                 tracing::error!(error = %ErrorChain(lost), "a secret is to be given again");
             }
@@ -228,7 +228,8 @@ impl Configure {
         Ok(())
     }
 
-    /// Keeps the former connection if the new one leads elsewhere; one that leads there again is no longer former.
+    /// Retires the former connection if the new one has another destination; a retired one that becomes
+    /// active again is not retired any more.
     async fn retire(
         &self,
         target: &str,

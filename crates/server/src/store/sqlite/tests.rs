@@ -1,4 +1,4 @@
-//! What happens when SQLite, or the writer itself, fails.
+//! Failures of SQLite and of the writer.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -18,7 +18,8 @@ use crate::store::{
     AcceptError, AcceptRequest, Accepted, EventFilter, KeySource, Requester, Store, StoreError, StoreOptions,
 };
 
-/// Has the writer's connection fail to commit: SQLite then rolls back by itself, as it does when the disk is full.
+/// Makes a commit of the writer's connection fail: SQLite then rolls back by itself, as it does when the disk
+/// is full.
 #[derive(Debug)]
 struct FailCommits {
     asked: Arc<AtomicU32>,
@@ -39,7 +40,7 @@ impl writer::ExclusiveWrite for FailCommits {
     }
 }
 
-/// Leaves half a change behind and panics.
+/// Leaves an incomplete change behind and panics.
 #[derive(Debug)]
 struct Panics;
 
@@ -56,7 +57,7 @@ impl BatchedWrite for Panics {
     }
 }
 
-/// Takes the writer itself down.
+/// Terminates the writer.
 struct Fatal;
 
 #[async_trait]

@@ -1,4 +1,4 @@
-//! Bearer tokens: made and revoked from beside the server, read by it at every call.
+//! Bearer tokens: created and revoked by offline commands, read by the server at every call.
 
 use jiff::Timestamp;
 use sqlx::SqliteConnection;
@@ -61,7 +61,7 @@ pub(super) async fn insert(
     Ok(())
 }
 
-/// Revokes a token. One that was edited by hand is not accepted after that either.
+/// Revokes a token. A token edited by hand stays invalid afterwards.
 pub(super) async fn revoke(
     db: &mut SqliteConnection,
     row_digests: &mut RowDigests,

@@ -1,6 +1,6 @@
 //! The single writer: group-commits all queued writes in one transaction and answers after its commit.
 //!
-//! Invariant: no caller is answered before its write is on the disk.
+//! Invariant: no caller is answered before its write is durable.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -22,12 +22,12 @@ use crate::panics::{self, PanicMessage};
 use crate::store::unit_of_work::{BatchedWrite, ReadSet, UnitOfWork};
 use crate::store::{StoreError, StoreErrorKind};
 
-/// The most batched writes in one transaction.
+/// Maximum number of batched writes per transaction.
 const MAX_BATCH: usize = 256;
-/// How long pushes wait for readers so that a secret that was replaced can be taken out of the log.
+/// How long pushes wait for readers so that a replaced secret can be removed from the WAL.
 const MAX_READER_WAIT: Duration = Duration::from_millis(250);
 
-/// What the writer is asked for.
+/// A request to the writer.
 pub(super) enum WriteRequest {
     BatchedWrite(Box<dyn QueuedBatchedWrite>),
     Exclusive(Box<dyn QueuedExclusiveWrite>),
@@ -51,7 +51,7 @@ pub(in crate::store) trait ExclusiveWrite: Send + Sync + 'static {
 
     async fn run(&self, state: &State, db: &mut SqliteConnection) -> Result<Self::Answer, StoreError>;
 
-    /// Whether it takes secrets away, or puts others in their place.
+    /// Whether it removes or replaces secrets.
     fn replaces_secrets(&self) -> bool {
         false
     }
@@ -79,7 +79,7 @@ pub(super) struct Writer {
     pub(super) connection: WriterConnection,
     pub(super) state: Arc<State>,
     pub(super) mark: Mark,
-    /// Held as long as the connection is open.
+    /// Held while the connection is open.
     pub(super) locks: [File; 2],
     /// Set when the writer ended regularly; dropped unset when it died.
     pub(super) ended: watch::Sender<bool>,
@@ -88,7 +88,7 @@ pub(super) struct Writer {
 // === impl Writer ===
 
 impl Writer {
-    /// Runs until it is closed, or until every sender is gone.
+    /// Runs until it is closed, or until every sender is dropped.
     pub(super) async fn run(mut self, mut inbox: mpsc::Receiver<WriteRequest>) {
         let mut queue = VecDeque::new();
         let mut closing = vec![];
@@ -115,12 +115,12 @@ impl Writer {
         drop(self.locks);
         self.ended.send_replace(true);
         for reply in closing {
-            // The caller may be gone.
+            // The caller may have disconnected.
             let _ = reply.send(());
         }
     }
 
-    /// Does what is first in the queue, together with all that can share its transaction.
+    /// Executes the first write of the queue, together with all that can share its transaction.
     async fn step(&mut self, queue: &mut VecDeque<WriteRequest>) -> Option<oneshot::Sender<()>> {
         let mut batch = vec![];
         while let Some(message) = queue.pop_front() {
@@ -145,8 +145,8 @@ impl Writer {
         None
     }
 
-    /// Commits a batch. What the schema refuses, or a command that panics, is not allowed to spoil the rest: each command
-    /// then goes by itself.
+    /// Commits a batch. If the schema rejects a write, or a write panics, each write is committed separately,
+    /// so that the others succeed.
     async fn commit_all(&mut self, mut batch: Vec<Box<dyn QueuedBatchedWrite>>) {
         match self.commit(&mut batch).await {
             Err(error) if batch.len() > 1 && is_of_one_row(&error) => {
@@ -169,7 +169,7 @@ impl Writer {
         match panics::catch(self.try_commit_exclusive(task)).await {
             Ok(outcome) => self.discard_if_broken(outcome).await,
             Err(PanicMessage(reason)) => {
-                // Whatever was begun on this connection ends with it.
+                // Discarding the connection rolls its transaction back.
                 self.connection.discard().await;
                 let error = StoreError::Panicked { write: std::any::type_name::<T>(), reason };
                 tracing::error!(error = %ErrorChain(&error), "a write panicked");
@@ -210,13 +210,13 @@ impl Writer {
         self.state.commits.fetch_add(1, Ordering::Relaxed);
         self.mark.touch();
         if task.replaces_secrets() {
-            // Pushes wait meanwhile: a reader that takes long is not waited for.
+            // Pushes wait in the meantime, so slow readers are not waited for.
             wal_scrub::scrub(db, MAX_READER_WAIT).await;
         }
         Ok(answer)
     }
 
-    /// Discards the connection after a failure that may have left it in disorder.
+    /// Discards the connection after a failure that may have left it in an unknown state.
     async fn discard_if_broken<T>(&mut self, outcome: Result<T, StoreError>) -> Result<T, StoreError> {
         if outcome.as_ref().is_err_and(|error| !is_of_one_row(error)) {
             self.connection.discard().await;
@@ -251,7 +251,7 @@ impl<V: BatchedWrite> QueuedBatchedWrite for PendingBatchedWrite<V> {
     }
 
     fn apply(&mut self, work: &mut UnitOfWork) -> Result<(), StoreError> {
-        // Nothing that a panic has left half done is used again: the rows in memory are thrown away.
+        // After a panic the rows in memory are discarded, because they may be inconsistent.
         let applied = catch_unwind(AssertUnwindSafe(|| self.write.apply(work)));
         let applied =
             applied.map_err(|payload| StoreError::panicked(std::any::type_name::<V>(), &*payload))?;
@@ -262,7 +262,7 @@ impl<V: BatchedWrite> QueuedBatchedWrite for PendingBatchedWrite<V> {
     fn answer(self: Box<Self>, outcome: Result<(), StoreError>) {
         let Self { answer, reply, .. } = *self;
         let answer = outcome.and_then(|()| answer.unwrap_or(Err(StoreError::Closed)));
-        // The caller may be gone; the write is done anyway.
+        // The caller may have disconnected; the write is done anyway.
         let _ = reply.send(answer);
     }
 }
@@ -283,12 +283,12 @@ impl<T: ExclusiveWrite> PendingExclusiveWrite<T> {
 impl<T: ExclusiveWrite> QueuedExclusiveWrite for PendingExclusiveWrite<T> {
     async fn run(self: Box<Self>, writer: &mut Writer) {
         let answer = writer.commit_exclusive(&self.task).await;
-        // The caller may be gone; the write is done anyway.
+        // The caller may have disconnected; the write is done anyway.
         let _ = self.reply.send(answer);
     }
 }
 
-/// Whether a single command is to blame, and neither the transaction nor the connection.
+/// Whether a single write failed, rather than the transaction or the connection.
 fn is_of_one_row(error: &StoreError) -> bool {
     let whole = matches!(error, StoreError::Begin { .. } | StoreError::Commit { .. });
     let panicked = matches!(error, StoreError::Panicked { .. });

@@ -1,4 +1,4 @@
-//! What happens to many deliveries of one target, a chunk at a time.
+//! Changes many deliveries of one target, in chunks.
 
 use jiff::Timestamp;
 use ticketing_core::delivery::{Delivery, Settled, State};
@@ -13,7 +13,7 @@ pub(in crate::store) struct Bulk {
     pub(in crate::store) target: String,
     pub(in crate::store) state: State,
     pub(in crate::store) change: BulkChange,
-    /// The id of the last delivery of the chunk before; empty for the first.
+    /// The ID of the last delivery of the previous chunk; empty for the first.
     pub(in crate::store) after: String,
     pub(in crate::store) limit: u32,
     pub(in crate::store) now: Timestamp,
@@ -21,23 +21,23 @@ pub(in crate::store) struct Bulk {
 
 #[derive(Debug, Clone)]
 pub(in crate::store) enum BulkChange {
-    /// The target admits nothing at present: what is pending waits.
+    /// The target admits nothing: pending deliveries wait.
     Defer { due_at: Timestamp, fault: Fault },
-    /// The target's settings were changed, or it is well after it was in trouble.
+    /// The target's settings were changed, or it has recovered.
     Recover,
     /// The first ticket was created since then.
     EndOutage { outage_began: Timestamp },
-    /// The search is known to show tickets of ours: what could not be proven is looked up now.
+    /// The search is known to find our tickets: unproven deliveries are looked up now.
     SearchProven,
-    /// One that has failed for want of the target is to see whether it is well again.
+    /// One delivery that FAILED because of the target is rearmed as a probe.
     Probe,
 }
 
-/// What became of a chunk.
+/// The result of a chunk.
 #[derive(Debug)]
 pub(in crate::store) struct Chunk {
     pub(in crate::store) changed: u64,
-    /// Where the next one begins; `None` if this was the last.
+    /// Start of the next chunk; `None` if this was the last.
     pub(in crate::store) next: Option<String>,
     /// The delivery that was armed as a probe.
     pub(in crate::store) probe: Option<String>,
@@ -81,7 +81,7 @@ impl BatchedWrite for Bulk {
 }
 
 impl BulkChange {
-    /// The states that are concerned.
+    /// The affected states.
     pub(in crate::store) fn states(&self) -> &'static [State] {
         match self {
             Self::Defer { .. } => &[State::Pending],

@@ -9,15 +9,15 @@ use crate::store::audit::{Actor, AuditAction, DONE, NewAuditEntry};
 use crate::store::types::{DeliveryFilter, Operation};
 use crate::store::unit_of_work::{BatchedWrite, NewOperation, ReadSet, UnitOfWork};
 
-/// What a bulk retry is audited of.
+/// The subject of a bulk retry in the audit.
 const DELIVERIES: &str = "deliveries";
 
-/// Retries the deliveries of one page. One that no longer fits, or cannot be retried, is refused.
+/// Retries the deliveries of one page. One that no longer matches, or cannot be retried, is refused.
 #[derive(Debug)]
 pub(in crate::store) struct RetryMany {
     pub(in crate::store) delivery_ids: Vec<String>,
     pub(in crate::store) filter: DeliveryFilter,
-    /// Connections that tickets can be pushed to.
+    /// Connections to which tickets can be pushed.
     pub(in crate::store) enabled: Vec<String>,
     pub(in crate::store) note: String,
     pub(in crate::store) by: Actor,
@@ -25,7 +25,7 @@ pub(in crate::store) struct RetryMany {
 }
 
 impl BatchedWrite for RetryMany {
-    /// The retried ones as they became, and how many were refused.
+    /// The retried deliveries, and the number of refused ones.
     type Answer = (Vec<Delivery>, u32);
 
     const EXCLUSIVE: bool = true;
@@ -58,7 +58,7 @@ impl BatchedWrite for RetryMany {
 }
 
 impl RetryMany {
-    /// What an operator gave up is only taken up again where its state was named.
+    /// A cancelled delivery is only retried if the filter names its state.
     fn may_retry(&self, delivery: &Delivery) -> bool {
         let given_up = delivery.state == State::Cancelled && !self.filter.states.contains(&State::Cancelled);
         !given_up && self.filter.admits(delivery) && self.enabled.contains(&delivery.target)
