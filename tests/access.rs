@@ -174,7 +174,7 @@ async fn methods_are_open_to_documented_roles_only() {
 }
 
 #[tokio::test]
-async fn a_test_of_settings_that_are_not_saved_is_for_an_admin_alone() {
+async fn only_admins_test_unsaved_settings() {
     let mut world = Plan::new().guarded().start().await;
     let (mut analyst, _) = client_of(&mut world, "ana", Role::Analyst).await;
     let saved = TestConnectionRequest { system: TicketSystem::Jira.into(), ..Default::default() };
@@ -292,7 +292,7 @@ async fn audits_every_change_with_caller_and_outcome() {
 }
 
 #[tokio::test]
-async fn tokens_are_made_listed_and_revoked_from_the_command_line() {
+async fn command_line_creates_lists_and_revokes_tokens() {
     let folder = tempfile::tempdir().unwrap();
     let data = format!("--data={}", folder.path().join("data").display());
     let run = async |arguments: &[&str]| {

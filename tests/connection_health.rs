@@ -30,7 +30,7 @@ async fn consecutive_failures_open_the_circuit() {
 }
 
 #[tokio::test]
-async fn an_open_circuit_is_probed_at_most_once_a_tick() {
+async fn open_circuit_is_probed_at_most_once_a_tick() {
     let mut world = with_slow_ticks(Plan::new().with_flag("--circuit-threshold=3"), 20).await;
     world.jira.faults().push(Rule::new(Call::Create, When::Always, Effect::gateway_timeout()));
     for n in 1..=6 {
@@ -128,7 +128,7 @@ async fn wrong_password_never_locks_the_account() {
 }
 
 #[tokio::test]
-async fn a_change_that_leaves_the_login_as_it_is_lifts_no_suspension() {
+async fn change_with_same_login_lifts_no_suspension() {
     let mut world = Plan::new().start_unconfigured().await;
     let system = TicketSystem::Servicenow;
     world.client.configure(with_password(&world, "not-the-password")).await.unwrap();
@@ -156,7 +156,7 @@ async fn a_change_that_leaves_the_login_as_it_is_lifts_no_suspension() {
 }
 
 #[tokio::test]
-async fn a_passed_test_or_a_retry_lifts_a_pause() {
+async fn passed_test_or_a_retry_lifts_a_pause() {
     let mut world = with_slow_ticks(Plan::new(), 5).await;
     for (round, by_test) in [(0, true), (10, false)] {
         let throttle = Effect::throttle(ticketing_simulator::RetryAfter::Seconds(3_000));

@@ -18,7 +18,7 @@ const SERVICENOW_SUMMARY: usize = 160;
 const SERVICENOW_TEXT: usize = 4_000;
 
 #[tokio::test]
-async fn a_hostile_incident_becomes_a_ticket_on_every_vendor() {
+async fn hostile_incident_becomes_a_ticket_on_every_vendor() {
     for vendor in [Vendor::JiraCloud, Vendor::JiraDataCenter] {
         pushed_within_limits(vendor, hostile()).await;
     }

@@ -98,7 +98,7 @@ async fn reports_all_invalid_filters_at_once() {
 }
 
 #[tokio::test]
-async fn the_attempts_are_listed_when_they_are_asked_for() {
+async fn attempts_are_listed_when_they_are_asked_for() {
     let mut world = Plan::new().start().await;
     world.jira.stop().await;
     let answer = world.push("INC-1", TicketSystem::Jira).await;

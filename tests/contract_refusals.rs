@@ -53,7 +53,7 @@ async fn every_method_refuses_an_unknown_system() {
 }
 
 #[tokio::test]
-async fn a_call_without_an_incident_is_refused() {
+async fn call_without_an_incident_is_refused() {
     let mut world = Plan::new().start().await;
     let request = v1::CreateTicketRequest::default();
     refusal(world.client.create_ticket(request).await)
@@ -88,7 +88,7 @@ async fn every_method_reports_an_unknown_delivery() {
 }
 
 #[tokio::test]
-async fn a_delivery_must_be_named_by_1_to_64_characters() {
+async fn delivery_must_be_named_by_1_to_64_characters() {
     let mut world = Plan::new().start().await;
     for id in [String::new(), "x".repeat(65)] {
         refusal(world.client.get_delivery(&id).await).is_invalid("REQUEST_INVALID", &["delivery_id"]);

@@ -77,7 +77,7 @@ async fn counts_not_retriable_and_skips_cancelled() {
 }
 
 #[tokio::test]
-async fn refuses_deliveries_of_a_connection_that_is_switched_off() {
+async fn refuses_deliveries_of_disabled_connection() {
     let mut world = with_waiting(1).await;
     let off = v1::JiraSettings { enabled: Some(false), ..Default::default() };
     world.try_jira(off).await.unwrap();

@@ -89,7 +89,7 @@ async fn html_page_fails_the_first_check() {
 }
 
 #[tokio::test]
-async fn a_dead_port_fails_the_first_step() {
+async fn dead_port_fails_the_first_step() {
     let mut world = Plan::new().start().await;
     world.jira.stop().await;
     world.servicenow.stop().await;

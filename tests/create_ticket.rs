@@ -42,7 +42,7 @@ async fn ticket_with_lost_answer_is_found() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_killed_delivers_what_it_had_accepted() {
+async fn killed_server_delivers_accepted_pushes() {
     let mut world = Plan::new().in_a_process().start().await;
     world.jira.stop().await;
     let answer = world.push("INC-1", TicketSystem::Jira).await;

@@ -83,7 +83,7 @@ async fn edited_secret_list_is_refused_and_audited() {
 }
 
 #[tokio::test]
-async fn a_database_whose_audit_was_removed_is_refused() {
+async fn refuses_database_without_audit() {
     let mut world = Plan::new().start().await;
     world.server.stop().await;
     world.server.edit(Edit::RemoveAudit).await;

@@ -381,7 +381,7 @@ async fn until_logged(world: &World, words: &str) {
 }
 
 #[tokio::test]
-async fn a_server_without_certificates_goes_on_after_sighup() {
+async fn server_without_certificates_ignores_sighup() {
     let mut world = Plan::new().in_a_process().start().await;
     world.server.hang_up().await;
     world.push("INC-1", rhythmx_ticketing::v1::TicketSystem::Jira).await;

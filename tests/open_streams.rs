@@ -96,7 +96,7 @@ async fn all_streams_end_with_their_credential() {
 }
 
 #[tokio::test]
-async fn nothing_is_delivered_after_a_revocation() {
+async fn stream_delivers_nothing_after_revocation() {
     let mut world = Plan::new().in_a_process().guarded().start().await;
     let (_, token) = client_of(&mut world, "wall", Role::Viewer).await;
     let mut events = follow(&world, &token).await.unwrap();

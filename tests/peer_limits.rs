@@ -209,7 +209,7 @@ async fn requests_that_grow_when_decoded_stay_within_the_budget() {
 }
 
 #[tokio::test]
-async fn lengths_that_are_only_declared_and_bombs_cost_no_memory() {
+async fn declared_lengths_and_bombs_use_no_memory() {
     let mut world = Plan::new().in_a_process().with_flag(STOPS_SOON).start().await;
     let before = settled(&mut world).await;
     let mut liar = Hostile::connect(&world.server.address).await.unwrap();

@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn by_default_nothing_is_pushed() {
+    fn auto_push_is_off_by_default() {
         let rule = AutoPush::default();
         assert_eq!(rule.verdict(Severity::Critical, System::Jira), Verdict::Skip(SkipReason::Disabled));
     }

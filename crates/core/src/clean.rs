@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn removes_joiners_and_selectors_that_do_nothing() {
+    fn removes_joiners_and_selectors_without_effect() {
         let table = [
             ("pass\u{200d}word", "password"),
             ("\u{200c}x\u{200d}", "x"),

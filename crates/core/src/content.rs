@@ -379,7 +379,7 @@ mod tests {
     }
 
     #[test]
-    fn content_is_clean_and_says_what_was_changed() {
+    fn content_is_cleaned_and_reports_changes() {
         let content = content("invoice\u{202e}fdp.exe", "by \u{200b}alice\u{2066}", "a\u{fffe}\r\nb\0");
         assert_eq!(
             content.summary(Limit::NONE),

@@ -329,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn every_kind_has_a_name_of_its_own() {
+    fn fault_kinds_have_distinct_names() {
         let names: std::collections::HashSet<_> = FaultKind::ALL.iter().map(|kind| kind.as_str()).collect();
         assert_eq!(names.len(), FaultKind::ALL.len());
     }

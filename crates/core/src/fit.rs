@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn a_document_that_fits_is_left_as_it_is() {
+    fn fitting_document_is_unchanged() {
         let document = document("notes");
         assert_eq!(fitted(&document, 100_000, false), Fitted { document, omissions: vec![] });
     }
@@ -184,7 +184,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_the_notes_the_limit_holds(notes in "\\PC{0,3000}", limit in 1_200_usize..4_000) {
+        fn fits_any_notes_into_the_limit(notes in "\\PC{0,3000}", limit in 1_200_usize..4_000) {
             let fitted = fitted(&document(&notes), limit, false);
             prop_assert!(Limit::utf16(limit).allows(&render(&fitted.document)));
         }

@@ -407,7 +407,7 @@ mod tests {
     }
 
     #[test]
-    fn text_at_the_limit_passes_and_one_character_more_does_not() {
+    fn accepts_text_at_limit_and_refuses_longer() {
         let mut exact = fields();
         exact.investigation_notes = "é".repeat(limits::INVESTIGATION_NOTES);
         exact.actor.entity = "é".repeat(limits::NAME);

@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn a_marker_reads_back_as_itself_and_nothing_else_is_one() {
+    fn parses_valid_markers_only() {
         let marker = Marker::derive(&InstallationKey::new([7; 32]), "INC-1", "jira");
         assert_eq!(Marker::parse(marker.as_str()), Some(marker));
         for text in ["", "rhythmx-", "rhythmx-ABCDEF", "other-0123456789abcdef0123456789abcdef"] {

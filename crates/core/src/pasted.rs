@@ -86,7 +86,7 @@ pub fn token(text: &str) -> Result<&str, String> {
         ));
     }
     if is_quoted(text) {
-        return Err("stands within quotation marks: give it without them".to_owned());
+        return Err("is in quotation marks: remove them".to_owned());
     }
     match find(text, |c| !c.is_ascii_graphic()) {
         Some(wrong) => Err(format!("contains {wrong}, which no token contains: copy it again")),
@@ -130,7 +130,7 @@ pub fn oddity(text: &str) -> Option<String> {
         return Some(format!("ends with {}", describe(last)));
     }
     if is_quoted(text) {
-        return Some("stands within quotation marks".to_owned());
+        return Some("is in quotation marks".to_owned());
     }
     if let Some(scheme) = scheme(text) {
         return Some(format!("begins with \"{scheme}\""));
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn tokens_are_trimmed_of_what_cannot_be_seen() {
+    fn trims_invisible_characters_of_tokens() {
         for text in ["abc", " abc\r\n", "\u{FEFF}abc", "abc\u{200B}", "\u{A0}abc\u{2060}"] {
             assert_eq!(token(text), Ok("abc"), "{text:?}");
         }
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn passwords_keep_spaces_and_letters_of_any_script() {
+    fn passwords_may_contain_spaces_and_any_script() {
         for text in [
             "pass word",
             " pass",
@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_password_with_what_cannot_be_typed() {
+    fn refuses_password_with_untypeable_character() {
         for (text, position) in [("pa\u{200B}ss", 3), ("pa\u{200D}ss", 3), ("pa\nss", 3), ("pass\u{200C}", 5)]
         {
             let wrong = password(text).unwrap_err();
@@ -324,18 +324,18 @@ mod tests {
     }
 
     #[test]
-    fn names_may_hold_spaces_and_nothing_invisible() {
+    fn names_allow_spaces_but_not_invisible_characters() {
         assert_eq!(name("\u{200B} Security Operations\u{A0}"), Ok("Security Operations"));
         assert!(name("Security\u{A0}Operations").unwrap_err().contains("a no-break space (U+00A0)"));
         assert!(name("SEC\u{202E}X").unwrap_err().contains("U+202E"));
     }
 
     #[test]
-    fn oddity_tells_what_may_be_wrong_and_no_more() {
+    fn oddity_explains_password_without_revealing_it() {
         let table = [
             ("pass ", "ends with a space (U+0020)"),
             ("\tpass", "begins with a tab (U+0009)"),
-            ("'pass'", "stands within quotation marks"),
+            ("'pass'", "is in quotation marks"),
             ("pa\u{A0}ss", "contains a no-break space (U+00A0)"),
         ];
         for (text, expected) in table {

@@ -77,7 +77,7 @@ mod tests {
     use super::Severity;
 
     #[test]
-    fn the_thresholds_belong_to_the_higher_severity() {
+    fn threshold_score_has_the_higher_severity() {
         let cases = [
             (0.0, Severity::Low),
             (39.99, Severity::Low),

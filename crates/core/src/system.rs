@@ -314,7 +314,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_ticket_is_told_from_another_by_site_and_id() {
+    fn identifies_ticket_by_site_and_id() {
         let ticket = |id: &str, key: &str, site: &str| {
             let url = if site.is_empty() { String::new() } else { format!("{site}/browse/{key}") };
             TicketRef { id: id.to_owned(), key: key.to_owned(), url }

@@ -429,7 +429,7 @@ mod tests {
     }
 
     #[test]
-    fn one_failing_delivery_does_not_hold_up_others() {
+    fn one_failing_delivery_does_not_delay_others() {
         let mut health = Health::default();
         for _ in 0..10 {
             health = after(&health, FaultKind::ServerError, "a").0;
@@ -468,7 +468,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lock_out_leaves_no_probe() {
+    fn lockout_permits_no_probe() {
         let (health, event) = after(&Health::default(), FaultKind::LockedOut, "a");
         assert_eq!(
             (health.admission(NOW), event),
@@ -483,7 +483,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lockable_login_gets_one_further_probe() {
+    fn lockable_login_gets_one_further_probe() {
         let health = unauthorized(&Health::default(), 0, 1, 5);
         assert_eq!((health.condition, health.admission(at(1))), (Condition::LoginRefused, Admission::Probe));
         // Begun before the first was known.
@@ -513,7 +513,7 @@ mod tests {
     }
 
     #[test]
-    fn a_login_that_cannot_lock_is_probed_with_backoff() {
+    fn login_that_cannot_lock_is_probed_with_backoff() {
         let mut health = Health::default();
         let mut waits = vec![];
         for _ in 0..9 {
@@ -547,7 +547,7 @@ mod tests {
     }
 
     #[test]
-    fn no_pause_is_believed_beyond_an_hour() {
+    fn caps_pauses_at_an_hour() {
         let health = throttled(86_400);
         assert_eq!(health.throttled_until, Some(at(3_600)));
         let stored = Health { throttled_until: Some(at(86_400)), ..Health::default() };
@@ -555,7 +555,7 @@ mod tests {
     }
 
     #[test]
-    fn an_operators_retry_ends_every_wait() {
+    fn operators_retry_ends_every_wait() {
         assert_eq!(throttled(90).end_pauses(NOW).admission(NOW), Admission::Probe);
         let (health, _) = after(&Health::default(), FaultKind::Unauthorized, "a");
         assert_eq!(health.end_pauses(NOW).admission(NOW), Admission::Probe);

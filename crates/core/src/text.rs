@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn a_single_line_has_no_line_breaks_or_invisible_characters() {
+    fn single_line_has_no_line_breaks_or_invisible_characters() {
         assert_eq!(single_line(" a\r\n\tb\u{0} c\u{2028}d\u{200b} "), "a b c d");
     }
 }

@@ -351,7 +351,7 @@ fn operator_can_end_unknown_outcome() {
 }
 
 #[test]
-fn ticket_named_by_key_is_no_duplicate() {
+fn ticket_named_by_key_is_not_a_duplicate() {
     let mut world = World::new(0);
     world.attempt(AttemptOutcome::Lose { applied_after: Some(0) });
     let named = TicketRef { id: String::new(), ..ticket(1) };
@@ -413,7 +413,7 @@ fn resolving_again_corrects_ticket_and_keeps_searching() {
 }
 
 #[test]
-fn a_ticket_that_was_created_takes_no_correction() {
+fn created_ticket_cannot_be_corrected() {
     let mut world = World::new(0);
     let created = Outcome::Sent(Ok(Created { ticket: ticket(2), adjustments: vec![] }));
     let epoch = world.delivery.epoch;
@@ -447,7 +447,7 @@ fn older_of_two_tickets_is_the_reference() {
 }
 
 /// A delivery whose unknown outcome was proven absent and that has no retries left.
-fn failed_after_a_doubt() -> World {
+fn failed_after_unknown_outcome() -> World {
     let mut world = World::new(0);
     world.attempt(AttemptOutcome::Lose { applied_after: None });
     while world.delivery.state == State::Reconciling {
@@ -467,7 +467,7 @@ fn scan_finds_ticket_of_failed_or_cancelled_delivery() {
         tickets: vec![FoundTicket { ticket: ticket(1), created_at: None }],
         canary_seen: false,
     };
-    let failed = failed_after_a_doubt();
+    let failed = failed_after_unknown_outcome();
     let mut cancelled = World::new(0);
     cancelled.attempt(AttemptOutcome::Lose { applied_after: None });
     cancelled.apply(|delivery, policy, now| delivery.cancel(policy, now).ok());
@@ -489,7 +489,7 @@ fn scan_finds_ticket_of_failed_or_cancelled_delivery() {
 
 #[test]
 fn keeps_scanned_ticket_after_rearm() {
-    let world = failed_after_a_doubt();
+    let world = failed_after_unknown_outcome();
     let armed = world.delivery.retry(false, world.now).unwrap().delivery;
     assert_eq!(armed.duplicate_scan, None);
     let duplicate_scan =
@@ -514,7 +514,7 @@ fn unseen(evidence: Evidence, seconds: u64) -> World {
 }
 
 #[test]
-fn proves_no_absence_without_evidence() {
+fn does_not_prove_absence_without_evidence() {
     for evidence in [Evidence::NoTicket, Evidence::NotShown] {
         let world = unseen(evidence, 24 * 3_600);
         let delivery = &world.delivery;

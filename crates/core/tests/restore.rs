@@ -338,7 +338,7 @@ fn sends_at_once_after_restore_window() {
 }
 
 #[test]
-fn a_clock_that_runs_on_is_left_alone() {
+fn unset_clock_shifts_nothing() {
     let last = Timestamp::from_second(1_800_000_000).unwrap();
     let hour = Duration::from_secs(3_600);
     let step = |now, passed| Downtime { last, now, passed }.step();

@@ -237,14 +237,14 @@ fn field_checks(offer: &Offer) -> [Check; 4] {
     let priority = match &offer.priorities {
         Priorities::Offered(offered) => priorities(offered),
         Priorities::OffScreen => {
-            "not on the create screen: tickets go without a priority of their own".to_owned()
+            "not on the create screen: tickets are created without a priority".to_owned()
         }
         Priorities::Unknown => "could not be checked".to_owned(),
     };
     let known = |text: &'static str| if offer.is_known { text } else { "could not be checked" };
     let labels = known(match offer.labels {
-        true => "on the create screen: tickets bear their marker as a label",
-        false => "not on the create screen: tickets bear their marker in the description",
+        true => "on the create screen: the marker is a label of the ticket",
+        false => "not on the create screen: the marker is in the description of the ticket",
     });
     let description = known(match offer.description {
         true => "on the create screen",

@@ -180,7 +180,7 @@ impl Client {
         timeout: Duration,
     ) -> Result<Reply, Fault> {
         if timeout.is_zero() {
-            return Err(Fault::new(FaultKind::TooLate, "no time was left to send the request"));
+            return Err(Fault::new(FaultKind::TooLate, "the request was not sent: its deadline had passed"));
         }
         let mut url = self.base(api, path);
         if !query.is_empty() {

@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_people_see_goes_before_an_untranslated_one() {
+    fn prefers_translated_issue_type_name() {
         let types = types(&[("1", "Aufgabe", Some("Incident")), ("2", "Incident", Some("Störung"))]);
         assert_eq!(find(&types, "incident").map(|found| found.id.as_str()), Some("2"));
     }
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn offers_nearest_first_and_no_sub_task() {
+    fn offers_nearest_types_without_sub_tasks() {
         let mut types = types(&[("1", "Epic", None), ("2", "Incident", None), ("3", "Sub-task", None)]);
         types[2].subtask = true;
         assert_eq!(nearest_first(&types, "Incidents"), ["Incident", "Epic"]);

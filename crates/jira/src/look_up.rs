@@ -45,7 +45,7 @@ pub(crate) async fn look_up(
 ) -> Result<SearchResult, Fault> {
     let project = place.project;
     if !is_project_key(project) {
-        let message = format!("\"{project}\" is no project key, so nothing can be searched there");
+        let message = format!("\"{project}\" is not a project key, so nothing can be searched there");
         return Err(Fault::new(FaultKind::Misconfigured, message));
     }
     let (rows, blind) = match rows(client, api, &jql(search, true)).await {
@@ -128,13 +128,15 @@ impl SearchPage {
     pub(crate) fn complaint(&self) -> Option<&'static str> {
         let said =
             [&self.error_messages, &self.warning_messages].into_iter().flatten().any(|said| !said.is_empty());
-        said.then_some("the search was answered, and Jira says that something was wrong with it")
+        said.then_some("Jira answered the search with warnings")
     }
 
     /// Why the last page may omit rows, after `read` rows.
     pub(crate) fn shortfall(&self, api: Api, read: usize) -> Option<&'static str> {
         match (api, self.total) {
-            (Api::V3, _) if self.is_last == Some(false) => Some("the search goes on, and names no next page"),
+            (Api::V3, _) if self.is_last == Some(false) => {
+                Some("the search has more results, but no next page")
+            }
             (Api::V3, _) => None,
             (Api::V2, None) => Some("the search does not say how many issues it found"),
             (Api::V2, Some(total)) => {
@@ -255,7 +257,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_times_of_both_kinds_of_jira_are_read() {
+    fn parses_times_of_cloud_and_data_center() {
         for text in ["2026-01-31T12:00:00.000+0000", "2026-01-31T14:00:00.000+02:00", "2026-01-31T12:00:00Z"]
         {
             assert_eq!(
@@ -268,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn a_marker_counts_as_a_whole_word_only() {
+    fn matches_markers_as_whole_words() {
         let marker = Marker::parse("rhythmx-0123456789abcdef0123456789abcdef").unwrap();
         let issue = |description: &str| FoundIssue {
             id: "1".to_owned(),

@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn the_four_risk_levels_become_the_four_usual_priorities() {
+    fn maps_risk_levels_to_default_priorities() {
         let usual = offered(&["highest", "High", "Medium", "Low", "Lowest"]);
         let levels = [RiskLevel::Critical, RiskLevel::High, RiskLevel::Medium, RiskLevel::Low];
         for (index, level) in levels.into_iter().enumerate() {
@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn translated_priority_is_known_by_its_picture() {
+    fn recognizes_translated_priority_by_icon() {
         let mut offered = offered(&["Basse", "La plus haute"]);
         let icon =
             |name: &str| Some(format!("https://acme.atlassian.net/images/icons/priorities/{name}.svg"));
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn a_scheme_of_other_names_gets_the_closest_one_and_says_so() {
+    fn reports_closest_priority_of_other_scheme() {
         let (choice, adjustment) = choose(RiskLevel::Critical, &offered(&["Minor", "Blocker"]));
         assert_eq!(choice.unwrap().name, "Blocker");
         assert!(adjustment.unwrap().reason.contains("instead of \"Highest\""));

@@ -51,7 +51,7 @@ fn every_violation_is_reported_at_once_with_its_path() {
 }
 
 #[test]
-fn pasted_secrets_work_or_are_refused_by_their_character() {
+fn refusal_of_pasted_secret_names_the_character() {
     let told = |draft: &SettingsDraft, kind, value: &str| {
         let mut violations = Violations::default();
         Settings::parse(draft, Some(&secret(kind, value)), "jira", &mut violations);
@@ -77,7 +77,7 @@ fn pasted_secrets_work_or_are_refused_by_their_character() {
 }
 
 #[test]
-fn pasted_emails_work_or_are_refused_by_their_character() {
+fn refusal_of_pasted_email_names_the_character() {
     let told = |email: &str| {
         let mut violations = Violations::default();
         let draft = SettingsDraft { email: Some(email.to_owned()), ..draft() };
@@ -114,7 +114,7 @@ fn refuses_names_with_invisible_characters() {
 }
 
 #[test]
-fn gateway_is_no_site_and_addresses_are_shown_as_understood() {
+fn refuses_gateway_as_site_and_completes_addresses() {
     let gateway = SettingsDraft { url: Some("https://api.atlassian.com/ex/jira/1".to_owned()), ..draft() };
     assert_eq!(parse(&gateway, Some(&secret(SecretKind::ApiToken, "token"))).unwrap_err(), ["jira.url"]);
     let pasted = SettingsDraft { url: Some("jira.corp.example/jira/login.jsp".to_owned()), ..draft() };
@@ -124,7 +124,7 @@ fn gateway_is_no_site_and_addresses_are_shown_as_understood() {
 }
 
 #[test]
-fn a_label_with_a_space_is_refused_and_so_are_more_than_ten() {
+fn refuses_label_with_space_and_eleventh_label() {
     let token = secret(SecretKind::ApiToken, "token");
     let many = SettingsDraft { labels: Some(vec!["a".to_owned(); 11]), ..draft() };
     assert_eq!(parse(&many, Some(&token)).unwrap_err(), ["jira.labels"]);

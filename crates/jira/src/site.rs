@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_that_are_no_site_are_refused() {
+    fn refuses_addresses_other_than_sites() {
         for text in [
             "",
             "ftp://x.example",

@@ -150,7 +150,7 @@ async fn refuses_name_that_resolves_to_internal_address() {
 }
 
 #[tokio::test]
-async fn checks_addresses_of_every_request_against_dns_rebinding() {
+async fn checks_each_request_against_dns_rebinding() {
     let inner = InternalService::start(OK).await;
     // 127.0.0.1 takes the part of a public address, 127.0.0.2 of an internal one.
     let names = ScriptedResolver::new(&["127.0.0.1", "127.0.0.2", "127.0.0.1", "127.0.0.2"]);

@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn a_unit_is_at_least_0_and_less_than_1() {
+    fn unit_is_at_least_0_and_less_than_1() {
         let entropy = SeededEntropy::new(7);
         assert!((0..1_000).map(|_| entropy.unit()).all(|unit| (0.0..1.0).contains(&unit)));
     }

@@ -133,7 +133,7 @@ impl Client {
     /// The time left until a deadline.
     pub(crate) fn time_left(&self, deadline: Deadline) -> Result<Duration, Fault> {
         let left = Duration::try_from(deadline.0.duration_since(self.now())).unwrap_or_default();
-        let late = || Fault::new(FaultKind::TooLate, "the request was not begun: its time had passed");
+        let late = || Fault::new(FaultKind::TooLate, "the request was not sent: its deadline had passed");
         if left.is_zero() { Err(late()) } else { Ok(left) }
     }
 

@@ -134,9 +134,10 @@ pub(crate) fn differences(record: &Record, rendered: &Rendered) -> Vec<Adjustmen
         }),
         differs("correlation_id", &sent.correlation_id)
             .filter(|_| record.sys_id().as_deref() == Some(&sent.sys_id))
-            .map(|_| Adjustment::new("correlation_id", "was not taken over; the sys_id marks the ticket")),
-        differs("sys_id", &sent.sys_id)
-            .map(|_| Adjustment::new("sys_id", "the instance gave its own; correlation_id marks the ticket")),
+            .map(|_| Adjustment::new("correlation_id", "was not stored; the sys_id identifies the ticket")),
+        differs("sys_id", &sent.sys_id).map(|_| {
+            Adjustment::new("sys_id", "the instance assigned its own; correlation_id identifies the ticket")
+        }),
     ];
     found.into_iter().flatten().collect()
 }

@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_instance_is_understood_however_it_is_written() {
+    fn parses_every_form_of_an_instance() {
         let cloud = "https://acme.service-now.com";
         let table = [
             ("acme", cloud),
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_instance_is_refused() {
+    fn refuses_other_texts_than_instances() {
         let table = [
             "",
             "   ",

@@ -30,7 +30,7 @@ pub(crate) async fn look_up(client: &Client, origin: &str, search: &Search) -> R
     };
     let (record, fault) = match by_sys_id {
         Ok(Some(record)) if !bears(&record, marker) => {
-            (None, Some(doubtful("the instance answered with another record than it was asked for", "")))
+            (None, Some(uncertain("the instance returned another record than requested", "")))
         }
         Ok(record) => (record, None),
         Err(fault) => (None, Some(fault)),
@@ -62,19 +62,19 @@ pub(crate) async fn by_marker(client: &Client, table: &str, marker: &Marker) -> 
     let (rows, reply) = client.list::<Vec<Record>>(table, &query, READ_TIMEOUT).await?;
     let (ours, others): (Vec<_>, Vec<_>) = rows.into_iter().partition(|record| bears(record, marker));
     let unknown_outcome = if ours.iter().any(|record| record.sys_id().is_none()) {
-        Some(doubtful("the instance has the ticket but returned no valid sys_id", ""))
+        Some(uncertain("the instance has the ticket but returned no valid sys_id", ""))
     } else if !others.is_empty() {
-        Some(doubtful(
+        Some(uncertain(
             "the search by correlation_id also returned other tickets: the instance ignored the query",
             "let the account of servicenow.username query correlation_id on servicenow.table",
         ))
     } else if faults::is_from_instance(&reply) {
-        Some(doubtful(
-            "the instance broke the search by correlation_id off and says so beside the rows it had found",
+        Some(uncertain(
+            "the instance aborted the search by correlation_id after some rows",
             "correlation_id should be indexed on servicenow.table, or the search takes too long",
         ))
     } else if hides_rows(&reply, ours.len()) {
-        Some(doubtful(
+        Some(uncertain(
             "the search by correlation_id found tickets that the account may not read",
             "let the account of servicenow.username read every ticket that it creates in servicenow.table",
         ))
@@ -89,7 +89,7 @@ pub(crate) fn hides_rows(reply: &Reply, shown: usize) -> bool {
     shown == 0 && reply.header("x-total-count").trim().parse::<u64>().is_ok_and(|total| total > 0)
 }
 
-pub(crate) fn doubtful(message: &str, hint: &str) -> Fault {
+pub(crate) fn uncertain(message: &str, hint: &str) -> Fault {
     Fault::new(FaultKind::UnreadableReply, message).with_hint(hint)
 }
 

@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn by_default_the_four_levels_become_the_priorities_1_to_4() {
+    fn risk_levels_map_to_priorities_1_to_4() {
         let matrix = PriorityMatrix::default();
         let levels = [RiskLevel::Critical, RiskLevel::High, RiskLevel::Medium, RiskLevel::Low];
         let labels = levels.map(|level| label(matrix.of_level(level).priority().unwrap()));

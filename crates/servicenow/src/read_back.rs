@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn the_rest_begins_where_the_stored_text_ends() {
+    fn rest_begins_after_the_stored_text() {
         assert_eq!(Stored::Start(3).rest("äöü rest").as_deref(), Some("DESCRIPTION, CONTINUED\nrest"));
         assert_eq!(Stored::Nothing.rest("all").as_deref(), Some("DESCRIPTION\nall"));
         assert_eq!(Stored::Whole.rest("all"), None);

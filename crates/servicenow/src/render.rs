@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn a_document_reads_well_as_plain_text() {
+    fn renders_document_as_plain_text() {
         let expected = "HIGH user jdoe\nOpen: https://rhythmx.example/1\n\nRISK\nScore: 92 of 100\n\nTOP FIRING RULES\n\
                         - Brute force — Count: 12; Severity: HIGH\n- Port scan — Count: 3\n\n\
                         INVESTIGATION NOTES\na\n\tb";

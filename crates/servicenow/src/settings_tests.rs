@@ -72,7 +72,7 @@ fn accepts_unfinished_draft() {
 }
 
 #[test]
-fn a_script_is_no_group_and_neither_is_a_name_of_two_lines() {
+fn refuses_script_and_two_lines_as_group() {
     for name in ["javascript:gs.getUserID()", "two\nlines", "a^b", &"x".repeat(256)] {
         let bad = SettingsDraft { assignment_group: Some(name.to_owned()), ..draft() };
         assert_eq!(violations_of(&bad, Some("x")), ["servicenow.assignment_group"], "{name}");
@@ -107,12 +107,12 @@ fn patch_replaces_set_and_clears_empty_fields() {
 }
 
 #[test]
-fn settings_shown_for_debugging_hide_the_password() {
+fn debug_output_hides_the_password() {
     assert!(!format!("{:?}", parsed(&draft())).contains("sesame"));
 }
 
 #[test]
-fn pasted_logins_work_or_are_refused_by_their_character() {
+fn refusal_of_pasted_login_names_the_character() {
     let told = |username: &str, password: &str| {
         let draft = SettingsDraft { username: Some(username.to_owned()), ..draft() };
         let mut violations = Violations::default();
@@ -149,7 +149,7 @@ fn impact_and_urgency_go_up_to_five() {
 }
 
 #[test]
-fn links_lead_to_the_public_address_where_one_is_given() {
+fn links_use_public_address_if_set() {
     let mut public = draft();
     assert_eq!(parsed(&public).public.as_str(), "https://acme.service-now.com/");
     public.public_url = Some("https://help.acme.example/sp?id=x".to_owned());

@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn a_field_reads_the_same_in_each_of_the_shapes_it_comes_in() {
+    fn parses_a_field_in_each_of_its_formats() {
         let shapes = [
             json!("3"),
             json!(3),
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sys_id_that_could_lead_elsewhere_is_none() {
+    fn refuses_sys_id_that_is_unsafe_in_a_url() {
         for id in ["", "../x", "a b", "a?b", &"f".repeat(65)] {
             assert_eq!(record(json!({"sys_id": id})).sys_id(), None, "{id}");
         }

@@ -33,7 +33,7 @@ pub enum Guard {
     LeaseTerm,
     /// Where a search lags, one empty answer is not enough: a witness, or a second one.
     SecondAnswer,
-    /// A witness was made when nothing of the doubtful send could be applied any more.
+    /// A witness was made when nothing of the uncertain send could be applied any more.
     WitnessAge,
     /// An empty answer counts only where the search is known to show tickets of ours.
     SearchEvidence,
@@ -174,8 +174,8 @@ fn second_answer() -> GuardCase {
 
 /// An index is brought up to date in the order in which tickets were made.
 fn witness_age() -> GuardCase {
-    let known = |name| Setup { witnesses: Witnesses::Always, ..Setup::indexed(name, TWO) };
-    let mut late = known("two servers, known witnesses, an index that lags far beyond its bound");
+    let known = |name| Setup { canaries: Witnesses::Always, ..Setup::indexed(name, TWO) };
+    let mut late = known("two servers, known canaries, an index that lags far beyond its bound");
     late.vendor.index_lag = late.bounds.index + late.bounds.server + 1;
     GuardCase {
         guard: Guard::WitnessAge,
@@ -183,7 +183,7 @@ fn witness_age() -> GuardCase {
             "by the index bound, while the index keeps to it; it is there for when it does not",
         ),
         trials: vec![
-            GuardTrial::holds(known("two servers, known witnesses").without(Guard::WitnessAge)),
+            GuardTrial::holds(known("two servers, known canaries").without(Guard::WitnessAge)),
             GuardTrial::holds(late.clone()),
             GuardTrial::breaks(late.without(Guard::WitnessAge)),
         ],

@@ -64,7 +64,7 @@ pub fn configurations(large: bool) -> Vec<Setup> {
     if !large {
         return small.to_vec();
     }
-    let witnesses = Witnesses::Perhaps;
+    let canaries = Witnesses::Perhaps;
     vec![
         Setup {
             tickets: Tickets::ShownLater,
@@ -72,7 +72,7 @@ pub fn configurations(large: bool) -> Vec<Setup> {
         },
         Setup { hands: 2, ..Setup::indexed("one server that is started again, operators", alone) },
         Setup { retries: 2, ..Setup::indexed("two servers, two retries, an index that lags", two) },
-        Setup { hands: 1, witnesses, ..Setup::indexed("two servers, witnesses, operators", two) },
+        Setup { hands: 1, canaries, ..Setup::indexed("two servers, canaries, operators", two) },
         Setup {
             hands: 2,
             failed_searches: 1,

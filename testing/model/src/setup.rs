@@ -20,7 +20,7 @@ pub struct Setup {
     pub vendor: Vendor,
     /// Retries after the first attempt.
     pub retries: u32,
-    pub witnesses: Witnesses,
+    pub canaries: Witnesses,
     pub tickets: Tickets,
     /// How many searches may fail.
     pub failed_searches: u8,
@@ -68,7 +68,7 @@ pub struct Vendor {
     pub index_lag: u32,
 }
 
-/// Whether a look-up knows of tickets that were made after the doubtful send could be applied.
+/// Whether a look-up knows of tickets that were made after the uncertain send could be applied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Witnesses {
     Never,
@@ -122,7 +122,7 @@ impl Setup {
             bounds,
             vendor: Vendor { server_lag: bounds.server, index_lag: bounds.index },
             retries: 1,
-            witnesses: Witnesses::Never,
+            canaries: Witnesses::Never,
             tickets: Tickets::Shown,
             failed_searches: 0,
             hands: 0,
@@ -156,7 +156,7 @@ impl Setup {
     pub fn patience(&self) -> u32 {
         let TickBounds { attempt_deadline, lease, server, index, look_up_interval, backoff, duplicate_scans } =
             self.bounds;
-        let look_ups = if self.failed_searches > 0 || self.witnesses != Witnesses::Never { 11 } else { 2 }
+        let look_ups = if self.failed_searches > 0 || self.canaries != Witnesses::Never { 11 } else { 2 }
             * look_up_interval;
         let duplicate_scans = if self.duplicate_scans { duplicate_scans[2] } else { 0 };
         lease + attempt_deadline + server + index + look_ups + backoff + duplicate_scans

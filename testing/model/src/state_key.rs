@@ -252,8 +252,8 @@ mod tests {
         let (alone, two) = (Fleet::Alone { workers: 1 }, Fleet::Shared { servers: 2 });
         compare(&Setup::indexed("two servers", two), MAX_STATES);
         compare(&Setup { hands: 2, ..Setup::indexed("hands", alone) }, MAX_STATES);
-        let witnesses = Witnesses::Perhaps;
-        compare(&Setup { witnesses, failed_searches: 2, ..Setup::indexed("searches", alone) }, MAX_STATES);
+        let canaries = Witnesses::Perhaps;
+        compare(&Setup { canaries, failed_searches: 2, ..Setup::indexed("searches", alone) }, MAX_STATES);
         let paused = Setup {
             duplicate_scans: true,
             paused_writer: true,

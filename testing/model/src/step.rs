@@ -55,7 +55,7 @@ pub enum Step {
     Interfere(Interference),
 }
 
-/// What a search showed of the tickets that were made after all that the doubtful send could make.
+/// What a search showed of the tickets that were made after all that the uncertain send could make.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Witness {
     /// None was known.
@@ -194,7 +194,7 @@ impl Step {
                 false => Witness::Unseen,
             });
             let unknown =
-                (setup.witnesses != Witnesses::Always || known.is_none()).then_some(Witness::Unknown);
+                (setup.canaries != Witnesses::Always || known.is_none()).then_some(Witness::Unknown);
             for witness in unknown.into_iter().chain(known) {
                 let answer = (world.shown(behind), witness);
                 if !answers.contains(&answer) {
@@ -222,7 +222,7 @@ fn canaries_from(setup: &Setup, world: &World) -> Option<u32> {
         true => world.delivery.send.as_ref().map(|send| send.deadline),
         false => world.delivery.canaries_from(setup.server_bound()),
     };
-    let from = from.filter(|_| setup.witnesses != Witnesses::Never)?;
+    let from = from.filter(|_| setup.canaries != Witnesses::Never)?;
     u32::try_from(ticks_from(0, from)).ok()
 }
 

@@ -109,7 +109,7 @@ fn redundant_guard_and_truncated_exploration_are_errors() {
 }
 
 #[test]
-fn the_last_line_has_the_counts() {
+fn last_line_has_the_counts() {
     let mut out = vec![];
     let summary = run(&mut out, LIMITS).unwrap();
     let out = String::from_utf8(out).unwrap();

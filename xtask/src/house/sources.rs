@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_plain_file_passes() {
+    fn plain_file_passes() {
         assert_eq!(
             found("crates/core/src/a.rs", "fn select() {}\n// We select from what is there.\n"),
             [""; 0]
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_of_601_lines_is_too_long() {
+    fn file_of_601_lines_is_too_long() {
         assert_eq!(found("crates/core/src/a.rs", &"\n".repeat(600)), [""; 0]);
         assert_eq!(
             found("crates/core/src/a.rs", &"\n".repeat(601)),

@@ -100,13 +100,13 @@ mod tests {
     }
 
     #[test]
-    fn a_fresh_document_stays_as_it_is() {
+    fn up_to_date_document_is_unchanged() {
         let once = refreshed("<!-- table: pets -->\n<!-- end table -->\n", pets).unwrap();
         assert_eq!(refreshed(&once, pets).unwrap(), once);
     }
 
     #[test]
-    fn a_table_without_an_end_is_refused() {
+    fn table_without_an_end_is_refused() {
         let refusal = refreshed("<!-- table: pets -->\n| name |\n", pets).unwrap_err();
         assert_eq!(refusal.to_string(), "the table 'pets' has no end: <!-- end table -->");
     }

@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn the_panel_of_the_headline_has_the_colour_of_the_severity() {
+    fn headline_panel_has_color_of_severity() {
         let badge = Inline::Badge { text: "CRITICAL".to_owned(), tone: Tone::Alarming };
         let section = Section { topic: Topic::Headline, blocks: vec![Block::Paragraph(vec![badge])] };
         let document = render(&Document { sections: vec![section] }, ProseForm::Paragraph);
@@ -217,7 +217,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_the_text_its_nodes_say_just_that(line in any::<String>(), prose in any::<String>()) {
+        fn any_text_stays_text_in_its_nodes(line in any::<String>(), prose in any::<String>()) {
             let line = single_line(&line);
             let prose = clean(&prose).text.into_owned();
             let paragraph = Block::Paragraph(vec![Inline::text(&line)]);

@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn text_that_no_escape_keeps_is_verbatim() {
+    fn text_without_possible_escape_is_verbatim() {
         let texts = [
             "{code}",
             "\\\\srv",
@@ -214,7 +214,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_the_text_nothing_of_it_is_markup(
+        fn any_text_renders_without_markup(
             text in "([-#*_+?^~|%{}\\[\\]()!@\\\\:;DPa-cH1 .]|\\{code|\\{noFormat|http://|\\PC){0,40}"
         ) {
                 let markup = as_text(&text);

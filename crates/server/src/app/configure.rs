@@ -285,7 +285,7 @@ impl App {
     /// read.
     async fn retired(&self, target: &str) -> Vec<Arc<dyn TicketSystem>> {
         let retired = self.0.store.retired_connections(target).await.unwrap_or_else(|error| {
-            tracing::error!(error = %ErrorChain(&error), connection = %target, "former connections could not be read");
+            tracing::error!(error = %ErrorChain(&error), connection = %target, "failed to read retired connections");
             vec![]
         });
         retired.into_iter().filter_map(|retired| self.0.connections.retired(retired)).collect()

@@ -54,7 +54,7 @@ struct Inner {
 pub enum AppError {
     #[error("the settings are not valid")]
     SettingsInvalid(#[source] Violations),
-    #[error("the secret of {0} is needed again, since its address was changed")]
+    #[error("the secret of {0} must be set again, because its address was changed")]
     SecretRequired(System, #[source] Violations),
     #[error("{0} is not configured")]
     NotConfigured(System),
@@ -74,7 +74,7 @@ pub enum AppError {
     TicketUnverified(TicketRefused),
     #[error("too many calls of this kind")]
     TooManyCalls { retry_after: Duration },
-    #[error("the change was broken off")]
+    #[error("the change was interrupted")]
     Interrupted(#[source] tokio::task::JoinError),
     #[error("the store failed")]
     Store(#[from] StoreError),

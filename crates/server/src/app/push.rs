@@ -201,7 +201,7 @@ impl App {
         let admitted = self.0.dispatcher.health(system.as_str()).admission(self.now()) == Admission::Open;
         match self.0.connections.current(system.as_str()) {
             Some(api) if !admitted => {
-                let why = format!("{} is not asked just now: see its condition in GetStatus", system.title());
+                let why = format!("{} is paused: see its condition in GetStatus", system.title());
                 unasked(api.render_offline(ticket_draft), "connection", why)
             }
             Some(api) => match tokio::time::timeout(limit, api.prepare(ticket_draft)).await {
@@ -224,7 +224,7 @@ impl App {
 }
 
 fn not_asked(fault: &Fault) -> String {
-    format!("what the project offers could not be asked: {fault}")
+    format!("failed to read what the project offers: {fault}")
 }
 
 /// Whether a delivery of unknown outcome was looked up since `asked`.

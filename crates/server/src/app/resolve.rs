@@ -71,7 +71,7 @@ impl App {
             Ok(read) => self.check(&delivery, &resolve, read).await?,
             Err(cause) if resolve.allow_unverified => {
                 tracing::warn!(
-                    delivery = %delivery.id, ticket = %resolve.ticket.key, %cause, "takes a ticket that was not read"
+                    delivery = %delivery.id, ticket = %resolve.ticket.key, %cause, "accepted an unverified ticket"
                 );
                 self.unread(&delivery, resolve.ticket)
             }

@@ -347,7 +347,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn refused_tests_of_other_settings_hold_up_no_call() {
+    async fn refused_test_of_other_settings_blocks_no_call() {
         let inner = Arc::new(Refusing::default());
         let gate = Arc::new(LoginGate::new(3, Arc::new(ManualClock::new(Timestamp::UNIX_EPOCH))));
         let system = GatedSystem::new(inner.clone(), gate.clone());
@@ -359,7 +359,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_refusal_is_remembered_while_a_probe_is_permitted() {
+    async fn permitting_a_probe_keeps_the_refusal() {
         let inner = Arc::new(Refusing::default());
         let gate = Arc::new(LoginGate::new(5, Arc::new(ManualClock::new(Timestamp::UNIX_EPOCH))));
         let system = GatedSystem::new(inner.clone(), gate.clone());

@@ -121,7 +121,7 @@ impl Dispatcher {
                 state.set_last_probe(delivery_id);
                 self.start(target, ClaimKind::Fresh, permits).await;
             }
-            Err(error) => warn(&error, target, "failed to arm a failed delivery as a probe"),
+            Err(error) => warn(&error, target, "failed to rearm a failed delivery as a probe"),
         }
     }
 
@@ -241,7 +241,7 @@ impl Dispatcher {
 
 fn reason(health: &Health) -> Fault {
     let cause = health.cause.clone();
-    let throttled = || Fault::new(FaultKind::RateLimited, "the ticket system asked us to slow down");
+    let throttled = || Fault::new(FaultKind::RateLimited, "the ticket system requested a pause");
     let mut fault = cause.unwrap_or_else(throttled);
     fault.retry_after = None::<Duration>;
     fault

@@ -39,7 +39,7 @@ impl Dispatcher {
         if !search_result.tickets.is_empty() {
             // Found tickets are recorded, whatever the evidence.
             if let Err(error) = self.note_evidence(&delivery.target, &scope, &delivery.id, true).await {
-                warn(&error, &delivery.target, "failed to record that the search shows tickets of ours");
+                warn(&error, &delivery.target, "failed to record that the search finds tickets of ours");
             }
             return Ok(Evidence::Shown);
         }
@@ -189,7 +189,7 @@ impl Dispatcher {
         let place = &scope.destination;
         match (was_shown, is_shown) {
             (false, true) => {
-                tracing::info!(connection = %target, base_url = %place.base_url, place = %place.place, "the search shows tickets of ours");
+                tracing::info!(connection = %target, base_url = %place.base_url, place = %place.place, "the search finds tickets of ours");
                 if self.0.store.search_proven(target, self.0.clock.now()).await? > 0 {
                     self.allow_look_ups(target);
                     self.wake();

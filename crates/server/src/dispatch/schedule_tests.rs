@@ -252,7 +252,7 @@ fn fault(kind: FaultKind) -> Fault {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_fifth_retry_has_run_within_31_minutes_and_a_tick() {
+async fn fifth_retry_runs_within_31_minutes_and_a_tick() {
     for accepted_after in [1, 30, 59, 61, 90, 119] {
         let mut bench = Bench::start(JIRA, false).await;
         bench.system.fail("", fault(FaultKind::Connect));
@@ -270,7 +270,7 @@ async fn the_fifth_retry_has_run_within_31_minutes_and_a_tick() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_quiet_outage_is_probed_once_a_tick_until_it_ends() {
+async fn quiet_outage_is_probed_once_a_tick_until_it_ends() {
     let mut bench = Bench::start(JIRA, false).await;
     bench.system.fail("", fault(FaultKind::Connect));
     bench.push("INC-1").await;
@@ -362,7 +362,7 @@ async fn wrong_password_stays_below_lockout_limit() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_single_wrong_login_gets_one_further_probe() {
+async fn single_wrong_login_gets_one_further_probe() {
     let mut bench = Bench::start("servicenow", true).await;
     bench.system.fail("", fault(FaultKind::Unauthorized));
     bench.push("INC-1").await;
@@ -374,7 +374,7 @@ async fn a_single_wrong_login_gets_one_further_probe() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_token_that_is_refused_is_probed_at_least_hourly() {
+async fn token_that_is_refused_is_probed_at_least_hourly() {
     let mut bench = Bench::start(JIRA, false).await;
     bench.system.fail("", fault(FaultKind::Unauthorized));
     bench.push("INC-1").await;
@@ -388,7 +388,7 @@ async fn a_token_that_is_refused_is_probed_at_least_hourly() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_absurd_pause_ends_after_an_hour_with_one_probe_a_tick() {
+async fn absurd_pause_ends_after_an_hour_with_one_probe_a_tick() {
     let mut bench = Bench::start(JIRA, false).await;
     let day = fault(FaultKind::RateLimited).with_retry_after(Some(Duration::from_secs(86_400)));
     bench.system.fail("", day);
@@ -414,7 +414,7 @@ async fn an_absurd_pause_ends_after_an_hour_with_one_probe_a_tick() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_operators_retry_goes_out_at_once_whatever_the_pause() {
+async fn operators_retry_goes_out_at_once_whatever_the_pause() {
     let pauses = [
         (true, fault(FaultKind::LockedOut)),
         (true, fault(FaultKind::Unauthorized)),

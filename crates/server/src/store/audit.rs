@@ -298,13 +298,13 @@ mod tests {
     }
 
     #[test]
-    fn what_was_written_down_is_believed() {
+    fn unedited_audit_is_valid() {
         assert_eq!(verify(&entries(3), 3), Ok(3));
         assert_eq!(verify(&[], 0), Ok(0));
     }
 
     #[test]
-    fn whatever_is_edited_is_found() {
+    fn detects_every_edit() {
         let edits: [fn(&mut AuditEntry); 9] = [
             |entry| entry.at = Timestamp::from_second(1).unwrap(),
             |entry| entry.actor.name = "token:other".to_owned(),
@@ -324,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_is_removed_or_changes_its_place_is_found() {
+    fn detects_removed_and_moved_entries() {
         let all = entries(3);
         assert_eq!(verify(&[all[0].clone(), all[2].clone()], 3), Err(AuditBroken::Missing(2)));
         assert_eq!(verify(&all[..2], 3), Err(AuditBroken::End { found: 2 }));

@@ -77,7 +77,7 @@ impl Cipher {
         entropy.fill(&mut nonce);
         let payload = Payload { msg: secret, aad: &place.bytes() };
         let sealed = self.0.encrypt(&XNonce::from(nonce), payload);
-        let sealed = sealed.expect("only a secret of more than 256 GB cannot be sealed");
+        let sealed = sealed.expect("only a secret of more than 256 GB cannot be encrypted");
         [&nonce[..], &sealed].concat()
     }
 
@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn says_what_a_key_file_has_instead_and_shows_none_of_it() {
+    fn describes_malformed_key_without_showing_it() {
         let base64 = STANDARD.encode([7; 32]);
         for (file, expected) in [
             (vec![0xFF; 32], "32 bytes that are no text"),

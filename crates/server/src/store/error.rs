@@ -111,7 +111,7 @@ pub enum OpenError {
     )]
     OtherVersion { path: PathBuf },
     #[error(
-        "the database {path} is being set up by a server that starts for the first time: try again in a moment; if no server is \
+        "the database {path} is being created by a server that starts for the first time: try again in a moment; if no server is \
          running, start it once with `ticketing serve`"
     )]
     BeingMade { path: PathBuf },

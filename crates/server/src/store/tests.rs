@@ -75,7 +75,7 @@ async fn sql(path: &Path, statement: &'static str) {
 }
 
 #[tokio::test]
-async fn a_second_server_is_refused_until_the_first_has_closed() {
+async fn refuses_second_server_until_first_has_closed() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("ticketing.db");
     let (store, _) = open(&path).await.unwrap();
@@ -94,7 +94,7 @@ async fn a_second_server_is_refused_until_the_first_has_closed() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn its_files_are_its_owners_alone() {
+async fn files_are_accessible_to_owner_only() {
     use std::os::unix::fs::PermissionsExt;
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("data/ticketing.db");
@@ -125,7 +125,7 @@ async fn replaces_half_written_key() {
 }
 
 #[tokio::test]
-async fn it_stays_the_same_store_when_it_is_opened_again() {
+async fn reopened_store_keeps_its_identity() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("ticketing.db");
     let (store, _) = open(&path).await.unwrap();
@@ -142,7 +142,7 @@ async fn it_stays_the_same_store_when_it_is_opened_again() {
 }
 
 #[tokio::test]
-async fn a_wrong_or_missing_or_malformed_key_is_refused_by_name() {
+async fn refuses_wrong_missing_or_malformed_key_by_name() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("ticketing.db");
     open(&path).await.unwrap().0.close().await;
@@ -231,7 +231,7 @@ fn with_proxy(system: System, word: &str) -> SettingsChange {
 }
 
 #[tokio::test]
-async fn a_bad_row_is_named_and_spoils_nothing_else() {
+async fn invalid_row_is_named_and_affects_no_other() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("ticketing.db");
     let (store, _) = open(&path).await.unwrap();
@@ -284,7 +284,7 @@ async fn schema_refusal_fails_only_its_caller() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_acknowledged_survives_the_death_of_the_process() {
+async fn acknowledged_writes_survive_a_kill() {
     let folder = tempfile::tempdir().unwrap();
     let from = folder.path().join("data/ticketing.db");
     let bench = bench_in(folder).await;
@@ -319,7 +319,7 @@ async fn what_was_acknowledged_survives_the_death_of_the_process() {
 }
 
 #[tokio::test]
-async fn reader_learns_of_trimmed_events() {
+async fn reader_is_notified_of_trimmed_events() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("ticketing.db");
     let (store, _) = open(&path).await.unwrap();
@@ -349,7 +349,7 @@ async fn reader_learns_of_trimmed_events() {
 }
 
 #[tokio::test]
-async fn a_file_that_is_no_database_is_refused_as_damaged() {
+async fn refuses_other_file_as_corrupt_database() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("ticketing.db");
     std::fs::write(&path, "not a database, and long enough to be looked at as one ".repeat(50)).unwrap();

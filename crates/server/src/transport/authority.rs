@@ -360,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn replaces_what_h2_refuses_in_an_authority_alone() {
+    fn replaces_invalid_authority_characters_only() {
         for (sent, received) in
             [("tmp%2Frec.sock", "tmp-2Frec.sock"), ("/run/t:1", "-run-t-1"), ("localhost", "localhost")]
         {

@@ -30,7 +30,7 @@ pub(super) struct FrameLimitedIo<T> {
 
 /// The header timeout passed.
 #[derive(Debug, thiserror::Error)]
-#[error("the headers did not come in time")]
+#[error("the headers did not arrive in time")]
 struct TimedOut;
 
 // === impl FrameLimitedIo ===

@@ -215,7 +215,7 @@ async fn permanent_with_a_hidden_canary(stage: Stage, site: Site) {
     scene.world.finish().await;
 }
 
-/// A ticket that was made after the doubtful send was certainly over.
+/// A ticket that was made after the uncertain send was certainly over.
 async fn make_a_witness(scene: &mut Scene) {
     let over = scene.until_canary_counts();
     scene.world.wait(over).await;

@@ -24,7 +24,7 @@ pub(in crate::store) async fn evidence_survives_a_restart(bench: Bench) {
     assert_eq!(bench.store.evidence(&scope("a")).await.unwrap(), Some(seen));
 }
 
-pub(in crate::store) async fn neighbours_were_sent_just_before_and_after(bench: Bench) {
+pub(in crate::store) async fn neighbors_were_sent_just_before_and_after(bench: Bench) {
     let mut sent_at = vec![];
     for id in ["INC-1", "INC-2", "INC-3", "INC-4"] {
         sent_at.push(bench.now());
@@ -45,7 +45,7 @@ pub(in crate::store) async fn neighbours_were_sent_just_before_and_after(bench: 
     assert!(around(of_another_type, sent_at[1]).await.is_empty());
 }
 
-pub(in crate::store) async fn unproven_absence_needs_attention_until_evidence_shows(bench: Bench) {
+pub(in crate::store) async fn unproven_absence_needs_attention_until_evidence(bench: Bench) {
     let delivery = bench.intended("INC-1").await;
     bench.settle(&delivery, Outcome::Sent(Err(fault(FaultKind::TimedOut)))).await.unwrap();
     look_up(&bench, Evidence::NotShown).await;

@@ -17,7 +17,7 @@ use crate::store::{
     OperateError, Operation, RetryRequest, Subject,
 };
 
-pub(in crate::store) async fn a_created_ticket_is_recorded_with_its_attempt(bench: Bench) {
+pub(in crate::store) async fn created_ticket_is_recorded_with_its_attempt(bench: Bench) {
     let delivery = bench.intended("INC-1").await;
     let delivered = bench.settle(&delivery, created("1")).await.unwrap();
     assert_eq!((delivered.state, delivered.ticket.clone()), (State::Delivered, Some(ticket("1"))));
@@ -30,7 +30,7 @@ pub(in crate::store) async fn a_created_ticket_is_recorded_with_its_attempt(benc
     assert_eq!(bench.store.last_failure(TARGET).await.unwrap(), None);
 }
 
-pub(in crate::store) async fn a_ticket_is_recorded_even_when_the_claim_was_lost(bench: Bench) {
+pub(in crate::store) async fn records_ticket_after_lost_lease(bench: Bench) {
     let delivery = bench.intended("INC-1").await;
     bench.store.expire_leases(crate::store::Leases::All, &Policy::default(), bench.now()).await.unwrap();
     let delivered = bench.settle(&delivery, created("1")).await.unwrap();
@@ -38,7 +38,7 @@ pub(in crate::store) async fn a_ticket_is_recorded_even_when_the_claim_was_lost(
     assert!(delivered.duplicate_scan.is_some());
 }
 
-pub(in crate::store) async fn a_refusal_waits_for_its_retry(bench: Bench) {
+pub(in crate::store) async fn refused_delivery_waits_for_retry(bench: Bench) {
     let delivery = bench.intended("INC-1").await;
     let refused = Outcome::Sent(Err(fault(FaultKind::Rejected)));
     let waiting = bench.settle(&delivery, refused).await.unwrap();
@@ -58,8 +58,8 @@ pub(in crate::store) async fn failure_of_lost_lease_only_adds_attempt(bench: Ben
 }
 
 pub(in crate::store) async fn found_ticket_settles_and_schedules_scan(bench: Bench) {
-    let doubtful = of_unknown_outcome(&bench).await;
-    let found = look_up(&bench, &doubtful, Ok(search_result(&["1"]))).await.unwrap();
+    let uncertain = of_unknown_outcome(&bench).await;
+    let found = look_up(&bench, &uncertain, Ok(search_result(&["1"]))).await.unwrap();
     assert_eq!((found.state, found.ticket.clone()), (State::Delivered, Some(ticket("1"))));
     let bounds = Bounds::default();
     assert!(bench.store.due_duplicate_scans(TARGET, bench.now(), 9).await.unwrap().is_empty());
@@ -88,32 +88,32 @@ pub(in crate::store) async fn found_ticket_settles_and_schedules_scan(bench: Ben
 }
 
 pub(in crate::store) async fn scans_cancelled_unknown_outcome_until_found(bench: Bench) {
-    let doubtful = of_unknown_outcome(&bench).await;
+    let uncertain = of_unknown_outcome(&bench).await;
     let by = noted().actor;
     let policy = Policy::default();
-    let cancel = bench.store.operate(&by, &doubtful.id, Operation::Cancel, "", &policy, bench.now());
+    let cancel = bench.store.operate(&by, &uncertain.id, Operation::Cancel, "", &policy, bench.now());
     let cancelled = cancel.await.unwrap();
     bench.clock.advance(Bounds::default().duplicate_scan_delays[0]);
     assert_eq!(bench.store.due_duplicate_scans(TARGET, bench.now(), 9).await.unwrap(), [cancelled]);
     let answer = Ok(search_result(&["1"]));
     let duplicate_scan =
-        DuplicateScanRecord { delivery_id: doubtful.id, step: 0, answer, times: bench.times() };
+        DuplicateScanRecord { delivery_id: uncertain.id, step: 0, answer, times: bench.times() };
     let found =
         bench.store.record_duplicate_scan(duplicate_scan, &policy, bench.now()).await.unwrap().unwrap();
     assert_eq!((found.state, found.ticket), (State::Delivered, Some(ticket("1"))));
 }
 
 pub(in crate::store) async fn reads_delivery_and_attempts_consistently(bench: Bench) {
-    let doubtful = of_unknown_outcome(&bench).await;
+    let uncertain = of_unknown_outcome(&bench).await;
     let writing = async {
         for _ in 0..200 {
-            look_up(&bench, &doubtful, Err(fault(FaultKind::ServerError))).await;
+            look_up(&bench, &uncertain, Err(fault(FaultKind::ServerError))).await;
         }
     };
     let reading = async {
         for _ in 0..200 {
             let (delivery, attempts) =
-                bench.store.delivery_with_attempts(&doubtful.id).await.unwrap().unwrap();
+                bench.store.delivery_with_attempts(&uncertain.id).await.unwrap().unwrap();
             let page = bench.store.list(&DeliveryFilter::default(), 1, None, true).await.unwrap();
             for (delivery, attempts) in [(&delivery, &attempts), (&page.deliveries[0], &page.attempts)] {
                 // The first attempt was the create.
@@ -126,15 +126,15 @@ pub(in crate::store) async fn reads_delivery_and_attempts_consistently(bench: Be
 }
 
 pub(in crate::store) async fn attempts_are_numbered_one_by_one(bench: Bench) {
-    let doubtful = of_unknown_outcome(&bench).await;
-    let unproven = look_up(&bench, &doubtful, Ok(search_result(&[]))).await.unwrap();
+    let uncertain = of_unknown_outcome(&bench).await;
+    let unproven = look_up(&bench, &uncertain, Ok(search_result(&[]))).await.unwrap();
     assert_eq!(unproven.state, State::Reconciling);
     let (one, other) = tokio::join!(
-        look_up(&bench, &doubtful, Err(fault(FaultKind::ServerError))),
-        look_up(&bench, &doubtful, Ok(search_result(&["1"]))),
+        look_up(&bench, &uncertain, Err(fault(FaultKind::ServerError))),
+        look_up(&bench, &uncertain, Ok(search_result(&["1"]))),
     );
     assert!(one.is_some() && other.is_some());
-    let attempts = bench.attempts(&doubtful.id).await;
+    let attempts = bench.attempts(&uncertain.id).await;
     let told: Vec<_> = attempts.iter().map(|attempt| (attempt.number, attempt.outcome)).collect();
     let expected = [
         (1, AttemptOutcome::Ambiguous),
@@ -145,7 +145,7 @@ pub(in crate::store) async fn attempts_are_numbered_one_by_one(bench: Bench) {
     assert_eq!(told, expected);
 }
 
-pub(in crate::store) async fn an_operation_is_done_or_refused(bench: Bench) {
+pub(in crate::store) async fn operations_succeed_or_are_refused(bench: Bench) {
     let delivery = bench.accept("INC-1").await.delivery;
     let policy = Policy::default();
     let operate = |id: &str, operation| {
@@ -184,7 +184,7 @@ fn named(id: &str, markers: Vec<Marker>) -> Operation {
     Operation::Resolve(NamedTicket { ticket: ticket(id), resolution, markers })
 }
 
-pub(in crate::store) async fn a_ticket_of_another_incident_is_refused(bench: Bench) {
+pub(in crate::store) async fn refuses_ticket_of_another_incident(bench: Bench) {
     let owner = bench.intended("INC-1").await;
     bench.settle(&owner, created("1")).await.unwrap();
     let delivery = bench.accept("INC-2").await.delivery;
@@ -198,7 +198,7 @@ pub(in crate::store) async fn a_ticket_of_another_incident_is_refused(bench: Ben
     assert_eq!(bench.store.delivery(&delivery.id).await.unwrap(), Some(delivery));
 }
 
-pub(in crate::store) async fn a_bulk_retry_arms_what_fits_and_counts_what_it_refuses(bench: Bench) {
+pub(in crate::store) async fn bulk_retry_rearms_matches_and_counts_refusals(bench: Bench) {
     accept_many(&bench, 7).await;
     let due_at = bench.now() + Duration::from_secs(600);
     bench.store.defer(TARGET, due_at, &fault(FaultKind::Connect), bench.now()).await.unwrap();
@@ -315,7 +315,7 @@ async fn fail_for_good(bench: &Bench, delivery: &super::Delivery, kind: FaultKin
     bench.store.record_attempt(attempt, &policy, bench.now()).await.unwrap().unwrap()
 }
 
-pub(in crate::store) async fn spent_retries_open_the_circuit_in_their_own_transaction(bench: Bench) {
+pub(in crate::store) async fn spent_retries_open_circuit_in_same_transaction(bench: Bench) {
     failed(&bench, "INC-1", FaultKind::Rejected).await;
     assert_eq!(bench.store.health(TARGET).await.unwrap().condition, Condition::Ok);
     failed(&bench, "INC-2", FaultKind::Connect).await;
@@ -344,7 +344,7 @@ pub(in crate::store) async fn failed_deliveries_take_turns_as_probes(bench: Benc
     assert_eq!(turns, [&ids[0], &ids[1], &ids[2], &ids[0]].map(String::clone));
 }
 
-pub(in crate::store) async fn a_refused_login_that_is_suspended_spends_no_retry(bench: Bench) {
+pub(in crate::store) async fn suspended_login_spends_no_retry(bench: Bench) {
     let delivery = bench.claimed("INC-1").await;
     for began in ["a", "b"] {
         let observed = failure(&bench, began, FaultKind::Unauthorized);
@@ -373,8 +373,8 @@ static BOUNDS: std::sync::OnceLock<Bounds> = std::sync::OnceLock::new();
 /// A delivery whose create was not answered, claimed for a look-up.
 async fn of_unknown_outcome(bench: &Bench) -> super::Delivery {
     let delivery = bench.intended("INC-1").await;
-    let doubtful = bench.settle(&delivery, Outcome::Sent(Err(fault(FaultKind::TimedOut)))).await.unwrap();
-    assert_eq!(doubtful.state, State::Reconciling);
+    let uncertain = bench.settle(&delivery, Outcome::Sent(Err(fault(FaultKind::TimedOut)))).await.unwrap();
+    assert_eq!(uncertain.state, State::Reconciling);
     bench.clock.advance(Duration::from_secs(30));
     bench.claim(ClaimKind::Uncertain, 1).await.remove(0).delivery
 }

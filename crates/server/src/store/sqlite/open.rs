@@ -267,7 +267,7 @@ async fn unlock(
     let now = options.clock.now();
     let entropy = &*options.entropy;
     if let Some(former) = keys::finish_rotation(db, path, &options.key, now).await? {
-        tracing::warn!(former = %former.display(), "the rotation of the master key was cut off, and is finished now");
+        tracing::warn!(former = %former.display(), "completed an interrupted rotation of the master key");
     }
     let unlocked = keys::unlock(db, path, &options.key).await?;
     let known = Keyring::new(path, &options.key, &unlocked.keys);

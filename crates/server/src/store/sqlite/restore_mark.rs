@@ -215,7 +215,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_mark_is_always_of_one_length_and_reads_back_as_itself() {
+    fn mark_has_fixed_length_and_round_trips() {
         let clock = Timestamp::MAX;
         let wall = Timestamp::MIN;
         let intent = IntentName { delivery_id: "0".repeat(36), epoch: u32::MAX };

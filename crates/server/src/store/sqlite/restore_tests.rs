@@ -204,7 +204,7 @@ async fn recognizes_immediately_swapped_copy() {
 }
 
 #[tokio::test]
-async fn a_missing_mark_and_an_unreadable_one_are_suspected() {
+async fn missing_or_unreadable_mark_is_suspected() {
     let bench = Bench::new();
     bench.accept("INC-1").await;
     std::fs::remove_file(bench.file(".mark")).unwrap();

@@ -101,7 +101,7 @@ impl Database {
             match retired(&self.state.keys, &row_digests, row, &mut db).await {
                 // Deliveries sent there cannot be looked up any more; everything else continues.
                 Err(error @ StoreError::Undecryptable { .. }) => {
-                    tracing::error!(error = %ErrorChain(&error), "a former connection is lost");
+                    tracing::error!(error = %ErrorChain(&error), "a retired connection is unusable");
                 }
                 connection => all.push(connection?),
             }
@@ -221,7 +221,7 @@ impl Configure {
         match lost.iter().find(is_of_row).filter(|_| of_system.is_none()) {
             // A row that failed verification stays untrusted after other settings were changed.
             Some(lost) => {
-                tracing::error!(error = %ErrorChain(lost), "a secret is to be given again");
+                tracing::error!(error = %ErrorChain(lost), "a secret must be set again");
             }
             None => note(row_digests, &row_digests::SETTINGS, &[target], db).await?,
         }

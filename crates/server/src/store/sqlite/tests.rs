@@ -136,7 +136,7 @@ async fn writer_death_is_reported() {
 }
 
 #[tokio::test]
-async fn closing_is_no_failure() {
+async fn closing_is_not_a_failure() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(&folder).await;
     let mut failed = std::pin::pin!(store.failed());

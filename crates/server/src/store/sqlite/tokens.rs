@@ -28,7 +28,7 @@ impl Database {
         if head.row_digests.is_current(&RowDigest::of_token(&token)) {
             return Ok(Some(token));
         }
-        tracing::error!(token = %token.id, "this token was edited or put in by hand, and is not accepted");
+        tracing::error!(token = %token.id, "this token was edited or inserted by hand, and is not accepted");
         Ok(None)
     }
 

@@ -228,7 +228,7 @@ impl Writer {
 // === impl PendingBatchedWrite ===
 
 impl<V: BatchedWrite> PendingBatchedWrite<V> {
-    #[expect(clippy::type_complexity, reason = "a command, and where its answer comes out")]
+    #[expect(clippy::type_complexity, reason = "a write with its reply channel")]
     pub(super) fn ask(
         write: V,
     ) -> (Box<dyn QueuedBatchedWrite>, oneshot::Receiver<Result<V::Answer, StoreError>>) {
@@ -270,7 +270,7 @@ impl<V: BatchedWrite> QueuedBatchedWrite for PendingBatchedWrite<V> {
 // === impl PendingExclusiveWrite ===
 
 impl<T: ExclusiveWrite> PendingExclusiveWrite<T> {
-    #[expect(clippy::type_complexity, reason = "a command, and where its answer comes out")]
+    #[expect(clippy::type_complexity, reason = "a write with its reply channel")]
     pub(super) fn ask(
         task: T,
     ) -> (Box<dyn QueuedExclusiveWrite>, oneshot::Receiver<Result<T::Answer, StoreError>>) {

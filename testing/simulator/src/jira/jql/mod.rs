@@ -312,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn a_look_up_by_markers_or_keys_looks_at_no_issue_but_theirs() {
+    fn look_up_by_marker_or_key_uses_the_index() {
         let other = MARKER.replace("e0", "e1");
         let cases = [
             (format!("labels = \"{MARKER}\""), vec![0]),
