@@ -1,4 +1,4 @@
-//! Outbound access policy (SSRF protection): addresses in settings are checked, and only the operator's flags widen it.
+//! Egress policy (SSRF protection): addresses in settings are checked, and only the operator's allow list widens it.
 
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
 //! Authentication, authorization and rate limits of callers.
 //!
-//! A call is authenticated by a bearer token of this service, a client certificate, or a JSON Web Token of an
-//! identity provider. If `--auth` is not set, which is only allowed on loopback and a Unix socket, every caller is
+//! A call is authenticated by a bearer token of this service, a client certificate (mTLS), or a JSON Web Token of
+//! an identity provider. If `--auth` is not set, which is only allowed on loopback and a Unix socket, every caller is
 //! the local operator with the role admin.
 
 mod flags;

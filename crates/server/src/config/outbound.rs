@@ -14,7 +14,7 @@ use crate::files::read_regular;
 const PROXY_VARIABLES: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
 const EXCEPT_VARIABLES: [&str; 2] = ["NO_PROXY", "no_proxy"];
 
-/// Outbound access policy and route.
+/// Egress policy and route.
 #[derive(Debug, Clone, Args)]
 pub struct OutboundFlags {
     /// Host, address or network to allow beyond https on port 443 or 8443 of the public Internet, for a ticket system

@@ -1,4 +1,4 @@
-//! TLS certificates from files, reloaded when they change.
+//! TLS and mTLS with certificates from files, reloaded when they change.
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -201,7 +201,7 @@ pub(super) struct Recorder {
     entries: Mutex<Vec<Entry>>,
 }
 
-/// Absent in records that were written before this field.
+/// The retries of records that lack this field.
 fn retries() -> u32 {
     RETRIES
 }
