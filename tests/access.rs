@@ -28,7 +28,7 @@ use tonic_prost::ProstCodec;
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
-/// Who may call what, as the book's table of roles has it.
+/// Allowed roles per method, according to the book's table of roles.
 pub fn told() -> Vec<(String, Vec<Role>)> {
     let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/src/run/callers.md");
     let page = std::fs::read_to_string(page).unwrap();
@@ -106,7 +106,7 @@ impl Decoder for Raw {
     }
 }
 
-/// Calls a method of any kind with these bytes as its message; its first answer.
+/// Calls a method of any kind with these bytes as its message; its first response.
 pub async fn call_raw(channel: &Channel, path: &str, message: Vec<u8>) -> Result<Vec<u8>, Status> {
     let mut grpc = tonic::client::Grpc::new(channel.clone());
     grpc.ready().await.unwrap();
@@ -357,7 +357,7 @@ impl IdentityProvider {
         Self { folder, signer }
     }
 
-    /// The server believes it.
+    /// The server trusts it.
     pub fn believed(&self, plan: Plan) -> Plan {
         let keys = self.folder.path().join("keys.json");
         let plan = plan.guarded().with_flag("--auth=token,jwt").with_flag("--jwt-algorithms=EdDSA");

@@ -1,4 +1,4 @@
-//! A thousand incidents under faults: none lost, none twice.
+//! A thousand incidents under faults: none lost, none duplicated.
 
 use std::time::Duration;
 

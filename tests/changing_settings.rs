@@ -1,4 +1,4 @@
-//! Settings that change while deliveries are under way.
+//! Changes of settings while deliveries are in progress.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Configure: merged by presence, all of it or nothing.
+//! Configure: merged by presence, all or nothing.
 
 use rhythmx_ticketing::v1::{self, TicketSystem};
 

@@ -1,4 +1,4 @@
-//! Long and hostile incidents: each vendor takes the ticket, its limits hold, and text stays text.
+//! Long and hostile incidents: each vendor accepts the ticket, its limits hold, and text stays text.
 
 use rhythmx_ticketing::v1::{self, DeliveryState, TicketSystem};
 use serde_json::Value;
@@ -118,7 +118,7 @@ fn hostile() -> v1::Incident {
     hostile
 }
 
-/// A field as text: an ADF document as the JSON that Jira measures.
+/// A field as text: an ADF document as JSON, whose length Jira limits.
 fn text(ticket: &Ticket, field: &str) -> String {
     match &ticket.fields[field] {
         Value::String(text) => text.clone(),

@@ -185,7 +185,7 @@ async fn rows_of_megabytes_are_served_cut_and_paged_by_size() {
     world.close().await;
 }
 
-/// `count` incidents pushed to both systems, which are down, and given up.
+/// `count` incidents pushed to both unavailable systems, and cancelled.
 async fn with_deliveries(count: usize) -> World {
     let mut world = Plan::new().with_flag("--circuit-threshold=1000").start().await;
     world.disable_automatic_retries().await;

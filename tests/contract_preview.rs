@@ -1,4 +1,4 @@
-//! PreviewTicket: the very bytes that would be sent, and nothing sent.
+//! PreviewTicket: the exact body that would be sent, without sending it.
 
 use rhythmx_ticketing::v1::{self, DeliveryState, SkipReason, TicketSystem};
 use ticketing_simulator::{Profile, Vendor};

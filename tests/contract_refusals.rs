@@ -1,4 +1,4 @@
-//! What every call refuses, with which code and which details; and that a refused call leaves nothing behind.
+//! The refusals of every call, with code and details; a refused call changes nothing.
 
 use std::time::Duration;
 
@@ -153,7 +153,7 @@ async fn push_to_hanging_jira_answers_before_the_deadline() {
     world.jira.faults().push(Rule::new(Call::Create, When::Next(1), Effect::Hang { applied: false }));
     let patient = world.client.clone();
     world.client = patient.clone().with_deadline(Duration::from_millis(600));
-    // Else it would be refused with DEADLINE_EXCEEDED.
+    // Otherwise it would fail with DEADLINE_EXCEEDED.
     let answer = world.push("INC-1", TicketSystem::Jira).await;
     assert!(matches!(state(&answer), DeliveryState::Pending | DeliveryState::Attempting));
     assert!(!answer.already_existed);

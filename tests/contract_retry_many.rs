@@ -1,9 +1,9 @@
-//! RetryDeliveries: many deliveries, a bounded page a call.
+//! RetryDeliveries: many deliveries, a bounded page per call.
 
 use rhythmx_ticketing::v1::{self, DeliveryState, FaultKind, TicketSystem};
 use ticketing_harness::{Plan, World, refusal};
 
-/// Deliveries to a Jira that was down, and is well again; nothing is tried by itself.
+/// Deliveries to a Jira that was unavailable and has recovered, without automatic retries.
 async fn with_waiting(count: usize) -> World {
     let mut world = Plan::new().with_flag("--circuit-threshold=1000").start().await;
     world.disable_automatic_retries().await;

@@ -1,4 +1,4 @@
-//! Secrets in the settings: written, never read, and bound to where they were meant for.
+//! Secrets in the settings: written, never read, and bound to their destination.
 
 use rhythmx_ticketing::v1::{self, DeliveryState, TicketSystem};
 use ticketing_simulator::{Profile, Vendor};

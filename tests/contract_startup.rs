@@ -1,4 +1,4 @@
-//! What keeps the binary from starting, each said in one line; and the files that it leaves.
+//! Failures to start, each reported in one line; and the created files.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -149,7 +149,7 @@ async fn start(data: &Path, flags: &[&str], variables: &[(&str, &str)]) -> Ended
     run_program(&arguments, variables).await
 }
 
-/// One line that holds all these words, and a failure.
+/// A failure, reported in one line that contains all these words.
 #[track_caller]
 fn says(ended: &Ended, words: &[&str]) {
     assert_ne!(ended.code, Some(0), "{ended:?}");
@@ -158,7 +158,7 @@ fn says(ended: &Ended, words: &[&str]) {
     assert!(words.iter().all(|word| line.contains(word)), "{words:?} in {line}");
 }
 
-/// The data of a server that was configured, worked and was stopped.
+/// The data of a server that was configured, used and stopped.
 async fn stopped() -> (TempDir, std::path::PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let mut world = Plan::new().start().await;

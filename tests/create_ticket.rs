@@ -1,4 +1,4 @@
-//! CreateTicket on each system, and what failures make of it.
+//! CreateTicket on each system, with and without failures.
 
 use rhythmx_ticketing::v1::{DeliveryState, TicketSystem};
 use ticketing_simulator::{Call, Effect, Profile, Rule, Vendor, When};

@@ -1,4 +1,4 @@
-//! The later searches for duplicates, and what they must not disturb; and the operator's way out of a doubt.
+//! Duplicate scans, and what they must not affect; and an operator's resolution of an unknown outcome.
 
 use std::time::Duration;
 
@@ -70,7 +70,7 @@ async fn operator_can_force_the_create() {
     let mut world = Plan::new().with_flag("--jira-cloud-index-bound=1h").start().await;
     let id = uncertain(&mut world, "INC-1", Effect::gateway_timeout()).await;
     let anyway = RetryDeliveryRequest { delivery_id: id.clone(), create_anyway: true };
-    // A look-up that is under way has the first word.
+    // A look-up in progress completes first.
     let created = async {
         loop {
             match world.client.retry_delivery(anyway.clone()).await {

@@ -49,7 +49,7 @@ async fn refuses_an_incident_of_another_namespace() {
     let told = refusal::<()>(Err(refused.clone()));
     assert_eq!((told.code, told.reason), owned_by_other());
     assert!(!format!("{refused:?}").contains("soc-eu"), "{refused:?}");
-    // Even where nothing would be accepted.
+    // Even if nothing would be accepted.
     auto_push(&mut world, false).await;
     let refused = us.submit_incident(changed).await.unwrap_err();
     assert_eq!(refused_as(refused), owned_by_other());
@@ -101,7 +101,7 @@ async fn analysts_act_on_incidents_of_all_namespaces() {
 async fn stream_has_no_events_of_another_namespace() {
     let mut world = Plan::new().guarded().start().await;
     auto_push(&mut world, true).await;
-    // Of one name, so that the name does not keep them apart.
+    // With one name, so that the name does not separate them.
     let mut eu = member(&mut world, Some("soc-eu"), "soar", Role::Producer).await;
     let mut us = member(&mut world, Some("soc-us"), "soar", Role::Producer).await;
     delivery(eu.submit_incident(incident("INC-1")).await.unwrap());

@@ -1,4 +1,4 @@
-//! Deliveries in doubt: what proves that there is no ticket, and what does not.
+//! Deliveries of unknown outcome: what proves that there is no ticket, and what does not.
 
 use std::time::Duration;
 
@@ -19,8 +19,8 @@ async fn hidden_canary_keeps_absence_unproven() {
     let plan = plan.with_flag("--attempt-deadline=300ms").with_flag("--jira-cloud-index-bound=1s");
     let mut world = plan.start().await;
     let id = uncertain(&mut world, Effect::apply_then_gateway_timeout()).await;
-    // A witness is a ticket that was made when nothing of the uncertain send could be applied any more: after its
-    // deadline and the server bound of 60 ms.
+    // A canary is a ticket that was created when nothing of the uncertain send could be applied any more:
+    // after its deadline and the server bound of 60 ms.
     world.wait(Duration::from_millis(400)).await;
     assert_eq!(state(&world.push("INC-2", JIRA).await), DeliveryState::Delivered);
     world.wait(Duration::from_millis(2_000)).await;
@@ -55,7 +55,7 @@ async fn nothing_is_sent_again_before_the_bounds_have_passed() {
     let requests = world.jira.requests();
     let sent: Vec<_> = requests.iter().filter(|request| request.path.ends_with("/issue")).collect();
     let apart = sent[1].at.duration_since(sent[0].at);
-    // The deadline is counted from the intent, which is a moment before the request arrives.
+    // The deadline counts from the intent, shortly before the request arrives.
     assert!(apart >= jiff::SignedDuration::from_millis(850), "sent again after {apart:?}");
     world.finish().await;
 }
@@ -69,7 +69,7 @@ async fn untrusted_search_proves_nothing() {
     ] {
         for system in [JIRA, TicketSystem::Servicenow] {
             let mut world = Plan::new().with_flag("--attempt-deadline=300ms").start().await;
-            // Something else to be returned.
+            // Another result to be returned.
             world.push("INC-0", system).await;
             let simulator = if system == JIRA { &world.jira } else { &world.servicenow };
             simulator.faults().push(Rule::new(Call::Search, When::Always, lie.clone()));
@@ -101,7 +101,7 @@ async fn one_of_two_markers_prevents_a_second_ticket() {
         let id = world.push("INC-1", TicketSystem::Servicenow).await.delivery.unwrap().id;
         world.until(&id, DeliveryState::Delivered).await;
         assert_eq!((world.servicenow.tickets().len(), creates(&world.servicenow)), (1, 1));
-        // The general check looks for the correlation_id.
+        // The general check searches for the correlation_id.
         let (ticket, marker) = (world.servicenow.tickets().remove(0), world.delivery(&id).await.marker);
         world.servicenow.set_field(&ticket.id, "correlation_id", json!(marker));
         world.finish().await;
@@ -132,7 +132,7 @@ async fn label_removed_after_delivery_changes_nothing() {
     let again = world.push("INC-1", JIRA).await;
     assert!(again.already_existed);
     assert_eq!((again.delivery.unwrap().ticket, creates(&world.jira)), (delivered.ticket, 1));
-    // The marker no longer stands on the ticket, which is what the general check looks for.
+    // The ticket no longer has the marker, for which the general check searches.
     let key = world.jira.tickets()[0].key.clone();
     world.jira.set_field(&key, "labels", json!([delivered.marker]));
     world.finish().await;
@@ -173,7 +173,7 @@ async fn uncertain(world: &mut World, effect: Effect) -> String {
     world.push("INC-1", JIRA).await.delivery.unwrap().id
 }
 
-/// Plays a person who copies a ticket, labels and all.
+/// Simulates a user who clones a ticket with its labels.
 fn add_twin(world: &World, marker: &str) -> String {
     world.jira.add_foreign_ticket(Map::from_iter([("labels".to_owned(), json!([marker]))]))
 }

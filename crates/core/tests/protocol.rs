@@ -192,7 +192,7 @@ impl World {
     }
 
     /// No faults, and time.
-    fn let_be(&mut self) {
+    fn run_without_faults(&mut self) {
         for _ in 0..400 {
             self.take(&Step::Wait(60));
             self.take(&Step::ExpireLeases);
@@ -238,7 +238,7 @@ proptest! {
         for step in &steps {
             world.take(step);
         }
-        world.let_be();
+        world.run_without_faults();
         let state = world.delivery.state;
         prop_assert!(matches!(state, State::Delivered | State::Failed | State::Cancelled), "stuck: {:?}", world.delivery);
         if state == State::Delivered {
@@ -252,7 +252,7 @@ fn index_lag_beyond_bound_can_duplicate() {
     // The negative: without the bound there is a duplicate, so the property above can fail.
     let mut world = World::new(10_000);
     world.attempt(AttemptOutcome::Lose { applied_after: Some(0) });
-    let unbounded = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| world.let_be()));
+    let unbounded = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| world.run_without_faults()));
     assert!(unbounded.is_err() && world.tickets.len() == 2);
 }
 

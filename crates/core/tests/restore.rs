@@ -166,7 +166,7 @@ impl World {
         }
     }
 
-    fn let_be(&mut self) {
+    fn run_without_faults(&mut self) {
         for _ in 0..400 {
             self.take(&Step::Wait(60));
             self.take(&Step::Work(AttemptOutcome::Fair));
@@ -223,7 +223,7 @@ proptest! {
     ) {
         let mut world = World::new(index_lag);
         steps.iter().for_each(|step| world.take(step));
-        world.let_be();
+        world.run_without_faults();
         let state = world.delivery.state;
         prop_assert!(matches!(state, State::Delivered | State::Failed), "stuck: {:#?}", world.delivery);
         if state == State::Delivered {
@@ -240,8 +240,8 @@ proptest! {
         let downtime = Downtime { last, now, passed: Some(Duration::from_secs(passed)) };
         let mut delivery = accepted(last);
         delivery.due_at = Some(last + SignedDuration::from_secs(due));
-        let taken = delivery.recover(&Recovery { step: downtime.step(), restored_at: None, counts_from: None });
-        let left = taken.due_at.unwrap().duration_since(now);
+        let recovered = delivery.recover(&Recovery { step: downtime.step(), restored_at: None, counts_from: None });
+        let left = recovered.due_at.unwrap().duration_since(now);
         let meant = SignedDuration::from_secs(due - i64::try_from(passed).unwrap());
         prop_assert!((left - meant).abs() <= SignedDuration::from_secs(1), "{left:?} for {meant:?}");
     }
@@ -266,7 +266,7 @@ fn restored_store_without_assumed_send_duplicates() {
     world.take(&Step::Work(AttemptOutcome::Fair));
     world.take(&Step::Restore);
     world.restored_at = None;
-    let forgetful = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| world.let_be()));
+    let forgetful = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| world.run_without_faults()));
     assert!(forgetful.is_err() && world.tickets.len() == 2);
 }
 
@@ -356,9 +356,9 @@ fn throttling_pause_shifts_with_the_clock() {
     let back = SignedDuration::from_secs(-86_400);
     let health =
         Health { throttled_until: Some(now + minute), recovered_at: Some(now - minute), ..Health::default() };
-    let taken = Recovery { step: back, restored_at: None, counts_from: None }.recover_health(health);
-    assert_eq!(taken.throttled_until, Some(now + back + minute));
-    assert_eq!(taken.recovered_at, Some(now + back - minute));
+    let recovered = Recovery { step: back, restored_at: None, counts_from: None }.recover_health(health);
+    assert_eq!(recovered.throttled_until, Some(now + back + minute));
+    assert_eq!(recovered.recovered_at, Some(now + back - minute));
 }
 
 #[test]
@@ -367,7 +367,7 @@ fn unknown_outcome_keeps_bounds_after_forward_clock_step() {
     world.take(&Step::Work(AttemptOutcome::Lose(None)));
     let left = world.delivery.provable_from(Duration::ZERO).unwrap().duration_since(world.now);
     let step = SignedDuration::from_hours(24);
-    let taken = world.delivery.recover(&Recovery { step, restored_at: None, counts_from: None });
-    let provable = taken.provable_from(Duration::ZERO).unwrap();
+    let recovered = world.delivery.recover(&Recovery { step, restored_at: None, counts_from: None });
+    let provable = recovered.provable_from(Duration::ZERO).unwrap();
     assert_eq!(provable.duration_since(world.now + step), left);
 }

@@ -29,8 +29,8 @@ pub(crate) fn panic_at(point: &str, words: impl FnOnce() -> String) {
 }
 
 pub(crate) fn clock_set_by() -> i64 {
-    let said = POINTS.as_deref().and_then(|folder| std::fs::read_to_string(folder.join(CLOCK)).ok());
-    said.and_then(|seconds| seconds.trim().parse().ok()).unwrap_or_default()
+    let offset = POINTS.as_deref().and_then(|folder| std::fs::read_to_string(folder.join(CLOCK)).ok());
+    offset.and_then(|seconds| seconds.trim().parse().ok()).unwrap_or_default()
 }
 
 pub(crate) fn is_removed(guard: &str) -> bool {

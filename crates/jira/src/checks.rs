@@ -84,19 +84,20 @@ impl<'a> Tester<'a> {
         let budget = self.client.optional_budget();
         let answer = self.client.read_within::<ServerInfo>(self.api(), &["serverInfo"], &[], budget).await?;
         let info = answer.value;
-        self.learn(info.flavour());
+        self.set_flavour(info.flavour());
         let is_cloud = info.flavour() == Flavour::Cloud;
         let kind = match info.flavour() {
             Flavour::Cloud => "Jira Cloud".to_owned(),
             _ => format!("Jira Data Center {}", info.version),
         };
         let site = &self.settings.site;
-        let told = info.base_url.as_deref().filter(|_| !is_cloud).and_then(|told| site.public(told));
-        let public = self.settings.public_site.clone().or(told).filter(|public| public != site);
+        let reported =
+            info.base_url.as_deref().filter(|_| !is_cloud).and_then(|reported| site.public(reported));
+        let public = self.settings.public_site.clone().or(reported).filter(|public| public != site);
         let links = public.map(|public| format!("; links lead to {}", public.as_text())).unwrap_or_default();
-        let told = format!("{} is {}{links}", site.as_text(), kind.trim());
+        let detail = format!("{} is {}{links}", site.as_text(), kind.trim());
         self.info = Some(info);
-        Ok(told)
+        Ok(detail)
     }
 
     /// Jira did not report its flavor, which does not matter if the login works. If only the login is
@@ -104,7 +105,7 @@ impl<'a> Tester<'a> {
     async fn reach_by_login(&mut self, began: Timestamp, fault: Fault) {
         let address = self.settings.site.as_text().to_owned();
         if self.settings.is_cloud() {
-            self.learn(Flavour::Cloud);
+            self.set_flavour(Flavour::Cloud);
         }
         let then = self.clock.now();
         let answer = self.client.read::<Myself>(self.api(), &["myself"], &[]).await;
@@ -114,7 +115,7 @@ impl<'a> Tester<'a> {
                     "{address} answers; its version was not found out, since serverInfo was not answered ({})",
                     fault.message
                 );
-                self.learn(answer.value.flavour());
+                self.set_flavour(answer.value.flavour());
                 self.note("reach", began, Ok(detail));
                 self.note("authentication", then, logged_in(answer.value));
             }
@@ -173,7 +174,7 @@ impl<'a> Tester<'a> {
         if self.flavour == Flavour::Cloud { Api::V3 } else { Api::V2 }
     }
 
-    fn learn(&mut self, flavour: Flavour) {
+    fn set_flavour(&mut self, flavour: Flavour) {
         if self.flavour == Flavour::Auto {
             self.flavour = flavour;
         }

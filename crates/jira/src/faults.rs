@@ -28,13 +28,13 @@ pub(crate) enum Purpose {
 
 /// Classifies an unsuccessful reply. The message contains Jira's text, and nothing that we sent.
 pub(crate) fn classify(reply: &Reply, purpose: Purpose) -> Fault {
-    let said = ErrorBody::read(reply);
+    let error_body = ErrorBody::read(reply);
     let words = match foreign::points_to(reply) {
         Some(location) => format!("it points to {location}"),
-        None => said.words(),
+        None => error_body.words(),
     };
-    let kind = kind(reply, &said);
-    let hint = hint(kind, reply, &said, purpose);
+    let kind = kind(reply, &error_body);
+    let hint = hint(kind, reply, &error_body, purpose);
     Fault { kind, ..reply.fault(&words) }.with_hint(hint)
 }
 
@@ -82,19 +82,19 @@ pub(crate) fn answered_anonymously(reply: &Reply) -> Option<Fault> {
 
 /// Whether a refusal mentions a login, so that the login should be checked.
 pub(crate) fn speaks_of_login(reply: &Reply) -> bool {
-    let said = ErrorBody::read(reply);
+    let error_body = ErrorBody::read(reply);
     ["anonymous", "logged in", "log in", "logging in", "authenticated"]
         .iter()
-        .any(|phrase| said.mentions(phrase))
+        .any(|phrase| error_body.mentions(phrase))
 }
 
 /// The hint for a create that is refused although the login may create issues in the project.
 pub(crate) fn item_hint(reply: &Reply) -> String {
-    let said = ErrorBody::read(reply);
+    let error_body = ErrorBody::read(reply);
     if let Some(hint) = foreign_hint(reply, FaultKind::Rejected) {
         return hint;
     }
-    if let Some(hint) = phrase_hint(reply, &said) {
+    if let Some(hint) = phrase_hint(reply, &error_body) {
         return hint.to_owned();
     }
     if reply.status == 400 {
@@ -183,7 +183,7 @@ impl ErrorBody {
 
 /// The status decides, with three exceptions: Jira's login headers, which are more reliable; a page where
 /// JSON was expected; and a refusal that names the project or the issue type.
-fn kind(reply: &Reply, said: &ErrorBody) -> FaultKind {
+fn kind(reply: &Reply, error_body: &ErrorBody) -> FaultKind {
     let login = reply.header("x-seraph-loginreason");
     let denied = reply.header("x-authentication-denied-reason");
     let refusal = matches!(reply.status, 200 | 400..=404);
@@ -196,13 +196,13 @@ fn kind(reply: &Reply, said: &ErrorBody) -> FaultKind {
     match reply.status {
         400..=404 if is_anonymous(reply) => FaultKind::Unauthorized,
         200 | 201 | 203 if reply.is_html() => FaultKind::Dormant,
-        400 if said.names("project") || said.names("issuetype") => FaultKind::Misconfigured,
+        400 if error_body.names("project") || error_body.names("issuetype") => FaultKind::Misconfigured,
         402 => FaultKind::Forbidden,
         status => FaultKind::of_status(status),
     }
 }
 
-fn hint(kind: FaultKind, reply: &Reply, said: &ErrorBody, purpose: Purpose) -> String {
+fn hint(kind: FaultKind, reply: &Reply, error_body: &ErrorBody, purpose: Purpose) -> String {
     if kind == FaultKind::LockedOut {
         return "log in to Jira once in a browser as this account and solve the CAPTCHA, then check the token and test again"
             .to_owned();
@@ -212,12 +212,12 @@ fn hint(kind: FaultKind, reply: &Reply, said: &ErrorBody, purpose: Purpose) -> S
     {
         return hint;
     }
-    if let Some(hint) = phrase_hint(reply, said) {
+    if let Some(hint) = phrase_hint(reply, error_body) {
         return hint.to_owned();
     }
     match kind {
-        FaultKind::Rejected if !said.fields.is_empty() => {
-            let fields: Vec<&str> = said.fields.iter().map(|(field, _)| field.as_str()).collect();
+        FaultKind::Rejected if !error_body.fields.is_empty() => {
+            let fields: Vec<&str> = error_body.fields.iter().map(|(field, _)| field.as_str()).collect();
             shorten(
                 &format!(
                     "let the project accept or stop requiring for the issue type of jira.issue_type: {}",
@@ -227,12 +227,12 @@ fn hint(kind: FaultKind, reply: &Reply, said: &ErrorBody, purpose: Purpose) -> S
             )
         }
         FaultKind::Rejected if purpose == Purpose::Create => item_hint(reply),
-        _ => plain_hint(kind, said, purpose).to_owned(),
+        _ => plain_hint(kind, error_body, purpose).to_owned(),
     }
 }
 
 /// The default hint of a kind.
-fn plain_hint(kind: FaultKind, said: &ErrorBody, purpose: Purpose) -> &'static str {
+fn plain_hint(kind: FaultKind, error_body: &ErrorBody, purpose: Purpose) -> &'static str {
     match kind {
         FaultKind::Unauthorized => {
             "check jira.email and the API token (or the personal access token): it may be wrong, expired or revoked, or this \
@@ -246,7 +246,7 @@ fn plain_hint(kind: FaultKind, said: &ErrorBody, purpose: Purpose) -> &'static s
         FaultKind::NotFound => {
             "check jira.url (with its context path) and jira.project_key, and that the account may see the project"
         }
-        FaultKind::Misconfigured if said.names("issuetype") => {
+        FaultKind::Misconfigured if error_body.names("issuetype") => {
             "set jira.issue_type to a type that the project offers"
         }
         FaultKind::Misconfigured => "check jira.project_key, and that the account may create issues there",
@@ -274,7 +274,7 @@ fn foreign_hint(reply: &Reply, kind: FaultKind) -> Option<String> {
 
 /// The hint for a phrase that Atlassian documents, in English, for a refusal. The text of a 400 can come from
 /// any validator or workflow rule.
-fn phrase_hint(reply: &Reply, said: &ErrorBody) -> Option<&'static str> {
+fn phrase_hint(reply: &Reply, error_body: &ErrorBody) -> Option<&'static str> {
     const HINTS: &[(&[&str], &str)] = &[
         (
             &["allowlist", "allow list", "allowlisted", "whitelist", "ip address"],
@@ -341,7 +341,7 @@ fn phrase_hint(reply: &Reply, said: &ErrorBody) -> Option<&'static str> {
     }
     HINTS
         .iter()
-        .find(|(phrases, _)| phrases.iter().any(|phrase| said.mentions(phrase)))
+        .find(|(phrases, _)| phrases.iter().any(|phrase| error_body.mentions(phrase)))
         .map(|(_, hint)| *hint)
 }
 

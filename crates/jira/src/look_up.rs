@@ -126,9 +126,11 @@ async fn page(
 
 impl SearchPage {
     pub(crate) fn complaint(&self) -> Option<&'static str> {
-        let said =
-            [&self.error_messages, &self.warning_messages].into_iter().flatten().any(|said| !said.is_empty());
-        said.then_some("Jira answered the search with warnings")
+        let has_warnings = [&self.error_messages, &self.warning_messages]
+            .into_iter()
+            .flatten()
+            .any(|texts| !texts.is_empty());
+        has_warnings.then_some("Jira answered the search with warnings")
     }
 
     /// Why the last page may omit rows, after `read` rows.

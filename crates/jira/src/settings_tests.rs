@@ -52,7 +52,7 @@ fn every_violation_is_reported_at_once_with_its_path() {
 
 #[test]
 fn refusal_of_pasted_secret_names_the_character() {
-    let told = |draft: &SettingsDraft, kind, value: &str| {
+    let violation_of = |draft: &SettingsDraft, kind, value: &str| {
         let mut violations = Violations::default();
         Settings::parse(draft, Some(&secret(kind, value)), "jira", &mut violations);
         violations.to_string()
@@ -60,25 +60,28 @@ fn refusal_of_pasted_secret_names_the_character() {
     let api = SecretKind::ApiToken;
     let pat = SecretKind::PersonalAccessToken;
     for value in ["token\r\n", "\u{FEFF}token", "token\u{200B}", "\u{A0}token"] {
-        assert_eq!(told(&draft(), api, value), "", "{value:?}");
+        assert_eq!(violation_of(&draft(), api, value), "", "{value:?}");
     }
-    let wrong = told(&draft(), api, "to\u{200B}ken");
+    let wrong = violation_of(&draft(), api, "to\u{200B}ken");
     assert!(
         wrong.contains("jira.api_token: contains a zero-width space (U+200B) as character 3 of 6"),
         "{wrong}"
     );
-    assert!(told(&draft(), pat, "Bearer token").contains("begins with \"bearer \""));
+    assert!(violation_of(&draft(), pat, "Bearer token").contains("begins with \"bearer \""));
     let on_premises = SettingsDraft { url: Some("https://jira.corp.example".to_owned()), ..draft() };
     for password in ["pass word", "pässword", "\"quoted\""] {
-        assert_eq!(told(&on_premises, api, password), "", "{password}");
-        assert!(told(&draft(), api, password).contains("jira.api_token"), "no token of Cloud: {password}");
+        assert_eq!(violation_of(&on_premises, api, password), "", "{password}");
+        assert!(
+            violation_of(&draft(), api, password).contains("jira.api_token"),
+            "no token of Cloud: {password}"
+        );
     }
-    assert!(told(&on_premises, api, "pass\u{200B}word").contains("U+200B"));
+    assert!(violation_of(&on_premises, api, "pass\u{200B}word").contains("U+200B"));
 }
 
 #[test]
 fn refusal_of_pasted_email_names_the_character() {
-    let told = |email: &str| {
+    let violation_of = |email: &str| {
         let mut violations = Violations::default();
         let draft = SettingsDraft { email: Some(email.to_owned()), ..draft() };
         let settings =
@@ -86,7 +89,7 @@ fn refusal_of_pasted_email_names_the_character() {
         settings.map(|settings| settings.oddity.unwrap_or_default()).ok_or_else(|| violations.to_string())
     };
     for email in ["bot@corp.example\u{A0}", "\u{200B}bot@corp.example", "mailto:bot@corp.example"] {
-        assert_eq!(told(email), Ok(String::new()), "{email:?}");
+        assert_eq!(violation_of(email), Ok(String::new()), "{email:?}");
     }
     for (email, words) in [
         ("bot\u{200B}@corp.example", "a zero-width space (U+200B) as character 4 of 17"),
@@ -95,10 +98,10 @@ fn refusal_of_pasted_email_names_the_character() {
         ("<bot@corp.example>", "the address alone"),
         ("bot:x@corp.example", "a colon"),
     ] {
-        assert!(told(email).unwrap_err().contains(words), "{email}");
+        assert!(violation_of(email).unwrap_err().contains(words), "{email}");
     }
     // A Cyrillic letter that looks like a Latin one is reported when the login is refused.
-    assert!(told("b\u{43E}t@corp.example").unwrap().contains("U+043E"));
+    assert!(violation_of("b\u{43E}t@corp.example").unwrap().contains("U+043E"));
 }
 
 #[test]

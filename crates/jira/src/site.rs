@@ -82,9 +82,9 @@ impl Site {
     /// Data Center reports a value that its administrator may never have set. So it must be a web address
     /// without a login, not this machine, not plain http instead of https, and, unless this site is one too,
     /// not a bare host name or an internal address.
-    pub(crate) fn public(&self, told: &str) -> Option<Self> {
-        let told = Some(told).filter(|told| told.len() <= MAX_PUBLIC)?;
-        let public = Self::parse(told, "", &mut Violations::default())?;
+    pub(crate) fn public(&self, reported: &str) -> Option<Self> {
+        let reported = Some(reported).filter(|reported| reported.len() <= MAX_PUBLIC)?;
+        let public = Self::parse(reported, "", &mut Violations::default())?;
         let is_inside = |site: &Self| match site.0.host() {
             Some(Host::Domain(name)) => !name.contains('.'),
             _ => true,
@@ -220,9 +220,9 @@ mod tests {
 
     #[test]
     fn believes_a_public_address_that_people_can_open() {
-        let public = |own: &str, told: &str| {
+        let public = |own: &str, reported: &str| {
             let own = Site::parse(own, "url", &mut Violations::default()).unwrap();
-            own.public(told).map(|site| site.as_text().to_owned())
+            own.public(reported).map(|site| site.as_text().to_owned())
         };
         let (inner, outer) = ("http://10.0.0.5:8080/jira", "https://jira.corp.example/jira");
         assert_eq!(public(inner, "https://jira.corp.example/jira/").as_deref(), Some(outer));
@@ -231,7 +231,7 @@ mod tests {
             Some("https://issues.corp.example")
         );
         assert_eq!(public("http://jira01:8080", "http://10.0.0.5").as_deref(), Some("http://10.0.0.5"));
-        for told in [
+        for reported in [
             "",
             "nonsense://",
             "https://u:p@x.example",
@@ -239,10 +239,10 @@ mod tests {
             "http://127.0.0.1",
             "ftp://x.example",
         ] {
-            assert_eq!(public(inner, told), None, "{told}");
+            assert_eq!(public(inner, reported), None, "{reported}");
         }
-        for told in ["http://jira.corp.example", "https://jira01", "https://10.0.0.5"] {
-            assert_eq!(public(outer, told), None, "{told}");
+        for reported in ["http://jira.corp.example", "https://jira01", "https://10.0.0.5"] {
+            assert_eq!(public(outer, reported), None, "{reported}");
         }
     }
 

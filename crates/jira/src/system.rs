@@ -40,7 +40,7 @@ pub struct Jira {
     client: Client,
     clock: Arc<dyn Clock>,
     /// The detected flavor.
-    told: OnceLock<Flavour>,
+    detected: OnceLock<Flavour>,
     offer: Mutex<Option<(Timestamp, Offer)>>,
     /// The URL for people that Jira reports; the inner value is `None` if it reported no usable one.
     public: Mutex<Option<Option<Site>>>,
@@ -59,7 +59,7 @@ impl Jira {
             settings,
             client,
             clock,
-            told: OnceLock::new(),
+            detected: OnceLock::new(),
             offer: Mutex::new(None),
             public: Mutex::new(None),
             labels_were_refused: AtomicBool::new(false),
@@ -69,14 +69,14 @@ impl Jira {
     /// The flavor, as far as known without a call.
     fn known_flavour(&self) -> Flavour {
         match self.settings.flavour {
-            Flavour::Auto => self.told.get().copied().unwrap_or_default(),
+            Flavour::Auto => self.detected.get().copied().unwrap_or_default(),
             flavour => flavour,
         }
     }
 
     async fn api(&self) -> Result<Api, Fault> {
         if self.known_flavour() == Flavour::Auto {
-            let _ = self.told.set(self.find_flavour().await?);
+            let _ = self.detected.set(self.find_flavour().await?);
         }
         Ok(self.assumed_api())
     }
@@ -106,13 +106,13 @@ impl Jira {
 
     /// URL of the site for people: from the settings, else as Data Center reports it, else the called URL.
     fn people_site(&self) -> Site {
-        let told = self.public.lock().unwrap_or_else(PoisonError::into_inner).clone().flatten();
-        self.settings.public_site.clone().or(told).unwrap_or_else(|| self.settings.site.clone())
+        let reported = self.public.lock().unwrap_or_else(PoisonError::into_inner).clone().flatten();
+        self.settings.public_site.clone().or(reported).unwrap_or_else(|| self.settings.site.clone())
     }
 
     /// Reads the URL for people once, for a Data Center that no other call has detected. Only links depend on
     /// it.
-    async fn learn_public(&self, api: Api) {
+    async fn read_public_url(&self, api: Api) {
         let is_known = self.public.lock().unwrap_or_else(PoisonError::into_inner).is_some();
         if api == Api::V3 || is_known || self.settings.public_site.is_some() {
             return;
@@ -125,8 +125,8 @@ impl Jira {
 
     /// A Cloud site has one URL for people and calls.
     fn note_public(&self, info: &ServerInfo) {
-        let told = info.base_url.as_deref().filter(|_| info.flavour() == Flavour::DataCenter);
-        let site = told.and_then(|told| self.settings.site.public(told));
+        let reported = info.base_url.as_deref().filter(|_| info.flavour() == Flavour::DataCenter);
+        let site = reported.and_then(|reported| self.settings.site.public(reported));
         *self.public.lock().unwrap_or_else(PoisonError::into_inner) = Some(site);
     }
 
@@ -157,7 +157,7 @@ impl Jira {
         Err(Fault::new(FaultKind::Misconfigured, message).with_hint(hint))
     }
 
-    fn forget_offer(&self) {
+    fn invalidate_offer(&self) {
         *self.offer.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 }
@@ -205,7 +205,7 @@ impl TicketSystem for Jira {
         if !offer.labels && !offer.description {
             return Err(ticket::without_marker());
         }
-        self.learn_public(api).await;
+        self.read_public_url(api).await;
         Ok(ticket::render(&self.settings, api, &offer, ticket_draft))
     }
 
@@ -230,7 +230,7 @@ impl TicketSystem for Jira {
         let created = create::create(&site, ticket_draft, rendered, within).await;
         if !matches!(&created, Ok((_, adjustments)) if adjustments.is_empty()) {
             // After any refusal, the cached offer of the project may be outdated.
-            self.forget_offer();
+            self.invalidate_offer();
         }
         let (issue, adjustments) = created?;
         let url = self.ticket_url(&issue.key).unwrap_or_default();
@@ -254,12 +254,12 @@ impl TicketSystem for Jira {
 
     async fn test(&self) -> Vec<Check> {
         let tester = Tester::new(&self.client, &self.settings, self.clock.as_ref(), self.known_flavour());
-        let (checks, told, info) = tester.run().await;
+        let (checks, reported, info) = tester.run().await;
         info.iter().for_each(|info| self.note_public(info));
-        if let Some(flavour) = told {
-            let _ = self.told.set(flavour);
+        if let Some(flavour) = reported {
+            let _ = self.detected.set(flavour);
         }
-        self.forget_offer();
+        self.invalidate_offer();
         checks
     }
 }

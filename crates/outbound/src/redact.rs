@@ -274,9 +274,9 @@ fn number(bytes: &[u8], place: Range<usize>) -> Option<u32> {
     u32::from_str_radix(digits, 16).ok()
 }
 
-fn push(character: char, meaning: &mut Vec<u8>, taken: usize) -> usize {
+fn push(character: char, meaning: &mut Vec<u8>, consumed: usize) -> usize {
     meaning.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
-    taken
+    consumed
 }
 
 #[cfg(test)]

@@ -23,8 +23,8 @@ pub fn raise_file_limit() {
 /// Logs the limit of open files, with a warning if it is too low for the number of connections.
 pub(crate) fn log_file_limit(connections: u64) {
     let files = getrlimit(Resource::Nofile).current;
-    let told = files.map_or_else(|| "any number".to_owned(), |files| files.to_string());
-    tracing::info!(files = told, "open files");
+    let limit = files.map_or_else(|| "any number".to_owned(), |files| files.to_string());
+    tracing::info!(files = limit, "open files");
     if let Some(files) = files.filter(|files| *files < connections + RESERVED_FILES) {
         tracing::warn!(
             files,

@@ -101,9 +101,7 @@ async fn earlier(
 async fn mark(client: &Client, table: &str, sys_id: &str, marker: &Marker, deadline: Deadline) -> Adjustment {
     let body = json!({ "correlation_id": marker.as_str() }).to_string();
     let reason = match client.update::<Record>(table, sys_id, body, deadline).await {
-        Ok(record) if bears(&record, marker) => {
-            "was not taken over with the insert and was written afterwards"
-        }
+        Ok(record) if bears(&record, marker) => "was not stored by the insert and was written afterwards",
         _ => {
             "is not on the ticket, which can therefore not be found again: let the account of servicenow.username \
              write correlation_id"

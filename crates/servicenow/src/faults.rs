@@ -8,7 +8,7 @@ use ticketing_core::text::single_line;
 use ticketing_outbound::foreign::{self, ForeignKind, HintNames};
 use ticketing_outbound::{Reply, mentions, title_of_page};
 
-use crate::wire::{self, FailureWords};
+use crate::wire::{self, ErrorBody};
 
 const NAMES: HintNames =
     HintNames { system: "ServiceNow", address: "servicenow.instance", proxy: "servicenow.proxy_url" };
@@ -22,10 +22,10 @@ const POLICY_PHRASES: [&str; 3] = ["data policy", "mandatory", "fields are manda
 
 /// The fault of an unsuccessful reply. `discreet` redacts the vendor's message.
 pub(crate) fn of(reply: &Reply, discreet: impl Fn(&str) -> String) -> Fault {
-    let words = wire::failure_words(&reply.body);
-    let said = words.as_ref().map(FailureWords::said).unwrap_or_default();
-    let fault = reply.fault(&discreet(&words_of(reply, &said)));
-    let (kind, hint) = verdict(reply, &said);
+    let words = wire::error_body(&reply.body);
+    let error_text = words.as_ref().map(ErrorBody::error_text).unwrap_or_default();
+    let fault = reply.fault(&discreet(&excerpt_of(reply, &error_text)));
+    let (kind, hint) = verdict(reply, &error_text);
     Fault { kind, ..fault.with_hint(discreet(&hint)) }
 }
 
@@ -36,11 +36,11 @@ pub(crate) fn unreadable(reply: &Reply, what: &str) -> Fault {
 }
 
 /// Whether a refusal reports that a record with our `sys_id` already exists.
-pub(crate) fn is_duplicate(said: &str) -> bool {
-    let said = said.to_lowercase();
+pub(crate) fn is_duplicate(error_text: &str) -> bool {
+    let error_text = error_text.to_lowercase();
     ["unique key violation", "duplicate entry", "duplicate key", "already exists"]
         .iter()
-        .any(|words| said.contains(words))
+        .any(|words| error_text.contains(words))
 }
 
 /// Whether a reply has the error body of ServiceNow, in any language, and so does not come from an
@@ -54,10 +54,10 @@ pub(crate) fn is_about_the_table(fault: &Fault) -> bool {
     fault.hint.contains("servicenow.table")
 }
 
-// === impl FailureWords ===
+// === impl ErrorBody ===
 
-impl FailureWords {
-    fn said(&self) -> String {
+impl ErrorBody {
+    fn error_text(&self) -> String {
         let parts = [self.message.as_deref(), self.detail.as_deref()];
         let parts = parts.into_iter().flatten().map(single_line).filter(|part| !part.is_empty());
         parts.collect::<Vec<_>>().join(": ")
@@ -65,44 +65,48 @@ impl FailureWords {
 }
 
 /// The part of a reply worth repeating: its error message, the title of its page, or its redirect target.
-fn words_of(reply: &Reply, said: &str) -> String {
+fn excerpt_of(reply: &Reply, error_text: &str) -> String {
     if let Some(location) = foreign::points_to(reply) {
         return format!("it points to {location}");
     }
-    match said {
+    match error_text {
         "" if reply.is_html() => match title_of_page(&reply.body) {
             Some(title) => format!("a page called \"{title}\""),
             None => "a page without a title".to_owned(),
         },
         "" if reply.body.trim().is_empty() => "an empty body".to_owned(),
-        said => said.to_owned(),
+        error_text => error_text.to_owned(),
     }
 }
 
-fn verdict(reply: &Reply, said: &str) -> (FaultKind, String) {
-    let kind = kind(reply, said);
+fn verdict(reply: &Reply, error_text: &str) -> (FaultKind, String) {
+    let kind = kind(reply, error_text);
     let hint = match (kind, foreign_hint(reply)) {
         // The kind is more specific, or its hint is the safer one.
-        (FaultKind::Dropped | FaultKind::Conflict, _) | (_, None) => plain_hint(kind, reply, said).to_owned(),
+        (FaultKind::Dropped | FaultKind::Conflict, _) | (_, None) => {
+            plain_hint(kind, reply, error_text).to_owned()
+        }
         (_, Some(hint)) => hint,
     };
     (kind, hint)
 }
 
-fn kind(reply: &Reply, said: &str) -> FaultKind {
+fn kind(reply: &Reply, error_text: &str) -> FaultKind {
     match FaultKind::of_status(reply.status) {
         FaultKind::UnreadableReply if reply.is_html() => FaultKind::Dormant,
-        FaultKind::Rejected | FaultKind::NotFound if is_about_the_address(said) => FaultKind::Misconfigured,
+        FaultKind::Rejected | FaultKind::NotFound if is_about_the_address(error_text) => {
+            FaultKind::Misconfigured
+        }
         FaultKind::Rejected if reply.status == 402 => FaultKind::Forbidden,
-        _ if is_duplicate(said) => FaultKind::Conflict,
+        _ if is_duplicate(error_text) => FaultKind::Conflict,
         kind => kind,
     }
 }
 
 /// The instance has no such table, or no Table API. The platform writes both in English whatever the user's
 /// language.
-fn is_about_the_address(said: &str) -> bool {
-    mentions(said, "invalid table") || mentions(said, "does not represent any resource")
+fn is_about_the_address(error_text: &str) -> bool {
+    mentions(error_text, "invalid table") || mentions(error_text, "does not represent any resource")
 }
 
 /// The hint for a reply of an intermediary. A page of unknown origin is less specific than the status.
@@ -119,7 +123,7 @@ fn foreign_hint(reply: &Reply) -> Option<String> {
 }
 
 /// The default hint of a kind.
-fn plain_hint(kind: FaultKind, reply: &Reply, said: &str) -> &'static str {
+fn plain_hint(kind: FaultKind, reply: &Reply, error_text: &str) -> &'static str {
     const FOREIGN: &str = "something that is not ServiceNow's API answers: check servicenow.instance, and that this machine may \
                            call it (the instance's IP address access control may refuse it)";
     match kind {
@@ -127,11 +131,11 @@ fn plain_hint(kind: FaultKind, reply: &Reply, said: &str) -> &'static str {
         FaultKind::Dormant => {
             "the instance sleeps, is offline or shows its login page: wake it up in a browser and check servicenow.instance"
         }
-        FaultKind::Misconfigured if mentions(said, "invalid table") => {
+        FaultKind::Misconfigured if mentions(error_text, "invalid table") => {
             "check servicenow.table: the instance has no such table"
         }
         FaultKind::Misconfigured => "check servicenow.instance: the Table API is not at this address",
-        FaultKind::Rejected => item_hint(reply, said),
+        FaultKind::Rejected => item_hint(reply, error_text),
         FaultKind::Unauthorized if asks_for_a_second_factor(reply) => {
             "the instance asks for multi-factor authentication (MFA): exempt the account of servicenow.username from it, or allow \
              basic authentication without it for APIs"
@@ -140,7 +144,7 @@ fn plain_hint(kind: FaultKind, reply: &Reply, said: &str) -> &'static str {
             "check servicenow.username and servicenow.password, and that the account is active, not locked, and may log in with a \
              password: an instance that takes OAuth alone or asks for multi-factor authentication (MFA) has to exempt it"
         }
-        FaultKind::Forbidden | FaultKind::NotFound if wire::failure_words(&reply.body).is_none() => FOREIGN,
+        FaultKind::Forbidden | FaultKind::NotFound if wire::error_body(&reply.body).is_none() => FOREIGN,
         FaultKind::Forbidden => ROLE,
         FaultKind::NotFound => {
             "check servicenow.table, and that the account of servicenow.username may read it"
@@ -170,12 +174,12 @@ const ROLE: &str =
 
 /// The hint for an insert that is refused although the login may read the table.
 pub(crate) fn hint_of_refused_item(reply: &Reply) -> String {
-    let said = wire::failure_words(&reply.body).map(|words| words.said()).unwrap_or_default();
-    foreign_hint(reply).unwrap_or_else(|| item_hint(reply, &said).to_owned())
+    let error_text = wire::error_body(&reply.body).map(|words| words.error_text()).unwrap_or_default();
+    foreign_hint(reply).unwrap_or_else(|| item_hint(reply, &error_text).to_owned())
 }
 
-fn item_hint(reply: &Reply, said: &str) -> &'static str {
-    let any = |phrases: &[&str]| phrases.iter().any(|phrase| mentions(said, phrase));
+fn item_hint(reply: &Reply, error_text: &str) -> &'static str {
+    let any = |phrases: &[&str]| phrases.iter().any(|phrase| mentions(error_text, phrase));
     match () {
         () if any(&POLICY_PHRASES) => {
             "a data policy of the instance demands the fields that its words name: give them a default value in ServiceNow, or \

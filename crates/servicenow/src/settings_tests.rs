@@ -113,19 +113,19 @@ fn debug_output_hides_the_password() {
 
 #[test]
 fn refusal_of_pasted_login_names_the_character() {
-    let told = |username: &str, password: &str| {
+    let parsed = |username: &str, password: &str| {
         let draft = SettingsDraft { username: Some(username.to_owned()), ..draft() };
         let mut violations = Violations::default();
         let settings =
             Settings::parse(&draft, Some(&SecretString::from(password)), "servicenow", &mut violations);
         settings.ok_or_else(|| violations.to_string())
     };
-    let settings = told("\u{FEFF}abel tuter\u{200B}", "pass word\r\n").unwrap();
+    let settings = parsed("\u{FEFF}abel tuter\u{200B}", "pass word\r\n").unwrap();
     assert_eq!((settings.username.as_str(), settings.password.expose_secret()), ("abel tuter", "pass word"));
     assert_eq!(settings.oddity(), None);
-    assert_eq!(told("x", "pässword").unwrap().password.expose_secret(), "pässword");
-    assert!(told("x", "password ").unwrap().oddity().unwrap().contains("ends with a space"));
-    let wrong = told("a\u{200B}b", "pa\u{2060}ss").unwrap_err();
+    assert_eq!(parsed("x", "pässword").unwrap().password.expose_secret(), "pässword");
+    assert!(parsed("x", "password ").unwrap().oddity().unwrap().contains("ends with a space"));
+    let wrong = parsed("a\u{200B}b", "pa\u{2060}ss").unwrap_err();
     assert!(
         wrong.contains("servicenow.username: contains a zero-width space (U+200B) as character 2 of 3"),
         "{wrong}"

@@ -24,12 +24,12 @@ pub(crate) struct Answer<T> {
 /// `{"error": {"message": ..., "detail": ...}, "status": "failure"}`
 #[derive(Debug, Deserialize)]
 pub(crate) struct Failure {
-    pub(crate) error: FailureWords,
+    pub(crate) error: ErrorBody,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(crate) struct FailureWords {
+pub(crate) struct ErrorBody {
     pub(crate) message: Option<String>,
     pub(crate) detail: Option<String>,
 }
@@ -64,7 +64,7 @@ impl Record {
 }
 
 /// The messages of an error body, even if it was truncated; empty if it is not an error body of ServiceNow.
-pub(crate) fn failure_words(body: &str) -> Option<FailureWords> {
+pub(crate) fn error_body(body: &str) -> Option<ErrorBody> {
     read_json::<Failure>(body).map(|failure| failure.error)
 }
 

@@ -10,7 +10,7 @@ use crate::workspace::{Package, Workspace};
 const ROOT: &str = "unsafe_code = \"forbid\"";
 const MEMBER: &str = "[lints]\nworkspace = true";
 
-/// What breaks the rules in the manifests.
+/// Violations in the manifests.
 pub(super) fn violations(workspace: &Workspace) -> Result<Vec<Violation>> {
     let mut violations = Vec::new();
     let manifest = workspace.root.join("Cargo.toml");

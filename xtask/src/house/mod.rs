@@ -13,7 +13,7 @@ use anyhow::Result;
 use self::generated::GeneratedPaths;
 use crate::workspace::Workspace;
 
-/// What breaks a rule, where, and what the rule is.
+/// A violation: its place, and the rule.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Violation {
     /// A package, or a file with its line.
@@ -21,7 +21,7 @@ pub(crate) struct Violation {
     rule: String,
 }
 
-/// Everything that breaks a rule, in the order of the places.
+/// All violations, ordered by place.
 pub(crate) fn violations(workspace: &Workspace) -> Result<Vec<Violation>> {
     let mut violations = dependencies::violations(&workspace.packages);
     violations.extend(lints::violations(workspace)?);

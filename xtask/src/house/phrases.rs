@@ -141,7 +141,7 @@ pub(super) fn violations(source: &Source) -> Vec<Violation> {
     violations
 }
 
-/// In lower case; the name of a function that is declared here as words.
+/// In lower case; in a line that declares a function, underscores become spaces.
 fn normalized(text: &str) -> String {
     let text = text.to_lowercase();
     if text.contains("fn ") { text.replace('_', " ") } else { text }
@@ -159,7 +159,7 @@ fn comment_in<'a>(path: &Path, line: &'a str) -> &'a str {
     line.split_once(sign).map_or("", |(_, comment)| comment)
 }
 
-/// Whether the text has these words, not as parts of longer ones.
+/// Whether the text contains these words, not as parts of longer ones.
 fn contains_words(text: &str, words: &str) -> bool {
     text.match_indices(words).any(|(at, found)| {
         let (before, after) = (&text[..at], &text[at + found.len()..]);

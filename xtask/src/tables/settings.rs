@@ -39,7 +39,7 @@ mod tests {
 
     use super::*;
 
-    /// Flags as a server has them.
+    /// Example flags.
     #[derive(Debug, Args)]
     struct Flags {
         /// Where to listen. Only loopback.

@@ -67,8 +67,8 @@ impl Limits {
 
     /// Takes a call from the caller's token bucket.
     pub(crate) fn call(&self, name: &str, now: Instant) -> Result<(), RateLimited> {
-        let taken = self.with(name, now, |usage| usage.calls.take(self.limits.calls, now));
-        taken.map_err(|retry_after| RateLimited::Calls { retry_after })
+        let result = self.with(name, now, |usage| usage.calls.take(self.limits.calls, now));
+        result.map_err(|retry_after| RateLimited::Calls { retry_after })
     }
 
     /// Reserves a stream.

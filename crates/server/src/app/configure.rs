@@ -336,8 +336,8 @@ fn difference(accepted: &[Accepted], rules_before: &Rules, rules: &Rules) -> Val
         }
         changed.insert(target.clone(), Value::Object(fields));
     }
-    let told = |rules: &Rules| json!({ "auto_push": rules.auto_push, "retry": rules.retry });
-    changed.extend(differing(&told(rules_before), &told(rules)));
+    let as_json = |rules: &Rules| json!({ "auto_push": rules.auto_push, "retry": rules.retry });
+    changed.extend(differing(&as_json(rules_before), &as_json(rules)));
     Value::Object(changed)
 }
 

@@ -145,8 +145,11 @@ mod tests {
         assert!(matches!(egress_policy(), Err(OutboundError::LoginsMissing { .. })));
         std::fs::write(&file, "proxy.corp canary\n").unwrap();
         let error = anyhow::Error::from(egress_policy().unwrap_err());
-        let told = format!("{error:#}");
-        assert!(told.contains("logins") && told.contains("line 1") && !told.contains("canary"), "{told}");
+        let message = format!("{error:#}");
+        assert!(
+            message.contains("logins") && message.contains("line 1") && !message.contains("canary"),
+            "{message}"
+        );
         // A byte order mark and Windows line ends are ignored.
         std::fs::write(&file, "\u{FEFF}proxy.corp:3128 bot:canary\r\n").unwrap();
         assert!(!format!("{:?}", egress_policy().unwrap()).contains("canary"));

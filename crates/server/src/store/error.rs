@@ -114,7 +114,7 @@ pub enum OpenError {
         "the database {path} is being created by a server that starts for the first time: try again in a moment; if no server is \
          running, start it once with `ticketing serve`"
     )]
-    BeingMade { path: PathBuf },
+    BeingCreated { path: PathBuf },
     #[error("the state of the store cannot be read")]
     State { source: StoreError },
 }

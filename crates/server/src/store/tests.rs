@@ -210,8 +210,8 @@ async fn edited_proxy_password_is_named_and_unused() {
         sql(&path, statement).await;
         let (store, _) = open(&path).await.unwrap();
         let all = store.settings().await.unwrap();
-        let told: Vec<String> = all[0].lost.iter().map(ToString::to_string).collect();
-        assert!(told.len() == 1 && told[0].contains("row jira of target_secrets"), "{statement}: {told:?}");
+        let messages: Vec<String> = all[0].lost.iter().map(ToString::to_string).collect();
+        assert!(messages.len() == 1 && messages[0].contains("row jira of target_secrets"), "{statement}: {messages:?}");
         assert!(!all[0].secrets.contains_key(&SecretUse::Proxy), "{statement}");
         assert!(all[1].lost.is_empty() && all[1].secrets.len() == 2, "{statement}: the other one is good");
         store.close().await;

@@ -407,7 +407,7 @@ pub struct StoredToken {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Suspicion {
     #[error("the operator passed --restored")]
-    Told,
+    StatedByOperator,
     #[error("it is a backup made by `ticketing backup` at {0}")]
     Copied(Timestamp),
     #[error("the restore mark {0} is missing or unreadable")]

@@ -125,8 +125,8 @@ impl AuthorityRewriter {
     /// Processes bytes.
     pub(super) fn rewrite(&mut self, mut bytes: &mut [u8]) {
         while !bytes.is_empty() {
-            let taken = self.take(bytes);
-            bytes = &mut bytes[taken..];
+            let consumed = self.take(bytes);
+            bytes = &mut bytes[consumed..];
         }
     }
 
@@ -134,21 +134,21 @@ impl AuthorityRewriter {
     fn take(&mut self, bytes: &mut [u8]) -> usize {
         match self.frame {
             FramePart::Preface { left } => {
-                let taken = left.min(bytes.len());
-                self.frame = match left - taken {
+                let consumed = left.min(bytes.len());
+                self.frame = match left - consumed {
                     0 => FramePart::Head { have: 0 },
                     left => FramePart::Preface { left },
                 };
-                taken
+                consumed
             }
             FramePart::Head { have } => {
-                let taken = (HEAD - have).min(bytes.len());
-                self.head[have..have + taken].copy_from_slice(&bytes[..taken]);
-                self.frame = match have + taken {
+                let consumed = (HEAD - have).min(bytes.len());
+                self.head[have..have + consumed].copy_from_slice(&bytes[..consumed]);
+                self.frame = match have + consumed {
                     HEAD => self.payload(),
                     have => FramePart::Head { have },
                 };
-                taken
+                consumed
             }
             FramePart::PadLength { left, skip } => {
                 let padding = usize::from(bytes[0]).min(left.saturating_sub(1 + skip));
@@ -156,15 +156,15 @@ impl AuthorityRewriter {
                 1
             }
             FramePart::Skipped { left, then, padding } => {
-                let taken = left.min(bytes.len());
-                self.frame = skipping(left - taken, then, padding);
-                taken
+                let consumed = left.min(bytes.len());
+                self.frame = skipping(left - consumed, then, padding);
+                consumed
             }
             FramePart::Block { left, padding } => {
-                let taken = left.min(bytes.len());
-                bytes[..taken].iter_mut().for_each(|byte| self.block = self.block.follow(byte));
-                self.frame = skipping(0, left - taken, padding);
-                taken
+                let consumed = left.min(bytes.len());
+                bytes[..consumed].iter_mut().for_each(|byte| self.block = self.block.follow(byte));
+                self.frame = skipping(0, left - consumed, padding);
+                consumed
             }
         }
     }

@@ -127,9 +127,9 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for FrameLimitedIo<T> {
         let written = ready!(Pin::new(&mut this.wire).poll_write_vectored(cx, bufs))?;
         let mut left = written;
         for buf in bufs {
-            let taken = buf.len().min(left);
-            this.credit_sent(&buf[..taken]);
-            left -= taken;
+            let consumed = buf.len().min(left);
+            this.credit_sent(&buf[..consumed]);
+            left -= consumed;
         }
         Poll::Ready(Ok(written))
     }

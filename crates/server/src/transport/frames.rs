@@ -108,20 +108,20 @@ impl Frames {
     /// Processes bytes, and reports each frame that begins in them.
     pub(super) fn follow(&mut self, mut bytes: &[u8], mut frame: impl FnMut(Frame)) {
         while !bytes.is_empty() {
-            let taken = match &mut self.position {
+            let consumed = match &mut self.position {
                 Position::Preface { left } | Position::Payload { left } => {
-                    let taken = bytes.len().min(*left);
-                    *left -= taken;
-                    taken
+                    let consumed = bytes.len().min(*left);
+                    *left -= consumed;
+                    consumed
                 }
                 Position::Head { have } => {
-                    let taken = bytes.len().min(HEAD - *have);
-                    self.head[*have..*have + taken].copy_from_slice(&bytes[..taken]);
-                    *have += taken;
-                    taken
+                    let consumed = bytes.len().min(HEAD - *have);
+                    self.head[*have..*have + consumed].copy_from_slice(&bytes[..consumed]);
+                    *have += consumed;
+                    consumed
                 }
             };
-            bytes = &bytes[taken..];
+            bytes = &bytes[consumed..];
             match self.position {
                 Position::Preface { left: 0 } => self.position = Position::Head { have: 0 },
                 Position::Head { have: HEAD } => frame(self.begin()),

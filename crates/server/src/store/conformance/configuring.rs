@@ -80,10 +80,10 @@ pub(in crate::store) async fn proxy_password_is_removed_with_connection(bench: B
     let configure = async |change| bench.store.configure(vec![change], noted(), bench.now()).await.unwrap();
     let kept = async || {
         let secrets = bench.store.settings().await.unwrap().remove(0).secrets;
-        let told = |(used_for, kept): (&SecretUse, &StoredSecret)| {
+        let summary = |(used_for, kept): (&SecretUse, &StoredSecret)| {
             format!("{} {}", used_for.as_str(), kept.secret.value.expose_secret())
         };
-        secrets.iter().map(told).collect::<Vec<_>>()
+        secrets.iter().map(summary).collect::<Vec<_>>()
     };
     configure(with(change(true, Some(set("token", HERE))), proxy("one"))).await;
     configure(change(false, None)).await;

@@ -10,9 +10,9 @@ pub(in crate::store) async fn events_are_ordered_without_gaps(bench: Bench) {
     let delivery = bench.intended("INC-1").await;
     bench.settle(&delivery, created("1")).await.unwrap();
     let page = all(&bench).await;
-    let told: Vec<_> = page.events.iter().map(|event| (event.seq, event.kind)).collect();
+    let listed: Vec<_> = page.events.iter().map(|event| (event.seq, event.kind)).collect();
     let expected = [(1, EventKind::Accepted), (2, EventKind::AttemptStarted), (3, EventKind::Delivered)];
-    assert_eq!(told, expected);
+    assert_eq!(listed, expected);
     assert_eq!(page.read_to, 3);
     assert_eq!(page.events[2].delivery_id(), Some(delivery.id.as_str()));
     assert_eq!(page.events[2].incident_id(), Some("INC-1"));

@@ -67,10 +67,13 @@ pub(in crate::store) async fn unknown_outcome_counts_from_restore(bench: Bench) 
     bench.settle(&uncertain, Outcome::Sent(Err(fault(FaultKind::TimedOut)))).await.unwrap();
     bench.clock.advance(LEASE * 100);
     let bench = bench.put_back().await;
-    let taken = bench.store.delivery(&uncertain.id).await.unwrap().unwrap();
+    let recovered = bench.store.delivery(&uncertain.id).await.unwrap().unwrap();
     let bounds = Bounds::default();
     let expected = bench.now() + bounds.server_bound + bounds.jira_cloud_index_bound;
-    assert_eq!((taken.state, taken.provable_from(bounds.server_bound)), (State::Reconciling, Some(expected)));
+    assert_eq!(
+        (recovered.state, recovered.provable_from(bounds.server_bound)),
+        (State::Reconciling, Some(expected))
+    );
 }
 
 pub(in crate::store) async fn restored_store_renames_event_stream(bench: Bench) {

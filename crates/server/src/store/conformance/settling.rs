@@ -135,14 +135,14 @@ pub(in crate::store) async fn attempts_are_numbered_one_by_one(bench: Bench) {
     );
     assert!(one.is_some() && other.is_some());
     let attempts = bench.attempts(&uncertain.id).await;
-    let told: Vec<_> = attempts.iter().map(|attempt| (attempt.number, attempt.outcome)).collect();
+    let recorded: Vec<_> = attempts.iter().map(|attempt| (attempt.number, attempt.outcome)).collect();
     let expected = [
         (1, AttemptOutcome::Ambiguous),
         (2, AttemptOutcome::Unproven),
         (3, AttemptOutcome::Failed),
         (4, AttemptOutcome::Found),
     ];
-    assert_eq!(told, expected);
+    assert_eq!(recorded, expected);
 }
 
 pub(in crate::store) async fn operations_succeed_or_are_refused(bench: Bench) {

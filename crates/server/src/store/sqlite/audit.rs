@@ -96,12 +96,13 @@ impl Head {
         let row = sqlx::query("SELECT '1' AS id, count, mac, sealed FROM audit_head").fetch_one(db).await;
         let row = row.map_err(StoreError::read("the head of the audit"))?;
         let row = Reader::new(&row, "audit_head", "id")?;
-        let (told, sealed): (i64, String) = (row.get("count")?, row.get("sealed")?);
-        let is_sound = told.cast_unsigned() == count && key.is_head(&mac_of(&row)?, count, &last, &sealed);
+        let (stored_count, sealed): (i64, String) = (row.get("count")?, row.get("sealed")?);
+        let is_sound =
+            stored_count.cast_unsigned() == count && key.is_head(&mac_of(&row)?, count, &last, &sealed);
         if !is_sound {
             tracing::error!("the audit was edited: run `ticketing audit verify` to locate the edit");
             return Ok(Self {
-                count: count.max(told.cast_unsigned()),
+                count: count.max(stored_count.cast_unsigned()),
                 last: BROKEN,
                 row_digests: RowDigests::default(),
             });

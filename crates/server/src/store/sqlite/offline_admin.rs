@@ -37,8 +37,8 @@ impl OfflineAdmin {
         let options: SqliteConnectOptions =
             open::connect_options(path, DEFAULT_BUSY_TIMEOUT).create_if_missing(false);
         let mut db = options.connect().await.map_err(|source| open::unopened(path, source))?;
-        if is_being_made(&mut db).await.map_err(|source| open::unopened(path, source))? {
-            return Err(OpenError::BeingMade { path: path.to_owned() });
+        if is_being_created(&mut db).await.map_err(|source| open::unopened(path, source))? {
+            return Err(OpenError::BeingCreated { path: path.to_owned() });
         }
         let newest = sqlx::query_scalar::<_, i64>("SELECT max(version) FROM _sqlx_migrations");
         let version = newest.fetch_one(&mut db).await.map_err(|source| open::unopened(path, source))?;
@@ -117,7 +117,7 @@ impl OfflineAdmin {
 
 /// Whether a server is still initializing this database for the first time: the row of the installation is
 /// written last.
-async fn is_being_made(db: &mut SqliteConnection) -> sqlx::Result<bool> {
+async fn is_being_created(db: &mut SqliteConnection) -> sqlx::Result<bool> {
     let tables = "SELECT count(*) FROM sqlite_master WHERE name IN ('_sqlx_migrations', 'installation')";
     if sqlx::query_scalar::<_, i64>(tables).fetch_one(&mut *db).await? < 2 {
         return Ok(true);

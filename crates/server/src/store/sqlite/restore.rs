@@ -81,9 +81,9 @@ pub(super) async fn begin(
 }
 
 /// Why the database may be an older copy; the most certain reason first.
-fn suspicion(kept: &Kept, mark: &Mark, told: bool) -> Option<Suspicion> {
-    if told {
-        return Some(Suspicion::Told);
+fn suspicion(kept: &Kept, mark: &Mark, is_stated: bool) -> Option<Suspicion> {
+    if is_stated {
+        return Some(Suspicion::StatedByOperator);
     }
     if is_removed(Guard::Suspicion) {
         return None;
@@ -141,9 +141,9 @@ async fn recover(db: &mut SqliteConnection, start: &Recovery, now: Timestamp) ->
         let found = found.iter().map(rows::delivery).collect::<Result<Vec<Delivery>, _>>()?;
         let Some(last) = found.last() else { break };
         after = last.id.clone();
-        let taken = found.iter().map(|delivery| delivery.clone().recover(start)).collect::<Vec<_>>();
+        let recovered = found.iter().map(|delivery| delivery.clone().recover(start)).collect::<Vec<_>>();
         let changed: Vec<_> =
-            found.iter().zip(&taken).filter(|(was, is)| was != is).map(|(_, is)| is).collect();
+            found.iter().zip(&recovered).filter(|(was, is)| was != is).map(|(_, is)| is).collect();
         save::update_deliveries(db, &changed).await?;
     }
     recover_health(db, start, now).await
@@ -155,15 +155,15 @@ async fn recover_health(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let rows = sqlx::query("SELECT target, system, health FROM target_health").fetch_all(&mut *db).await;
-    let mut taken: Vec<(String, System, Health)> = vec![];
+    let mut recovered: Vec<(String, System, Health)> = vec![];
     for row in &rows.map_err(StoreError::read("the health of targets"))? {
         let row = Reader::new(row, "target_health", "target")?;
         let health = start.recover_health(row.json("health")?);
-        taken.push((row.get("target")?, row.name("system", System::parse)?, health));
+        recovered.push((row.get("target")?, row.name("system", System::parse)?, health));
     }
-    let taken: Vec<_> =
-        taken.iter().map(|(target, system, health)| (target.as_str(), *system, health, now)).collect();
-    save::write_health(db, &taken).await.map(drop)
+    let recovered: Vec<_> =
+        recovered.iter().map(|(target, system, health)| (target.as_str(), *system, health, now)).collect();
+    save::write_health(db, &recovered).await.map(drop)
 }
 
 async fn rename_stream(

@@ -281,7 +281,10 @@ async fn restored_flag_is_honored() {
     let bench = Bench::new();
     bench.accept("INC-1").await;
     let (store, opened) = bench.open_as(true).await;
-    assert_eq!((opened.suspicion, store.restored_at()), (Some(Suspicion::Told), Some(bench.now())));
+    assert_eq!(
+        (opened.suspicion, store.restored_at()),
+        (Some(Suspicion::StatedByOperator), Some(bench.now()))
+    );
 }
 
 #[tokio::test]
@@ -338,8 +341,8 @@ async fn clock_set_forward_a_day_proves_nothing_early() {
     bench.clock.advance(Duration::from_secs(24 * 3_600));
     let (store, opened) = bench.open().await;
     assert_eq!(opened.suspicion, None);
-    let taken = store.delivery(&sent.id).await.unwrap().unwrap();
-    let now_left = taken.provable_from(Duration::ZERO).unwrap().duration_since(bench.now());
+    let recovered = store.delivery(&sent.id).await.unwrap().unwrap();
+    let now_left = recovered.provable_from(Duration::ZERO).unwrap().duration_since(bench.now());
     assert!((now_left - left).abs() < SignedDuration::from_secs(1), "{now_left:?} of {left:?}");
 }
 

@@ -116,8 +116,8 @@ async fn panicking_write_fails_alone() {
     let store = open(&folder).await;
     let panics = store.database.write(Panics);
     let (before, panicked, after) = tokio::join!(accept(&store, "INC-1"), panics, accept(&store, "INC-2"));
-    let told = panicked.unwrap_err().to_string();
-    assert!(told.contains("Panics panicked: there is no such state"), "{told}");
+    let message = panicked.unwrap_err().to_string();
+    assert!(message.contains("Panics panicked: there is no such state"), "{message}");
     assert!(!before.unwrap().existed && !after.unwrap().existed);
     assert!(!accept(&store, "INC-3").await.unwrap().existed);
     assert_eq!(store.incident("INC-9", 1).await.unwrap(), None);
