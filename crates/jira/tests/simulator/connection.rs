@@ -139,7 +139,7 @@ async fn reports_fields_off_screen_without_failing() {
     let profile = Profile::of(Vendor::JiraCloud).without_field("labels").without_field("priority");
     let checks = Site::cloud_with(profile).await.jira.test().await;
     assert_eq!(failed(&checks), [""; 0]);
-    assert!(checks[6].detail.contains("marker in the description"), "{}", checks[6].detail);
+    assert!(checks[6].detail.contains("marker is in the description"), "{}", checks[6].detail);
 }
 
 #[tokio::test]
