@@ -1,26 +1,26 @@
-//! How much of a ticket system's text is kept.
+//! Limits of texts that are stored from a ticket system.
 //!
-//! A ticket system, or whatever answers in its place, can say anything of any length. What is taken over into a delivery
-//! goes into its row, its events and every answer that shows it, so each text is cut where it enters. No message about one
-//! delivery can then exceed what any gRPC client takes by default.
+//! A ticket system, or whatever answers in its place, can send text of any length. Stored text is part of the
+//! delivery's row, its events and every response that contains it, so each text is cut on entry. Then no
+//! message about one delivery exceeds the default limit of gRPC clients.
 
 use crate::text::shorten;
 
-/// The longest ID and key of a ticket, in characters.
+/// Maximum length of a ticket's ID and key, in characters.
 pub const MAX_TICKET_NAME: usize = 255;
-/// The longest address of a ticket, in characters.
+/// Maximum length of a ticket's URL, in characters.
 pub const MAX_TICKET_URL: usize = 2_048;
-/// The longest name of a field, a person, a group or a project, in characters.
+/// Maximum length of the name of a field, a person, a group or a project, in characters.
 pub const MAX_NAME: usize = 255;
-/// The longest reason of an adjustment, detail of a check, and hint, in characters.
+/// Maximum length of an adjustment's reason, a check's detail, and a hint, in characters.
 pub const MAX_REASON: usize = 1_000;
-/// The most adjustments of one ticket.
+/// Maximum number of adjustments of one ticket.
 pub const MAX_ADJUSTMENTS: usize = 50;
-/// The most further tickets that one delivery names.
+/// Maximum number of further tickets of one delivery.
 pub const MAX_DUPLICATES: usize = 50;
 
-/// `text` if it has at most `limit` characters, else its start and an ellipsis. The work depends on `limit` and not on the
-/// length of the text.
+/// `text` if it has at most `limit` characters, else its beginning and an ellipsis. The cost depends on
+/// `limit`, not on the length of the text.
 #[must_use]
 pub fn cut(text: &str, limit: usize) -> String {
     match text.char_indices().nth(4 * limit) {

@@ -200,12 +200,14 @@ impl HttpClient {
         let host = authority(&request.url);
         self.check(&request.url).map_err(|(host, refused)| transport::refused(&host, &refused))?;
         let began = self.clock.now();
-        let (url, timeout) = (request.url.clone(), request.timeout);
+        let url = request.url.clone();
+        let timeout = request.timeout;
         let response = match self.request(request).send().await {
             Ok(response) => response,
             Err(error) => return Err(self.fault(&error, &url, &host, timeout).await),
         };
-        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let status = response.status().as_u16();
+        let headers = response.headers().clone();
         let body = read_body(response, &headers, &host).await.map_err(|fault| fault.with_status(status))?;
         let now = self.clock.now();
         let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());

@@ -29,8 +29,8 @@ pub(crate) fn panic_at(point: &str, words: impl FnOnce() -> String) {
 }
 
 pub(crate) fn clock_set_by() -> i64 {
-    let said = POINTS.as_deref().and_then(|folder| std::fs::read_to_string(folder.join(CLOCK)).ok());
-    said.and_then(|seconds| seconds.trim().parse().ok()).unwrap_or_default()
+    let offset = POINTS.as_deref().and_then(|folder| std::fs::read_to_string(folder.join(CLOCK)).ok());
+    offset.and_then(|seconds| seconds.trim().parse().ok()).unwrap_or_default()
 }
 
 pub(crate) fn is_removed(guard: &str) -> bool {
@@ -57,7 +57,8 @@ mod tests {
     #[tokio::test]
     async fn holds_one_task_at_armed_point() {
         let folder = tempfile::tempdir().unwrap();
-        let (armed, held) = (folder.path().join("here.armed"), folder.path().join("here.held"));
+        let armed = folder.path().join("here.armed");
+        let held = folder.path().join("here.held");
         std::fs::write(&armed, "").unwrap();
         let mut passer = std::pin::pin!(pass_in(folder.path(), "here"));
         let first = tokio::time::timeout(Duration::from_millis(20), &mut passer).await;

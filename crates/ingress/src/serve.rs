@@ -18,6 +18,8 @@ use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
 use tower::{Service, ServiceExt};
 
+use ticketing_core::error_chain::ErrorChain;
+
 use super::frame_limited_io::FrameLimitedIo;
 use crate::boxed_io::BoxedIo;
 use crate::connection_limiter::{
@@ -220,7 +222,7 @@ where
             tracing::info!(%peer, connections, "suppressed log lines about failed connections");
         };
         if self.failed.should_log(PeerKey::of(address), log_rest) {
-            tracing::info!(peer = %address, error, "{what}");
+            tracing::info!(peer = %address, error = %ErrorChain(error), "{what}");
         }
     }
 
@@ -281,7 +283,8 @@ where
     }
 
     fn protocol(&self) -> http2::Builder<TokioExecutor> {
-        let (limits, resets) = (&self.limits, self.limits.stream_resets as usize);
+        let limits = &self.limits;
+        let resets = self.limits.stream_resets as usize;
         let mut protocol = http2::Builder::new(TokioExecutor::new());
         protocol
             .timer(TokioTimer::new())

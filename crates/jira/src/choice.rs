@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-/// A value that Jira knows by id, or by name where the id is not known.
+/// A value identified by its ID, or by its name if the ID is unknown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Choice {
     pub(crate) id: Option<String>,

@@ -192,7 +192,8 @@ impl Config {
         self.check_tls()?;
         self.check_exposure()?;
         self.access.settings()?;
-        let (lease, attempt_deadline) = (self.lease, self.attempt_deadline);
+        let lease = self.lease;
+        let attempt_deadline = self.attempt_deadline;
         if lease < attempt_deadline * 2 {
             return Err(ConfigError::LeaseTooShort { lease, attempt_deadline });
         }

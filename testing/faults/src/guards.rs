@@ -1,4 +1,4 @@
-//! The test of the tests: without a guard, some cell of the matrix must fail.
+//! Mutation test of the matrix: without a guard, some cell must fail.
 
 use anyhow::{Result, bail};
 use ticketing_failpoints::Guard;
@@ -10,19 +10,19 @@ pub(crate) struct Arguments {
     /// Only this guard.
     #[arg(long)]
     only: Option<String>,
-    /// Goes on after the first cell that fails, and tells how many do.
+    /// Continues after the first failed cell, and counts the failures.
     #[arg(long)]
     all: bool,
 }
 
-/// How it is seen that a guard is missing.
+/// How a missing guard is detected.
 #[derive(Debug, Clone, Copy)]
 struct Removal {
     guard: Guard,
-    /// Another guard that keeps the promise by itself, and is taken away together with it.
+    /// Another guard that is sufficient alone, and is removed together with it.
     covered_by: Option<Guard>,
-    /// The cells that are there to see it: all whose name contains the text.
-    witnesses: &'static str,
+    /// The cells that detect it: all whose name contains the text.
+    canaries: &'static str,
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Result<()> {
@@ -50,9 +50,10 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
 // === impl Removal ===
 
 impl Removal {
-    /// What `testing/model` has shown to be covered is taken away with what covers it.
+    /// A guard that `testing/model` has shown to be redundant is removed together with the one that covers
+    /// it.
     fn of(guard: Guard) -> Self {
-        let (witnesses, covered_by) = match guard {
+        let (canaries, covered_by) = match guard {
             Guard::Intent => ("kill -9 / sent and waiting", None),
             Guard::LookUp => ("504 after applying", None),
             Guard::IndexBound => ("index lag: within the bound", None),
@@ -74,13 +75,13 @@ impl Removal {
             Guard::LoginStop => ("and many pushes", None),
             Guard::LockOut => ("many pushes at once", None),
         };
-        Self { guard, covered_by, witnesses }
+        Self { guard, covered_by, canaries }
     }
 
-    /// Whether some cell fails without the guard and what covers it, and passes if one of them is there.
+    /// Whether some cell fails without both guards, and passes with one of them.
     async fn is_seen(self, all: bool) -> bool {
         let removed: Vec<_> = self.covered_by.into_iter().chain([self.guard]).collect();
-        let cells = matrix::cells().into_iter().filter(|cell| cell.to_string().contains(self.witnesses));
+        let cells = matrix::cells().into_iter().filter(|cell| cell.to_string().contains(self.canaries));
         let (mut played, mut caught) = (0, vec![]);
         for cell in cells {
             let why = match cell.play(&removed).await {
@@ -89,7 +90,7 @@ impl Removal {
                 Verdict::Failed { why } => Some(why),
             };
             played += 1;
-            // What fails all the same has nothing to say about them.
+            // A cell that fails anyway says nothing about them.
             if let Some(why) = why
                 && passes_with_each(&cell, &removed).await
             {

@@ -1,9 +1,9 @@
-//! Data folders of former servers.
+//! Data folders of older versions.
 
 use std::path::Path;
 
-/// Takes the database in a data folder back to the first schema, as the first servers left theirs. No server may be at work
-/// there.
+/// Downgrades the database in a data folder to the first schema, as the first version wrote it. No server may
+/// be using it.
 pub async fn make_older(data: &Path) {
     ticketing_store::make_older(&data.join("ticketing.db")).await.unwrap();
 }

@@ -6,12 +6,12 @@
 use super::Violation;
 use crate::workspace::Package;
 
-/// What a package of the workspace may depend on.
+/// The allowed dependencies of a package of the workspace.
 struct Allowance {
     package: &'static str,
     /// Packages of the workspace.
     ours: &'static [&'static str],
-    /// More of them, in its tests alone.
+    /// Additional ones for its tests.
     ours_in_tests: &'static [&'static str],
 }
 

@@ -2,6 +2,7 @@
 
 mod cycles;
 mod dependencies;
+mod generated;
 mod lints;
 mod phrases;
 mod sources;
@@ -10,9 +11,10 @@ use std::fmt;
 
 use anyhow::Result;
 
+use self::generated::GeneratedPaths;
 use crate::workspace::Workspace;
 
-/// What breaks a rule, where, and what the rule is.
+/// A violation: its place, and the rule.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Violation {
     /// A package, or a file with its line.
@@ -20,7 +22,7 @@ pub(crate) struct Violation {
     rule: String,
 }
 
-/// Everything that breaks a rule, in the order of the places.
+/// All violations, ordered by place.
 pub(crate) fn violations(workspace: &Workspace) -> Result<Vec<Violation>> {
     let mut violations = dependencies::violations(&workspace.packages);
     violations.extend(lints::violations(workspace)?);
@@ -31,6 +33,9 @@ pub(crate) fn violations(workspace: &Workspace) -> Result<Vec<Violation>> {
     for file in phrases::FURTHER_FILES {
         worded.push(workspace.read(&workspace.root.join(file))?);
     }
+    let attributes = workspace.read(&workspace.root.join(generated::ATTRIBUTES))?;
+    let generated = GeneratedPaths::parse(&attributes.text);
+    worded.retain(|source| !generated.contains(&source.path));
     violations.extend(worded.iter().flat_map(phrases::violations));
     violations.sort();
     Ok(violations)

@@ -10,49 +10,49 @@ use ticketing_core::evidence::SearchScope;
 use super::open::connect_options;
 use crate::DEFAULT_BUSY_TIMEOUT;
 
-/// What somebody does to the row of Jira, or to the audit.
+/// An edit of Jira's row or of the audit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Edit {
-    /// The secret of ServiceNow takes the place of Jira's.
+    /// Jira's secret is replaced by that of ServiceNow.
     Swap,
     Truncate,
     Flip,
-    /// The row is kept as it is, to be put back later.
+    /// The row is saved, so that it can be restored later.
     Keep,
     PutBack,
-    /// The secret alone is restored, with what belongs to it, and the rest stays.
+    /// Only the secret is restored, with its key and nonce.
     PutBackSecret,
-    /// The settings lead elsewhere.
+    /// The settings get another address.
     Redirect,
-    /// ServiceNow, which has a secret, is switched off.
+    /// ServiceNow, which has a secret, is disabled.
     SwitchOff,
-    /// What becomes a ticket by itself is widened.
+    /// Auto-push covers more incidents.
     WidenAutoPush,
-    /// The secret is taken for one of another kind.
+    /// The secret gets another kind.
     Kind,
-    /// The list of row digests is emptied.
+    /// The row digests are removed.
     EmptyList,
     /// The last entry of the audit is removed.
     CutAudit,
-    /// All of the audit is removed.
+    /// The whole audit is removed.
     RemoveAudit,
-    /// Nothing more can be written to the audit.
+    /// The audit can no longer be written.
     CloseAudit,
     /// Every viewer becomes an admin.
     Promote,
-    /// Tokens carry another namespace.
+    /// Tokens get another namespace.
     ChangeNamespaces,
-    /// Tokens that were revoked are good again.
+    /// Revoked tokens become valid again.
     TakeBackRevocations,
-    /// Tokens are good for ever.
+    /// Tokens never expire.
     Prolong,
     /// No token can be read.
     HideTokens,
-    /// Deliveries and events hold texts of a ticket system as an earlier version took them over, megabytes in each.
+    /// Deliveries and events contain texts of megabytes, as older versions stored them.
     Poison,
 }
 
-/// Does it to the database at `path`, whether or not a server works with it.
+/// Edits the database at `path`, with or without a running server.
 ///
 /// # Errors
 /// If the database cannot be written.
@@ -62,8 +62,8 @@ pub async fn edit(path: &Path, edit: Edit) -> Result<(), sqlx::Error> {
     db.close().await
 }
 
-/// Makes a search known to show tickets of ours, as if one had been read back in times before, in the database at `path`,
-/// whether or not a server works with it.
+/// Marks a search as known to find our tickets, as if one had been read back, in the database at `path`, with
+/// or without a running server.
 ///
 /// # Errors
 /// If the database cannot be written.

@@ -17,11 +17,12 @@ use crate::StoreError;
 use crate::port;
 use crate::types::{Event, EventBounds, EventFilter, EventPage};
 
-/// The most text of events that one read takes into memory. Those from before texts of ticket systems were limited may be
+/// Maximum size of the events in one read. Events from before texts of ticket systems were limited may be
 /// large.
 const MAX_BYTES: usize = 4 * 1024 * 1024;
 
-/// How many events one read goes through at most, so that a narrow filter does not hold a connection for long.
+/// Maximum number of events examined by one read, so that a narrow filter does not hold a connection for
+/// long.
 const MAX_STRIDE: u64 = 10_000;
 
 /// Removes the oldest events.
@@ -69,7 +70,7 @@ impl port::Events for Database {
 }
 
 impl Database {
-    /// The events, and whether some are left out for size; `None` if events after `after` were trimmed.
+    /// The events, and whether some are omitted for size; `None` if events after `after` were trimmed.
     async fn read_events(
         &self,
         after: u64,
@@ -93,7 +94,7 @@ impl Database {
             query.push(" AND body ->> '$.delivery.requested_by' = ").push_bind(name);
         }
         if let Some(namespace) = &filter.namespace {
-            // Events from before there were namespaces name none.
+            // Events of versions without namespaces have none.
             query.push(" AND coalesce(body ->> '$.delivery.namespace', 'default') = ");
             query.push_bind(namespace.as_str());
             query.push(" AND delivery_id IS NOT NULL");
@@ -101,7 +102,8 @@ impl Database {
         query.push(" ORDER BY seq LIMIT ").push_bind(limit);
         let query = query.build();
         let mut rows = query.fetch(&mut *snapshot);
-        let (mut events, mut size) = (vec![], 0);
+        let mut events = vec![];
+        let mut size = 0;
         while let Some(row) = rows.try_next().await.map_err(StoreError::read("events"))? {
             let body: &str = row.try_get("body").map_err(StoreError::read("events"))?;
             size += body.len();

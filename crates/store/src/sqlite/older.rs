@@ -1,4 +1,4 @@
-//! Takes a database back to the first schema, as the first servers left theirs: for tests of the upgrade.
+//! Downgrades a database to the first schema, as the first version wrote it: for tests of the upgrade.
 //!
 //! Invariant: a build without debug assertions has none of this.
 
@@ -11,7 +11,7 @@ use super::open::connect_options;
 use crate::DEFAULT_BUSY_TIMEOUT;
 use ticketing_host::files::beside;
 
-/// What the later migrations added; those who add another take it away here.
+/// Additions of later migrations; each new migration must be reverted here.
 const TAKE_BACK: &str = "
     BEGIN IMMEDIATE;
     CREATE TABLE former_installation (
@@ -62,10 +62,10 @@ const TAKE_BACK: &str = "
     COMMIT;
 ";
 
-/// Takes the database at `path` back; no server may have it open. What was accepted stays in it.
+/// Downgrades the database at `path`, which no server may be using. Accepted pushes stay in it.
 ///
 /// # Errors
-/// If it cannot be opened, or has not the newest schema.
+/// If it cannot be opened, or does not have the newest schema.
 pub async fn make_older(path: &Path) -> Result<(), sqlx::Error> {
     let mut db = connect_options(path, DEFAULT_BUSY_TIMEOUT).create_if_missing(false).connect().await?;
     let first = keys::encrypted_as_first_version(&mut db, path)
@@ -74,7 +74,7 @@ pub async fn make_older(path: &Path) -> Result<(), sqlx::Error> {
     sqlx::raw_sql(TAKE_BACK).execute(&mut db).await?;
     sqlx::query("UPDATE installation SET data_key = ?").bind(first).execute(&mut db).await?;
     db.close().await?;
-    // The first servers wrote none.
+    // The first version wrote none.
     std::fs::remove_file(beside(path, "mark")).map_err(sqlx::Error::Io)
 }
 
@@ -109,7 +109,8 @@ mod tests {
     #[tokio::test]
     async fn downgraded_database_has_first_schema() {
         let folder = tempfile::tempdir().unwrap();
-        let (first, taken_back) = (folder.path().join("first.db"), folder.path().join("ticketing.db"));
+        let first = folder.path().join("first.db");
+        let taken_back = folder.path().join("ticketing.db");
         let options = StoreOptions {
             clock: Arc::new(ManualClock::new(Timestamp::UNIX_EPOCH)),
             entropy: Arc::new(SeededEntropy::new(1)),

@@ -1,9 +1,9 @@
 //! Row digests: a hash of each row that has a secret and of each token, in the head of the audit and covered by its
-//! keyed hash. Without it, whoever can write the file could make a viewer an admin.
+//! HMAC. Without it, a process that can write the file could make a viewer an admin.
 //!
-//! A ciphertext proves its place, not its age. A row that is put back from an older copy of the file, or
-//! in which the address was edited, has another hash than the list says. Who puts the list back too must put the
-//! audit back with it: that is, an older copy of the whole.
+//! A ciphertext proves its place, not its age. A row that was restored from an older copy of the file, or whose address
+//! was edited, does not match its digest. Restoring the digests too requires restoring the audit with them: that is, an
+//! older copy of the whole database.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -19,12 +19,12 @@ use super::rows::{self, Reader};
 use crate::types::StoredToken;
 use crate::{SecretUse, StoreError};
 
-/// The hashes, by table and row.
+/// The digests, by table and row.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct RowDigests(BTreeMap<String, String>);
 
-/// A table with secrets: the columns that name its rows, and those that the hash covers beside.
+/// A table with secrets: its key columns, and the other columns that the digest covers.
 #[derive(Debug)]
 pub(super) struct SecretTable {
     pub(super) table: &'static str,
@@ -35,11 +35,11 @@ pub(super) struct SecretTable {
     all: &'static str,
     /// The rows whose secret is encrypted with an older key.
     older: &'static str,
-    /// Sets the secret and its key, of the row of these names.
+    /// Updates the secret and its key in the row with this key.
     pub(super) reencrypt: &'static str,
 }
 
-/// A row that has a secret.
+/// A row with a secret.
 #[derive(Debug)]
 pub(super) struct RowDigest {
     pub(super) place: String,
@@ -79,13 +79,13 @@ pub(super) const FURTHER: SecretTable = SecretTable {
 /// Every table with secrets.
 pub(super) const ALL: [&SecretTable; 3] = [&SETTINGS, &RETIRED, &FURTHER];
 
-/// Settings that are no secret, whether or not their row has one: a flipped switch matters, too.
+/// Plain settings, whether or not their row has a secret: a changed switch matters, too.
 const PLAIN_SETTINGS: &str = "
     SELECT 'settings/' || target AS place, system, CAST(enabled AS TEXT) AS switch, draft, coalesce(base_url, '') AS base_url
     FROM target_settings
     UNION ALL SELECT 'policy/1', auto_push, retry, '', '' FROM policy";
 
-/// Stands in the list once plain settings are in it: earlier versions did not list them.
+/// A list entry that marks lists which include plain settings: older versions did not.
 const SETTINGS_LISTED: &str = "settings";
 
 // === impl RowDigests ===
@@ -99,12 +99,12 @@ impl RowDigests {
         self.0.insert(row.place, row.hash);
     }
 
-    /// Whether plain settings are in the list.
+    /// Whether the list includes plain settings.
     pub(super) fn lists_settings(&self) -> bool {
         self.0.contains_key(SETTINGS_LISTED)
     }
 
-    /// Takes the plain settings into the list, as they are now.
+    /// Adds the current plain settings to the list.
     pub(super) async fn digest_settings(&mut self, db: &mut SqliteConnection) -> Result<(), StoreError> {
         self.0.retain(|place, _| !place.starts_with("settings/") && !place.starts_with("policy/"));
         self.0.insert(SETTINGS_LISTED.to_owned(), String::new());
@@ -122,7 +122,8 @@ impl RowDigests {
         Ok(())
     }
 
-    /// The first row that is not as it was written last, by its place in the list: edited, put in or removed by hand.
+    /// The first row without a matching digest, by its place in the list: edited, inserted or removed by
+    /// hand.
     pub(super) async fn edited_row(&self, db: &mut SqliteConnection) -> Result<Option<String>, StoreError> {
         let mut found = Self::of_rows(db).await?;
         if self.lists_settings() {
@@ -136,7 +137,7 @@ impl RowDigests {
         self.0.remove(&place(table, names));
     }
 
-    /// Takes over what `others` say of one row.
+    /// Takes the digest of one row from `others`.
     pub(super) fn take(&mut self, mut others: Self, table: &SecretTable, names: &[&str]) {
         let place = place(table, names);
         if let Some(hash) = others.0.remove(&place) {
@@ -144,7 +145,7 @@ impl RowDigests {
         }
     }
 
-    /// The rows as they are, whatever they were.
+    /// The digests of the current rows, unverified.
     pub(super) async fn of_rows(db: &mut SqliteConnection) -> Result<Self, StoreError> {
         let mut row_digests = Self::default();
         for table in ALL {
@@ -162,13 +163,13 @@ impl RowDigests {
 // === impl RowDigest ===
 
 impl RowDigest {
-    /// All of a token.
+    /// Covers all fields of a token.
     pub(super) fn of_token(token: &StoredToken) -> Self {
         let mut hash = Sha256::new();
         let times = [Some(token.created_at), Some(token.expires_at), token.revoked_at];
         let times = times.map(|time| format!("{:?}", time.map(Timestamp::as_microsecond)));
         let texts = [token.name.as_str(), token.role.as_str(), &times[0], &times[1], &times[2]];
-        // Left out where it is the default, so that the digests of tokens from before there were namespaces still hold.
+        // Omitted if it is the default, so that digests of tokens from before namespaces existed stay valid.
         let namespace = Some(token.namespace.as_str().as_bytes()).filter(|_| !token.namespace.is_default());
         for part in texts.map(str::as_bytes).into_iter().chain([&token.hash.0[..]]).chain(namespace) {
             hash.update((part.len() as u64).to_be_bytes());
@@ -181,7 +182,7 @@ impl RowDigest {
 // === impl SecretTable ===
 
 impl SecretTable {
-    /// The hash of all that decides where the secret of a row goes.
+    /// The digest of everything that determines where the secret of a row is sent.
     pub(super) fn row(&self, row: &SqliteRow) -> Result<RowDigest, StoreError> {
         let reader = Reader::new(row, self.table, "target")?;
         let mut hash = Sha256::new();
@@ -212,13 +213,13 @@ impl SecretTable {
         rows.map_err(StoreError::read("secrets"))
     }
 
-    /// What names a row.
+    /// The key of a row.
     pub(super) fn names_of(&self, row: &SqliteRow) -> Result<Vec<String>, StoreError> {
         let reader = Reader::new(row, self.table, "target")?;
         self.names.iter().map(|name| reader.get(name)).collect()
     }
 
-    /// What the secret of a row is for.
+    /// The use of a row's secret.
     pub(super) fn used_for(&self, row: &SqliteRow) -> Result<SecretUse, StoreError> {
         if !self.names.contains(&"used_for") {
             return Ok(SecretUse::TicketSystem);
@@ -233,7 +234,7 @@ fn place(table: &SecretTable, names: &[&str]) -> String {
 
 fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a text cannot fail.
+        // Writing to a string cannot fail.
         let _ = write!(text, "{byte:02x}");
         text
     })

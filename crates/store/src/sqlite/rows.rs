@@ -1,4 +1,4 @@
-//! Rows and the domain's types, one into the other.
+//! Converts between rows and domain types.
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -16,14 +16,14 @@ use ticketing_secrets::TokenHash;
 use crate::StoreError;
 use crate::types::StoredToken;
 
-/// A row, and what to call it when something is wrong with it.
+/// A row, and its name in errors.
 pub(super) struct Reader<'a> {
     row: &'a SqliteRow,
     table: &'static str,
     id: String,
 }
 
-/// A delivery as its columns.
+/// A delivery as columns.
 #[derive(Debug, Serialize)]
 pub(super) struct DeliveryColumns<'a> {
     id: &'a str,
@@ -63,13 +63,13 @@ pub(super) struct DeliveryColumns<'a> {
 // === impl Reader ===
 
 impl<'a> Reader<'a> {
-    /// Reads a row of `table` that bears its id in column `id`.
+    /// Reads a row of `table` with its ID in column `id`.
     pub(super) fn new(row: &'a SqliteRow, table: &'static str, id: &'static str) -> Result<Self, StoreError> {
         let id = Self::named(row, table, "?".to_owned()).get(id)?;
         Ok(Self::named(row, table, id))
     }
 
-    /// Reads a row of `table` whose id is known.
+    /// Reads a row of `table` with a known ID.
     pub(super) fn named(row: &'a SqliteRow, table: &'static str, id: String) -> Self {
         Self { row, table, id }
     }
@@ -101,7 +101,7 @@ impl<'a> Reader<'a> {
         value.transpose().map_err(|error| self.bad(column, &error))
     }
 
-    /// One of the names that `parse` knows.
+    /// A name that `parse` knows.
     pub(super) fn name<T>(
         &self,
         column: &'static str,
@@ -111,7 +111,7 @@ impl<'a> Reader<'a> {
         parse(&text).ok_or_else(|| self.bad(column, &format_args!("{text:?} is not known")))
     }
 
-    /// One of the names that `parse` knows, or none.
+    /// A name that `parse` knows, or `None`.
     pub(super) fn name_if<T>(
         &self,
         column: &'static str,

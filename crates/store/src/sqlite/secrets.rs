@@ -1,4 +1,5 @@
-//! Where the secrets of a connection lie: that for its ticket system beside the settings, any other in a row of its own.
+//! The secrets of a connection: that for its ticket system is in the row of the settings, any other in its
+//! own row.
 
 use jiff::Timestamp;
 use secrecy::ExposeSecret;
@@ -35,7 +36,7 @@ const REMOVE_FURTHER: &str = "DELETE FROM target_secrets WHERE target = ? AND ba
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Of<'a> {
     pub(super) target: &'a str,
-    /// That of a former connection; empty for the one in force.
+    /// The base URL of a retired connection; empty for the active one.
     pub(super) base_url: &'a str,
     pub(super) used_for: SecretUse,
 }
@@ -43,8 +44,8 @@ pub(super) struct Of<'a> {
 // === impl Of ===
 
 impl Of<'_> {
-    /// Encrypts a secret and writes it. The settings beside that of the ticket system must be there already;
-    /// their row is listed by whoever saves it.
+    /// Encrypts a secret and writes it. For the secret of a ticket system, the settings row must exist already; the caller
+    /// that saves that row updates its digest.
     pub(super) async fn save(
         self,
         secret: &Secret,
@@ -95,7 +96,7 @@ impl Of<'_> {
     }
 }
 
-/// The secrets of the connection in `row`, and those that cannot be used. `base_url` is empty for the one in force.
+/// The secrets of the connection in `row`, and unusable ones. `base_url` is empty for the active connection.
 pub(super) async fn of_connection(
     keys: &Keyring,
     row_digests: &RowDigests,
@@ -109,7 +110,8 @@ pub(super) async fn of_connection(
     let further = further.map_err(StoreError::read("secrets"))?;
     let has_own = reader.get::<Option<Vec<u8>>>("secret")?.is_some();
     let own = has_own.then_some((table, row));
-    let (mut secrets, mut lost) = (StoredSecrets::new(), vec![]);
+    let mut secrets = StoredSecrets::new();
+    let mut lost = vec![];
     for (table, row) in own.into_iter().chain(further.iter().map(|row| (&row_digests::FURTHER, row))) {
         match decrypt(keys, row_digests, table, row, db).await {
             Err(error @ StoreError::Undecryptable { .. }) => lost.push(error),
@@ -122,7 +124,7 @@ pub(super) async fn of_connection(
     Ok((secrets, lost))
 }
 
-/// The secret of a row, if it is the one that was put there last.
+/// The secret of a row, if the row matches its digest.
 pub(super) async fn decrypt(
     keys: &Keyring,
     row_digests: &RowDigests,
@@ -142,7 +144,7 @@ pub(super) async fn decrypt(
     Ok(Secret { kind, value: value.ok_or_else(lost)?, origin })
 }
 
-/// Lists a row as it was just written.
+/// Updates the digest of a newly written row.
 pub(super) async fn note(
     row_digests: &mut RowDigests,
     table: &SecretTable,

@@ -1,10 +1,11 @@
-//! Settings, their secrets, and the connections that were replaced.
+//! Settings, their secrets, and retired connections.
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 use secrecy::ExposeSecret;
 use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
+use ticketing_core::error_chain::ErrorChain;
 use ticketing_core::system::System;
 use ticketing_failpoints::{self as failpoints, Point};
 
@@ -46,7 +47,7 @@ const SAVE_TEST: &str = "
     INSERT INTO target_tests (target, at, checks) VALUES (?, ?, ?)
     ON CONFLICT (target) DO UPDATE SET at = excluded.at, checks = excluded.checks";
 
-/// Where something was sent, or is just being sent, that may still have to be looked up.
+/// Destinations where something was sent, or is being sent, that may still have to be looked up.
 const OPEN_DESTINATIONS: &str = "
     SELECT target, base_url FROM deliveries
     WHERE base_url IS NOT NULL AND (state IN ('ATTEMPTING', 'RECONCILING') OR doubt IS NOT NULL)
@@ -98,9 +99,9 @@ impl port::Settings for Database {
         let mut all = vec![];
         for row in &rows.map_err(StoreError::read("former connections"))? {
             match retired(&self.state.keys, &row_digests, row, &mut db).await {
-                // What was sent there cannot be looked up any more; all else goes on.
+                // Deliveries sent there cannot be looked up any more; everything else continues.
                 Err(error @ StoreError::Undecryptable { .. }) => {
-                    tracing::error!(error = &error as &dyn std::error::Error, "a former connection is lost");
+                    tracing::error!(error = %ErrorChain(&error), "a retired connection is unusable");
                 }
                 connection => all.push(connection?),
             }
@@ -160,7 +161,8 @@ impl ExclusiveWrite for Configure {
                     self.save_target(change, state, &mut head.row_digests, db).await?;
                 }
                 SettingsChange::Policy { auto_push, retry } => {
-                    let (auto_push, retry) = (rows::json("auto_push", auto_push)?, retry.to_string());
+                    let auto_push = rows::json("auto_push", auto_push)?;
+                    let retry = retry.to_string();
                     let query = sqlx::query(SAVE_POLICY).bind(auto_push).bind(retry);
                     let done = query.bind(self.now.as_microsecond()).execute(&mut *db).await;
                     one_row("policy", &done.map_err(StoreError::write("the policy"))?)?;
@@ -183,7 +185,7 @@ impl ExclusiveWrite for Configure {
 }
 
 impl Configure {
-    /// What a panic says at its worst.
+    /// All secrets of the change, as the worst possible panic message at the fail point.
     fn exposed(&self) -> String {
         let secrets = self.changes.iter().filter_map(|change| match change {
             SettingsChange::Target { secrets, .. } => Some(secrets.values()),
@@ -214,7 +216,7 @@ impl Configure {
         };
         let lost = former.as_mut().map(|former| std::mem::take(&mut former.lost)).unwrap_or_default();
         let of_system = secrets.get(&SecretUse::TicketSystem);
-        // A secret that somebody removes is gone, whatever may still have to be looked up with it.
+        // A removed secret is deleted at once, even if look-ups would still need it.
         if let Some(former) = &mut former {
             former.secrets.retain(|used_for, _| !matches!(secrets.get(used_for), Some(SecretChange::Remove)));
         }
@@ -234,16 +236,17 @@ impl Configure {
         }
         let is_of_row = |lost: &&StoreError| lost.is_about(row_digests::SETTINGS.table);
         match lost.iter().find(is_of_row).filter(|_| of_system.is_none()) {
-            // What is not believed now is not believed after other settings were changed either.
+            // A row that failed verification stays untrusted after other settings were changed.
             Some(lost) => {
-                tracing::error!(error = lost as &dyn std::error::Error, "a secret is to be given again");
+                tracing::error!(error = %ErrorChain(lost), "a secret must be set again");
             }
             None => note(row_digests, &row_digests::SETTINGS, &[target], db).await?,
         }
         Ok(())
     }
 
-    /// Keeps the former connection if the new one leads elsewhere; one that leads there again is no longer former.
+    /// Retires the former connection if the new one has another destination; a retired one that becomes
+    /// active again is not retired any more.
     async fn retire(
         &self,
         target: &str,

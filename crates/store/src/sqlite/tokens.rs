@@ -1,4 +1,4 @@
-//! Bearer tokens: made and revoked from beside the server, read by it at every call.
+//! Bearer tokens: created and revoked by offline commands, read by the server at every call.
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -28,7 +28,7 @@ impl port::Tokens for Database {
         if head.row_digests.is_current(&RowDigest::of_token(&token)) {
             return Ok(Some(token));
         }
-        tracing::error!(token = %token.id, "this token was edited or put in by hand, and is not accepted");
+        tracing::error!(token = %token.id, "this token was edited or inserted by hand, and is not accepted");
         Ok(None)
     }
 
@@ -55,7 +55,7 @@ pub(super) async fn insert(
     Ok(())
 }
 
-/// Revokes a token. One that was edited by hand is not accepted after that either.
+/// Revokes a token. A token edited by hand stays invalid afterwards.
 pub(super) async fn revoke(
     db: &mut SqliteConnection,
     row_digests: &mut RowDigests,

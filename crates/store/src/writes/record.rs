@@ -14,7 +14,7 @@ use crate::types::{
 };
 use crate::unit_of_work::{BatchedWrite, NewAttempt, ReadSet, UnitOfWork};
 
-/// What is recorded, under which policy, and when.
+/// A record, with the policy and the time.
 #[derive(Debug)]
 pub(crate) struct Record<T> {
     pub(crate) what: T,
@@ -114,8 +114,8 @@ impl BatchedWrite for Record<DuplicateScanRecord> {
     }
 }
 
-/// Takes over what became of a delivery. Where it failed for good, its target may have to be probed: both are committed
-/// together, so that no crash leaves a failed delivery that nothing would arm again.
+/// Updates a delivery. If it FAILED, its target may have to be probed: both are committed together, so that a
+/// crash leaves no failed delivery that nothing would rearm.
 fn take(work: &mut UnitOfWork, settled: Settled, began: Timestamp, now: Timestamp) -> Delivery {
     let delivery = work.settle(settled, "");
     if delivery.state == State::Failed {
