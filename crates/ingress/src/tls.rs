@@ -283,7 +283,7 @@ mod tests {
         std::fs::write(&cert_file, cert).unwrap();
         std::fs::write(&key_file, key).unwrap();
         let files = TlsFiles { tls_cert: Some(cert_file), tls_key: Some(key_file), tls_client_ca: None };
-        Tls::load(&files, false).map_err(|error| format!("{:#}", anyhow::Error::from(error)))
+        Tls::load(&files, false).map_err(|error| ErrorChain(&error).to_string())
     }
 
     #[test]

@@ -35,10 +35,10 @@ pub(super) const FURTHER_FILES: &[&str] = &[".ci/run", "docs/check", "docs/recip
 const EXCEPTIONS: &[(&str, &str)] = &[
     ("xtask/src/house/phrases.rs", ""),
     ("testing/simulator/src/jira", "can not"),
-    ("crates/server/migrations/0002_restored.sql", "put back"),
-    ("crates/server/migrations/0004_access.sql", "whom"),
-    ("crates/server/migrations/0005_keys.sql", "put back"),
-    ("crates/server/migrations/0008_filters.sql", "nobody"),
+    ("crates/store/migrations/0002_restored.sql", "put back"),
+    ("crates/store/migrations/0004_access.sql", "whom"),
+    ("crates/store/migrations/0005_keys.sql", "put back"),
+    ("crates/store/migrations/0008_filters.sql", "nobody"),
 ];
 
 /// Generated tables in documents are checked where they are generated from.

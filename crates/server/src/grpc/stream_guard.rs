@@ -59,7 +59,7 @@ struct Shared {
 struct State {
     /// The source of messages. `None` before the response begins and after the stream has ended.
     messages: Option<Body>,
-    /// Why it ended, until the client is told.
+    /// Why it ended, until the client has received it.
     ended: Option<Refusal>,
     /// The slot in the caller's limit.
     slot: Option<StreamPermit>,
