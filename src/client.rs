@@ -55,8 +55,8 @@ type Stub = TicketingServiceClient<Channel>;
 /// use rhythmx_ticketing::{Client, v1};
 ///
 /// let mut client = Client::connect("http://127.0.0.1:50051").await?;
-/// let system = v1::TicketSystem::Jira.into();
-/// let answer = client.create_ticket(v1::CreateTicketRequest { incident: Some(incident), system }).await?;
+/// let destination = Some("jira".into()); // or Some(v1::TicketSystem::Jira.into())
+/// let answer = client.create_ticket(v1::CreateTicketRequest { incident: Some(incident), destination }).await?;
 /// println!("{}", answer.message);
 /// # Ok(())
 /// # }

@@ -19,7 +19,7 @@ func TestEverySampleDoesWhatItSays(t *testing.T) {
 		t.Fatalf("%v\n%s", err, built)
 	}
 	behaviour(t, "sample configure", func(t *testing.T) {
-		says(t, folder, "configure", "Tickets go to project SEC of http", "passed authentication")
+		says(t, folder, "configure", "Tickets go to project SEC of http", "CHECK_OUTCOME_PASSED authentication")
 	})
 	behaviour(t, "sample preview", func(t *testing.T) {
 		says(t, folder, "preview", "j.doe", "Priority: Highest")

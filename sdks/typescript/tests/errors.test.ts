@@ -98,7 +98,7 @@ behaviour("cancellation", "aborting a signal takes its call back, and closing th
   const signal = AbortSignal.timeout(300);
   await assert.rejects(client.createTicket(createInJira(incident), { signal }), { name: "TimeoutError" });
   // What the server had accepted goes on.
-  assert.equal((await client.listDeliveries({ incidentId: incident.id })).deliveries.length, 1);
+  assert.equal((await client.listDeliveries({ filter: { incidentId: incident.id } })).deliveries.length, 1);
   const other = connect(server.said.address, { token: server.said.tokens.admin });
   setTimeout(() => other.close(), 300);
   const started = performance.now();

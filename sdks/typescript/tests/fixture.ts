@@ -77,5 +77,5 @@ export function anIncident(more: MessageInitShape<typeof v1.IncidentSchema> = {}
 }
 
 export function createInJira(pushed: v1.Incident): MessageInitShape<typeof v1.CreateTicketRequestSchema> {
-  return { incident: pushed, system: v1.TicketSystem.JIRA };
+  return { incident: pushed, destination: { case: "system", value: v1.TicketSystem.JIRA } };
 }

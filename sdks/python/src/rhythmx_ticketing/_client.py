@@ -61,7 +61,7 @@ class Client:
     """A client of the service, for any number of threads. `connect` makes one; closing it ends its calls.
 
     A call that meets UNAVAILABLE, or RESOURCE_EXHAUSTED that says when to come back, is made again a few times within its
-    deadline. That is safe: there is one delivery for an incident and a target, and settings merge by presence. The one
+    deadline. That is safe: there is one delivery for an incident and a connection, and settings merge by presence. The one
     exception is not retried: `retry_delivery` with `create_anyway`, which made twice may make two tickets. A call that fails raises a `TicketingError`.
     """
 
@@ -110,7 +110,7 @@ class Client:
     def get_status(
         self, request: v1.GetStatusRequest | None = None, *, deadline: float | None = None
     ) -> v1.GetStatusResponse:
-        """How every ticket system stands."""
+        """Returns the status of every connection."""
         return self._call(lambda stub: stub.GetStatus, request or v1.GetStatusRequest(), deadline)
 
     def preview_ticket(
@@ -122,7 +122,7 @@ class Client:
     def create_ticket(
         self, request: v1.CreateTicketRequest, *, deadline: float | None = None
     ) -> v1.CreateTicketResponse:
-        """Pushes an incident to one ticket system and waits for the first attempt, as long as the deadline allows."""
+        """Pushes an incident to one connection and waits for the first attempt, as long as the deadline allows."""
         return self._call(lambda stub: stub.CreateTicket, request, deadline)
 
     def submit_incident(

@@ -55,7 +55,7 @@ def _passes(error: TicketingError) -> bool:
 
 
 def _is_idempotent(request: object) -> bool:
-    # There is one delivery for an incident and a target, and settings merge by presence; only this puts a doubt aside, so
+    # There is one delivery for an incident and a connection, and settings merge by presence; only this puts a doubt aside, so
     # that made twice it may make two tickets.
     return not (isinstance(request, v1.RetryDeliveryRequest) and request.create_anyway)
 

@@ -120,7 +120,7 @@ class AsyncClient:
     async def get_status(
         self, request: v1.GetStatusRequest | None = None, *, deadline: float | None = None
     ) -> v1.GetStatusResponse:
-        """How every ticket system stands."""
+        """Returns the status of every connection."""
         return await self._call(lambda stub: stub.GetStatus, request or v1.GetStatusRequest(), deadline)
 
     async def preview_ticket(
@@ -132,7 +132,7 @@ class AsyncClient:
     async def create_ticket(
         self, request: v1.CreateTicketRequest, *, deadline: float | None = None
     ) -> v1.CreateTicketResponse:
-        """Pushes an incident to one ticket system and waits for the first attempt, as long as the deadline allows."""
+        """Pushes an incident to one connection and waits for the first attempt, as long as the deadline allows."""
         return await self._call(lambda stub: stub.CreateTicket, request, deadline)
 
     async def submit_incident(

@@ -56,7 +56,7 @@ class BadDaysTest {
       far.order("relay swallows");
       pushed("INC-swallowed");
       watch.until("INC-swallowed");
-      assertEquals(2, client.getStatus().getSystemsCount());
+      assertEquals(2, client.getStatus().getConnectionsCount());
     }
   }
 

@@ -26,7 +26,7 @@ class SamplesTest {
   @Order(1)
   @Behaviour("sample configure")
   void configure() throws Exception {
-    says("Configure", "Tickets go to project SEC of http", "passed authentication");
+    says("Configure", "Tickets go to project SEC of http", "CHECK_OUTCOME_PASSED authentication");
   }
 
   @Order(2)
