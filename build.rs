@@ -30,7 +30,7 @@ fn main() -> Result<(), Box<dyn error::Error>> {
     Ok(())
 }
 
-/// An enum of every method of the contract: whoever matches on it has to say something about each.
+/// An enum of every method of the contract: a `match` on it has to handle each.
 fn methods(files: &FileDescriptorSet) -> String {
     let mut variants = String::new();
     let mut all = Vec::new();

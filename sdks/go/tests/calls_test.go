@@ -39,7 +39,7 @@ func TestGoodCallsAreAnswered(t *testing.T) {
 		audit, err := client.ListAuditEntries(ctx, &ticketingv1.ListAuditEntriesRequest{})
 		check(t, err)
 		if len(audit.GetEntries()) == 0 {
-			t.Fatal("nobody configured it")
+			t.Fatal("no entry of Configure")
 		}
 	})
 }

@@ -46,7 +46,7 @@ func watches(t *testing.T, folder string) {
 	_, err = client(t).CreateTicket(within(t, patience), push("INC-watched"))
 	check(t, err)
 	for _, kind := range []string{"ACCEPTED", "ATTEMPT_STARTED", "DELIVERED"} {
-		// What happens to the incidents of other tests is told as well.
+		// Events of the incidents of other tests arrive as well.
 		for lines.Scan() && !strings.Contains(lines.Text(), "INC-watched") {
 		}
 		if !strings.Contains(lines.Text(), "TICKET_EVENT_KIND_"+kind+" INC-watched") {

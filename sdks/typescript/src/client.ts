@@ -31,14 +31,14 @@ export interface ConnectOptions {
    */
   readonly token?: string;
   /**
-   * Milliseconds that a call may take, its retries included, unless the call says otherwise. Default 30,000. Infinity: for ever.
+   * Milliseconds that a call may take, its retries included, unless the call says otherwise. Default 30,000. Infinity: no limit.
    */
   readonly deadlineMs?: number;
 }
 
 /** How to make one call. */
 export interface CallOptions {
-  /** Milliseconds that it may take, its retries included. Infinity: for ever. */
+  /** Milliseconds that it may take, its retries included. Infinity: no limit. */
   readonly deadlineMs?: number;
   /** Takes the call back; it then rejects with the reason of the signal. What the server had accepted by then goes on. */
   readonly signal?: AbortSignal;
@@ -46,7 +46,7 @@ export interface CallOptions {
 
 /**
  * A client of the server at `address`, for example "ticketing.acme.example:50051": HOST:PORT, [IPV6]:PORT or unix:/PATH. Before the
- * first two may be https://, which is TLS, or http://. A TypeError says what can not be.
+ * first two may be https://, which is TLS, or http://. A TypeError says what is invalid.
  *
  * It connects when it is first used, and again by itself when the connection is lost; so a server that is away shows as UNAVAILABLE
  * from the first call.

@@ -62,7 +62,7 @@ export function behaviour(name: string, title: string, body: () => Promise<void>
   });
 }
 
-/** One that nobody has pushed yet, severe enough for auto-push. */
+/** One that was not pushed yet, severe enough for auto-push. */
 export function anIncident(more: MessageInitShape<typeof v1.IncidentSchema> = {}): v1.Incident {
   return create(v1.IncidentSchema, {
     id: `INC-${randomUUID()}`,

@@ -38,9 +38,7 @@ impl Narrator {
         let lines = [
             format!("grpcurl -plaintext {address} list {service}"),
             format!("grpcurl -plaintext {address} {service}/GetStatus"),
-            format!(
-                "grpcurl -plaintext -d '{{\"connection\":\"jira\"}}' {address} {service}/TestConnection"
-            ),
+            format!("grpcurl -plaintext -d '{{\"connection\":\"jira\"}}' {address} {service}/TestConnection"),
             format!("grpcurl -plaintext {address} {service}/ListDeliveries"),
             format!("grpcurl -plaintext -d '{{\"oldest\":{{}}}}' {address} {service}/StreamTicketEvents"),
             format!(

@@ -35,10 +35,10 @@ def connect(
         tls: How to trust the server. None: plaintext, for loopback and Unix sockets; after https://, `Tls()`.
         token: A bearer token that goes with each call: one of `ticketing token create`, or a JSON Web Token. It is not sent
             to another machine without TLS.
-        deadline: Seconds that a call may take, its retries included, unless the call says otherwise. `math.inf`: for ever.
+        deadline: Seconds that a call may take, its retries included, unless the call says otherwise. `math.inf`: no limit.
 
     Raises:
-        ValueError: if one of these can not be, or not with another one.
+        ValueError: if one of these is invalid, or cannot be combined with another one.
     """
     return Client(_channel.route(address, tls, token), deadline)
 
@@ -51,7 +51,7 @@ def connect_from_env(*, deadline: float = DEFAULT_DEADLINE) -> Client:
     any of them means TLS. What is empty or not set is left out.
 
     Raises:
-        ValueError: if one of these can not be, or not with another one.
+        ValueError: if one of these is invalid, or cannot be combined with another one.
     """
     address, tls, token = from_environment()
     return connect(address, tls=tls, token=token, deadline=deadline)

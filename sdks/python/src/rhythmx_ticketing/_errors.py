@@ -114,7 +114,7 @@ class ResourceExhausted(TicketingError):
 
 
 class Unavailable(TicketingError):
-    """The server is away, is stopping, or can not reach its store."""
+    """The server is away, is stopping, or cannot reach its store."""
 
 
 class DeadlineExceeded(TicketingError):

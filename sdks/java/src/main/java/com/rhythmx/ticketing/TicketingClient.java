@@ -104,7 +104,7 @@ public final class TicketingClient implements AutoCloseable {
    * What is set before connecting: TLS, token, deadline.
    *
    * @param address "HOST:PORT", "[IPV6]:PORT", or "unix:/PATH" for a Unix socket; "http://HOST:PORT" is the first, and
-   *     "https://HOST:PORT" speaks TLS, with the system's authorities unless the builder is told otherwise
+   *     "https://HOST:PORT" speaks TLS, with the system's authorities unless the builder has others
    */
   public static TicketingClientBuilder builder(String address) {
     return new TicketingClientBuilder(address);
@@ -189,7 +189,7 @@ public final class TicketingClient implements AutoCloseable {
    * Opens a stream of events, and returns once the server has begun it: what happens from then on is handed over, whenever the
    * loop begins.
    *
-   * @throws TicketingException if it can not be opened within the deadline of this client, or is refused
+   * @throws TicketingException if it cannot be opened within the deadline of this client, or is refused
    */
   public Events subscribe(StreamTicketEventsRequest request) {
     return subscribe(request, Events.SILENCE);

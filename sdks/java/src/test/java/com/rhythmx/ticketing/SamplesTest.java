@@ -57,7 +57,7 @@ class SamplesTest {
       client.createTicket(push("INC-watched"));
       for (String kind : List.of("ACCEPTED", "ATTEMPT_STARTED", "DELIVERED")) {
         String line = lines.readLine();
-        // What happens to the incidents of other tests is told as well.
+        // Events of the incidents of other tests arrive as well.
         while (line != null && !line.contains("INC-watched")) {
           line = lines.readLine();
         }
