@@ -1,4 +1,4 @@
-//! Targets in trouble: throttled, unavailable, refusing the login, locked.
+//! Connections in trouble: throttled, unavailable, refusing the login, locked.
 
 use std::time::Duration;
 

@@ -172,19 +172,19 @@ async fn settings_survive_a_restart() {
 #[tokio::test]
 async fn the_auto_push_targets_are_replaced_as_a_whole() {
     let mut world = Plan::new().start().await;
-    let targets = |values: &[i32]| v1::ConfigureRequest {
+    let selecting = |values: &[i32]| v1::ConfigureRequest {
         auto_push: Some(v1::AutoPushSettings {
             systems: Some(v1::TicketSystemList { values: values.to_vec() }),
             ..Default::default()
         }),
         ..Default::default()
     };
-    world.configure(targets(&[1, 2])).await;
-    let answer = world.configure(targets(&[2])).await;
+    world.configure(selecting(&[1, 2])).await;
+    let answer = world.configure(selecting(&[2])).await;
     assert_eq!(answer.auto_push.unwrap().systems.unwrap().values, [2]);
-    let refused = refusal(world.client.configure(targets(&[1, 1])).await);
+    let refused = refusal(world.client.configure(selecting(&[1, 1])).await);
     refused.is_invalid("SETTINGS_INVALID", &["auto_push.systems.values"]);
-    let refused = refusal(world.client.configure(targets(&[0])).await);
+    let refused = refusal(world.client.configure(selecting(&[0])).await);
     refused.is_invalid("SETTINGS_INVALID", &["auto_push.systems.values[0]"]);
     world.finish().await;
 }

@@ -16,11 +16,11 @@ async fn changed_url_needs_the_secret_again() {
     let moved = v1::JiraSettings { url: text(ELSEWHERE), ..Default::default() };
     let refused = refusal(world.try_jira(moved.clone()).await);
     refused.is_invalid("SECRET_REQUIRED", &["jira.api_token"]);
-    assert_eq!(refused.metadata["system"], "jira");
+    assert_eq!(refused.metadata["connection"], "jira");
     let instance = v1::ServiceNowSettings { instance: text(ELSEWHERE), ..Default::default() };
     let refused = refusal(world.try_servicenow(instance.clone()).await);
     refused.is_invalid("SECRET_REQUIRED", &["servicenow.password"]);
-    assert_eq!(refused.metadata["system"], "servicenow");
+    assert_eq!(refused.metadata["connection"], "servicenow");
     assert_eq!(world.client.get_status().await.unwrap(), before);
     let moved = v1::JiraSettings { api_token: text(SECRETS[0]), ..moved };
     assert_eq!(world.try_jira(moved).await.unwrap().jira.unwrap().url, ELSEWHERE);
