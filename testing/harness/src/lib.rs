@@ -27,11 +27,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use rhythmx_ticketing::{Client, v1};
+use ticketing_core::role::Role;
 pub use ticketing_failpoints::Point;
 use ticketing_failpoints::{Guard, REMOVED};
-use ticketing_server::access::Role;
-pub use ticketing_server::store::Edit;
 use ticketing_simulator::{Identity, Profile, RecordedRequest, Simulator, Vendor};
+pub use ticketing_store::Edit;
 use tonic::Status;
 
 pub use acknowledged::Acknowledged;

@@ -13,13 +13,13 @@ use rhythmx_ticketing::Client;
 use tempfile::TempDir;
 use ticketing_core::clock::Clock;
 use ticketing_core::evidence::SearchScope;
+use ticketing_core::role::Role;
 use ticketing_failpoints::{CLOCK, FOLDER, Point};
-use ticketing_server::access::Role;
-use ticketing_server::clock::SystemClock;
+use ticketing_host::clock::SystemClock;
+use ticketing_host::entropy::SystemEntropy;
 use ticketing_server::config::Config;
-use ticketing_server::entropy::SystemEntropy;
 use ticketing_server::server::{self, ServeError};
-use ticketing_server::store::{Administration, Edit, KeySource};
+use ticketing_store::{Administration, Edit, KeySource};
 use tokio::process::{Child, Command};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -122,12 +122,12 @@ impl Server {
 
     /// Makes a search known to show tickets of ours, as if one had been read back before.
     pub async fn add_evidence(&self, scope: &SearchScope) {
-        ticketing_server::store::plant_evidence(&self.data().join("ticketing.db"), scope).await.unwrap();
+        ticketing_store::plant_evidence(&self.data().join("ticketing.db"), scope).await.unwrap();
     }
 
     /// Edits the database by hand.
     pub async fn edit(&self, edit: Edit) {
-        ticketing_server::store::edit(&self.data().join("ticketing.db"), edit).await.unwrap();
+        ticketing_store::edit(&self.data().join("ticketing.db"), edit).await.unwrap();
     }
 
     /// The limit on core dumps of the process, as the system tells it.

@@ -13,8 +13,8 @@ use super::errors::no_connection;
 use super::parse::{self, ListFilter, Rejection};
 use super::wire::Schema;
 use super::{deadline, token};
-use crate::settings::Rules;
-use crate::store::{DeliveryFilter, PageKey, StreamName};
+use ticketing_engine::settings::Rules;
+use ticketing_store::{DeliveryFilter, PageKey, StreamName};
 
 const HERE: &str = "here";
 

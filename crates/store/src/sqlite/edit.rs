@@ -1,0 +1,140 @@
+//! Edits the database as an attacker without the key could: for tests of edit detection.
+//!
+//! Invariant: a build without debug assertions has none of this.
+
+use std::path::Path;
+
+use sqlx::{ConnectOptions, Connection};
+use ticketing_core::evidence::SearchScope;
+
+use super::open::connect_options;
+use crate::DEFAULT_BUSY_TIMEOUT;
+
+/// What somebody does to the row of Jira, or to the audit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Edit {
+    /// The secret of ServiceNow takes the place of Jira's.
+    Swap,
+    Truncate,
+    Flip,
+    /// The row is kept as it is, to be put back later.
+    Keep,
+    PutBack,
+    /// The secret alone is restored, with what belongs to it, and the rest stays.
+    PutBackSecret,
+    /// The settings lead elsewhere.
+    Redirect,
+    /// ServiceNow, which has a secret, is switched off.
+    SwitchOff,
+    /// What becomes a ticket by itself is widened.
+    WidenAutoPush,
+    /// The secret is taken for one of another kind.
+    Kind,
+    /// The list of row digests is emptied.
+    EmptyList,
+    /// The last entry of the audit is removed.
+    CutAudit,
+    /// All of the audit is removed.
+    RemoveAudit,
+    /// Nothing more can be written to the audit.
+    CloseAudit,
+    /// Every viewer becomes an admin.
+    Promote,
+    /// Tokens carry another namespace.
+    ChangeNamespaces,
+    /// Tokens that were revoked are good again.
+    TakeBackRevocations,
+    /// Tokens are good for ever.
+    Prolong,
+    /// No token can be read.
+    HideTokens,
+    /// Deliveries and events hold texts of a ticket system as an earlier version took them over, megabytes in each.
+    Poison,
+}
+
+/// Does it to the database at `path`, whether or not a server works with it.
+///
+/// # Errors
+/// If the database cannot be written.
+pub async fn edit(path: &Path, edit: Edit) -> Result<(), sqlx::Error> {
+    let mut db = connect_options(path, DEFAULT_BUSY_TIMEOUT).create_if_missing(false).connect().await?;
+    sqlx::raw_sql(edit.statements()).execute(&mut db).await?;
+    db.close().await
+}
+
+/// Makes a search known to show tickets of ours, as if one had been read back in times before, in the database at `path`,
+/// whether or not a server works with it.
+///
+/// # Errors
+/// If the database cannot be written.
+pub async fn plant_evidence(path: &Path, scope: &SearchScope) -> Result<(), sqlx::Error> {
+    let SearchScope { destination, made_by, reader } = scope;
+    let mut db = connect_options(path, DEFAULT_BUSY_TIMEOUT).create_if_missing(false).connect().await?;
+    let query = sqlx::query("INSERT OR REPLACE INTO search_evidence VALUES (?, ?, ?, ?, ?, '', 1, 0)");
+    let query = query.bind(&destination.base_url).bind(&destination.place).bind(&made_by.account);
+    query.bind(&made_by.issue_type).bind(reader).execute(&mut db).await?;
+    db.close().await
+}
+
+// === impl Edit ===
+
+impl Edit {
+    fn statements(self) -> &'static str {
+        match self {
+            Self::ChangeNamespaces => "UPDATE tokens SET namespace = 'other' WHERE name = 'viewer'",
+            Self::Promote => "UPDATE tokens SET role = 'admin' WHERE role = 'viewer'",
+            Self::TakeBackRevocations => "UPDATE tokens SET revoked_at = NULL WHERE revoked_at IS NOT NULL",
+            Self::Prolong => "UPDATE tokens SET expires_at = 4000000000000000 WHERE name = 'viewer'",
+            Self::HideTokens => "ALTER TABLE tokens RENAME TO hidden_tokens",
+            Self::Poison => {
+                "UPDATE deliveries SET
+                    ticket = json_set(ticket, '$.key', 'SEC-' || hex(zeroblob(1000000)), '$.url', hex(zeroblob(2000))),
+                    adjustments = (
+                        WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 60)
+                        SELECT json_group_array(json_object('field', 'labels', 'reason', hex(zeroblob(20000)))) FROM n);
+                UPDATE events SET body =
+                    json_set(body, '$.delivery.ticket.key', 'SEC-' || hex(zeroblob(1000000)))
+                WHERE body ->> '$.delivery.ticket.key' IS NOT NULL"
+            }
+            Self::Swap => {
+                "UPDATE target_settings
+                SET secret = (SELECT secret FROM target_settings WHERE target = 'servicenow') WHERE target = 'jira'"
+            }
+            Self::Truncate => {
+                "UPDATE target_settings SET secret = substr(secret, 1, length(secret) - 1) WHERE target = 'jira'"
+            }
+            Self::Flip => {
+                "UPDATE target_settings
+                SET secret = CAST(substr(secret, 1, 30) || unhex(CASE hex(substr(secret, 31, 1)) WHEN '00' THEN '01' ELSE '00' END)
+                    || substr(secret, 32) AS BLOB)
+                WHERE target = 'jira'"
+            }
+            Self::Keep => "CREATE TABLE kept AS SELECT * FROM target_settings WHERE target = 'jira'",
+            Self::PutBack => {
+                "DELETE FROM target_settings WHERE target = 'jira';
+                INSERT INTO target_settings SELECT * FROM kept; DROP TABLE kept"
+            }
+            Self::PutBackSecret => {
+                "UPDATE target_settings SET (secret, secret_kind, secret_origin, secret_set_at, secret_key) =
+                    (SELECT secret, secret_kind, secret_origin, secret_set_at, secret_key FROM kept)
+                WHERE target = 'jira'; DROP TABLE kept"
+            }
+            Self::Redirect => {
+                "UPDATE target_settings SET draft = json_set(draft, '$.url', 'http://127.0.0.1:9') WHERE target = 'jira'"
+            }
+            Self::Kind => {
+                "UPDATE target_settings SET secret_kind = 'personal_access_token' WHERE target = 'jira'"
+            }
+            Self::SwitchOff => "UPDATE target_settings SET enabled = 0 WHERE target = 'servicenow'",
+            Self::WidenAutoPush => "UPDATE policy SET auto_push = json_set(auto_push, '$.edited', 1)",
+            Self::EmptyList => "UPDATE audit_head SET sealed = '{}'",
+            Self::CutAudit => {
+                "DROP TRIGGER audit_is_never_cut; DELETE FROM audit WHERE seq = (SELECT max(seq) FROM audit)"
+            }
+            Self::CloseAudit => {
+                "CREATE TRIGGER audit_is_closed BEFORE INSERT ON audit BEGIN SELECT raise(ABORT, 'closed'); END"
+            }
+            Self::RemoveAudit => "DROP TRIGGER audit_is_never_cut; DELETE FROM audit; DELETE FROM audit_head",
+        }
+    }
+}
